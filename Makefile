@@ -1,0 +1,52 @@
+# farback: `make demo` and `make test` do all the set-up; a bare `make` lists the targets.
+VENV := .venv
+BIN  := $(VENV)/bin
+UV   := $(BIN)/uv
+NAME ?= demo
+TORCH := torch==2.13.0
+
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export UV_COMPILE_BYTECODE := 1
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run report ui test test-all lint smoke clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.ok ## the main job on real input: how far back do four networks remember? (3 minutes)
+	$(BIN)/farback run configs/demo.yaml
+
+run: $(VENV)/.ok ## train what is missing of configs/NAME.yaml, then report (NAME=horizon)
+	$(BIN)/farback run configs/$(NAME).yaml
+
+report: $(VENV)/.ok ## rebuild results/NAME from the store, training nothing (NAME=horizon)
+	$(BIN)/farback report $(NAME)
+
+ui: $(VENV)/.ok ## browse every run in the MLflow UI on 127.0.0.1 (NAME=horizon)
+	$(BIN)/farback ui $(NAME)
+
+test: $(VENV)/.ok ## run the tests
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: $(VENV)/.ok ## run every test, the slow ones too
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.ok ## style, types and import contracts
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+smoke: $(VENV)/.ok ## the smallest sweep through every layer (seconds)
+	$(BIN)/farback run configs/smoke.yaml
+
+clean: ## delete caches and the environment, never results
+	rm -rf $(VENV) build dist .ruff_cache .mypy_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests experiments -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.ok: pyproject.toml constraints.txt
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "farback needs Python 3.11 or later as python3 (found: $$(python3 --version 2>&1))"; exit 1; }
+	@python3 -m venv $(VENV) || { echo "python3 -m venv failed: on Debian or Ubuntu, apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install -q 'uv>=0.9'
+	$(UV) pip install -q --torch-backend=auto $(TORCH) 2>/dev/null || $(UV) pip install -q $(TORCH)
+	$(UV) pip install -q -c constraints.txt -e . --group dev
+	@touch $@

@@ -1,0 +1,56 @@
+"""The gated recurrent unit."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from farback.cells.base import Parameters, State, SteppedCell, gated, linear, recurrent, sigmoid
+
+
+class GRU(SteppedCell):
+    """The gated recurrent unit, in the form of `torch.nn.GRU`.
+
+    r, z = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), each with its own rows
+    n = tanh(W_in x_t + b_in + r * (W_hn h_{t-1} + b_hn))
+    h_t = (1 - z) * n + z * h_{t-1}
+
+    So z is the gate that *keeps*. Gate order r, z, n.
+
+    Source: Cho et al. 2014 (1406.1078). Deviation, as in PyTorch: the reset gate multiplies after the matrix product.
+    """
+
+    gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
+    keep: ClassVar[str | None] = "z"
+
+    @property
+    def kernel(self) -> str | None:
+        """Fused."""
+        return "gru"
+
+    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        """Three gates."""
+        return gated(3, inputs, hidden)
+
+    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
+        """W_ih x + b_ih."""
+        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
+
+    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
+        """One step."""
+        (h_RBH,) = state
+        x_r, x_z, x_n = gates_RBG.chunk(3, -1)
+        h_r, h_z, h_n = recurrent(h_RBH, p).chunk(3, -1)
+        z = sigmoid(x_z + h_z)
+        n = torch.tanh(x_n + sigmoid(x_r + h_r) * h_n)
+        return (n + z * (h_RBH - n),)
+
+    def label(self) -> str:
+        """The name people use."""
+        return "GRU"
+
+    def to_torch(self, inputs: int, hidden: int, depth: int, bias: bool, bidirectional: bool) -> nn.RNNBase:
+        """`torch.nn.GRU`."""
+        return nn.GRU(inputs, hidden, depth, bias, True, 0.0, bidirectional)

@@ -1,0 +1,39 @@
+"""Control: exponential forgetting at a known rate."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+from farback.cells.base import Parameters, State, SteppedCell, linear
+
+
+class LeakyIntegrator(SteppedCell):
+    """A running average of the projected input, with a fixed rate of forgetting.
+
+    h_t = a h_{t-1} + (1 - a) (W_ih x_t + b_ih)
+
+    A control whose memory is known: the influence of an input falls as a^k, a time constant of -1 / ln a steps.
+
+    Source: the leaky integrator neuron; science's case for every measure at once.
+    """
+
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.9
+
+    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        """The input weights."""
+        return {"weight_ih": (hidden, inputs), "bias_ih": (hidden,)}
+
+    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
+        """(1 - a) (W_ih x + b_ih)."""
+        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih")) * (1 - self.decay)
+
+    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
+        """One step."""
+        return (state[0] * self.decay + gates_RBG,)
+
+    def label(self) -> str:
+        """With its rate."""
+        return f"leaky {self.decay:g}"

@@ -1,0 +1,61 @@
+"""Long short-term memory."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from farback.cells.base import Parameters, State, SteppedCell, gated, linear, recurrent, sigmoid
+
+
+class LSTM(SteppedCell):
+    """Long short-term memory with forget gates, no peepholes.
+
+    i, f, o = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), each with its own rows
+    g = tanh(...), likewise
+    c_t = f * c_{t-1} + i * g
+    h_t = o * tanh(c_t)
+
+    Parameters, names and gate order (i, f, g, o) are those of `torch.nn.LSTM`, with its two biases a gate. The state is
+    (h, c), 2H numbers; the layer above sees h.
+
+    Source: Hochreiter and Schmidhuber 1997; forget gates from Gers, Schmidhuber and Cummins 2000.
+    """
+
+    gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
+    keep: ClassVar[str | None] = "f"
+    write: ClassVar[str | None] = "i"
+
+    @property
+    def kernel(self) -> str | None:
+        """Fused."""
+        return "lstm"
+
+    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        """Four gates."""
+        return gated(4, inputs, hidden)
+
+    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
+        """W_ih x + b_ih."""
+        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
+
+    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
+        """One step."""
+        h_RBH, c_RBH = state
+        i, f, g, o = (gates_RBG + recurrent(h_RBH, p)).chunk(4, -1)
+        c_RBH = sigmoid(f) * c_RBH + sigmoid(i) * torch.tanh(g)
+        return sigmoid(o) * torch.tanh(c_RBH), c_RBH
+
+    def zero(self, like_RBH: Tensor) -> State:
+        """h and c."""
+        return torch.zeros_like(like_RBH), torch.zeros_like(like_RBH)
+
+    def label(self) -> str:
+        """The name people use."""
+        return "LSTM"
+
+    def to_torch(self, inputs: int, hidden: int, depth: int, bias: bool, bidirectional: bool) -> nn.RNNBase:
+        """`torch.nn.LSTM`."""
+        return nn.LSTM(inputs, hidden, depth, bias, True, 0.0, bidirectional)

@@ -1,0 +1,41 @@
+"""Control: a buffer of the last inputs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from farback.cells.base import Parameters, State, SteppedCell
+
+
+class ShiftRegister(SteppedCell):
+    """Holds the last H / I inputs exactly, and nothing older. It has no parameters: only the readout is trained.
+
+    h_t = [x_t, x_{t-1}, ..., x_{t-H/I+1}]
+
+    A control whose memory is known: perfect up to lag H / I - 1, none from there on.
+
+    Source: the delay line of Jaeger 2001, GMD report 152.
+    """
+
+    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        """None."""
+        return {}
+
+    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
+        """The inputs themselves."""
+        return x_RTBI
+
+    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
+        """Shift by one input."""
+        (h_RBH,) = state
+        return (torch.cat([gates_RBG, h_RBH], -1)[..., : h_RBH.shape[-1]],)
+
+    def check(self, hidden: int, inputs: int) -> None:
+        """H must be a multiple of I."""
+        if hidden % inputs:
+            below, above = hidden // inputs * inputs, (hidden // inputs + 1) * inputs
+            near = f"{below} or {above}" if below else str(above)
+            raise ValueError(
+                f"hidden is {hidden}, and a shift register of {inputs} inputs a step needs a multiple of {inputs}: {near}"
+            )

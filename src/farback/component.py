@@ -1,0 +1,197 @@
+"""A plug-in is a frozen pydantic record named by its file.
+
+A *family* is a package whose modules are the plug-ins: `tasks/recall.py` holds the task called `recall`. Adding a
+file adds a plug-in and nothing else has to know: configs, the JSON Schema, the law tests and `farback list` ask the
+family. A record is its own identity: `spec()` writes it out, `digest()` hashes it, and `build` reads it back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import pkgutil
+from abc import ABC
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, Union, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, GetCoreSchemaHandler, Strict
+from pydantic_core import CoreSchema
+
+C = TypeVar("C", bound="Component")
+T = TypeVar("T")
+
+Several = Annotated[tuple[T, ...], Strict(False)]  # stored as a tuple; a YAML list is welcome
+
+
+@dataclass(frozen=True)
+class Since:
+    """Marks a field added in a later release: it stays out of the digest while it holds its default.
+
+    So results recorded before the field existed are still found. Used as `Annotated[int, Since("0.2")] = 3`.
+    """
+
+    release: str
+
+
+class Record(BaseModel):
+    """A frozen record that refuses unknown keys and never turns one type into another."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def digested(self) -> dict[str, Any]:
+        """The plain values that identify this record: every field, less later additions at their default."""
+        values: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if any(isinstance(mark, Since) for mark in field.metadata) and value == field.get_default():
+                continue
+            values[name] = _plain(value)
+        return values
+
+    def digest(self) -> str:
+        """A hash of `digested()`: 16 hexadecimal digits, equal on every machine."""
+        return digest(self.digested())
+
+
+def digest(values: Any) -> str:
+    """Hash plain values (as JSON with sorted keys) to 16 hexadecimal digits."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Record):
+        return value.digested()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+class Component(Record, ABC):
+    """The base of every plug-in.
+
+    `name` is set from the file's name. `version` is raised by a person when equal parameters come to mean something
+    new, so that results of the old meaning are not taken for results of the new one.
+    """
+
+    name: str = ""
+    version: ClassVar[int] = 1
+    family: ClassVar[Any] = None  # the Family this class is the base of, or a member of
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Name a plug-in after the file that defines it: `name` is a field that admits one value."""
+        super().__init_subclass__(**kwargs)
+        stem = cls.__module__.rpartition(".")[2]
+        own = dict(cls.__dict__.get("__annotations__", {}))
+        if stem != "base" and "name" not in own:
+            cls.__annotations__ = {"name": Literal[stem], **own}
+            cls.name = stem
+
+    def spec(self) -> dict[str, Any]:
+        """Plain values from which `build` makes an equal record."""
+        return self.model_dump(mode="json")
+
+    def digested(self) -> dict[str, Any]:
+        """As for any record, with the plug-in's version."""
+        return {"version": self.version, **super().digested()}
+
+    def label(self) -> str:
+        """A short text for people: the name, and each field that is not at its default."""
+        changed = [
+            f"{name} {_short(getattr(self, name))}"
+            for name, field in type(self).model_fields.items()
+            if name != "name" and getattr(self, name) != field.get_default()
+        ]
+        return f"{self.name} ({', '.join(changed)})" if changed else self.name
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A field typed with a family's base class takes any plug-in of the family, by its name."""
+        if cls.family is not None and cls.family.base is cls:
+            return handler.generate_schema(cls.family.choice())
+        return handler(source)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Component):
+        return value.label()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+class Family(Generic[C]):
+    """The plug-ins of one kind: the modules of a package, less those that are not plug-ins.
+
+    Args:
+        package: the package's import name, such as "farback.tasks".
+        base: the class that every plug-in extends.
+        kind: what one is called in messages, such as "task".
+        apart: modules of the package that are not plug-ins.
+    """
+
+    def __init__(self, package: str, base: type[C], kind: str, apart: tuple[str, ...] = ()) -> None:
+        self.package, self.base, self.kind, self.apart = package, base, kind, {"base", *apart}
+        base.family = self
+
+    def names(self) -> list[str]:
+        """Every plug-in's name, sorted. Imports none of them."""
+        path = importlib.import_module(self.package).__path__
+        return sorted(module.name for module in pkgutil.iter_modules(path) if module.name not in self.apart)
+
+    def type(self, name: str) -> type[C]:
+        """The class of the plug-in called `name`.
+
+        Raises:
+            ValueError: no such plug-in (the message lists the choices, nearest first), or its file holds none.
+        """
+        if name not in self.names():
+            raise ValueError(f"unknown {self.kind} {name!r}; {choices(name, self.names())}")
+        module = importlib.import_module(f"{self.package}.{name}")
+        found = [
+            item
+            for item in vars(module).values()
+            if isinstance(item, type) and issubclass(item, self.base) and item.__module__ == module.__name__
+            if not getattr(item, "__abstractmethods__", None)
+        ]
+        if not found:
+            raise ValueError(f"{module.__file__}: holds no {self.base.__name__} that can be built")
+        return cast(type[C], found[-1])
+
+    def members(self) -> list[type[C]]:
+        """Every plug-in's class, sorted by name."""
+        return [self.type(name) for name in self.names()]
+
+    def build(self, spec: str | Mapping[str, Any] | C) -> C:
+        """The plug-in that `spec` describes: a name, or `{"name": ..., field: value}`.
+
+        Raises:
+            ValueError: unknown name; `pydantic.ValidationError`, which is one, for a bad field.
+        """
+        if isinstance(spec, self.base):
+            return spec
+        values = {"name": spec} if isinstance(spec, str) else dict(cast(Mapping[str, Any], spec))
+        if "name" not in values:
+            raise ValueError(f"a {self.kind} needs a name; choose from {', '.join(self.names())}")
+        return self.type(str(values["name"])).model_validate(values)
+
+    def choice(self) -> Any:
+        """The pydantic type "any plug-in of this family": a bare name stands for its defaults."""
+        members = tuple(self.members())
+        union = Annotated[Union[members], Discriminator("name")] if len(members) > 1 else members[0]  # noqa: UP007
+        return Annotated[union, BeforeValidator(_named, json_schema_input_type=Union[union, Literal[tuple(self.names())]])]  # type: ignore[misc] # noqa: E501, UP007
+
+
+def _named(spec: Any) -> Any:
+    return {"name": spec} if isinstance(spec, str) else spec
+
+
+def choices(given: str, allowed: list[str]) -> str:
+    """The allowed words as a phrase, with the nearest to `given` first."""
+    near = get_close_matches(given, allowed, n=1, cutoff=0.5)
+    rest = [word for word in allowed if word not in near]
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}choose from {', '.join([*near, *rest])}"

@@ -1,0 +1,147 @@
+"""Training and validation data of a cohort: each replica draws from streams of its own seed.
+
+Shapes: R replicas, T steps, B sequences, I inputs, N asked steps of a batch, O outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from farback.network import Network
+from farback.streams import stream
+from farback.tasks.answers import Answer
+from farback.tasks.base import Batch, Lags, Task
+from farback.trial import LogUniform, Mixed, Trial
+
+VALIDATION = 256  # sequences: a standard error of at most 0.03 in accuracy, and a small part of an interval's cost
+BLOCK_NUMBERS = 1_000_000  # inputs that a replica draws at once: fewer calls, bounded memory
+
+
+class Questions(NamedTuple):
+    """Batches of R replicas, and where they ask."""
+
+    x_RTBI: Tensor
+    index_RN: Tensor  # into the T*B steps
+    target_RN: Tensor
+    needed_RN: Tensor  # 1 where the answer needs memory, or where none of the task's does; else 0
+    weight_RN: Tensor  # 1 / number of asked steps, 0 for padding
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a task asks, found out once from its shape, so that nothing depends on who shares a cohort.
+
+    `each` is the number of asked steps in every sequence, or None when it differs from sequence to sequence: then
+    every step is read out and unasked ones weigh nothing.
+    """
+
+    answer: Answer
+    each: int | None
+
+    @classmethod
+    def of(cls, trial: Trial) -> Asked:
+        """Look at a probe, drawn from a stream that belongs to no seed."""
+        rng = stream(0, "probe")
+        count_B = (trial.task.sample(rng, 64, lags(trial, rng, 64)).lag_BT >= 0).sum(1)
+        same = bool((count_B == count_B[0]).all()) and int(count_B[0]) > 0
+        return cls(trial.task.answer, int(count_B[0]) if same else None)
+
+    def questions(self, batches: Sequence[Batch]) -> Questions:
+        """Stack the replicas' batches, time first."""
+        x_RTBI = torch.stack([batch.input_BTI for batch in batches]).transpose(1, 2).contiguous()
+        lag_RTB = torch.stack([batch.lag_BT for batch in batches]).transpose(1, 2)
+        target_RTB = torch.stack([batch.target_BT for batch in batches]).transpose(1, 2)
+        R, T, B = lag_RTB.shape
+        asked_RN = lag_RTB.reshape(R, T * B) >= 0
+        if self.each is None:
+            index_RN = torch.arange(T * B).expand(R, T * B)
+        else:
+            if int(asked_RN.sum()) != R * B * self.each:
+                raise RuntimeError(f"the task asked {int(asked_RN.sum())} steps where {R * B * self.each} were expected")
+            index_RN = asked_RN.nonzero()[:, 1].view(R, B * self.each)
+        lag_RN = lag_RTB.reshape(R, T * B).gather(1, index_RN)
+        target_RN = target_RTB.reshape(R, T * B).gather(1, index_RN)
+        weight_RN = (lag_RN >= 0).float()
+        needed_RN = (lag_RN > 0).float()
+        needed_RN = torch.where(needed_RN.sum(1, keepdim=True) > 0, needed_RN, weight_RN)
+        return Questions(x_RTBI, index_RN, target_RN, needed_RN, weight_RN / weight_RN.sum(1, keepdim=True))
+
+    def outputs(self, network: Network, questions: Questions) -> Tensor:
+        """The network's answers, (R, N, O)."""
+        h_RTBH, _ = network.run(questions.x_RTBI)
+        R, T, B, H = h_RTBH.shape
+        flat_RNH = h_RTBH.reshape(R, T * B, H)
+        if self.each is not None:
+            flat_RNH = flat_RNH.gather(1, questions.index_RN.unsqueeze(-1).expand(-1, -1, H))
+        return network.readout(flat_RNH)
+
+    def loss(self, network: Network, questions: Questions) -> Tensor:
+        """Each replica's mean loss over its asked steps, (R,)."""
+        loss_RN = self.answer.loss(self.outputs(network, questions), questions.target_RN)
+        return (loss_RN * questions.weight_RN).sum(1)
+
+    def scores(self, network: Network, questions: Questions) -> tuple[float, float]:
+        """One replica's mean accuracy and loss over the asked steps that need memory."""
+        output_RNO = self.outputs(network, questions)
+        count = float(questions.needed_RN.double().sum())
+        correct_RN = self.answer.correct(output_RNO, questions.target_RN).double()
+        loss_RN = self.answer.loss(output_RNO, questions.target_RN).double()
+        needed_RN = questions.needed_RN > 0
+        return float(correct_RN[needed_RN].sum()) / count, float(loss_RN[needed_RN].sum()) / count
+
+
+def lags(trial: Trial, rng: np.random.Generator, size: int) -> Lags | None:
+    """The lag of each of `size` training sequences; None where all have the trial's."""
+    if not isinstance(trial.train_lags, Mixed):
+        return None
+    low, high = trial.train_lags.bounds
+    if isinstance(trial.train_lags, LogUniform):
+        drawn = np.exp(rng.uniform(np.log(low), np.log(high + 1), size))
+        return np.clip(drawn.astype(np.int64), low, high)
+    return rng.integers(low, high + 1, size)
+
+
+class Data:
+    """An endless stream of fresh batches for R replicas, drawn a block at a time."""
+
+    def __init__(self, trials: Sequence[Trial], purpose: str, asked: Asked, device: str) -> None:
+        self.trial = trials[0]
+        self.rngs = [stream(trial.seed, purpose) for trial in trials]
+        self.asked, self.device = asked, device
+        probe = self.task.sample(stream(0, "probe"), 1).input_BTI
+        self.block = max(1, min(16, BLOCK_NUMBERS // max(1, probe.numel() * self.trial.batch)))
+        self.waiting: list[list[Batch]] = []
+
+    @property
+    def task(self) -> Task:
+        """The task, the same for every replica."""
+        return self.trial.task
+
+    def next(self) -> Questions:
+        """The next batch of every replica."""
+        if not self.waiting:
+            drawn = [self._draw(rng, self.block * self.trial.batch) for rng in self.rngs]
+            parts = [[Batch(*part) for part in zip(*(t.split(self.trial.batch) for t in d), strict=True)] for d in drawn]
+            self.waiting = [list(batches) for batches in zip(*parts, strict=True)]
+        return self._on_device(self.asked.questions(self.waiting.pop(0)))
+
+    def fixed(self) -> Questions:
+        """One set of sequences for evaluation."""
+        return self._on_device(self.asked.questions([self._draw(rng, VALIDATION) for rng in self.rngs]))
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these replicas only."""
+        self.rngs = [self.rngs[r] for r in rows]
+        self.waiting = [[batches[r] for r in rows] for batches in self.waiting]
+
+    def _draw(self, rng: np.random.Generator, size: int) -> Batch:
+        return self.task.sample(rng, size, lags(self.trial, rng, size))
+
+    def _on_device(self, questions: Questions) -> Questions:
+        return Questions(*(part.to(self.device) for part in questions))

@@ -1,0 +1,84 @@
+"""An initialisation is how a cell's parameters are drawn."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farback.component import Component, Family
+
+Array = NDArray[np.float64]
+Shapes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What an initialisation knows of the layer it fills.
+
+    Attributes:
+        shapes: the layer's parameters, by name.
+        hidden: H.
+        gates: the H-row blocks of `weight_hh`, `weight_ih` and the biases, in order.
+        keep, write: the gates that keep the state and let input in, or None.
+        lag: the largest lag that the trial trains at.
+    """
+
+    shapes: Shapes
+    hidden: int
+    gates: tuple[str, ...]
+    keep: str | None
+    write: str | None
+    lag: int
+
+    def rows(self, gate: str) -> slice:
+        """The rows of a gate."""
+        first = self.gates.index(gate) * self.hidden
+        return slice(first, first + self.hidden)
+
+
+class Init(Component):
+    """The base of the initialisations."""
+
+    @abstractmethod
+    def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
+        """Values of every parameter of the layer."""
+
+    def check(self, layer: Layer) -> None:
+        """Raise ValueError where this initialisation would have no effect on such a layer, or none that makes sense."""
+
+
+def uniform(layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
+    """PyTorch's default: every parameter uniform on +-1 / sqrt(H)."""
+    bound = layer.hidden**-0.5
+    return {name: rng.uniform(-bound, bound, size=shape) for name, shape in layer.shapes.items()}
+
+
+def xavier(layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
+    """Weights uniform on +-sqrt(6 / (fan in + fan out)), gate by gate; biases zero (Glorot and Bengio 2010)."""
+    values: dict[str, Array] = {}
+    for name, shape in layer.shapes.items():
+        if len(shape) < 2:
+            values[name] = np.zeros(shape)
+            continue
+        rows = layer.hidden if shape[0] % layer.hidden == 0 else shape[0]
+        bound = (6.0 / (rows + shape[1])) ** 0.5
+        values[name] = rng.uniform(-bound, bound, size=shape)
+    return values
+
+
+def needs_recurrent_matrix(init: Init, layer: Layer) -> None:
+    """Raise ValueError where there is no matrix from state to state."""
+    if "weight_hh" not in layer.shapes:
+        raise ValueError(f"init {init.name} sets the recurrent matrix, and this cell has none")
+
+
+def needs_keep_gate(init: Init, layer: Layer) -> None:
+    """Raise ValueError where there is no gate with a bias that keeps the state."""
+    if layer.keep is None or "bias_ih" not in layer.shapes:
+        raise ValueError(f"init {init.name} sets the bias of the gate that keeps the state, and this cell has none")
+
+
+FAMILY = Family("farback.inits", Init, "init")

@@ -1,0 +1,18 @@
+"""Variance kept between input and output."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from farback.inits.base import Array, Init, Layer, xavier
+
+
+class Xavier(Init):
+    """Weights uniform on +-sqrt(6 / (fan in + fan out)), each gate by itself; biases zero.
+
+    Source: Glorot and Bengio 2010.
+    """
+
+    def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
+        """Xavier uniform."""
+        return xavier(layer, rng)

@@ -1,0 +1,2 @@
+"""Fused kernels."""
+from farback.kernels.elman import elman

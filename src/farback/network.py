@@ -1,0 +1,249 @@
+"""A network: encoder, a stack of cells, a readout; R replicas of it as one tensor program.
+
+Shapes: R replicas, T steps, B sequences, I inputs, H hidden units, D directions, O outputs. Parameters are a dict of
+tensors with the replicas first, under the names of `torch.nn.RNN` (`weight_ih_l0`, `bias_hh_l1_reverse`) with
+`readout.weight`, `readout.bias`, `encoder.*` and `initial.*` beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from farback import cells
+from farback.cells.base import Cell, State
+from farback.encoders.base import FAMILY as ENCODERS
+from farback.encoders.base import Encoder
+from farback.inits.base import Array, Init, Layer, uniform
+from farback.kernels.unroll import unroll
+from farback.streams import stream
+
+NetworkState = tuple[State, ...]  # one for each layer and direction, in the order of `Architecture.layers`
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a layer stands in the stack: its suffix in parameter names, its input width, its direction."""
+
+    suffix: str
+    inputs: int
+    reverse: bool
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The shape of a network: everything but the numbers. `outputs = 0` means no readout."""
+
+    cell: Cell
+    inputs: int
+    hidden: int
+    outputs: int
+    depth: int = 1
+    bias: bool = True
+    bidirectional: bool = False
+    learned_state: bool = False
+    encoder: Encoder = ENCODERS.build("identity")
+
+    @property
+    def directions(self) -> int:
+        """D: 2 when bidirectional."""
+        return 2 if self.bidirectional else 1
+
+    def layers(self) -> Iterator[Place]:
+        """Bottom to top, forward before reverse."""
+        for depth in range(self.depth):
+            width = self.hidden * self.directions if depth else self.encoder.width(self.inputs)
+            yield Place(f"_l{depth}", width, False)
+            if self.bidirectional:
+                yield Place(f"_l{depth}_reverse", width, True)
+
+    def cell_shapes(self, place: Place) -> dict[str, tuple[int, ...]]:
+        """One layer's parameters, without the suffix."""
+        shapes = self.cell.parameters(place.inputs, self.hidden)
+        return {name: shape for name, shape in shapes.items() if self.bias or not name.startswith("bias")}
+
+    def state_shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each part of one layer's state, for one sequence."""
+        return [tuple(part.shape[2:]) for part in self.cell.zero(torch.zeros(1, 1, self.hidden))]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every parameter's shape, without the replica axis."""
+        shapes = {f"encoder.{name}": shape for name, shape in self.encoder.parameters(self.inputs).items()}
+        for place in self.layers():
+            shapes |= {name + place.suffix: shape for name, shape in self.cell_shapes(place).items()}
+            if self.learned_state:
+                shapes |= {f"initial.{i}{place.suffix}": shape for i, shape in enumerate(self.state_shapes())}
+        if self.outputs:
+            shapes["readout.weight"] = (self.outputs, self.hidden * self.directions)
+            shapes["readout.bias"] = (self.outputs,)
+        return shapes
+
+    def layer(self, place: Place, lag: int) -> Layer:
+        """What an initialisation needs to know."""
+        return Layer(self.cell_shapes(place), self.hidden, self.cell.gates, self.cell.keep, self.cell.write, lag)
+
+    def check(self, init: Init) -> None:
+        """Raise ValueError where cell, size and initialisation do not go together."""
+        for place in self.layers():
+            self.cell.check(self.hidden, place.inputs)
+            init.check(self.layer(place, lag=1))
+
+    def draw(self, init: Init, lag: int, rng: np.random.Generator) -> dict[str, Array]:
+        """One replica's parameters: the cells by `init`, encoder and readout as PyTorch would, initial states zero."""
+        values: dict[str, Array] = {}
+        fan_in = {f"encoder.{name}": shape for name, shape in self.encoder.parameters(self.inputs).items()}
+        for name, shape in fan_in.items():
+            bound = float(np.prod(shape[1:], dtype=float) or 1.0) ** -0.5
+            values[name] = rng.uniform(-bound, bound, size=shape)
+        for place in self.layers():
+            layer = self.layer(place, lag)
+            values |= {name + place.suffix: value for name, value in init.draw(layer, rng).items()}
+        if self.outputs:
+            shapes = {name: self.shapes()[name] for name in ("readout.weight", "readout.bias")}
+            values |= uniform(Layer(shapes, self.hidden * self.directions, (), None, None, lag), rng)
+        return {name: values.get(name, np.zeros(shape)) for name, shape in self.shapes().items()}
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers that are trained."""
+        return sum(int(np.prod(shape)) for shape in self.shapes().values())
+
+    @property
+    def state_count(self) -> int:
+        """Numbers that are carried from step to step."""
+        per_layer = sum(int(np.prod(shape)) for shape in self.state_shapes())
+        return per_layer * self.depth * self.directions
+
+
+@dataclass(frozen=True)
+class Network:
+    """An architecture with the parameters of R replicas."""
+
+    architecture: Architecture
+    parameters: dict[str, Tensor]
+
+    @property
+    def replicas(self) -> int:
+        """R; a network without parameters counts as one."""
+        return next((int(value.shape[0]) for value in self.parameters.values()), 1)
+
+    def to(self, dtype: torch.dtype) -> Network:
+        """The same numbers in another precision, detached."""
+        return replace(self, parameters={name: value.detach().to(dtype) for name, value in self.parameters.items()})
+
+    def replica(self, index: int) -> Network:
+        """One replica, as a network of its own."""
+        return replace(self, parameters={name: value[index : index + 1] for name, value in self.parameters.items()})
+
+    def initial(self, x_RTBI: Tensor) -> NetworkState:
+        """The state before the first step."""
+        like_RBH = x_RTBI.new_zeros(x_RTBI.shape[0], x_RTBI.shape[2], self.architecture.hidden)
+        zero = self.architecture.cell.zero(like_RBH)
+        if not self.architecture.learned_state:
+            return tuple(zero for _ in self.architecture.layers())
+        return tuple(
+            tuple(
+                part + self.parameters[f"initial.{i}{place.suffix}"].unsqueeze(1)  # the same for every sequence
+                for i, part in enumerate(zero)
+            )
+            for place in self.architecture.layers()
+        )
+
+    def run(self, x_RTBI: Tensor, state: NetworkState | None = None) -> tuple[Tensor, NetworkState]:
+        """Outputs of the top layer at every step, (R, T, B, D*H), and the state after the last.
+
+        A carried `state` continues a sequence exactly where it was left (not for bidirectional networks, whose other
+        direction has not been read yet).
+        """
+        architecture = self.architecture
+        if state is not None and architecture.bidirectional:
+            raise ValueError("a bidirectional network reads the whole sequence: its state cannot be carried over a split")
+        before = self.initial(x_RTBI) if state is None else state
+        encoder = {name[8:]: value for name, value in self.parameters.items() if name.startswith("encoder.")}
+        x_RTBI = architecture.encoder.encode(encoder, x_RTBI)
+        after, outputs = [], []
+        for index, place in enumerate(architecture.layers()):
+            p = {name: self.parameters[name + place.suffix] for name in architecture.cell_shapes(place)}
+            source_RTBI = x_RTBI.flip(1) if place.reverse else x_RTBI
+            gates_RTBG = architecture.cell.project(p, source_RTBI)
+            output_RTBH, last = unroll(architecture.cell, p, gates_RTBG, before[index])
+            outputs.append(output_RTBH.flip(1) if place.reverse else output_RTBH)
+            after.append(last)
+            if len(outputs) == architecture.directions:
+                x_RTBI = torch.cat(outputs, -1) if architecture.bidirectional else outputs[0]
+                outputs = []
+        return x_RTBI, tuple(after)
+
+    def readout(self, h_RNH: Tensor) -> Tensor:
+        """The answer from the top layer's output: (R, N, O)."""
+        weight_ROH, bias_RO = self.parameters["readout.weight"], self.parameters["readout.bias"]
+        return torch.baddbmm(bias_RO.unsqueeze(1), h_RNH, weight_ROH.mT)
+
+
+def draw(
+    architecture: Architecture, inits: Sequence[Init], seeds: Sequence[int], lag: int, dtype: torch.dtype = torch.float32
+) -> Network:
+    """R fresh replicas: replica r by `inits[r]` from the weight stream of `seeds[r]`."""
+    drawn = [
+        architecture.draw(init, lag, stream(seed, "weights")) for init, seed in zip(inits, seeds, strict=True)
+    ]
+    parameters = {
+        name: torch.from_numpy(np.stack([values[name] for values in drawn])).to(dtype) for name in architecture.shapes()
+    }
+    return Network(architecture, parameters)
+
+
+def from_torch(module: nn.Module) -> Network:
+    """A network of one replica, without readout, with the numbers of a `torch.nn.RNN`, `LSTM` or `GRU`.
+
+    Raises:
+        ValueError: another module, or one with dropout or projections, which farback does not have.
+    """
+    cell: Cell
+    if isinstance(module, nn.LSTM) and not module.proj_size:
+        cell = cells.build("lstm")
+    elif isinstance(module, nn.GRU):
+        cell = cells.build("gru")
+    elif isinstance(module, nn.RNN):
+        cell = cells.build({"name": "elman", "nonlinearity": module.nonlinearity})
+    else:
+        raise ValueError(f"can take over torch.nn.RNN, GRU and LSTM without projections, got {module}")
+    if module.dropout:
+        raise ValueError(f"dropout is {module.dropout}; farback networks have none: set it to 0")
+    architecture = Architecture(
+        cell, module.input_size, module.hidden_size, 0, module.num_layers, module.bias, module.bidirectional
+    )
+    named = dict(module.named_parameters())
+    return Network(architecture, {name: named[name].detach().clone().unsqueeze(0) for name in architecture.shapes()})
+
+
+def to_torch(network: Network) -> nn.RNNBase:
+    """The recurrent layers of a one-replica network as a `torch.nn` module (batch_first), with the same numbers.
+
+    Raises:
+        ValueError: several replicas, a learned initial state, or a cell that PyTorch does not have.
+    """
+    a = network.architecture
+    if network.replicas != 1:
+        raise ValueError(f"a torch.nn module holds one network, this has {network.replicas} replicas: use replica(r)")
+    if a.learned_state:
+        raise ValueError("torch.nn modules start from zeros; this network has a learned initial state")
+    if a.encoder.name != "identity":
+        raise ValueError(f"torch.nn modules have no encoder; this network has {a.encoder.name}")
+    module = a.cell.to_torch(a.inputs, a.hidden, a.depth, a.bias, a.bidirectional)
+    own = {name: value[0].detach().clone() for name, value in network.parameters.items() if "readout" not in name}
+    module = module.to(next(iter(own.values())).dtype)
+    module.load_state_dict(own)
+    return module
+
+
+def states(network: Network, x_BTI: Tensor) -> Tensor:
+    """Outputs of the top layer for a batch, (B, T, D*H), as the `output` of `torch.nn.RNN(batch_first=True)`."""
+    if network.replicas != 1:
+        raise ValueError(f"states takes one network, this has {network.replicas} replicas: use replica(r)")
+    x_RTBI = x_BTI.transpose(0, 1).unsqueeze(0)
+    return network.run(x_RTBI)[0][0].transpose(0, 1)

@@ -1,0 +1,250 @@
+"""The only training loop: one cohort in, a stream of events out.
+
+A cohort is R trials of one shape. Everything is one tensor program over the replicas, and no operation mixes them, so
+each trial's numbers are, bit for bit, those it would have alone. A replica leaves the program when it is done: at the
+last update, after sustained success, or when its loss is no longer finite.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+import torch
+from torch import Tensor
+
+from farback import optimizers
+from farback.data import Asked, Data, Questions
+from farback.measures.base import Row
+from farback.measures.retention import scored
+from farback.network import Network, draw
+from farback.trial import Event, Finished, Progress, Trial, TrialResult, scores
+
+SOLVED_SKILL = 0.9  # sustained success: this validation skill...
+SUSTAINED = 3  # ...at so many evaluations in a row
+
+
+def train(trials: Sequence[Trial], device: str = "cpu") -> Iterator[Event]:
+    """Train a cohort.
+
+    Args:
+        trials: trials of one shape.
+        device: where; part of no trial's identity.
+
+    Yields:
+        Progress of each replica at every evaluation, and Finished once for each, as it leaves.
+
+    Raises:
+        ValueError: the trials differ in more than replicas may.
+    """
+    if len({trial.shape for trial in trials}) != 1:
+        raise ValueError("a cohort holds trials of one shape: pack them with farback.trial.cohorts")
+    with one_thread():
+        cohort = _Cohort.fresh(trials, device)
+        yield from cohort.events()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread: at these sizes two are slower than one, and sums do not depend on their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@dataclass
+class _Replica:
+    """What is remembered of one trial while it trains."""
+
+    trial: Trial
+    rows: list[tuple[str, int, int, str, float]] = field(default_factory=list)
+    successes: int = 0
+
+    def solved(self, skill: float) -> bool:
+        """Whether success is sustained, counting this evaluation."""
+        self.successes = self.successes + 1 if skill >= SOLVED_SKILL else 0
+        return self.successes >= SUSTAINED and self.trial.stop == "sustained"
+
+
+@dataclass
+class _Cohort:
+    """The replicas still in training, row r of every tensor being replica r."""
+
+    replicas: list[_Replica]
+    theta_RP: Tensor
+    moments: dict[str, Tensor]
+    training: Data
+    validation: list[Questions]  # of each replica
+    questions: Asked
+    device: str
+
+    @classmethod
+    def fresh(cls, trials: Sequence[Trial], device: str) -> _Cohort:
+        """Every replica before its first update."""
+        first = trials[0]
+        network = draw(first.architecture, [trial.init for trial in trials], [trial.seed for trial in trials], first.lag)
+        theta_RP = torch.cat([value.flatten(1) for value in network.parameters.values()], 1).to(device)
+        asked = Asked.of(first)
+        return cls(
+            replicas=[_Replica(trial) for trial in trials],
+            theta_RP=theta_RP,
+            moments=type(first.optimizer).moments(theta_RP),
+            training=Data(trials, "train", asked, device),
+            validation=[Data([trial], "validation", asked, device).fixed() for trial in trials],
+            questions=asked,
+            device=device,
+        )
+
+    @property
+    def trial(self) -> Trial:
+        """What all replicas have in common."""
+        return self.replicas[0].trial
+
+    def network(self, rows: slice | list[int] = slice(None), grad: bool = False) -> Network:
+        """The network that the flat parameters stand for."""
+        shapes = self.trial.architecture.shapes()
+        sizes = [math.prod(shape) for shape in shapes.values()]
+        parts = self.theta_RP[rows].split(sizes, 1)
+        values = [part.detach().unflatten(1, shape) for part, shape in zip(parts, shapes.values(), strict=True)]
+        parameters = {name: value.requires_grad_(grad) for name, value in zip(shapes, values, strict=True)}
+        return Network(self.trial.architecture, parameters)
+
+    def events(self) -> Iterator[Event]:
+        """Train to the end."""
+        first = self.trial
+        rules, limit_R1 = self._rules()
+        window = _Window()
+        for count in range(1, first.steps + 1):
+            finite_R = self._update(count, rules, limit_R1, window)
+            leaving = [r for r, finite in enumerate(finite_R) if not finite]
+            if leaving:
+                yield from self._leave(leaving, count, "diverged")
+            elif count % first.evaluate_every == 0 or count == first.steps:
+                solved = yield from self._evaluate(count, window)
+                leaving = solved if count < first.steps else []
+                yield from self._leave(leaving, count, "finished")
+                window = _Window()
+            if leaving:
+                if not self.replicas:
+                    return
+                rules, limit_R1 = self._rules()
+                window = window.kept(leaving)
+        yield from self._leave(list(range(len(self.replicas))), first.steps, "finished")
+
+    def _rules(self) -> tuple[dict[str, Tensor], Tensor]:
+        trials = [replica.trial for replica in self.replicas]
+        rules = optimizers.stacked([trial.optimizer for trial in trials], self.theta_RP)
+        limits = [[math.inf if trial.clip is None else trial.clip] for trial in trials]
+        return rules, torch.tensor(limits, dtype=self.theta_RP.dtype, device=self.device)
+
+    def _update(self, count: int, rules: dict[str, Tensor], limit_R1: Tensor, window: _Window) -> list[bool]:
+        """One update of every replica; whether each one's loss was finite."""
+        network = self.network(grad=True)
+        loss_R = self.questions.loss(network, self.training.next())
+        parameters = list(network.parameters.values())
+        grads = torch.autograd.grad(loss_R.sum(), parameters, allow_unused=True, materialize_grads=True)
+        with torch.no_grad():
+            grad_RP, norm_R = optimizers.clipped(torch.cat([grad.flatten(1) for grad in grads], 1), limit_R1)
+            self.trial.optimizer.update(self.theta_RP, grad_RP, self.moments, rules, count)
+            window.add(loss_R.detach(), norm_R, norm_R > limit_R1.squeeze(1))
+        finite: list[bool] = torch.isfinite(loss_R).tolist()
+        return finite
+
+    def _evaluate(self, count: int, window: _Window) -> Iterator[Event]:
+        """Validate every replica; returns those whose success is sustained."""
+        solved = []
+        means = window.means()
+        for r, replica in enumerate(self.replicas):
+            with torch.no_grad():
+                accuracy, loss = self.questions.scores(self.network([r]), self.validation[r])
+            now = scored(replica.trial.task, accuracy, loss)
+            metrics = {name: values[r] for name, values in means.items()}
+            metrics |= {"valid/skill": now.skill, "valid/accuracy": accuracy, "valid/loss": loss}
+            for name, value in metrics.items():
+                measure, statistic = name.split("/")
+                replica.rows.append((measure, count, -1, statistic, value))
+            yield Progress(replica.trial.key, count, metrics)
+            if replica.solved(now.skill):
+                solved.append(r)
+        return solved
+
+    def _leave(self, leaving: list[int], count: int, status: str) -> Iterator[Event]:
+        """End some replicas, measuring what they became, and go on without them."""
+        if not leaving:
+            return
+        results = self._results(leaving, count, status)
+        keep = [r for r in range(len(self.replicas)) if r not in leaving]
+        self.replicas = [self.replicas[r] for r in keep]
+        self.validation = [self.validation[r] for r in keep]
+        self.theta_RP = self.theta_RP[keep]
+        self.moments = {name: value[keep] for name, value in self.moments.items()}
+        self.training.keep(keep)
+        for result in results:
+            yield Finished(result)
+
+    def _results(self, leaving: list[int], count: int, status: str) -> list[TrialResult]:
+        trials = [self.replicas[r].trial for r in leaving]
+        network = self.network(leaving)
+        network = Network(network.architecture, {name: value.cpu() for name, value in network.parameters.items()})
+        measured: list[list[tuple[str, list[Row]]]] = [[] for _ in leaving]
+        for measure in self.trial.measures:
+            rows = measure.rows(network, self.trial.task, [trial.seed for trial in trials])
+            for at, own in enumerate(rows):
+                measured[at].append((measure.name, own))
+        results = []
+        for at, r in enumerate(leaving):
+            table = list(self.replicas[r].rows)
+            table += [(name, count, row.lag, row.statistic, row.value) for name, rows in measured[at] for row in rows]
+            table.append(("training", count, -1, "updates", float(count)))
+            results.append(TrialResult(trials[at].key, scores(table), status, provenance(trials[at])))
+        return results
+
+
+@dataclass
+class _Window:
+    """Training values since the last evaluation."""
+
+    loss: list[Tensor] = field(default_factory=list)
+    norm: list[Tensor] = field(default_factory=list)
+    over: list[Tensor] = field(default_factory=list)
+
+    def add(self, loss_R: Tensor, norm_R: Tensor, over_R: Tensor) -> None:
+        """One update's values."""
+        self.loss.append(loss_R)
+        self.norm.append(norm_R)
+        self.over.append(over_R)
+
+    def means(self) -> dict[str, list[float]]:
+        """Their means, by metric name; each replica's is summed by itself, in double precision."""
+        named = {"train/loss": self.loss, "grad/norm": self.norm, "grad/clipped": self.over}
+        return {name: torch.stack(values).double().mean(0).tolist() for name, values in named.items()}
+
+    def kept(self, leaving: list[int]) -> _Window:
+        """The same for the replicas that stay."""
+        keep = [r for r in range(len(self.loss[0])) if r not in leaving] if self.loss else []
+        return _Window(*([value[keep] for value in values] for values in (self.loss, self.norm, self.over)))
+
+
+def provenance(trial: Trial) -> dict[str, str]:
+    """What a result depends on besides the trial: versions, machine, threads; and the network's size."""
+    architecture = trial.architecture
+    return {
+        "farback": version("farback"),
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "numba": version("numba"),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "pid": str(os.getpid()),
+        "parameters": str(architecture.parameter_count),
+        "state": str(architecture.state_count),
+    }

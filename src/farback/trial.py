@@ -1,0 +1,302 @@
+"""A trial is one training of one network: a frozen record, and the unit of storage and resumption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+import pandas as pd
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from farback import encoders, inits, measures
+from farback.cells.base import Cell
+from farback.component import Record, Several, digest
+from farback.encoders.base import Encoder
+from farback.inits.base import Init
+from farback.measures.base import Measure
+from farback.network import Architecture
+from farback.optimizers import Adam, Optimizer
+from farback.tasks.base import Task
+
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Lag = Annotated[int, Field(ge=0, le=100_000)]
+Bounds = Several[Annotated[int, Field(ge=1, le=100_000)]]
+
+# What may differ between the replicas of one cohort. The optimizer's numbers may, its rule may not.
+REPLICA_FIELDS = ("seed", "init", "clip")
+
+
+class Mixed(Record):
+    """The base of the distributions that a training sequence's lag is drawn from."""
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Smallest and largest lag."""
+        raise NotImplementedError
+
+    def ordered(self, values: tuple[int, ...]) -> tuple[int, int]:
+        """Check a pair of bounds."""
+        if len(values) != 2 or values[0] > values[1]:
+            raise ValueError(f"needs two lags [smallest, largest], got {list(values)}")
+        return values[0], values[1]
+
+
+class Uniform(Mixed):
+    """Every lag from the first to the second equally often: `{uniform: [1, 80]}`."""
+
+    uniform: Bounds
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.ordered(self.uniform)
+        return self
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Smallest and largest lag."""
+        return self.ordered(self.uniform)
+
+    def __str__(self) -> str:
+        return "uniform {}-{}".format(*self.uniform)
+
+
+class LogUniform(Mixed):
+    """The logarithm of the lag uniform between the two, so that short lags are met often: `{log_uniform: [1, 80]}`."""
+
+    log_uniform: Bounds
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self.ordered(self.log_uniform)
+        return self
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Smallest and largest lag."""
+        return self.ordered(self.log_uniform)
+
+    def __str__(self) -> str:
+        return "log-uniform {}-{}".format(*self.log_uniform)
+
+
+def _kind_of_lags(spec: Any) -> str | None:
+    if isinstance(spec, str):
+        return "fixed"
+    keys = spec if isinstance(spec, dict) else type(spec).model_fields if isinstance(spec, Mixed) else ()
+    return next((key for key in ("uniform", "log_uniform") if key in keys), None)
+
+
+TrainLags = Annotated[
+    Annotated[Literal["fixed"], Tag("fixed")]
+    | Annotated[Uniform, Tag("uniform")]
+    | Annotated[LogUniform, Tag("log_uniform")],
+    Discriminator(
+        _kind_of_lags,
+        custom_error_type="train_lags",
+        custom_error_message="should be fixed, {uniform: [smallest, largest]} or {log_uniform: [smallest, largest]}",
+    ),
+]
+
+
+class Trial(Record):
+    """One training of one network. Every field is part of its identity; device, cohort and executor are not.
+
+    `lag` is the training lag k = readout step - cue step; with mixed `train_lags` it is the largest of them. It may be
+    given here or on the task, and ends up in both.
+    """
+
+    task: Task
+    lag: Lag
+    train_lags: TrainLags = "fixed"
+    cell: Cell
+    init: Init = inits.build("torch")
+    encoder: Encoder = encoders.build("identity")
+    hidden: Annotated[int, Field(ge=1, le=8192)] = 32
+    depth: Annotated[int, Field(ge=1, le=64)] = 1
+    bias: bool = True
+    bidirectional: bool = False
+    initial_state: Literal["zeros", "learned"] = "zeros"
+    optimizer: Optimizer = Adam()
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    batch: Annotated[int, Field(ge=1, le=65_536)] = 32
+    steps: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
+    evaluate_every: Count = 100
+    stop: Literal["sustained", "never"] = "sustained"
+    measures: Several[Measure] = (measures.build("retention"),)
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_lag(cls, values: Any) -> Any:
+        """Let the lag be given once, on the trial, on the task, or as the upper bound of mixed lags."""
+        if not isinstance(values, dict) or "task" not in values:
+            return values
+        task = values["task"]
+        if isinstance(task, Task):
+            task = task.spec()
+        elif isinstance(task, str):
+            task = {"name": task}
+        elif not isinstance(task, dict):
+            return values
+        mixed = values.get("train_lags")
+        bounds = mixed.get("uniform", mixed.get("log_uniform")) if isinstance(mixed, dict) else None
+        if isinstance(mixed, Mixed):
+            bounds = mixed.bounds
+        top = bounds[-1] if isinstance(bounds, list | tuple) and bounds else None
+        lag = values.get("lag", task.get("lag", top))
+        if lag is None or not isinstance(lag, int):
+            return values
+        return {**values, "lag": lag, "task": {**task, "lag": lag}}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if isinstance(self.train_lags, Mixed):
+            low, high = self.train_lags.bounds
+            if not self.task.mixes:
+                raise ValueError(f"{self.task.name} asks one question for each lag, so its train_lags must be fixed")
+            if high != self.lag:
+                raise ValueError(f"lag is {self.lag} but train_lags end at {high}: leave lag out, or make them equal")
+            self.task.at(low)
+        self.architecture.check(self.init)
+        for measure in self.measures:
+            measure.check(self.task)
+        return self
+
+    @property
+    def architecture(self) -> Architecture:
+        """The shape of the network."""
+        return Architecture(
+            cell=self.cell,
+            inputs=self.task.inputs,
+            hidden=self.hidden,
+            outputs=self.task.answer.outputs,
+            depth=self.depth,
+            bias=self.bias,
+            bidirectional=self.bidirectional,
+            learned_state=self.initial_state == "learned",
+            encoder=self.encoder,
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """The identity of the trial: the hash of every field with the component versions."""
+        return self.digest()
+
+    @cached_property
+    def shape(self) -> str:
+        """Trials of one shape may train together: the key without what may differ between replicas."""
+        values = {name: value for name, value in self.digested().items() if name not in REPLICA_FIELDS}
+        return digest({**values, "optimizer": self.optimizer.name})
+
+    @cached_property
+    def group(self) -> str:
+        """Trials of one group are repeats: the key without the seed."""
+        return digest({name: value for name, value in self.digested().items() if name != "seed"})
+
+    @property
+    def label(self) -> str:
+        """A readable name of the network, the same for every seed and lag: "LSTM, chrono, 2 layers"."""
+        parts = [self.cell.label()]
+        if self.init.name != "torch":
+            parts.append(self.init.label())
+        if self.depth > 1:
+            parts.append(f"{self.depth} layers")
+        if self.bidirectional:
+            parts.append("bidirectional")
+        return ", ".join(parts)
+
+    def parameters(self) -> dict[str, str | int | float | bool | None]:
+        """The record flattened to dotted names and plain values, for tables and trackers."""
+        flat: dict[str, str | int | float | bool | None] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if name == "measures":
+                flat[name] = ", ".join(measure.name for measure in value)
+            elif name == "train_lags":
+                flat[name] = str(value)
+            elif isinstance(value, Record):
+                for inner in type(value).model_fields:
+                    if (name, inner) == ("task", "lag"):
+                        continue  # the trial's own
+                    item = getattr(value, inner)
+                    flat[f"{name}.{inner}"] = item if isinstance(item, str | int | float | bool | None) else str(item)
+            else:
+                flat[name] = value
+        return flat
+
+    def columns(self) -> dict[str, Any]:
+        """What the tidy frame says of the trial, in every one of its rows."""
+        named = {
+            "key": self.key,
+            "label": self.label,
+            "cell": self.cell.label(),
+            "init": self.init.label(),
+            "task": self.task.name,
+            "trained_lag": self.lag,
+        }
+        return {**named, **{name: value for name, value in self.parameters().items() if name != "lag"}}
+
+
+def cohorts(trials: Iterable[Trial], width: int) -> list[list[Trial]]:
+    """Pack trials of one shape together, at most `width` to a cohort, in the order they came."""
+    packs: dict[str, list[list[Trial]]] = {}
+    for trial in trials:
+        open_packs = packs.setdefault(trial.shape, [[]])
+        if len(open_packs[-1]) == width:
+            open_packs.append([])
+        open_packs[-1].append(trial)
+    return [pack for open_packs in packs.values() for pack in open_packs]
+
+
+SCORE_COLUMNS = ["measure", "step", "lag", "statistic", "value"]
+
+
+def scores(rows: Sequence[tuple[str, int, int, str, float]]) -> pd.DataFrame:
+    """A tidy frame of scores: measure, update, lag (-1 where there is none), statistic, value."""
+    frame = pd.DataFrame(list(rows), columns=SCORE_COLUMNS)
+    return frame.astype({"measure": "str", "step": "int64", "lag": "int64", "statistic": "str", "value": "float64"})
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a trial that ended left: its scores, and how they came to be."""
+
+    key: str
+    scores: pd.DataFrame
+    status: Literal["finished", "diverged"]
+    provenance: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Values on the way: `metrics` by name ("train/loss"), after `step` updates."""
+
+    key: str
+    step: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The trial ended, converged or diverged."""
+
+    result: TrialResult
+
+    @property
+    def key(self) -> str:
+        """The trial it speaks of."""
+        return self.result.key
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The trial could not be carried out: a bug, a killed worker. It is recorded, and tried again on the next run."""
+
+    key: str
+    error: str
+    traceback: str = ""
+
+
+Event = Progress | Finished | Failed
