@@ -7,9 +7,11 @@ last update, after sustained success, or when its loss is no longer finite.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import platform
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -248,3 +250,28 @@ def provenance(trial: Trial) -> dict[str, str]:
         "parameters": str(architecture.parameter_count),
         "state": str(architecture.state_count),
     }
+
+
+def seconds_per_update(trials: Sequence[Trial], updates: int = 2) -> float:
+    """The time of one update of a cohort, measured after one that warms up."""
+    with one_thread():
+        cohort = _Cohort.fresh(trials, "cpu")
+        rules, limit_R1 = cohort._rules()
+        cohort._update(1, rules, limit_R1, _Window())
+        started = time.perf_counter()
+        for count in range(2, 2 + updates):
+            cohort._update(count, rules, limit_R1, _Window())
+        return (time.perf_counter() - started) / updates
+
+
+def fingerprint(trial: Trial) -> bytes:
+    """A hash of a trial at step 0: names and values of the weights, the first batch, and the loss on it."""
+    with one_thread(), torch.no_grad():
+        cohort = _Cohort.fresh([trial], "cpu")
+        network, questions = cohort.network(), cohort.training.next()
+        parts = [*network.parameters.values(), *questions, cohort.questions.loss(network, questions)]
+        hashed = hashlib.sha256(repr(list(network.parameters)).encode())
+        for part in parts:
+            hashed.update(repr(tuple(part.shape)).encode())
+            hashed.update(part.contiguous().numpy().tobytes())
+    return hashed.digest()

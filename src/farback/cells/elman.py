@@ -27,7 +27,7 @@ class Elman(SteppedCell):
     @property
     def kernel(self) -> str | None:
         """Fused."""
-        return "elman"
+        return f"elman {self.nonlinearity}"
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         """One gate."""

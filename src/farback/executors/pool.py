@@ -143,10 +143,12 @@ def _serve(pipe: Connection) -> None:
 
 
 def _exit(code: int | None) -> str:
-    if code is not None and code < 0:
-        with suppress(ValueError):
-            return f"killed by {signal.Signals(-code).name}; out of memory, perhaps" if code == -9 else signal.Signals(-code).name
-    return f"exit code {code}"
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    with suppress(ValueError):
+        name = signal.Signals(-code).name
+        return f"killed by {name}: out of memory, perhaps" if code == -signal.SIGKILL else f"killed by {name}"
+    return f"killed by signal {-code}"
 
 
 @contextmanager

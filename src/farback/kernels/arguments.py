@@ -33,6 +33,11 @@ def wanted(*tensors: Tensor) -> bool:
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
+def flat(tensor: Tensor) -> Tensor:
+    """(..., B, H) as (..., B * H): a view of a contiguous tensor, else a copy."""
+    return tensor.detach().contiguous().flatten(-2)
+
+
 def call(kernel: Any, *tensors: Tensor) -> None:
     """Run a compiled kernel on the memory of `tensors` (copied only where it is not contiguous, which outputs always are)."""
-    kernel(gemm(tensors[0].dtype), *[tensor.detach().contiguous().numpy() for tensor in tensors])
+    kernel(gemm(tensors[0].dtype.to_real()), *[tensor.detach().contiguous().numpy() for tensor in tensors])

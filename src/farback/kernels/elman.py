@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from farback.kernels.arguments import DTYPES, call, checked, wanted
+from farback.kernels.arguments import DTYPES, call, checked, flat, wanted
 from farback.kernels.compiled import copy_with, kernel, loop
 from farback.kernels.nonlinearities import NONLINEARITIES
-from farback.kernels.products import add_rows, times, times_transposed, weight_gradient
+from farback.kernels.products import times, times_transposed, weight_gradient
 
 _value: Any = None  # `_kernels` puts the nonlinearity and the loops made with it here
 _slope: Any = None
@@ -51,42 +51,44 @@ def _through_template(dout_N, dh_N, x_N, h_N, d_N, db_N):
         db_N[n] += d
 
 
-def _forward(gemm, gates_RTBH, w_RHH, b_RH, h0_RBH, h_RTBH, x_RTBH):
-    replicas, steps, batch, hidden = gates_RTBH.shape
-    keep = x_RTBH.shape[1] == steps
-    bias_BH = np.empty((batch, hidden), b_RH.dtype)  # a whole (B, H): one flat loop makes whole vectors at every H
+def _forward(gemm, gates_RTN, w_RHH, b_RH, h0_RN, h_RTN, x_RTN):
+    (replicas, steps, size), hidden = gates_RTN.shape, b_RH.shape[1]
+    batch = size // hidden
+    bias_N = np.empty(size, b_RH.dtype)  # a bias per element of (B, H): one flat loop makes whole vectors at every H
     for r in range(replicas):
-        for b in range(batch):
-            bias_BH[b] = b_RH[r]
-        before_BH = h0_RBH[r]
+        for n in range(size):
+            bias_N[n] = b_RH[r, n % hidden]
+        before_N = h0_RN[r]
         for t in range(steps):
-            h_BH = h_RTBH[r, t]
-            times_transposed(gemm, before_BH, w_RHH[r], h_BH)
-            if keep:
-                _activated_and_kept(gates_RTBH[r, t].ravel(), bias_BH.ravel(), h_BH.ravel(), x_RTBH[r, t].ravel())
+            h_N = h_RTN[r, t]
+            times_transposed(gemm, batch, hidden, hidden, before_N, w_RHH[r], h_N)
+            if x_RTN.shape[1]:
+                _activated_and_kept(gates_RTN[r, t], bias_N, h_N, x_RTN[r, t])
             else:
-                _activated(gates_RTBH[r, t].ravel(), bias_BH.ravel(), h_BH.ravel())
-            before_BH = h_BH
+                _activated(gates_RTN[r, t], bias_N, h_N)
+            before_N = h_N
 
 
-def _backward(gemm, dout_RTBH, w_RHH, h0_RBH, h_RTBH, x_RTBH, d_RTBH, dw_RHH, db_RH, dh0_RBH):
-    replicas, steps, batch, hidden = d_RTBH.shape
-    kept = x_RTBH.shape[1] == steps
-    db_BH = np.empty((batch, hidden), w_RHH.dtype)
+def _backward(gemm, dout_RTN, w_RHH, h0_RN, h_RTN, x_RTN, d_RTN, dw_RHH, db_RH, dh0_RN):
+    (replicas, steps, size), hidden = d_RTN.shape, db_RH.shape[1]
+    batch = size // hidden
+    db_N = np.empty(size, db_RH.dtype)
     for r in range(replicas):
-        dh_BH = dh0_RBH[r]
-        dh_BH[:] = 0
-        db_BH[:] = 0
+        dh_N = dh0_RN[r]
+        dh_N[:] = 0
+        db_N[:] = 0
         for t in range(steps - 1, -1, -1):
-            d_BH = d_RTBH[r, t]
-            if kept:
-                _through(dout_RTBH[r, t].ravel(), dh_BH.ravel(), x_RTBH[r, t].ravel(), h_RTBH[r, t].ravel(), d_BH.ravel(), db_BH.ravel())
+            d_N = d_RTN[r, t]
+            if x_RTN.shape[1]:
+                _through(dout_RTN[r, t], dh_N, x_RTN[r, t], h_RTN[r, t], d_N, db_N)
             else:
-                _through_output(dout_RTBH[r, t].ravel(), dh_BH.ravel(), h_RTBH[r, t].ravel(), d_BH.ravel(), db_BH.ravel())
-            times(gemm, d_BH, w_RHH[r], dh_BH)
-        add_rows(db_BH, db_RH[r])
+                _through_output(dout_RTN[r, t], dh_N, h_RTN[r, t], d_N, db_N)
+            times(gemm, batch, hidden, hidden, d_N, w_RHH[r], dh_N)
+        db_RH[r] = 0
+        for n in range(size):
+            db_RH[r, n % hidden] += db_N[n]
         if dw_RHH.shape[0]:  # empty where no gradient for the weights is asked for
-            weight_gradient(gemm, d_RTBH[r], h_RTBH[r], h0_RBH[r], dw_RHH[r])
+            weight_gradient(gemm, batch, d_RTN[r], h_RTN[r], h0_RN[r], dw_RHH[r])
 
 
 @functools.cache
@@ -110,7 +112,7 @@ def _run(nonlinearity: str, keep: bool, gates: Tensor, w: Tensor, b: Tensor, h0:
     """The outputs, and the inputs of the nonlinearity (T = 0 where the backward pass needs none)."""
     h = torch.empty_like(gates, memory_format=torch.contiguous_format)
     x = h.new_empty((h.shape[0], h.shape[1] if keep and not NONLINEARITIES[nonlinearity].of_output else 0, *h.shape[2:]))
-    call(_kernels(nonlinearity)[0], gates, w, b, h0, h, x)
+    call(_kernels(nonlinearity)[0], flat(gates), w, b, flat(h0), flat(h), flat(x))
     return h, x
 
 
@@ -129,7 +131,7 @@ class _Elman(torch.autograd.Function):
         d = torch.empty_like(h)
         dw = w.new_empty(w.shape if ctx.needs_input_grad[1] else (0, *w.shape[1:]))
         db, dh0 = w.new_empty(w.shape[:2]), h.new_empty(h0.shape)
-        call(_kernels(ctx.nonlinearity)[1], dout, w, h0, h, x, d, dw, db, dh0)
+        call(_kernels(ctx.nonlinearity)[1], flat(dout), w, flat(h0), flat(h), flat(x), flat(d), dw, db, flat(dh0))
         gradients = zip((d, dw, db, dh0), ctx.needs_input_grad, strict=False)
         return *(gradient if needed else None for gradient, needed in gradients), None
 

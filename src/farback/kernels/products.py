@@ -74,47 +74,34 @@ _PLAIN, _TRANSPOSED = ord("N"), ord("T")
 
 
 @inlined
-def times(gemm, a_MK, b_KN, c_MN):
-    """C = A B, for C-contiguous arrays of one dtype."""
-    (m, k), n = a_MK.shape, b_KN.shape[1]
-    beta = c_MN.dtype.type(0)
-    _call_gemm(gemm, (_PLAIN, _PLAIN), (n, m, k), b_KN.ctypes.data, a_MK.ctypes.data, (n, k, n), beta, c_MN.ctypes.data)
+def times(gemm, m, k, n, a, b, c):
+    """C = A B with A (m, k), B (k, n), C (m, n): the memory of C-contiguous arrays of one dtype, whatever their shapes."""
+    _call_gemm(gemm, (_PLAIN, _PLAIN), (n, m, k), b.ctypes.data, a.ctypes.data, (n, k, n), c.dtype.type(0), c.ctypes.data)
 
 
 @inlined
-def times_transposed(gemm, a_MK, b_NK, c_MN):
-    """C = A B^T."""
-    (m, k), n = a_MK.shape, b_NK.shape[0]
-    beta = c_MN.dtype.type(0)
-    _call_gemm(gemm, (_TRANSPOSED, _PLAIN), (n, m, k), b_NK.ctypes.data, a_MK.ctypes.data, (k, k, n), beta, c_MN.ctypes.data)
+def add_times(gemm, m, k, n, a, b, c):
+    """C = C + A B."""
+    _call_gemm(gemm, (_PLAIN, _PLAIN), (n, m, k), b.ctypes.data, a.ctypes.data, (n, k, n), c.dtype.type(1), c.ctypes.data)
 
 
 @inlined
-def add_transposed_times(gemm, a_KM, b_KN, c_MN):
-    """C = C + A^T B."""
-    (k, m), n = a_KM.shape, b_KN.shape[1]
-    beta = c_MN.dtype.type(1)
-    _call_gemm(gemm, (_PLAIN, _TRANSPOSED), (n, m, k), b_KN.ctypes.data, a_KM.ctypes.data, (n, m, n), beta, c_MN.ctypes.data)
+def times_transposed(gemm, m, k, n, a, b, c):
+    """C = A B^T with A (m, k), B (n, k), C (m, n)."""
+    _call_gemm(gemm, (_TRANSPOSED, _PLAIN), (n, m, k), b.ctypes.data, a.ctypes.data, (k, k, n), c.dtype.type(0), c.ctypes.data)
 
 
 @inlined
-def weight_gradient(gemm, d_TBG, h_TBH, h0_BH, dw_GH):
+def add_transposed_times(gemm, m, k, n, a, b, c):
+    """C = C + A^T B with A (k, m), B (k, n), C (m, n)."""
+    _call_gemm(gemm, (_PLAIN, _TRANSPOSED), (n, m, k), b.ctypes.data, a.ctypes.data, (n, m, n), c.dtype.type(1), c.ctypes.data)
+
+
+@inlined
+def weight_gradient(gemm, batch, d, h, h0, dw_GH):
     """dW = sum over steps and sequences of d_t (outer) h_{t-1}, where h_{-1} is h0: one large product, and the first step's."""
-    steps, batch, gates = d_TBG.shape
-    hidden = h0_BH.shape[1]
-    rows = (steps - 1) * batch
+    (gates, hidden), steps = dw_GH.shape, d.shape[0]
     dw_GH[:] = 0
-    add_transposed_times(gemm, d_TBG[0], h0_BH, dw_GH)
+    add_transposed_times(gemm, gates, batch, hidden, d, h0, dw_GH)
     if steps > 1:
-        later_NG = d_TBG.ravel()[batch * gates :].reshape(rows, gates)
-        earlier_NH = h_TBH.ravel()[: rows * hidden].reshape(rows, hidden)
-        add_transposed_times(gemm, later_NG, earlier_NH, dw_GH)
-
-
-@inlined
-def add_rows(a_BG, out_G):
-    """out = sum over the rows of a."""
-    out_G[:] = 0
-    for b in range(a_BG.shape[0]):
-        for g in range(a_BG.shape[1]):
-            out_G[g] += a_BG[b, g]
+        add_transposed_times(gemm, gates, (steps - 1) * batch, hidden, d[1:], h, dw_GH)

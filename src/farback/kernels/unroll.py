@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from torch import Tensor
+
+Parameters = Mapping[str, Tensor]
+State = tuple[Tensor, ...]
 
 
 class Recurrence(Protocol):
@@ -13,14 +16,46 @@ class Recurrence(Protocol):
 
     @property
     def kernel(self) -> str | None:
-        """The fused kernel's name."""
+        """The fused kernel's name, with an option behind a space: "gru", "elman tanh"; None is stepped."""
 
-    def unroll(self, p: Mapping[str, Tensor], gates: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, Any]:
-        """The stepped recurrence."""
+    def unroll(self, p: Any, gates_RTBG: Tensor, state: Any) -> tuple[Tensor, State]:
+        """The recurrence without a kernel."""
 
 
-def unroll(
-    cell: Recurrence, p: Mapping[str, Tensor], gates_RTBG: Tensor, state: tuple[Tensor, ...]
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Outputs (R, T, B, H) of all steps, and the state after the last."""
-    return cell.unroll(p, gates_RTBG, state)
+def unroll(cell: Recurrence, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
+    """Outputs (R, T, B, H) of all steps, and the state after the last.
+
+    Kernels are for the CPU; elsewhere, and for a cell that has none, the cell's own `unroll` computes the same.
+    """
+    if cell.kernel is None or gates_RTBG.device.type != "cpu":
+        return cell.unroll(p, gates_RTBG, state)
+    name, _, option = cell.kernel.partition(" ")
+    return FUSED[name](p, gates_RTBG, state, option)
+
+
+def _elman(p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
+    from farback.kernels.elman import elman  # numba takes a second to import: only where it is used
+
+    h_RTBH = elman(gates_RTBG, p["weight_hh"], p.get("bias_hh"), state[0], option)
+    return h_RTBH, (h_RTBH[:, -1],)
+
+
+def _gru(p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
+    from farback.kernels.gru import gru
+
+    h_RTBH = gru(gates_RTBG, p["weight_hh"], p.get("bias_hh"), state[0])
+    return h_RTBH, (h_RTBH[:, -1],)
+
+
+def _lstm(p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
+    from farback.kernels.lstm import lstm
+
+    h_RTBH, c_RBH = lstm(gates_RTBG, p["weight_hh"], p.get("bias_hh"), *state)
+    return h_RTBH, (h_RTBH[:, -1], c_RBH)
+
+
+FUSED: dict[str, Callable[[Parameters, Tensor, State, str], tuple[Tensor, State]]] = {
+    "elman": _elman,
+    "gru": _gru,
+    "lstm": _lstm,
+}

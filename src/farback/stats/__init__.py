@@ -1,0 +1,52 @@
+"""Intervals, horizons, censoring and comparisons. Seeds are the statistical unit, and no value beyond a grid is invented.
+
+scipy does what it already does (Wilson, Clopper-Pearson, isotonic regression, Kaplan-Meier, the bootstrap); this
+package adds what it lacks: horizons that are known only to lie between two lags, Spearman-Karber, exact tests with ties
+and censoring, and Holm's correction.
+"""
+
+from farback.stats.comparisons import (
+    Comparison,
+    benjamini_hochberg,
+    compare,
+    holm,
+    iqm,
+    probability_of_improvement,
+)
+from farback.stats.horizons import (
+    Horizon,
+    Reading,
+    first_failure,
+    largest_success,
+    median_horizon,
+    retention_horizon,
+    success_threshold,
+)
+from farback.stats.intervals import bootstrap, clopper_pearson, wilson
+from farback.stats.success import MeanHorizon, isotonic, mean_horizon, spearman_karber
+from farback.stats.survival import Survival, kaplan_meier
+
+__all__ = [
+    "Comparison",
+    "Horizon",
+    "MeanHorizon",
+    "Reading",
+    "Survival",
+    "benjamini_hochberg",
+    "bootstrap",
+    "clopper_pearson",
+    "compare",
+    "first_failure",
+    "holm",
+    "iqm",
+    "isotonic",
+    "kaplan_meier",
+    "largest_success",
+    "mean_horizon",
+    "median_horizon",
+    "probability_of_improvement",
+    "retention_horizon",
+    "spearman_karber",
+    "success_threshold",
+    "wilson",
+]

@@ -1,0 +1,62 @@
+"""Kaplan-Meier for horizons of which some are only known to be at least so large."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats as scipy_stats
+
+
+@dataclass(frozen=True, eq=False)
+class Survival:
+    """A survival curve: `share[i]` of the group has a horizon beyond `lag[i]`.
+
+    Attributes:
+        lag: where the curve may step, rising.
+        share: the curve from that lag on; 1 before the first.
+        median: the smallest lag at which the curve is at 0.5 *or below* (lifelines' and statsmodels' convention; R takes
+            the middle of the flat stretch when the curve is exactly 0.5); inf when it stays above, so that more than
+            half of the group may lie beyond the last lag.
+        restricted_mean: area under the curve from 0 to the limit.
+    """
+
+    lag: NDArray[np.float64]
+    share: NDArray[np.float64]
+    median: float
+    restricted_mean: float
+
+
+def kaplan_meier(values: ArrayLike, censored: ArrayLike | None = None, limit: float | None = None) -> Survival:
+    """The Kaplan-Meier curve of horizons, by `scipy.stats.ecdf`.
+
+    Args:
+        values: a horizon each, finite and at least 0.
+        censored: whether each is only a lower bound (right-censored); none by default.
+        limit: the restricted mean ends here; by default at the largest value.
+
+    Raises:
+        ValueError: no values, values below 0 or not finite, flags that do not fit, or a limit that is negative or
+            beyond the largest value while the curve has not come down to 0.
+    """
+    value_N = np.asarray(values, float)
+    flag_N = np.zeros(value_N.shape, bool) if censored is None else np.asarray(censored)
+    if value_N.ndim != 1 or not len(value_N):
+        raise ValueError(f"needs a list of at least one horizon, got {value_N.tolist()}")
+    if not np.isfinite(value_N).all() or (value_N < 0).any():
+        raise ValueError(f"horizons must be finite and at least 0 (censor them instead), got {value_N.tolist()}")
+    if flag_N.shape != value_N.shape or not np.isin(flag_N, (False, True)).all():
+        raise ValueError(f"needs one flag, True or False, for each of {len(value_N)} horizons, got {flag_N.tolist()}")
+    sample = scipy_stats.CensoredData.right_censored(value_N, flag_N.astype(bool))
+    curve = scipy_stats.ecdf(sample).sf
+    lag, share = np.asarray(curve.quantiles, float), np.asarray(curve.probabilities, float)
+
+    end = float(value_N.max()) if limit is None else float(limit)
+    if not 0 <= end < math.inf or (end > value_N.max() and share[-1] > 0):
+        raise ValueError(f"the limit must be from 0 to {value_N.max():g}, beyond which nothing is known, got {end}")
+    below = np.flatnonzero(share <= 0.5 + 1e-12)  # the curve is a product of ratios: 0.5 may come as 0.5000000000000001
+    edges = np.minimum(np.concatenate([[0.0], lag, [max(end, lag[-1])]]), end)
+    area = float(np.diff(edges) @ np.concatenate([[1.0], share]))
+    return Survival(lag, share, float(lag[below[0]]) if len(below) else math.inf, area)

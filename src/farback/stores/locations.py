@@ -1,0 +1,53 @@
+"""Where an MLflow store is: its URI, the database file behind it, and what of it may be shown."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+SQLITE = "sqlite:///"
+
+
+def default_uri(root: Path) -> str:
+    """The store of a project directory: an SQLite file below its `results`, with the artifacts beside it."""
+    return SQLITE + str(root.resolve() / "results" / "store" / "mlflow.db")
+
+
+def located(uri: str | None) -> str:
+    """The URI to use: the one given, else MLFLOW_TRACKING_URI, else this directory's. SQLite paths become absolute.
+
+    Raises:
+        ValueError: a plain folder, which MLflow no longer writes to.
+    """
+    chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(Path.cwd())
+    path = database(chosen)
+    if path is not None:
+        return SQLITE + str(path)
+    if "://" not in chosen or chosen.startswith("file:"):
+        raise ValueError(f"a store is sqlite:///FILE, a server http://HOST:PORT or another database, got {chosen!r}")
+    return chosen
+
+
+def database(uri: str) -> Path | None:
+    """The absolute path of the SQLite file that a URI names, or None."""
+    if not uri.startswith(SQLITE):
+        return None
+    return Path(uri.removeprefix(SQLITE).partition("?")[0]).absolute()
+
+
+def artifacts(uri: str, experiment: str) -> str | None:
+    """Where an experiment's artifacts go: beside the SQLite file; None lets the server say."""
+    path = database(uri)
+    if path is not None:
+        return (path.parent / "artifacts" / experiment).as_uri()
+    if uri.startswith("http"):
+        return None
+    return (Path.cwd() / "results" / "store" / "artifacts" / experiment).as_uri()
+
+
+def shown(uri: str) -> str:
+    """A URI without its secrets: for messages, logs and pages."""
+    hidden = re.sub(r"(?<=://)[^/@\s]*:[^/\s]*@", "***@", uri)
+    hidden = re.sub(r"(?<=://)[^/@:\s]+@", "***@", hidden)
+    return re.sub(r"(?i)\b([\w-]*(?:password|passwd|pwd|token|secret|key|sig|signature)[\w-]*)=[^&\s]*", r"\1=***", hidden)

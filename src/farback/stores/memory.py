@@ -1,0 +1,93 @@
+"""The reference store: everything in this process, nothing afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from farback.stores.base import Recorded, Store, checked_name, tidy
+from farback.trial import Event, Failed, Finished, Progress, Trial
+
+
+@dataclass
+class Summary:
+    """What `summarise` was given last."""
+
+    note: str
+    metrics: dict[str, float]
+    files: dict[str, bytes]
+
+
+@dataclass
+class _Experiment:
+    question: str = ""
+    trials: dict[str, Trial] = field(default_factory=dict)
+    results: dict[str, Recorded] = field(default_factory=dict)
+    summary: Summary | None = None
+
+
+class Memory(Store):
+    """Records in dictionaries. Read `progress` and `failures` to see what else was put."""
+
+    def __init__(self) -> None:
+        self.experiments: dict[str, _Experiment] = {}
+        self.progress: list[Progress] = []
+        self.failures: list[Failed] = []
+        self._now = ""
+
+    def begin(
+        self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = ""
+    ) -> None:
+        """See Store."""
+        self._now = checked_name(experiment)
+        entry = self.experiments.setdefault(experiment, _Experiment())
+        entry.question = question or entry.question
+        entry.trials |= {trial.key: trial for trial in trials}
+
+    def finished(self, keys: Iterable[str]) -> set[str]:
+        """See Store."""
+        return set(keys) & set(self._begun().results)
+
+    def put(self, event: Event) -> None:
+        """See Store."""
+        entry = self._begun()
+        if event.key not in entry.trials:
+            raise ValueError(f"{event.key} is none of the trials that {self._now} began with")
+        if isinstance(event, Finished):
+            result = event.result
+            columns = entry.trials[event.key].columns()
+            entry.results[event.key] = Recorded(columns, result.status, result.scores.reset_index(drop=True))
+        elif isinstance(event, Failed):
+            self.failures.append(event)
+        else:
+            self.progress.append(event)
+
+    def frame(self, experiment: str) -> pd.DataFrame:
+        """See Store."""
+        entry = self.experiments.get(experiment)
+        return tidy(entry.results.values() if entry else ())
+
+    def summarise(
+        self,
+        experiment: str,
+        *,
+        note: str = "",
+        metrics: Mapping[str, float] | None = None,
+        files: Sequence[Path] = (),
+    ) -> None:
+        """See Store."""
+        if experiment not in self.experiments:
+            raise ValueError(f"nothing is recorded of {experiment!r}")
+        contents = {path.name: path.read_bytes() for path in files}
+        self.experiments[experiment].summary = Summary(note, dict(metrics or {}), contents)
+
+    def close(self) -> None:
+        """See Store."""
+
+    def _begun(self) -> _Experiment:
+        if not self._now:
+            raise ValueError("call begin first")
+        return self.experiments[self._now]
