@@ -36,6 +36,10 @@ class Since:
     release: str
 
 
+class UserError(ValueError):
+    """A mistake that the person at the keyboard can mend: its message stands for itself, without a traceback."""
+
+
 class Record(BaseModel):
     """A frozen record that refuses unknown keys and never turns one type into another."""
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-import torch
+import pandas as pd
 
 from farback.executors import Executor, Pool, Serial
 from farback.executors.pool import cores
 from farback.experiment import ConfigError, Experiment, Problem
-from farback.kernels.unroll import warm
-from farback.stores import Store, open_store
-from farback.train import seconds_per_update, train
+from farback.kernels.warming import warm
+from farback.report.page import Page, Subject, write
+from farback.report.standard import Ladder
+from farback.stores.base import Store
+from farback.stores.opening import open_store
+from farback.tasks.answers import skill
+from farback.tasks.base import Task
+from farback.train import fingerprint, seconds_per_update, train
 from farback.trial import Event, Failed, Finished, Trial, cohorts
 
 WIDTH = 10  # replicas of a cohort at most: beyond it one more costs as much as one alone, and cores may stand idle
@@ -36,7 +40,6 @@ class Summary:
 class Plan:
     """What a run would do."""
 
-    experiment: Experiment
     trials: list[Trial]
     missing: list[Trial]
     cohorts: list[list[Trial]]
@@ -59,24 +62,21 @@ class Plan:
         return max(total / workers, longest)
 
 
-def plan(experiment: Experiment, store: Store, trials: Sequence[Trial] | None = None, workers: int = 1) -> Plan:
-    """Subtract what the store holds, and pack the rest.
+def plan(trials: Sequence[Trial], done: Collection[str], workers: int = 1) -> Plan:
+    """Subtract what is done, and pack the rest.
 
     Args:
-        experiment: the config.
-        store: already at the experiment.
-        trials: some of the experiment's trials; without it all of them.
+        trials: what is wanted.
+        done: keys that the store holds.
         workers: how many processes will share the work: cohorts are made narrower rather than leave one idle.
     """
-    wanted = list(experiment.trials() if trials is None else trials)
-    done = store.finished([trial.key for trial in wanted])
-    missing = [trial for trial in wanted if trial.key not in done]
+    missing = [trial for trial in trials if trial.key not in done]
     packs = cohorts(missing, WIDTH)
     while len(packs) < 2 * workers and any(len(pack) > 1 for pack in packs):
         packs.sort(key=len)
         widest = packs.pop()
         packs += [widest[: len(widest) // 2], widest[len(widest) // 2 :]]
-    return Plan(experiment, wanted, missing, sorted(packs, key=_cost, reverse=True))
+    return Plan(list(trials), missing, sorted(packs, key=_cost, reverse=True))
 
 
 def _cost(cohort: Sequence[Trial]) -> float:
@@ -88,9 +88,8 @@ def _cost(cohort: Sequence[Trial]) -> float:
 
 def execute(plan: Plan, executor: Executor, store: Store) -> Iterator[Event]:
     """Train what is missing; every event is recorded before it is passed on."""
-    if any(trial.cell.kernel for trial in plan.missing):
-        warm({trial.cell.kernel for trial in plan.missing if trial.cell.kernel})
-    for _, event in executor.map(partial(train), plan.cohorts):
+    warm(sorted({trial.cell.kernel for trial in plan.missing if trial.cell.kernel}))  # once, for all workers
+    for _, event in executor.map(train, plan.cohorts):
         store.put(event)
         yield event
 
@@ -119,11 +118,46 @@ def run(
     with open_store(store, config.root) as opened, executor or pool(count) as running:
         trials = config.trials()
         opened.begin(config.name, trials, question=config.question, config_text=config.text)
-        todo = plan(config, opened, trials, count)
+        todo = plan(trials, opened.finished([trial.key for trial in trials]), count)
         tally = Tally(todo)
         for event in execute(todo, running, opened):
             tally.add(event)
         return tally.summary()
+
+
+def frame(name: str, store: Store | str | None = None) -> pd.DataFrame:
+    """The tidy scores of every finished trial of an experiment, one row per (trial, measure, step, lag, statistic).
+
+    Args:
+        name: the experiment's.
+        store: a store or its URI; by default MLflow's environment variable, or the database below this directory.
+    """
+    with open_store(store, Path.cwd()) as opened:
+        return opened.frame(name)
+
+
+def publish(experiment: Experiment, store: Store) -> Page:
+    """Write the experiment's folder under `results/` and its summary in the store, from what the store holds."""
+    trials = experiment.trials()
+    tasks = {trial.task.name for trial in trials}
+    ladder = ladder_of(trials[0].task) if len(tasks) == 1 else ()  # of one task: on two there is no common scale
+    subject = Subject(
+        name=experiment.name,
+        question=experiment.question,
+        config=experiment.shown,
+        keys=tuple(trial.key for trial in trials),
+        ladder=ladder,
+        root=experiment.root,
+    )
+    page = write(subject, store.frame(experiment.name))
+    store.summarise(experiment.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
+    return page
+
+
+def ladder_of(task: Task) -> Ladder:
+    """What partial memory scores on a task, in skill."""
+    chance = task.chance()
+    return tuple((rung.remembered, skill(rung.loss, chance)) for rung in task.ladder())
 
 
 def pool(workers: int) -> Executor:

@@ -6,7 +6,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 
 # Numba's cache looks only at the file of the compiled function. A kernel also contains what it calls from the other files of this
 # folder, so the digest of all of them is part of its name: an edit anywhere compiles anew instead of loading stale code.
@@ -57,3 +58,18 @@ def copy_with(function: Any, label: str, **names: Any) -> Any:
     copy.__qualname__ = f"{function.__qualname__}_{label}"
     copy.__module__ = function.__module__
     return copy
+
+
+@intrinsic
+def wide_vectors(typing_context):
+    """Let the function that says this use the machine's widest vectors.
+
+    On processors with AVX-512 LLVM stops at half of it, to keep the clock up; here the matrix products use all of it anyway.
+    """
+
+    def code(context, builder, signature, arguments):
+        # llvmlite lists the attributes it knows; this one it does not, and passes on
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.void(), code

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from farback.kernels.arguments import DTYPES, call, checked, flat, wanted
-from farback.kernels.compiled import copy_with, kernel, loop
+from farback.kernels.compiled import copy_with, kernel, loop, wide_vectors
 from farback.kernels.nonlinearities import NONLINEARITIES
-from farback.kernels.products import times, times_transposed, weight_gradient
+from farback.kernels.products import add_weight_gradient, chunk, times
 
 _value: Any = None  # `_kernels` puts the nonlinearity and the loops made with it here
 _slope: Any = None
@@ -26,11 +26,13 @@ _through_output: Any = None
 
 
 def _activated_template(gates_N, bias_N, h_N):
+    wide_vectors()
     for n in range(h_N.size):
         h_N[n] = _value(gates_N[n] + (h_N[n] + bias_N[n]))
 
 
 def _activated_and_kept_template(gates_N, bias_N, h_N, x_N):
+    wide_vectors()
     for n in range(h_N.size):
         x = gates_N[n] + (h_N[n] + bias_N[n])
         x_N[n] = x
@@ -38,6 +40,7 @@ def _activated_and_kept_template(gates_N, bias_N, h_N, x_N):
 
 
 def _through_output_template(dout_N, dh_N, h_N, d_N, db_N):
+    wide_vectors()
     for n in range(d_N.size):
         d = (dout_N[n] + dh_N[n]) * _slope(h_N[n], h_N[n])
         d_N[n] = d
@@ -45,13 +48,14 @@ def _through_output_template(dout_N, dh_N, h_N, d_N, db_N):
 
 
 def _through_template(dout_N, dh_N, x_N, h_N, d_N, db_N):
+    wide_vectors()
     for n in range(d_N.size):
         d = (dout_N[n] + dh_N[n]) * _slope(x_N[n], h_N[n])
         d_N[n] = d
         db_N[n] += d
 
 
-def _forward(gemm, gates_RTN, w_RHH, b_RH, h0_RN, h_RTN, x_RTN):
+def _forward(gemm, gates_RTN, transposed_w_RHH, b_RH, h0_RN, h_RTN, x_RTN):
     (replicas, steps, size), hidden = gates_RTN.shape, b_RH.shape[1]
     batch = size // hidden
     bias_N = np.empty(size, b_RH.dtype)  # a bias per element of (B, H): one flat loop makes whole vectors at every H
@@ -61,7 +65,7 @@ def _forward(gemm, gates_RTN, w_RHH, b_RH, h0_RN, h_RTN, x_RTN):
         before_N = h0_RN[r]
         for t in range(steps):
             h_N = h_RTN[r, t]
-            times_transposed(gemm, batch, hidden, hidden, before_N, w_RHH[r], h_N)
+            times(gemm, batch, hidden, hidden, before_N, transposed_w_RHH[r], h_N)
             if x_RTN.shape[1]:
                 _activated_and_kept(gates_RTN[r, t], bias_N, h_N, x_RTN[r, t])
             else:
@@ -72,6 +76,7 @@ def _forward(gemm, gates_RTN, w_RHH, b_RH, h0_RN, h_RTN, x_RTN):
 def _backward(gemm, dout_RTN, w_RHH, h0_RN, h_RTN, x_RTN, d_RTN, dw_RHH, db_RH, dh0_RN):
     (replicas, steps, size), hidden = d_RTN.shape, db_RH.shape[1]
     batch = size // hidden
+    gathered = chunk(steps, batch)
     db_N = np.empty(size, db_RH.dtype)
     for r in range(replicas):
         dh_N = dh0_RN[r]
@@ -84,11 +89,11 @@ def _backward(gemm, dout_RTN, w_RHH, h0_RN, h_RTN, x_RTN, d_RTN, dw_RHH, db_RH, 
             else:
                 _through_output(dout_RTN[r, t], dh_N, h_RTN[r, t], d_N, db_N)
             times(gemm, batch, hidden, hidden, d_N, w_RHH[r], dh_N)
+            if dw_RHH.shape[0] and t % gathered == 0:  # empty where no gradient for the weights is asked for
+                add_weight_gradient(gemm, t, min(gathered, steps - t), d_RTN[r, t:], h_RTN[r], h0_RN[r], dw_RHH[r])
         db_RH[r] = 0
         for n in range(size):
             db_RH[r, n % hidden] += db_N[n]
-        if dw_RHH.shape[0]:  # empty where no gradient for the weights is asked for
-            weight_gradient(gemm, batch, d_RTN[r], h_RTN[r], h0_RN[r], dw_RHH[r])
 
 
 @functools.cache
@@ -112,7 +117,7 @@ def _run(nonlinearity: str, keep: bool, gates: Tensor, w: Tensor, b: Tensor, h0:
     """The outputs, and the inputs of the nonlinearity (T = 0 where the backward pass needs none)."""
     h = torch.empty_like(gates, memory_format=torch.contiguous_format)
     x = h.new_empty((h.shape[0], h.shape[1] if keep and not NONLINEARITIES[nonlinearity].of_output else 0, *h.shape[2:]))
-    call(_kernels(nonlinearity)[0], flat(gates), w, b, flat(h0), flat(h), flat(x))
+    call(_kernels(nonlinearity)[0], flat(gates), w.mT, b, flat(h0), flat(h), flat(x))
     return h, x
 
 
@@ -129,7 +134,7 @@ class _Elman(torch.autograd.Function):
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
         w, h0, h, x = ctx.saved_tensors
         d = torch.empty_like(h)
-        dw = w.new_empty(w.shape if ctx.needs_input_grad[1] else (0, *w.shape[1:]))
+        dw = w.new_zeros(w.shape if ctx.needs_input_grad[1] else (0, *w.shape[1:]))
         db, dh0 = w.new_empty(w.shape[:2]), h.new_empty(h0.shape)
         call(_kernels(ctx.nonlinearity)[1], flat(dout), w, flat(h0), flat(h), flat(x), flat(d), dw, db, flat(dh0))
         gradients = zip((d, dw, db, dh0), ctx.needs_input_grad, strict=False)

@@ -12,14 +12,15 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from farback.kernels.arguments import DTYPES, call, checked, wanted
-from farback.kernels.compiled import inlined, kernel, loop
+from farback.kernels.compiled import kernel, loop, wide_vectors
 from farback.kernels.elementary import like, sigmoid, tanh
-from farback.kernels.products import add_times, add_transposed_times, times_transposed
+from farback.kernels.products import add_rows, add_times, add_weight_gradient, chunk, times
 
 
 @loop
 def _step(gates_BKH, recurrent_BKH, bias_KH, before_BH, a_BAH, h_BH):
     """One step; `recurrent` is W_hh h, `before` is h of the last step."""
+    wide_vectors()
     batch, hidden = h_BH.shape
     for b in range(batch):
         for j in range(hidden):
@@ -32,8 +33,9 @@ def _step(gates_BKH, recurrent_BKH, bias_KH, before_BH, a_BAH, h_BH):
 
 
 @loop
-def _step_back(dout_BH, dh_BH, a_BAH, before_BH, d_BKH, recurrent_BKH, db_KH):
+def _step_back(dout_BH, dh_BH, a_BAH, before_BH, d_BKH, recurrent_BKH):
     """One step back: d is the gradient of the gates, `recurrent` that of W_hh h; dh comes from the step after and keeps its direct part."""
+    wide_vectors()
     batch, hidden = dh_BH.shape
     for b in range(batch):
         for j in range(hidden):
@@ -42,60 +44,40 @@ def _step_back(dout_BH, dh_BH, a_BAH, before_BH, d_BKH, recurrent_BKH, db_KH):
             dn = dh * (one - z) * (one - n * n)
             dz = dh * (before_BH[b, j] - n) * (z * (one - z))
             dr = dn * inner * (r * (one - r))
-            dinner = dn * r
             dh_BH[b, j] = dh * z
             d_BKH[b, 0, j], d_BKH[b, 1, j], d_BKH[b, 2, j] = dr, dz, dn
-            recurrent_BKH[b, 0, j], recurrent_BKH[b, 1, j], recurrent_BKH[b, 2, j] = dr, dz, dinner
-            db_KH[0, j] += dr
-            db_KH[1, j] += dz
-            db_KH[2, j] += dinner
+            recurrent_BKH[b, 0, j], recurrent_BKH[b, 1, j], recurrent_BKH[b, 2, j] = dr, dz, dn * r
 
 
 @kernel
-def _forward(gemm, gates_RTBKH, w_RGH, b_RKH, h0_RBH, h_RTBH, a_RTBAH):
+def _forward(gemm, gates_RTBKH, transposed_w_RHG, b_RKH, h0_RBH, h_RTBH, a_RTBAH):
     replicas, steps, batch, hidden = h_RTBH.shape
-    recurrent_BKH = np.empty((batch, 3, hidden), w_RGH.dtype)
+    recurrent_BKH = np.empty((batch, 3, hidden), h_RTBH.dtype)
     for r in range(replicas):
         before_BH = h0_RBH[r]
         for t in range(steps):
             h_BH = h_RTBH[r, t]
-            times_transposed(gemm, batch, hidden, 3 * hidden, before_BH, w_RGH[r], recurrent_BKH)
+            times(gemm, batch, hidden, 3 * hidden, before_BH, transposed_w_RHG[r], recurrent_BKH)
             # a has T steps where the backward pass needs them, else one
             _step(gates_RTBKH[r, t], recurrent_BKH, b_RKH[r], before_BH, a_RTBAH[r, t % a_RTBAH.shape[1]], h_BH)
             before_BH = h_BH
 
 
-@inlined
-def _add_weight_gradient(gemm, start, recurrent_CBKH, h_TBH, h0_BH, dw_GH):
-    """dW += sum over the chunk's steps from `start` of recurrent_t (outer) h_{t-1}, where h_{-1} is h0."""
-    (gates, hidden), (chunk, batch) = dw_GH.shape, recurrent_CBKH.shape[:2]
-    steps = min(chunk, h_TBH.shape[0] - start)
-    if start > 0:
-        add_transposed_times(gemm, gates, steps * batch, hidden, recurrent_CBKH, h_TBH[start - 1], dw_GH)
-    else:
-        add_transposed_times(gemm, gates, batch, hidden, recurrent_CBKH, h0_BH, dw_GH)
-        if steps > 1:
-            add_transposed_times(gemm, gates, (steps - 1) * batch, hidden, recurrent_CBKH[1], h_TBH, dw_GH)
-
-
 @kernel
 def _backward(gemm, dout_RTBH, w_RGH, h0_RBH, h_RTBH, a_RTBAH, d_RTBKH, dw_RGH, db_RKH, dh_RBH):
     replicas, steps, batch, hidden = h_RTBH.shape
-    # The gradient of W_hh h is not that of the gates, and only dW needs it: kept for a few steps (512 rows, still in cache), then used up.
-    chunk = min(steps, max(1, 512 // batch))
-    recurrent_CBKH = np.empty((chunk, batch, 3, hidden), w_RGH.dtype)
+    gathered = chunk(steps, batch)
+    # The gradient of W_hh h is not that of the gates, and only dW needs it: kept for a few steps, then used up.
+    recurrent_CBKH = np.empty((gathered, batch, 3, hidden), h_RTBH.dtype)
     for r in range(replicas):
-        dh_RBH[r] = 0
-        db_RKH[r] = 0
-        if dw_RGH.shape[0]:  # empty where no gradient for the weights is asked for
-            dw_RGH[r] = 0
         for t in range(steps - 1, -1, -1):
             before_BH = h_RTBH[r, t - 1] if t > 0 else h0_RBH[r]
-            recurrent_BKH = recurrent_CBKH[t % chunk]
-            _step_back(dout_RTBH[r, t], dh_RBH[r], a_RTBAH[r, t], before_BH, d_RTBKH[r, t], recurrent_BKH, db_RKH[r])
+            recurrent_BKH = recurrent_CBKH[t % gathered]
+            _step_back(dout_RTBH[r, t], dh_RBH[r], a_RTBAH[r, t], before_BH, d_RTBKH[r, t], recurrent_BKH)
+            add_rows(recurrent_BKH, db_RKH[r])
             add_times(gemm, batch, 3 * hidden, hidden, recurrent_BKH, w_RGH[r], dh_RBH[r])
-            if t % chunk == 0 and dw_RGH.shape[0]:
-                _add_weight_gradient(gemm, t, recurrent_CBKH, h_RTBH[r], h0_RBH[r], dw_RGH[r])
+            if dw_RGH.shape[0] and t % gathered == 0:  # empty where no gradient for the weights is asked for
+                add_weight_gradient(gemm, t, min(gathered, steps - t), recurrent_CBKH, h_RTBH[r], h0_RBH[r], dw_RGH[r])
 
 
 def _run(keep: bool, gates: Tensor, w: Tensor, b: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,7 +85,7 @@ def _run(keep: bool, gates: Tensor, w: Tensor, b: Tensor, h0: Tensor) -> tuple[T
     (replicas, steps, batch, _), hidden = gates.shape, w.shape[2]
     h = gates.new_empty(replicas, steps, batch, hidden)
     a = gates.new_empty(replicas, steps if keep else 1, batch, 4, hidden)
-    call(_forward, gates.unflatten(-1, (3, hidden)), w, b.unflatten(-1, (3, hidden)), h0, h, a)
+    call(_forward, gates.unflatten(-1, (3, hidden)), w.mT, b.unflatten(-1, (3, hidden)), h0, h, a)
     return h, a
 
 
@@ -118,9 +100,9 @@ class _GRU(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
         w, h0, h, a = ctx.saved_tensors
-        d, db = h.new_empty(*h.shape[:3], 3, h.shape[3]), w.new_empty(w.shape[0], 3, w.shape[2])
-        dw = w.new_empty(w.shape if ctx.needs_input_grad[1] else (0, *w.shape[1:]))
-        dh0 = h.new_empty(h0.shape)
+        d, db = h.new_empty(*h.shape[:3], 3, h.shape[3]), w.new_zeros(w.shape[0], 3, w.shape[2])
+        dw = w.new_zeros(w.shape if ctx.needs_input_grad[1] else (0, *w.shape[1:]))
+        dh0 = h.new_zeros(h0.shape)
         call(_backward, dout, w, h0, h, a, d, dw, db, dh0)
         gradients = zip((d.flatten(-2), dw, db.flatten(-2), dh0), ctx.needs_input_grad, strict=True)
         return tuple(gradient if needed else None for gradient, needed in gradients)

@@ -6,26 +6,28 @@ Shapes: R replicas, T steps, B sequences, H hidden, K = 4 gates (i, f, g, o), G 
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from farback.kernels.arguments import DTYPES, call, checked, wanted
-from farback.kernels.compiled import kernel, loop
+from farback.kernels.compiled import kernel, loop, wide_vectors
 from farback.kernels.elementary import like, sigmoid, tanh
-from farback.kernels.products import times, times_transposed, weight_gradient
+from farback.kernels.products import add_rows, add_weight_gradient, chunk, times
 
 
 @loop
-def _step(gates_BKH, bias_KH, before_BH, a_BKH, c_BH, h_BH):
-    """One step: a holds W_hh h on entry and the gates' activations on return; `before` is the cell's last state."""
+def _step(gates_BKH, recurrent_BKH, bias_KH, before_BH, a_BKH, c_BH, h_BH):
+    """One step: `recurrent` is W_hh h, `before` the cell's last state, a becomes the gates' activations."""
+    wide_vectors()
     batch, hidden = c_BH.shape
     for b in range(batch):
         for j in range(hidden):
-            i = sigmoid(gates_BKH[b, 0, j] + (a_BKH[b, 0, j] + bias_KH[0, j]))
-            f = sigmoid(gates_BKH[b, 1, j] + (a_BKH[b, 1, j] + bias_KH[1, j]))
-            g = tanh(gates_BKH[b, 2, j] + (a_BKH[b, 2, j] + bias_KH[2, j]))
-            o = sigmoid(gates_BKH[b, 3, j] + (a_BKH[b, 3, j] + bias_KH[3, j]))
+            i = sigmoid(gates_BKH[b, 0, j] + (recurrent_BKH[b, 0, j] + bias_KH[0, j]))
+            f = sigmoid(gates_BKH[b, 1, j] + (recurrent_BKH[b, 1, j] + bias_KH[1, j]))
+            g = tanh(gates_BKH[b, 2, j] + (recurrent_BKH[b, 2, j] + bias_KH[2, j]))
+            o = sigmoid(gates_BKH[b, 3, j] + (recurrent_BKH[b, 3, j] + bias_KH[3, j]))
             c = f * before_BH[b, j] + i * g
             a_BKH[b, 0, j], a_BKH[b, 1, j], a_BKH[b, 2, j], a_BKH[b, 3, j] = i, f, g, o
             c_BH[b, j] = c
@@ -33,8 +35,9 @@ def _step(gates_BKH, bias_KH, before_BH, a_BKH, c_BH, h_BH):
 
 
 @loop
-def _step_back(dout_BH, dh_BH, a_BKH, before_BH, c_BH, dc_BH, d_BKH, db_KH):
+def _step_back(dout_BH, dh_BH, a_BKH, before_BH, c_BH, dc_BH, d_BKH):
     """One step back: dh and dc come from the step after; d becomes the gradient before the gates' nonlinearities."""
+    wide_vectors()
     batch, hidden = c_BH.shape
     for b in range(batch):
         for j in range(hidden):
@@ -42,44 +45,40 @@ def _step_back(dout_BH, dh_BH, a_BKH, before_BH, c_BH, dc_BH, d_BKH, db_KH):
             one, squashed = like(i, 1), tanh(c_BH[b, j])
             dh = dout_BH[b, j] + dh_BH[b, j]
             dc = dc_BH[b, j] + dh * o * (one - squashed * squashed)
-            di = dc * g * (i * (one - i))
-            df = dc * before_BH[b, j] * (f * (one - f))
-            dg = dc * i * (one - g * g)
-            do = dh * squashed * (o * (one - o))
+            d_BKH[b, 0, j] = dc * g * (i * (one - i))
+            d_BKH[b, 1, j] = dc * before_BH[b, j] * (f * (one - f))
+            d_BKH[b, 2, j] = dc * i * (one - g * g)
+            d_BKH[b, 3, j] = dh * squashed * (o * (one - o))
             dc_BH[b, j] = dc * f
-            d_BKH[b, 0, j], d_BKH[b, 1, j], d_BKH[b, 2, j], d_BKH[b, 3, j] = di, df, dg, do
-            db_KH[0, j] += di
-            db_KH[1, j] += df
-            db_KH[2, j] += dg
-            db_KH[3, j] += do
 
 
 @kernel
-def _forward(gemm, gates_RTBKH, w_RGH, b_RKH, h0_RBH, c0_RBH, h_RTBH, a_RTBKH, c_RTBH):
+def _forward(gemm, gates_RTBKH, transposed_w_RHG, b_RKH, h0_RBH, c0_RBH, h_RTBH, a_RTBKH, c_RTBH):
     replicas, steps, batch, hidden = h_RTBH.shape
+    recurrent_BKH = np.empty((batch, 4, hidden), h_RTBH.dtype)
     for r in range(replicas):
         h_BH, before_BH = h0_RBH[r], c0_RBH[r]
         for t in range(steps):
+            times(gemm, batch, hidden, 4 * hidden, h_BH, transposed_w_RHG[r], recurrent_BKH)
             # a and c have T steps where the backward pass needs them, else just enough to go on
-            a_BKH, c_BH = a_RTBKH[r, t % a_RTBKH.shape[1]], c_RTBH[r, t % c_RTBH.shape[1]]
-            times_transposed(gemm, batch, hidden, 4 * hidden, h_BH, w_RGH[r], a_BKH)
-            h_BH = h_RTBH[r, t]
-            _step(gates_RTBKH[r, t], b_RKH[r], before_BH, a_BKH, c_BH, h_BH)
+            h_BH, a_BKH, c_BH = h_RTBH[r, t], a_RTBKH[r, t % a_RTBKH.shape[1]], c_RTBH[r, t % c_RTBH.shape[1]]
+            _step(gates_RTBKH[r, t], recurrent_BKH, b_RKH[r], before_BH, a_BKH, c_BH, h_BH)
             before_BH = c_BH
 
 
 @kernel
 def _backward(gemm, dout_RTBH, w_RGH, h0_RBH, c0_RBH, h_RTBH, a_RTBKH, c_RTBH, d_RTBKH, dw_RGH, db_RKH, dh_RBH, dc_RBH):
     replicas, steps, batch, hidden = h_RTBH.shape
+    gathered = chunk(steps, batch)
     for r in range(replicas):
-        dh_RBH[r] = 0
-        db_RKH[r] = 0
         for t in range(steps - 1, -1, -1):
             before_BH = c_RTBH[r, t - 1] if t > 0 else c0_RBH[r]
-            _step_back(dout_RTBH[r, t], dh_RBH[r], a_RTBKH[r, t], before_BH, c_RTBH[r, t], dc_RBH[r], d_RTBKH[r, t], db_RKH[r])
-            times(gemm, batch, 4 * hidden, hidden, d_RTBKH[r, t], w_RGH[r], dh_RBH[r])
-        if dw_RGH.shape[0]:  # empty where no gradient for the weights is asked for
-            weight_gradient(gemm, batch, d_RTBKH[r], h_RTBH[r], h0_RBH[r], dw_RGH[r])
+            d_BKH = d_RTBKH[r, t]
+            _step_back(dout_RTBH[r, t], dh_RBH[r], a_RTBKH[r, t], before_BH, c_RTBH[r, t], dc_RBH[r], d_BKH)
+            add_rows(d_BKH, db_RKH[r])
+            times(gemm, batch, 4 * hidden, hidden, d_BKH, w_RGH[r], dh_RBH[r])
+            if dw_RGH.shape[0] and t % gathered == 0:  # empty where no gradient for the weights is asked for
+                add_weight_gradient(gemm, t, min(gathered, steps - t), d_RTBKH[r, t:], h_RTBH[r], h0_RBH[r], dw_RGH[r])
 
 
 def _run(keep: bool, gates: Tensor, w: Tensor, b: Tensor, h0: Tensor, c0: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -88,7 +87,7 @@ def _run(keep: bool, gates: Tensor, w: Tensor, b: Tensor, h0: Tensor, c0: Tensor
     h = gates.new_empty(replicas, steps, batch, hidden)
     a = gates.new_empty(replicas, steps if keep else 1, batch, 4, hidden)
     c = gates.new_empty(replicas, steps if keep else 2, batch, hidden)
-    call(_forward, gates.unflatten(-1, (4, hidden)), w, b.unflatten(-1, (4, hidden)), h0, c0, h, a, c)
+    call(_forward, gates.unflatten(-1, (4, hidden)), w.mT, b.unflatten(-1, (4, hidden)), h0, c0, h, a, c)
     return h, c[:, (steps - 1) % c.shape[1]].clone(), a, c
 
 
@@ -104,8 +103,8 @@ class _LSTM(torch.autograd.Function):
     def backward(ctx: Any, dout: Tensor, dlast: Tensor) -> tuple[Tensor | None, ...]:
         w, h0, c0, h, a, c = ctx.saved_tensors
         d = torch.empty_like(a)
-        dw = w.new_empty(w.shape if ctx.needs_input_grad[1] else (0, *w.shape[1:]))
-        db, dh0 = w.new_empty(w.shape[0], 4, w.shape[2]), torch.empty_like(h[:, 0])
+        dw = w.new_zeros(w.shape if ctx.needs_input_grad[1] else (0, *w.shape[1:]))
+        db, dh0 = w.new_zeros(w.shape[0], 4, w.shape[2]), h.new_zeros(h0.shape)
         dc0 = dlast.clone(memory_format=torch.contiguous_format)
         call(_backward, dout, w, h0, c0, h, a, c, d, dw, db, dh0, dc0)
         gradients = zip((d.flatten(-2), dw, db.flatten(-2), dh0, dc0), ctx.needs_input_grad, strict=True)

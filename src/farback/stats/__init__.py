@@ -1,4 +1,4 @@
-"""Intervals, horizons, censoring and comparisons. Seeds are the statistical unit, and no value beyond a grid is invented.
+"""Intervals, horizons, censoring, comparisons: seeds are the statistical unit, and nothing beyond a grid is invented.
 
 scipy does what it already does (Wilson, Clopper-Pearson, isotonic regression, Kaplan-Meier, the bootstrap); this
 package adds what it lacks: horizons that are known only to lie between two lags, Spearman-Karber, exact tests with ties

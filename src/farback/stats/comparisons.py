@@ -11,7 +11,7 @@ from scipy import stats as scipy_stats
 
 from farback.stats.horizons import Horizon
 
-EXACT_LIMIT = 200  # values in all; the exact distribution then takes about a second
+EXACT_LIMIT = 200  # values in all; the exact distribution then takes a second or two
 Values = Sequence[float] | Sequence[Horizon] | NDArray[np.float64]
 
 
@@ -138,6 +138,7 @@ def _subset_tail(score_N: NDArray[np.int64], size: int) -> float:
     ties, at a cost that does not grow with the number of permutations.
     """
     shifted = score_N - score_N.min()
+    shifted //= max(1, np.gcd.reduce(shifted))  # without ties all are even: half the table
     reach = int(shifted.sum())
     drawn = np.zeros((size + 1, reach + 1))
     drawn[0, 0] = 1.0

@@ -45,8 +45,8 @@ def isotonic(successes: ArrayLike, trials: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(f"trials must be above 0 at each lag, got {trial_L.tolist()}")
     if not ((success_L >= 0) & (success_L <= trial_L)).all():
         raise ValueError(f"successes must be from 0 to trials, got {success_L.tolist()} of {trial_L.tolist()}")
-    rates = isotonic_regression(success_L / trial_L, weights=trial_L, increasing=False).x
-    return np.clip(np.asarray(rates, float), 0.0, 1.0)
+    rate_L: NDArray[np.float64] = isotonic_regression(success_L / trial_L, weights=trial_L, increasing=False).x
+    return np.clip(rate_L, 0.0, 1.0)
 
 
 def spearman_karber(lags: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> float:

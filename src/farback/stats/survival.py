@@ -17,9 +17,9 @@ class Survival:
     Attributes:
         lag: where the curve may step, rising.
         share: the curve from that lag on; 1 before the first.
-        median: the smallest lag at which the curve is at 0.5 *or below* (lifelines' and statsmodels' convention; R takes
-            the middle of the flat stretch when the curve is exactly 0.5); inf when it stays above, so that more than
-            half of the group may lie beyond the last lag.
+        median: the smallest lag at which the curve is at 0.5 *or below*; inf when it stays above, so that more than
+            half of the group may lie beyond the last lag. (Where the curve is exactly 0.5 software differs: R takes the
+            middle of the flat stretch. Ours is always a lag that occurs.)
         restricted_mean: area under the curve from 0 to the limit.
     """
 

@@ -45,23 +45,25 @@ def closing(scores: pd.DataFrame, curves: Mapping[str, Sequence[float]]) -> list
         `final/...` and `best/...` of the validation curves (its table shows last values, and the last lag of a curve
         says little); `final/measure_statistic` of what has no lag. Finite values only.
     """
+    table: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
+    columns = (scores[name].tolist() for name in ("measure", "statistic", "step", "lag", "value"))
+    for measure, statistic, *rest in zip(*columns, strict=True):
+        table.setdefault((measure, statistic), []).append(tuple(rest))
     found: list[Point] = []
-    seen = {name: list(values) for name, values in curves.items()}
-    for (measure, statistic), rows in scores.groupby(["measure", "statistic"], sort=False):
+    validation = {name: list(values) for name, values in curves.items() if name.startswith("valid/")}
+    for (measure, statistic), rows in table.items():
         name = f"{measure}/{statistic}"
-        last = rows[rows["step"] == rows["step"].max()]
-        by_lag = last[last["lag"] >= 0]
-        found += [Point(name, value, lag) for lag, value in zip(by_lag["lag"], by_lag["value"], strict=True)]
-        plain = rows[rows["lag"] < 0]
+        last = max(step for step, _, _ in rows)
+        found += [Point(name, value, lag) for step, lag, value in rows if step == last and lag >= 0]
+        plain = [value for _, lag, value in rows if lag < 0]
         if measure == "valid":
-            seen[name] = plain["value"].tolist()
+            validation[name] = plain
         elif name not in curves:
-            found += [Point(f"final/{measure}_{statistic}", value, 0) for value in plain["value"].tolist()[-1:]]
-    for name, values in seen.items():
-        group, _, statistic = name.partition("/")
-        if group == "valid" and values:
-            finite = [value for value in values if math.isfinite(value)]
-            best = min if any(word in statistic for word in SMALLER_IS_BETTER) else max
-            found.append(Point(f"final/{statistic}", values[-1], 0))
-            found += [Point(f"best/{statistic}", best(finite), 0)] if finite else []
-    return [Point(legal(p.name), float(p.value), int(p.step)) for p in found if math.isfinite(p.value)]
+            found += [Point(f"final/{measure}_{statistic}", value, 0) for value in plain[-1:]]
+    for name, values in validation.items():
+        statistic = name.removeprefix("valid/")
+        best = min if any(word in statistic for word in SMALLER_IS_BETTER) else max
+        finite = [value for value in values if math.isfinite(value)]
+        found += [Point(f"final/{statistic}", value, 0) for value in values[-1:]]
+        found += [Point(f"best/{statistic}", best(finite), 0)] if finite else []
+    return [Point(legal(p.name), float(p.value), p.step) for p in found if math.isfinite(p.value)]

@@ -1,0 +1,23 @@
+"""Does every layer work, from a YAML file to the report? The smallest sweep, with a control that must fail."""
+
+import pandas as pd
+
+from farback import tables
+from farback.report import Analysis, standard
+from farback.report.standard import Ladder
+
+PREDICTION = "The memoryless control stays at chance at every lag; a recurrent cell learns lag 2."
+REFUTED_BY = "A memoryless net that succeeds: then a task leaks its answer. No recurrent net that succeeds: then training is broken."
+
+
+def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
+    """The standard tables, with the control's verdict."""
+    base = standard(scores, ladder)
+    success = tables.success_by_lag(scores, ["label"])
+    control = success[success["label"] == "memoryless"]["successes"].sum()
+    learned = success[(success["label"] != "memoryless") & (success["lag"] == 2)]["successes"].sum()
+    verdict = [
+        f"{'Held' if control == 0 else '**Refuted**'}: the memoryless control succeeds in {control} trials.",
+        f"{'Held' if learned > 0 else '**Refuted**'}: recurrent cells learn lag 2 in {learned} trials.",
+    ]
+    return Analysis(base.headline, verdict, base.parts, base.metrics)

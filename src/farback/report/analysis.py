@@ -1,0 +1,66 @@
+"""What an experiment found: tables, figures and a verdict, before they become a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the report. `name` is its CSV's stem; `frame` holds the numbers, `shown` their text for people."""
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+    shown: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the report, and the numbers that it draws. `alt` says in a sentence what can be seen."""
+
+    name: str
+    caption: str
+    drawing: Drawing
+    frame: pd.DataFrame
+    alt: str
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The answer to an experiment's question.
+
+    Attributes:
+        headline: one sentence, with interval and conditions.
+        verdict: whether the prediction held, line by line.
+        parts: tables and figures in the order of the page; the first table is the headline table.
+        metrics: aggregates by name, for the tracker's summary run.
+    """
+
+    headline: str
+    verdict: list[str]
+    parts: list[Table | Figure] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables, headline first."""
+        return [part for part in self.parts if isinstance(part, Table)]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """The figures."""
+        return [part for part in self.parts if isinstance(part, Figure)]
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """A frame of texts as a Markdown table."""
+    rows = [[str(name) for name in frame.columns], ["---"] * len(frame.columns)]
+    rows += [[str(cell).replace("|", "\\|") for cell in row] for row in frame.itertuples(index=False)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -1,0 +1,123 @@
+"""Write an experiment's folder under `results/`: the page, and for each figure its picture and its numbers.
+
+Everything is made from the store alone and is byte-stable: the folder can be deleted and rebuilt without a difference.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from farback import tables
+from farback.component import UserError
+from farback.report.analysis import Analysis, Figure, markdown
+from farback.report.standard import Ladder, standard
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a page is about: an experiment's name, question, config (as a person types its path), trial keys, and the
+    skill of partial memory on its task."""
+
+    name: str
+    question: str
+    config: str
+    keys: tuple[str, ...]
+    ladder: Ladder
+    root: Path
+
+    @property
+    def script(self) -> Path:
+        """The Python file of the same stem, which asks the question; it need not exist."""
+        return self.root / "experiments" / f"{self.name}.py"
+
+    @property
+    def folder(self) -> Path:
+        """Where the page goes."""
+        return self.root / "results" / self.name
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that was written."""
+
+    analysis: Analysis
+    report: Path
+    files: list[Path]
+    note: str
+
+
+def write(subject: Subject, frame: pd.DataFrame) -> Page:
+    """Analyse the frame and write the folder.
+
+    Args:
+        subject: the experiment.
+        frame: the store's tidy frame; trials that the config no longer names are left out.
+
+    Raises:
+        UserError: none of the experiment's trials is recorded.
+    """
+    own = frame[frame["key"].isin(subject.keys)]
+    if own.empty:
+        raise UserError(f"nothing is recorded for {subject.name} yet: farback run {subject.config}")
+    script = _script(subject.script)
+    analyse: Callable[[pd.DataFrame, Ladder], Analysis] = standard if script is None else script.analyse
+    analysis = analyse(own, subject.ladder)
+    subject.folder.mkdir(parents=True, exist_ok=True)
+    status = own.groupby("key")["status"].first()
+    environment = Environment(
+        loader=PackageLoader("farback.report"), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+    )
+    text = environment.get_template("report.md.j2").render(
+        name=subject.name,
+        question=subject.question,
+        analysis=analysis,
+        prediction=getattr(script, "PREDICTION", ""),
+        refuted_by=getattr(script, "REFUTED_BY", ""),
+        markdown=markdown,
+        recorded=len(status),
+        total=len(subject.keys),
+        diverged=int((status == "diverged").sum()),
+        config=subject.config,
+    )
+    report = subject.folder / "report.md"
+    report.write_text(text, encoding="utf-8", newline="\n")
+    return Page(analysis, report, [report, *_parts(analysis, subject.folder)], _note(subject, analysis))
+
+
+def _parts(analysis: Analysis, folder: Path) -> list[Path]:
+    from farback.plots import save  # matplotlib takes a second to import
+
+    written = []
+    for part in analysis.parts:
+        csv = folder / f"{part.name}.csv"
+        tables.write_csv(part.frame, csv)
+        written.append(csv)
+        if isinstance(part, Figure):
+            written += save(part.drawing, folder / part.name)
+    return written
+
+
+def _note(subject: Subject, analysis: Analysis) -> str:
+    """The headline for the tracker: a sentence, a table, the verdict."""
+    headline = markdown(analysis.tables[0].shown) if analysis.tables else ""
+    verdict = "\n".join(f"- {line}" for line in analysis.verdict)
+    return f"**{subject.question}**\n\n{analysis.headline}\n\n{headline}\n\n{verdict}\n"
+
+
+def _script(path: Path) -> ModuleType | None:
+    """The experiment's Python file."""
+    if not path.exists():
+        return None
+    spec = importlib.util.spec_from_file_location(f"farback_experiment_{path.stem}", path)
+    assert spec is not None  # the path ends in .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

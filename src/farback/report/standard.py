@@ -1,0 +1,158 @@
+"""The tables and figures that most experiments want, and the analysis of a config that has no Python file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from farback import tables
+from farback.report.analysis import Analysis, Figure, Table
+
+Ladder = Sequence[tuple[str, float]]  # what partial memory scores: (what is remembered, skill)
+
+# Columns that tell trials apart without making them different networks, or that the label already tells.
+TOLD = ("key", "label", "cell", "init", "task", "trained_lag", "train_lags", "seed", "status", "depth", "bidirectional")
+DETAILS = ("cell.", "init.", "optimizer.beta", "optimizer.eps")
+SCORES = ("measure", "step", "lag", "statistic", "value", "measures")
+
+
+def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
+    """Horizons of every network, by whichever protocols the trials allow."""
+    by = groups(scores)
+    parts: list[Table | Figure] = []
+    sentences: list[str] = []
+    fixed, mixed = scores[scores["train_lags"] == "fixed"], scores[scores["train_lags"] != "fixed"]
+    if len(fixed):
+        table = tables.trainability(fixed, by)
+        parts += trained(fixed, by)
+        sentences.append("Trained at each lag, half of the seeds reach: " + listed(table, by) + ".")
+    if len(mixed):
+        table = tables.retention_horizons(mixed, by)
+        parts += retained(mixed, by, ladder)
+        sentences.append("One network asked at every lag, half of the seeds reach: " + listed(table, by) + ".")
+    return Analysis(" ".join(sentences), ["No prediction was written down for this experiment."], parts, metrics(scores, by))
+
+
+def groups(scores: pd.DataFrame) -> list[str]:
+    """What makes a group of seeds: the label, and every parameter that varies and that the label does not tell."""
+    rest = [name for name in scores.columns if name not in (*TOLD, *SCORES) and not name.startswith(DETAILS)]
+    return ["label", *(name for name in rest if scores[name].nunique(dropna=False) > 1)]
+
+
+def trained(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> list[Table | Figure]:
+    """Horizon table, success rate against lag, forest plot, and comparisons, of trials trained at one lag each."""
+    from farback import plots  # matplotlib takes a second to import
+
+    horizons = tables.trainability(scores, by)
+    success = tables.success_by_lag(scores, by)
+    seeds = tables.seed_horizons(scores, by)
+    pairs = tables.comparisons(seeds)
+    parts: list[Table | Figure] = [
+        Table("trainability", "Trained at each lag: how far back each network learns to look", horizons, shown(horizons, by, success)),
+        Figure(
+            "success",
+            "Success rate against lag",
+            plots.success(success),
+            success,
+            "Share of seeds that learn to recall the cue, against the lag they were trained at, one line a network.",
+        ),
+        Figure(
+            "trainability_forest",
+            "Horizons, with intervals over seeds",
+            plots.forest(horizons),
+            horizons,
+            "The lag that each network learns to bridge, with 95 % intervals; arrows mark values beyond the lags tried.",
+        ),
+    ]
+    if len(pairs):
+        parts.append(Table("comparisons", "Which differ: exact tests on the seeds' horizons, Holm-corrected", pairs, compared(pairs)))
+    return parts
+
+
+def retained(scores: pd.DataFrame, by: Sequence[str] = ("label",), ladder: Ladder = ()) -> list[Table | Figure]:
+    """Horizon table and retention curves of networks trained on mixed lags and asked at each."""
+    from farback import plots
+
+    horizons = tables.retention_horizons(scores, by)
+    curves = tables.retention_curves(scores, by)
+    return [
+        Table("retention_horizons", "One network, asked at every lag: how far back it retains", horizons, shown(horizons, by)),
+        Figure(
+            "retention",
+            "Retention curves",
+            plots.retention(curves, ladder),
+            curves,
+            "Skill against test lag: a thin line for each seed, the median on top; 0 is chance, 1 is perfect.",
+        ),
+    ]
+
+
+def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | None = None) -> pd.DataFrame:
+    """A horizon table for people: what half of the seeds reach, the interval over seeds, and successes at each lag."""
+    rows = []
+    for row in horizons.to_dict("records"):
+        cells = {name_of(name): row[name] for name in by}
+        cells["horizon"] = row["horizon"]
+        cells["mean, 95 % over seeds"] = mean_text(row)
+        if success is not None:
+            own = success
+            for name in by:
+                own = own[own[name] == row[name]]
+            for lag, passed, trials in zip(own["lag"], own["successes"], own["trials"], strict=True):
+                cells[f"lag {lag}"] = f"{passed}/{trials}"
+        else:
+            cells["seeds"] = str(row["seeds"])
+            cells["not monotone"] = f"{row['nonmonotone']:.0%}"
+        if horizons["diverged"].any():
+            cells["diverged"] = str(row["diverged"])
+        rows.append(cells)
+    return pd.DataFrame(rows).fillna("")
+
+
+def mean_text(row: dict[str, object]) -> str:
+    """The mean horizon with its interval; an end that lies beyond the lags tried says so."""
+    low, high, smallest, largest = (float(str(row[name])) for name in ("low", "high", "smallest_lag", "largest_lag"))
+    ends = (f"< {smallest:g}" if low <= 0 else f"{low:.3g}", f"> {largest:g}" if high == float("inf") else f"{high:.3g}")
+    estimate = float(str(row["estimate"]))
+    middle = f"< {smallest:g}" if estimate <= 0 else f"> {largest:g}" if estimate == float("inf") else f"{estimate:.3g}"
+    return middle if middle in ends and len(set(ends)) == 1 else f"{middle} ({ends[0]} to {ends[1]})"
+
+
+def compared(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The comparisons for people, the clearest first."""
+    ordered = pairs.sort_values(["p_holm", "p", "a", "b"], kind="stable")
+    return pd.DataFrame(
+        {
+            "a": ordered["a"],
+            "b": ordered["b"],
+            "horizon of a": ordered["horizon_a"],
+            "horizon of b": ordered["horizon_b"],
+            "a gets farther": [f"{value:.0%}" for value in ordered["improvement"]],
+            "p": [f"{value:.3g}" for value in ordered["p"]],
+            "p, Holm": [f"{value:.3g}" for value in ordered["p_holm"]],
+        }
+    )
+
+
+def listed(horizons: pd.DataFrame, by: Sequence[str]) -> str:
+    """A horizon table as a phrase: "LSTM, chrono >= 160; GRU [20, 40)"."""
+    names = horizons[list(by)].astype(str).agg(", ".join, axis=1)
+    return "; ".join(f"{name} {horizon}" for name, horizon in zip(names, horizons["horizon"], strict=True))
+
+
+def metrics(scores: pd.DataFrame, by: Sequence[str]) -> dict[str, float]:
+    """Aggregates for the tracker: each group's mean horizon and its restricted mean."""
+    values: dict[str, float] = {}
+    for protocol, part in scores.groupby(scores["train_lags"].map(lambda text: text == "fixed")):
+        named = "trainability" if protocol else "retention"
+        table = tables.trainability(part, by) if protocol else tables.retention_horizons(part, by)
+        for row in table.to_dict("records"):
+            group = " ".join(str(row[name]) for name in by)
+            values[f"{named}/{group}/restricted_mean"] = float(row["restricted_mean"])
+    return values
+
+
+def name_of(column: str) -> str:
+    """A column's name for people."""
+    return {"label": "network"}.get(column, column)

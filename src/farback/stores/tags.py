@@ -1,0 +1,85 @@
+"""What is written on a run beside its numbers: parameters, tags, where the code stood."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from farback.stores.metrics import legal
+from farback.trial import Trial
+
+PACKAGES = ("farback", "torch", "mlflow")
+
+
+def parameters(trial: Trial) -> dict[str, str]:
+    """A trial's parameters as texts; `cell` is the readable label, because MLflow's charts know parameters only."""
+    return {"cell": trial.label, **{legal(name): _text(value) for name, value in trial.parameters().items()}}
+
+
+def name(trial: Trial) -> str:
+    """How the run is called in lists."""
+    return f"{trial.label}, lag {trial.lag}, seed {trial.seed}"
+
+
+def trial_tags(trial: Trial, owner: str) -> dict[str, str]:
+    """The tags of a trial's run when it starts."""
+    return {
+        "kind": "trial",
+        "cell": trial.label,
+        "farback.key": trial.key,
+        "farback.shape": trial.shape,
+        "farback.group": trial.group,
+        "owner": owner,
+        "mlflow.source.name": "farback",
+        "mlflow.source.type": "LOCAL",
+        **versions(),
+        **commit(),
+    }
+
+
+def dataset(trial: Trial) -> dict[str, str]:
+    """The task as MLflow's dataset fields: the same task has the same name and digest."""
+    source = json.dumps(trial.task.spec(), sort_keys=True)
+    return {"name": trial.task.name, "digest": trial.task.digest(), "source_type": "farback task", "source": source}
+
+
+def provenance(said: dict[str, str]) -> dict[str, str]:
+    """What a result says of itself, as tags, less what every run already has."""
+    known = {"pid", "python", *PACKAGES}
+    return {f"provenance.{legal(name)}": text for name, text in said.items() if name not in known}
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of what computes and records."""
+    found = {"version.python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[f"version.{package}"] = version(package)
+        except PackageNotFoundError:  # run from a source tree that was never installed
+            continue
+    return found
+
+
+@cache
+def commit() -> dict[str, str]:
+    """The commit that the current directory stands at, "-dirty" when files differ from it; nothing outside git."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"git.commit": head + ("-dirty" if changed else "")}
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+
+def _text(value: str | int | float | bool | None) -> str:
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value) or "none"

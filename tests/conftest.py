@@ -1,0 +1,95 @@
+"""What every suite shares: a test that asks for `every_task`, `every_cell` or `every_init` runs over the whole family.
+
+A new file in `farback/tasks` is found by its name, with its default fields and with each level of its closed choices
+(`Literal` and `bool` fields): its author writes no test to be held to the laws.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Literal, get_args, get_origin
+
+import numpy as np
+import pytest
+import torch
+
+from farback import cells, inits, tasks
+from farback.component import Component
+from farback.trial import Trial
+
+
+def levels(kind: type[Component]) -> Iterator[dict[str, Any]]:
+    """The default fields, then each other level of each field with closed choices."""
+    yield {}
+    for field, info in kind.model_fields.items():
+        choices = [True, False] if info.annotation is bool else []
+        if field != "name" and get_origin(info.annotation) is Literal:
+            choices = list(get_args(info.annotation))
+        for choice in choices:
+            if choice != info.default:
+                yield {field: choice}
+
+
+def everything(family: Any) -> list[Component]:
+    found = []
+    for name in family.names():
+        for level in levels(family.FAMILY.type(name)):
+            try:
+                found.append(family.build({"name": name, **level}))
+            except ValueError:
+                if not level:  # a component that cannot be built from its name alone
+                    raise
+    return found
+
+
+KINDS = {"every_task": tasks, "every_cell": cells, "every_init": inits}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for argument in KINDS.keys() & set(metafunc.fixturenames):
+        found = everything(KINDS[argument])
+        metafunc.parametrize(argument, found, ids=["-".join(spelled(component)) for component in found])
+
+
+def spelled(component: Component) -> list[str]:
+    fields = type(component).model_fields
+    changed = [f"{field}={getattr(component, field)}" for field in fields if getattr(component, field) != fields[field].default]
+    return [component.name, *(text for text in changed if not text.startswith("name="))]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20260)
+
+
+@pytest.fixture
+def trial_of() -> Callable[..., Trial]:
+    """A trial that trains in a blink, but for the fields given."""
+
+    def make(**fields: Any) -> Trial:
+        retention = {"name": "retention", "sequences": 64}
+        small = {"task": "recall", "lag": 3, "cell": "elman", "hidden": 9, "batch": 4, "steps": 6, "evaluate_every": 2}
+        return Trial.model_validate({**small, "measures": [retention], **fields})
+
+    return make
+
+
+@pytest.fixture
+def global_generators_untouched() -> Callable[[], AbstractContextManager[None]]:
+    """A block that must leave numpy's and torch's global generators as they were."""
+
+    def fingerprint() -> str:
+        name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - it is what must not change
+        words = [str(name), str(position), str(has_gauss), str(cached)]
+        text = "".join(words).encode() + np.asarray(keys).tobytes() + torch.random.get_rng_state().numpy().tobytes()
+        return hashlib.sha256(text).hexdigest()
+
+    @contextmanager
+    def check() -> Iterator[None]:
+        before = fingerprint()
+        yield
+        assert fingerprint() == before
+
+    return check
