@@ -8,7 +8,7 @@ and as the literature starts it for long memory.
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, groups, listed, metrics, retained, trained
+from farback.report import Analysis, groups, held, listed, metrics, retained, trained
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -35,7 +35,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         f"{listed(horizons, ['label'])}. One network trained on lags 1-{LONGEST} and asked at each retains it over: "
         f"{listed(kept, ['label'])}."
     )
-    parts = [*trained(fixed), *retained(mixed, ladder=ladder)]
+    parts = [*trained(fixed, family=["cell", "init"], within=["cell"]), *retained(mixed, ladder=ladder)]
     return Analysis(headline, verdict(fixed, kept), parts, metrics(scores, groups(scores)))
 
 
@@ -43,31 +43,22 @@ def verdict(fixed: pd.DataFrame, kept: pd.DataFrame) -> list[str]:
     """One line for each thing that was predicted."""
     rate = tables.success_by_lag(fixed, ["label"]).set_index(["label", "lag"])["rate"]
     reach = tables.trainability(fixed, ["label"]).set_index("label")
-    lines = []
     defaults = [cell for cell in RECOMMENDED if rate.get((cell, LONGEST), 0.0) >= 0.5]
-    lines.append(
-        _line(not defaults, f"no default-initialised cell learns lag {LONGEST}", f"these do: {', '.join(defaults)}")
-    )
+    lines = [held(not defaults, f"no default-initialised cell learns lag {LONGEST}", ", ".join(defaults))]
     for cell, init in RECOMMENDED.items():
-        if cell not in reach.index or f"{cell}, {init}" not in reach.index:
-            continue
-        plain, better = reach.loc[cell], reach.loc[f"{cell}, {init}"]
-        farther = better["restricted_mean"] > plain["restricted_mean"]
-        found = f"{better['horizon']} against {plain['horizon']}"
-        lines.append(_line(farther, f"{cell} reaches farther from {init} than from the default ({found})", found))
+        if {cell, f"{cell}, {init}"} <= set(reach.index):
+            plain, better = reach.loc[cell], reach.loc[f"{cell}, {init}"]
+            farther = bool(better["restricted_mean"] > plain["restricted_mean"])
+            found = f"{better['horizon']} against {plain['horizon']}"
+            lines.append(held(farther, f"{cell} reaches farther from {init} than from the default", found))
     for cell in ("GRU", "LSTM"):
         longest = rate.get((f"{cell}, chrono", LONGEST), 0.0)
-        lines.append(
-            _line(longest >= 0.5, f"{cell} from chrono learns lag {LONGEST} ({longest:.0%} of seeds)", f"{longest:.0%} of seeds do")
-        )
+        lines.append(held(longest >= 0.5, f"{cell} from chrono learns lag {LONGEST}", f"{longest:.0%} of seeds"))
         own = kept[kept["label"].isin([cell, f"{cell}, chrono"])]
         short = own[own["median"] < LONGEST]["label"].tolist()
-        lines.append(_line(not short, f"{cell} trained on mixed lags retains lag {LONGEST}", f"not: {', '.join(short)}"))
+        found = listed(own, ["label"])
+        lines.append(held(not short, f"{cell} trained on mixed lags retains lag {LONGEST}", found))
     return lines
-
-
-def _line(held: bool, claim: str, otherwise: str) -> str:
-    return f"Held: {claim}." if held else f"**Refuted**: {claim} was predicted; {otherwise}."
 
 
 def _conditions(scores: pd.DataFrame) -> str:

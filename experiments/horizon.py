@@ -6,7 +6,7 @@ Fresh networks trained at one lag each: RNN tanh, RNN relu, GRU, LSTM x lag x de
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Table, listed, metrics, trained
+from farback.report import Analysis, Figure, Table, held, listed, metrics, trained
 from farback.report.standard import Ladder, shown
 
 PREDICTION = (
@@ -37,7 +37,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
             grid,
             "A map of the horizon in steps: a row for each depth, a column for each cell and initialisation.",
         ),
-        *trained(single),
+        *trained(single, family=["cell", "init"], within=["cell"]),
     ]
     headline = (
         f"Within {scores['steps'].iloc[0]} updates at one lag, half of the seeds of one-layer networks bridge: "
@@ -50,20 +50,16 @@ def verdict(horizons: pd.DataFrame, success: pd.DataFrame) -> list[str]:
     """One line for each thing that was predicted."""
     default = success[(success["init"] == "torch") & (success["lag"] == 80) & (success["rate"] >= 0.5)]
     found = [f"{cell} with {depth} layers" for cell, depth in zip(default["cell"], default["depth"], strict=True)]
-    lines = [_line(not found, "no default-initialised network learns lag 80", f"these do: {', '.join(found)}")]
+    lines = [held(not found, "no default-initialised network learns lag 80", ", ".join(found))]
     for cell in GATED:
         own = success[(success["cell"] == cell) & (success["init"] == "chrono") & (success["depth"] == 1)]
         rate = own[own["lag"] == 160]["rate"]
         text = "not run" if rate.empty else f"{rate.iloc[0]:.0%} of seeds"
-        lines.append(_line(bool((rate >= 0.5).any()), f"one layer of {cell} from chrono learns lag 160 ({text})", text))
+        lines.append(held(bool((rate >= 0.5).any()), f"one layer of {cell} from chrono learns lag 160", text))
     for cell, own in horizons.groupby("cell"):
         reach = own.pivot(index="init", columns="depth", values="restricted_mean")
         if {1, 3} <= set(reach.columns):
             deeper = reach[3] > reach[1]
             text = "; ".join(f"{init}: {row[1]:.3g} to {row[3]:.3g} steps" for init, row in reach.iterrows())
-            lines.append(_line(not deeper.all(), f"three layers of {cell} do not reach farther than one ({text})", text))
+            lines.append(held(not deeper.all(), f"three layers of {cell} do not reach farther than one", text))
     return lines
-
-
-def _line(held: bool, claim: str, otherwise: str) -> str:
-    return f"Held: {claim}." if held else f"**Refuted**: {claim} was predicted; found: {otherwise}."

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, standard
+from farback.report import Analysis, held, standard
 from farback.report.standard import Ladder
 
 PREDICTION = "The memoryless control stays at chance at every lag; a recurrent cell learns lag 2."
@@ -17,7 +17,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     control = success[success["label"] == "memoryless"]["successes"].sum()
     learned = success[(success["label"] != "memoryless") & (success["lag"] == 2)]["successes"].sum()
     verdict = [
-        f"{'Held' if control == 0 else '**Refuted**'}: the memoryless control succeeds in {control} trials.",
-        f"{'Held' if learned > 0 else '**Refuted**'}: recurrent cells learn lag 2 in {learned} trials.",
+        held(control == 0, "the memoryless control stays at chance", f"{control} trials succeed"),
+        held(learned > 0, "a recurrent cell learns lag 2", f"{learned} trials succeed"),
     ]
     return Analysis(base.headline, verdict, base.parts, base.metrics)

@@ -41,7 +41,9 @@ def run(
     only: Annotated[list[str] | None, typer.Option(help="train a part: --only cell.name=lstm --only lag=5,10")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="processes (default: one for each core)")] = None,
     store: StoreURI = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be trained, and how long it takes")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="say what would be trained, and how long it takes")
+    ] = False,
 ) -> None:
     """Train what the store does not hold of a config, then write its report."""
     from rich.console import Console
@@ -66,13 +68,17 @@ def run(
                 highlight=False,
             )
             if plan.missing:
-                console.print(f"estimated time, if no trial stops early: {minutes(plan.seconds(count))}", highlight=False)
+                console.print(
+                    f"estimated time, if no trial stops early: {minutes(plan.seconds(count))}", highlight=False
+                )
             return
         opened.begin(experiment.name, trials, question=experiment.question, config_text=experiment.text)
         plan = runner.plan(trials, opened.finished([trial.key for trial in trials]), count)
         tally = runner.Tally(plan)
         display = Display(plan, tally, console)
-        console.print(f"{experiment.name}: {len(plan.missing)} trials to train, {plan.reused} recorded already", highlight=False)
+        console.print(
+            f"{experiment.name}: {len(plan.missing)} trials to train, {plan.reused} recorded already", highlight=False
+        )
         try:
             with runner.pool(count) as executor, display.shown():
                 for event in runner.execute(plan, executor, opened):
@@ -80,7 +86,9 @@ def run(
                     display.add(event)
         except KeyboardInterrupt:
             left = len(plan.missing) - len(tally.finished)
-            console.print(f"\ninterrupted: {len(tally.finished)} trials were recorded, {left} are left; run again to go on")
+            console.print(
+                f"\ninterrupted: {len(tally.finished)} trials were recorded, {left} are left; run again to go on"
+            )
             raise
         _report(experiment, opened, console)
         for failure in tally.failures[:5]:
@@ -186,7 +194,9 @@ def _report(experiment: Experiment, store: Store, console: Console) -> Page:
         if path is not None:
             console.print(f"{label:8} {os.path.relpath(path)}", highlight=False, soft_wrap=True)
     console.print(f"browse   make ui NAME={experiment.name}      (or: farback ui {experiment.name})", highlight=False)
-    console.print(f"rebuild  make report NAME={experiment.name}  (or: farback report {experiment.name})", highlight=False)
+    console.print(
+        f"rebuild  make report NAME={experiment.name}  (or: farback report {experiment.name})", highlight=False
+    )
     return page
 
 

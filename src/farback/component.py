@@ -186,7 +186,9 @@ class Family(Generic[C]):
         """The pydantic type "any plug-in of this family": a bare name stands for its defaults."""
         members = tuple(self.members())
         union = Annotated[Union[members], Discriminator("name")] if len(members) > 1 else members[0]  # noqa: UP007
-        return Annotated[union, BeforeValidator(_named, json_schema_input_type=Union[union, Literal[tuple(self.names())]])]  # type: ignore[misc] # noqa: E501, UP007
+        return Annotated[
+            union, BeforeValidator(_named, json_schema_input_type=Union[union, Literal[tuple(self.names())]])
+        ]  # type: ignore[misc] # noqa: E501, UP007
 
 
 def _named(spec: Any) -> Any:

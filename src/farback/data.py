@@ -63,7 +63,9 @@ class Asked:
             index_RN = torch.arange(T * B).expand(R, T * B)
         else:
             if int(asked_RN.sum()) != R * B * self.each:
-                raise RuntimeError(f"the task asked {int(asked_RN.sum())} steps where {R * B * self.each} were expected")
+                raise RuntimeError(
+                    f"the task asked {int(asked_RN.sum())} steps where {R * B * self.each} were expected"
+                )
             index_RN = asked_RN.nonzero()[:, 1].view(R, B * self.each)
         lag_RN = lag_RTB.reshape(R, T * B).gather(1, index_RN)
         target_RN = target_RTB.reshape(R, T * B).gather(1, index_RN)
@@ -127,7 +129,9 @@ class Data:
         """The next batch of every replica."""
         if not self.waiting:
             drawn = [self._draw(rng, self.block * self.trial.batch) for rng in self.rngs]
-            parts = [[Batch(*part) for part in zip(*(t.split(self.trial.batch) for t in d), strict=True)] for d in drawn]
+            parts = [
+                [Batch(*part) for part in zip(*(t.split(self.trial.batch) for t in d), strict=True)] for d in drawn
+            ]
             self.waiting = [list(batches) for batches in zip(*parts, strict=True)]
         return self._on_device(self.asked.questions(self.waiting.pop(0)))
 

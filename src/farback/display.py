@@ -74,7 +74,9 @@ class Display:
 
     def __rich__(self) -> Group:
         """The panel."""
-        table = Table(box=None, padding=(0, 3, 0, 0), title="horizon so far, in steps (half of the seeds)", title_justify="left")
+        table = Table(
+            box=None, padding=(0, 3, 0, 0), title="horizon so far, in steps (half of the seeds)", title_justify="left"
+        )
         table.add_column("network")
         kinds = [(False, "trained at each lag"), (True, "one net, every lag")]
         kinds = [kind for kind in kinds if any(isinstance(t.train_lags, Mixed) == kind[0] for t in self.plan.missing)]

@@ -161,7 +161,9 @@ class Network:
         """
         architecture = self.architecture
         if state is not None and architecture.bidirectional:
-            raise ValueError("a bidirectional network reads the whole sequence: its state cannot be carried over a split")
+            raise ValueError(
+                "a bidirectional network reads the whole sequence: its state cannot be carried over a split"
+            )
         before = self.initial(x_RTBI) if state is None else state
         encoder = {name[8:]: value for name, value in self.parameters.items() if name.startswith("encoder.")}
         x_RTBI = architecture.encoder.encode(encoder, x_RTBI)
@@ -185,12 +187,14 @@ class Network:
 
 
 def draw(
-    architecture: Architecture, inits: Sequence[Init], seeds: Sequence[int], lag: int, dtype: torch.dtype = torch.float32
+    architecture: Architecture,
+    inits: Sequence[Init],
+    seeds: Sequence[int],
+    lag: int,
+    dtype: torch.dtype = torch.float32,
 ) -> Network:
     """R fresh replicas: replica r by `inits[r]` from the weight stream of `seeds[r]`."""
-    drawn = [
-        architecture.draw(init, lag, stream(seed, "weights")) for init, seed in zip(inits, seeds, strict=True)
-    ]
+    drawn = [architecture.draw(init, lag, stream(seed, "weights")) for init, seed in zip(inits, seeds, strict=True)]
     parameters = {
         name: torch.from_numpy(np.stack([values[name] for values in drawn])).to(dtype) for name in architecture.shapes()
     }

@@ -122,7 +122,11 @@ def _named(spec: object) -> object:
 
 Optimizer = Annotated[
     Annotated[Adam | SGD | RMSprop, Field(discriminator="name")],
-    BeforeValidator(_named, json_schema_input_type=Annotated[Adam | SGD | RMSprop, Field(discriminator="name")] | Literal["adam", "sgd", "rmsprop"]),  # noqa: E501
+    BeforeValidator(
+        _named,
+        json_schema_input_type=Annotated[Adam | SGD | RMSprop, Field(discriminator="name")]
+        | Literal["adam", "sgd", "rmsprop"],
+    ),  # noqa: E501
 ]
 
 

@@ -205,9 +205,7 @@ class Tally:
     def summary(self) -> Summary:
         """The counts."""
         diverged = sum(event.result.status == "diverged" for event in self.finished.values())
-        return Summary(
-            len(self.finished), self.plan.reused, diverged, len(self.failures), tuple(self.failures)
-        )
+        return Summary(len(self.finished), self.plan.reused, diverged, len(self.failures), tuple(self.failures))
 
 
 # Fields that act only after the first update, so that step 0 cannot show them.

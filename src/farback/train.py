@@ -92,7 +92,9 @@ class _Cohort:
     def fresh(cls, trials: Sequence[Trial], device: str) -> _Cohort:
         """Every replica before its first update."""
         first = trials[0]
-        network = draw(first.architecture, [trial.init for trial in trials], [trial.seed for trial in trials], first.lag)
+        network = draw(
+            first.architecture, [trial.init for trial in trials], [trial.seed for trial in trials], first.lag
+        )
         theta_RP = torch.cat([value.flatten(1) for value in network.parameters.values()], 1).to(device)
         asked = Asked.of(first)
         return cls(

@@ -48,12 +48,19 @@ def test_fused_equals_torch(cell, size, dtype, bias):
     w = torch.stack([m.weight_hh_l0 for m in modules])
     b = torch.stack([m.bias_hh_l0 for m in modules]) if bias else None
     ours = fused(cell, gates, w, b, h0, c0)
-    theirs = [torch.stack(parts) for parts in zip(*[by_torch(cell, x[r], m, h0[r], c0[r]) for r, m in enumerate(modules)], strict=True)]
+    theirs = [
+        torch.stack(parts)
+        for parts in zip(*[by_torch(cell, x[r], m, h0[r], c0[r]) for r, m in enumerate(modules)], strict=True)
+    ]
 
     relative, absolute = (1e-4, 1e-5) if dtype is torch.float32 else (1e-9, 1e-12)
     for mine, reference in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, reference, rtol=relative, atol=absolute)
     weights = [torch.randn_like(part) for part in ours]
     wanted = [p for m in modules for p in m.parameters()] + [x, h0] + ([c0] if cell == "lstm" else [])
-    for mine, reference in zip(torch.autograd.grad(ours, wanted, weights), torch.autograd.grad(theirs, wanted, weights), strict=True):
-        torch.testing.assert_close(mine, reference, rtol=relative, atol=absolute * reference.abs().max().item() + absolute)
+    for mine, reference in zip(
+        torch.autograd.grad(ours, wanted, weights), torch.autograd.grad(theirs, wanted, weights), strict=True
+    ):
+        torch.testing.assert_close(
+            mine, reference, rtol=relative, atol=absolute * reference.abs().max().item() + absolute
+        )

@@ -109,7 +109,9 @@ def known(answer_BN: Array, classes: int) -> Array:
 
 
 def recall_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
-    """Keeps the lowest bits of the cue: which candidates are left, not which of them."""
+    """Keeps the lowest bits of the cue: which candidates are left, not which of them. The last rung is the cue itself."""
+    if rung == len(task.ladder()) - 1:
+        return known(answer_BN, task.symbols)
     candidate = np.arange(task.symbols)
     alike = candidate[None, None, :] % 2**rung == (answer_BN % 2**rung)[..., None]
     return alike / alike.sum(-1, keepdims=True)

@@ -33,4 +33,6 @@ class Identity(Init):
         """Needs a recurrent matrix, and only one: gates of a gated cell are not meant to start as the identity."""
         needs_recurrent_matrix(self, layer)
         if len(layer.gates) > 1:
-            raise ValueError(f"init identity is for cells with one recurrent matrix; this one has {len(layer.gates)} gates")
+            raise ValueError(
+                f"init identity is for cells with one recurrent matrix; this one has {len(layer.gates)} gates"
+            )

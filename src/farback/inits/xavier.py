@@ -16,3 +16,8 @@ class Xavier(Init):
     def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
         """Xavier uniform."""
         return xavier(layer, rng)
+
+    def check(self, layer: Layer) -> None:
+        """Needs something to draw."""
+        if not layer.shapes:
+            raise ValueError(f"init {self.name} draws the weights, and this cell has none")

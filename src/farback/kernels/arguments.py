@@ -1,13 +1,16 @@
-"""What every kernel asks of its arguments."""
+"""What every kernel asks of its arguments, and how tensors and compiled code share memory."""
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from farback.kernels.products import gemm
 
 DTYPES = (torch.float32, torch.float64)
+
+Array = np.ndarray[Any, Any]
 
 
 def checked(dtypes: tuple[torch.dtype, ...], **arguments: tuple[Tensor, tuple[int, ...]]) -> None:
@@ -22,10 +25,10 @@ def checked(dtypes: tuple[torch.dtype, ...], **arguments: tuple[Tensor, tuple[in
     for name, (tensor, shape) in arguments.items():
         if tensor.shape != shape:
             raise ValueError(f"{name} has shape {tuple(tensor.shape)}, and {shape} is needed")
-        if tensor.dtype != dtype or tensor.device.type != "cpu":
+        if tensor.dtype != dtype or not tensor.is_cpu:
             raise ValueError(f"{name} is {tensor.dtype} on {tensor.device}, and {dtype} on cpu is needed")
-        if not tensor.numel():
-            raise ValueError(f"{name} has shape {tuple(tensor.shape)}: every dimension must be at least 1")
+        if 0 in shape:
+            raise ValueError(f"{name} has shape {shape}: every dimension must be at least 1")
 
 
 def wanted(*tensors: Tensor) -> bool:
@@ -33,11 +36,16 @@ def wanted(*tensors: Tensor) -> bool:
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
-def flat(tensor: Tensor) -> Tensor:
-    """(..., B, H) as (..., B * H): a view of a contiguous tensor, else a copy."""
-    return tensor.detach().contiguous().flatten(-2)
+def array(tensor: Tensor, *shape: int) -> Array:
+    """The memory of a tensor, viewed in another shape if one is given; a copy only where it is not contiguous."""
+    if tensor.requires_grad:
+        tensor = tensor.detach()
+    if tensor.is_conj() or tensor.is_neg():  # torch's lazy conjugates have no memory that numpy could show
+        tensor = tensor.resolve_conj().resolve_neg()
+    view = (tensor if tensor.is_contiguous() else tensor.contiguous()).numpy()
+    return view.reshape(shape) if shape else view
 
 
-def call(kernel: Any, *tensors: Tensor) -> None:
-    """Run a compiled kernel on the memory of `tensors` (copied only where it is not contiguous, which outputs always are)."""
-    kernel(gemm(tensors[0].dtype.to_real()), *[tensor.detach().contiguous().numpy() for tensor in tensors])
+def call(kernel: Any, dtype: torch.dtype, *arrays: Array) -> None:
+    """Run a compiled kernel with the matrix product of this format."""
+    kernel(gemm(dtype), *arrays)

@@ -6,12 +6,13 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
 # Numba's cache looks only at the file of the compiled function. A kernel also contains what it calls from the other files of this
 # folder, so the digest of all of them is part of its name: an edit anywhere compiles anew instead of loading stale code.
-_SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()[:10]
+_SOURCES = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+).hexdigest()[:10]
 
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
@@ -20,10 +21,17 @@ _OPTIONS: dict[str, Any] = {
     "fastmath": {"contract"},
 }
 
+_HELPER = {
+    **_OPTIONS,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}  # called by kernels alone: half the compile time
+_KERNEL = {**_OPTIONS, "no_cfunc_wrapper": True, "cache": True}
+
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a helper that disappears inside the kernels that call it."""
-    return njit(**_OPTIONS)(function)
+    return njit(**_HELPER)(function)
 
 
 def loop(function: Callable[..., Any]) -> Any:
@@ -31,7 +39,7 @@ def loop(function: Callable[..., Any]) -> Any:
 
     The compiler is told so: with more than a few arrays it would otherwise give up on vector code rather than check each pair.
     """
-    dispatcher = njit(**_OPTIONS)(function)
+    dispatcher = njit(**_HELPER)(function)
 
     def without_aliases(flags: Any) -> Any:
         flags.noalias = True
@@ -47,7 +55,7 @@ def kernel(function: Any) -> Any:
     """Compile a kernel and keep it on disk."""
     function.__qualname__ = f"{function.__qualname__}_{_SOURCES}"
     try:
-        return njit(cache=True, **_OPTIONS)(function)
+        return njit(**_KERNEL)(function)
     except RuntimeError:  # no folder that a cache could be written to: every process compiles
         return njit(**_OPTIONS)(function)
 
@@ -58,18 +66,3 @@ def copy_with(function: Any, label: str, **names: Any) -> Any:
     copy.__qualname__ = f"{function.__qualname__}_{label}"
     copy.__module__ = function.__module__
     return copy
-
-
-@intrinsic
-def wide_vectors(typing_context):
-    """Let the function that says this use the machine's widest vectors.
-
-    On processors with AVX-512 LLVM stops at half of it, to keep the clock up; here the matrix products use all of it anyway.
-    """
-
-    def code(context, builder, signature, arguments):
-        # llvmlite lists the attributes it knows; this one it does not, and passes on
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        return context.get_dummy_value()
-
-    return types.void(), code

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from farback.kernels.arguments import DTYPES, call, checked, flat, wanted
+from farback.kernels.arguments import DTYPES, Array, array, checked, wanted
 from farback.kernels.compiled import kernel, loop
 
 
@@ -31,7 +31,7 @@ def _step_back(dout_N, dh_N, a_N, before_N, da_N, db_N):
 
 
 @kernel
-def _forward(gemm, a_RTN, b_RTN, h0_RN, h_RTN):
+def _forward(a_RTN, b_RTN, h0_RN, h_RTN):
     for r in range(h_RTN.shape[0]):
         before_N = h0_RN[r]
         for t in range(h_RTN.shape[1]):
@@ -41,19 +41,28 @@ def _forward(gemm, a_RTN, b_RTN, h0_RN, h_RTN):
 
 
 @kernel
-def _backward(gemm, dout_RTN, a_RTN, h0_RN, h_RTN, da_RTN, db_RTN, dh_RN):
+def _backward(dout_RTN, a_RTN, h0_RN, h_RTN, da_RTN, db_RTN, dh_RN):
     for r in range(h_RTN.shape[0]):
-        dh_RN[r] = 0
         for t in range(h_RTN.shape[1] - 1, -1, -1):
             before_N = h_RTN[r, t - 1] if t > 0 else h0_RN[r]
             _step_back(dout_RTN[r, t], dh_RN[r], a_RTN[r, t], before_N, da_RTN[r, t], db_RTN[r, t])
 
 
+def _run(a: Tensor, b: Tensor, h0: Tensor) -> Tensor:
+    h = b.new_empty(b.shape)
+    _forward(*_flat(a, b, h0, h))
+    return h
+
+
+def _flat(*tensors: Tensor) -> list[Array]:
+    """(R, ..., B, H) as (R, ..., N)."""
+    return [array(tensor, *tensor.shape[:-2], tensor.shape[-2] * tensor.shape[-1]) for tensor in tensors]
+
+
 class _Diagonal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, h0: Tensor) -> Tensor:
-        h = torch.empty_like(b, memory_format=torch.contiguous_format)
-        call(_forward, flat(a), flat(b), flat(h0), flat(h))
+        h = _run(a, b, h0)
         ctx.save_for_backward(a, h0, h)
         return h
 
@@ -61,9 +70,9 @@ class _Diagonal(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
         a, h0, h = ctx.saved_tensors
-        da, db, dh0 = torch.empty_like(h), torch.empty_like(h), h.new_empty(h0.shape)
-        call(_backward, flat(dout), flat(a), flat(h0), flat(h), flat(da), flat(db), flat(dh0))
-        return tuple(gradient if needed else None for gradient, needed in zip((da, db, dh0), ctx.needs_input_grad, strict=True))
+        da, db, dh0 = h.new_empty(h.shape), h.new_empty(h.shape), h.new_zeros(h0.shape)
+        _backward(*_flat(dout, a, h0, h, da, db, dh0))
+        return da, db, dh0
 
 
 def diagonal(a_RTBH: Tensor, b_RTBH: Tensor, h0_RBH: Tensor) -> Tensor:
@@ -74,10 +83,13 @@ def diagonal(a_RTBH: Tensor, b_RTBH: Tensor, h0_RBH: Tensor) -> Tensor:
     """
     replicas, _, batch, hidden = b_RTBH.shape
     shape = tuple(b_RTBH.shape)
-    checked((*DTYPES, torch.complex64, torch.complex128), a=(a_RTBH, shape), b=(b_RTBH, shape), h0=(h0_RBH, (replicas, batch, hidden)))
+    checked(
+        (*DTYPES, torch.complex64, torch.complex128),
+        a=(a_RTBH, shape),
+        b=(b_RTBH, shape),
+        h0=(h0_RBH, (replicas, batch, hidden)),
+    )
     if wanted(a_RTBH, b_RTBH, h0_RBH):
         output: Tensor = _Diagonal.apply(a_RTBH, b_RTBH, h0_RBH)
         return output
-    h = torch.empty_like(b_RTBH, memory_format=torch.contiguous_format)
-    call(_forward, flat(a_RTBH), flat(b_RTBH), flat(h0_RBH), flat(h))
-    return h
+    return _run(a_RTBH, b_RTBH, h0_RBH)

@@ -9,14 +9,12 @@ infinities give the limits, tanh is odd to the last bit. One deviation: a sigmoi
 x < -708.3 in float64) may come out as 0.
 """
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
 from farback.kernels.compiled import inlined
+from farback.kernels.instructions import power_of_two
 
 f4, f8 = np.float32, np.float64
 
@@ -25,20 +23,6 @@ f4, f8 = np.float32, np.float64
 def like(x, constant):
     """`constant` in the format of x: a bare number would promote float32 code to float64."""
     return type(x)(constant)
-
-
-@intrinsic
-def _power_of_two(typing_context: Any, t: Any) -> Any:
-    """2^n from a number whose low bits hold n plus the exponent's bias: shift them into the exponent field."""
-    width = t.bitwidth
-    mantissa = {32: 23, 64: 52}[width]
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        integer = ir.IntType(width)
-        shifted = builder.shl(builder.bitcast(arguments[0], integer), ir.Constant(integer, mantissa))
-        return builder.bitcast(shifted, arguments[0].type)
-
-    return t(t), code
 
 
 def exponential(u):
@@ -50,14 +34,16 @@ def _exponential_float32(u):
     magic = f4(1.5 * 2**23 + 127)  # adding it rounds to an integer and leaves that, plus the bias, in the low bits
     shifted = u * f4(1.4426950408889634) + magic
     n = shifted - magic
-    r = (u - n * f4(0.693359375)) - n * f4(-2.12194440e-4)  # ln 2 in two parts, the first short enough for an exact product
+    r = (u - n * f4(0.693359375)) - n * f4(
+        -2.12194440e-4
+    )  # ln 2 in two parts, the first short enough for an exact product
     q = f4(1 / 5040)
     q = q * r + f4(1 / 720)
     q = q * r + f4(1 / 120)
     q = q * r + f4(1 / 24)
     q = q * r + f4(1 / 6)
     q = q * r + f4(1 / 2)
-    return _power_of_two(shifted), r + (r * r) * q  # the remainder, r^8 / 8!, is below a quarter ulp of r
+    return power_of_two(shifted), r + (r * r) * q  # the remainder, r^8 / 8!, is below a quarter ulp of r
 
 
 def _exponential_float64(u):
@@ -77,7 +63,7 @@ def _exponential_float64(u):
     q = q * r + f8(1 / 24)
     q = q * r + f8(1 / 6)
     q = q * r + f8(1 / 2)
-    return _power_of_two(shifted), r + (r * r) * q
+    return power_of_two(shifted), r + (r * r) * q
 
 
 @overload(exponential)

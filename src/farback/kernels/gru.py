@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from farback.kernels.arguments import DTYPES, call, checked, wanted
-from farback.kernels.compiled import kernel, loop, wide_vectors
+from farback.kernels.arguments import DTYPES, array, call, checked, wanted
+from farback.kernels.compiled import kernel, loop
 from farback.kernels.elementary import like, sigmoid, tanh
+from farback.kernels.instructions import wide_vectors
 from farback.kernels.products import add_rows, add_times, add_weight_gradient, chunk, times
 
 
@@ -85,7 +86,8 @@ def _run(keep: bool, gates: Tensor, w: Tensor, b: Tensor, h0: Tensor) -> tuple[T
     (replicas, steps, batch, _), hidden = gates.shape, w.shape[2]
     h = gates.new_empty(replicas, steps, batch, hidden)
     a = gates.new_empty(replicas, steps if keep else 1, batch, 4, hidden)
-    call(_forward, gates.unflatten(-1, (3, hidden)), w.mT, b.unflatten(-1, (3, hidden)), h0, h, a)
+    inputs = (array(gates, replicas, steps, batch, 3, hidden), array(w.mT), array(b, replicas, 3, hidden), array(h0))
+    call(_forward, h.dtype, *inputs, array(h), array(a))
     return h, a
 
 
@@ -100,12 +102,16 @@ class _GRU(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
         w, h0, h, a = ctx.saved_tensors
-        d, db = h.new_empty(*h.shape[:3], 3, h.shape[3]), w.new_zeros(w.shape[0], 3, w.shape[2])
-        dw = w.new_zeros(w.shape if ctx.needs_input_grad[1] else (0, *w.shape[1:]))
-        dh0 = h.new_zeros(h0.shape)
-        call(_backward, dout, w, h0, h, a, d, dw, db, dh0)
-        gradients = zip((d.flatten(-2), dw, db.flatten(-2), dh0), ctx.needs_input_grad, strict=True)
-        return tuple(gradient if needed else None for gradient, needed in gradients)
+        replicas, steps, batch, hidden = h.shape
+        needed = ctx.needs_input_grad
+        d, dw = (
+            h.new_empty(replicas, steps, batch, 3, hidden),
+            h.new_zeros(w.shape if needed[1] else (0, 3 * hidden, hidden)),
+        )
+        db, dh0 = h.new_zeros(replicas, 3, hidden), h.new_zeros(h0.shape)
+        inputs = (array(dout), array(w), array(h0), array(h), array(a))
+        call(_backward, h.dtype, *inputs, array(d), array(dw), array(db), array(dh0))
+        return d.flatten(-2), dw if needed[1] else None, db.flatten(-2), dh0
 
 
 def gru(gates_RTBG: Tensor, w_hh_RGH: Tensor, b_hh_RG: Tensor | None, h0_RBH: Tensor) -> Tensor:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from farback.kernels.arguments import DTYPES, call, checked, wanted
-from farback.kernels.compiled import kernel, loop, wide_vectors
+from farback.kernels.arguments import DTYPES, array, call, checked, wanted
+from farback.kernels.compiled import kernel, loop
 from farback.kernels.elementary import like, sigmoid, tanh
+from farback.kernels.instructions import wide_vectors
 from farback.kernels.products import add_rows, add_weight_gradient, chunk, times
 
 
@@ -81,13 +82,22 @@ def _backward(gemm, dout_RTBH, w_RGH, h0_RBH, c0_RBH, h_RTBH, a_RTBKH, c_RTBH, d
                 add_weight_gradient(gemm, t, min(gathered, steps - t), d_RTBKH[r, t:], h_RTBH[r], h0_RBH[r], dw_RGH[r])
 
 
-def _run(keep: bool, gates: Tensor, w: Tensor, b: Tensor, h0: Tensor, c0: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _run(
+    keep: bool, gates: Tensor, w: Tensor, b: Tensor, h0: Tensor, c0: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Outputs, last cell states; activations and cell states of all steps if `keep`."""
     (replicas, steps, batch, _), hidden = gates.shape, w.shape[2]
     h = gates.new_empty(replicas, steps, batch, hidden)
     a = gates.new_empty(replicas, steps if keep else 1, batch, 4, hidden)
     c = gates.new_empty(replicas, steps if keep else 2, batch, hidden)
-    call(_forward, gates.unflatten(-1, (4, hidden)), w.mT, b.unflatten(-1, (4, hidden)), h0, c0, h, a, c)
+    inputs = (
+        array(gates, replicas, steps, batch, 4, hidden),
+        array(w.mT),
+        array(b, replicas, 4, hidden),
+        array(h0),
+        array(c0),
+    )
+    call(_forward, h.dtype, *inputs, array(h), array(a), array(c))
     return h, c[:, (steps - 1) % c.shape[1]].clone(), a, c
 
 
@@ -102,16 +112,19 @@ class _LSTM(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dout: Tensor, dlast: Tensor) -> tuple[Tensor | None, ...]:
         w, h0, c0, h, a, c = ctx.saved_tensors
-        d = torch.empty_like(a)
-        dw = w.new_zeros(w.shape if ctx.needs_input_grad[1] else (0, *w.shape[1:]))
-        db, dh0 = w.new_zeros(w.shape[0], 4, w.shape[2]), h.new_zeros(h0.shape)
+        replicas, _, _, hidden = h.shape
+        needed = ctx.needs_input_grad
+        d, dw = h.new_empty(a.shape), h.new_zeros(w.shape if needed[1] else (0, 4 * hidden, hidden))
+        db, dh0 = h.new_zeros(replicas, 4, hidden), h.new_zeros(h0.shape)
         dc0 = dlast.clone(memory_format=torch.contiguous_format)
-        call(_backward, dout, w, h0, c0, h, a, c, d, dw, db, dh0, dc0)
-        gradients = zip((d.flatten(-2), dw, db.flatten(-2), dh0, dc0), ctx.needs_input_grad, strict=True)
-        return tuple(gradient if needed else None for gradient, needed in gradients)
+        inputs = (array(dout), array(w), array(h0), array(c0), array(h), array(a), array(c))
+        call(_backward, h.dtype, *inputs, array(d), array(dw), array(db), array(dh0), array(dc0))
+        return d.flatten(-2), dw if needed[1] else None, db.flatten(-2), dh0, dc0
 
 
-def lstm(gates_RTBG: Tensor, w_hh_RGH: Tensor, b_hh_RG: Tensor | None, h0_RBH: Tensor, c0_RBH: Tensor) -> tuple[Tensor, Tensor]:
+def lstm(
+    gates_RTBG: Tensor, w_hh_RGH: Tensor, b_hh_RG: Tensor | None, h0_RBH: Tensor, c0_RBH: Tensor
+) -> tuple[Tensor, Tensor]:
     """All outputs h_RTBH and the last cell states c_RBH of an LSTM (Hochreiter and Schmidhuber 1997; Gers et al. 2000; torch.nn.LSTM).
 
     gates_t = W_ih x_t + b_ih, plus W_hh h_{t-1} + b_hh, in the order i, f, g, o: c_t = f c_{t-1} + i g, h_t = o tanh(c_t).

@@ -9,11 +9,10 @@ from typing import Any
 
 import threadpoolctl
 import torch
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import get_cython_function_address, intrinsic
+from numba.extending import get_cython_function_address
 
-from farback.kernels.compiled import inlined, loop, wide_vectors
+from farback.kernels.compiled import inlined, loop
+from farback.kernels.instructions import call_gemm, wide_vectors
 
 
 @functools.cache
@@ -25,7 +24,9 @@ def _libraries() -> list[Any]:
 
 @functools.cache
 def _address(dtype: torch.dtype) -> int:
-    return int(get_cython_function_address("scipy.linalg.cython_blas", {torch.float32: "sgemm", torch.float64: "dgemm"}[dtype]))
+    return int(
+        get_cython_function_address("scipy.linalg.cython_blas", {torch.float32: "sgemm", torch.float64: "dgemm"}[dtype])
+    )
 
 
 def gemm(dtype: torch.dtype) -> int:
@@ -39,33 +40,6 @@ def gemm(dtype: torch.dtype) -> int:
         if library.get_num_threads() != 1:
             library.set_num_threads(1)
     return _address(dtype)
-
-
-@intrinsic
-def _call_gemm(typing_context, address, flips, sizes, a, b, strides, beta, c):
-    """Call Fortran's xGEMM: `flips` (two letters), `sizes` (three), `strides` (three leading dimensions), a, b, c addresses, beta a real."""
-
-    def code(context, builder, signature, arguments):
-        function, flip_2, size_3, a, b, stride_3, beta, c = arguments
-        real = beta.type
-
-        def place(value, type):
-            slot = cgutils.alloca_once(builder, type)
-            builder.store(builder.trunc(value, type) if isinstance(type, ir.IntType) else value, slot)
-            return slot
-
-        flip = [place(builder.extract_value(flip_2, i), ir.IntType(8)) for i in range(2)]
-        size = [place(builder.extract_value(size_3, i), ir.IntType(32)) for i in range(3)]
-        stride = [place(builder.extract_value(stride_3, i), ir.IntType(32)) for i in range(3)]
-        alpha, beta = place(ir.Constant(real, 1.0), real), place(beta, real)
-        a, b, c = (builder.inttoptr(address, real.as_pointer()) for address in (a, b, c))
-        values = [*flip, *size, alpha, a, stride[0], b, stride[1], beta, c, stride[2]]
-        pointer = ir.FunctionType(ir.VoidType(), [value.type for value in values]).as_pointer()
-        builder.call(builder.inttoptr(function, pointer), values)
-        return context.get_dummy_value()
-
-    pair, triple = types.UniTuple(types.intp, 2), types.UniTuple(types.intp, 3)
-    return types.void(types.intp, pair, triple, types.intp, types.intp, triple, beta, types.intp), code
 
 
 # Row-major arrays are the transposes of Fortran's, so each product below hands its factors over in the other order.
@@ -86,7 +60,7 @@ def _add_product(gemm, m, k, n, a, b, c, beta):
         for j in range(0, n, columns):
             shape = (min(columns, n - j), min(rows, m - i), k)
             a_i, b_j, c_ij = a.ctypes.data + i * k * size, b.ctypes.data + j * size, c.ctypes.data + (i * n + j) * size
-            _call_gemm(gemm, (_PLAIN, _PLAIN), shape, b_j, a_i, (n, k, n), beta, c_ij)
+            call_gemm(gemm, (_PLAIN, _PLAIN), shape, b_j, a_i, (n, k, n), beta, c_ij)
 
 
 @inlined
@@ -105,12 +79,13 @@ def add_times(gemm, m, k, n, a, b, c):
 def add_transposed_times(gemm, m, k, n, a, b, c):
     """C = C + A^T B with A (k, m), B (k, n), C (m, n)."""
     size, one = c.itemsize, c.dtype.type(1)
-    for l in range(0, k, 128):
+    for p in range(0, k, 128):
         for i in range(0, m, 64):
             for j in range(0, n, 64):
-                shape = (min(64, n - j), min(64, m - i), min(128, k - l))
-                a_li, b_lj, c_ij = a.ctypes.data + (l * m + i) * size, b.ctypes.data + (l * n + j) * size, c.ctypes.data + (i * n + j) * size
-                _call_gemm(gemm, (_PLAIN, _TRANSPOSED), shape, b_lj, a_li, (n, m, n), one, c_ij)
+                shape = (min(64, n - j), min(64, m - i), min(128, k - p))
+                a_pi, b_pj = a.ctypes.data + (p * m + i) * size, b.ctypes.data + (p * n + j) * size
+                c_ij = c.ctypes.data + (i * n + j) * size
+                call_gemm(gemm, (_PLAIN, _TRANSPOSED), shape, b_pj, a_pi, (n, m, n), one, c_ij)
 
 
 @inlined

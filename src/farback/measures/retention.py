@@ -81,7 +81,9 @@ def retention(system: Any, task: Task, lags: Sequence[int], sequences: int = 100
             with torch.no_grad():
                 output_BTO = call(part.input_BTI)[0]
             if output_BTO.shape[-1] != task.answer.outputs:
-                raise ValueError(f"{task.name} needs {task.answer.outputs} outputs, the system gives {output_BTO.shape[-1]}")
+                raise ValueError(
+                    f"{task.name} needs {task.answer.outputs} outputs, the system gives {output_BTO.shape[-1]}"
+                )
             needed = needs_memory(part)
             output_NO, target_N = output_BTO[needed], part.target_BT[needed]
             accuracy += float(task.answer.correct(output_NO, target_N).double().sum())

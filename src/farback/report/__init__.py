@@ -1,6 +1,6 @@
 """Reports: from tidy scores to a folder under `results/`."""
 
 from farback.report.analysis import Analysis, Figure, Table
-from farback.report.standard import groups, listed, metrics, retained, standard, trained
+from farback.report.standard import groups, held, listed, metrics, retained, standard, trained
 
-__all__ = ["Analysis", "Figure", "Table", "groups", "listed", "metrics", "retained", "standard", "trained"]
+__all__ = ["Analysis", "Figure", "Table", "groups", "held", "listed", "metrics", "retained", "standard", "trained"]

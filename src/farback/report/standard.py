@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -31,7 +33,9 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
         table = tables.retention_horizons(mixed, by)
         parts += retained(mixed, by, ladder)
         sentences.append("One network asked at every lag, half of the seeds reach: " + listed(table, by) + ".")
-    return Analysis(" ".join(sentences), ["No prediction was written down for this experiment."], parts, metrics(scores, by))
+    return Analysis(
+        " ".join(sentences), ["No prediction was written down for this experiment."], parts, metrics(scores, by)
+    )
 
 
 def groups(scores: pd.DataFrame) -> list[str]:
@@ -40,16 +44,29 @@ def groups(scores: pd.DataFrame) -> list[str]:
     return ["label", *(name for name in rest if scores[name].nunique(dropna=False) > 1)]
 
 
-def trained(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> list[Table | Figure]:
-    """Horizon table, success rate against lag, forest plot, and comparisons, of trials trained at one lag each."""
+def trained(
+    scores: pd.DataFrame, by: Sequence[str] = ("label",), family: Sequence[str] = (), within: Sequence[str] = ()
+) -> list[Table | Figure]:
+    """Horizon table, success rate against lag, forest plot, and comparisons, of trials trained at one lag each.
+
+    Args:
+        scores: the tidy frame of those trials.
+        by: what makes a group of seeds.
+        family: the columns that name the groups to compare; without it, `by`.
+        within: of these columns both groups of a pair agree on: a smaller family of tests has more power.
+    """
     from farback import plots  # matplotlib takes a second to import
 
     horizons = tables.trainability(scores, by)
     success = tables.success_by_lag(scores, by)
-    seeds = tables.seed_horizons(scores, by)
-    pairs = tables.comparisons(seeds)
+    pairs = tables.comparisons(tables.seed_horizons(scores, family or by), within)
     parts: list[Table | Figure] = [
-        Table("trainability", "Trained at each lag: how far back each network learns to look", horizons, shown(horizons, by, success)),
+        Table(
+            "trainability",
+            "Trained at each lag: how far back each network learns to look",
+            horizons,
+            shown(horizons, by, success),
+        ),
         Figure(
             "success",
             "Success rate against lag",
@@ -66,7 +83,14 @@ def trained(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> list[Table 
         ),
     ]
     if len(pairs):
-        parts.append(Table("comparisons", "Which differ: exact tests on the seeds' horizons, Holm-corrected", pairs, compared(pairs)))
+        parts.append(
+            Table(
+                "comparisons",
+                "Which differ: exact tests on the seeds' horizons, Holm-corrected",
+                pairs,
+                compared(pairs),
+            )
+        )
     return parts
 
 
@@ -77,7 +101,12 @@ def retained(scores: pd.DataFrame, by: Sequence[str] = ("label",), ladder: Ladde
     horizons = tables.retention_horizons(scores, by)
     curves = tables.retention_curves(scores, by)
     return [
-        Table("retention_horizons", "One network, asked at every lag: how far back it retains", horizons, shown(horizons, by)),
+        Table(
+            "retention_horizons",
+            "One network, asked at every lag: how far back it retains",
+            horizons,
+            shown(horizons, by),
+        ),
         Figure(
             "retention",
             "Retention curves",
@@ -110,13 +139,19 @@ def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | Non
     return pd.DataFrame(rows).fillna("")
 
 
-def mean_text(row: dict[str, object]) -> str:
+def mean_text(row: dict[str, Any]) -> str:
     """The mean horizon with its interval; an end that lies beyond the lags tried says so."""
-    low, high, smallest, largest = (float(str(row[name])) for name in ("low", "high", "smallest_lag", "largest_lag"))
-    ends = (f"< {smallest:g}" if low <= 0 else f"{low:.3g}", f"> {largest:g}" if high == float("inf") else f"{high:.3g}")
-    estimate = float(str(row["estimate"]))
-    middle = f"< {smallest:g}" if estimate <= 0 else f"> {largest:g}" if estimate == float("inf") else f"{estimate:.3g}"
-    return middle if middle in ends and len(set(ends)) == 1 else f"{middle} ({ends[0]} to {ends[1]})"
+    if row["beyond"] == row["seeds"] or row["below"] == row["seeds"]:
+        return str(row["horizon"])  # every seed lies beyond the lags tried: there is nothing to average
+    low = f"{row['low']:.3g}" if row["low"] > 0 else f"< {row['smallest_lag']:g}"
+    high = f"{row['high']:.3g}" if math.isfinite(row["high"]) else f"> {row['largest_lag']:g}"
+    return f"{row['estimate']:.3g} ({low} to {high})"
+
+
+def held(true: bool, claim: str, found: str = "") -> str:
+    """One line of a verdict: what was predicted, whether it held, what was found."""
+    behind = f" ({found})" if found else ""
+    return f"Held: {claim}{behind}." if true else f"**Refuted**: that {claim}{behind}."
 
 
 def compared(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""Where trials are recorded. `base.Store` is the contract, `memory.Memory` the reference, `mlflow.MLflow` the real one."""
+"""Where trials are recorded: `base` is the contract, `memory` the reference, `mlflow` the real one."""

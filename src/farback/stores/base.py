@@ -26,9 +26,7 @@ class Store(ABC):
     """
 
     @abstractmethod
-    def begin(
-        self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = ""
-    ) -> None:
+    def begin(self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = "") -> None:
         """Name the experiment that coming events belong to, and the trials that they may speak of.
 
         May be called again, with the same experiment or another one. Trials that drivers now dead left unfinished are

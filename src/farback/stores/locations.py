@@ -50,4 +50,6 @@ def shown(uri: str) -> str:
     """A URI without its secrets: for messages, logs and pages."""
     hidden = re.sub(r"(?<=://)[^/@\s]*:[^/\s]*@", "***@", uri)
     hidden = re.sub(r"(?<=://)[^/@:\s]+@", "***@", hidden)
-    return re.sub(r"(?i)\b([\w-]*(?:password|passwd|pwd|token|secret|key|sig|signature)[\w-]*)=[^&\s]*", r"\1=***", hidden)
+    return re.sub(
+        r"(?i)\b([\w-]*(?:password|passwd|pwd|token|secret|api[_-]?key|access[_-]?key|signature))=[^&\s]*", r"\1=***", hidden
+    )

@@ -38,9 +38,7 @@ class Memory(Store):
         self.failures: list[Failed] = []
         self._now = ""
 
-    def begin(
-        self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = ""
-    ) -> None:
+    def begin(self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = "") -> None:
         """See Store."""
         self._now = checked_name(experiment)
         entry = self.experiments.setdefault(experiment, _Experiment())

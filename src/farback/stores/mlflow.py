@@ -81,9 +81,7 @@ class MLflow(Store):
         self._past: dict[str, list[Past]] | None = None
         self._flush_at = 0.0
 
-    def begin(
-        self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = ""
-    ) -> None:
+    def begin(self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = "") -> None:
         """See Store."""
         if experiment != self.experiment:
             self.close()
@@ -93,7 +91,7 @@ class MLflow(Store):
             self.experiment = experiment
             self._trials |= {trial.key: trial for trial in trials}
             self._close_orphans(experiment_id)
-            views.write(self.client, experiment_id, list(self._trials.values()))
+            views.write(self.client, experiment_id, [tags.parameters(trial) for trial in self._trials.values()])
             views.describe(self.client, experiment_id, question, config_text)
 
     def finished(self, keys: Iterable[str]) -> set[str]:
@@ -153,7 +151,7 @@ class MLflow(Store):
             now = _now()
             self._batch(run.info.run_id, [(p, now) for p in changed], {}, {"mlflow.note.content": note})
             self.client.set_terminated(run.info.run_id, "FINISHED")
-            views.link_summary(self.client, experiment_id, run.info.run_id)
+            views.describe(self.client, experiment_id, summary=run.info.run_id)
 
     def close(self) -> None:
         """See Store."""

@@ -1,5 +1,167 @@
-"""What a person sees in MLflow's pages."""
+"""What a person sees in MLflow's pages: the experiment's description and its saved views.
+
+A saved view is an experiment tag that holds the state of MLflow's run page, deflated. MLflow does not document it: what
+is written here was seen to work with 3.17, and `tests/stores/browse.py` looks at it again in a browser.
+"""
+
 from __future__ import annotations
-def write(client, experiment_id, trials): ...
-def describe(client, experiment_id, question, config_text): ...
-def link_summary(client, experiment_id, run_id): ...
+
+import base64
+import json
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from farback.stores import charts
+from farback.stores.charts import Section
+
+TAG = "mlflow.sharedViewState."
+NOTE = "mlflow.note.content"
+SUMMARY, ASKED, CONFIG = "farback.summary", "farback.question", "farback.config"
+LONGEST_CONFIG = 4000  # characters in the description: a tag must fit into 5000 on every database
+
+TRIALS = "tags.kind = 'trial'"
+BY_CELL = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": "cell"}]}
+FIRST = ("cell", "lag", "seed")
+ALWAYS = ("final/skill", "best/skill", "final/accuracy", "final/loss")
+DECIDING = ("lag", "cell", "init.name", "depth", "seed")
+
+
+@dataclass(frozen=True)
+class View:
+    """One saved view."""
+
+    id: str
+    name: str
+    chart: bool  # opens on the charts, not on the table
+    columns: tuple[str, ...]
+    grouped: bool = False
+    sections: tuple[Section, ...] = ()
+    order: str = "attributes.start_time"
+    ascending: bool = False
+
+    def state(self) -> dict[str, Any]:
+        """The state of MLflow's run page."""
+        cards, sections = charts.cards(self.id, self.sections)
+        return {
+            "searchFilter": TRIALS,
+            "orderByKey": self.order,
+            "orderByAsc": self.ascending,
+            "startTime": "ALL",
+            "lifecycleFilter": "Active",
+            "datasetsFilter": [],
+            "modelVersionFilter": "All Runs",
+            "selectedColumns": list(self.columns),
+            "columnOrder": [],
+            "columnWidths": {},
+            "runsExpanded": {},
+            "runsPinned": [],
+            "runsHidden": [],
+            "runsVisibilityMap": {},
+            "runsHiddenMode": "SHOW_ALL",
+            "compareRunCharts": cards,
+            "compareRunSections": sections,
+            "viewMaximized": self.chart,
+            "runListHidden": False,
+            "isAccordionReordered": True,  # keeps our order of sections
+            "groupBy": BY_CELL if self.grouped else None,
+            "groupsExpanded": {},
+            "autoRefreshEnabled": True,
+            "useGroupedValuesInCharts": True,
+            "hideEmptyCharts": True,
+            "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
+            "chartsSearchFilter": "",
+        }
+
+
+def saved(varying: Sequence[str]) -> tuple[View, ...]:
+    """The project's views.
+
+    Args:
+        varying: the parameters that differ between the experiment's trials.
+    """
+    others = tuple(name for name in varying if name not in FIRST and not name.startswith("cell."))
+    trials = (*_columns("params", FIRST + others), *_columns("tags", ["status"]), *_columns("metrics", ALWAYS))
+    cells = _columns("metrics", ALWAYS)
+    decides = tuple(name for name in DECIDING if name in varying) or DECIDING[:2]
+    return (
+        View("farback-trials", "Trials", False, trials, sections=(charts.TRAINING,)),
+        View("farback-cells", "Cells", False, cells, grouped=True, sections=(charts.WORTH, charts.TRAINING)),
+        View("farback-far", "How far back", True, cells, grouped=True, sections=(charts.FAR, charts.TRAINING)),
+        View("farback-decides", "What decides", True, trials, sections=(charts.deciding(decides), charts.WORTH)),
+    )
+
+
+def link(base_url: str, experiment_id: str, view: View) -> str:
+    """The address of a saved view. Without `workflowType` MLflow opens on its pages for language models."""
+    mode = "CHART" if view.chart else "TABLE"
+    page = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+    return f"{base_url.rstrip('/')}/{page}&viewStateShareKey={view.id}&compareRunsMode={mode}"
+
+
+def write(client: Any, experiment_id: str, parameters: Sequence[dict[str, str]]) -> None:
+    """Write the saved views of an experiment; those that are there already and the same are left alone.
+
+    Args:
+        client: an MLflow client.
+        experiment_id: MLflow's.
+        parameters: of each trial, as logged.
+    """
+    tags = client.get_experiment(experiment_id).tags
+    now = int(time.time() * 1000)
+    for view in saved(varying(parameters)):
+        before = json.loads(tags.get(TAG + view.id, "{}"))
+        if before.get("name") == view.name and before.get("state") and unpacked(before["state"]) == view.state():
+            continue
+        entry = {"name": view.name, "createdAt": before.get("createdAt", now), "updatedAt": now}
+        client.set_experiment_tag(experiment_id, TAG + view.id, json.dumps({**entry, "state": packed(view.state())}))
+
+
+def varying(parameters: Sequence[dict[str, str]]) -> list[str]:
+    """The parameters that do not have one value in all trials, in the order of the first trial that has them."""
+    names = dict.fromkeys(name for each in parameters for name in each)
+    return [name for name in names if len({each.get(name) for each in parameters}) > 1]
+
+
+def packed(state: dict[str, Any]) -> str:
+    """A state as MLflow keeps it."""
+    return "deflate;" + base64.b64encode(zlib.compress(json.dumps(state, sort_keys=True).encode())).decode()
+
+
+def unpacked(text: str) -> Any:
+    """The inverse of `packed`."""
+    return json.loads(zlib.decompress(base64.b64decode(text.removeprefix("deflate;"))))
+
+
+def describe(client: Any, experiment_id: str, question: str = "", config_text: str = "", summary: str = "") -> None:
+    """Write an experiment's description. What is not given stays as it was.
+
+    Args:
+        client: an MLflow client.
+        experiment_id: MLflow's.
+        question: what the experiment asks.
+        config_text: the YAML behind it.
+        summary: the id of the summary run.
+    """
+    old = client.get_experiment(experiment_id).tags
+    new = {ASKED: question, CONFIG: config_text[:LONGEST_CONFIG], SUMMARY: summary}
+    said = {name: text or old.get(name, "") for name, text in new.items()}
+    parts = [said[ASKED]]
+    links = [f"[{view.name}]({link('', experiment_id, view).lstrip('/')})" for view in saved([])]
+    if said[SUMMARY]:
+        links.insert(
+            0, f"[Summary: figures, horizons and the report](#/experiments/{experiment_id}/runs/{said[SUMMARY]})"
+        )
+    parts.append(" · ".join(links))
+    if said[CONFIG] and len(config_text) <= LONGEST_CONFIG:
+        parts.append(f"```yaml\n{said[CONFIG].strip()}\n```")
+    said[NOTE] = "\n\n".join(part for part in parts if part)
+    for name, text in said.items():
+        if text != old.get(name, ""):
+            client.set_experiment_tag(experiment_id, name, text)
+
+
+def _columns(kind: str, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{kind}.`{name}`" for name in names)

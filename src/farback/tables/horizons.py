@@ -123,8 +123,7 @@ def retention_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     Raises:
         ValueError: as `success_by_lag`.
     """
-    curves = tested(scores, by)
-    check_repeats(curves, by)
+    curves = _one_network(scores, by)
     curves["diverged"] = curves["status"] == "diverged"
     at_lag = curves.groupby([*by, "lag"], dropna=False)
     curves["median_skill"] = at_lag["skill"].transform("median")
@@ -148,11 +147,11 @@ def horizon_grid(
         protocol: which horizon.
 
     Returns:
-        `row`, `column` (named by its columns, joined with " x "), then the columns of `trainability`.
+        `row`, `column` (named by its columns, "cell, init"), then the columns of `trainability`.
     """
     columns = [column] if isinstance(column, str) else list(column)
     check_columns(scores, (*SCORE, *TRIAL, row, *columns))
-    joined = " x ".join(columns)
+    joined = ", ".join(columns)
     text = scores.loc[:, columns].astype("object").where(scores.loc[:, columns].notna(), "none").astype("str")
     return _summary(scores.assign(**{joined: text.agg(", ".join, axis=1)}), (row, joined), protocol)
 
@@ -196,6 +195,11 @@ def _protocol(scores: pd.DataFrame, by: By, protocol: Protocol) -> pd.DataFrame:
         return trained_at(scores, by)
     if protocol != "retention":
         raise ValueError(f"protocol must be trainability or retention, got {protocol!r}")
+    return _one_network(scores, by)
+
+
+def _one_network(scores: pd.DataFrame, by: By) -> pd.DataFrame:
+    """Outcomes of which each seed's come from one network."""
     outcomes = tested(scores, by)
-    check_repeats(outcomes, by)
+    check_repeats(outcomes.drop_duplicates("key"), by, ())
     return outcomes

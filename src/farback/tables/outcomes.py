@@ -76,14 +76,14 @@ def _unmeasured(trials: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["key", "lag", "skill", "accuracy", "chance_accuracy", "success"])
 
 
-def check_repeats(outcomes: pd.DataFrame, by: By) -> None:
-    """Seeds are the repeats of a group: two trials of one seed mean that the groups are too coarse."""
-    same = outcomes[outcomes.duplicated([*by, "seed", "lag"], keep=False)]
+def check_repeats(outcomes: pd.DataFrame, by: By, at: Sequence[str] = ("lag",)) -> None:
+    """Seeds are the repeats of a group: two trials of one seed (at one lag) mean that the groups are too coarse."""
+    same = outcomes[outcomes.duplicated([*by, "seed", *at], keep=False)]
     if len(same):
         first = same.iloc[0]
-        group = as_text(first[column] for column in by)
+        shared = " and ".join(f"{name} {first[name]}" for name in ("seed", *at))
         raise ValueError(
-            f"in the group {group} two trials share seed {first['seed']} and lag {first['lag']}: "
+            f"in the group {as_text(first[column] for column in by)} two trials share {shared}: "
             f"select fewer trials, or name in `by` what they differ in (by is {list(by)})"
         )
 

@@ -39,13 +39,12 @@ class Task(Component):
 
     A task has a `lag` of its own; `at(lag)` is the same task at another one. `sample` draws sequences of exactly that
     lag, or, given `lag_B`, a lag for each sequence, none larger than `lag`; all are padded to the length that `lag`
-    needs. A task whose question differs from lag to lag (n-back: "which symbol was k steps ago?") says `mixes = False`:
-    a network trained at one lag cannot be asked at another.
+    needs. A task whose question differs from lag to lag (n-back: "which symbol was k steps ago?") does not mix lags: a
+    network trained at one lag cannot be asked at another.
     """
 
     lag: Annotated[int, Field(ge=0, le=100_000)] = 10
 
-    mixes: ClassVar[bool] = True
     least_lag: ClassVar[int] = 0
 
     @model_validator(mode="after")
@@ -58,6 +57,11 @@ class Task(Component):
     def least(self) -> int:
         """The smallest lag at which the task makes sense."""
         return self.least_lag
+
+    @property
+    def mixes(self) -> bool:
+        """Whether sequences of different lags ask one question, so that one network can be asked at all of them."""
+        return True
 
     @property
     @abstractmethod

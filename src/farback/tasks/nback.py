@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -29,7 +29,10 @@ class NBack(Task):
     symbols: Annotated[int, Field(ge=2, le=1024)] = 4
     asked: Annotated[int, Field(ge=1, le=10_000)] = 20
 
-    mixes: ClassVar[bool] = False
+    @property
+    def mixes(self) -> bool:
+        """Every lag is a question of its own."""
+        return False
 
     @property
     def inputs(self) -> int:

@@ -31,6 +31,11 @@ class Parity(Task):
     asked: Annotated[int, Field(ge=1, le=10_000)] = 20
 
     @property
+    def mixes(self) -> bool:
+        """A window of another width is another question."""
+        return self.form == "running"
+
+    @property
     def inputs(self) -> int:
         """One-hot bits."""
         return 2

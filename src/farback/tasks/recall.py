@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from farback.tasks.answers import Chance, OneOf, Rung
 from farback.tasks.base import Batch, Lags, Task, batch, one_hot
@@ -36,6 +36,12 @@ class Recall(Task):
     distractors: Annotated[int, Field(ge=1, le=1024)] = 4
     length: Annotated[int, Field(ge=1, le=100_001)] | None = None
 
+    @model_validator(mode="after")
+    def _length_leaves_room(self) -> Self:
+        if self.length is not None and self.length <= self.lag:
+            raise ValueError(f"length is {self.length}, which leaves no room for a lag of {self.lag}")
+        return self
+
     @property
     def inputs(self) -> int:
         """The cues, the distractors of an alphabet of their own, the cue flag where it is needed, the go flag."""
@@ -54,8 +60,6 @@ class Recall(Task):
         """Draw sequences of `length` steps, or of lag + 1."""
         lag_B = self.lags(size, lag_B)
         steps = self.lag + 1 if self.length is None else self.length
-        if steps <= self.lag:
-            raise ValueError(f"length is {steps}, which leaves no room for a lag of {self.lag}")
         row_B = np.arange(size)
         cue_B = rng.integers(self.symbols, size=size)
         start_B = np.zeros(size, dtype=np.int64) if self.length is None else rng.integers(0, steps - lag_B)

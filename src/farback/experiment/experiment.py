@@ -1,0 +1,175 @@
+"""An experiment: a config that was read, checked and turned into trials."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from farback.component import choices
+from farback.experiment.expansion import base_alone, expanded
+from farback.experiment.loading import Entry, Node, read
+from farback.experiment.overrides import overridden
+from farback.experiment.problems import ConfigError, Mark, Problem, joined, shown
+from farback.experiment.selection import selected
+from farback.experiment.sweep import Axis, Grid, grids
+from farback.trial import Trial
+
+KEYS = ("name", "question", "base", "sweep")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a folder below results/, and an MLflow experiment
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a config says: a question, and the trials that answer it.
+
+    Attributes:
+        name: the config's stem.
+        question: one sentence, or nothing.
+        base: the fields that every trial shares, as they were written, overrides included.
+        sweep: the grids.
+        path: the config.
+        text: the config's source.
+        overrides: as given to `load`.
+    """
+
+    name: str
+    question: str
+    base: dict[str, Any]
+    sweep: tuple[Grid, ...]
+    path: Path
+    text: str
+    overrides: tuple[str, ...] = ()
+    made: tuple[tuple[Trial, ...], ...] = field(default=(), repr=False)
+    document: Node | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
+        """Read a config and make all of its trials.
+
+        Args:
+            path: a YAML file.
+            overrides: each "key=value", a dotted path below `base` or an axis of the sweep, and a YAML value.
+
+        Raises:
+            ConfigError: with everything that is wrong, a line each: place, dotted path, value, what is allowed.
+        """
+        path = Path(path)
+        text, document = read(path)
+        problems: list[Problem] = []
+        _check_top(document, path, problems)
+        base, sweep = _base(document, problems), document.entries.get("sweep")
+        base, sweep = overridden(base, sweep, overrides, problems)
+        found = grids(sweep, base.key, problems)
+        if problems:
+            base_alone(base, problems)
+            raise ConfigError(problems)
+        made = expanded(base, found, problems)
+        if problems:
+            raise ConfigError(problems)
+        question = document.entries["question"].node.plain if "question" in document.entries else ""
+        return cls(
+            path.stem, question, base.node.plain, tuple(found), path, text, tuple(overrides), tuple(made), document
+        )
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds `results/`: the parent of `configs/`, or the folder of a config that lies elsewhere."""
+        folder = self.path.absolute().parent
+        return folder.parent if folder.name == "configs" else folder
+
+    @property
+    def shown(self) -> str:
+        """The path as it was given."""
+        return str(self.path)
+
+    def trials(self) -> list[Trial]:
+        """Every trial: grid after grid as written, the last axis of a grid fastest."""
+        return [trial for trials in self.made for trial in trials]
+
+    def only(self, filters: Sequence[str]) -> list[Trial]:
+        """The trials that pass every filter, such as `cell=lstm`, `lag=5,10`, `cell.nonlinearity=tanh`.
+
+        Raises:
+            ConfigError: a key or a value that no trial has, with the choices.
+        """
+        return selected(self.trials(), filters)
+
+    def axes(self) -> list[tuple[Axis, ...]]:
+        """The axes of every grid, with their levels and where those stand."""
+        return [grid.axes for grid in self.sweep]
+
+    def contrasts(self) -> list[tuple[str, str, list[Trial]]]:
+        """For each axis of each grid: its path, its place, and trials that differ in this axis only.
+
+        The other axes stay at their first level. Paths paired by `zip` are one axis. An axis of one level is left out.
+        """
+        found = []
+        for grid, trials in zip(self.sweep, self.made, strict=True):
+            stride = grid.count
+            for axis in grid.axes:
+                count = len(axis.levels)
+                stride //= count
+                if count > 1:
+                    found.append((axis.path, str(axis.keys[0]), [trials[level * stride] for level in range(count)]))
+        return found
+
+    def where(self, path: str) -> str:
+        """The place ("file:line:column") of a dotted path: `base.task.symbols`, `sweep[0].lag`, `sweep[0].lag[2]`.
+
+        Raises:
+            KeyError: the config has nothing there.
+        """
+        parts = re.findall(r"[^.\[\]]+", path)
+        mark, node = Mark(self.shown, 1, 1), self.document
+        while parts and node is not None:
+            taken = next((size for size in range(len(parts), 0, -1) if ".".join(parts[:size]) in node.entries), 0)
+            if taken:
+                mark, node = node.entries[".".join(parts[:taken])]
+            elif isinstance(node.value, tuple) and parts[0].isdecimal() and int(parts[0]) < len(node.value):
+                node, taken = node.value[int(parts[0])], 1
+                mark = node.mark
+            else:
+                raise KeyError(path)
+            parts = parts[taken:]
+        return str(mark)
+
+
+def _check_top(document: Node, path: Path, problems: list[Problem]) -> None:
+    """Everything about a config but its base and sweep."""
+    if not isinstance(document.value, dict):
+        what = "is empty" if document.value is None else f"must be a mapping, got {shown(document.plain)}"
+        raise ConfigError([Problem(str(document.mark), "", f"{what}; a config has the keys {', '.join(KEYS)}")])
+    for key, entry in document.entries.items():
+        if key not in KEYS:
+            problems.append(
+                Problem(str(entry.key), joined(key), f"unknown key {shown(key)}; {choices(key, list(KEYS))}")
+            )
+    allowed = "1 to 64 letters, digits, - and _"
+    if not NAME.fullmatch(path.stem):
+        problems.append(Problem(str(path), "", f"the file's name must be {allowed}, and .yaml; got {shown(path.stem)}"))
+    name = document.entries.get("name")
+    if name is None:
+        problems.append(Problem(str(document.mark), "name", f"is missing: write name: {path.stem}"))
+    elif not isinstance(name.node.value, str) or not NAME.fullmatch(name.node.value):
+        problems.append(Problem(str(name.node.mark), "name", f"must be {allowed}, got {shown(name.node.plain)}"))
+    elif name.node.value != path.stem:
+        got = shown(name.node.value)
+        message = f"must equal the file's name, {shown(path.stem)}, for results are kept under it; got {got}"
+        problems.append(Problem(str(name.node.mark), "name", message))
+    question = document.entries.get("question")
+    if question and not isinstance(question.node.value, str):
+        problems.append(Problem(str(question.node.mark), "question", f"must be text, got {shown(question.node.plain)}"))
+
+
+def _base(document: Node, problems: list[Problem]) -> Entry:
+    """The base; an empty one where there is none, for axes may give every field."""
+    entry = document.entries.get("base")
+    if entry is None:
+        return Entry(document.mark, Node(document.mark, {}))
+    if entry.node.value is not None and not isinstance(entry.node.value, dict):
+        got = shown(entry.node.plain)
+        problems.append(Problem(str(entry.node.mark), "base", f"must be a mapping of a trial's fields, got {got}"))
+    return entry if isinstance(entry.node.value, dict) else Entry(entry.key, Node(entry.node.mark, {}))

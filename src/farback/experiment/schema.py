@@ -1,0 +1,135 @@
+"""The JSON Schema of a config file, with which editors complete and check.
+
+It says what can be said without making trials: keys, types, ranges, names, with every plug-in that is there. What
+depends on several values at once (whether an initialisation fits a cell, equal lengths in `zip`) only loading tells.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from farback.experiment.experiment import NAME
+from farback.trial import Trial
+
+Schema = dict[str, Any]
+
+RANGE: Schema = {
+    "description": "Integers as Python's range counts them, the stop left out: {range: 5} is 0, 1, 2, 3, 4; "
+    "{range: [2, 5]} is 2, 3, 4; {range: [0, 10, 5]} is 0, 5.",
+    "type": "object",
+    "properties": {
+        "range": {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 3},
+            ]
+        }
+    },
+    "required": ["range"],
+    "additionalProperties": False,
+}
+
+
+def schema() -> Schema:
+    """The JSON Schema (draft 2020-12) of a config."""
+    trial = _cleaned(Trial.model_json_schema())
+    definitions = trial.pop("$defs")
+    for members in _unions(trial):
+        for member in members:
+            definitions[_target(member)]["required"] = ["name"]
+    grid = {path: _levels(values) for path, values in _paths(trial["properties"], definitions).items()}
+    pairs = {
+        "description": "Axes of equal length that move together.",
+        "type": "object",
+        "properties": {path: {"$ref": f"#/$defs/Grid/properties/{path}"} for path in grid},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    several = {"type": "array", "items": {"$ref": "#/$defs/Pairs"}, "minItems": 1}
+    definitions["Range"] = RANGE
+    definitions["Pairs"] = pairs
+    definitions["Grid"] = {
+        "description": "The product of its axes, the last one fastest. An axis is a field, or a dotted path.",
+        "type": "object",
+        "properties": {**grid, "zip": {"anyOf": [{"$ref": "#/$defs/Pairs"}, several]}},
+        "additionalProperties": False,
+    }
+    base = {key: value for key, value in trial.items() if key != "required"}  # axes may give what base leaves out
+    name = {"description": "The file's name without .yaml.", "type": "string", "pattern": f"^{NAME.pattern}$"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "farback config",
+        "type": "object",
+        "properties": {
+            "name": name,
+            "question": {"description": "What the experiment answers, in a sentence.", "type": "string"},
+            "base": {"anyOf": [base, {"type": "null"}]},
+            "sweep": {
+                "description": "Grids of trials; without it, the base is the one trial.",
+                "type": "array",
+                "items": {"$ref": "#/$defs/Grid"},
+                "minItems": 1,
+            },
+        },
+        "required": ["name"],
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
+
+
+def _levels(values: list[Schema]) -> Schema:
+    """What an axis may hold, where its path may hold any of `values`."""
+    item = values[0] if len(values) == 1 else {"anyOf": values}
+    return {"anyOf": [{"type": "array", "items": item, "minItems": 1}, {"$ref": "#/$defs/Range"}]}
+
+
+def _paths(properties: Schema, definitions: Schema) -> dict[str, list[Schema]]:
+    """Every path that can be an axis, with the schemas of what may stand there: fields, and fields of components."""
+    paths: dict[str, list[Schema]] = {name: [_without_default(value)] for name, value in properties.items()}
+    for name, value in properties.items():
+        if value.get("type") == "array":
+            continue  # a dotted path does not go into a list
+        for reference in _references(value):
+            for inner, own in definitions[reference]["properties"].items():
+                known = paths.setdefault(f"{name}.{inner}", [])
+                own = _without_default(own)
+                if own not in known:
+                    known.append(own)
+    return paths
+
+
+def _without_default(value: Schema) -> Schema:
+    return {key: item for key, item in value.items() if key != "default"}
+
+
+def _target(reference: Schema) -> str:
+    return str(reference["$ref"]).rpartition("/")[2]
+
+
+def _references(value: Any) -> list[str]:
+    """The definitions that a schema names, in order."""
+    if isinstance(value, list):
+        return [name for item in value for name in _references(item)]
+    if not isinstance(value, dict):
+        return []
+    own = [_target(value)] if "$ref" in value else []
+    return own + [name for item in value.values() for name in _references(item)]
+
+
+def _unions(value: Any) -> list[list[Schema]]:
+    """The members of every union that is told by name."""
+    if isinstance(value, list):
+        return [found for item in value for found in _unions(item)]
+    if not isinstance(value, dict):
+        return []
+    own = [value["oneOf"]] if value.pop("discriminator", None) else []
+    return own + [found for item in value.values() for found in _unions(item)]
+
+
+def _cleaned(value: Any) -> Any:
+    """Without the titles that pydantic makes from the names of fields."""
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _cleaned(item) for key, item in value.items() if not (key == "title" and isinstance(item, str))}

@@ -1,0 +1,70 @@
+# mypy: allow-untyped-defs, allow-untyped-calls
+"""Three things that numba has no word for, written as LLVM code: a power of two, a call of BLAS, and the width of vectors."""
+
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+
+def _power_of_two(typing_context, t):
+    """2^n from a number whose low bits hold n plus the exponent's bias: shift them into the exponent field."""
+    width = t.bitwidth
+    mantissa = {32: 23, 64: 52}[width]
+
+    def code(context, builder, signature, arguments):
+        integer = ir.IntType(width)
+        shifted = builder.shl(builder.bitcast(arguments[0], integer), ir.Constant(integer, mantissa))
+        return builder.bitcast(shifted, arguments[0].type)
+
+    return t(t), code
+
+
+def _call_gemm(typing_context, address, flips, sizes, a, b, strides, beta, c):
+    """Fortran's xGEMM at `address`: C = op(A) op(B) + beta C.
+
+    `flips` are two letters, `sizes` m, n, k, `strides` the three leading dimensions, a, b, c addresses, beta a real number.
+    """
+
+    def code(context, builder, signature, arguments):
+        function, flip_2, size_3, a, b, stride_3, beta, c = arguments
+        real = beta.type
+
+        def place(value, type):
+            """Fortran takes everything by address."""
+            slot = cgutils.alloca_once(builder, type)
+            builder.store(builder.trunc(value, type) if isinstance(type, ir.IntType) else value, slot)
+            return slot
+
+        flip = [place(builder.extract_value(flip_2, i), ir.IntType(8)) for i in range(2)]
+        size = [place(builder.extract_value(size_3, i), ir.IntType(32)) for i in range(3)]
+        stride = [place(builder.extract_value(stride_3, i), ir.IntType(32)) for i in range(3)]
+        alpha, beta = place(ir.Constant(real, 1.0), real), place(beta, real)
+        a, b, c = (builder.inttoptr(address, real.as_pointer()) for address in (a, b, c))
+        values = [*flip, *size, alpha, a, stride[0], b, stride[1], beta, c, stride[2]]
+        pointer = ir.FunctionType(ir.VoidType(), [value.type for value in values]).as_pointer()
+        builder.call(builder.inttoptr(function, pointer), values)
+        return context.get_dummy_value()
+
+    pair, triple = types.UniTuple(types.intp, 2), types.UniTuple(types.intp, 3)
+    return types.void(types.intp, pair, triple, types.intp, types.intp, triple, beta, types.intp), code
+
+
+def _wide_vectors(typing_context):
+    """Let the function that says this use the machine's widest vectors.
+
+    On processors with AVX-512 LLVM stops at half of it, to keep the clock up; here the matrix products use all of it anyway.
+    """
+
+    def code(context, builder, signature, arguments):
+        # llvmlite refuses attributes that it does not know, but passes on what is there
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.void(), code
+
+
+power_of_two: Any = intrinsic(_power_of_two)
+call_gemm: Any = intrinsic(_call_gemm)
+wide_vectors: Any = intrinsic(_wide_vectors)

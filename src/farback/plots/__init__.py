@@ -1,0 +1,12 @@
+"""A table in, a figure out: each figure draws exactly the numbers of the table it is given.
+
+The only place that imports matplotlib and seaborn.
+"""
+
+from farback.plots.forest import forest
+from farback.plots.horizon_map import horizon_map
+from farback.plots.retention import retention
+from farback.plots.save import save
+from farback.plots.success import success
+
+__all__ = ["forest", "horizon_map", "retention", "save", "success"]

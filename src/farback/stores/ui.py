@@ -1,0 +1,168 @@
+"""MLflow's own pages, served on this machine only, and opened where they say something."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+from typing import Any
+
+from farback.stores import locations, views
+
+STARTS_SECONDS = 120.0  # MLflow takes about 8 s to start, much more on a busy machine
+HOST = "127.0.0.1"
+LIGHT = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven more processes of 230 MB each, for language models
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+class NothingRecorded(RuntimeError):
+    """There is no experiment to show."""
+
+
+def serve(uri: str, experiment: str | None = None, port: int = 5000, open_browser: bool = False) -> int:
+    """Serve MLflow's pages until Ctrl-C, and say where the saved views are.
+
+    Args:
+        uri: of the store; a running server is not served again, only linked to.
+        experiment: its name; by default the one that changed last.
+        port: on 127.0.0.1; another free one where it is taken.
+        open_browser: whether to open the first view.
+
+    Returns:
+        The exit code: 1 where there is nothing to show, or MLflow does not start.
+    """
+    if uri.startswith("http"):
+        return _announce(uri, uri, experiment, open_browser)
+    path = locations.database(uri)
+    if path is not None and not path.exists():
+        return _refuse(f"nothing is recorded yet in {locations.shown(uri)}: `farback run demo` records")
+    free = _free_port(port)
+    if free != port:
+        _say(f"port {port} is taken, using {free}")
+    base_url = f"http://{HOST}:{free}"
+    _say(f"starting MLflow on {locations.shown(uri)} ...")
+    server = _started(uri, free)
+    try:
+        if not _answers(server, base_url):
+            return _refuse("MLflow did not start")
+        code = _announce(base_url, uri, experiment, open_browser)
+        if code == 0:
+            _say("Ctrl-C ends it")
+            server.wait()
+        return code
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _stop(server)
+
+
+def command(port: int) -> list[str]:
+    """The server's command line: MLflow of this interpreter, its checks of host and origin left on."""
+    return [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--host", HOST, "--port", str(port), "--workers", "1"),
+    ]
+
+
+def experiment_id(base_url: str, name: str | None) -> str:
+    """MLflow's id of an experiment of ours, by default of the one that changed last.
+
+    Raises:
+        NothingRecorded: there is none.
+    """
+    answer = _post(f"{base_url.rstrip('/')}/api/2.0/mlflow/experiments/search", {"max_results": 1000})
+    found = [e for e in answer.get("experiments", []) if any(t["key"] == views.NOTE for t in e.get("tags", []))]
+    if not found:
+        raise NothingRecorded("nothing is recorded yet: `farback run demo` records")
+    if name is None:
+        return str(max(found, key=lambda e: int(e.get("last_update_time", 0)))["experiment_id"])
+    for each in found:
+        if each["name"] == name:
+            return str(each["experiment_id"])
+    raise NothingRecorded(f"no experiment {name!r} is recorded; there are: {', '.join(e['name'] for e in found)}")
+
+
+def _announce(base_url: str, uri: str, experiment: str | None, open_browser: bool) -> int:
+    try:
+        found = experiment_id(base_url, experiment)
+    except NothingRecorded as nothing:
+        return _refuse(f"{nothing} ({locations.shown(uri)})")
+    except (OSError, ValueError) as error:
+        return _refuse(f"{locations.shown(base_url)} does not answer: {error}")
+    links = [(view.name, views.link(base_url, found, view)) for view in views.saved([])]
+    for name, address in links:
+        _say(f"{name + ':':14} {locations.shown(address)}")
+    if open_browser:
+        webbrowser.open(links[0][1])
+    return 0
+
+
+def _started(uri: str, port: int) -> subprocess.Popen[bytes]:
+    """The server as a child with a process group of its own, so that Ctrl-C reaches it once, through us."""
+    return subprocess.Popen(
+        command(port),
+        env={**os.environ, **LIGHT, "MLFLOW_BACKEND_STORE_URI": uri},  # not in `ps`: it may hold a password
+        stdout=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """End the server and the workers it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(server.pid, number)
+            server.wait(10)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _answers(server: subprocess.Popen[bytes], base_url: str) -> bool:
+    until = time.monotonic() + STARTS_SECONDS
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{base_url}/health", timeout=5):
+                return True
+        except OSError:
+            time.sleep(0.3)
+    return False
+
+
+def _post(address: str, body: dict[str, Any]) -> Any:
+    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def _free_port(wanted: int) -> int:
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port on this machine")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _refuse(text: str) -> int:
+    sys.stderr.write(text + "\n")
+    return 1

@@ -1,0 +1,291 @@
+"""Laws of every cell: a new file in `farback/cells` is held to them as it is, through `Network.run` and the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from farback import inits
+from farback.cells import Cell
+from farback.kernels.unroll import unroll
+from farback.network import Architecture, Network, NetworkState, draw
+
+TORCH = inits.build("torch")
+SIZES = [(1, 1), (3, 1), (3, 3), (12, 3), (17, 1), (17, 17)]  # hidden, inputs: odd ones, one of them not a vector's width
+CLOSE = {torch.float32: {"rtol": 1e-4, "atol": 1e-5}, torch.float64: {"rtol": 1e-9, "atol": 1e-11}}
+
+
+def possible(architecture: Architecture) -> bool:
+    try:
+        architecture.check(TORCH)
+    except ValueError:
+        return False
+    return True
+
+
+def architectures(cell: Cell, depths: tuple[int, ...] = (1, 2), directions: tuple[bool, ...] = (False,)) -> Iterator[Architecture]:
+    """Every size, depth and direction that the cell can have, with a learned initial state where `bias` is left out."""
+    found = [
+        Architecture(cell, inputs, hidden, 2, depth, bias, both, learned_state=not bias)
+        for hidden, inputs in SIZES
+        for depth in depths
+        for both in directions
+        for bias in (True, False)
+    ]
+    good = [architecture for architecture in found if possible(architecture)]
+    assert good, f"{cell.label()} fits none of the sizes {SIZES}"
+    yield from good
+
+
+def network_of(architecture: Architecture, replicas: int = 1, dtype: torch.dtype = torch.float32) -> Network:
+    """Fresh replicas whose every parameter is noisy, initial states too, and needs a gradient."""
+    network = draw(architecture, [TORCH] * replicas, range(replicas), lag=5, dtype=dtype)
+    generator = torch.Generator().manual_seed(7)
+    return Network(
+        architecture,
+        {
+            name: (value + 0.3 * torch.randn(value.shape, generator=generator, dtype=dtype)).requires_grad_()
+            for name, value in network.parameters.items()
+        },
+    )
+
+
+def sequences(network: Network, steps: int, batch: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
+    shape = (network.replicas, steps, batch, network.architecture.inputs)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def gradients(outputs: Tensor, over: list[Tensor]) -> list[Tensor]:
+    """Of a sum that weighs every output differently."""
+    weight = torch.cos(torch.arange(outputs[0].numel(), dtype=outputs.dtype)).view(outputs.shape[1:])
+    grads = torch.autograd.grad((outputs * weight).sum(), over, allow_unused=True, materialize_grads=True)
+    return list(grads)
+
+
+def parts(state: NetworkState) -> list[Tensor]:
+    return [part for layer in state for part in layer]
+
+
+# Step by step ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_unrolled_equals_step_by_step(every_cell: Cell, dtype: torch.dtype) -> None:
+    """The kernel behind `unroll`, and the cell's own `unroll`: outputs, last state, and gradients of everything."""
+    for architecture in architectures(every_cell, depths=(1,)):
+        network = network_of(architecture, 2, dtype)
+        place = next(architecture.layers())
+        p = {name: network.parameters[name + place.suffix] for name in architecture.cell_shapes(place)}
+        like = torch.randn(2, 3, architecture.hidden, dtype=dtype, generator=torch.Generator().manual_seed(1))
+        start = tuple((0.5 * like + part).requires_grad_() for part in every_cell.zero(like))
+        gates = every_cell.project(p, sequences(network, 6, 3, dtype)).detach().requires_grad_()
+        state, outputs = start, []
+        for t in range(6):
+            state = every_cell.step(p, gates[:, t], state)
+            outputs.append(every_cell.output(state))
+        expected, over = torch.stack(outputs, 1), [gates, *start, *p.values()]
+        for run in (unroll, lambda cell, *rest: cell.unroll(*rest)):
+            found, last = run(every_cell, p, gates, start)
+            assert_close(found, expected, **CLOSE[dtype])
+            for a, b in zip(last, state, strict=True):
+                assert_close(a, b, **CLOSE[dtype])
+            assert_close(every_cell.output(last), found[:, -1], rtol=0, atol=0)
+            assert_close(gradients(found, over), gradients(expected, over), **CLOSE[dtype])
+
+
+def test_the_gradient_through_the_last_state_is_that_of_the_steps(every_cell: Cell) -> None:
+    architecture = next(architectures(every_cell, depths=(1,)))
+    network = network_of(architecture, 2, torch.float64)
+    x = sequences(network, 5, 2, torch.float64).requires_grad_()
+    place = next(architecture.layers())
+    p = {name: network.parameters[name + place.suffix] for name in architecture.cell_shapes(place)}
+    state = every_cell.zero(torch.zeros(2, 2, architecture.hidden, dtype=torch.float64))
+    gates = every_cell.project(p, x)
+    stepped = state
+    for t in range(5):
+        stepped = every_cell.step(p, gates[:, t], stepped)
+    last = unroll(every_cell, p, gates, state)[1]
+    found, expected = (torch.stack([part.sum() * (i + 1) for i, part in enumerate(s)]).sum() for s in (last, stepped))
+    assert_close(torch.autograd.grad(found, x, retain_graph=True), torch.autograd.grad(expected, x), rtol=1e-9, atol=1e-12)
+
+
+# Law 3: splits ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_any_split_with_carried_state_gives_the_same_outputs(every_cell: Cell, depth: int) -> None:
+    for architecture in architectures(every_cell, depths=(depth,)):
+        network = network_of(architecture, 2, torch.float64)
+        x = sequences(network, 7, 2, torch.float64)
+        whole, last = network.run(x)
+        for cut in range(1, 7):
+            first, carried = network.run(x[:, :cut])
+            second, end = network.run(x[:, cut:], carried)
+            assert_close(torch.cat([first, second], 1), whole, rtol=1e-10, atol=1e-12)
+            for a, b in zip(parts(end), parts(last), strict=True):
+                assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_a_sequence_fed_one_step_at_a_time_gives_the_same_outputs(every_cell: Cell) -> None:
+    for architecture in architectures(every_cell):
+        network = network_of(architecture)
+        x = sequences(network, 6, 2)
+        state, outputs = None, []
+        for t in range(6):
+            output, state = network.run(x[:, t : t + 1], state)
+            outputs.append(output)
+        assert_close(torch.cat(outputs, 1), network.run(x)[0], **CLOSE[torch.float32])
+
+
+# Law 2: replicas never meet --------------------------------------------------------------------------------------
+
+
+def test_replicas_never_meet(every_cell: Cell) -> None:
+    """The gradient of one replica's outputs with respect to another's parameters and inputs is exactly zero."""
+    for architecture in architectures(every_cell, directions=(False, True)):
+        network = network_of(architecture, 3)
+        x = sequences(network, 4, 2).requires_grad_()
+        outputs = network.run(x)[0]
+        over = [x, *network.parameters.values()]
+        for r in range(3):
+            grads = torch.autograd.grad(outputs[r].square().sum(), over, retain_graph=True, allow_unused=True)
+            for grad in grads:
+                if grad is not None:
+                    assert not grad[[other for other in range(3) if other != r]].any()
+            assert grads[0] is not None
+            assert grads[0][r].any()
+
+
+def test_a_replica_that_is_not_a_number_leaves_the_others_alone(every_cell: Cell) -> None:
+    architecture = next(architectures(every_cell))
+    network = network_of(architecture, 3)
+    x = sequences(network, 4, 2)
+    spoilt = {name: value.detach().clone() for name, value in network.parameters.items()}
+    for value in spoilt.values():
+        value[1] = torch.nan
+    x_spoilt = x.clone()
+    x_spoilt[1] = torch.nan
+    good, bad = network.run(x)[0], Network(architecture, spoilt).run(x_spoilt)[0]
+    assert torch.equal(good[[0, 2]], bad[[0, 2]])
+    assert torch.isnan(bad[1]).any()
+
+
+# Law 1: packed equals alone --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("steps", "batch"), [(1, 1), (1, 5), (9, 1), (8, 4)])
+def test_packed_equals_alone_bit_for_bit(every_cell: Cell, steps: int, batch: int) -> None:
+    """Outputs, states and gradients, however many replicas go together and wherever among them one stands."""
+    for architecture in architectures(every_cell, directions=(False, True)):
+        network = network_of(architecture, 5)
+        x = sequences(network, steps, batch).requires_grad_()
+        packed = outcome(network, x)
+        for rows in ([0], [4], [3, 1]):
+            some = Network(architecture, {n: v.detach()[rows].requires_grad_() for n, v in network.parameters.items()})
+            alone = outcome(some, x.detach()[rows].requires_grad_())
+            for a, b in zip(alone, packed, strict=True):
+                assert torch.equal(a, b[rows])
+
+
+def outcome(network: Network, x: Tensor) -> list[Tensor]:
+    outputs, state = network.run(x)
+    R, T, B, H = outputs.shape
+    answers = network.readout(outputs.reshape(R, T * B, H))
+    return [outputs, answers, *parts(state), *gradients(answers, [x, *network.parameters.values()])]
+
+
+# Gradients -------------------------------------------------------------------------------------------------------
+
+
+def test_gradients_reach_every_parameter(every_cell: Cell) -> None:
+    for architecture in architectures(every_cell, depths=(1, 2), directions=(False, True)):
+        network = network_of(architecture, 2, torch.float64)
+        outputs, _ = network.run(sequences(network, 5, 6, torch.float64))
+        own = {name: value for name, value in network.parameters.items() if not name.startswith("readout")}
+        if not own:
+            continue
+        if every_cell.name == "memoryless":  # its initial state is the one thing that a cell without memory never reads
+            own = {name: value for name, value in own.items() if not name.startswith("initial")}
+        for name, grad in zip(own, gradients(outputs, list(own.values())), strict=True):
+            assert grad.flatten(1).any(1).all(), f"no gradient reaches {name}"
+
+
+def test_gradients_are_the_derivatives(every_cell: Cell) -> None:
+    """Against finite differences, in float64, with respect to the inputs, the initial state and every parameter."""
+    for architecture in architectures(every_cell, depths=(2,), directions=(False, True)):
+        if architecture.hidden > 3:
+            continue
+        network = network_of(architecture, 2, torch.float64)
+        names = [name for name in network.parameters if not name.startswith("readout")]
+        x = sequences(network, 3, 2, torch.float64).requires_grad_()
+
+        def run(x: Tensor, *values: Tensor, network: Network = network, names: list[str] = names) -> Tensor:
+            return replace(network, parameters=dict(zip(names, values, strict=True))).run(x)[0]
+
+        assert torch.autograd.gradcheck(run, (x, *(network.parameters[name] for name in names)), atol=1e-6)
+
+
+# Shapes ----------------------------------------------------------------------------------------------------------
+
+
+def test_shapes_are_those_the_article_shows(every_cell: Cell) -> None:
+    """Outputs (B, T, D * H); as many numbers carried as `state_count` says; batches of one and sequences of one step."""
+    for architecture in architectures(every_cell, directions=(False, True)):
+        network = network_of(architecture, 2)
+        for steps, batch in ((1, 1), (5, 3)):
+            outputs, state = network.run(sequences(network, steps, batch))
+            assert outputs.shape == (2, steps, batch, architecture.hidden * architecture.directions)
+            assert outputs.dtype == torch.float32
+            assert len(state) == architecture.depth * architecture.directions
+            assert sum(part[0, 0].numel() for part in parts(state)) == architecture.state_count
+        assert sum(v[0].numel() for v in network.parameters.values()) == architecture.parameter_count
+
+
+def test_the_last_output_is_the_top_layer_s_last_state(every_cell: Cell) -> None:
+    for architecture in architectures(every_cell, depths=(1, 3)):
+        network = network_of(architecture)
+        outputs, state = network.run(sequences(network, 5, 3))
+        assert torch.equal(outputs[:, -1], every_cell.output(state[-1]))
+
+
+def test_cf15_the_two_halves_of_a_bidirectional_output(every_cell: Cell) -> None:
+    """The forward half ends in its last state, the backward half *starts* in its: out[:, -1] is not h_n.
+
+    At the last step the backward half has read one input only, and knows nothing of those before it.
+    """
+    found = list(architectures(every_cell, depths=(1, 2), directions=(True,)))
+    for architecture in found:
+        network, hidden = network_of(architecture), architecture.hidden
+        x = sequences(network, 6, 3).requires_grad_()
+        outputs, state = network.run(x)
+        forward, backward = (every_cell.output(layer) for layer in state[-2:])
+        assert torch.equal(outputs[:, -1, :, :hidden], forward)
+        assert torch.equal(outputs[:, 0, :, hidden:], backward)
+        if every_cell.name != "memoryless":
+            assert not torch.equal(outputs[:, -1, :, hidden:], backward)
+        if architecture.depth == 1:
+            (grad,) = torch.autograd.grad(outputs[:, -1, :, hidden:].square().sum(), x)
+            assert not grad[:, :-1].any()
+            assert grad[:, -1].any()
+
+
+def test_a_bidirectional_state_cannot_be_carried(every_cell: Cell) -> None:
+    architecture = next(architectures(every_cell, directions=(True,)))
+    network = network_of(architecture)
+    x = sequences(network, 4, 2)
+    with pytest.raises(ValueError, match="bidirectional"):
+        network.run(x, network.run(x)[1])
+
+
+def test_a_unidirectional_output_does_not_look_ahead(every_cell: Cell) -> None:
+    for architecture in architectures(every_cell, depths=(1, 3)):
+        network = network_of(architecture)
+        x = sequences(network, 6, 2).requires_grad_()
+        (grad,) = torch.autograd.grad(network.run(x)[0][:, 2].square().sum(), x)
+        assert not grad[:, 3:].any()
+        assert grad[:, 2].any()

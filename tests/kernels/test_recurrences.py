@@ -1,0 +1,193 @@
+"""Laws of every kernel: gradients are derivatives, replicas never meet, time can be split."""
+
+import pytest
+import torch
+
+from farback import kernels
+
+DTYPES = [torch.float32, torch.float64]
+ELMAN = [f"elman {nonlinearity}" for nonlinearity in kernels.NONLINEARITIES]
+CELLS = ["lstm", "gru", "diagonal", "diagonal complex", "elman tanh", "elman gelu"]
+
+
+def arguments(name, dtype, replicas=3, steps=6, batch=4, hidden=5, seed=0):
+    """Random arguments of a kernel: what comes with time, what is fixed, the initial state."""
+    generator = torch.Generator().manual_seed(seed)
+    if "complex" in name:
+        dtype = torch.complex64 if dtype is torch.float32 else torch.complex128
+
+    def draw(*shape):
+        return torch.randn(shape, generator=generator, dtype=dtype)
+
+    gates = {"lstm": 4, "gru": 3}.get(name, 1) * hidden
+    state = (
+        (draw(replicas, batch, hidden), draw(replicas, batch, hidden))
+        if name == "lstm"
+        else (draw(replicas, batch, hidden),)
+    )
+    if name.startswith("diagonal"):
+        return (draw(replicas, steps, batch, hidden) * 0.7, draw(replicas, steps, batch, hidden)), (), state
+    return (
+        (draw(replicas, steps, batch, gates),),
+        (draw(replicas, gates, hidden) / hidden**0.5, draw(replicas, gates)),
+        state,
+    )
+
+
+def run(name, timed, fixed, state):
+    """Outputs of every step, and the states to go on from."""
+    if name == "lstm":
+        h, c = kernels.lstm(*timed, *fixed, *state)
+        return h, (h[:, -1], c)
+    if name == "gru":
+        h = kernels.gru(*timed, *fixed, *state)
+    elif name.startswith("diagonal"):
+        h = kernels.diagonal(*timed, *state)
+    else:
+        h = kernels.elman(*timed, *fixed, *state, name.removeprefix("elman "))
+    return h, (h[:, -1],)
+
+
+def forward_and_backward(name, timed, fixed, state):
+    """Output and every gradient, of a loss that uses every output."""
+    leaves = [part.detach().clone().requires_grad_() for part in (*timed, *fixed, *state)]
+    h, rest = run(
+        name, leaves[: len(timed)], leaves[len(timed) : len(timed) + len(fixed)], leaves[len(timed) + len(fixed) :]
+    )
+    loss = torch.view_as_real(h).sin().sum() if h.is_complex() else h.sin().sum() + rest[-1].sin().sum()
+    return [h.detach(), *torch.autograd.grad(loss, leaves)]
+
+
+@pytest.mark.parametrize("name", [*ELMAN, "lstm", "gru", "diagonal", "diagonal complex"])
+def test_gradients_are_derivatives(name):
+    timed, fixed, state = arguments(name, torch.float64, replicas=2, steps=4, batch=2, hidden=3)
+    leaves = [part.requires_grad_() for part in (*timed, *fixed, *state)]
+
+    def outputs(*parts):
+        h, rest = run(
+            name, parts[: len(timed)], parts[len(timed) : len(timed) + len(fixed)], parts[len(timed) + len(fixed) :]
+        )
+        return h, rest[-1]
+
+    assert torch.autograd.gradcheck(outputs, leaves)
+
+
+@pytest.mark.parametrize("name", ELMAN)
+def test_elman_equals_its_equation(name):
+    """Against torch's own nonlinearities, one step at a time."""
+    import torch.nn.functional as F
+
+    f = {"identity": lambda x: x, "sin": torch.sin, "leaky_relu": F.leaky_relu, "gelu": F.gelu, "softsign": F.softsign}
+    value = f.get(name.removeprefix("elman "), getattr(torch, name.removeprefix("elman "), None))
+    for dtype in DTYPES:
+        (gates,), (w, b), (h,) = arguments(name, dtype)
+        outputs = kernels.elman(gates, w, b, h, name.removeprefix("elman "))
+        for t in range(gates.shape[1]):
+            h = value(gates[:, t] + h @ w.mT + b[:, None])
+            torch.testing.assert_close(outputs[:, t], h)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CELLS)
+def test_packed_equals_alone(name, dtype):
+    for sizes in ({"batch": 4, "hidden": 5}, {"batch": 33, "hidden": 40, "steps": 9}):
+        timed, fixed, state = arguments(name, dtype, replicas=5, **sizes)
+        packed = forward_and_backward(name, timed, fixed, state)
+        for r in (0, 2, 4):
+            alone = forward_and_backward(
+                name, *[[part[r : r + 1] for part in group] for group in (timed, fixed, state)]
+            )
+            for ours, theirs in zip(packed, alone, strict=True):
+                assert torch.equal(ours[r : r + 1], theirs)
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", CELLS)
+def test_what_is_not_finite_stays_in_its_replica(name, poison):
+    timed, fixed, state = arguments(name, torch.float32)
+    clean = forward_and_backward(name, timed, fixed, state)
+    timed[0][1, 2, 0, 0] = poison
+    for before, after in zip(clean, forward_and_backward(name, timed, fixed, state), strict=True):
+        assert torch.equal(before[0], after[0])
+        assert torch.equal(before[2], after[2])
+    if poison != poison:
+        assert torch.isnan(run(name, timed, fixed, state)[0][1, 2:, 0]).any(-1).all(), "a NaN is not swallowed"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CELLS)
+def test_a_split_with_carried_state_changes_nothing(name, dtype):
+    timed, fixed, state = arguments(name, dtype, steps=7)
+    whole, last = run(name, timed, fixed, state)
+    parts = []
+    for start, stop in ((0, 1), (1, 5), (5, 7)):
+        h, state = run(name, [part[:, start:stop] for part in timed], fixed, state)
+        parts.append(h)
+    assert torch.equal(torch.cat(parts, 1), whole)
+    for ours, theirs in zip(state, last, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_without_gradients_the_outputs_are_the_same(name):
+    timed, fixed, state = arguments(name, torch.float32)
+    for part in timed:
+        part.requires_grad_()
+    kept, _ = run(name, timed, fixed, state)
+    with torch.no_grad():
+        bare, _ = run(name, timed, fixed, state)
+    assert kept.requires_grad
+    assert not bare.requires_grad
+    assert torch.equal(kept, bare)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_each_gradient_alone_is_the_one_among_all(name):
+    groups = arguments(name, torch.float32)
+    parts = [part for group in groups for part in group]
+    every = forward_and_backward(name, *groups)[1:]
+    for i, expected in enumerate(every):
+        leaves = [part.clone().requires_grad_(i == j) for j, part in enumerate(parts)]
+        a, b = len(groups[0]), len(groups[0]) + len(groups[1])
+        h, rest = run(name, leaves[:a], leaves[a:b], leaves[b:])
+        loss = torch.view_as_real(h).sin().sum() if h.is_complex() else h.sin().sum() + rest[-1].sin().sum()
+        assert torch.equal(torch.autograd.grad(loss, leaves[i])[0], expected)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_layout_in_memory_does_not_matter(name):
+    groups = arguments(name, torch.float32)
+    scattered = [[part.transpose(0, -1).contiguous().transpose(0, -1) for part in group] for group in groups]
+    for ours, theirs in zip(forward_and_backward(name, *groups), forward_and_backward(name, *scattered), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_second_derivative_is_refused():
+    timed, fixed, state = arguments("gru", torch.float64)
+    timed[0].requires_grad_()
+    (gradient,) = torch.autograd.grad(run("gru", timed, fixed, state)[0].sin().sum(), timed, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+def test_errors_carry_name_and_value():
+    timed, fixed, state = arguments("lstm", torch.float32)
+    with pytest.raises(ValueError, match=r"w_hh has shape \(3, 19, 5\), and \(3, 20, 5\) is needed"):
+        kernels.lstm(*timed, fixed[0][:, 1:], fixed[1], *state)
+    with pytest.raises(ValueError, match=r"h0 is torch\.float64"):
+        kernels.gru(torch.zeros(1, 2, 3, 6), torch.zeros(1, 6, 2), None, torch.zeros(1, 3, 2, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r"not in torch\.float16"):
+        kernels.diagonal(*[torch.zeros(1, 2, 3, 4, dtype=torch.float16)] * 2, torch.zeros(1, 3, 4, dtype=torch.float16))
+    with pytest.raises(ValueError, match="'tahn'; there is for tanh"):
+        kernels.elman(torch.zeros(1, 2, 3, 4), torch.zeros(1, 4, 4), None, torch.zeros(1, 3, 4), "tahn")
+    with pytest.raises(ValueError, match="at least 1"):
+        kernels.elman(torch.zeros(1, 0, 3, 4), torch.zeros(1, 4, 4), None, torch.zeros(1, 3, 4), "tanh")
+
+
+def test_supported_is_what_runs():
+    assert kernels.supports("gru")
+    assert kernels.supports("elman tanh", torch.float64)
+    assert kernels.supports("diagonal", torch.complex64)
+    assert not kernels.supports("gru", torch.complex64)
+    assert not kernels.supports("gru", torch.bfloat16)
+    assert not kernels.supports("elman swish")

@@ -1,0 +1,179 @@
+"""Published and derived numbers: CF16 to CF19 and CF22 of the project's science notes; answers against torch."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import integrate
+
+from farback import tasks
+from farback.tasks import Chance, OneOf, Within, skill
+from farback.trial import Trial
+
+
+def test_adding_a_constant_one_scores_one_sixth_and_one_number_one_twelfth() -> None:
+    """CF16. (1/6, not the 0.1767 that is sometimes printed.)"""
+    ladder = tasks.build("adding").ladder()
+    assert [rung.loss for rung in ladder] == pytest.approx([1 / 6, 1 / 12, 0.0])
+
+
+@pytest.mark.parametrize("tolerance", [0.04, 0.2])
+def test_adding_chance_is_the_mass_of_the_sum_near_one(tolerance: float) -> None:
+    mass = integrate.quad(lambda s: 1 - abs(s - 1), 1 - tolerance, 1 + tolerance, points=[1.0])[0]
+    assert tasks.build({"name": "adding", "tolerance": tolerance}).chance().accuracy == pytest.approx(mass)
+
+
+@pytest.mark.parametrize(
+    ("delay", "loss"),
+    [(10, 0.693147), (100, 0.173287), (200, 0.094520), (300, 0.064983), (500, 0.039989), (1000, 0.020387), (2000, 0.010294)],
+)
+def test_copy_s_published_baseline(delay: int, loss: float) -> None:
+    """CF17: 10 ln 8 / (T + 20). The delay T of the papers is lag - length."""
+    assert tasks.build({"name": "copy", "lag": delay + 10}).baseline().loss == pytest.approx(loss, abs=1e-6)
+
+
+def test_copy_without_memory_looks_right_nearly_everywhere_and_is_at_chance_where_it_counts() -> None:
+    """CF17: 99.14 % of all steps at T = 1000, 1/8 of the recalled ones."""
+    task = tasks.build({"name": "copy", "lag": 1010})
+    assert task.baseline().accuracy == pytest.approx(0.991422, abs=1e-6)
+    assert task.chance() == Chance(1 / 8, math.log(8))
+
+
+def test_copy_s_baseline_is_what_the_memoryless_answer_scores(rng: np.random.Generator) -> None:
+    """Blank while it may be blank, one of the symbols afterwards, counted over all asked steps."""
+    task = tasks.build("copy")
+    batch = task.sample(rng, 5000)
+    asked = batch.lag_BT >= 0
+    p_BTK = np.zeros((*asked.shape, 9))
+    p_BTK[:, :20, 0] = 1.0
+    p_BTK[:, 20:, 1:] = 1 / 8
+    p_BT = np.take_along_axis(p_BTK, batch.target_BT.numpy()[..., None], -1)[..., 0]
+    assert asked.all()
+    assert -np.log(p_BT).mean() == pytest.approx(task.baseline().loss)
+    right_BT = (p_BTK + 1e-9 * rng.random(p_BTK.shape)).argmax(-1) == batch.target_BT.numpy()
+    assert right_BT.mean() == pytest.approx(task.baseline().accuracy, abs=0.003)
+
+
+def test_copy_has_the_layout_of_arjovsky(rng: np.random.Generator) -> None:
+    """Symbols, T - 1 blanks, one marker, blanks: T + 2 * length steps (amarshah/complex_RNN)."""
+    x_BTI, target_BT, _ = tasks.build({"name": "copy", "length": 3, "lag": 7}).sample(rng, 9)
+    assert x_BTI.shape == (9, 4 + 2 * 3, 10)
+    shown = x_BTI.argmax(2)
+    assert (shown[:, 3:6] == 0).all()
+    assert (shown[:, 6] == 9).all()
+    assert (shown[:, 7:] == 0).all()
+    assert torch.equal(target_BT[:, 7:], shown[:, :3])
+    assert (target_BT[:, :7] == 0).all()
+
+
+@pytest.mark.parametrize(("relevant", "stairs"), [(2, [0.25, 0.5, 1]), (3, [0.125, 0.25, 0.5, 1])])
+def test_temporal_order_is_a_staircase(relevant: int, stairs: list[float]) -> None:
+    """CF18: the last j of m symbols give accuracy 2 ** (j - m) and (m - j) ln 2 nats."""
+    ladder = tasks.build({"name": "temporal_order", "relevant": relevant}).ladder()
+    assert [rung.accuracy for rung in ladder] == stairs
+    assert [rung.loss for rung in ladder] == pytest.approx([-math.log(stair) for stair in stairs])
+
+
+@pytest.mark.parametrize("form", ["running", "window"])
+def test_parity_is_a_cliff(form: str) -> None:
+    """CF19: whatever misses one bit is right half of the time."""
+    task = tasks.build({"name": "parity", "form": form})
+    assert [(rung.accuracy, rung.loss) for rung in task.ladder()] == [(0.5, math.log(2)), (1.0, 0.0)]
+
+
+@pytest.mark.parametrize("window", range(6))
+def test_parity_cannot_be_told_from_fewer_bits(window: int, rng: np.random.Generator) -> None:
+    """CF19, on the data: given the last `window` of 6 bits both answers are equally likely."""
+    batch = tasks.build({"name": "parity", "lag": 5}).sample(rng, 40_000)
+    bits = batch.input_BTI[:, 6 - window :, 1].numpy()
+    context = bits @ (2 ** np.arange(window)) if window else np.zeros(40_000)
+    answer = batch.target_BT[:, -1].numpy()
+    for value in np.unique(context):
+        rows = answer[context == value]
+        assert rows.mean() == pytest.approx(0.5, abs=4.5 * 0.5 / math.sqrt(len(rows)))
+
+
+@pytest.mark.parametrize(("alphabet", "chance"), [(16, 1 / 14), (10, 1 / 8), (4, 1 / 2)])
+def test_selective_copy_guesses_among_the_symbols_that_are_copied(alphabet: int, chance: float) -> None:
+    """CF22: 1 / (A - 2), not 1 / A: the blank and the marker are never the answer."""
+    task = tasks.build({"name": "selective_copy", "alphabet": alphabet})
+    assert task.chance().accuracy == pytest.approx(chance)
+    assert task.chance().loss == pytest.approx(-math.log(chance))
+
+
+def test_selective_copy_places_its_tokens_without_replacement_anywhere(rng: np.random.Generator) -> None:
+    shown = tasks.build({"name": "selective_copy", "tokens": 3, "lag": 6}).sample(rng, 6000).input_BTI.argmax(2)
+    token = (shown > 0) & (shown < 15)
+    assert (token.sum(1) == 3).all()
+    assert token[:, :6].double().mean(0).numpy() == pytest.approx(np.full(6, 0.5), abs=0.03)
+
+
+@pytest.mark.parametrize("filler", ["noise", "blank", "same"])
+def test_recall_s_cue_moves_when_the_length_is_fixed(filler: str, rng: np.random.Generator) -> None:
+    lag_BT = tasks.build({"name": "recall", "filler": filler, "lag": 4, "length": 9}).sample(rng, 3000).lag_BT
+    assert lag_BT.shape == (3000, 9)
+    asked = (lag_BT >= 0).double().mean(0).numpy()
+    assert asked == pytest.approx([0, 0, 0, 0, 0.2, 0.2, 0.2, 0.2, 0.2], abs=0.04)
+
+
+def test_recall_s_noise_is_random_and_never_a_cue(rng: np.random.Generator) -> None:
+    x_BTI = tasks.build({"name": "recall", "lag": 20}).sample(rng, 2000).input_BTI
+    assert not x_BTI[:, 1:, :4].any()
+    assert x_BTI[:, 1:, 4:8].double().mean((0, 1)).numpy() == pytest.approx(np.full(4, 0.25), abs=0.01)
+
+
+@pytest.mark.parametrize("lag", [9, 10, 50])
+def test_a_length_without_room_for_the_lag_is_refused_before_anything_is_drawn(lag: int) -> None:
+    with pytest.raises(ValueError, match=rf"length is 9, which leaves no room for a lag of {lag}"):
+        tasks.build({"name": "recall", "lag": lag, "length": 9})
+    with pytest.raises(ValueError, match="leaves no room"):
+        Trial.model_validate({"task": {"name": "recall", "length": 9}, "lag": lag, "cell": "gru"})
+
+
+def test_nback_s_state_grows_with_the_lag_and_recall_s_does_not(rng: np.random.Generator) -> None:
+    """n-back asks at every step from the lag on, so every one of the last k symbols is still to be asked for."""
+    lag_BT = tasks.build({"name": "nback", "lag": 6, "asked": 8}).sample(rng, 3).lag_BT
+    assert lag_BT.tolist() == [[-1] * 6 + [6] * 8] * 3
+
+
+# Answers ---------------------------------------------------------------------------------------------------------
+
+
+def test_classes_are_scored_as_torch_scores_them(rng: np.random.Generator) -> None:
+    output = torch.from_numpy(rng.standard_normal((50, 7)))
+    target = torch.from_numpy(rng.integers(7, size=50))
+    expected = torch.nn.functional.cross_entropy(output, target, reduction="none")
+    torch.testing.assert_close(OneOf(7).loss(output, target), expected)
+    assert torch.equal(OneOf(7).correct(output, target), output.argmax(1) == target)
+    torch.testing.assert_close(OneOf(7).loss(output.view(5, 10, 7), target.view(5, 10)), expected.view(5, 10))
+
+
+def test_real_answers_are_scored_as_torch_scores_them(rng: np.random.Generator) -> None:
+    output, target = torch.from_numpy(rng.standard_normal((50, 1))), torch.from_numpy(rng.standard_normal(50))
+    expected = torch.nn.functional.mse_loss(output[:, 0], target, reduction="none")
+    torch.testing.assert_close(Within(0.5).loss(output, target), expected)
+    assert torch.equal(Within(0.5).correct(output, target), (output[:, 0] - target).abs() < 0.5)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_an_output_that_is_no_number_is_never_right(bad: float) -> None:
+    output = torch.tensor([[bad, 0.0, 0.0], [5.0, bad, 0.0]])
+    assert not OneOf(3).correct(output, torch.tensor([0, 0])).any()
+    assert not Within(0.5).correct(torch.tensor([[bad]]), torch.tensor([0.0])).any()
+
+
+def test_half_way_is_where_remembering_starts() -> None:
+    chance = Chance(0.25, math.log(4))
+    assert OneOf(4).remembered(0.625, 9.9, chance)
+    assert not OneOf(4).remembered(0.624, 0.0, chance)
+    assert not OneOf(4).remembered(0.5, math.log(2), chance)  # one of two bits
+    assert Within(0.1).remembered(0.0, 1 / 12, Chance(0.1, 1 / 6))
+    assert not Within(0.1).remembered(1.0, 0.0834, Chance(0.1, 1 / 6))
+
+
+def test_skill_is_zero_at_chance_one_when_perfect_and_negative_below() -> None:
+    chance = Chance(0.25, 2.0)
+    assert [skill(loss, chance) for loss in (2.0, 1.0, 0.0, 4.0)] == [0.0, 0.5, 1.0, -1.0]

@@ -1,0 +1,142 @@
+"""Targets, lags and ladders, worked out again from the inputs by the plain loops of `oracles`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles import ORACLES, PARTIAL
+
+from farback import tasks
+from farback.measures.retention import needs_memory
+from farback.tasks import Batch, OneOf, Task
+
+VARIANTS: list[dict[str, Any]] = [
+    {"name": "recall"},
+    {"name": "recall", "symbols": 6, "filler": "noise", "distractors": 3, "length": 25},
+    {"name": "recall", "symbols": 2, "filler": "blank"},
+    {"name": "recall", "filler": "blank", "length": 30},
+    {"name": "recall", "symbols": 5, "filler": "same"},
+    {"name": "recall", "filler": "same", "length": 40, "lag": 12},
+    {"name": "recall", "lag": 0},
+    {"name": "nback"},
+    {"name": "nback", "symbols": 2, "asked": 3, "lag": 1},
+    {"name": "nback", "lag": 0},
+    {"name": "copy"},
+    {"name": "copy", "symbols": 3, "length": 2, "lag": 3, "blanks": "ignored"},
+    {"name": "copy", "length": 1, "lag": 2},
+    {"name": "adding"},
+    {"name": "adding", "lag": 1},
+    {"name": "temporal_order"},
+    {"name": "temporal_order", "relevant": 3, "lag": 7},
+    {"name": "temporal_order", "lag": 79},
+    {"name": "temporal_order", "relevant": 3, "lag": 200},
+    {"name": "parity"},
+    {"name": "parity", "lag": 0},
+    {"name": "parity", "form": "window", "lag": 4},
+    {"name": "parity", "form": "window", "lag": 0, "asked": 2},
+    {"name": "selective_copy"},
+    {"name": "selective_copy", "alphabet": 4, "tokens": 3, "lag": 3},
+]
+
+
+def agree(task: Task, batch: Batch, lag_B: np.ndarray) -> None:
+    for x, target, lag, own in zip(*(part.numpy() for part in batch), lag_B, strict=True):
+        asked = ORACLES[task.name](task, x, int(own))
+        assert {t for t in range(len(x)) if lag[t] >= 0} == set(asked)
+        for t, (answer, needed) in asked.items():
+            assert lag[t] == needed
+            assert target[t] == pytest.approx(answer, abs=1e-6)
+
+
+@pytest.mark.parametrize("spec", VARIANTS, ids=str)
+def test_targets_and_lags_are_what_a_plain_loop_finds_in_the_inputs(spec: dict[str, Any], rng: np.random.Generator) -> None:
+    task = tasks.build(spec)
+    agree(task, task.sample(rng, 60), np.full(60, task.lag))
+
+
+@pytest.mark.parametrize("spec", [v for v in VARIANTS if tasks.build(v).mixes], ids=str)
+def test_so_they_are_when_lags_are_mixed(spec: dict[str, Any], rng: np.random.Generator) -> None:
+    task = tasks.build(spec)
+    lag_B = rng.integers(task.least, task.lag + 1, 120)
+    agree(task, task.sample(rng, 120, lag_B), lag_B)
+
+
+def test_every_task_that_has_an_oracle_is_still_there() -> None:
+    assert set(ORACLES) <= set(tasks.names())
+
+
+@pytest.mark.parametrize("name", [name for name in ORACLES if name not in ("copy", "selective_copy", "adding", "temporal_order")])
+def test_the_lag_needed_is_the_lag_asked_for(name: str, rng: np.random.Generator) -> None:
+    lag_BT = tasks.build({"name": name, "lag": 9}).sample(rng, 50).lag_BT
+    assert lag_BT[lag_BT >= 0].unique().tolist() == [9]
+
+
+@pytest.mark.parametrize(
+    ("spec", "low", "high"),
+    [
+        ({"name": "adding", "lag": 9}, 9, 17),
+        ({"name": "selective_copy", "lag": 9}, 4, 9),
+        ({"name": "copy", "lag": 12, "blanks": "ignored"}, 12, 12),
+        ({"name": "temporal_order", "lag": 79}, 79, 99),  # end 99 to 109, first symbol 10 to 20
+    ],
+    ids=str,
+)
+def test_where_the_lag_needed_is_random_it_takes_every_value_of_its_range(
+    spec: dict[str, Any], low: int, high: int, rng: np.random.Generator
+) -> None:
+    lag_BT = tasks.build(spec).sample(rng, 4000).lag_BT
+    assert lag_BT[lag_BT >= 0].unique().tolist() == list(range(low, high + 1))
+
+
+@pytest.mark.parametrize("relevant", [2, 3])
+def test_at_lag_79_temporal_order_is_that_of_hochreiter_and_schmidhuber(relevant: int, rng: np.random.Generator) -> None:
+    """Length 100 to 110, symbols at steps 10-20 and 50-60, or 10-20, 33-43 and 66-76 (1997, experiment 6)."""
+    windows = {2: [(10, 20), (50, 60)], 3: [(10, 20), (33, 43), (66, 76)]}[relevant]
+    x_BTI = tasks.build({"name": "temporal_order", "relevant": relevant, "lag": 79}).sample(rng, 6000).input_BTI
+    assert sorted(set(x_BTI.any(2).sum(1).tolist())) == list(range(100, 111))
+    step_BC = x_BTI[:, :, 4:6].any(2).nonzero()[:, 1].view(6000, relevant)
+    for at, (low, high) in enumerate(windows):
+        assert step_BC[:, at].unique().tolist() == list(range(low, high + 1))
+
+
+@pytest.mark.parametrize("relevant", [2, 3])
+def test_temporal_order_keeps_its_windows_apart_at_every_lag(relevant: int, rng: np.random.Generator) -> None:
+    for lag in range(7, 120):
+        task = tasks.build({"name": "temporal_order", "relevant": relevant, "lag": lag})
+        agree(task, task.sample(rng, 12), np.full(12, lag))
+
+
+# Partial memory --------------------------------------------------------------------------------------------------
+
+RUNGS = [
+    (spec, rung)
+    for spec in (
+        [{"name": name} for name in PARTIAL]
+        + [{"name": "recall", "symbols": 6}, {"name": "recall", "symbols": 16}, {"name": "temporal_order", "relevant": 3}]
+        + [{"name": "parity", "form": "window"}, {"name": "adding", "tolerance": 0.2}]
+    )
+    for rung in range(len(tasks.build(spec).ladder()))
+]
+
+
+@pytest.mark.parametrize(("spec", "rung"), RUNGS, ids=str)
+def test_partial_memory_scores_its_rung(spec: dict[str, Any], rung: int, rng: np.random.Generator) -> None:
+    task = tasks.build(spec)
+    batch = task.sample(rng, 20_000)
+    needed = needs_memory(batch)
+    answer_BN = batch.target_BT[needed].numpy().reshape(20_000, -1)
+    output = PARTIAL[task.name](task, answer_BN, batch.input_BTI.numpy(), rung, rng)
+    if isinstance(task.answer, OneOf):
+        p_BN = np.take_along_axis(output, answer_BN[..., None], -1)[..., 0]
+        loss_BN = -np.log(p_BN)
+        right_BN = (output + 1e-9 * rng.random(output.shape)).argmax(-1) == answer_BN  # ties at random
+    else:
+        loss_BN = (output - answer_BN) ** 2
+        right_BN = np.abs(output - answer_BN) < task.answer.tolerance
+    expected = task.ladder()[rung]
+    for value_BN, mean in ((loss_BN, expected.loss), (right_BN, expected.accuracy)):
+        value_B = value_BN.astype(np.float64).mean(1)
+        assert value_B.mean() == pytest.approx(mean, abs=4 * value_B.std() / math.sqrt(len(value_B)) + 1e-6)
