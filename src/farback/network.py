@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from farback import cells
-from farback.cells.base import Cell, State
+from farback.cells.base import Cell, State, product
 from farback.encoders.base import FAMILY as ENCODERS
 from farback.encoders.base import Encoder
 from farback.inits.base import Array, Init, Layer, uniform
@@ -182,8 +182,7 @@ class Network:
 
     def readout(self, h_RNH: Tensor) -> Tensor:
         """The answer from the top layer's output: (R, N, O)."""
-        weight_ROH, bias_RO = self.parameters["readout.weight"], self.parameters["readout.bias"]
-        return torch.baddbmm(bias_RO.unsqueeze(1), h_RNH, weight_ROH.mT)
+        return product(h_RNH, self.parameters["readout.weight"], self.parameters["readout.bias"])
 
 
 def draw(

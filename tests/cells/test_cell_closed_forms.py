@@ -100,7 +100,7 @@ GATES = [(0.0, 0.5), (1.0, 0.731059), (math.log(99), 0.99)]
 @pytest.mark.parametrize(("bias", "keep"), GATES)
 def test_cf7_an_lstm_whose_forget_gate_is_held_decays_with_it(bias: float, keep: float) -> None:
     """All weights zero but W_ig = 1: g(0) = 0.25 by the half-open input and output gates, g(k) / g(0) = f^k."""
-    weight, held = torch.zeros(4, 1), torch.zeros(4)
+    weight, held = torch.zeros(4, 1), torch.zeros(4, dtype=torch.float64)
     weight[2], held[1] = 1.0, bias  # gate order i, f, g, o
     found = influence(zeroed(cells.build("lstm"), weight_ih_l0=weight, bias_ih_l0=held), 30)
     assert found[0] == pytest.approx(0.25, abs=1e-15)
@@ -111,7 +111,7 @@ def test_cf7_an_lstm_whose_forget_gate_is_held_decays_with_it(bias: float, keep:
 @pytest.mark.parametrize(("bias", "keep"), GATES)
 def test_cf7_in_a_gru_z_is_the_gate_that_keeps(bias: float, keep: float) -> None:
     """All weights zero but W_in = 1: g(0) = 1 - z, g(k) / g(0) = z^k."""
-    weight, held = torch.zeros(3, 1), torch.zeros(3)
+    weight, held = torch.zeros(3, 1), torch.zeros(3, dtype=torch.float64)
     weight[2], held[1] = 1.0, bias  # gate order r, z, n
     found = influence(zeroed(cells.build("gru"), weight_ih_l0=weight, bias_ih_l0=held), 30)
     assert found[0] == pytest.approx(1 - keep, abs=1e-6)

@@ -86,21 +86,33 @@ class SteppedCell(Cell):
         return torch.stack(outputs, 1), state
 
 
+def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
+    """`x W' + b` for every replica, (R, N, G).
+
+    With one input or one output, a batch of one product goes to a routine of its own (matrix times vector), which
+    rounds differently: a replica that is alone goes in twice, so that its numbers are those it has in company.
+    """
+    alone = x_RNI.shape[0] == 1 and 1 in weight_RGI.shape[1:]
+    if alone:
+        x_RNI, weight_RGI = x_RNI.expand(2, -1, -1), weight_RGI.expand(2, -1, -1)
+        bias_RG = None if bias_RG is None else bias_RG.expand(2, -1)
+    weight_RIG = weight_RGI.mT
+    if bias_RG is None:
+        y_RNG = torch.bmm(x_RNI, weight_RIG)
+    else:
+        y_RNG = torch.baddbmm(bias_RG.unsqueeze(1), x_RNI, weight_RIG)
+    return y_RNG[:1] if alone else y_RNG
+
+
 def linear(x_RTBI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
     """`x W' + b` for every replica, step and sequence: one matrix product a replica."""
     R, T, B, I = x_RTBI.shape
-    flat = x_RTBI.reshape(R, T * B, I)
-    if bias_RG is None:
-        return torch.bmm(flat, weight_RGI.mT).view(R, T, B, -1)
-    return torch.baddbmm(bias_RG.unsqueeze(1), flat, weight_RGI.mT).view(R, T, B, -1)
+    return product(x_RTBI.reshape(R, T * B, I), weight_RGI, bias_RG).view(R, T, B, -1)
 
 
 def recurrent(h_RBH: Tensor, p: Parameters) -> Tensor:
     """`W_hh h + b_hh`, (R, B, G)."""
-    bias_RG = p.get("bias_hh")
-    if bias_RG is None:
-        return torch.bmm(h_RBH, p["weight_hh"].mT)
-    return torch.baddbmm(bias_RG.unsqueeze(1), h_RBH, p["weight_hh"].mT)
+    return product(h_RBH, p["weight_hh"], p.get("bias_hh"))
 
 
 def sigmoid(x: Tensor) -> Tensor:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
 from farback.experiment.loading import Entry, Node
-from farback.experiment.messages import Located, located
+from farback.experiment.messages import Located, echoes, located
 from farback.experiment.problems import Mark, Problem, joined
 from farback.experiment.sweep import Axis, Grid, setting
 from farback.trial import Trial
@@ -61,7 +62,9 @@ def _trial(
     try:
         return Trial.model_validate(tree.plain)
     except ValidationError as failure:
-        for error in failure.errors(include_url=False):
+        errors = failure.errors(include_url=False)
+        own = [error for error in errors if not echoes(error, tree)]
+        for error in own or errors:
             if partial and error["type"] in ("missing", "value_error"):
                 continue
             found = located(error, tree, base.key, whole)
@@ -98,13 +101,15 @@ class _Finding:
         takes = [
             _any_of(axis, sorted(met))
             for axis, met in zip(self.grid.axes, self.levels, strict=False)
-            if len(met) < len(axis.levels) and not found.path.startswith(_origins(axis))
+            if len(met) < len(axis.levels) and not _within(found.path, axis)
         ]
         return Problem(str(found.mark), found.path, found.message + (f" (at {', '.join(takes)})" if takes else ""))
 
 
-def _origins(axis: Axis) -> tuple[str, ...]:
-    return tuple(level.origin.rpartition("[")[0] or level.origin for level in axis.levels[0])
+def _within(path: str, axis: Axis) -> bool:
+    """Whether a problem stands in an axis, which then need not be named."""
+    origins = [re.escape(level.origin.removesuffix("[0]")) for level in axis.levels[0]]
+    return any(re.match(rf"{origin}($|\[)", path) for origin in origins)
 
 
 def _any_of(axis: Axis, levels: list[int]) -> str:

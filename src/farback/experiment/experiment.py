@@ -65,10 +65,10 @@ class Experiment:
         found = grids(sweep, base.key, problems)
         if problems:
             base_alone(base, problems)
-            raise ConfigError(problems)
+            raise ConfigError(sorted(problems, key=_position))
         made = expanded(base, found, problems)
         if problems:
-            raise ConfigError(problems)
+            raise ConfigError(sorted(problems, key=_position))
         question = document.entries["question"].node.plain if "question" in document.entries else ""
         return cls(
             path.stem, question, base.node.plain, tuple(found), path, text, tuple(overrides), tuple(made), document
@@ -135,6 +135,12 @@ class Experiment:
                 raise KeyError(path)
             parts = parts[taken:]
         return str(mark)
+
+
+def _position(problem: Problem) -> tuple[int, ...]:
+    """Line and column, for the order of the file; what has none comes first."""
+    found = re.search(r":(\d+):(\d+)$", problem.location)
+    return tuple(map(int, found.groups())) if found else (0, 0)
 
 
 def _check_top(document: Node, path: Path, problems: list[Problem]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -26,11 +26,13 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from farback.component import choices
 from farback.experiment.problems import ConfigError, Mark, Problem, joined, shown
 
-LARGEST_FILE = 262_144  # bytes; ruamel reads about 100 kB a second at worst, and a config is a page
+LARGEST_FILE = 262_144  # bytes; ruamel needs seconds for this much, and a config is a page
 DEEPEST = 32  # levels of nesting; ruamel's time grows with the square of them
-MOST_VALUES = 50_000  # values once aliases are followed
+MOST_VALUES = 20_000  # values, once aliases are followed
+MOST_PROBLEMS = 100
 LONGEST_NUMBER = 40  # characters
 MERGE = "<<"
 
@@ -88,8 +90,7 @@ def read(path: Path) -> tuple[str, Node]:
             data = file.read(LARGEST_FILE + 1)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or str(error)
-        near = _siblings(path)
-        raise ConfigError([Problem(str(path), "", f"cannot be read ({reason.lower()}){near}")]) from None
+        raise ConfigError([Problem(str(path), "", f"cannot be read ({reason.lower()}){_siblings(path)}")]) from None
     if len(data) > LARGEST_FILE:
         raise ConfigError([Problem(str(path), "", f"is larger than {LARGEST_FILE // 1024} kB, too large for a config")])
     try:
@@ -105,10 +106,10 @@ def read(path: Path) -> tuple[str, Node]:
 def _siblings(path: Path) -> str:
     """The configs that are there, where the one asked for is not."""
     try:
-        names = sorted(item.name for item in path.parent.glob("*.yaml"))[:12] if not path.exists() else []
+        names = sorted(item.name for item in path.parent.glob("*.yaml"))[:20] if not path.exists() else []
     except (OSError, ValueError):
         return ""
-    return f"; {path.parent} has {', '.join(names)}" if names else ""
+    return f"; {choices(path.name, names)}" if names else ""
 
 
 def parse(text: str, source: str, lines: bool = True) -> Node:
@@ -177,6 +178,8 @@ class _Builder:
     def take(self, event: Any) -> None:
         mark = self.mark(event.start_mark.line, event.start_mark.column)
         self.taken += 1
+        if len(self.problems) > MOST_PROBLEMS:
+            raise ConfigError(self.problems)
         if self.taken > MOST_VALUES:
             self.refuse(mark, f"holds more than {MOST_VALUES} values")
         if getattr(event, "tag", None) is not None:
@@ -232,6 +235,8 @@ class _Builder:
 
     def enter(self, into: _Open, name: str, key: Mark, node: Node) -> None:
         """Put a key and its value into a mapping."""
+        if node.value is None and node.mark.line > key.line:
+            node = replace(node, mark=key)  # ruamel places a value that was left out where the next one begins
         if name == MERGE:
             sources = node.value if isinstance(node.value, tuple) else (node,)
             if not all(isinstance(item.value, dict) for item in sources):

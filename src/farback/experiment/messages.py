@@ -60,8 +60,8 @@ def located(error: ErrorDetails, tree: Node, key: Mark, whole: Located) -> Locat
     place = _Place(tree, key).followed(_one_lag(error["loc"], tree))
     if error["type"] == "extra_forbidden":
         parent = _Place(tree, key).followed(error["loc"][:-1])
-        name = str(error["loc"][-1])
-        return Located(place.key, place.path, f"unknown key {shown(name)}; {choices(name, parent.fields)}")
+        path = re.sub(r"\[\d+\]$", "", place.path)  # an axis is wrong, not its level
+        return Located(place.key, path, _unknown_key(str(error["loc"][-1]), parent.model))
     if error["type"] == "missing":
         top = len(error["loc"]) == 1
         return Located(place.mark, place.path, "is missing: give it in base or as an axis" if top else "is missing")
@@ -98,6 +98,13 @@ def _quoted(error: ErrorDetails, name: str) -> list[str]:
     return re.findall(r"'([^']*)'", str(error.get("ctx", {}).get(name, "")))
 
 
+def _unknown_key(key: str, model: type[Any] | None) -> str:
+    allowed = [name for name in model.model_fields if name != "name"] if model else []
+    if allowed:
+        return f"unknown key {shown(key)}; {choices(key, allowed)}"
+    return f"unknown key {shown(key)}; {str(model.model_fields['name'].default) + ' ' if model else ''}has no fields"
+
+
 def _unknown(kind: str, given: str, allowed: list[str]) -> str:
     return f"unknown {kind} {shown(given)}; {choices(given, allowed)}"
 
@@ -112,6 +119,12 @@ def _unnamed(error: ErrorDetails, place: _Place) -> Located:
     has = ", ".join(place.node.entries) if place.node else ""
     message = f"needs a name{f' beside {has}' if has else ''}; choose from {', '.join(allowed)}"
     return Located(place.mark, place.path, message)
+
+
+def echoes(error: ErrorDetails, tree: Node) -> bool:
+    """Whether an error is about a lag that is not written, which a trial takes from its training lags."""
+    written = "lag" in tree.entries or ("task" in tree.entries and "lag" in tree.entries["task"].node.entries)
+    return error["type"] != "missing" and error["loc"][-1:] == ("lag",) and not written
 
 
 def _one_lag(loc: tuple[int | str, ...], tree: Node) -> tuple[int | str, ...]:
@@ -196,11 +209,6 @@ class _Place:
     def model(self) -> type[Any] | None:
         """The record that belongs here."""
         return self.schema["cls"] if self.schema["type"] == "model" else None
-
-    @property
-    def fields(self) -> list[str]:
-        """The keys that are allowed here."""
-        return list(self.model.model_fields) if self.model else []
 
     @property
     def kind(self) -> str:

@@ -35,7 +35,8 @@ def overridden(
         found = sweep is not None and any(key in _axes(grid) for grid in _grids(sweep))
         if sweep is not None:
             sweep = _in_sweep(sweep, key, Entry(mark, value), several)
-        if set(value.entries) == {"range"} and not found:
+        listed = key in Trial.model_fields and isinstance(Trial.model_fields[key].default, tuple)
+        if several and not found and not (listed or (isinstance(value.value, tuple) and "." in key)):
             problems.append(
                 Problem(str(mark), key, f"the sweep has no axis {shown(key)} to give levels to; give one value")
             )

@@ -12,11 +12,11 @@ from pydantic.fields import FieldInfo
 
 from farback.component import Record
 from farback.experiment.loading import Entry, Node
-from farback.experiment.problems import Mark, Problem, joined, shown
+from farback.experiment.problems import Mark, Problem, joined, shown, word
 from farback.trial import Trial
 
 MOST_TRIALS = 100_000  # a guard against a slip: a sweep of this size takes weeks
-PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
+PATH = re.compile(r"[^.\s]+(\.[^.\s]+){0,7}")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Grid:
 
 def setting(path: str, value: Node) -> str:
     """One setting as `--set` would take it."""
-    return f"{joined(path)}={shown(value.plain) if not isinstance(value.plain, str) else value.plain}"
+    return f"{joined(path)}={word(value.plain)}"
 
 
 def placed(node: Node, path: list[str], key: Mark, value: Node, fields: dict[str, FieldInfo] | None = None) -> Node:
@@ -99,6 +99,7 @@ def placed(node: Node, path: list[str], key: Mark, value: Node, fields: dict[str
         fields: of the record that the tree describes, for the component that a missing field stands for.
     """
     head, *rest = path
+    axis = re.sub(r"\[\d+\]$", "", value.origin)
     if isinstance(node.value, dict):
         entries = dict(node.value)
     elif isinstance(node.value, str):
@@ -106,11 +107,9 @@ def placed(node: Node, path: list[str], key: Mark, value: Node, fields: dict[str
     elif node.value is None:
         entries = {}
     else:  # a number or a list has no fields: what is put here will be refused, at the axis
-        return Node(
-            key, {head: Entry(key, value if not rest else placed(Node(key, None), rest, key, value))}, value.origin
-        )
+        node, entries = Node(key, None, axis), {}
     if rest:
-        old = entries.get(head) or Entry(key, Node(key, _default(head, fields)))
+        old = entries.get(head) or Entry(key, Node(key, _default(head, fields), axis))
         entries[head] = Entry(old.key, placed(old.node, rest, key, value))
     else:
         entries[head] = Entry(key, value)

@@ -23,12 +23,10 @@ def checked(dtypes: tuple[torch.dtype, ...], **arguments: tuple[Tensor, tuple[in
     if dtype not in dtypes:
         raise ValueError(f"the kernels compute in {' or '.join(map(str, dtypes))}, not in {dtype}")
     for name, (tensor, shape) in arguments.items():
-        if tensor.shape != shape:
-            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, and {shape} is needed")
-        if tensor.dtype != dtype or not tensor.is_cpu:
+        if tensor.shape != shape or 0 in shape:
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, and {shape} is needed, each at least 1")
+        if tensor.dtype is not dtype or not tensor.is_cpu:
             raise ValueError(f"{name} is {tensor.dtype} on {tensor.device}, and {dtype} on cpu is needed")
-        if 0 in shape:
-            raise ValueError(f"{name} has shape {shape}: every dimension must be at least 1")
 
 
 def wanted(*tensors: Tensor) -> bool:
@@ -40,9 +38,12 @@ def array(tensor: Tensor, *shape: int) -> Array:
     """The memory of a tensor, viewed in another shape if one is given; a copy only where it is not contiguous."""
     if tensor.requires_grad:
         tensor = tensor.detach()
-    if tensor.is_conj() or tensor.is_neg():  # torch's lazy conjugates have no memory that numpy could show
-        tensor = tensor.resolve_conj().resolve_neg()
-    view = (tensor if tensor.is_contiguous() else tensor.contiguous()).numpy()
+    if not tensor.is_contiguous():
+        tensor = tensor.contiguous()
+    try:
+        view = tensor.numpy()
+    except RuntimeError:  # a conjugate that torch has not carried out yet
+        view = tensor.resolve_conj().resolve_neg().numpy()
     return view.reshape(shape) if shape else view
 
 

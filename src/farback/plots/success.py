@@ -29,9 +29,9 @@ def success(table: pd.DataFrame) -> Figure:
                 _draw(ax, own, look[name], dodged(own["lag"].tolist(), index, count), name.text)
                 # Where steps coincide, the thicker one is below and both are seen.
                 x, y = _steps(own["lag"].to_numpy(float), own["isotonic"].to_numpy(float))
-                width = 1.3 + 0.9 * (count - 1 - index)
+                width = 1.3 + 0.6 * (count - 1 - index)
                 ax.plot(
-                    x, y, color=look[name].colour, linestyle=look[name].dashes, linewidth=width, alpha=0.8, zorder=1.5
+                    x, y, color=look[name].colour, linestyle=look[name].dashes, linewidth=width, zorder=1.5
                 )
             lag_axis(ax, table["lag"].tolist())
             ax.set_ylim(-0.05, 1.05)

@@ -1,0 +1,158 @@
+"""Laws of every initialisation on every cell that it accepts, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import numpy as np
+import pytest
+import torch
+
+from farback import cells, inits
+from farback.cells import Cell
+from farback.inits import Init
+from farback.network import Architecture, draw
+from farback.streams import stream
+
+FORMS = [(12, 3, 1, True, False), (12, 3, 1, False, False), (6, 6, 2, True, True), (1, 1, 1, True, False)]
+
+
+def architectures(init: Init, cell: Cell) -> Iterator[Architecture]:
+    """Every form of a network that cell and initialisation accept."""
+    for hidden, inputs, depth, bias, both in FORMS:
+        architecture = Architecture(cell, inputs, hidden, 3, depth, bias, both)
+        try:
+            architecture.check(init)
+        except ValueError:
+            continue
+        yield architecture
+
+
+def all_architectures(init: Init) -> list[Architecture]:
+    return [architecture for name in cells.names() for architecture in architectures(init, cells.build(name))]
+
+
+def test_every_init_is_accepted_by_some_cell(every_init: Init) -> None:
+    assert all_architectures(every_init)
+
+
+def test_every_cell_accepts_the_default_init(every_cell: Cell) -> None:
+    assert list(architectures(inits.build("torch"), every_cell))
+
+
+def test_shapes_and_finite_values(every_init: Init) -> None:
+    for architecture in all_architectures(every_init):
+        network = draw(architecture, [every_init] * 2, [0, 1], lag=20)
+        assert {name: tuple(value.shape[1:]) for name, value in network.parameters.items()} == architecture.shapes()
+        for value in network.parameters.values():
+            assert value.shape[0] == 2
+            assert value.dtype == torch.float32
+            assert torch.isfinite(value).all()
+
+
+def test_an_init_draws_every_parameter_of_its_layer_and_no_other(every_init: Init) -> None:
+    for architecture in all_architectures(every_init):
+        for place in architecture.layers():
+            layer = architecture.layer(place, 20)
+            drawn = every_init.draw(layer, np.random.default_rng(0))
+            assert {name: value.shape for name, value in drawn.items()} == layer.shapes
+
+
+def test_equal_seeds_give_equal_weights_and_others_do_not(every_init: Init) -> None:
+    for architecture in all_architectures(every_init):
+        a, b, c = (draw(architecture, [every_init], [seed], 20).parameters for seed in (0, 0, 1))
+        assert all(torch.equal(a[name], b[name]) for name in a)
+        assert any(not torch.equal(a[name], c[name]) for name in a)
+
+
+def test_a_replica_s_weights_do_not_depend_on_its_company(every_init: Init) -> None:
+    other = inits.build("torch")
+    for architecture in all_architectures(every_init):
+        alone = draw(architecture, [every_init], [5], 20).parameters
+        packed = draw(architecture, [other, every_init, other], [4, 5, 6], 20).parameters
+        assert all(torch.equal(packed[name][1], alone[name][0]) for name in alone)
+
+
+def test_layers_and_directions_are_drawn_apart(every_init: Init) -> None:
+    for architecture in all_architectures(every_init):
+        if architecture.depth == 2:
+            drawn = draw(architecture, [every_init], [0], 20).parameters
+            weights = {name: value for name, value in drawn.items() if name.startswith("weight_ih")}
+            assert len({value.numpy().tobytes() for value in weights.values()}) == len(weights)
+
+
+def test_global_generators_are_untouched(
+    every_init: Init, global_generators_untouched: Callable[[], AbstractContextManager[None]]
+) -> None:
+    with global_generators_untouched():
+        for architecture in all_architectures(every_init):
+            draw(architecture, [every_init], [0], 20)
+
+
+def test_weights_come_from_the_weight_stream(every_init: Init) -> None:
+    """The first numbers drawn are those of `stream(seed, "weights")`, on whatever architecture."""
+    architecture = all_architectures(every_init)[0]
+    expected = architecture.draw(every_init, 20, stream(3, "weights"))
+    found = draw(architecture, [every_init], [3], 20, torch.float64).parameters
+    assert all(np.array_equal(found[name][0].numpy(), expected[name]) for name in expected)
+
+
+def test_an_init_that_is_accepted_changes_the_weights(every_init: Init) -> None:
+    """An axis whose levels give the same network measures nothing: such a cell must be refused."""
+    plain = inits.build("torch")
+    if every_init == plain:
+        return
+    for architecture in all_architectures(every_init):
+        ours, theirs = (draw(architecture, [init], [0], 20).parameters for init in (every_init, plain))
+        assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_every_field_of_an_init_changes_the_weights(every_init: Init) -> None:
+    for field, info in type(every_init).model_fields.items():
+        if field == "name":
+            continue
+        default = getattr(every_init, field)
+        other = 7 if default is None else default * 2
+        changed = inits.build({**every_init.spec(), field: other})
+        architecture = all_architectures(every_init)[0]
+        ours, theirs = (draw(architecture, [init], [0], 20).parameters for init in (every_init, changed))
+        assert any(not torch.equal(ours[name], theirs[name]) for name in ours), info
+
+
+def test_the_readout_is_drawn_as_torch_draws_a_linear_layer(every_init: Init) -> None:
+    """Uniform on +-1 / sqrt(fan in), the fan in being both directions' units."""
+    for architecture in all_architectures(every_init):
+        bound = (architecture.hidden * architecture.directions) ** -0.5
+        drawn = draw(architecture, [every_init] * 40, range(40), 20).parameters
+        for name in ("readout.weight", "readout.bias"):
+            assert 0.7 * bound < drawn[name].abs().max() <= bound
+
+
+REFUSED = [
+    *[(init, {"name": cell}, True) for init in ("orthogonal", "identity", "scaled") for cell in ("memoryless", "leaky_integrator")],
+    *[(init, {"name": "shift_register"}, True) for init in ("orthogonal", "identity", "scaled", "forget_bias", "chrono", "xavier")],
+    *[("identity", {"name": cell}, True) for cell in ("lstm", "gru")],
+    *[(init, {"name": cell}, True) for init in ("forget_bias", "chrono") for cell in ("elman", "memoryless", "leaky_integrator")],
+    *[(init, {"name": cell}, False) for init in ("forget_bias", "chrono") for cell in ("lstm", "gru")],
+]
+
+
+@pytest.mark.parametrize(("init", "cell", "bias"), REFUSED, ids=str)
+def test_an_init_without_meaning_for_a_cell_is_refused_by_name(init: str, cell: dict[str, str], bias: bool) -> None:
+    with pytest.raises(ValueError, match=rf"^init {init} "):
+        Architecture(cells.build(cell), 4, 8, 2, bias=bias).check(inits.build(init))
+
+
+ACCEPTED = [
+    *[(init, cell) for init in ("torch", "xavier", "orthogonal", "scaled") for cell in ("elman", "lstm", "gru")],
+    ("identity", "elman"),
+    *[(init, cell) for init in ("forget_bias", "chrono") for cell in ("lstm", "gru")],
+    *[(init, cell) for init in ("torch", "xavier") for cell in ("memoryless", "leaky_integrator")],
+    ("torch", "shift_register"),
+]
+
+
+@pytest.mark.parametrize(("init", "cell"), ACCEPTED)
+def test_the_pairs_the_literature_uses_are_accepted(init: str, cell: str) -> None:
+    Architecture(cells.build(cell), 4, 8, 2).check(inits.build(init))

@@ -1,0 +1,205 @@
+"""Each figure draws the numbers of its table: read back from its artists."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+
+from farback import plots
+
+
+def lines(figure, label):
+    """The drawn data of a group, by its label."""
+    found = [line for ax in figure.axes for line in ax.get_lines() if line.get_label() == label]
+    assert found, f"nothing is drawn for {label}"
+    return found
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+def overlapping(figure):
+    """Pairs of texts that lie on each other, once laid out."""
+    figure.draw_without_rendering()
+    shown = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+    boxes = {
+        (text.get_text(), tuple(text.get_window_extent().bounds)) for text in shown if text.get_figure() is not None
+    }
+    inside = [(text, box) for text, box in boxes if box[2] > 1]
+    return [
+        (one, other)
+        for index, (one, a) in enumerate(inside)
+        for other, b in inside[index + 1 :]
+        if a[0] + 1 < b[0] + b[2] and b[0] + 1 < a[0] + a[2] and a[1] + 1 < b[1] + b[3] and b[1] + 1 < a[1] + a[3]
+    ]
+
+
+def test_success_draws_rates_and_intervals(labels, make_success):
+    table = make_success(labels)
+    figure = plots.success(table)
+    containers = {container.get_label(): container for ax in figure.axes for container in ax.containers}
+    assert set(containers) == set(labels)
+    for label, container in containers.items():
+        own = table[table["label"] == label]
+        points, _, bars = container
+        assert points.get_ydata().tolist() == own["rate"].tolist()
+        assert np.abs(np.log2(points.get_xdata() / own["lag"].to_numpy())).max() < 0.3  # dodged, but less than half-way
+        ends = np.array([[segment[0][1], segment[1][1]] for segment in bars[0].get_segments()])
+        assert ends == pytest.approx(own[["low", "high"]].to_numpy())
+
+
+def test_success_steps_half_way_between_lags(make_success):
+    table = make_success(["LSTM"], lags=(5, 20))
+    step = next(
+        line
+        for line in plots.success(table).axes[0].get_lines()
+        if len(line.get_xdata()) == 4 and line.get_marker() == "None"
+    )
+    assert step.get_xdata().tolist() == [5, 10, 10, 20]
+    assert step.get_ydata().tolist() == [1, 1, 0.8, 0.8]
+
+
+def test_groups_at_one_lag_stand_side_by_side(make_success):
+    figure = plots.success(make_success(["A", "B", "C"]))
+    first = [container[0].get_xdata()[0] for container in figure.axes[0].containers]
+    assert len(set(first)) == 3
+    assert first == sorted(first)
+
+
+def test_retention_draws_every_seed_and_the_median(labels, make_curves):
+    table = make_curves(labels)
+    figure = plots.retention(table, [("1 of 2 candidates", 0.5)])
+    drawn = [line.get_ydata().tolist() for ax in figure.axes for line in ax.get_lines()]
+    for (label, _), own in table.groupby(["label", "seed"]):
+        assert own["skill"].tolist() in drawn
+        medians = own.sort_values("lag")["median_skill"].tolist()
+        assert lines(figure, label)[0].get_ydata().tolist() == medians
+
+
+def test_chance_and_the_ladder_are_drawn_and_named(make_curves):
+    figure = plots.retention(make_curves(["LSTM"]), [("1 of 3", 0.2), ("1 of 2", 0.5), ("the cue", 1.0)])
+    levels = {line.get_ydata()[0] for line in figure.axes[0].get_lines() if len(set(line.get_ydata())) == 1}
+    assert levels == {0.0, 0.2, 0.5}
+    assert {"chance", "1 of 3", "1 of 2"} <= set(texts(figure))
+    assert "the cue" not in texts(figure)  # the top of the axis
+
+
+def test_skills_far_below_chance_do_not_squeeze_the_rest(make_curves):
+    table = make_curves(["LSTM"])
+    table.loc[0, "skill"] = -7.0
+    figure = plots.retention(table)
+    assert figure.axes[0].get_ylim()[0] > -0.5
+    assert any("leave the panel" in text for text in texts(figure))
+
+
+def test_forest_draws_estimates_intervals_and_arrows(labels, make_horizons):
+    table = make_horizons(labels)
+    ax = plots.forest(table).axes[0]
+    names = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert sorted(names) == sorted(table["label"])
+    by_height = {}
+    for line in ax.get_lines():
+        by_height.setdefault(float(line.get_ydata()[0]), []).append(line)
+    for row in table.to_dict("records"):
+        bar, left, right, point = by_height[names.index(row["label"])]
+        assert point.get_xdata()[0] == row["estimate"]
+        assert left.get_marker() == ("<" if row["low"] == 0 else "|")
+        assert right.get_marker() == (">" if math.isinf(row["high"]) else "|")
+        assert bar.get_xdata()[0] == row["low"] if row["low"] > 0 else bar.get_xdata()[0] < 5
+        assert bar.get_xdata()[1] == row["high"] if math.isfinite(row["high"]) else bar.get_xdata()[1] > 40
+
+
+def test_forest_says_what_half_of_the_seeds_reach(make_horizons):
+    written = texts(plots.forest(make_horizons(["A", "B"])))
+    assert any(text.startswith("[20, 40)   n = 5") for text in written)
+    assert any(text.startswith(">= 40   n = 5, 1 diverged") for text in written)
+
+
+def test_forest_shows_each_seed(make_horizons):
+    seeds = pd.DataFrame(
+        [("A", 0, 20.0, 40.0), ("A", 1, 20.0, 40.0), ("A", 2, 40.0, math.inf), ("A", 3, 0.0, 5.0)],
+        columns=["label", "seed", "low", "high"],
+    )
+    ticks = [
+        line for line in plots.forest(make_horizons(["A"]), seeds).axes[0].get_lines() if line.get_color() == "0.5"
+    ]
+    places = sorted(x for line in ticks for x in line.get_xdata())
+    assert places == pytest.approx([5, math.sqrt(800) / 2**0.025, math.sqrt(800) * 2**0.025, 40])
+
+
+def test_the_map_writes_every_horizon_and_what_was_not_run(make_horizons):
+    table = make_horizons([1, 1, 2], first="depth")
+    table.insert(1, "cell", ["RNN relu", "RNN tanh", "RNN tanh"])
+    figure = plots.horizon_map(table)
+    ax = figure.axes[0]
+    at = {(round(t.get_position()[1] - 0.5), round(t.get_position()[0] - 0.5)): t.get_text() for t in ax.texts}
+    assert at == {(0, 0): "[20, 40)", (0, 1): ">= 40", (1, 0): "not run", (1, 1): "< 5"}
+    shade = np.ma.filled(ax.collections[0].get_array(), np.nan).ravel()
+    assert shade == pytest.approx([28.28, 40.0, np.nan, 5.0], nan_ok=True)
+
+
+FIGURES = {
+    "success": lambda make, labels: plots.success(make["success"](labels)),
+    "retention": lambda make, labels: plots.retention(make["curves"](labels), [("half", 0.5), ("nearly half", 0.48)]),
+    "forest": lambda make, labels: plots.forest(make["horizons"](labels)),
+    "map": lambda make, labels: plots.horizon_map(make["horizons"](labels, "cell").assign(depth=1).pipe(depth_first)),
+}
+
+
+def depth_first(table):
+    return table[["depth", *table.columns.drop("depth")]]
+
+
+@pytest.fixture
+def make(make_success, make_curves, make_horizons):
+    return {"success": make_success, "curves": make_curves, "horizons": make_horizons}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_text_lies_on_another(name, make, labels):
+    assert overlapping(FIGURES[name](make, labels)) == []
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_saving_twice_gives_equal_bytes(name, make, eight, tmp_path):
+    once, again = FIGURES[name](make, eight), FIGURES[name](make, eight)
+    first, second, third = (plots.save(fig, tmp_path / f"{name}.{n}") for n, fig in enumerate((once, once, again)))
+    assert [path.name for path in first] == [f"{name}.0.png", f"{name}.0.svg"]
+    for a, b, c in zip(first, second, third, strict=True):
+        assert a.read_bytes() == b.read_bytes() == c.read_bytes()
+    assert b"dc:date" not in first[1].read_bytes()
+    assert b"Software" not in first[0].read_bytes()
+
+
+@pytest.mark.parametrize("name", ["success", "retention"])
+def test_one_seed_at_one_lag_is_enough(name, make):
+    figure = {
+        "success": lambda: plots.success(make["success"](["LSTM"], lags=(10,), trials=1)),
+        "retention": lambda: plots.retention(make["curves"](["LSTM"], lags=(10,), seeds=1)),
+    }[name]()
+    figure.draw_without_rendering()
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["10"]
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_one_group_may_be_censored_on_any_side(at, make_horizons):
+    table = make_horizons(["A", "B", "C", "D"]).iloc[[at]].reset_index(drop=True)
+    plots.forest(table).draw_without_rendering()
+    plots.forest(table.assign(smallest_lag=10, largest_lag=10)).draw_without_rendering()
+    plots.horizon_map(depth_first(table.assign(depth=1))).draw_without_rendering()
+
+
+def test_lag_zero_has_a_place(make_curves):
+    figure = plots.retention(make_curves(["LSTM"], lags=(0, 1, 2, 4)))
+    figure.draw_without_rendering()
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["0", "1", "2", "4"]
+
+
+def test_a_figure_needs_groups(make_success):
+    with pytest.raises(ValueError, match="needs rows"):
+        plots.success(make_success(["A"]).iloc[:0])
+    with pytest.raises(ValueError, match="group columns before 'lag'"):
+        plots.success(make_success(["A"]).drop(columns="label"))

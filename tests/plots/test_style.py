@@ -1,0 +1,88 @@
+"""Groups look the same in every figure, and different from each other, in colour and in grey."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+from farback.plots.style import CELLS, Name, dodged, looks, names, panels
+
+
+def named(*labels):
+    return names(pd.DataFrame({"label": labels, "lag": 1}), "lag")
+
+
+def grey(colour):
+    """Relative luminance (ITU-R BT.709), as a printer without colours would see it."""
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in to_rgb(colour)]
+    return 116 * (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]) ** (1 / 3) - 16
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("LSTM", Name("LSTM", "torch")),
+        ("LSTM, chrono", Name("LSTM", "chrono")),
+        ("RNN tanh, 2 layers", Name("RNN tanh", "torch", ("2 layers",))),
+        ("GRU, chrono, 3 layers, bidirectional", Name("GRU", "chrono", ("3 layers", "bidirectional"))),
+        (
+            "ring (size 4, gain 0.9), scaled (gain 2, bias 0)",
+            Name("ring (size 4, gain 0.9)", "scaled (gain 2, bias 0)"),
+        ),
+    ],
+)
+def test_a_label_is_taken_apart_and_put_together(label, name):
+    assert named(label) == [name]
+    assert name.text == label
+
+
+def test_more_group_columns_are_part_of_the_name():
+    table = pd.DataFrame({"label": ["LSTM, chrono"], "hidden": [64], "lag": [5]})
+    assert names(table, "lag") == [Name("LSTM", "chrono", ("hidden 64",))]
+    table = pd.DataFrame({"cell": ["GRU"], "init": ["torch"], "depth": [2], "lag": [5]})
+    assert names(table, "lag")[0].text == "GRU, depth 2"
+    assert names(pd.DataFrame({"task": ["recall"], "lag": [5]}), "lag")[0].text == "task recall"
+
+
+def test_a_cell_keeps_its_look_whatever_else_is_drawn():
+    for cell in CELLS:
+        alone, together = named(cell), named("A", cell, "B, chrono", f"{cell}, 2 layers")
+        assert looks(alone)[alone[0]] == looks(together)[together[1]]
+
+
+def test_cells_differ_in_colour_and_marker_and_inits_in_dashes():
+    groups = named(
+        *CELLS, "A", "B", "C", "D", "LSTM, chrono", "LSTM, orthogonal", "LSTM, identity", "LSTM, own (gain 2)"
+    )
+    look = looks(groups)
+    cells = [look[name] for name in groups[:8]]
+    assert len({one.colour for one in cells}) == len({one.marker for one in cells}) == 8
+    lstm = [look[name] for name in groups if name.cell == "LSTM"]
+    assert len({str(one.dashes) for one in lstm}) == 5
+    assert {one.colour for one in lstm} == {CELLS["LSTM"][0]}
+
+
+def test_the_usual_cells_stay_apart_in_grey():
+    shades = sorted(grey(colour) for colour, _ in CELLS.values())
+    assert min(b - a for a, b in zip(shades, shades[1:], strict=False)) > 15
+
+
+def test_few_groups_share_a_panel_and_many_get_one_a_cell():
+    assert list(panels(named("A", "B", "C"))) == [""]
+    shared = panels(named("A", "A, chrono", "B", "B, chrono", "C", "C, 2 layers"))
+    assert {title: len(own) for title, own in shared.items()} == {"A": 2, "B": 2, "C": 1, "C, 2 layers": 1}
+
+
+def test_dodging_keeps_the_middle():
+    lags = [5, 10, 20]
+    moved = [dodged(lags, index, 3) for index in range(3)]
+    assert moved[1].tolist() == lags
+    assert (moved[0] * moved[2]).tolist() == pytest.approx([25, 100, 400])
+
+
+@pytest.mark.parametrize("module", ["farback.stats", "farback.tables"])
+def test_numbers_do_not_import_the_drawing(module):
+    code = f"import sys, {module}; print([n for n in ('matplotlib', 'seaborn', 'torch') if n in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

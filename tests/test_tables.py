@@ -1,0 +1,279 @@
+"""Tables against frames made by hand, whose numbers are known."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from farback import stats, tables
+
+CHANCE = 0.25
+
+
+def trial(label, seed, lag, values, **more):
+    """Rows of one trial; `values` maps a test lag to its skill, or a training lag to True or False."""
+    status = more.pop("status", "finished")
+    train_lags = more.pop("train_lags", "fixed")
+    step = more.pop("step", 100)
+    key = f"{label}/{seed}/{lag}/{sorted(more.items())}"
+    base = {"key": key, "label": label, "cell": label.split(", ")[0], "init": "torch", "task": "recall", "depth": 1}
+    base |= {"hidden": 32, "trained_lag": lag, "train_lags": train_lags, "seed": seed, "status": status} | more
+    rows = [base | {"measure": "training", "step": step, "lag": -1, "statistic": "updates", "value": float(step)}]
+    for at, skill in values.items():
+        accuracy = CHANCE + (1 - CHANCE) * skill
+        scores = {"skill": skill, "accuracy": accuracy, "chance_accuracy": CHANCE, "loss": 1 - skill}
+        rows += [
+            base | {"measure": "retention", "step": step, "lag": at, "statistic": name, "value": float(value)}
+            for name, value in scores.items()
+        ]
+    return rows
+
+
+def trained(successes, label="LSTM", lags=(5, 10, 20, 40), **more):
+    """Trials trained at each lag: `successes[seed]` says at how many of the first lags that seed succeeds."""
+    return [
+        row
+        for seed, count in enumerate(successes)
+        for at, lag in enumerate(lags)
+        for row in trial(label, seed, lag, {lag: 1.0 if at < count else 0.0}, **more)
+    ]
+
+
+def frame(*parts):
+    return pd.DataFrame([row for part in parts for row in part])
+
+
+def test_success_is_counted_at_the_lag_that_was_trained():
+    table = tables.success_by_lag(frame(trained([4, 2, 3, 2])))
+    assert list(table.columns) == [
+        *("label", "lag", "trials", "successes", "diverged", "rate", "low", "high", "isotonic"),
+    ]
+    assert table["lag"].tolist() == [5, 10, 20, 40]
+    assert table["successes"].tolist() == [4, 4, 2, 1]
+    assert table["trials"].tolist() == [4] * 4
+    assert table["rate"].tolist() == [1, 1, 0.5, 0.25]
+    assert list(zip(table["low"], table["high"], strict=True)) == [stats.wilson(k, 4) for k in (4, 4, 2, 1)]
+    assert table["isotonic"].tolist() == pytest.approx([1, 1, 0.5, 0.25])
+
+
+def test_cf23_through_the_tables():
+    table = tables.trainability(frame(trained([2, 3] * 5)))
+    row = table.iloc[0]
+    assert row["estimate"] == 20.0
+    assert (row["seeds"], row["smallest_lag"], row["largest_lag"]) == (10, 5, 40)
+    assert (row["horizon"], row["below"], row["beyond"]) == ("[10, 20)", 0, 0)
+    assert row["low"] < 20 < row["high"]
+
+
+def test_cf24_through_the_tables():
+    row = tables.trainability(frame(trained([2, 3, 3, 4, 4]))).iloc[0]
+    assert (row["median"], row["restricted_mean"], row["beyond"]) == (20, pytest.approx(26), 2)
+    assert (row["horizon"], row["high"]) == ("[20, 40)", math.inf)
+
+
+def test_censoring_is_shown_not_hidden():
+    scores = frame(trained([4] * 3, "A"), trained([0] * 3, "B"))
+    table = tables.trainability(scores).set_index("label")
+    assert table.loc["A", ["horizon", "estimate", "low", "high", "median", "beyond"]].tolist() == [
+        *(">= 40", 40.0, 40.0, math.inf, math.inf, 3),
+    ]
+    assert table.loc["B", ["horizon", "estimate", "low", "high", "median", "below"]].tolist() == [
+        "< 5",
+        5.0,
+        0.0,
+        5.0,
+        0.0,
+        3,
+    ]
+
+
+def test_a_diverged_trial_fails_and_is_never_dropped():
+    good = trained([2, 2])
+    lost = trial("LSTM", 2, 5, {5: math.nan}, status="diverged") + trial("LSTM", 2, 10, {}, status="diverged")
+    flattering = trial("LSTM", 2, 20, {20: 1.0}, status="diverged") + trial("LSTM", 2, 40, {40: 1.0}, status="diverged")
+    scores = frame(good, lost, flattering)
+    success = tables.success_by_lag(scores)
+    assert success["trials"].tolist() == [3] * 4
+    assert success["successes"].tolist() == [2, 2, 0, 0]
+    assert success["diverged"].tolist() == [1] * 4
+    row = tables.trainability(scores).iloc[0]
+    assert (row["seeds"], row["below"], row["diverged"]) == (3, 1, 4)
+
+
+def test_a_diverged_net_retains_nothing():
+    lags = dict.fromkeys((1, 2, 4), 1.0)
+    scores = frame(
+        trial("A", 0, 4, lags, train_lags="uniform 1-4"),
+        trial("A", 1, 4, dict.fromkeys(lags, math.nan), train_lags="uniform 1-4", status="diverged"),
+        trial("A", 2, 4, {}, train_lags="uniform 1-4", status="diverged"),
+    )
+    curves = tables.retention_curves(scores)
+    assert len(curves) == 9
+    assert curves.loc[curves["seed"] > 0, "skill"].tolist() == [0.0] * 6
+    assert curves.loc[curves["seed"] == 1, "accuracy"].tolist() == [CHANCE] * 3
+    assert curves["median_skill"].tolist() == [0.0] * 9
+    assert tables.retention_horizons(scores).loc[0, ["horizon", "below", "beyond", "diverged"]].tolist() == [
+        "< 1",
+        2,
+        1,
+        2,
+    ]
+
+
+def test_retention_stops_at_the_first_failure():
+    timer = trial("A", 0, 8, {1: 0.9, 2: 0.1, 4: 0.2, 8: 1.0}, train_lags="uniform 1-8")
+    latch = trial("A", 1, 8, {1: 0.9, 2: 0.9, 4: 0.9, 8: 0.1}, train_lags="uniform 1-8")
+    scores = frame(timer, latch)
+    seeds = tables.seed_horizons(scores, protocol="retention")
+    assert list(seeds.columns) == ["label", "seed", "low", "high", "horizon", "last_success", "monotone", "diverged"]
+    assert seeds["horizon"].tolist() == ["[1, 2)", "[4, 8)"]
+    assert seeds["last_success"].tolist() == [8, 4]
+    assert seeds["monotone"].tolist() == [False, True]
+    row = tables.retention_horizons(scores).iloc[0]
+    assert row["nonmonotone"] == 0.5
+    assert row["estimate"] == pytest.approx(2 ** ((0.5 + 2.5) / 2))  # what follows the failure does not count
+    assert row["beyond"] == 0
+
+
+def test_the_last_step_counts():
+    early = [row | {"step": 50, "value": 1.0} for row in trial("A", 0, 5, {5: 0.0})]
+    scores = frame(early, trial("A", 0, 5, {5: 0.0}))
+    assert tables.success_by_lag(scores)["successes"].tolist() == [0]
+
+
+def test_the_measures_own_verdict_goes_before_skill():
+    rows = trial("A", 0, 5, {5: -2.0})  # confident and right in most answers: bad loss, good accuracy
+    verdict = [rows[1] | {"statistic": "success", "value": 1.0}]
+    right = [row | {"value": 0.9} if row["statistic"] == "accuracy" else row for row in rows]
+    assert tables.success_by_lag(frame(rows))["successes"].tolist() == [0]
+    assert tables.success_by_lag(frame(rows, verdict))["successes"].tolist() == [1]
+    assert tables.success_by_lag(frame(right))["successes"].tolist() == [1]
+    skill_only = [row | {"value": 0.5} for row in rows if row["statistic"] in ("skill", "updates")]
+    assert tables.success_by_lag(frame(skill_only))["successes"].tolist() == [1]
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    scores = frame(trained([4, 2, 3], "B"), trained([1, 2, 0], "A"))
+    shuffled = scores.sample(frac=1, random_state=3)
+    for make in (tables.success_by_lag, tables.trainability, tables.seed_horizons):
+        pd.testing.assert_frame_equal(make(scores), make(shuffled))
+    assert tables.trainability(shuffled)["label"].tolist() == ["A", "B"]
+
+
+def test_a_missing_value_is_a_group_of_its_own():
+    scores = frame(trained([2, 3], "LSTM", nonlinearity=None), trained([2, 2], "RNN tanh", nonlinearity="tanh"))
+    table = tables.trainability(scores, ["nonlinearity"])
+    assert table["seeds"].tolist() == [2, 2]
+    assert set(table["nonlinearity"].dropna()) == {"tanh"}
+
+
+def test_groups_keep_their_types():
+    scores = frame(trained([2, 3], depth=1), trained([1, 2], depth=2))
+    table = tables.trainability(scores, ["label", "depth"])
+    assert table["depth"].tolist() == [1, 2]
+    assert table["depth"].dtype == np.int64
+    assert table["label"].dtype == "str"
+
+
+def test_a_seed_that_was_not_tried_everywhere_is_used_as_far_as_it_goes():
+    part = [row for row in trained([3, 3, 2]) if not (row["seed"] == 0 and row["trained_lag"] > 20)]
+    seeds = tables.seed_horizons(frame(part))
+    assert seeds["horizon"].tolist() == [">= 20", "[20, 40)", "[10, 20)"]
+    assert tables.trainability(frame(part)).loc[0, "seeds"] == 3
+
+
+def test_lag_zero_needs_no_memory():
+    scores = frame(trained([3, 2], lags=(0, 5, 10)))
+    row = tables.trainability(scores).iloc[0]
+    assert (row["horizon"], row["estimate"]) == ("[5, 10)", pytest.approx(math.sqrt(math.sqrt(50) * 10)))
+    with pytest.raises(ValueError, match="above 0"):
+        tables.trainability(frame(trained([1, 1], lags=(0,))))
+
+
+def test_every_pair_is_compared_exactly_and_corrected():
+    scores = frame(*(trained([count] * 5, name) for name, count in (("A", 4), ("B", 3), ("C", 2), ("D", 1))))
+    pairs = tables.comparisons(tables.seed_horizons(scores))
+    assert list(pairs.columns) == [
+        *("a", "b", "seeds_a", "seeds_b", "horizon_a", "horizon_b", "improvement", "p", "p_holm"),
+    ]
+    assert list(zip(pairs["a"], pairs["b"], strict=True)) == [
+        *(("A", "B"), ("A", "C"), ("A", "D"), ("B", "C"), ("B", "D"), ("C", "D")),
+    ]
+    assert pairs["p"].tolist() == pytest.approx([2 / 252] * 6)
+    assert pairs["p_holm"].tolist() == pytest.approx([6 * 2 / 252] * 6)
+    assert pairs["improvement"].tolist() == [1.0] * 6
+    assert pairs.loc[0, ["horizon_a", "horizon_b"]].tolist() == [">= 40", "[20, 40)"]
+
+
+def test_a_smaller_family_can_be_declared():
+    parts = [trained([count] * 3, cell, init=init) for cell, count in (("A", 3), ("B", 1)) for init in ("x", "y")]
+    seeds = tables.seed_horizons(frame(*parts), ["cell", "init"])
+    pairs = tables.comparisons(seeds, within=["init"])
+    assert list(zip(pairs["a"], pairs["b"], strict=True)) == [("A, x", "B, x"), ("A, y", "B, y")]
+    assert tables.comparisons(seeds, within=["init"], paired=True)["p"].tolist() == [0.25, 0.25]
+    with pytest.raises(ValueError, match="did you mean 'init'"):
+        tables.comparisons(seeds, within=["inti"])
+
+
+def test_pairs_need_equal_seeds():
+    scores = frame(trained([2, 2, 2], "A"), trained([3, 3], "B"))
+    with pytest.raises(ValueError, match="A and B cannot be paired"):
+        tables.comparisons(tables.seed_horizons(scores), paired=True)
+
+
+def test_one_group_has_no_pairs():
+    assert len(tables.comparisons(tables.seed_horizons(frame(trained([2, 3]))))) == 0
+
+
+def test_the_grid_has_a_row_for_each_combination():
+    parts = [trained([count] * 2, cell, depth=depth) for cell, count in (("A", 3), ("B", 1)) for depth in (1, 2)]
+    grid = tables.horizon_grid(frame(*parts))
+    assert list(grid.columns[:3]) == ["depth", "cell", "seeds"]
+    assert grid["depth"].tolist() == [1, 1, 2, 2]
+    assert grid["horizon"].tolist() == ["[20, 40)", "[5, 10)"] * 2
+    joined = tables.horizon_grid(frame(*parts), column=["cell", "init"])
+    assert joined["cell, init"].tolist() == ["A, torch", "B, torch"] * 2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda s: tables.trainability(s, ["lable"]), "no column 'lable', did you mean 'label'"),
+        (lambda s: tables.trainability(s, ["task"]), "group recall two trials share seed 0 and lag 5"),
+        (lambda s: tables.retention_horizons(s), "group A two trials share seed 0: select fewer"),
+        (lambda s: tables.trainability(s, ["label", "seed"]), "not \\['seed'\\]"),
+        (lambda s: tables.trainability(s, []), "by must name columns"),
+        (lambda s: tables.trainability(s.drop(columns="status")), "no column 'status'"),
+        (lambda s: tables.trainability(s[s["measure"] == "training"]), "measure retention"),
+        (lambda s: tables.trainability(s.assign(train_lags="uniform 1-9")), "no trial was trained at one lag"),
+        (lambda s: tables.trainability(s.assign(trained_lag=7)), "no retention at their own lag"),
+        (
+            lambda s: tables.trainability(s[(s["measure"] == "training") | (s["seed"] > 0)]),
+            "finished trials have no retention",
+        ),
+        (lambda s: tables.trainability(pd.concat([s, s])), "come twice"),
+        (lambda s: tables.seed_horizons(s, protocol="other"), "must be trainability or retention"),
+    ],
+)
+def test_a_frame_that_cannot_be_summed_up_says_why(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(frame(trained([2, 3], "A"), trained([1, 2], "B")))
+
+
+def test_equal_tables_give_equal_bytes(tmp_path):
+    table = pd.DataFrame(
+        {
+            "label": ["a, b", "c"],
+            "lag": [5, 1_000_000],
+            "p": [1 / 3, -0.0],
+            "high": [math.inf, math.nan],
+            "ok": [True, False],
+        }
+    )
+    tables.write_csv(table, tmp_path / "one.csv")
+    noisy = table.assign(p=[1 / 3 + 1e-15, 0.0])
+    tables.write_csv(noisy, tmp_path / "two.csv")
+    expected = b'label,lag,p,high,ok\n"a, b",5,0.333333,inf,True\nc,1000000,0,,False\n'
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes() == expected
+    assert math.copysign(1, table["p"].iloc[1]) == -1  # the caller's table is as it was
