@@ -13,13 +13,14 @@ from farback.report.standard import Ladder
 
 PREDICTION = (
     "Trained at one lag, no cell bridges 80 steps from PyTorch's default initialisation within 1000 updates: their "
-    "gradients vanish long before (the gates of LSTM and GRU start near one half). From the recommended start (orthogonal "
-    "for tanh, identity for relu, chrono for GRU and LSTM) each reaches farther than from the default, and the gated cells "
-    "reach 80. One network trained on short and long lags together retains the cue beyond the longest lag it saw."
+    "gradients vanish long before (the gates of LSTM and GRU start near one half). From the recommended start "
+    "(orthogonal for tanh, identity for relu, chrono for GRU and LSTM) each reaches farther than from the default, and "
+    "the gated cells reach 80. A gated cell trained on short and long lags together retains the cue over 80 steps."
 )
 REFUTED_BY = (
-    "A default-initialised cell for which half of the seeds learn lag 80; a recommended start that does not reach farther "
-    "than the default of the same cell; or a gated cell, trained on lags up to 80, whose median network fails at lag 80."
+    "A default-initialised cell for which half of the seeds learn lag 80; a recommended start that does not reach "
+    "farther than the default of the same cell; or a gated cell, trained on lags up to 80, whose median network fails "
+    "at lag 80."
 )
 RECOMMENDED = {"RNN tanh": "orthogonal", "RNN relu": "identity", "GRU": "chrono", "LSTM": "chrono"}
 LONGEST = 80
@@ -63,5 +64,5 @@ def verdict(fixed: pd.DataFrame, kept: pd.DataFrame) -> list[str]:
 
 def _conditions(scores: pd.DataFrame) -> str:
     first = scores.iloc[0]
-    seeds = scores["seed"].nunique()
-    return f"{first['hidden']} units, Adam {first['optimizer.lr']:g}, up to {first['steps']} updates of {first['batch']}, {seeds} seeds"
+    training = f"Adam {first['optimizer.lr']:g}, up to {first['steps']} updates of {first['batch']}"
+    return f"{first['hidden']} units, {training}, {scores['seed'].nunique()} seeds"

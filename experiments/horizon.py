@@ -10,13 +10,13 @@ from farback.report import Analysis, Figure, Table, held, listed, metrics, train
 from farback.report.standard import Ladder, shown
 
 PREDICTION = (
-    "Initialisation moves the horizon more than the cell does: from PyTorch's default every cell stops below 80 steps at "
-    "every depth, from the recommended start GRU and LSTM pass 160. Depth does not lengthen the horizon of any cell: a "
-    "stack adds delay, not a slower decay, and makes the path for the gradient longer."
+    "Initialisation moves the horizon more than the cell does: from PyTorch's default every cell stops below 80 steps "
+    "at every depth, from the recommended start GRU and LSTM pass 160. Depth does not lengthen the horizon of any "
+    "cell: a stack adds delay, not a slower decay, and makes the path for the gradient longer."
 )
 REFUTED_BY = (
-    "A default-initialised network that half of the seeds train at lag 80; a one-layer gated cell from chrono that fails at "
-    "160; or a cell for which three layers reach farther than one from both starts."
+    "A default-initialised network that half of the seeds train at lag 80; a one-layer gated cell from chrono that "
+    "fails at 160; or a cell for which three layers reach farther than one from both starts."
 )
 GATED = ("GRU", "LSTM")
 BY = ["cell", "init", "depth"]
@@ -56,10 +56,10 @@ def verdict(horizons: pd.DataFrame, success: pd.DataFrame) -> list[str]:
         rate = own[own["lag"] == 160]["rate"]
         text = "not run" if rate.empty else f"{rate.iloc[0]:.0%} of seeds"
         lines.append(held(bool((rate >= 0.5).any()), f"one layer of {cell} from chrono learns lag 160", text))
-    for cell, own in horizons.groupby("cell"):
+    for name, own in horizons.groupby("cell"):
         reach = own.pivot(index="init", columns="depth", values="restricted_mean")
         if {1, 3} <= set(reach.columns):
             deeper = reach[3] > reach[1]
             text = "; ".join(f"{init}: {row[1]:.3g} to {row[3]:.3g} steps" for init, row in reach.iterrows())
-            lines.append(held(not deeper.all(), f"three layers of {cell} do not reach farther than one", text))
+            lines.append(held(not deeper.all(), f"three layers of {name} do not reach farther than one", text))
     return lines

@@ -7,7 +7,10 @@ from farback.report import Analysis, held, standard
 from farback.report.standard import Ladder
 
 PREDICTION = "The memoryless control stays at chance at every lag; a recurrent cell learns lag 2."
-REFUTED_BY = "A memoryless net that succeeds: then a task leaks its answer. No recurrent net that succeeds: then training is broken."
+REFUTED_BY = (
+    "A memoryless net that succeeds: then a task leaks its answer. "
+    "No recurrent net that succeeds: then training is broken."
+)
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:

@@ -35,7 +35,7 @@ def levels(kind: type[Component]) -> Iterator[dict[str, Any]]:
 def everything(family: Any) -> list[Component]:
     found = []
     for name in family.names():
-        for level in levels(family.FAMILY.type(name)):
+        for level in levels(family.FAMILY.plugin(name)):
             try:
                 found.append(family.build({"name": name, **level}))
             except ValueError:

@@ -113,7 +113,7 @@ def test_an_abstract_class_in_a_file_is_not_its_plug_in(shapes: Path) -> None:
     plug_in(shapes / "disc.py", "Disc", "radius: float = 1.0", "3.0")
     with (shapes / "disc.py").open("a") as file:
         file.write("class Unfinished(Shape):\n    pass\n")
-    assert family_of(shapes).type("disc").__name__ == "Disc"
+    assert family_of(shapes).plugin("disc").__name__ == "Disc"
 
 
 def test_listing_names_imports_no_plug_in(shapes: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_component_is_called_what_its_file_is_called(family: Any, name: str) -
 @pytest.mark.parametrize(("family", "name"), EVERY, ids=[name for _, name in EVERY])
 def test_a_name_cannot_be_wrong(family: Any, name: str) -> None:
     with pytest.raises(ValidationError):
-        family.FAMILY.type(name)(name="another")
+        family.FAMILY.plugin(name)(name="another")
 
 
 def test_a_typo_names_the_choices_nearest_first() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +56,7 @@ def run(
     from farback.stores.opening import open_store
 
     console = Console()
+    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     experiment = Experiment.load(_path(config), settings or [])
     trials = experiment.only(only or [])
     runner.check_wiring(experiment)
@@ -62,23 +64,16 @@ def run(
     with open_store(store, experiment.root) as opened:
         if dry_run:
             plan = runner.plan(trials, set(opened.frame(experiment.name)["key"]), count)
-            console.print(
-                f"{experiment.name}: {len(plan.trials)} trials, {plan.reused} recorded already, {len(plan.missing)} to train "
-                f"in {len(plan.cohorts)} cohorts on {count} workers",
-                highlight=False,
-            )
+            todo = f"{len(plan.missing)} to train in {len(plan.cohorts)} cohorts on {count} workers"
+            say(f"{experiment.name}: {len(plan.trials)} trials, {plan.reused} recorded already, {todo}")
             if plan.missing:
-                console.print(
-                    f"estimated time, if no trial stops early: {minutes(plan.seconds(count))}", highlight=False
-                )
+                say(f"estimated time, if no trial stops early: {minutes(plan.seconds(count))}")
             return
         opened.begin(experiment.name, trials, question=experiment.question, config_text=experiment.text)
         plan = runner.plan(trials, opened.finished([trial.key for trial in trials]), count)
         tally = runner.Tally(plan)
         display = Display(plan, tally, console)
-        console.print(
-            f"{experiment.name}: {len(plan.missing)} trials to train, {plan.reused} recorded already", highlight=False
-        )
+        say(f"{experiment.name}: {len(plan.missing)} trials to train, {plan.reused} recorded already")
         try:
             with runner.pool(count) as executor, display.shown():
                 for event in runner.execute(plan, executor, opened):
@@ -86,15 +81,13 @@ def run(
                     display.add(event)
         except KeyboardInterrupt:
             left = len(plan.missing) - len(tally.finished)
-            console.print(
-                f"\ninterrupted: {len(tally.finished)} trials were recorded, {left} are left; run again to go on"
-            )
+            say(f"\ninterrupted: {len(tally.finished)} trials were recorded, {left} are left; run again to go on")
             raise
         _report(experiment, opened, console)
         for failure in tally.failures[:5]:
-            console.print(f"failed: trial {failure.key}: {failure.error}", style="red", highlight=False)
+            say(f"failed: trial {failure.key}: {failure.error}", style="red")
         if tally.failures:
-            console.print(f"{len(tally.failures)} trials failed; the next run tries them again", style="red")
+            say(f"{len(tally.failures)} trials failed; the next run tries them again", style="red")
             raise typer.Exit(1)
 
 

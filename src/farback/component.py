@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 import json
 import pkgutil
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, Union, cast
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, GetCoreSchemaHandler, Strict
 from pydantic_core import CoreSchema
@@ -91,7 +92,7 @@ class Component(Record, ABC):
         """Name a plug-in after the file that defines it: `name` is a field that admits one value."""
         super().__init_subclass__(**kwargs)
         stem = cls.__module__.rpartition(".")[2]
-        own = dict(cls.__dict__.get("__annotations__", {}))
+        own = inspect.get_annotations(cls)
         if stem != "base" and "name" not in own:
             cls.__annotations__ = {"name": Literal[stem], **own}
             cls.name = stem
@@ -146,7 +147,7 @@ class Family(Generic[C]):
         path = importlib.import_module(self.package).__path__
         return sorted(module.name for module in pkgutil.iter_modules(path) if module.name not in self.apart)
 
-    def type(self, name: str) -> type[C]:
+    def plugin(self, name: str) -> type[C]:
         """The class of the plug-in called `name`.
 
         Raises:
@@ -163,11 +164,11 @@ class Family(Generic[C]):
         ]
         if not found:
             raise ValueError(f"{module.__file__}: holds no {self.base.__name__} that can be built")
-        return cast(type[C], found[-1])
+        return found[-1]
 
     def members(self) -> list[type[C]]:
         """Every plug-in's class, sorted by name."""
-        return [self.type(name) for name in self.names()]
+        return [self.plugin(name) for name in self.names()]
 
     def build(self, spec: str | Mapping[str, Any] | C) -> C:
         """The plug-in that `spec` describes: a name, or `{"name": ..., field: value}`.
@@ -180,15 +181,18 @@ class Family(Generic[C]):
         values = {"name": spec} if isinstance(spec, str) else dict(cast(Mapping[str, Any], spec))
         if "name" not in values:
             raise ValueError(f"a {self.kind} needs a name; choose from {', '.join(self.names())}")
-        return self.type(str(values["name"])).model_validate(values)
+        return self.plugin(str(values["name"])).model_validate(values)
 
     def choice(self) -> Any:
         """The pydantic type "any plug-in of this family": a bare name stands for its defaults."""
-        members = tuple(self.members())
-        union = Annotated[Union[members], Discriminator("name")] if len(members) > 1 else members[0]  # noqa: UP007
-        return Annotated[
-            union, BeforeValidator(_named, json_schema_input_type=Union[union, Literal[tuple(self.names())]])
-        ]  # type: ignore[misc] # noqa: E501, UP007
+        members = self.members()
+        record: Any = members[0]
+        for member in members[1:]:
+            record = record | member
+        if len(members) > 1:
+            record = Annotated[record, Discriminator("name")]
+        name: Any = Literal[tuple(self.names())]
+        return Annotated[record, BeforeValidator(_named, json_schema_input_type=record | name)]
 
 
 def _named(spec: Any) -> Any:

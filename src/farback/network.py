@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from farback import cells
+from farback import cells, encoders
 from farback.cells.base import Cell, State, product
-from farback.encoders.base import FAMILY as ENCODERS
 from farback.encoders.base import Encoder
 from farback.inits.base import Array, Init, Layer, uniform
 from farback.kernels.unroll import unroll
 from farback.streams import stream
 
+NO_ENCODER = encoders.build("identity")
 NetworkState = tuple[State, ...]  # one for each layer and direction, in the order of `Architecture.layers`
 
 
@@ -46,7 +46,7 @@ class Architecture:
     bias: bool = True
     bidirectional: bool = False
     learned_state: bool = False
-    encoder: Encoder = ENCODERS.build("identity")
+    encoder: Encoder = NO_ENCODER
 
     @property
     def directions(self) -> int:

@@ -126,7 +126,7 @@ Optimizer = Annotated[
         _named,
         json_schema_input_type=Annotated[Adam | SGD | RMSprop, Field(discriminator="name")]
         | Literal["adam", "sgd", "rmsprop"],
-    ),  # noqa: E501
+    ),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -144,14 +146,22 @@ def publish(experiment: Experiment, store: Store) -> Page:
     subject = Subject(
         name=experiment.name,
         question=experiment.question,
-        config=experiment.shown,
+        config=" ".join([experiment.shown, *(f"--set {shlex.quote(text)}" for text in experiment.overrides)]),
+        folder=folder(experiment),
         keys=tuple(trial.key for trial in trials),
         ladder=ladder,
         root=experiment.root,
     )
     page = write(subject, store.frame(experiment.name))
-    store.summarise(experiment.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
+    if not experiment.overrides:  # the summary in the store is of the config as it stands
+        store.summarise(experiment.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
     return page
+
+
+def folder(experiment: Experiment) -> Path:
+    """Where the page goes: `results/NAME`, or beside it where `--set` made another experiment of the config."""
+    settings = re.sub(r"[^\w.=-]+", "_", "-".join(experiment.overrides))[:100]
+    return experiment.root / "results" / (f"{experiment.name}--{settings}" if settings else experiment.name)
 
 
 def ladder_of(task: Task) -> Ladder:
@@ -228,7 +238,8 @@ def check_wiring(experiment: Experiment) -> None:
         for trial in trials:
             print_of = fingerprint(trial)
             if print_of in seen:
-                message = f"this axis changes nothing here: {_two(axis, seen[print_of], trial)} are the same network on the same data"
+                two = _two(axis, seen[print_of], trial)
+                message = f"this axis changes nothing here: {two} are the same network on the same data"
                 problems.append(Problem(where, axis, message))
                 break
             seen[print_of] = trial

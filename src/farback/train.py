@@ -12,7 +12,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from farback.data import Asked, Data, Questions
 from farback.measures.base import Row
 from farback.measures.retention import scored
 from farback.network import Network, draw
-from farback.trial import Event, Finished, Progress, Trial, TrialResult, scores
+from farback.trial import Event, Finished, Progress, Status, Trial, TrialResult, scores
 
 SOLVED_SKILL = 0.9  # sustained success: this validation skill...
 SUSTAINED = 3  # ...at so many evaluations in a row
@@ -69,6 +69,7 @@ class _Replica:
     trial: Trial
     rows: list[tuple[str, int, int, str, float]] = field(default_factory=list)
     successes: int = 0
+    finite: bool = True  # the last validation loss
 
     def solved(self, skill: float) -> bool:
         """Whether success is sustained, counting this evaluation."""
@@ -116,8 +117,8 @@ class _Cohort:
         """The network that the flat parameters stand for."""
         shapes = self.trial.architecture.shapes()
         sizes = [math.prod(shape) for shape in shapes.values()]
-        parts = self.theta_RP[rows].split(sizes, 1)
-        values = [part.detach().unflatten(1, shape) for part, shape in zip(parts, shapes.values(), strict=True)]
+        parts = torch.split(self.theta_RP[rows], sizes, 1)
+        values = [part.detach().view(len(part), *shape) for part, shape in zip(parts, shapes.values(), strict=True)]
         parameters = {name: value.requires_grad_(grad) for name, value in zip(shapes, values, strict=True)}
         return Network(self.trial.architecture, parameters)
 
@@ -128,19 +129,20 @@ class _Cohort:
         window = _Window()
         for count in range(1, first.steps + 1):
             finite_R = self._update(count, rules, limit_R1, window)
-            leaving = [r for r, finite in enumerate(finite_R) if not finite]
-            if leaving:
-                yield from self._leave(leaving, count, "diverged")
-            elif count % first.evaluate_every == 0 or count == first.steps:
+            before = len(self.replicas)
+            lost = [r for r, finite in enumerate(finite_R) if not finite]
+            yield from self._leave(lost, count, "diverged")
+            window = window.kept(lost)
+            if self.replicas and (count % first.evaluate_every == 0 or count == first.steps):
                 solved = yield from self._evaluate(count, window)
-                leaving = solved if count < first.steps else []
-                yield from self._leave(leaving, count, "finished")
+                yield from self._leave(solved if count < first.steps else [], count, "finished")
                 window = _Window()
-            if leaving:
-                if not self.replicas:
-                    return
+            if not self.replicas:
+                return
+            if len(self.replicas) < before:
                 rules, limit_R1 = self._rules()
-                window = window.kept(leaving)
+        lost = [r for r, replica in enumerate(self.replicas) if not replica.finite]  # by the last update itself
+        yield from self._leave(lost, first.steps, "diverged")
         yield from self._leave(list(range(len(self.replicas))), first.steps, "finished")
 
     def _rules(self) -> tuple[dict[str, Tensor], Tensor]:
@@ -162,13 +164,14 @@ class _Cohort:
         finite: list[bool] = torch.isfinite(loss_R).tolist()
         return finite
 
-    def _evaluate(self, count: int, window: _Window) -> Iterator[Event]:
+    def _evaluate(self, count: int, window: _Window) -> Generator[Event, None, list[int]]:
         """Validate every replica; returns those whose success is sustained."""
         solved = []
         means = window.means()
         for r, replica in enumerate(self.replicas):
             with torch.no_grad():
                 accuracy, loss = self.questions.scores(self.network([r]), self.validation[r])
+            replica.finite = math.isfinite(loss)
             now = scored(replica.trial.task, accuracy, loss)
             metrics = {name: values[r] for name, values in means.items()}
             metrics |= {"valid/skill": now.skill, "valid/accuracy": accuracy, "valid/loss": loss}
@@ -180,7 +183,7 @@ class _Cohort:
                 solved.append(r)
         return solved
 
-    def _leave(self, leaving: list[int], count: int, status: str) -> Iterator[Event]:
+    def _leave(self, leaving: list[int], count: int, status: Status) -> Iterator[Event]:
         """End some replicas, measuring what they became, and go on without them."""
         if not leaving:
             return
@@ -194,7 +197,7 @@ class _Cohort:
         for result in results:
             yield Finished(result)
 
-    def _results(self, leaving: list[int], count: int, status: str) -> list[TrialResult]:
+    def _results(self, leaving: list[int], count: int, status: Status) -> list[TrialResult]:
         trials = [self.replicas[r].trial for r in leaving]
         network = self.network(leaving)
         network = Network(network.architecture, {name: value.cpu() for name, value in network.parameters.items()})
@@ -233,6 +236,8 @@ class _Window:
 
     def kept(self, leaving: list[int]) -> _Window:
         """The same for the replicas that stay."""
+        if not leaving:
+            return self
         keep = [r for r in range(len(self.loss[0])) if r not in leaving] if self.loss else []
         return _Window(*([value[keep] for value in values] for values in (self.loss, self.norm, self.over)))
 

@@ -250,6 +250,7 @@ def cohorts(trials: Iterable[Trial], width: int) -> list[list[Trial]]:
     return [pack for open_packs in packs.values() for pack in open_packs]
 
 
+Status = Literal["finished", "diverged"]
 SCORE_COLUMNS = ["measure", "step", "lag", "statistic", "value"]
 
 
@@ -265,7 +266,7 @@ class TrialResult:
 
     key: str
     scores: pd.DataFrame
-    status: Literal["finished", "diverged"]
+    status: Status
     provenance: dict[str, str] = field(default_factory=dict)
 
 

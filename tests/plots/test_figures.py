@@ -72,11 +72,11 @@ def test_groups_at_one_lag_stand_side_by_side(make_success):
 def test_retention_draws_every_seed_and_the_median(labels, make_curves):
     table = make_curves(labels)
     figure = plots.retention(table, [("1 of 2 candidates", 0.5)])
-    drawn = [line.get_ydata().tolist() for ax in figure.axes for line in ax.get_lines()]
+    drawn = [np.asarray(line.get_ydata()).tolist() for ax in figure.axes for line in ax.get_lines()]
     for (label, _), own in table.groupby(["label", "seed"]):
         assert own["skill"].tolist() in drawn
         medians = own.sort_values("lag")["median_skill"].tolist()
-        assert lines(figure, label)[0].get_ydata().tolist() == medians
+        assert list(lines(figure, label)[0].get_ydata()) == medians
 
 
 def test_chance_and_the_ladder_are_drawn_and_named(make_curves):

@@ -1,5 +1,6 @@
 """Groups look the same in every figure, and different from each other, in colour and in grey."""
 
+import itertools
 import subprocess
 import sys
 
@@ -66,7 +67,7 @@ def test_cells_differ_in_colour_and_marker_and_inits_in_dashes():
 
 def test_the_usual_cells_stay_apart_in_grey():
     shades = sorted(grey(colour) for colour, _ in CELLS.values())
-    assert min(b - a for a, b in zip(shades, shades[1:], strict=False)) > 15
+    assert min(b - a for a, b in itertools.pairwise(shades)) > 15
 
 
 def test_few_groups_share_a_panel_and_many_get_one_a_cell():

@@ -236,7 +236,7 @@ def test_the_best_predictor_without_memory_scores_chance(every_task: Task) -> No
 
 @pytest.mark.parametrize("name", tasks.names())
 def test_defaults_written_out_are_the_same_task(name: str) -> None:
-    fields = {field: info.default for field, info in tasks.FAMILY.type(name).model_fields.items()}
+    fields = {field: info.default for field, info in tasks.FAMILY.plugin(name).model_fields.items()}
     assert tasks.build({**fields, "name": name}).digest() == tasks.build(name).digest()
 
 

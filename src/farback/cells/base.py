@@ -1,7 +1,8 @@
 """A cell is a recurrence: parameters, one step, its equations.
 
-Shapes: R replicas, T steps, B sequences, I inputs, H hidden units, G rows of gates. Time comes before the batch, so that
-one step of one replica is one block of memory. Every tensor carries the replicas first: replica r sees weights r only.
+Shapes: R replicas, T steps, B sequences, I inputs, H hidden units, G rows of gates. Time comes before the batch, so
+that one step of one replica is one block of memory. Every tensor carries the replicas first: replica r sees weights r
+only.
 """
 
 from __future__ import annotations
@@ -106,8 +107,8 @@ def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor
 
 def linear(x_RTBI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
     """`x W' + b` for every replica, step and sequence: one matrix product a replica."""
-    R, T, B, I = x_RTBI.shape
-    return product(x_RTBI.reshape(R, T * B, I), weight_RGI, bias_RG).view(R, T, B, -1)
+    R, T, B, width = x_RTBI.shape
+    return product(x_RTBI.reshape(R, T * B, width), weight_RGI, bias_RG).view(R, T, B, -1)
 
 
 def recurrent(h_RBH: Tensor, p: Parameters) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from farback.cells.base import Parameters, State, SteppedCell, gated, linear, recurrent, sigmoid
 
-NONLINEARITIES = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": sigmoid, "identity": lambda x: x}
+NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": sigmoid, "identity": Tensor.clone}
 
 
 class Elman(SteppedCell):

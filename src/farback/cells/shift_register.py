@@ -36,6 +36,5 @@ class ShiftRegister(SteppedCell):
         if hidden % inputs:
             below, above = hidden // inputs * inputs, (hidden // inputs + 1) * inputs
             near = f"{below} or {above}" if below else str(above)
-            raise ValueError(
-                f"hidden is {hidden}, and a shift register of {inputs} inputs a step needs a multiple of {inputs}: {near}"
-            )
+            needs = f"a shift register of {inputs} inputs a step needs a multiple of {inputs}: {near}"
+            raise ValueError(f"hidden is {hidden}, and {needs}")

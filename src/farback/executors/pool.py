@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 import traceback as tracebacks
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
@@ -20,7 +20,7 @@ from farback.executors.base import Cohort, Executor, Open, Work
 from farback.trial import Event
 
 # One thread each, for every library that brings threads of its own. Read by them when they are first imported.
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 SPAWN = multiprocessing.get_context("spawn")  # forking a process that holds torch's threads can hang
 
 
@@ -94,7 +94,7 @@ class _Worker:
         with suppress(BrokenPipeError):  # it died idle: `receive` will say so
             self.pipe.send((function, cohort))
 
-    def receive(self) -> Iterator[tuple[Cohort, Event]]:
+    def receive(self) -> Generator[tuple[Cohort, Event], None, bool]:
         """Pass one message on; returns whether the cohort has ended."""
         try:
             kind, content = self.pipe.recv()

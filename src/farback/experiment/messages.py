@@ -112,9 +112,9 @@ def _unknown(kind: str, given: str, allowed: list[str]) -> str:
 def _unnamed(error: ErrorDetails, place: _Place) -> Located:
     """A component whose name is missing or unknown."""
     if error["type"] == "union_tag_invalid":
+        message = _unknown(place.kind, str(error["ctx"]["tag"]), _quoted(error, "expected_tags"))
         named = place.followed(("name",))
-        allowed = _quoted(error, "expected_tags")
-        return Located(named.mark, named.path, _unknown(place.kind, str(error["ctx"]["tag"]), allowed))
+        return Located(named.mark, named.path, message)
     allowed = [str(tag) for tag in place.schema.get("choices", {})]
     has = ", ".join(place.node.entries) if place.node else ""
     message = f"needs a name{f' beside {has}' if has else ''}; choose from {', '.join(allowed)}"
@@ -166,7 +166,7 @@ class _Place:
                 return schema
 
     def followed(self, loc: tuple[int | str, ...]) -> _Place:
-        """This place, moved along one of pydantic's locations."""
+        """Move along one of pydantic's locations."""
         for item in loc:
             self.step(item)
         return self

@@ -36,7 +36,8 @@ def selected(trials: Sequence[Trial], filters: Sequence[str]) -> list[Trial]:
             continue
         name = key if key in known else f"{key}.name"
         if name not in known:
-            problems.append(Problem(where, key, f"no trial has a parameter {shown(key)}; {choices(key, list(known))}"))
+            allowed = [name.removesuffix(".name") for name in known]
+            problems.append(Problem(where, key, f"no trial has a parameter {shown(key)}; {choices(key, allowed)}"))
             continue
         there = dict.fromkeys(_spelled(values[name]) for values in parameters.values() if name in values)
         wanted = {_spelled(_read(part)) for part in _parts(written, there)}

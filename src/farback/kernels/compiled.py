@@ -8,8 +8,9 @@ from typing import Any
 
 from numba import njit
 
-# Numba's cache looks only at the file of the compiled function. A kernel also contains what it calls from the other files of this
-# folder, so the digest of all of them is part of its name: an edit anywhere compiles anew instead of loading stale code.
+# Numba's cache looks only at the file of the compiled function. A kernel also contains what it calls from the other
+# files of this folder, so the digest of all of them is part of its name: an edit anywhere compiles anew instead of
+# loading stale code.
 _SOURCES = hashlib.sha256(
     b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
 ).hexdigest()[:10]
@@ -17,7 +18,8 @@ _SOURCES = hashlib.sha256(
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",  # x / 0 is inf as in IEEE 754; a Python exception would also forbid vector code
-    # a*b + c may round once instead of twice. Nothing else of fastmath: NaN, infinities and the order of sums stay as written.
+    # a*b + c may round once instead of twice. Nothing else of fastmath: NaN, infinities and the order of sums stay as
+    # written.
     "fastmath": {"contract"},
 }
 
@@ -37,7 +39,8 @@ def inlined(function: Callable[..., Any]) -> Any:
 def loop(function: Callable[..., Any]) -> Any:
     """Compile an inner loop over arrays of which none overlaps another.
 
-    The compiler is told so: with more than a few arrays it would otherwise give up on vector code rather than check each pair.
+    The compiler is told so: with more than a few arrays it would otherwise give up on vector code rather than check
+    each pair.
     """
     dispatcher = njit(**_HELPER)(function)
 
@@ -61,7 +64,7 @@ def kernel(function: Any) -> Any:
 
 
 def copy_with(function: Any, label: str, **names: Any) -> Any:
-    """A copy of `function`, named after `label`, with some of its globals replaced: how a nonlinearity gets into a kernel."""
+    """A copy of `function`, named after `label`, with some globals replaced: how a nonlinearity gets into a kernel."""
     copy = FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
     copy.__qualname__ = f"{function.__qualname__}_{label}"
     copy.__module__ = function.__module__

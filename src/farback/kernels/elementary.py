@@ -1,12 +1,12 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
 """tanh, the logistic sigmoid and their parts as straight-line code that a compiler turns into vector instructions.
 
-Both rest on one reduction (Cody and Waite 1980): e^u = 2^n (1 + p) with n = round(u / ln 2) and p = e^r - 1 for |r| <= ln(2) / 2, by Taylor's
-series. There is no branch and no call, so a loop over an array runs on whole vectors.
+Both rest on one reduction (Cody and Waite 1980): e^u = 2^n (1 + p) with n = round(u / ln 2) and p = e^r - 1 for |r|
+<= ln(2) / 2, by Taylor's series. There is no branch and no call, so a loop over an array runs on whole vectors.
 
-Error against the true value, tested over the whole range: at most 3 units in the last place, in float32 and float64. NaN gives NaN, the
-infinities give the limits, tanh is odd to the last bit. One deviation: a sigmoid below the smallest normal number (x < -87.3 in float32,
-x < -708.3 in float64) may come out as 0.
+Error against the true value, tested over the whole range: at most 3 units in the last place, in float32 and float64.
+NaN gives NaN, the infinities give the limits, tanh is odd to the last bit. One deviation: a sigmoid below the
+smallest normal number (x < -87.3 in float32, x < -708.3 in float64) may come out as 0.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def like(x, constant):
 
 
 def exponential(u):
-    """(2^n, p) with e^u = 2^n (1 + p), for u in [-87, 89] (float32) or [-708, 710] (float64), where the top end gives 2^n = inf."""
+    """(2^n, p) with e^u = 2^n (1 + p), u in [-87, 89] (float32) or [-708, 710] (float64); the top gives 2^n = inf."""
     raise NotImplementedError("compiled code only")
 
 

@@ -133,7 +133,7 @@ class _Elman(torch.autograd.Function):
 def elman(
     gates_RTBH: Tensor, w_hh_RHH: Tensor, b_hh_RH: Tensor | None, h0_RBH: Tensor, nonlinearity: str = "tanh"
 ) -> Tensor:
-    """All states h_RTBH of h_t = f(gates_t + W_hh h_{t-1} + b_hh), where gates_t = W_ih x_t + b_ih (Elman 1990; torch.nn.RNN).
+    """All states of h_t = f(gates_t + W_hh h_{t-1} + b_hh), gates_t = W_ih x_t + b_ih (Elman 1990; torch.nn.RNN).
 
     Differentiable once in every tensor.
 

@@ -1,7 +1,8 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
 """Gated recurrent unit, forward and backward through time, with the gate order and formulas of torch.nn.GRU.
 
-Shapes: R replicas, T steps, B sequences, H hidden, K = 3 gates (r, z, n), G = K * H. A = 4 kept numbers: r, z, n and W_hn h + b_hn.
+Shapes: R replicas, T steps, B sequences, H hidden, K = 3 gates (r, z, n), G = K * H. A = 4 kept numbers: r, z, n and
+W_hn h + b_hn.
 """
 
 from typing import Any
@@ -35,7 +36,7 @@ def _step(gates_BKH, recurrent_BKH, bias_KH, before_BH, a_BAH, h_BH):
 
 @loop
 def _step_back(dout_BH, dh_BH, a_BAH, before_BH, d_BKH, recurrent_BKH):
-    """One step back: d is the gradient of the gates, `recurrent` that of W_hh h; dh comes from the step after and keeps its direct part."""
+    """One step back: d is the gradient of the gates, `recurrent` that of W_hh h; dh keeps its direct part."""
     wide_vectors()
     batch, hidden = dh_BH.shape
     for b in range(batch):
@@ -117,8 +118,8 @@ class _GRU(torch.autograd.Function):
 def gru(gates_RTBG: Tensor, w_hh_RGH: Tensor, b_hh_RG: Tensor | None, h0_RBH: Tensor) -> Tensor:
     """All states h_RTBH of a gated recurrent unit (Cho et al. 2014, in the form of torch.nn.GRU).
 
-    gates_t = W_ih x_t + b_ih in the order r, z, n; r and z add W_hh h_{t-1} + b_hh, n = tanh(gates_n + r (W_hn h_{t-1} + b_hn)),
-    h_t = (1 - z) n + z h_{t-1}. Differentiable once in every tensor.
+    gates_t = W_ih x_t + b_ih in the order r, z, n; r and z add W_hh h_{t-1} + b_hh, n = tanh(gates_n + r (W_hn
+    h_{t-1} + b_hn)), h_t = (1 - z) n + z h_{t-1}. Differentiable once in every tensor.
 
     Raises:
         ValueError: a tensor of the wrong shape, dtype or device.

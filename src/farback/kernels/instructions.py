@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""Three things that numba has no word for, written as LLVM code: a power of two, a call of BLAS, and the width of vectors."""
+"""What numba has no word for, written as LLVM code: a power of two, a call of BLAS, the width of vectors."""
 
 from typing import Any
 
@@ -24,7 +24,8 @@ def _power_of_two(typing_context, t):
 def _call_gemm(typing_context, address, flips, sizes, a, b, strides, beta, c):
     """Fortran's xGEMM at `address`: C = op(A) op(B) + beta C.
 
-    `flips` are two letters, `sizes` m, n, k, `strides` the three leading dimensions, a, b, c addresses, beta a real number.
+    `flips` are two letters, `sizes` m, n, k, `strides` the three leading dimensions, a, b, c addresses, beta a real
+    number.
     """
 
     def code(context, builder, signature, arguments):
@@ -54,7 +55,8 @@ def _call_gemm(typing_context, address, flips, sizes, a, b, strides, beta, c):
 def _wide_vectors(typing_context):
     """Let the function that says this use the machine's widest vectors.
 
-    On processors with AVX-512 LLVM stops at half of it, to keep the clock up; here the matrix products use all of it anyway.
+    On processors with AVX-512 LLVM stops at half of it, to keep the clock up; here the matrix products use all of it
+    anyway.
     """
 
     def code(context, builder, signature, arguments):

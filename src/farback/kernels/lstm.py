@@ -125,10 +125,10 @@ class _LSTM(torch.autograd.Function):
 def lstm(
     gates_RTBG: Tensor, w_hh_RGH: Tensor, b_hh_RG: Tensor | None, h0_RBH: Tensor, c0_RBH: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """All outputs h_RTBH and the last cell states c_RBH of an LSTM (Hochreiter and Schmidhuber 1997; Gers et al. 2000; torch.nn.LSTM).
+    """All outputs h_RTBH and the last cell states c_RBH of an LSTM (Hochreiter and Schmidhuber 1997; torch.nn.LSTM).
 
-    gates_t = W_ih x_t + b_ih, plus W_hh h_{t-1} + b_hh, in the order i, f, g, o: c_t = f c_{t-1} + i g, h_t = o tanh(c_t).
-    Differentiable once in every tensor.
+    gates_t = W_ih x_t + b_ih, plus W_hh h_{t-1} + b_hh, in the order i, f, g, o: c_t = f c_{t-1} + i g, h_t = o
+    tanh(c_t). Differentiable once in every tensor.
 
     Raises:
         ValueError: a tensor of the wrong shape, dtype or device.

@@ -24,17 +24,16 @@ def _libraries() -> list[Any]:
 
 @functools.cache
 def _address(dtype: torch.dtype) -> int:
-    return int(
-        get_cython_function_address("scipy.linalg.cython_blas", {torch.float32: "sgemm", torch.float64: "dgemm"}[dtype])
-    )
+    name = {torch.float32: "sgemm", torch.float64: "dgemm"}[dtype]
+    return int(get_cython_function_address("scipy.linalg.cython_blas", name))
 
 
 def gemm(dtype: torch.dtype) -> int:
     """The address of BLAS's general matrix product, which from now on uses one thread.
 
-    A second thread costs more than it gives on products of this size, and would split them differently: results would depend on the
-    machine. The limit is for the whole process and stays; it is looked at before each call (a microsecond), because a
-    `threadpool_limits` block that ends may lift it.
+    A second thread costs more than it gives on products of this size, and would split them differently: results would
+    depend on the machine. The limit is for the whole process and stays; it is looked at before each call (a
+    microsecond), because a `threadpool_limits` block that ends may lift it.
     """
     for library in _libraries():
         if library.get_num_threads() != 1:
@@ -45,8 +44,9 @@ def gemm(dtype: torch.dtype) -> int:
 # Row-major arrays are the transposes of Fortran's, so each product below hands its factors over in the other order.
 _PLAIN, _TRANSPOSED = ord("N"), ord("T")
 
-# OpenBLAS has kernels for products of up to a million multiplications that skip the packing of the factors and run at twice the speed
-# (measured: 110-130 instead of 45-60 GFLOP/s), with the factors as they are; so larger products go in tiles of that size.
+# OpenBLAS has kernels for products of up to a million multiplications that skip the packing of the factors and run at
+# twice the speed (measured: 110-130 instead of 45-60 GFLOP/s), with the factors as they are; so larger products go in
+# tiles of that size.
 
 
 @inlined
@@ -65,7 +65,7 @@ def _add_product(gemm, m, k, n, a, b, c, beta):
 
 @inlined
 def times(gemm, m, k, n, a, b, c):
-    """C = A B with A (m, k), B (k, n), C (m, n): the memory of C-contiguous arrays of one dtype, whatever their shapes."""
+    """C = A B with A (m, k), B (k, n), C (m, n): memory of C-contiguous arrays of one dtype, whatever their shapes."""
     _add_product(gemm, m, k, n, a, b, c, c.dtype.type(0))
 
 
@@ -96,7 +96,7 @@ def chunk(steps, batch):
 
 @inlined
 def add_weight_gradient(gemm, start, steps, d, h, h0, dw_GH):
-    """dW += sum over `steps` steps from `start` of d_t (outer) h_{t-1}, where h_{-1} is h0 (B, H); d holds these steps only, h all."""
+    """dW += sum over `steps` steps from `start` of d_t (outer) h_{t-1}, h_{-1} being h0 (B, H); d has these, h all."""
     (gates, hidden), batch = dw_GH.shape, h0.size // dw_GH.shape[1]
     if start > 0:
         add_transposed_times(gemm, gates, steps * batch, hidden, d, h[start - 1], dw_GH)

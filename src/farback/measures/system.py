@@ -7,7 +7,7 @@ A system is a `torch.nn.RNN`, `LSTM` or `GRU` (any depth, either layout), a farb
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ def as_system(system: Any) -> System:
     if isinstance(system, nn.RNNBase):
         return _module(system)
     if callable(system):
-        return system
+        return cast(System, system)
     raise ValueError(
         f"a system is a torch.nn.RNN, LSTM or GRU, a farback network, or a callable x_BTI -> (output, state); "
         f"got {type(system).__name__}"

@@ -20,10 +20,12 @@ def horizon_map(table: pd.DataFrame) -> Figure:
     """
     row, column = (str(name) for name in table.columns[:2])
     wide = table.set_index([row, column])
-    mean = wide["estimate"].unstack()  # noqa: PD010
-    text = wide["horizon"].unstack()  # noqa: PD010
+    mean = wide["estimate"].unstack()
+    text = wide["horizon"].unstack()
     least, most = float(max(1, table["smallest_lag"].min())), float(table["largest_lag"].max())
-    size = (max(4.4, 1.1 * mean.shape[1] + 2.0), max(2.4, 0.55 * mean.shape[0] + 1.6))
+    columns = [str(name).replace(", ", ",\n") for name in mean.columns]
+    letters = max(len(line) for name in columns for line in name.split("\n"))
+    size = (max(4.4, max(1.1, 0.08 * letters + 0.15) * mean.shape[1] + 2.0), max(2.4, 0.55 * mean.shape[0] + 1.6))
     with mpl.rc_context({**RC, "axes.grid": False}):
         figure = Figure(figsize=size, layout="constrained")
         ax = figure.subplots()
@@ -45,7 +47,7 @@ def horizon_map(table: pd.DataFrame) -> Figure:
         if scale is not None:
             scale.minorticks_off()
         ax.set(xlabel=f"{column}\ntext: what half of the seeds reach", ylabel=row, facecolor="0.93")
-        ax.set_xticks(ax.get_xticks(), [str(name).replace(", ", ",\n") for name in mean.columns], rotation=0)
+        ax.set_xticks(ax.get_xticks(), columns, rotation=0)
         ax.tick_params(length=0)
         ax.tick_params(axis="y", rotation=0)
         figure.suptitle(f"Horizon by {row} and {column}", x=0.01, ha="left")

@@ -31,10 +31,15 @@ def retention(table: pd.DataFrame, ladder: Sequence[tuple[str, float]] = ()) -> 
         for title, ax in axes.items():
             for _, skill in rungs:
                 ax.axhline(skill, color=GREY, linewidth=0.9, linestyle="-" if skill == 0 else ":", zorder=1)
-            for name in shared[title]:
-                _draw(ax, table[[other == name for other in group]], look[name], name.text)
+            count = len(shared[title])
+            for index, name in enumerate(shared[title]):
+                # Where medians coincide, the larger one is below and both are seen.
+                _draw(
+                    ax, table[[other == name for other in group]], look[name], name.text, 1 + 0.4 * (count - 1 - index)
+                )
             lag_axis(ax, table["lag"].tolist())
             ax.set_ylim(max(FLOOR, min(-0.1, float(table["skill"].min()) - 0.05)), 1.05)
+            ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
             if _outermost(ax) or ax is list(axes.values())[-1]:
                 _name_rungs(ax, rungs)
         seeds = table["seed"].nunique()
@@ -47,7 +52,7 @@ def retention(table: pd.DataFrame, ladder: Sequence[tuple[str, float]] = ()) -> 
     return figure
 
 
-def _draw(ax: Axes, own: pd.DataFrame, look: Look, text: str) -> None:
+def _draw(ax: Axes, own: pd.DataFrame, look: Look, text: str, size: float) -> None:
     sns.lineplot(
         own,
         x="lag",
@@ -69,7 +74,8 @@ def _draw(ax: Axes, own: pd.DataFrame, look: Look, text: str) -> None:
         linestyle=look.dashes,
         marker=look.marker,
         markerfacecolor=look.fill,
-        markersize=5,
+        markersize=4.5 * size,
+        linewidth=1.6 * size,
         label=text,
     )
     ax.set(xlabel="", ylabel="")

@@ -30,9 +30,7 @@ def success(table: pd.DataFrame) -> Figure:
                 # Where steps coincide, the thicker one is below and both are seen.
                 x, y = _steps(own["lag"].to_numpy(float), own["isotonic"].to_numpy(float))
                 width = 1.3 + 0.6 * (count - 1 - index)
-                ax.plot(
-                    x, y, color=look[name].colour, linestyle=look[name].dashes, linewidth=width, zorder=1.5
-                )
+                ax.plot(x, y, color=look[name].colour, linestyle=look[name].dashes, linewidth=width, zorder=1.5)
             lag_axis(ax, table["lag"].tolist())
             ax.set_ylim(-0.05, 1.05)
             ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])

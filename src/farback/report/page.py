@@ -31,16 +31,12 @@ class Subject:
     keys: tuple[str, ...]
     ladder: Ladder
     root: Path
+    folder: Path
 
     @property
     def script(self) -> Path:
         """The Python file of the same stem, which asks the question; it need not exist."""
         return self.root / "experiments" / f"{self.name}.py"
-
-    @property
-    def folder(self) -> Path:
-        """Where the page goes."""
-        return self.root / "results" / self.name
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
-"""The tables and figures that most experiments want, and the analysis of a config that has no Python file of its own."""
+"""The tables and figures that most experiments want, and the analysis of a config without a Python file."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -41,7 +41,7 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
 def groups(scores: pd.DataFrame) -> list[str]:
     """What makes a group of seeds: the label, and every parameter that varies and that the label does not tell."""
     rest = [name for name in scores.columns if name not in (*TOLD, *SCORES) and not name.startswith(DETAILS)]
-    return ["label", *(name for name in rest if scores[name].nunique(dropna=False) > 1)]
+    return ["label", *(name for name in rest if len(scores[name].drop_duplicates()) > 1)]
 
 
 def trained(
@@ -79,7 +79,7 @@ def trained(
             "Horizons, with intervals over seeds",
             plots.forest(horizons),
             horizons,
-            "The lag that each network learns to bridge, with 95 % intervals; arrows mark values beyond the lags tried.",
+            "The lag that each network learns to bridge, with 95 % intervals; arrows lie beyond the lags tried.",
         ),
     ]
     if len(pairs):
@@ -139,7 +139,7 @@ def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | Non
     return pd.DataFrame(rows).fillna("")
 
 
-def mean_text(row: dict[str, Any]) -> str:
+def mean_text(row: Mapping[Any, Any]) -> str:
     """The mean horizon with its interval; an end that lies beyond the lags tried says so."""
     if row["beyond"] == row["seeds"] or row["below"] == row["seeds"]:
         return str(row["horizon"])  # every seed lies beyond the lags tried: there is nothing to average

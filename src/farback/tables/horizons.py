@@ -180,7 +180,7 @@ def _summary(scores: pd.DataFrame, by: By, protocol: Protocol) -> pd.DataFrame:
 def _passes(part: pd.DataFrame, protocol: Protocol) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lags above 0 and passes (seeds, L), nan where not tried; in retention nothing passes after a failure."""
     above = part[part["lag"] > 0]
-    table = above.set_index(["seed", "lag"])["passed"].astype(float).unstack()  # noqa: PD010
+    table = above.set_index(["seed", "lag"])["passed"].astype(float).unstack()
     if table.empty:
         raise ValueError(f"a horizon needs a lag above 0, got only {sorted(set(part['lag']))}")
     passed_SL = table.to_numpy(float).copy()

@@ -45,7 +45,7 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     twice = last[last.duplicated(["key", "lag", "statistic"])]
     if len(twice):
         raise ValueError(f"{len(twice)} scores come twice, the first is {twice.iloc[0][['key', *SCORE]].to_dict()}")
-    wide = last.set_index(["key", "lag", "statistic"])["value"].unstack().reset_index()  # noqa: PD010
+    wide = last.set_index(["key", "lag", "statistic"])["value"].unstack().reset_index()
     for name in ("skill", "accuracy", "chance_accuracy", "success"):
         if name not in wide:
             wide[name] = math.nan

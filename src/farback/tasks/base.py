@@ -50,7 +50,8 @@ class Task(Component):
     @model_validator(mode="after")
     def _lag_is_possible(self) -> Self:
         if self.lag < self.least:
-            raise ValueError(f"lag is {self.lag}, and {self.name} with these settings needs a lag of {self.least} or more")
+            needs = f"{self.name} with these settings needs a lag of {self.least} or more"
+            raise ValueError(f"lag is {self.lag}, and {needs}")
         return self
 
     @property

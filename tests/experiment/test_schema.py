@@ -1,0 +1,120 @@
+"""The JSON Schema says what the loader does, as far as a schema can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farback import cells, encoders, inits, measures, tasks
+from farback.component import Component
+from farback.experiment import schema
+from farback.experiment.experiment import KEYS
+from farback.trial import Trial
+
+FAMILIES = {"task": tasks, "cell": cells, "init": inits, "encoder": encoders}
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Any]:
+    return schema()
+
+
+def resolved(whole: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in node:
+        return node
+    found: Any = whole
+    for part in node["$ref"].removeprefix("#/").split("/"):
+        found = found[part]
+    return dict(found)
+
+
+def members(whole: dict[str, Any], node: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every alternative of a schema, however nested."""
+    node = resolved(whole, node)
+    inner = node.get("anyOf", []) + node.get("oneOf", [])
+    return [found for item in inner for found in members(whole, item)] if inner else [node]
+
+
+def references(node: Any) -> list[str]:
+    if isinstance(node, list):
+        return [found for item in node for found in references(item)]
+    if not isinstance(node, dict):
+        return []
+    return [node["$ref"]] * ("$ref" in node) + [found for item in node.values() for found in references(item)]
+
+
+def test_the_top_has_the_keys_of_a_config_and_no_others(whole: dict[str, Any]) -> None:
+    assert tuple(whole["properties"]) == KEYS
+    assert whole["additionalProperties"] is False
+
+
+def test_every_reference_leads_somewhere(whole: dict[str, Any]) -> None:
+    for reference in set(references(whole)):
+        assert resolved(whole, {"$ref": reference})
+
+
+def test_every_record_refuses_unknown_keys(whole: dict[str, Any]) -> None:
+    records = [node for node in whole["$defs"].values() if "properties" in node]
+    assert records
+    assert all(node["additionalProperties"] is False for node in records)
+
+
+def test_the_base_has_every_field_of_a_trial_and_requires_none(whole: dict[str, Any]) -> None:
+    base = whole["properties"]["base"]["anyOf"][0]
+    assert list(base["properties"]) == list(Trial.model_fields)
+    assert "required" not in base
+    assert base["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("field", FAMILIES)
+def test_every_component_is_there_by_name_and_as_a_mapping_with_its_docstring(
+    field: str, whole: dict[str, Any]
+) -> None:
+    found = members(whole, whole["properties"]["base"]["anyOf"][0]["properties"][field])
+    words = [word for node in found for word in node.get("enum", [node["const"]] if "const" in node else [])]
+    mappings = {node["properties"]["name"]["const"]: node for node in found if "properties" in node}
+    family = FAMILIES[field]
+    assert sorted(words) == sorted(mappings) == family.names()
+    for name, node in mappings.items():
+        kind: type[Component] = family.FAMILY.type(name)  # type: ignore[attr-defined]
+        assert set(node["properties"]) == set(kind.model_fields)
+        assert node["description"].startswith((kind.__doc__ or "").strip()[:40])
+
+
+def test_a_name_that_chooses_among_several_is_required(whole: dict[str, Any]) -> None:
+    for name in ("LSTM", "Adam", "Recall"):
+        assert whole["$defs"][name]["required"] == ["name"]
+
+
+def test_every_field_and_every_field_of_a_component_is_an_axis_and_may_be_paired(whole: dict[str, Any]) -> None:
+    grid, pairs = whole["$defs"]["Grid"]["properties"], whole["$defs"]["Pairs"]["properties"]
+    expected = set(Trial.model_fields)
+    for field, family in FAMILIES.items():
+        for name in family.names():
+            expected |= {f"{field}.{inner}" for inner in family.FAMILY.type(name).model_fields}  # type: ignore[attr-defined]
+    assert expected <= set(grid)
+    assert "optimizer.lr" in grid
+    assert set(pairs) == set(grid) - {"zip"}
+
+
+def test_an_axis_takes_a_list_of_what_the_field_takes_or_a_range(whole: dict[str, Any]) -> None:
+    levels, counted = whole["$defs"]["Grid"]["properties"]["lag"]["anyOf"]
+    assert levels["items"]["minimum"] == 0
+    assert levels["minItems"] == 1
+    assert counted == {"$ref": "#/$defs/Range"}
+
+
+def test_the_shipped_schema_is_the_one_that_would_be_written(whole: dict[str, Any]) -> None:
+    import json
+
+    shipped = Path(__file__).parents[2] / "configs" / "schema.json"
+    assert json.loads(shipped.read_text(encoding="utf-8")) == whole, "run: farback schema"
+
+
+def test_measures_are_a_list_of_names_or_mappings(whole: dict[str, Any]) -> None:
+    items = whole["properties"]["base"]["anyOf"][0]["properties"]["measures"]["items"]
+    found = members(whole, items)
+    words = [word for node in found for word in node.get("enum", [node["const"]] if "const" in node else [])]
+    assert sorted(words) == measures.names()

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_configs import config, values
+
+from farback import cells
+from farback.experiment import Experiment
+
+Load = Callable[..., Experiment]
+
+quietly = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+
+
+def test_without_a_sweep_the_base_is_the_one_trial(load: Load) -> None:
+    experiment = load(config())
+    (trial,) = experiment.trials()
+    assert (trial.lag, trial.task.name, trial.cell.name, trial.steps) == (5, "recall", "elman", 10)
+    assert (experiment.name, experiment.question) == ("demo", "")
+
+
+def test_the_product_is_in_the_order_as_written_the_last_axis_fastest(load: Load) -> None:
+    experiment = load(config("  - depth: [2, 1]\n    lag: [10, 5]\n    seed: {range: 2}"))
+    assert values(experiment, ["depth", "lag", "seed"]) == list(itertools.product([2, 1], [10, 5], [0, 1]))
+
+
+def test_grids_follow_each_other_in_order(load: Load) -> None:
+    experiment = load(config("  - lag: [7, 3]\n  - hidden: [4]\n    lag: [2]"))
+    assert values(experiment, ["lag", "hidden"]) == [(7, 32), (3, 32), (2, 4)]
+
+
+def test_zip_pairs_axes_and_takes_part_in_the_product(load: Load) -> None:
+    experiment = load(config("  - zip: {lag: [5, 6], hidden: [7, 8]}\n    seed: {range: 2}"))
+    assert values(experiment, ["lag", "hidden", "seed"]) == [(5, 7, 0), (5, 7, 1), (6, 8, 0), (6, 8, 1)]
+
+
+def test_several_zips_in_a_grid_are_axes_of_their_own(load: Load) -> None:
+    experiment = load(config("  - zip:\n    - {lag: [5, 6], hidden: [7, 8]}\n    - {depth: [1, 2], batch: [3, 4]}"))
+    assert values(experiment, ["lag", "hidden", "depth", "batch"]) == [
+        (5, 7, 1, 3),
+        (5, 7, 2, 4),
+        (6, 8, 1, 3),
+        (6, 8, 2, 4),
+    ]
+
+
+@quietly
+@given(st.integers(0, 20), st.integers(1, 20), st.integers(1, 5))
+def test_a_range_counts_as_python_does(load: Load, start: int, length: int, step: int) -> None:
+    stop = start + length
+    experiment = load(config(f"  - seed: {{range: [{start}, {stop}, {step}]}}"))
+    assert values(experiment, ["seed"]) == [(seed,) for seed in range(start, stop, step)]
+
+
+@quietly
+@given(
+    st.dictionaries(
+        st.sampled_from(["lag", "hidden", "depth", "batch", "seed", "task.symbols", "optimizer.lr"]),
+        st.lists(st.integers(2, 60), min_size=1, max_size=4, unique=True),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_grid_is_the_product_of_its_axes(load: Load, axes: dict[str, list[int]]) -> None:
+    lines = "\n".join(f"    {path}: {levels}" for path, levels in axes.items())
+    experiment = load(config("  -" + lines[3:]))
+    assert values(experiment, list(axes)) == list(itertools.product(*axes.values()))
+    assert [axis.path for axis in experiment.axes()[0]] == list(axes)
+
+
+def test_a_dotted_path_goes_into_a_component_given_by_its_bare_name(load: Load) -> None:
+    experiment = load(config("  - task.symbols: [3, 8]"))
+    assert values(experiment, ["task.name", "task.symbols"]) == [("recall", 3), ("recall", 8)]
+
+
+def test_a_dotted_path_goes_into_a_component_left_at_its_default(load: Load) -> None:
+    experiment = load(config("  - optimizer.lr: [1e-2, 0.1]"))
+    assert values(experiment, ["optimizer.name", "optimizer.lr"]) == [("adam", 0.01), ("adam", 0.1)]
+
+
+def test_a_dotted_path_keeps_the_other_fields_of_the_component(load: Load) -> None:
+    base = "{task: {name: recall, filler: blank}, lag: 5, cell: elman}"
+    experiment = load(config("  - task.symbols: [3, 8]", base))
+    assert values(experiment, ["task.symbols", "task.filler"]) == [(3, "blank"), (8, "blank")]
+
+
+def test_a_level_that_is_a_component_replaces_that_of_the_base_wholly(load: Load) -> None:
+    base = "{task: recall, lag: 5, cell: {name: elman, nonlinearity: relu}}"
+    experiment = load(config("  - cell: [{name: elman}, lstm]", base))
+    assert [trial.cell for trial in experiment.trials()] == [cells.build("elman"), cells.build("lstm")]
+
+
+def test_a_whole_component_goes_before_its_fields_whatever_the_order(load: Load) -> None:
+    written = ["    cell.nonlinearity: [relu, tanh]", "    cell: [elman]"]
+    for lines in (written, written[::-1]):
+        experiment = load(config("  -" + "\n".join(lines)[3:]))
+        assert values(experiment, ["cell.name", "cell.nonlinearity"]) == [("elman", "relu"), ("elman", "tanh")]
+
+
+def test_axes_may_give_what_the_base_leaves_out(load: Load) -> None:
+    text = "name: demo\nsweep:\n  - {task: [recall], lag: [1, 2], cell: [gru]}\n"
+    assert len(load(text).trials()) == 2
+
+
+def test_anchors_and_merge_keys_are_read(load: Load) -> None:
+    text = config("  - zip: &pairs {lag: [5, 6], hidden: [7, 8]}\n  - zip: *pairs\n    <<: {seed: [9]}")
+    assert values(load(text), ["lag", "hidden", "seed"]) == [(5, 7, 0), (6, 8, 0), (5, 7, 9), (6, 8, 9)]
+
+
+def test_numbers_are_those_of_yaml_1_2(load: Load) -> None:
+    experiment = load(config(base="{task: recall, lag: 010, cell: gru, clip: 1e-3, seed: 0x10, batch: 0o17}"))
+    assert values(experiment, ["lag", "clip", "seed", "batch"]) == [(10, 0.001, 16, 15)]
+
+
+def test_contrasts_differ_in_one_axis_and_stay_at_the_first_level_of_the_others(load: Load) -> None:
+    experiment = load(config("  - zip: {lag: [5, 6], hidden: [7, 8]}\n    depth: [3]\n    seed: {range: 3}"))
+    assert [(path, where) for path, where, _ in experiment.contrasts()] == [
+        ("lag + hidden", "demo.yaml:4:11"),
+        ("seed", "demo.yaml:6:5"),
+    ]
+    for (_, _, trials), names in zip(experiment.contrasts(), [("lag", "hidden"), ("seed",)], strict=True):
+        first = trials[0].parameters()
+        assert first == experiment.trials()[0].parameters()
+        for other in trials[1:]:
+            assert {name for name, value in other.parameters().items() if value != first[name]} == set(names)
+    assert [len(trials) for _, _, trials in experiment.contrasts()] == [2, 3]
+
+
+def test_a_path_has_a_place(load: Load) -> None:
+    experiment = load(config("  - task.symbols: [3, 8]\n    seed: {range: 2}", "{task: recall, lag: 5, cell: gru}"))
+    assert experiment.where("base.lag") == "demo.yaml:2:22"
+    assert experiment.where("sweep[0].seed") == "demo.yaml:5:5"
+    assert experiment.where("sweep[0].task.symbols[1]") == "demo.yaml:4:23"
+    with pytest.raises(KeyError):
+        experiment.where("base.hidden")
+
+
+def test_ten_thousand_trials_take_seconds(load: Load) -> None:
+    started = time.monotonic()
+    experiment = load(config("  - lag: {range: [1, 101]}\n    seed: {range: 50}\n    hidden: [8, 16]"))
+    assert len(experiment.trials()) == 10_000
+    assert time.monotonic() - started < 20  # 2 s on a quiet core
+
+
+def test_loading_imports_neither_the_store_nor_the_figures(load: Load) -> None:
+    load(config())
+    code = (
+        "import sys; from farback.experiment import Experiment; Experiment.load('demo.yaml');"
+        "print([name for name in ('mlflow', 'optuna', 'seaborn', 'matplotlib', 'dask') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
