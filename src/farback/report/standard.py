@@ -59,6 +59,7 @@ def trained(
 
     horizons = tables.trainability(scores, by)
     success = tables.success_by_lag(scores, by)
+    seeds = tables.seed_horizons(scores, by)
     pairs = tables.comparisons(tables.seed_horizons(scores, family or by), within)
     parts: list[Table | Figure] = [
         Table(
@@ -77,20 +78,15 @@ def trained(
         Figure(
             "trainability_forest",
             "Horizons, with intervals over seeds",
-            plots.forest(horizons),
+            plots.forest(horizons, seeds),
             horizons,
             "The lag that each network learns to bridge, with 95 % intervals; arrows lie beyond the lags tried.",
         ),
+        Table("trainability_seeds", "The same, seed by seed", seeds, by_seed(seeds, by)),
     ]
     if len(pairs):
-        parts.append(
-            Table(
-                "comparisons",
-                "Which differ: exact tests on the seeds' horizons, Holm-corrected",
-                pairs,
-                compared(pairs),
-            )
-        )
+        caption = "Which differ: exact tests on the seeds' horizons, Holm-corrected"
+        parts.append(Table("comparisons", caption, pairs, compared(pairs)))
     return parts
 
 
@@ -137,6 +133,12 @@ def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | Non
             cells["diverged"] = str(row["diverged"])
         rows.append(cells)
     return pd.DataFrame(rows).fillna("")
+
+
+def by_seed(seeds: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Each seed's horizon: a row for each network, a column for each seed."""
+    wide = seeds.pivot(index=list(by), columns="seed", values="horizon").reset_index()
+    return wide.rename(columns={name: name_of(name) if name in by else f"seed {name}" for name in wide.columns})
 
 
 def mean_text(row: Mapping[Any, Any]) -> str:
