@@ -55,7 +55,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def spelled(component: Component) -> list[str]:
     fields = type(component).model_fields
-    changed = [f"{field}={getattr(component, field)}" for field in fields if getattr(component, field) != fields[field].default]
+    changed = [
+        f"{field}={getattr(component, field)}" for field in fields if getattr(component, field) != fields[field].default
+    ]
     return [component.name, *(text for text in changed if not text.startswith("name="))]
 
 

@@ -64,9 +64,9 @@ def plug_in(path: Path, kind: str, field: str, area: str, version: str = "") -> 
 
 
 def family_of(folder: Path) -> Family[Any]:
-    import shapes  # type: ignore[import-not-found]
+    import shapes
 
-    return shapes.FAMILY  # type: ignore[no-any-return]
+    return shapes.FAMILY
 
 
 # What is in a family ---------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def test_a_field_typed_with_the_base_takes_every_plug_in_of_the_family(shapes: P
     base = family.base
 
     class Drawing(Record):
-        shape: base  # type: ignore[valid-type]
+        shape: base
 
     Drawing.model_rebuild(_types_namespace={"base": base})
     assert Drawing.model_validate({"shape": "disc"}).shape == family.build("disc")
@@ -138,7 +138,9 @@ def test_a_name_cannot_be_wrong(family: Any, name: str) -> None:
 
 
 def test_a_typo_names_the_choices_nearest_first() -> None:
-    with pytest.raises(ValueError, match=r"unknown task 'recal'; did you mean 'recall'\? choose from recall, adding, copy"):
+    with pytest.raises(
+        ValueError, match=r"unknown task 'recal'; did you mean 'recall'\? choose from recall, adding, copy"
+    ):
         tasks.build("recal")
     with pytest.raises(ValueError, match=r"unknown cell 'gruu'; did you mean 'gru'"):
         cells.build({"name": "gruu"})
@@ -182,8 +184,21 @@ def test_no_value_is_turned_into_another_type_and_no_unknown_key_is_dropped(spec
 
 @pytest.mark.parametrize(
     "field",
-    [{"hidden": True}, {"hidden": "3"}, {"hidden": 3.0}, {"bias": 1}, {"bias": "yes"}, {"clip": "1"}, {"clip": True}, {"seed": -1}]
-    + [{"steps": 1e3}, {"lags": 3}, {"depth": 0}, {"optimizer": {"name": "adam", "lr": "1e-3"}}, {"measures": "retention"}],
+    [
+        {"hidden": True},
+        {"hidden": "3"},
+        {"hidden": 3.0},
+        {"bias": 1},
+        {"bias": "yes"},
+        {"clip": "1"},
+        {"clip": True},
+        {"seed": -1},
+        {"steps": 1000.0},
+        {"lags": 3},
+        {"depth": 0},
+        {"optimizer": {"name": "adam", "lr": "1e-3"}},
+        {"measures": "retention"},
+    ],
     ids=str,
 )
 def test_a_trial_is_as_strict(field: dict[str, Any]) -> None:

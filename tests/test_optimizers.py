@@ -20,7 +20,12 @@ RULES: list[tuple[type[Rule], dict[str, Any], type[torch.optim.Optimizer], dict[
     (SGD, {}, torch.optim.SGD, {}),
     (SGD, {"momentum": 0.9}, torch.optim.SGD, {"momentum": 0.9}),
     (RMSprop, {}, torch.optim.RMSprop, {}),
-    (RMSprop, {"momentum": 0.7, "alpha": 0.9, "eps": 1e-6}, torch.optim.RMSprop, {"momentum": 0.7, "alpha": 0.9, "eps": 1e-6}),
+    (
+        RMSprop,
+        {"momentum": 0.7, "alpha": 0.9, "eps": 1e-6},
+        torch.optim.RMSprop,
+        {"momentum": 0.7, "alpha": 0.9, "eps": 1e-6},
+    ),
 ]
 IDS = [f"{rule.__name__} {options}" for rule, options, _, _ in RULES]
 
@@ -45,7 +50,11 @@ def updated(rules: list[Rule], theta_RP: Tensor, target_RP: Tensor, updates: int
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize(("rule", "options", "theirs", "their_options"), RULES, ids=IDS)
 def test_twenty_updates_are_torch_s_replica_by_replica(
-    rule: type[Rule], options: dict[str, Any], theirs: type[torch.optim.Optimizer], their_options: dict[str, Any], dtype: torch.dtype
+    rule: type[Rule],
+    options: dict[str, Any],
+    theirs: type[torch.optim.Optimizer],
+    their_options: dict[str, Any],
+    dtype: torch.dtype,
 ) -> None:
     target = start(dtype).flip(1)
     found = updated([rule(lr=rate, **options) for rate in RATES], start(dtype), target, 20)
@@ -152,8 +161,16 @@ def test_clipping_keeps_what_is_no_number_in_its_replica(bad: float) -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    [{"name": "adam", "lr": 0}, {"name": "adam", "lr": -1e-3}, {"name": "adam", "beta1": 1.0}, {"name": "sgd", "momentum": 1.0}]
-    + [{"name": "adam", "momentum": 0.9}, {"name": "adamw"}, {"name": "sgd", "lr": float("nan")}, {"lr": 1e-3}],
+    [
+        {"name": "adam", "lr": 0},
+        {"name": "adam", "lr": -0.001},
+        {"name": "adam", "beta1": 1.0},
+        {"name": "sgd", "momentum": 1.0},
+        {"name": "adam", "momentum": 0.9},
+        {"name": "adamw"},
+        {"name": "sgd", "lr": float("nan")},
+        {"lr": 0.001},
+    ],
     ids=str,
 )
 def test_a_rule_that_makes_no_sense_is_refused(spec: dict[str, Any]) -> None:

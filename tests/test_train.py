@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from farback import inits, train as training
+from farback import inits
+from farback import train as training
 from farback.cells import Cell
 from farback.data import Asked, Data, lags
 from farback.streams import stream
@@ -64,7 +65,9 @@ def test_packed_equals_alone_for_every_cell(every_cell: Cell, trial_of: Make) ->
         {"seed": 2, "optimizer": rates[1], "clip": None, "init": other},
         {"seed": 1, "optimizer": rates[2], "clip": 0.01},
     ]
-    check_packed([trial_of(**base, **fields, task={"name": "recall", "symbols": 4, "distractors": 4}) for fields in varied])
+    check_packed(
+        [trial_of(**base, **fields, task={"name": "recall", "symbols": 4, "distractors": 4}) for fields in varied]
+    )
 
 
 def fits(init: str, trial_of: Make, fields: dict[str, Any]) -> bool:
@@ -105,7 +108,11 @@ def diverging(trial_of: Make, **fields: Any) -> Trial:
 
 
 def linear(rate: float) -> dict[str, Any]:
-    return {"cell": {"name": "elman", "nonlinearity": "identity"}, "steps": 40, "optimizer": {"name": "sgd", "lr": rate}}
+    return {
+        "cell": {"name": "elman", "nonlinearity": "identity"},
+        "steps": 40,
+        "optimizer": {"name": "sgd", "lr": rate},
+    }
 
 
 @pytest.mark.parametrize("every", [1, 7])
@@ -140,15 +147,17 @@ def test_a_net_that_is_no_number_after_its_last_update_has_diverged(trial_of: Ma
 
 
 def test_a_replica_that_stops_early_leaves_the_others_alone(trial_of: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every replica passes a threshold that lies between their skills, or does not, as it would alone."""
+    """The first and the last hardly move; the threshold lies between their skills, so one of them stops."""
     fields = {"cell": "gru", "steps": 10, "evaluate_every": 2, "hidden": 5}
-    trials = [trial_of(**fields, seed=seed, optimizer={"name": "adam", "lr": rate}) for seed, rate in ((0, 1e-6), (1, 0.3), (2, 1e-6))]
-    skill = [value(result, "valid", "skill").min() for result in results(trials)]
-    monkeypatch.setattr(training, "SOLVED_SKILL", float(np.sort(skill)[0] + np.sort(skill)[-1]) / 2)
+    trials = [
+        trial_of(**fields, seed=seed, optimizer={"name": "adam", "lr": rate})
+        for seed, rate in ((0, 1e-6), (1, 0.3), (2, 1e-6))
+    ]
+    first, _, last = (value(result, "valid", "skill").mean() for result in results(trials))
+    monkeypatch.setattr(training, "SOLVED_SKILL", (first + last) / 2)
     packed = check_packed(trials)
-    updates = [value(result, "training", "updates")[0] for result in packed]
-    assert 6.0 in updates
-    assert 10.0 in updates
+    updates = [value(packed[r], "training", "updates")[0] for r in (0, 2)]
+    assert sorted(updates) == [6.0, 10.0]
 
 
 # Law 5 -----------------------------------------------------------------------------------------------------------
@@ -235,7 +244,15 @@ def test_mixed_lags_cover_their_range(train_lags: dict[str, Any], low: int, high
 @pytest.mark.parametrize(("cell", "module"), [("lstm", nn.LSTM), ("gru", nn.GRU), ("elman", nn.RNN)])
 def test_the_losses_are_those_of_a_plain_script(cell: str, module: type[nn.RNNBase], task: str, trial_of: Make) -> None:
     """torch.nn module, nn.Linear, torch.optim.Adam, clip_grad_norm_ after backward, on the same batches."""
-    trial = trial_of(task={"name": task}, lag=12, cell=cell, depth=2, clip=0.05, evaluate_every=1, optimizer={"name": "adam", "lr": 0.01})
+    trial = trial_of(
+        task={"name": task},
+        lag=12,
+        cell=cell,
+        depth=2,
+        clip=0.05,
+        evaluate_every=1,
+        optimizer={"name": "adam", "lr": 0.01},
+    )
     cohort = training._Cohort.fresh([trial], "cpu")
     start = {name: part[0].clone() for name, part in cohort.network().parameters.items()}
     net = module(trial.task.inputs, 9, 2)
@@ -251,19 +268,23 @@ def test_the_losses_are_those_of_a_plain_script(cell: str, module: type[nn.RNNBa
         x, target, lag = (part[at * trial.batch : (at + 1) * trial.batch] for part in block)
         output = readout(net(x.transpose(0, 1))[0]).transpose(0, 1)[lag >= 0]
         answer = target[lag >= 0]
-        loss = nn.functional.mse_loss(output[:, 0], answer) if task == "adding" else nn.functional.cross_entropy(output, answer)
+        loss = (
+            nn.functional.mse_loss(output[:, 0], answer)
+            if task == "adding"
+            else nn.functional.cross_entropy(output, answer)
+        )
         optimizer.zero_grad()
         loss.backward()
         norms.append(float(nn.utils.clip_grad_norm_(parameters, 0.05)))
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     (found,) = results([trial])
     assert value(found, "train", "loss") == pytest.approx(losses, rel=2e-4)
     assert value(found, "grad", "norm") == pytest.approx(norms, rel=2e-3)
 
 
 def test_clipping_changes_the_update_and_comes_after_backward(trial_of: Make) -> None:
-    """With plain SGD the first update's length is rate * limit. (Clipped before backward, as in TCN's script, it is not.)"""
+    """With plain SGD the first update's length is rate * limit; clipped before backward, as in TCN's, it is not."""
     moved = []
     for clip in (None, 1e-3):
         trial = trial_of(clip=clip, optimizer=SGD, evaluate_every=1)
@@ -325,7 +346,14 @@ def test_progress_comes_at_every_evaluation_of_every_replica_and_finished_once(t
         assert [event.step for event in own if isinstance(event, Progress)] == [2, 4, 6]
         assert [type(event) for event in own].count(Finished) == 1
         assert isinstance(own[-1], Finished)
-        assert set(own[0].metrics) == {"train/loss", "grad/norm", "grad/clipped", "valid/skill", "valid/accuracy", "valid/loss"}
+        assert set(own[0].metrics) == {
+            "train/loss",
+            "grad/norm",
+            "grad/clipped",
+            "valid/skill",
+            "valid/accuracy",
+            "valid/loss",
+        }
 
 
 def test_progress_says_what_the_scores_record(trial_of: Make) -> None:
@@ -373,7 +401,10 @@ def test_a_net_without_memory_learns_nothing(trial_of: Make) -> None:
 # Law 7 -----------------------------------------------------------------------------------------------------------
 
 STRUCTURE: list[dict[str, Any]] = [
-    *[{"task": {"name": name}, "lag": 33} for name in ("adding", "copy", "nback", "parity", "recall", "selective_copy")],
+    *[
+        {"task": {"name": name}, "lag": 33}
+        for name in ("adding", "copy", "nback", "parity", "recall", "selective_copy")
+    ],
     {"task": {"name": "recall", "symbols": 5}},
     {"task": {"name": "recall", "filler": "blank"}},
     {"task": {"name": "recall", "length": 7}},

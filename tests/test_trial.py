@@ -17,18 +17,38 @@ from farback.trial import LogUniform, Trial, Uniform, cohorts
 GOOD: dict[str, Any] = {"task": {"name": "recall"}, "lag": 9, "cell": {"name": "lstm"}, "hidden": 8}
 # Another value for every field. A field that is missing here fails the test below: it needs a level of its own.
 OTHER: dict[str, list[dict[str, Any]]] = {
-    "task": [{"task": {"name": "parity"}}, {"task": {"name": "recall", "symbols": 5}}, {"task": {"name": "recall", "filler": "same"}}],
+    "task": [
+        {"task": {"name": "parity"}},
+        {"task": {"name": "recall", "symbols": 5}},
+        {"task": {"name": "recall", "filler": "same"}},
+    ],
     "lag": [{"lag": 10}],
-    "train_lags": [{"train_lags": {"uniform": [1, 9]}}, {"train_lags": {"uniform": [2, 9]}}, {"train_lags": {"log_uniform": [1, 9]}}],
-    "cell": [{"cell": {"name": "gru"}}, {"cell": {"name": "elman"}}, {"cell": {"name": "elman", "nonlinearity": "relu"}}],
-    "init": [{"init": {"name": "chrono"}}, {"init": {"name": "chrono", "longest": 9}}, {"init": {"name": "orthogonal"}}],
+    "train_lags": [
+        {"train_lags": {"uniform": [1, 9]}},
+        {"train_lags": {"uniform": [2, 9]}},
+        {"train_lags": {"log_uniform": [1, 9]}},
+    ],
+    "cell": [
+        {"cell": {"name": "gru"}},
+        {"cell": {"name": "elman"}},
+        {"cell": {"name": "elman", "nonlinearity": "relu"}},
+    ],
+    "init": [
+        {"init": {"name": "chrono"}},
+        {"init": {"name": "chrono", "longest": 9}},
+        {"init": {"name": "orthogonal"}},
+    ],
     "encoder": [],  # a family of one so far
     "hidden": [{"hidden": 9}],
     "depth": [{"depth": 2}],
     "bias": [{"bias": False}],
     "bidirectional": [{"bidirectional": True}],
     "initial_state": [{"initial_state": "learned"}],
-    "optimizer": [{"optimizer": {"name": "adam", "lr": 2e-3}}, {"optimizer": "sgd"}, {"optimizer": {"name": "adam", "beta1": 0.8}}],
+    "optimizer": [
+        {"optimizer": {"name": "adam", "lr": 2e-3}},
+        {"optimizer": "sgd"},
+        {"optimizer": {"name": "adam", "beta1": 0.8}},
+    ],
     "clip": [{"clip": None}, {"clip": 2.0}],
     "batch": [{"batch": 31}],
     "steps": [{"steps": 999}],
@@ -73,7 +93,9 @@ def test_any_changed_field_of_any_component_changes_its_digest(family: str) -> N
     import farback.measures
     import farback.tasks
 
-    kind = {"tasks": farback.tasks, "cells": farback.cells, "inits": farback.inits, "measures": farback.measures}[family]
+    kind = {"tasks": farback.tasks, "cells": farback.cells, "inits": farback.inits, "measures": farback.measures}[
+        family
+    ]
     walked = 0
     for name in kind.names():
         component = kind.build(name)
@@ -122,7 +144,10 @@ def test_a_trial_written_out_builds_an_equal_one(level: dict[str, Any]) -> None:
 
 
 def test_defaults_written_out_give_the_same_key() -> None:
-    assert trial(init="torch", clip=1.0, train_lags="fixed", optimizer={"name": "adam", "lr": 1e-3}, depth=1).key == trial().key
+    assert (
+        trial(init="torch", clip=1.0, train_lags="fixed", optimizer={"name": "adam", "lr": 1e-3}, depth=1).key
+        == trial().key
+    )
 
 
 # Shape and group -------------------------------------------------------------------------------------------------
@@ -145,7 +170,9 @@ def test_trials_of_one_group_differ_in_the_seed_alone(level: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 100])
 def test_cohorts_hold_every_trial_once_and_only_trials_of_one_shape(width: int) -> None:
-    everything = [trial(seed=seed, hidden=hidden, clip=clip) for seed in range(3) for hidden in (8, 9) for clip in (None, 1.0)]
+    everything = [
+        trial(seed=seed, hidden=hidden, clip=clip) for seed in range(3) for hidden in (8, 9) for clip in (None, 1.0)
+    ]
     packed = cohorts(everything, width)
     assert sorted(t.key for cohort in packed for t in cohort) == sorted(t.key for t in everything)
     assert all(len({t.shape for t in cohort}) == 1 for cohort in packed)
@@ -180,11 +207,14 @@ def test_the_lag_may_be_given_once_anywhere_and_ends_up_in_both(given: dict[str,
     assert found.key == trial().key
 
 
-@pytest.mark.parametrize("train_lags", [{"uniform": [2, 9]}, {"log_uniform": [2, 9]}, Uniform(uniform=(2, 9)), LogUniform(log_uniform=(2, 9))])
+@pytest.mark.parametrize(
+    "train_lags",
+    [{"uniform": [2, 9]}, {"log_uniform": [2, 9]}, Uniform(uniform=(2, 9)), LogUniform(log_uniform=(2, 9))],
+)
 def test_the_end_of_mixed_lags_is_the_lag(train_lags: Any) -> None:
     found = Trial.model_validate({"task": "recall", "cell": "lstm", "train_lags": train_lags})
     assert found.lag == found.task.lag == 9
-    assert found.train_lags.bounds == (2, 9)  # type: ignore[union-attr]
+    assert found.train_lags.bounds == (2, 9)
 
 
 def test_without_a_lag_the_message_says_so() -> None:
@@ -205,10 +235,22 @@ def test_without_a_lag_the_message_says_so() -> None:
         ({"task": {"name": "temporal_order"}, "train_lags": {"uniform": [2, 9]}}, "lag is 2, .* 7 or more"),
         ({"task": {"name": "nback"}, "train_lags": {"uniform": [2, 9]}}, "nback asks one question for each lag"),
         ({"task": {"name": "parity", "form": "window"}, "train_lags": {"uniform": [2, 9]}}, "parity asks one question"),
-        ({"task": {"name": "nback"}, "measures": [{"name": "retention", "lags": [8]}]}, "nback at lag 9 cannot be asked at other"),
-        ({"task": {"name": "parity", "form": "window"}, "measures": [{"name": "retention", "lags": [8]}]}, "parity at lag 9 cannot"),
-        ({"task": {"name": "temporal_order"}, "measures": [{"name": "retention", "lags": [6]}]}, "lag is 6, .* 7 or more"),
-        ({"task": {"name": "recall", "length": 20}, "measures": [{"name": "retention", "lags": [20]}]}, "no room for a lag of 20"),
+        (
+            {"task": {"name": "nback"}, "measures": [{"name": "retention", "lags": [8]}]},
+            "nback at lag 9 cannot be asked at other",
+        ),
+        (
+            {"task": {"name": "parity", "form": "window"}, "measures": [{"name": "retention", "lags": [8]}]},
+            "parity at lag 9 cannot",
+        ),
+        (
+            {"task": {"name": "temporal_order"}, "measures": [{"name": "retention", "lags": [6]}]},
+            "lag is 6, .* 7 or more",
+        ),
+        (
+            {"task": {"name": "recall", "length": 20}, "measures": [{"name": "retention", "lags": [20]}]},
+            "no room for a lag of 20",
+        ),
         ({"lag": 0, "task": {"name": "adding"}}, "needs a lag of 1 or more"),
         ({"init": "chrono", "bias": False}, "init chrono"),
         ({"cell": "gru", "init": "identity"}, "init identity"),

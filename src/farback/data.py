@@ -130,7 +130,8 @@ class Data:
         if not self.waiting:
             drawn = [self._draw(rng, self.block * self.trial.batch) for rng in self.rngs]
             parts = [
-                [Batch(*part) for part in zip(*(torch.split(t, self.trial.batch) for t in d), strict=True)] for d in drawn
+                [Batch(*part) for part in zip(*(torch.split(t, self.trial.batch) for t in d), strict=True)]
+                for d in drawn
             ]
             self.waiting = [list(batches) for batches in zip(*parts, strict=True)]
         return self._on_device(self.asked.questions(self.waiting.pop(0)))

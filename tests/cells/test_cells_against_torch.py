@@ -135,7 +135,9 @@ def small(cell: str | dict[str, str], **fields: Any) -> Network:
     return draw(architecture, [inits.build("torch")], [0], 5)
 
 
-@pytest.mark.parametrize("cell", ["memoryless", "leaky_integrator", {"name": "elman", "nonlinearity": "sigmoid"}], ids=str)
+@pytest.mark.parametrize(
+    "cell", ["memoryless", "leaky_integrator", {"name": "elman", "nonlinearity": "sigmoid"}], ids=str
+)
 def test_a_cell_that_torch_does_not_have_says_so(cell: str | dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"torch\.nn has no module"):
         to_torch(small(cell))

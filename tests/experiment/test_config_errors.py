@@ -124,6 +124,10 @@ WRONG = {
         HEAD + "base: {task: {name: recall, lag: 7}, cell: elman, lag: 5}\n",
         "demo.yaml:2:34: base.task.lag: the lag is given twice, here and at demo.yaml:2:56: keep one",
     ),
+    "a wrong value that every grid replaces": (
+        HEAD + "base: {task: recall, lag: five, cell: elman}\nsweep:\n  - lag: [1, 2]\n",
+        "demo.yaml:2:27: base.lag: must be an integer, got 'five'",
+    ),
     "a level out of range": (
         BASE + "sweep:\n  - lag: [1, -1]\n    seed: {range: 3}\n",
         "demo.yaml:4:14: sweep[0].lag[1]: must be at least 0, got -1",

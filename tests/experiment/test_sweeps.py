@@ -109,6 +109,12 @@ def test_axes_may_give_what_the_base_leaves_out(load: Load) -> None:
     assert len(load(text).trials()) == 2
 
 
+def test_an_axis_may_name_the_component_whose_fields_the_base_gives(load: Load) -> None:
+    base = "{task: recall, lag: 5, cell: elman, optimizer: {lr: 0.1}}"
+    experiment = load(config("  - optimizer.name: [adam, sgd]", base))
+    assert values(experiment, ["optimizer.name", "optimizer.lr"]) == [("adam", 0.1), ("sgd", 0.1)]
+
+
 def test_anchors_and_merge_keys_are_read(load: Load) -> None:
     text = config("  - zip: &pairs {lag: [5, 6], hidden: [7, 8]}\n  - zip: *pairs\n    <<: {seed: [9]}")
     assert values(load(text), ["lag", "hidden", "seed"]) == [(5, 7, 0), (6, 8, 0), (5, 7, 9), (6, 8, 9)]

@@ -18,7 +18,9 @@ GATES = {"elman": ("h",), "lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")} 
 KEEP = {"lstm": "f", "gru": "z"}
 
 
-def drawn(cell: str, init: str | dict[str, Any], hidden: int = 24, inputs: int = 5, lag: int = 50, **fields: Any) -> Arrays:
+def drawn(
+    cell: str, init: str | dict[str, Any], hidden: int = 24, inputs: int = 5, lag: int = 50, **fields: Any
+) -> Arrays:
     """One layer's parameters in float64."""
     architecture = Architecture(cells.build(cell), inputs, hidden, 0, **fields)
     network = draw(architecture, [inits.build(init)], [0], lag, torch.float64)
@@ -43,7 +45,7 @@ def test_orthogonal_blocks_keep_lengths(cell: str, hidden: int, gain: float) -> 
 
 
 def test_orthogonal_blocks_are_uniform_over_the_orthogonal_matrices() -> None:
-    """Mezzadri 2007: eigenvalue angles of a Haar matrix repel evenly; a bare QR would crowd them. Signs come even, too."""
+    """Mezzadri 2007: eigenvalue angles of a Haar matrix are even; a bare QR would crowd them. So are the signs."""
     architecture = Architecture(cells.build("elman"), 2, 8, 0)
     init = inits.build("orthogonal")
     weight = draw(architecture, [init] * 400, range(400), 5, torch.float64).parameters["weight_hh_l0"].numpy()
@@ -143,7 +145,9 @@ def test_forget_bias_is_the_value_over_both_biases_and_on_the_keep_gate_alone(ce
 
 @pytest.mark.parametrize(("lag", "longest", "top"), [(50, None, 50), (50, 200, 200), (1, None, 3), (3, None, 3)])
 @pytest.mark.parametrize("cell", KEEP)
-def test_chrono_spreads_the_time_constants_up_to_the_longest(cell: str, lag: int, longest: int | None, top: int) -> None:
+def test_chrono_spreads_the_time_constants_up_to_the_longest(
+    cell: str, lag: int, longest: int | None, top: int
+) -> None:
     """Tallec and Ollivier 2018: keep biases ln U[1, T - 1], write biases their negative, all other biases zero."""
     p = drawn(cell, {"name": "chrono", "longest": longest}, hidden=400, inputs=2, lag=lag)
     total = blocks(p["bias_ih_l0"] + p["bias_hh_l0"], cell)
@@ -164,7 +168,7 @@ def test_chrono_leaves_the_weights_as_torch_draws_them() -> None:
 
 @pytest.mark.parametrize(("bias", "constant"), [(0.0, 2.0), (1.0, 3.718282), (math.log(99), 100.0)])
 def test_a_gate_with_bias_b_forgets_in_one_plus_e_to_the_b_steps(bias: float, constant: float) -> None:
-    """Chrono's time constant 1 / (1 - f), f = sigmoid(b): CF7's numbers, measured on an LSTM that has nothing but its bias."""
+    """Chrono's time constant 1 / (1 - f), f = sigmoid(b): CF7's numbers, on an LSTM that has nothing but its bias."""
     p = drawn("lstm", {"name": "forget_bias", "value": bias}, hidden=1, inputs=1)
     architecture = Architecture(cells.build("lstm"), 1, 1, 0)
     network = draw(architecture, [inits.build("torch")], [0], 5, torch.float64)

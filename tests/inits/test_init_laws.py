@@ -130,10 +130,21 @@ def test_the_readout_is_drawn_as_torch_draws_a_linear_layer(every_init: Init) ->
 
 
 REFUSED = [
-    *[(init, {"name": cell}, True) for init in ("orthogonal", "identity", "scaled") for cell in ("memoryless", "leaky_integrator")],
-    *[(init, {"name": "shift_register"}, True) for init in ("orthogonal", "identity", "scaled", "forget_bias", "chrono", "xavier")],
+    *[
+        (init, {"name": cell}, True)
+        for init in ("orthogonal", "identity", "scaled")
+        for cell in ("memoryless", "leaky_integrator")
+    ],
+    *[
+        (init, {"name": "shift_register"}, True)
+        for init in ("orthogonal", "identity", "scaled", "forget_bias", "chrono", "xavier")
+    ],
     *[("identity", {"name": cell}, True) for cell in ("lstm", "gru")],
-    *[(init, {"name": cell}, True) for init in ("forget_bias", "chrono") for cell in ("elman", "memoryless", "leaky_integrator")],
+    *[
+        (init, {"name": cell}, True)
+        for init in ("forget_bias", "chrono")
+        for cell in ("elman", "memoryless", "leaky_integrator")
+    ],
     *[(init, {"name": cell}, False) for init in ("forget_bias", "chrono") for cell in ("lstm", "gru")],
 ]
 

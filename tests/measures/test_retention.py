@@ -47,7 +47,7 @@ def test_cf31_a_ring_buffer_of_twelve_slots_fails_between_8_and_16() -> None:
 def test_a_register_remembers_lags_below_its_slots_and_no_other(slots: int) -> None:
     """Lag k stands in slot k: the off-by-one that this field makes most often."""
     task = tasks.build("recall")
-    found = retention(ring_buffer(task, slots), task, range(0, 8), sequences=300)
+    found = retention(ring_buffer(task, slots), task, range(8), sequences=300)
     assert found.remembered.tolist() == [lag < slots for lag in range(8)]
 
 
@@ -132,7 +132,9 @@ def test_only_asked_steps_that_need_memory_are_scored() -> None:
 def test_a_value_that_is_no_number_is_no_success() -> None:
     for name, outputs in (("recall", 4), ("adding", 1)):
         task = tasks.build(name)
-        found = retention(lambda x, o=outputs: (torch.full((*x.shape[:2], o), torch.nan),) * 2, task, [2, 4], sequences=10)
+        found = retention(
+            lambda x, o=outputs: (torch.full((*x.shape[:2], o), torch.nan),) * 2, task, [2, 4], sequences=10
+        )
         assert found.horizon == Horizon(0, 2)
         assert found.accuracy.tolist() == [0.0, 0.0]
 

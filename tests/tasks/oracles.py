@@ -48,7 +48,7 @@ def copy(task: Any, x: Array, lag: int) -> Asked:
     assert all(s == 0 for s in symbol[task.length : go] + symbol[go + 1 :])
     asked: Asked = {go + 1 + j: (symbol[s], go + 1 + j - s) for j, s in enumerate(cues)}
     if task.blanks == "asked":
-        asked = {**{t: (0, 0) for t in range(go + 1)}, **asked}
+        asked = {**dict.fromkeys(range(go + 1), (0, 0)), **asked}
     return asked
 
 
@@ -109,7 +109,7 @@ def known(answer_BN: Array, classes: int) -> Array:
 
 
 def recall_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
-    """Keeps the lowest bits of the cue: which candidates are left, not which of them. The last rung is the cue itself."""
+    """Keeps the lowest bits of the cue: which candidates are left, not which of them. The last rung is the cue."""
     if rung == len(task.ladder()) - 1:
         return known(answer_BN, task.symbols)
     candidate = np.arange(task.symbols)

@@ -28,7 +28,15 @@ def test_adding_chance_is_the_mass_of_the_sum_near_one(tolerance: float) -> None
 
 @pytest.mark.parametrize(
     ("delay", "loss"),
-    [(10, 0.693147), (100, 0.173287), (200, 0.094520), (300, 0.064983), (500, 0.039989), (1000, 0.020387), (2000, 0.010294)],
+    [
+        (10, 0.693147),
+        (100, 0.173287),
+        (200, 0.094520),
+        (300, 0.064983),
+        (500, 0.039989),
+        (1000, 0.020387),
+        (2000, 0.010294),
+    ],
 )
 def test_copy_s_published_baseline(delay: int, loss: float) -> None:
     """CF17: 10 ln 8 / (T + 20). The delay T of the papers is lag - length."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -157,8 +158,8 @@ def test_the_ladder_climbs_from_chance_to_perfect(every_task: Task) -> None:
     chance, ladder = every_task.chance(), every_task.ladder()
     assert (ladder[0].accuracy, ladder[0].loss) == pytest.approx((chance.accuracy, chance.loss), abs=1e-12)
     assert (ladder[-1].accuracy, ladder[-1].loss) == (1.0, 0.0)
-    assert all(low.accuracy <= high.accuracy for low, high in zip(ladder, ladder[1:], strict=False))
-    assert all(low.loss > high.loss for low, high in zip(ladder, ladder[1:], strict=False))
+    assert all(low.accuracy <= high.accuracy for low, high in itertools.pairwise(ladder))
+    assert all(low.loss > high.loss for low, high in itertools.pairwise(ladder))
     assert len({rung.remembered for rung in ladder}) == len(ladder)
     assert 0 <= chance.accuracy < 1
     assert 0 < chance.loss < math.inf

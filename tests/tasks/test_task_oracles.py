@@ -52,7 +52,9 @@ def agree(task: Task, batch: Batch, lag_B: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("spec", VARIANTS, ids=str)
-def test_targets_and_lags_are_what_a_plain_loop_finds_in_the_inputs(spec: dict[str, Any], rng: np.random.Generator) -> None:
+def test_targets_and_lags_are_what_a_plain_loop_finds_in_the_inputs(
+    spec: dict[str, Any], rng: np.random.Generator
+) -> None:
     task = tasks.build(spec)
     agree(task, task.sample(rng, 60), np.full(60, task.lag))
 
@@ -68,7 +70,9 @@ def test_every_task_that_has_an_oracle_is_still_there() -> None:
     assert set(ORACLES) <= set(tasks.names())
 
 
-@pytest.mark.parametrize("name", [name for name in ORACLES if name not in ("copy", "selective_copy", "adding", "temporal_order")])
+@pytest.mark.parametrize(
+    "name", [name for name in ORACLES if name not in ("copy", "selective_copy", "adding", "temporal_order")]
+)
 def test_the_lag_needed_is_the_lag_asked_for(name: str, rng: np.random.Generator) -> None:
     lag_BT = tasks.build({"name": name, "lag": 9}).sample(rng, 50).lag_BT
     assert lag_BT[lag_BT >= 0].unique().tolist() == [9]
@@ -92,7 +96,9 @@ def test_where_the_lag_needed_is_random_it_takes_every_value_of_its_range(
 
 
 @pytest.mark.parametrize("relevant", [2, 3])
-def test_at_lag_79_temporal_order_is_that_of_hochreiter_and_schmidhuber(relevant: int, rng: np.random.Generator) -> None:
+def test_at_lag_79_temporal_order_is_that_of_hochreiter_and_schmidhuber(
+    relevant: int, rng: np.random.Generator
+) -> None:
     """Length 100 to 110, symbols at steps 10-20 and 50-60, or 10-20, 33-43 and 66-76 (1997, experiment 6)."""
     windows = {2: [(10, 20), (50, 60)], 3: [(10, 20), (33, 43), (66, 76)]}[relevant]
     x_BTI = tasks.build({"name": "temporal_order", "relevant": relevant, "lag": 79}).sample(rng, 6000).input_BTI
@@ -115,7 +121,11 @@ RUNGS = [
     (spec, rung)
     for spec in (
         [{"name": name} for name in PARTIAL]
-        + [{"name": "recall", "symbols": 6}, {"name": "recall", "symbols": 16}, {"name": "temporal_order", "relevant": 3}]
+        + [
+            {"name": "recall", "symbols": 6},
+            {"name": "recall", "symbols": 16},
+            {"name": "temporal_order", "relevant": 3},
+        ]
         + [{"name": "parity", "form": "window"}, {"name": "adding", "tolerance": 0.2}]
     )
     for rung in range(len(tasks.build(spec).ladder()))

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 from farback.cells.base import Parameters, State, SteppedCell, gated, linear, recurrent, sigmoid
 
-NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": sigmoid, "identity": Tensor.clone}
+NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "sigmoid": sigmoid,
+    "identity": Tensor.clone,
+}
 
 
 class Elman(SteppedCell):

@@ -58,6 +58,9 @@ class Pool(Executor):
     def _feed(self, function: Work, waiting: Iterator[Cohort], busy: list[_Worker]) -> None:
         """Give every idle worker a cohort, starting workers as they are needed."""
         while len(busy) < self.size and (cohort := next(waiting, None)) is not None:
+            for worker in self.workers:
+                if worker not in busy and not worker.process.is_alive():  # killed while idle: no trial's fault
+                    worker.stop()
             self.workers = [worker for worker in self.workers if worker.alive]
             idle = next((worker for worker in self.workers if worker not in busy), None)
             if idle is None:

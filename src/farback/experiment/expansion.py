@@ -14,11 +14,15 @@ from farback.experiment.problems import Mark, Problem, joined
 from farback.experiment.sweep import Axis, Grid, setting
 from farback.trial import Trial
 
+AXES_MAY_MEND = ("missing", "union_tag_not_found", "value_error")  # errors of a base that a sweep completes
 NAMED_LEVELS = 3  # of an axis, in "at lag=5 or lag=10"
 
 
 def expanded(base: Entry, grids: Iterable[Grid], problems: list[Problem]) -> list[tuple[Trial, ...]]:
-    """The trials of each grid, in order. What is wrong goes into `problems`, each thing once."""
+    """The trials of each grid, in order. What is wrong goes into `problems`, each thing once.
+
+    The base is looked at by itself too, for a mistake in a value that every grid replaces would go unseen.
+    """
     findings: dict[Located, _Finding] = {}
     made: list[tuple[Trial, ...]] = []
     first: dict[Trial, tuple[Grid, tuple[int, ...]]] = {}
@@ -35,16 +39,10 @@ def expanded(base: Entry, grids: Iterable[Grid], problems: list[Problem]) -> lis
                 pair = _Twice(seen, (grid, combination))
                 twice.setdefault((pair.earlier.location, pair.later.location), pair).count += 1
         made.append(tuple(trials))
+    _trial(base, Grid(base.key, "base", ()), (), findings, partial=True)
     problems += [findings[found].problem(found) for found in sorted(findings, key=_order)]
     problems += [pair.problem() for pair in twice.values()]
     return made
-
-
-def base_alone(base: Entry, problems: list[Problem]) -> None:
-    """Check what is in the base where no combination can be: what may come from an axis is not missed."""
-    findings: dict[Located, _Finding] = {}
-    _trial(base, Grid(base.key, "base", ()), (), findings, partial=True)
-    problems += [findings[found].problem(found) for found in sorted(findings, key=_order)]
 
 
 def _order(found: Located) -> tuple[str, int, int]:
@@ -65,7 +63,7 @@ def _trial(
         errors = failure.errors(include_url=False)
         own = [error for error in errors if not echoes(error, tree)]
         for error in own or errors:
-            if partial and error["type"] in ("missing", "value_error"):
+            if partial and error["type"] in AXES_MAY_MEND:
                 continue
             found = located(error, tree, base.key, whole)
             findings.setdefault(found, _Finding(grid)).add(grid, combination)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from farback.component import choices
-from farback.experiment.expansion import base_alone, expanded
+from farback.experiment.expansion import expanded
 from farback.experiment.loading import Entry, Node, read
 from farback.experiment.overrides import overridden
 from farback.experiment.problems import ConfigError, Mark, Problem, joined, shown
@@ -63,10 +63,7 @@ class Experiment:
         base, sweep = _base(document, problems), document.entries.get("sweep")
         base, sweep = overridden(base, sweep, overrides, problems)
         found = grids(sweep, base.key, problems)
-        if problems:
-            base_alone(base, problems)
-            raise ConfigError(sorted(problems, key=_position))
-        made = expanded(base, found, problems)
+        made = expanded(base, [] if problems else found, problems)
         if problems:
             raise ConfigError(sorted(problems, key=_position))
         question = document.entries["question"].node.plain if "question" in document.entries else ""

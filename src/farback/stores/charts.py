@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 RUNS = 500  # that a chart takes at most; MLflow's own default is 10
+COLUMNS, CARD_PIXELS = 2, 440  # large enough to read beside the list of runs
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def cards(prefix: str, sections: Sequence[Section]) -> tuple[list[dict[str, Any]
     found, named = [], []
     for number, section in enumerate(sections, 1):
         uuid = f"{prefix}-{number}"
-        named.append({"uuid": uuid, "name": section.name, "display": True, "isReordered": True, "deleted": False})
+        layout = {"columns": min(len(section.cards), COLUMNS), "cardHeight": CARD_PIXELS}
+        named.append({"uuid": uuid, "name": section.name, "display": True, "isReordered": True, **layout})
         for index, card in enumerate(section.cards, 1):
             common = {"metricSectionId": uuid, "runsCountToCompare": RUNS, "deleted": False, "isGenerated": False}
             found.append(

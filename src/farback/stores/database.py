@@ -40,7 +40,7 @@ ENDED = """
 def create(path: Path, migrate: Callable[[Path], None]) -> None:
     """Make the database if it is not there, whoever else may be doing so.
 
-    MLflow's migrations take no lock: processes that meet on a fresh file break it for good, and so does a kill half-way.
+    MLflow's migrations take no lock: processes that meet on a fresh file break it for good, and so does a kill midway.
     So one process at a time makes it under another name, then renames it.
 
     Args:

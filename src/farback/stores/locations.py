@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 SQLITE = "sqlite:///"
 
@@ -46,10 +48,29 @@ def artifacts(uri: str, experiment: str) -> str | None:
     return (Path.cwd() / "results" / "store" / "artifacts" / experiment).as_uri()
 
 
+def local(artifacts_uri: str, uri: str) -> Path | None:
+    """The folder of a run's artifacts, if it is on this machine.
+
+    MLflow notes absolute paths: where a project was moved, its artifacts are still found beside its SQLite file.
+
+    Args:
+        artifacts_uri: as MLflow noted it.
+        uri: of the store.
+    """
+    if not artifacts_uri.startswith("file:"):
+        return None
+    noted = Path(url2pathname(urlsplit(artifacts_uri).path))
+    path = database(uri)
+    if noted.exists() or path is None:
+        return noted
+    return path.parent / "artifacts" / Path(*noted.parts[-3:])  # EXPERIMENT/RUN/artifacts
+
+
 def shown(uri: str) -> str:
     """A URI without its secrets: for messages, logs and pages."""
-    hidden = re.sub(r"(?<=://)[^/@\s]*:[^/\s]*@", "***@", uri)
-    hidden = re.sub(r"(?<=://)[^/@:\s]+@", "***@", hidden)
+    hidden = re.sub(r"(?<=://)[^?#\s]*@", "***@", uri)  # a password may hold a slash
     return re.sub(
-        r"(?i)\b([\w-]*(?:password|passwd|pwd|token|secret|api[_-]?key|access[_-]?key|signature))=[^&\s]*", r"\1=***", hidden
+        r"(?i)\b([\w-]*(?:password|passwd|pwd|token|secret|api[_-]?key|access[_-]?key|signature))=[^&\s]*",
+        r"\1=***",
+        hidden,
     )

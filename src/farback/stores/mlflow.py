@@ -116,7 +116,7 @@ class MLflow(Store):
         """See Store.
 
         Raises:
-            FileNotFoundError: a finished run has lost its artifacts.
+            FileNotFoundError: a finished run's scores cannot be read.
         """
         with _quiet():
             experiment_id = self._id(experiment)
@@ -263,14 +263,22 @@ class MLflow(Store):
 
     def _recorded(self, run: Past) -> Recorded:
         """The exact result of a finished run."""
+        from mlflow.exceptions import MlflowException
+
+        names = (exact.RESULT, exact.SCORES)
+        folder = locations.local(run.artifacts, self.uri)
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                artifacts = self._artifacts(run.artifacts)
-                paths = [Path(artifacts.download_artifacts(name, folder)) for name in (exact.RESULT, exact.SCORES)]
+            if folder is not None:
+                return exact.read(*((folder / name).read_text(encoding="utf-8") for name in names))
+            artifacts = self._artifacts(run.artifacts)
+            with tempfile.TemporaryDirectory() as copies:
+                paths = [Path(artifacts.download_artifacts(name, copies)) for name in names]
                 return exact.read(*(path.read_text(encoding="utf-8") for path in paths))
-        except OSError as error:
+        except (OSError, MlflowException) as error:
             place = f"run {run.run_id} in {locations.shown(self.uri)}"
-            raise FileNotFoundError(f"{place} has lost its scores ({error}): delete it to train it again") from error
+            raise FileNotFoundError(
+                f"the scores of {place} cannot be read ({error}): if they are lost, delete the run to train it again"
+            ) from error
 
     # The experiment
 
@@ -282,7 +290,7 @@ class MLflow(Store):
                 return None
             if found.lifecycle_stage != "active":
                 raise ValueError(
-                    f"the experiment {experiment!r} was deleted in MLflow: restore it there, or erase it with `mlflow gc`"
+                    f"experiment {experiment!r} was deleted in MLflow: restore it there, or erase it with `mlflow gc`"
                 )
             self._ids[experiment] = found.experiment_id
         return self._ids[experiment]
@@ -346,8 +354,8 @@ def client(uri: str) -> Any:
 def _migrate(path: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    store = SqlAlchemyStore(locations.SQLITE + str(path), (path.parent / "artifacts").as_uri())
-    store.engine.dispose()
+    untyped: Any = SqlAlchemyStore
+    untyped(locations.SQLITE + str(path), (path.parent / "artifacts").as_uri()).engine.dispose()
 
 
 def _now() -> int:

@@ -21,7 +21,8 @@ def parameters(trial: Trial) -> dict[str, str]:
 
 def name(trial: Trial) -> str:
     """How the run is called in lists."""
-    return f"{trial.label}, lag {trial.lag}, seed {trial.seed}"
+    lag = trial.lag if trial.train_lags == "fixed" else trial.train_lags
+    return f"{trial.label}, lag {lag}, seed {trial.seed}"
 
 
 def trial_tags(trial: Trial, owner: str) -> dict[str, str]:

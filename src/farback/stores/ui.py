@@ -50,6 +50,8 @@ def serve(uri: str, experiment: str | None = None, port: int = 5000, open_browse
         _say(f"port {port} is taken, using {free}")
     base_url = f"http://{HOST}:{free}"
     _say(f"starting MLflow on {locations.shown(uri)} ...")
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave the server behind
+        signal.signal(number, signal.default_int_handler)
     server = _started(uri, free)
     try:
         if not _answers(server, base_url):

@@ -1,0 +1,237 @@
+"""One contract for every executor, and what only a pool of processes can go through."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pandas as pd
+import psutil
+import pytest
+import work
+
+from farback.executors import Executor, Pool, Serial
+from farback.trial import Event, Failed, Finished, Progress, Trial, cohorts
+
+# Starting a worker takes seconds: with `--dist loadgroup` one pool serves the whole suite.
+pytestmark = pytest.mark.xdist_group("pool")
+
+Make = Callable[..., Trial]
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    """One pool for the whole suite: that it stays usable after everything below is part of the contract."""
+    with Pool(2) as executor:
+        yield executor
+        left = processes(executor)
+        assert left
+        assert all(work.alive(pid) for pid in left)
+    assert not any(work.alive(pid) for pid in left)  # no process is left when a pool is left
+    assert not set(left) & {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+@pytest.fixture(params=["serial", "pool"])
+def executor(request: pytest.FixtureRequest) -> Executor:
+    return Serial() if request.param == "serial" else request.getfixturevalue("pool")
+
+
+def packs(trial_of: Make, *seeds: list[int]) -> list[list[Trial]]:
+    return [[trial_of(seed=seed) for seed in row] for row in seeds]
+
+
+def ended(found: list[tuple[list[Trial], Event]], kind: type) -> dict[int, Any]:
+    """The events of one kind by the seed of their trial."""
+    return {
+        trial.seed: event
+        for cohort, event in found
+        for trial in cohort
+        if event.key == trial.key and isinstance(event, kind)
+    }
+
+
+# The contract ----------------------------------------------------------------------------------------------------
+
+
+def test_every_event_of_every_cohort_arrives_with_its_cohort(executor: Executor, trial_of: Make) -> None:
+    items = packs(trial_of, [0, 1], [2], [3, 4], [5])
+    found = list(executor.map(work.quick, items))
+    assert len(found) == 2 * 6
+    for cohort, event in found:
+        assert cohort in items
+        assert event.key in [trial.key for trial in cohort]
+    for kind in (Progress, Finished):
+        assert sorted(ended(found, kind)) == [0, 1, 2, 3, 4, 5]
+    assert [event.metrics["train/loss"] for event in ended(found, Progress).values()] == list(ended(found, Progress))
+
+
+def test_the_events_of_a_cohort_keep_their_order(executor: Executor, trial_of: Make) -> None:
+    items = packs(trial_of, [0, 1], [2, 3])
+    found = list(executor.map(work.quick, items))
+    for cohort in items:
+        own = [event for pack, event in found if pack == cohort]
+        assert [(type(event), event.key) for event in own] == [
+            (kind, t.key) for t in cohort for kind in (Progress, Finished)
+        ]
+
+
+def test_no_cohorts_no_events(executor: Executor) -> None:
+    assert list(executor.map(work.quick, [])) == []
+
+
+def test_cohorts_are_taken_only_as_they_can_be_run(executor: Executor, trial_of: Make) -> None:
+    """So that a sweep of a million trials is not in memory at once."""
+    taken = []
+
+    def items() -> Iterator[list[Trial]]:
+        for seed in range(8):
+            taken.append(seed)
+            yield [trial_of(seed=seed)]
+
+    events = executor.map(work.quick, items())
+    next(events)
+    assert len(taken) <= 3
+    list(events)
+    assert taken == list(range(8))
+
+
+def test_scores_are_serial_s_to_the_last_bit(executor: Executor, trial_of: Make) -> None:
+    """Law 1: cohorts of other widths, other processes, the same numbers."""
+    trials = [trial_of(seed=seed, cell=cell, depth=2) for seed in range(3) for cell in ("gru", "elman")]
+    alone = ended(list(Serial().map(work.honest, [[trial] for trial in trials if trial.cell.name == "gru"])), Finished)
+    found = list(executor.map(work.honest, cohorts(trials, 2)))
+    results = {event.key: event.result for _, event in found if isinstance(event, Finished)}
+    assert set(results) == {trial.key for trial in trials}
+    for event in alone.values():
+        pd.testing.assert_frame_equal(results[event.key].scores, event.result.scores, check_exact=True)
+
+
+def test_an_exception_fails_the_rest_of_its_cohort_and_nothing_else(executor: Executor, trial_of: Make) -> None:
+    found = list(executor.map(work.raises, packs(trial_of, [0, 1], [2, work.BAD, 3], [4])))
+    assert sorted(ended(found, Finished)) == [0, 1, 2, 4]
+    failed = ended(found, Failed)
+    assert sorted(failed) == [3, work.BAD]
+    for event in failed.values():
+        assert event.error == "ArithmeticError: the abyss, at step 3"
+        assert "work.py" in event.traceback
+        assert "raise ArithmeticError" in event.traceback
+
+
+def test_it_works_again_after_a_failure(executor: Executor, trial_of: Make) -> None:
+    list(executor.map(work.raises, packs(trial_of, [work.BAD], [1])))
+    assert sorted(ended(list(executor.map(work.quick, packs(trial_of, [0], [1]))), Finished)) == [0, 1]
+
+
+def test_every_trial_ends_once(executor: Executor, trial_of: Make) -> None:
+    found = list(executor.map(work.raises, packs(trial_of, [0, work.BAD], [1], [2, 3, 4])))
+    keys = [event.key for _, event in found if isinstance(event, Finished | Failed)]
+    assert len(keys) == len(set(keys)) == 6
+
+
+# Processes -------------------------------------------------------------------------------------------------------
+
+
+def processes(pool: Pool) -> list[int]:
+    return [int(worker.process.pid or 0) for worker in pool.workers]
+
+
+def where(found: list[tuple[list[Trial], Event]]) -> set[int]:
+    """The processes that cohorts ran in, as `work.quick` tells."""
+    return {int(event.result.scores["statistic"][0]) for _, event in found if isinstance(event, Finished)}
+
+
+def test_a_pool_runs_in_other_processes_and_keeps_them(pool: Pool, trial_of: Make) -> None:
+    first, second = (
+        where(list(pool.map(work.quick, packs(trial_of, *[[seed] for seed in range(6)])))) for _ in range(2)
+    )
+    assert os.getpid() not in first
+    assert first | second == set(processes(pool))
+    assert len(processes(pool)) <= 2
+
+
+def test_a_worker_uses_one_thread(pool: Pool, trial_of: Make) -> None:
+    found = list(pool.map(work.threads, packs(trial_of, [0], [1])))
+    assert [event.metrics["threads"] for event in ended(found, Progress).values()] == [1.0, 1.0]
+
+
+def test_a_killed_worker_fails_its_unfinished_trials_with_the_reason_and_the_others_go_on(
+    pool: Pool, trial_of: Make
+) -> None:
+    found = list(pool.map(work.dies, packs(trial_of, [0, 1], [2, work.BAD, 3], [4], [5], [6])))
+    assert sorted(ended(found, Finished)) == [0, 1, 2, 4, 5, 6]
+    failed = ended(found, Failed)
+    assert sorted(failed) == [3, work.BAD]
+    assert all("killed by SIGKILL: out of memory" in event.error for event in failed.values())
+    assert sorted(ended(list(pool.map(work.quick, packs(trial_of, [0], [1], [2]))), Finished)) == [0, 1, 2]
+
+
+@pytest.mark.slow
+def test_a_worker_that_leaves_is_reported_with_its_exit_code(pool: Pool, trial_of: Make) -> None:
+    failed = ended(list(pool.map(work.leaves, packs(trial_of, [work.BAD], [1]))), Failed)
+    assert list(failed) == [work.BAD]
+    assert "exit code 7" in failed[work.BAD].error
+
+
+def test_a_worker_killed_while_it_is_idle_costs_no_trial(pool: Pool, trial_of: Make) -> None:
+    list(pool.map(work.quick, packs(trial_of, [0], [1], [2], [3])))
+    victim = pool.workers[0].process
+    os.kill(int(victim.pid or 0), signal.SIGKILL)
+    wait_until(lambda: not victim.is_alive())
+    found = list(pool.map(work.quick, packs(trial_of, [0], [1], [2], [3])))
+    assert sorted(ended(found, Finished)) == [0, 1, 2, 3]
+    assert not ended(found, Failed)
+
+
+def test_an_event_that_cannot_be_sent_fails_its_cohort(pool: Pool, trial_of: Make) -> None:
+    failed = ended(list(pool.map(work.unpicklable, packs(trial_of, [0, 1]))), Failed)
+    assert sorted(failed) == [0, 1]
+    assert "pickle" in failed[0].error
+
+
+def test_who_stops_listening_leaves_nothing_running(pool: Pool, trial_of: Make) -> None:
+    events = pool.map(work.dawdles, packs(trial_of, [work.SLOW]))
+    running = next(
+        int(e.metrics["train/loss"]) for c, e in events if c[0].seed == work.SLOW and isinstance(e, Progress)
+    )
+    assert work.alive(running)
+    started = time.monotonic()
+    events.close()
+    wait_until(lambda: not work.alive(running))
+    assert time.monotonic() - started < 10
+    assert sorted(ended(list(pool.map(work.quick, packs(trial_of, [0], [1]))), Finished)) == [0, 1]
+
+
+@pytest.mark.slow
+def test_no_process_is_left_when_a_pool_is_left_by_an_error(trial_of: Make) -> None:
+    started = []
+
+    def stopped() -> None:
+        with Pool(1) as pool:
+            next(pool.map(work.dawdles, packs(trial_of, [work.SLOW])))
+            started.extend(processes(pool))
+            raise KeyError("stop")
+
+    with pytest.raises(KeyError, match="stop"):
+        stopped()
+    wait_until(lambda: not any(work.alive(worker) for worker in started))
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_a_pool_needs_a_worker(workers: int) -> None:
+    with pytest.raises(ValueError, match=rf"workers is {workers}"):
+        Pool(workers)
+
+
+def test_a_pool_has_a_worker_for_each_core_unless_told_otherwise() -> None:
+    assert Pool().size == len(psutil.Process().cpu_affinity())
+
+
+def wait_until(done: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,231 @@
+"""What MLflow's runs look like, and what survives accidents."""
+
+import logging
+import multiprocessing
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from made_up import finished, progress, trial
+
+from farback.stores import database, locations
+from farback.stores.mlflow import MLflow
+from farback.trial import Failed
+
+GONE = f"{socket.gethostname()}:{2**22 + 1}:1.00"  # above the largest pid that Linux gives
+ELSEWHERE = "another-host:1:1.00"
+
+
+def runs(store: MLflow, text: str = "") -> list:
+    return list(store.client.search_runs([store.client.get_experiment_by_name("first").experiment_id], text))
+
+
+def artifacts(uri: str, name: str) -> list[Path]:
+    return list(locations.database(uri).parent.rglob(f"artifacts/first/*/artifacts/{name}"))
+
+
+def test_stores_are_light_to_import() -> None:
+    code = "import sys, farback.stores.mlflow, farback.stores.ui; sys.exit('mlflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    code = "import sys, farback.stores.ui; sys.exit('mlflow' in sys.modules or 'torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_run_says_what_it_is(uri: str) -> None:
+    one = trial(seed=3, lag=20)
+    with MLflow(uri) as store:
+        store.begin("first", [one])
+        for step in (100, 300, 200):
+            store.put(progress(one, step))
+        store.put(finished(one, skill=0.5))
+        (run,) = runs(store)
+        history = {m.step: m.value for m in store.client.get_metric_history(run.info.run_id, "retention/skill")}
+        curve = [m.step for m in store.client.get_metric_history(run.info.run_id, "train/loss")]
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "GRU, lag 20, seed 3"
+    assert run.info.start_time <= run.info.end_time
+    said = run.data.tags
+    assert (said["kind"], said["cell"], said["status"]) == ("trial", "GRU", "finished")
+    assert (said["farback.key"], said["farback.shape"], said["farback.group"]) == (one.key, one.shape, one.group)
+    assert said["owner"].startswith(f"{socket.gethostname()}:{os.getpid()}:")
+    assert {"version.farback", "version.torch", "version.mlflow", "version.python"} <= set(said)
+    parameters = run.data.params
+    assert (parameters["lag"], parameters["bias"], parameters["task.length"]) == ("20", "true", "none")
+    assert history == {1: 0.5, 10: 0.05, 100: 0.005}
+    assert sorted(curve) == [100, 200, 300]
+    values = run.data.metrics
+    assert (values["final/skill"], values["best/skill"], values["best/loss"]) == (0.5, 0.5, 1 / 300)
+    assert values["final/training_updates"] == 1000
+    assert "final/lyapunov_largest" not in values  # infinite: only in the exact artifact
+    (dataset,) = run.inputs.dataset_inputs
+    assert (dataset.dataset.name, dataset.dataset.digest) == ("recall", one.task.digest())
+
+
+def test_reopening_sees_everything(uri: str) -> None:
+    one, two = trial(1), trial(2)
+    with MLflow(uri) as store:
+        store.begin("first", [one, two])
+        store.put(finished(one))
+        store.put(progress(two))
+        before = store.frame("first")
+    with MLflow(uri) as again:
+        pd.testing.assert_frame_equal(again.frame("first"), before, check_exact=True)
+        again.begin("first", [one, two])
+        assert again.finished([one.key, two.key]) == {one.key}
+        assert [run.info.status for run in runs(again, f"tags.`farback.key` = '{two.key}'")] == ["KILLED"]
+
+
+@pytest.mark.parametrize(("owner", "status"), [(GONE, "KILLED"), (ELSEWHERE, "RUNNING"), (None, "RUNNING")])
+def test_only_runs_of_dead_drivers_are_closed(uri: str, owner: str | None, status: str) -> None:
+    one = trial()
+    crashed = MLflow(uri)
+    crashed.begin("first", [one])
+    crashed.put(progress(one))
+    (run,) = runs(crashed)
+    if owner is None:  # a driver that lives: our parent
+        parent = psutil.Process(os.getppid())
+        owner = f"{socket.gethostname()}:{parent.pid}:{parent.create_time():.2f}"
+    crashed.client.set_tag(run.info.run_id, "owner", owner)
+    with MLflow(uri) as store:
+        store.begin("first", [one])
+        assert [each.info.status for each in runs(store)] == [status]
+        assert store.finished([one.key]) == set()
+        store.put(finished(one))
+        assert store.finished([one.key]) == {one.key}
+        kinds = sorted(each.data.tags["kind"] for each in runs(store))
+    assert kinds == (["superseded", "trial"] if status == "KILLED" else ["trial", "trial"])
+
+
+def test_a_pid_used_again_is_not_its_old_owner(uri: str) -> None:
+    one = trial()
+    crashed = MLflow(uri)
+    crashed.begin("first", [one])
+    crashed.put(progress(one))
+    crashed.client.set_tag(runs(crashed)[0].info.run_id, "owner", f"{socket.gethostname()}:{os.getpid()}:1.00")
+    with MLflow(uri) as store:
+        store.begin("first", [one])
+        assert runs(store)[0].info.status == "KILLED"
+
+
+def test_a_failure_keeps_its_reason(uri: str) -> None:
+    one = trial()
+    with MLflow(uri) as store:
+        store.begin("first", [one])
+        store.put(Failed(one.key, "RuntimeError: out of memory", "Traceback: here"))
+        (run,) = runs(store)
+    assert (run.info.status, run.data.tags["error"]) == ("FAILED", "RuntimeError: out of memory")
+    assert artifacts(uri, "traceback.txt")[0].read_text() == "Traceback: here"
+
+
+def test_the_summary_is_replaced(uri: str, tmp_path: Path) -> None:
+    for name in ("old.csv", "new.csv"):
+        (tmp_path / name).write_text(name)
+    with MLflow(uri) as store:
+        store.begin("first", [trial()], question="How far?", config_text="name: first")
+        store.summarise("first", note="old", metrics={"horizon/GRU": 1.0}, files=[tmp_path / "old.csv"])
+        store.summarise("first", note="new", metrics={"horizon/GRU": 2.0, "more": 3.0}, files=[tmp_path / "new.csv"])
+        (run,) = runs(store, "tags.kind = 'summary'")
+        assert run.data.tags["mlflow.note.content"] == "new"
+        assert run.data.metrics == {"horizon/GRU": 2.0, "more": 3.0}
+        assert artifacts(uri, "new.csv")
+        assert not artifacts(uri, "old.csv")
+        store.summarise("first", metrics={"horizon/LSTM": 1.0})  # a metric that is gone must not linger
+        (run,) = runs(store, "tags.kind = 'summary'")
+        assert run.data.metrics == {"horizon/LSTM": 1.0}
+        note = store.client.get_experiment_by_name("first").tags["mlflow.note.content"]
+    assert "How far?" in note
+    assert f"/runs/{run.info.run_id}" in note
+    assert "name: first" in note
+
+
+def test_the_quick_way_to_the_runs_agrees_with_mlflow(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = [trial(seed) for seed in range(3)]
+    with MLflow(uri) as store:
+        store.begin("first", trials)
+        store.put(finished(trials[0]))
+        store.put(Failed(trials[1].key, "no"))
+        store.put(progress(trials[2]))
+        store.summarise("first")
+        experiment_id = store.client.get_experiment_by_name("first").experiment_id
+        quick = store._ended(experiment_id)
+        monkeypatch.setattr(locations, "database", lambda uri: None)
+        assert sorted(store._ended(experiment_id)) == sorted(quick)
+    assert sorted(past.status for past in quick) == ["FAILED", "FINISHED"]
+
+
+def test_lost_artifacts_are_an_error(uri: str) -> None:
+    one = trial()
+    with MLflow(uri) as store:
+        store.begin("first", [one])
+        store.put(finished(one))
+        artifacts(uri, "scores.csv")[0].unlink()
+        with pytest.raises(FileNotFoundError, match="cannot be read"):
+            store.frame("first")
+
+
+def test_a_project_may_move(uri: str, tmp_path: Path) -> None:
+    one = trial()
+    with MLflow(uri) as store:
+        store.begin("first", [one])
+        store.put(finished(one))
+        before = store.frame("first")
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for part in tmp_path.glob("mlflow.db*"):  # with the write-ahead log, as this process still has it open
+        shutil.copy(part, moved)
+    shutil.move(tmp_path / "artifacts", moved / "artifacts")
+    with MLflow(locations.SQLITE + str(moved / "mlflow.db")) as store:
+        pd.testing.assert_frame_equal(store.frame("first"), before, check_exact=True)
+
+
+def test_a_deleted_experiment_says_so(uri: str) -> None:
+    with MLflow(uri) as store:
+        store.begin("first", [])
+        store.client.delete_experiment(store.client.get_experiment_by_name("first").experiment_id)
+    with MLflow(uri) as store, pytest.raises(ValueError, match="was deleted in MLflow"):
+        store.begin("first", [])
+
+
+def test_loggers_and_warnings_stay_as_they_were(uri: str) -> None:
+    MLflow(uri).close()
+    names = ("mlflow", "alembic", "")
+    before = [logging.getLogger(name).level for name in names]
+    with MLflow(uri) as store:
+        store.begin("first", [])
+    assert [logging.getLogger(name).level for name in names] == before
+
+
+def _touch(uri: str, seed: int) -> None:
+    one = trial(seed)
+    with MLflow(uri) as store:
+        store.begin(f"by {seed}", [one])
+        store.put(finished(one))
+
+
+@pytest.mark.slow
+def test_processes_that_meet_on_a_fresh_database_do_not_break_it(tmp_path: Path) -> None:
+    uri = locations.default_uri(tmp_path / "with space")
+    spawn = multiprocessing.get_context("spawn")
+    crowd = [spawn.Process(target=_touch, args=(uri, seed)) for seed in range(4)]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join(240)
+    assert [process.exitcode for process in crowd] == [0] * 4
+    with MLflow(uri) as store:
+        assert all(len(store.frame(f"by {seed}")) for seed in range(4))
+
+
+def test_a_database_half_made_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "mlflow.db"
+    path.parent.mkdir()
+    path.with_name("mlflow.db.new").write_text("what a killed process left")
+    database.create(path, lambda unfinished: unfinished.write_bytes(b""))
+    assert path.exists()
+    assert not path.with_name("mlflow.db.new").exists()

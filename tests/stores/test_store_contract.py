@@ -1,0 +1,122 @@
+"""What every store does. Values are compared bit for bit."""
+
+import struct
+
+import pandas as pd
+import pytest
+from made_up import finished, progress, trial
+
+from farback.stores.base import Store
+from farback.stores.memory import Memory
+from farback.trial import SCORE_COLUMNS, Failed, scores
+
+
+def bits(values: pd.Series) -> list[bytes]:
+    return [struct.pack("d", value) for value in values]
+
+
+def test_what_was_put_comes_back_exactly(store: Store) -> None:
+    one = trial()
+    store.begin("first", [one])
+    store.put(progress(one))
+    event = finished(one)
+    store.put(event)
+    frame = store.frame("first")
+    expected = event.result.scores
+    assert bits(frame["value"]) == bits(expected["value"])
+    pd.testing.assert_frame_equal(frame[SCORE_COLUMNS], expected)
+    for name, value in one.columns().items():
+        if value is not None:
+            assert frame[name].tolist() == [value] * len(expected)
+    assert list(frame.columns) == [*one.columns(), "status", *SCORE_COLUMNS]
+
+
+def test_all_stores_give_the_same_frame(store: Store) -> None:
+    trials = [trial(seed, cell, lag) for cell in ("lstm", "elman") for lag in (20, 5) for seed in (1, 0)]
+    reference = Memory()
+    for each in (store, reference):
+        each.begin("first", trials)
+    for one in trials:
+        store.put(finished(one, skill=one.seed + 0.1))
+    for one in reversed(trials):
+        reference.put(finished(one, skill=one.seed + 0.1))
+    pd.testing.assert_frame_equal(store.frame("first"), reference.frame("first"), check_exact=True)
+
+
+def test_finished_are_the_converged_and_the_diverged(store: Store) -> None:
+    converged, diverged, failed, unfinished, unseen = (trial(seed) for seed in range(5))
+    store.begin("first", [converged, diverged, failed, unfinished, unseen])
+    store.put(finished(converged))
+    store.put(finished(diverged, status="diverged"))
+    store.put(progress(failed))
+    store.put(Failed(failed.key, "the worker was killed", "Traceback"))
+    store.put(progress(unfinished))
+    keys = [each.key for each in (converged, diverged, failed, unfinished, unseen)]
+    assert store.finished(keys) == {converged.key, diverged.key}
+    assert store.finished([diverged.key, "unknown"]) == {diverged.key}
+    assert store.finished([]) == set()
+    assert set(store.frame("first")["status"]) == {"finished", "diverged"}
+
+
+def test_a_failed_trial_can_finish_later(store: Store) -> None:
+    one = trial()
+    store.begin("first", [one])
+    store.put(Failed(one.key, "out of memory"))
+    store.put(progress(one))
+    store.put(finished(one))
+    assert store.finished([one.key]) == {one.key}
+    assert len(store.frame("first")) == len(finished(one).result.scores)
+
+
+def test_finishing_twice_keeps_one_set_of_rows_the_later(store: Store) -> None:
+    one = trial()
+    store.begin("first", [one])
+    store.put(finished(one, skill=0.25))
+    store.put(finished(one, skill=0.5))
+    frame = store.frame("first")
+    pd.testing.assert_frame_equal(frame[SCORE_COLUMNS], finished(one, skill=0.5).result.scores)
+
+
+def test_experiments_do_not_mix(store: Store) -> None:
+    one, two = trial(1), trial(2)
+    store.begin("first", [one])
+    store.put(finished(one))
+    store.begin("second", [one, two])
+    assert store.finished([one.key, two.key]) == set()
+    store.put(finished(two))
+    assert set(store.frame("first")["key"]) == {one.key}
+    assert set(store.frame("second")["key"]) == {two.key}
+    store.begin("first", [one])
+    with pytest.raises(ValueError, match="none of the trials"):
+        store.put(finished(trial(3)))
+
+
+def test_an_unknown_experiment_has_an_empty_frame(store: Store) -> None:
+    assert store.frame("nowhere").empty
+    assert {"key", "label", "status", *SCORE_COLUMNS} <= set(store.frame("nowhere").columns)
+    with pytest.raises(ValueError, match="nothing is recorded of 'nowhere'"):
+        store.summarise("nowhere")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", " padded ", "x" * 81])
+def test_a_name_that_pages_cannot_show_is_refused(store: Store, name: str) -> None:
+    with pytest.raises(ValueError, match="experiment's name"):
+        store.begin(name, [])
+
+
+def test_foreign_metric_names_do_no_harm(store: Store) -> None:
+    one = trial()
+    store.begin("first", [one])
+    for name in ("../up", "/a//b/", "log10 |J|@k=3 (mean)", "\u03bb/\u00e9\n\t", "...", "x" * 400, "a/b/c", ""):
+        store.put(progress(one, **{name: 1.0}))
+    rows = [("../m", 5, 3, "a=b/../c", 1.5), ("x" * 300, 5, -1, "s", 2.5)]
+    event = finished(one)
+    object.__setattr__(event.result, "scores", scores(rows))
+    store.put(event)
+    pd.testing.assert_frame_equal(store.frame("first")[SCORE_COLUMNS], scores(rows))
+
+
+def test_no_trials_no_scores_no_question_are_fine(store: Store) -> None:
+    store.begin("first", [])
+    store.summarise("first")
+    assert store.frame("first").empty

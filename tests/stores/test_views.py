@@ -1,0 +1,89 @@
+"""Saved views: what MLflow reads back from the tags, and the links that open them."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from made_up import trial
+
+from farback.stores import tags, ui, views
+from farback.stores.mlflow import MLflow
+
+
+def entries(store: MLflow) -> dict[str, dict]:
+    found = store.client.get_experiment_by_name("first").tags
+    return {
+        name.removeprefix(views.TAG): json.loads(text) for name, text in found.items() if name.startswith(views.TAG)
+    }
+
+
+def test_views_decode_to_what_was_meant(uri: str) -> None:
+    with MLflow(uri) as store:
+        store.begin("first", [trial(seed, cell) for cell in ("gru", "lstm") for seed in (0, 1)])
+        found = entries(store)
+    assert [entry["name"] for _, entry in sorted(found.items())] == ["Cells", "What decides", "How far back", "Trials"]
+    states = {entry["name"]: views.unpacked(entry["state"]) for entry in found.values()}
+    assert all(state["searchFilter"] == "tags.kind = 'trial'" for state in states.values())
+    assert {"params.`cell`", "params.`lag`", "params.`seed`", "metrics.`final/skill`"} <= set(
+        states["Trials"]["selectedColumns"]
+    )
+    assert states["Cells"]["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "cell"}]
+    far = [chart for chart in states["How far back"]["compareRunCharts"] if chart["xAxisScaleType"] == "log"]
+    assert [chart["metricKey"] for chart in far] == ["retention/skill", "retention/accuracy"]
+    decides = states["What decides"]["compareRunCharts"][0]
+    assert (decides["type"], decides["selectedParams"]) == ("PARALLEL", ["cell", "seed"])
+    for state in states.values():
+        sections = {section["uuid"] for section in state["compareRunSections"]}
+        assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == sections
+
+
+def test_views_written_again_keep_their_birthday(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with MLflow(uri) as store:
+        store.begin("first", [trial(0)])
+        before = entries(store)
+        monkeypatch.setattr(views.time, "time", lambda: 4e9)
+        store.begin("first", [trial(0)])
+        assert entries(store) == before
+        store.begin("first", [trial(1, "lstm")])
+        after = entries(store)
+    assert {name: entry["createdAt"] for name, entry in after.items()} == {
+        name: entry["createdAt"] for name, entry in before.items()
+    }
+    assert after["farback-cells"]["updatedAt"] > before["farback-cells"]["updatedAt"]
+
+
+def test_views_fit_into_a_tag() -> None:
+    many = [tags.parameters(trial(seed, cell, lag)) for cell in ("gru", "lstm") for lag in (1, 9) for seed in range(9)]
+    for view in views.saved(views.varying(many)):
+        assert len(views.packed(view.state([f"a rather long label {n}" for n in range(40)]))) < 4800
+
+
+def test_links_open_the_view_in_training_mode() -> None:
+    (trials, _, far, _) = views.saved([])
+    start = "http://h:1/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey"
+    assert views.link("http://h:1/", "7", far) == f"{start}=farback-far&compareRunsMode=CHART"
+    assert views.link("http://h:1", "7", trials) == f"{start}=farback-trials&compareRunsMode=TABLE"
+
+
+def test_nothing_recorded_is_said_before_a_server_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ui.serve(f"sqlite:///{tmp_path}/mlflow.db", "demo") == 1
+    assert "nothing is recorded yet" in capsys.readouterr().err
+
+
+def test_a_server_that_does_not_answer_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert ui.serve(f"http://anna:hunter2@127.0.0.1:{port}") == 1
+    said = capsys.readouterr().err
+    assert "does not answer" in said
+    assert "hunter2" not in said
+
+
+def test_a_taken_port_is_not_used() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert ui._free_port(port) != port

@@ -1,0 +1,115 @@
+"""What a person types, and what comes back."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from farback.cli import _path
+from farback.display import minutes
+from farback.experiment import schema
+
+CONFIG = """\
+name: tiny
+question: Does the command line work?
+base:
+  task: {name: recall, symbols: 2, filler: blank}
+  hidden: 4
+  batch: 8
+  steps: 4
+  evaluate_every: 2
+sweep:
+  - cell: [{name: elman}, {name: memoryless}]
+    lag: [1, 2]
+    seed: {range: 2}
+"""
+
+
+def farback(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    command = [sys.executable, "-m", "farback.cli", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "configs").mkdir()
+    (folder / "configs" / "tiny.yaml").write_text(CONFIG)
+    return folder
+
+
+def test_the_whole_path_from_the_command_line(project: Path) -> None:
+    planned = farback("run", "tiny", "--dry-run", folder=project)
+    assert "8 trials, 0 recorded already, 8 to train" in planned.stdout, planned.stderr
+    assert re.search(r"estimated time.*: \d+", planned.stdout)
+    part = farback("run", "configs/tiny.yaml", "--only", "cell.name=elman", "--workers", "2", folder=project)
+    assert part.returncode == 0, part.stderr
+    assert "4 trials to train, 0 recorded already" in part.stdout
+    whole = farback("run", "configs/tiny.yaml", "--workers", "1", folder=project)
+    assert "4 trials to train, 4 recorded already" in whole.stdout, whole.stderr
+    assert (project / "results" / "tiny" / "report.md").exists()
+    assert "results/tiny/success.png" in whole.stdout
+    assert "make ui NAME=tiny" in whole.stdout
+    again = farback("run", "tiny", folder=project)
+    assert "0 trials to train, 8 recorded already" in again.stdout
+    assert "\x1b[" not in again.stdout  # no colours and no moving bar where the output is not a terminal
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "tiny", "--set", "task.symbls=3"], "did you mean 'symbols'"),
+        (["run", "tiny", "--only", "cell.name=gruu"], "gruu"),
+        (["run", "nothing"], "nothing.yaml"),
+        (["report", "untrained"], "farback run"),
+        (["run", "tiny", "--store", "./folder"], "sqlite"),
+        (["list", "taks"], "did you mean 'tasks'"),
+        (["ui", "tiny", "--store", "sqlite:///none.db"], "none.db"),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_2(project: Path, arguments: list[str], message: str) -> None:
+    (project / "configs" / "untrained.yaml").write_text(CONFIG.replace("name: tiny", "name: untrained"))
+    result = farback(*arguments, folder=project)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_plug_ins_are_listed_a_line_each(project: Path) -> None:
+    result = farback("list", "cells", folder=project)
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(line.split()[0] for line in lines)
+    assert any(line.startswith("lstm ") and "Long short-term memory" in line for line in lines)
+
+
+def test_help_and_import_are_light() -> None:
+    code = (
+        "import sys, farback, farback.cli\n"
+        "from typer.testing import CliRunner\n"
+        "assert CliRunner().invoke(farback.cli.app, ['--help']).exit_code == 0\n"
+        "print([name for name in ('torch', 'mlflow', 'pandas', 'numba', 'matplotlib') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_shipped_schema_is_the_one_that_the_command_writes() -> None:
+    """After adding a plug-in: `farback schema`."""
+    assert json.loads(Path("configs/schema.json").read_text()) == json.loads(json.dumps(schema()))
+
+
+def test_a_bare_name_is_a_config() -> None:
+    assert _path("demo") == Path("configs/demo.yaml")
+    assert _path("configs/demo.yaml") == Path("configs/demo.yaml")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(3, "3 s"), (89, "89 s"), (120, "2 min"), (4000, "1 h 7 min")])
+def test_durations_read_well(seconds: float, text: str) -> None:
+    assert minutes(seconds) == text

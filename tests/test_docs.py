@@ -1,0 +1,107 @@
+"""Documentation runs: commands exist, code works, links lead somewhere, numbers are those that were measured."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from farback.experiment import Experiment
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def commands(text: str) -> list[list[str]]:
+    lines = [line for block in blocks(text, "sh") for line in block.splitlines()]
+    return [shlex.split(line, comments=True) for line in lines if line.strip() and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+def test_every_make_target_that_is_named_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"`make ([a-z-]+)", page.read_text())}
+    named |= {command[1] for command in commands(README) if command[0] == "make"}
+    assert named >= {"demo", "test", "ui"}
+    assert named <= targets
+
+
+def test_the_commands_of_the_readme_are_taken() -> None:
+    """Each with --help in place of its work: the options are parsed, nothing is trained."""
+    from typer.testing import CliRunner
+
+    from farback.cli import app
+
+    found = [command[1:] for command in commands(README) if command[0] == "farback"]
+    assert len(found) >= 4
+    for command in found:
+        result = CliRunner().invoke(app, [*command, "--help"])
+        assert result.exit_code == 0, command
+
+
+def test_the_config_of_the_readme_loads(tmp_path: Path) -> None:
+    (config,) = blocks(README, "yaml")
+    path = tmp_path / "mine.yaml"
+    path.write_text(config)
+    assert len(Experiment.load(path).trials()) == 2 * 3 * 4 * 5
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    (code,) = blocks(README, "python")
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    code = code.replace('"configs/smoke.yaml"', '"smoke.yaml"')
+    (tmp_path / "smoke.yaml").write_text((ROOT / "configs/smoke.yaml").read_text().replace("steps: 120", "steps: 20"))
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("12 0")
+
+
+def test_the_cell_of_the_recipe_works() -> None:
+    """CONTRIBUTING's ten lines, held to the step-equals-definition check that its docstring states."""
+    import torch
+
+    source = blocks((ROOT / "CONTRIBUTING.md").read_text(), "python")[0]
+    names: dict[str, object] = {"__name__": "recipe.ema"}
+    exec(compile(source, "ema.py", "exec"), names)
+    cell = names["Ema"]()
+    p = {name: torch.randn(1, *shape) for name, shape in cell.parameters(2, 3).items()}
+    x, h = torch.randn(1, 1, 4, 2), torch.randn(1, 4, 3)
+    (after,) = cell.step(p, cell.project(p, x)[:, 0], (h,))
+    inner = x[0, 0] @ p["weight_ih"][0].T + p["bias_ih"] + h[0] @ p["weight_hh"][0].T + p["bias_hh"]
+    torch.testing.assert_close(after[0], 0.9 * h[0] + 0.1 * torch.tanh(inner))
+
+
+def test_the_table_of_the_readme_is_the_one_that_was_measured() -> None:
+    """Copy it from results/demo/report.md."""
+    shown = README.split("results/demo: begin")[1].split("-->\n", 1)[1].split("<!-- results/demo: end")[0].strip()
+    report = (ROOT / "results" / "demo" / "report.md").read_text()
+    table = report.split("## Trained at each lag")[1].split("\n\n")[1].strip()
+    assert shown == table
+
+
+def test_the_tree_of_the_readme_is_the_tree() -> None:
+    (tree,) = [block for block in re.findall(r"```\n(.*?)```", README, re.DOTALL) if "src/farback/" in block]
+    named = set(re.findall(r"^  ([a-z_]+(?:\.py|/))", tree, re.MULTILINE)) | {"cli.py"}
+    here = {
+        path.name + "/" * path.is_dir()
+        for path in (ROOT / "src" / "farback").iterdir()
+        if path.name not in ("__pycache__", "__init__.py", "py.typed")
+    }
+    assert named == here

@@ -1,0 +1,160 @@
+"""The page of an experiment."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import farback
+from farback import runner
+from farback.component import UserError
+from farback.experiment import Experiment
+from farback.report import standard
+from farback.report.analysis import Figure, markdown
+from farback.stores.memory import Memory
+
+CONFIG = """
+name: paper
+question: Does the page say it?
+base:
+  task: {name: recall, symbols: 2, filler: blank}
+  hidden: 4
+  batch: 8
+  steps: 8
+  evaluate_every: 4
+  measures: [{name: retention, lags: [1, 2, 4], sequences: 50}]
+sweep:
+  - cell: [{name: elman}, {name: memoryless}]
+    lag: [1, 2]
+    seed: {range: 2}
+  - cell: [{name: elman}]
+    train_lags: [{uniform: [1, 4]}]
+    seed: {range: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Memory]:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "configs").mkdir()
+    (folder / "configs" / "paper.yaml").write_text(CONFIG)
+    experiment = Experiment.load(folder / "configs" / "paper.yaml")
+    store = Memory()
+    farback.run(experiment, workers=1, store=store)
+    return experiment, store
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_deleted_folder_is_rebuilt_byte_for_byte(recorded: tuple[Experiment, Memory]) -> None:
+    experiment, store = recorded
+    folder = runner.publish(experiment, store).report.parent
+    before = contents(folder)
+    for path in folder.iterdir():
+        path.unlink()
+    runner.publish(experiment, store)
+    assert contents(folder) == before
+
+
+def test_every_link_of_the_page_leads_somewhere_and_every_figure_has_its_numbers(
+    recorded: tuple[Experiment, Memory],
+) -> None:
+    page = runner.publish(*recorded)
+    text = page.report.read_text()
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) > 5
+    for link in links:
+        assert (page.report.parent / link).exists(), link
+    for figure in page.analysis.figures:
+        assert len(pd.read_csv(page.report.parent / f"{figure.name}.csv")) == len(figure.frame)
+        assert figure.alt
+
+
+def test_the_page_asks_the_question_and_says_how_to_reproduce_it(recorded: tuple[Experiment, Memory]) -> None:
+    text = runner.publish(*recorded).report.read_text()
+    assert "Does the page say it?" in text
+    assert "farback run" in text
+    assert "10 of 10 trials" in text
+    assert str(Path.cwd()) not in text
+
+
+def test_both_protocols_have_their_table(recorded: tuple[Experiment, Memory]) -> None:
+    experiment, store = recorded
+    names = [table.name for table in standard(store.frame("paper")).tables]
+    assert names == ["trainability", "trainability_seeds", "comparisons", "retention_horizons"]
+
+
+def test_trials_that_the_config_no_longer_names_are_left_out(recorded: tuple[Experiment, Memory]) -> None:
+    experiment, store = recorded
+    fewer = Experiment.load(experiment.path, ["seed=0"])
+    page = runner.publish(fewer, store)
+    assert {row["seeds"] for row in page.analysis.tables[0].frame.to_dict("records")} == {1}
+    assert page.report.parent.name == "paper--seed=0"  # beside the page of the config as it stands
+    assert "--set seed=0" in page.report.read_text()
+
+
+def test_nothing_recorded_says_what_to_type(tmp_path: Path, recorded: tuple[Experiment, Memory]) -> None:
+    with pytest.raises(UserError, match="farback run"):
+        runner.publish(recorded[0], Memory())
+
+
+def test_an_experiment_of_its_own_judges(recorded: tuple[Experiment, Memory]) -> None:
+    experiment, store = recorded
+    script = experiment.root / "experiments" / "paper.py"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(
+        "from farback.report import Analysis\n"
+        "PREDICTION, REFUTED_BY = 'It rains.', 'Sun.'\n"
+        "def analyse(scores, ladder):\n"
+        "    return Analysis(f'{len(ladder)} rungs', ['**Refuted**: sun.'], [], {'sun': 1.0})\n"
+    )
+    try:
+        text = runner.publish(experiment, store).report.read_text()
+    finally:
+        script.unlink()
+    assert "It rains." in text
+    assert "2 rungs" in text  # of recall with two symbols: nothing, and the cue
+    assert "- **Refuted**: sun." in text
+
+
+def test_the_store_gets_the_headline_and_the_files(recorded: tuple[Experiment, Memory]) -> None:
+    experiment, store = recorded
+    page = runner.publish(experiment, store)
+    assert "| network | horizon |" in page.note
+    assert page.analysis.metrics
+    assert all(path.exists() for path in page.files)
+    assert {path.suffix for path in page.files} == {".md", ".csv", ".png", ".svg"}
+
+
+def test_every_parameter_that_varies_tells_groups_apart(recorded: tuple[Experiment, Memory]) -> None:
+    frame = recorded[1].frame("paper")
+    wider = pd.concat([frame, frame.assign(hidden=8, key=frame["key"] + "x")], ignore_index=True)
+    table = standard(wider).tables[0]
+    assert set(table.frame.columns[:2]) == {"label", "hidden"}
+
+
+def test_markdown_keeps_a_bar_in_its_cell() -> None:
+    assert markdown(pd.DataFrame({"a|b": ["x|y"]})).splitlines() == ["| a|b |", "| --- |", "| x\\|y |"]
+
+
+def test_the_shipped_experiments_analyse_what_their_configs_make() -> None:
+    """Every Python file has a config of its stem, a prediction and what would refute it."""
+    from farback.report.page import _script
+
+    scripts = sorted(Path("experiments").glob("*.py"))
+    assert scripts
+    for path in scripts:
+        module = _script(path)
+        assert module is not None
+        assert Path("configs", f"{path.stem}.yaml").exists()
+        assert module.PREDICTION
+        assert module.REFUTED_BY
+        assert callable(module.analyse)
+
+
+def test_a_figure_is_a_picture_with_numbers(recorded: tuple[Experiment, Memory]) -> None:
+    parts = standard(recorded[1].frame("paper")).parts
+    assert {part.name for part in parts if isinstance(part, Figure)} == {"success", "trainability_forest", "retention"}

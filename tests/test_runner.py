@@ -1,0 +1,159 @@
+"""The one path every trial takes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import farback
+from farback import runner
+from farback.executors import Serial
+from farback.experiment import ConfigError, Experiment
+from farback.stores.memory import Memory
+from farback.trial import Event, Failed, Finished, Trial
+
+SMALL = """
+name: small
+question: Does it run?
+base:
+  task: {name: recall, symbols: 2, filler: blank}
+  hidden: 4
+  batch: 8
+  steps: 12
+  evaluate_every: 4
+  measures: [{name: retention, lags: [1, 3], sequences: 50}]
+sweep:
+  - cell: [{name: elman}, {name: memoryless}]
+    lag: [1, 2]
+    seed: {range: 2}
+"""
+
+
+def config(folder: Path, text: str = SMALL) -> Experiment:
+    (folder / "configs").mkdir(exist_ok=True)
+    path = folder / "configs" / "small.yaml"
+    path.write_text(text)
+    return Experiment.load(path)
+
+
+def frame(store: Memory) -> pd.DataFrame:
+    return store.frame("small")
+
+
+def test_a_second_run_trains_nothing(tmp_path: Path) -> None:
+    store = Memory()
+    first = farback.run(config(tmp_path), workers=1, store=store)
+    assert (first.trained, first.reused, first.failed) == (8, 0, 0)
+    before = frame(store)
+    second = farback.run(config(tmp_path), workers=1, store=store)
+    assert (second.trained, second.reused) == (0, 8)
+    pd.testing.assert_frame_equal(before, frame(store))
+
+
+def test_one_changed_word_trains_only_what_is_new(tmp_path: Path) -> None:
+    store = Memory()
+    farback.run(config(tmp_path), workers=1, store=store)
+    changed = farback.run(config(tmp_path, SMALL.replace("name: elman", "name: gru")), workers=1, store=store)
+    assert (changed.trained, changed.reused) == (4, 4)
+
+
+def test_a_pool_gives_the_bits_of_one_process(tmp_path: Path) -> None:
+    alone, shared = Memory(), Memory()
+    farback.run(config(tmp_path), workers=1, store=alone)
+    farback.run(config(tmp_path), workers=2, store=shared)
+    pd.testing.assert_frame_equal(frame(alone), frame(shared), check_exact=True)
+
+
+@pytest.mark.parametrize("events", [0, 1, 5, 9, 20])
+def test_stopping_at_any_instant_and_running_again_gives_the_same_store(tmp_path: Path, events: int) -> None:
+    experiment, whole, halted = config(tmp_path), Memory(), Memory()
+    farback.run(experiment, workers=1, store=whole)
+    halted.begin("small", experiment.trials())
+    stream = runner.execute(runner.plan(experiment.trials(), set()), Serial(), halted)
+    for _ in range(events):
+        next(stream)
+    stream.close()
+    farback.run(experiment, workers=1, store=halted)
+    pd.testing.assert_frame_equal(frame(whole), frame(halted), check_exact=True)
+
+
+class Breaking(Serial):
+    """Loses every cohort."""
+
+    def map(self, function, items) -> Iterator[tuple[list[Trial], Event]]:
+        for cohort in items:
+            for trial in cohort:
+                yield cohort, Failed(trial.key, "it broke")
+
+
+def test_what_failed_is_said_and_tried_again(tmp_path: Path) -> None:
+    store = Memory()
+    broken = farback.run(config(tmp_path), workers=1, executor=Breaking(), store=store)
+    assert (broken.trained, broken.failed) == (0, 8)
+    assert broken.failures[0].error == "it broke"
+    mended = farback.run(config(tmp_path), workers=1, store=store)
+    assert (mended.trained, mended.reused, mended.failed) == (8, 0, 0)
+
+
+def test_the_longest_cohorts_go_first_and_no_worker_is_left_without_one(tmp_path: Path) -> None:
+    trials = config(tmp_path).trials()
+    plan = runner.plan(trials, set(), workers=4)
+    assert sorted(trial.key for pack in plan.cohorts for trial in pack) == sorted(trial.key for trial in trials)
+    assert len(plan.cohorts) == 8  # two for each worker
+    assert plan.cohorts[0][0].lag == 2
+    assert plan.cohorts[-1][0].lag == 1
+
+
+def test_the_estimate_is_the_time_of_the_updates(tmp_path: Path) -> None:
+    trials = config(tmp_path).trials()
+    plan = runner.plan(trials, set())
+    one, two = plan.seconds(workers=1), plan.seconds(workers=2)
+    assert 0 < two <= one < 60
+    assert runner.plan(trials, {trial.key for trial in trials}).seconds(workers=2) == 0
+
+
+def test_an_axis_that_changes_nothing_is_refused(tmp_path: Path) -> None:
+    text = SMALL.replace("cell: [{name: elman}, {name: memoryless}]", "cell: [leaky_integrator]").replace(
+        "    lag: [1, 2]", "    lag: [1, 2]\n    init: [{name: forget_bias, value: 1.0}, torch]"
+    )
+    with pytest.raises(ConfigError, match="forget_bias"):  # a leaky integrator has no such gate
+        config(tmp_path, text)
+    same = SMALL.replace("cell: [{name: elman}, {name: memoryless}]", "cell: [shift_register]").replace(
+        "  hidden: 4", "  hidden: 6\n  bias: true"
+    )
+    same = same.replace("    lag: [1, 2]", "    lag: [1, 2]\n    bias: [true, false]").replace(
+        "symbols: 2", "symbols: 2"
+    )
+    experiment = config(tmp_path, same)
+    with pytest.raises(ConfigError, match=r"small.yaml:\d+.*bias.*changes nothing"):
+        farback.run(experiment, workers=1, store=Memory())
+
+
+def test_axes_that_act_after_step_0_are_allowed(tmp_path: Path) -> None:
+    runner.check_wiring(config(tmp_path, SMALL.replace("    lag: [1, 2]", "    lag: [1]\n    steps: [4, 8]")))
+
+
+def test_diverged_trials_are_results(tmp_path: Path) -> None:
+    text = SMALL.replace("  steps: 12", "  steps: 60\n  clip: null\n  optimizer: {name: sgd, lr: 1000.0}")
+    text = text.replace("{name: elman}", "{name: elman, nonlinearity: identity}")
+    store = Memory()
+    summary = farback.run(config(tmp_path, text), workers=1, store=store)
+    assert summary.diverged > 0
+    assert farback.run(config(tmp_path, text), workers=1, store=store).trained == 0
+
+
+def test_the_tally_knows_how_far_it_is(tmp_path: Path) -> None:
+    trials = config(tmp_path).trials()
+    plan = runner.plan(trials, set())
+    tally = runner.Tally(plan)
+    assert tally.share == 0
+    assert tally.seconds_left is None
+    shares = []
+    for _, event in Serial().map(runner.train, plan.cohorts):
+        tally.add(event)
+        shares.append(tally.share)
+        if isinstance(event, Finished):
+            assert event.key in tally.finished
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
