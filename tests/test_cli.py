@@ -100,9 +100,15 @@ def test_help_and_import_are_light() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def test_the_shipped_schema_is_the_one_that_the_command_writes() -> None:
-    """After adding a plug-in: `farback schema`."""
-    assert json.loads(Path("configs/schema.json").read_text()) == json.loads(json.dumps(schema()))
+def test_a_schema_beside_a_config_is_kept_in_step(project: Path) -> None:
+    """So that a new plug-in is completed by editors after the first run that uses it."""
+    stale = project / "configs" / "schema.json"
+    stale.write_text("{}")
+    farback("run", "tiny", "--dry-run", folder=project)
+    assert json.loads(stale.read_text()) == json.loads(json.dumps(schema()))
+    stale.unlink()
+    assert farback("schema", folder=project).returncode == 0
+    assert json.loads(stale.read_text()) == json.loads(json.dumps(schema()))
 
 
 def test_a_bare_name_is_a_config() -> None:

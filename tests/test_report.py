@@ -82,8 +82,7 @@ def test_the_page_asks_the_question_and_says_how_to_reproduce_it(recorded: tuple
 
 
 def test_both_protocols_have_their_table(recorded: tuple[Experiment, Memory]) -> None:
-    experiment, store = recorded
-    names = [table.name for table in standard(store.frame("paper")).tables]
+    names = [table.name for table in standard(recorded[1].frame("paper")).tables]
     assert names == ["trainability", "trainability_seeds", "comparisons", "retention_horizons"]
 
 

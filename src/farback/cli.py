@@ -60,6 +60,7 @@ def run(
     experiment = Experiment.load(_path(config), settings or [])
     trials = experiment.only(only or [])
     runner.check_wiring(experiment)
+    _refresh_schema(experiment.path)
     count = workers or cores()
     with open_store(store, experiment.root) as opened:
         if dry_run:
@@ -141,9 +142,7 @@ def schema(
     output: Annotated[Path, typer.Argument(help="the file to write")] = Path("configs/schema.json"),
 ) -> None:
     """Write the JSON Schema of a config, with which editors complete and check."""
-    from farback.experiment import schema as json_schema
-
-    output.write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")
+    output.write_text(_schema_text(), encoding="utf-8")
     typer.echo(f"wrote {output}")
 
 
@@ -156,6 +155,19 @@ def _version(
 
         typer.echo(f"farback {installed('farback')}")
         raise typer.Exit()
+
+
+def _schema_text() -> str:
+    from farback.experiment import schema as json_schema
+
+    return json.dumps(json_schema(), indent=1) + "\n"
+
+
+def _refresh_schema(beside: Path) -> None:
+    """Bring a schema that lies beside a config up to date, for it lists the plug-ins."""
+    path = beside.with_name("schema.json")
+    if path.exists() and path.read_text(encoding="utf-8") != (text := _schema_text()):
+        path.write_text(text, encoding="utf-8")
 
 
 def _path(config: str) -> Path:
@@ -175,9 +187,11 @@ def _report(experiment: Experiment, store: Store, console: Console) -> Page:
     page = runner.publish(experiment, store)
     for table in page.analysis.tables[:1]:
         printed = Printed(title=table.caption, title_justify="left")
-        for index, column in enumerate(table.shown.columns):
+        fits = console.width >= 100
+        columns = [name for name in table.shown.columns if fits or not str(name).startswith("lag ")]
+        for index, column in enumerate(columns):
             printed.add_column(str(column), justify="left" if index == 0 else "right")
-        for row in table.shown.itertuples(index=False):
+        for row in table.shown[columns].itertuples(index=False):
             printed.add_row(*(str(cell) for cell in row))
         console.print(printed)
     console.print(page.analysis.headline, highlight=False)

@@ -232,7 +232,7 @@ def check_wiring(experiment: Experiment) -> None:
     """
     problems = []
     for axis, where, trials in experiment.contrasts():
-        if axis.split(".")[0] in LATER:
+        if all(path.split(".")[0] in LATER for path in axis.split(" + ")):  # paths that are zipped are one axis
             continue
         seen: dict[bytes, Trial] = {}
         for trial in trials:

@@ -135,7 +135,7 @@ class Trial(Record):
             return values
         task = values["task"]
         if isinstance(task, Task):
-            task = task.spec()
+            task = task.spec() if "lag" in task.model_fields_set else {**task.spec(), "lag": None}
         elif isinstance(task, str):
             task = {"name": task}
         elif not isinstance(task, dict):
@@ -145,7 +145,10 @@ class Trial(Record):
         if isinstance(mixed, Mixed):
             bounds = mixed.bounds
         top = bounds[-1] if isinstance(bounds, list | tuple) and bounds else None
-        lag = values.get("lag", task.get("lag", top))
+        given = [value for value in (values.get("lag"), task.get("lag")) if value is not None]
+        if len(given) == 2 and given[0] != given[1] and not isinstance(values["task"], Task):
+            raise ValueError(f"lag is {given[0]} and task.lag is {given[1]}: give one of them, or equal values")
+        lag = given[0] if given else top
         if lag is None or not isinstance(lag, int):
             return values
         return {**values, "lag": lag, "task": {**task, "lag": lag}}

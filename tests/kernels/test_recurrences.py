@@ -3,10 +3,15 @@
 import pytest
 import torch
 
-from farback import kernels
+from farback.kernels.diagonal import diagonal
+from farback.kernels.elman import elman
+from farback.kernels.gru import gru
+from farback.kernels.lstm import lstm
+from farback.kernels.nonlinearities import NONLINEARITIES
+from farback.kernels.warming import supports
 
 DTYPES = [torch.float32, torch.float64]
-ELMAN = [f"elman {nonlinearity}" for nonlinearity in kernels.NONLINEARITIES]
+ELMAN = [f"elman {nonlinearity}" for nonlinearity in NONLINEARITIES]
 CELLS = ["lstm", "gru", "diagonal", "diagonal complex", "elman tanh", "elman gelu"]
 
 
@@ -37,14 +42,14 @@ def arguments(name, dtype, replicas=3, steps=6, batch=4, hidden=5, seed=0):
 def run(name, timed, fixed, state):
     """Outputs of every step, and the states to go on from."""
     if name == "lstm":
-        h, c = kernels.lstm(*timed, *fixed, *state)
+        h, c = lstm(*timed, *fixed, *state)
         return h, (h[:, -1], c)
     if name == "gru":
-        h = kernels.gru(*timed, *fixed, *state)
+        h = gru(*timed, *fixed, *state)
     elif name.startswith("diagonal"):
-        h = kernels.diagonal(*timed, *state)
+        h = diagonal(*timed, *state)
     else:
-        h = kernels.elman(*timed, *fixed, *state, name.removeprefix("elman "))
+        h = elman(*timed, *fixed, *state, name.removeprefix("elman "))
     return h, (h[:, -1],)
 
 
@@ -81,7 +86,7 @@ def test_elman_equals_its_equation(name):
     value = f.get(name.removeprefix("elman "), getattr(torch, name.removeprefix("elman "), None))
     for dtype in DTYPES:
         (gates,), (w, b), (h,) = arguments(name, dtype)
-        outputs = kernels.elman(gates, w, b, h, name.removeprefix("elman "))
+        outputs = elman(gates, w, b, h, name.removeprefix("elman "))
         for t in range(gates.shape[1]):
             h = value(gates[:, t] + h @ w.mT + b[:, None])
             torch.testing.assert_close(outputs[:, t], h)
@@ -173,21 +178,21 @@ def test_a_second_derivative_is_refused():
 def test_errors_carry_name_and_value():
     timed, fixed, state = arguments("lstm", torch.float32)
     with pytest.raises(ValueError, match=r"w_hh has shape \(3, 19, 5\), and \(3, 20, 5\) is needed"):
-        kernels.lstm(*timed, fixed[0][:, 1:], fixed[1], *state)
+        lstm(*timed, fixed[0][:, 1:], fixed[1], *state)
     with pytest.raises(ValueError, match=r"h0 is torch\.float64"):
-        kernels.gru(torch.zeros(1, 2, 3, 6), torch.zeros(1, 6, 2), None, torch.zeros(1, 3, 2, dtype=torch.float64))
+        gru(torch.zeros(1, 2, 3, 6), torch.zeros(1, 6, 2), None, torch.zeros(1, 3, 2, dtype=torch.float64))
     with pytest.raises(ValueError, match=r"not in torch\.float16"):
-        kernels.diagonal(*[torch.zeros(1, 2, 3, 4, dtype=torch.float16)] * 2, torch.zeros(1, 3, 4, dtype=torch.float16))
+        diagonal(*[torch.zeros(1, 2, 3, 4, dtype=torch.float16)] * 2, torch.zeros(1, 3, 4, dtype=torch.float16))
     with pytest.raises(ValueError, match="'tahn'; there is for tanh"):
-        kernels.elman(torch.zeros(1, 2, 3, 4), torch.zeros(1, 4, 4), None, torch.zeros(1, 3, 4), "tahn")
+        elman(torch.zeros(1, 2, 3, 4), torch.zeros(1, 4, 4), None, torch.zeros(1, 3, 4), "tahn")
     with pytest.raises(ValueError, match="at least 1"):
-        kernels.elman(torch.zeros(1, 0, 3, 4), torch.zeros(1, 4, 4), None, torch.zeros(1, 3, 4), "tanh")
+        elman(torch.zeros(1, 0, 3, 4), torch.zeros(1, 4, 4), None, torch.zeros(1, 3, 4), "tanh")
 
 
 def test_supported_is_what_runs():
-    assert kernels.supports("gru")
-    assert kernels.supports("elman tanh", torch.float64)
-    assert kernels.supports("diagonal", torch.complex64)
-    assert not kernels.supports("gru", torch.complex64)
-    assert not kernels.supports("gru", torch.bfloat16)
-    assert not kernels.supports("elman swish")
+    assert supports("gru")
+    assert supports("elman tanh", torch.float64)
+    assert supports("diagonal", torch.complex64)
+    assert not supports("gru", torch.complex64)
+    assert not supports("gru", torch.bfloat16)
+    assert not supports("elman swish")

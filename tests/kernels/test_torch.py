@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from farback import kernels
+from farback.kernels.elman import elman
+from farback.kernels.gru import gru
+from farback.kernels.lstm import lstm
 
 SIZES = [  # replicas, steps, sequences, hidden
     (1, 1, 1, 1),
@@ -17,10 +19,10 @@ MODULES = {"tanh": torch.nn.RNN, "relu": torch.nn.RNN, "lstm": torch.nn.LSTM, "g
 
 def fused(cell, gates, w, b, h0, c0):
     if cell == "lstm":
-        return kernels.lstm(gates, w, b, h0, c0)
+        return lstm(gates, w, b, h0, c0)
     if cell == "gru":
-        return (kernels.gru(gates, w, b, h0),)
-    return (kernels.elman(gates, w, b, h0, cell),)
+        return (gru(gates, w, b, h0),)
+    return (elman(gates, w, b, h0, cell),)
 
 
 def by_torch(cell, x_TBI, module, h0, c0):

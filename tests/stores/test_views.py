@@ -67,7 +67,7 @@ def test_links_open_the_view_in_training_mode() -> None:
 
 
 def test_nothing_recorded_is_said_before_a_server_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ui.serve(f"sqlite:///{tmp_path}/mlflow.db", "demo") == 1
+    assert ui.serve(f"sqlite:///{tmp_path}/mlflow.db", "demo") == 2
     assert "nothing is recorded yet" in capsys.readouterr().err
 
 
@@ -75,7 +75,7 @@ def test_a_server_that_does_not_answer_is_an_error(capsys: pytest.CaptureFixture
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    assert ui.serve(f"http://anna:hunter2@127.0.0.1:{port}") == 1
+    assert ui.serve(f"http://anna:hunter2@127.0.0.1:{port}") == 2
     said = capsys.readouterr().err
     assert "does not answer" in said
     assert "hunter2" not in said

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats as scipy_stats
 
 from farback.stats.horizons import Horizon
 
@@ -60,7 +60,7 @@ def compare(a: Values, b: Values, paired: bool = False) -> Comparison:
     above = _above(low, high)
     wins = above[: len(low_A), len(low_A) :].mean() - above[len(low_A) :, : len(low_A)].mean()
     if large:
-        p = float(scipy_stats.mannwhitneyu(low_A, low_B, method="asymptotic").pvalue)
+        p = float(scipy.stats.mannwhitneyu(low_A, low_B, method="asymptotic").pvalue)
         return Comparison(p, float(0.5 + wins / 2), "Mann-Whitney, normal approximation")
     score_N = above.sum(1).astype(np.int64) - above.sum(0).astype(np.int64)
     return Comparison(_subset_tail(score_N, len(low_A)), float(0.5 + wins / 2), "exact rank permutation")
@@ -83,7 +83,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
     """Control of the false discovery rate, for exploratory maps (`scipy.stats.false_discovery_control`)."""
     p_N = _p_values(p_values)
-    return np.asarray(scipy_stats.false_discovery_control(p_N), float) if len(p_N) else p_N
+    return np.asarray(scipy.stats.false_discovery_control(p_N), float) if len(p_N) else p_N
 
 
 def iqm(values: ArrayLike) -> float:
@@ -92,7 +92,7 @@ def iqm(values: ArrayLike) -> float:
     Raises:
         ValueError: no values, or a nan among them.
     """
-    return float(scipy_stats.trim_mean(_numbers(values, "values"), 0.25))
+    return float(scipy.stats.trim_mean(_numbers(values, "values"), 0.25))
 
 
 def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
@@ -127,7 +127,7 @@ def _paired(
         return Comparison(_sign_tail(sign), improvement, "exact sign test")
     same = low_A == low_B  # also two infinities, whose difference is nan
     difference = low_A[~same] - low_B[~same]
-    rank = (2 * scipy_stats.rankdata(np.abs(difference))).astype(np.int64)  # twice, so that shared ranks are whole
+    rank = (2 * scipy.stats.rankdata(np.abs(difference))).astype(np.int64)  # twice, so that shared ranks are whole
     return Comparison(_sign_tail(rank * sign[~same]), improvement, "exact signed-rank")
 
 

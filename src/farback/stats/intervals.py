@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats as scipy_stats
 
 RESAMPLES = 2000  # moves a 95 % percentile end by about 1 % of the interval's width
 
@@ -38,7 +38,7 @@ def _proportion(
     if successes != int(successes) or not 0 <= successes <= trials:
         raise ValueError(f"successes must be a whole number from 0 to trials = {trials}, got {successes}")
     check_confidence(confidence)
-    interval = scipy_stats.binomtest(int(successes), int(trials)).proportion_ci(confidence, method)
+    interval = scipy.stats.binomtest(int(successes), int(trials)).proportion_ci(confidence, method)
     return float(interval.low), float(interval.high)
 
 

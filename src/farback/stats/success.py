@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import isotonic_regression
 
 from farback.stats.horizons import check_lags
 from farback.stats.intervals import RESAMPLES, percentiles, resampled
@@ -45,7 +45,9 @@ def isotonic(successes: ArrayLike, trials: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(f"trials must be above 0 at each lag, got {trial_L.tolist()}")
     if not ((success_L >= 0) & (success_L <= trial_L)).all():
         raise ValueError(f"successes must be from 0 to trials, got {success_L.tolist()} of {trial_L.tolist()}")
-    rate_L: NDArray[np.float64] = isotonic_regression(success_L / trial_L, weights=trial_L, increasing=False).x
+    rate_L: NDArray[np.float64] = scipy.optimize.isotonic_regression(
+        success_L / trial_L, weights=trial_L, increasing=False
+    ).x
     return np.clip(rate_L, 0.0, 1.0)
 
 

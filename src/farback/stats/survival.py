@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats as scipy_stats
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +49,8 @@ def kaplan_meier(values: ArrayLike, censored: ArrayLike | None = None, limit: fl
         raise ValueError(f"horizons must be finite and at least 0 (censor them instead), got {value_N.tolist()}")
     if flag_N.shape != value_N.shape or not np.isin(flag_N, (False, True)).all():
         raise ValueError(f"needs one flag, True or False, for each of {len(value_N)} horizons, got {flag_N.tolist()}")
-    sample = scipy_stats.CensoredData.right_censored(value_N, flag_N.astype(bool))
-    curve = scipy_stats.ecdf(sample).sf
+    sample = scipy.stats.CensoredData.right_censored(value_N, flag_N.astype(bool))
+    curve = scipy.stats.ecdf(sample).sf
     lag, share = np.asarray(curve.quantiles, float), np.asarray(curve.probabilities, float)
 
     end = float(value_N.max()) if limit is None else float(limit)

@@ -8,6 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from farback.component import UserError
+
 SQLITE = "sqlite:///"
 
 
@@ -20,14 +22,14 @@ def located(uri: str | None) -> str:
     """The URI to use: the one given, else MLFLOW_TRACKING_URI, else this directory's. SQLite paths become absolute.
 
     Raises:
-        ValueError: a plain folder, which MLflow no longer writes to.
+        UserError: a plain folder, which MLflow no longer writes to.
     """
     chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(Path.cwd())
     path = database(chosen)
     if path is not None:
         return SQLITE + str(path)
     if "://" not in chosen or chosen.startswith("file:"):
-        raise ValueError(f"a store is sqlite:///FILE, a server http://HOST:PORT or another database, got {chosen!r}")
+        raise UserError(f"a store is sqlite:///FILE, a server http://HOST:PORT or another database, got {chosen!r}")
     return chosen
 
 

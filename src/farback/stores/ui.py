@@ -38,7 +38,7 @@ def serve(uri: str, experiment: str | None = None, port: int = 5000, open_browse
         open_browser: whether to open the first view.
 
     Returns:
-        The exit code: 1 where there is nothing to show, or MLflow does not start.
+        The exit code: 2 where there is nothing to show, or MLflow does not start.
     """
     if uri.startswith("http"):
         return _announce(uri, uri, experiment, open_browser)
@@ -167,4 +167,4 @@ def _say(text: str) -> None:
 
 def _refuse(text: str) -> int:
     sys.stderr.write(text + "\n")
-    return 1
+    return 2
