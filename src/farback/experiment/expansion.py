@@ -57,6 +57,7 @@ def _trial(
     twice = _two_lags(tree)
     if twice:
         findings.setdefault(twice, _Finding(grid)).add(grid, combination)
+        return None
     try:
         return Trial.model_validate(tree.plain)
     except ValidationError as failure:
