@@ -56,7 +56,21 @@ def test_views_written_again_keep_their_birthday(uri: str, monkeypatch: pytest.M
 def test_views_fit_into_a_tag() -> None:
     many = [tags.parameters(trial(seed, cell, lag)) for cell in ("gru", "lstm") for lag in (1, 9) for seed in range(9)]
     for view in views.saved(views.varying(many)):
-        assert len(views.packed(view.state([f"a rather long label {n}" for n in range(40)]))) < 4800
+        labels = [
+            {**many[0], "cell": f"a rather long label {n}", "train_lags": f"uniform 1-{n % 2}"} for n in range(40)
+        ]
+        assert len(views.packed(view.state(labels))) < 4800
+
+
+def test_the_two_protocols_are_lines_of_their_own() -> None:
+    """A mean over nets trained at one lag and nets trained on many says nothing."""
+    one = tags.parameters(trial(0))
+    (_, cells, far, _) = views.saved([])
+    for view in (cells, far):
+        assert [key["groupByData"] for key in view.state([one])["groupBy"]["groupByKeys"]] == ["cell"]
+        mixed = view.state([one, {**one, "train_lags": "uniform 1-80"}])
+        assert [key["groupByData"] for key in mixed["groupBy"]["groupByKeys"]] == ["cell", "train_lags"]
+        assert "param.cell.GRU,param.train_lags.uniform 1-80" in mixed["groupsExpanded"]
 
 
 def test_links_open_the_view_in_training_mode() -> None:

@@ -8,11 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 import webbrowser
-from typing import Any
+from typing import IO, Any
 
 from farback.stores import locations, views
 
@@ -52,10 +53,12 @@ def serve(uri: str, experiment: str | None = None, port: int = 5000, open_browse
     _say(f"starting MLflow on {locations.shown(uri)} ...")
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave the server behind
         signal.signal(number, signal.default_int_handler)
-    server = _started(uri, free)
+    chatter = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
+    server = _started(uri, free, chatter)
     try:
         if not _answers(server, base_url):
-            return _refuse("MLflow did not start")
+            chatter.seek(0)
+            return _refuse("MLflow did not start:\n" + chatter.read().decode(errors="replace"))
         code = _announce(base_url, uri, experiment, open_browser)
         if code == 0:
             _say("Ctrl-C ends it")
@@ -72,6 +75,7 @@ def command(port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "mlflow", "server"),
         *("--host", HOST, "--port", str(port), "--workers", "1"),
+        "--uvicorn-opts=--log-level=warning",  # it would announce the bare root, which is no place to start
     ]
 
 
@@ -108,12 +112,13 @@ def _announce(base_url: str, uri: str, experiment: str | None, open_browser: boo
     return 0
 
 
-def _started(uri: str, port: int) -> subprocess.Popen[bytes]:
+def _started(uri: str, port: int, chatter: IO[bytes]) -> subprocess.Popen[bytes]:
     """The server as a child with a process group of its own, so that Ctrl-C reaches it once, through us."""
     return subprocess.Popen(
         command(port),
         env={**os.environ, **LIGHT, "MLFLOW_BACKEND_STORE_URI": uri},  # not in `ps`: it may hold a password
-        stdout=subprocess.DEVNULL,
+        stdout=chatter,
+        stderr=chatter,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )

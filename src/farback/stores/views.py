@@ -23,7 +23,7 @@ SUMMARY, ASKED, CONFIG = "farback.summary", "farback.question", "farback.config"
 LONGEST_CONFIG = 4000  # characters in the description: a tag must fit into 5000 on every database
 
 TRIALS = "tags.kind = 'trial'"
-BY_CELL = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": "cell"}]}
+GROUP = ("cell", "train_lags")  # runs of one cell and one protocol are averaged: the two protocols are never mixed
 FIRST = ("cell", "lag", "seed")
 ALWAYS = ("final/skill", "best/skill", "final/accuracy", "final/loss")
 DECIDING = ("lag", "cell", "init.name", "depth", "seed")
@@ -39,20 +39,22 @@ class View:
     columns: tuple[str, ...]
     grouped: bool = False
     sections: tuple[Section, ...] = ()
-    order: str = "attributes.start_time"
-    ascending: bool = False
 
-    def state(self, cells: Sequence[str] = ()) -> dict[str, Any]:
+    def state(self, parameters: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
         """The state of MLflow's run page.
 
         Args:
-            cells: the labels that runs are grouped by: those groups start folded.
+            parameters: of each trial, as logged: the groups of runs that they make start folded.
         """
+        by = [name for name in GROUP if name == GROUP[0] or len({each.get(name) for each in parameters}) > 1]
+        groups = sorted({",".join(f"param.{name}.{each[name]}" for name in by) for each in parameters})
         cards, sections = charts.cards(self.id, self.sections)
         return {
             "searchFilter": TRIALS,
-            "orderByKey": self.order,
-            "orderByAsc": self.ascending,
+            # MLflow's page loads 100 runs: ordered by seed, they are every cell and lag with the first seeds, where
+            # the newest would be a few cells with all of theirs
+            "orderByKey": "params.`seed`" if self.grouped or self.chart else "attributes.start_time",
+            "orderByAsc": self.grouped or self.chart,
             "startTime": "ALL",
             "lifecycleFilter": "Active",
             "datasetsFilter": [],
@@ -70,8 +72,13 @@ class View:
             "viewMaximized": self.chart,
             "runListHidden": False,
             "isAccordionReordered": True,  # keeps our order of sections
-            "groupBy": BY_CELL if self.grouped else None,
-            "groupsExpanded": {f"param.cell.{cell}": False for cell in cells} if self.grouped else {},
+            "groupBy": {
+                "aggregateFunction": "average",
+                "groupByKeys": [{"mode": "param", "groupByData": name} for name in by],
+            }
+            if self.grouped
+            else None,
+            "groupsExpanded": dict.fromkeys(groups, False) if self.grouped else {},
             "autoRefreshEnabled": True,
             "useGroupedValuesInCharts": True,
             "hideEmptyCharts": True,
@@ -115,9 +122,8 @@ def write(client: Any, experiment_id: str, parameters: Sequence[dict[str, str]])
     """
     tags = client.get_experiment(experiment_id).tags
     now = int(time.time() * 1000)
-    cells = sorted({each["cell"] for each in parameters})
     for view in saved(varying(parameters)):
-        state = view.state(cells)
+        state = view.state(parameters)
         before = json.loads(tags.get(TAG + view.id, "{}"))
         if before.get("name") == view.name and before.get("state") and unpacked(before["state"]) == state:
             continue
