@@ -74,9 +74,7 @@ class Display:
 
     def __rich__(self) -> Group:
         """The panel."""
-        table = Table(
-            box=None, padding=(0, 3, 0, 0), title="horizon so far, in steps (half of the seeds)", title_justify="left"
-        )
+        table = Table(box=None, padding=(0, 3, 0, 0))
         table.add_column("network")
         kinds = [(False, "trained at each lag"), (True, "one net, every lag")]
         kinds = [kind for kind in kinds if any(isinstance(t.train_lags, Mixed) == kind[0] for t in self.plan.missing)]
@@ -84,8 +82,10 @@ class Display:
             table.add_column(title, justify="right")
         for label in dict.fromkeys(trial.label for trial in self.plan.trials):
             table.add_row(label, *(self._horizon(label, mixed) for mixed, _ in kinds))
-        bar = ProgressBar(total=1.0, completed=self.tally.share, width=60)
-        return Group(bar, Text(f"{self.tally.share:4.0%}  {self._counts()}"), Text(), table)
+        bar = Table.grid()
+        bar.add_row(ProgressBar(1.0, self.tally.share, 60, complete_style="green", finished_style="green"))
+        counts = Text(f"{self.tally.share:4.0%}  {self._counts()}")
+        return Group(bar, counts, Text("\nhorizon so far, in steps (half of the seeds)"), table)
 
 
 def minutes(seconds: float) -> str:

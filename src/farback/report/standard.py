@@ -128,7 +128,8 @@ def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | Non
                 cells[f"lag {lag}"] = f"{passed}/{trials}"
         else:
             cells["seeds"] = str(row["seeds"])
-            cells["not monotone"] = f"{row['nonmonotone']:.0%}"
+        if horizons["nonmonotone"].any():
+            cells["not monotone"] = f"{row['nonmonotone']:.0%} of seeds"
         if horizons["diverged"].any():
             cells["diverged"] = str(row["diverged"])
         rows.append(cells)
