@@ -1,15 +1,16 @@
 """What a person types, and what comes back."""
 
 import json
-import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from farback.cli import _path
+from farback.cli import _path, main
 from farback.display import minutes
 from farback.experiment import schema
 
@@ -29,12 +30,30 @@ sweep:
 """
 
 
-def farback(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    command = [sys.executable, "-m", "farback.cli", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+@dataclass
+class Result:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def farback(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Result]:
+    """The entry point, as if typed in the project's folder; in this process, which has paid for the imports."""
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def typed(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["farback", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        code = ended.value.code
+        return Result(code if isinstance(code, int) else 0, said.out, said.err)
+
+    return typed
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +64,19 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_whole_path_from_the_command_line(project: Path) -> None:
-    planned = farback("run", "tiny", "--dry-run", folder=project)
+def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[..., Result]) -> None:
+    planned = farback("run", "tiny", "--dry-run")
     assert "8 trials, 0 recorded already, 8 to train" in planned.stdout, planned.stderr
     assert re.search(r"estimated time.*: \d+", planned.stdout)
-    part = farback("run", "configs/tiny.yaml", "--only", "cell.name=elman", "--workers", "2", folder=project)
+    part = farback("run", "configs/tiny.yaml", "--only", "cell.name=elman", "--workers", "1")
     assert part.returncode == 0, part.stderr
     assert "4 trials to train, 0 recorded already" in part.stdout
-    whole = farback("run", "configs/tiny.yaml", "--workers", "1", folder=project)
+    whole = farback("run", "configs/tiny.yaml", "--workers", "1")
     assert "4 trials to train, 4 recorded already" in whole.stdout, whole.stderr
     assert (project / "results" / "tiny" / "report.md").exists()
     assert "results/tiny/success.png" in whole.stdout
     assert "make ui NAME=tiny" in whole.stdout
-    again = farback("run", "tiny", folder=project)
+    again = farback("run", "tiny", "--workers", "1")
     assert "0 trials to train, 8 recorded already" in again.stdout
     assert "\x1b[" not in again.stdout  # no colours and no moving bar where the output is not a terminal
 
@@ -74,16 +93,18 @@ def test_the_whole_path_from_the_command_line(project: Path) -> None:
         (["ui", "tiny", "--store", "sqlite:///none.db"], "none.db"),
     ],
 )
-def test_a_mistake_is_one_message_and_exit_code_2(project: Path, arguments: list[str], message: str) -> None:
+def test_a_mistake_is_one_message_and_exit_code_2(
+    project: Path, farback: Callable[..., Result], arguments: list[str], message: str
+) -> None:
     (project / "configs" / "untrained.yaml").write_text(CONFIG.replace("name: tiny", "name: untrained"))
-    result = farback(*arguments, folder=project)
+    result = farback(*arguments)
     assert result.returncode == 2, result.stdout + result.stderr
     assert message in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_the_plug_ins_are_listed_a_line_each(project: Path) -> None:
-    result = farback("list", "cells", folder=project)
+def test_the_plug_ins_are_listed_a_line_each(farback: Callable[..., Result]) -> None:
+    result = farback("list", "cells")
     lines = result.stdout.splitlines()
     assert [line.split()[0] for line in lines] == sorted(line.split()[0] for line in lines)
     assert any(line.startswith("lstm ") and "Long short-term memory" in line for line in lines)
@@ -100,14 +121,14 @@ def test_help_and_import_are_light() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def test_a_schema_beside_a_config_is_kept_in_step(project: Path) -> None:
+def test_a_schema_beside_a_config_is_kept_in_step(project: Path, farback: Callable[..., Result]) -> None:
     """So that a new plug-in is completed by editors after the first run that uses it."""
     stale = project / "configs" / "schema.json"
     stale.write_text("{}")
-    farback("run", "tiny", "--dry-run", folder=project)
+    farback("run", "tiny", "--dry-run")
     assert json.loads(stale.read_text()) == json.loads(json.dumps(schema()))
     stale.unlink()
-    assert farback("schema", folder=project).returncode == 0
+    assert farback("schema").returncode == 0
     assert json.loads(stale.read_text()) == json.loads(json.dumps(schema()))
 
 

@@ -87,6 +87,19 @@ class SteppedCell(Cell):
         return torch.stack(outputs, 1), state
 
 
+class GatedCell(SteppedCell):
+    """A cell with the parameters of torch.nn's recurrent layers: two weights and two biases, H rows for each gate."""
+
+    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        """One weight and one bias for the input, one for the state."""
+        rows = len(self.gates) * hidden
+        return {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden), "bias_ih": (rows,), "bias_hh": (rows,)}
+
+    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
+        """W_ih x + b_ih."""
+        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
+
+
 def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
     """`x W' + b` for every replica, (R, N, G).
 
@@ -123,16 +136,6 @@ def sigmoid(x: Tensor) -> Tensor:
     depend on its place in the cohort; `torch.tanh` does not.
     """
     return torch.tanh(x * 0.5) * 0.5 + 0.5
-
-
-def gated(rows: int, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-    """The parameters of torch.nn's recurrent layers with `rows` gates: one weight and one bias for input and state."""
-    return {
-        "weight_ih": (rows * hidden, inputs),
-        "weight_hh": (rows * hidden, hidden),
-        "bias_ih": (rows * hidden,),
-        "bias_hh": (rows * hidden,),
-    }
 
 
 FAMILY = Family("farback.cells", Cell, "cell")

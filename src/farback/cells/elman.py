@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from farback.cells.base import Parameters, State, SteppedCell, gated, linear, recurrent, sigmoid
+from farback.cells.base import GatedCell, Parameters, State, recurrent, sigmoid
 
 NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
@@ -18,7 +18,7 @@ NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class Elman(SteppedCell):
+class Elman(GatedCell):
     """The simple (vanilla) RNN.
 
     h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
@@ -34,14 +34,6 @@ class Elman(SteppedCell):
     def kernel(self) -> str | None:
         """Fused."""
         return f"elman {self.nonlinearity}"
-
-    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """One gate."""
-        return gated(1, inputs, hidden)
-
-    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
-        """W_ih x + b_ih."""
-        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
 
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
         """One step."""

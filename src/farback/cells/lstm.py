@@ -7,10 +7,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from farback.cells.base import Parameters, State, SteppedCell, gated, linear, recurrent, sigmoid
+from farback.cells.base import GatedCell, Parameters, State, recurrent, sigmoid
 
 
-class LSTM(SteppedCell):
+class LSTM(GatedCell):
     """Long short-term memory with forget gates, no peepholes.
 
     i, f, o = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), each with its own rows
@@ -32,14 +32,6 @@ class LSTM(SteppedCell):
     def kernel(self) -> str | None:
         """Fused."""
         return "lstm"
-
-    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Four gates."""
-        return gated(4, inputs, hidden)
-
-    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
-        """W_ih x + b_ih."""
-        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
 
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
         """One step."""
