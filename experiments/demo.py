@@ -8,7 +8,7 @@ and as the literature starts it for long memory.
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, groups, held, listed, metrics, retained, trained
+from farback.report import Analysis, held, listed, metrics, retained, trained
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -29,21 +29,26 @@ LONGEST = 80
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     """Horizons by both protocols, and whether the prediction held."""
     fixed, mixed = scores[scores["train_lags"] == "fixed"], scores[scores["train_lags"] != "fixed"]
-    horizons = tables.trainability(fixed, ["label"])
-    kept = tables.retention_horizons(mixed, ["label"])
+    learned = trained(fixed, family=["cell", "init"], within=["cell"])
+    looked = retained(mixed, ladder=ladder)
+    horizons, kept = learned[0].frame, looked[0].frame
     headline = (
         f"Trained at one lag ({_conditions(scores)}), half of the seeds learn to recall a cue over: "
         f"{listed(horizons, ['label'])}. One network trained on lags 1-{LONGEST} and asked at each retains it over: "
         f"{listed(kept, ['label'])}."
     )
-    parts = [*trained(fixed, family=["cell", "init"], within=["cell"]), *retained(mixed, ladder=ladder)]
-    return Analysis(headline, verdict(fixed, kept), parts, metrics(scores, groups(scores)))
+    return Analysis(
+        headline,
+        verdict(fixed, horizons, kept),
+        [*learned, *looked],
+        metrics({"trainability": horizons, "retention": kept}, ["label"]),
+    )
 
 
-def verdict(fixed: pd.DataFrame, kept: pd.DataFrame) -> list[str]:
+def verdict(fixed: pd.DataFrame, horizons: pd.DataFrame, kept: pd.DataFrame) -> list[str]:
     """One line for each thing that was predicted."""
     rate = tables.success_by_lag(fixed, ["label"]).set_index(["label", "lag"])["rate"]
-    reach = tables.trainability(fixed, ["label"]).set_index("label")
+    reach = horizons.set_index("label")
     defaults = [cell for cell in RECOMMENDED if rate.get((cell, LONGEST), 0.0) >= 0.5]
     lines = [held(not defaults, f"no default-initialised cell learns lag {LONGEST}", ", ".join(defaults))]
     for cell, init in RECOMMENDED.items():

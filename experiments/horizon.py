@@ -27,7 +27,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     horizons = tables.trainability(scores, BY)
     success = tables.success_by_lag(scores, BY)
     grid = tables.horizon_grid(scores, "depth", ["cell", "init"])
-    single = scores[scores["depth"] == 1]
+    single = trained(scores[scores["depth"] == 1], family=["cell", "init"], within=["cell"])
     parts: list[Table | Figure] = [
         Table("horizons", "Horizon of every cell, initialisation and depth", horizons, shown(horizons, BY, success)),
         Figure(
@@ -37,13 +37,13 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
             grid,
             "A map of the horizon in steps: a row for each depth, a column for each cell and initialisation.",
         ),
-        *trained(single, family=["cell", "init"], within=["cell"]),
+        *single,
     ]
     headline = (
         f"Within {scores['steps'].iloc[0]} updates at one lag, half of the seeds of one-layer networks bridge: "
-        f"{listed(tables.trainability(single, ['label']), ['label'])}."
+        f"{listed(single[0].frame, ['label'])}."
     )
-    return Analysis(headline, verdict(horizons, success), parts, metrics(scores, BY))
+    return Analysis(headline, verdict(horizons, success), parts, metrics({"trainability": horizons}, BY))
 
 
 def verdict(horizons: pd.DataFrame, success: pd.DataFrame) -> list[str]:

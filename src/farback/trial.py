@@ -31,32 +31,29 @@ REPLICA_FIELDS = ("seed", "init", "clip")
 class Mixed(Record):
     """The base of the distributions that a training sequence's lag is drawn from."""
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        pair = self._pair()
+        if len(pair) != 2 or pair[0] > pair[1]:
+            raise ValueError(f"needs two lags [smallest, largest], got {list(pair)}")
+        return self
+
+    def _pair(self) -> tuple[int, ...]:
+        """The one field that each distribution has, named as it is."""
+        (pair,) = dict(self).values()
+        return tuple(pair)
+
     @property
     def bounds(self) -> tuple[int, int]:
         """Smallest and largest lag."""
-        raise NotImplementedError
-
-    def ordered(self, values: tuple[int, ...]) -> tuple[int, int]:
-        """Check a pair of bounds."""
-        if len(values) != 2 or values[0] > values[1]:
-            raise ValueError(f"needs two lags [smallest, largest], got {list(values)}")
-        return values[0], values[1]
+        low, high = self._pair()
+        return low, high
 
 
 class Uniform(Mixed):
     """Every lag from the first to the second equally often: `{uniform: [1, 80]}`."""
 
     uniform: Bounds
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        self.ordered(self.uniform)
-        return self
-
-    @property
-    def bounds(self) -> tuple[int, int]:
-        """Smallest and largest lag."""
-        return self.ordered(self.uniform)
 
     def __str__(self) -> str:
         return "uniform {}-{}".format(*self.uniform)
@@ -66,16 +63,6 @@ class LogUniform(Mixed):
     """The logarithm of the lag uniform between the two, so that short lags are met often: `{log_uniform: [1, 80]}`."""
 
     log_uniform: Bounds
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        self.ordered(self.log_uniform)
-        return self
-
-    @property
-    def bounds(self) -> tuple[int, int]:
-        """Smallest and largest lag."""
-        return self.ordered(self.log_uniform)
 
     def __str__(self) -> str:
         return "log-uniform {}-{}".format(*self.log_uniform)

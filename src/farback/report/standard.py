@@ -24,17 +24,19 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
     by = groups(scores)
     parts: list[Table | Figure] = []
     sentences: list[str] = []
+    horizons: dict[str, pd.DataFrame] = {}
     fixed, mixed = scores[scores["train_lags"] == "fixed"], scores[scores["train_lags"] != "fixed"]
     if len(fixed):
-        table = tables.trainability(fixed, by)
         parts += trained(fixed, by)
-        sentences.append("Trained at each lag, half of the seeds reach: " + listed(table, by) + ".")
+        horizons["trainability"] = parts[0].frame
+        sentences.append(f"Trained at each lag, half of the seeds reach: {listed(parts[0].frame, by)}.")
     if len(mixed):
-        table = tables.retention_horizons(mixed, by)
-        parts += retained(mixed, by, ladder)
-        sentences.append("One network asked at every lag, half of the seeds reach: " + listed(table, by) + ".")
+        kept = retained(mixed, by, ladder)
+        parts += kept
+        horizons["retention"] = kept[0].frame
+        sentences.append(f"One network asked at every lag, half of the seeds reach: {listed(kept[0].frame, by)}.")
     return Analysis(
-        " ".join(sentences), ["No prediction was written down for this experiment."], parts, metrics(scores, by)
+        " ".join(sentences), ["No prediction was written down for this experiment."], parts, metrics(horizons, by)
     )
 
 
@@ -179,16 +181,13 @@ def listed(horizons: pd.DataFrame, by: Sequence[str]) -> str:
     return "; ".join(f"{name} {horizon}" for name, horizon in zip(names, horizons["horizon"], strict=True))
 
 
-def metrics(scores: pd.DataFrame, by: Sequence[str]) -> dict[str, float]:
-    """Aggregates for the tracker: each group's mean horizon and its restricted mean."""
-    values: dict[str, float] = {}
-    for protocol, part in scores.groupby(scores["train_lags"].map(lambda text: text == "fixed")):
-        named = "trainability" if protocol else "retention"
-        table = tables.trainability(part, by) if protocol else tables.retention_horizons(part, by)
-        for row in table.to_dict("records"):
-            group = " ".join(str(row[name]) for name in by)
-            values[f"{named}/{group}/restricted_mean"] = float(row["restricted_mean"])
-    return values
+def metrics(horizons: Mapping[str, pd.DataFrame], by: Sequence[str]) -> dict[str, float]:
+    """Aggregates for the tracker: the restricted mean of each group, from a horizon table for each protocol."""
+    return {
+        f"{protocol}/{' '.join(str(row[name]) for name in by)}/restricted_mean": float(row["restricted_mean"])
+        for protocol, table in horizons.items()
+        for row in table.to_dict("records")
+    }
 
 
 def name_of(column: str) -> str:
