@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from farback.cli import _path, main
+from farback.cli import main
+from farback.cli.app import config_path
 from farback.display import minutes
 from farback.experiment import schema
 
@@ -133,8 +134,8 @@ def test_a_schema_beside_a_config_is_kept_in_step(project: Path, farback: Callab
 
 
 def test_a_bare_name_is_a_config() -> None:
-    assert _path("demo") == Path("configs/demo.yaml")
-    assert _path("configs/demo.yaml") == Path("configs/demo.yaml")
+    assert config_path("demo") == Path("configs/demo.yaml")
+    assert config_path("configs/demo.yaml") == Path("configs/demo.yaml")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(3, "3 s"), (89, "89 s"), (120, "2 min"), (4000, "1 h 7 min")])

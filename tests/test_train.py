@@ -335,6 +335,30 @@ def test_the_last_update_is_evaluated_whatever_the_interval(trial_of: Make) -> N
     assert steps.tolist() == [3, 6, 7]
 
 
+def test_measures_are_taken_at_the_start_after_chosen_updates_and_at_the_end(trial_of: Make) -> None:
+    measure = {"name": "retention", "lags": [1, 2], "sequences": 20, "at": ["start", 2, "end"]}
+    events = list(train([trial_of(steps=4, evaluate_every=4, measures=[measure], stop="never")]))
+    (result,) = [event.result for event in events if isinstance(event, Finished)]
+    taken = result.scores.query("measure == 'retention' and statistic == 'skill'")
+    assert sorted(set(taken["step"])) == [0, 2, 4]
+    shown = [event.step for event in events if isinstance(event, Progress) and "retention/horizon" in event.metrics]
+    assert shown == [0, 2, 4]
+    (untrained,) = results([trial_of(steps=0, measures=[measure])])
+    first, drawn = (one.query("measure == 'retention' and step == 0") for one in (result.scores, untrained.scores))
+    pd.testing.assert_frame_equal(first.reset_index(drop=True), drawn.reset_index(drop=True), check_exact=True)
+
+
+def test_measuring_on_the_way_changes_nothing_of_the_training(trial_of: Make) -> None:
+    measures = [{"name": "retention", "at": at} for at in (["end"], ["start", 2, 3, "end"])]
+    plain, often = results([trial_of(measures=[measures[0]])]) + results([trial_of(measures=[measures[1]])])
+    columns = "measure in ('train', 'valid', 'grad')"
+    pd.testing.assert_frame_equal(
+        plain.scores.query(columns).reset_index(drop=True),
+        often.scores.query(columns).reset_index(drop=True),
+        check_exact=True,
+    )
+
+
 # Events ----------------------------------------------------------------------------------------------------------
 
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from farback import cells, encoders
-from farback.cells.base import Cell, State, product
+from farback.cells.base import Cell, State
 from farback.encoders.base import Encoder
 from farback.inits.base import Array, Init, Layer, uniform
-from farback.kernels.unroll import unroll
+from farback.kernels.unroll import product, unroll
 from farback.streams import stream
 
 NO_ENCODER = encoders.build("identity")

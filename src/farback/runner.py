@@ -14,7 +14,7 @@ import pandas as pd
 from farback.executors import Executor, Pool, Serial
 from farback.executors.pool import cores
 from farback.experiment import ConfigError, Experiment, Problem
-from farback.kernels.warming import warm
+from farback.kernels.warming import PRODUCT, warm
 from farback.report.page import Page, Subject, write
 from farback.report.standard import Ladder
 from farback.stores.base import Store
@@ -90,7 +90,7 @@ def _cost(cohort: Sequence[Trial]) -> float:
 
 def execute(plan: Plan, executor: Executor, store: Store) -> Iterator[Event]:
     """Train what is missing; every event is recorded before it is passed on."""
-    warm(sorted({trial.cell.kernel for trial in plan.missing if trial.cell.kernel}))  # once, for all workers
+    warm(sorted({trial.cell.kernel or PRODUCT for trial in plan.missing} | {PRODUCT}))  # once, for all workers
     for _, event in executor.map(train, plan.cohorts):
         store.put(event)
         yield event

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from farback import optimizers
 from farback.data import Asked, Data, Questions
-from farback.measures.base import Row
+from farback.measures.base import Measure, Row
 from farback.measures.retention import scored
 from farback.network import Network, draw
 from farback.trial import Event, Finished, Progress, Status, Trial, TrialResult, scores
@@ -134,6 +134,8 @@ class _Cohort:
         first = self.trial
         rules, limit_R1 = self._rules()
         window = _Window()
+        if first.steps:
+            yield from self._take(list(range(len(self.replicas))), 0)
         for count in range(1, first.steps + 1):
             finite_R = self._update(count, rules, limit_R1, window)
             before = len(self.replicas)
@@ -146,6 +148,8 @@ class _Cohort:
                 window = _Window()
             if not self.replicas:
                 return
+            if count < first.steps:
+                yield from self._take(list(range(len(self.replicas))), count)
             if len(self.replicas) < before:
                 rules, limit_R1 = self._rules()
         lost = [r for r, replica in enumerate(self.replicas) if not replica.finite]  # by the last update itself
@@ -194,7 +198,11 @@ class _Cohort:
         """End some replicas, measuring what they became, and go on without them."""
         if not leaving:
             return
-        results = self._results(leaving, count, status)
+        yield from self._take(leaving, count, end=True)
+        results = []
+        for replica in (self.replicas[r] for r in leaving):
+            table = scores([*replica.rows, ("training", count, -1, "updates", float(count))])
+            results.append(TrialResult(replica.trial.key, table, status, provenance(replica.trial)))
         keep = [r for r in range(len(self.replicas)) if r not in leaving]
         self.replicas = [self.replicas[r] for r in keep]
         self.validation = [self.validation[r] for r in keep]
@@ -204,22 +212,22 @@ class _Cohort:
         for result in results:
             yield Finished(result)
 
-    def _results(self, leaving: list[int], count: int, status: Status) -> list[TrialResult]:
-        trials = [self.replicas[r].trial for r in leaving]
-        network = self.network(leaving)
-        network = Network(network.architecture, {name: value.cpu() for name, value in network.parameters.items()})
-        measured: list[list[tuple[str, list[Row]]]] = [[] for _ in leaving]
+    def _take(self, at: list[int], count: int, end: bool = False) -> Iterator[Event]:
+        """Take the measures of some replicas that are wanted after so many updates, and show what they say."""
         for measure in self.trial.measures:
-            rows = measure.rows(network, self.trial.task, [trial.seed for trial in trials])
-            for at, own in enumerate(rows):
-                measured[at].append((measure.name, own))
-        results = []
-        for at, r in enumerate(leaving):
-            table = list(self.replicas[r].rows)
-            table += [(name, count, row.lag, row.statistic, row.value) for name, rows in measured[at] for row in rows]
-            table.append(("training", count, -1, "updates", float(count)))
-            results.append(TrialResult(trials[at].key, scores(table), status, provenance(trials[at])))
-        return results
+            if not (measure.taken(count) or (end and "end" in measure.at)):
+                continue
+            for replica, rows in zip([self.replicas[r] for r in at], self._measured(measure, at), strict=True):
+                replica.rows += [(measure.name, count, row.lag, row.statistic, row.value) for row in rows]
+                if measure.at != ("end",):
+                    metrics = {f"{measure.name}/{name}": value for name, value in measure.live(rows).items()}
+                    yield Progress(replica.trial.key, count, metrics)
+
+    def _measured(self, measure: Measure, at: list[int]) -> list[list[Row]]:
+        """A measure of some replicas, on the processor: it is no part of the tensor program."""
+        network = self.network(at)
+        network = Network(network.architecture, {name: value.cpu() for name, value in network.parameters.items()})
+        return measure.rows(network, self.trial.task, [self.replicas[r].trial.seed for r in at])
 
 
 @dataclass

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from farback.component import Component, Family
+from farback.kernels.unroll import product
 
 Parameters = Mapping[str, Tensor]
 State = tuple[Tensor, ...]
@@ -98,24 +99,6 @@ class GatedCell(SteppedCell):
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """W_ih x + b_ih."""
         return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
-
-
-def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
-    """`x W' + b` for every replica, (R, N, G).
-
-    With one input or one output, a batch of one product goes to a routine of its own (matrix times vector), which
-    rounds differently: a replica that is alone goes in twice, so that its numbers are those it has in company.
-    """
-    alone = x_RNI.shape[0] == 1 and 1 in weight_RGI.shape[1:]
-    if alone:
-        x_RNI, weight_RGI = x_RNI.expand(2, -1, -1), weight_RGI.expand(2, -1, -1)
-        bias_RG = None if bias_RG is None else bias_RG.expand(2, -1)
-    weight_RIG = weight_RGI.mT
-    if bias_RG is None:
-        y_RNG = torch.bmm(x_RNI, weight_RIG)
-    else:
-        y_RNG = torch.baddbmm(bias_RG.unsqueeze(1), x_RNI, weight_RIG)
-    return y_RNG[:1] if alone else y_RNG
 
 
 def linear(x_RTBI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""One door to every recurrence: fused where there is a kernel for it, stepped where there is none."""
+"""One door to every recurrence: fused where there is a kernel for it, stepped where there is none; and to products."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def unroll(cell: Recurrence, p: Parameters, gates_RTBG: Tensor, state: State) ->
         return cell.unroll(p, gates_RTBG, state)
     name, _, option = cell.kernel.partition(" ")
     return FUSED[name](p, gates_RTBG, state, option)
+
+
+def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
+    """`x W' + b` for every replica, (R, N, G); see `kernels/linear.py`."""
+    from farback.kernels.linear import linear
+
+    return linear(x_RNI, weight_RGI, bias_RG)
 
 
 def _elman(p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:

@@ -8,14 +8,19 @@ from farback.kernels.arguments import DTYPES
 from farback.kernels.diagonal import diagonal
 from farback.kernels.elman import elman
 from farback.kernels.gru import gru
+from farback.kernels.linear import linear
 from farback.kernels.lstm import lstm
 from farback.kernels.nonlinearities import NONLINEARITIES
 
-_CELLS = ("lstm", "gru", "diagonal", *(f"elman {nonlinearity}" for nonlinearity in NONLINEARITIES))
+PRODUCT = "linear"  # every network needs it
+_CELLS = (PRODUCT, "lstm", "gru", "diagonal", *(f"elman {nonlinearity}" for nonlinearity in NONLINEARITIES))
 
 
 def supports(name: str, dtype: torch.dtype = torch.float32) -> bool:
-    """Whether a kernel is there: `name` is lstm, gru, diagonal, or elman with its nonlinearity ("elman tanh")."""
+    """Whether a kernel is there.
+
+    `name` is linear, lstm, gru, diagonal, or elman with its nonlinearity ("elman tanh").
+    """
     return name in _CELLS and (dtype in DTYPES or (name == "diagonal" and dtype in (torch.complex64, torch.complex128)))
 
 
@@ -26,6 +31,8 @@ def _pass(name: str, dtype: torch.dtype) -> torch.Tensor:
         return torch.zeros(shape, dtype=dtype, requires_grad=True)
 
     state = zeros(1, 1, 1)
+    if name == PRODUCT:
+        return linear(zeros(1, 1, 1), zeros(1, 1, 1), zeros(1, 1))
     if name == "lstm":
         return lstm(zeros(1, 1, 1, 4), zeros(1, 4, 1), None, state, state)[0]
     if name == "gru":

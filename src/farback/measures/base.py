@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from farback.component import Component, Family
+from pydantic import Field
+
+from farback.component import Component, Family, Several, Since
 from farback.network import Network
 from farback.tasks.base import Task
 
@@ -19,8 +21,17 @@ class Row(NamedTuple):
     value: float
 
 
+When = Literal["start", "end"] | Annotated[int, Field(ge=1, le=10_000_000)]
+
+
 class Measure(Component):
-    """The base of the measures, as they are named in a trial."""
+    """The base of the measures, as they are named in a trial.
+
+    `at` says when a measure is taken: at the `start` (as initialised), after so many updates, at the `end`. A network
+    that leaves training early is measured at its end only, whatever updates would have come.
+    """
+
+    at: Annotated[Several[When], Since("0.2"), Field(min_length=1)] = ("end",)
 
     @abstractmethod
     def rows(self, network: Network, task: Task, seeds: Sequence[int]) -> list[list[Row]]:
@@ -31,6 +42,14 @@ class Measure(Component):
             task: what they were trained on, at the lag they were trained at.
             seeds: the replicas' seeds, from which the measure names streams of its own.
         """
+
+    def taken(self, updates: int) -> bool:
+        """Whether the measure is taken after so many updates, on the way."""
+        return (updates or "start") in self.at
+
+    def live(self, rows: Sequence[Row]) -> dict[str, float]:
+        """What of one replica's rows is shown as a curve over the updates: by default what belongs to no lag."""
+        return {row.statistic: row.value for row in rows if row.lag < 0}
 
     def check(self, task: Task) -> None:
         """Raise ValueError where the measure cannot be taken on that task."""

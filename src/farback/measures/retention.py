@@ -153,6 +153,11 @@ class RetentionMeasure(Measure):
                 rows[-1] += [Row(lag, statistic, float(value)) for statistic, value in values.items()]
         return rows
 
+    def live(self, rows: Sequence[Row]) -> dict[str, float]:
+        """The horizon: the last lag before the first failure, 0 where the smallest lag fails."""
+        passed = {row.lag: row.value > 0 for row in rows if row.statistic == "success"}
+        return {"horizon": max(0.0, stats.first_failure(list(passed), list(passed.values())).horizon.low)}
+
     def check(self, task: Task) -> None:
         """A task that asks another question at every lag can only be tested at its own; every lag must be possible."""
         others = [lag for lag in self.lags if lag != task.lag]

@@ -11,6 +11,7 @@ import pandas as pd
 
 LONGEST = 250  # characters of a name, MLflow's limit
 SMALLER_IS_BETTER = ("loss", "error")
+TRAINING = ("train", "grad")  # curves of the training itself, whose last value says little
 
 
 class Point(NamedTuple):
@@ -58,7 +59,7 @@ def closing(scores: pd.DataFrame, curves: Mapping[str, Sequence[float]]) -> list
         plain = [value for _, lag, value in rows if lag < 0]
         if measure == "valid":
             validation[name] = plain
-        elif name not in curves:
+        elif measure not in TRAINING:
             found += [Point(f"final/{measure}_{statistic}", value, 0) for value in plain[-1:]]
     for name, values in validation.items():
         statistic = name.removeprefix("valid/")

@@ -1,0 +1,25 @@
+"""The command line. Each module holds a few commands; importing it adds them to the app."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from farback.cli import browsing, listing, running  # noqa: F401 - each adds its commands
+from farback.cli.app import app
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """The entry point: mistakes end with a message and exit code 2, an interruption with 130."""
+    from farback.component import UserError
+
+    try:
+        app()
+    except UserError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,5 @@
+"""`python -m farback.cli`."""
+
+from farback.cli import main
+
+main()

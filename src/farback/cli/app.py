@@ -1,0 +1,44 @@
+"""What every command shares: the app, its options, and how a config is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="How far back does each recurrent network remember?",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[str, typer.Argument(help="a config: configs/demo.yaml, or its name, demo")]
+StoreURI = Annotated[
+    str | None, typer.Option("--store", help="MLflow tracking URI (default: MLFLOW_TRACKING_URI, or results/store)")
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="change a value of the config: --set lag=5 --set optimizer.lr=1e-3")
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="processes (default: one for each core)")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="print the version", is_eager=True)] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"farback {installed('farback')}")
+        raise typer.Exit()
+
+
+def config_path(config: str) -> Path:
+    """A config's path, from a path or a bare name."""
+    path = Path(config)
+    if path.suffix or path.exists():
+        return path
+    return Path("configs") / f"{config}.yaml"
