@@ -100,9 +100,7 @@ class _Cohort:
     def fresh(cls, trials: Sequence[Trial], device: str) -> _Cohort:
         """Every replica before its first update."""
         first = trials[0]
-        network = draw(
-            first.architecture, [trial.init for trial in trials], [trial.seed for trial in trials], first.lag
-        )
+        network = drawn(trials)
         theta_RP = torch.cat([value.flatten(1) for value in network.parameters.values()], 1).to(device)
         asked = Asked.of(first)
         return cls(
@@ -227,7 +225,14 @@ class _Cohort:
         """A measure of some replicas, on the processor: it is no part of the tensor program."""
         network = self.network(at)
         network = Network(network.architecture, {name: value.cpu() for name, value in network.parameters.items()})
-        return measure.rows(network, self.trial.task, [self.replicas[r].trial.seed for r in at])
+        trials = [self.replicas[r].trial for r in at]
+        return measure.rows(network, self.trial.task, [trial.seed for trial in trials], lambda: drawn(trials))
+
+
+def drawn(trials: Sequence[Trial]) -> Network:
+    """The replicas of a cohort before their first update."""
+    first = trials[0]
+    return draw(first.architecture, [trial.init for trial in trials], [trial.seed for trial in trials], first.lag)
 
 
 @dataclass

@@ -185,7 +185,7 @@ def test_what_cannot_be_measured_is_said(system: Any, lags: list[int], sequences
 def test_the_measure_always_asks_at_the_lag_that_was_trained() -> None:
     task = tasks.build({"name": "recall", "lag": 5})
     network = ring_buffer(task, 6)
-    rows = RetentionMeasure(lags=(2,), sequences=30).rows(network, task, [0])
+    rows = RetentionMeasure(lags=(2,), sequences=30).rows(network, task, [0], lambda: network)
     assert {row.lag for row in rows[0]} == {2, 5}
     assert {row.statistic for row in rows[0]} == {"skill", "accuracy", "loss", "success", "chance_accuracy"}
     assert [row.value for row in rows[0] if row.statistic == "success"] == [1.0, 1.0]
@@ -198,9 +198,9 @@ def test_the_measure_gives_each_replica_its_own_rows() -> None:
     architecture = Architecture(cells.build("gru"), task.inputs, 8, 4)
     network = draw(architecture, [inits.build("torch")] * 3, [4, 5, 6], 5)
     measure = RetentionMeasure(lags=(2,), sequences=30)
-    packed = measure.rows(network, task, [4, 5, 6])
+    packed = measure.rows(network, task, [4, 5, 6], lambda: network)
     for r, seed in enumerate([4, 5, 6]):
-        assert measure.rows(network.replica(r), task, [seed]) == [packed[r]]
+        assert measure.rows(network.replica(r), task, [seed], lambda: network) == [packed[r]]
     assert packed[0] != packed[1]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
@@ -21,6 +21,7 @@ class Row(NamedTuple):
     value: float
 
 
+Untrained = Callable[[], Network]
 When = Literal["start", "end"] | Annotated[int, Field(ge=1, le=10_000_000)]
 
 
@@ -34,13 +35,14 @@ class Measure(Component):
     at: Annotated[Several[When], Since("0.2"), Field(min_length=1)] = ("end",)
 
     @abstractmethod
-    def rows(self, network: Network, task: Task, seeds: Sequence[int]) -> list[list[Row]]:
+    def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[Row]]:
         """Measure every replica of a network.
 
         Args:
             network: R replicas.
             task: what they were trained on, at the lag they were trained at.
             seeds: the replicas' seeds, from which the measure names streams of its own.
+            untrained: makes the same replicas as they were drawn, for measures that compare with them.
         """
 
     def taken(self, updates: int) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from farback import stats
 from farback.component import Several
-from farback.measures.base import Measure, Row
+from farback.measures.base import Measure, Row, Untrained
 from farback.measures.system import as_system
 from farback.network import Network
 from farback.streams import stream
@@ -135,7 +135,7 @@ class RetentionMeasure(Measure):
     lags: Several[Annotated[int, Field(ge=0, le=100_000)]] = ()
     sequences: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
 
-    def rows(self, network: Network, task: Task, seeds: Sequence[int]) -> list[list[Row]]:
+    def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[Row]]:
         """Rows skill, accuracy, loss, success, chance_accuracy for each lag."""
         rows: list[list[Row]] = []
         for index, seed in enumerate(seeds):
