@@ -57,4 +57,5 @@ class Measure(Component):
         """Raise ValueError where the measure cannot be taken on that task."""
 
 
-FAMILY = Family("farback.measures", Measure, "measure", apart=("system",))
+APART = ("driven", "linearisation", "regression", "system")  # what measures are made of
+FAMILY = Family("farback.measures", Measure, "measure", APART)
