@@ -4,24 +4,33 @@ The public functions work on any system: a `torch.nn.RNN`, `LSTM` or `GRU`, a fa
 """
 
 from farback.measures.base import FAMILY, Measure
+from farback.measures.causal_reach import CausalReach, causal_reach
 from farback.measures.gradient_reach import gradient_reach
 from farback.measures.information_capacity import InformationCapacity, information_capacity
+from farback.measures.lengths import LengthMatrix, length_matrix
 from farback.measures.linear_memory_function import linear_memory_function
 from farback.measures.memory_function import MemoryFunction, memory_function
+from farback.measures.probe import Probe, probe
 from farback.measures.retention import Retention, retention
 
 build, names = FAMILY.build, FAMILY.names
 
 __all__ = [
+    "CausalReach",
     "InformationCapacity",
+    "LengthMatrix",
     "Measure",
     "MemoryFunction",
+    "Probe",
     "Retention",
     "build",
+    "causal_reach",
     "gradient_reach",
     "information_capacity",
+    "length_matrix",
     "linear_memory_function",
     "memory_function",
     "names",
+    "probe",
     "retention",
 ]

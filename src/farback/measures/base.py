@@ -83,5 +83,15 @@ class Sampled(Measure):
             )
 
 
-APART = ("decay", "driven", "jacobians", "linearisation", "regression", "system")  # what measures are made of
+APART = (
+    "asking",
+    "classifier",
+    "decay",
+    "driven",
+    "jacobians",
+    "lengths",
+    "linearisation",
+    "regression",
+    "system",
+)  # what measures are made of
 FAMILY = Family("farback.measures", Measure, "measure", APART)
