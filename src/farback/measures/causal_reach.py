@@ -98,7 +98,7 @@ def causal_reach(
     step_B = steps(step, B, T)
     wanted = checked_lags(lags, step_B)
     rng = stream(seed, "measure", "causal_reach")
-    with torch.no_grad():
+    with torch.no_grad(), np.errstate(invalid="ignore", over="ignore"):  # answers of a net that exploded
         output_BO = face(x_BTI)[0][torch.arange(B), step_B]
         answer = _Answer(output_BO, classes, None if targets is None else torch.as_tensor(targets))
         found = {}
