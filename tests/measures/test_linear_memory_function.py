@@ -126,7 +126,7 @@ def test_cf12_a_register_s_information_falls_as_the_noise_adds_up(size: int, noi
 
 
 def test_fisher_memory_needs_noise_and_a_system_that_forgets() -> None:
-    with pytest.raises(ValueError, match="got 0.5 and 0"):
+    with pytest.raises(ValueError, match=r"got 0\.5 and 0"):
         fisher_memory([[0.5]], [1.0], 3, noise=0)
     with pytest.raises(ValueError, match="got 1 and 1"):
         fisher_memory(np.eye(2), np.ones(2), 3)

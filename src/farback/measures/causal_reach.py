@@ -207,7 +207,7 @@ class CausalReachMeasure(AtLags):
     At the lag that the task is asked at, this replaces the cue by that of another sequence.
     """
 
-    sequences: Annotated[int, Field(ge=2, le=1_000_000)] = 256
+    sequences: Annotated[int, Field(ge=2, le=1_000_000)] = 512
 
     def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[Row]]:
         """Rows effect, effect_error and kl for each lag; horizon (its low end, 0 where there is none) belongs to none.
