@@ -15,6 +15,7 @@ from farback import cells, inits, tasks
 from farback.cells.base import SteppedCell, linear, sigmoid
 from farback.measures import gate_times
 from farback.measures.gate_times import GateTimesMeasure
+from farback.measures.jacobians import jacobian, run
 from farback.network import Architecture, draw, from_torch
 
 CF7 = {0.0: (1.442695, 1.0, 2.0), 1.0: (3.192219, 2.212678, 3.718282), math.log(99): (99.499162, 68.967564, 100.0)}
@@ -142,6 +143,47 @@ def test_the_measure_s_rows_are_units_and_their_summary() -> None:
     }
 
 
+# LSTM is measured against torch above; sLSTM scales the state that its gate keeps.
+GATED = [
+    {"name": cell.model_fields["name"].default}
+    for cell in cells.FAMILY.members()
+    if (cell.keep or cell.write) and cell.known_as not in ("LSTM", "sLSTM")
+]
+
+
+# With no recurrent weights into the gates and a saturated candidate nothing but the gate carries a unit's state over;
+# the part of the state that it keeps is the first, but for z of LEM.
+@pytest.mark.parametrize("spec", [*GATED, {"name": "lem", "dt": 0.4}], ids=str)
+def test_what_a_gate_keeps_is_the_derivative_of_the_state_by_the_one_before(spec: dict[str, Any]) -> None:
+    name, cell = spec["name"], cells.build(spec)
+    architecture, H = Architecture(cell, 1, 4, 0), 4
+    network = draw(architecture, [inits.build("torch")], [0], 5).to(torch.float64)
+    gate = cell.gates.index(cell.keep or cell.write or "")
+    for parameter, value in network.parameters.items():
+        if not parameter.startswith("weight_ih"):
+            value.zero_()
+        else:
+            value[:, : gate * H], value[:, (gate + 1) * H :] = 0.0, 0.0
+    network.parameters["bias_ih_l0"][:] = 40.0
+    network.parameters["bias_ih_l0"][0, gate * H : (gate + 1) * H] = torch.linspace(-3, 3, H).double()
+    x = X[:1, :2, :1]
+    face, x_BTI, state_BTS = run(network, x)
+    J = jacobian(face, x_BTI[:, 1], state_BTS[:, 0])[0]
+    second = x_BTI[:, 1:]
+    part = J[-H:, -H:] if name == "lem" else J[:H, :H]
+    np.testing.assert_allclose(gate_times(network, second).keep, part.diagonal().numpy(), rtol=1e-9)
+    assert float(part.diagonal().std()) > 0.05
+
+
+@pytest.mark.parametrize("name", ["lru", "leaky_integrator"])
+def test_a_linear_cell_s_units_keep_the_modulus_of_their_eigenvalue(name: str) -> None:
+    network = draw(Architecture(cells.build(name), 1, 4, 0), [inits.build("torch")], [0], 5).to(torch.float64)
+    face, x_BTI, state_BTS = run(network, X[:1, :2, :1])
+    eigenvalues = torch.linalg.eigvals(jacobian(face, x_BTI[:, 1], state_BTS[:, 0])[0]).abs().sort().values.numpy()
+    keep = np.sort(gate_times(network, X[..., :1]).keep)
+    np.testing.assert_allclose(np.unique(eigenvalues.round(9)), np.unique(keep.round(9)))
+
+
 @pytest.mark.parametrize("name", cells.names())
 def test_a_cell_without_gates_has_no_rows_and_one_with_a_keep_gate_has(name: str) -> None:
     task = tasks.build({"name": "recall", "lag": 6})
@@ -150,7 +192,7 @@ def test_a_cell_without_gates_has_no_rows_and_one_with_a_keep_gate_has(name: str
     rows = GateTimesMeasure(sequences=2).rows(network, task, [0], lambda: network)[0]
     if cell.keep or cell.write:
         assert sum(row.statistic == "tau" and row.value > 0 for row in rows) == 9
-    elif name in ("elman", "memoryless", "shift_register"):
+    elif name not in ("lru", "leaky_integrator"):
         assert rows == []
         with pytest.raises(ValueError, match="has no gate that keeps the state"):
             gate_times(network, torch.zeros(5, task.inputs))

@@ -112,7 +112,7 @@ def _gates(network: Network, x_BTI: Tensor) -> GateTimes | None:
                 return None
             total = log_RBH if total is None else total + log_RBH
             state = a.cell.step(p, gates_RBG, state)
-            steps.append(a.cell.output(state))
+            steps.append(a.cell.output(p, gates_RBG, state))
         assert total is not None  # a sequence has a step
         kept.append(total[0].mean(0) / len(steps))
         output_RTBH = torch.stack(steps, 1)
