@@ -87,11 +87,12 @@ class Cell(Component):
         gate = self.keep or self.write
         if gate is None:
             return None
-        index, sign = self.gates.index(gate), 1 if self.keep else -1
-        pre_RBH = gates_RBG.chunk(len(self.gates), -1)[index]
+        index, H = self.gates.index(gate), gates_RBG.shape[-1] // len(self.gates)
+        rows = slice(index * H, (index + 1) * H)
+        pre_RBH = gates_RBG[..., rows]
         if "weight_hh" in p:
-            pre_RBH = pre_RBH + recurrent(state[0], p).chunk(len(self.gates), -1)[index]
-        return torch.nn.functional.logsigmoid(sign * pre_RBH)
+            pre_RBH = pre_RBH + recurrent(state[0], p)[..., rows]
+        return log_sigmoid(pre_RBH if self.keep else -pre_RBH)
 
     def zero(self, like_RBH: Tensor) -> State:
         """The state before the first step."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from farback.cells.base import Array, Parameters, State, SteppedCell, linear, sigmoid
+from farback.cells.base import Array, Parameters, State, SteppedCell, linear, log_sigmoid, sigmoid
 
 
 class BRC(SteppedCell):
@@ -48,6 +48,10 @@ class BRC(SteppedCell):
         c = x_c + p["w_c"].unsqueeze(1) * h_RBH
         a = x_a + p["w_a"].unsqueeze(1) * h_RBH
         return (latched(c, a, x_h, h_RBH),)
+
+    def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
+        """ln c."""
+        return log_sigmoid(gates_RBG.chunk(3, -1)[0] + p["w_c"].unsqueeze(1) * state[0])
 
 
 def latched(c_RBH: Tensor, a_RBH: Tensor, x_RBH: Tensor, h_RBH: Tensor) -> Tensor:

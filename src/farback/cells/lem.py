@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from farback.cells.base import GatedCell, Parameters, State, product, recurrent, sigmoid
+from farback.cells.base import GatedCell, Parameters, State, log_sigmoid, product, recurrent, sigmoid
 
 
 class LEM(GatedCell):
@@ -50,6 +50,12 @@ class LEM(GatedCell):
         z_RBH = z_RBH + d * (torch.tanh(x_z + h_z) - z_RBH)
         y_RBH = y_RBH + e * (torch.tanh(x_y + product(z_RBH, p["weight_zy"], None)) - y_RBH)
         return y_RBH, z_RBH
+
+    def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
+        """ln (1 - d), of the memory z."""
+        pre_RBH = gates_RBG.chunk(4, -1)[0] + recurrent(state[0], p).chunk(3, -1)[0]
+        rest = torch.log(torch.tensor(1 - self.dt, dtype=pre_RBH.dtype, device=pre_RBH.device))
+        return torch.logaddexp(log_sigmoid(-pre_RBH), rest + log_sigmoid(pre_RBH))
 
     def zero(self, like_RBH: Tensor) -> State:
         """y and z."""

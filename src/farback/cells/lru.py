@@ -76,6 +76,10 @@ class LRU(DiagonalCell):
         b_RTBH = torch.complex(re * scale[:, None, None], im * scale[:, None, None])
         return lambda_R11H.expand_as(b_RTBH), b_RTBH
 
+    def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
+        """ln |lambda|, whatever comes in."""
+        return -torch.exp(p["nu"]).unsqueeze(1).expand_as(state[0])
+
     def outputs(self, p: Parameters, gates_RTBG: Tensor, h_RTBH: Tensor) -> Tensor:
         """Re(C h) + D x."""
         skip = gates_RTBG.chunk(3, -1)[2]

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from farback.cells.base import DiagonalCell, Parameters, linear, log_sigmoid, sigmoid
+from farback.cells.base import DiagonalCell, Parameters, State, linear, log_sigmoid, sigmoid
 from farback.cells.mingru import positive
 
 
@@ -42,3 +42,8 @@ class MinLSTM(DiagonalCell):
         f, i, c = gates_RTBG.chunk(3, -1)
         keep = sigmoid(log_sigmoid(f) - log_sigmoid(i))
         return keep, (1 - keep) * positive(c)
+
+    def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
+        """ln f / (f + i)."""
+        f, i, _ = gates_RBG.chunk(3, -1)
+        return log_sigmoid(log_sigmoid(f) - log_sigmoid(i))
