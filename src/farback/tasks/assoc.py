@@ -96,10 +96,10 @@ class Assoc(Task):
         rungs = [Rung("nothing", chance.accuracy, chance.loss)]
         for j in sorted({0, self.pairs // 2, self.pairs}):
             left = self.pairs - j  # values among which the rest is guessed; the last one is known by elimination
-            text = "every pair" if left <= 1 else f"the values, and {j} of {self.pairs} keys"
+            text = f"the values, and {j} of {self.pairs} keys" if j else "the set of values"
             loss = left * math.log(max(1, left)) / self.pairs
             if loss < rungs[-1].loss:
-                rungs.append(Rung(text, (j + min(1, left)) / self.pairs, loss))
+                rungs.append(Rung(text if left > 1 else "every pair", (j + min(1, left)) / self.pairs, loss))
         return rungs
 
 
