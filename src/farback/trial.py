@@ -167,6 +167,7 @@ class Trial(Record):
             bidirectional=self.bidirectional,
             learned_state=self.initial_state == "learned",
             encoder=self.encoder,
+            start=self.task.answer.start,
         )
 
     @cached_property
