@@ -7,6 +7,7 @@ only.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
@@ -63,6 +64,14 @@ class Cell(Component):
     def output(self, state: State) -> Tensor:
         """What the layer above sees, (R, B, H)."""
         return state[0]
+
+    def flops(self, inputs: int, hidden: int) -> int:
+        """Multiplications and additions of one step of one sequence: two for each weight that is no bias.
+
+        A cell that uses a weight more or less often than once a step, or numbers that are no parameters, says its own.
+        """
+        shapes = self.parameters(inputs, hidden)
+        return sum(2 * math.prod(shape) for name, shape in shapes.items() if not name.startswith("bias"))
 
     def check(self, hidden: int, inputs: int) -> None:
         """Raise ValueError where the cell cannot have that many hidden units for that many inputs."""

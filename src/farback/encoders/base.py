@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 
@@ -20,6 +21,14 @@ class Encoder(Component):
     @abstractmethod
     def width(self, inputs: int) -> int:
         """Numbers that it puts out at a step."""
+
+    def flops(self, inputs: int) -> int:
+        """Multiplications and additions of one step of one sequence: two for each weight that is no bias.
+
+        An encoder that uses a weight more than once a step, as a convolution does, says its own.
+        """
+        shapes = self.parameters(inputs)
+        return sum(2 * math.prod(shape) for name, shape in shapes.items() if not name.startswith("bias"))
 
     @abstractmethod
     def encode(self, p: Mapping[str, Tensor], x_RTBI: Tensor) -> Tensor:

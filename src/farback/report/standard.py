@@ -15,6 +15,7 @@ Ladder = Sequence[tuple[str, float]]  # what partial memory scores: (what is rem
 
 # Columns that tell trials apart without making them different networks, or that the label already tells.
 TOLD = ("key", "label", "cell", "init", "task", "trained_lag", "train_lags", "seed", "status", "depth", "bidirectional")
+SIZES = ("parameters", "state", "flops")  # counted, not chosen
 DETAILS = ("cell.", "init.", "optimizer.beta", "optimizer.eps")
 SCORES = ("measure", "step", "lag", "statistic", "value", "measures")
 
@@ -42,7 +43,10 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
 
 def groups(scores: pd.DataFrame) -> list[str]:
     """What makes a group of seeds: the label, and every parameter that varies and that the label does not tell."""
-    rest = [name for name in scores.columns if name not in (*TOLD, *SCORES) and not name.startswith(DETAILS)]
+    told = [*TOLD, *SCORES, *SIZES]
+    if "match" in scores and scores["match"].notna().all():
+        told.append("hidden")  # it follows from the budget, and may differ from lag to lag
+    rest = [name for name in scores.columns if name not in told and not name.startswith(DETAILS)]
     return ["label", *(name for name in rest if len(scores[name].drop_duplicates()) > 1)]
 
 
