@@ -120,21 +120,19 @@ def test_cf7_in_a_gru_z_is_the_gate_that_keeps(bias: float, keep: float) -> None
     assert found / found[0] == pytest.approx((1 / (1 + math.exp(-bias))) ** np.arange(30), rel=1e-12)
 
 
-def test_the_keep_gate_a_cell_names_is_the_one_that_keeps(every_cell: Cell) -> None:
-    """A large bias on the gate called `keep` holds the state: what forget_bias and chrono count on."""
-    if every_cell.keep is None:
-        assert every_cell.write is None
+def test_the_gates_a_cell_names_are_those_that_keep_and_write(every_cell: Cell) -> None:
+    """A large bias on `keep`, a large negative one on `write`: the state is held, as forget_bias and chrono mean."""
+    if every_cell.keep is every_cell.write is None:
         return
     architecture = Architecture(every_cell, 2, 3, 0)
-    init = inits.build("torch")
-    network = draw(architecture, [init], [0], 5, torch.float64)
-    rows = architecture.layer(next(architecture.layers()), 5).rows(every_cell.keep)
+    network = draw(architecture, [inits.build("torch")], [0], 5, torch.float64)
+    layer = architecture.layer(next(architecture.layers()), 5)
     held = {name: value.clone() for name, value in network.parameters.items()}
-    held["bias_ih_l0"][:, rows] = 40.0
+    for gate, bias in ((every_cell.keep, 40.0), (every_cell.write, -40.0)):
+        if gate is not None:
+            held["bias_ih_l0"][:, layer.rows(gate)] = bias
     start = every_cell.zero(torch.zeros(1, 1, 3, dtype=torch.float64))
     start = tuple(part + 0.5 for part in start)
-    if every_cell.write is not None:
-        held["bias_ih_l0"][:, architecture.layer(next(architecture.layers()), 5).rows(every_cell.write)] = -40.0
     x = torch.randn(1, 50, 1, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     kept = Network(architecture, held).run(x, (start,))[1][0][-1]
     assert torch.allclose(kept, start[-1], atol=1e-12)
