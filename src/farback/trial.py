@@ -181,6 +181,7 @@ class Trial(Record):
             bidirectional=self.bidirectional,
             learned_state=self.initial_state == "learned",
             encoder=self.encoder,
+            start=self.task.answer.start,
         )
 
     def digested(self) -> dict[str, Any]:

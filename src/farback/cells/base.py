@@ -88,12 +88,12 @@ class Cell(Component):
         return state[0]
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """Multiplications and additions of one step of one sequence: two for each weight that is no bias.
+        """Multiplications and additions of one step of one sequence: two for each entry of a `weight*`.
 
-        A cell that uses a weight more or less often than once a step, or numbers that are no parameters, says its own.
+        A cell whose other parameters multiply something, or that uses a weight more than once a step, says its own.
         """
         shapes = self.parameters(inputs, hidden)
-        return sum(2 * math.prod(shape) for name, shape in shapes.items() if not name.startswith("bias"))
+        return sum(2 * math.prod(shape) for name, shape in shapes.items() if name.startswith("weight"))
 
     def check(self, hidden: int, inputs: int) -> None:
         """Raise ValueError where the cell cannot have that many hidden units for that many inputs."""

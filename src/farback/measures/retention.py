@@ -75,7 +75,7 @@ def retention(system: Any, task: Task, lags: Sequence[int], sequences: int = 100
     call = as_system(system)
     curve = []
     for lag in sorted(set(lags)):
-        asked = task.at(lag)
+        asked = task.at(lag).held_out("test")
         accuracy, loss, count = 0.0, 0.0, 0
         for part in _chunks(asked, sequences, seed):
             with torch.no_grad():

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from farback.tasks.answers import Chance, Rung, Within
 from farback.tasks.base import Batch, Lags, Task, batch
+
+Numbers = NDArray[np.float32]
 
 
 class Adding(Task):
@@ -43,21 +46,8 @@ class Adding(Task):
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
         """Draw sequences of 2 * lag steps."""
-        lag_B = self.lags(size, lag_B)
-        steps = 2 * self.lag
-        row_B = np.arange(size)
-        value_BT = rng.random((size, steps), dtype=np.float32)
-        first_B, second_B = rng.integers(0, lag_B), rng.integers(lag_B, 2 * lag_B)
-        input_BTI = np.zeros((size, steps, 2), dtype=np.float32)
-        input_BTI[:, :, 0] = value_BT
-        input_BTI[row_B, first_B, 1] = 1.0
-        input_BTI[row_B, second_B, 1] = 1.0
-        end_B = 2 * lag_B - 1
-        target_BT = np.zeros((size, steps), dtype=np.float32)
-        target_BT[row_B, end_B] = value_BT[row_B, first_B] + value_BT[row_B, second_B]
-        lag_BT = np.full((size, steps), -1, dtype=np.int64)
-        lag_BT[row_B, end_B] = end_B - first_B
-        return batch(input_BTI, target_BT, lag_BT)
+        value_BT, mark_BT, end_B, lag_B, number_B2 = marked(self, rng, size, lag_B)
+        return answered(value_BT, mark_BT, end_B, lag_B, number_B2.sum(1))
 
     def chance(self) -> Chance:
         """Always 1: the variance of a sum of two uniform numbers, and the mass of its density within the tolerance."""
@@ -68,3 +58,29 @@ class Adding(Task):
         chance = self.chance()
         one = Rung("one of the two numbers", min(1.0, 2 * self.tolerance), 1 / 12)
         return [Rung("neither number", chance.accuracy, chance.loss), one, Rung("both numbers", 1.0, 0.0)]
+
+
+def marked(
+    task: Task, rng: np.random.Generator, size: int, lag_B: Lags | None
+) -> tuple[Numbers, Numbers, Lags, Lags, Numbers]:
+    """Numbers with a mark in each half of 2 * lag steps: values and marks (B, T), the last step, how far back the first
+    mark lies, and the two marked numbers (B, 2)."""
+    lag_B = task.lags(size, lag_B)
+    row_B = np.arange(size)
+    value_BT = rng.random((size, 2 * task.lag), dtype=np.float32)
+    first_B, second_B = rng.integers(0, lag_B), rng.integers(lag_B, 2 * lag_B)
+    mark_BT = np.zeros_like(value_BT)
+    mark_BT[row_B, first_B] = 1.0
+    mark_BT[row_B, second_B] = 1.0
+    end_B = 2 * lag_B - 1
+    return value_BT, mark_BT, end_B, end_B - first_B, np.stack([value_BT[row_B, first_B], value_BT[row_B, second_B]], 1)
+
+
+def answered(value_BT: Numbers, mark_BT: Numbers, end_B: Lags, lag_B: Lags, answer_B: Numbers) -> Batch:
+    """The batch that asks for one number at the last step of each sequence."""
+    row_B = np.arange(len(end_B))
+    target_BT = np.zeros_like(value_BT)
+    target_BT[row_B, end_B] = answer_B
+    lag_BT = np.full(value_BT.shape, -1, dtype=np.int64)
+    lag_BT[row_B, end_B] = lag_B
+    return batch(np.stack([value_BT, mark_BT], 2), target_BT, lag_BT)
