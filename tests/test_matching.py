@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from farback import cells
+from farback import cells, encoders, inits
 from farback.cells.base import Cell
 from farback.encoders.base import Encoder
 from farback.matching import LARGEST_HIDDEN, Match, MatchError
-from farback.network import Architecture
+from farback.network import Architecture, Network, draw
 from farback.report import groups
 from farback.stores import tags
 from farback.stores.memory import Memory
@@ -144,9 +144,37 @@ def test_flops_per_step_are_those_that_torch_counts(
     assert both.flops_per_step == 2 * (network.flops_per_step + upper)
 
 
-def test_flops_of_cells_without_recurrent_matrix_are_those_of_their_weights() -> None:
-    for cell, flops in (("memoryless", 2 * 6 * 4), ("leaky_integrator", 2 * 6 * 4), ("shift_register", 0)):
-        assert Architecture(cells.build(cell), 4, 6, 3).flops_per_step - 2 * 6 * 3 == flops
+# Multiplications by parameters that are no matrices, by hand: u; w_c and w_a; lambda, four, and exp(gamma), two.
+ELEMENTWISE = {"indrnn": 1, "brc": 2, "lru": 6}
+
+
+def test_flops_of_every_cell_are_those_of_its_matrix_products(every_cell: Cell) -> None:
+    """One step of one sequence through the network, without numbers: torch counts what each product would take."""
+    for network in networks(every_cell):
+        network = next(n for hidden in (5, 8) if possible(n := replace(network, hidden=hidden)))
+        drawn = draw(network, [inits.build("torch")], [0], lag=5).parameters
+        empty = Network(network, {name: value.to("meta") for name, value in drawn.items()})
+        with FlopCounterMode(display=False) as counter:
+            empty.readout(empty.run(torch.zeros(1, 1, 1, network.inputs, device="meta"))[0][:, 0])
+        layers = network.depth * network.directions
+        elementwise = 2 * ELEMENTWISE.get(every_cell.name, 0) * network.hidden * layers
+        assert network.flops_per_step == counter.get_total_flops() + elementwise
+
+
+@pytest.mark.parametrize("state", ["pixel", "map"])
+def test_flops_of_a_convolution_are_those_of_torch(state: str) -> None:
+    """A net per pixel counts at every pixel; the decoder too."""
+    grid, hidden, channels = 4, 6, 5
+    encoder = encoders.build({"name": "conv", "channels": channels, "kernel": 3, "state": state})
+    sites = grid**2 if state == "pixel" else 1
+    network = Architecture(cells.build("gru"), grid**2, hidden, grid**2, encoder=encoder)
+    features = channels if state == "pixel" else channels * grid**2
+    with FlopCounterMode(display=False) as counter:
+        nn.Conv2d(1, channels, 3, padding=1, padding_mode="circular")(torch.zeros(1, 1, grid, grid))
+        for _ in range(sites):
+            nn.Linear(hidden, grid**2 // sites)(nn.GRUCell(features, hidden)(torch.zeros(1, features)))
+    assert network.flops_per_step == counter.get_total_flops()
+    assert network.state_count == hidden * sites
 
 
 def test_an_encoder_counts_before_the_cell() -> None:

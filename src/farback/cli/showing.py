@@ -100,8 +100,9 @@ def of_cell(cell: Cell, inputs: int, hidden: int) -> Iterator[Line]:
     if len(cell.gates) > 1:
         yield "gates", ", ".join(cell.gates)
     if cell.keep is not None:
-        write = "tied to it" if cell.write is None else cell.write
-        yield "keeps by", f"{cell.keep} (writes by: {write})"
+        yield "gate that keeps", cell.keep
+    if cell.write is not None or cell.keep is not None:
+        yield "gate that writes", cell.write or f"tied to {cell.keep}"
     yield "computed", f"fused kernel {cell.kernel!r}" if cell.kernel else "step by step"
     try:
         cell.check(hidden, inputs)
@@ -110,8 +111,8 @@ def of_cell(cell: Cell, inputs: int, hidden: int) -> Iterator[Line]:
     layer = Architecture(cell, inputs, hidden, outputs=0)
     yield f"one layer of {hidden} units and {inputs} inputs", ""
     for name, shape in cell.parameters(inputs, hidden).items():
-        yield f"  {name}", " x ".join(map(str, shape))
-    yield "  parameters", f"{layer.parameter_count}"
+        yield f"  {name}", " x ".join(map(str, shape)) + (" (drawn, never trained)" if name in cell.frozen else "")
+    yield "  trained parameters", f"{layer.parameter_count}"
     yield "  numbers of state", f"{layer.state_count}"
     yield "  FLOPs a step", f"{layer.flops_per_step}"
 
