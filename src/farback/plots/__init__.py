@@ -5,8 +5,9 @@ The only place that imports matplotlib and seaborn.
 
 from farback.plots.forest import forest
 from farback.plots.horizon_map import horizon_map
+from farback.plots.ranking import improvement, ranking, skills
 from farback.plots.retention import retention
 from farback.plots.save import save
 from farback.plots.success import success
 
-__all__ = ["forest", "horizon_map", "retention", "save", "success"]
+__all__ = ["forest", "horizon_map", "improvement", "ranking", "retention", "save", "skills", "success"]
