@@ -40,6 +40,7 @@ OTHER: dict[str, list[dict[str, Any]]] = {
     ],
     "encoder": [],  # a family of one so far
     "hidden": [{"hidden": 9}],
+    "match": [],  # chooses `hidden` and is no part of the identity: tests/test_matching.py
     "depth": [{"depth": 2}],
     "bias": [{"bias": False}],
     "bidirectional": [{"bidirectional": True}],

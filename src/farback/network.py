@@ -143,6 +143,22 @@ class Architecture:
         per_layer = sum(int(np.prod(shape)) for shape in self.state_shapes())
         return per_layer * self.depth * self.directions * self.sites
 
+    @property
+    def flops_per_step(self) -> int:
+        """Multiplications and additions of one step of one sequence: encoder, cells and readout.
+
+        Two for every time a weight is used; biases, nonlinearities and products of gates, which are a few operations a
+        unit, are left out.
+        """
+        layers = sum(self.cell.flops(place.inputs, self.hidden) for place in self.layers())
+        readout = 2 * self.outputs * self.hidden * self.directions
+        return self.encoder.flops(self.inputs) + layers * self.sites + readout
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The three sizes that networks are compared at."""
+        return {"parameters": self.parameter_count, "state": self.state_count, "flops": self.flops_per_step}
+
 
 @dataclass(frozen=True)
 class Network:

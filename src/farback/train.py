@@ -269,7 +269,6 @@ class _Window:
 
 def provenance(trial: Trial) -> dict[str, str]:
     """What a result depends on besides the trial: versions, machine, threads; and the network's size."""
-    architecture = trial.architecture
     return {
         "farback": version("farback"),
         "torch": torch.__version__,
@@ -279,8 +278,7 @@ def provenance(trial: Trial) -> dict[str, str]:
         "machine": f"{platform.system()} {platform.machine()}",
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "pid": str(os.getpid()),
-        "parameters": str(architecture.parameter_count),
-        "state": str(architecture.state_count),
+        **{name: str(count) for name, count in trial.architecture.counts.items()},
     }
 
 

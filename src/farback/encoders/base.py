@@ -5,6 +5,7 @@ Shapes: R replicas, T steps, B sequences, I inputs, S sites.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 
@@ -32,6 +33,14 @@ class Encoder(Component):
     def sites(self, inputs: int) -> int:
         """How many sites of an input have cells of their own, S."""
         return 1
+
+    def flops(self, inputs: int) -> int:
+        """Multiplications and additions of one step of one sequence: two for each weight.
+
+        An encoder that uses a weight more than once a step, as a convolution does, says its own.
+        """
+        shapes = self.parameters(inputs)
+        return sum(2 * math.prod(shape) for name, shape in shapes.items() if name.startswith("weight"))
 
     @abstractmethod
     def encode(self, p: Mapping[str, Tensor], x_RTBI: Tensor) -> Tensor:

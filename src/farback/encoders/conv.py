@@ -59,6 +59,10 @@ class Conv(Encoder):
         """The pixels, or one."""
         return math.isqrt(inputs) ** 2 if self.state == "pixel" else 1
 
+    def flops(self, inputs: int) -> int:
+        """Every kernel at every pixel."""
+        return super().flops(inputs) * math.isqrt(inputs) ** 2
+
     def encode(self, p: Mapping[str, Tensor], x_RTBI: Tensor) -> Tensor:
         """Every pixel's neighbourhood as a row, times the kernels: one product a replica, so that no bit depends on
         which replicas share it."""

@@ -54,7 +54,7 @@ def _trial(
 ) -> Trial | None:
     whole = Located(grid.mark, grid.origin, "")
     tree = grid.tree(base.node, combination)
-    twice = _two_lags(tree)
+    twice = _two_lags(tree) or _two_sizes(tree)
     if twice:
         findings.setdefault(twice, _Finding(grid)).add(grid, combination)
         return None
@@ -79,6 +79,15 @@ def _two_lags(tree: Node) -> Located | None:
     path = task["lag"].node.origin or joined("base", "task", "lag")
     other = tree.entries["lag"].node.mark
     return Located(task["lag"].node.mark, path, f"the lag is given twice, here and at {other}: keep one")
+
+
+def _two_sizes(tree: Node) -> Located | None:
+    """Matching chooses the hidden size: where both are written, one of them would silently win."""
+    if "hidden" not in tree.entries or "match" not in tree.entries or tree.entries["match"].node.value is None:
+        return None
+    key, node = tree.entries["match"]
+    other = tree.entries["hidden"].node.mark
+    return Located(key, node.origin or joined("base", "match"), f"chooses hidden, given at {other}: keep one of them")
 
 
 @dataclass

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from farback.component import Component, choices
 from farback.experiment.loading import Node
 from farback.experiment.problems import Mark, joined, shown
+from farback.matching import MatchError
 from farback.trial import Trial
 
 Schema = Mapping[str, Any]
@@ -67,6 +68,9 @@ def located(error: ErrorDetails, tree: Node, key: Mark, whole: Located) -> Locat
         return Located(place.mark, place.path, "is missing: give it in base or as an axis" if top else "is missing")
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return _unnamed(error, place)
+    if isinstance(error.get("ctx", {}).get("error"), MatchError):
+        matched = place.followed(("match", *list(tree.entries["match"].node.entries)[:1]))
+        return Located(matched.mark, matched.path, worded(error))
     if not error["loc"]:
         return whole._replace(message=worded(error))
     if error["loc"][-1] == "name" and error["type"] == "literal_error":

@@ -1,6 +1,18 @@
 """Reports: from tidy scores to a folder under `results/`."""
 
 from farback.report.analysis import Analysis, Figure, Table
-from farback.report.standard import groups, held, listed, metrics, retained, standard, trained
+from farback.report.standard import groups, held, listed, metrics, retained, sized, standard, trained
 
-__all__ = ["Analysis", "Figure", "Table", "groups", "held", "listed", "metrics", "retained", "standard", "trained"]
+__all__ = [
+    "Analysis",
+    "Figure",
+    "Table",
+    "groups",
+    "held",
+    "listed",
+    "metrics",
+    "retained",
+    "sized",
+    "standard",
+    "trained",
+]

@@ -5,6 +5,7 @@ package adds what it lacks: horizons that are known only to lie between two lags
 and censoring, and Holm's correction.
 """
 
+from farback.stats.aggregates import Improvement, improvement, stratified_bootstrap
 from farback.stats.comparisons import (
     Comparison,
     benjamini_hochberg,
@@ -29,6 +30,7 @@ from farback.stats.survival import Survival, kaplan_meier
 __all__ = [
     "Comparison",
     "Horizon",
+    "Improvement",
     "MeanHorizon",
     "Reading",
     "Survival",
@@ -38,6 +40,7 @@ __all__ = [
     "compare",
     "first_failure",
     "holm",
+    "improvement",
     "iqm",
     "isotonic",
     "kaplan_meier",
@@ -47,6 +50,7 @@ __all__ = [
     "probability_of_improvement",
     "retention_horizon",
     "spearman_karber",
+    "stratified_bootstrap",
     "success_threshold",
     "wilson",
 ]

@@ -16,13 +16,18 @@ from farback.tables.horizons import (
     success_by_lag,
     trainability,
 )
+from farback.tables.rankings import improvements, ranking, sizes, skills
 
 __all__ = [
     "comparisons",
     "horizon_grid",
+    "improvements",
+    "ranking",
     "retention_curves",
     "retention_horizons",
     "seed_horizons",
+    "sizes",
+    "skills",
     "success_by_lag",
     "trainability",
     "write_csv",
