@@ -23,16 +23,19 @@ from farback.stats.horizons import (
     success_threshold,
 )
 from farback.stats.intervals import bootstrap, clopper_pearson, wilson
+from farback.stats.records import Best, best_of
 from farback.stats.success import MeanHorizon, isotonic, mean_horizon, spearman_karber
 from farback.stats.survival import Survival, kaplan_meier
 
 __all__ = [
+    "Best",
     "Comparison",
     "Horizon",
     "MeanHorizon",
     "Reading",
     "Survival",
     "benjamini_hochberg",
+    "best_of",
     "bootstrap",
     "clopper_pearson",
     "compare",

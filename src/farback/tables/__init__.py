@@ -4,10 +4,15 @@ The frame that goes in has a row per (trial, measure, step, lag, statistic), wit
 what `farback.frame(name)` gives. Every function takes `by`, the columns that make a group; the trials of one group must
 differ in nothing but seed and lag, for seeds are the repeats that statistics are made over. What comes out is sorted
 and its columns stand in a fixed order. A trial that diverged counts as a failure at every lag; none is dropped.
+
+Searches have two frames of their own: the history of what the optimiser saw (`histories`), and the settings it chose
+trained again on fresh seeds (`fresh`), which alone are results.
 """
 
 from farback.tables.comparisons import comparisons
 from farback.tables.files import write_csv
+from farback.tables.fresh import contests, gains, gaps, reported, tuning_share
+from farback.tables.histories import best_after, budgets, front, parameters, top_settings
 from farback.tables.horizons import (
     horizon_grid,
     retention_curves,
@@ -18,12 +23,22 @@ from farback.tables.horizons import (
 )
 
 __all__ = [
+    "best_after",
+    "budgets",
     "comparisons",
+    "contests",
+    "front",
+    "gains",
+    "gaps",
     "horizon_grid",
+    "parameters",
+    "reported",
     "retention_curves",
     "retention_horizons",
     "seed_horizons",
     "success_by_lag",
+    "top_settings",
     "trainability",
+    "tuning_share",
     "write_csv",
 ]
