@@ -3,10 +3,28 @@
 The only place that imports matplotlib and seaborn.
 """
 
+from farback.plots.best_after import best_after
 from farback.plots.forest import forest
 from farback.plots.horizon_map import horizon_map
+from farback.plots.importances import importances
+from farback.plots.parallel import parallel
+from farback.plots.pareto import pareto
 from farback.plots.retention import retention
 from farback.plots.save import save
+from farback.plots.seen_fresh import seen_fresh
+from farback.plots.slices import slices
 from farback.plots.success import success
 
-__all__ = ["forest", "horizon_map", "retention", "save", "success"]
+__all__ = [
+    "best_after",
+    "forest",
+    "horizon_map",
+    "importances",
+    "parallel",
+    "pareto",
+    "retention",
+    "save",
+    "seen_fresh",
+    "slices",
+    "success",
+]
