@@ -10,7 +10,7 @@ from farback.plots.importances import importances
 from farback.plots.parallel import parallel
 from farback.plots.pareto import pareto
 from farback.plots.retention import retention
-from farback.plots.save import save
+from farback.plots.save import offscreen, picture, save
 from farback.plots.seen_fresh import seen_fresh
 from farback.plots.slices import slices
 from farback.plots.success import success
@@ -20,8 +20,10 @@ __all__ = [
     "forest",
     "horizon_map",
     "importances",
+    "offscreen",
     "parallel",
     "pareto",
+    "picture",
     "retention",
     "save",
     "seen_fresh",

@@ -11,7 +11,7 @@ trained again on fresh seeds (`fresh`), which alone are results.
 
 from farback.tables.comparisons import comparisons
 from farback.tables.files import write_csv
-from farback.tables.fresh import contests, gains, gaps, reported, tuning_share
+from farback.tables.fresh import DEFAULT, TUNED, contests, gains, gaps, reported, tuning_share
 from farback.tables.histories import best_after, budgets, front, parameters, top_settings
 from farback.tables.horizons import (
     horizon_grid,
@@ -23,6 +23,8 @@ from farback.tables.horizons import (
 )
 
 __all__ = [
+    "DEFAULT",
+    "TUNED",
     "best_after",
     "budgets",
     "comparisons",

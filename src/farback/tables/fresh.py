@@ -26,9 +26,11 @@ BY = ("group", "setting")
 def reported(fresh: pd.DataFrame) -> pd.DataFrame:
     """The result of a search: the objective of each group's setting over fresh seeds, the only number to be quoted.
 
+    A search for two objectives may report several settings of a group, told apart by number.
+
     Returns:
-        group, setting, number, seeds, value (mean), low, high (95 % bootstrap over seeds), median, worst and best in
-        the sense of size (min, max), [value_1, low_1, high_1,] diverged.
+        group, setting, number, seeds, value (mean), low, high (95 % bootstrap over seeds), median, min, max,
+        [value_1, low_1, high_1,] diverged (seeds).
 
     Raises:
         ValueError: missing columns, no rows, or a seed that comes twice in a group's setting.
@@ -36,12 +38,12 @@ def reported(fresh: pd.DataFrame) -> pd.DataFrame:
     _check(fresh)
     second = "value_1" in fresh
     rows = []
-    for (group, setting), part in groups(fresh, BY):
+    for (group, setting, number), part in groups(fresh, (*BY, "number")):
         value_S = part["value"].to_numpy(float)
         spread = (float(np.median(value_S)), float(value_S.min()), float(value_S.max()))
         more = (part["value_1"].mean(), *stats.bootstrap(part["value_1"])) if second else ()
         ends = (value_S.mean(), *stats.bootstrap(value_S))
-        rows.append((group, setting, part["number"].iloc[0], len(part), *ends, *spread, *more, part["diverged"].sum()))
+        rows.append((group, setting, number, len(part), *ends, *spread, *more, part["diverged"].sum()))
     columns = [*BY, "number", "seeds", "value", "low", "high", "median", "min", "max"]
     columns += ["value_1", "low_1", "high_1"] if second else []
     return pd.DataFrame(rows, columns=[*columns, "diverged"])
@@ -205,7 +207,7 @@ def _check(fresh: pd.DataFrame) -> None:
     check_columns(fresh, FRESH)
     if fresh.empty:
         raise ValueError("no setting of the search was trained on fresh seeds yet")
-    twice = fresh[fresh.duplicated([*BY, "seed"])]
+    twice = fresh[fresh.duplicated([*BY, "number", "seed"])]
     if len(twice):
         first = twice.iloc[0]
         raise ValueError(f"seed {first['seed']} comes twice in {first['group']!r}, {first['setting']}")
