@@ -1,0 +1,126 @@
+"""The best setting of each group, and the trials from fresh seeds that say how good it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from farback.experiment import Experiment, Group, Search
+from farback.search.study import study_name
+from farback.trial import Trial
+
+
+@dataclass(frozen=True)
+class Winner:
+    """A setting that is reported.
+
+    Attributes:
+        group: its label.
+        number: Optuna's, in the group's study.
+        settings: what the group and the search set, plain values by dotted path.
+        value: what the search saw: of the first objective, where there are two.
+        values: of every objective.
+        trials: the setting from fresh seeds, that no search uses.
+    """
+
+    group: str
+    number: int
+    settings: dict[str, Any]
+    value: float
+    values: tuple[float, ...]
+    trials: list[Trial] = field(repr=False)
+
+
+def winners(experiment: Experiment, history: pd.DataFrame) -> list[Winner]:
+    """The winner of each group, in the order of the groups; of two objectives, each group's Pareto front.
+
+    Groups are compared at equal budgets: where some have done more trials than others (a search that was stopped), as
+    many of each count as the group with the fewest has. Equal values: the earlier trial wins.
+
+    Raises:
+        RuntimeError: a trial of the search used a seed that the report is to be trained from.
+    """
+    search = experiment.search
+    assert search is not None
+    counted = history[history["counted"]].sort_values("slot", kind="stable")
+    sizes = counted.groupby("group").size()
+    equal = int(min((sizes.get(group.label, 0) for group in search.groups), default=0))
+    found = []
+    for group in search.groups:
+        own = counted[counted["group"] == group.label].head(equal)
+        complete = own[own["state"] == "complete"]
+        for _, row in best(search, complete).iterrows():
+            found.append(_winner(search, group, row))
+    check_disjoint(found, history)
+    return found
+
+
+def best(search: Search, complete: pd.DataFrame) -> pd.DataFrame:
+    """The best rows: one, or those that no other beats in both objectives."""
+    if complete.empty:
+        return complete
+    columns = ["value", "value_1"][: len(search.objectives)]
+    signs = [1.0 if direction == "maximize" else -1.0 for direction in search.directions]
+    points = complete[columns].to_numpy(dtype=float) * np.array(signs)
+    if len(columns) == 1:
+        return complete.iloc[[int(points[:, 0].argmax())]]
+    beaten = [
+        any((other >= point).all() and (other > point).any() for other in points)
+        or any((points[earlier] == point).all() for earlier in range(index))
+        for index, point in enumerate(points)
+    ]
+    return complete[~np.array(beaten)]
+
+
+def _winner(search: Search, group: Group, row: pd.Series) -> Winner:
+    values = params(search, row)
+    scores = tuple(float(row[name]) for name in ["value", "value_1"][: len(search.objectives)])
+    trials = [search.trial(group, values, seed) for seed in search.report_seeds]
+    return Winner(group.label, int(row["number"]), search.settings(group, values), scores[0], scores, trials)
+
+
+def params(search: Search, row: pd.Series) -> dict[str, Any]:
+    """The parameters of a history's row, as the tracker has them."""
+    found: dict[str, Any] = {}
+    for one in search.space:
+        value = row[f"param.{one.path}"]
+        if isinstance(value, float) and np.isnan(value):
+            continue  # its conditions did not hold
+        found[one.path] = value if one.kind == "categorical" else int(value) if one.kind == "int" else float(value)
+    return found
+
+
+def check_disjoint(found: Sequence[Winner], history: pd.DataFrame) -> None:
+    """Refuse to report on a trial that the search saw.
+
+    Raises:
+        RuntimeError: it did.
+    """
+    seen = {key for keys in history["keys"] for key in str(keys).split()}
+    both = [trial for winner in found for trial in winner.trials if trial.key in seen]
+    if both:
+        raise RuntimeError(f"trial {both[0].key} (seed {both[0].seed}) was seen by the search and cannot be reported")
+
+
+def slug(text: str) -> str:
+    """A label as part of a file's name: "rnn-tanh"."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]
+
+
+def names(experiment: Experiment, found: Sequence[Winner]) -> Iterator[str]:
+    """The names of the winners' configs: winner-GROUP, and Optuna's number where a group has several."""
+    for winner in found:
+        several = sum(other.group == winner.group for other in found) > 1
+        parts = ["winner", slug(winner.group), str(winner.number) if several else ""]
+        yield "-".join(part for part in parts if part)
+
+
+def optuna_name(experiment: Experiment, winner: Winner) -> str:
+    """The name of the study that a winner is from."""
+    assert experiment.search is not None
+    return next(study_name(experiment, group) for group in experiment.search.groups if group.label == winner.group)
