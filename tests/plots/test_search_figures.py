@@ -22,6 +22,7 @@ def history(groups=CELLS, trials=12):
             "group": group,
             "number": range(trials),
             "state": ["failed" if index == 3 else "complete" for index in range(trials)],
+            "counted": True,
             "value": np.where(np.arange(trials) == 3, np.nan, rng.uniform(0, 1, trials)),
             "param.optimizer.lr": 10 ** rng.uniform(-4, -1, trials),
             "param.init": np.where(chrono, json.dumps({"name": "chrono", "longest": 80}), "torch"),

@@ -30,7 +30,7 @@ def made(worth: float = 0.7, default: float = 0.2, lags: tuple[int, ...] = (80,)
     for at, group in enumerate(CELLS):
         for number, value in enumerate([default, 0.5, SEEN, 0.4]):
             key = f"{group}{number}"
-            history.append((group, number, "complete", value, 10.0**-number, "torch", key, "2026-11-25", 1.5, ""))
+            history.append((group, number, "complete", True, value, 10.0**-number, "torch", key, "2026-11-25", 1.5, ""))
             trainings += training(key, 10_000, value)
         for setting, number, mean in (("tuned", WINNER, worth), ("default", 0, default + 0.2 * at)):
             for seed in range(6):
@@ -39,7 +39,18 @@ def made(worth: float = 0.7, default: float = 0.2, lags: tuple[int, ...] = (80,)
                 for lag in lags:
                     rows = training(f"{group}{number}-{seed}-{lag}", seed, value if lag == 80 else 1.0, lag)
                     scores += [row | {"group": group, "setting": setting, "number": number} for row in rows]
-    columns = ["group", "number", "state", "value", "param.optimizer.lr", "param.init", "keys", "started", "seconds"]
+    columns = [
+        "group",
+        "number",
+        "state",
+        "counted",
+        "value",
+        "param.optimizer.lr",
+        "param.init",
+        "keys",
+        "started",
+        "seconds",
+    ]
     return Searched(
         history=pd.DataFrame(history, columns=[*columns, "reason"]),
         fresh=pd.DataFrame(fresh, columns=["group", "setting", "number", "seed", "value", "diverged"]),

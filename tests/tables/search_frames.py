@@ -13,6 +13,7 @@ def history(values, group="LSTM", states=None, **more):
             "group": group,
             "number": range(count),
             "state": states,
+            "counted": [state in ("complete", "pruned", "failed") for state in states],
             "value": [value if state == "complete" else np.nan for value, state in zip(values, states, strict=True)],
             "param.optimizer.lr": [10.0 ** -(1 + at % 4) for at in range(count)],
             "keys": [f"{group}-{at}-a {group}-{at}-b" for at in range(count)],

@@ -54,6 +54,13 @@ def test_a_pruned_trial_was_paid_for_and_found_nothing():
     assert table["expected"].tolist() == pytest.approx(worst_counts.mean(0).tolist())
 
 
+def test_a_trial_that_was_tried_again_uses_up_no_budget():
+    again = history([9, 0.5, 0.9], states=["failed", "complete", "complete"], counted=[False, True, True])
+    assert tables.best_after(again)["best"].tolist() == [0.5, 0.9]
+    scores = pd.DataFrame({"key": ["a"], "step": [1]})
+    assert tables.budgets(again, scores)[["trials", "failed", "other"]].iloc[0].tolist() == [2, 0, 1]
+
+
 def test_groups_come_in_the_order_of_the_history_whatever_that_of_the_trials():
     both = joined(history(SEEN, "tanh"), history(SEEN, "GRU")).sort_values("number")
     assert tables.best_after(both)["group"].drop_duplicates().tolist() == ["tanh", "GRU"]
@@ -74,7 +81,7 @@ def test_budgets_count_what_was_given_and_what_was_spent():
     scores = pd.DataFrame({"key": keys * 2, "step": [50] * len(keys) + [100] * len(keys)})
     table = tables.budgets(both, scores)
     assert table.columns.tolist() == [
-        *("group", "trials", "complete", "pruned", "failed", "open", "trainings", "updates", "seconds", "equal"),
+        *("group", "trials", "complete", "pruned", "failed", "other", "trainings", "updates", "seconds", "equal"),
     ]
     assert table.iloc[0].tolist() == ["GRU", 3, 1, 1, 1, 1, 8, 800, 8.0, True]
     assert table.iloc[1].tolist() == ["LSTM", 3, 3, 0, 0, 0, 6, 600, 6.0, True]

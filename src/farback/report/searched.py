@@ -201,7 +201,7 @@ def process(found: Searched) -> list[Table | Figure]:
 
     text, direction, largest = found.objective.text, found.objective.direction, found.objective.largest
     curve = tables.best_after(found.history, direction, found.adaptive)
-    columns = ["group", "number", "state", "value", *(["value_1"] if "value_1" in found.history else [])]
+    columns = ["group", "number", "state", "counted", "value", *(["value_1"] if "value_1" in found.history else [])]
     trials = found.history.loc[:, [*columns, *tables.parameters(found.history)]]
     parts: list[Table | Figure] = [
         Figure(

@@ -138,7 +138,7 @@ def top_shown(top: pd.DataFrame, value: str) -> pd.DataFrame:
 
 def budgets_shown(budgets: pd.DataFrame) -> pd.DataFrame:
     """What each group was given and spent."""
-    names = ["trials", "complete", "pruned", "failed", "open", "trainings", "updates"]
+    names = ["trials", "complete", "pruned", "failed", "other", "trainings", "updates"]
     rows = [
         {
             **_group(row),

@@ -64,8 +64,8 @@ def gaps(history: pd.DataFrame, fresh: pd.DataFrame, direction: Direction = "max
         ValueError: missing columns, or a tuned setting whose trial the history does not have as complete.
     """
     sign = sign_of(direction)
-    check_columns(history, ("group", "number", "state", "value"))
-    complete = history[history["state"] == "complete"].set_index(["group", "number"])["value"]
+    check_columns(history, ("group", "number", "state", "counted", "value"))
+    complete = history[history["counted"] & (history["state"] == "complete")].set_index(["group", "number"])["value"]
     rows = []
     for row in reported(fresh).to_dict("records"):
         place = (row["group"], row["number"])

@@ -1,8 +1,9 @@
 """What a search saw: tables of its trials, a row for each of the optimiser's.
 
 A history has a row for each trial of the optimiser: group ("" without groups), number, state ("complete", "pruned",
-"failed", "running", "waiting"), value, value_1 (a second objective, where there is one), a column "param.PATH" for each
-parameter (missing where a condition left it out), keys (of the trainings, joined by a space), started, seconds, reason.
+"failed", "running", "waiting"), counted (whether it used up one of the group's budget: a failed trial that was tried
+again did not), value, value_1 (a second objective, where there is one), a column "param.PATH" for each parameter
+(missing where a condition left it out), keys (of the trainings, joined by a space), started, seconds, reason.
 Values seen by a search are for the search: what they are worth only fresh seeds tell (`tables.reported`).
 """
 
@@ -18,7 +19,7 @@ from farback import stats
 from farback.tables.outcomes import check_columns, groups
 
 Direction = Literal["maximize", "minimize"]
-HISTORY = ("group", "number", "state", "value", "keys", "seconds")
+HISTORY = ("group", "number", "state", "counted", "value", "keys", "seconds")
 ENDED = ("complete", "pruned", "failed")
 PARAMETER = "param."
 
@@ -76,7 +77,7 @@ def top_settings(history: pd.DataFrame, direction: Direction = "maximize", count
     """
     sign = sign_of(direction)
     check_columns(history, HISTORY)
-    complete = history[history["state"] == "complete"]
+    complete = history[history["counted"] & (history["state"] == "complete")]
     ordered = complete.iloc[np.lexsort((complete["number"], -sign * complete["value"]))]
     chosen = pd.concat([part.head(count) for _, part in groups(ordered, ["group"])]) if len(ordered) else ordered
     ranked = chosen.assign(
@@ -96,8 +97,9 @@ def budgets(history: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
             fewer, so that an equal number of trials is what is held equal.
 
     Returns:
-        group, trials (ended), complete, pruned, failed, open (running or waiting), trainings (distinct), updates,
-        seconds (of the trials, as the optimiser's storage has them), equal (trials as many as in every other group).
+        group, trials (that count), of which complete, pruned, failed; other (tried again, or not ended), trainings
+        (distinct), updates, seconds (of all its trials, as the optimiser's storage has them), equal (as many trials as
+        in every other group).
 
     Raises:
         ValueError: missing columns.
@@ -107,12 +109,12 @@ def budgets(history: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     updates = scores.groupby("key")["step"].max()
     rows = []
     for (group,), part in groups(history, ["group"]):
-        counts = part["state"].value_counts()
+        counted = part[part["counted"]]
+        ended = [int((counted["state"] == state).sum()) for state in ENDED]
         keys = sorted({key for text in part["keys"].dropna() for key in str(text).split()})
-        ended = [int(counts.get(state, 0)) for state in ENDED]
         spent = int(updates.reindex(keys).fillna(0).sum())
         rows.append((group, sum(ended), *ended, len(part) - sum(ended), len(keys), spent, part["seconds"].sum()))
-    columns = ["group", "trials", *ENDED, "open", "trainings", "updates", "seconds"]
+    columns = ["group", "trials", *ENDED, "other", "trainings", "updates", "seconds"]
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(equal=table["trials"].min() == table["trials"].max())
 
@@ -131,7 +133,7 @@ def front(history: pd.DataFrame, directions: Sequence[Direction]) -> pd.DataFram
     if len(directions) != 2:
         raise ValueError(f"a front needs two directions, got {list(directions)}")
     signs = np.array([sign_of(direction) for direction in directions])
-    complete = history[history["state"] == "complete"].sort_values("number", kind="stable")
+    complete = history[history["counted"] & (history["state"] == "complete")].sort_values("number", kind="stable")
     parts = []
     for _, part in groups(complete, ["group"]):
         point_N2 = part.loc[:, ["value", "value_1"]].to_numpy(float) * signs
@@ -145,7 +147,7 @@ def front(history: pd.DataFrame, directions: Sequence[Direction]) -> pd.DataFram
 
 def _ended(history: pd.DataFrame) -> pd.DataFrame:
     """The trials that were paid for, in the order in which they were asked for, groups as they come."""
-    ended = history[history["state"].isin(ENDED)]
+    ended = history[history["counted"]]
     return ended.sort_values("number", kind="stable").loc[lambda frame: _stable(frame["group"], history["group"])]
 
 
