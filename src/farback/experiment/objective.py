@@ -32,6 +32,11 @@ class Objective:
         return {"area": "area under the retention curve", "updates": "updates to solve"}.get(self.kind, self.kind)
 
     @property
+    def name(self) -> str:
+        """As the name of a metric or column: "skill_lag_40"."""
+        return self.kind if self.lag is None else f"{self.kind}_lag_{self.lag}"
+
+    @property
     def direction(self) -> Direction:
         """The better one."""
         return "minimize" if self.kind == "updates" else "maximize"

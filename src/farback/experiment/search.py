@@ -136,8 +136,11 @@ class Search:
         Raises:
             pydantic.ValidationError: the point cannot be trained.
         """
-        tree, _ = self.walk(group, lambda dimension: dimension.node(values[dimension.path]))
-        return Trial.model_validate({**tree.plain, "seed": seed})
+        return Trial.model_validate({**self.tree(group, values).plain, "seed": seed})
+
+    def tree(self, group: Group, values: Mapping[str, Plain]) -> Node:
+        """The tree of a point whose values are as a tracker has them."""
+        return self.walk(group, lambda dimension: dimension.node(values[dimension.path]))[0]
 
     def settings(self, group: Group, values: Mapping[str, Plain]) -> dict[str, Any]:
         """A point and its group as plain values by path, as they go into a config."""

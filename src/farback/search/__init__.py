@@ -3,7 +3,8 @@
 The only package that imports optuna.
 """
 
-from farback.search.history import history
-from farback.search.winners import Winner, winners
+from farback.search.frames import history
+from farback.search.searching import Found, search
+from farback.search.winning import Winner, winners
 
-__all__ = ["Winner", "history", "winners"]
+__all__ = ["Found", "Winner", "history", "search", "winners"]

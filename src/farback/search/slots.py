@@ -41,13 +41,15 @@ class Slot:
         if self.last is None:
             return False
         if self.last.state is TrialState.FAIL:
-            return is_final(self.last)
+            return not self.is_to_be_tried_again
         return bool(self.last.state.is_finished())
 
-
-def is_final(trial: FrozenTrial) -> bool:
-    """Whether a failed trial is not tried again."""
-    return bool(trial.user_attrs.get("final")) or int(trial.user_attrs.get("attempt", 1)) >= MOST_ATTEMPTS
+    @property
+    def is_to_be_tried_again(self) -> bool:
+        """Whether its trial failed, and not for good. One whose process was killed is not to blame for that."""
+        if self.last is None or self.last.state is not TrialState.FAIL or self.last.user_attrs.get("final"):
+            return False
+        return sum(not trial.user_attrs.get("blameless") for trial in self.attempts) < MOST_ATTEMPTS
 
 
 def slots(trials: Sequence[FrozenTrial], total: int = 0) -> list[Slot]:
@@ -83,7 +85,7 @@ def wanted(trials: Sequence[FrozenTrial], total: int, first: Sequence[dict[str, 
         if last is None:
             params = first[slot.index] if slot.index < len(first) else {}
             lacking.append({"params": params, "user_attrs": {"slot": slot.index, "attempt": 1}})
-        elif last.state is TrialState.FAIL and not is_final(last):
+        elif slot.is_to_be_tried_again:
             attempt = int(last.user_attrs["attempt"]) + 1
             params = last.params or dict(last.system_attrs.get("fixed_params", {}))
             lacking.append({"params": params, "user_attrs": {"slot": slot.index, "attempt": attempt}})

@@ -114,6 +114,10 @@ class Study:
         """Slots that nobody has yet trained or is training."""
         return sum(not slot.is_done and slot.state is not TrialState.RUNNING for slot in self.slots())
 
+    def unfinished(self) -> int:
+        """Slots that are not done, those that others are at among them."""
+        return sum(not slot.is_done for slot in self.slots())
+
     # What is done
 
     def claim(self, count: int) -> list[Claim]:
@@ -173,9 +177,17 @@ class Study:
         self.note(claim.id, reason=reason[:REASON_CHARACTERS])
         return self._tell(claim, state=TrialState.PRUNED)
 
-    def fail(self, claim: Claim, reason: str, final: bool = False) -> bool:
-        """Tell that it could not be trained; it is tried again unless it is final, or was tried often enough."""
-        self.note(claim.id, reason=reason[:REASON_CHARACTERS], **({"final": True} if final else {}))
+    def fail(self, claim: Claim, reason: str, *, final: bool = False, blameless: bool = False) -> bool:
+        """Tell that it was not trained; it is tried again, unless it is final or failed often enough.
+
+        Args:
+            claim: the trial.
+            reason: for people.
+            final: trying again would not help.
+            blameless: the process was stopped: it does not count among the failures.
+        """
+        flags = {"final": final, "blameless": blameless}
+        self.note(claim.id, reason=reason[:REASON_CHARACTERS], **{name: True for name, flag in flags.items() if flag})
         return self._tell(claim, state=TrialState.FAIL)
 
     def _tell(self, claim: Claim, **outcome: Any) -> bool:
@@ -214,6 +226,7 @@ class Study:
     def _fail(self, trial_id: int, reason: str) -> None:
         try:
             self.storage.optuna.set_trial_user_attr(trial_id, "reason", reason)
+            self.storage.optuna.set_trial_user_attr(trial_id, "blameless", True)
             self.storage.optuna.set_trial_state_values(trial_id, TrialState.FAIL)
         except UpdateFinishedTrialError:
             pass

@@ -55,6 +55,23 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
+        """Say more of a trial: which study it belongs to, what became of it there.
+
+        It goes to the run that the trial has finished, or got since it was given to `begin`, else to the one that it
+        will get. Tags that are there when a run begins are parameters of it too, where the store tells the two apart,
+        for charts group by those. A later value of a name replaces an earlier one.
+
+        Args:
+            key: of one of the trials given to `begin`.
+            tags: texts by name.
+            metrics: numbers by name.
+
+        Raises:
+            ValueError: the key is none of the trials given to `begin`.
+        """
+
+    @abstractmethod
     def frame(self, experiment: str) -> pd.DataFrame:
         """Every score of every finished trial of an experiment, exactly as it was put.
 

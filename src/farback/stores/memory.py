@@ -26,11 +26,13 @@ class _Experiment:
     question: str = ""
     trials: dict[str, Trial] = field(default_factory=dict)
     results: dict[str, Recorded] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     summary: Summary | None = None
 
 
 class Memory(Store):
-    """Records in dictionaries. Read `progress` and `failures` to see what else was put."""
+    """Records in dictionaries. Read `progress`, `failures` and `experiments` to see what else was put."""
 
     def __init__(self) -> None:
         self.experiments: dict[str, _Experiment] = {}
@@ -62,6 +64,14 @@ class Memory(Store):
             self.failures.append(event)
         else:
             self.progress.append(event)
+
+    def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
+        """See Store."""
+        entry = self._begun()
+        if key not in entry.trials:
+            raise ValueError(f"{key} is none of the trials that {self._now} began with")
+        entry.tags.setdefault(key, {}).update(tags)
+        entry.metrics.setdefault(key, {}).update(metrics or {})
 
     def frame(self, experiment: str) -> pd.DataFrame:
         """See Store."""

@@ -41,6 +41,19 @@ class _Run:
     curves: dict[str, list[float]] = field(default_factory=dict)
 
 
+@dataclass
+class _Said:
+    """What was said of a trial since it was begun, and the run that it then got."""
+
+    tags: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    run_id: str | None = None
+
+    def points(self) -> list[tuple[Point, int]]:
+        """The numbers, as of now."""
+        return [(point, _now()) for point in points(self.metrics, 0)]
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Mlflow's and alembic's chatter and warnings, off while our calls run and as before afterwards."""
@@ -78,6 +91,7 @@ class MLflow(Store):
         self._ids: dict[str, str] = {}
         self._trials: dict[str, Trial] = {}
         self._open: dict[str, _Run] = {}
+        self._said: dict[str, _Said] = {}
         self._past: dict[str, list[Past]] | None = None
         self._flush_at = 0.0
 
@@ -85,11 +99,12 @@ class MLflow(Store):
         """See Store."""
         if experiment != self.experiment:
             self.close()
-            self._trials, self._past = {}, None
+            self._trials, self._past, self._said = {}, None, {}
         with _quiet():
             experiment_id = self._id(checked_name(experiment)) or self._created(experiment)
             self.experiment = experiment
             self._trials |= {trial.key: trial for trial in trials}
+            self._said = {key: said for key, said in self._said.items() if key not in {trial.key for trial in trials}}
             self._close_orphans(experiment_id)
             views.write(self.client, experiment_id, [tags.parameters(trial) for trial in self._trials.values()])
             views.describe(self.client, experiment_id, question, config_text)
@@ -111,6 +126,20 @@ class MLflow(Store):
             self._fail(run, event)
         else:
             self._progress(run, event)
+
+    def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
+        """See Store."""
+        if key not in self._trials:
+            raise ValueError(f"{key} is none of the trials that {self.experiment or 'the experiment'} began with")
+        said = self._said.setdefault(key, _Said())
+        said.tags |= {legal(name): text for name, text in tags.items()}
+        said.metrics |= metrics or {}
+        with _quiet():
+            self._past = self._history() if self._past is None else self._past
+            whole = [run for run in self._past.get(key, []) if run.status == "FINISHED"]
+            run_id = said.run_id or (max(whole, key=lambda run: run.ended).run_id if whole else None)
+            if run_id is not None:
+                self._batch(run_id, said.points(), {}, said.tags)
 
     def frame(self, experiment: str) -> pd.DataFrame:
         """See Store.
@@ -169,10 +198,12 @@ class MLflow(Store):
         from mlflow.entities import Dataset, DatasetInput
 
         experiment_id = self._ids[self.experiment]
-        named = tags.trial_tags(trial, owners.owner())
+        said = self._said.setdefault(trial.key, _Said())
+        named = tags.trial_tags(trial, owners.owner()) | said.tags
         created = self.client.create_run(experiment_id, start_time=_now(), tags=named, run_name=tags.name(trial))
         run = _Run(created.info.run_id, created.info.artifact_uri)
-        self._batch(run.run_id, [], tags.parameters(trial), {})
+        said.run_id = run.run_id
+        self._batch(run.run_id, said.points(), said.tags | tags.parameters(trial), {})
         self.client.log_inputs(run.run_id, [DatasetInput(Dataset(**tags.dataset(trial)))])
         self._open[trial.key] = run
         return run

@@ -9,7 +9,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 
 from farback.experiment import Experiment, Search
-from farback.search.slots import is_final, slots
+from farback.search.slots import slots
 from farback.search.storage import exists, located, opened
 from farback.search.study import existing
 
@@ -53,12 +53,11 @@ def frame(search: Search, found: dict[str, list[FrozenTrial]]) -> pd.DataFrame:
 
 
 def _rows(search: Search, label: str, trials: list[FrozenTrial]) -> Iterator[dict[str, Any]]:
-    last = {slot.last.number for slot in slots(trials) if slot.last}
+    done = {slot.last.number for slot in slots(trials) if slot.last and slot.is_done}
     for trial in sorted(trials, key=lambda trial: trial.number):
         state = STATES[trial.state.name]
         values = trial.values or ()
         attrs = trial.user_attrs
-        done = state in ("complete", "pruned") or (state == "failed" and is_final(trial))
         began, ended = trial.datetime_start, trial.datetime_complete
         yield {
             "group": label,
@@ -66,7 +65,7 @@ def _rows(search: Search, label: str, trials: list[FrozenTrial]) -> Iterator[dic
             "slot": attrs.get("slot", -1),
             "attempt": attrs.get("attempt", 0),
             "state": state,
-            "counted": done and trial.number in last,
+            "counted": trial.number in done,
             **{("value" if index == 0 else f"value_{index}"): value for index, value in enumerate(values)},
             **{f"param.{path}": value for path, value in trial.params.items()},
             "keys": attrs.get("keys", ""),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from farback.experiment import Experiment, Group, Search
-from farback.search.study import study_name
 from farback.trial import Trial
 
 
@@ -25,6 +23,7 @@ class Winner:
         settings: what the group and the search set, plain values by dotted path.
         value: what the search saw: of the first objective, where there are two.
         values: of every objective.
+        base: what a config of it has under `base`.
         trials: the setting from fresh seeds, that no search uses.
     """
 
@@ -33,6 +32,7 @@ class Winner:
     settings: dict[str, Any]
     value: float
     values: tuple[float, ...]
+    base: dict[str, Any] = field(repr=False)
     trials: list[Trial] = field(repr=False)
 
 
@@ -81,7 +81,9 @@ def _winner(search: Search, group: Group, row: pd.Series) -> Winner:
     values = params(search, row)
     scores = tuple(float(row[name]) for name in ["value", "value_1"][: len(search.objectives)])
     trials = [search.trial(group, values, seed) for seed in search.report_seeds]
-    return Winner(group.label, int(row["number"]), search.settings(group, values), scores[0], scores, trials)
+    base = search.tree(group, values).plain
+    settings = search.settings(group, values)
+    return Winner(group.label, int(row["number"]), settings, scores[0], scores, base, trials)
 
 
 def params(search: Search, row: pd.Series) -> dict[str, Any]:
@@ -105,22 +107,3 @@ def check_disjoint(found: Sequence[Winner], history: pd.DataFrame) -> None:
     both = [trial for winner in found for trial in winner.trials if trial.key in seen]
     if both:
         raise RuntimeError(f"trial {both[0].key} (seed {both[0].seed}) was seen by the search and cannot be reported")
-
-
-def slug(text: str) -> str:
-    """A label as part of a file's name: "rnn-tanh"."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]
-
-
-def names(experiment: Experiment, found: Sequence[Winner]) -> Iterator[str]:
-    """The names of the winners' configs: winner-GROUP, and Optuna's number where a group has several."""
-    for winner in found:
-        several = sum(other.group == winner.group for other in found) > 1
-        parts = ["winner", slug(winner.group), str(winner.number) if several else ""]
-        yield "-".join(part for part in parts if part)
-
-
-def optuna_name(experiment: Experiment, winner: Winner) -> str:
-    """The name of the study that a winner is from."""
-    assert experiment.search is not None
-    return next(study_name(experiment, group) for group in experiment.search.groups if group.label == winner.group)
