@@ -58,6 +58,10 @@ def test_a_default_on_a_step_is_in_the_space(tmp_path: Path) -> None:
     assert points(tmp_path, "{hidden: {int: [8, 40], step: 8}}") == [{"hidden": 32}] * 2
 
 
+def test_where_there_is_no_choice_it_is_the_default(tmp_path: Path) -> None:
+    assert points(tmp_path, "{hidden: [16], init: [torch, orthogonal]}") == [{"hidden": 16, "init": "torch"}] * 2
+
+
 def test_the_point_is_the_trial_that_the_base_describes(tmp_path: Path) -> None:
     """Walking the space along it changes nothing."""
     path = tmp_path / "small.yaml"

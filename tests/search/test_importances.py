@@ -47,8 +47,8 @@ def test_where_nothing_can_be_told_nothing_is_said(trials, useless):
     assert importances({"": study(trials, useless=useless)}).empty
 
 
-def test_optuna_draws_every_study_and_leaves_no_figure_open(tmp_path: Path):
-    open_before = pyplot.get_fignums()
+def test_optuna_draws_every_study_and_leaves_no_figure_and_no_style_behind(tmp_path: Path):
+    open_before, style_before = pyplot.get_fignums(), dict(pyplot.rcParams)
     written = figures({"RNN tanh": study(8), "GRU": study(8), "none": study(0)}, tmp_path)
     assert sorted(path.name for path in written) == sorted(
         [
@@ -60,6 +60,7 @@ def test_optuna_draws_every_study_and_leaves_no_figure_open(tmp_path: Path):
     )
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
     assert pyplot.get_fignums() == open_before
+    assert dict(pyplot.rcParams) == style_before  # Optuna's figures choose a style for the whole process
 
 
 def test_two_objectives_have_a_front(tmp_path: Path):

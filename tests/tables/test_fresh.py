@@ -104,19 +104,30 @@ def test_contests_are_corrected_within_each_setting():
 @pytest.mark.parametrize(
     ("tuned", "share"),
     [
-        (([0.9, 0.9], [0.9, 0.9], [0.9, 0.9]), 1.0),  # tuned cells are equal: all of the difference was tuning
-        (([0.5, 0.5], [0.7, 0.7], [0.9, 0.9]), 0.0),  # every cell gains the same: none of it was
-        (([0.2, 0.2], [0.3, 0.3], [0.4, 0.4]), 0.5),
-        (([0.0, 0.0], [0.4, 0.4], [0.8, 0.8]), -1.0),
+        ((0.9, 0.9, 0.9), 1.0),  # tuned cells are equal: all of the difference was tuning
+        ((0.5, 0.7, 0.9), 0.0),  # every cell gains the same: none of it was
+        ((0.2, 0.3, 0.4), 0.5),
+        ((0.0, 0.4, 0.8), -1.0),
     ],
 )
 def test_the_share_of_tuning_is_what_of_the_spread_it_takes_away(tuned, share):
-    default = ([0.1, 0.1], [0.3, 0.3], [0.5, 0.5])
-    frame = cells(**dict(zip("ABC", zip(default, tuned, strict=True), strict=True)))
+    default = (0.1, 0.3, 0.5)
+    pairs = [([before] * 6, [after] * 6) for before, after in zip(default, tuned, strict=True)]
+    frame = cells(**dict(zip("ABC", pairs, strict=True)))
     row = tables.tuning_share(frame).iloc[0]
     assert row["default"] == pytest.approx((0.2 + 0.4 + 0.2) / 3)
     assert row[["share", "share_low", "share_high"]].tolist() == pytest.approx([share] * 3)
-    assert (row["groups"], row["seeds"]) == (3, 2)
+    assert row["moved"] == pytest.approx(np.mean(np.abs(np.subtract(tuned, default))))
+    assert (row["groups"], row["seeds"]) == (3, 6)
+
+
+def test_where_no_cells_differ_at_their_defaults_there_is_nothing_to_take_away():
+    rng = np.random.default_rng(0)
+    noise = {name: (0.01 * rng.standard_normal(10), 0.9 + 0.01 * rng.standard_normal(10)) for name in "ABC"}
+    row = tables.tuning_share(cells(**noise)).iloc[0]
+    assert np.isnan(row["share"])
+    assert row["moved"] == pytest.approx(0.9, abs=0.02)
+    assert row["moved_low"] < row["moved"] < row["moved_high"]
 
 
 def test_there_is_no_share_without_two_groups_that_have_both_settings_or_without_a_difference():

@@ -61,6 +61,12 @@ def test_a_trial_that_was_tried_again_uses_up_no_budget():
     assert tables.budgets(again, scores)[["trials", "failed", "other"]].iloc[0].tolist() == [2, 0, 1]
 
 
+def test_a_group_of_which_nothing_is_complete_has_a_budget_and_no_best():
+    table = tables.best_after(joined(history(SEEN, "GRU", states=["failed"] * 4), history(SEEN)))
+    assert table[table["group"] == "GRU"]["best"].isna().tolist() == [True] * 4
+    assert table[table["group"] == "LSTM"]["best"].iloc[-1] == 0.9
+
+
 def test_groups_come_in_the_order_of_the_history_whatever_that_of_the_trials():
     both = joined(history(SEEN, "tanh"), history(SEEN, "GRU")).sort_values("number")
     assert tables.best_after(both)["group"].drop_duplicates().tolist() == ["tanh", "GRU"]
@@ -105,7 +111,6 @@ def test_equal_points_are_on_the_front_together():
     ("call", "message"),
     [
         (lambda: tables.best_after(history(SEEN), "up"), "maximize or minimize"),
-        (lambda: tables.best_after(history(SEEN, states=["failed"] * 4)), "no trial of the group 'LSTM'"),
         (lambda: tables.best_after(history(SEEN).drop(columns="value")), "no column 'value'"),
         (lambda: tables.front(history(SEEN, value_1=SEEN), ["maximize"]), "two directions"),
     ],

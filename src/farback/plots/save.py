@@ -32,13 +32,17 @@ def save(figure: Figure, stem: str | Path) -> list[Path]:
 
 @contextmanager
 def offscreen() -> Iterator[None]:
-    """For figures that another library draws through pyplot: no windows meanwhile, none left open afterwards."""
+    """For figures that another library draws through pyplot: no windows meanwhile, none left open afterwards.
+
+    Such a library may choose a style of its own, which pyplot keeps for the whole process: it is taken back.
+    """
     from matplotlib import pyplot
 
     backend, before = mpl.get_backend(), set(pyplot.get_fignums())
     pyplot.switch_backend("agg")
     try:
-        yield
+        with mpl.rc_context():
+            yield
     finally:
         for number in set(pyplot.get_fignums()) - before:
             pyplot.close(number)

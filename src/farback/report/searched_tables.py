@@ -100,11 +100,12 @@ def share_sentence(share: pd.DataFrame) -> str:
     """How much of the difference between groups is tuning, in a sentence."""
     row = share.to_dict("records")[0]
     spreads = (
-        f"Two groups differ by {interval(row['default'], row['default_low'], row['default_high'])} on average at their "
-        f"default settings and by {interval(row['tuned'], row['tuned_low'], row['tuned_high'])} once tuned"
+        f"On average two groups differ by {interval(row['default'], row['default_low'], row['default_high'])} at their "
+        f"default settings and by {interval(row['tuned'], row['tuned_low'], row['tuned_high'])} once tuned, and tuning "
+        f"moves a group by {interval(row['moved'], row['moved_low'], row['moved_high'])}"
     )
     if pd.isna(row["share"]):
-        return f"{spreads}."
+        return f"{spreads}; no two groups differ for certain at their default settings."
     apart = "" if row["share"] >= 0 else "; below 0, tuning drives them apart"
     return f"{spreads}: tuning takes away {_share(row)} of the difference{apart}."
 
@@ -117,6 +118,7 @@ def share_shown(share: pd.DataFrame) -> pd.DataFrame:
             "fresh seeds of each": str(row["seeds"]),
             "mean difference of two groups, default": interval(row["default"], row["default_low"], row["default_high"]),
             "tuned": interval(row["tuned"], row["tuned_low"], row["tuned_high"]),
+            "tuning moves a group by": interval(row["moved"], row["moved_low"], row["moved_high"]),
             "taken away by tuning": _share(row),
         }
         for row in share.to_dict("records")
@@ -153,7 +155,7 @@ def budgets_shown(budgets: pd.DataFrame) -> pd.DataFrame:
 
 def _share(row: Mapping[Any, Any]) -> str:
     if pd.isna(row["share"]):
-        return "there is no difference at the default settings"
+        return "no two groups differ for certain at their default settings"
     return f"{row['share']:.0%} ({row['share_low']:.0%} to {row['share_high']:.0%})"
 
 

@@ -12,7 +12,8 @@ from farback.experiment.space import Dimension, Plain, spelled, value_at
 def default_point(search: Search, group: Group) -> dict[str, Plain] | None:
     """The group's default setting as a point of the space, by path as the optimiser has values.
 
-    It is what the group and `base` say of each searched path, or farback's own default where they say nothing. None
+    It is what the group and `base` say of each searched path, or farback's own default where they say nothing; of a
+    path with one choice (as `--set` leaves it) that choice. None
     where one of these values is not in the space, or is there only under conditions that do not hold: then the search
     has no default to begin with or to compare with.
     """
@@ -20,7 +21,7 @@ def default_point(search: Search, group: Group) -> dict[str, Plain] | None:
     outside = []
 
     def choose(one: Dimension) -> Node:
-        value = spelled(value_at(tree, one.path))
+        value = spelled(value_at(tree, one.path) if len(one.levels) > 1 else one.levels[0].plain)
         if not _holds(one, value):
             outside.append(one.path)
             return one.levels[0]

@@ -19,6 +19,24 @@ TRIAL_COLUMNS = ["key", "label", "cell", "init", "task", "trained_lag", "seed"] 
 ORDER = ["task", "label", "trained_lag", "seed", "key"]  # of the trials in a frame, whatever order they ended in
 
 
+@dataclass(frozen=True)
+class Study:
+    """What the views of a search show.
+
+    Attributes:
+        parameters: those that are searched, by the names that their runs have.
+        objectives: the name of each, and whether the largest is the best; runs have them as `search/NAME` (the value
+            that the optimiser was told) and `own/NAME` (the run's own).
+        groups: their names.
+        settings: those that are trained on fresh seeds.
+    """
+
+    parameters: tuple[str, ...]
+    objectives: tuple[tuple[str, bool], ...]
+    groups: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+
+
 class Store(ABC):
     """Records what comes of trials. Only the driver writes; a context manager.
 
@@ -26,7 +44,15 @@ class Store(ABC):
     """
 
     @abstractmethod
-    def begin(self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = "") -> None:
+    def begin(
+        self,
+        experiment: str,
+        trials: Sequence[Trial],
+        *,
+        question: str = "",
+        config_text: str = "",
+        study: Study | None = None,
+    ) -> None:
         """Name the experiment that coming events belong to, and the trials that they may speak of.
 
         May be called again, with the same experiment or another one. Trials that drivers now dead left unfinished are
@@ -37,6 +63,7 @@ class Store(ABC):
             trials: events carry only keys: these say what the keys stand for.
             question: what the experiment asks, for people.
             config_text: the YAML it was read from, for people.
+            study: what is searched, where the experiment is a search, for people's views of it.
 
         Raises:
             ValueError: the name is empty, too long or has slashes or the like.

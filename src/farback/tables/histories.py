@@ -44,10 +44,11 @@ def best_after(history: pd.DataFrame, direction: Direction = "maximize", adaptiv
     All are exact, none is resampled. They speak of what the search saw, not of what its setting is worth.
 
     Returns:
-        group, trials (n), best, expected, low, high; ends are on the scale of the value, low below high.
+        group, trials (n), best, expected, low, high; ends are on the scale of the value, low below high. All are
+        missing in a group without a complete trial.
 
     Raises:
-        ValueError: missing columns, an unknown direction, or a group without a complete trial.
+        ValueError: missing columns, or an unknown direction.
     """
     sign = sign_of(direction)
     check_columns(history, HISTORY)
@@ -55,7 +56,8 @@ def best_after(history: pd.DataFrame, direction: Direction = "maximize", adaptiv
     for (group,), part in groups(_ended(history), ["group"]):
         value_N = sign * part["value"].where(part["state"] == "complete").to_numpy(float)
         if np.isnan(value_N).all():
-            raise ValueError(f"no trial of the group {group!r} is complete, states are {sorted(set(part['state']))}")
+            rows += [(group, count, *[np.nan] * 4) for count in range(1, len(part) + 1)]
+            continue
         running_N = np.fmax.accumulate(value_N)
         filled_N = np.where(np.isnan(value_N), np.nanmin(value_N), value_N)
         for count in range(1, len(part) + 1):
