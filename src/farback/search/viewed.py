@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from farback.experiment import Search
-from farback.stores.base import Study
+from farback.stores.views import Study
 from farback.trial import Trial
 
 

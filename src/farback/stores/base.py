@@ -13,28 +13,11 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from farback.stores.views import Study
 from farback.trial import SCORE_COLUMNS, Event, Trial
 
 TRIAL_COLUMNS = ["key", "label", "cell", "init", "task", "trained_lag", "seed"]  # what every trial has
 ORDER = ["task", "label", "trained_lag", "seed", "key"]  # of the trials in a frame, whatever order they ended in
-
-
-@dataclass(frozen=True)
-class Study:
-    """What the views of a search show.
-
-    Attributes:
-        parameters: those that are searched, by the names that their runs have.
-        objectives: the name of each, and whether the largest is the best; runs have them as `search/NAME` (the value
-            that the optimiser was told) and `own/NAME` (the run's own).
-        groups: their names.
-        settings: those that are trained on fresh seeds.
-    """
-
-    parameters: tuple[str, ...]
-    objectives: tuple[tuple[str, bool], ...]
-    groups: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
 
 
 class Store(ABC):

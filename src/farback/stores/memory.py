@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from farback.stores.base import Recorded, Store, Study, checked_name, tidy
+from farback.stores.base import Recorded, Store, checked_name, tidy
+from farback.stores.views import Study
 from farback.trial import Event, Failed, Finished, Progress, Trial
 
 

@@ -18,9 +18,10 @@ from typing import Any
 import pandas as pd
 
 from farback.stores import database, exact, locations, owners, tags, views
-from farback.stores.base import Recorded, Store, Study, checked_name, tidy
+from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.database import Past
 from farback.stores.metrics import Point, closing, legal, points
+from farback.stores.views import Study
 from farback.trial import Event, Failed, Finished, Progress, Trial, TrialResult
 
 FLUSH_SECONDS = 2.0  # between writes of progress, so that the UI is live...

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from farback.stores import charts
-from farback.stores.base import Study
 from farback.stores.charts import Section
 
 TAG = "mlflow.sharedViewState."
@@ -28,6 +27,24 @@ GROUP = ("cell", "train_lags")  # runs of one cell and one protocol are averaged
 FIRST = ("cell", "lag", "seed")
 ALWAYS = ("final/skill", "best/skill", "final/accuracy", "final/loss")
 DECIDING = ("lag", "cell", "init.name", "depth", "seed")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the views of a search show.
+
+    Attributes:
+        parameters: those that are searched, by the names that their runs have.
+        objectives: the name of each, and whether the largest is the best; runs have them as `search/NAME` (the value
+            that the optimiser was told) and `own/NAME` (the run's own).
+        groups: their names.
+        settings: those that are trained on fresh seeds.
+    """
+
+    parameters: tuple[str, ...]
+    objectives: tuple[tuple[str, bool], ...]
+    groups: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
