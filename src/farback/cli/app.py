@@ -31,6 +31,9 @@ app = typer.Typer(
 )
 
 Config = Annotated[str, typer.Argument(help="a config: configs/demo.yaml, or its name, demo")]
+StorageURI = Annotated[
+    str | None, typer.Option("--storage", help="the studies' database URI (default: results/store/optuna.db)")
+]
 StoreURI = Annotated[
     str | None, typer.Option("--store", help="MLflow tracking URI (default: MLFLOW_TRACKING_URI, or results/store)")
 ]

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import Config, Settings, StoreURI, Workers, app, config_path
+from farback.cli.app import Config, Settings, StorageURI, StoreURI, Workers, app, config_path
 from farback.cli.listing import refresh_schema
+from farback.cli.running import show
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from farback.report.page import Page
     from farback.search import Found
     from farback.search.driver import Driver
-
-StorageURI = Annotated[
-    str | None, typer.Option("--storage", help="the studies' database URI (default: results/store/optuna.db)")
-]
 
 
 @app.command()
@@ -39,6 +37,7 @@ def search(
     from farback.executors.pool import cores
     from farback.experiment import Experiment
     from farback.search.panel import Panel
+    from farback.search.publishing import publish
     from farback.search.searching import begun, check, finished, forget
     from farback.stores.opening import open_store
 
@@ -64,7 +63,7 @@ def search(
         except KeyboardInterrupt:
             say("\ninterrupted: what was told is recorded; run again to go on")
             raise
-        _found(driver, finished(driver), console)
+        _found(driver, finished(driver), publish(experiment, opened, storage), console)
         if driver.failures:
             say(f"{len(driver.failures)} trainings failed, the first: {driver.failures[0].error}", style="red")
 
@@ -90,29 +89,14 @@ def _report(driver: Driver, console: Console) -> None:
             display.add(event)
 
 
-def _found(driver: Driver, found: Found, console: Console) -> None:
-    """The winners: what the search saw, what fresh seeds gave, and where everything is."""
-    from statistics import fmean
-
-    from rich.table import Table
-
+def _found(driver: Driver, found: Found, page: Page, console: Console) -> None:
+    """What fresh seeds gave, and where everything is."""
     experiment = driver.experiment
-    table = Table(title="best settings, trained again from fresh seeds", title_justify="left")
-    for title in ("group", "objective", "in the search", "fresh seeds"):
-        table.add_column(title, justify="left" if title in ("group", "objective") else "right")
-    for winner, fresh in zip(found.winners, found.fresh, strict=True):
-        for index, objective in enumerate(driver.search.objectives):
-            own = f"{fmean(fresh[index]):.4g}" if index < len(fresh) else ""
-            name = winner.group or experiment.name
-            table.add_row(name, str(objective), f"{winner.values[index]:.4g}", own)
-    console.print(table)
+    show(page, experiment, console)
     for path in found.configs:
         console.print(f"config   {os.path.relpath(path)}", highlight=False, soft_wrap=True)
-    for label, text in [
-        ("browse", f"make ui NAME={experiment.name}         (or: farback ui {experiment.name})"),
-        ("study", f"make dashboard NAME={experiment.name}  (or: farback dashboard {experiment.name})"),
-    ]:
-        console.print(f"{label:8} {text}", highlight=False, soft_wrap=True)
+    text = f"make dashboard NAME={experiment.name}  (or: farback dashboard {experiment.name})"
+    console.print(f"study    {text}", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -30,9 +30,11 @@ class Sampler(Record):
 
 
 class Report(Record):
-    """How the best setting of each group is reported: trained again from so many fresh seeds."""
+    """How the best setting of each group is reported: trained again from so many fresh seeds, and beside it the default
+    setting (what `base` says), which is then the first trial of each group where the space holds it."""
 
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 10
+    default: bool = True
 
 
 def _named(spec: Any) -> Any:

@@ -6,10 +6,11 @@ Everything is made from the store alone and is byte-stable: the folder can be de
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -17,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from farback import tables
 from farback.component import UserError
 from farback.report.analysis import Analysis, Figure, markdown
+from farback.report.searched import Searched, searched
 from farback.report.standard import Ladder, standard
 
 
@@ -64,27 +66,63 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
         raise UserError(f"nothing is recorded for {subject.name} yet: farback run {subject.config}")
     script = _script(subject.script)
     analyse: Callable[[pd.DataFrame, Ladder], Analysis] = standard if script is None else script.analyse
-    analysis = analyse(own, subject.ladder)
-    subject.folder.mkdir(parents=True, exist_ok=True)
     status = own.groupby("key")["status"].first()
+    counts = {
+        "recorded": len(status),
+        "total": len(subject.keys),
+        "diverged": int((status == "diverged").sum()),
+    }
+    return _written(subject, script, analyse(own, subject.ladder), "report.md.j2", counts, {})
+
+
+def write_search(subject: Subject, found: Searched, configs: Mapping[str, str]) -> Page:
+    """Analyse what a search left and write the folder, with its winning settings as configs.
+
+    Args:
+        subject: the experiment.
+        found: what is in its two stores.
+        configs: YAML texts by the names of their files.
+
+    Raises:
+        UserError: nothing was trained on fresh seeds yet, so that there is no result.
+    """
+    if found.fresh.empty:
+        message = f"no setting of {subject.name} was trained on fresh seeds yet, and only those are results"
+        raise UserError(f"{message}: farback search {subject.config}")
+    script = _script(subject.script)
+    analyse: Callable[[Searched], Analysis] = searched if script is None else script.analyse
+    said = {"found": found, "configs": list(configs)}
+    return _written(subject, script, analyse(found), "searched.md.j2", said, configs)
+
+
+def _written(
+    subject: Subject,
+    script: ModuleType | None,
+    analysis: Analysis,
+    template: str,
+    said: Mapping[str, Any],
+    files: Mapping[str, str],
+) -> Page:
+    """The page of an analysis with its tables, figures and further text files; `said` is for the template."""
+    subject.folder.mkdir(parents=True, exist_ok=True)
     environment = Environment(
         loader=PackageLoader("farback.report"), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
-    text = environment.get_template("report.md.j2").render(
+    text = environment.get_template(template).render(
         name=subject.name,
         question=subject.question,
         analysis=analysis,
         prediction=getattr(script, "PREDICTION", ""),
         refuted_by=getattr(script, "REFUTED_BY", ""),
         markdown=markdown,
-        recorded=len(status),
-        total=len(subject.keys),
-        diverged=int((status == "diverged").sum()),
         config=subject.config,
+        **said,
     )
-    report = subject.folder / "report.md"
-    report.write_text(text, encoding="utf-8", newline="\n")
-    return Page(analysis, report, [report, *_parts(analysis, subject.folder)], _note(subject, analysis))
+    texts = {"report.md": text, **files}
+    for name, content in texts.items():
+        (subject.folder / name).write_text(content, encoding="utf-8", newline="\n")
+    report, *others = (subject.folder / name for name in texts)
+    return Page(analysis, report, [report, *others, *_parts(analysis, subject.folder)], _note(subject, analysis))
 
 
 def _parts(analysis: Analysis, folder: Path) -> list[Path]:

@@ -22,7 +22,8 @@ from farback.search.objectives import value
 from farback.search.pulse import Pulse
 from farback.search.storage import Storage
 from farback.search.study import Claim, Study, study_name
-from farback.search.winning import Winner, winners
+from farback.search.viewed import viewed
+from farback.search.winning import Winner, defaults, winners
 from farback.stores.base import Store
 from farback.trial import Event, Failed, Finished, Trial
 
@@ -175,9 +176,7 @@ class Driver:
     def _give_out(self, asked: Sequence[Asked], trials: Sequence[Trial]) -> None:
         """Queue what has to be trained; what the store holds comes back at once."""
         fresh = list({trial.key: trial for trial in trials if trial.key not in self.training}.values())
-        self.store.begin(
-            self.experiment.name, fresh, question=self.experiment.question, config_text=self.experiment.text
-        )
+        self._begin(fresh)
         done = self.store.finished([trial.key for trial in fresh])
         if done - self.known.keys():
             self._remember()  # another process has trained them
@@ -192,6 +191,16 @@ class Driver:
         self.reused += len(done)
         for one in asked:
             self._advance(one)
+
+    def _begin(self, trials: Sequence[Trial], settings: Sequence[str] = ()) -> None:
+        """Tell the store which trials are coming, and what its views should show."""
+        self.store.begin(
+            self.experiment.name,
+            trials,
+            question=self.experiment.question,
+            config_text=self.experiment.text,
+            study=viewed(self.search, settings),
+        )
 
     def _remember(self) -> None:
         """Read what the store holds."""
@@ -267,11 +276,10 @@ class Driver:
         """Train the winners from fresh seeds. One process at a time does, and the next finds it done."""
         alone = FileLock(f"{self.storage.path}.report.lock") if self.storage.path else nullcontext()
         with alone:
-            found = winners(self.experiment, self.history())
-            trials = [trial for winner in found for trial in winner.trials]
-            self.store.begin(
-                self.experiment.name, trials, question=self.experiment.question, config_text=self.experiment.text
-            )
+            history = self.history()
+            found = [*defaults(self.experiment, history), *winners(self.experiment, history)]
+            trials = list({trial.key: trial for winner in found for trial in winner.trials}.values())
+            self._begin(trials, [self._reported(winner)["setting"] for winner in found])
             done = self.store.finished([trial.key for trial in trials])
             self._remember()
             for winner in found:
@@ -291,7 +299,7 @@ class Driver:
             "study": study_name(self.experiment, next(g for g in self.search.groups if g.label == winner.group)),
             "phase": "report",
             "group": winner.group or self.experiment.name,
-            "setting": f"{winner.group} best (#{winner.number})".strip(),
+            "setting": f"{winner.group} {winner.setting} (#{winner.number})".strip(),
             "optuna.number": str(winner.number),
             "optuna.state": "complete",
             "optuna.value": ", ".join(f"{number:.6g}" for number in winner.values),

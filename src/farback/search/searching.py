@@ -136,7 +136,15 @@ def write(experiment: Experiment, found: Sequence[Winner]) -> list[Path]:
     assert experiment.search is not None
     folder = runner.folder(experiment)
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    for name, text in configs(experiment, found).items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    return [folder / name for name in configs(experiment, found)]
+
+
+def configs(experiment: Experiment, found: Sequence[Winner]) -> dict[str, str]:
+    """The text of each winner's config, by the name of its file."""
+    assert experiment.search is not None
+    texts = {}
     for winner, name in zip(found, names(found), strict=True):
         question = f"What does the best setting of {winner.group or experiment.name} in {experiment.name} do?"
         sweep = [{"seed": {"range": len(experiment.search.report_seeds)}}]
@@ -148,10 +156,8 @@ def write(experiment: Experiment, found: Sequence[Winner]) -> list[Path]:
         seen = ", ".join(f"{number:.6g}" for number in winner.values)
         objectives = " and ".join(str(objective) for objective in experiment.search.objectives)
         head = f"# The best of {experiment.name}, trial {winner.number}: {objectives} {seen} while it was searched.\n"
-        path = folder / f"{name}.yaml"
-        path.write_text(head + text.getvalue(), encoding="utf-8")
-        written.append(path)
-    return written
+        texts[f"{name}.yaml"] = head + text.getvalue()
+    return texts
 
 
 def names(found: Sequence[Winner]) -> list[str]:

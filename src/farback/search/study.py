@@ -17,6 +17,7 @@ from farback.experiment.loading import Node
 from farback.experiment.points import grid_points
 from farback.experiment.space import Dimension, Plain
 from farback.runner import folder
+from farback.search.defaults import default_point
 from farback.search.samplers import pruner, sampler, suggested
 from farback.search.slots import Slot, slots, void, wanted
 from farback.search.storage import Storage, quiet
@@ -80,6 +81,8 @@ class Study:
                 self.study.set_user_attr("trials", self.total)
         grid = search.options.sampler.name == "grid"
         self._first = _shuffled(grid_points(search, self.group), search.options.sampler.seed) if grid else []
+        if not grid and search.options.report.default and (default := default_point(search, self.group)):
+            self._first = [default]
         if grid and self.total > len(self._first):
             raise UserError(f"the grid of {self.name} has {len(self._first)} points: at most so many trials")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from farback.experiment import Experiment, Group, Search
+from farback.search.defaults import default_point
 from farback.trial import Trial
 
 
@@ -25,6 +26,7 @@ class Winner:
         values: of every objective.
         base: what a config of it has under `base`.
         trials: the setting from fresh seeds, that no search uses.
+        setting: "tuned": the best one; "default": the one that the search began with, whatever it was worth.
     """
 
     group: str
@@ -34,6 +36,7 @@ class Winner:
     values: tuple[float, ...]
     base: dict[str, Any] = field(repr=False)
     trials: list[Trial] = field(repr=False)
+    setting: Literal["tuned", "default"] = "tuned"
 
 
 def winners(experiment: Experiment, history: pd.DataFrame) -> list[Winner]:
@@ -47,17 +50,45 @@ def winners(experiment: Experiment, history: pd.DataFrame) -> list[Winner]:
     """
     search = experiment.search
     assert search is not None
-    counted = history[history["counted"]].sort_values("slot", kind="stable")
-    sizes = counted.groupby("group").size()
-    equal = int(min((sizes.get(group.label, 0) for group in search.groups), default=0))
+    counted = equal_budgets(search, history)
     found = []
     for group in search.groups:
-        own = counted[counted["group"] == group.label].head(equal)
+        own = counted[counted["group"] == group.label]
         complete = own[own["state"] == "complete"]
         for _, row in best(search, complete).iterrows():
             found.append(_winner(search, group, row))
     check_disjoint(found, history)
     return found
+
+
+def defaults(experiment: Experiment, history: pd.DataFrame) -> list[Winner]:
+    """The default setting of each group, where the search began with it and it could be trained.
+
+    It is reported on the same fresh seeds as the winner, so that what tuning gave can be told.
+
+    Raises:
+        RuntimeError: as `winners`.
+    """
+    search = experiment.search
+    assert search is not None
+    if not search.options.report.default:
+        return []
+    counted = equal_budgets(search, history)
+    found = []
+    for group in search.groups:
+        first = counted[(counted["group"] == group.label) & (counted["slot"] == 0) & (counted["state"] == "complete")]
+        if len(first) and params(search, first.iloc[0]) == default_point(search, group):
+            found.append(replace(_winner(search, group, first.iloc[0]), setting="default"))
+    check_disjoint(found, history)
+    return found
+
+
+def equal_budgets(search: Search, history: pd.DataFrame) -> pd.DataFrame:
+    """The rows that count, of each group as many as of the one with the fewest, in the order of their slots."""
+    counted = history[history["counted"]].sort_values("slot", kind="stable")
+    sizes = counted.groupby("group").size()
+    equal = int(min((sizes.get(group.label, 0) for group in search.groups), default=0))
+    return counted[counted.groupby("group").cumcount() < equal]
 
 
 def best(search: Search, complete: pd.DataFrame) -> pd.DataFrame:

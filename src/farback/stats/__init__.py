@@ -24,10 +24,12 @@ from farback.stats.horizons import (
     success_threshold,
 )
 from farback.stats.intervals import bootstrap, clopper_pearson, wilson
+from farback.stats.records import Best, best_of
 from farback.stats.success import MeanHorizon, isotonic, mean_horizon, spearman_karber
 from farback.stats.survival import Survival, kaplan_meier
 
 __all__ = [
+    "Best",
     "Comparison",
     "Horizon",
     "Improvement",
@@ -35,6 +37,7 @@ __all__ = [
     "Reading",
     "Survival",
     "benjamini_hochberg",
+    "best_of",
     "bootstrap",
     "clopper_pearson",
     "compare",

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from farback.stores.views import Study
 from farback.trial import SCORE_COLUMNS, Event, Trial
 
 TRIAL_COLUMNS = ["key", "label", "cell", "init", "task", "trained_lag", "seed"]  # what every trial has
@@ -26,7 +27,15 @@ class Store(ABC):
     """
 
     @abstractmethod
-    def begin(self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = "") -> None:
+    def begin(
+        self,
+        experiment: str,
+        trials: Sequence[Trial],
+        *,
+        question: str = "",
+        config_text: str = "",
+        study: Study | None = None,
+    ) -> None:
         """Name the experiment that coming events belong to, and the trials that they may speak of.
 
         May be called again, with the same experiment or another one. Trials that drivers now dead left unfinished are
@@ -37,6 +46,7 @@ class Store(ABC):
             trials: events carry only keys: these say what the keys stand for.
             question: what the experiment asks, for people.
             config_text: the YAML it was read from, for people.
+            study: what is searched, where the experiment is a search, for people's views of it.
 
         Raises:
             ValueError: the name is empty, too long or has slashes or the like.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from farback.stores.base import Recorded, Store, checked_name, tidy
+from farback.stores.views import Study
 from farback.trial import Event, Failed, Finished, Progress, Trial
 
 
@@ -24,6 +25,7 @@ class Summary:
 @dataclass
 class _Experiment:
     question: str = ""
+    study: Study | None = None
     trials: dict[str, Trial] = field(default_factory=dict)
     results: dict[str, Recorded] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -40,11 +42,20 @@ class Memory(Store):
         self.failures: list[Failed] = []
         self._now = ""
 
-    def begin(self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = "") -> None:
+    def begin(
+        self,
+        experiment: str,
+        trials: Sequence[Trial],
+        *,
+        question: str = "",
+        config_text: str = "",
+        study: Study | None = None,
+    ) -> None:
         """See Store."""
         self._now = checked_name(experiment)
         entry = self.experiments.setdefault(experiment, _Experiment())
         entry.question = question or entry.question
+        entry.study = study or entry.study
         entry.trials |= {trial.key: trial for trial in trials}
 
     def finished(self, keys: Iterable[str]) -> set[str]:

@@ -21,6 +21,7 @@ from farback.stores import database, exact, locations, owners, tags, views
 from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.database import Past
 from farback.stores.metrics import Point, closing, legal, points
+from farback.stores.views import Study
 from farback.trial import Event, Failed, Finished, Progress, Trial, TrialResult
 
 FLUSH_SECONDS = 2.0  # between writes of progress, so that the UI is live...
@@ -95,7 +96,15 @@ class MLflow(Store):
         self._past: dict[str, list[Past]] | None = None
         self._flush_at = 0.0
 
-    def begin(self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = "") -> None:
+    def begin(
+        self,
+        experiment: str,
+        trials: Sequence[Trial],
+        *,
+        question: str = "",
+        config_text: str = "",
+        study: Study | None = None,
+    ) -> None:
         """See Store."""
         if experiment != self.experiment:
             self.close()
@@ -106,7 +115,8 @@ class MLflow(Store):
             self._trials |= {trial.key: trial for trial in trials}
             self._said = {key: said for key, said in self._said.items() if key not in {trial.key for trial in trials}}
             self._close_orphans(experiment_id)
-            views.write(self.client, experiment_id, [tags.parameters(trial) for trial in self._trials.values()])
+            parameters = [tags.parameters(trial) for trial in self._trials.values()]
+            views.write(self.client, experiment_id, parameters, study)
             views.describe(self.client, experiment_id, question, config_text)
 
     def finished(self, keys: Iterable[str]) -> set[str]:

@@ -8,6 +8,8 @@ and its columns stand in a fixed order. A trial that diverged counts as a failur
 
 from farback.tables.comparisons import comparisons
 from farback.tables.files import write_csv
+from farback.tables.fresh import DEFAULT, TUNED, contests, gains, gaps, reported, tuning_share
+from farback.tables.histories import best_after, budgets, front, parameters, top_settings
 from farback.tables.horizons import (
     horizon_grid,
     retention_curves,
@@ -19,16 +21,28 @@ from farback.tables.horizons import (
 from farback.tables.rankings import improvements, ranking, sizes, skills
 
 __all__ = [
+    "DEFAULT",
+    "TUNED",
+    "best_after",
+    "budgets",
     "comparisons",
+    "contests",
+    "front",
+    "gains",
+    "gaps",
     "horizon_grid",
     "improvements",
+    "parameters",
     "ranking",
+    "reported",
     "retention_curves",
     "retention_horizons",
     "seed_horizons",
     "sizes",
     "skills",
     "success_by_lag",
+    "top_settings",
     "trainability",
+    "tuning_share",
     "write_csv",
 ]
