@@ -22,7 +22,7 @@ from farback.stats.horizons import (
     retention_horizon,
     success_threshold,
 )
-from farback.stats.intervals import bootstrap, clopper_pearson, wilson
+from farback.stats.intervals import bootstrap, clopper_pearson, median, median_interval, wilson
 from farback.stats.success import MeanHorizon, isotonic, mean_horizon, spearman_karber
 from farback.stats.survival import Survival, kaplan_meier
 
@@ -43,7 +43,9 @@ __all__ = [
     "kaplan_meier",
     "largest_success",
     "mean_horizon",
+    "median",
     "median_horizon",
+    "median_interval",
     "probability_of_improvement",
     "retention_horizon",
     "spearman_karber",

@@ -7,6 +7,7 @@ and its columns stand in a fixed order. A trial that diverged counts as a failur
 """
 
 from farback.tables.comparisons import comparisons
+from farback.tables.curves import curves, gate_times, gradient_curves, memory_curves, numbers, rates
 from farback.tables.files import write_csv
 from farback.tables.horizons import (
     horizon_grid,
@@ -16,14 +17,29 @@ from farback.tables.horizons import (
     success_by_lag,
     trainability,
 )
+from farback.tables.lengths import extrapolation, horizon_by_update, retained_by_lag, trained_and_tested
+from farback.tables.reaches import reach_horizons, reaches, seed_reaches
 
 __all__ = [
     "comparisons",
+    "curves",
+    "extrapolation",
+    "gate_times",
+    "gradient_curves",
+    "horizon_by_update",
     "horizon_grid",
+    "memory_curves",
+    "numbers",
+    "rates",
+    "reach_horizons",
+    "reaches",
+    "retained_by_lag",
     "retention_curves",
     "retention_horizons",
     "seed_horizons",
+    "seed_reaches",
     "success_by_lag",
     "trainability",
+    "trained_and_tested",
     "write_csv",
 ]
