@@ -4,8 +4,24 @@ The public functions work on any system: a `torch.nn.RNN`, `LSTM` or `GRU`, a fa
 """
 
 from farback.measures.base import FAMILY, Measure
-from farback.measures.retention import retention
+from farback.measures.gradient_reach import gradient_reach
+from farback.measures.information_capacity import InformationCapacity, information_capacity
+from farback.measures.linear_memory_function import linear_memory_function
+from farback.measures.memory_function import MemoryFunction, memory_function
+from farback.measures.retention import Retention, retention
 
 build, names = FAMILY.build, FAMILY.names
 
-__all__ = ["Measure", "build", "names", "retention"]
+__all__ = [
+    "InformationCapacity",
+    "Measure",
+    "MemoryFunction",
+    "Retention",
+    "build",
+    "gradient_reach",
+    "information_capacity",
+    "linear_memory_function",
+    "memory_function",
+    "names",
+    "retention",
+]

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from farback.component import Component, Family, Several, Since
 from farback.network import Network
-from farback.tasks.base import Task
+from farback.streams import stream
+from farback.tasks.base import Batch, Task
 
 
 class Row(NamedTuple):
@@ -57,4 +58,30 @@ class Measure(Component):
         """Raise ValueError where the measure cannot be taken on that task."""
 
 
-FAMILY = Family("farback.measures", Measure, "measure", apart=("system",))
+class Sampled(Measure):
+    """The base of measures that are taken on fresh sequences of the trial's task.
+
+    `length` is the lag of those sequences where it is not the trial's: a longer one shows more lags.
+    """
+
+    sequences: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    length: Annotated[int, Field(ge=0, le=100_000)] | None = None
+
+    def sample(self, task: Task, seed: int) -> Batch:
+        """Sequences of a stream of their own."""
+        asked = task if self.length is None else task.at(self.length)
+        return asked.sample(stream(seed, "test", self.name, asked.lag), self.sequences)
+
+    def check(self, task: Task) -> None:
+        """At that length the task must be possible, and look the same to the network."""
+        if self.length is None:
+            return
+        other = task.at(self.length)
+        if (other.inputs, other.answer) != (task.inputs, task.answer):
+            raise ValueError(
+                f"{task.name} has other inputs or answers at lag {self.length}, so length must be left out"
+            )
+
+
+APART = ("decay", "driven", "jacobians", "linearisation", "regression", "system")  # what measures are made of
+FAMILY = Family("farback.measures", Measure, "measure", APART)

@@ -1,0 +1,178 @@
+"""The exact memory function: science's CF1 to CF4, with other constants beside its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from linear_systems import first, ring, rotated, shift
+from scipy.linalg import solve_discrete_lyapunov
+
+from farback import cells, inits, tasks
+from farback.measures import linear_memory_function
+from farback.measures.linear_memory_function import LinearMemoryFunctionMeasure
+from farback.network import Architecture, Network, draw
+
+
+@pytest.mark.parametrize("size", [1, 5, 16, 40])
+def test_cf1_a_shift_register_remembers_its_length_and_nothing_older(size: int) -> None:
+    found = linear_memory_function(shift(size), first(size), 60)
+    assert found.r2 == pytest.approx((found.lag < size).astype(float), abs=1e-12)
+    assert found.total() == pytest.approx(size, abs=1e-12)
+    assert found.total(first_lag=1) == pytest.approx(size - 1, abs=1e-12)
+    assert (found.half, found.features) == (size - 1, size)
+
+
+@pytest.mark.parametrize(("size", "gain"), [(16, 0.9), (10, 0.95), (33, 0.8)])
+def test_cf2_a_ring_is_a_register_that_fades_turn_by_turn(size: int, gain: float) -> None:
+    found = linear_memory_function(ring(size, gain), first(size), 3000)
+    turn = gain ** (2 * size)
+    assert found.r2 == pytest.approx(turn ** (found.lag // size) * (1 - turn), abs=1e-12)
+    assert found.total() == pytest.approx(size, abs=1e-9)
+    assert found.total(1) == pytest.approx(size - 1 + turn, abs=1e-9)
+
+
+def test_cf2_in_the_numbers_of_the_literature() -> None:
+    found = linear_memory_function(ring(16, 0.9), first(16), 2000)
+    assert found.r2[:16] == pytest.approx(np.full(16, 0.965663), abs=5e-7)
+    assert found.r2[16:32] == pytest.approx(np.full(16, 0.033158), abs=5e-7)
+    assert found.total(1) == pytest.approx(15.034337, abs=5e-7)
+
+
+@pytest.mark.parametrize(("size", "rho"), [(1, 0.9), (7, 0.9), (50, 0.6)])
+def test_cf3_units_that_all_forget_alike_are_one_unit(size: int, rho: float, rng: np.random.Generator) -> None:
+    found = linear_memory_function(rho * np.eye(size), rng.normal(size=size), 400)
+    assert found.r2 == pytest.approx((1 - rho**2) * rho ** (2 * found.lag), abs=1e-12)
+    assert found.total() == pytest.approx(1, abs=1e-12)
+    assert found.features == 1
+
+
+@pytest.mark.parametrize("size", [8, 13, 30, 60])
+def test_cf4_distinct_eigenvalues_give_the_full_capacity_at_any_size(size: int) -> None:
+    """At 30 and 60 the matrix that the textbook inverts has a condition number far beyond double precision."""
+    found = linear_memory_function(np.diag(np.linspace(-0.9, 0.9, size)), np.ones(size), 3000)
+    assert found.total() == pytest.approx(size, abs=1e-9)
+    assert (found.r2 <= 1 + 1e-12).all()
+
+
+@pytest.mark.parametrize("size", [50, 100])
+def test_a_random_network_has_its_full_capacity(size: int, rng: np.random.Generator) -> None:
+    W = rng.normal(size=(size, size))
+    W *= 0.9 / np.abs(np.linalg.eigvals(W)).max()
+    found = linear_memory_function(W, rng.normal(size=size), 5000)
+    assert found.total() == pytest.approx(size, abs=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_is_the_definition_where_that_can_be_computed(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    W = rng.normal(size=(5, 5))
+    W *= 0.8 / np.abs(np.linalg.eigvals(W)).max()
+    w = rng.normal(size=5)
+    C = solve_discrete_lyapunov(W, np.outer(w, w))
+    v = [np.linalg.matrix_power(W, k) @ w for k in range(30)]
+    assert linear_memory_function(W, w, 29).r2 == pytest.approx([x @ np.linalg.solve(C, x) for x in v], abs=1e-9)
+
+
+@pytest.mark.parametrize(("W", "w"), [(shift(12), first(12)), (ring(12, 0.9), first(12)), (0.9 * np.eye(4), first(4))])
+def test_other_coordinates_and_another_scale_change_nothing(W: Any, w: Any, rng: np.random.Generator) -> None:
+    plain, turned = linear_memory_function(W, w, 50), linear_memory_function(*rotated(W, 1e-6 * w, rng), 50)
+    assert turned.r2 == pytest.approx(plain.r2, abs=1e-9)
+    assert turned.features == plain.features
+
+
+def test_a_unit_that_nothing_reaches_does_not_count() -> None:
+    found = linear_memory_function(np.diag([0.5, 2.0]), [1.0, 0.0], 10)
+    assert found.features == 1
+    assert found.r2[:3] == pytest.approx([0.75, 0.1875, 0.046875])
+    assert linear_memory_function(np.eye(3), np.zeros(3), 4).r2.tolist() == [0.0] * 5
+
+
+@pytest.mark.parametrize(
+    ("W", "w", "message"),
+    [
+        (np.eye(3), np.ones(3), "has size 1; it must be below 1"),
+        (ring(4, 1.25), first(4), "has size 1.25"),
+        (np.ones((2, 3)), np.ones(2), r"\(2, 3\)"),
+        ([[np.nan]], [1.0], "finite"),
+        ([0.5], [1.0], "2 axes"),
+    ],
+)
+def test_what_has_no_memory_function_is_said(W: Any, w: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        linear_memory_function(W, w, 10)
+
+
+def statistics(network: Network, task: Any, **fields: Any) -> dict[str, dict[int, float]]:
+    (rows,) = LinearMemoryFunctionMeasure(**fields).rows(network, task, [0], lambda: network)
+    found: dict[str, dict[int, float]] = {}
+    for row in rows:
+        found.setdefault(row.statistic, {})[row.lag] = row.value
+    return found
+
+
+def test_a_register_on_a_task_holds_one_channel_in_each_slot() -> None:
+    task = tasks.build("adding")
+    network = draw(Architecture(cells.build("shift_register"), 2, 12, 1), [inits.build("torch")], [0], 5)
+    found = statistics(network, task, max_lag=10)
+    assert list(found["r2"].values()) == [1.0] * 6 + [0.0] * 5
+    assert (found["total"][-1], found["features"][-1]) == (6.0, 6.0)
+
+
+def linear(W: Any, w: Any, cell: Any = None) -> Network:
+    """An elman network, identity unless told otherwise, on one input."""
+    spec = {"name": "elman", "nonlinearity": "identity"} if cell is None else cell
+    architecture = Architecture(cells.build(spec), 1, len(w), 0)
+    network = draw(architecture, [inits.build("torch")], [3], 5, torch.float64)
+    exact = {"weight_hh_l0": torch.from_numpy(W)[None], "weight_ih_l0": torch.from_numpy(w)[None, :, None]}
+    return Network(architecture, {**network.parameters, **exact})
+
+
+def test_a_linear_network_is_its_own_linearisation_whatever_its_biases(rng: np.random.Generator) -> None:
+    W, w = ring(6, 0.9), rng.normal(size=6)
+    found = statistics(linear(W, w), tasks.build("adding"), max_lag=30)
+    assert list(found["r2"].values()) == pytest.approx(linear_memory_function(W, w, 30).r2, abs=1e-9)
+
+
+def test_a_tanh_network_is_measured_with_its_slope_at_rest(rng: np.random.Generator) -> None:
+    W, w = 0.5 * rng.normal(size=(4, 4)) / 2, rng.normal(size=4)
+    network = linear(W, w, "elman")
+    bias = (network.parameters["bias_ih_l0"] + network.parameters["bias_hh_l0"])[0].numpy()
+    h = np.zeros(4)
+    for _ in range(2000):
+        h = np.tanh(W @ h + bias)
+    slope = 1 - h**2
+    found = statistics(network, tasks.build("adding"), max_lag=20)
+    expected = linear_memory_function(slope[:, None] * W, slope * w, 20).r2
+    assert list(found["r2"].values()) == pytest.approx(expected, abs=1e-8)
+
+
+def without_biases(network: Network) -> Network:
+    zero = {name: torch.zeros_like(value) for name, value in network.parameters.items() if name.startswith("bias")}
+    return Network(network.architecture, {**network.parameters, **zero})
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        linear(np.eye(3), first(3)),
+        linear(ring(3, 1.5), first(3)),
+        without_biases(linear(ring(3, 1.1), first(3), "elman")),
+        without_biases(linear(ring(3, 0.9), first(3), {"name": "elman", "nonlinearity": "relu"})),
+    ],
+    ids=["integrates", "grows", "unstable at rest", "rests on the kink of relu"],
+)
+def test_a_network_without_a_linearisation_that_forgets_has_no_rows(network: Network) -> None:
+    assert statistics(network, tasks.build("adding")) == {}
+
+
+def test_a_bidirectional_network_has_no_rows() -> None:
+    architecture = Architecture(cells.build("gru"), 2, 4, 1, bidirectional=True)
+    assert statistics(draw(architecture, [inits.build("torch")], [0], 5), tasks.build("adding")) == {}
+
+
+def test_the_channel_must_be_one_of_the_task() -> None:
+    with pytest.raises(ValueError, match="channel is 2, and adding has inputs 0 to 1"):
+        LinearMemoryFunctionMeasure(channel=2).check(tasks.build("adding"))
