@@ -83,5 +83,5 @@ class Sampled(Measure):
             )
 
 
-APART = ("decay", "driven", "jacobians", "linearisation", "regression", "system")  # what measures are made of
+APART = ("decay", "driven", "jacobians", "known", "linearisation", "regression", "system")  # what measures are made of
 FAMILY = Family("farback.measures", Measure, "measure", APART)

@@ -3,6 +3,7 @@
 The only place that imports matplotlib and seaborn.
 """
 
+from farback.plots.calibration import calibration
 from farback.plots.fields import interference, length_map
 from farback.plots.forest import forest
 from farback.plots.gates import gate_times
@@ -17,6 +18,7 @@ from farback.plots.save import save
 from farback.plots.success import success
 
 __all__ = [
+    "calibration",
     "forest",
     "gate_times",
     "gradients",

@@ -6,10 +6,11 @@ Everything is made from the store alone and is byte-stable: the folder can be de
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -65,26 +66,37 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
     script = _script(subject.script)
     analyse: Callable[[pd.DataFrame, Ladder], Analysis] = standard if script is None else script.analyse
     analysis = analyse(own, subject.ladder)
-    subject.folder.mkdir(parents=True, exist_ok=True)
     status = own.groupby("key")["status"].first()
+    context = {
+        "name": subject.name,
+        "question": subject.question,
+        "prediction": getattr(script, "PREDICTION", ""),
+        "refuted_by": getattr(script, "REFUTED_BY", ""),
+        "recorded": len(status),
+        "total": len(subject.keys),
+        "diverged": int((status == "diverged").sum()),
+        "config": subject.config,
+    }
+    return publish(analysis, subject.folder, "report.md.j2", context)
+
+
+def publish(analysis: Analysis, folder: Path, template: str, context: Mapping[str, Any]) -> Page:
+    """Write a page with its figures and numbers.
+
+    Args:
+        analysis: what the page says.
+        folder: where; it is made.
+        template: of the page, in `templates/`.
+        context: what the template wants besides the analysis: name, question, prediction and refuted_by at least.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     environment = Environment(
         loader=PackageLoader("farback.report"), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
-    text = environment.get_template("report.md.j2").render(
-        name=subject.name,
-        question=subject.question,
-        analysis=analysis,
-        prediction=getattr(script, "PREDICTION", ""),
-        refuted_by=getattr(script, "REFUTED_BY", ""),
-        markdown=markdown,
-        recorded=len(status),
-        total=len(subject.keys),
-        diverged=int((status == "diverged").sum()),
-        config=subject.config,
-    )
-    report = subject.folder / "report.md"
+    text = environment.get_template(template).render(analysis=analysis, markdown=markdown, **context)
+    report = folder / "report.md"
     report.write_text(text, encoding="utf-8", newline="\n")
-    return Page(analysis, report, [report, *_parts(analysis, subject.folder)], _note(subject, analysis))
+    return Page(analysis, report, [report, *_parts(analysis, folder)], _note(context["question"], analysis))
 
 
 def _parts(analysis: Analysis, folder: Path) -> list[Path]:
@@ -100,11 +112,11 @@ def _parts(analysis: Analysis, folder: Path) -> list[Path]:
     return written
 
 
-def _note(subject: Subject, analysis: Analysis) -> str:
+def _note(question: str, analysis: Analysis) -> str:
     """The headline for the tracker: a sentence, a table, the verdict."""
     headline = markdown(analysis.tables[0].shown) if analysis.tables else ""
     verdict = "\n".join(f"- {line}" for line in analysis.verdict)
-    return f"**{subject.question}**\n\n{analysis.headline}\n\n{headline}\n\n{verdict}\n"
+    return f"**{question}**\n\n{analysis.headline}\n\n{headline}\n\n{verdict}\n"
 
 
 def _script(path: Path) -> ModuleType | None:
