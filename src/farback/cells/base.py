@@ -56,6 +56,21 @@ class Cell(Component):
     def unroll(self, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
         """Outputs (R, T, B, H) of all steps, and the state after the last."""
 
+    def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor | None:
+        """ln of the share of each unit's old state that a step keeps on the direct path, (R, B, H); None: no gate.
+
+        It is the keep gate's sigmoid, or, where only a write gate is named, 1 minus that one's. A cell whose gates are
+        computed in another way says so itself.
+        """
+        gate = self.keep or self.write
+        if gate is None:
+            return None
+        index, sign = self.gates.index(gate), 1 if self.keep else -1
+        pre_RBH = gates_RBG.chunk(len(self.gates), -1)[index]
+        if "weight_hh" in p:
+            pre_RBH = pre_RBH + recurrent(state[0], p).chunk(len(self.gates), -1)[index]
+        return torch.nn.functional.logsigmoid(sign * pre_RBH)
+
     def zero(self, like_RBH: Tensor) -> State:
         """The state before the first step."""
         return (torch.zeros_like(like_RBH),)

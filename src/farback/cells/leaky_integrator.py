@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -33,6 +34,10 @@ class LeakyIntegrator(SteppedCell):
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
         """One step."""
         return (state[0] * self.decay + gates_RBG,)
+
+    def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
+        """ln a, whatever comes in."""
+        return torch.full_like(state[0], self.decay).log()
 
     def label(self) -> str:
         """With its rate."""

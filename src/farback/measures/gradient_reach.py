@@ -59,8 +59,8 @@ def gradient_reach(
     """How the gradient of the last step falls with lag, in double precision: mean of logarithms over sequences.
 
     Without a loss or a task, g(k) is the Frobenius norm of the derivative of the last step's state (what the outputs
-    are read from: the top layer's) by the input k steps before. It is exact where the work is bearable, else from as many
-    random orthogonal directions a sequence as are (`error` says what that costs). A backward pass gives every lag.
+    are read from: the top layer's) by the input k steps before. It is exact where the work is bearable, else from as
+    many random orthogonal directions a sequence as are (`error` says what that costs). A backward pass gives every lag.
 
     Args:
         system: see `farback.measures.system`.
