@@ -10,7 +10,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from farback.plots.style import OTHER_COLOURS, OTHER_MARKERS, RC
 
-LINEAR = 1e-3  # expected values below it are as good as 0 on the left panel
+LINEAR = 1e-2  # expected values below it are as good as 0 on the left panel
+BESIDE = 0.7  # of a row: the measures of one system stand below each other, as they are mostly right
 LARGEST = 3.0  # tolerances: farther off is drawn at the edge
 
 
@@ -23,7 +24,7 @@ def calibration(table: pd.DataFrame) -> Figure:
     measures = list(dict.fromkeys(table["measure"]))
     systems = list(dict.fromkeys(table["system"]))
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(10.0, max(4.6, 0.26 * len(systems) + 2.0)), layout="constrained")
+        figure = Figure(figsize=(10.0, max(4.6, 0.34 * len(systems) + 2.0)), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.1])
         finite = table[np.isfinite(table["expected"]) & np.isfinite(table["measured"])]
         most = float(finite[["expected", "measured"]].abs().to_numpy().max(initial=1.0)) * 2
@@ -32,15 +33,16 @@ def calibration(table: pd.DataFrame) -> Figure:
         right.axvspan(-1, 1, color="0.92", linewidth=0, zorder=0)
         for index, measure in enumerate(measures):
             colour, marker = OTHER_COLOURS[index % len(OTHER_COLOURS)], OTHER_MARKERS[index % len(OTHER_MARKERS)]
-            style = {"color": colour, "marker": marker, "linestyle": "none", "markersize": 6, "markeredgewidth": 1.3}
+            style = {"color": colour, "marker": marker, "linestyle": "none", "markersize": 5, "markeredgewidth": 1.2}
             own = finite[finite["measure"] == measure]
             left.plot(own["expected"], own["measured"], markerfacecolor="none", label=measure, **style)
             rows = table["measure"] == measure
-            height = [systems.index(name) for name in table.loc[rows, "system"]]
+            beside = BESIDE * (index - (len(measures) - 1) / 2) / len(measures)
+            height = [systems.index(name) + beside for name in table.loc[rows, "system"]]
             right.plot(share[rows], height, markerfacecolor="none", **style)
         left.set_xscale("symlog", linthresh=LINEAR)
         left.set_yscale("symlog", linthresh=LINEAR)
-        ticks = [sign * 10.0**power for sign in (-1, 1) for power in (-3, -1, 1, 3) if 10.0**power < most]
+        ticks = [sign * 10.0**power for sign in (-1, 1) for power in (-1, 1, 3) if 10.0**power < most]
         for axis in (left.xaxis, left.yaxis):
             axis.set_major_locator(FixedLocator(sorted([0.0, *ticks])))
             axis.set_minor_locator(NullLocator())

@@ -26,8 +26,8 @@ def calibration(checks: pd.DataFrame) -> Analysis:
     off = frame[~frame["holds"]]
     systems, measures = frame["system"].nunique(), frame["measure"].nunique()
     headline = (
-        f"{len(frame) - len(off)} of {len(frame)} numbers that {measures} measures give of {systems} systems with known "
-        "memory are right."
+        f"{len(frame) - len(off)} of {len(frame)} numbers that {measures} measures give of {systems} systems with "
+        "known memory are right."
     )
     verdict = [
         f"**Off**: {row['measure']} of {row['system']}, {row['quantity']}: {number(row['measured'])}, expected "

@@ -24,7 +24,7 @@ Ruler = Any  # what holds the public functions under their names: the package `f
 
 ROUNDING = 1e-9
 ERRORS = 4.0  # standard errors: about one false alarm in 16 000 checks
-SAMPLES = 4000  # steps of a simulated signal
+SAMPLES = 20_000  # steps of a simulated signal
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ def register(ruler: Ruler) -> Iterator[Check]:
     off = ERRORS * null_error(N, SAMPLES)
     yield Check(name, "memory_function", "R² at lag N - 1", 1, found.r2[N - 1])
     yield Check(name, "memory_function", "R² at lag N", 0, found.r2[N], off)
-    yield Check(name, "memory_function", "total: N", N, found.total(), off * math.sqrt(2 * N + 1))
+    shared = math.sqrt(N * (2 * N + 1))  # one chance correlation of the signal with itself is seen at up to N lags
+    yield Check(name, "memory_function", "total: N", N, found.total(), off * shared)
     norms = ruler.jacobian_norms(module, positive(3 * N)).norm  # under inputs, or the units rest on relu's kink
     yield Check(name, "jacobian_norms", "spectral norm at lag N - 1", 1, norms[N - 1])
     yield Check(name, "jacobian_norms", "spectral norm at lag N", 0, norms[N])
@@ -246,4 +247,3 @@ def null_error(features: int, samples: int) -> float:
     half, rest = features / 2, (samples - features - 1) / 2
     beta = math.sqrt(half * rest / ((half + rest) ** 2 * (half + rest + 1)))
     return beta * (samples - 1) / (samples - features - 1)
-

@@ -38,8 +38,8 @@ def linear(W: Matrix, w: Matrix) -> nn.RNN:
 def cascade(depth: int, decay: float) -> nn.RNN:
     """`depth` leaky integrators, one above the other: h_t = a h_{t-1} + (1 - a) x_t."""
     module = nn.RNN(1, 1, depth, nonlinearity="relu", batch_first=True, dtype=torch.float64)
-    layers = {f"weight_hh_l{layer}": _one(decay) for layer in range(depth)}
-    layers |= {f"weight_ih_l{layer}": _one(1 - decay) for layer in range(depth)}
+    layers = {f"weight_hh_l{layer}": _rows(decay) for layer in range(depth)}
+    layers |= {f"weight_ih_l{layer}": _rows(1 - decay) for layer in range(depth)}
     _fill(module, **layers)
     return module
 
@@ -61,7 +61,7 @@ class Latch(nn.Module):
     def __init__(self, weight: float) -> None:
         super().__init__()
         self.rnn = nn.RNN(3, 1, nonlinearity="tanh", batch_first=True, dtype=torch.float64)
-        _fill(self.rnn, weight_hh_l0=_one(weight), weight_ih_l0=torch.tensor([[PULSE, -PULSE, 0.0]]))
+        _fill(self.rnn, weight_hh_l0=_rows(weight), weight_ih_l0=torch.tensor([[PULSE, -PULSE, 0.0]]))
 
     def forward(self, x_BTI: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, T, 2) and states (B, T, 1)."""
@@ -82,10 +82,10 @@ def gated(kind: str, keep: float) -> nn.RNNBase:
     bias = math.log(keep / (1 - keep))
     if kind == "lstm":
         lstm = nn.LSTM(1, 1, batch_first=True, dtype=torch.float64)  # gates i, f, g, o
-        _fill(lstm, weight_ih_l0=torch.tensor([[0.0], [0], [1], [0]]), bias_ih_l0=torch.tensor([0.0, bias, 0, 0], dtype=torch.float64))
+        _fill(lstm, weight_ih_l0=_rows(0, 0, 1, 0), bias_ih_l0=_rows(0, bias, 0, 0)[:, 0])
         return lstm
     gru = nn.GRU(1, 1, batch_first=True, dtype=torch.float64)  # gates r, z, n; z keeps
-    _fill(gru, weight_ih_l0=torch.tensor([[0.0], [0], [1]]), bias_ih_l0=torch.tensor([0.0, bias, 0], dtype=torch.float64))
+    _fill(gru, weight_ih_l0=_rows(0, 0, 1), bias_ih_l0=_rows(0, bias, 0)[:, 0])
     return gru
 
 
@@ -111,8 +111,9 @@ class Register(nn.Module):
         return CERTAIN * state_BTS.unflatten(-1, (-1, self.cues)).sum(-2), state_BTS
 
 
-def _one(value: float) -> Tensor:
-    return torch.full((1, 1), value, dtype=torch.float64)
+def _rows(*values: float) -> Tensor:
+    """A column of numbers."""
+    return torch.tensor(values, dtype=torch.float64).unsqueeze(1)
 
 
 def _fill(module: nn.RNNBase, **values: Tensor) -> None:
