@@ -4,30 +4,39 @@ The public functions work on any system: a `torch.nn.RNN`, `LSTM` or `GRU`, a fa
 """
 
 from farback.measures.base import FAMILY, Measure
+from farback.measures.causal_reach import CausalReach, causal_reach
 from farback.measures.gate_times import gate_times
 from farback.measures.gradient_reach import gradient_reach
 from farback.measures.information_capacity import InformationCapacity, information_capacity
 from farback.measures.jacobian_norms import jacobian_norms
+from farback.measures.lengths import LengthMatrix, length_matrix
 from farback.measures.linear_memory_function import linear_memory_function
 from farback.measures.lyapunov import lyapunov
 from farback.measures.memory_function import MemoryFunction, memory_function
+from farback.measures.probe import Probe, probe
 from farback.measures.retention import Retention, retention
 
 build, names = FAMILY.build, FAMILY.names
 
 __all__ = [
+    "CausalReach",
     "InformationCapacity",
+    "LengthMatrix",
     "Measure",
     "MemoryFunction",
+    "Probe",
     "Retention",
     "build",
+    "causal_reach",
     "gate_times",
     "gradient_reach",
     "information_capacity",
     "jacobian_norms",
+    "length_matrix",
     "linear_memory_function",
     "lyapunov",
     "memory_function",
     "names",
+    "probe",
     "retention",
 ]

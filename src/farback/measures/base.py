@@ -83,5 +83,16 @@ class Sampled(Measure):
             )
 
 
-APART = ("decay", "driven", "jacobians", "known", "linearisation", "regression", "system")  # what measures are made of
+APART = (
+    "asking",
+    "classifier",
+    "decay",
+    "driven",
+    "jacobians",
+    "known",
+    "lengths",
+    "linearisation",
+    "regression",
+    "system",
+)  # what measures are made of
 FAMILY = Family("farback.measures", Measure, "measure", APART)

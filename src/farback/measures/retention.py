@@ -56,6 +56,22 @@ class Retention:
     horizon: stats.Horizon
     monotone: bool
 
+    def extrapolation(self, trained: float) -> float:
+        """The largest lag up to which all are remembered, in units of the lag trained at; 0 where the smallest fails.
+
+        At least that where `horizon.right`: nothing tested fails.
+        """
+        return max(0.0, self.horizon.low) / trained
+
+    def beyond(self, trained: float) -> float:
+        """Mean accuracy over the lags longer than those trained at, as Deletang et al. 2023 score; nan without any."""
+        longer = self.accuracy[self.lag > trained]
+        return float(longer.mean()) if len(longer) else float("nan")
+
+    def within(self, trained: float) -> bool:
+        """Whether every tested lag up to the one trained at is remembered: nets often fail at shorter ones."""
+        return bool(self.remembered[self.lag <= trained].all())
+
 
 def retention(system: Any, task: Task, lags: Sequence[int], sequences: int = 1000, seed: int = 0) -> Retention:
     """Ask one network for the cue at every lag, on fresh sequences.
