@@ -186,3 +186,14 @@ def test_a_median_interval_is_scipys(count):
     values = np.random.default_rng(count).normal(size=count)
     expected = scipy.stats.quantile_test(values, p=0.5).confidence_interval(0.95)
     assert stats.median_interval(values) == (expected.low, expected.high)
+
+
+def test_an_effect_of_the_cue_alone_reaches_to_the_cue():
+    """Distractors that do not matter end neither causal reach nor decodability; a gradient that is interrupted ends."""
+    lags = (0, 1, 2, 4, 8, 16, 32)
+    values = [("causal_reach", 9, k, "effect", float(k == 16)) for k in lags]
+    values += [("probe", 9, k, "skill", float(k == 16)) for k in lags]
+    values += [("probe", 9, 64, "skill", math.nan)]  # one possible input: nothing to decode
+    values += [("gradient_reach", 9, k, "log10", 0.0 if k in (0, 16) else -5.0) for k in lags]
+    found = tables.seed_reaches(frame(rows_of("A", 0, values, end=9))).set_index("reach")
+    assert found["horizon"].to_dict() == {"gradient": "< 1", "causal": "[16, 32)", "decodable": "[16, 32)"}

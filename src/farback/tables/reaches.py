@@ -27,6 +27,15 @@ GRADIENT_DECADES = 3.0  # a gradient of 1e-3 is where its reach ends
 EFFECT_DECADES = 2.0  # as is a total effect of 1 %
 HALF = 0.5
 
+# A gradient and a behaviour that are interrupted have ended. An effect, or what can be decoded, may be nothing at the
+# lags of distractors and all at that of the cue: there the farthest lag counts.
+READING = {
+    GRADIENT: stats.first_failure,
+    CAUSAL: stats.largest_success,
+    DECODABLE: stats.largest_success,
+    MEMORY: stats.largest_success,
+    BEHAVIOUR: stats.first_failure,
+}
 SOURCES: dict[str, tuple[str, str]] = {
     GRADIENT: ("gradient_reach", "log10"),
     CAUSAL: ("causal_reach", "effect"),
@@ -49,7 +58,10 @@ def reaches(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 
 
 def reach_horizons(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """Where each reach ends: the first lag at which a seed's curve falls below its threshold.
+    """Where each reach ends.
+
+    Gradient and behaviour end at the first lag below their threshold; causal reach, decodability and linear memory at
+    the largest lag above it, for inputs nearer than the cue need not matter.
 
     Returns:
         by..., moment, reach, seeds, horizon (text: what half of the seeds reach), low, high (its ends), least, most
@@ -84,7 +96,8 @@ def seed_reaches(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     rows = _scaled(scores, by)
     found: list[tuple[Any, ...]] = []
     for group, own in groups(rows, [*by, "moment", "reach", "seed"]):
-        horizon = stats.retention_horizon(own["lag"], own["value"], HALF).horizon
+        passed = own["value"].to_numpy(float) >= HALF
+        horizon = READING[str(own["reach"].iloc[0])](own["lag"], passed).horizon
         found.append((*group, horizon.low, horizon.high, str(horizon), own["lag"].max()))
     columns = ("seed", "low", "high", "horizon", "largest_lag")
     return _in_order(as_frame(found, (*by, "moment", "reach", *columns), rows, by), by)
@@ -115,7 +128,7 @@ def _on_scale(reach: str, rows: pd.DataFrame) -> pd.DataFrame:
         with np.errstate(divide="ignore"):
             decades_N = np.log10(rows["value"].clip(lower=0).to_numpy(float))
         return rows.assign(value=1 + decades_N / (2 * EFFECT_DECADES))
-    return rows
+    return rows.dropna(subset="value")  # at some lags there is nothing to decode
 
 
 def _behaviour(scores: pd.DataFrame, by: By) -> pd.DataFrame:

@@ -24,6 +24,7 @@ Ruler = Any  # what holds the public functions under their names: the package `f
 
 ROUNDING = 1e-9
 ERRORS = 4.0  # standard errors: about one false alarm in 16 000 checks
+SEQUENCES = 1500
 SAMPLES = 20_000  # steps of a simulated signal
 
 
@@ -82,6 +83,18 @@ def register(ruler: Ruler) -> Iterator[Check]:
     kept = ruler.retention(systems.Register(2, N), recall, [1, N - 1, N, 3 * N], 200)
     yield Check(name, "retention", "horizon, passes at N - 1", N - 1, kept.horizon.low)
     yield Check(name, "retention", "horizon, fails at N", N, kept.horizon.high)
+    cues = stream(0, "calibrate", "cues").integers(2, size=(SEQUENCES, 2 * N))
+    shown = np.stack([cues == 0, cues == 1, np.zeros_like(cues)], -1).astype(float)
+    decoded = ruler.probe(systems.Register(2, N).rnn, shown, lags=[0, N - 1, N])
+    by_chance = ERRORS * math.sqrt(0.25 / (SEQUENCES / 3))  # a third of the sequences are scored
+    yield Check(name, "probe", "accuracy at lag N - 1", 1, decoded.accuracy[1])
+    yield Check(name, "probe", "accuracy at lag N: chance", 0.5, decoded.accuracy[2], by_chance)
+    effect = ruler.causal_reach(module, many(2 * N), [0, N - 1, N])
+    yield Check(name, "causal_reach", "effect at lag N - 1: 1 / N", 1 / N, effect.effect[1], resampled(1 / N))
+    yield Check(name, "causal_reach", "effect at lag N", 0, effect.effect[2])
+    capacity = ruler.information_capacity(*driven(module), N + 2, 2, washout=100)
+    yield Check(name, "information_capacity", "degree 1: N", N, capacity.by_degree[0], off * shared)
+    yield Check(name, "information_capacity", "degree 2: 0", 0, capacity.by_degree[1], off * shared)
 
 
 def ring(ruler: Ruler) -> Iterator[Check]:
@@ -123,6 +136,10 @@ def cascades(ruler: Ruler) -> Iterator[Check]:
         share = (1 - a * a) * a ** (2 * lag)
         off = ERRORS * math.sqrt(4 * share * (1 - share) ** 2 / SAMPLES)
         yield Check(name, "memory_function", f"R² at lag {lag}: (1 - a²) a^2k", share, memory.r2[lag], off)
+    effect = ruler.causal_reach(one, many(150), [0, 3]).effect
+    for lag, found in zip((0, 3), effect, strict=True):
+        share = (1 - a * a) * a ** (2 * lag)
+        yield Check(name, "causal_reach", f"effect at lag {lag}: (1 - a²) a^2k", share, found, resampled(share))
     yield Check(name, "jacobian_norms", "at lag 20: a^k", a**20, ruler.jacobian_norms(one, positive(30)).norm[20])
 
 
@@ -173,11 +190,23 @@ def gates(ruler: Ruler) -> Iterator[Check]:
         yield Check(name, "gate_times", "time constant: -1 / ln f", -1 / math.log(keep), times.tau[0], 1e-6)
 
 
+def parity(ruler: Ruler) -> Iterator[Check]:
+    """The product of the last m signs: every one of them decides, and together they count m times."""
+    name, m = "parity of 5 signs", 5
+    signs = stream(0, "calibrate", "signs").choice([-1.0, 1.0], size=(SEQUENCES, 12, 1))
+    effect = ruler.causal_reach(lambda x_BTI: systems.parity(x_BTI, m), signs, range(m + 1)).effect
+    off = ERRORS / math.sqrt(SEQUENCES)  # a sign drawn anew is another one half of the time
+    yield Check(name, "causal_reach", "effect at lag m - 1: 1", 1, effect[m - 1], off)
+    yield Check(name, "causal_reach", "effect at lag m: 0", 0, effect[m])
+    yield Check(name, "causal_reach", "sum over lags: m", m, effect.sum(), off * math.sqrt(m))
+
+
 def memoryless(ruler: Ruler) -> Iterator[Check]:
     """No recurrence: nothing of any earlier step."""
     name = "memoryless, N = 6"
     module = systems.linear(np.zeros((6, 6)), np.ones(6))
     yield Check(name, "gradient_reach", "reach: 0", 0, ruler.gradient_reach(module, positive(20)).reach())
+    yield Check(name, "causal_reach", "effect at lag 1", 0, ruler.causal_reach(module, many(4), [1]).effect[0])
     yield Check(name, "lyapunov", "exponent: none", -math.inf, ruler.lyapunov(module, positive(20)).largest)
     found = ruler.memory_function(*driven(module), 40, washout=100)
     yield Check(name, "memory_function", "R² at lag 0", 1, found.r2[0])
@@ -210,6 +239,7 @@ CASES: dict[str, Callable[[Ruler], Iterator[Check]]] = {
     "scaled orthogonal": orthogonal,
     "tanh latch": latch,
     "constant gates": gates,
+    "parity": parity,
     "memoryless": memoryless,
     "null": null,
 }
@@ -240,6 +270,20 @@ def driven(module: torch.nn.RNNBase) -> tuple[NDArray[np.float64], NDArray[np.fl
 def positive(steps: int) -> NDArray[np.float64]:
     """Independent inputs, uniform on [0, 1), (T, 1): under them a relu network without negative weights is linear."""
     return stream(0, "calibrate", "signal").uniform(size=(steps, 1))
+
+
+def many(steps: int) -> NDArray[np.float64]:
+    """Sequences of such inputs, (B, T, 1)."""
+    return stream(0, "calibrate", "sequences").uniform(size=(SEQUENCES, steps, 1))
+
+
+def resampled(share: float) -> float:
+    """Four standard errors, at most, of the effect of a uniform input with that share of the variance of the answer.
+
+    The squared difference of two uniform numbers varies by 1.2 times its mean; the variance that it is divided by adds
+    less than that.
+    """
+    return ERRORS * 2 * share / math.sqrt(SEQUENCES)
 
 
 def null_error(features: int, samples: int) -> float:

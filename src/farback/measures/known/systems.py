@@ -111,6 +111,13 @@ class Register(nn.Module):
         return CERTAIN * state_BTS.unflatten(-1, (-1, self.cues)).sum(-2), state_BTS
 
 
+def parity(x_BTI: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """The product of the last `length` inputs at every step, twice: it is all that can be seen of the state."""
+    padded = torch.cat([torch.ones_like(x_BTI[:, : length - 1]), x_BTI], 1)
+    product_BT1 = padded.unfold(1, length, 1).prod(-1)
+    return product_BT1, product_BT1
+
+
 def _rows(*values: float) -> Tensor:
     """A column of numbers."""
     return torch.tensor(values, dtype=torch.float64).unsqueeze(1)
