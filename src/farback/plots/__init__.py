@@ -16,6 +16,7 @@ from farback.plots.reaches import reaches
 from farback.plots.retention import retention
 from farback.plots.save import save
 from farback.plots.success import success
+from farback.plots.trend import trend
 
 __all__ = [
     "calibration",
@@ -32,4 +33,5 @@ __all__ = [
     "retention",
     "save",
     "success",
+    "trend",
 ]

@@ -75,7 +75,8 @@ def reaches(curves: pd.DataFrame, horizons: pd.DataFrame, columns: int = 2) -> F
             handles=handles,
             loc="outside lower center",
             ncols=min(3, columns + 1),
-            title="curves: median over seeds, 0.5 is the threshold of each (in brackets);\n"
+            title="curves: median over seeds, 0.5 is the threshold of each (in brackets); causal and decodable in\n"
+            "sequences with the cue at their largest lag, before it distractors;\n"
             "bars: the lag that half of the seeds reach, thin to the farthest seed; arrow: beyond the lags tried",
             title_fontsize=8.5,
         )
