@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run search report ui dashboard test test-all lint smoke clean
+.PHONY: help demo run search report calibrate ui dashboard test test-all lint smoke clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ search: $(VENV)/.ok ## search configs/NAME.yaml, or go on with it, then report i
 
 report: $(VENV)/.ok ## rebuild results/NAME from the store, training nothing (NAME=horizon)
 	$(BIN)/farback report $(NAME)
+
+calibrate: $(VENV)/.ok ## hold the ruler against systems whose memory is known (seconds); fails when it is off
+	$(BIN)/farback calibrate
 
 ui: $(VENV)/.ok ## browse every run in the MLflow UI on 127.0.0.1 (NAME=horizon)
 	$(BIN)/farback ui $(NAME)

@@ -293,3 +293,12 @@ def test_a_label_is_the_same_for_every_seed_and_lag() -> None:
 
 def test_a_fixture_of_small_trials_is_valid(trial_of: Callable[..., Trial]) -> None:
     assert trial_of(seed=4).seed == 4
+
+
+def test_trials_that_are_measured_differently_say_so() -> None:
+    """In the frame two scales of one measure are two columns' values; defaults and lists say nothing."""
+    plain = trial(measures=[{"name": "memory_function"}]).columns()
+    wide = trial(measures=[{"name": "memory_function", "scale": 0.1, "at": ["start"]}]).columns()
+    assert not any(name.startswith("measures.") for name in plain)
+    assert wide["measures.memory_function.scale"] == 0.1
+    assert [name for name in wide if name.startswith("measures.")] == ["measures.memory_function.scale"]

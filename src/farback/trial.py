@@ -229,6 +229,7 @@ class Trial(Record):
             value = getattr(self, name)
             if name == "measures":
                 flat[name] = ", ".join(measure.name for measure in value)
+                flat |= _settings(value)
             elif name == "train_lags" or isinstance(value, Match):
                 flat[name] = str(value)
             elif name == "match":
@@ -255,6 +256,16 @@ class Trial(Record):
         }
         rest = {name: value for name, value in self.parameters().items() if name != "lag"}
         return {**named, **rest, **self.architecture.counts}
+
+
+def _settings(taken: Iterable[Measure]) -> dict[str, str | int | float | bool | None]:
+    """The plain fields of measures that are not at their default: two trials may differ in how they are measured."""
+    return {
+        f"measures.{measure.name}.{name}": value
+        for measure in taken
+        for name, field in type(measure).model_fields.items()
+        if isinstance(value := getattr(measure, name), str | int | float | bool) and value != field.get_default()
+    }
 
 
 def cohorts(trials: Iterable[Trial], width: int) -> list[list[Trial]]:

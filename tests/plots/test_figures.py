@@ -21,10 +21,22 @@ def texts(figure):
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
+def beyond_the_view(figure):
+    """Labels of ticks outside the limits of their axis: they exist, and are not drawn."""
+    found = set()
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+        found |= {label for tick in ticks if not low <= tick.get_loc() <= high for label in (tick.label1, tick.label2)}
+    return found
+
+
 def overlapping(figure):
     """Pairs of texts that lie on each other, once laid out."""
     figure.draw_without_rendering()
+    outside = beyond_the_view(figure)
     shown = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+    shown = [text for text in shown if text not in outside]
     boxes = {
         (text.get_text(), tuple(text.get_window_extent().bounds)) for text in shown if text.get_figure() is not None
     }

@@ -89,6 +89,7 @@ APART = (
     "decay",
     "driven",
     "jacobians",
+    "known",
     "lengths",
     "linearisation",
     "regression",

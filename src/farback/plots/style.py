@@ -215,6 +215,12 @@ def doublings(least: float, most: float) -> list[float]:
     return [least * 2.0**step for step in range(math.floor(math.log2(most / least) + 1e-9) + 1)]
 
 
+def marks(most: float, least: float = 0) -> list[float]:
+    """Lags to write at the axis of a dense curve: the least, and 1, 2, 5, 10... up to the most."""
+    steps = [digit * 10.0**power for power in range(7) for digit in (1, 2, 5)]
+    return [least, *(lag for lag in steps if least < lag <= most)]
+
+
 def dodged(lags: Sequence[float], index: int, count: int) -> Numbers:
     """Lags moved a little, so that the markers of `count` groups at one lag stand side by side on a log axis."""
     at: Numbers = np.asarray(lags, float)
@@ -232,14 +238,22 @@ def labels(shown: Iterable[Axes], x: str, y: str) -> None:
         ax.set_ylabel(y if place is not None and place.is_first_col() else "")
 
 
-def legend(figure: Figure, shared: dict[str, list[Name]], look: dict[Name, Look], note: str) -> None:
-    """Below the panels: every group where there is one panel, else what the dashes mean; and how to read the figure."""
+def legend(
+    figure: Figure,
+    shared: dict[str, list[Name]],
+    look: dict[Name, Look],
+    note: str,
+    more: Sequence[tuple[str, Look]] = (),
+) -> None:
+    """Below the panels: every group where there is one panel, else what the dashes mean; `more` lines that belong to no
+    group; and how to read the figure."""
     if len(shared) == 1:
         entries = [(name.text, look[name]) for group in shared.values() for name in group]
     else:
         inits = {name.init: look[name] for group in shared.values() for name in group}
         ordered = sorted(inits, key=lambda init: (init != "torch", init)) if set(inits) != {"torch"} else []
         entries = [(INIT_WORDS.get(init, init), Look(GREY, "", inits[init].dashes)) for init in ordered]
+    entries += more
     lines = [
         Line2D([], [], color=own.colour, linestyle=own.dashes, marker=own.marker, markerfacecolor=own.fill, label=text)
         for text, own in entries

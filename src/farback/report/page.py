@@ -9,7 +9,7 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import pandas as pd
@@ -72,7 +72,7 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
         "total": len(subject.keys),
         "diverged": int((status == "diverged").sum()),
     }
-    return _written(subject, script, analyse(own, subject.ladder), "report.md.j2", counts, {})
+    return publish(analyse(own, subject.ladder), subject.folder, "report.md.j2", _about(subject, script) | counts)
 
 
 def write_search(subject: Subject, found: Searched, configs: Mapping[str, str]) -> Page:
@@ -92,37 +92,46 @@ def write_search(subject: Subject, found: Searched, configs: Mapping[str, str]) 
     script = _script(subject.script)
     analyse: Callable[[Searched], Analysis] = searched if script is None else script.analyse
     said = {"found": found, "configs": list(configs)}
-    return _written(subject, script, analyse(found), "searched.md.j2", said, configs)
+    return publish(analyse(found), subject.folder, "searched.md.j2", _about(subject, script) | said, configs)
 
 
-def _written(
-    subject: Subject,
-    script: ModuleType | None,
+def _about(subject: Subject, script: ModuleType | None) -> dict[str, Any]:
+    """What every experiment's page says of it."""
+    return {
+        "name": subject.name,
+        "question": subject.question,
+        "config": subject.config,
+        "prediction": getattr(script, "PREDICTION", ""),
+        "refuted_by": getattr(script, "REFUTED_BY", ""),
+    }
+
+
+def publish(
     analysis: Analysis,
+    folder: Path,
     template: str,
-    said: Mapping[str, Any],
-    files: Mapping[str, str],
+    context: Mapping[str, Any],
+    files: Mapping[str, str] = MappingProxyType({}),
 ) -> Page:
-    """The page of an analysis with its tables, figures and further text files; `said` is for the template."""
-    subject.folder.mkdir(parents=True, exist_ok=True)
+    """Write a page with its figures and numbers.
+
+    Args:
+        analysis: what the page says.
+        folder: where; it is made.
+        template: of the page, in `templates/`.
+        context: what the template wants besides the analysis: name, question, prediction and refuted_by at least.
+        files: further texts that belong to the page, by the names of their files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     environment = Environment(
         loader=PackageLoader("farback.report"), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
-    text = environment.get_template(template).render(
-        name=subject.name,
-        question=subject.question,
-        analysis=analysis,
-        prediction=getattr(script, "PREDICTION", ""),
-        refuted_by=getattr(script, "REFUTED_BY", ""),
-        markdown=markdown,
-        config=subject.config,
-        **said,
-    )
-    texts = {"report.md": text, **files}
+    page = environment.get_template(template).render(analysis=analysis, markdown=markdown, **context)
+    texts = {"report.md": page, **files}
     for name, content in texts.items():
-        (subject.folder / name).write_text(content, encoding="utf-8", newline="\n")
-    report, *others = (subject.folder / name for name in texts)
-    return Page(analysis, report, [report, *others, *_parts(analysis, subject.folder)], _note(subject, analysis))
+        (folder / name).write_text(content, encoding="utf-8", newline="\n")
+    report, *others = (folder / name for name in texts)
+    return Page(analysis, report, [report, *others, *_parts(analysis, folder)], _note(context["question"], analysis))
 
 
 def _parts(analysis: Analysis, folder: Path) -> list[Path]:
@@ -138,11 +147,11 @@ def _parts(analysis: Analysis, folder: Path) -> list[Path]:
     return written
 
 
-def _note(subject: Subject, analysis: Analysis) -> str:
+def _note(question: str, analysis: Analysis) -> str:
     """The headline for the tracker: a sentence, a table, the verdict."""
     headline = markdown(analysis.tables[0].shown) if analysis.tables else ""
     verdict = "\n".join(f"- {line}" for line in analysis.verdict)
-    return f"**{subject.question}**\n\n{analysis.headline}\n\n{headline}\n\n{verdict}\n"
+    return f"**{question}**\n\n{analysis.headline}\n\n{headline}\n\n{verdict}\n"
 
 
 def _script(path: Path) -> ModuleType | None:

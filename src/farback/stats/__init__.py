@@ -6,14 +6,7 @@ and censoring, and Holm's correction.
 """
 
 from farback.stats.aggregates import Improvement, improvement, stratified_bootstrap
-from farback.stats.comparisons import (
-    Comparison,
-    benjamini_hochberg,
-    compare,
-    holm,
-    iqm,
-    probability_of_improvement,
-)
+from farback.stats.comparisons import Comparison, benjamini_hochberg, compare, holm, iqm, probability_of_improvement
 from farback.stats.horizons import (
     Horizon,
     Reading,
@@ -23,7 +16,7 @@ from farback.stats.horizons import (
     retention_horizon,
     success_threshold,
 )
-from farback.stats.intervals import bootstrap, clopper_pearson, wilson
+from farback.stats.intervals import bootstrap, clopper_pearson, median, median_interval, wilson
 from farback.stats.records import Best, best_of
 from farback.stats.success import MeanHorizon, isotonic, mean_horizon, spearman_karber
 from farback.stats.survival import Survival, kaplan_meier
@@ -49,7 +42,9 @@ __all__ = [
     "kaplan_meier",
     "largest_success",
     "mean_horizon",
+    "median",
     "median_horizon",
+    "median_interval",
     "probability_of_improvement",
     "retention_horizon",
     "spearman_karber",

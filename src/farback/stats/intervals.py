@@ -42,6 +42,41 @@ def _proportion(
     return float(interval.low), float(interval.high)
 
 
+def median(values: ArrayLike) -> float:
+    """The lower of the two middle values: always one that was measured, also where half of them are infinite.
+
+    Raises:
+        ValueError: no values, or a nan among them.
+    """
+    value_N = _numbers(values)
+    return float(np.sort(value_N)[(len(value_N) - 1) // 2])
+
+
+def median_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
+    """The exact interval of a median, from one order statistic to another, whatever the values are drawn from.
+
+    The ranks come from the binomial distribution with one half (Conover 1999, section 3.2). Fewer than six values
+    cannot bracket a median with 95 %: then it is the smallest and the largest of them (93.75 % with five).
+
+    Raises:
+        ValueError: no values, a nan among them, or a confidence outside (0, 1).
+    """
+    value_N = np.sort(_numbers(values))
+    check_confidence(confidence)
+    below = int(scipy.stats.binom.ppf((1 - confidence) / 2, len(value_N), 0.5))
+    if scipy.stats.binom.cdf(below, len(value_N), 0.5) > (1 - confidence) / 2:
+        below -= 1
+    rank = max(0, below)
+    return float(value_N[rank]), float(value_N[len(value_N) - 1 - rank])
+
+
+def _numbers(values: ArrayLike) -> NDArray[np.float64]:
+    value_N = np.asarray(values, float)
+    if value_N.ndim != 1 or not len(value_N) or np.isnan(value_N).any():
+        raise ValueError(f"needs a list of at least one number and no nan, got {value_N.tolist()}")
+    return value_N
+
+
 def bootstrap(
     values: ArrayLike,
     statistic: Callable[[NDArray[np.float64]], float] | None = None,
@@ -64,9 +99,7 @@ def bootstrap(
     Raises:
         ValueError: no values, or a nan among them.
     """
-    value_N = np.asarray(values, float)
-    if value_N.ndim != 1 or not len(value_N) or np.isnan(value_N).any():
-        raise ValueError(f"needs a list of at least one number and no nan, got {value_N.tolist()}")
+    value_N = _numbers(values)
     function = np.mean if statistic is None else statistic
     drawn = [float(function(value_N[rows])) for rows in resampled(len(value_N), resamples, seed)]
     return percentiles(np.array(drawn), confidence)

@@ -58,7 +58,7 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     outcomes["passed"] = passed.where(outcomes["success"].isna(), outcomes["success"] > 0.5).astype(bool) & ~diverged
     outcomes["skill"] = outcomes["skill"].mask(diverged, 0.0)
     outcomes["accuracy"] = outcomes["accuracy"].mask(diverged, outcomes["chance_accuracy"])
-    return _ordered(outcomes, [*by, "seed", "lag", "key"])
+    return ordered(outcomes, [*by, "seed", "lag", "key"])
 
 
 def _unmeasured(trials: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
@@ -103,11 +103,11 @@ def groups(frame: pd.DataFrame, by: By) -> Iterator[tuple[tuple[Any, ...], pd.Da
         yield (group if isinstance(group, tuple) else (group,)), part
 
 
-def _ordered(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def ordered(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Sorted by columns, those of mixed types as text."""
     texts = {name: frame[name].map(str) for name in columns if frame[name].dtype == object}
-    keys = frame.loc[:, list(columns)].assign(**texts)
-    return frame.loc[keys.sort_values(list(columns), kind="stable").index].reset_index(drop=True)
+    keys = frame.loc[:, list(columns)].assign(**texts).reset_index(drop=True)
+    return frame.iloc[keys.sort_values(list(columns), kind="stable").index].reset_index(drop=True)
 
 
 def as_frame(rows: list[tuple[Any, ...]], columns: Sequence[str], source: pd.DataFrame, by: By) -> pd.DataFrame:

@@ -1,0 +1,162 @@
+"""Which networks' gradients vanish with the lag, which explode, and how fast, against theory?
+
+Nothing is trained. The gradient of the last state by the input k steps before is taken of networks as they are drawn:
+cells, nonlinearities, initialisations, depths, and gains of the recurrent matrix. Theory: a tanh network near zero is
+linear, so its gradient changes by the gain g with every step; of a relu network half of the units are off, which leaves
+g / sqrt 2. PyTorch's default matrix, uniform on +-1 / sqrt H, has the gain 1 / sqrt 3.
+"""
+
+import math
+
+import pandas as pd
+
+from farback import plots, tables
+from farback.report import Analysis, Figure, Table, held, panel
+from farback.report.standard import Ladder
+
+PREDICTION = (
+    "Written from theory alone. From PyTorch's default every gradient vanishes exponentially: tanh by ln(1/√3) = -0.55 "
+    "a step and relu by ln(1/√6) = -0.90, each within 15 %, so that relu vanishes fastest of all cells; GRU and LSTM, "
+    "whose gates stand near one half, by between -0.3 and -0.8. Depth does not change the rate by more than 20 %. The "
+    "rate of an orthogonal tanh network is ln g within 0.1 up to gain 1 and clearly below it beyond (the units "
+    "saturate); that of relu is ln(g / √2) within 0.15 throughout. Gradients explode for tanh above gain 1 and for "
+    "relu above √2, from no default start. Chrono and identity starts keep more than a thousandth over 60 steps."
+)
+REFUTED_BY = (
+    "A default start outside those rates; a rate that three layers move by more than 20 %; a gain below 1 that "
+    "explodes, or a relu gain of 1.2 that does, or one of 2 that does not; a chrono or identity start whose reach ends "
+    "within 60 steps."
+)
+DEFAULT = {"RNN tanh": -math.log(3) / 2, "RNN relu": -math.log(6) / 2}
+GATED = ("LSTM", "GRU")
+LOSS = {"RNN tanh": 0.0, "RNN relu": -math.log(2) / 2}  # of the rate, by the units that are off
+BY = ["cell", "init", "depth"]
+STARTS = ("torch", "orthogonal", "identity", "chrono")
+
+
+def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
+    """Rates against theory, and the curves behind them."""
+    starts = scores[scores["init"].isin(STARTS)]
+    rates = tables.rates(starts, BY)
+    tuned = scores[(scores["depth"] == 1) & scores["init.name"].isin(["orthogonal", "scaled"])]
+    gains = tables.rates(_with_gain(tuned), ["network", "gain"])
+    curves = panel.gradients(starts[starts["depth"] == 1])
+    default = rates[(rates["depth"] == 1) & (rates["init"] == "torch")]
+    headline = (
+        "With every step back the gradient of a network from PyTorch's default start is multiplied by: "
+        + "; ".join(
+            f"{cell} {math.exp(slope):.2f}" for cell, slope in zip(default["cell"], default["median"], strict=True)
+        )
+        + f". Of {len(gains)} gains of simple networks {int((gains['exploding'] > 0.5).sum())} explode."
+    )
+    parts: list[Table | Figure] = [
+        Table("rates", "How fast the gradient changes with the lag (natural log per step)", rates, _shown(rates)),
+        curves,
+        Figure(
+            "gain",
+            "The rate against the gain of the recurrent matrix",
+            plots.trend(
+                gains,
+                "gain",
+                "network",
+                title="The rate against the gain",
+                value="rate (natural log per step)",
+                theory=_theory(sorted(set(gains["gain"]))),
+                level=0.0,
+            ),
+            gains,
+            "Measured rates of tanh and relu networks against the gain, with ln g and ln(g / sqrt 2): above 0 the "
+            "gradient explodes.",
+        ),
+    ]
+    metrics = {
+        f"slope/{row['cell']} {row['init']} {row['depth']}": float(row["median"]) for row in rates.to_dict("records")
+    }
+    return Analysis(headline, verdict(rates, gains), parts, metrics)
+
+
+def verdict(rates: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
+    """One line for each thing that was predicted."""
+    at = rates.set_index(BY)["median"]
+    default = {cell: at[cell, "torch", 1] for cell in rates["cell"].unique() if (cell, "torch", 1) in at}
+    lines = []
+    for cell, theory in DEFAULT.items():
+        found = default.get(cell, math.nan)
+        near = abs(found - theory) <= 0.15 * abs(theory)
+        lines.append(held(near, f"{cell} from the default falls by {theory:.2f} a step", f"{found:.3f}"))
+    fastest = min(default, key=lambda cell: default[cell])
+    lines.append(held(fastest == "RNN relu", "relu vanishes fastest", _listed(default)))
+    gated = {cell: default[cell] for cell in GATED if cell in default}
+    between = all(-0.8 <= slope <= -0.3 for slope in gated.values())
+    lines.append(held(between, "gated cells from the default fall by 0.3 to 0.8 a step", _listed(gated)))
+    deeper = {
+        f"{cell}, {init}": at[cell, init, 3] / at[cell, init, 1] - 1
+        for cell, init in {(row["cell"], row["init"]): None for row in rates.to_dict("records")}
+        if init == "torch" and (cell, init, 3) in at
+    }
+    moved = {name: change for name, change in deeper.items() if abs(change) > 0.2}
+    text = ", ".join(f"{name}: {change:+.0%}" for name, change in deeper.items())
+    lines.append(held(not moved, "three layers change no default rate by more than 20 %", text))
+    for cell, loss in LOSS.items():
+        own = gains[gains["network"] == f"{cell}, orthogonal"]
+        error = own["median"] - own["gain"].map(math.log) - loss
+        if cell == "RNN tanh":
+            error = error[own["gain"] <= 1]
+        allowed = 0.1 if cell == "RNN tanh" else 0.15
+        named = "ln g up to gain 1" if cell == "RNN tanh" else "ln(g / √2)"
+        worst = float(error.abs().max())
+        lines.append(held(worst <= allowed, f"{cell} from orthogonal falls by {named}", f"off by {worst:.2f} at most"))
+    wrong = gains[(gains["exploding"] > 0.5) != gains.apply(_should_explode, axis=1)]
+    found = ", ".join(f"{row['network']} at gain {row['gain']:g}" for row in wrong.to_dict("records"))
+    lines.append(held(wrong.empty, "gradients explode above gain 1 (tanh) and √2 (relu), and nowhere else", found))
+    long = rates[rates["init"].isin(["chrono", "identity"]) & (rates["depth"] == 1)]
+    short = long[long["reach"] < 60]
+    found = ", ".join(f"{row['cell']}, {row['init']}: {row['reach']:g}" for row in short.to_dict("records"))
+    lines.append(held(short.empty, "chrono and identity starts keep a thousandth over 60 steps", found))
+    grown = rates[rates["exploding"] > 0.5]
+    if len(grown):
+        found = ", ".join(f"{row['cell']}, {row['init']}, {row['depth']} layers" for row in grown.to_dict("records"))
+        lines.append(
+            f"Growing over the 60 steps looked at: {found}. In a stack that need not be an explosion: leaky "
+            "integrators "
+            "in a row have a hump, k^(depth - 1) a^k, which rises before it falls."
+        )
+    return lines
+
+
+def _with_gain(tuned: pd.DataFrame) -> pd.DataFrame:
+    """The gain, whichever initialisation it belongs to, and the network without it."""
+    gain = tuned["init.gain"].where(tuned["init.name"] == "orthogonal", tuned["init.radius"]).astype(float)
+    return tuned.assign(gain=gain, network=tuned["cell"] + ", " + tuned["init.name"])
+
+
+def _theory(gains: list[float]) -> pd.DataFrame:
+    names = {"theory, tanh: ln g": LOSS["RNN tanh"], "theory, relu: ln (g / √2)": LOSS["RNN relu"]}
+    rows = [(gain, text, math.log(gain) + loss) for text, loss in names.items() for gain in gains]
+    return pd.DataFrame(rows, columns=["gain", "text", "value"])
+
+
+def _should_explode(row: "pd.Series[float]") -> bool:
+    limit = 1.0 if str(row["network"]).startswith("RNN tanh") else math.sqrt(2)
+    return bool(row["gain"] > limit)
+
+
+def _shown(rates: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "cell": rates["cell"],
+            "init": rates["init"],
+            "depth": rates["depth"].astype(str),
+            "rate (interval)": [
+                f"{row['median']:.3f} ({row['low']:.3f} to {row['high']:.3f})" for row in rates.to_dict("records")
+            ],
+            "half-life": [f"{value:.3g}" for value in rates["half_life"]],
+            "reach (1e-3)": [f"{value:.3g}" if value < math.inf else "> 60" for value in rates["reach"]],
+            "law": rates["law"],
+            "explodes": [f"{share:.0%} of seeds" for share in rates["exploding"]],
+        }
+    )
+
+
+def _listed(values: dict[str, float]) -> str:
+    return ", ".join(f"{name}: {value:.2f}" for name, value in values.items())

@@ -1,0 +1,149 @@
+"""How far back, by every measure, on the same networks?
+
+Gradient reach, causal reach, decodability, linear memory and behaviour are five answers to one question. They are taken
+of the same networks, on one lag axis, before and after training, and the page says where they disagree.
+"""
+
+import numpy as np
+import pandas as pd
+
+from farback import tables
+from farback.report import Analysis, held, panel
+from farback.report.standard import Ladder
+
+PREDICTION = (
+    "Known beforehand, from `demo`: trained on mixed lags, all eight networks retain the cue over 320 steps. Predicted "
+    "without having seen any other measure of them: (1) the reach of the gradient at the default initialisation is "
+    "below 20 steps in all four cells, so it does not bound what they come to retain; (2) in at least one trained tanh "
+    "or relu network the gradient reaches less far than the behaviour, for a latched bit has no gradient; (3) linear "
+    "memory is half gone within 10 steps in every trained network, however far it retains: one bit kept for ever is "
+    "little capacity; (4) where the cue is retained it matters and can be read: causal reach and decodability are no "
+    "shorter than 160 steps there; (5) the median gate of the default-initialised LSTM and GRU keeps less than 20 "
+    "steps even when trained, for what is kept need not go through the gate alone."
+)
+REFUTED_BY = (
+    "A default start whose gradient reaches 20 steps; gradients that reach as far as behaviour in all four simple "
+    "networks; a trained network whose linear memory at lag 10 is above one half; a network that retains lag 160 with "
+    "a causal reach or a probe that ends before; a trained default gate whose median keeps 20 steps or more."
+)
+DEFAULTS = ("RNN tanh", "RNN relu", "LSTM", "GRU")
+SIMPLE = ("RNN tanh", "RNN relu")
+FAR, NEAR = 160, 20
+
+
+def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
+    """Every reach, and where they disagree."""
+    horizons = tables.reach_horizons(scores)
+    parts = [
+        *panel.reached(scores),
+        panel.gradients(scores),
+        panel.memory(scores),
+        panel.spectra(scores),
+        panel.gates(scores),
+        panel.progress(scores),
+    ]
+    trained = horizons[horizons["moment"] == "end"]
+    widest = _widest(trained)
+    headline = (
+        f"Of the same trained network the measures say {widest} as farthest apart; behaviour reaches "
+        f"{_span(trained, 'behaviour')} steps, the gradient {_span(trained, 'gradient')}, linear memory "
+        f"{_span(trained, 'memory')}."
+    )
+    metrics = {
+        f"reach/{row['label']} {row['reach']} {row['moment']}/low": max(0.0, float(row["low"]))
+        for row in horizons.to_dict("records")
+        if row["moment"] in ("start", "end")
+    }
+    return Analysis(headline, verdict(scores, horizons), parts, metrics)
+
+
+def verdict(scores: pd.DataFrame, horizons: pd.DataFrame) -> list[str]:
+    """One line for each thing that was predicted, then where the measures disagree."""
+    at = horizons.set_index(["moment", "reach", "label"])["low"].clip(lower=0)
+    start, end = at["start"], at["end"]
+    first = {cell: start["gradient"][cell] for cell in DEFAULTS if cell in start["gradient"]}
+    lines = [
+        held(
+            all(reach < NEAR for reach in first.values()),
+            f"the gradient at the default start reaches less than {NEAR} steps",
+            _listed(first),
+        )
+    ]
+    simple = [name for name in end["gradient"].index if name.split(",")[0] in SIMPLE]
+    shorter = {name: end["gradient"][name] for name in simple if end["gradient"][name] < end["behaviour"][name]}
+    lines.append(
+        held(bool(shorter), "in a simple network the gradient reaches less far than the behaviour", _listed(shorter))
+    )
+    curves = tables.memory_curves(scores)
+    ten = curves[(curves["moment"] == "end") & (curves["lag"] == 10)].set_index("label")["median"]
+    lines.append(
+        held(bool((ten < 0.5).all()), "linear memory is half gone within 10 steps", f"at most R² {ten.max():.2f} there")
+    )
+    far = [name for name in end["behaviour"].index if end["behaviour"][name] >= FAR]
+    blind = {
+        f"{name} ({reach})": end[reach][name]
+        for name in far
+        for reach in ("causal", "decodable")
+        if end[reach].get(name, 0) < FAR
+    }
+    lines.append(held(not blind, f"what retains lag {FAR} depends on the cue and can be decoded there", _listed(blind)))
+    times = tables.numbers(scores, "gate_times")
+    times = times[(times["moment"] == "end") & (times["statistic"] == "median") & times["label"].isin(DEFAULTS)]
+    medians = dict(zip(times["label"], times["median"], strict=True))
+    lines.append(
+        held(
+            all(value < NEAR for value in medians.values()),
+            f"the median gate of a trained default network keeps less than {NEAR} steps",
+            _listed(medians),
+        )
+    )
+    return [*lines, *disagreements(end)]
+
+
+def disagreements(end: "pd.Series[float]") -> list[str]:
+    """What the measures say of each other, and why."""
+    wide = end.unstack("reach")
+    lines = []
+    latch = wide[wide["gradient"] < wide["behaviour"]]
+    if len(latch):
+        lines.append(
+            f"Gradient against behaviour: {_names(latch)} retain farther than their gradient reaches. What is retained "
+            "is a state that attracts: small changes of the cue are forgotten, which cue it was is not."
+        )
+    buffer = wide[wide["memory"] < wide["behaviour"]]
+    if len(buffer):
+        lines.append(
+            f"Linear memory against behaviour: {_names(buffer)} retain one cue longer than they give back any stream "
+            "of numbers: a memory function counts the capacity of a buffer, and asks for every input alike."
+        )
+    ghost = wide[wide["decodable"] > wide["behaviour"]]
+    if len(ghost):
+        lines.append(
+            f"Decodability against behaviour: in {_names(ghost)} more can be read from the state than is answered: a "
+            "probe is an upper bound of what is used."
+        )
+    if not lines:
+        lines.append("The measures do not disagree on any trained network.")
+    return lines
+
+
+def _widest(trained: pd.DataFrame) -> str:
+    """The network and the two measures of it that lie farthest apart."""
+    low = trained.assign(low=trained["low"].clip(lower=0)).pivot(index="label", columns="reach", values="low")
+    gap = np.log2(low.max(axis=1) + 1) - np.log2(low.min(axis=1) + 1)
+    name = gap.idxmax()
+    least, most = low.loc[name].idxmin(), low.loc[name].idxmax()
+    return f"{low.loc[name, least]:g} ({least}) and {low.loc[name, most]:g} steps ({most}, {name})"
+
+
+def _span(trained: pd.DataFrame, reach: str) -> str:
+    low = trained.loc[trained["reach"] == reach, "low"].clip(lower=0)
+    return f"{low.min():g}" if low.min() == low.max() else f"{low.min():g} to {low.max():g}"
+
+
+def _listed(values: dict[str, float]) -> str:
+    return ", ".join(f"{name}: {value:.3g}" for name, value in values.items())
+
+
+def _names(table: pd.DataFrame) -> str:
+    return ", ".join(map(str, table.index))

@@ -1,0 +1,47 @@
+"""Memory functions: how much of each earlier input a linear readout of the state gives back."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from farback.plots.moments import band, median_note, moments
+from farback.plots.style import GREY, RC, labels, lag_axis, legend, marks
+
+
+def memory(table: pd.DataFrame) -> Figure:
+    """Adjusted R2 against lag, with what a system without memory scores, and the bound on what N numbers can hold.
+
+    Args:
+        table: what `tables.memory_curves` gives.
+    """
+    with mpl.rc_context(RC):
+        layout = moments(table, "lag")
+        least, largest = float(table["lag"].min()), float(table["lag"].max())
+        for panel in layout.panels:
+            rows = pd.concat(panel.groups.values())
+            null = rows.groupby("lag")[["null_low", "null_high"]].agg({"null_low": "min", "null_high": "max"})
+            panel.ax.fill_between(null.index, null["null_low"], null["null_high"], color="0.8", linewidth=0, zorder=1)
+            for name, own in panel.groups.items():
+                band(panel.ax, own, "lag", layout.look[name], name.text)
+            lag_axis(panel.ax, marks(largest, least))
+            panel.ax.set_xlim(least / 1.15, largest * 1.15)
+            panel.ax.set_ylim(-0.12, 1.05)
+            for features in sorted(set(rows["features"])):
+                if features <= largest:
+                    panel.ax.axvline(features, color=GREY, linewidth=1.0, linestyle="--", zorder=1.5)
+                    panel.ax.annotate(
+                        f"N = {features:g}",
+                        (features, 1.0),
+                        xytext=(3, 0),
+                        textcoords="offset points",
+                        va="top",
+                        color="0.3",
+                        fontsize=8,
+                    )
+        labels([panel.ax for panel in layout.panels], "lag (steps)", "R² of the input k steps before, adjusted")
+        layout.figure.suptitle("Memory function", x=0.01, ha="left")
+        note = f"{median_note(table)}; grey: without memory (95 %); dashed: where a buffer of N ends"
+        legend(layout.figure, layout.shared, layout.look, note)
+    return layout.figure

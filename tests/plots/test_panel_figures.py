@@ -1,0 +1,184 @@
+"""The panel's figures draw the numbers of their tables: read back from their artists."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.patches import Rectangle
+from test_figures import lines, overlapping, texts
+
+from farback import plots, tables
+from made_up_scores import EIGHT, LAGS, lengths, loads, panel
+
+
+@pytest.fixture(scope="module")
+def scores():
+    return panel(seeds=3)
+
+
+@pytest.fixture(scope="module")
+def frames(scores):
+    by = ["label", "task.symbols", "task.filler"]
+    return {
+        "reaches": (tables.reaches(scores), tables.reach_horizons(scores)),
+        "gradients": (tables.gradient_curves(scores),),
+        "memory": (tables.memory_curves(scores),),
+        "lyapunov": (tables.curves(scores, "lyapunov", "exponent"),),
+        "gate_times": (tables.gate_times(scores),),
+        "progress": (tables.horizon_by_update(scores),),
+        "length_map": (tables.trained_and_tested(lengths()),),
+        "interference": (tables.retained_by_lag(loads(), by), "task.symbols", "task.filler"),
+    }
+
+
+NAMES = ["reaches", "gradients", "memory", "lyapunov", "gate_times", "progress", "length_map", "interference"]
+
+
+def drawn(name, frames):
+    return getattr(plots, name)(*frames[name])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_text_lies_on_another(name, frames):
+    assert overlapping(drawn(name, frames)) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_text_is_cut_off(name, frames):
+    figure = drawn(name, frames)
+    figure.draw_without_rendering()
+    width, height = figure.bbox.bounds[2:]
+    for text in [*figure.texts, *(text for one in figure.legends for text in [one.get_title(), *one.get_texts()])]:
+        box = text.get_window_extent()
+        assert box.x0 >= -1, text.get_text()
+        assert box.x1 <= width + 1, text.get_text()
+        assert -1 <= box.y0 < box.y1 <= height + 1, text.get_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saving_twice_gives_equal_bytes(name, frames, tmp_path):
+    few = [part[part["label"].isin(["LSTM", "GRU"])] if hasattr(part, "columns") else part for part in frames[name]]
+    first, again = (plots.save(getattr(plots, name)(*few), tmp_path / f"{name}.{n}") for n in range(2))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
+
+
+@pytest.mark.parametrize("name", ["gradients", "memory", "lyapunov"])
+def test_curves_are_the_medians_of_the_table(name, frames):
+    (table,) = frames[name]
+    figure = drawn(name, frames)
+    for label in EIGHT:
+        start, end = lines(figure, label)
+        for moment, line in (("start", start), ("end", end)):
+            own = table[(table["label"] == label) & (table["moment"] == moment)]
+            shown = np.asarray(line.get_ydata(), float)
+            kept = ~np.isnan(shown)
+            assert kept.any()
+            assert shown[kept] == pytest.approx(own["median"].to_numpy()[kept])
+
+
+def test_theory_falls_as_it_should(frames):
+    figure = drawn("gradients", frames)
+    for text, base in (("theory, tanh: 3^(-k/2)", 3), ("theory, relu: 6^(-k/2)", 6)):
+        for line in lines(figure, text):
+            k = np.asarray(line.get_xdata())
+            assert 10 ** np.asarray(line.get_ydata()) == pytest.approx(base ** (-k / 2))
+
+
+def test_gradients_that_end_in_nothing_leave_the_panel_instead_of_squeezing_it():
+    table = pd.DataFrame(
+        [("A", "start", k, 3, value, value, value) for k, value in enumerate((0.0, -2.0, -np.inf, -np.inf))],
+        columns=["label", "moment", "lag", "seeds", "median", "low", "high"],
+    )
+    figure = plots.gradients(table, {})
+    figure.draw_without_rendering()
+    assert -5 < figure.axes[0].get_ylim()[0] < -3
+
+
+def test_the_bound_and_the_null_band_are_drawn(frames):
+    figure = drawn("memory", frames)
+    assert texts(figure).count("N = 32") == 2
+    ends = {round(float(value), 6) for ax in figure.axes for value in ax.collections[0].get_paths()[0].vertices[:, 1]}
+    assert {-0.02, 0.02} <= ends
+
+
+def test_gates_are_drawn_as_shares_of_units(frames):
+    (table,) = frames["gate_times"]
+    for line, moment in zip(lines(drawn("gate_times", frames), "LSTM"), ("start", "end"), strict=True):
+        own = table[(table["label"] == "LSTM") & (table["moment"] == moment)]
+        order = np.argsort(line.get_xdata())
+        own = own.sort_values("tau")
+        assert line.get_xdata()[order] == pytest.approx(own["tau"].to_numpy())
+        assert line.get_ydata()[order] == pytest.approx(own["share"].to_numpy())
+
+
+def test_every_reach_has_a_curve_and_a_bar_to_its_horizon(frames):
+    curves, horizons = frames["reaches"]
+    end = (curves[curves["moment"] == "end"], horizons[horizons["moment"] == "end"])
+    figure = plots.reaches(*end)
+    panels = {ax.get_title("left"): ax for ax in figure.axes}
+    assert set(panels) == set(EIGHT)
+    for label, ax in panels.items():
+        for row in end[1][end[1]["label"] == label].to_dict("records"):
+            (curve,) = [line for line in ax.get_lines() if line.get_label() == row["reach"]]
+            own = end[0][(end[0]["label"] == label) & (end[0]["reach"] == row["reach"])]
+            assert curve.get_ydata().tolist() == own["median"].tolist()
+            bar = [line for line in ax.get_lines() if line.get_color() == curve.get_color() and line is not curve]
+            assert max(line.get_xdata()[-1] for line in bar if line.get_linewidth() > 3) == row["low"]
+            markers = {line.get_marker() for line in bar} - {"None"}
+            assert (markers == {">"}) == np.isinf(row["high"])
+
+
+def test_the_training_lag_is_framed_and_counts_are_written(frames):
+    (table,) = frames["length_map"]
+    figure = drawn("length_map", frames)
+    (ax,) = [ax for ax in figure.axes if ax.get_title("left") == "GRU"]
+    lags = sorted(set(table["lag"]))
+    frames_at = {patch.get_xy() for patch in ax.patches if isinstance(patch, Rectangle)}
+    assert frames_at == {(lags.index(lag), row) for row, lag in enumerate((5, 10, 20, 40))}
+    own = table[table["label"] == "GRU"].set_index(["trained", "lag"])["successes"]
+    rows = [tick.get_text() for tick in ax.get_yticklabels()]
+    written = {tuple(int(p - 0.5) for p in text.get_position()[::-1]): text.get_text() for text in ax.texts}
+    assert {(rows[at], lags[beside]): int(text) for (at, beside), text in written.items()} == own.to_dict()
+
+
+def test_interference_has_a_map_for_each_distractor(frames):
+    figure = drawn("interference", frames)
+    titles = [ax.get_title("left") for ax in figure.axes]
+    assert titles == [f"{net}: {kind}" for net in ("LSTM", "RNN tanh") for kind in ("blank", "noise", "same")]
+    table = frames["interference"][0]
+    shade = figure.axes[2].collections[0].get_array().reshape(4, len(LAGS))
+    own = table[(table["label"] == "LSTM") & (table["task.filler"] == "same")]
+    expected = own.pivot(index="task.symbols", columns="lag", values="rate").sort_index(ascending=False)
+    assert np.asarray(shade) == pytest.approx(expected.to_numpy())
+    one = tables.retained_by_lag(loads(nets=("LSTM",)), ["task.symbols", "task.filler"])
+    assert [ax.get_title("left") for ax in plots.interference(one, "task.symbols", "task.filler").axes] == [
+        *("blank", "noise", "same")
+    ]
+
+
+def test_progress_draws_what_half_of_the_seeds_retain(frames):
+    (table,) = frames["progress"]
+    figure = drawn("progress", frames)
+    for label in EIGHT:
+        (line,) = lines(figure, label)
+        own = table[table["label"] == label]
+        assert line.get_xdata().tolist() == own["step"].tolist()
+        assert np.where(own["low"] > 0, own["low"], line.get_ydata()) == pytest.approx(line.get_ydata())
+    figure.draw_without_rendering()
+    assert "none" in texts(figure)
+
+
+@pytest.mark.parametrize("name", ["gradients", "memory", "lyapunov", "gate_times"])
+def test_many_networks_get_a_row_for_each_cell(name):
+    nets = {f"{cell}{init}": 5.0 for cell in ("GRU", "LSTM", "A", "B", "C") for init in ("", ", chrono")}
+    many = panel(seeds=1, nets=nets)
+    build = {"gradients": tables.gradient_curves, "memory": tables.memory_curves, "gate_times": tables.gate_times}
+    build["lyapunov"] = lambda scores: tables.curves(scores, "lyapunov", "exponent")
+    figure = getattr(plots, name)(build[name](many))
+    rows = 2 if name == "gate_times" else 5
+    assert len(figure.axes) == (2 if rows == 2 else 10)  # two moments; four networks with gates share a panel
+    assert overlapping(figure) == []
+
+
+def test_a_panel_needs_moments():
+    with pytest.raises(ValueError, match="needs a column moment"):
+        plots.memory(pd.DataFrame({"label": ["A"], "lag": [1]}))
