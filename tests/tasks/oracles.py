@@ -60,7 +60,8 @@ def adding(task: Any, x: Array, lag: int) -> Asked:
     assert len(marks) == 2
     assert 0 <= marks[0] < lag <= marks[1] < 2 * lag
     end = 2 * lag - 1
-    return {end: (float(x[marks[0], 0] + x[marks[1], 0]), end - marks[0])}
+    total = float(x[marks[0], 0] + x[marks[1], 0])
+    return {end: (total if task.numbers == "unit" else 0.5 + total / 4, end - marks[0])}
 
 
 def temporal_order(task: Any, x: Array, lag: int) -> Asked:
@@ -212,6 +213,8 @@ def nback_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.
 def adding_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
     """Knows the first `rung` marked numbers, and takes the mean, a half, for each other."""
     number_B2 = x_BTI[..., 0][x_BTI[..., 1] == 1].reshape(-1, 2)
+    if task.numbers == "symmetric":
+        return 0.5 + np.where(np.arange(2)[None, :] < rung, number_B2, 0).sum(1, keepdims=True) / 4
     return np.where(np.arange(2)[None, :] < rung, number_B2, 0.5).sum(1, keepdims=True)
 
 

@@ -20,6 +20,13 @@ def test_adding_a_constant_one_scores_one_sixth_and_one_number_one_twelfth() -> 
     assert [rung.loss for rung in ladder] == pytest.approx([1 / 6, 1 / 12, 0.0])
 
 
+def test_adding_as_hochreiter_and_schmidhuber_scale_it() -> None:
+    """CF16: 1/24, and the constant 1/2 is right already with probability 0.1536."""
+    task = tasks.build({"name": "adding", "numbers": "symmetric"})
+    assert task.chance().loss == pytest.approx(1 / 24)
+    assert task.chance().accuracy == pytest.approx(0.1536)
+
+
 @pytest.mark.parametrize("tolerance", [0.04, 0.2])
 def test_adding_chance_is_the_mass_of_the_sum_near_one(tolerance: float) -> None:
     mass = integrate.quad(lambda s: 1 - abs(s - 1), 1 - tolerance, 1 + tolerance, points=[1.0])[0]

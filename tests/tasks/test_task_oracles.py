@@ -29,6 +29,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"name": "copy", "length": 1, "lag": 2},
     {"name": "adding"},
     {"name": "adding", "lag": 1},
+    {"name": "adding", "numbers": "symmetric"},
     {"name": "temporal_order"},
     {"name": "temporal_order", "relevant": 3, "lag": 7},
     {"name": "temporal_order", "lag": 79},
@@ -156,6 +157,7 @@ RUNGS = [
             {"name": "temporal_order", "relevant": 3},
         ]
         + [{"name": "parity", "form": "window"}, {"name": "adding", "tolerance": 0.2}]
+        + [{"name": "adding", "numbers": "symmetric", "tolerance": tolerance} for tolerance in (0.04, 0.3, 0.7)]
         + [{"name": "multiplication", "tolerance": tolerance} for tolerance in (0.2, 0.6)]
         + [{"name": "match", "symbols": symbols} for symbols in (2, 6, 8)]
         + [{"name": "flipflop", "symbols": 3, "write": 0.3, "lag": 9}]
