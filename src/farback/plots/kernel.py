@@ -5,8 +5,9 @@ from __future__ import annotations
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from farback.plots.style import GREY, RC, grid, labels, legend, looks, names, panels
+from farback.plots.style import GREY, RC, grid, inner_ticks, labels, legend, looks, names, panels
 
 
 def kernel(table: pd.DataFrame) -> Figure:
@@ -37,6 +38,8 @@ def kernel(table: pd.DataFrame) -> Figure:
                         label=name.text,
                     )
             ax.axhline(0, color=GREY, linewidth=0.8)
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        inner_ticks(next(iter(axes.values())))  # which they share
         labels(axes.values(), "lag (steps)", "weight")
         figure.suptitle("The kernel that was asked for (bars), and what each seed learned", x=0.01, ha="left")
         legend(figure, shared, look, f"lines: each of {table['seed'].nunique()} seeds")

@@ -47,6 +47,7 @@ def skill_by_lag(table: pd.DataFrame, chance: str = "climatology", best: str = "
             )
         lag_axis(ax, table["lag"].tolist())
         ax.set_ylim(max(FLOOR, min(-0.08, float(table["skill"].min()) - 0.05)), 1.08)
+        ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
         ax.set(xlabel="lag (days)", ylabel="skill")
         seeds = table["seed"].nunique()
         note = f"median of {seeds} seeds; bands: from the worst to the best"

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from farback.plots.style import GREY, RC, legend, looks, names
+from farback.plots.style import GREY, RC, inner_ticks, legend, looks, names
 
 
 def staircase(table: pd.DataFrame, steps: pd.DataFrame, unit: str = "days") -> Figure:
@@ -46,6 +46,7 @@ def staircase(table: pd.DataFrame, steps: pd.DataFrame, unit: str = "days") -> F
                 label=name.text,
             )
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        inner_ticks(ax)
         ax.set(xlabel=f"{unit} remembered", ylabel="test loss (nats a pixel)")
         figure.suptitle(f"How many {unit} each network remembers", x=0.01, ha="left")
         legend(figure, {"": list(look)}, look, "each marker is a seed")

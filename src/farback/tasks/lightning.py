@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
-from scipy import ndimage, special
+from scipy import special
 
 from farback.component import Several
 from farback.tasks.answers import Bits, Chance, Rung
@@ -162,6 +162,8 @@ class Lightning(Task):
         shape = (size, steps, self.grid, self.grid)
         if not self.correlation:
             return rng.random(shape) < self.strike_rate
+        from scipy import ndimage  # slow to import: only where it is used
+
         sigma, point = (0, 0, self.correlation, self.correlation), np.zeros((1, 1, self.grid, self.grid))
         point[..., 0, 0] = 1.0
         spread = np.sqrt((ndimage.gaussian_filter(point, sigma, mode="wrap") ** 2).sum())
@@ -180,7 +182,7 @@ class Lightning(Task):
     def bayes_accuracy(self) -> float:
         """Share of right pixels of that forecast, cut at one half."""
         if self.mode == "noisy_or":
-            return self._steps()[-1][1]
+            return self._steps()[-1][0]
         q, a, b = self.strike_rate, self.hit, self.miss
         return q * max(a, 1 - a) + (1 - q) * max(b, 1 - b)
 

@@ -9,7 +9,6 @@ from typing import Annotated, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy import signal
 
 from farback.tasks.answers import Chance, Rung, Within
 from farback.tasks.base import Batch, Lags, Task, batch
@@ -116,6 +115,8 @@ def integrated(equation: tuple[float, float, float, float], start_B: Numbers, st
     x' = a x + b_0 f_0 + b_1 f_1/2 + b_2 f_1, with f the delayed term at the start, middle and end of the step (in the
     middle the delayed value is the mean of its neighbours), and a whole delay is one recursive filter.
     """
+    from scipy.signal import lfilter  # slow to import: only where it is used
+
     tau, beta, gamma, power = equation
     h, block = STEP, round(tau / STEP)
     g = gamma * h
@@ -130,7 +131,7 @@ def integrated(equation: tuple[float, float, float, float], start_B: Numbers, st
         middle_NB = 0.5 * (x_NB[:-1] + x_NB[1:])
         f_NB, f_middle_NB = (beta * x / (1 + x**power) for x in (x_NB, middle_NB))
         force_NB = b_0 * f_NB[:-1] + b_1 * f_middle_NB + b_2 * f_NB[1:]
-        new_NB, _ = signal.lfilter([1.0], [1.0, -a], force_NB, axis=0, zi=a * x_NB[-1:])
+        new_NB, _ = lfilter([1.0], [1.0, -a], force_NB, axis=0, zi=a * x_NB[-1:])
         kept.append(new_NB)
         x_NB = np.concatenate([x_NB[-1:], new_NB])
     series_BT: Numbers = np.concatenate(kept)[each::each][:steps].T
@@ -141,13 +142,15 @@ def integrated(equation: tuple[float, float, float, float], start_B: Numbers, st
 def _long(equation: tuple[float, float, float, float]) -> Numbers:
     """Many series from one fixed stream, after the transient."""
     rng = np.random.default_rng(0)
-    return integrated(equation, rng.uniform(0.5, 1.5, 400), TRANSIENT + 1500)[:, TRANSIENT:]
+    return integrated(equation, rng.uniform(0.5, 1.5, 400), TRANSIENT + 1000)[:, TRANSIENT:]
 
 
 @functools.cache
 def _ladder(
     equation: tuple[float, float, float, float], lag: int, history: int, tolerance: float
 ) -> list[tuple[str, float, float]]:
+    from scipy.linalg import solve_triangular
+
     long = _long(equation)
     if lag + history >= long.shape[1]:  # a horizon beyond the series kept
         rng = np.random.default_rng(1)
@@ -159,7 +162,10 @@ def _ladder(
     for m in windows:
         shifted = [long[:, first - 1 - j : long.shape[1] - lag - j].ravel() for j in range(m)]
         design = np.column_stack([np.ones(y.size), *shifted])
-        residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+        r = np.asarray(
+            np.linalg.qr(np.column_stack([design, y]), mode="r")
+        )  # as exact as lstsq, at a tenth of the cost
+        residual = y - design @ solve_triangular(r[:-1, :-1], r[:-1, -1])
         text = "the mean" if m == 0 else f"linear in the last {m} values" if m > 1 else "linear in the last value"
         rungs.append((text, float((np.abs(residual) < tolerance).mean()), float((residual**2).mean())))
     return [*rungs, ("the equation", 1.0, 0.0)]
