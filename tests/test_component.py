@@ -152,7 +152,7 @@ def test_every_choice_is_listed_once_even_when_none_is_near() -> None:
 
 
 def test_a_spec_without_a_name_lists_the_choices() -> None:
-    with pytest.raises(ValueError, match=r"a cell needs a name; choose from elman, gru"):
+    with pytest.raises(ValueError, match=r"a cell needs a name; choose from antisymmetric, .*elman, .*gru"):
         cells.build({"nonlinearity": "relu"})
 
 

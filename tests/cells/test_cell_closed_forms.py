@@ -148,29 +148,6 @@ def test_an_identity_recurrence_carries_its_state_unchanged(nonlinearity: str) -
     assert network.run(x)[0][0, -1].item() == pytest.approx(0.7, abs=1e-15)
 
 
-@pytest.mark.parametrize(
-    ("nonlinearity", "f"),
-    [
-        ("tanh", np.tanh),
-        ("relu", lambda v: np.maximum(v, 0)),
-        ("sigmoid", lambda v: 1 / (1 + np.exp(-v))),
-        ("identity", lambda v: v),
-    ],
-)
-def test_elman_s_equation_in_numpy(nonlinearity: str, f: object) -> None:
-    """h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), from h_0 = 0."""
-    cell = cells.build({"name": "elman", "nonlinearity": nonlinearity})
-    network = draw(Architecture(cell, 3, 5, 0), [inits.build("torch")], [0], 5, torch.float64)
-    p = {name: value[0].numpy() for name, value in network.parameters.items()}
-    x = np.random.default_rng(0).standard_normal((8, 3))
-    h, expected = np.zeros(5), []
-    for x_t in x:
-        h = f(p["weight_ih_l0"] @ x_t + p["bias_ih_l0"] + p["weight_hh_l0"] @ h + p["bias_hh_l0"])
-        expected.append(h)
-    found = network.run(torch.from_numpy(x).view(1, 8, 1, 3))[0][0, :, 0].numpy()
-    assert found == pytest.approx(np.array(expected), abs=1e-13)
-
-
 def test_a_learned_initial_state_is_where_a_sequence_starts() -> None:
     """Zero at first, the same for every sequence; what is learned carries over to the outputs."""
     architecture = Architecture(cells.build("gru"), 2, 4, 0, depth=2, learned_state=True)

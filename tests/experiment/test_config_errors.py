@@ -113,7 +113,7 @@ WRONG = {
     ),
     "an unknown cell in a mapping": (
         HEAD + "base: {task: recall, lag: 5, cell: {name: lsmt}}\n",
-        "demo.yaml:2:43: base.cell.name: unknown cell 'lsmt'; did you mean 'lstm'? choose from lstm, elman,",
+        "demo.yaml:2:43: base.cell.name: unknown cell 'lsmt'; did you mean 'lstm'? choose from lstm, antisymmetric,",
     ),
     "an unknown init in a sweep": (
         BASE + "sweep:\n  - init: [torch, ortogonal]\n",

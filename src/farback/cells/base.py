@@ -223,11 +223,11 @@ def sigmoid(x: Tensor) -> Tensor:
 def log_sigmoid(x: Tensor) -> Tensor:
     """The logarithm of the logistic function, finite for every finite x.
 
-    Made of functions that round alike alone and packed, which torch's own does not, and so that its slope at exactly 0
-    comes out as 1/2: there, torch's slope of |x| is 0.
+    Made of functions that round alike alone and packed, which torch's own does not; and of two branches, so that its
+    slope is right at exactly 0, where torch's slope of |x| is 0 and would make it 0 or 1 instead of 1/2.
     """
-    size = x.abs()
-    return (x - size) * 0.5 - torch.log1p(torch.exp(-size))
+    negative = x < 0
+    return torch.where(negative, x, 0.0) - torch.log1p(torch.exp(torch.where(negative, x, -x)))
 
 
 FAMILY = Family("farback.cells", Cell, "cell", apart=("nonlinearities", "skew"))

@@ -38,7 +38,8 @@ class MinGRU(DiagonalCell):
     def coefficients(self, p: Parameters, gates_RTBG: Tensor) -> tuple[Tensor, Tensor]:
         """1 - z and z g(c)."""
         z, c = gates_RTBG.chunk(2, -1)
-        return sigmoid(-z), sigmoid(z) * positive(c)
+        write = sigmoid(z)
+        return 1 - write, write * positive(c)
 
 
 def positive(x: Tensor) -> Tensor:

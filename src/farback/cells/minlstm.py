@@ -40,5 +40,5 @@ class MinLSTM(DiagonalCell):
     def coefficients(self, p: Parameters, gates_RTBG: Tensor) -> tuple[Tensor, Tensor]:
         """f / (f + i) and i / (f + i) g(c)."""
         f, i, c = gates_RTBG.chunk(3, -1)
-        odds = log_sigmoid(f) - log_sigmoid(i)
-        return sigmoid(odds), sigmoid(-odds) * positive(c)
+        keep = sigmoid(log_sigmoid(f) - log_sigmoid(i))
+        return keep, (1 - keep) * positive(c)

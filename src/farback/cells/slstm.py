@@ -9,6 +9,8 @@ from torch import Tensor
 
 from farback.cells.base import GatedCell, Parameters, State, log_sigmoid, recurrent, sigmoid
 
+EMPTY = 1e-35  # a smaller normaliser is nothing at all: the slope of c / n leaves float32, or n is flushed to 0
+
 
 class SLSTM(GatedCell):
     """The LSTM with an exponential input gate, a normaliser and a stabiliser.
@@ -24,8 +26,8 @@ class SLSTM(GatedCell):
     (h, c, n, m), 4H numbers, from zero; the layer above sees h.
 
     Source: Beck et al. 2024 (2405.04517), the forget gate a sigmoid, as in their code. Deviations: one head, so that
-    W_hh is full; two biases a gate, as torch.nn's cells have; h is 0, not 0 / 0, where every input gate so far was too
-    small to be a number; the block around the cell is no part of it.
+    W_hh is full; two biases a gate, as torch.nn's cells have; h is 0 as long as n is below 1e-35, that is, every input
+    gate so far below exp(-81); the block around the cell is no part of it.
     """
 
     known_as: ClassVar[str] = "sLSTM"
@@ -42,7 +44,7 @@ class SLSTM(GatedCell):
         keep, write = torch.exp(past - m_RBH), torch.exp(i - m_RBH)
         c_RBH = keep * c_RBH + write * torch.tanh(z)
         n_RBH = keep * n_RBH + write
-        h_RBH = sigmoid(o) * (c_RBH / torch.where(n_RBH == 0, 1.0, n_RBH))
+        h_RBH = sigmoid(o) * (c_RBH / torch.where(n_RBH.abs() < EMPTY, 1.0, n_RBH))
         return h_RBH, c_RBH, n_RBH, m_RBH
 
     def zero(self, like_RBH: Tensor) -> State:
