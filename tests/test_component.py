@@ -139,7 +139,7 @@ def test_a_name_cannot_be_wrong(family: Any, name: str) -> None:
 
 def test_a_typo_names_the_choices_nearest_first() -> None:
     with pytest.raises(
-        ValueError, match=r"unknown task 'recal'; did you mean 'recall'\? choose from recall, adding, copy"
+        ValueError, match=r"unknown task 'recal'; did you mean 'recall'\? choose from recall, adding, assoc"
     ):
         tasks.build("recal")
     with pytest.raises(ValueError, match=r"unknown cell 'gruu'; did you mean 'gru'"):

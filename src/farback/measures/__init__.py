@@ -4,8 +4,9 @@ The public functions work on any system: a `torch.nn.RNN`, `LSTM` or `GRU`, a fa
 """
 
 from farback.measures.base import FAMILY, Measure
+from farback.measures.kernel_recovery import kernel_recovery
 from farback.measures.retention import retention
 
 build, names = FAMILY.build, FAMILY.names
 
-__all__ = ["Measure", "build", "names", "retention"]
+__all__ = ["Measure", "build", "kernel_recovery", "names", "retention"]

@@ -209,6 +209,12 @@ def _fitting(at: Sequence[float]) -> list[float]:
     return [at[index] for index in sorted(kept)]
 
 
+def inner_ticks(ax: Axes) -> None:
+    """Keep the ticks that lie within a linear axis: the others are not drawn, but take up room."""
+    for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+        axis.set_ticks([tick for tick in axis.get_majorticklocs() if low <= tick <= high])
+
+
 def doublings(least: float, most: float) -> list[float]:
     """The smallest lag and its doublings up to the largest."""
     return [least * 2.0**step for step in range(math.floor(math.log2(most / least) + 1e-9) + 1)]

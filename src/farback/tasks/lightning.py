@@ -180,7 +180,7 @@ class Lightning(Task):
     def bayes_accuracy(self) -> float:
         """Share of right pixels of that forecast, cut at one half."""
         if self.mode == "noisy_or":
-            return self._steps()[-1][1]
+            return self._steps()[-1][0]
         q, a, b = self.strike_rate, self.hit, self.miss
         return q * max(a, 1 - a) + (1 - q) * max(b, 1 - b)
 

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy import signal
+from scipy import linalg, signal
 
 from farback.tasks.answers import Chance, Rung, Within
 from farback.tasks.base import Batch, Lags, Task, batch
@@ -141,7 +141,7 @@ def integrated(equation: tuple[float, float, float, float], start_B: Numbers, st
 def _long(equation: tuple[float, float, float, float]) -> Numbers:
     """Many series from one fixed stream, after the transient."""
     rng = np.random.default_rng(0)
-    return integrated(equation, rng.uniform(0.5, 1.5, 400), TRANSIENT + 1500)[:, TRANSIENT:]
+    return integrated(equation, rng.uniform(0.5, 1.5, 400), TRANSIENT + 1000)[:, TRANSIENT:]
 
 
 @functools.cache
@@ -159,7 +159,10 @@ def _ladder(
     for m in windows:
         shifted = [long[:, first - 1 - j : long.shape[1] - lag - j].ravel() for j in range(m)]
         design = np.column_stack([np.ones(y.size), *shifted])
-        residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+        r = np.asarray(
+            np.linalg.qr(np.column_stack([design, y]), mode="r")
+        )  # as exact as lstsq, at a tenth of the cost
+        residual = y - design @ linalg.solve_triangular(r[:-1, :-1], r[:-1, -1])
         text = "the mean" if m == 0 else f"linear in the last {m} values" if m > 1 else "linear in the last value"
         rungs.append((text, float((np.abs(residual) < tolerance).mean()), float((residual**2).mean())))
     return [*rungs, ("the equation", 1.0, 0.0)]

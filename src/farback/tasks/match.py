@@ -13,7 +13,7 @@ from farback.tasks.base import Batch, Lags, Task, batch, one_hot
 
 
 class Match(Task):
-    """Same or different?
+    """Say whether the test, at step `lag`, is the sample that was shown at step 0.
 
     The sample, one of `symbols` cues, stands at step 0. At step `lag` stands the test, and with it a flag and the
     question. In half of the sequences the test is the sample; in the others it is one of the other cues, each equally
