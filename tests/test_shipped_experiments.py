@@ -68,3 +68,19 @@ def test_depth_judges_each_prediction(true: bool) -> None:
     assert len(analysis.verdict) == 9
     assert all(line.startswith("Held" if true else "**Refuted**") for line in analysis.verdict), analysis.verdict
     assert (analysis.tables[-1].frame["parameters"] <= 2500).all()
+
+
+@pytest.mark.parametrize("name", ["demo", pytest.param("horizon", marks=pytest.mark.slow)])
+def test_sizes_change_nothing_on_a_page_that_was_there_before_them(name: str) -> None:
+    script, frame = made_up(name, lambda trial: float(trial.lag <= 20 + trial.seed * 10))
+    with_sizes, before = (
+        script.analyse(one, ()) for one in (frame, frame.drop(columns=["parameters", "state", "flops"]))
+    )
+    assert (with_sizes.headline, with_sizes.verdict, with_sizes.metrics) == (
+        before.headline,
+        before.verdict,
+        before.metrics,
+    )
+    for one, other in zip(with_sizes.parts, before.parts, strict=True):
+        pd.testing.assert_frame_equal(one.frame, other.frame)
+        assert one.name == other.name
