@@ -6,7 +6,6 @@ order), adding (two real numbers among many). Each network starts as PyTorch or 
 
 import pandas as pd
 
-from farback import tables
 from farback.report import Analysis, held, sized
 from farback.report.ranked import ranked
 from farback.report.standard import Ladder
@@ -26,12 +25,14 @@ REFUTED_BY = (
 ABOVE = (("GRU", "LSTM"), ("GRU", "minGRU"), ("RNN tanh", "echo state"))
 CONTROLS = ("memoryless", "leaky 0.9", "shift_register", "echo state")
 FIRST = 3
+BY = ["cell"]
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     """The ranking, and whether the prediction held."""
-    by = ["cell"]
-    ranking, pairs = tables.ranking(scores, by), tables.improvements(scores, by)
+    parts = ranked(scores, BY)
+    frames = {part.name: part.frame for part in parts}
+    ranking, pairs = frames["ranking"], frames["improvement"]
     first = ", ".join(
         f"{row['cell']} {row['iqm']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
         for row in ranking.head(FIRST).to_dict("records")
@@ -41,7 +42,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         f"interquartile mean of the skill is highest for: {first}."
     )
     metrics = {f"iqm/{row['cell']}": float(row["iqm"]) for row in ranking.to_dict("records")}
-    return Analysis(headline, verdict(ranking, pairs), [*ranked(scores, by), *sized(scores, by)], metrics)
+    return Analysis(headline, verdict(ranking, pairs), [*parts, *sized(scores, BY)], metrics)
 
 
 def verdict(ranking: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:

@@ -74,13 +74,11 @@ def test_improvements_are_of_every_ordered_pair_in_the_order_of_the_ranking(scor
         *(("good", "odd"), ("good", "wrong"), ("odd", "good")),
         *(("odd", "wrong"), ("wrong", "good"), ("wrong", "odd")),
     ]
-    for row in table.to_dict("records"):
-        expected = improvement(clipped(row["a"]), clipped(row["b"]))
-        assert (row["probability"], row["low"], row["high"]) == pytest.approx(
-            (expected.probability, expected.low, expected.high)
-        )
-    both = table.set_index(["a", "b"])["probability"]
-    assert both["good", "odd"] + both["odd", "good"] == pytest.approx(1)
+    both = {(row["a"], row["b"]): (row["probability"], row["low"], row["high"]) for row in table.to_dict("records")}
+    for a, b in (("good", "odd"), ("good", "wrong"), ("odd", "wrong")):
+        expected = improvement(clipped(a), clipped(b))
+        assert both[a, b] == pytest.approx((expected.probability, expected.low, expected.high))
+        assert both[b, a] == pytest.approx((1 - expected.probability, 1 - expected.high, 1 - expected.low))
 
 
 def test_a_group_that_misses_a_problem_is_refused(scores: pd.DataFrame) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
 
-from farback.stats.comparisons import iqm, probability_of_improvement
+from farback.stats.comparisons import probability_of_improvement
 from farback.stats.intervals import RESAMPLES, percentiles
 
 Strata = Sequence[ArrayLike]  # the runs of each task, a list of numbers each
@@ -17,7 +18,7 @@ Numbers = NDArray[np.float64]
 
 def stratified_bootstrap(
     strata: Strata,
-    statistic: Callable[[Numbers], float] = iqm,
+    statistic: Callable[[Numbers], float] | None = None,
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -29,7 +30,7 @@ def stratified_bootstrap(
 
     Args:
         strata: for each task the scores of its runs; tasks may have different numbers of them.
-        statistic: from all scores to a number; the interquartile mean unless told.
+        statistic: from all scores to a number; by default their interquartile mean.
         confidence: of the interval.
         resamples: how many.
         seed: of the resampling; equal seeds give equal intervals.
@@ -41,6 +42,8 @@ def stratified_bootstrap(
     rng = np.random.default_rng(seed)
     rows = [rng.integers(0, len(own), (_count(resamples), len(own))) for own in values]
     drawn_BN = np.concatenate([own[index_BN] for own, index_BN in zip(values, rows, strict=True)], axis=1)
+    if statistic is None:  # of all resamples at once: one by one it takes a hundred times as long
+        return percentiles(scipy.stats.trim_mean(drawn_BN, 0.25, axis=1), confidence)
     return percentiles(np.array([float(statistic(drawn_N)) for drawn_N in drawn_BN]), confidence)
 
 

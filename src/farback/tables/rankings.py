@@ -5,8 +5,8 @@ A *problem* is a task at the lag that was trained at. Skill puts all problems on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import permutations
+from collections.abc import Mapping, Sequence
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
@@ -51,14 +51,14 @@ def ranking(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     table = skills(scores, by)
     strata, problems = _strata(table, by)
     rows = []
-    for (group, part), runs in zip(groups(table, by), strata.values(), strict=True):
+    parts = dict(groups(table, by))
+    for group in _order(strata):
+        part, interval = parts[group], stats.stratified_bootstrap(strata[group])
         skill = part["skill"].to_numpy(float)
-        interval = stats.stratified_bootstrap(runs)
         counts = (int(part["passed"].sum()), int(part["diverged"].sum()))
         rows.append((*group, len(problems), len(part), stats.iqm(skill), *interval, float(skill.mean()), *counts))
     columns = (*by, "problems", "trials", "iqm", "low", "high", "mean", "successes", "diverged")
-    frame = as_frame(rows, columns, table, by)
-    return frame.sort_values(["iqm", "mean", *by], ascending=[False, False, *(True for _ in by)], ignore_index=True)
+    return as_frame(rows, columns, table, by)
 
 
 def improvements(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
@@ -71,12 +71,22 @@ def improvements(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
         ValueError: as `ranking`.
     """
     strata, _ = _strata(skills(scores, by), by)
-    order = ranking(scores, by).loc[:, list(by)].itertuples(index=False, name=None)
-    rows = []
-    for a, b in permutations(map(tuple, order), 2):
-        found = stats.improvement(strata[a], strata[b])
-        rows.append((as_text(a), as_text(b), found.probability, found.low, found.high))
+    order = _order(strata)
+    found: dict[tuple[Group, Group], stats.Improvement] = {}
+    for a, b in combinations(order, 2):
+        found[a, b] = ahead = stats.improvement(strata[a], strata[b])
+        found[b, a] = stats.Improvement(1 - ahead.probability, 1 - ahead.high, 1 - ahead.low)
+    rows = [
+        (as_text(a), as_text(b), found[a, b].probability, found[a, b].low, found[a, b].high)
+        for a, b in permutations(order, 2)
+    ]
     return pd.DataFrame(rows, columns=["a", "b", "probability", "low", "high"])
+
+
+def _order(strata: Mapping[Group, Sequence[NDArray[np.float64]]]) -> list[Group]:
+    """Groups by the interquartile mean of their skills, the best first; ties by the mean, then by name."""
+    runs = {group: np.concatenate(own) for group, own in strata.items()}
+    return sorted(strata, key=lambda group: (-stats.iqm(runs[group]), -float(runs[group].mean()), as_text(group)))
 
 
 def _strata(table: pd.DataFrame, by: By) -> tuple[dict[Group, list[NDArray[np.float64]]], list[Group]]:
