@@ -35,7 +35,7 @@ def importances(studies: Mapping[str, optuna.Study]) -> pd.DataFrame:
 
 
 def _shares(study: optuna.Study) -> dict[str, float]:
-    if FEWEST_BEST > BEST_SHARE * len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))):
+    if BEST_SHARE * len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < FEWEST_BEST:
         return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE)
     with warnings.catch_warnings(record=True) as said:
