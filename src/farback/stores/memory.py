@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from farback.stores.base import Recorded, Store, checked_name, tidy
-from farback.trial import Event, Failed, Finished, Progress, Trial
+from farback.trial import Event, Failed, Finished, Progress, Stopped, Trial
 
 
 @dataclass
@@ -32,12 +32,13 @@ class _Experiment:
 
 
 class Memory(Store):
-    """Records in dictionaries. Read `progress`, `failures` and `experiments` to see what else was put."""
+    """Records in dictionaries. Read `progress`, `failures`, `stopped` and `experiments` to see what else was put."""
 
     def __init__(self) -> None:
         self.experiments: dict[str, _Experiment] = {}
         self.progress: list[Progress] = []
         self.failures: list[Failed] = []
+        self.stopped: list[Stopped] = []
         self._now = ""
 
     def begin(self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = "") -> None:
@@ -62,6 +63,8 @@ class Memory(Store):
             entry.results[event.key] = Recorded(columns, result.status, result.scores.reset_index(drop=True))
         elif isinstance(event, Failed):
             self.failures.append(event)
+        elif isinstance(event, Stopped):
+            self.stopped.append(event)
         else:
             self.progress.append(event)
 
