@@ -33,8 +33,8 @@ calibrate: $(VENV)/.ok ## hold the ruler against systems whose memory is known (
 ui: $(VENV)/.ok ## browse every run in the MLflow UI on 127.0.0.1 (NAME=horizon)
 	$(BIN)/farback ui $(NAME)
 
-dashboard: $(VENV)/.ok ## browse the studies in optuna-dashboard on 127.0.0.1 (NAME=tune)
-	$(BIN)/farback dashboard $(NAME)
+dashboard: $(VENV)/.ok ## browse the studies of all searches, or of one, in optuna-dashboard on 127.0.0.1 (NAME=tune)
+	$(BIN)/farback dashboard $(if $(filter file,$(origin NAME)),,$(NAME))
 
 test: $(VENV)/.ok ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"

@@ -22,7 +22,7 @@ from farback.stores.opening import open_store
 from farback.tasks.answers import skill
 from farback.tasks.base import Task
 from farback.train import fingerprint, seconds_per_update, train
-from farback.trial import Event, Failed, Finished, Trial, cohorts
+from farback.trial import Event, Failed, Finished, Stopped, Trial, cohorts
 
 WIDTH = 10  # replicas of a cohort at most: beyond it one more costs as much as one alone, and cores may stand idle
 
@@ -199,6 +199,8 @@ class Tally:
             self.done[event.key] = self.steps[event.key]
         elif isinstance(event, Failed):
             self.failures.append(event)
+            self.done[event.key] = self.steps[event.key]
+        elif isinstance(event, Stopped):
             self.done[event.key] = self.steps[event.key]
         else:
             self.done[event.key] = event.step

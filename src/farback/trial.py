@@ -329,4 +329,12 @@ class Failed:
     traceback: str = ""
 
 
-Event = Progress | Finished | Failed
+@dataclass(frozen=True)
+class Stopped:
+    """The trial was given up on the way, after `step` updates: a search's pruner saw no hope. It leaves no result."""
+
+    key: str
+    step: int
+
+
+Event = Progress | Finished | Failed | Stopped

@@ -81,7 +81,7 @@ def test_the_gap_figure_draws_seen_fresh_and_interval_of_every_setting():
         assert {round(row[name], 9) for name in ("seen", "fresh", "low", "high")} <= drawn
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == CELLS[::-1]
     assert texts(figure).count("default") == 1
-    assert f"{table['gap'].iloc[0]:+.2g}" in " ".join(texts(figure))
+    assert f"{table['gap'].iloc[0]:+.2f}" in " ".join(texts(figure))
 
 
 def test_a_gap_figure_of_tuned_settings_only_does_not_speak_of_defaults():

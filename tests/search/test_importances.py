@@ -42,7 +42,7 @@ def test_the_same_study_has_the_same_importances():
     assert importances({"": made}).equals(importances({"": made}))
 
 
-@pytest.mark.parametrize(("trials", "useless"), [(0, False), (1, False), (40, True)])
+@pytest.mark.parametrize(("trials", "useless"), [(0, False), (1, False), (19, False), (40, True)])
 def test_where_nothing_can_be_told_nothing_is_said(trials, useless):
     assert importances({"": study(trials, useless=useless)}).empty
 

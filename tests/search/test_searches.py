@@ -76,6 +76,7 @@ class Faulty(Serial):
     """Loses the cohorts of memoryless networks, the first so many times."""
 
     def __init__(self, times: int) -> None:
+        super().__init__()
         self.times = times
 
     def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
@@ -227,6 +228,29 @@ def test_a_hopeless_setting_is_given_up_seed_by_seed(small: Small) -> None:
     assert hopeless["reason"].startswith("wilcoxon gave it up after")
     trained = [key in store.experiments["small"].results for key in hopeless["keys"].split()]
     assert 2 <= sum(trained) < 8
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_training_without_hope_is_stopped_on_the_way(small: Small, workers: int) -> None:
+    """Three learning rates of a lookup that any rate but the smallest learns: the median gives that one up."""
+    text = SMALL.replace("steps: 4", "steps: 90").replace("[elman, memoryless]", "[elman]").replace("lag: 2", "lag: 1")
+    text = text.replace("{log: [1.0e-3, 1.0e-1]}", "{log: [1.0e-9, 1.0e-1]}").replace(
+        "clip: [1.0, null]", "clip: [1.0]"
+    )
+    text = text.replace("evaluate_every: 2", "evaluate_every: 10\n  stop: never").replace("{skill: 2}", "{skill: 1}")
+    experiment = small("search.pruner=median", "search.trials=10", text=text.replace("{int: [2, 4]}", "[8]"))
+    store = Memory()
+    search(experiment, workers=workers, store=store)
+    table = counted(experiment)
+    pruned = table[table["state"] == "pruned"]
+    assert len(table) == 10
+    assert len(pruned) > 0
+    assert pruned["reason"].str.contains(r"median gave it up after [3-9]0 updates").all()
+    entry = store.experiments["small"]
+    stopped = {key for keys in pruned["keys"] for key in keys.split()}
+    assert {event.key for event in store.stopped} | (stopped & set(entry.results)) == stopped
+    assert len(store.stopped) > 0
+    assert all(entry.tags[key]["optuna.state"] == "pruned" for key in stopped)
 
 
 def test_the_time_that_is_given_ends_a_search(small: Small) -> None:

@@ -81,7 +81,8 @@ def parameter_axis(ax: Axes, scale: Scale, every: Numbers) -> None:
     if scale.log:
         ax.set_xscale("log")
         decades = np.log10(np.nanmax(every) / np.nanmin(every))
-        ax.xaxis.set_major_locator(LogLocator(10, subs=(1.0,) if decades > 1.5 else (1.0, 2.0, 5.0)))
+        subs = (1.0,) if decades > 3 else (1.0, 3.0) if decades > 1 else (1.0, 2.0, 5.0)
+        ax.xaxis.set_major_locator(LogLocator(10, subs=subs))
     else:
         ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.xaxis.set_minor_locator(NullLocator())

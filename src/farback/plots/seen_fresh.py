@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -24,6 +26,8 @@ def seen_fresh(table: pd.DataFrame, seeds: pd.DataFrame | None = None, value: st
     """
     group = names(table.drop(columns="setting"), "number")
     look, order = looks(group), list(dict.fromkeys(group))[::-1]
+    drawn = table.loc[:, ["seen", "low", "high"]].to_numpy(float)
+    decimals = max(0, 2 - math.floor(math.log10(max(float(np.ptp(drawn)), 1e-9))))
     both = bool((table["setting"] != table["setting"].iloc[0]).any())
     with mpl.rc_context({**RC, "axes.grid.axis": "x"}):
         figure = Figure(figsize=(7.0, (0.62 if both else 0.45) * len(order) + 1.9), layout="constrained")
@@ -38,7 +42,7 @@ def seen_fresh(table: pd.DataFrame, seeds: pd.DataFrame | None = None, value: st
             ax.plot([row["low"], row["high"]], [height] * 2, color=colour, linewidth=2.2, solid_capstyle="butt")
             ax.plot([row["seen"]], [height], "o", color=colour, markerfacecolor="white", markersize=6.5)
             ax.plot([row["fresh"]], [height], "D" if tuned else "s", color=colour, markersize=6.0)
-            text = f"{row['gap']:+.2g} ({row['gap_low']:+.2g} to {row['gap_high']:+.2g})"
+            text = "{:+.{d}f} ({:+.{d}f} to {:+.{d}f})".format(row["gap"], row["gap_low"], row["gap_high"], d=decimals)
             ax.annotate(row["setting"] if both else "", (1.02, height), xycoords=SIDE, va="center", fontsize=8.5)
             ax.annotate(text, (1.15 if both else 1.02, height), xycoords=SIDE, va="center", fontsize=8.5)
         if seeds is not None:

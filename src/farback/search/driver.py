@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -17,68 +16,21 @@ from farback import runner
 from farback.executors import Executor
 from farback.experiment import Experiment
 from farback.kernels.warming import PRODUCT, warm
+from farback.search.asked import Asked, reported
 from farback.search.frames import frame
 from farback.search.objectives import value
 from farback.search.pulse import Pulse
 from farback.search.storage import Storage
-from farback.search.study import Claim, Study, study_name
+from farback.search.study import Claim, Study
 from farback.search.viewed import viewed
-from farback.search.winning import Winner, defaults, winners
+from farback.search.winning import defaults, winners
 from farback.stores.base import Store
-from farback.trial import Event, Failed, Finished, Trial
+from farback.trial import Event, Failed, Finished, Progress, Stopped, Trial
 
 POLL_SECONDS = 1.0  # between looks at what other processes are doing
+ON_THE_WAY = ("median", "hyperband")  # pruners that judge a training before its end, by this:
+SKILL = "valid/skill"
 FIRST_SEEDS = 2  # of a trial that may be pruned seed by seed: one alone says nothing
-
-
-@dataclass
-class Asked:
-    """One of Optuna's trials while it is trained.
-
-    Attributes:
-        study: whose.
-        claim: its number and parameters.
-        trials: one for each search seed.
-        waiting: those not yet given out.
-        values: the objectives of those that ended, by key.
-        failures: why others failed, by key.
-        hopeless: what the pruner said last.
-    """
-
-    study: Study
-    claim: Claim
-    trials: list[Trial]
-    waiting: list[Trial] = field(default_factory=list)
-    values: dict[str, list[float]] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-    hopeless: bool = False
-
-    @property
-    def given_out(self) -> list[Trial]:
-        """The trials that are trained, or were."""
-        return self.trials[: len(self.trials) - len(self.waiting)]
-
-    @property
-    def is_back(self) -> bool:
-        """Whether all of those have ended."""
-        return all(trial.key in self.values or trial.key in self.failures for trial in self.given_out)
-
-    def means(self) -> list[float]:
-        """The objectives, over the seeds that ended."""
-        return [float(mean) for mean in np.mean(list(self.values.values()), axis=0)]
-
-    def said(self) -> dict[str, str]:
-        """What the store is told of its runs when they begin."""
-        number = self.claim.number
-        group = self.study.group.label
-        return {
-            "study": self.study.name,
-            "phase": "search",
-            "group": group or self.study.experiment.name,
-            "setting": f"{group} #{number}".strip(),
-            "optuna.number": str(number),
-            "optuna.state": "running",
-        }
 
 
 class Driver:
@@ -211,18 +163,23 @@ class Driver:
 
     def _take(self, event: Event) -> None:
         """One event: the setting that it belongs to may be done."""
-        if not isinstance(event, Finished | Failed):
+        if isinstance(event, Progress):
+            if self.search.options.pruner in ON_THE_WAY and SKILL in event.metrics:
+                self._watch(event)
             return
         self.training.discard(event.key)
         if isinstance(event, Finished):
             self.known[event.key] = event.result.status, event.result.scores
             self.trained += 1
             self.diverged += event.result.status == "diverged"
-        else:
+        elif isinstance(event, Failed):
             self.failures.append(event)
-        for one in [one for one in self.open if event.key in {trial.key for trial in one.trials}]:
+        waiting = [(each, trial) for each in self.open for trial in each.trials if trial.key == event.key]
+        for one, trial in waiting:
             if isinstance(event, Failed):
                 one.failures[event.key] = event.error
+            elif isinstance(event, Stopped):  # given up for another setting of the same values
+                self._give_out([one], [trial])
             self._advance(one)
 
     def _advance(self, one: Asked) -> None:
@@ -245,6 +202,31 @@ class Driver:
             self._give_out([one], [one.waiting.pop(0)])
         else:
             self._close(one, "complete", "", one.study.complete(one.claim, one.means()))
+
+    def _watch(self, event: Progress) -> None:
+        """The validation skill of one seed on the way: when all are there, the pruner judges their mean."""
+        for one in [one for one in self.open if event.key in {trial.key for trial in one.trials}]:
+            one.skills.setdefault(event.step, {})[event.key] = min(1.0, max(0.0, event.metrics[SKILL]))
+            last = {key: skill for step in sorted(one.skills) for key, skill in one.skills[step].items()}
+            here = one.skills[event.step]
+            ended = {trial.key for trial in one.trials if trial.key in self.known}
+            if len(here.keys() | ended) < len(one.trials):
+                continue
+            mean = float(np.mean([here.get(key, last.get(key, 0.0)) for key in {*here, *ended}]))
+            worth = mean if self.search.directions[0] == "maximize" else 1.0 - mean
+            if one.study.should_prune(one.claim, worth, event.step):
+                reason = f"{self.search.options.pruner} gave it up after {event.step} updates, at skill {mean:.3f}"
+                self._close(one, "pruned", reason, one.study.prune(one.claim, reason))
+                self._drop({trial.key for trial in one.trials})
+
+    def _drop(self, keys: set[str]) -> None:
+        """Give trials up that no other setting waits for: those in the queue at once."""
+        unwanted = keys - {trial.key for other in self.open for trial in other.trials}
+        queued = {trial.key for pack in self.queue for trial in pack}
+        packs = [[trial for trial in pack if trial.key not in unwanted] for pack in self.queue]
+        self.queue = deque(pack for pack in packs if pack)
+        self.training -= unwanted & queued
+        self.executor.drop(unwanted - queued)
 
     def objectives(self, trial: Trial) -> list[float]:
         """What a trial that ended is worth."""
@@ -279,12 +261,12 @@ class Driver:
             history = self.history()
             found = [*defaults(self.experiment, history), *winners(self.experiment, history)]
             trials = list({trial.key: trial for winner in found for trial in winner.trials}.values())
-            self._begin(trials, [self._reported(winner)["setting"] for winner in found])
+            self._begin(trials, [reported(self.experiment, winner)["setting"] for winner in found])
             done = self.store.finished([trial.key for trial in trials])
             self._remember()
             for winner in found:
                 for trial in winner.trials:
-                    self.store.tag(trial.key, self._reported(winner))
+                    self.store.tag(trial.key, reported(self.experiment, winner))
             self.plan = runner.plan(trials, done, self.workers)
             for event in runner.execute(self.plan, self.executor, self.store):
                 self._take(event)
@@ -293,14 +275,3 @@ class Driver:
                 for trial in [trial for trial in winner.trials if trial.key in self.known]:
                     named = zip(self.named(), self.objectives(trial), strict=True)
                     self.store.tag(trial.key, {}, {f"own/{name}": number for name, number in named})
-
-    def _reported(self, winner: Winner) -> dict[str, str]:
-        return {
-            "study": study_name(self.experiment, next(g for g in self.search.groups if g.label == winner.group)),
-            "phase": "report",
-            "group": winner.group or self.experiment.name,
-            "setting": f"{winner.group} {winner.setting} (#{winner.number})".strip(),
-            "optuna.number": str(winner.number),
-            "optuna.state": "complete",
-            "optuna.value": ", ".join(f"{number:.6g}" for number in winner.values),
-        }

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 import optuna
 import pandas as pd
+from optuna.trial import TrialState
 
-BEST_SHARE = 0.25  # PED-ANOVA wants five trials among the best or more: Optuna's tenth is two or three of our searches'
+BEST_SHARE = 0.25  # Optuna's tenth would be two or three trials of our searches...
+FEWEST_BEST = 5  # ...where PED-ANOVA needs five among the best to be stable, as Optuna says
 COLUMNS = ("group", "parameter", "importance")
 
 
@@ -24,7 +26,7 @@ def importances(studies: Mapping[str, optuna.Study]) -> pd.DataFrame:
 
     Returns:
         group, parameter (dotted path), importance (shares that sum to 1), the largest of each group first. A group has
-        no rows where its trials are too few or too equal to tell.
+        no rows where its trials are too few (below 20) or too equal to tell.
 
     Source: Watanabe, Bansal and Hutter 2023 (2304.10255), as in Optuna.
     """
@@ -33,6 +35,8 @@ def importances(studies: Mapping[str, optuna.Study]) -> pd.DataFrame:
 
 
 def _shares(study: optuna.Study) -> dict[str, float]:
+    if BEST_SHARE * len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < FEWEST_BEST:
+        return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

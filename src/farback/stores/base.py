@@ -54,7 +54,7 @@ class Store(ABC):
 
     @abstractmethod
     def finished(self, keys: Iterable[str]) -> set[str]:
-        """Which of these keys need no training: converged or diverged. Failed and killed ones are not among them."""
+        """Which of these keys need no training: converged or diverged, not failed, killed or stopped."""
 
     @abstractmethod
     def put(self, event: Event) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.views import Study
-from farback.trial import Event, Failed, Finished, Progress, Trial
+from farback.trial import Event, Failed, Finished, Progress, Stopped, Trial
 
 
 @dataclass
@@ -34,12 +34,13 @@ class _Experiment:
 
 
 class Memory(Store):
-    """Records in dictionaries. Read `progress`, `failures` and `experiments` to see what else was put."""
+    """Records in dictionaries. Read `progress`, `failures`, `stopped` and `experiments` to see what else was put."""
 
     def __init__(self) -> None:
         self.experiments: dict[str, _Experiment] = {}
         self.progress: list[Progress] = []
         self.failures: list[Failed] = []
+        self.stopped: list[Stopped] = []
         self._now = ""
 
     def begin(
@@ -73,6 +74,8 @@ class Memory(Store):
             entry.results[event.key] = Recorded(columns, result.status, result.scores.reset_index(drop=True))
         elif isinstance(event, Failed):
             self.failures.append(event)
+        elif isinstance(event, Stopped):
+            self.stopped.append(event)
         else:
             self.progress.append(event)
 

@@ -22,7 +22,7 @@ from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.database import Past
 from farback.stores.metrics import Point, closing, legal, points
 from farback.stores.views import Study
-from farback.trial import Event, Failed, Finished, Progress, Trial, TrialResult
+from farback.trial import Event, Failed, Finished, Progress, Stopped, Trial, TrialResult
 
 FLUSH_SECONDS = 2.0  # between writes of progress, so that the UI is live...
 FLUSH_SHARE = 10  # ...and at least so many times what the last write took: the driver must not drown in writing
@@ -134,6 +134,8 @@ class MLflow(Store):
             self._finish(run, event.result)
         elif isinstance(event, Failed):
             self._fail(run, event)
+        elif isinstance(event, Stopped):
+            self._stop(run, event)
         else:
             self._progress(run, event)
 
@@ -260,6 +262,11 @@ class MLflow(Store):
         said = {"status": "failed", "error": event.error[:ERROR_CHARACTERS] or "unknown"}
         self._batch(run.run_id, run.waiting, {}, said)
         self._end(run, event.key, "FAILED")
+
+    @_quiet()
+    def _stop(self, run: _Run, event: Stopped) -> None:
+        self._batch(run.run_id, run.waiting, {}, {"status": "pruned", "updates": str(event.step)})
+        self._end(run, event.key, "KILLED")
 
     def _end(self, run: _Run, key: str, status: str) -> None:
         """End a run, and take those that it replaces out of the views: they stay, with another `kind`."""
