@@ -55,8 +55,8 @@ def interference(table: pd.DataFrame, row: str, column: str) -> Figure:
     """Lag against load, a map for each distractor: what time alone takes away, and what the distractors do.
 
     Args:
-        table: what `tables.retained_by_lag` gives: its group columns are one that tells networks apart (or none),
-            `row` (the load) and `column` (the distractor).
+        table: what `tables.retained_by_lag` or `tables.success_by_lag` gives: its group columns are one that tells
+            networks apart (or none), `row` (the load) and `column` (the distractor).
         row: the column that makes the rows of a map.
         column: the one that makes the maps side by side.
     """
@@ -132,5 +132,5 @@ def _labels(axes: Sequence[Axes], x: str, y: str) -> None:
 
 
 def _seeds(table: pd.DataFrame) -> str:
-    counts = sorted(set(table["seeds"].astype(int)))
+    counts = sorted(set(table["seeds" if "seeds" in table else "trials"].astype(int)))
     return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
