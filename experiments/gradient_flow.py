@@ -118,8 +118,7 @@ def verdict(rates: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
         found = ", ".join(f"{row['cell']}, {row['init']}, {row['depth']} layers" for row in grown.to_dict("records"))
         lines.append(
             f"Growing over the 60 steps looked at: {found}. In a stack that need not be an explosion: leaky "
-            "integrators "
-            "in a row have a hump, k^(depth - 1) a^k, which rises before it falls."
+            "integrators in a row have a hump, k^(depth - 1) a^k, which rises before it falls."
         )
     return lines
 

@@ -113,3 +113,47 @@ def test_the_tree_of_the_readme_is_the_tree() -> None:
         if path.name not in ("__pycache__", "__init__.py", "py.typed")
     }
     assert named == here
+
+
+@pytest.mark.parametrize(
+    ("page", "index"),
+    [
+        (page, index)
+        for page in ("measures.md", "your-own-network.md")
+        for index in range(len(blocks((ROOT / "docs" / page).read_text(), "python")))
+    ],
+)
+def test_the_python_of_the_measures_pages_runs(page: str, index: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """And prints what the comments behind it say, where they say a number or a text."""
+    import torch
+
+    code = blocks((ROOT / "docs" / page).read_text(), "python")[index]
+    with torch.random.fork_rng(devices=[]):
+        exec(compile(code, page, "exec"), {"__name__": "page"})
+    printed = capsys.readouterr().out.splitlines()
+    comments = [line.partition("  # ")[2] for line in code.splitlines() if line.lstrip().startswith("print(")]
+    assert len(printed) == len(comments)
+    promised = [
+        (re.match(r'"([^"]+)"|([\d.]+):', comment), line) for comment, line in zip(comments, printed, strict=True)
+    ]
+    kept = [(match[1] or match[2], line) for match, line in promised if match]
+    assert kept
+    for expected, line in kept:
+        assert line == expected, code
+
+
+def test_the_config_of_the_measures_page_loads(tmp_path: Path) -> None:
+    (config,) = blocks((ROOT / "docs" / "your-own-network.md").read_text(), "yaml")
+    path = tmp_path / "mine.yaml"
+    path.write_text(config)
+    assert len(Experiment.load(path).trials()) == 10
+
+
+def test_the_measures_page_names_every_measure_and_every_table() -> None:
+    from farback import measures, tables
+
+    text = (ROOT / "docs" / "measures.md").read_text()
+    for name in measures.names():
+        assert f"`{name}`" in text, name
+    for name in re.findall(r"`(\w+)`", text.split("exact intervals (")[1].split(")")[0]):
+        assert hasattr(tables, name), name

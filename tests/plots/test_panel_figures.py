@@ -167,6 +167,77 @@ def test_progress_draws_what_half_of_the_seeds_retain(frames):
     assert "none" in texts(figure)
 
 
+def test_maps_of_few_lags_leave_room_for_their_titles():
+    scores = loads(nets=("RNN tanh, orthogonal",))
+    few = tables.retained_by_lag(scores[scores["lag"].isin([-1, 5, 10])], ["label", "task.symbols", "task.filler"])
+    assert overlapping(plots.interference(few, "task.symbols", "task.filler")) == []
+    assert overlapping(plots.length_map(tables.trained_and_tested(lengths(lags=(5,), test=(5,))))) == []
+
+
+def trends():
+    rows = [
+        (radius, width, scale, 3, width * radius, width * radius - 1, width * radius + 1)
+        for radius in (0.5, 0.8, 0.95, 1.1, 1.5)
+        for width in (8, 64)
+        for scale in (0.01, 1.0, 10.0)
+    ]
+    return pd.DataFrame(rows, columns=["radius", "hidden", "scale", "seeds", "median", "low", "high"])
+
+
+def test_a_trend_draws_a_line_for_each_level_and_a_panel_for_each_setting():
+    table = trends()
+    theory = pd.DataFrame({"radius": [0.5, 1.5], "text": "as much as there is", "value": [4.0, 96.0]})
+    figure = plots.trend(table, "radius", "hidden", "scale", title="T", value="total", theory=theory, level=0.0)
+    assert [ax.get_title("left") for ax in figure.axes] == ["scale 0.01", "scale 1", "scale 10"]
+    for ax, scale in zip(figure.axes, (0.01, 1.0, 10.0), strict=True):
+        drawn = {line.get_label(): line for line in ax.get_lines()}
+        own = table[(table["scale"] == scale) & (table["hidden"] == 64)]
+        assert drawn["64"].get_ydata().tolist() == own["median"].tolist()
+        assert drawn["as much as there is"].get_ydata().tolist() == [4.0, 96.0]
+    assert {"hidden 8", "hidden 64"} <= set(texts(figure))
+    assert overlapping(figure) == []
+
+
+def test_networks_keep_their_looks_in_a_trend():
+    table = trends().rename(columns={"hidden": "network"})
+    table = table[table["scale"] == 1.0].assign(network=lambda frame: frame["network"].map({8: "LSTM", 64: "A"}))
+    figure = plots.trend(table, "radius", "network", title="T", value="total")
+    assert lines(figure, "LSTM")[0].get_color() == "#004488"
+
+
+def checks(count=12):
+    rows = [
+        (
+            f"system {at % 4}",
+            ("probe", "lyapunov")[at % 2],
+            "q",
+            expected,
+            expected + error,
+            error,
+            1.0,
+            abs(error) <= 1,
+        )
+        for at, (expected, error) in enumerate(
+            zip(np.linspace(-2, 100, count), np.linspace(-5, 0.9, count), strict=True)
+        )
+    ]
+    columns = ["system", "measure", "quantity", "expected", "measured", "error", "tolerance", "holds"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_the_calibration_draws_every_check_and_counts_what_is_off():
+    table = checks()
+    table.loc[len(table)] = ["system 0", "probe", "q", np.inf, np.inf, 0.0, 1.0, True]
+    figure = plots.calibration(table)
+    left, right = figure.axes
+    drawn = [line for line in left.get_lines() if line.get_label() in ("probe", "lyapunov")]
+    assert sum(len(line.get_xdata()) for line in drawn) == len(table) - 1  # infinity has no place
+    shares = sorted(value for line in right.get_lines() for value in line.get_xdata())
+    assert shares == pytest.approx(sorted(table["error"].clip(-3, 3)))
+    assert any(text.endswith(f"{(~table['holds']).sum()} of 13 checks off") for text in texts(figure))
+    assert overlapping(figure) == []
+
+
 @pytest.mark.parametrize("name", ["gradients", "memory", "lyapunov", "gate_times"])
 def test_many_networks_get_a_row_for_each_cell(name):
     nets = {f"{cell}{init}": 5.0 for cell in ("GRU", "LSTM", "A", "B", "C") for init in ("", ", chrono")}

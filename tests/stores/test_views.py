@@ -30,7 +30,13 @@ def test_views_decode_to_what_was_meant(uri: str) -> None:
     )
     assert states["Cells"]["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "cell"}]
     far = [chart for chart in states["How far back"]["compareRunCharts"] if chart["xAxisScaleType"] == "log"]
-    assert [chart["metricKey"] for chart in far] == ["retention/skill", "retention/accuracy"]
+    assert [chart["metricKey"] for chart in far] == [
+        *("retention/skill", "retention/accuracy", "gradient_reach/log10"),
+        *("memory_function/r2", "causal_reach/effect", "probe/skill"),
+    ]
+    assert states["How far back"]["hideEmptyCharts"]  # an experiment shows what it measures
+    by_update = [chart["metricKey"] for chart in states["How far back"]["compareRunCharts"] if chart not in far]
+    assert "retention/horizon" in by_update
     decides = states["What decides"]["compareRunCharts"][0]
     assert (decides["type"], decides["selectedParams"]) == ("PARALLEL", ["cell", "seed"])
     for state in states.values():
@@ -148,3 +154,21 @@ def test_a_taken_port_is_not_used() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert ui._free_port(port) != port
+
+
+def test_every_curve_by_lag_is_one_that_a_measure_logs() -> None:
+    """A chart of a metric that no measure logs would be hidden for ever."""
+    import numpy as np
+
+    from farback import measures
+    from farback.stores.charts import FAR, OTHERS
+    from farback.train import drawn
+
+    made = trial(0)
+    network = drawn([made])
+    for card in (*FAR.cards, *OTHERS.cards):
+        measure, statistic = card.more["metricKey"].split("/")
+        rows = measures.build(measure).rows(network, made.task, [0], lambda: drawn([made]))[0]
+        values = [row.value for row in rows if row.statistic == statistic and row.lag >= 0]
+        assert values, card.title
+        assert np.isfinite(values).any()

@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from farback.plots.style import RC, names
 
 COLOURS = "cividis"
+LETTER = 0.085  # inches: of a title
 FIELD = 0.44  # inches: the width that a number of three digits needs
 
 
@@ -32,7 +33,7 @@ def length_map(table: pd.DataFrame) -> Figure:
     mixed = [text for text in trained if not text.isdigit()]
     trained = [text for text in trained if text.isdigit()] + mixed
     with mpl.rc_context({**RC, "axes.grid": False}):
-        figure, axes = _sheet(len(distinct), len(lags), len(trained), max(map(len, trained)))
+        figure, axes = _sheet([name.text for name in distinct], len(lags), len(trained), max(map(len, trained)))
         for name, ax in zip(distinct, axes, strict=True):
             own = table[[other == name for other in group]]
             _heat(ax, own, "trained", trained, lags)
@@ -55,8 +56,8 @@ def interference(table: pd.DataFrame, row: str, column: str) -> Figure:
     """Lag against load, a map for each distractor: what time alone takes away, and what the distractors do.
 
     Args:
-        table: what `tables.retained_by_lag` gives: its group columns are one that tells networks apart (or none),
-            `row` (the load) and `column` (the distractor).
+        table: what `tables.retained_by_lag` or `tables.success_by_lag` gives: its group columns are one that tells
+            networks apart (or none), `row` (the load) and `column` (the distractor).
         row: the column that makes the rows of a map.
         column: the one that makes the maps side by side.
     """
@@ -67,21 +68,23 @@ def interference(table: pd.DataFrame, row: str, column: str) -> Figure:
     kinds = list(dict.fromkeys(table[column]))
     lags, loads = sorted(set(table["lag"])), sorted(set(table[row]), reverse=True)
     with mpl.rc_context({**RC, "axes.grid": False}):
-        figure, axes = _sheet(len(networks) * len(kinds), len(lags), len(loads), 3, across=len(kinds))
-        for index, ax in enumerate(axes):
-            name, kind = networks[index // len(kinds)], kinds[index % len(kinds)]
+        places = [(name, kind) for name in networks for kind in kinds]
+        titles = [f"{name.text}: {kind}" if name is not None else str(kind) for name, kind in places]
+        figure, axes = _sheet(titles, len(lags), len(loads), 3, across=len(kinds))
+        for (name, kind), title, ax in zip(places, titles, axes, strict=True):
             own = table[np.array([other == name for other in group]) & (table[column] == kind)]
             _heat(ax, own, row, loads, lags)
-            ax.set_title(f"{name.text}: {kind}" if name is not None else str(kind))
+            ax.set_title(title)
         _labels(axes, "lag (steps)", row.rpartition(".")[2])
         figure.suptitle("Decay against interference", x=0.01, ha="left")
         figure.supxlabel(f"text: how many of {_seeds(table)} seeds pass; shade: their share", fontsize=8.5)
     return figure
 
 
-def _sheet(count: int, lags: int, rows: int, letters: int, across: int = 0) -> tuple[Figure, list[Axes]]:
-    """Axes for `count` maps of lags x rows fields."""
-    width = FIELD * lags + 0.3
+def _sheet(titles: Sequence[str], lags: int, rows: int, letters: int, across: int = 0) -> tuple[Figure, list[Axes]]:
+    """Axes for maps of lags x rows fields, each wide enough for its title."""
+    count = len(titles)
+    width = max(FIELD * lags + 0.3, LETTER * max(map(len, titles)) + 0.2)
     beside = across or max(1, min(count, 4 if count > 6 else 2, int(13 / width)))
     below = math.ceil(count / beside)
     size = (width * beside + 0.085 * letters + 1.2, (0.36 * rows + 0.45) * below + 1.3)
@@ -132,5 +135,5 @@ def _labels(axes: Sequence[Axes], x: str, y: str) -> None:
 
 
 def _seeds(table: pd.DataFrame) -> str:
-    counts = sorted(set(table["seeds"].astype(int)))
+    counts = sorted(set(table["seeds" if "seeds" in table else "trials"].astype(int)))
     return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"

@@ -28,18 +28,11 @@ def memory(table: pd.DataFrame) -> Figure:
             lag_axis(panel.ax, marks(largest, least))
             panel.ax.set_xlim(least / 1.15, largest * 1.15)
             panel.ax.set_ylim(-0.12, 1.05)
-            for features in sorted(set(rows["features"])):
-                if features <= largest:
-                    panel.ax.axvline(features, color=GREY, linewidth=1.0, linestyle="--", zorder=1.5)
-                    panel.ax.annotate(
-                        f"N = {features:g}",
-                        (features, 1.0),
-                        xytext=(3, 0),
-                        textcoords="offset points",
-                        va="top",
-                        color="0.3",
-                        fontsize=8,
-                    )
+            features = float(rows["features"].max())  # those of units that are off are fewer
+            if features <= largest:
+                panel.ax.axvline(features, color=GREY, linewidth=1.0, linestyle="--", zorder=1.5)
+                text = f" N = {features:g}"
+                panel.ax.annotate(text, (features, 1.0), va="top", color="0.3", fontsize=8)
         labels([panel.ax for panel in layout.panels], "lag (steps)", "R² of the input k steps before, adjusted")
         layout.figure.suptitle("Memory function", x=0.01, ha="left")
         note = f"{median_note(table)}; grey: without memory (95 %); dashed: where a buffer of N ends"

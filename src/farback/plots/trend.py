@@ -60,7 +60,7 @@ def trend(
                 _draw(ax, here[here[line] == name].sort_values(x, kind="stable"), x, look[name], str(name))
             for (text, own), dash in zip(_groups(theory), DASHES, strict=False):
                 ax.plot(own[x], own["value"], color="0.3", linestyle=dash, linewidth=1.1, label=text, zorder=1.5)
-            ax.set_title("" if kind is None else f"{_word(str(panel))} {kind}")
+            ax.set_title("" if kind is None else f"{_word(str(panel))} {_short(kind)}")
             _number_axis(ax, table[x])
             ax.set_xlabel(setting or _word(x))
         axes[0].set_ylabel(value)
@@ -132,7 +132,7 @@ def _legend(
             linestyle=look[level].dashes,
             marker=look[level].marker,
             markerfacecolor=look[level].fill,
-            label=str(level) if named else f"{word} {level:g}",
+            label=str(level) if named else f"{word} {_short(level)}",
         )
         for level in levels
     ]
@@ -150,6 +150,10 @@ def _legend(
         title=median_note(table),
         title_fontsize=8.5,
     )
+
+
+def _short(level: Any) -> str:
+    return str(level) if isinstance(level, str) else f"{level:g}"
 
 
 def _word(column: str) -> str:

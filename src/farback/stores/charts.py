@@ -84,13 +84,27 @@ FAR = Section(
         line("Accuracy by lag", "retention/accuracy", log=True, points=True),
     ),
 )
+OTHERS = Section(  # charts without a metric are hidden: only what an experiment measures is shown
+    "By other measures (x = lag)",
+    (
+        line("Gradient, in decades", "gradient_reach/log10", log=True),
+        line("Memory function: R² of a past input", "memory_function/r2", log=True),
+        line("Causal effect of one input", "causal_reach/effect", log=True, points=True),
+        line("Decodable from the state: skill", "probe/skill", log=True, points=True),
+    ),
+)
 WORTH = Section(
     "What the trials came to",
     (bar("Final skill", "final/skill"), scatter("Final skill by training lag", "lag", "final/skill")),
 )
 TRAINING = Section(
     "Training (x = update)",
-    (line("Validation skill", "valid/skill"), line("Training loss", "train/loss"), line("Gradient norm", "grad/norm")),
+    (
+        line("Validation skill", "valid/skill"),
+        line("Training loss", "train/loss"),
+        line("Gradient norm", "grad/norm"),
+        line("Retention horizon: lag retained so far", "retention/horizon"),
+    ),
 )
 
 

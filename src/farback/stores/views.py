@@ -125,7 +125,14 @@ def saved(varying: Sequence[str]) -> tuple[View, ...]:
     return (
         View("farback-trials", "Trials", False, trials, sections=(charts.TRAINING,)),
         View("farback-cells", "Cells", False, cells, grouped=True, sections=(charts.WORTH, charts.TRAINING)),
-        View("farback-far", "How far back", True, cells, grouped=True, sections=(charts.FAR, charts.TRAINING)),
+        View(
+            "farback-far",
+            "How far back",
+            True,
+            cells,
+            grouped=True,
+            sections=(charts.FAR, charts.OTHERS, charts.TRAINING),
+        ),
         View("farback-decides", "What decides", True, trials, sections=(charts.deciding(decides), charts.WORTH)),
     )
 

@@ -1,0 +1,133 @@
+"""How does linear memory depend on width, input scale and spectral radius?
+
+Nothing is trained: a stream of independent numbers drives networks as they are drawn, and a linear readout of the state
+gives back the number of k steps before as well as it can. The total over the lags is the memory capacity, which no
+network of N units can take above N.
+"""
+
+import pandas as pd
+
+from farback import plots, tables
+from farback.report import Analysis, Figure, Table, held, panel
+from farback.report.standard import Ladder
+
+PREDICTION = (
+    "Written before any memory function of a network was measured here. (1) No total exceeds the number of units by "
+    "more than chance. (2) The total grows with the width, but less than in proportion: 64 units hold more than 8, and "
+    "a smaller share of their number. (3) At a small input the total grows with the spectral radius up to 0.95. (4) "
+    "Beyond radius 1 the network makes noise of its own: at a small input its total falls below half of that at 0.95, "
+    "and a large input, which quiets it, brings some back. (5) At radius 0.95 a larger input saturates the units: the "
+    "total at scale 10 is below half of that at 0.1. (6) Of the eight usual starts the orthogonal tanh network holds "
+    "most; identity-relu, which adds everything up, holds less than 2."
+)
+REFUTED_BY = (
+    "A total above the number of units plus 1; 64 units with a larger share than 8; a radius of 0.5 that holds more "
+    "than 0.95 at scale 0.1; a radius of 1.5 that holds half as much at scale 0.01, or no more at scale 10 than at "
+    "0.01; a start other than orthogonal with the most, or an identity start with a total of 2."
+)
+SETTING = ["hidden", "radius", "scale"]
+TOTAL = "capacity (sum of R² over lags 0 to 100)"
+
+
+def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
+    """Totals over the three settings, and profiles of the usual starts."""
+    tuned = scores[scores["init.name"] == "scaled"]
+    tuned = tuned.assign(radius=tuned["init.radius"].astype(float), scale=_scale(tuned))
+    usual = scores[scores["init.name"] != "scaled"]
+    totals = _totals(tuned, SETTING)
+    starts = _totals(usual, ["label"])
+    capacity = tables.numbers(usual, "information_capacity")
+    parts: list[Table | Figure] = [
+        Table("starts", "Memory of the usual starts, 32 units", starts, _shown(starts, usual, capacity)),
+        panel.memory(usual),
+        Figure(
+            "totals",
+            "Memory capacity against the spectral radius, by width and input scale",
+            plots.trend(
+                totals,
+                "radius",
+                "hidden",
+                "scale",
+                title="Memory capacity against the spectral radius",
+                value=TOTAL,
+                setting="spectral radius",
+            ),
+            totals,
+            "The total against the spectral radius, one line a width, one panel an input scale.",
+        ),
+    ]
+    widest = totals[totals["hidden"] == totals["hidden"].max()]
+    best = widest.loc[widest["median"].idxmax()]
+    headline = (
+        f"A tanh network of {best['hidden']:g} units holds at most {best['median']:.1f} inputs (radius "
+        f"{best['radius']:g}, scale {best['scale']:g}); of the usual starts with 32 units: "
+        + "; ".join(f"{name} {total:.1f}" for name, total in zip(starts["label"], starts["median"], strict=True))
+        + "."
+    )
+    metrics = {f"total/{name}": float(value) for name, value in zip(starts["label"], starts["median"], strict=True)}
+    return Analysis(headline, verdict(totals, starts), parts, metrics)
+
+
+def verdict(totals: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
+    """One line for each thing that was predicted."""
+    at = totals.set_index(SETTING)["median"]
+    over = float((totals["median"] - totals["hidden"]).max())
+    lines = [held(over <= 1, "no total exceeds the number of units", f"at most {over:+.2f} beyond it")]
+    few, many = at[8, 0.95, 0.1], at[64, 0.95, 0.1]
+    lines.append(
+        held(
+            many > few and many / 64 < few / 8,
+            "64 units hold more than 8, and a smaller share of their number",
+            f"{many:.1f} against {few:.1f} at radius 0.95, scale 0.1",
+        )
+    )
+    short, long = at[64, 0.5, 0.1], at[64, 0.95, 0.1]
+    lines.append(held(long > short, "radius 0.95 holds more than 0.5", f"{long:.1f} against {short:.1f}"))
+    wild, edge, quieted = at[64, 1.5, 0.01], at[64, 0.95, 0.01], at[64, 1.5, 10.0]
+    found = f"{wild:.1f} against {edge:.1f} at scale 0.01"
+    lines.append(held(wild < edge / 2, "radius 1.5 holds less than half of what 0.95 does", found))
+    lines.append(held(quieted > wild, "a large input brings some of it back", f"{quieted:.1f} at scale 10"))
+    loud, soft = at[64, 0.95, 10.0], at[64, 0.95, 0.1]
+    lines.append(held(loud < soft / 2, "a large input saturates radius 0.95", f"{loud:.1f} against {soft:.1f}"))
+    total = starts.set_index("label")["median"]
+    lines.append(held(total.idxmax() == "RNN tanh, orthogonal", "the orthogonal start holds most", _listed(total)))
+    adding = total.get("RNN relu, identity", float("nan"))
+    lines.append(held(adding < 2, "identity-relu holds less than 2", f"{adding:.2f}"))
+    return lines
+
+
+def _scale(scores: pd.DataFrame) -> pd.Series:
+    """The input scale; the frame names it only where it is not the default, 1."""
+    column = "measures.memory_function.scale"
+    return scores[column].astype(float).fillna(1.0) if column in scores else pd.Series(1.0, scores.index)
+
+
+def _totals(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    table = tables.numbers(scores, "memory_function", by)
+    return table[table["statistic"] == "total"].drop(columns=["moment", "statistic"]).reset_index(drop=True)
+
+
+def _shown(starts: pd.DataFrame, usual: pd.DataFrame, capacity: pd.DataFrame) -> pd.DataFrame:
+    memory = tables.numbers(usual, "memory_function")
+    half = memory[memory["statistic"] == "half"].set_index("label")["median"]
+    degrees = capacity.pivot(index="label", columns="statistic", values="median")
+    rows = []
+    for row in starts.to_dict("records"):
+        name = row["label"]
+        rows.append(
+            {
+                "network": name,
+                "total (interval)": f"{row['median']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
+                "half at lag": f"{half[name]:g}" if half[name] >= 0 else "none",
+                **{
+                    f"degree {degree}": f"{degrees.loc[name, f'degree_{degree}_total']:.2f}"
+                    for degree in (1, 2, 3)
+                    if f"degree_{degree}_total" in degrees and name in degrees.index
+                },
+            }
+        )
+    return pd.DataFrame(rows).fillna("")
+
+
+def _listed(total: "pd.Series[float]") -> str:
+    return ", ".join(f"{name}: {value:.1f}" for name, value in total.items())
