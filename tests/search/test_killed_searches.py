@@ -12,8 +12,8 @@ from pathlib import Path
 
 import optuna
 import pytest
+from small_search import SMALL, Small
 
-from conftest import SMALL, Small
 from farback.experiment import Experiment
 from farback.search import history, search, winners
 from farback.search.storage import located

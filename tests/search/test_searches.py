@@ -8,8 +8,8 @@ from pathlib import Path
 import optuna
 import pandas as pd
 import pytest
+from small_search import SMALL, Small
 
-from conftest import SMALL, Small
 from farback.component import UserError
 from farback.executors import Serial
 from farback.executors.base import Cohort, Work

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import optuna
 import pytest
+from small_search import SMALL, Small
 
-from conftest import SMALL, Small
 from farback.component import UserError
 from farback.experiment import Experiment
 from farback.search import history
