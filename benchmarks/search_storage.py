@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +20,23 @@ import optuna
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
 
+from farback.search import storage
+
 PROCESSES = 4
 TRIALS = 120
-KILLS = 12
+KILLS = 8
 SPAWN = multiprocessing.get_context("spawn")
 
 
-def opened(kind: str, path: Path) -> Any:
-    """A storage of a kind."""
+def opened(kind: str, path: Path) -> tuple[Any, Any]:
+    """A storage of a kind, and the block in which to claim."""
     if kind == "sqlite":
-        return RDBStorage(f"sqlite:///{path}")
-    if kind == "sqlite-immediate":
-        from farback.search.storage import opened as ours
-
-        return ours(f"sqlite:///{path}")
+        return RDBStorage(f"sqlite:///{path}"), nullcontext()
+    if kind == "farback":
+        ours = storage.opened(f"sqlite:///{path}")
+        return ours.optuna, ours.alone
     lock = JournalFileOpenLock(str(path)) if kind == "journal-open" else JournalFileSymlinkLock(str(path))
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock)), nullcontext()
 
 
 def touch(kind: str, path: Path, at: float, answers: Any) -> None:
@@ -41,27 +44,33 @@ def touch(kind: str, path: Path, at: float, answers: Any) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     time.sleep(max(0.0, at - time.time()))
     try:
-        optuna.create_study(storage=opened(kind, path), study_name="one", load_if_exists=True)
+        optuna.create_study(storage=opened(kind, path)[0], study_name="one", load_if_exists=True)
         answers.put("")
     except Exception as error:
-        answers.put(f"{type(error).__name__}: {error}"[:90])
+        answers.put(type(error).__name__)
 
 
 def claim(kind: str, path: Path, at: float, answers: Any) -> None:
     """Claim waiting trials until there are none; tell each."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = opened(kind, path)
-    study = optuna.load_study(storage=storage, study_name="one")
+    opened_storage, alone = opened(kind, path)
+    study = optuna.load_study(storage=opened_storage, study_name="one")
     mine, errors = [], []
     time.sleep(max(0.0, at - time.time()))
-    while waiting := study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
+    while True:
         try:
-            if storage.set_trial_state_values(waiting[0]._trial_id, optuna.trial.TrialState.RUNNING):
-                mine.append(waiting[0].number)
-                storage.set_trial_user_attr(waiting[0]._trial_id, "owner", 1)
-                study.tell(waiting[0].number, 1.0)
+            with alone:
+                waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
+                if not waiting:
+                    break
+                first = waiting[0]
+                claimed = opened_storage.set_trial_state_values(first._trial_id, optuna.trial.TrialState.RUNNING)
+            if claimed:
+                mine.append(first.number)
+                opened_storage.set_trial_user_attr(first._trial_id, "owner", 1)
+                study.tell(first.number, 1.0)
         except Exception as error:
-            errors.append(f"{type(error).__name__}: {error}"[:90])
+            errors.append(type(error).__name__)
     answers.put((mine, errors))
 
 
@@ -81,7 +90,7 @@ def kind_report(kind: str, folder: Path) -> str:
     failed = [text for text in (answers.get(timeout=120) for _ in processes) if text]
 
     path = folder / "claims"
-    study = optuna.create_study(storage=opened(kind, path), study_name="one")
+    study = optuna.create_study(storage=opened(kind, path)[0], study_name="one")
     for _ in range(TRIALS):
         study.enqueue_trial({})
     began = time.time() + 4
@@ -93,7 +102,7 @@ def kind_report(kind: str, folder: Path) -> str:
     doubled = len(claims) - len(set(claims))
 
     path = folder / "kills"
-    study = optuna.create_study(storage=opened(kind, path), study_name="one")
+    study = optuna.create_study(storage=opened(kind, path)[0], study_name="one")
     for _ in range(40 * KILLS):
         study.enqueue_trial({})
     random.seed(0)
@@ -105,8 +114,7 @@ def kind_report(kind: str, folder: Path) -> str:
             process.kill()
         began = time.time()
         try:
-            storage = opened(kind, path)
-            study = optuna.load_study(storage=storage, study_name="one")
+            study = optuna.load_study(storage=opened(kind, path)[0], study_name="one")
             study.tell(study.ask().number, 1.0)
         except Exception as error:
             broken = f"{type(error).__name__}: {error}"[:90]
@@ -122,10 +130,8 @@ def kind_report(kind: str, folder: Path) -> str:
 
 def main() -> None:
     """Every kind."""
-    import sys
-
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    for kind in sys.argv[1:] or ["sqlite", "sqlite-immediate", "journal-symlink", "journal-open"]:
+    for kind in sys.argv[1:] or ["sqlite", "journal-symlink", "journal-open", "farback"]:
         with tempfile.TemporaryDirectory() as folder:
             print(kind_report(kind, Path(folder)), flush=True)
 

@@ -26,9 +26,9 @@ def history(experiment: Experiment, storage: str | None = None) -> pd.DataFrame:
     Returns:
         group (label; "" without groups), number, slot (which unit of the budget it fills), attempt (from 1), state
         (complete, pruned, failed, running or waiting), counted (whether the slot is done by this trial: counted rows
-        of each group add up to its budget), value, value_1 (of a second objective), `param.PATH` for each dimension
-        (NaN where its conditions did not hold), keys (of its trials, joined by a space), started, seconds,
-        reason. Empty where there is no study yet.
+        of each group add up to its budget), value (of complete trials), value_1 (of a second objective), `param.PATH`
+        for each dimension (NaN where its conditions did not hold), keys (of its trials, joined by a space), started,
+        seconds, reason. Empty where there is no study yet.
     """
     search = experiment.search
     assert search is not None
@@ -56,7 +56,7 @@ def _rows(search: Search, label: str, trials: list[FrozenTrial]) -> Iterator[dic
     done = {slot.last.number for slot in slots(trials) if slot.last and slot.is_done}
     for trial in sorted(trials, key=lambda trial: trial.number):
         state = STATES[trial.state.name]
-        values = trial.values or ()
+        values = (trial.values or ()) if state == "complete" else ()  # of a pruned one: what was reported last
         attrs = trial.user_attrs
         began, ended = trial.datetime_start, trial.datetime_complete
         yield {
