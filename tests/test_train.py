@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from farback import inits
+from farback import cells, inits
 from farback import train as training
 from farback.cells import Cell
 from farback.data import Asked, Data, lags
@@ -359,6 +359,31 @@ def test_measuring_on_the_way_changes_nothing_of_the_training(trial_of: Make) ->
     )
 
 
+# What is not trained ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", {"name": "rmsprop", "momentum": 0.5}], ids=str)
+def test_what_a_cell_freezes_stays_as_it_was_drawn_and_all_else_is_trained(
+    every_cell: Cell, optimizer: Any, trial_of: Make
+) -> None:
+    trial = trial_of(cell=every_cell, optimizer=optimizer, clip=0.01, hidden=18)
+    cohort = training._Cohort.fresh([trial], "cpu")
+    before = {name: value.clone() for name, value in cohort.network().parameters.items()}
+    for count in (1, 2, 3):
+        cohort._update(count, *cohort._rules(), training._Window())
+    moved = {name for name, value in cohort.network().parameters.items() if not torch.equal(value, before[name])}
+    assert moved == before.keys() - trial.architecture.frozen
+
+
+def test_an_echo_state_network_trains_its_readout_alone(trial_of: Make) -> None:
+    trial = trial_of(cell="echo_state", depth=2)
+    names = set(trial.architecture.shapes())
+    assert names - trial.architecture.frozen == {"readout.weight", "readout.bias"}
+    assert trial.architecture.parameter_count == 4 * (9 + 1)
+    (result,) = results([trial])
+    assert result.provenance["parameters"] == "40"
+
+
 # Events ----------------------------------------------------------------------------------------------------------
 
 
@@ -436,10 +461,20 @@ STRUCTURE: list[dict[str, Any]] = [
     {"train_lags": {"uniform": [1, 3]}},
     {"train_lags": {"uniform": [2, 3]}},
     {"train_lags": {"log_uniform": [1, 3]}},
-    *[{"cell": {"name": "elman", "nonlinearity": f}} for f in ("relu", "sigmoid", "identity")],
-    *[{"cell": {"name": name}} for name in ("lstm", "gru", "leaky_integrator", "memoryless")],
+    *[
+        {"cell": {"name": "elman", "nonlinearity": f}}
+        for f in ("relu", "sigmoid", "identity", "leaky_relu", "gelu", "softsign", "modrelu", "sin")
+    ],
+    *[{"cell": {"name": name}} for name in cells.names() if name != "elman"],
     {"cell": {"name": "leaky_integrator", "decay": 0.5}},
-    {"cell": "shift_register"},
+    {"cell": {"name": "janet", "beta": 0.5}},
+    {"cell": {"name": "indrnn", "nonlinearity": "tanh"}},
+    *[{"cell": {"name": "lru", field: 0.5}} for field in ("inner", "outer", "angle")],
+    *[{"cell": {"name": "cornn", field: 0.5}} for field in ("dt", "gamma", "epsilon")],
+    {"cell": {"name": "lem", "dt": 0.5}},
+    *[{"cell": {"name": "antisymmetric", field: 0.5}} for field in ("epsilon", "gamma")],
+    {"cell": {"name": "exprnn", "rotation": "henaff"}},
+    {"cell": {"name": "echo_state", "leak": 0.5}},
     *[{"init": name} for name in ("orthogonal", "identity", "xavier", "scaled")],
     {"init": {"name": "scaled", "radius": 1.3}},
     {"hidden": 18},

@@ -84,7 +84,8 @@ class Architecture:
 
     def layer(self, place: Place, lag: int) -> Layer:
         """What an initialisation needs to know."""
-        return Layer(self.cell_shapes(place), self.hidden, self.cell.gates, self.cell.keep, self.cell.write, lag)
+        drawn = {n: shape for n, shape in self.cell_shapes(place).items() if n.startswith(("weight", "bias"))}
+        return Layer(drawn, self.hidden, self.cell.gates, self.cell.keep, self.cell.write, lag)
 
     def check(self, init: Init) -> None:
         """Raise ValueError where cell, size and initialisation do not go together."""
@@ -93,24 +94,34 @@ class Architecture:
             init.check(self.layer(place, lag=1))
 
     def draw(self, init: Init, lag: int, rng: np.random.Generator) -> dict[str, Array]:
-        """One replica's parameters: the cells by `init`, encoder and readout as PyTorch would, initial states zero."""
+        """One replica's parameters.
+
+        The cells' weights and biases by `init`, what else they have as they draw it; encoder and readout as PyTorch
+        would; initial states zero.
+        """
         values: dict[str, Array] = {}
         fan_in = {f"encoder.{name}": shape for name, shape in self.encoder.parameters(self.inputs).items()}
         for name, shape in fan_in.items():
             bound = float(np.prod(shape[1:], dtype=float) or 1.0) ** -0.5
             values[name] = rng.uniform(-bound, bound, size=shape)
         for place in self.layers():
-            layer = self.layer(place, lag)
-            values |= {name + place.suffix: value for name, value in init.draw(layer, rng).items()}
+            drawn = init.draw(self.layer(place, lag), rng) | self.cell.special(self.hidden, lag, rng)
+            values |= {name + place.suffix: value for name, value in drawn.items()}
         if self.outputs:
             shapes = {name: self.shapes()[name] for name in ("readout.weight", "readout.bias")}
             values |= uniform(Layer(shapes, self.hidden * self.directions, (), None, None, lag), rng)
         return {name: values.get(name, np.zeros(shape)) for name, shape in self.shapes().items()}
 
     @property
+    def frozen(self) -> frozenset[str]:
+        """Names of the parameters that are drawn and never trained."""
+        return frozenset(name + place.suffix for place in self.layers() for name in self.cell.frozen)
+
+    @property
     def parameter_count(self) -> int:
         """Numbers that are trained."""
-        return sum(int(np.prod(shape)) for shape in self.shapes().values())
+        frozen = self.frozen
+        return sum(int(np.prod(shape)) for name, shape in self.shapes().items() if name not in frozen)
 
     @property
     def state_count(self) -> int:

@@ -119,12 +119,14 @@ class _Cohort:
         return self.replicas[0].trial
 
     def network(self, rows: slice | list[int] = slice(None), grad: bool = False) -> Network:
-        """The network that the flat parameters stand for."""
-        shapes = self.trial.architecture.shapes()
+        """The network that the flat parameters stand for; with `grad`, those that are trained ask for a gradient."""
+        shapes, frozen = self.trial.architecture.shapes(), self.trial.architecture.frozen
         sizes = [math.prod(shape) for shape in shapes.values()]
         parts = torch.split(self.theta_RP[rows], sizes, 1)
         values = [part.detach().view(len(part), *shape) for part, shape in zip(parts, shapes.values(), strict=True)]
-        parameters = {name: value.requires_grad_(grad) for name, value in zip(shapes, values, strict=True)}
+        parameters = {
+            name: value.requires_grad_(grad and name not in frozen) for name, value in zip(shapes, values, strict=True)
+        }
         return Network(self.trial.architecture, parameters)
 
     def events(self) -> Iterator[Event]:
@@ -165,7 +167,10 @@ class _Cohort:
         network = self.network(grad=True)
         loss_R = self.questions.loss(network, self.training.next())
         parameters = list(network.parameters.values())
-        grads = torch.autograd.grad(loss_R.sum(), parameters, allow_unused=True, materialize_grads=True)
+        trained = [value for value in parameters if value.requires_grad]
+        found = iter(torch.autograd.grad(loss_R.sum(), trained, allow_unused=True, materialize_grads=True))
+        # Every rule leaves a parameter whose gradients are all zero exactly as it is: so what is frozen stays drawn.
+        grads = [next(found) if value.requires_grad else torch.zeros_like(value) for value in parameters]
         with torch.no_grad():
             grad_RP, norm_R = optimizers.clipped(torch.cat([grad.flatten(1) for grad in grads], 1), limit_R1)
             self.trial.optimizer.update(self.theta_RP, grad_RP, self.moments, rules, count)

@@ -120,21 +120,19 @@ def test_cf7_in_a_gru_z_is_the_gate_that_keeps(bias: float, keep: float) -> None
     assert found / found[0] == pytest.approx((1 / (1 + math.exp(-bias))) ** np.arange(30), rel=1e-12)
 
 
-def test_the_keep_gate_a_cell_names_is_the_one_that_keeps(every_cell: Cell) -> None:
-    """A large bias on the gate called `keep` holds the state: what forget_bias and chrono count on."""
-    if every_cell.keep is None:
-        assert every_cell.write is None
+def test_the_gates_a_cell_names_are_those_that_keep_and_write(every_cell: Cell) -> None:
+    """A large bias on `keep`, a large negative one on `write`: the state is held, as forget_bias and chrono mean."""
+    if every_cell.keep is every_cell.write is None:
         return
     architecture = Architecture(every_cell, 2, 3, 0)
-    init = inits.build("torch")
-    network = draw(architecture, [init], [0], 5, torch.float64)
-    rows = architecture.layer(next(architecture.layers()), 5).rows(every_cell.keep)
+    network = draw(architecture, [inits.build("torch")], [0], 5, torch.float64)
+    layer = architecture.layer(next(architecture.layers()), 5)
     held = {name: value.clone() for name, value in network.parameters.items()}
-    held["bias_ih_l0"][:, rows] = 40.0
+    for gate, bias in ((every_cell.keep, 40.0), (every_cell.write, -40.0)):
+        if gate is not None:
+            held["bias_ih_l0"][:, layer.rows(gate)] = bias
     start = every_cell.zero(torch.zeros(1, 1, 3, dtype=torch.float64))
     start = tuple(part + 0.5 for part in start)
-    if every_cell.write is not None:
-        held["bias_ih_l0"][:, architecture.layer(next(architecture.layers()), 5).rows(every_cell.write)] = -40.0
     x = torch.randn(1, 50, 1, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     kept = Network(architecture, held).run(x, (start,))[1][0][-1]
     assert torch.allclose(kept, start[-1], atol=1e-12)
@@ -148,29 +146,6 @@ def test_an_identity_recurrence_carries_its_state_unchanged(nonlinearity: str) -
     x = torch.zeros(1, 200, 1, 1, dtype=torch.float64)
     x[0, 3] = 0.7
     assert network.run(x)[0][0, -1].item() == pytest.approx(0.7, abs=1e-15)
-
-
-@pytest.mark.parametrize(
-    ("nonlinearity", "f"),
-    [
-        ("tanh", np.tanh),
-        ("relu", lambda v: np.maximum(v, 0)),
-        ("sigmoid", lambda v: 1 / (1 + np.exp(-v))),
-        ("identity", lambda v: v),
-    ],
-)
-def test_elman_s_equation_in_numpy(nonlinearity: str, f: object) -> None:
-    """h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), from h_0 = 0."""
-    cell = cells.build({"name": "elman", "nonlinearity": nonlinearity})
-    network = draw(Architecture(cell, 3, 5, 0), [inits.build("torch")], [0], 5, torch.float64)
-    p = {name: value[0].numpy() for name, value in network.parameters.items()}
-    x = np.random.default_rng(0).standard_normal((8, 3))
-    h, expected = np.zeros(5), []
-    for x_t in x:
-        h = f(p["weight_ih_l0"] @ x_t + p["bias_ih_l0"] + p["weight_hh_l0"] @ h + p["bias_hh_l0"])
-        expected.append(h)
-    found = network.run(torch.from_numpy(x).view(1, 8, 1, 3))[0][0, :, 0].numpy()
-    assert found == pytest.approx(np.array(expected), abs=1e-13)
 
 
 def test_a_learned_initial_state_is_where_a_sequence_starts() -> None:

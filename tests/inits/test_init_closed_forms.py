@@ -160,6 +160,35 @@ def test_chrono_spreads_the_time_constants_up_to_the_longest(
     assert not any(block.any() for block in total.values())
 
 
+WRITE = {"mingru": ("z", "c"), "mgu": ("f", "n"), "lem": ("d", "e", "z", "y")}  # the first gate writes, and is tied
+
+
+@pytest.mark.parametrize("cell", WRITE)
+def test_a_gate_that_writes_gets_the_negative_of_one_that_keeps(cell: str) -> None:
+    """The sign trap: 1 - sigmoid(-b) = sigmoid(b), so minus the bias keeps as much as the bias on a keep gate."""
+
+    def total(init: dict[str, Any]) -> list[np.ndarray]:
+        p = drawn(cell, init, hidden=400, inputs=2)
+        bias = p["bias_ih_l0"] + p.get("bias_hh_l0", 0)
+        return np.split(bias, len(WRITE[cell]))
+
+    assert np.array_equal(total({"name": "forget_bias", "value": 1.5})[0], np.full(400, -1.5))
+    first, *others = total({"name": "chrono", "longest": 200})
+    assert first.max() <= 0
+    assert stats.kstest(np.exp(-first), stats.uniform(1, 198).cdf).pvalue > 1e-3
+    assert not any(other.any() for other in others)
+
+
+@pytest.mark.parametrize(("cell", "blocks"), [("lem", 3), ("nbrc", 2)])
+def test_only_gates_with_a_recurrent_matrix_get_one(cell: str, blocks: int) -> None:
+    weight = drawn(cell, "orthogonal", hidden=6)["weight_hh_l0"]
+    assert weight.shape == (blocks * 6, 6)
+    for block in np.split(weight, blocks):
+        assert block.T @ block == pytest.approx(np.eye(6), abs=1e-12)
+    for block in np.split(drawn(cell, {"name": "scaled", "radius": 0.7}, hidden=6)["weight_hh_l0"], blocks):
+        assert np.abs(np.linalg.eigvals(block)).max() == pytest.approx(0.7, rel=1e-10)
+
+
 def test_chrono_leaves_the_weights_as_torch_draws_them() -> None:
     ours, plain = drawn("lstm", "chrono"), drawn("lstm", "torch")
     for name in ("weight_ih_l0", "weight_hh_l0"):

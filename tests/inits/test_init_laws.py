@@ -59,6 +59,29 @@ def test_an_init_draws_every_parameter_of_its_layer_and_no_other(every_init: Ini
             assert {name: value.shape for name, value in drawn.items()} == layer.shapes
 
 
+def test_a_cell_draws_what_no_init_draws_and_nothing_else(every_cell: Cell) -> None:
+    for hidden, inputs, _, bias, _ in FORMS:
+        architecture = Architecture(every_cell, inputs, hidden, 3, bias=bias)
+        place = next(architecture.layers())
+        own = {n: s for n, s in architecture.cell_shapes(place).items() if not n.startswith(("weight", "bias"))}
+        drawn = every_cell.special(hidden, 20, np.random.default_rng(0))
+        assert {name: value.shape for name, value in drawn.items()} == own
+        assert all(np.isfinite(value).all() for value in drawn.values())
+
+
+def test_no_init_changes_what_a_cell_draws_itself(every_init: Init) -> None:
+    """Its distribution, that is: the numbers come after the weights in the same stream."""
+    for name in cells.names():
+        cell = cells.build(name)
+        for architecture in architectures(every_init, cell):
+            network = draw(architecture, [every_init], [0], 20, torch.float64)
+            rng = stream(0, "weights")
+            for place in architecture.layers():
+                every_init.draw(architecture.layer(place, 20), rng)
+                for own, value in cell.special(architecture.hidden, 20, rng).items():
+                    assert np.array_equal(network.parameters[own + place.suffix][0].numpy(), value)
+
+
 def test_equal_seeds_give_equal_weights_and_others_do_not(every_init: Init) -> None:
     for architecture in all_architectures(every_init):
         a, b, c = (draw(architecture, [every_init], [seed], 20).parameters for seed in (0, 0, 1))
@@ -139,7 +162,17 @@ REFUSED = [
         (init, {"name": "shift_register"}, True)
         for init in ("orthogonal", "identity", "scaled", "forget_bias", "chrono", "xavier")
     ],
-    *[("identity", {"name": cell}, True) for cell in ("lstm", "gru")],
+    *[("identity", {"name": cell}, True) for cell in ("lstm", "gru", "janet", "mgu", "ugrnn", "slstm", "lem", "nbrc")],
+    *[
+        (init, {"name": cell}, True)
+        for init in ("orthogonal", "identity", "scaled")
+        for cell in ("indrnn", "mingru", "minlstm", "lru", "antisymmetric", "exprnn", "brc")
+    ],
+    *[
+        (init, {"name": cell}, True)
+        for init in ("forget_bias", "chrono")
+        for cell in ("indrnn", "lru", "cornn", "antisymmetric", "exprnn", "echo_state")
+    ],
     *[
         (init, {"name": cell}, True)
         for init in ("forget_bias", "chrono")
@@ -161,6 +194,17 @@ ACCEPTED = [
     *[(init, cell) for init in ("forget_bias", "chrono") for cell in ("lstm", "gru")],
     *[(init, cell) for init in ("torch", "xavier") for cell in ("memoryless", "leaky_integrator")],
     ("torch", "shift_register"),
+    *[
+        (init, cell)
+        for init in ("orthogonal", "scaled")
+        for cell in ("janet", "mgu", "ugrnn", "slstm", "cornn", "lem", "nbrc", "echo_state")
+    ],
+    *[("identity", cell) for cell in ("cornn", "echo_state")],
+    *[
+        (init, cell)
+        for init in ("forget_bias", "chrono")
+        for cell in ("janet", "mgu", "ugrnn", "mingru", "minlstm", "slstm", "lem", "brc", "nbrc")
+    ],
 ]
 
 

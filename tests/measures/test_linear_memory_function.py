@@ -11,7 +11,7 @@ from linear_systems import first, ring, rotated, shift
 from scipy.linalg import solve_discrete_lyapunov
 
 from farback import cells, inits, tasks
-from farback.measures import linear_memory_function
+from farback.measures import fisher_memory, linear_memory_function
 from farback.measures.linear_memory_function import LinearMemoryFunctionMeasure
 from farback.network import Architecture, Network, draw
 
@@ -103,6 +103,33 @@ def test_a_unit_that_nothing_reaches_does_not_count() -> None:
 def test_what_has_no_memory_function_is_said(W: Any, w: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         linear_memory_function(W, w, 10)
+
+
+@pytest.mark.parametrize(("size", "rho", "noise"), [(8, 0.9, 1.0), (30, 0.5, 0.1)])
+def test_cf12_normal_systems_share_out_one_fisher_information(
+    size: int, rho: float, noise: float, rng: np.random.Generator
+) -> None:
+    """J(k) = rho^2k (1 - rho^2) / noise, whatever the number of units."""
+    W, w = rotated(rho * np.roll(np.eye(size), 1, 0), first(size), rng)
+    found = fisher_memory(W, w, 400, noise)
+    lag = np.arange(401)
+    assert found == pytest.approx(rho ** (2 * lag) * (1 - rho**2) / noise, abs=1e-9)
+    assert found.sum() == pytest.approx(1 / noise)
+
+
+@pytest.mark.parametrize(("size", "noise"), [(16, 1.0), (9, 0.25)])
+def test_cf12_a_register_s_information_falls_as_the_noise_adds_up(size: int, noise: float) -> None:
+    """J(k) = 1 / (noise (k + 1)): the harmonic number in all."""
+    found = fisher_memory(shift(size), first(size), 30, noise)
+    expected = [1 / (noise * (k + 1)) if k < size else 0.0 for k in range(31)]
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_fisher_memory_needs_noise_and_a_system_that_forgets() -> None:
+    with pytest.raises(ValueError, match=r"got 0\.5 and 0"):
+        fisher_memory([[0.5]], [1.0], 3, noise=0)
+    with pytest.raises(ValueError, match="got 1 and 1"):
+        fisher_memory(np.eye(2), np.ones(2), 3)
 
 
 def statistics(network: Network, task: Any, **fields: Any) -> dict[str, dict[int, float]]:

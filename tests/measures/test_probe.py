@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from linear_systems import relu_rnn
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -81,6 +82,16 @@ def test_numbers_are_scored_by_the_variance_explained(rng: np.random.Generator) 
     assert found.skill == pytest.approx([0, 0.5, 0, 0, 0, 0], abs=0.05)
     assert np.isnan(found.accuracy).all()
     assert found.classes.tolist() == [0] * 6
+
+
+@pytest.mark.parametrize("decay", [0.9, 0.7])
+def test_cf30_a_leaky_integrator_is_decoded_as_well_as_its_memory_function_says(
+    decay: float, rng: np.random.Generator
+) -> None:
+    """R2 = (1 - a^2) a^2k, the ratio 0.81 for a = 0.9, as the memory function, the Sobol index and the gate time."""
+    module = relu_rnn(np.array([[decay]]), np.array([1 - decay]))
+    found = probe(module, rng.random((6000, 70, 1)), lags=range(12))
+    assert found.skill == pytest.approx((1 - decay**2) * decay ** (2.0 * np.arange(12)), abs=0.04)
 
 
 def test_symbols_may_be_given_where_they_cannot_be_seen_in_the_input(rng: np.random.Generator) -> None:

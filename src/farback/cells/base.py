@@ -8,15 +8,18 @@ only.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from farback.component import Component, Family
-from farback.kernels.unroll import product
+from farback.kernels.unroll import product as product
 
+Array = NDArray[np.float64]
 Parameters = Mapping[str, Tensor]
 State = tuple[Tensor, ...]
 
@@ -25,15 +28,20 @@ class Cell(Component):
     """The base of the cells.
 
     Class attributes tell the rest of the program what it may do with a cell:
-        gates: names of the H-row blocks of the `weight_*` and `bias_*` parameters, in order.
+        gates: names of the H-row blocks of `weight_ih` and `bias_ih`, in order; those with a recurrent matrix come
+            first, as the blocks of `weight_hh`.
         keep: the gate whose sigmoid multiplies the old state, where there is one (forget-bias and chrono set it).
-        write: the gate that lets new input in, where it is not tied to `keep`.
-        kernel: the fused kernel that computes this recurrence, where there is one.
+        write: the gate that lets new input in, where it is not tied to `keep`. A cell with `write` alone keeps what it
+            does not write: the old state is multiplied by one minus that gate.
+        frozen: names of the parameters that are drawn and never trained.
+        known_as: the name people use, where it is not the file's.
     """
 
     gates: ClassVar[tuple[str, ...]] = ("h",)
     keep: ClassVar[str | None] = None
     write: ClassVar[str | None] = None
+    frozen: ClassVar[tuple[str, ...]] = ()
+    known_as: ClassVar[str] = ""
 
     @property
     def kernel(self) -> str | None:
@@ -42,7 +50,21 @@ class Cell(Component):
 
     @abstractmethod
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of one layer's parameters, without the replica axis; those called bias* may be left out."""
+        """Names and shapes of one layer's parameters, without the replica axis.
+
+        Those called bias* may be left out. An initialisation draws what is called weight* or bias*, and `special` the
+        rest.
+        """
+
+    def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Values, as published, of the parameters that no initialisation draws: time scales, angles, diagonals.
+
+        Args:
+            hidden: H.
+            lag: the largest lag that the trial trains at.
+            rng: the weight stream.
+        """
+        return {}
 
     @abstractmethod
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
@@ -65,18 +87,19 @@ class Cell(Component):
         gate = self.keep or self.write
         if gate is None:
             return None
-        index, sign = self.gates.index(gate), 1 if self.keep else -1
-        pre_RBH = gates_RBG.chunk(len(self.gates), -1)[index]
+        index, H = self.gates.index(gate), gates_RBG.shape[-1] // len(self.gates)
+        rows = slice(index * H, (index + 1) * H)
+        pre_RBH = gates_RBG[..., rows]
         if "weight_hh" in p:
-            pre_RBH = pre_RBH + recurrent(state[0], p).chunk(len(self.gates), -1)[index]
-        return torch.nn.functional.logsigmoid(sign * pre_RBH)
+            pre_RBH = pre_RBH + recurrent(state[0], p)[..., rows]
+        return log_sigmoid(pre_RBH if self.keep else -pre_RBH)
 
     def zero(self, like_RBH: Tensor) -> State:
         """The state before the first step."""
         return (torch.zeros_like(like_RBH),)
 
-    def output(self, state: State) -> Tensor:
-        """What the layer above sees, (R, B, H)."""
+    def output(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
+        """What the layer above sees of a step, (R, B, H), given the state after it."""
         return state[0]
 
     def check(self, hidden: int, inputs: int) -> None:
@@ -90,6 +113,11 @@ class Cell(Component):
         """
         raise ValueError(f"torch.nn has no module for {self.label()}; it has elman (tanh, relu), lstm and gru")
 
+    def label(self) -> str:
+        """The name people use, and each field that is not at its default."""
+        text = super().label()
+        return self.known_as + text[len(self.name) :] if self.known_as else text
+
 
 class SteppedCell(Cell):
     """A cell that computes one step at a time."""
@@ -99,7 +127,7 @@ class SteppedCell(Cell):
         outputs = []
         for gates_RBG in gates_RTBG.unbind(1):
             state = self.step(p, gates_RBG, state)
-            outputs.append(self.output(state))
+            outputs.append(self.output(p, gates_RBG, state))
         return torch.stack(outputs, 1), state
 
 
@@ -114,6 +142,69 @@ class GatedCell(SteppedCell):
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """W_ih x + b_ih."""
         return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
+
+
+class DiagonalCell(Cell):
+    """A cell whose state entries do not mix: h_t = a_t h_{t-1} + b_t, with a_t and b_t made of the inputs alone.
+
+    One kernel computes them all. A complex state is carried as two real parts.
+    """
+
+    @property
+    def kernel(self) -> str | None:
+        """Fused."""
+        return "diagonal"
+
+    @abstractmethod
+    def coefficients(self, p: Parameters, gates_RTBG: Tensor) -> tuple[Tensor, Tensor]:
+        """a and b of all steps, (R, T, B, H) each; complex where the state is."""
+
+    def outputs(self, p: Parameters, gates_RTBG: Tensor, h_RTBH: Tensor) -> Tensor:
+        """What the layer above sees of all steps, (R, T, B, H), given the states after them."""
+        return h_RTBH
+
+    def scan(
+        self,
+        p: Parameters,
+        gates_RTBG: Tensor,
+        state: State,
+        recurrence: Callable[[Tensor, Tensor, Tensor], Tensor],
+    ) -> tuple[Tensor, State]:
+        """Outputs and last state by a function that computes all h_RTBH from a, b and the initial h_RBH."""
+        a_RTBH, b_RTBH = self.coefficients(p, gates_RTBG)
+        h_RTBH = recurrence(a_RTBH, b_RTBH, joined(state))
+        return self.outputs(p, gates_RTBG, h_RTBH), parted(h_RTBH[:, -1])
+
+    def unroll(self, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
+        """Loop over the steps."""
+        return self.scan(p, gates_RTBG, state, stepped)
+
+    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
+        """One step."""
+        return self.unroll(p, gates_RBG.unsqueeze(1), state)[1]
+
+    def output(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
+        """One step's."""
+        return self.outputs(p, gates_RBG.unsqueeze(1), joined(state).unsqueeze(1)).squeeze(1)
+
+
+def joined(state: State) -> Tensor:
+    """A state of one part as it is, one of two parts as a complex tensor."""
+    return state[0] if len(state) == 1 else torch.complex(*state)
+
+
+def parted(h_RBH: Tensor) -> State:
+    """The inverse of `joined`."""
+    return (h_RBH.real, h_RBH.imag) if h_RBH.is_complex() else (h_RBH,)
+
+
+def stepped(a_RTBH: Tensor, b_RTBH: Tensor, h_RBH: Tensor) -> Tensor:
+    """All h_t = a_t h_{t-1} + b_t, one after the other."""
+    states = []
+    for a_RBH, b_RBH in zip(a_RTBH.unbind(1), b_RTBH.unbind(1), strict=True):
+        h_RBH = a_RBH * h_RBH + b_RBH
+        states.append(h_RBH)
+    return torch.stack(states, 1)
 
 
 def linear(x_RTBI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
@@ -136,4 +227,14 @@ def sigmoid(x: Tensor) -> Tensor:
     return torch.tanh(x * 0.5) * 0.5 + 0.5
 
 
-FAMILY = Family("farback.cells", Cell, "cell")
+def log_sigmoid(x: Tensor) -> Tensor:
+    """The logarithm of the logistic function, finite for every finite x.
+
+    Made of functions that round alike alone and packed, which torch's own does not; and of two branches, so that its
+    slope is right at exactly 0, where torch's slope of |x| is 0 and would make it 0 or 1 instead of 1/2.
+    """
+    negative = x < 0
+    return torch.where(negative, x, 0.0) - torch.log1p(torch.exp(torch.where(negative, x, -x)))
+
+
+FAMILY = Family("farback.cells", Cell, "cell", apart=("nonlinearities", "skew"))

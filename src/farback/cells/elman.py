@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
-import torch
+import numpy as np
 from torch import Tensor, nn
 
-from farback.cells.base import GatedCell, Parameters, State, recurrent, sigmoid
-
-NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "sigmoid": sigmoid,
-    "identity": Tensor.clone,
-}
+from farback.cells.base import Array, GatedCell, Parameters, State, recurrent
+from farback.cells.nonlinearities import NONLINEARITIES, modrelu, small_offsets
 
 
 class Elman(GatedCell):
@@ -23,21 +16,37 @@ class Elman(GatedCell):
 
     h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
 
-    Parameters and names are those of `torch.nn.RNN`, which has f = tanh and relu.
+    f is tanh, relu, sigmoid, identity, leaky_relu (slope 0.01), gelu (exact, x Phi(x)), softsign, sin, or modrelu,
+    sign(v) max(|v| + b, 0) with a trained b for each unit, the parameter `offset`. Parameters and names are those of
+    `torch.nn.RNN`, which has f = tanh and relu.
 
-    Source: Elman 1990, Cognitive Science 14.
+    Source: Elman 1990, Cognitive Science 14; modrelu: Arjovsky, Shah and Bengio 2016 (1511.06464).
     """
 
-    nonlinearity: Literal["tanh", "relu", "sigmoid", "identity"] = "tanh"
+    nonlinearity: Literal["tanh", "relu", "sigmoid", "identity", "leaky_relu", "gelu", "softsign", "modrelu", "sin"] = (
+        "tanh"
+    )
 
     @property
     def kernel(self) -> str | None:
-        """Fused."""
-        return f"elman {self.nonlinearity}"
+        """Fused, but for modrelu, whose offsets the kernel does not know."""
+        return None if self.nonlinearity == "modrelu" else f"elman {self.nonlinearity}"
+
+    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        """Those of torch.nn.RNN, and the offsets of modrelu."""
+        offsets = {"offset": (hidden,)} if self.nonlinearity == "modrelu" else {}
+        return super().parameters(inputs, hidden) | offsets
+
+    def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Small offsets."""
+        return {"offset": small_offsets(hidden, rng)} if self.nonlinearity == "modrelu" else {}
 
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
         """One step."""
-        return (NONLINEARITIES[self.nonlinearity](gates_RBG + recurrent(state[0], p)),)
+        v_RBH = gates_RBG + recurrent(state[0], p)
+        if self.nonlinearity == "modrelu":
+            return (modrelu(v_RBH, p["offset"]),)
+        return (NONLINEARITIES[self.nonlinearity](v_RBH),)
 
     def label(self) -> str:
         """The name people use."""

@@ -22,6 +22,7 @@ class GRU(GatedCell):
     Source: Cho et al. 2014 (1406.1078). Deviation, as in PyTorch: the reset gate multiplies after the matrix product.
     """
 
+    known_as: ClassVar[str] = "GRU"
     gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     keep: ClassVar[str | None] = "z"
 
@@ -38,10 +39,6 @@ class GRU(GatedCell):
         z = sigmoid(x_z + h_z)
         n = torch.tanh(x_n + sigmoid(x_r + h_r) * h_n)
         return (n + z * (h_RBH - n),)
-
-    def label(self) -> str:
-        """The name people use."""
-        return "GRU"
 
     def to_torch(self, inputs: int, hidden: int, depth: int, bias: bool, bidirectional: bool) -> nn.RNNBase:
         """`torch.nn.GRU`."""

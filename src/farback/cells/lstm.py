@@ -24,6 +24,7 @@ class LSTM(GatedCell):
     Source: Hochreiter and Schmidhuber 1997; forget gates from Gers, Schmidhuber and Cummins 2000.
     """
 
+    known_as: ClassVar[str] = "LSTM"
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     keep: ClassVar[str | None] = "f"
     write: ClassVar[str | None] = "i"
@@ -43,10 +44,6 @@ class LSTM(GatedCell):
     def zero(self, like_RBH: Tensor) -> State:
         """h and c."""
         return torch.zeros_like(like_RBH), torch.zeros_like(like_RBH)
-
-    def label(self) -> str:
-        """The name people use."""
-        return "LSTM"
 
     def to_torch(self, inputs: int, hidden: int, depth: int, bias: bool, bidirectional: bool) -> nn.RNNBase:
         """`torch.nn.LSTM`."""

@@ -19,10 +19,11 @@ class Layer:
     """What an initialisation knows of the layer it fills.
 
     Attributes:
-        shapes: the layer's parameters, by name.
+        shapes: the layer's weights and biases, by name; what else a cell has, it draws itself.
         hidden: H.
-        gates: the H-row blocks of `weight_hh`, `weight_ih` and the biases, in order.
-        keep, write: the gates that keep the state and let input in, or None.
+        gates: the H-row blocks of `weight_ih` and the biases, in order; the first of them are those of `weight_hh`.
+        keep, write: the gates that keep the state and let input in, or None. With `write` alone, the state is kept by
+            one minus that gate.
         lag: the largest lag that the trial trains at.
     """
 
@@ -38,13 +39,19 @@ class Layer:
         first = self.gates.index(gate) * self.hidden
         return slice(first, first + self.hidden)
 
+    @property
+    def recurrent(self) -> tuple[str, ...]:
+        """The gates that have a recurrent matrix."""
+        rows = self.shapes["weight_hh"][0] if "weight_hh" in self.shapes else 0
+        return self.gates[: rows // self.hidden]
+
 
 class Init(Component):
     """The base of the initialisations."""
 
     @abstractmethod
     def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
-        """Values of every parameter of the layer."""
+        """Values of every weight and bias of the layer."""
 
     def check(self, layer: Layer) -> None:
         """Raise ValueError where this initialisation would have no effect on such a layer, or none that makes sense."""
@@ -69,6 +76,19 @@ def xavier(layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
     return values
 
 
+def hold(layer: Layer, values: dict[str, Array], bias: Array | float) -> None:
+    """Let the state be kept with this bias: the keep gate gets it, or a tied write gate its negative.
+
+    The two are the same, since 1 - sigmoid(b) = sigmoid(-b). torch.nn has two biases a gate: the value goes into the
+    one of the input, the other is zero. (Filling both doubles it, a known slip.)
+    """
+    gate, sign = (layer.write, -1.0) if layer.keep is None else (layer.keep, 1.0)
+    assert gate is not None  # by needs_keep_gate
+    values["bias_ih"][layer.rows(gate)] = sign * bias
+    if "bias_hh" in values:
+        values["bias_hh"][layer.rows(gate)] = 0.0
+
+
 def needs_recurrent_matrix(init: Init, layer: Layer) -> None:
     """Raise ValueError where there is no matrix from state to state."""
     if "weight_hh" not in layer.shapes:
@@ -77,7 +97,7 @@ def needs_recurrent_matrix(init: Init, layer: Layer) -> None:
 
 def needs_keep_gate(init: Init, layer: Layer) -> None:
     """Raise ValueError where there is no gate with a bias that keeps the state."""
-    if layer.keep is None or "bias_ih" not in layer.shapes:
+    if layer.keep is layer.write is None or "bias_ih" not in layer.shapes:
         raise ValueError(f"init {init.name} sets the bias of the gate that keeps the state, and this cell has none")
 
 

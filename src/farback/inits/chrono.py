@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from farback.inits.base import Array, Init, Layer, needs_keep_gate, uniform
+from farback.inits.base import Array, Init, Layer, hold, needs_keep_gate, uniform
 
 
 class Chrono(Init):
@@ -15,7 +15,8 @@ class Chrono(Init):
 
     A gate with bias b forgets with a time constant of 1 + e^b steps, so the units' constants are spread evenly up to T,
     the longest dependency: `longest`, or without it the largest lag that the trial trains at (3 at least, so that the
-    interval is not empty). In `torch.nn.GRU` the gate that keeps is z, and it is tied: there is no write gate.
+    interval is not empty). In `torch.nn.GRU` the gate that keeps is z, and it is tied: there is no write gate. In
+    minGRU and MGU it is the gate that writes, and gets the negative.
 
     Source: Tallec and Ollivier 2018 (1804.11188), section 3.
     """
@@ -30,9 +31,8 @@ class Chrono(Init):
         for name in ("bias_ih", "bias_hh"):
             if name in values:
                 values[name][:] = 0.0
-        assert layer.keep is not None  # by check
-        values["bias_ih"][layer.rows(layer.keep)] = keep_H
-        if layer.write is not None:
+        hold(layer, values, keep_H)
+        if layer.keep is not None and layer.write is not None:
             values["bias_ih"][layer.rows(layer.write)] = -keep_H
         return values
 

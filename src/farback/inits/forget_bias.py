@@ -7,14 +7,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from farback.inits.base import Array, Init, Layer, needs_keep_gate, uniform
+from farback.inits.base import Array, Init, Layer, hold, needs_keep_gate, uniform
 
 
 class ForgetBias(Init):
     """PyTorch's default, with the bias of the gate that keeps the state set to `value` in all.
 
-    torch.nn has two biases a gate: the value goes into the one of the input, the other is zero. (Filling both doubles
-    it, a known slip.)
+    Where the gate writes instead of keeping (minGRU's z, MGU's f), it gets minus `value`: the same state is kept.
 
     Source: Gers et al. 2000; Jozefowicz, Zaremba and Sutskever 2015.
     """
@@ -24,10 +23,7 @@ class ForgetBias(Init):
     def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
         """Set the keep gate's bias."""
         values = uniform(layer, rng)
-        assert layer.keep is not None  # by check
-        values["bias_ih"][layer.rows(layer.keep)] = self.value
-        if "bias_hh" in values:
-            values["bias_hh"][layer.rows(layer.keep)] = 0.0
+        hold(layer, values, self.value)
         return values
 
     def check(self, layer: Layer) -> None:

@@ -25,14 +25,14 @@ class Identity(Init):
         """Identity blocks."""
         values = {name: np.zeros(shape) for name, shape in layer.shapes.items()}
         values["weight_ih"] = self.input_std * rng.standard_normal(layer.shapes["weight_ih"])
-        for gate in layer.gates:
+        for gate in layer.recurrent:
             values["weight_hh"][layer.rows(gate)] = self.gain * np.eye(layer.hidden)
         return values
 
     def check(self, layer: Layer) -> None:
         """Needs a recurrent matrix, and only one: gates of a gated cell are not meant to start as the identity."""
         needs_recurrent_matrix(self, layer)
-        if len(layer.gates) > 1:
+        if len(layer.recurrent) > 1:
             raise ValueError(
-                f"init identity is for cells with one recurrent matrix; this one has {len(layer.gates)} gates"
+                f"init identity is for cells with one recurrent matrix; this one has {len(layer.recurrent)} gates"
             )

@@ -21,7 +21,7 @@ class Orthogonal(Init):
     def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
         """Orthogonal blocks."""
         values = xavier(layer, rng)
-        for gate in layer.gates:
+        for gate in layer.recurrent:
             q, r = np.linalg.qr(rng.standard_normal((layer.hidden, layer.hidden)))
             values["weight_hh"][layer.rows(gate)] = self.gain * q * np.sign(np.diag(r))
         return values

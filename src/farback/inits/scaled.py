@@ -21,7 +21,7 @@ class Scaled(Init):
     def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
         """Rescaled blocks."""
         values = uniform(layer, rng)
-        for gate in layer.gates:
+        for gate in layer.recurrent:
             block = values["weight_hh"][layer.rows(gate)]
             largest = np.abs(np.linalg.eigvals(block)).max()
             values["weight_hh"][layer.rows(gate)] = block * (self.radius / largest if largest > 0 else 1.0)

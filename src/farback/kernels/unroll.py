@@ -12,7 +12,7 @@ State = tuple[Tensor, ...]
 
 
 class Recurrence(Protocol):
-    """What `unroll` asks of a cell."""
+    """What `unroll` asks of a cell; of one whose kernel is "diagonal", `DiagonalCell.scan` too."""
 
     @property
     def kernel(self) -> str | None:
@@ -30,7 +30,7 @@ def unroll(cell: Recurrence, p: Parameters, gates_RTBG: Tensor, state: State) ->
     if cell.kernel is None or gates_RTBG.device.type != "cpu":
         return cell.unroll(p, gates_RTBG, state)
     name, _, option = cell.kernel.partition(" ")
-    return FUSED[name](p, gates_RTBG, state, option)
+    return FUSED[name](cell, p, gates_RTBG, state, option)
 
 
 def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
@@ -40,28 +40,36 @@ def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor
     return linear(x_RNI, weight_RGI, bias_RG)
 
 
-def _elman(p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
+def _elman(cell: Any, p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
     from farback.kernels.elman import elman  # numba takes a second to import: only where it is used
 
     h_RTBH = elman(gates_RTBG, p["weight_hh"], p.get("bias_hh"), state[0], option)
     return h_RTBH, (h_RTBH[:, -1],)
 
 
-def _gru(p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
+def _gru(cell: Any, p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
     from farback.kernels.gru import gru
 
     h_RTBH = gru(gates_RTBG, p["weight_hh"], p.get("bias_hh"), state[0])
     return h_RTBH, (h_RTBH[:, -1],)
 
 
-def _lstm(p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
+def _lstm(cell: Any, p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
     from farback.kernels.lstm import lstm
 
     h_RTBH, c_RBH = lstm(gates_RTBG, p["weight_hh"], p.get("bias_hh"), *state)
     return h_RTBH, (h_RTBH[:, -1], c_RBH)
 
 
-FUSED: dict[str, Callable[[Parameters, Tensor, State, str], tuple[Tensor, State]]] = {
+def _diagonal(cell: Any, p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
+    from farback.kernels.diagonal import diagonal
+
+    found: tuple[Tensor, State] = cell.scan(p, gates_RTBG, state, diagonal)
+    return found
+
+
+FUSED: dict[str, Callable[[Any, Parameters, Tensor, State, str], tuple[Tensor, State]]] = {
+    "diagonal": _diagonal,
     "elman": _elman,
     "gru": _gru,
     "lstm": _lstm,

@@ -13,13 +13,21 @@ from farback.kernels.lstm import lstm
 from farback.kernels.nonlinearities import NONLINEARITIES
 
 PRODUCT = "linear"  # every network needs it
-_CELLS = (PRODUCT, "lstm", "gru", "diagonal", *(f"elman {nonlinearity}" for nonlinearity in NONLINEARITIES))
+_CELLS = (
+    PRODUCT,
+    "lstm",
+    "gru",
+    "diagonal",
+    "diagonal complex",
+    *(f"elman {nonlinearity}" for nonlinearity in NONLINEARITIES),
+)
 
 
 def supports(name: str, dtype: torch.dtype = torch.float32) -> bool:
     """Whether a kernel is there.
 
-    `name` is linear, lstm, gru, diagonal, or elman with its nonlinearity ("elman tanh").
+    `name` is linear, lstm, gru, diagonal ("diagonal complex" for a complex state of two such parts), or elman with
+    its nonlinearity ("elman tanh").
     """
     return name in _CELLS and (dtype in DTYPES or (name == "diagonal" and dtype in (torch.complex64, torch.complex128)))
 
@@ -39,6 +47,9 @@ def _pass(name: str, dtype: torch.dtype) -> torch.Tensor:
         return gru(zeros(1, 1, 1, 3), zeros(1, 3, 1), None, state)
     if name == "diagonal":
         return diagonal(zeros(1, 1, 1, 1), zeros(1, 1, 1, 1), state)
+    if name == "diagonal complex":
+        step = torch.complex(zeros(1, 1, 1, 1), zeros(1, 1, 1, 1))
+        return diagonal(step, step, torch.complex(state, state)).real
     return elman(zeros(1, 1, 1, 1), zeros(1, 1, 1), None, state, name.removeprefix("elman "))
 
 

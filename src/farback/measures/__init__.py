@@ -10,7 +10,7 @@ from farback.measures.gradient_reach import gradient_reach
 from farback.measures.information_capacity import InformationCapacity, information_capacity
 from farback.measures.jacobian_norms import jacobian_norms
 from farback.measures.lengths import LengthMatrix, length_matrix
-from farback.measures.linear_memory_function import linear_memory_function
+from farback.measures.linear_memory_function import fisher_memory, linear_memory_function
 from farback.measures.lyapunov import lyapunov
 from farback.measures.memory_function import MemoryFunction, memory_function
 from farback.measures.probe import Probe, probe
@@ -28,6 +28,7 @@ __all__ = [
     "Retention",
     "build",
     "causal_reach",
+    "fisher_memory",
     "gate_times",
     "gradient_reach",
     "information_capacity",

@@ -98,7 +98,7 @@ def causal_reach(
     step_B = steps(step, B, T)
     wanted = checked_lags(lags, step_B)
     rng = stream(seed, "measure", "causal_reach")
-    with torch.no_grad():
+    with torch.no_grad(), np.errstate(invalid="ignore", over="ignore"):  # answers of a net that exploded
         output_BO = face(x_BTI)[0][torch.arange(B), step_B]
         answer = _Answer(output_BO, classes, None if targets is None else torch.as_tensor(targets))
         found = {}
@@ -207,7 +207,7 @@ class CausalReachMeasure(AtLags):
     At the lag that the task is asked at, this replaces the cue by that of another sequence.
     """
 
-    sequences: Annotated[int, Field(ge=2, le=1_000_000)] = 256
+    sequences: Annotated[int, Field(ge=2, le=1_000_000)] = 512
 
     def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[Row]]:
         """Rows effect, effect_error and kl for each lag; horizon (its low end, 0 where there is none) belongs to none.

@@ -31,9 +31,13 @@ class Whitening:
     @classmethod
     def of(cls, x_NF: Floats) -> Whitening:
         """That of these samples; what never varies is dropped."""
-        mean_F, spread_F = x_NF.mean(0), x_NF.std(0)
-        varies_F = spread_F > SMALLEST * np.abs(x_NF).max(0, initial=0.0)
-        scale_F = np.where(varies_F, 1 / np.where(varies_F, spread_F, 1.0), 0.0)
+        largest_F = np.abs(x_NF).max(0, initial=0.0)
+        unit_F = np.where(
+            largest_F > 0, 1 / np.where(largest_F > 0, largest_F, 1.0), 0.0
+        )  # so that no square overflows
+        mean_F, spread_F = (x_NF * unit_F).mean(0) / np.where(unit_F > 0, unit_F, 1.0), (x_NF * unit_F).std(0)
+        varies_F = spread_F > SMALLEST
+        scale_F = np.where(varies_F, unit_F / np.where(varies_F, spread_F, 1.0), 0.0)
         _, value_G, turn_GF = np.linalg.svd((x_NF - mean_F) * scale_F, full_matrices=False)
         kept_G = value_G > SMALLEST * value_G.max(initial=0.0)
         turn_FG = scale_F[:, None] * turn_GF[kept_G].T / value_G[kept_G] * np.sqrt(len(x_NF))

@@ -27,7 +27,7 @@ class Driven(Measure):
     Everything in float64.
     """
 
-    length: Annotated[int, Field(ge=10, le=10_000_000)] = 2000
+    length: Annotated[int, Field(ge=10, le=10_000_000)] = 5000
     max_lag: Annotated[int, Field(ge=0, le=100_000)] = 100
     scale: Annotated[float, Field(gt=0)] = 1.0
     channel: Annotated[int, Field(ge=0, le=1_000_000)] = 0

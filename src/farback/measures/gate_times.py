@@ -48,7 +48,7 @@ class GateTimes:
     def tau(self) -> NDArray[np.float64]:
         """-1 / mean ln f, in steps: inf for a gate that never lets go, 0 for one that keeps nothing."""
         with np.errstate(divide="ignore"):
-            return np.asarray(1 / -self.log_keep)
+            return np.asarray(1 / np.abs(self.log_keep))
 
     @property
     def half_life(self) -> NDArray[np.float64]:
@@ -59,7 +59,7 @@ class GateTimes:
     def chrono(self) -> NDArray[np.float64]:
         """1 / (1 - f) of the geometric mean, in steps; 1 + e^b for a constant gate of bias b."""
         with np.errstate(divide="ignore"):
-            return np.asarray(1 / -np.expm1(self.log_keep))
+            return np.asarray(1 / np.abs(np.expm1(self.log_keep)))
 
 
 def gate_times(system: Any, inputs: Any) -> GateTimes:
@@ -112,7 +112,7 @@ def _gates(network: Network, x_BTI: Tensor) -> GateTimes | None:
                 return None
             total = log_RBH if total is None else total + log_RBH
             state = a.cell.step(p, gates_RBG, state)
-            steps.append(a.cell.output(state))
+            steps.append(a.cell.output(p, gates_RBG, state))
         assert total is not None  # a sequence has a step
         kept.append(total[0].mean(0) / len(steps))
         output_RTBH = torch.stack(steps, 1)

@@ -24,7 +24,7 @@ from farback.network import Network
 from farback.streams import stream
 from farback.tasks.base import Batch, Task
 
-WORK = 30_000_000  # projections x sequences x steps x units that a call may cost unless told: ten seconds or so
+STATES, PRODUCTS = 30_000_000, 4_000_000_000  # numbers of all projections together, so that a call takes seconds
 FEWEST = 16  # projections, whatever they cost
 CHUNK_NUMBERS = 1_000_000  # states of one pass, so that many probes do not need gigabytes
 LAWS = ("none", "exponential", "power")
@@ -162,7 +162,8 @@ def _projected(face: System, x_BTI: Tensor, last_B: Tensor, probes: int | None, 
     with torch.no_grad():
         units = face(x_BTI[:1])[1].shape[-1]
     rng = stream(seed, "projections")
-    M = min(units, probes or max(FEWEST, WORK // (B * T * units)))
+    each = B * T * units  # states that one projection of every sequence passes through
+    M = min(units, probes or max(FEWEST, min(STATES // each, PRODUCTS // (each * units))))
     size = max(1, CHUNK_NUMBERS // (M * T * max(units, width)))
     parts = []
     for start in range(0, B, size):

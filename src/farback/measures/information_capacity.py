@@ -55,7 +55,6 @@ class InformationCapacity:
         """The capacity of each degree, over all lags, (D,). The first is the linear memory capacity."""
         return np.asarray(self.capacity_DK.sum(1))
 
-    @property
     def total(self) -> float:
         """Over all degrees and lags."""
         return float(self.capacity_DK.sum())
@@ -172,7 +171,7 @@ class InformationCapacityMeasure(Driven):
             for lag, value in enumerate(curve)
         ]
         rows += [Row(-1, f"degree_{d}_total", float(v)) for d, v in zip(found.degree, found.by_degree, strict=True)]
-        return [*rows, Row(-1, "total", found.total), Row(-1, "features", float(found.features))]
+        return [*rows, Row(-1, "total", found.total()), Row(-1, "features", float(found.features))]
 
     def check(self, task: Task) -> None:
         """The channel must be one of the task's inputs, and the terms must be few enough."""

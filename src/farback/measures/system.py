@@ -120,7 +120,8 @@ def measured(system: Any, inputs: Any) -> tuple[System, Tensor]:
     try:
         with torch.no_grad():
             exact(x_BTI)
-    except RuntimeError:  # a closure over float32 weights, or a state made in float32: only its author can widen it
+    except (RuntimeError, TypeError, ValueError):
+        # a closure over float32 weights, or a state made in float32: only its author can widen it
         single = own if own.dtype is not None else _Callable(system, torch.get_default_dtype())
         return single, single.cast(x_BTI)
     return exact, exact.cast(x_BTI)

@@ -1,0 +1,60 @@
+"""The bistable recurrent cell."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from farback.cells.base import Array, Parameters, State, SteppedCell, linear, log_sigmoid, sigmoid
+
+
+class BRC(SteppedCell):
+    """A GRU without a recurrent matrix, whose units can latch: where a > 1, a unit has two stable states.
+
+    c = sigmoid(W_ic x_t + b_ic + w_c * h_{t-1})
+    a = 1 + tanh(W_ia x_t + b_ia + w_a * h_{t-1})
+    h_t = c * h_{t-1} + (1 - c) * tanh(W_ih x_t + b_ih + a * h_{t-1})
+
+    c is the gate that *keeps*. Gate order c, a, h. w_c and w_a, a number for each unit, start at 1, and no
+    initialisation changes them.
+
+    Source: Vecoven, Ernst and Drion 2021 (2006.05252); the start of w_c and w_a from their code.
+    Deviation: a bias in every row; theirs has none in the paper, and two of three in the code.
+    """
+
+    known_as: ClassVar[str] = "BRC"
+    gates: ClassVar[tuple[str, ...]] = ("c", "a", "h")
+    keep: ClassVar[str | None] = "c"
+
+    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        """Input weights, and two recurrent weights a unit."""
+        return {"weight_ih": (3 * hidden, inputs), "bias_ih": (3 * hidden,), "w_c": (hidden,), "w_a": (hidden,)}
+
+    def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Ones."""
+        return {"w_c": np.ones(hidden), "w_a": np.ones(hidden)}
+
+    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
+        """W_i x + b_i."""
+        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
+
+    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
+        """One step."""
+        (h_RBH,) = state
+        x_c, x_a, x_h = gates_RBG.chunk(3, -1)
+        c = x_c + p["w_c"].unsqueeze(1) * h_RBH
+        a = x_a + p["w_a"].unsqueeze(1) * h_RBH
+        return (latched(c, a, x_h, h_RBH),)
+
+    def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
+        """ln c."""
+        return log_sigmoid(gates_RBG.chunk(3, -1)[0] + p["w_c"].unsqueeze(1) * state[0])
+
+
+def latched(c_RBH: Tensor, a_RBH: Tensor, x_RBH: Tensor, h_RBH: Tensor) -> Tensor:
+    """The next state of a bistable cell, given what goes into its gates c and a and the input's part x."""
+    candidate = torch.tanh(x_RBH + (1 + torch.tanh(a_RBH)) * h_RBH)
+    return candidate + sigmoid(c_RBH) * (h_RBH - candidate)

@@ -1,0 +1,47 @@
+"""The coupled oscillatory network."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from farback.cells.base import GatedCell, Parameters, State, product, recurrent
+
+
+class CoRNN(GatedCell):
+    """A network of coupled, damped and driven oscillators: y are their positions, z their velocities.
+
+    z_t = z_{t-1} + dt (tanh(W_hh y_{t-1} + W_zh z_{t-1} + W_ih x_t + b_ih) - gamma y_{t-1} - epsilon z_{t-1})
+    y_t = y_{t-1} + dt z_t
+
+    The state is (y, z), 2H numbers; the layer above sees y.
+
+    Source: Rusch and Mishra 2021 (2010.00951), with the explicit damping of their code (z_{t-1}, where the
+    paper also allows z_t). dt, gamma and epsilon are not trained; the defaults are those of their permuted sequential
+    MNIST.
+    """
+
+    known_as: ClassVar[str] = "coRNN"
+
+    dt: Annotated[float, Field(gt=0, le=1)] = 0.042
+    gamma: Annotated[float, Field(ge=0, le=1000)] = 2.7
+    epsilon: Annotated[float, Field(ge=0, le=1000)] = 4.7
+
+    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        """One weight for the input, one for the positions, one for the velocities, and one bias."""
+        square = (hidden, hidden)
+        return {"weight_ih": (hidden, inputs), "weight_hh": square, "weight_zh": square, "bias_ih": (hidden,)}
+
+    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
+        """One step."""
+        y_RBH, z_RBH = state
+        drive = torch.tanh(gates_RBG + recurrent(y_RBH, p) + product(z_RBH, p["weight_zh"], None))
+        z_RBH = z_RBH + self.dt * (drive - self.gamma * y_RBH - self.epsilon * z_RBH)
+        return y_RBH + self.dt * z_RBH, z_RBH
+
+    def zero(self, like_RBH: Tensor) -> State:
+        """y and z."""
+        return torch.zeros_like(like_RBH), torch.zeros_like(like_RBH)

@@ -1,0 +1,44 @@
+"""Control: a random network that is not trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from farback.cells.base import GatedCell, Parameters, State, recurrent
+
+
+class EchoState(GatedCell):
+    """The echo state network: a fixed random tanh network, of which only the readout is trained.
+
+    h_t = (1 - leak) h_{t-1} + leak tanh(W_ih x_t + b_ih + W_hh h_{t-1})
+
+    A control for what training the recurrence is worth. Its time scale is the spectral radius of W_hh: use `init:
+    {name: scaled, radius: 0.95}`; PyTorch's default has a radius near 0.58, and forgets within a few steps.
+
+    Source: Jaeger 2001, GMD report 148; the leak as Lukosevicius 2012. Deviation: the readout is trained by gradient
+    descent like every other cell's, not by linear regression.
+    """
+
+    known_as: ClassVar[str] = "echo state"
+    frozen: ClassVar[tuple[str, ...]] = ("weight_ih", "weight_hh", "bias_ih")
+
+    leak: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @property
+    def kernel(self) -> str | None:
+        """Without a leak it is Elman's."""
+        return "elman tanh" if self.leak == 1 else None
+
+    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        """One weight for the input, one for the state, and one bias."""
+        return {"weight_ih": (hidden, inputs), "weight_hh": (hidden, hidden), "bias_ih": (hidden,)}
+
+    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
+        """One step."""
+        (h_RBH,) = state
+        new_RBH = torch.tanh(gates_RBG + recurrent(h_RBH, p))
+        return (new_RBH if self.leak == 1 else h_RBH + self.leak * (new_RBH - h_RBH),)

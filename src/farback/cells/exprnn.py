@@ -1,0 +1,60 @@
+"""The network with an orthogonal matrix by the exponential map."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from farback.cells.base import Array, Parameters
+from farback.cells.nonlinearities import modrelu, small_offsets
+from farback.cells.skew import SkewCell
+
+
+class ExpRNN(SkewCell):
+    """An RNN whose recurrent matrix is exactly orthogonal: the exponential of a skew-symmetric one.
+
+    h_t = modrelu(exp(A) h_{t-1} + W_ih x_t + b_ih), A' = -A, modrelu(v) = sign(v) max(|v| + b, 0)
+
+    The H (H - 1) / 2 free entries of A are the parameter `skew`, the b of each unit `offset`. A is drawn as blocks of
+    two units that turn by an angle s, and no initialisation changes it: `henaff` takes s uniform on [-pi, pi], `cayley`
+    s = -tan(u / 2) with u uniform on [0, pi / 2]. b is uniform on +-0.01.
+
+    Source: Lezcano-Casado and Martinez-Rubio 2019 (1901.08428); draws as in their code (after Henaff et al. 2016 and
+    Helfrich et al. 2018). Deviations: a bias b_ih; the same rate for A as for the rest,
+    where they take a tenth.
+    """
+
+    known_as: ClassVar[str] = "expRNN"
+
+    rotation: Literal["cayley", "henaff"] = "cayley"
+
+    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        """Input weights, the part of A above the diagonal, and the offsets of modrelu."""
+        return super().parameters(inputs, hidden) | {"offset": (hidden,)}
+
+    def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Angles and offsets."""
+        if self.rotation == "henaff":
+            angles = rng.uniform(-np.pi, np.pi, size=hidden // 2)
+        else:
+            angles = -np.tan(rng.uniform(0, np.pi / 2, size=hidden // 2) / 2)
+        above = np.zeros((hidden, hidden))
+        first = np.arange(0, hidden - 1, 2)
+        above[first, first + 1] = angles
+        return {"skew": above[np.triu_indices(hidden, 1)], "offset": small_offsets(hidden, rng)}
+
+    def matrix(self, skew_RHH: Tensor) -> Tensor:
+        """exp(A).
+
+        A replica at a time, and each in memory of its own, because together they would go through products that may
+        round them otherwise; in double precision, because in single its gradient is right to three digits only.
+        """
+        exponentials = [torch.linalg.matrix_exp(skew_HH.clone()) for skew_HH in skew_RHH.double().unbind(0)]
+        return torch.stack(exponentials).to(skew_RHH.dtype)
+
+    def moved(self, p: Parameters, h_RBH: Tensor, drive_RBH: Tensor) -> Tensor:
+        """One rotation."""
+        return modrelu(drive_RBH, p["offset"])

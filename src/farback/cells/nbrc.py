@@ -1,0 +1,40 @@
+"""The neuromodulated bistable recurrent cell."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from farback.cells.base import GatedCell, Parameters, State, recurrent
+from farback.cells.brc import latched
+
+
+class NBRC(GatedCell):
+    """The bistable recurrent cell with gates that see all units: they modulate whether one can latch.
+
+    c = sigmoid(W_ic x_t + b_ic + W_hc h_{t-1})
+    a = 1 + tanh(W_ia x_t + b_ia + W_ha h_{t-1})
+    h_t = c * h_{t-1} + (1 - c) * tanh(W_ih x_t + b_ih + a * h_{t-1})
+
+    c is the gate that *keeps*. Gate order c, a, h; the last has no recurrent matrix.
+
+    Source: Vecoven, Ernst and Drion 2021 (2006.05252). Deviation: a bias in every row; theirs has
+    none in the paper, and two of three in the code.
+    """
+
+    known_as: ClassVar[str] = "nBRC"
+    gates: ClassVar[tuple[str, ...]] = ("c", "a", "h")
+    keep: ClassVar[str | None] = "c"
+
+    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
+        """Input weights, the gates' recurrent weights, and one bias."""
+        rows = 3 * hidden
+        return {"weight_ih": (rows, inputs), "weight_hh": (2 * hidden, hidden), "bias_ih": (rows,)}
+
+    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
+        """One step."""
+        (h_RBH,) = state
+        x_c, x_a, x_h = gates_RBG.chunk(3, -1)
+        h_c, h_a = recurrent(h_RBH, p).chunk(2, -1)
+        return (latched(x_c + h_c, x_a + h_a, x_h, h_RBH),)

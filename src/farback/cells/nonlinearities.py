@@ -1,0 +1,49 @@
+"""Nonlinearities of stepped cells, each made of functions that round alike alone and packed.
+
+Shapes: R replicas, B sequences, H hidden units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from farback.cells.base import Array, sigmoid
+
+
+def _leaky_relu(x: Tensor) -> Tensor:
+    return torch.where(x > 0, x, x * 0.01)
+
+
+def _gelu(x: Tensor) -> Tensor:
+    """x times the normal distribution function; `torch.nn.functional.gelu` has the flaw of `torch.sigmoid`."""
+    return x * 0.5 * torch.erfc(x * -(0.5**0.5))
+
+
+def _softsign(x: Tensor) -> Tensor:
+    return x / (x.abs() + 1)
+
+
+NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "sigmoid": sigmoid,
+    "identity": Tensor.clone,
+    "leaky_relu": _leaky_relu,
+    "gelu": _gelu,
+    "softsign": _softsign,
+    "sin": torch.sin,
+}
+
+
+def modrelu(x_RBH: Tensor, offset_RH: Tensor) -> Tensor:
+    """sign(x) max(|x| + b, 0), with an offset b for each unit."""
+    return x_RBH.sign() * torch.relu(x_RBH.abs() + offset_RH.unsqueeze(1))
+
+
+def small_offsets(hidden: int, rng: np.random.Generator) -> Array:
+    """Offsets of modrelu as the code of Lezcano-Casado and Martinez-Rubio 2019 draws them: uniform on +-0.01."""
+    return rng.uniform(-0.01, 0.01, size=hidden)
