@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -63,11 +64,15 @@ def median_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float,
     """
     value_N = np.sort(_numbers(values))
     check_confidence(confidence)
-    below = int(scipy.stats.binom.ppf((1 - confidence) / 2, len(value_N), 0.5))
-    if scipy.stats.binom.cdf(below, len(value_N), 0.5) > (1 - confidence) / 2:
-        below -= 1
-    rank = max(0, below)
+    rank = _rank(len(value_N), (1 - confidence) / 2)
     return float(value_N[rank]), float(value_N[len(value_N) - 1 - rank])
+
+
+@lru_cache  # a curve asks for the same rank at every lag
+def _rank(count: int, tail: float) -> int:
+    """The order statistic below which a median lies with a probability of at most `tail`; 0 where none is that sure."""
+    below = int(scipy.stats.binom.ppf(tail, count, 0.5))
+    return max(0, below - 1 if scipy.stats.binom.cdf(below, count, 0.5) > tail else below)
 
 
 def _numbers(values: ArrayLike) -> NDArray[np.float64]:
