@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from conftest import Small
 from farback.cli import app
 from farback.component import UserError
 from farback.experiment import Experiment
+from farback.experiment.search import Options
 from farback.search import history
 from farback.stores.mlflow import client
 
@@ -70,3 +72,21 @@ def test_a_dashboard_without_a_study_says_so(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr("farback.search.dashboard.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'farback\[search\]'"):
         said("dashboard")
+
+
+def test_the_config_of_the_guide_loads_and_its_condition_may_be_added(tmp_path: Path) -> None:
+    guide = (Path(__file__).parent.parent.parent / "docs" / "search.md").read_text()
+    config, condition = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    path = tmp_path / "tune.yaml"
+    for text in (config, config.replace("    init:", f"{condition}    init:")):
+        path.write_text(text)
+        search = Experiment.load(path).search
+        assert search is not None
+        assert [group.label for group in search.groups] == ["RNN tanh", "GRU", "LSTM"]
+    assert {one.path for one in search.space} >= {"optimizer", "optimizer.momentum"}
+
+
+def test_the_keys_of_the_guide_are_those_of_a_search() -> None:
+    guide = (Path(__file__).parent.parent.parent / "docs" / "search.md").read_text()
+    table = guide.split("| key | meaning | default |")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == set(Options.model_fields)

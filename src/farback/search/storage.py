@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -16,6 +18,9 @@ from filelock import FileLock
 from farback.component import UserError
 from farback.stores import database, locations
 
+FIRST_TOUCHES = 5
+ADVISORY = zlib.crc32(b"farback.search")  # the lock's name
+ADVISORY_SECONDS = 30.0
 BUSY_SECONDS = 60.0  # a writer of an SQLite file waits so long for another
 
 
@@ -40,11 +45,16 @@ class Storage:
         Optuna claims a waiting trial by reading its state and then writing it. A database server locks the row in
         between; SQLite does not, and two processes would get the same trial (docs/decisions/0007).
         """
-        return FileLock(f"{self.path}.lock") if self.path else nullcontext()
+        if self.path:
+            return FileLock(f"{self.path}.lock")
+        return _advisory(self.optuna.engine) if self.uri.startswith("postgresql") else nullcontext()
 
     @property
     def is_local(self) -> bool:
-        """Whether `alone` keeps others out: then a trial without an owner was left by a process that died."""
+        """Whether `alone` surely keeps others out: then a trial without an owner was left by a process that died.
+
+        On a database server it only saves work: trials that two processes make at once are void (`slots`).
+        """
         return self.path is not None
 
 
@@ -75,7 +85,7 @@ def opened(uri: str) -> Storage:
 
         try:
             if path is None:
-                return Storage(uri, RDBStorage(uri), None)
+                return Storage(uri, _served(uri), None)
             database.create(path, lambda new: RDBStorage(locations.SQLITE + str(new)).engine.dispose())
             _check_owner(path)
             made = RDBStorage(uri, engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}}, skip_table_creation=True)
@@ -85,6 +95,40 @@ def opened(uri: str) -> Storage:
         except Exception as error:  # whatever a database's driver raises, its text may hold the password
             reason = locations.shown(str(error).splitlines()[0]) if str(error) else type(error).__name__
             raise UserError(f"the storage {locations.shown(uri)} cannot be opened: {reason}") from None
+
+
+def _served(uri: str) -> Any:
+    """A database server's storage. Those who meet on an empty database race for its tables: the losers come again."""
+    from optuna.storages import RDBStorage
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    for attempt in range(FIRST_TOUCHES):
+        try:
+            return RDBStorage(uri)
+        except (IntegrityError, ProgrammingError):
+            if attempt == FIRST_TOUCHES - 1:
+                raise
+            time.sleep(attempt + 1)
+    raise AssertionError
+
+
+@contextmanager
+def _advisory(engine: Any) -> Iterator[None]:
+    """A lock that PostgreSQL keeps for one connection; after a while without it, for its holder may have lost power."""
+    from sqlalchemy import text
+
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        until = time.monotonic() + ADVISORY_SECONDS
+        held = False
+        while not held and time.monotonic() < until:
+            held = bool(connection.execute(text("select pg_try_advisory_lock(:key)"), {"key": ADVISORY}).scalar())
+            if not held:
+                time.sleep(0.05)
+        try:
+            yield
+        finally:
+            if held:
+                connection.execute(text("select pg_advisory_unlock(:key)"), {"key": ADVISORY})
 
 
 def exists(uri: str) -> bool:
