@@ -252,7 +252,7 @@ def test_delay_s_chance_is_the_mass_near_zero(signal: str, tolerance: float, rng
         ({"shape": "shift"}, lambda k: 1.0 * (k == 12)),
         ({"shape": "two_bumps", "width": 1.5}, lambda k: np.exp(-((k - 3) ** 2) / 4.5) + np.exp(-((k - 9) ** 2) / 4.5)),
     ],
-    ids=str,
+    ids=["exponential 2", "exponential", "power law", "shift", "two bumps"],
 )
 def test_the_kernels_are_what_they_are_called(fields: dict[str, object], weights: object) -> None:
     task = tasks.build({"name": "kernel", "lag": 12, **fields})
