@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run report calibrate ui test test-all lint smoke clean
+.PHONY: help demo run search report calibrate ui dashboard test test-all lint smoke clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: $(VENV)/.ok ## the main job on real input: how far back do four networks r
 run: $(VENV)/.ok ## train what is missing of configs/NAME.yaml, then report (NAME=horizon)
 	$(BIN)/farback run configs/$(NAME).yaml
 
+search: $(VENV)/.ok ## search configs/NAME.yaml, or go on with it, then report its winners (NAME=tune)
+	$(BIN)/farback search configs/$(NAME).yaml
+
 report: $(VENV)/.ok ## rebuild results/NAME from the store, training nothing (NAME=horizon)
 	$(BIN)/farback report $(NAME)
 
@@ -29,6 +32,9 @@ calibrate: $(VENV)/.ok ## hold the ruler against systems whose memory is known (
 
 ui: $(VENV)/.ok ## browse every run in the MLflow UI on 127.0.0.1 (NAME=horizon)
 	$(BIN)/farback ui $(NAME)
+
+dashboard: $(VENV)/.ok ## browse the studies of all searches, or of one, in optuna-dashboard on 127.0.0.1 (NAME=tune)
+	$(BIN)/farback dashboard $(if $(filter file,$(origin NAME)),,$(NAME))
 
 test: $(VENV)/.ok ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
@@ -51,5 +57,5 @@ $(VENV)/.ok: pyproject.toml constraints.txt
 	@python3 -m venv $(VENV) || { echo "python3 -m venv failed: on Debian or Ubuntu, apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install -q 'uv>=0.9'
 	$(UV) pip install -q --torch-backend=auto $(TORCH) 2>/dev/null || $(UV) pip install -q $(TORCH)
-	$(UV) pip install -q -c constraints.txt -e . --group dev
+	$(UV) pip install -q -c constraints.txt -e '.[search]' --group dev
 	@touch $@

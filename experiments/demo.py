@@ -2,13 +2,14 @@
 
 Two protocols, kept apart: fresh networks trained at one lag each (how far back can it *learn* to look?), and one
 network trained on many lags and asked at each (how far back does it *look*?). Each cell is started as PyTorch starts it
-and as the literature starts it for long memory.
+and as the literature starts it for long memory. Beside the horizons stands how far back the gradient reached before the
+first update and after the last.
 """
 
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, held, listed, metrics, retained, trained
+from farback.report import Analysis, held, listed, metrics, panel, retained, trained
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -31,6 +32,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     fixed, mixed = scores[scores["train_lags"] == "fixed"], scores[scores["train_lags"] != "fixed"]
     learned = trained(fixed, family=["cell", "init"], within=["cell"])
     looked = retained(mixed, ladder=ladder)
+    longest = fixed[fixed["trained_lag"] == LONGEST]
     horizons, kept = learned[0].frame, looked[0].frame
     headline = (
         f"Trained at one lag ({_conditions(scores)}), half of the seeds learn to recall a cue over: "
@@ -39,8 +41,8 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     )
     return Analysis(
         headline,
-        verdict(fixed, horizons, kept),
-        [*learned, *looked],
+        [*verdict(fixed, horizons, kept), vanishing(longest)],
+        [*learned, panel.gradients(longest), *looked],
         metrics({"trainability": horizons, "retention": kept}, ["label"]),
     )
 
@@ -65,6 +67,18 @@ def verdict(fixed: pd.DataFrame, horizons: pd.DataFrame, kept: pd.DataFrame) -> 
         found = listed(own, ["label"])
         lines.append(held(not short, f"{cell} trained on mixed lags retains lag {LONGEST}", found))
     return lines
+
+
+def vanishing(longest: pd.DataFrame) -> str:
+    """What the gradient has to do with it: how far it reaches before training, beside the lag that is asked for."""
+    reach = tables.numbers(longest, "gradient_reach")
+    start = reach[(reach["statistic"] == "reach") & (reach["moment"] == "start")].set_index("label")["median"]
+    short = start[list(RECOMMENDED)] < LONGEST
+    found = "; ".join(
+        f"{name} {value:g}" if value < LONGEST else f"{name} >= {LONGEST}" for name, value in start.items()
+    )
+    claim = f"the gradient of every default start vanishes (to a thousandth) within {LONGEST} steps"
+    return held(bool(short.all()), claim, f"before training it reaches: {found}")
 
 
 def _conditions(scores: pd.DataFrame) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from farback.cli.catalogue import KINDS, entries
+from farback.cli.listing import replaced
 from farback.experiment import Experiment
 
 ROOT = Path(__file__).parent.parent
@@ -94,6 +96,12 @@ def test_the_table_of_the_readme_is_the_one_that_was_measured() -> None:
     report = (ROOT / "results" / "demo" / "report.md").read_text()
     table = report.split("## Trained at each lag")[1].split("\n\n")[1].strip()
     assert shown == table
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if f"<!-- {kind}: begin" in README])
+def test_the_plug_in_tables_of_the_readme_are_those_of_the_docstrings(kind: str) -> None:
+    """Where there is one: `farback list cells --into README.md` writes it."""
+    assert replaced(README, kind, entries(kind), "README.md") == README
 
 
 def test_the_tree_of_the_readme_is_the_tree() -> None:

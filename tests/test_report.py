@@ -10,7 +10,7 @@ import farback
 from farback import runner
 from farback.component import UserError
 from farback.experiment import Experiment
-from farback.report import standard
+from farback.report import sized, standard
 from farback.report.analysis import Figure, markdown
 from farback.stores.memory import Memory
 
@@ -83,7 +83,21 @@ def test_the_page_asks_the_question_and_says_how_to_reproduce_it(recorded: tuple
 
 def test_both_protocols_have_their_table(recorded: tuple[Experiment, Memory]) -> None:
     names = [table.name for table in standard(recorded[1].frame("paper")).tables]
-    assert names == ["trainability", "trainability_seeds", "comparisons", "retention_horizons"]
+    assert names == ["trainability", "trainability_seeds", "comparisons", "retention_horizons", "sizes"]
+
+
+def test_sizes_are_left_out_where_some_trial_was_recorded_without(recorded: tuple[Experiment, Memory]) -> None:
+    frame = recorded[1].frame("paper")
+    (table,) = sized(frame)
+    assert table.shown.columns.tolist() == ["network", "hidden", "parameters", "numbers of state", "FLOPs a step"]
+    assert table.shown["hidden"].tolist() == ["4", "4"]
+    trial = recorded[0].trials()[0]
+    row = table.frame[table.frame["label"] == trial.label].iloc[0]
+    assert {name: int(row[name]) for name in ("parameters", "state", "flops")} == trial.architecture.counts
+    older = frame["key"] == trial.key
+    assert sized(frame.assign(flops=frame["flops"].mask(older))) == []
+    assert sized(frame.drop(columns="flops")) == []
+    assert standard(frame.drop(columns="flops")).tables[-1].name == "retention_horizons"
 
 
 def test_trials_that_the_config_no_longer_names_are_left_out(recorded: tuple[Experiment, Memory]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from farback.data import Asked, Data, lags
 from farback.streams import stream
 from farback.tasks import Task
 from farback.train import fingerprint, seconds_per_update, train
-from farback.trial import Finished, Progress, Trial, TrialResult
+from farback.trial import Finished, Progress, Stopped, Trial, TrialResult
 
 Make = Callable[..., Trial]
 SGD = {"name": "sgd", "lr": 0.1}
@@ -94,6 +94,9 @@ def test_packed_equals_alone_for_every_task(every_task: Task, trial_of: Make) ->
         {"optimizer": "sgd"},
         {"optimizer": {"name": "rmsprop", "momentum": 0.5}},
         {"hidden": 1, "batch": 1},
+        {"task": "lightning", "encoder": "conv"},
+        {"task": "lightning", "encoder": "conv", "depth": 2, "bidirectional": True, "initial_state": "learned"},
+        {"task": {"name": "lightning", "mode": "stream"}, "encoder": {"name": "conv", "state": "map"}},
         {"hidden": 33, "batch": 7},
     ],
     ids=str,
@@ -454,6 +457,19 @@ STRUCTURE: list[dict[str, Any]] = [
         {"task": {"name": name}, "lag": 33}
         for name in ("adding", "copy", "nback", "parity", "recall", "selective_copy")
     ],
+    *[{"task": {"name": name}, "lag": 33} for name in ("multiplication", "match", "flipflop", "assoc", "delay")],
+    *[{"task": {"name": name}, "lag": 33} for name in ("kernel", "narma", "mackey_glass", "lightning")],
+    *[{"task": {"name": "digits", "order": order}, "lag": 64} for order in ("rows", "permuted")],
+    {"task": {"name": "digits", "order": "permuted", "permutation": 1}, "lag": 64},
+    {"task": {"name": "copy", "layout": "tcn"}, "lag": 33},
+    *[{"task": {"name": "kernel", "shape": shape}, "lag": 33} for shape in ("power_law", "shift", "two_bumps")],
+    *[{"task": {"name": "lightning", "mode": mode}, "lag": 33} for mode in ("stream", "noisy_or", "persistent")],
+    *[{"task": {"name": "lightning", "drift": drift}, "lag": 33} for drift in ([0, 1], [1, 0], [-1, 0])],
+    {"task": {"name": "lightning", "correlation": 1.0}, "lag": 33},
+    {"encoder": {"name": "conv", "state": "map"}},
+    *[{"task": "lightning", "encoder": {"name": "conv", "state": state}} for state in ("pixel", "map")],
+    {"encoder": {"name": "conv", "channels": 4, "state": "map"}},
+    {"encoder": {"name": "conv", "kernel": 1, "state": "map"}},
     {"task": {"name": "recall", "symbols": 5}},
     {"task": {"name": "recall", "filler": "blank"}},
     {"task": {"name": "recall", "length": 7}},
@@ -507,3 +523,19 @@ def test_every_cell_has_a_fingerprint_of_its_own(every_cell: Cell, trial_of: Mak
 
 def test_a_fingerprint_is_of_the_trial_alone(trial_of: Make) -> None:
     assert fingerprint(trial_of()) == fingerprint(trial_of(steps=999, clip=None, optimizer="sgd"))
+
+
+def test_a_trial_that_is_given_up_leaves_and_the_others_do_not_notice(trial_of: Make) -> None:
+    trials = [trial_of(seed=seed, steps=20) for seed in range(3)]
+    whole = {event.key: event.result.scores for event in train(trials) if isinstance(event, Finished)}
+    events, steered = train(trials), []
+    event = next(events)
+    with suppress(StopIteration):
+        while True:
+            steered.append(event)
+            event = events.send({trials[1].key} if len(steered) > 4 else None)
+    assert [event for event in steered if isinstance(event, Stopped)] == [Stopped(trials[1].key, 4)]
+    kept = {event.key: event.result.scores for event in steered if isinstance(event, Finished)}
+    assert list(kept) == [trials[0].key, trials[2].key]
+    for key, scores in kept.items():
+        pd.testing.assert_frame_equal(scores, whole[key], check_exact=True)

@@ -38,8 +38,9 @@ OTHER: dict[str, list[dict[str, Any]]] = {
         {"init": {"name": "chrono", "longest": 9}},
         {"init": {"name": "orthogonal"}},
     ],
-    "encoder": [],  # a family of one so far
+    "encoder": [{"encoder": {"name": "conv", "state": "map", **more}} for more in ({}, {"channels": 2}, {"kernel": 1})],
     "hidden": [{"hidden": 9}],
+    "match": [],  # chooses `hidden` and is no part of the identity: tests/test_matching.py
     "depth": [{"depth": 2}],
     "bias": [{"bias": False}],
     "bidirectional": [{"bidirectional": True}],

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from farback import cells, inits, measures, stats, tasks
+    from farback import cells, inits, measures, search, stats, tasks
     from farback.experiment import ConfigError, Experiment
     from farback.network import from_torch, states, to_torch
     from farback.runner import Summary, frame, run
@@ -24,7 +24,7 @@ _HOME = {
     "states": "network",
     "to_torch": "network",
 }
-_PACKAGES = ("cells", "inits", "measures", "stats", "tasks")
+_PACKAGES = ("cells", "inits", "measures", "search", "stats", "tasks")
 
 __all__ = [
     "ConfigError",
@@ -36,6 +36,7 @@ __all__ = [
     "inits",
     "measures",
     "run",
+    "search",
     "states",
     "stats",
     "tasks",

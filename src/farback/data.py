@@ -1,13 +1,13 @@
 """Training and validation data of a cohort: each replica draws from streams of its own seed.
 
-Shapes: R replicas, T steps, B sequences, I inputs, N asked steps of a batch, O outputs.
+Shapes: R replicas, T steps, B sequences, I inputs, N asked steps of a batch, O outputs, C bits of an answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ class Questions(NamedTuple):
 
     x_RTBI: Tensor
     index_RN: Tensor  # into the T*B steps
-    target_RN: Tensor
+    target_RN: Tensor  # (R, N, C) for bits
     needed_RN: Tensor  # 1 where the answer needs memory, or where none of the task's does; else 0
     weight_RN: Tensor  # 1 / number of asked steps, 0 for padding
 
@@ -68,7 +68,7 @@ class Asked:
                 )
             index_RN = asked_RN.nonzero()[:, 1].view(R, B * self.each)
         lag_RN = lag_RTB.reshape(R, T * B).gather(1, index_RN)
-        target_RN = target_RTB.reshape(R, T * B).gather(1, index_RN)
+        target_RN = torch.stack([t[index] for t, index in zip(target_RTB.flatten(1, 2), index_RN, strict=True)])
         weight_RN = (lag_RN >= 0).float()
         needed_RN = (lag_RN > 0).float()
         needed_RN = torch.where(needed_RN.sum(1, keepdim=True) > 0, needed_RN, weight_RN)
@@ -112,8 +112,10 @@ def lags(trial: Trial, rng: np.random.Generator, size: int) -> Lags | None:
 class Data:
     """An endless stream of fresh batches for R replicas, drawn a block at a time."""
 
-    def __init__(self, trials: Sequence[Trial], purpose: str, asked: Asked, device: str) -> None:
-        self.trial = trials[0]
+    def __init__(
+        self, trials: Sequence[Trial], purpose: Literal["train", "validation"], asked: Asked, device: str
+    ) -> None:
+        self.trial, self.purpose = trials[0], purpose
         self.rngs = [stream(trial.seed, purpose) for trial in trials]
         self.asked, self.device = asked, device
         probe = self.task.sample(stream(0, "probe"), 1).input_BTI
@@ -122,8 +124,8 @@ class Data:
 
     @property
     def task(self) -> Task:
-        """The task, the same for every replica."""
-        return self.trial.task
+        """The task, the same for every replica; validation has data of its own where these are not endless."""
+        return self.trial.task if self.purpose == "train" else self.trial.task.held_out("validation")
 
     def next(self) -> Questions:
         """The next batch of every replica."""

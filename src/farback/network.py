@@ -1,6 +1,7 @@
 """A network: encoder, a stack of cells, a readout; R replicas of it as one tensor program.
 
-Shapes: R replicas, T steps, B sequences, I inputs, H hidden units, D directions, O outputs. Parameters are a dict of
+Shapes: R replicas, T steps, B sequences, I inputs, H hidden units, D directions, O outputs, S sites
+(1, but for an encoder that gives every pixel cells of its own). Parameters are a dict of
 tensors with the replicas first, under the names of `torch.nn.RNN` (`weight_ih_l0`, `bias_hh_l1_reverse`) with
 `readout.weight`, `readout.bias`, `encoder.*` and `initial.*` beside them.
 """
@@ -36,7 +37,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Architecture:
-    """The shape of a network: everything but the numbers. `outputs = 0` means no readout."""
+    """The shape of a network: everything but the numbers. `outputs = 0` means no readout.
+
+    Attributes:
+        start: added to the readout's bias as it is drawn: where the answers start from (`Answer.start`).
+    """
 
     cell: Cell
     inputs: int
@@ -47,6 +52,12 @@ class Architecture:
     bidirectional: bool = False
     learned_state: bool = False
     encoder: Encoder = NO_ENCODER
+    start: float = 0.0
+
+    @property
+    def sites(self) -> int:
+        """S: how many sites of an input have cells and a readout of their own, with shared parameters."""
+        return self.encoder.sites(self.inputs)
 
     @property
     def directions(self) -> int:
@@ -78,8 +89,9 @@ class Architecture:
             if self.learned_state:
                 shapes |= {f"initial.{i}{place.suffix}": shape for i, shape in enumerate(self.state_shapes())}
         if self.outputs:
-            shapes["readout.weight"] = (self.outputs, self.hidden * self.directions)
-            shapes["readout.bias"] = (self.outputs,)
+            outputs = self.outputs // self.sites
+            shapes["readout.weight"] = (outputs, self.hidden * self.directions)
+            shapes["readout.bias"] = (outputs,)
         return shapes
 
     def layer(self, place: Place, lag: int) -> Layer:
@@ -88,7 +100,8 @@ class Architecture:
         return Layer(drawn, self.hidden, self.cell.gates, self.cell.keep, self.cell.write, lag)
 
     def check(self, init: Init) -> None:
-        """Raise ValueError where cell, size and initialisation do not go together."""
+        """Raise ValueError where encoder, cell, size and initialisation do not go together."""
+        self.encoder.check(self.inputs, self.outputs)
         for place in self.layers():
             self.cell.check(self.hidden, place.inputs)
             init.check(self.layer(place, lag=1))
@@ -100,16 +113,17 @@ class Architecture:
         would; initial states zero.
         """
         values: dict[str, Array] = {}
-        fan_in = {f"encoder.{name}": shape for name, shape in self.encoder.parameters(self.inputs).items()}
-        for name, shape in fan_in.items():
-            bound = float(np.prod(shape[1:], dtype=float) or 1.0) ** -0.5
-            values[name] = rng.uniform(-bound, bound, size=shape)
+        encoder = self.encoder.parameters(self.inputs)
+        for name, shape in encoder.items():
+            fan_in = float(np.prod(encoder[name.replace("bias", "weight")][1:]))
+            values[f"encoder.{name}"] = rng.uniform(-(fan_in**-0.5), fan_in**-0.5, size=shape)
         for place in self.layers():
             drawn = init.draw(self.layer(place, lag), rng) | self.cell.special(self.hidden, lag, rng)
             values |= {name + place.suffix: value for name, value in drawn.items()}
         if self.outputs:
             shapes = {name: self.shapes()[name] for name in ("readout.weight", "readout.bias")}
             values |= uniform(Layer(shapes, self.hidden * self.directions, (), None, None, lag), rng)
+            values["readout.bias"] += self.start
         return {name: values.get(name, np.zeros(shape)) for name, shape in self.shapes().items()}
 
     @property
@@ -127,7 +141,23 @@ class Architecture:
     def state_count(self) -> int:
         """Numbers that are carried from step to step."""
         per_layer = sum(int(np.prod(shape)) for shape in self.state_shapes())
-        return per_layer * self.depth * self.directions
+        return per_layer * self.depth * self.directions * self.sites
+
+    @property
+    def flops_per_step(self) -> int:
+        """Multiplications and additions of one step of one sequence: encoder, cells and readout.
+
+        Two for every time a weight is used; biases, nonlinearities and products of gates, which are a few operations a
+        unit, are left out.
+        """
+        layers = sum(self.cell.flops(place.inputs, self.hidden) for place in self.layers())
+        readout = 2 * self.outputs * self.hidden * self.directions
+        return self.encoder.flops(self.inputs) + layers * self.sites + readout
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The three sizes that networks are compared at."""
+        return {"parameters": self.parameter_count, "state": self.state_count, "flops": self.flops_per_step}
 
 
 @dataclass(frozen=True)
@@ -152,7 +182,8 @@ class Network:
 
     def initial(self, x_RTBI: Tensor) -> NetworkState:
         """The state before the first step."""
-        like_RBH = x_RTBI.new_zeros(x_RTBI.shape[0], x_RTBI.shape[2], self.architecture.hidden)
+        sequences = x_RTBI.shape[2] * self.architecture.sites
+        like_RBH = x_RTBI.new_zeros(x_RTBI.shape[0], sequences, self.architecture.hidden)
         zero = self.architecture.cell.zero(like_RBH)
         if not self.architecture.learned_state:
             return tuple(zero for _ in self.architecture.layers())
@@ -165,12 +196,13 @@ class Network:
         )
 
     def run(self, x_RTBI: Tensor, state: NetworkState | None = None) -> tuple[Tensor, NetworkState]:
-        """Outputs of the top layer at every step, (R, T, B, D*H), and the state after the last.
+        """Outputs of the top layer at every step, (R, T, B, S*D*H), and the state after the last.
 
         A carried `state` continues a sequence exactly where it was left (not for bidirectional networks, whose other
         direction has not been read yet).
         """
         architecture = self.architecture
+        R, T, B = x_RTBI.shape[:3]
         if state is not None and architecture.bidirectional:
             raise ValueError(
                 "a bidirectional network reads the whole sequence: its state cannot be carried over a split"
@@ -189,11 +221,14 @@ class Network:
             if len(outputs) == architecture.directions:
                 x_RTBI = torch.cat(outputs, -1) if architecture.bidirectional else outputs[0]
                 outputs = []
-        return x_RTBI, tuple(after)
+        return x_RTBI.reshape(R, T, B, -1), tuple(after)
 
     def readout(self, h_RNH: Tensor) -> Tensor:
         """The answer from the top layer's output: (R, N, O)."""
-        return product(h_RNH, self.parameters["readout.weight"], self.parameters["readout.bias"])
+        R, N, width = h_RNH.shape
+        sites = self.architecture.sites
+        h_RMH = h_RNH.reshape(R, N * sites, width // sites)
+        return product(h_RMH, self.parameters["readout.weight"], self.parameters["readout.bias"]).view(R, N, -1)
 
 
 def draw(

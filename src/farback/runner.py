@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from farback.stores.opening import open_store
 from farback.tasks.answers import skill
 from farback.tasks.base import Task
 from farback.train import fingerprint, seconds_per_update, train
-from farback.trial import Event, Failed, Finished, Trial, cohorts
+from farback.trial import Event, Failed, Finished, Stopped, Trial, cohorts
 
 WIDTH = 10  # replicas of a cohort at most: beyond it one more costs as much as one alone, and cores may stand idle
 
@@ -91,7 +91,12 @@ def _cost(cohort: Sequence[Trial]) -> float:
 def execute(plan: Plan, executor: Executor, store: Store) -> Iterator[Event]:
     """Train what is missing; every event is recorded before it is passed on."""
     warm(sorted({trial.cell.kernel or PRODUCT for trial in plan.missing} | {PRODUCT}))  # once, for all workers
-    for _, event in executor.map(train, plan.cohorts):
+    yield from recorded(plan.cohorts, executor, store)
+
+
+def recorded(cohorts: Iterable[list[Trial]], executor: Executor, store: Store) -> Iterator[Event]:
+    """Train cohorts, which may still be thought up while others train; every event is recorded, then passed on."""
+    for _, event in executor.map(train, cohorts):
         store.put(event)
         yield event
 
@@ -194,6 +199,8 @@ class Tally:
             self.done[event.key] = self.steps[event.key]
         elif isinstance(event, Failed):
             self.failures.append(event)
+            self.done[event.key] = self.steps[event.key]
+        elif isinstance(event, Stopped):
             self.done[event.key] = self.steps[event.key]
         else:
             self.done[event.key] = event.step

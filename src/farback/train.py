@@ -25,13 +25,13 @@ from farback.data import Asked, Data, Questions
 from farback.measures.base import Measure, Row
 from farback.measures.retention import scored
 from farback.network import Network, draw
-from farback.trial import Event, Finished, Progress, Status, Trial, TrialResult, scores
+from farback.trial import Event, Finished, Progress, Status, Stopped, Trial, TrialResult, scores
 
 SOLVED_SKILL = 0.9  # sustained success: this validation skill...
 SUSTAINED = 3  # ...at so many evaluations in a row
 
 
-def train(trials: Sequence[Trial], device: str = "cpu") -> Iterator[Event]:
+def train(trials: Sequence[Trial], device: str = "cpu") -> Generator[Event, set[str] | None, None]:
     """Train a cohort.
 
     Args:
@@ -39,7 +39,8 @@ def train(trials: Sequence[Trial], device: str = "cpu") -> Iterator[Event]:
         device: where; part of no trial's identity.
 
     Yields:
-        Progress of each replica at every evaluation, and Finished once for each, as it leaves.
+        Progress of each replica at every evaluation, and Finished once for each, as it leaves. A replica whose key is
+        in a set that is sent to the generator leaves at the next evaluation with Stopped instead.
 
     Raises:
         ValueError: the trials differ in more than replicas may.
@@ -95,6 +96,7 @@ class _Cohort:
     validation: list[Questions]  # of each replica
     questions: Asked
     device: str
+    unwanted: set[str] = field(default_factory=set)  # keys of trials that were given up
 
     @classmethod
     def fresh(cls, trials: Sequence[Trial], device: str) -> _Cohort:
@@ -129,7 +131,7 @@ class _Cohort:
         }
         return Network(self.trial.architecture, parameters)
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, set[str] | None, None]:
         """Train to the end."""
         first = self.trial
         rules, limit_R1 = self._rules()
@@ -145,6 +147,7 @@ class _Cohort:
             if self.replicas and (count % first.evaluate_every == 0 or count == first.steps):
                 solved = yield from self._evaluate(count, window)
                 yield from self._leave(solved if count < first.steps else [], count, "finished")
+                yield from self._give_up(count)
                 window = _Window()
             if not self.replicas:
                 return
@@ -178,7 +181,7 @@ class _Cohort:
         finite: list[bool] = torch.isfinite(loss_R).tolist()
         return finite
 
-    def _evaluate(self, count: int, window: _Window) -> Generator[Event, None, list[int]]:
+    def _evaluate(self, count: int, window: _Window) -> Generator[Event, set[str] | None, list[int]]:
         """Validate every replica; returns those whose success is sustained."""
         solved = []
         means = window.means()
@@ -192,7 +195,7 @@ class _Cohort:
             for name, value in metrics.items():
                 measure, statistic = name.split("/")
                 replica.rows.append((measure, count, -1, statistic, value))
-            yield Progress(replica.trial.key, count, metrics)
+            self.unwanted |= (yield Progress(replica.trial.key, count, metrics)) or set()
             if replica.solved(now.skill):
                 solved.append(r)
         return solved
@@ -206,14 +209,27 @@ class _Cohort:
         for replica in (self.replicas[r] for r in leaving):
             table = scores([*replica.rows, ("training", count, -1, "updates", float(count))])
             results.append(TrialResult(replica.trial.key, table, status, provenance(replica.trial)))
+        self._without(leaving)
+        for result in results:
+            yield Finished(result)
+
+    def _give_up(self, count: int) -> Iterator[Event]:
+        """Go on without the replicas that are not wanted any more."""
+        leaving = [r for r, replica in enumerate(self.replicas) if replica.trial.key in self.unwanted]
+        keys = [self.replicas[r].trial.key for r in leaving]
+        if leaving:
+            self._without(leaving)
+        for key in keys:
+            yield Stopped(key, count)
+
+    def _without(self, leaving: list[int]) -> None:
+        """Take some replicas out of the program."""
         keep = [r for r in range(len(self.replicas)) if r not in leaving]
         self.replicas = [self.replicas[r] for r in keep]
         self.validation = [self.validation[r] for r in keep]
         self.theta_RP = self.theta_RP[keep]
         self.moments = {name: value[keep] for name, value in self.moments.items()}
         self.training.keep(keep)
-        for result in results:
-            yield Finished(result)
 
     def _take(self, at: list[int], count: int, end: bool = False) -> Iterator[Event]:
         """Take the measures of some replicas that are wanted after so many updates, and show what they say."""
@@ -269,7 +285,6 @@ class _Window:
 
 def provenance(trial: Trial) -> dict[str, str]:
     """What a result depends on besides the trial: versions, machine, threads; and the network's size."""
-    architecture = trial.architecture
     return {
         "farback": version("farback"),
         "torch": torch.__version__,
@@ -279,8 +294,7 @@ def provenance(trial: Trial) -> dict[str, str]:
         "machine": f"{platform.system()} {platform.machine()}",
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "pid": str(os.getpid()),
-        "parameters": str(architecture.parameter_count),
-        "state": str(architecture.state_count),
+        **{name: str(count) for name, count in trial.architecture.counts.items()},
     }
 
 

@@ -15,6 +15,7 @@ from farback.cells.base import Cell
 from farback.component import Record, Several, digest
 from farback.encoders.base import Encoder
 from farback.inits.base import Init
+from farback.matching import LARGEST_HIDDEN, Match, MatchError
 from farback.measures.base import Measure
 from farback.network import Architecture
 from farback.optimizers import Adam, Optimizer
@@ -88,10 +89,11 @@ TrainLags = Annotated[
 
 
 class Trial(Record):
-    """One training of one network. Every field is part of its identity; device, cohort and executor are not.
+    """One training of one network. Every field but `match` is part of its identity; device and cohort are not.
 
     `lag` is the training lag k = readout step - cue step; with mixed `train_lags` it is the largest of them. It may be
-    given here or on the task, and ends up in both.
+    given here or on the task, and ends up in both. `match` stands in place of `hidden`, which is chosen by it: trials
+    that come to the same size are the same trial, however they came to it.
     """
 
     task: Task
@@ -100,7 +102,8 @@ class Trial(Record):
     cell: Cell
     init: Init = inits.build("torch")
     encoder: Encoder = encoders.build("identity")
-    hidden: Annotated[int, Field(ge=1, le=8192)] = 32
+    hidden: Annotated[int, Field(ge=1, le=LARGEST_HIDDEN)] = 32
+    match: Match | None = None
     depth: Annotated[int, Field(ge=1, le=64)] = 1
     bias: bool = True
     bidirectional: bool = False
@@ -141,6 +144,17 @@ class Trial(Record):
         return {**values, "lag": lag, "task": {**task, "lag": lag}}
 
     @model_validator(mode="after")
+    def _matched(self) -> Self:
+        """Choose the hidden size, before anything looks at it."""
+        if self.match is not None:
+            hidden = self.match.hidden(self.architecture)
+            if "hidden" in self.model_fields_set and self.hidden != hidden:
+                comes = f"match ({self.match}) comes to {hidden}"
+                raise MatchError(f"hidden is {self.hidden} and {comes}: give one of them")
+            self.__dict__["hidden"] = hidden  # frozen for everyone else
+        return self
+
+    @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if isinstance(self.train_lags, Mixed):
             low, high = self.train_lags.bounds
@@ -167,12 +181,23 @@ class Trial(Record):
             bidirectional=self.bidirectional,
             learned_state=self.initial_state == "learned",
             encoder=self.encoder,
+            start=self.task.answer.start,
         )
+
+    def digested(self) -> dict[str, Any]:
+        """As for any record, less how the hidden size was chosen."""
+        return {name: value for name, value in super().digested().items() if name != "match"}
 
     @cached_property
     def key(self) -> str:
-        """The identity of the trial: the hash of every field with the component versions."""
+        """The identity of the trial: the hash of every field but `match`, with the component versions."""
         return self.digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trial) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     @cached_property
     def shape(self) -> str:
@@ -205,8 +230,10 @@ class Trial(Record):
             if name == "measures":
                 flat[name] = ", ".join(measure.name for measure in value)
                 flat |= _settings(value)
-            elif name == "train_lags":
+            elif name == "train_lags" or isinstance(value, Match):
                 flat[name] = str(value)
+            elif name == "match":
+                continue  # not used
             elif isinstance(value, Record):
                 for inner in type(value).model_fields:
                     if (name, inner) == ("task", "lag"):
@@ -227,7 +254,8 @@ class Trial(Record):
             "task": self.task.name,
             "trained_lag": self.lag,
         }
-        return {**named, **{name: value for name, value in self.parameters().items() if name != "lag"}}
+        rest = {name: value for name, value in self.parameters().items() if name != "lag"}
+        return {**named, **rest, **self.architecture.counts}
 
 
 def _settings(taken: Iterable[Measure]) -> dict[str, str | int | float | bool | None]:
@@ -301,4 +329,12 @@ class Failed:
     traceback: str = ""
 
 
-Event = Progress | Finished | Failed
+@dataclass(frozen=True)
+class Stopped:
+    """The trial was given up on the way, after `step` updates: a search's pruner saw no hope. It leaves no result."""
+
+    key: str
+    step: int
+
+
+Event = Progress | Finished | Failed | Stopped

@@ -76,13 +76,44 @@ WRONG = {
         HEAD + "base: {task: recall, lag: 5, cell: elman, initial_state: zero}\n",
         "demo.yaml:2:58: base.initial_state: must be one of 'zeros', 'learned', got 'zero'; did you mean 'zeros'?",
     ),
+    "a budget that is too small": (
+        HEAD + "base: {task: recall, lag: 5, cell: gru, match: {parameters: 9}}\n",
+        "demo.yaml:2:61: base.match.parameters: a budget of 9 parameters is too small: the smallest such network of "
+        "GRU (hidden 1) has 44",
+    ),
+    "a budget that is too small at some levels": (
+        HEAD + "base: {task: recall, lag: 5, match: {state: 1}}\nsweep:\n  - cell: [gru, lstm]\n",
+        "demo.yaml:2:45: base.match.state: a budget of 1 numbers of state is too small: the smallest such network of "
+        "LSTM (hidden 1) has 2 (at cell=lstm)",
+    ),
+    "a budget of an axis that is too large": (
+        BASE + "sweep:\n  - match.state: [8, 8192]\n",
+        "demo.yaml:4:22: sweep[0].match.state[1]: a budget of 8192 numbers of state is too large: RNN tanh with the "
+        "largest hidden size that is allowed, 8192, has 8192",
+    ),
+    "a match beside a hidden size": (
+        HEAD + "base: {task: recall, lag: 5, cell: gru, hidden: 8, match: {state: 9}}\n",
+        "demo.yaml:2:52: base.match: chooses hidden, given at demo.yaml:2:49: keep one of them",
+    ),
+    "a match without a budget": (
+        HEAD + "base: {task: recall, lag: 5, cell: gru, match: state}\n",
+        "demo.yaml:2:48: base.match: needs a budget, such as {parameters: 5000} or {state: 64}, got 'state'",
+    ),
+    "a match of two kinds": (
+        HEAD + "base: {task: recall, lag: 5, cell: gru, match: {state: 9, flops: 99}}\n",
+        "demo.yaml:2:41: base.match: takes one of parameters, state, flops, got state and flops",
+    ),
+    "a typo in a match": (
+        HEAD + "base: {task: recall, lag: 5, cell: gru, match: {stat: 9}}\n",
+        "demo.yaml:2:49: base.match.stat: unknown key 'stat'; did you mean 'state'? choose from state,",
+    ),
     "an unknown task": (
         HEAD + "base: {task: recal, lag: 5, cell: elman}\n",
         "demo.yaml:2:14: base.task: unknown task 'recal'; did you mean 'recall'? choose from recall, adding,",
     ),
     "an unknown cell in a mapping": (
         HEAD + "base: {task: recall, lag: 5, cell: {name: lsmt}}\n",
-        "demo.yaml:2:43: base.cell.name: unknown cell 'lsmt'; did you mean 'lstm'? choose from lstm, elman,",
+        "demo.yaml:2:43: base.cell.name: unknown cell 'lsmt'; did you mean 'lstm'? choose from lstm, antisymmetric,",
     ),
     "an unknown init in a sweep": (
         BASE + "sweep:\n  - init: [torch, ortogonal]\n",

@@ -24,7 +24,7 @@ def resolved(whole: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
         return node
     found: Any = whole
     for part in node["$ref"].removeprefix("#/").split("/"):
-        found = found[part]
+        found = found[int(part) if isinstance(found, list) else part]
     return dict(found)
 
 

@@ -193,6 +193,7 @@ def test_supported_is_what_runs():
     assert supports("gru")
     assert supports("elman tanh", torch.float64)
     assert supports("diagonal", torch.complex64)
+    assert supports("diagonal complex")
     assert not supports("gru", torch.complex64)
     assert not supports("gru", torch.bfloat16)
     assert not supports("elman swish")

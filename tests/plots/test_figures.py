@@ -215,3 +215,82 @@ def test_a_figure_needs_groups(make_success):
         plots.success(make_success(["A"]).iloc[:0])
     with pytest.raises(ValueError, match="group columns before 'lag'"):
         plots.success(make_success(["A"]).drop(columns="label"))
+
+
+def skill_table(eight, seeds=3):
+    rows = [
+        (name, seed, lag, 1 / (1 + at + seed / 9) - lag / 99)
+        for at, name in enumerate(eight)
+        for seed in range(seeds)
+        for lag in (1, 4, 16)
+    ]
+    return pd.DataFrame(rows, columns=["label", "seed", "lag", "skill"])
+
+
+def test_skill_by_lag_draws_medians_between_two_forecasts(eight):
+    table = skill_table(eight)
+    figure = plots.skill_by_lag(table)
+    for name in eight:
+        (line,) = lines(figure, name)
+        own = table[table["label"] == name].groupby("lag")["skill"].median()
+        assert line.get_ydata() == pytest.approx(own.to_numpy())
+    assert {"climatology", "Bayes oracle"} <= set(texts(figure))
+    assert overlapping(figure) == []
+
+
+def test_maps_draw_every_map_on_one_scale():
+    networks = ("GRU", "LSTM, chrono", "RNN tanh", "last image only")
+    kinds = [("", "observed"), ("", "truth"), ("", "bayes"), *((name, "predicted") for name in networks)]
+    table = pd.DataFrame(
+        [
+            (label, kind, pixel, ((pixel * 7 + at) % 10) / 10)
+            for at, (label, kind) in enumerate(kinds)
+            for pixel in range(16)
+        ],
+        columns=["label", "map", "pixel", "value"],
+    )
+    figure = plots.maps(table)
+    images = [ax.get_images()[0] for ax in figure.axes if ax.get_images()]
+    assert len(images) == 7
+    for at, image in enumerate(images):
+        assert image.get_array().shape == (4, 4)
+        assert image.get_array()[1, 2] == pytest.approx(((6 * 7 + at) % 10) / 10)
+        assert image.get_clim() == (0, 1)
+    assert {"observed", "what was struck", "Bayes oracle", "GRU", "LSTM,\nchrono"} <= set(texts(figure))
+    assert overlapping(figure) == []
+
+
+def test_the_staircase_draws_rungs_and_a_marker_for_each_seed(eight):
+    steps = pd.DataFrame({"height": [0.0, 1.0, 2.0], "loss": [0.7, 0.5, 0.4]})
+    table = pd.DataFrame(
+        [(name, seed, seed / 2, 0.7 - seed / 10) for name in eight for seed in range(3)],
+        columns=["label", "seed", "height", "loss"],
+    )
+    figure = plots.staircase(table, steps)
+    stairs = figure.axes[0].get_lines()[0]
+    assert (stairs.get_xdata().tolist(), stairs.get_ydata().tolist()) == ([0, 1, 2], [0.7, 0.5, 0.4])
+    for name in eight:
+        (drawn,) = lines(figure, name)
+        assert drawn.get_xdata().tolist() == [0, 0.5, 1]
+    assert overlapping(figure) == []
+
+
+def test_the_kernel_figure_draws_the_known_one_and_every_seed_s():
+    known = [0.8, 0.5, 0.3]
+    table = pd.DataFrame(
+        [
+            (name, seed, lag, w, w - seed / 10)
+            for name in ("GRU", "RNN tanh")
+            for seed in range(2)
+            for lag, w in enumerate(known)
+        ],
+        columns=["label", "seed", "lag", "known", "recovered"],
+    )
+    figure = plots.kernel(table)
+    for ax in figure.axes:
+        assert [bar.get_height() for bar in ax.patches] == known
+    for name in ("GRU", "RNN tanh"):
+        first, second = (line.get_ydata() for line in lines(figure, name))
+        assert first == pytest.approx(known)
+        assert second == pytest.approx([w - 0.1 for w in known])
+    assert overlapping(figure) == []

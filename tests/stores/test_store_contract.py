@@ -8,7 +8,7 @@ from made_up import finished, progress, trial
 
 from farback.stores.base import Store
 from farback.stores.memory import Memory
-from farback.trial import SCORE_COLUMNS, Failed, scores
+from farback.trial import SCORE_COLUMNS, Failed, Trial, scores
 
 
 def bits(values: pd.Series) -> list[bytes]:
@@ -120,3 +120,30 @@ def test_no_trials_no_scores_no_question_are_fine(store: Store) -> None:
     store.begin("first", [])
     store.summarise("first")
     assert store.frame("first").empty
+
+
+def test_a_trial_is_tagged_before_it_runs_while_it_runs_and_afterwards(store: Store) -> None:
+    one, other = trial(0), trial(1)
+    store.begin("first", [one, other])
+    store.tag(one.key, {"study": "tune/LSTM", "optuna.number": "3"})
+    store.put(progress(one))
+    store.tag(one.key, {"optuna.state": "running"}, {"search/skill": 0.25})
+    store.put(finished(one))
+    store.tag(one.key, {"optuna.state": "complete"}, {"search/skill": 0.5})
+    assert said(store, one) == (
+        {"study": "tune/LSTM", "optuna.number": "3", "optuna.state": "complete"},
+        {"search/skill": 0.5},
+    )
+    assert said(store, other) == ({}, {})
+    with pytest.raises(ValueError, match="none of the trials"):
+        store.tag(trial(2).key, {"study": "x"})
+
+
+def said(store: Store, of: Trial) -> tuple[dict[str, str], dict[str, float]]:
+    """What a store was told of a trial."""
+    if isinstance(store, Memory):
+        entry = store.experiments["first"]
+        return entry.tags.get(of.key, {}), entry.metrics.get(of.key, {})
+    found = store.client.search_runs(["1"], f"tags.`farback.key` = '{of.key}'")
+    tags = {name: text for run in found for name, text in run.data.tags.items() if name.startswith(("study", "optuna"))}
+    return tags, {name: value for run in found for name, value in run.data.metrics.items() if name.startswith("search")}

@@ -79,6 +79,53 @@ def test_the_two_protocols_are_lines_of_their_own() -> None:
         assert "param.cell.GRU,param.train_lags.uniform 1-80" in mixed["groupsExpanded"]
 
 
+STUDY = views.Study(("optimizer.lr", "init.name"), (("skill", True), ("updates", False)), ("GRU",), ("GRU best (#3)",))
+
+
+def test_a_search_has_views_of_its_own(uri: str) -> None:
+    """Best first, fresh seeds apart from what the search saw, by group, parallel coordinates over what is searched."""
+    with MLflow(uri) as store:
+        store.begin("first", [trial(0)], study=STUDY)
+        found = entries(store)
+        told = store.client.get_experiment_by_name("first").tags[views.NOTE]
+    names = ["Best first", "On fresh seeds", "By group", "Parallel coordinates"]
+    assert [found[f"farback-{name}"]["name"] for name in ("best", "fresh", "groups", "parallel")] == names
+    states = {entry["name"]: views.unpacked(entry["state"]) for entry in found.values()}
+    assert set(states) == set(names)
+    assert (states["Best first"]["orderByKey"], states["Best first"]["orderByAsc"]) == ("metrics.`search/skill`", False)
+    assert {"params.`optimizer.lr`", "tags.`optuna.reason`", "metrics.`search/updates`"} <= set(
+        states["Best first"]["selectedColumns"]
+    )
+    phases = {name: state["searchFilter"].rpartition("= ")[2] for name, state in states.items()}
+    assert phases == {name: "'report'" if name == "On fresh seeds" else "'search'" for name in names}
+    assert states["On fresh seeds"]["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "setting"}]
+    assert states["On fresh seeds"]["groupsExpanded"] == {"param.setting.GRU best (#3)": False}
+    assert states["By group"]["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "group"}]
+    (chart,) = states["Parallel coordinates"]["compareRunCharts"]
+    assert chart["selectedParams"] == ["group", "optimizer.lr", "init.name"]
+    assert chart["selectedMetrics"] == ["search/skill"]
+    assert "viewStateShareKey=farback-best" in told
+    assert "farback-cells" not in told
+
+
+def test_the_smallest_is_first_where_less_is_better() -> None:
+    best = views.studied(views.Study((), (("updates", False),)))[0]
+    assert best.state()["orderByAsc"] is True
+
+
+def test_links_go_to_the_views_that_an_experiment_has() -> None:
+    search = [views.TAG + view.id for view in views.studied(STUDY)]
+    assert [view.id for view in views.written(search)] == [view.id for view in views.studied(STUDY)]
+    assert [view.id for view in views.written([])] == [view.id for view in views.saved([])]
+
+
+def test_views_of_a_large_search_fit_into_a_tag() -> None:
+    names = tuple(f"task.parameter_{n}" for n in range(20))
+    labels = tuple(f"a rather long label of group {n}" for n in range(40))
+    for view in views.studied(views.Study(names, (("skill_lag_80", True),), labels, labels)):
+        assert len(views.packed(view.state([]))) < 4800
+
+
 def test_links_open_the_view_in_training_mode() -> None:
     (trials, _, far, _) = views.saved([])
     start = "http://h:1/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey"

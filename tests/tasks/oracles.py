@@ -7,11 +7,13 @@ the value (real numbers) that a model with that much memory would put out.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.datasets import load_digits
 
 Array = NDArray[Any]
 Asked = dict[int, tuple[float, int]]
@@ -41,11 +43,13 @@ def nback(task: Any, x: Array, lag: int) -> Asked:
 
 
 def copy(task: Any, x: Array, lag: int) -> Asked:
-    symbol = shown(x)
+    symbol = shown(x) if task.layout == "arjovsky" else [int(row[0]) for row in x]
     go = symbol.index(task.symbols + 1)
     cues = [t for t in range(go) if symbol[t] > 0]
     assert cues == list(range(task.length))
-    assert all(s == 0 for s in symbol[task.length : go] + symbol[go + 1 :])
+    after = [0] * task.length if task.layout == "arjovsky" else [task.symbols + 1] * task.length
+    assert symbol[go + 1 : go + 1 + task.length] == after
+    assert all(s == 0 for s in symbol[task.length : go] + symbol[go + 1 + task.length :])
     asked: Asked = {go + 1 + j: (symbol[s], go + 1 + j - s) for j, s in enumerate(cues)}
     if task.blanks == "asked":
         asked = {**dict.fromkeys(range(go + 1), (0, 0)), **asked}
@@ -57,7 +61,8 @@ def adding(task: Any, x: Array, lag: int) -> Asked:
     assert len(marks) == 2
     assert 0 <= marks[0] < lag <= marks[1] < 2 * lag
     end = 2 * lag - 1
-    return {end: (float(x[marks[0], 0] + x[marks[1], 0]), end - marks[0])}
+    total = float(x[marks[0], 0] + x[marks[1], 0])
+    return {end: (total if task.numbers == "unit" else 0.5 + total / 4, end - marks[0])}
 
 
 def temporal_order(task: Any, x: Array, lag: int) -> Asked:
@@ -88,6 +93,73 @@ def selective_copy(task: Any, x: Array, lag: int) -> Asked:
     return {t: (symbol[s] - 1, t - s) for t, s in zip(markers, cues, strict=True)}
 
 
+def multiplication(task: Any, x: Array, lag: int) -> Asked:
+    marks = [t for t in range(len(x)) if x[t, 1] == 1]
+    assert len(marks) == 2
+    assert 0 <= marks[0] < lag <= marks[1] < 2 * lag
+    end = 2 * lag - 1
+    return {end: (float(x[marks[0], 0] * x[marks[1], 0]), end - marks[0])}
+
+
+def match(task: Any, x: Array, lag: int) -> Asked:
+    flags = [t for t in range(len(x)) if x[t, -1] == 1]
+    cues = [t for t in range(len(x)) if x[t, : task.symbols].any()]
+    assert flags == [lag]
+    assert cues == [0, lag]
+    return {lag: (int((x[0, : task.symbols] == x[lag, : task.symbols]).all()), lag)}
+
+
+def flipflop(task: Any, x: Array, lag: int) -> Asked:
+    write, ignore, read = (x[:, task.symbols + place] for place in range(3))
+    assert ((write + ignore + read) == 1).all()
+    assert np.flatnonzero(read).tolist() == [lag]
+    assert write[0] == 1
+    last = max(t for t in range(lag) if write[t])
+    assert not x[lag, : task.symbols].any()
+    return {lag: (int(np.flatnonzero(x[last, : task.symbols])[0]), lag - last)}
+
+
+def assoc(task: Any, x: Array, lag: int) -> Asked:
+    """Each key is asked once, at a step an even number of steps before the last; which of several equal symbols is the
+    query cannot be seen, so only that one of them is asked is checked: see `agree`."""
+    symbol = shown(x)
+    half, pairs = task.vocabulary // 2, task.pairs
+    keys, values = symbol[0 : 2 * pairs : 2], symbol[1 : 2 * pairs : 2]
+    assert len(set(keys)) == len(set(values)) == pairs
+    assert all(1 <= key < half for key in keys)
+    assert all(half <= value < task.vocabulary for value in values)
+    return {
+        t: (values[keys.index(symbol[t])] - half, t - 2 * keys.index(symbol[t]) - 1)
+        for t in range(2 * pairs, lag + 2)
+        if symbol[t] in keys and (lag + 1 - t) % 2 == 0
+    }
+
+
+def delay(task: Any, x: Array, lag: int) -> Asked:
+    return {t: (float(x[t - lag, 0]), lag) for t in range(lag, len(x))}
+
+
+def kernel(task: Any, x: Array, lag: int) -> Asked:
+    w = task.weights()
+    return {t: (sum(w[k] * float(x[t - k, 0]) for k in range(lag + 1)), lag) for t in range(lag, len(x))}
+
+
+@functools.cache
+def loaded() -> Any:
+    return load_digits()
+
+
+def digits(task: Any, x: Array, lag: int) -> Asked:
+    """The image with these very pixels, in scikit-learn's own order."""
+    assert np.flatnonzero(x[:, 1]).tolist() == [lag]
+    assert not x[64:, 0].any()
+    images = loaded()
+    place = range(64) if task.order == "rows" else np.random.default_rng(task.permutation).permutation(64)
+    found = (np.round(16 * x[:64, 0]) == images.data[:, list(place)]).all(1)
+    (answer,) = set(images.target[found].tolist())
+    return {lag: (answer, lag)}
+
+
 ORACLES: dict[str, Callable[[Any, Array, int], Asked]] = {
     "recall": recall,
     "nback": nback,
@@ -96,6 +168,13 @@ ORACLES: dict[str, Callable[[Any, Array, int], Asked]] = {
     "temporal_order": temporal_order,
     "parity": parity,
     "selective_copy": selective_copy,
+    "multiplication": multiplication,
+    "match": match,
+    "flipflop": flipflop,
+    "assoc": assoc,
+    "delay": delay,
+    "kernel": kernel,
+    "digits": digits,
 }
 
 
@@ -140,6 +219,8 @@ def nback_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.
 def adding_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
     """Knows the first `rung` marked numbers, and takes the mean, a half, for each other."""
     number_B2 = x_BTI[..., 0][x_BTI[..., 1] == 1].reshape(-1, 2)
+    if task.numbers == "symmetric":
+        return 0.5 + np.where(np.arange(2)[None, :] < rung, number_B2, 0).sum(1, keepdims=True) / 4
     return np.where(np.arange(2)[None, :] < rung, number_B2, 0.5).sum(1, keepdims=True)
 
 
@@ -154,6 +235,52 @@ def parity_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np
     return known(answer_BN, 2) if rung else np.full((*answer_BN.shape, 2), 0.5)
 
 
+def multiplication_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
+    """Knows the first `rung` marked numbers, and takes a half for each other."""
+    number_B2 = x_BTI[..., 0][x_BTI[..., 1] == 1].reshape(-1, 2)
+    return np.where(np.arange(2)[None, :] < rung, number_B2, 0.5).prod(1, keepdims=True)
+
+
+def match_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
+    """Keeps the lowest bits of the sample; a test with other bits is another, one with these is weighed by Bayes."""
+    sample_B, test_B = (x_BTI[:, step, : task.symbols].argmax(1) for step in (0, -1))
+    last = rung == len(task.ladder()) - 1
+    like_B = (sample_B == test_B) if last else sample_B % 2**rung == test_B % 2**rung
+    n = 1 if last else task.symbols // 2**rung
+    same_B = np.where(like_B, 1 / (1 + (n - 1) / (task.symbols - 1)), 0.0)
+    return np.stack([1 - same_B, same_B], 1)[:, None]
+
+
+def flipflop_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
+    """Sees the last m steps before the reading one, and guesses where none of them writes."""
+    m = int(task.ladder()[rung].amount)
+    wrote_B = x_BTI[:, task.lag - m : task.lag, task.symbols].any(1)
+    return np.where(wrote_B[:, None, None], known(answer_BN, task.symbols), 1 / task.symbols)
+
+
+def assoc_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
+    """Nothing; the set of values; with them the keys of the first half of the pairs (4 pairs); everything."""
+    classes = task.vocabulary // 2
+    if rung == 0:
+        return np.full((*answer_BN.shape, classes), 1 / classes)
+    bound = [0, 2, 4][rung - 1]
+    value_BD = x_BTI[:, 1 : 2 * task.pairs : 2].argmax(2) - classes
+    left_BK = known(value_BD[:, bound:], classes).sum(1)
+    guess_BK = left_BK / np.maximum(1, left_BK.sum(1, keepdims=True))
+    told_BN = (answer_BN[:, :, None] == value_BD[:, None, :bound]).any(2)
+    return np.where(told_BN[..., None], known(answer_BN, classes), guess_BK[:, None])
+
+
+def delay_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
+    return np.where(rng.random(answer_BN.shape) < rung / 4, answer_BN, 0.0)
+
+
+def kernel_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
+    """Knows the last m inputs, the present one among them."""
+    m, w = int(task.ladder()[rung].amount), task.weights()
+    return np.stack([sum(w[k] * x_BTI[:, t - k, 0] for k in range(m)) for t in range(task.lag, x_BTI.shape[1])], axis=1)
+
+
 PARTIAL: dict[str, Callable[[Any, Array, Array, int, np.random.Generator], Array]] = {
     "recall": recall_in_part,
     "copy": copy_in_part,
@@ -162,4 +289,10 @@ PARTIAL: dict[str, Callable[[Any, Array, Array, int, np.random.Generator], Array
     "adding": adding_in_part,
     "temporal_order": temporal_order_in_part,
     "parity": parity_in_part,
+    "multiplication": multiplication_in_part,
+    "match": match_in_part,
+    "flipflop": flipflop_in_part,
+    "assoc": assoc_in_part,
+    "delay": delay_in_part,
+    "kernel": kernel_in_part,
 }

@@ -20,6 +20,13 @@ def test_adding_a_constant_one_scores_one_sixth_and_one_number_one_twelfth() -> 
     assert [rung.loss for rung in ladder] == pytest.approx([1 / 6, 1 / 12, 0.0])
 
 
+def test_adding_as_hochreiter_and_schmidhuber_scale_it() -> None:
+    """CF16: 1/24, and the constant 1/2 is right already with probability 0.1536."""
+    task = tasks.build({"name": "adding", "numbers": "symmetric"})
+    assert task.chance().loss == pytest.approx(1 / 24)
+    assert task.chance().accuracy == pytest.approx(0.1536)
+
+
 @pytest.mark.parametrize("tolerance", [0.04, 0.2])
 def test_adding_chance_is_the_mass_of_the_sum_near_one(tolerance: float) -> None:
     mass = integrate.quad(lambda s: 1 - abs(s - 1), 1 - tolerance, 1 + tolerance, points=[1.0])[0]
@@ -145,6 +152,121 @@ def test_nback_s_state_grows_with_the_lag_and_recall_s_does_not(rng: np.random.G
     """n-back asks at every step from the lag on, so every one of the last k symbols is still to be asked for."""
     lag_BT = tasks.build({"name": "nback", "lag": 6, "asked": 8}).sample(rng, 3).lag_BT
     assert lag_BT.tolist() == [[-1] * 6 + [6] * 8] * 3
+
+
+def test_copy_s_tcn_variant_differs_in_its_markers_and_its_input(rng: np.random.Generator) -> None:
+    """TCN's generator: symbols, T - 1 zeros, length + 1 nines, as one number; the answers are the same."""
+    fields = {"name": "copy", "length": 3, "lag": 7}
+    seed = int(rng.integers(2**31))
+    tcn, plain = (
+        tasks.build({**fields, "layout": layout}).sample(np.random.default_rng(seed), 9)
+        for layout in ("tcn", "arjovsky")
+    )
+    assert tcn.input_BTI.shape == (9, 10, 1)
+    assert (tcn.input_BTI[:, 6:, 0] == 9).all()
+    assert (tcn.input_BTI[:, 3:6, 0] == 0).all()
+    assert torch.equal(tcn.input_BTI[:, :3, 0].long(), plain.input_BTI[:, :3].argmax(2))
+    assert torch.equal(tcn.target_BT, plain.target_BT)
+    assert torch.equal(tcn.lag_BT, plain.lag_BT)
+
+
+def test_a_layout_that_was_the_only_one_keeps_its_results() -> None:
+    """The field came later: a task without it has the digest that it had."""
+    assert "layout" not in tasks.build("copy").digested()
+    assert tasks.build({"name": "copy", "layout": "tcn"}).digest() != tasks.build("copy").digest()
+
+
+def test_multiplication_guesses_a_quarter() -> None:
+    """CF16: 7 / 144; with one of the numbers known 1 / 36; the mass of the product near 1/4 by integration."""
+    assert [rung.loss for rung in tasks.build("multiplication").ladder()] == pytest.approx([7 / 144, 1 / 36, 0])
+    for tolerance in (0.04, 0.2, 0.5, 0.9):
+        low, high = max(0.0, 0.25 - tolerance), min(1.0, 0.25 + tolerance)
+        mass = integrate.quad(lambda z: -math.log(z), low, high)[0]
+        assert tasks.build({"name": "multiplication", "tolerance": tolerance}).chance().accuracy == pytest.approx(mass)
+
+
+@pytest.mark.parametrize(("write", "m", "accuracy"), [(0.1, 10, 0.825661), (0.25, 3, 1 - 0.5 * 0.75**3)])
+def test_flipflop_with_a_short_memory(write: float, m: int, accuracy: float, rng: np.random.Generator) -> None:
+    """CF20: 1 - 0.5 (1 - p) ** m, on the data: right where the last write is at most m steps back, else a coin."""
+    lag_BT = tasks.build({"name": "flipflop", "write": write, "lag": 40}).sample(rng, 100_000).lag_BT
+    near = (lag_BT[:, -1] <= m).double().mean().item()
+    assert near + (1 - near) / 2 == pytest.approx(accuracy, abs=0.004)
+
+
+def test_flipflop_s_rungs_are_cf20() -> None:
+    for rung in tasks.build({"name": "flipflop", "lag": 50, "write": 0.15}).ladder()[:-1]:
+        assert rung.accuracy == pytest.approx(1 - 0.5 * 0.85**rung.amount)
+        assert rung.loss == pytest.approx(math.log(2) * 0.85**rung.amount)
+
+
+@pytest.mark.parametrize("symbols", [2, 5, 16])
+def test_match_is_balanced_and_its_others_are_all_equally_likely(symbols: int, rng: np.random.Generator) -> None:
+    batch = tasks.build({"name": "match", "symbols": symbols, "lag": 3}).sample(rng, 40_000)
+    same = batch.target_BT[:, 3].numpy()
+    assert same.mean() == pytest.approx(0.5, abs=0.01)
+    first, second = (batch.input_BTI[:, step, :symbols].argmax(1).numpy() for step in (0, 3))
+    counts = np.bincount((second - first)[same == 0] % symbols, minlength=symbols)
+    assert counts[0] == 0
+    assert counts[1:] / counts.sum() == pytest.approx(1 / (symbols - 1), abs=0.015)
+
+
+def test_assoc_asks_soon_more_often_than_late(rng: np.random.Generator) -> None:
+    """Places weigh j ** (a - 1); one query of one pair takes place j with that share."""
+    batch = tasks.build({"name": "assoc", "pairs": 1, "lag": 21, "power": 0.2}).sample(rng, 60_000)
+    place = (batch.lag_BT >= 0).nonzero()[:, 1].numpy()
+    at, count = np.unique(place, return_counts=True)
+    assert at.tolist() == list(range(2, 23, 2))
+    weight = np.arange(1, 12.0) ** (0.2 - 1)
+    assert count / 60_000 == pytest.approx(weight / weight.sum(), abs=0.008)
+
+
+@pytest.mark.parametrize(("pairs", "vocabulary"), [(4, 16), (3, 20), (8, 64)])
+def test_assoc_without_the_keys_is_one_of_the_values_shown(pairs: int, vocabulary: int) -> None:
+    """T10: 2 / V blind, 1 / D with the set of values."""
+    blind, values, *_ = tasks.build({"name": "assoc", "pairs": pairs, "vocabulary": vocabulary}).ladder()
+    assert (blind.accuracy, blind.loss) == pytest.approx((2 / vocabulary, math.log(vocabulary / 2)))
+    assert (values.accuracy, values.loss) == pytest.approx((1 / pairs, math.log(pairs)))
+
+
+@pytest.mark.parametrize("vocabulary", [6, 7, 8])
+def test_assoc_needs_as_many_symbols_as_it_shows(vocabulary: int) -> None:
+    with pytest.raises(ValueError, match=f"vocabulary is {vocabulary}, and 4 pairs need an even number of 10 or more"):
+        tasks.build({"name": "assoc", "vocabulary": vocabulary})
+
+
+@pytest.mark.parametrize("signal", ["uniform", "normal"])
+@pytest.mark.parametrize("tolerance", [0.1, 0.7])
+def test_delay_s_chance_is_the_mass_near_zero(signal: str, tolerance: float, rng: np.random.Generator) -> None:
+    task = tasks.build({"name": "delay", "signal": signal, "tolerance": tolerance, "asked": 100})
+    value = task.sample(rng, 2000).target_BT[:, task.lag :].numpy().ravel()
+    assert value.var() == pytest.approx(1.0, abs=0.02)
+    assert (np.abs(value) < tolerance).mean() == pytest.approx(task.chance().accuracy, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("fields", "weights"),
+    [
+        ({"shape": "exponential", "tau": 2.0}, lambda k: np.exp(-k / 2)),
+        ({"shape": "exponential"}, lambda k: np.exp(-k / 3)),
+        ({"shape": "power_law", "exponent": 0.7}, lambda k: (1 + k) ** -0.7),
+        ({"shape": "shift"}, lambda k: 1.0 * (k == 12)),
+        ({"shape": "two_bumps", "width": 1.5}, lambda k: np.exp(-((k - 3) ** 2) / 4.5) + np.exp(-((k - 9) ** 2) / 4.5)),
+    ],
+    ids=str,
+)
+def test_the_kernels_are_what_they_are_called(fields: dict[str, object], weights: object) -> None:
+    task = tasks.build({"name": "kernel", "lag": 12, **fields})
+    expected = weights(np.arange(13.0))  # type: ignore[operator]
+    assert task.weights() == pytest.approx(expected / np.sqrt((expected**2).sum()))
+    assert task.chance().loss == pytest.approx(1 - task.weights()[0] ** 2)
+    assert [rung.loss for rung in task.ladder()] == pytest.approx(
+        [(task.weights()[int(rung.amount) :] ** 2).sum() for rung in task.ladder()], abs=1e-12
+    )
+
+
+def test_a_kernel_of_the_present_alone_is_refused() -> None:
+    with pytest.raises(ValueError, match="weighs the present input only"):
+        tasks.build({"name": "kernel", "tau": 0.01})
 
 
 # Answers ---------------------------------------------------------------------------------------------------------

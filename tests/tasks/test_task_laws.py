@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from sklearn.linear_model import LogisticRegression
 
 from farback import tasks
 from farback.measures.retention import needs_memory
-from farback.tasks import Batch, OneOf, Task, Within, skill
+from farback.tasks import Batch, Bits, OneOf, Task, Within, skill
 
 FIT, SCORED = 6000, 6000  # sequences: standard errors near 0.005 where a sequence asks once
 
@@ -41,13 +42,17 @@ def test_shapes_and_types(every_task: Task, size: int) -> None:
         x_BTI, target_BT, lag_BT = draw(task, size)
         assert x_BTI.shape == (size, x_BTI.shape[1], task.inputs)
         assert x_BTI.dtype == torch.float32
-        assert target_BT.shape == lag_BT.shape == x_BTI.shape[:2]
+        bits = (task.answer.count,) if isinstance(task.answer, Bits) else ()
+        assert lag_BT.shape == x_BTI.shape[:2]
+        assert target_BT.shape == (*lag_BT.shape, *bits)
         assert lag_BT.dtype == torch.int64
         assert target_BT.dtype == (torch.int64 if isinstance(task.answer, OneOf) else torch.float32)
         assert torch.isfinite(x_BTI).all()
         if isinstance(task.answer, OneOf):
             assert task.answer.outputs == task.answer.classes
             assert 0 <= int(target_BT.min()) <= int(target_BT.max()) < task.answer.classes
+        if bits:
+            assert set(target_BT.unique().tolist()) == {0.0, 1.0}
 
 
 def test_every_sequence_asks_and_a_lag_never_reaches_before_the_first_step(every_task: Task) -> None:
@@ -154,11 +159,15 @@ def test_as_many_lags_as_sequences_are_needed(every_task: Task) -> None:
 # Chance, ladder, perfection --------------------------------------------------------------------------------------
 
 
-def test_the_ladder_climbs_from_chance_to_perfect(every_task: Task) -> None:
+def test_the_ladder_climbs_from_chance_to_the_best(every_task: Task) -> None:
     chance, ladder = every_task.chance(), every_task.ladder()
     assert (ladder[0].accuracy, ladder[0].loss) == pytest.approx((chance.accuracy, chance.loss), abs=1e-12)
-    assert (ladder[-1].accuracy, ladder[-1].loss) == (1.0, 0.0)
-    assert all(low.accuracy <= high.accuracy for low, high in itertools.pairwise(ladder))
+    if chance.best == 0:
+        assert (ladder[-1].accuracy, ladder[-1].loss) == (1.0, 0.0)
+    else:  # the answer is partly random, and nothing remembers what was not decided
+        assert ladder[-1].loss == pytest.approx(chance.best, abs=1e-12)
+        assert chance.accuracy < ladder[-1].accuracy < 1
+    assert all(low.accuracy <= high.accuracy + 1e-12 for low, high in itertools.pairwise(ladder))
     assert all(low.loss > high.loss for low, high in itertools.pairwise(ladder))
     assert len({rung.remembered for rung in ladder}) == len(ladder)
     assert 0 <= chance.accuracy < 1
@@ -173,8 +182,12 @@ def test_a_perfect_answer_has_skill_and_accuracy_one(every_task: Task) -> None:
     accuracy = float(every_task.answer.correct(output_NO, target_N).double().mean())
     loss = float(every_task.answer.loss(output_NO, target_N).double().mean())
     assert accuracy == 1.0
-    assert skill(loss, every_task.chance()) == 1.0
+    assert loss == 0.0
+    assert (skill(loss, every_task.chance()) == 1.0) is (every_task.chance().best == 0)
     assert every_task.answer.remembered(accuracy, loss, every_task.chance())
+    best = every_task.ladder()[-1]
+    assert skill(best.loss, every_task.chance()) == pytest.approx(1.0)
+    assert every_task.answer.remembered(best.accuracy, best.loss, every_task.chance())
 
 
 def test_chance_is_not_remembering(every_task: Task) -> None:
@@ -223,6 +236,13 @@ def test_the_best_predictor_without_memory_scores_chance(every_task: Task) -> No
         p_NK = count_CK[test_context_N]
         loss_N = -np.log(p_NK[np.arange(len(test_target_N)), test_target_N])
         right_N, fitted = p_NK.argmax(1) == test_target_N, len(known) * (int(met_K.sum()) - 1)
+    elif isinstance(every_task.answer, Bits):  # a logistic regression for each bit
+        p_NC = np.stack(
+            [LogisticRegression(C=0.1).fit(x_NI, bit_N).predict_proba(test_x_NI)[:, 1] for bit_N in target_N.T],
+            1,
+        )
+        loss_N = -np.log(np.where(test_target_N > 0, p_NC, 1 - p_NC)).mean(1)
+        right_N, fitted = ((p_NC > 0.5) == (test_target_N > 0)).mean(1), x_NI.shape[1]
     else:
         pytest.skip(f"no memoryless predictor is written for answers of type {type(every_task.answer).__name__}")
     error = loss_N.std() / math.sqrt(len(loss_N))

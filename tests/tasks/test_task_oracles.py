@@ -29,6 +29,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"name": "copy", "length": 1, "lag": 2},
     {"name": "adding"},
     {"name": "adding", "lag": 1},
+    {"name": "adding", "numbers": "symmetric"},
     {"name": "temporal_order"},
     {"name": "temporal_order", "relevant": 3, "lag": 7},
     {"name": "temporal_order", "lag": 79},
@@ -39,16 +40,43 @@ VARIANTS: list[dict[str, Any]] = [
     {"name": "parity", "form": "window", "lag": 0, "asked": 2},
     {"name": "selective_copy"},
     {"name": "selective_copy", "alphabet": 4, "tokens": 3, "lag": 3},
+    {"name": "copy", "layout": "tcn"},
+    {"name": "copy", "layout": "tcn", "symbols": 3, "length": 2, "lag": 5, "blanks": "ignored"},
+    {"name": "multiplication"},
+    {"name": "multiplication", "lag": 1},
+    {"name": "match"},
+    {"name": "match", "symbols": 2, "distractors": 1, "lag": 1},
+    {"name": "match", "symbols": 7},
+    {"name": "flipflop"},
+    {"name": "flipflop", "symbols": 5, "write": 0.4, "lag": 1},
+    {"name": "assoc"},
+    {"name": "assoc", "lag": 33},
+    {"name": "assoc", "vocabulary": 64, "pairs": 1, "lag": 1},
+    {"name": "assoc", "vocabulary": 40, "pairs": 12, "lag": 45},
+    {"name": "delay"},
+    {"name": "delay", "signal": "normal", "asked": 3, "lag": 0},
+    {"name": "kernel"},
+    {"name": "kernel", "shape": "power_law", "exponent": 0.5, "lag": 1},
+    {"name": "kernel", "shape": "shift", "asked": 2},
+    {"name": "kernel", "shape": "two_bumps", "lag": 40},
+    {"name": "digits"},
+    {"name": "digits", "order": "permuted", "permutation": 7, "part": "test", "lag": 70},
 ]
 
 
 def agree(task: Task, batch: Batch, lag_B: np.ndarray) -> None:
     for x, target, lag, own in zip(*(part.numpy() for part in batch), lag_B, strict=True):
         asked = ORACLES[task.name](task, x, int(own))
-        assert {t for t in range(len(x)) if lag[t] >= 0} == set(asked)
-        for t, (answer, needed) in asked.items():
+        found = {t for t in range(len(x)) if lag[t] >= 0}
+        assert found <= set(asked)
+        if task.name == "assoc":  # a filler that looks like a query is not one: each key is asked once
+            assert sorted(target[t] for t in found) == sorted({answer for answer, _ in asked.values()})
+        else:
+            assert found == set(asked)
+        for t in found:
+            answer, needed = asked[t]
             assert lag[t] == needed
-            assert target[t] == pytest.approx(answer, abs=1e-6)
+            assert target[t] == pytest.approx(answer, abs=2e-6)
 
 
 @pytest.mark.parametrize("spec", VARIANTS, ids=str)
@@ -71,7 +99,7 @@ def test_every_task_that_has_an_oracle_is_still_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in ORACLES if name not in ("copy", "selective_copy", "adding", "temporal_order")]
+    "name", ["recall", "nback", "parity", "match", "delay", "kernel", "narma", "mackey_glass", "lightning"]
 )
 def test_the_lag_needed_is_the_lag_asked_for(name: str, rng: np.random.Generator) -> None:
     lag_BT = tasks.build({"name": name, "lag": 9}).sample(rng, 50).lag_BT
@@ -85,6 +113,8 @@ def test_the_lag_needed_is_the_lag_asked_for(name: str, rng: np.random.Generator
         ({"name": "selective_copy", "lag": 9}, 4, 9),
         ({"name": "copy", "lag": 12, "blanks": "ignored"}, 12, 12),
         ({"name": "temporal_order", "lag": 79}, 79, 99),  # end 99 to 109, first symbol 10 to 20
+        ({"name": "multiplication", "lag": 9}, 9, 17),
+        ({"name": "flipflop", "lag": 9, "write": 0.2}, 1, 9),
     ],
     ids=str,
 )
@@ -127,6 +157,13 @@ RUNGS = [
             {"name": "temporal_order", "relevant": 3},
         ]
         + [{"name": "parity", "form": "window"}, {"name": "adding", "tolerance": 0.2}]
+        + [{"name": "adding", "numbers": "symmetric", "tolerance": tolerance} for tolerance in (0.04, 0.3, 0.7)]
+        + [{"name": "multiplication", "tolerance": tolerance} for tolerance in (0.2, 0.6)]
+        + [{"name": "match", "symbols": symbols} for symbols in (2, 6, 8)]
+        + [{"name": "flipflop", "symbols": 3, "write": 0.3, "lag": 9}]
+        + [{"name": "assoc", "vocabulary": 10, "lag": 20}]
+        + [{"name": "delay", "signal": "normal", "tolerance": 0.5}]
+        + [{"name": "kernel", "shape": shape, "lag": 12} for shape in ("power_law", "shift", "two_bumps")]
     )
     for rung in range(len(tasks.build(spec).ladder()))
 ]

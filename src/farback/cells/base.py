@@ -7,6 +7,7 @@ only.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -101,6 +102,14 @@ class Cell(Component):
     def output(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
         """What the layer above sees of a step, (R, B, H), given the state after it."""
         return state[0]
+
+    def flops(self, inputs: int, hidden: int) -> int:
+        """Multiplications and additions of one step of one sequence: two for each entry of a `weight*`.
+
+        A cell whose other parameters multiply something, or that uses a weight more than once a step, says its own.
+        """
+        shapes = self.parameters(inputs, hidden)
+        return sum(2 * math.prod(shape) for name, shape in shapes.items() if name.startswith("weight"))
 
     def check(self, hidden: int, inputs: int) -> None:
         """Raise ValueError where the cell cannot have that many hidden units for that many inputs."""

@@ -37,6 +37,10 @@ class BRC(SteppedCell):
         """Ones."""
         return {"w_c": np.ones(hidden), "w_a": np.ones(hidden)}
 
+    def flops(self, inputs: int, hidden: int) -> int:
+        """With w_c and w_a."""
+        return super().flops(inputs, hidden) + 4 * hidden
+
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """W_i x + b_i."""
         return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))

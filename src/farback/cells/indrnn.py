@@ -36,6 +36,10 @@ class IndRNN(SteppedCell):
         """Recurrent weights."""
         return {"u": rng.uniform(0.0, 2.0 ** (1.0 / (lag + 1)), size=hidden)}
 
+    def flops(self, inputs: int, hidden: int) -> int:
+        """With u."""
+        return super().flops(inputs, hidden) + 2 * hidden
+
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """W_ih x + b_ih."""
         return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))

@@ -64,6 +64,10 @@ class LRU(DiagonalCell):
             "gamma": 0.5 * np.log1p(-square),
         }
 
+    def flops(self, inputs: int, hidden: int) -> int:
+        """With exp(gamma), two products a unit, and lambda, four."""
+        return super().flops(inputs, hidden) + 12 * hidden
+
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """Re B x, Im B x and D x."""
         return linear(x_RTBI, p["weight_ih"], None)

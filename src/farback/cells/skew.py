@@ -27,6 +27,10 @@ class SkewCell(SteppedCell):
         """W_ih x + b_ih."""
         return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
 
+    def flops(self, inputs: int, hidden: int) -> int:
+        """With the matrix, which is made once for all steps: its making is left out."""
+        return super().flops(inputs, hidden) + 2 * hidden * hidden
+
     @abstractmethod
     def matrix(self, skew_RHH: Tensor) -> Tensor:
         """The recurrent matrix, (R, H, H)."""

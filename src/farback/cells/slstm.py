@@ -9,7 +9,7 @@ from torch import Tensor
 
 from farback.cells.base import GatedCell, Parameters, State, log_sigmoid, recurrent, sigmoid
 
-EMPTY = 1e-30  # a normaliser below this is nothing at all: beyond it, the slope of c / n is no number in float32
+EMPTY = 1e-35  # a smaller normaliser is nothing at all: the slope of c / n leaves float32, or n is flushed to 0
 
 
 class SLSTM(GatedCell):
@@ -26,8 +26,8 @@ class SLSTM(GatedCell):
     (h, c, n, m), 4H numbers, from zero; the layer above sees h.
 
     Source: Beck et al. 2024 (2405.04517), the forget gate a sigmoid, as in their code. Deviations: one head, so that
-    W_hh is full; two biases a gate, as torch.nn's cells have; h is 0 as long as n is below 1e-30, that is, every input
-    gate so far below exp(-69); the block around the cell is no part of it.
+    W_hh is full; two biases a gate, as torch.nn's cells have; h is 0 as long as n is below 1e-35, that is, every input
+    gate so far below exp(-81); the block around the cell is no part of it.
     """
 
     known_as: ClassVar[str] = "sLSTM"

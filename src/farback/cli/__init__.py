@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from farback.cli import browsing, calibrating, listing, running  # noqa: F401 - each adds its commands
+from farback.cli import browsing, calibrating, listing, running, searching, showing  # noqa: F401 - each adds its commands
 from farback.cli.app import app
 
 __all__ = ["app", "main"]

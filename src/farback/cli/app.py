@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+# In the help, by how often they are typed; a command that is not named here comes last.
+ORDER = ("run", "report", "ui", "search", "dashboard", "calibrate", "claims", "list", "show", "schema", "doctor")
+
+
+class Ordered(TyperGroup):
+    """Commands in an order of their own, whichever module was imported first."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Known ones first."""
+        names = super().list_commands(ctx)
+        return sorted(names, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
 
 app = typer.Typer(
+    cls=Ordered,
     help="How far back does each recurrent network remember?",
     no_args_is_help=True,
     add_completion=True,
@@ -16,6 +31,9 @@ app = typer.Typer(
 )
 
 Config = Annotated[str, typer.Argument(help="a config: configs/demo.yaml, or its name, demo")]
+StorageURI = Annotated[
+    str | None, typer.Option("--storage", help="the studies' database URI (default: results/store/optuna.db)")
+]
 StoreURI = Annotated[
     str | None, typer.Option("--store", help="MLflow tracking URI (default: MLFLOW_TRACKING_URI, or results/store)")
 ]

@@ -3,29 +3,118 @@
 from __future__ import annotations
 
 import json
+import re
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from farback.cli.app import app
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from farback.cli.catalogue import Entry
+
+WIDTH = 80  # characters of a line where the output is not a terminal
+Kind = Annotated[str, typer.Argument(help="tasks, cells, inits, encoders or measures")]
+
 
 @app.command("list")
-def list_(kind: Annotated[str, typer.Argument(help="tasks, cells, inits, encoders or measures")]) -> None:
-    """List the plug-ins of a kind, a line each."""
-    import importlib
+def list_(
+    kind: Kind,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="as a Markdown table")] = False,
+    into: Annotated[
+        Path | None, typer.Option(help="write that table between the markers of a page: --into README.md")
+    ] = None,
+) -> None:
+    """List the plug-ins of a kind: what each is, its parameters, its source."""
+    from rich.console import Console
 
-    kinds = ["tasks", "cells", "inits", "encoders", "measures"]
-    if kind not in kinds:
-        from farback.component import choices
+    from farback.cli import catalogue
 
-        raise typer.BadParameter(f"unknown kind {kind!r}; {choices(kind, kinds)}")
-    family = importlib.import_module(f"farback.{kind}.base").FAMILY
-    width = max(map(len, family.names()))
-    for member in family.members():
-        first = (member.__doc__ or "").strip().splitlines()[0]
-        typer.echo(f"{member.model_fields['name'].default:{width}}  {first}")
+    package = catalogue.kind_of(kind)
+    found = catalogue.entries(package)
+    if into is not None:
+        into.write_text(replaced(into.read_text(encoding="utf-8"), package, found, str(into)), encoding="utf-8")
+        typer.echo(f"wrote {into}")
+    elif as_json:
+        typer.echo(json.dumps([one.plain() for one in found], indent=1))
+    elif as_markdown:
+        typer.echo(markdown(package, found))
+    elif (console := Console()).is_terminal:
+        console.print(table(package, found))
+    else:
+        typer.echo(text(found))
+
+
+def text(found: Sequence[Entry], width: int = WIDTH) -> str:
+    """Plug-ins as plain lines: the name in front of the first, the rest indented below it."""
+    indent = max(len(one.name) for one in found) + 2
+    lines = []
+    for one in found:
+        parts = [one.line, *map(str, one.parameters), *([f"Source: {one.source}"] if one.source else [])]
+        hanging = " " * indent
+        body = [line for part in parts for line in textwrap.wrap(part, width - indent, subsequent_indent="  ")]
+        lines += [f"{one.name:{indent}}{body[0]}", *(hanging + line for line in body[1:])]
+    return "\n".join(lines)
+
+
+def table(package: str, found: Sequence[Entry]) -> Table:
+    """The same for a terminal."""
+    from rich.box import HORIZONTALS
+    from rich.table import Table
+    from rich.text import Text
+
+    from farback.cli.catalogue import KINDS
+
+    drawn = Table(show_lines=True, box=HORIZONTALS)
+    drawn.add_column(KINDS[package], style="bold", no_wrap=True)
+    drawn.add_column("what it is, and its source", ratio=3)
+    drawn.add_column("parameters", ratio=2)
+    for one in found:
+        what = Text(one.line)
+        if one.source:
+            what.append(f"\n{one.source}", style="dim")
+        drawn.add_row(one.name, what, Text("\n".join(map(str, one.parameters))))
+    return drawn
+
+
+def markdown(package: str, found: Sequence[Entry]) -> str:
+    """The same for a page."""
+    import pandas as pd
+
+    from farback.cli.catalogue import KINDS
+    from farback.report import analysis
+
+    rows = [
+        {
+            KINDS[package]: f"`{one.name}`",
+            "what it is": one.line,
+            "parameters": "; ".join(f"`{p.name}` = {p.default} ({p.allowed})" for p in one.parameters),
+            "source": one.source,
+        }
+        for one in found
+    ]
+    return analysis.markdown(pd.DataFrame(rows))
+
+
+def replaced(page: str, package: str, found: Sequence[Entry], path: str) -> str:
+    """A page with the table of a kind between its markers, `<!-- cells: begin ... -->` and `<!-- cells: end -->`.
+
+    Raises:
+        UserError: the page has no such markers, or not one pair of them.
+    """
+    from farback.component import UserError
+
+    between = re.compile(rf"(<!-- {package}: begin\b[^>]*-->\n)(.*?)(<!-- {package}: end -->)", re.DOTALL)
+    if len(between.findall(page)) != 1:
+        raise UserError(f"{path}: needs one pair of lines <!-- {package}: begin --> and <!-- {package}: end -->")
+    inner = f"\n{markdown(package, found)}\n\n"
+    return between.sub(lambda pair: pair[1] + inner + pair[3], page)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import Config, Settings, StoreURI, Workers, app, config_path
+from farback.cli.app import Config, Settings, StorageURI, StoreURI, Workers, app, config_path
 from farback.cli.listing import refresh_schema
 
 if TYPE_CHECKING:  # torch, mlflow and the rest are imported by the commands that need them: `--help` stays quick
@@ -16,7 +16,6 @@ if TYPE_CHECKING:  # torch, mlflow and the rest are imported by the commands tha
 
     from farback.experiment import Experiment
     from farback.report.page import Page
-    from farback.stores.base import Store
 
 
 @app.command()
@@ -68,7 +67,7 @@ def run(
             left = len(plan.missing) - len(tally.finished)
             say(f"\ninterrupted: {len(tally.finished)} trials were recorded, {left} are left; run again to go on")
             raise
-        _report(experiment, opened, console)
+        show(runner.publish(experiment, opened), experiment, console)
         for failure in tally.failures[:5]:
             say(f"failed: trial {failure.key}: {failure.error}", style="red")
         if tally.failures:
@@ -77,25 +76,29 @@ def run(
 
 
 @app.command()
-def report(config: Config, store: StoreURI = None, settings: Settings = None) -> None:
-    """Write results/NAME again from the store, training nothing."""
+def report(config: Config, store: StoreURI = None, settings: Settings = None, storage: StorageURI = None) -> None:
+    """Write results/NAME again from the store (of a search, from the study too), training nothing."""
     from rich.console import Console
 
+    from farback import runner
     from farback.experiment import Experiment
     from farback.stores.opening import open_store
 
     experiment = Experiment.load(config_path(config), settings or [])
     with open_store(store, experiment.root) as opened:
-        _report(experiment, opened, Console())
+        if experiment.search:
+            from farback.search.publishing import publish
+
+            page = publish(experiment, opened, storage)
+        else:
+            page = runner.publish(experiment, opened)
+    show(page, experiment, Console())
 
 
-def _report(experiment: Experiment, store: Store, console: Console) -> Page:
-    """Write the page, summarise in the store, and say where everything is."""
+def show(page: Page, experiment: Experiment, console: Console) -> None:
+    """Print the headline of a page that was written, and say where everything is."""
     from rich.table import Table as Printed
 
-    from farback import runner
-
-    page = runner.publish(experiment, store)
     for table in page.analysis.tables[:1]:
         printed = Printed(title=table.caption, title_justify="left")
         fits = console.width >= 100
@@ -115,4 +118,3 @@ def _report(experiment: Experiment, store: Store, console: Console) -> Page:
     console.print(
         f"rebuild  make report NAME={experiment.name}  (or: farback report {experiment.name})", highlight=False
     )
-    return page

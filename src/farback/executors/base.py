@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
-from farback.trial import Event, Failed, Finished, Trial
+from farback.trial import Event, Failed, Finished, Stopped, Trial
 
 Cohort = list[Trial]
 Work = Callable[[Cohort], Iterable[Event]]
@@ -23,6 +23,12 @@ class Executor(ABC):
     @abstractmethod
     def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
         """Events as they come, each with the cohort that it belongs to."""
+
+    def drop(self, keys: Iterable[str]) -> None:  # noqa: B027 - to do nothing is right, only slower
+        """Ask that trials be given up. They may still end as if nobody had asked: it saves time, and decides nothing.
+
+        A trial that is given up ends as `Stopped`.
+        """
 
     def __enter__(self) -> Self:
         """Enter."""
@@ -43,10 +49,33 @@ class Open:
 
     def seen(self, event: Event) -> None:
         """Take note of an event."""
-        if isinstance(event, Finished | Failed) and event.key in self.keys:
+        if isinstance(event, Finished | Failed | Stopped) and event.key in self.keys:
             self.keys.remove(event.key)
 
     def failed(self, error: str, traceback: str = "") -> Iterator[Failed]:
         """A failure for each trial that is left."""
         for key in self.keys:
             yield Failed(key, error, traceback)
+
+
+def steered(events: Iterable[Event], dropped: Callable[[], set[str]]) -> Iterator[Event]:
+    """Events, their generator being told between two of them which trials have been given up.
+
+    Args:
+        events: work in progress; what is no generator cannot be told.
+        dropped: keys given up since the last call.
+    """
+    if not isinstance(events, Generator):
+        yield from events
+        return
+    told: set[str] = set()
+    try:
+        event = next(events)
+        while True:
+            yield event
+            told |= dropped()
+            event = events.send(told)  # again and again, for not every event listens
+    except StopIteration:
+        return
+    finally:
+        events.close()

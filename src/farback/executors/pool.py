@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any
 
-from farback.executors.base import Cohort, Executor, Open, Work
+from farback.executors.base import Cohort, Executor, Open, Work, steered
 from farback.trial import Event
 
 # One thread each, for every library that brings threads of its own. Read by them when they are first imported.
@@ -54,6 +54,11 @@ class Pool(Executor):
         finally:
             for worker in busy:  # the caller stopped listening: what is running is not wanted any more
                 worker.stop()
+
+    def drop(self, keys: Iterable[str]) -> None:
+        """As soon as the workers that train them look."""
+        for worker in self.workers:
+            worker.drop(keys)
 
     def _feed(self, function: Work, waiting: Iterator[Cohort], busy: list[_Worker]) -> None:
         """Give every idle worker a cohort, starting workers as they are needed."""
@@ -97,6 +102,13 @@ class _Worker:
         with suppress(BrokenPipeError):  # it died idle: `receive` will say so
             self.pipe.send((function, cohort))
 
+    def drop(self, keys: Iterable[str]) -> None:
+        """Tell which trials are given up, those that it still trains."""
+        own = set(keys) & set(self.still.keys)
+        if self.alive and own:
+            with suppress(BrokenPipeError):
+                self.pipe.send(("drop", own))
+
     def receive(self) -> Generator[tuple[Cohort, Event], None, bool]:
         """Pass one message on; returns whether the cohort has ended."""
         try:
@@ -133,10 +145,19 @@ def _serve(pipe: Connection) -> None:
     while True:
         try:
             function, cohort = pipe.recv()
+            if function == "drop":  # for the last cohort, which had ended
+                continue
         except EOFError:
             return
+
+        def dropped(pipe: Connection = pipe) -> set[str]:
+            found: set[str] = set()
+            while pipe.poll():
+                found |= pipe.recv()[1]
+            return found
+
         try:
-            for event in function(cohort):
+            for event in steered(function(cohort), dropped):
                 pipe.send(("event", event))
             pipe.send(("done", None))
         except BrokenPipeError:

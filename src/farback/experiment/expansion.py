@@ -52,23 +52,33 @@ def _order(found: Located) -> tuple[str, int, int]:
 def _trial(
     base: Entry, grid: Grid, combination: tuple[int, ...], findings: dict[Located, _Finding], partial: bool = False
 ) -> Trial | None:
-    whole = Located(grid.mark, grid.origin, "")
-    tree = grid.tree(base.node, combination)
-    twice = _two_lags(tree)
+    made = validated(grid.tree(base.node, combination), base.key, Located(grid.mark, grid.origin, ""), partial)
+    if isinstance(made, Trial):
+        return made
+    for found in made:
+        findings.setdefault(found, _Finding(grid)).add(grid, combination)
+    return None
+
+
+def validated(tree: Node, key: Mark, whole: Located, partial: bool = False) -> Trial | list[Located]:
+    """The trial that a tree describes, or what is wrong with it.
+
+    Args:
+        tree: the base with settings in their places.
+        key: where the base begins.
+        whole: mark and path for an error of the trial as a whole.
+        partial: whether more settings will complete it.
+    """
+    twice = _two_lags(tree) or _two_sizes(tree)
     if twice:
-        findings.setdefault(twice, _Finding(grid)).add(grid, combination)
-        return None
+        return [twice]
     try:
         return Trial.model_validate(tree.plain)
     except ValidationError as failure:
         errors = failure.errors(include_url=False)
         own = [error for error in errors if not echoes(error, tree)]
-        for error in own or errors:
-            if partial and error["type"] in AXES_MAY_MEND:
-                continue
-            found = located(error, tree, base.key, whole)
-            findings.setdefault(found, _Finding(grid)).add(grid, combination)
-    return None
+        counted = [error for error in own or errors if not (partial and error["type"] in AXES_MAY_MEND)]
+        return [located(error, tree, key, whole) for error in counted]
 
 
 def _two_lags(tree: Node) -> Located | None:
@@ -79,6 +89,15 @@ def _two_lags(tree: Node) -> Located | None:
     path = task["lag"].node.origin or joined("base", "task", "lag")
     other = tree.entries["lag"].node.mark
     return Located(task["lag"].node.mark, path, f"the lag is given twice, here and at {other}: keep one")
+
+
+def _two_sizes(tree: Node) -> Located | None:
+    """Matching chooses the hidden size: where both are written, one of them would silently win."""
+    if "hidden" not in tree.entries or "match" not in tree.entries or tree.entries["match"].node.value is None:
+        return None
+    key, node = tree.entries["match"]
+    other = tree.entries["hidden"].node.mark
+    return Located(key, node.origin or joined("base", "match"), f"chooses hidden, given at {other}: keep one of them")
 
 
 @dataclass

@@ -8,31 +8,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from farback.component import choices
+from farback.component import UserError, choices
 from farback.experiment.expansion import expanded
 from farback.experiment.loading import Entry, Node, read
 from farback.experiment.overrides import overridden
+from farback.experiment.points import checked, contrasts
 from farback.experiment.problems import ConfigError, Mark, Problem, joined, shown
+from farback.experiment.search import Search, declared
 from farback.experiment.selection import selected
 from farback.experiment.sweep import Axis, Grid, grids
 from farback.trial import Trial
 
-KEYS = ("name", "question", "base", "sweep")
+KEYS = ("name", "question", "base", "sweep", "search")
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a folder below results/, and an MLflow experiment
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a config says: a question, and the trials that answer it.
+    """What a config says: a question, and the trials that answer it, or the search that finds them.
 
     Attributes:
         name: the config's stem.
         question: one sentence, or nothing.
         base: the fields that every trial shares, as they were written, overrides included.
-        sweep: the grids.
+        sweep: the grids; none of a search.
         path: the config.
         text: the config's source.
         overrides: as given to `load`.
+        search: the search, where the config has one instead of a sweep.
     """
 
     name: str
@@ -44,14 +47,16 @@ class Experiment:
     overrides: tuple[str, ...] = ()
     made: tuple[tuple[Trial, ...], ...] = field(default=(), repr=False)
     document: Node | None = field(default=None, repr=False, compare=False)
+    search: Search | None = None
 
     @classmethod
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
-        """Read a config and make all of its trials.
+        """Read a config and make all of its trials; of a search, try the ends of its space.
 
         Args:
             path: a YAML file.
-            overrides: each "key=value", a dotted path below `base` or an axis of the sweep, and a YAML value.
+            overrides: each "key=value", a dotted path below `base`, an axis of the sweep or a key of the search
+                (`search.trials`), and a YAML value.
 
         Raises:
             ConfigError: with everything that is wrong, a line each: place, dotted path, value, what is allowed.
@@ -60,21 +65,33 @@ class Experiment:
         text, document = read(path)
         problems: list[Problem] = []
         _check_top(document, path, problems)
-        base, sweep = _base(document, problems), document.entries.get("sweep")
-        base, sweep = overridden(base, sweep, overrides, problems)
-        found = grids(sweep, base.key, problems)
-        made = expanded(base, [] if problems else found, problems)
+        base, sweep, searched = _base(document, problems), document.entries.get("sweep"), document.entries.get("search")
+        if sweep and searched:
+            message = f"a config is a sweep or a search, and the sweep is at {sweep.key}: keep one"
+            raise ConfigError([*problems, Problem(str(searched.key), "search", message)])
+        base, sweep, searched = overridden(base, sweep, searched, overrides, problems)
+        found, made = [], []
+        search = declared(base, searched, problems) if searched else None
+        if searched:
+            search = checked(search, base, problems) if search and not problems else None
+        else:
+            found = grids(sweep, base.key, problems)
+            made = expanded(base, [] if problems else found, problems)
         if problems:
             raise ConfigError(sorted(problems, key=_position))
         question = document.entries["question"].node.plain if "question" in document.entries else ""
-        return cls(
-            path.stem, question, base.node.plain, tuple(found), path, text, tuple(overrides), tuple(made), document
-        )
+        kept = tuple(found), path, text, tuple(overrides), tuple(made), document, search
+        return cls(path.stem, question, base.node.plain, *kept)
 
     @property
     def root(self) -> Path:
-        """The folder that holds `results/`: the parent of `configs/`, or the folder of a config that lies elsewhere."""
+        """The folder that holds `results/`: the parent of `configs/`, or the folder of a config that lies elsewhere.
+
+        A config that lies below a `results/`, as the winners of a search do, belongs to the folder that holds it.
+        """
         folder = self.path.absolute().parent
+        if folder.parent.name == "results":
+            return folder.parent.parent
         return folder.parent if folder.name == "configs" else folder
 
     @property
@@ -83,7 +100,15 @@ class Experiment:
         return str(self.path)
 
     def trials(self) -> list[Trial]:
-        """Every trial: grid after grid as written, the last axis of a grid fastest."""
+        """Every trial: grid after grid as written, the last axis of a grid fastest.
+
+        Raises:
+            UserError: the config is a search, whose trials come from its study: `farback.search.winners`.
+        """
+        if self.search:
+            raise UserError(
+                f"{self.shown} is a search, whose trials are found as it goes: `farback search {self.name}` runs it"
+            )
         return [trial for trials in self.made for trial in trials]
 
     def only(self, filters: Sequence[str]) -> list[Trial]:
@@ -102,7 +127,10 @@ class Experiment:
         """For each axis of each grid: its path, its place, and trials that differ in this axis only.
 
         The other axes stay at their first level. Paths paired by `zip` are one axis. An axis of one level is left out.
+        Of a search: the groups, and each dimension at its choices or ends.
         """
+        if self.search:
+            return contrasts(self.search)
         found = []
         for grid, trials in zip(self.sweep, self.made, strict=True):
             stride = grid.count
@@ -141,7 +169,7 @@ def _position(problem: Problem) -> tuple[int, ...]:
 
 
 def _check_top(document: Node, path: Path, problems: list[Problem]) -> None:
-    """Everything about a config but its base and sweep."""
+    """Everything about a config but its base, sweep and search."""
     if not isinstance(document.value, dict):
         what = "is empty" if document.value is None else f"must be a mapping, got {shown(document.plain)}"
         raise ConfigError([Problem(str(document.mark), "", f"{what}; a config has the keys {', '.join(KEYS)}")])

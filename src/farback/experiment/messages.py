@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from farback.component import Component, choices
+from farback.component import Component, Record, choices
 from farback.experiment.loading import Node
 from farback.experiment.problems import Mark, joined, shown
+from farback.matching import MatchError
 from farback.trial import Trial
 
 Schema = Mapping[str, Any]
@@ -48,29 +50,37 @@ class Located(NamedTuple):
     message: str
 
 
-def located(error: ErrorDetails, tree: Node, key: Mark, whole: Located) -> Located:
-    """One of pydantic's errors about a trial, in the config's terms.
+def located(
+    error: ErrorDetails, tree: Node, key: Mark, whole: Located, model: type[Record] = Trial, root: str = "base"
+) -> Located:
+    """One of pydantic's errors about a trial, or about another record, in the config's terms.
 
     Args:
         error: from `ValidationError.errors()`.
         tree: what was validated.
         key: where the base begins.
         whole: mark and path for an error of the trial as a whole.
+        model: the record that was validated.
+        root: the path at which it stands.
     """
-    place = _Place(tree, key).followed(_one_lag(error["loc"], tree))
+    begin = partial(_Place, tree, key, model, root)
+    place = begin().followed(_one_lag(error["loc"], tree))
     if error["type"] == "extra_forbidden":
-        parent = _Place(tree, key).followed(error["loc"][:-1])
+        parent = begin().followed(error["loc"][:-1])
         path = re.sub(r"\[\d+\]$", "", place.path)  # an axis is wrong, not its level
         return Located(place.key, path, _unknown_key(str(error["loc"][-1]), parent.model))
     if error["type"] == "missing":
-        top = len(error["loc"]) == 1
+        top = len(error["loc"]) == 1 and model is Trial
         return Located(place.mark, place.path, "is missing: give it in base or as an axis" if top else "is missing")
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return _unnamed(error, place)
+    if isinstance(error.get("ctx", {}).get("error"), MatchError):
+        matched = place.followed(("match", *list(tree.entries["match"].node.entries)[:1]))
+        return Located(matched.mark, matched.path, worded(error))
     if not error["loc"]:
         return whole._replace(message=worded(error))
     if error["loc"][-1] == "name" and error["type"] == "literal_error":
-        parent = _Place(tree, key).followed(error["loc"][:-1])
+        parent = begin().followed(error["loc"][:-1])
         return Located(place.mark, place.path, _unknown(parent.kind, str(error["input"]), _quoted(error, "expected")))
     return Located(place.mark, place.path, worded(error))
 
@@ -145,13 +155,13 @@ class _Place:
     Pydantic's locations also name the chosen member of a union; walking the type tells such words from keys.
     """
 
-    def __init__(self, node: Node, key: Mark) -> None:
+    def __init__(self, node: Node, key: Mark, model: type[Record], root: str) -> None:
         self.node: Node | None = node
         self.key = key
         self.mark = key
-        self.path = "base"
+        self.path = root
         self.definitions: dict[str, Schema] = {}
-        self.schema: Schema = self.bare(Trial.__pydantic_core_schema__)
+        self.schema: Schema = self.bare(model.__pydantic_core_schema__)
 
     def bare(self, schema: Schema) -> Schema:
         """A core schema without defaults, validators and references around it."""

@@ -1,4 +1,4 @@
-"""`--set key=value`: a value of the base, or the levels of the axes of that name."""
+"""`--set key=value`: a value of the base, the levels of the axes of that name, or a key of the search."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from farback.trial import Trial
 
 
 def overridden(
-    base: Entry, sweep: Entry | None, overrides: Sequence[str], problems: list[Problem]
-) -> tuple[Entry, Entry | None]:
-    """The base and the sweep with each override in its place. What is wrong goes into `problems`.
+    base: Entry, sweep: Entry | None, search: Entry | None, overrides: Sequence[str], problems: list[Problem]
+) -> tuple[Entry, Entry | None, Entry | None]:
+    """The base, the sweep and the search with each override in its place. What is wrong goes into `problems`.
 
     A key that is an axis of the sweep gets the value as its only level, or the list or `{range: n}` as its levels; any
     other is set in the base. An axis over a whole component (`task`) does not undo what is set in it (`task.symbols`).
+    `search.trials` is a key of the search, `search.space.hidden` a dimension; a dimension's own path (`hidden`), or one
+    in it, becomes its choices.
     """
     for text in overrides:
         key, equals, written = text.partition("=")
@@ -32,6 +34,9 @@ def overridden(
             problems += error.problems
             continue
         several = isinstance(value.value, tuple) or set(value.entries) == {"range"}
+        if search is not None and (key.startswith("search.") or _searched(search, key)):
+            search = _in_search(search, key, Entry(mark, value), several)
+            continue
         found = sweep is not None and any(key in _axes(grid) for grid in _grids(sweep))
         if sweep is not None:
             sweep = _in_sweep(sweep, key, Entry(mark, value), several)
@@ -42,7 +47,25 @@ def overridden(
             )
         elif not (several and found):
             base = Entry(base.key, placed(base.node, key.split("."), mark, value, Trial.model_fields))
-    return base, sweep
+    return base, sweep, search
+
+
+def _searched(search: Entry, key: str) -> bool:
+    """Whether a path, or a component that holds it, is searched."""
+    space = search.node.entries.get("space")
+    paths = space.node.entries if space else {}
+    return any(f"{key}.".startswith(f"{path}.") for path in paths)
+
+
+def _in_search(search: Entry, key: str, entry: Entry, several: bool) -> Entry:
+    """The search with one of its keys, or the choices of one dimension, replaced."""
+    path = key.removeprefix("search.")
+    if path == key:
+        levels = entry.node if several else Node(entry.key, (entry.node,), entry.node.origin)
+        path, entry = f"space.{key}", Entry(entry.key, levels)
+    head, _, rest = path.partition(".")
+    steps = [head, rest] if head in ("space", "groups") and rest else path.split(".")
+    return Entry(search.key, placed(search.node, steps, entry.key, entry.node))
 
 
 def _grids(sweep: Entry) -> list[Node]:

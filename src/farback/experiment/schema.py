@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from farback.experiment.experiment import NAME
+from farback.experiment.objective import OBJECTIVES
+from farback.experiment.search import Options
 from farback.trial import Trial
 
 Schema = dict[str, Any]
@@ -37,7 +39,8 @@ def schema() -> Schema:
     for members in _unions(trial):
         for member in members:
             definitions[_target(member)]["required"] = ["name"]
-    grid = {path: _levels(values) for path, values in _paths(trial["properties"], definitions).items()}
+    paths = _paths(trial["properties"], definitions)
+    grid = {path: _levels(values) for path, values in paths.items()}
     pairs = {
         "description": "Axes of equal length that move together.",
         "type": "object",
@@ -54,6 +57,8 @@ def schema() -> Schema:
         "properties": {**grid, "zip": {"anyOf": [{"$ref": "#/$defs/Pairs"}, several]}},
         "additionalProperties": False,
     }
+    definitions |= _space(paths)
+    definitions["Search"] = _search(definitions)
     base = {key: value for key, value in trial.items() if key != "required"}  # axes may give what base leaves out
     name = {"description": "The file's name without .yaml.", "type": "string", "pattern": f"^{NAME.pattern}$"}
     return {
@@ -70,8 +75,10 @@ def schema() -> Schema:
                 "items": {"$ref": "#/$defs/Grid"},
                 "minItems": 1,
             },
+            "search": {"$ref": "#/$defs/Search"},
         },
         "required": ["name"],
+        "not": {"required": ["sweep", "search"]},
         "additionalProperties": False,
         "$defs": definitions,
     }
@@ -81,6 +88,77 @@ def _levels(values: list[Schema]) -> Schema:
     """What an axis may hold, where its path may hold any of `values`."""
     item = values[0] if len(values) == 1 else {"anyOf": values}
     return {"anyOf": [{"type": "array", "items": item, "minItems": 1}, {"$ref": "#/$defs/Range"}]}
+
+
+def _tried(path: str, values: list[Schema]) -> Schema:
+    """What a dimension of a space may be, where its path may hold any of `values`."""
+    choices = {"$ref": f"#/$defs/Grid/properties/{path}/anyOf/0"}
+    kinds = {kind for value in values for kind in _types(value)}
+    ranges = ["Integers"] if kinds & {"number", "integer"} else []
+    ranges += ["Numbers", "Ratios"] if "number" in kinds else []
+    return {"anyOf": [choices, _form("choices", choices), *({"$ref": f"#/$defs/{name}"} for name in ranges)]}
+
+
+def _types(value: Schema) -> list[str]:
+    """The JSON types that a schema names, in its alternatives too."""
+    own = [value["type"]] if isinstance(value.get("type"), str) else []
+    return own + [kind for inner in value.get("anyOf", []) for kind in _types(inner)]
+
+
+def _form(kind: str, values: Schema, **extras: Schema) -> Schema:
+    properties = {kind: values, **extras, "when": {"$ref": "#/$defs/When"}}
+    return {"type": "object", "properties": properties, "required": [kind], "additionalProperties": False}
+
+
+def _range(kind: str, number: str, **extras: Schema) -> Schema:
+    ends = {"type": "array", "items": {"type": number}, "minItems": 2, "maxItems": 2}
+    return _form(kind, ends, **extras)
+
+
+def _space(paths: dict[str, list[Schema]]) -> dict[str, Schema]:
+    """The definitions of a space and of what its dimensions may be."""
+    flag: Schema = {"type": "boolean"}
+    return {
+        "When": {"description": "Only where these paths have these values.", "type": "object", "minProperties": 1},
+        "Integers": _range("int", "integer", step={"type": "integer", "exclusiveMinimum": 0}, log=flag),
+        "Numbers": _range("float", "number", step={"type": "number", "exclusiveMinimum": 0}, log=flag),
+        "Ratios": _range("log", "number"),
+        "Space": {
+            "description": "What is tried of each path: a list of choices, or a range.",
+            "type": "object",
+            "properties": {path: _tried(path, values) for path, values in paths.items()},
+            "additionalProperties": False,
+            "minProperties": 1,
+        },
+    }
+
+
+def _search(definitions: Schema) -> Schema:
+    """The keys of a search. Its plain options come from their record."""
+    options = _cleaned(Options.model_json_schema())
+    definitions |= options.pop("$defs")
+    definitions["Sampler"].pop("required", None)
+    objective = {
+        "anyOf": [
+            {"enum": list(OBJECTIVES)},
+            {"type": "object", "properties": {"skill": {"type": "integer", "minimum": 0}}, "required": ["skill"]},
+        ]
+    }
+    direction = {"enum": ["maximize", "minimize"]}
+    options["properties"] |= {
+        "space": {"$ref": "#/$defs/Space"},
+        "objective": {
+            "description": "horizon, skill (at the trained lag, or {skill: LAG}), area (under the retention curve), "
+            "updates (to solve); or two of them for a Pareto front.",
+            "anyOf": [objective, {"type": "array", "items": objective, "minItems": 2, "maxItems": 2}],
+        },
+        "groups": {
+            "description": "A grid as in a sweep, or a path of the space: each is searched with the same budget.",
+            "anyOf": [{"$ref": "#/$defs/Grid"}, {"type": "string"}],
+        },
+        "direction": {"anyOf": [direction, {"type": "array", "items": direction, "minItems": 2, "maxItems": 2}]},
+    }
+    return {**options, "description": "A search instead of a sweep: docs/search.md."}
 
 
 def _paths(properties: Schema, definitions: Schema) -> dict[str, list[Schema]]:

@@ -133,7 +133,7 @@ def grids(sweep: Entry | None, base: Mark, problems: list[Problem]) -> list[Grid
         return []
     if not sweep.node.value:
         problems.append(Problem(where, "sweep", "is empty: give it a grid, or leave it out to train the base alone"))
-    found = [_grid(node, joined("sweep", index), problems) for index, node in enumerate(sweep.node.value)]
+    found = [grid(node, joined("sweep", index), problems) for index, node in enumerate(sweep.node.value)]
     whole = [grid for grid in found if grid]
     total = sum(grid.count for grid in whole)
     if total > MOST_TRIALS:
@@ -142,7 +142,8 @@ def grids(sweep: Entry | None, base: Mark, problems: list[Problem]) -> list[Grid
     return whole
 
 
-def _grid(node: Node, origin: str, problems: list[Problem]) -> Grid | None:
+def grid(node: Node, origin: str, problems: list[Problem]) -> Grid | None:
+    """One grid. What is wrong goes into `problems`."""
     if not isinstance(node.value, dict):
         got = shown(node.plain)
         problems.append(Problem(str(node.mark), origin, f"a grid must be a mapping from axes to levels, got {got}"))

@@ -9,6 +9,7 @@ from farback.measures.gate_times import gate_times
 from farback.measures.gradient_reach import gradient_reach
 from farback.measures.information_capacity import InformationCapacity, information_capacity
 from farback.measures.jacobian_norms import jacobian_norms
+from farback.measures.kernel_recovery import kernel_recovery
 from farback.measures.lengths import LengthMatrix, length_matrix
 from farback.measures.linear_memory_function import fisher_memory, linear_memory_function
 from farback.measures.lyapunov import lyapunov
@@ -33,6 +34,7 @@ __all__ = [
     "gradient_reach",
     "information_capacity",
     "jacobian_norms",
+    "kernel_recovery",
     "length_matrix",
     "linear_memory_function",
     "lyapunov",

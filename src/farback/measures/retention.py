@@ -22,6 +22,7 @@ from farback.tasks.answers import skill
 from farback.tasks.base import Batch, Task
 
 CHUNK_NUMBERS = 4_000_000  # inputs of one forward pass, so that long sequences do not need gigabytes
+UNITS = 16  # what a bit of an answer counts, in inputs
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def retention(system: Any, task: Task, lags: Sequence[int], sequences: int = 100
     call = as_system(system)
     curve = []
     for lag in sorted(set(lags)):
-        asked = task.at(lag)
+        asked = task.at(lag).held_out("test")
         accuracy, loss, count = 0.0, 0.0, 0
         for part in _chunks(asked, sequences, seed):
             with torch.no_grad():
@@ -135,8 +136,11 @@ def needs_memory(batch: Batch) -> Tensor:
 def _chunks(task: Task, sequences: int, seed: int) -> list[Batch]:
     """Fresh test sequences, in parts of bounded size that depend on the task alone."""
     rng = stream(seed, "test", task.lag)
-    probe = task.sample(stream(0, "probe"), 1).input_BTI
-    size = max(1, min(sequences, CHUNK_NUMBERS // max(1, probe.numel())))
+    probe = task.sample(stream(0, "probe"), 1)
+    numbers = probe.input_BTI.numel()
+    if probe.target_BT.ndim > 2:  # each bit of an answer may have cells of its own
+        numbers += UNITS * probe.target_BT.numel()
+    size = max(1, min(sequences, CHUNK_NUMBERS // max(1, numbers)))
     return [task.sample(rng, min(size, sequences - done)) for done in range(0, sequences, size)]
 
 

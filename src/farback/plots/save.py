@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 
 from farback.plots.style import RC
@@ -24,3 +28,29 @@ def save(figure: Figure, stem: str | Path) -> list[Path]:
         figure.savefig(png, dpi=PNG_DPI, metadata={"Software": None})
         figure.savefig(svg, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return [png, svg]
+
+
+@contextmanager
+def offscreen() -> Iterator[None]:
+    """For figures that another library draws through pyplot: no windows meanwhile, none left open afterwards.
+
+    Such a library may choose a style of its own, which pyplot keeps for the whole process: it is taken back.
+    """
+    from matplotlib import pyplot
+
+    backend, before = mpl.get_backend(), set(pyplot.get_fignums())
+    pyplot.switch_backend("agg")
+    try:
+        with mpl.rc_context():
+            yield
+    finally:
+        for number in set(pyplot.get_fignums()) - before:
+            pyplot.close(number)
+        pyplot.switch_backend(backend)
+
+
+def picture(drawn: Any, path: Path) -> Path:
+    """Write the figure that axes (or an array of them) belong to as a PNG, as another library has drawn it."""
+    figure = np.asarray(drawn, dtype=object).flat[0].get_figure()
+    figure.savefig(path, dpi=PNG_DPI, bbox_inches="tight", metadata={"Software": None})
+    return path

@@ -123,11 +123,12 @@ def names(table: pd.DataFrame, first_value: str) -> list[Name]:
 
 
 def _name(group: dict[str, Any]) -> Name:
-    own: list[str] = re.split(r", (?![^(]*\))", str(group["label"])) if "label" in group else []
+    label = group.get("label", group.get("group"))
+    own: list[str] = re.split(r", (?![^(]*\))", str(label)) if label is not None else []
     cell = str(group["cell"]) if "cell" in group else own[0] if own else ""
     parts = own[1:]
     init = parts.pop(0) if parts and not VARIANT.fullmatch(parts[0]) else "torch"
-    others = [f"{key} {value}" for key, value in group.items() if key not in ("label", "cell", "init")]
+    others = [f"{key} {value}" for key, value in group.items() if key not in ("label", "group", "cell", "init")]
     if not cell and others:
         cell, *others = others
     return Name(cell or "all", str(group.get("init", init)), (*parts, *others))
@@ -207,6 +208,12 @@ def _fitting(at: Sequence[float]) -> list[float]:
         if place[kept[-1]] - place[index] >= room:
             kept.append(index)
     return [at[index] for index in sorted(kept)]
+
+
+def inner_ticks(ax: Axes) -> None:
+    """Keep the ticks that lie within a linear axis: the others are not drawn, but take up room."""
+    for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+        axis.set_ticks([tick for tick in axis.get_majorticklocs() if low <= tick <= high])
 
 
 def doublings(least: float, most: float) -> list[float]:

@@ -1,6 +1,22 @@
 """Reports: from tidy scores to a folder under `results/`."""
 
 from farback.report.analysis import Analysis, Figure, Table
-from farback.report.standard import groups, held, listed, metrics, retained, standard, trained
+from farback.report.searched import Objective, Searched, searched
+from farback.report.standard import groups, held, listed, metrics, retained, sized, standard, trained
 
-__all__ = ["Analysis", "Figure", "Table", "groups", "held", "listed", "metrics", "retained", "standard", "trained"]
+__all__ = [
+    "Analysis",
+    "Figure",
+    "Objective",
+    "Searched",
+    "Table",
+    "groups",
+    "held",
+    "listed",
+    "metrics",
+    "retained",
+    "searched",
+    "sized",
+    "standard",
+    "trained",
+]

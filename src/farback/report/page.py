@@ -9,7 +9,7 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import pandas as pd
@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from farback import tables
 from farback.component import UserError
 from farback.report.analysis import Analysis, Figure, markdown
+from farback.report.searched import Searched, searched
 from farback.report.standard import Ladder, standard
 
 
@@ -65,22 +66,53 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
         raise UserError(f"nothing is recorded for {subject.name} yet: farback run {subject.config}")
     script = _script(subject.script)
     analyse: Callable[[pd.DataFrame, Ladder], Analysis] = standard if script is None else script.analyse
-    analysis = analyse(own, subject.ladder)
     status = own.groupby("key")["status"].first()
-    context = {
-        "name": subject.name,
-        "question": subject.question,
-        "prediction": getattr(script, "PREDICTION", ""),
-        "refuted_by": getattr(script, "REFUTED_BY", ""),
+    counts = {
         "recorded": len(status),
         "total": len(subject.keys),
         "diverged": int((status == "diverged").sum()),
-        "config": subject.config,
     }
-    return publish(analysis, subject.folder, "report.md.j2", context)
+    return publish(analyse(own, subject.ladder), subject.folder, "report.md.j2", _about(subject, script) | counts)
 
 
-def publish(analysis: Analysis, folder: Path, template: str, context: Mapping[str, Any]) -> Page:
+def write_search(subject: Subject, found: Searched, configs: Mapping[str, str]) -> Page:
+    """Analyse what a search left and write the folder, with its winning settings as configs.
+
+    Args:
+        subject: the experiment.
+        found: what is in its two stores.
+        configs: YAML texts by the names of their files.
+
+    Raises:
+        UserError: nothing was trained on fresh seeds yet, so that there is no result.
+    """
+    if found.fresh.empty:
+        message = f"no setting of {subject.name} was trained on fresh seeds yet, and only those are results"
+        raise UserError(f"{message}: farback search {subject.config}")
+    script = _script(subject.script)
+    analyse: Callable[[Searched], Analysis] = searched if script is None else script.analyse
+    said = {"found": found, "configs": list(configs)}
+    return publish(analyse(found), subject.folder, "searched.md.j2", _about(subject, script) | said, configs)
+
+
+def _about(subject: Subject, script: ModuleType | None) -> dict[str, Any]:
+    """What every experiment's page says of it."""
+    return {
+        "name": subject.name,
+        "question": subject.question,
+        "config": subject.config,
+        "prediction": getattr(script, "PREDICTION", ""),
+        "refuted_by": getattr(script, "REFUTED_BY", ""),
+    }
+
+
+def publish(
+    analysis: Analysis,
+    folder: Path,
+    template: str,
+    context: Mapping[str, Any],
+    files: Mapping[str, str] = MappingProxyType({}),
+) -> Page:
     """Write a page with its figures and numbers.
 
     Args:
@@ -88,15 +120,18 @@ def publish(analysis: Analysis, folder: Path, template: str, context: Mapping[st
         folder: where; it is made.
         template: of the page, in `templates/`.
         context: what the template wants besides the analysis: name, question, prediction and refuted_by at least.
+        files: further texts that belong to the page, by the names of their files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     environment = Environment(
         loader=PackageLoader("farback.report"), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
     )
-    text = environment.get_template(template).render(analysis=analysis, markdown=markdown, **context)
-    report = folder / "report.md"
-    report.write_text(text, encoding="utf-8", newline="\n")
-    return Page(analysis, report, [report, *_parts(analysis, folder)], _note(context["question"], analysis))
+    page = environment.get_template(template).render(analysis=analysis, markdown=markdown, **context)
+    texts = {"report.md": page, **files}
+    for name, content in texts.items():
+        (folder / name).write_text(content, encoding="utf-8", newline="\n")
+    report, *others = (folder / name for name in texts)
+    return Page(analysis, report, [report, *others, *_parts(analysis, folder)], _note(context["question"], analysis))
 
 
 def _parts(analysis: Analysis, folder: Path) -> list[Path]:

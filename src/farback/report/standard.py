@@ -15,6 +15,7 @@ Ladder = Sequence[tuple[str, float]]  # what partial memory scores: (what is rem
 
 # Columns that tell trials apart without making them different networks, or that the label already tells.
 TOLD = ("key", "label", "cell", "init", "task", "trained_lag", "train_lags", "seed", "status", "depth", "bidirectional")
+SIZES = ("parameters", "state", "flops")  # counted, not chosen
 DETAILS = ("cell.", "init.", "optimizer.beta", "optimizer.eps", "measures.")
 SCORES = ("measure", "step", "lag", "statistic", "value", "measures")
 
@@ -35,6 +36,7 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
         parts += kept
         horizons["retention"] = kept[0].frame
         sentences.append(f"One network asked at every lag, half of the seeds reach: {listed(kept[0].frame, by)}.")
+    parts += sized(scores, by)
     return Analysis(
         " ".join(sentences), ["No prediction was written down for this experiment."], parts, metrics(horizons, by)
     )
@@ -42,7 +44,10 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
 
 def groups(scores: pd.DataFrame) -> list[str]:
     """What makes a group of seeds: the label, and every parameter that varies and that the label does not tell."""
-    rest = [name for name in scores.columns if name not in (*TOLD, *SCORES) and not name.startswith(DETAILS)]
+    told = [*TOLD, *SCORES, *SIZES]
+    if "match" in scores and scores["match"].notna().all():
+        told.append("hidden")  # it follows from the budget, and may differ from lag to lag
+    rest = [name for name in scores.columns if name not in told and not name.startswith(DETAILS)]
     return ["label", *(name for name in rest if len(scores[name].drop_duplicates()) > 1)]
 
 
@@ -113,6 +118,26 @@ def retained(scores: pd.DataFrame, by: Sequence[str] = ("label",), ladder: Ladde
             "Skill against test lag: a thin line for each seed, the median on top; 0 is chance, 1 is perfect.",
         ),
     ]
+
+
+def sized(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> list[Table]:
+    """The table of sizes; nothing where a trial was recorded before its size was."""
+    if not set(SIZES) <= set(scores.columns) or scores[list(SIZES)].isna().any().any():
+        return []
+    sizes = tables.sizes(scores, by)
+    rows = []
+    for _, own in sizes.groupby(list(by), sort=False, dropna=False):
+        counts = {name: _between(own[name]) for name in ("hidden", *SIZES)}
+        words = {"parameters": "parameters", "state": "numbers of state", "flops": "FLOPs a step"}
+        first = {name_of(name): own[name].iloc[0] for name in by}
+        rows.append({**first, **{words.get(name, name): text for name, text in counts.items()}})
+    return [Table("sizes", "How large the networks are", sizes, pd.DataFrame(rows))]
+
+
+def _between(values: pd.Series[int]) -> str:
+    """One number, or the ends of a range: a task's inputs and outputs are part of a network's size."""
+    low, high = int(values.min()), int(values.max())
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | None = None) -> pd.DataFrame:

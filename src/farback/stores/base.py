@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from farback.stores.views import Study
 from farback.trial import SCORE_COLUMNS, Event, Trial
 
 TRIAL_COLUMNS = ["key", "label", "cell", "init", "task", "trained_lag", "seed"]  # what every trial has
@@ -26,7 +27,15 @@ class Store(ABC):
     """
 
     @abstractmethod
-    def begin(self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = "") -> None:
+    def begin(
+        self,
+        experiment: str,
+        trials: Sequence[Trial],
+        *,
+        question: str = "",
+        config_text: str = "",
+        study: Study | None = None,
+    ) -> None:
         """Name the experiment that coming events belong to, and the trials that they may speak of.
 
         May be called again, with the same experiment or another one. Trials that drivers now dead left unfinished are
@@ -37,6 +46,7 @@ class Store(ABC):
             trials: events carry only keys: these say what the keys stand for.
             question: what the experiment asks, for people.
             config_text: the YAML it was read from, for people.
+            study: what is searched, where the experiment is a search, for people's views of it.
 
         Raises:
             ValueError: the name is empty, too long or has slashes or the like.
@@ -44,11 +54,28 @@ class Store(ABC):
 
     @abstractmethod
     def finished(self, keys: Iterable[str]) -> set[str]:
-        """Which of these keys need no training: converged or diverged. Failed and killed ones are not among them."""
+        """Which of these keys need no training: converged or diverged, not failed, killed or stopped."""
 
     @abstractmethod
     def put(self, event: Event) -> None:
         """Record an event. Progress may be buffered until later events or `close`; an ended trial is safe on return.
+
+        Raises:
+            ValueError: the key is none of the trials given to `begin`.
+        """
+
+    @abstractmethod
+    def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
+        """Say more of a trial: which study it belongs to, what became of it there.
+
+        It goes to the run that the trial has finished, or got since it was given to `begin`, else to the one that it
+        will get. Tags that are there when a run begins are parameters of it too, where the store tells the two apart,
+        for charts group by those. A later value of a name replaces an earlier one.
+
+        Args:
+            key: of one of the trials given to `begin`.
+            tags: texts by name.
+            metrics: numbers by name.
 
         Raises:
             ValueError: the key is none of the trials given to `begin`.

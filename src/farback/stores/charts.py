@@ -66,10 +66,15 @@ def scatter(title: str, parameter: str, metric: str) -> Card:
     return Card(title, "SCATTER", more)
 
 
+def parallel(title: str, parameters: Sequence[str], metrics: Sequence[str]) -> Card:
+    """Parallel coordinates, from the parameters to the metrics."""
+    more = {"selectedParams": list(parameters), "selectedMetrics": list(metrics), "showAllRuns": True}
+    return Card(title, "PARALLEL", more)
+
+
 def deciding(parameters: Sequence[str]) -> Section:
     """Parallel coordinates, from the parameters to the skill."""
-    more = {"selectedParams": list(parameters), "selectedMetrics": ["final/skill"], "showAllRuns": True}
-    return Section("What decides", (Card("From parameters to final skill", "PARALLEL", more),))
+    return Section("What decides", (parallel("From parameters to final skill", parameters, ["final/skill"]),))
 
 
 FAR = Section(

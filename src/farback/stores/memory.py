@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from farback.stores.base import Recorded, Store, checked_name, tidy
-from farback.trial import Event, Failed, Finished, Progress, Trial
+from farback.stores.views import Study
+from farback.trial import Event, Failed, Finished, Progress, Stopped, Trial
 
 
 @dataclass
@@ -24,25 +25,38 @@ class Summary:
 @dataclass
 class _Experiment:
     question: str = ""
+    study: Study | None = None
     trials: dict[str, Trial] = field(default_factory=dict)
     results: dict[str, Recorded] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     summary: Summary | None = None
 
 
 class Memory(Store):
-    """Records in dictionaries. Read `progress` and `failures` to see what else was put."""
+    """Records in dictionaries. Read `progress`, `failures`, `stopped` and `experiments` to see what else was put."""
 
     def __init__(self) -> None:
         self.experiments: dict[str, _Experiment] = {}
         self.progress: list[Progress] = []
         self.failures: list[Failed] = []
+        self.stopped: list[Stopped] = []
         self._now = ""
 
-    def begin(self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = "") -> None:
+    def begin(
+        self,
+        experiment: str,
+        trials: Sequence[Trial],
+        *,
+        question: str = "",
+        config_text: str = "",
+        study: Study | None = None,
+    ) -> None:
         """See Store."""
         self._now = checked_name(experiment)
         entry = self.experiments.setdefault(experiment, _Experiment())
         entry.question = question or entry.question
+        entry.study = study or entry.study
         entry.trials |= {trial.key: trial for trial in trials}
 
     def finished(self, keys: Iterable[str]) -> set[str]:
@@ -60,8 +74,18 @@ class Memory(Store):
             entry.results[event.key] = Recorded(columns, result.status, result.scores.reset_index(drop=True))
         elif isinstance(event, Failed):
             self.failures.append(event)
+        elif isinstance(event, Stopped):
+            self.stopped.append(event)
         else:
             self.progress.append(event)
+
+    def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
+        """See Store."""
+        entry = self._begun()
+        if key not in entry.trials:
+            raise ValueError(f"{key} is none of the trials that {self._now} began with")
+        entry.tags.setdefault(key, {}).update(tags)
+        entry.metrics.setdefault(key, {}).update(metrics or {})
 
     def frame(self, experiment: str) -> pd.DataFrame:
         """See Store."""

@@ -21,7 +21,8 @@ from farback.stores import database, exact, locations, owners, tags, views
 from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.database import Past
 from farback.stores.metrics import Point, closing, legal, points
-from farback.trial import Event, Failed, Finished, Progress, Trial, TrialResult
+from farback.stores.views import Study
+from farback.trial import Event, Failed, Finished, Progress, Stopped, Trial, TrialResult
 
 FLUSH_SECONDS = 2.0  # between writes of progress, so that the UI is live...
 FLUSH_SHARE = 10  # ...and at least so many times what the last write took: the driver must not drown in writing
@@ -39,6 +40,19 @@ class _Run:
     artifacts: str
     waiting: list[tuple[Point, int]] = field(default_factory=list)  # with the time, in ms
     curves: dict[str, list[float]] = field(default_factory=dict)
+
+
+@dataclass
+class _Said:
+    """What was said of a trial since it was begun, and the run that it then got."""
+
+    tags: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    run_id: str | None = None
+
+    def points(self) -> list[tuple[Point, int]]:
+        """The numbers, as of now."""
+        return [(point, _now()) for point in points(self.metrics, 0)]
 
 
 @contextmanager
@@ -78,20 +92,31 @@ class MLflow(Store):
         self._ids: dict[str, str] = {}
         self._trials: dict[str, Trial] = {}
         self._open: dict[str, _Run] = {}
+        self._said: dict[str, _Said] = {}
         self._past: dict[str, list[Past]] | None = None
         self._flush_at = 0.0
 
-    def begin(self, experiment: str, trials: Sequence[Trial], *, question: str = "", config_text: str = "") -> None:
+    def begin(
+        self,
+        experiment: str,
+        trials: Sequence[Trial],
+        *,
+        question: str = "",
+        config_text: str = "",
+        study: Study | None = None,
+    ) -> None:
         """See Store."""
         if experiment != self.experiment:
             self.close()
-            self._trials, self._past = {}, None
+            self._trials, self._past, self._said = {}, None, {}
         with _quiet():
             experiment_id = self._id(checked_name(experiment)) or self._created(experiment)
             self.experiment = experiment
             self._trials |= {trial.key: trial for trial in trials}
+            self._said = {key: said for key, said in self._said.items() if key not in {trial.key for trial in trials}}
             self._close_orphans(experiment_id)
-            views.write(self.client, experiment_id, [tags.parameters(trial) for trial in self._trials.values()])
+            parameters = [tags.parameters(trial) for trial in self._trials.values()]
+            views.write(self.client, experiment_id, parameters, study)
             views.describe(self.client, experiment_id, question, config_text)
 
     def finished(self, keys: Iterable[str]) -> set[str]:
@@ -109,8 +134,24 @@ class MLflow(Store):
             self._finish(run, event.result)
         elif isinstance(event, Failed):
             self._fail(run, event)
+        elif isinstance(event, Stopped):
+            self._stop(run, event)
         else:
             self._progress(run, event)
+
+    def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
+        """See Store."""
+        if key not in self._trials:
+            raise ValueError(f"{key} is none of the trials that {self.experiment or 'the experiment'} began with")
+        said = self._said.setdefault(key, _Said())
+        said.tags |= {legal(name): text for name, text in tags.items()}
+        said.metrics |= metrics or {}
+        with _quiet():
+            self._past = self._history() if self._past is None else self._past
+            whole = [run for run in self._past.get(key, []) if run.status == "FINISHED"]
+            run_id = said.run_id or (max(whole, key=lambda run: run.ended).run_id if whole else None)
+            if run_id is not None:
+                self._batch(run_id, said.points(), {}, said.tags)
 
     def frame(self, experiment: str) -> pd.DataFrame:
         """See Store.
@@ -169,10 +210,12 @@ class MLflow(Store):
         from mlflow.entities import Dataset, DatasetInput
 
         experiment_id = self._ids[self.experiment]
-        named = tags.trial_tags(trial, owners.owner())
+        said = self._said.setdefault(trial.key, _Said())
+        named = tags.trial_tags(trial, owners.owner()) | said.tags
         created = self.client.create_run(experiment_id, start_time=_now(), tags=named, run_name=tags.name(trial))
         run = _Run(created.info.run_id, created.info.artifact_uri)
-        self._batch(run.run_id, [], tags.parameters(trial), {})
+        said.run_id = run.run_id
+        self._batch(run.run_id, said.points(), said.tags | tags.parameters(trial), {})
         self.client.log_inputs(run.run_id, [DatasetInput(Dataset(**tags.dataset(trial)))])
         self._open[trial.key] = run
         return run
@@ -219,6 +262,11 @@ class MLflow(Store):
         said = {"status": "failed", "error": event.error[:ERROR_CHARACTERS] or "unknown"}
         self._batch(run.run_id, run.waiting, {}, said)
         self._end(run, event.key, "FAILED")
+
+    @_quiet()
+    def _stop(self, run: _Run, event: Stopped) -> None:
+        self._batch(run.run_id, run.waiting, {}, {"status": "pruned", "updates": str(event.step)})
+        self._end(run, event.key, "KILLED")
 
     def _end(self, run: _Run, key: str, status: str) -> None:
         """End a run, and take those that it replaces out of the views: they stay, with another `kind`."""

@@ -15,6 +15,11 @@ def owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
 
 
+def is_here(text: str) -> bool:
+    """Whether the owner runs, or ran, on this host."""
+    return text.count(":") >= 2 and text.rsplit(":", 2)[0] == socket.gethostname()
+
+
 def is_dead(text: str) -> bool:
     """Whether the owner ran on this host and is gone. False where that cannot be known: another host, or no owner."""
     host, _, rest = text.rpartition(":")[0].rpartition(":") if text.count(":") >= 2 else ("", "", "")

@@ -15,8 +15,9 @@ PACKAGES = ("farback", "torch", "mlflow")
 
 
 def parameters(trial: Trial) -> dict[str, str]:
-    """A trial's parameters as texts; `cell` is the readable label, because MLflow's charts know parameters only."""
-    return {"cell": trial.label, **{legal(name): _text(value) for name, value in trial.parameters().items()}}
+    """A trial's parameters and sizes as texts; `cell` is the readable label: MLflow's charts know parameters only."""
+    named = {**trial.parameters(), **trial.architecture.counts}
+    return {"cell": trial.label, **{legal(name): _text(value) for name, value in named.items()}}
 
 
 def name(trial: Trial) -> str:

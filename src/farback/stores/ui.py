@@ -85,26 +85,38 @@ def experiment_id(base_url: str, name: str | None) -> str:
     Raises:
         NothingRecorded: there is none.
     """
+    return str(_experiment(base_url, name)["experiment_id"])
+
+
+def _experiment(base_url: str, name: str | None) -> dict[str, Any]:
+    """What MLflow says of an experiment of ours.
+
+    Raises:
+        NothingRecorded: there is none.
+    """
     answer = _post(f"{base_url.rstrip('/')}/api/2.0/mlflow/experiments/search", {"max_results": 1000})
-    found = [e for e in answer.get("experiments", []) if any(t["key"] == views.NOTE for t in e.get("tags", []))]
+    found: list[dict[str, Any]] = [
+        e for e in answer.get("experiments", []) if any(t["key"] == views.NOTE for t in e.get("tags", []))
+    ]
     if not found:
         raise NothingRecorded("nothing is recorded yet: `farback run demo` records")
     if name is None:
-        return str(max(found, key=lambda e: int(e.get("last_update_time", 0)))["experiment_id"])
+        return max(found, key=lambda e: int(e.get("last_update_time", 0)))
     for each in found:
         if each["name"] == name:
-            return str(each["experiment_id"])
+            return each
     raise NothingRecorded(f"no experiment {name!r} is recorded; there are: {', '.join(e['name'] for e in found)}")
 
 
 def _announce(base_url: str, uri: str, experiment: str | None, open_browser: bool) -> int:
     try:
-        found = experiment_id(base_url, experiment)
+        found = _experiment(base_url, experiment)
     except NothingRecorded as nothing:
         return _refuse(f"{nothing} ({locations.shown(uri)})")
     except (OSError, ValueError) as error:
         return _refuse(f"{locations.shown(base_url)} does not answer: {error}")
-    links = [(view.name, views.link(base_url, found, view)) for view in views.saved([])]
+    shown = views.written([tag["key"] for tag in found.get("tags", [])])
+    links = [(view.name, views.link(base_url, str(found["experiment_id"]), view)) for view in shown]
     for name, address in links:
         _say(f"{name + ':':14} {locations.shown(address)}")
     if open_browser:

@@ -10,7 +10,7 @@ import base64
 import json
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,24 @@ DECIDING = ("lag", "cell", "init.name", "depth", "seed")
 
 
 @dataclass(frozen=True)
+class Study:
+    """What the views of a search show.
+
+    Attributes:
+        parameters: those that are searched, by the names that their runs have.
+        objectives: the name of each, and whether the largest is the best; runs have them as `search/NAME` (the value
+            that the optimiser was told) and `own/NAME` (the run's own).
+        groups: their names.
+        settings: those that are trained on fresh seeds.
+    """
+
+    parameters: tuple[str, ...]
+    objectives: tuple[tuple[str, bool], ...]
+    groups: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class View:
     """One saved view."""
 
@@ -39,6 +57,10 @@ class View:
     columns: tuple[str, ...]
     grouped: bool = False
     sections: tuple[Section, ...] = ()
+    filter: str = TRIALS
+    by: tuple[str, ...] = ()  # the parameters that make a group, where those of GROUP do not...
+    folded: tuple[str, ...] = ()  # ...and the groups that start folded, as MLflow names them
+    order: tuple[str, bool] | None = None  # column, and whether the smallest comes first
 
     def state(self, parameters: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
         """The state of MLflow's run page.
@@ -46,15 +68,18 @@ class View:
         Args:
             parameters: of each trial, as logged: the groups of runs that they make start folded.
         """
-        by = [name for name in GROUP if name == GROUP[0] or len({each.get(name) for each in parameters}) > 1]
-        groups = sorted({",".join(f"param.{name}.{each[name]}" for name in by) for each in parameters})
+        by = self.by or [name for name in GROUP if name == GROUP[0] or len({each.get(name) for each in parameters}) > 1]
+        made = {",".join(f"param.{name}.{each.get(name)}" for name in by) for each in parameters}
+        groups = self.folded if self.by else sorted(made)
+        # MLflow's page loads 100 runs: ordered by seed, they are every cell and lag with the first seeds, where
+        # the newest would be a few cells with all of theirs
+        seeds_first = self.grouped or self.chart
+        column, ascending = self.order or ("params.`seed`" if seeds_first else "attributes.start_time", seeds_first)
         cards, sections = charts.cards(self.id, self.sections)
         return {
-            "searchFilter": TRIALS,
-            # MLflow's page loads 100 runs: ordered by seed, they are every cell and lag with the first seeds, where
-            # the newest would be a few cells with all of theirs
-            "orderByKey": "params.`seed`" if self.grouped or self.chart else "attributes.start_time",
-            "orderByAsc": self.grouped or self.chart,
+            "searchFilter": self.filter,
+            "orderByKey": column,
+            "orderByAsc": ascending,
             "startTime": "ALL",
             "lifecycleFilter": "Active",
             "datasetsFilter": [],
@@ -112,6 +137,58 @@ def saved(varying: Sequence[str]) -> tuple[View, ...]:
     )
 
 
+def studied(study: Study) -> tuple[View, ...]:
+    """The views of a search: best first, on fresh seeds, by group, parallel coordinates."""
+    (name, largest), others = study.objectives[0], study.objectives[1:]
+    seen, own = f"search/{name}", f"own/{name}"
+    values = (seen, *(f"search/{other}" for other, _ in others))
+    searched = (*study.parameters, "seed")
+    said = ("optuna.number", "optuna.state", "optuna.reason", "status")
+    best = (f"metrics.`{seen}`", not largest)
+    trials = (*_columns("params", ["group"]), *_columns("metrics", (*values, own)))
+    trials += (*_columns("params", searched), *_columns("tags", said))
+    means = _columns("metrics", (own, *values, *ALWAYS))
+    searching = f"{TRIALS} and tags.phase = 'search'"
+    worth = Section("On fresh seeds: the result", (charts.bar(f"{name}, mean over seeds", own),))
+    group = Section("By group, as the search saw it", (charts.bar(f"{name} seen, mean over trials", seen),))
+    paths = charts.parallel("From setting to value, as the search saw it", ("group", *study.parameters), (seen,))
+    return (
+        View("farback-best", "Best first", False, trials, filter=searching, order=best),
+        View(
+            "farback-fresh",
+            "On fresh seeds",
+            True,
+            means,
+            grouped=True,
+            sections=(worth, charts.TRAINING),
+            filter=f"{TRIALS} and tags.phase = 'report'",
+            by=("setting",),
+            folded=tuple(f"param.setting.{each}" for each in study.settings),
+        ),
+        View(
+            "farback-groups",
+            "By group",
+            False,
+            means,
+            grouped=True,
+            sections=(group, charts.TRAINING),
+            filter=searching,
+            by=("group",),
+            folded=tuple(f"param.group.{each}" for each in study.groups),
+            order=best,
+        ),
+        View(
+            "farback-parallel",
+            "Parallel coordinates",
+            True,
+            trials,
+            sections=(Section("Parallel coordinates", (paths,)),),
+            filter=searching,
+            order=best,
+        ),
+    )
+
+
 def link(base_url: str, experiment_id: str, view: View) -> str:
     """The address of a saved view. Without `workflowType` MLflow opens on its pages for language models."""
     mode = "CHART" if view.chart else "TABLE"
@@ -119,17 +196,24 @@ def link(base_url: str, experiment_id: str, view: View) -> str:
     return f"{base_url.rstrip('/')}/{page}&viewStateShareKey={view.id}&compareRunsMode={mode}"
 
 
-def write(client: Any, experiment_id: str, parameters: Sequence[dict[str, str]]) -> None:
+def written(tags: Collection[str]) -> list[View]:
+    """The views that an experiment with these tags has, as far as links need them; those of a sweep where none is."""
+    sweep, search = saved([]), studied(Study((), (("value", True),)))
+    return [view for view in (*sweep, *search) if TAG + view.id in tags] or list(sweep)
+
+
+def write(client: Any, experiment_id: str, parameters: Sequence[dict[str, str]], study: Study | None = None) -> None:
     """Write the saved views of an experiment; those that are there already and the same are left alone.
 
     Args:
         client: an MLflow client.
         experiment_id: MLflow's.
         parameters: of each trial, as logged.
+        study: what is searched, where the experiment is a search: it has views of its own.
     """
     tags = client.get_experiment(experiment_id).tags
     now = int(time.time() * 1000)
-    for view in saved(varying(parameters)):
+    for view in studied(study) if study else saved(varying(parameters)):
         state = view.state(parameters)
         before = json.loads(tags.get(TAG + view.id, "{}"))
         if before.get("name") == view.name and before.get("state") and unpacked(before["state"]) == state:
@@ -168,7 +252,7 @@ def describe(client: Any, experiment_id: str, question: str = "", config_text: s
     new = {ASKED: question, CONFIG: config_text[:LONGEST_CONFIG], SUMMARY: summary}
     said = {name: text or old.get(name, "") for name, text in new.items()}
     parts = [said[ASKED]]
-    links = [f"[{view.name}]({link('', experiment_id, view).lstrip('/')})" for view in saved([])]
+    links = [f"[{view.name}]({link('', experiment_id, view).lstrip('/')})" for view in written(old)]
     if said[SUMMARY]:
         links.insert(
             0, f"[Summary: figures, horizons and the report](#/experiments/{experiment_id}/runs/{said[SUMMARY]})"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,19 +13,27 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Chance:
-    """The best guess of a model that remembers nothing: `accuracy` in [0, 1], `loss` in nats or squared error."""
+    """The two ends of a scale: what can be scored without memory, and what can be scored at all.
+
+    Attributes:
+        accuracy: of the best guess of a model that remembers nothing, in [0, 1].
+        loss: of that guess, in nats or squared error.
+        best: the loss of a model that remembers everything; above 0 where the answer itself is partly random.
+    """
 
     accuracy: float
     loss: float
+    best: float = 0.0
 
 
 @dataclass(frozen=True)
 class Rung:
-    """What partial memory scores: `remembered` says in words what is kept."""
+    """What partial memory scores: `remembered` says in words what is kept, `amount` how much, where it is a number."""
 
     remembered: str
     accuracy: float
     loss: float
+    amount: float | None = None
 
 
 class Answer(ABC):
@@ -34,13 +44,18 @@ class Answer(ABC):
     def outputs(self) -> int:
         """Numbers that the network puts out at a step."""
 
+    @property
+    def start(self) -> float:
+        """Where the readout's bias starts, on top of what is drawn: near the answer of a model that knows nothing."""
+        return 0.0
+
     @abstractmethod
     def loss(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
         """Loss of each answer; any leading shape in place of N."""
 
     @abstractmethod
     def correct(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
-        """Whether each answer is right."""
+        """Whether each answer is right, or the share of it that is."""
 
     @abstractmethod
     def perfect(self, target_N: Tensor) -> Tensor:
@@ -106,9 +121,69 @@ class Within(Answer):
 
     def remembered(self, accuracy: float, loss: float, chance: Chance) -> bool:
         """By the share of the variance that is explained."""
-        return loss <= 0.5 * chance.loss
+        return loss <= 0.5 * (chance.loss + chance.best)
+
+
+@dataclass(frozen=True)
+class Bits(Answer):
+    """Independent yes/no answers, such as the pixels of a map: binary cross-entropy in nats, the mean over the bits.
+
+    The outputs are logits, and the target of an asked step is a row of `count` zeros and ones (float32). Remembered
+    from skill 0.5 on: where a yes is rare, a model that always says no is nearly always right.
+
+    Attributes:
+        count: how many bits, which is how many outputs.
+        rate: how often a bit is one; the readout's bias starts at its logit, so that training begins at the base rate
+            instead of spending its first hundreds of updates on finding it.
+    """
+
+    count: int
+    rate: float = 0.5
+
+    @property
+    def outputs(self) -> int:
+        """One logit a bit."""
+        return self.count
+
+    @property
+    def start(self) -> float:
+        """The logit of the base rate."""
+        return math.log(self.rate / (1 - self.rate))
+
+    def loss(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
+        """Mean binary cross-entropy over the bits, `z (1/2 - y) + |z| / 2 + ln(1 + exp(-|z|))`, with logits z."""
+        size_NO = output_NO.abs()
+        each_NO = output_NO * (0.5 - target_N) + 0.5 * size_NO + torch.log1p(torch.exp(-size_NO))
+        return each_NO.mean(-1)
+
+    def correct(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
+        """The share of the bits whose logit has the right sign. Non-finite outputs are never right."""
+        right_NO = ((output_NO > 0) == (target_N > 0.5)) & torch.isfinite(output_NO)
+        return right_NO.to(output_NO.dtype).mean(-1)
+
+    def perfect(self, target_N: Tensor) -> Tensor:
+        """Logits so far from zero that the cross-entropy is zero in float32."""
+        return 400.0 * target_N - 200.0
+
+    def remembered(self, accuracy: float, loss: float, chance: Chance) -> bool:
+        """By skill."""
+        return loss <= 0.5 * (chance.loss + chance.best)
 
 
 def skill(loss: float, chance: Chance) -> float:
-    """0 = chance, 1 = perfect: `1 - loss / chance loss`; below 0 is worse than guessing."""
-    return 1.0 - loss / chance.loss if chance.loss > 0 else float("nan")
+    """0 = chance, 1 = all that memory can give: `(chance - loss) / (chance - best)`; below 0 is worse than guessing."""
+    return (chance.loss - loss) / (chance.loss - chance.best) if chance.loss > chance.best else float("nan")
+
+
+def height(loss: float, ladder: Sequence[Rung]) -> float:
+    """How far up a ladder a loss stands: in the rungs' amounts where they have one, else in rungs; between two of them
+    by interpolation, and never beyond the ends. A plateau counts as its lower end."""
+    amounts = [float(at) if rung.amount is None else rung.amount for at, rung in enumerate(ladder)]
+    reached = amounts[0]
+    for at in range(1, len(ladder)):
+        above, below = ladder[at - 1].loss, ladder[at].loss
+        if loss <= below:
+            reached = amounts[at] if below < above else reached
+        elif loss < above:
+            return amounts[at - 1] + (amounts[at] - amounts[at - 1]) * (above - loss) / (above - below)
+    return reached

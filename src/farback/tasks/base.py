@@ -2,13 +2,13 @@
 
 Lag everywhere: **k = T - s**, where s is the step of the cue and T the step of the readout; k = 0 is the same step.
 
-Shapes: B sequences, T steps, I inputs, N asked steps.
+Shapes: B sequences, T steps, I inputs, N asked steps, C bits of an answer.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
     """
 
     input_BTI: Tensor  # float32
-    target_BT: Tensor  # int64 for classes, float32 for real values; 0 where nothing is asked
+    target_BT: Tensor  # int64 for classes, float32 for real values and, (B, T, C), for bits; 0 where nothing is asked
     lag_BT: Tensor  # int64
 
 
@@ -95,6 +95,22 @@ class Task(Component):
     def at(self, lag: int) -> Self:
         """The same task at another lag."""
         return type(self).model_validate({**dict(self), "lag": lag})
+
+    def held_out(self, purpose: Literal["validation", "test"]) -> Self:
+        """The same task on data that training never meets. A task that draws endless fresh sequences is its own."""
+        return self
+
+    def one_lag(self, size: int, lag_B: Lags | None) -> int:
+        """The lag of all sequences, for a task that does not mix lags.
+
+        Raises:
+            ValueError: as `lags`, or another lag among them.
+        """
+        if self.lags(size, lag_B).min(initial=self.lag) < self.lag:
+            raise ValueError(
+                f"{self.name} asks one question for each lag: lags other than {self.lag} cannot be mixed in"
+            )
+        return self.lag
 
     def lags(self, size: int, lag_B: Lags | None) -> Lags:
         """The lag of each of `size` sequences, checked.

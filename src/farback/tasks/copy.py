@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from farback.component import Since
 from farback.tasks.answers import Chance, OneOf, Rung
 from farback.tasks.base import Batch, Lags, Task, batch, one_hot
 
@@ -20,19 +21,26 @@ class Copy(Task):
     T + length. With `blanks: asked`, as published, a blank must be put out at the other steps (they need no memory, and
     their lag is 0); with `blanks: ignored` nothing is asked there.
 
+    `layout: tcn` is the variant of Bai, Kolter and Koltun 2018 that shares the name: the go marker is repeated to the
+    end, `length` + 1 times, and the input is one number, the symbol's index, instead of a one-hot row.
+
     Example (length = 3, T = 4, so lag = 7; digits are symbols, - is blank, ! the go marker):
 
-        1 8 3 - - - ! - - -   -> - - - - - - - 1 8 3
+        1 8 3 - - - ! - - -   -> - - - - - - - 1 8 3      (layout: arjovsky)
+        1 8 3 - - - ! ! ! !   -> - - - - - - - 1 8 3      (layout: tcn)
 
     Chance, over the recalled symbols: accuracy 1 / symbols, loss ln symbols. The published baseline is the mean over
     all steps, `baseline()`. Ladder: j of the `length` symbols remembered.
 
-    Source: Hochreiter and Schmidhuber 1997; Arjovsky et al. 2016 (1511.06464), with one-hot inputs.
+    Source: Hochreiter and Schmidhuber 1997; Arjovsky et al. 2016 (1511.06464), with one-hot inputs; TCN: 1803.01271.
+    Deviation from both: fresh sequences without end; from TCN's: one output for each symbol and the blank, without one
+    for the marker, which is never the answer.
     """
 
     symbols: Annotated[int, Field(ge=2, le=1024)] = 8
     length: Annotated[int, Field(ge=1, le=1000)] = 10
     blanks: Literal["asked", "ignored"] = "asked"
+    layout: Annotated[Literal["arjovsky", "tcn"], Since("0.2")] = "arjovsky"
     lag: Annotated[int, Field(ge=0, le=100_000)] = 20
 
     @property
@@ -42,8 +50,8 @@ class Copy(Task):
 
     @property
     def inputs(self) -> int:
-        """Blank, symbols, go marker."""
-        return self.symbols + 2
+        """Blank, symbols, go marker, one-hot; or one number for all of them."""
+        return self.symbols + 2 if self.layout == "arjovsky" else 1
 
     @property
     def answer(self) -> OneOf:
@@ -58,14 +66,18 @@ class Copy(Task):
         row_B1, place_1N = np.arange(size)[:, None], np.arange(self.length)[None, :]
         symbol_BT = np.zeros((size, steps), dtype=np.int64)
         symbol_BT[:, : self.length] = shown_BN
-        symbol_BT[row_B1[:, 0], lag_B - 1] = self.symbols + 1
+        step_1T, go_B1, end_B1 = np.arange(steps)[None, :], lag_B[:, None] - 1, (lag_B + self.length)[:, None]
+        marker_BT = step_1T == go_B1 if self.layout == "arjovsky" else (step_1T >= go_B1) & (step_1T < end_B1)
+        symbol_BT[marker_BT] = self.symbols + 1
         target_BT = np.zeros_like(symbol_BT)
         target_BT[row_B1, lag_B[:, None] + place_1N] = shown_BN
-        end_B1 = (lag_B + self.length)[:, None]
         silent = 0 if self.blanks == "asked" else -1
-        lag_BT = np.where(np.arange(steps)[None, :] < end_B1, silent, -1)
+        lag_BT = np.where(step_1T < end_B1, silent, -1)
         lag_BT[row_B1, lag_B[:, None] + place_1N] = lag_B[:, None]
-        return batch(one_hot(symbol_BT, self.inputs), target_BT, lag_BT)
+        shown = (
+            one_hot(symbol_BT, self.inputs) if self.layout == "arjovsky" else symbol_BT[..., None].astype(np.float32)
+        )
+        return batch(shown, target_BT, lag_BT)
 
     def chance(self) -> Chance:
         """A guess among the symbols at each recalled step."""

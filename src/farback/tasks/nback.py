@@ -46,8 +46,7 @@ class NBack(Task):
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
         """Draw sequences of lag + asked steps."""
-        if self.lags(size, lag_B).min(initial=self.lag) < self.lag:
-            raise ValueError(f"nback asks for one lag at every step: lags other than {self.lag} cannot be mixed in")
+        self.one_lag(size, lag_B)
         symbol_BT = rng.integers(self.symbols, size=(size, self.lag + self.asked))
         target_BT = np.zeros_like(symbol_BT)
         target_BT[:, self.lag :] = symbol_BT[:, : self.asked]

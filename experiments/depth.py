@@ -1,0 +1,73 @@
+"""At one budget of parameters, do more layers or another nonlinearity let a simple RNN learn to look farther back?
+
+Fresh networks trained at one lag each: nine nonlinearities x one to three layers x lag, from orthogonal recurrent
+matrices. Deeper networks have narrower layers, so that depth is not bought with size.
+"""
+
+import pandas as pd
+
+from farback import plots, tables
+from farback.report import Analysis, Figure, Table, held, listed, metrics, sized, trained
+from farback.report.standard import Ladder, shown
+
+PREDICTION = (
+    "Written before any of these networks was trained on these settings. The slope at rest decides, depth does not: "
+    "with one layer, the nonlinearities of slope 1 at zero that keep both signs (identity, tanh, sin, softsign, "
+    "modrelu) learn lag 20, while sigmoid (slope 1/4) and gelu (slope 1/2) do not. At equal parameters no nonlinearity "
+    "reaches farther with three layers than with one. Without any nonlinearity the horizon is the longest, for an "
+    "orthogonal matrix then keeps every gradient."
+)
+REFUTED_BY = (
+    "One of identity, tanh, sin, softsign, modrelu that fails at lag 20 with one layer for most seeds; sigmoid or gelu "
+    "that learns it for half of them; a nonlinearity whose mean horizon is longer with three layers than with one; a "
+    "nonlinearity whose mean horizon with one layer is longer than that of the identity."
+)
+REACH, STEEP, FLAT = 20, ("identity", "tanh", "sin", "softsign", "modrelu"), ("sigmoid", "gelu")
+BY = ["cell", "depth"]
+
+
+def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
+    """Horizons over nonlinearity and depth, and whether the prediction held."""
+    horizons, success = tables.trainability(scores, BY), tables.success_by_lag(scores, BY)
+    grid = tables.horizon_grid(scores, "cell", "depth")
+    single = trained(scores[scores["depth"] == 1], ["cell"])
+    parts: list[Table | Figure] = [
+        Table("horizons", "Horizon of every nonlinearity and depth", horizons, shown(horizons, BY, success)),
+        Figure(
+            "horizon_map",
+            "Horizon over nonlinearity and depth",
+            plots.horizon_map(grid),
+            grid,
+            "A map of the horizon in steps: a row for each nonlinearity, a column for each number of layers.",
+        ),
+        *single,
+        *sized(scores, BY),
+    ]
+    first = scores.iloc[0]
+    headline = (
+        f"With up to {first['match'].split()[1]} parameters and {first['steps']} updates at one lag, half of the seeds "
+        f"of one-layer networks bridge: {listed(single[0].frame, ['cell'])}."
+    )
+    return Analysis(headline, verdict(horizons, success), parts, metrics({"trainability": horizons}, BY))
+
+
+def verdict(horizons: pd.DataFrame, success: pd.DataFrame) -> list[str]:
+    """One line for each thing that was predicted."""
+    rate = success[(success["depth"] == 1) & (success["lag"] == REACH)].set_index("cell")["rate"]
+    lines = []
+    for name in (*STEEP, *FLAT):
+        cell = f"RNN {name}"
+        if cell in rate.index:
+            learns, text = bool(rate[cell] >= 0.5), f"{rate[cell]:.0%} of seeds"
+            claim = f"one layer of {cell} {'learns' if name in STEEP else 'does not learn'} lag {REACH}"
+            lines.append(held(learns == (name in STEEP), claim, text))
+    reach = horizons.pivot(index="cell", columns="depth", values="restricted_mean")
+    if {1, 3} <= set(reach.columns):
+        deeper = reach[reach[3] > reach[1]]
+        text = "; ".join(f"{cell}: {row[1]:.3g} to {row[3]:.3g} steps" for cell, row in deeper.iterrows())
+        lines.append(held(deeper.empty, "three layers do not reach farther than one at equal parameters", text))
+    if "RNN identity" in reach.index and 1 in reach.columns:
+        beyond = reach.index[reach[1] > reach.loc["RNN identity", 1]].tolist()
+        text = ", ".join(f"{cell} {reach.loc[cell, 1]:.3g}" for cell in ["RNN identity", *beyond])
+        lines.append(held(not beyond, "none reaches farther than the identity with one layer", text))
+    return lines

@@ -1,0 +1,124 @@
+"""`farback search` and `farback dashboard`."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from farback.cli.app import Config, Settings, StorageURI, StoreURI, Workers, app, config_path
+from farback.cli.listing import refresh_schema
+from farback.cli.running import show
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from farback.report.page import Page
+    from farback.search import Found
+    from farback.search.driver import Driver
+
+
+@app.command()
+def search(
+    config: Config,
+    settings: Settings = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="raise the number of trials of each group")] = None,
+    workers: Workers = None,
+    store: StoreURI = None,
+    storage: StorageURI = None,
+    restart: Annotated[bool, typer.Option("--restart", help="delete the studies and begin again")] = False,
+) -> None:
+    """Search a config's space until every group has its trials, then report the winners on fresh seeds."""
+    from rich.console import Console
+
+    from farback import runner
+    from farback.executors.pool import cores
+    from farback.experiment import Experiment
+    from farback.search.panel import Panel
+    from farback.search.publishing import publish
+    from farback.search.searching import begun, check, finished, forget
+    from farback.stores.opening import open_store
+
+    console = Console()
+    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    experiment = Experiment.load(config_path(config), settings or [])
+    check(experiment)
+    refresh_schema(experiment.path)
+    if restart:
+        for name in forget(experiment, storage):
+            say(f"deleted the study {name}")
+    count = workers or cores()
+    with open_store(store, experiment.root) as opened, runner.pool(count) as executor:
+        driver = begun(experiment, opened, executor, count, storage, trials)
+        panel = Panel(driver, console)
+        objectives = " and ".join(str(objective) for objective in driver.search.objectives)
+        say(f"{experiment.name}: {objectives}, {panel.done} of {panel.total} trials done already")
+        try:
+            with panel.shown():
+                for event in driver.events():
+                    panel.add(event)
+            _report(driver, console)
+        except KeyboardInterrupt:
+            say("\ninterrupted: what was told is recorded; run again to go on")
+            raise
+        _found(driver, finished(driver), publish(experiment, opened, storage), console)
+        if driver.failures:
+            say(f"{len(driver.failures)} trainings failed, the first: {driver.failures[0].error}", style="red")
+
+
+def _report(driver: Driver, console: Console) -> None:
+    """Train the winners from fresh seeds, with the sweep's display."""
+    from farback import runner
+    from farback.display import Display
+
+    events = driver.reported()
+    first = next(events, None)
+    tally = runner.Tally(driver.plan)
+    display = Display(driver.plan, tally, console)
+    if first is None:
+        return
+    console.print(f"the winners, from fresh seeds: {len(driver.plan.missing)} trainings", highlight=False)
+    with display.shown():
+        for event in (each for each in [first]):
+            tally.add(event)
+            display.add(event)
+        for event in events:
+            tally.add(event)
+            display.add(event)
+
+
+def _found(driver: Driver, found: Found, page: Page, console: Console) -> None:
+    """What fresh seeds gave, and where everything is."""
+    experiment = driver.experiment
+    show(page, experiment, console)
+    for path in found.configs:
+        console.print(f"config   {os.path.relpath(path)}", highlight=False, soft_wrap=True)
+    text = f"make dashboard NAME={experiment.name}  (or: farback dashboard {experiment.name})"
+    console.print(f"study    {text}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def dashboard(
+    config: Annotated[str | None, typer.Argument(help="the search to open (default: all of them)")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="where to listen, on 127.0.0.1")] = 8080,
+    storage: StorageURI = None,
+    browser: Annotated[bool, typer.Option(help="open a browser")] = False,
+) -> None:
+    """Browse the studies in optuna-dashboard, on this machine only."""
+    from pathlib import Path
+
+    from farback.search.dashboard import serve
+    from farback.search.storage import located
+
+    root = Path.cwd()
+    name = None
+    if config is not None:
+        path = config_path(config)
+        name = path.stem
+        if path.exists():
+            from farback.experiment import Experiment
+
+            root = Experiment.load(path).root
+    raise typer.Exit(serve(located(storage, root), name, port, browser))

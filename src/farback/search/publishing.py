@@ -1,0 +1,141 @@
+"""The page of a search, from the two stores alone: the trainings', and Optuna's."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import optuna
+import pandas as pd
+
+from farback import runner
+from farback.experiment import Experiment, Search
+from farback.report import Objective, Searched
+from farback.report.page import Page, Subject, write_search
+from farback.report.standard import Ladder
+from farback.search.figures import figures
+from farback.search.frames import history
+from farback.search.importances import importances
+from farback.search.objectives import value
+from farback.search.searching import configs
+from farback.search.storage import exists, located, opened, quiet
+from farback.search.study import study_name
+from farback.search.winning import Winner, defaults, equal_budgets, winners
+from farback.stores.base import Store
+from farback.trial import Trial
+
+ADAPTIVE = ("tpe", "gp", "cmaes", "nsga2")  # samplers that look back at what they have seen
+
+
+def publish(experiment: Experiment, store: Store, storage: str | None = None) -> Page:
+    """Write the folder of a search under `results/` and its summary in the store, training nothing.
+
+    Args:
+        experiment: a search.
+        store: of its trainings.
+        storage: of its studies; by default the SQLite file below the experiment's root.
+
+    Raises:
+        UserError: nothing was trained on fresh seeds yet.
+    """
+    search = experiment.search
+    assert search is not None
+    past = history(experiment, storage)
+    tuned = winners(experiment, past)
+    studies = _studies(experiment, storage)
+    found = searched(search, past, [*tuned, *defaults(experiment, past)], store.frame(experiment.name), studies)
+    subject = Subject(
+        name=experiment.name,
+        question=experiment.question,
+        config=" ".join([experiment.shown, *(f"--set {shlex.quote(text)}" for text in experiment.overrides)]),
+        folder=runner.folder(experiment),
+        keys=(),
+        ladder=found.ladder,
+        root=experiment.root,
+    )
+    page = write_search(subject, found, configs(experiment, tuned))
+    if not experiment.overrides:  # the summary in the store is of the config as it stands
+        with tempfile.TemporaryDirectory() as folder:
+            drawn = figures(studies, Path(folder))
+            files = [*page.files, *drawn]
+            store.summarise(experiment.name, note=page.note, metrics=page.analysis.metrics, files=files)
+    return page
+
+
+def searched(
+    search: Search,
+    past: pd.DataFrame,
+    reported: Sequence[Winner],
+    frame: pd.DataFrame,
+    studies: Mapping[str, optuna.Study],
+) -> Searched:
+    """What a search left, as the report takes it.
+
+    Args:
+        search: the search.
+        past: its history; what lies beyond equal budgets does not count.
+        reported: the winners, and the default settings.
+        frame: the store's tidy frame; what belongs to none of these is left out.
+        studies: by group.
+    """
+    by_key = {str(key): own for key, own in frame.groupby("key", sort=False)}
+    ordered = sorted(reported, key=lambda one: [group.label for group in search.groups].index(one.group))
+    fresh, scores = [], []
+    for one in ordered:
+        for trial in [trial for trial in one.trials if trial.key in by_key]:
+            own = by_key[trial.key]
+            status = str(own["status"].iloc[0])
+            values = [value(objective, trial, status, own) for objective in search.objectives]
+            fresh.append((one.group, one.setting, one.number, trial.seed, *values, status == "diverged"))
+            scores.append(own.assign(group=one.group, setting=one.setting, number=one.number))
+    columns = ["value", "value_1"][: len(search.objectives)]
+    keys = {key for text in past["keys"] for key in str(text).split()}
+    sampler = search.options.sampler.name
+    return Searched(
+        history=past.assign(counted=past.index.isin(equal_budgets(search, past).index)),
+        fresh=pd.DataFrame(fresh, columns=["group", "setting", "number", "seed", *columns, "diverged"]),
+        scores=pd.concat(scores, ignore_index=True) if scores else frame.head(0),
+        trainings=frame[frame["key"].isin(keys)],
+        objectives=_objectives(search, [trial for one in reported for trial in one.trials]),
+        importances=importances(studies),
+        sampler=sampler,
+        adaptive=sampler in ADAPTIVE,
+        seeds=search.options.seeds,
+        log=tuple(one.path for one in search.space if one.log),
+        ladder=_ladder([trial for one in reported for trial in one.trials]),
+    )
+
+
+def _objectives(search: Search, trials: Sequence[Trial]) -> tuple[Objective, ...]:
+    """The objectives for people; the skill at the lag that is trained says which, where it is one."""
+    lags = {trial.lag for trial in trials}
+    named = []
+    for objective, direction in zip(search.objectives, search.directions, strict=True):
+        text = str(objective)
+        if text == "skill":
+            text = f"skill at lag {min(lags)}" if len(lags) == 1 else "skill at the trained lag"
+        named.append(Objective(text, direction))
+    return tuple(named)
+
+
+def _ladder(trials: Sequence[Trial]) -> Ladder:
+    """What partial memory scores, where all trials have one task at one lag."""
+    tasks = {trial.task.digest(): trial.task for trial in trials}
+    return runner.ladder_of(next(iter(tasks.values()))) if len(tasks) == 1 else ()
+
+
+def _studies(experiment: Experiment, storage: str | None) -> dict[str, optuna.Study]:
+    """The studies that are there, by group."""
+    assert experiment.search is not None
+    uri = located(storage, experiment.root)
+    if not exists(uri):
+        return {}
+    with quiet():
+        there = opened(uri).optuna
+        names = set(optuna.get_all_study_names(storage=there))
+        wanted = {group.label: study_name(experiment, group) for group in experiment.search.groups}
+        return {
+            label: optuna.load_study(study_name=name, storage=there) for label, name in wanted.items() if name in names
+        }

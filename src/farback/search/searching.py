@@ -1,0 +1,173 @@
+"""A search from Python: as `farback.run`, for a config with `search:`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from farback import runner
+from farback.component import UserError
+from farback.executors import Executor
+from farback.executors.pool import cores
+from farback.experiment import Experiment
+from farback.search.driver import Driver
+from farback.search.storage import exists, located, opened
+from farback.search.study import delete
+from farback.search.winning import Winner, winners
+from farback.stores.base import Store
+from farback.stores.opening import open_store
+from farback.trial import Failed
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search did, in this call, and what it found.
+
+    Attributes:
+        trained: trainings of this call, of the report too.
+        reused: those that the store held.
+        diverged: of the trained ones; they are results.
+        failed: trainings that could not be carried out.
+        failures: these.
+        winners: the best setting of each group, as in `winners`.
+        fresh: for each winner and each objective, its values from the report's seeds.
+        configs: the winners as configs that `farback run` takes.
+    """
+
+    trained: int
+    reused: int
+    diverged: int
+    failed: int
+    failures: tuple[Failed, ...] = field(compare=False)
+    winners: tuple[Winner, ...]
+    fresh: tuple[tuple[tuple[float, ...], ...], ...]
+    configs: tuple[Path, ...]
+
+
+def search(
+    experiment: Experiment | str | Path,
+    *,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    store: Store | str | None = None,
+    storage: str | None = None,
+    trials: int | None = None,
+) -> Found:
+    """Search until every group has its trials, then report the winners on fresh seeds.
+
+    May be stopped at any instant and called again, and by several processes at once.
+
+    Args:
+        experiment: a config with `search:`, or the path of one.
+        workers: processes; by default one for each core. 1 trains in this process.
+        executor: where cohorts run, instead of `workers`.
+        store: of the trainings, as for `farback.run`.
+        storage: of the studies: a database's URI; by default `results/store/optuna.db`.
+        trials: of each group, where it should be more than the config says.
+
+    Raises:
+        ConfigError: the config has a mistake; nothing was trained.
+        UserError: it is no search, or its studies were begun with another one.
+    """
+    config = experiment if isinstance(experiment, Experiment) else Experiment.load(experiment)
+    check(config)
+    count = cores() if workers is None else workers
+    with open_store(store, config.root) as trials_store, executor or runner.pool(count) as running:
+        driver = begun(config, trials_store, running, count, storage, trials)
+        for _ in driver.events():
+            pass
+        for _ in driver.reported():
+            pass
+        return finished(driver)
+
+
+def check(config: Experiment) -> None:
+    """Refuse what is no search, and a choice that changes nothing.
+
+    Raises:
+        UserError: it is one of these.
+    """
+    if config.search is None:
+        raise UserError(f"{config.shown} has no search: `farback run {config.name}` trains a sweep")
+    runner.check_wiring(config)
+
+
+def begun(
+    config: Experiment, store: Store, executor: Executor, workers: int, storage: str | None, trials: int | None
+) -> Driver:
+    """The driver of a search, its studies made or found."""
+    assert config.search is not None
+    total = max(config.search.trials, trials or 0)
+    return Driver(config, store, executor, opened(located(storage, config.root)), workers, total)
+
+
+def forget(config: Experiment, storage: str | None) -> list[str]:
+    """Delete the studies of a search, whose trainings stay in the store; their names."""
+    uri = located(storage, config.root)
+    return delete(config, opened(uri)) if exists(uri) else []
+
+
+def finished(driver: Driver) -> Found:
+    """What came out, the winners' configs written."""
+    found = winners(driver.experiment, driver.history())
+    fresh = [
+        tuple(zip(*(driver.objectives(trial) for trial in winner.trials if trial.key in driver.known), strict=True))
+        for winner in found
+    ]
+    return Found(
+        driver.trained,
+        driver.reused,
+        driver.diverged,
+        len(driver.failures),
+        tuple(driver.failures),
+        tuple(found),
+        tuple(fresh),
+        tuple(write(driver.experiment, found)),
+    )
+
+
+def write(experiment: Experiment, found: Sequence[Winner]) -> list[Path]:
+    """Write each winner as a config below `results/NAME`: the reported trials, for `farback run`."""
+    assert experiment.search is not None
+    folder = runner.folder(experiment)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in configs(experiment, found).items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    return [folder / name for name in configs(experiment, found)]
+
+
+def configs(experiment: Experiment, found: Sequence[Winner]) -> dict[str, str]:
+    """The text of each winner's config, by the name of its file."""
+    assert experiment.search is not None
+    texts = {}
+    for winner, name in zip(found, names(found), strict=True):
+        question = f"What does the best setting of {winner.group or experiment.name} in {experiment.name} do?"
+        sweep = [{"seed": {"range": len(experiment.search.report_seeds)}}]
+        text = StringIO()
+        yaml = YAML(typ="safe", pure=True)
+        yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+        yaml.width = 10_000
+        yaml.dump({"name": name, "question": question, "base": winner.base, "sweep": sweep}, text)
+        seen = ", ".join(f"{number:.6g}" for number in winner.values)
+        objectives = " and ".join(str(objective) for objective in experiment.search.objectives)
+        head = f"# The best of {experiment.name}, trial {winner.number}: {objectives} {seen} while it was searched.\n"
+        texts[f"{name}.yaml"] = head + text.getvalue()
+    return texts
+
+
+def names(found: Sequence[Winner]) -> list[str]:
+    """The names of the winners' configs: winner-GROUP, and Optuna's number where a group has several."""
+    groups = [winner.group for winner in found]
+    labels = [re.sub(r"[^a-z0-9]+", "-", group.lower()).strip("-")[:40] for group in groups]
+    found_names: list[str] = []
+    for winner, label in zip(found, labels, strict=True):
+        several = groups.count(winner.group) > 1
+        parts = ["winner", label, str(winner.number) if several else ""]
+        name = "-".join(part for part in parts if part)
+        found_names.append(name if name not in found_names else f"{name}-{len(found_names)}")
+    return found_names

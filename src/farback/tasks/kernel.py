@@ -1,0 +1,115 @@
+"""Regression on a known memory kernel: what is remembered can be drawn against what should be."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from farback.tasks.answers import Chance, Rung, Within
+from farback.tasks.base import Batch, Lags, Task, batch
+
+RUNGS = 5
+
+
+class Kernel(Task):
+    """At every step from the lag on, give the weighted sum of the last inputs, y_t = sum over k of w_k x_{t-k}.
+
+    The inputs are white noise of mean 0 and variance 1, and the weights w_0 ... w_lag, scaled to a sum of squares of 1,
+    are one of four shapes: `exponential`, exp(-k / tau); `power_law`, (k + 1) ** -exponent; `shift`, which is the lag
+    alone; `two_bumps`, Gaussian bumps at a quarter and at three quarters of the lag. `tau` and `width` are in steps; by
+    default they are a quarter and a twentieth of the lag.
+
+    Because the inputs are white, the kernel of a trained network can be read off its outputs by least squares, and
+    drawn against `weights()`: see the measure `kernel_recovery`.
+
+    Example (shape = shift, lag = 2; . is not asked):
+
+        .3 -1.1 .7 .2 -.5   -> . . .3 -1.1 .7
+
+    Chance: the present input times w_0, mean squared error 1 - w_0 ** 2. Ladder: the last m inputs known, which leaves
+    the sum of the squares of the other weights.
+
+    Source: linear functionals of the past as the probe of memory (Li et al. 2021, 2009.07799); the shift is the delay
+    line of Jaeger 2001.
+    """
+
+    least_lag: ClassVar[int] = 1
+    shape: Literal["exponential", "power_law", "shift", "two_bumps"] = "exponential"
+    tau: Annotated[float, Field(gt=0)] | None = None
+    exponent: Annotated[float, Field(gt=0, le=10)] = 1.0
+    width: Annotated[float, Field(gt=0)] | None = None
+    asked: Annotated[int, Field(ge=1, le=10_000)] = 20
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+    @model_validator(mode="after")
+    def _looks_back(self) -> Self:
+        if self._missing(1) < 1e-6:
+            raise ValueError(f"tau is {self.tau}, exponent {self.exponent}: this kernel weighs the present input only")
+        return self
+
+    @property
+    def mixes(self) -> bool:
+        """A longer kernel is another question."""
+        return False
+
+    @property
+    def inputs(self) -> int:
+        """One number."""
+        return 1
+
+    @property
+    def answer(self) -> Within:
+        """A real number."""
+        return Within(self.tolerance)
+
+    def weights(self) -> NDArray[np.float64]:
+        """The kernel, w_0 ... w_lag; the sum of squares is 1."""
+        k = np.arange(self.lag + 1, dtype=np.float64)
+        if self.shape == "exponential":
+            w = np.exp(-k / (self.lag / 4 if self.tau is None else self.tau))
+        elif self.shape == "power_law":
+            w = (k + 1) ** -self.exponent
+        elif self.shape == "shift":
+            w = (k == self.lag).astype(np.float64)
+        else:
+            width = max(0.5, self.lag / 20) if self.width is None else self.width
+            w = sum((np.exp(-0.5 * ((k - at * self.lag) / width) ** 2) for at in (0.25, 0.75)), np.zeros_like(k))
+        scaled: NDArray[np.float64] = w / np.sqrt((w**2).sum())
+        return scaled
+
+    def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
+        """Draw sequences of lag + asked steps."""
+        lag = self.one_lag(size, lag_B)
+        value_BT = rng.normal(size=(size, lag + self.asked)).astype(np.float32)
+        window_BNK = np.lib.stride_tricks.sliding_window_view(value_BT, lag + 1, axis=1)
+        target_BT = np.zeros_like(value_BT)
+        target_BT[:, lag:] = window_BNK @ self.weights()[::-1].astype(np.float32)
+        lag_BT = np.full(value_BT.shape, -1, dtype=np.int64)
+        lag_BT[:, lag:] = lag
+        return batch(value_BT[..., None], target_BT, lag_BT)
+
+    def chance(self) -> Chance:
+        """The present input is in sight; the error of the rest is normal."""
+        loss = self._missing(1)
+        return Chance(self._near(loss), loss)
+
+    def ladder(self) -> list[Rung]:
+        """The last m inputs known, m growing geometrically from 1, the present one, to all."""
+        kept = sorted({round((self.lag + 1) ** (j / (RUNGS - 1))) for j in range(RUNGS)})
+        rungs = [Rung("the present input", self._near(self._missing(1)), self._missing(1), 1)]
+        for m in kept:
+            loss = self._missing(m)
+            if loss < rungs[-1].loss:
+                rungs.append(Rung(f"the last {m} inputs", self._near(loss), loss, m))
+        return rungs
+
+    def _missing(self, known: int) -> float:
+        return float((self.weights()[known:] ** 2).sum())
+
+    def _near(self, loss: float) -> float:
+        """How often a normal error of that variance is below the tolerance."""
+        return math.erf(self.tolerance / math.sqrt(2 * loss)) if loss > 0 else 1.0

@@ -1,0 +1,287 @@
+"""Forecast a map of lightning strikes from the map of `lag` days ago: the seed article's problem, calibrated."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field, model_validator
+from scipy import special
+
+from farback.component import Several
+from farback.tasks.answers import Bits, Chance, Rung
+from farback.tasks.base import Batch, Lags, Task, batch
+
+Maps = NDArray[np.bool_]
+Share = Annotated[float, Field(gt=0, lt=1)]
+MERGED = 1e-12  # probabilities that differ by less are one: equal weights then take m + 1 values, not 2 ** m
+ATOMS = 1 << 18  # beyond so many values they are merged more coarsely
+
+
+def _pair(drift: Any) -> Any:
+    return (0, drift) if isinstance(drift, int) and not isinstance(drift, bool) else drift
+
+
+class Lightning(Task):
+    """A map of strikes a day, on a torus of grid * grid pixels, and the question where lightning strikes on that day.
+
+    A pixel of a day's input map X is struck with probability `strike_rate`, q, independently of all other days. What is
+    asked at step t is another map Y, of the same day. It depends on the input map of `lag` days ago, moved by `drift`
+    (rows, columns): Y_t(p) is 1 with probability `hit`, a, where X_{t-lag}(p - drift) is 1, and with probability
+    `miss`, b, elsewhere. The map of day t is in sight when day t is asked, as a last image that says nothing.
+
+    Modes:
+
+    - `single`: a flag marks one watch day, and `lag` days later its echo is asked for, once: grid ** 2 bits held over
+      any lag, and sequences of different lags can be mixed. The watch day is day 0, or, when `days` fixes the length,
+      any day that leaves room.
+    - `stream`: every day from the lag on is asked: lag * grid ** 2 bits held at once.
+    - `noisy_or`: every day of the last `lag` has a say, P(Y = 0) = (1 - miss) * product over j = 1..lag of
+      (1 - w_j X_{t-j}), asked every day. `weight` is w_j, one number for all or a list of `lag`; `hit` plays no part.
+    - `persistent`: as single, but each pixel goes on as it was with probability `persistence`, r, and is drawn anew
+      otherwise, so that the last image says something about the watch day: P(X_s = 1 | X_t = 1) = q + (1 - q) r ** lag.
+
+    `correlation` is the radius, in pixels, of the patches in which strikes come: a smoothed Gaussian field, cut at its
+    quantile. A pixel's rate and all losses stay what they are, for Y's pixels are independent given X.
+
+    Example (single, grid 3, lag 2, hit 1, miss 0; ! is the flag):
+
+        #..   ..#   .#.
+        ...   #..   ...   -> at the last day: the map of day 0
+        ..#!  ...   ..#
+
+    Chance, with h the entropy of a yes/no answer in nats: the base rate pi = q a + (1 - q) b at every pixel, loss
+    h(pi); for `persistent` what the last image says. Best, `bayes_loss()`: q h(a) + (1 - q) h(b). Skill is 0 at the
+    first and 1 at the second, and no model can be above 1 but by luck of the test maps. Ladder: a share of the pixels;
+    for `noisy_or` and `persistent` the last m days, `staircase()`.
+
+    Source: the seed article's forecast from satellite images, with the numbers of the project's science notes, T15.
+    """
+
+    grid: Annotated[int, Field(ge=1, le=64)] = 6
+    strike_rate: Share = 0.1
+    hit: Annotated[float, Field(ge=0, le=1)] = 0.9
+    miss: Annotated[float, Field(ge=0, le=1)] = 0.02
+    drift: Annotated[Several[int], BeforeValidator(_pair), Field(min_length=2, max_length=2)] = (0, 0)
+    mode: Literal["single", "stream", "noisy_or", "persistent"] = "single"
+    weight: Annotated[float, Field(ge=0, le=1)] | Several[Annotated[float, Field(ge=0, le=1)]] = 0.6
+    persistence: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    correlation: Annotated[float, Field(ge=0, le=32)] = 0.0
+    days: Annotated[int, Field(ge=1, le=100_001)] | None = None
+    asked: Annotated[int, Field(ge=1, le=10_000)] = 10
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.days is not None and (self.days <= self.lag or not self.mixes):
+            raise ValueError(f"days is {self.days}: it fixes the length of single and persistent, and must exceed lag")
+        if isinstance(self.weight, tuple) and self.mode == "noisy_or" and len(self.weight) != self.lag:
+            raise ValueError(f"weight lists {len(self.weight)} numbers, one for each day, and lag is {self.lag}")
+        if self.mode == "noisy_or" and self.lag < 1:
+            raise ValueError(f"lag is {self.lag}, and lightning with mode noisy_or needs a lag of 1 or more")
+        if self.lag and not self.chance().loss > self.bayes_loss() + 1e-9:
+            raise ValueError(f"hit {self.hit} and miss {self.miss} with these settings leave nothing to remember")
+        return self
+
+    @property
+    def least(self) -> int:
+        """Some day must have a say."""
+        return 1 if self.mode == "noisy_or" else 0
+
+    @property
+    def mixes(self) -> bool:
+        """Where one flagged day is asked for; in a stream every lag is a question of its own."""
+        return self.mode in ("single", "persistent")
+
+    @property
+    def inputs(self) -> int:
+        """The map, and the flag of the watch day where there is one."""
+        return self.grid**2 + (1 if self.mixes else 0)
+
+    @property
+    def base_rate(self) -> float:
+        """How often a pixel of the answer is struck, pi."""
+        if self.mode == "noisy_or":
+            return 1 - (1 - self.miss) * math.prod(1 - w * self.strike_rate for w in self._weights())
+        return self.strike_rate * self.hit + (1 - self.strike_rate) * self.miss
+
+    @property
+    def answer(self) -> Bits:
+        """A yes or no for each pixel."""
+        return Bits(self.grid**2, self.base_rate)
+
+    # Drawing
+
+    def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
+        """Draw sequences of lag + 1 days, of `days`, or of lag + asked."""
+        if not self.mixes:
+            self.one_lag(size, lag_B)
+            return self._stream(rng, size)
+        lag_B = self.lags(size, lag_B)
+        steps, row_B = self.lag + 1 if self.days is None else self.days, np.arange(size)
+        strike_BTGG = self._maps(rng, size, steps)
+        if self.mode == "persistent":
+            redrawn_BTGG = rng.random(strike_BTGG.shape) >= self.persistence
+            for t in range(1, steps):
+                strike_BTGG[:, t] = np.where(redrawn_BTGG[:, t], strike_BTGG[:, t], strike_BTGG[:, t - 1])
+        watch_B = np.zeros(size, dtype=np.int64) if self.days is None else rng.integers(0, steps - lag_B)
+        moved_BGG = np.roll(strike_BTGG[row_B, watch_B], self.drift, (-2, -1))
+        struck_BGG = rng.random(moved_BGG.shape) < np.where(moved_BGG, self.hit, self.miss)
+        input_BTI = np.zeros((size, steps, self.inputs), dtype=np.float32)
+        input_BTI[..., :-1] = strike_BTGG.reshape(size, steps, -1)
+        input_BTI[row_B, watch_B, -1] = 1.0
+        target_BTC = np.zeros((size, steps, self.grid**2), dtype=np.float32)
+        target_BTC[row_B, watch_B + lag_B] = struck_BGG.reshape(size, -1)
+        lag_BT = np.full((size, steps), -1, dtype=np.int64)
+        lag_BT[row_B, watch_B + lag_B] = lag_B
+        return batch(input_BTI, target_BTC, lag_BT)
+
+    def _stream(self, rng: np.random.Generator, size: int) -> Batch:
+        steps, lag = self.lag + self.asked, self.lag
+        strike_BTGG = self._maps(rng, size, steps)
+        moved_BTGG = np.roll(strike_BTGG, self.drift, (-2, -1))
+        if self.mode == "stream":
+            chance_BNGG = np.where(moved_BTGG[:, : steps - lag], self.hit, self.miss)
+        else:
+            quiet_BNGG = np.full((size, self.asked, self.grid, self.grid), 1 - self.miss)
+            for j, w in enumerate(self._weights(), 1):
+                quiet_BNGG *= np.where(moved_BTGG[:, lag - j : steps - j], 1 - w, 1.0)
+            chance_BNGG = 1 - quiet_BNGG
+        struck_BNGG = rng.random(chance_BNGG.shape) < chance_BNGG
+        target_BTC = np.zeros((size, steps, self.grid**2), dtype=np.float32)
+        target_BTC[:, lag:] = struck_BNGG.reshape(size, self.asked, -1)
+        lag_BT = np.full((size, steps), -1, dtype=np.int64)
+        lag_BT[:, lag:] = lag
+        return batch(strike_BTGG.reshape(size, steps, -1).astype(np.float32), target_BTC, lag_BT)
+
+    def _maps(self, rng: np.random.Generator, size: int, steps: int) -> Maps:
+        """Independent days; within a day, patches of the correlation radius."""
+        shape = (size, steps, self.grid, self.grid)
+        if not self.correlation:
+            return rng.random(shape) < self.strike_rate
+        from scipy import ndimage  # slow to import: only where it is used
+
+        sigma, point = (0, 0, self.correlation, self.correlation), np.zeros((1, 1, self.grid, self.grid))
+        point[..., 0, 0] = 1.0
+        spread = np.sqrt((ndimage.gaussian_filter(point, sigma, mode="wrap") ** 2).sum())
+        field = ndimage.gaussian_filter(rng.standard_normal(shape), sigma, mode="wrap")
+        strike: Maps = field > spread * float(special.ndtri(1 - self.strike_rate))
+        return strike
+
+    # Scores
+
+    def bayes_loss(self) -> float:
+        """Loss, in nats a pixel, of the best forecast from everything that was shown."""
+        if self.mode == "noisy_or":
+            return self.staircase()[-1]
+        return self.strike_rate * entropy(self.hit) + (1 - self.strike_rate) * entropy(self.miss)
+
+    def bayes_accuracy(self) -> float:
+        """Share of right pixels of that forecast, cut at one half."""
+        if self.mode == "noisy_or":
+            return self._steps()[-1][0]
+        q, a, b = self.strike_rate, self.hit, self.miss
+        return q * max(a, 1 - a) + (1 - q) * max(b, 1 - b)
+
+    def chance(self) -> Chance:
+        """The base rate at every pixel; for `persistent`, what the last image says about the watch day."""
+        if self.mode == "persistent" and self.lag:
+            return Chance(*self._leaking(self.lag), self.bayes_loss())
+        return self.climatology()
+
+    def climatology(self) -> Chance:
+        """The base rate at every pixel, whatever is seen."""
+        pi = self.base_rate
+        return Chance(max(pi, 1 - pi), entropy(pi), self.bayes_loss())
+
+    def staircase(self) -> list[float]:
+        """Loss of the best forecast that remembers the last m days only, m = 0 (today's map) to the lag."""
+        return [loss for _, loss in self._steps()]
+
+    def ladder(self) -> list[Rung]:
+        """A share of the pixels, or the last m days."""
+        if self.mode in ("noisy_or", "persistent") and self.lag:
+            return [
+                Rung(f"the last {m} of {self.lag} days", accuracy, loss, m)
+                for m, (accuracy, loss) in enumerate(self._steps())
+            ]
+        chance, best = self.chance(), self.bayes_accuracy()
+        shares = (0.0, 1.0) if self.correlation else (0.0, 0.25, 0.5, 0.75, 1.0)  # else neighbours tell of the others
+        return [
+            Rung(
+                f"{share:.0%} of the pixels",
+                share * best + (1 - share) * chance.accuracy,
+                share * chance.best + (1 - share) * chance.loss,
+                share,
+            )
+            for share in shares
+        ]
+
+    def forecast(self, input_TI: NDArray[np.float32], step: int) -> NDArray[np.float64]:
+        """The best forecast for one day of one sequence: the probability of a strike at every pixel, (grid ** 2,)."""
+        maps_TGG = input_TI[:, : self.grid**2].reshape(-1, self.grid, self.grid) > 0
+        moved_TGG = np.roll(maps_TGG, self.drift, (-2, -1))
+        if self.mode == "noisy_or":
+            factors = [np.where(moved_TGG[step - j], 1 - w, 1.0) for j, w in enumerate(self._weights(), 1)]
+            p_GG: NDArray[np.float64] = 1 - (1 - self.miss) * np.prod(factors, axis=0)
+        else:
+            seen = step - self.lag if self.mode == "stream" else int(input_TI[:, -1].argmax())
+            p_GG = np.where(moved_TGG[seen], self.hit, self.miss)
+        return p_GG.reshape(-1)
+
+    def _weights(self) -> Sequence[float]:
+        return self.weight if isinstance(self.weight, tuple) else (self.weight,) * self.lag
+
+    def _steps(self) -> list[tuple[float, float]]:
+        """Accuracy and loss of each step of the staircase."""
+        if self.mode == "noisy_or":
+            return _noisy_or(self.strike_rate, self.miss, tuple(self._weights()))
+        if self.mode == "persistent":
+            return [self._leaking(self.lag - m) for m in range(self.lag + 1)]
+        chance = self.chance()
+        return [(chance.accuracy, chance.loss)] * self.lag + [(self.bayes_accuracy(), self.bayes_loss())]
+
+    def _leaking(self, days: int) -> tuple[float, float]:
+        """Accuracy and loss of a forecast from the map `days` after the watch day: autocorrelation r ** days."""
+        q, r = self.strike_rate, self.persistence**days
+        accuracy = loss = 0.0
+        for share, struck in ((q, q + (1 - q) * r), (1 - q, q * (1 - r))):
+            p = struck * self.hit + (1 - struck) * self.miss
+            accuracy += share * max(p, 1 - p)
+            loss += share * entropy(p)
+        return accuracy, loss
+
+
+@functools.cache
+def _noisy_or(q: float, miss: float, weights: tuple[float, ...]) -> list[tuple[float, float]]:
+    """Accuracy and loss with the last m days remembered, m = 0, 1, ...
+
+    Days are independent, so the factor of a day that is not remembered is replaced by its mean, 1 - w q.
+    """
+    quiet_A, share_A = np.array([1 - miss]), np.ones(1)  # values of the remembered product, and how often they occur
+    steps = []
+    for m in range(len(weights) + 1):
+        p_A = 1 - quiet_A * math.prod(1 - w * q for w in weights[m:])
+        loss = float(share_A @ (special.entr(p_A) + special.entr(1 - p_A)))
+        steps.append((float(share_A @ np.maximum(p_A, 1 - p_A)), loss))
+        if m < len(weights) and weights[m]:
+            quiet_A, share_A = _merged(
+                np.concatenate([quiet_A, quiet_A * (1 - weights[m])]), np.concatenate([share_A * (1 - q), share_A * q])
+            )
+    return steps
+
+
+def _merged(value_A: NDArray[Any], share_A: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A distribution with equal values put together; were there too many, near ones."""
+    width = MERGED if len(value_A) < ATOMS else 8 / ATOMS
+    _, place_A = np.unique(np.round(value_A / width), return_inverse=True)
+    share = np.bincount(place_A, share_A)
+    return np.bincount(place_A, share_A * value_A) / share, share
+
+
+def entropy(p: float) -> float:
+    """The entropy of a yes/no answer, in nats."""
+    return -sum(x * math.log(x) for x in (float(p), 1 - float(p)) if x > 0)

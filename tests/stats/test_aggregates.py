@@ -1,0 +1,109 @@
+"""Aggregates over tasks, against their definitions written out."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from farback.stats import improvement, iqm, probability_of_improvement, stratified_bootstrap
+
+# Two tasks of two runs each: 4 * 4 equally likely resamples, few enough to be counted.
+SMALL = [[0.0, 1.0], [5.0, 9.0]]
+
+
+def resamples(strata):
+    """Every resample within the strata, each as likely as the others."""
+    return itertools.product(*(itertools.product(own, repeat=len(own)) for own in strata))
+
+
+@pytest.mark.parametrize("statistic", [np.mean, np.max, iqm], ids=["mean", "max", "iqm"])
+def test_the_interval_is_that_of_all_resamples_counted_in_full(statistic):
+    exact = sorted(statistic(np.concatenate(drawn)) for drawn in resamples(SMALL))
+    assert len(exact) == 16
+    for confidence in (0.55, 0.8, 0.95):
+        tail = (1 - confidence) / 2
+        expected = (exact[math.ceil(16 * tail) - 1], exact[math.ceil(16 * (1 - tail)) - 1])
+        found = stratified_bootstrap(SMALL, statistic, confidence, resamples=3000, seed=3)
+        assert found == pytest.approx(expected)
+
+
+def test_the_statistic_is_the_trimmed_mean_of_all_runs_as_in_rliable():
+    """rliable: scipy.stats.trim_mean(scores, 0.25, axis=None) of a matrix runs x tasks, resampled column by column."""
+    scores = np.random.default_rng(1).random((7, 3))
+    rng = np.random.default_rng(2)
+    drawn = []
+    for _ in range(4000):
+        columns = [scores[rng.integers(0, 7, 7), task] for task in range(3)]
+        drawn.append(scipy_stats.trim_mean(np.stack(columns, 1), 0.25, axis=None))
+    low, high = stratified_bootstrap(list(scores.T), resamples=4000)
+    assert (low, high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=0.01)
+    assert low < scipy_stats.trim_mean(scores, 0.25, axis=None) < high
+    assert stratified_bootstrap(list(scores.T)) == pytest.approx(stratified_bootstrap(list(scores.T), iqm))
+
+
+def test_runs_never_leave_their_task():
+    """The sum of the runs of a task that knows one value only cannot move, whatever the others do."""
+    low, high = stratified_bootstrap([[3.0] * 5, [7.0] * 2], np.mean)
+    assert low == high == pytest.approx((15 + 14) / 7)
+    plain = stratified_bootstrap([[0.0] * 4, [1.0] * 4], np.mean)
+    assert plain == (0.5, 0.5)  # a bootstrap over all runs together would have a spread of 0.18
+
+
+def test_the_same_seed_gives_the_same_interval(global_generators_untouched):
+    strata = [list(np.random.default_rng(task).random(5)) for task in range(4)]
+    with global_generators_untouched():
+        first = stratified_bootstrap(strata, seed=5)
+    assert first == stratified_bootstrap(strata, seed=5)
+    assert first != stratified_bootstrap(strata, seed=6)
+
+
+def test_improvement_is_the_mean_over_tasks_of_mann_whitneys_u():
+    a, b = [[0.1, 0.5, 0.9], [1.0, 1.0]], [[0.2, 0.5], [1.0, 0.0, 0.0]]
+    shares = [
+        scipy_stats.mannwhitneyu(x, y, method="asymptotic").statistic / len(x) / len(y)
+        for x, y in zip(a, b, strict=True)
+    ]
+    found = improvement(a, b)
+    assert found.probability == pytest.approx(np.mean(shares))
+    assert found.low <= found.probability <= found.high
+
+
+def test_the_interval_of_an_improvement_is_that_of_all_resamples_counted_in_full():
+    a, b = [[0.0, 2.0], [1.0, 5.0]], [[1.0, 3.0], [4.0, 0.0]]
+    exact = sorted(
+        np.mean([probability_of_improvement(x, y) for x, y in zip(drawn_a, drawn_b, strict=True)])
+        for drawn_a in resamples(a)
+        for drawn_b in resamples(b)
+    )
+    assert len(exact) == 256
+    found = improvement(a, b, confidence=0.6, resamples=40_000)
+    assert (found.low, found.high) == pytest.approx((exact[51], exact[204]))
+
+
+def test_improvement_is_symmetric_and_half_against_oneself():
+    rng = np.random.default_rng(0)
+    a, b = [rng.random(5) for _ in range(3)], [rng.random(5) + 0.2 for _ in range(3)]
+    assert improvement(a, b).probability == pytest.approx(1 - improvement(b, a).probability)
+    assert improvement(a, a).probability == 0.5
+    sure = improvement([[2.0] * 5] * 2, [[1.0] * 5] * 2)
+    assert (sure.probability, sure.low, sure.high) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("strata", [[], [[]], [[1.0], []], [[math.nan]], [1.0], [[[1.0]]]], ids=str)
+def test_what_is_no_list_of_runs_for_each_task_is_refused(strata):
+    for call in (lambda: stratified_bootstrap(strata), lambda: improvement(strata, [[1.0]])):
+        with pytest.raises(ValueError, match="for each task"):
+            call()
+
+
+def test_unlike_numbers_of_tasks_and_no_resamples_are_refused():
+    with pytest.raises(ValueError, match="a has 1 tasks and b has 2"):
+        improvement([[1.0]], [[1.0], [2.0]])
+    for call in (
+        lambda: stratified_bootstrap([[1.0]], resamples=0),
+        lambda: improvement([[1.0]], [[1.0]], resamples=0),
+    ):
+        with pytest.raises(ValueError, match="at least 1, got 0"):
+            call()

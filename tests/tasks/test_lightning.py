@@ -1,0 +1,247 @@
+"""Lightning: losses in closed form (T15 of the science notes, and other constants by simulation), and that no other
+source than the asked day tells anything: no leak."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+
+from farback import tasks
+from farback.tasks.lightning import Lightning
+from farback.trial import Trial
+
+STAIRS = [0.69160, 0.67027, 0.64812, 0.62500, 0.60072, 0.57500, 0.54745, 0.51746, 0.48395, 0.44472, 0.39260]
+OTHERS: list[dict[str, Any]] = [
+    {},
+    {"strike_rate": 0.3, "hit": 0.75, "miss": 0.1, "lag": 3, "grid": 5},
+    {"strike_rate": 0.4, "hit": 0.1, "miss": 0.8, "lag": 2},  # a strike that keeps the next one away
+    {"drift": [2, -1], "lag": 4, "grid": 7},
+    {"days": 15, "lag": 6},
+    {"correlation": 1.5, "lag": 2, "strike_rate": 0.2},
+    {"mode": "persistent", "persistence": 0.8, "lag": 3},
+    {"mode": "persistent", "persistence": 0.9, "lag": 2, "drift": [0, 1], "strike_rate": 0.3, "days": 9},
+    {"mode": "stream", "lag": 2, "asked": 4},
+    {"mode": "stream", "lag": 3, "drift": [1, 1], "correlation": 1.0},
+    {"mode": "noisy_or"},
+    {"mode": "noisy_or", "lag": 4, "weight": [0.9, 0.0, 0.4, 0.2], "miss": 0.1, "strike_rate": 0.3, "drift": [0, 2]},
+]
+
+
+def build(**fields: Any) -> Lightning:
+    return tasks.build({"name": "lightning", **fields})
+
+
+def losses(p: np.ndarray, struck: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return -np.log(np.where(struck > 0, p, 1 - p))
+
+
+def close(found: np.ndarray, expected: float) -> None:
+    """The mean of independent sequences, within four standard errors."""
+    each = found.reshape(len(found), -1).mean(1, dtype=np.float64)
+    assert each.mean() == pytest.approx(expected, abs=4 * each.std() / math.sqrt(len(each)) + 1e-9)
+
+
+# The notes' numbers ----------------------------------------------------------------------------------------------
+
+
+def test_the_numbers_of_the_notes() -> None:
+    """T15: pi = .108, h(pi) = .342313, L* = .120743, gap .221570 nats; accuracy .892 of "no", .972 of Bayes."""
+    task = build()
+    assert task.base_rate == pytest.approx(0.108)
+    assert task.chance().loss == pytest.approx(0.342313, abs=5e-7)
+    assert task.bayes_loss() == pytest.approx(0.120743, abs=5e-7)
+    assert task.chance().loss - task.bayes_loss() == pytest.approx(0.221570, abs=5e-7)
+    assert task.chance().accuracy == pytest.approx(0.892)
+    assert task.bayes_accuracy() == pytest.approx(0.972)
+    assert task.chance().best == task.bayes_loss()
+
+
+def test_the_staircase_of_the_notes() -> None:
+    """T15, to five digits, and the single lag 5."""
+    assert build(mode="noisy_or").staircase() == pytest.approx(STAIRS, abs=5e-6)
+    assert [rung.loss for rung in build(mode="noisy_or").ladder()] == pytest.approx(STAIRS, abs=5e-6)
+    single = build(mode="noisy_or", lag=5, weight=[0, 0, 0, 0, 0.9], strike_rate=0.15, miss=0.01)
+    assert single.staircase() == pytest.approx([0.41153] * 5 + [0.09603], abs=5e-6)
+
+
+@pytest.mark.parametrize("weights", [[0.6] * 4, [0.9, 0.1, 0.5], [0.3, 0.0, 0.7, 0.2, 0.99]], ids=str)
+def test_the_staircase_is_the_sum_over_every_past(weights: list[float]) -> None:
+    """Written out: the entropy of Y given the last m days, over all 2 ** m of them, the others averaged over."""
+    q, p0 = 0.23, 0.07
+    task = build(mode="noisy_or", lag=len(weights), weight=weights, strike_rate=q, miss=p0)
+    for m, found in enumerate(task.staircase()):
+        total = 0.0
+        for seen in itertools.product((0, 1), repeat=m):
+            share, struck = math.prod(q if x else 1 - q for x in seen), 0.0
+            for rest in itertools.product((0, 1), repeat=len(weights) - m):
+                quiet = (1 - p0) * math.prod(1 - w * x for w, x in zip(weights, (*seen, *rest), strict=True))
+                struck += math.prod(q if x else 1 - q for x in rest) * (1 - quiet)
+            total += share * float(stats.bernoulli(struck).entropy())
+        assert found == pytest.approx(total, abs=1e-12)
+
+
+def test_a_long_staircase_of_unlike_weights_is_still_one() -> None:
+    """2 ** 24 pasts: near values are merged."""
+    steps = build(mode="noisy_or", lag=24, weight=[0.9 - 0.03 * j for j in range(24)]).staircase()
+    assert all(above > below for above, below in itertools.pairwise(steps))
+    task = build(mode="noisy_or", lag=24, weight=[0.9 - 0.03 * j for j in range(24)], asked=4)
+    rng = np.random.default_rng(0)
+    batch = task.sample(rng, 400)
+    p = np.stack([task.forecast(x, 24) for x in batch.input_BTI.numpy()])
+    close(losses(p, batch.target_BT[:, 24].numpy()), steps[-1])
+
+
+def test_persistence_leaks_as_the_notes_say() -> None:
+    """T15: P(X_s = 1 | X_t = 1) = q + (1 - q) r ** k and P(X_s = 1 | X_t = 0) = q (1 - r ** k)."""
+    q, a, b, r, k = 0.2, 0.8, 0.1, 0.7, 3
+    task = build(mode="persistent", strike_rate=q, hit=a, miss=b, persistence=r, lag=k)
+    expected = sum(
+        share * float(stats.bernoulli(a * x + b * (1 - x)).entropy())
+        for share, x in ((q, q + (1 - q) * r**k), (1 - q, q * (1 - r**k)))
+    )
+    assert task.chance().loss == pytest.approx(expected, abs=1e-12)
+    assert task.climatology().loss == pytest.approx(float(stats.bernoulli(q * a + (1 - q) * b).entropy()))
+    assert task.staircase()[0] == task.chance().loss
+    assert task.staircase()[-1] == pytest.approx(task.bayes_loss())
+
+
+# By simulation ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fields", OTHERS, ids=str)
+def test_the_oracle_scores_the_bayes_loss_and_climatology_the_base_rate_s(fields: dict[str, Any]) -> None:
+    task = build(**fields)
+    batch = task.sample(np.random.default_rng(1), 3000)
+    first = [int(step) for step in (batch.lag_BT >= 0).int().argmax(1)]
+    p = np.stack([task.forecast(x, step) for x, step in zip(batch.input_BTI.numpy(), first, strict=True)])
+    struck = np.stack([y[step] for y, step in zip(batch.target_BT.numpy(), first, strict=True)])
+    close(struck, task.base_rate)
+    close(losses(p, struck), task.bayes_loss())
+    close(((p > 0.5) == (struck > 0)).astype(float), task.bayes_accuracy())
+    close(losses(np.full_like(struck, task.base_rate), struck), task.climatology().loss)
+    close(batch.input_BTI.numpy()[..., : task.grid**2], task.strike_rate)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
+def test_some_pixels_remembered_score_their_rung(share: float) -> None:
+    task = build(lag=3)
+    (rung,) = (rung for rung in task.ladder() if rung.amount == share)
+    batch = task.sample(np.random.default_rng(2), 4000)
+    x, struck = batch.input_BTI[:, 0, :36].numpy(), batch.target_BT[:, -1].numpy()
+    p = np.where(np.arange(36) < share * 36, np.where(x > 0, task.hit, task.miss), task.base_rate)
+    close(losses(p, struck), rung.loss)
+    close(((p > 0.5) == (struck > 0)).astype(float), rung.accuracy)
+
+
+@pytest.mark.parametrize("m", [0, 1, 3, 5])
+def test_the_last_m_days_score_their_rung(m: int) -> None:
+    q, p0, w, lag = 0.2, 0.05, 0.5, 5
+    task = build(mode="noisy_or", lag=lag, weight=w, strike_rate=q, miss=p0, asked=1)
+    batch = task.sample(np.random.default_rng(3), 6000)
+    seen = batch.input_BTI.numpy()[:, lag - m : lag].sum(1)
+    p = 1 - (1 - p0) * (1 - w) ** seen * (1 - w * q) ** (lag - m)
+    close(losses(p, batch.target_BT[:, lag].numpy()), task.ladder()[m].loss)
+    close(((p > 0.5) == (batch.target_BT[:, lag].numpy() > 0)).astype(float), task.ladder()[m].accuracy)
+
+
+@pytest.mark.parametrize("m", [0, 2, 3])
+def test_a_memory_of_the_days_after_the_watch_day_scores_its_rung(m: int) -> None:
+    q, a, b, r, lag = 0.3, 0.9, 0.05, 0.7, 3
+    task = build(mode="persistent", strike_rate=q, hit=a, miss=b, persistence=r, lag=lag)
+    batch = task.sample(np.random.default_rng(4), 6000)
+    seen = batch.input_BTI.numpy()[:, lag - m, :36]
+    watch = np.where(seen > 0, q + (1 - q) * r ** (lag - m), q * (1 - r ** (lag - m)))
+    close(losses(a * watch + b * (1 - watch), batch.target_BT[:, lag].numpy()), task.ladder()[m].loss)
+
+
+@pytest.mark.parametrize("correlation", [0.5, 1.0, 3.0])
+def test_patches_keep_the_rate_and_join_neighbours(correlation: float) -> None:
+    task = build(correlation=correlation, strike_rate=0.15, grid=12)
+    maps = task.sample(np.random.default_rng(5), 1500).input_BTI[..., :-1].numpy().reshape(-1, 12, 12)
+    close(maps, 0.15)
+    beside = np.corrcoef(maps.ravel(), np.roll(maps, 1, -1).ravel())[0, 1]
+    around = np.corrcoef(maps[:, :, 0].ravel(), maps[:, :, -1].ravel())[0, 1]  # over the edge, as within
+    assert beside > 0.05
+    assert around == pytest.approx(beside, abs=0.03)
+    days = np.corrcoef(maps[:-1].ravel(), maps[1:].ravel())[0, 1]
+    assert days == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize("drift", [(0, 1), (1, 0), (-2, 1)])
+def test_the_answer_is_the_asked_day_moved_by_the_drift(drift: tuple[int, int]) -> None:
+    """With hit 1 and miss 0 the answer is the map itself: Y(p) = X(p - d)."""
+    task = build(hit=1.0, miss=0.0, drift=drift, lag=4, grid=5)
+    batch = task.sample(np.random.default_rng(6), 20)
+    for x, y in zip(batch.input_BTI.numpy(), batch.target_BT.numpy(), strict=True):
+        shown, asked = x[0, :25].reshape(5, 5), y[4].reshape(5, 5)
+        for row, column in itertools.product(range(5), repeat=2):
+            assert asked[row, column] == shown[(row - drift[0]) % 5, (column - drift[1]) % 5]
+
+
+def test_one_number_is_a_drift_along_the_rows() -> None:
+    assert build(drift=2) == build(drift=(0, 2))
+
+
+# No leak ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"mode": "stream"}, {"correlation": 1.0}, {"drift": [0, 1]}, {"mode": "stream", "correlation": 1.0}],
+    ids=str,
+)
+def test_no_other_day_tells_anything(fields: dict[str, Any]) -> None:
+    """A logistic regression on all days but the asked one, with its neighbourhood in all of them, has no skill."""
+    task = build(lag=3, grid=4, strike_rate=0.3, hit=0.8, miss=0.1, **fields)
+    train, test = (task.sample(np.random.default_rng(seed), 6000) for seed in (7, 8))
+
+    def features(batch: Any) -> np.ndarray:
+        return batch.input_BTI.numpy()[:, 1:4, :16].reshape(len(batch.input_BTI), -1)
+
+    pixel = 5
+    y, y_test = (batch.target_BT[:, 3, pixel].numpy() for batch in (train, test))
+    p = LogisticRegression(C=0.1).fit(features(train), y).predict_proba(features(test))[:, 1]
+    loss = losses(p, y_test)
+    skill = (task.climatology().loss - loss.mean()) / (task.climatology().loss - task.bayes_loss())
+    assert skill < 4 * loss.std() / math.sqrt(len(loss)) / (task.climatology().loss - task.bayes_loss())
+
+
+@pytest.mark.parametrize("fields", [{}, {"correlation": 1.5}, {"mode": "stream"}], ids=str)
+def test_nothing_beats_the_oracle_not_even_all_pixels_of_all_days(fields: dict[str, Any]) -> None:
+    task = build(lag=2, grid=4, strike_rate=0.3, hit=0.8, miss=0.1, **fields)
+    train, test = (task.sample(np.random.default_rng(seed), 8000) for seed in (9, 10))
+    x, x_test = (batch.input_BTI.numpy()[:, :3].reshape(8000, -1) for batch in (train, test))
+    y, y_test = (batch.target_BT[:, 2, 6].numpy() for batch in (train, test))
+    loss = losses(LogisticRegression(C=0.3).fit(x, y).predict_proba(x_test)[:, 1], y_test)
+    assert loss.mean() > task.bayes_loss() - 4 * loss.std() / math.sqrt(len(loss))
+    assert loss.mean() < 0.5 * (task.bayes_loss() + task.climatology().loss)  # and the asked day tells nearly all
+
+
+# What is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"days": 10, "lag": 10}, "days is 10"),
+        ({"days": 20, "mode": "stream"}, "days is 20"),
+        ({"mode": "noisy_or", "weight": [0.5, 0.5]}, "weight lists 2 numbers, one for each day, and lag is 10"),
+        ({"mode": "noisy_or", "weight": 0.0}, "nothing to remember"),
+        ({"hit": 0.3, "miss": 0.3}, "nothing to remember"),
+        ({"drift": [1, 2, 3]}, "at most 2"),
+        ({"strike_rate": 0.0}, "greater than 0"),
+    ],
+    ids=str,
+)
+def test_settings_that_make_no_sense_are_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(**fields)
+    with pytest.raises(ValueError, match=message):
+        Trial.model_validate({"task": {"name": "lightning", "lag": 10, **fields}, "cell": "gru"})

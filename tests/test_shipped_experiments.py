@@ -1,0 +1,86 @@
+"""The verdicts of the shipped experiments, on made-up scores that hold and that refute what was predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+from farback.experiment import Experiment
+from farback.report.page import _script
+from farback.stores.memory import Memory
+from farback.trial import Finished, Trial, TrialResult, scores
+
+ROOT = Path(__file__).parent.parent
+
+
+def made_up(name: str, skill: Callable[[Trial], float]) -> tuple[ModuleType, pd.DataFrame]:
+    """An experiment's script, and a frame of all its trials with skills by a rule."""
+    trials = Experiment.load(ROOT / "configs" / f"{name}.yaml").trials()
+    store = Memory()
+    store.begin(name, trials)
+    for trial in trials:
+        value = skill(trial)
+        rows = [("skill", value), ("accuracy", value), ("chance_accuracy", 0.0), ("success", float(value >= 0.5))]
+        table = scores([("retention", 9, trial.lag, statistic, number) for statistic, number in rows])
+        store.put(Finished(TrialResult(trial.key, table, "finished")))
+    script = _script(ROOT / "experiments" / f"{name}.py")
+    assert script is not None
+    return script, store.frame(name)
+
+
+@pytest.mark.parametrize("true", [True, False], ids=["held", "refuted"])
+def test_cells_judges_each_prediction(true: bool) -> None:
+    order = ["LRU", "GRU", "RNN tanh", "LSTM", "minGRU", "echo state"]
+    ahead = {cell: 0.9 - 0.15 * place for place, cell in enumerate(order if true else order[::-1])}
+
+    def skill(trial: Trial) -> float:
+        label = trial.cell.label()
+        solved = {"JANET": 1.0, "memoryless": 0.6} if not true else {}
+        return (
+            ahead.get(label, solved.get(label, 0.0)) - 0.5 * (true and trial.task.name == "adding") + trial.seed / 1000
+        )
+
+    script, frame = made_up("cells", skill)
+    analysis = script.analyse(frame, ())
+    assert len(analysis.verdict) == 6
+    assert all(line.startswith("Held" if true else "**Refuted**") for line in analysis.verdict), analysis.verdict
+    assert [part.name for part in analysis.parts] == ["ranking", "ranking_intervals", "improvement", "skills", "sizes"]
+    assert "5 seeds" in analysis.headline
+    sizes = analysis.tables[-1].frame
+    assert (sizes[~sizes["cell"].isin(["shift_register", "echo state"])]["parameters"] <= 2500).all()
+
+
+@pytest.mark.parametrize("true", [True, False], ids=["held", "refuted"])
+def test_depth_judges_each_prediction(true: bool) -> None:
+    def skill(trial: Trial) -> float:
+        name = trial.parameters()["cell.nonlinearity"]
+        reach = 40 if name == "identity" else 20 if name not in ("sigmoid", "gelu") else 10
+        if not true:
+            reach = 10 if reach >= 20 else 20
+        return float(trial.lag <= reach * (1 if true or trial.depth < 3 else 2))
+
+    script, frame = made_up("depth", skill)
+    analysis = script.analyse(frame, ())
+    assert len(analysis.verdict) == 9
+    assert all(line.startswith("Held" if true else "**Refuted**") for line in analysis.verdict), analysis.verdict
+    assert (analysis.tables[-1].frame["parameters"] <= 2500).all()
+
+
+@pytest.mark.parametrize("name", ["demo", pytest.param("horizon", marks=pytest.mark.slow)])
+def test_sizes_change_nothing_on_a_page_that_was_there_before_them(name: str) -> None:
+    script, frame = made_up(name, lambda trial: float(trial.lag <= 20 + trial.seed * 10))
+    with_sizes, before = (
+        script.analyse(one, ()) for one in (frame, frame.drop(columns=["parameters", "state", "flops"]))
+    )
+    assert (with_sizes.headline, with_sizes.verdict, with_sizes.metrics) == (
+        before.headline,
+        before.verdict,
+        before.metrics,
+    )
+    for one, other in zip(with_sizes.parts, before.parts, strict=True):
+        pd.testing.assert_frame_equal(one.frame, other.frame)
+        assert one.name == other.name
