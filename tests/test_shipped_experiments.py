@@ -70,9 +70,8 @@ def test_depth_judges_each_prediction(true: bool) -> None:
     assert (analysis.tables[-1].frame["parameters"] <= 2500).all()
 
 
-@pytest.mark.parametrize("name", ["demo", pytest.param("horizon", marks=pytest.mark.slow)])
-def test_sizes_change_nothing_on_a_page_that_was_there_before_them(name: str) -> None:
-    script, frame = made_up(name, lambda trial: float(trial.lag <= 20 + trial.seed * 10))
+def test_sizes_change_nothing_on_a_page_that_was_there_before_them() -> None:
+    script, frame = made_up("horizon", lambda trial: float(trial.lag <= 20 + trial.seed * 10))
     with_sizes, before = (
         script.analyse(one, ()) for one in (frame, frame.drop(columns=["parameters", "state", "flops"]))
     )
@@ -84,3 +83,21 @@ def test_sizes_change_nothing_on_a_page_that_was_there_before_them(name: str) ->
     for one, other in zip(with_sizes.parts, before.parts, strict=True):
         pd.testing.assert_frame_equal(one.frame, other.frame)
         assert one.name == other.name
+
+
+@pytest.mark.parametrize("reach", [12.0, 80.0])
+def test_the_demo_says_whether_the_gradient_of_every_default_start_vanishes(reach: float) -> None:
+    script = _script(ROOT / "experiments" / "demo.py")
+    assert script is not None
+    starts = {"LSTM": 13.0, "GRU": 12.0, "RNN tanh": 11.0, "RNN relu": reach, "LSTM, chrono": 80.0}
+    columns = ["key", "label", "seed", "measure", "step", "lag", "statistic", "value"]
+    rows = [
+        (f"{name} {seed}", name, seed, "gradient_reach", step, -1, "reach", value if step == 0 else 70.0)
+        for name, value in starts.items()
+        for seed in range(3)
+        for step in (0, 100)
+    ]
+    line = script.vanishing(pd.DataFrame(rows, columns=columns))
+    assert line.startswith("Held" if reach < 80 else "**Refuted**")
+    assert "LSTM 13" in line
+    assert "LSTM, chrono >= 80" in line
