@@ -69,8 +69,9 @@ def verdict(scores: pd.DataFrame, horizons: pd.DataFrame) -> list[str]:
             _listed(first),
         )
     ]
-    simple = [name for name in end["gradient"].index if name.split(",")[0] in SIMPLE]
-    shorter = {name: end["gradient"][name] for name in simple if end["gradient"][name] < end["behaviour"][name]}
+    trained = horizons[horizons["moment"] == "end"]
+    latched = [name for name in farther(trained, "behaviour", "gradient") if name.split(",")[0] in SIMPLE]
+    shorter = {name: end["gradient"][name] for name in latched}
     lines.append(
         held(bool(shorter), "in a simple network the gradient reaches less far than the behaviour", _listed(shorter))
     )
@@ -97,34 +98,39 @@ def verdict(scores: pd.DataFrame, horizons: pd.DataFrame) -> list[str]:
             _listed(medians),
         )
     )
-    return [*lines, *disagreements(end)]
+    return [*lines, *disagreements(trained)]
 
 
-def disagreements(end: "pd.Series[float]") -> list[str]:
+def farther(trained: pd.DataFrame, more: str, less: str) -> list[str]:
+    """Networks of which one measure surely reaches farther than another: it passes where the other has failed.
+
+    The measures were taken up to different lags, so that ">= 160" is not less than 320.
+    """
+    low = trained[trained["reach"] == more].set_index("label")["low"]
+    high = trained[trained["reach"] == less].set_index("label")["high"]
+    both = low.index.intersection(high.index)
+    return [str(name) for name in both if high[name] <= low[name]]
+
+
+def disagreements(trained: pd.DataFrame) -> list[str]:
     """What the measures say of each other, and why."""
-    wide = end.unstack("reach")
     lines = []
-    latch = wide[wide["gradient"] < wide["behaviour"]]
-    if len(latch):
+    if latch := farther(trained, "behaviour", "gradient"):
         lines.append(
             f"Gradient against behaviour: {_names(latch)} retain farther than their gradient reaches. What is retained "
             "is a state that attracts: small changes of the cue are forgotten, which cue it was is not."
         )
-    buffer = wide[wide["memory"] < wide["behaviour"]]
-    if len(buffer):
+    if buffer := farther(trained, "behaviour", "memory"):
         lines.append(
             f"Linear memory against behaviour: {_names(buffer)} retain one cue longer than they give back any stream "
             "of numbers: a memory function counts the capacity of a buffer, and asks for every input alike."
         )
-    ghost = wide[wide["decodable"] > wide["behaviour"]]
-    if len(ghost):
+    if ghost := farther(trained, "decodable", "behaviour"):
         lines.append(
             f"Decodability against behaviour: in {_names(ghost)} more can be read from the state than is answered: a "
             "probe is an upper bound of what is used."
         )
-    if not lines:
-        lines.append("The measures do not disagree on any trained network.")
-    return lines
+    return lines or ["The measures do not disagree on any trained network."]
 
 
 def _widest(trained: pd.DataFrame) -> str:
@@ -132,18 +138,23 @@ def _widest(trained: pd.DataFrame) -> str:
     low = trained.assign(low=trained["low"].clip(lower=0)).pivot(index="label", columns="reach", values="low")
     gap = np.log2(low.max(axis=1) + 1) - np.log2(low.min(axis=1) + 1)
     name = gap.idxmax()
+    own = trained[trained["label"] == name].set_index("reach")["horizon"]
     least, most = low.loc[name].idxmin(), low.loc[name].idxmax()
-    return f"{low.loc[name, least]:g} ({least}) and {low.loc[name, most]:g} steps ({most}, {name})"
+    return f"{own[least].replace('< 0', 'none')} ({least}) and {own[most]} steps ({most}, {name})"
 
 
 def _span(trained: pd.DataFrame, reach: str) -> str:
-    low = trained.loc[trained["reach"] == reach, "low"].clip(lower=0)
-    return f"{low.min():g}" if low.min() == low.max() else f"{low.min():g} to {low.max():g}"
+    """From the least to the farthest network, of what half of the seeds reach."""
+    own = trained[trained["reach"] == reach].sort_values("low", kind="stable")
+    low = own["low"].clip(lower=0)
+    beyond = ">= " if np.isinf(own["high"].iloc[-1]) else ""
+    ends = f"{low.iloc[0]:g} to {beyond}{low.iloc[-1]:g}"
+    return f"{beyond}{low.iloc[-1]:g}" if low.iloc[0] == low.iloc[-1] else ends
 
 
 def _listed(values: dict[str, float]) -> str:
-    return ", ".join(f"{name}: {value:.3g}" for name, value in values.items())
+    return "; ".join(f"{name}: {value:.3g}" for name, value in values.items())
 
 
-def _names(table: pd.DataFrame) -> str:
-    return ", ".join(map(str, table.index))
+def _names(names: list[str]) -> str:
+    return "; ".join(names)

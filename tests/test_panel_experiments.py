@@ -61,6 +61,18 @@ def test_panel_refutes_what_does_not_depend_on_the_cue():
     assert any(line.startswith("**Refuted**") and "LSTM: 50" in line for line in lines)
 
 
+def test_panel_does_not_compare_what_lies_beyond_the_lags_tried():
+    """A gradient that passes every lag up to 160 is not shorter than a behaviour that passes 320."""
+    module = _script(ROOT / "experiments" / "panel.py")
+    horizons = tables.reach_horizons(panel(seeds=1, nets={"LSTM": 60.0, "RNN tanh": 1.0}))
+    trained = horizons[horizons["moment"] == "end"]
+    assert trained.set_index(["label", "reach"])["horizon"]["LSTM", "gradient"] == ">= 160"
+    assert trained.set_index(["label", "reach"])["horizon"]["LSTM", "behaviour"] == ">= 320"
+    assert module.farther(trained, "behaviour", "gradient") == []
+    assert module.farther(trained, "behaviour", "memory") == ["LSTM", "RNN tanh"]
+    assert module.farther(trained, "gradient", "behaviour") == ["RNN tanh"]
+
+
 def flow(rate):
     """Networks at their start, whose rate is `rate(cell, init, gain, depth)`."""
     found = []

@@ -95,7 +95,7 @@ def test_gradients_that_end_in_nothing_leave_the_panel_instead_of_squeezing_it()
 
 def test_the_bound_and_the_null_band_are_drawn(frames):
     figure = drawn("memory", frames)
-    assert texts(figure).count("N = 32") == 2
+    assert texts(figure).count(" N = 32") == 2
     ends = {round(float(value), 6) for ax in figure.axes for value in ax.collections[0].get_paths()[0].vertices[:, 1]}
     assert {-0.02, 0.02} <= ends
 

@@ -12,20 +12,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from farback import tasks
 from farback.measures.known import systems
-from farback.measures.system import as_system
+from farback.measures.known.signals import (
+    ERRORS,
+    SAMPLES,
+    SEQUENCES,
+    driven,
+    many,
+    null_error,
+    positive,
+    resampled,
+)
 from farback.streams import stream
 
 Ruler = Any  # what holds the public functions under their names: the package `farback.measures`, or a test's other one
 
 ROUNDING = 1e-9
-ERRORS = 4.0  # standard errors: about one false alarm in 16 000 checks
-SEQUENCES = 1500
-SAMPLES = 20_000  # steps of a simulated signal
+SINGLE = 1e-5  # rounding of inputs in single precision
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,8 @@ def register(ruler: Ruler) -> Iterator[Check]:
     effect = ruler.causal_reach(module, many(2 * N), [0, N - 1, N])
     yield Check(name, "causal_reach", "effect at lag N - 1: 1 / N", 1 / N, effect.effect[1], resampled(1 / N))
     yield Check(name, "causal_reach", "effect at lag N", 0, effect.effect[2])
+    fisher = ruler.fisher_memory(W, w, N, noise=0.5)
+    yield Check(name, "fisher_memory", "at lag 3: 1 / (noise (k + 1))", 1 / (0.5 * 4), fisher[3])
     capacity = ruler.information_capacity(*driven(module), N + 2, 2, washout=100)
     yield Check(name, "information_capacity", "degree 1: N", N, capacity.by_degree[0], off * shared)
     yield Check(name, "information_capacity", "degree 2: 0", 0, capacity.by_degree[1], off * shared)
@@ -201,6 +208,16 @@ def parity(ruler: Ruler) -> Iterator[Check]:
     yield Check(name, "causal_reach", "sum over lags: m", m, effect.sum(), off * math.sqrt(m))
 
 
+def weighted(ruler: Ruler) -> Iterator[Check]:
+    """A weighted sum of the last inputs: the weights themselves."""
+    name, weights = "weighted sum of 4 inputs", [0.5, 0.0, -0.3, 0.2]
+    task = tasks.build({"name": "kernel", "lag": 5})
+    found = ruler.kernel_recovery(lambda x_BTI: systems.weighted(x_BTI, weights), task, 100)
+    yield Check(name, "kernel_recovery", "weight at lag 2", weights[2], found.recovered[2], SINGLE)
+    yield Check(name, "kernel_recovery", "weight at lag 4: 0", 0, found.recovered[4], SINGLE)
+    yield Check(name, "kernel_recovery", "linear share of the answer", 1, found.linear, SINGLE)
+
+
 def memoryless(ruler: Ruler) -> Iterator[Check]:
     """No recurrence: nothing of any earlier step."""
     name = "memoryless, N = 6"
@@ -240,6 +257,7 @@ CASES: dict[str, Callable[[Ruler], Iterator[Check]]] = {
     "tanh latch": latch,
     "constant gates": gates,
     "parity": parity,
+    "weighted sum": weighted,
     "memoryless": memoryless,
     "null": null,
 }
@@ -257,37 +275,3 @@ def check_all(ruler: Ruler, cases: Iterable[str] = tuple(CASES)) -> Iterator[tup
     """
     for case in cases:
         yield case, list(CASES[case](ruler))
-
-
-def driven(module: torch.nn.RNNBase) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A signal, (T,), and the states of the module that it drives, (T, N)."""
-    signal = positive(SAMPLES)
-    with torch.no_grad():
-        states = as_system(module).double()(torch.from_numpy(signal).unsqueeze(0))[1]
-    return signal[:, 0], states[0].numpy()
-
-
-def positive(steps: int) -> NDArray[np.float64]:
-    """Independent inputs, uniform on [0, 1), (T, 1): under them a relu network without negative weights is linear."""
-    return stream(0, "calibrate", "signal").uniform(size=(steps, 1))
-
-
-def many(steps: int) -> NDArray[np.float64]:
-    """Sequences of such inputs, (B, T, 1)."""
-    return stream(0, "calibrate", "sequences").uniform(size=(SEQUENCES, steps, 1))
-
-
-def resampled(share: float) -> float:
-    """Four standard errors, at most, of the effect of a uniform input with that share of the variance of the answer.
-
-    The squared difference of two uniform numbers varies by 1.2 times its mean; the variance that it is divided by adds
-    less than that.
-    """
-    return ERRORS * 2 * share / math.sqrt(SEQUENCES)
-
-
-def null_error(features: int, samples: int) -> float:
-    """Standard error of one adjusted R² of independent states: R² is a Beta variable."""
-    half, rest = features / 2, (samples - features - 1) / 2
-    beta = math.sqrt(half * rest / ((half + rest) ** 2 * (half + rest + 1)))
-    return beta * (samples - 1) / (samples - features - 1)

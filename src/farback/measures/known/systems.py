@@ -6,6 +6,7 @@ A `torch.nn.RNN` with relu, weights and inputs that are not negative is exactly 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -116,6 +117,13 @@ def parity(x_BTI: Tensor, length: int) -> tuple[Tensor, Tensor]:
     padded = torch.cat([torch.ones_like(x_BTI[:, : length - 1]), x_BTI], 1)
     product_BT1 = padded.unfold(1, length, 1).prod(-1)
     return product_BT1, product_BT1
+
+
+def weighted(x_BTI: Tensor, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """The sum of the last inputs, w_0 x_t + w_1 x_{t-1} + ..., at every step, twice."""
+    padded = torch.cat([torch.zeros_like(x_BTI[:, : len(weights) - 1]), x_BTI], 1)
+    sum_BT1 = padded.unfold(1, len(weights), 1) @ torch.tensor(list(reversed(weights)), dtype=x_BTI.dtype)
+    return sum_BT1, sum_BT1
 
 
 def _rows(*values: float) -> Tensor:
