@@ -105,11 +105,16 @@ def test_the_longest_cohorts_go_first_and_no_worker_is_left_without_one(tmp_path
     assert plan.cohorts[-1][0].lag == 1
 
 
-def test_the_estimate_is_the_time_of_the_updates(tmp_path: Path) -> None:
+def test_the_estimate_is_the_time_of_the_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = config(tmp_path).trials()
     plan = runner.plan(trials, set())
-    one, two = plan.seconds(workers=1), plan.seconds(workers=2)
-    assert 0 < two <= one < 60
+    assert 0 < plan.seconds(workers=1) < 60  # as timed here and now
+    monkeypatch.setattr(runner, "seconds_per_update", lambda cohort: 0.5 * len(cohort))
+    whole = sum(0.5 * trial.steps for trial in trials)
+    longest = max(0.5 * len(cohort) * cohort[0].steps for cohort in plan.cohorts)
+    assert plan.seconds(workers=1) == pytest.approx(whole)
+    assert plan.seconds(workers=2) == pytest.approx(max(whole / 2, longest))
+    assert plan.seconds(workers=100) == pytest.approx(longest)
     assert runner.plan(trials, {trial.key for trial in trials}).seconds(workers=2) == 0
 
 
