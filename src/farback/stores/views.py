@@ -175,7 +175,6 @@ def studied(study: Study) -> tuple[View, ...]:
             filter=searching,
             by=("group",),
             folded=tuple(f"param.group.{each}" for each in study.groups),
-            order=best,
         ),
         View(
             "farback-parallel",
