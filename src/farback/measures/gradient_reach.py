@@ -16,9 +16,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from farback.measures.asking import last_asked
 from farback.measures.base import Row, Sampled, Untrained
 from farback.measures.decay import TRANSIENT, Curve, Floats, curve
-from farback.measures.retention import needs_memory
 from farback.measures.system import System, measured
 from farback.network import Network
 from farback.streams import stream
@@ -106,9 +106,7 @@ def _summed(loss: Loss) -> Loss:
 
 def _asked(task: Task, batch: Batch) -> tuple[Tensor, Loss]:
     """Each sequence's last asked step that needs memory, and the loss there."""
-    needed_BT = needs_memory(batch)
-    steps = torch.arange(needed_BT.shape[1])
-    last_B = torch.where(needed_BT, steps, -1).amax(1)
+    last_B = last_asked(batch)
     row_B = torch.arange(len(last_B))
     target_B = batch.target_BT[row_B, last_B]
 
