@@ -205,6 +205,8 @@ class CausalReachMeasure(AtLags):
     """The effect of the inputs before the last asked step on the answer there, on the trial's own task.
 
     At the lag that the task is asked at, this replaces the cue by that of another sequence.
+
+    Source: Jansen 1999; Saltelli et al. 2010.
     """
 
     sequences: Annotated[int, Field(ge=2, le=1_000_000)] = 512

@@ -147,7 +147,10 @@ def _chunks(terms: Iterator[Term], size: int) -> Iterator[list[Term]]:
 
 
 class InformationCapacityMeasure(Driven):
-    """Capacity by degree, and by the largest lag of a term; see `driven` for the drive."""
+    """Capacity by degree, and by the largest lag of a term; see `driven` for the drive.
+
+    Source: Dambre, Verstraeten, Schrauwen and Massar 2012.
+    """
 
     length: Annotated[int, Field(ge=10, le=10_000_000)] = 4000
     max_lag: Annotated[int, Field(ge=0, le=100_000)] = 16

@@ -110,6 +110,8 @@ class LinearMemoryFunctionMeasure(Measure):
 
     The signal enters through one channel of the task's inputs, the others are zero: small signals around no input at
     all. Exact for linear networks at any scale. See `linearisation` for when a network has none, and then no rows.
+
+    Source: Jaeger 2001, GMD report 152; White, Lee and Sompolinsky 2004.
     """
 
     max_lag: Annotated[int, Field(ge=0, le=100_000)] = 100

@@ -74,7 +74,10 @@ def memory_function(inputs: Any, states: Any, max_lag: int, washout: int = 0) ->
 
 
 class MemoryFunctionMeasure(Driven):
-    """Adjusted R2 of the drive's value k steps ago, from a linear readout of the state; see `driven` for the drive."""
+    """Adjusted R2 of the drive's value k steps ago, from a linear readout of the state; see `driven` for the drive.
+
+    Source: Jaeger 2001, GMD report 152.
+    """
 
     def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[Row]]:
         """Rows r2, null_low, null_high for each lag; total, total_from_1, half and features belong to none.

@@ -229,6 +229,8 @@ class ProbeMeasure(AtLags):
     What is decoded is the input itself: which of the inputs that occur at that lag it was (in recall: which distractor,
     or, at the lag asked, which cue), or, where inputs are numbers, the number on the first channel. A lag at which
     there is but one possible input (copy's blanks) has no rows, and a task that has no other lags has none at all.
+
+    Source: Alain and Bengio 2016 (1610.01644); Hewitt and Liang 2019 (1909.03368).
     """
 
     sequences: Annotated[int, Field(ge=FEWEST, le=1_000_000)] = 1000
