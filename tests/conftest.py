@@ -19,6 +19,8 @@ from farback import cells, inits, tasks
 from farback.component import Component
 from farback.trial import Trial
 
+torch.set_num_threads(1)  # a test worker has one core: at these sizes a second thread only gets into the other's way
+
 
 def levels(kind: type[Component]) -> Iterator[dict[str, Any]]:
     """The default fields, then each other level of each field with closed choices."""
