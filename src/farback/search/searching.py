@@ -136,9 +136,10 @@ def write(experiment: Experiment, found: Sequence[Winner]) -> list[Path]:
     assert experiment.search is not None
     folder = runner.folder(experiment)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in configs(experiment, found).items():
+    texts = configs(experiment, found)
+    for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    return [folder / name for name in configs(experiment, found)]
+    return [folder / name for name in texts]
 
 
 def configs(experiment: Experiment, found: Sequence[Winner]) -> dict[str, str]:
