@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from farback.stores.opening import open_store
 from farback.tasks.answers import skill
 from farback.tasks.base import Task
 from farback.train import fingerprint, seconds_per_update, train
-from farback.trial import Event, Failed, Finished, Stopped, Trial, cohorts
+from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Stopped, Trial, cohorts
 
 WIDTH = 10  # replicas of a cohort at most: beyond it one more costs as much as one alone, and cores may stand idle
 
@@ -44,7 +44,7 @@ class Plan:
 
     trials: list[Trial]
     missing: list[Trial]
-    cohorts: list[list[Trial]]
+    cohorts: list[Cohort]
 
     @property
     def reused(self) -> int:
@@ -56,36 +56,39 @@ class Plan:
         timed: dict[tuple[str, int], float] = {}
         total, longest = 0.0, 0.0
         for cohort in self.cohorts:
-            kind = (cohort[0].shape, len(cohort))
+            first = cohort.trials[0]
+            kind = (first.shape, len(cohort.trials))
             if kind not in timed:
-                timed[kind] = seconds_per_update(cohort)
-            own = timed[kind] * cohort[0].steps
+                timed[kind] = seconds_per_update(cohort.trials)
+            own = timed[kind] * (first.steps - cohort.step)
             total, longest = total + own, max(longest, own)
         return max(total / workers, longest)
 
 
-def plan(trials: Sequence[Trial], done: Collection[str], workers: int = 1) -> Plan:
+def plan(
+    trials: Sequence[Trial], done: Collection[str], workers: int = 1, start: Mapping[str, Checkpoint] | None = None
+) -> Plan:
     """Subtract what is done, and pack the rest.
 
     Args:
         trials: what is wanted.
         done: keys that the store holds.
         workers: how many processes will share the work: cohorts are made narrower rather than leave one idle.
+        start: checkpoints of earlier runs, by key. What was begun goes first, so that they do not pile up.
     """
     missing = [trial for trial in trials if trial.key not in done]
-    packs = cohorts(missing, WIDTH)
-    while len(packs) < 2 * workers and any(len(pack) > 1 for pack in packs):
-        packs.sort(key=len)
-        widest = packs.pop()
-        packs += [widest[: len(widest) // 2], widest[len(widest) // 2 :]]
-    return Plan(list(trials), missing, sorted(packs, key=_cost, reverse=True))
+    packs = cohorts(missing, WIDTH, start)
+    while len(packs) < 2 * workers and any(len(pack.trials) > 1 for pack in packs):
+        packs.sort(key=lambda pack: len(pack.trials))
+        packs += packs.pop().halves()
+    return Plan(list(trials), missing, sorted(packs, key=lambda pack: (pack.step > 0, _cost(pack)), reverse=True))
 
 
-def _cost(cohort: Sequence[Trial]) -> float:
+def _cost(cohort: Cohort) -> float:
     """Roughly the work in a cohort: the longest go first, so that no core is left with a long one at the end."""
-    trial = cohort[0]
+    trial = cohort.trials[0]
     per_step = trial.depth * len(trial.cell.gates) * (1 + trial.hidden / 32)
-    return float(len(cohort) * (trial.lag + 1) * per_step * trial.steps)
+    return float(len(cohort.trials) * (trial.lag + 1) * per_step * (trial.steps - cohort.step))
 
 
 def execute(plan: Plan, executor: Executor, store: Store) -> Iterator[Event]:
@@ -94,10 +97,11 @@ def execute(plan: Plan, executor: Executor, store: Store) -> Iterator[Event]:
     yield from recorded(plan.cohorts, executor, store)
 
 
-def recorded(cohorts: Iterable[list[Trial]], executor: Executor, store: Store) -> Iterator[Event]:
+def recorded(cohorts: Iterable[Cohort], executor: Executor, store: Store) -> Iterator[Event]:
     """Train cohorts, which may still be thought up while others train; every event is recorded, then passed on."""
     for _, event in executor.map(train, cohorts):
-        store.put(event)
+        if not isinstance(event, Checkpoint | Paused):
+            store.put(event)
         yield event
 
 
@@ -190,7 +194,7 @@ class Tally:
         self.failures: list[Failed] = []
         self.steps = {trial.key: trial.steps for trial in plan.missing}
         self.done: dict[str, int] = {}
-        self.cost = {trial.key: _cost([trial]) for trial in plan.missing}
+        self.cost = {trial.key: _cost(Cohort.of(trial)) for trial in plan.missing}
 
     def add(self, event: Event) -> None:
         """Count one event."""

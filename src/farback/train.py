@@ -12,10 +12,11 @@ import math
 import os
 import platform
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,31 +26,29 @@ from farback.data import Asked, Data, Questions
 from farback.measures.base import Measure, Row
 from farback.measures.retention import scored
 from farback.network import Network, draw
-from farback.trial import Event, Finished, Progress, Status, Stopped, Trial, TrialResult, scores
+from farback.trial import Cohort, Event, Finished, Progress, Status, Stopped, Trial, TrialResult, Wish, scores
 
 SOLVED_SKILL = 0.9  # sustained success: this validation skill...
 SUSTAINED = 3  # ...at so many evaluations in a row
 
 
-def train(trials: Sequence[Trial], device: str = "cpu") -> Generator[Event, set[str] | None, None]:
+def train(
+    cohort: Cohort, checkpoint_seconds: float = 60.0, device: str = "cpu"
+) -> Generator[Event | None, Wish | None, None]:
     """Train a cohort.
 
     Args:
-        trials: trials of one shape.
-        device: where; part of no trial's identity.
+        cohort: trials of one shape, and where they go on from.
+        checkpoint_seconds: between two checkpoints of every replica; part of no trial's identity.
+        device: where; nor is that.
 
     Yields:
-        Progress of each replica at every evaluation, and Finished once for each, as it leaves. A replica whose key is
-        in a set that is sent to the generator leaves at the next evaluation with Stopped instead.
-
-    Raises:
-        ValueError: the trials differ in more than replicas may.
+        Progress of each replica at every evaluation, and Finished once for each, as it leaves; a Checkpoint of each
+        every `checkpoint_seconds`. None after every update, for whoever trains the cohort to send a Wish: replicas that
+        it drops leave with Stopped, and when it says finish, all leave with a Checkpoint and Paused.
     """
-    if len({trial.shape for trial in trials}) != 1:
-        raise ValueError("a cohort holds trials of one shape: pack them with farback.trial.cohorts")
     with arithmetic():
-        cohort = _Cohort.fresh(trials, device)
-        yield from cohort.events()
+        yield from _Cohort.fresh(cohort.trials, device).events()
 
 
 @contextmanager
@@ -96,7 +95,6 @@ class _Cohort:
     validation: list[Questions]  # of each replica
     questions: Asked
     device: str
-    unwanted: set[str] = field(default_factory=set)  # keys of trials that were given up
 
     @classmethod
     def fresh(cls, trials: Sequence[Trial], device: str) -> _Cohort:
@@ -131,7 +129,7 @@ class _Cohort:
         }
         return Network(self.trial.architecture, parameters)
 
-    def events(self) -> Generator[Event, set[str] | None, None]:
+    def events(self) -> Generator[Event | None, Wish | None, None]:
         """Train to the end."""
         first = self.trial
         rules, limit_R1 = self._rules()
@@ -147,12 +145,15 @@ class _Cohort:
             if self.replicas and (count % first.evaluate_every == 0 or count == first.steps):
                 solved = yield from self._evaluate(count, window)
                 yield from self._leave(solved if count < first.steps else [], count, "finished")
-                yield from self._give_up(count)
                 window = _Window()
             if not self.replicas:
                 return
             if count < first.steps:
                 yield from self._take(list(range(len(self.replicas))), count)
+            wish = (yield None) or Wish()
+            window = window.kept((yield from self._give_up(wish.dropped, count)))
+            if not self.replicas:
+                return
             if len(self.replicas) < before:
                 rules, limit_R1 = self._rules()
         lost = [r for r, replica in enumerate(self.replicas) if not replica.finite]  # by the last update itself
@@ -181,7 +182,7 @@ class _Cohort:
         finite: list[bool] = torch.isfinite(loss_R).tolist()
         return finite
 
-    def _evaluate(self, count: int, window: _Window) -> Generator[Event, set[str] | None, list[int]]:
+    def _evaluate(self, count: int, window: _Window) -> Generator[Event, Any, list[int]]:
         """Validate every replica; returns those whose success is sustained."""
         solved = []
         means = window.means()
@@ -195,7 +196,7 @@ class _Cohort:
             for name, value in metrics.items():
                 measure, statistic = name.split("/")
                 replica.rows.append((measure, count, -1, statistic, value))
-            self.unwanted |= (yield Progress(replica.trial.key, count, metrics)) or set()
+            yield Progress(replica.trial.key, count, metrics)
             if replica.solved(now.skill):
                 solved.append(r)
         return solved
@@ -213,14 +214,15 @@ class _Cohort:
         for result in results:
             yield Finished(result)
 
-    def _give_up(self, count: int) -> Iterator[Event]:
-        """Go on without the replicas that are not wanted any more."""
-        leaving = [r for r, replica in enumerate(self.replicas) if replica.trial.key in self.unwanted]
+    def _give_up(self, dropped: Collection[str], count: int) -> Generator[Event, Any, list[int]]:
+        """Go on without the replicas that are not wanted any more; returns which."""
+        leaving = [r for r, replica in enumerate(self.replicas) if replica.trial.key in dropped]
         keys = [self.replicas[r].trial.key for r in leaving]
         if leaving:
             self._without(leaving)
         for key in keys:
             yield Stopped(key, count)
+        return leaving
 
     def _without(self, leaving: list[int]) -> None:
         """Take some replicas out of the program."""

@@ -12,7 +12,7 @@ from small_search import SMALL, Small
 
 from farback.component import UserError
 from farback.executors import Serial
-from farback.executors.base import Cohort, Work
+from farback.executors.base import Work
 from farback.experiment import Experiment
 from farback.search import history, search, winners
 from farback.search.driver import Driver
@@ -21,7 +21,7 @@ from farback.search.slots import MOST_ATTEMPTS
 from farback.search.storage import located, opened
 from farback.search.winning import check_disjoint
 from farback.stores.memory import Memory
-from farback.trial import Event, Failed
+from farback.trial import Cohort, Event, Failed
 
 LR, HIDDEN = "param.optimizer.lr", "param.hidden"
 
@@ -81,10 +81,10 @@ class Faulty(Serial):
 
     def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
         for cohort in items:
-            if cohort[0].cell.name == "memoryless" and self.times:
+            if cohort.trials[0].cell.name == "memoryless" and self.times:
                 self.times -= 1
-                for trial in cohort:
-                    yield cohort, Failed(trial.key, "the worker was killed")
+                for key in cohort.keys:
+                    yield cohort, Failed(key, "the worker was killed")
             else:
                 yield from super().map(function, [cohort])
 

@@ -25,7 +25,7 @@ from farback.search.study import Claim, Study
 from farback.search.viewed import viewed
 from farback.search.winning import defaults, winners
 from farback.stores.base import Store
-from farback.trial import Event, Failed, Finished, Progress, Stopped, Trial
+from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Progress, Stopped, Trial
 
 POLL_SECONDS = 1.0  # between looks at what other processes are doing
 ON_THE_WAY = ("median", "hyperband")  # pruners that judge a training before its end, by this:
@@ -54,7 +54,7 @@ class Driver:
         self.studies = [Study(experiment, group, storage, total) for group in self.search.groups]
         self.pulse = Pulse(storage.is_local)
         self.started = time.monotonic()
-        self.queue: deque[list[Trial]] = deque()
+        self.queue: deque[Cohort] = deque()
         self.open: list[Asked] = []
         self.training: set[str] = set()  # keys that are queued or with a worker
         self.known: dict[str, tuple[str, pd.DataFrame]] = {}  # status and scores by key
@@ -91,12 +91,12 @@ class Driver:
         budget = self.search.options.budget
         return budget is not None and time.monotonic() - self.started > 60 * budget
 
-    def _cohorts(self) -> Iterator[list[Trial]]:
+    def _cohorts(self) -> Iterator[Cohort]:
         """Cohorts as workers fall idle: what is queued, else new settings for the group that is furthest behind."""
         while self.queue or self._ask():
             if self.queue:
                 cohort = self.queue.popleft()
-                warm(sorted({trial.cell.kernel or PRODUCT for trial in cohort} | {PRODUCT}))
+                warm(sorted({trial.cell.kernel or PRODUCT for trial in cohort.trials} | {PRODUCT}))
                 yield cohort
 
     def _ask(self) -> bool:
@@ -167,6 +167,8 @@ class Driver:
             if self.search.options.pruner in ON_THE_WAY and SKILL in event.metrics:
                 self._watch(event)
             return
+        if isinstance(event, Checkpoint | Paused):
+            return
         self.training.discard(event.key)
         if isinstance(event, Finished):
             self.known[event.key] = event.result.status, event.result.scores
@@ -222,9 +224,8 @@ class Driver:
     def _drop(self, keys: set[str]) -> None:
         """Give trials up that no other setting waits for: those in the queue at once."""
         unwanted = keys - {trial.key for other in self.open for trial in other.trials}
-        queued = {trial.key for pack in self.queue for trial in pack}
-        packs = [[trial for trial in pack if trial.key not in unwanted] for pack in self.queue]
-        self.queue = deque(pack for pack in packs if pack)
+        queued = {key for pack in self.queue for key in pack.keys}
+        self.queue = deque(left for pack in self.queue for left in pack.only(set(pack.keys) - unwanted))
         self.training -= unwanted & queued
         self.executor.drop(unwanted - queued)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from farback.stores.views import Study
-from farback.trial import SCORE_COLUMNS, Event, Trial
+from farback.trial import SCORE_COLUMNS, Entry, Trial
 
 TRIAL_COLUMNS = ["key", "label", "cell", "init", "task", "trained_lag", "seed"]  # what every trial has
 ORDER = ["task", "label", "trained_lag", "seed", "key"]  # of the trials in a frame, whatever order they ended in
@@ -57,7 +57,7 @@ class Store(ABC):
         """Which of these keys need no training: converged or diverged, not failed, killed or stopped."""
 
     @abstractmethod
-    def put(self, event: Event) -> None:
+    def put(self, event: Entry) -> None:
         """Record an event. Progress may be buffered until later events or `close`; an ended trial is safe on return.
 
         Raises:

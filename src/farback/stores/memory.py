@@ -10,7 +10,7 @@ import pandas as pd
 
 from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.views import Study
-from farback.trial import Event, Failed, Finished, Progress, Stopped, Trial
+from farback.trial import Entry, Failed, Finished, Progress, Stopped, Trial
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Memory(Store):
         """See Store."""
         return set(keys) & set(self._begun().results)
 
-    def put(self, event: Event) -> None:
+    def put(self, event: Entry) -> None:
         """See Store."""
         entry = self._begun()
         if event.key not in entry.trials:

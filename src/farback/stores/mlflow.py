@@ -22,7 +22,7 @@ from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.database import Past
 from farback.stores.metrics import Point, closing, legal, points
 from farback.stores.views import Study
-from farback.trial import Event, Failed, Finished, Progress, Stopped, Trial, TrialResult
+from farback.trial import Entry, Failed, Finished, Progress, Stopped, Trial, TrialResult
 
 FLUSH_SECONDS = 2.0  # between writes of progress, so that the UI is live...
 FLUSH_SHARE = 10  # ...and at least so many times what the last write took: the driver must not drown in writing
@@ -125,7 +125,7 @@ class MLflow(Store):
             self._past = self._history()
         return {key for key in keys if any(run.status == "FINISHED" for run in self._past.get(key, []))}
 
-    def put(self, event: Event) -> None:
+    def put(self, event: Entry) -> None:
         """See Store."""
         if event.key not in self._trials:
             raise ValueError(f"{event.key} is none of the trials that {self.experiment or 'the experiment'} began with")
