@@ -186,6 +186,7 @@ def test_a_worker_that_leaves_is_reported_with_its_exit_code(pool: Pool, trial_o
     failed = ended(list(pool.map(work.leaves, packs(trial_of, [work.BAD], [1]))), Failed)
     assert list(failed) == [work.BAD]
     assert "exit code 7" in failed[work.BAD].error
+    assert sorted(ended(list(pool.map(work.quick, packs(trial_of, [0], [1]))), Finished)) == [0, 1]
 
 
 def test_a_worker_killed_while_it_is_idle_costs_no_trial(pool: Pool, trial_of: Make) -> None:
