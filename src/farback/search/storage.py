@@ -44,7 +44,9 @@ class Storage:
         """
         if self.path:
             return FileLock(f"{self.path}.lock")
-        return database.advisory(self.optuna.engine, "farback.search") if self.uri.startswith("postgresql") else nullcontext()
+        if self.uri.startswith(database.POSTGRES):
+            return database.advisory(self.optuna.engine, "farback.search")
+        return nullcontext()
 
     @property
     def is_local(self) -> bool:

@@ -84,7 +84,7 @@ class Runs:
 
 
 def runs(uri: str) -> Runs | None:
-    """What can look up runs in the database that a URI names; None where that is MLflow's server or another database."""
+    """What looks up runs in the database that a URI names; None where that is a server of MLflow's or another kind."""
     return Runs(uri) if locations.database(uri) is not None or uri.startswith(POSTGRES) else None
 
 
