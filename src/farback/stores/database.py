@@ -29,7 +29,10 @@ BUSY_SECONDS = 20.0  # MLflow waits so long for a writer, too
 ADVISORY_SECONDS = 30.0
 
 # A value of any other tag may be too long for an index of PostgreSQL's; a trial's key has 16 characters
-INDEX = "create index if not exists farback_key on tags (value) where key = 'farback.key'"
+INDEXES = {
+    "farback_key": "create index if not exists farback_key on tags (value) where key = 'farback.key'",
+    "farback_running": "create index if not exists farback_running on runs (experiment_id) where status = 'RUNNING'",
+}
 ENDED = """
     select key.value, runs.run_uuid, runs.status, coalesce(runs.end_time, 0), runs.artifact_uri
     from tags as key
@@ -38,7 +41,11 @@ ENDED = """
     where key.key = 'farback.key' and runs.experiment_id = :experiment
     and runs.status != 'RUNNING' and runs.lifecycle_stage = 'active'
 """
-RUNNING = "select run_uuid from runs where experiment_id = :experiment and status = 'RUNNING'"
+RUNNING = """
+    select runs.run_uuid from runs
+    join tags as kind on kind.run_uuid = runs.run_uuid and kind.key = 'kind' and kind.value = 'trial'
+    where runs.experiment_id = :experiment and runs.status = 'RUNNING' and runs.lifecycle_stage = 'active'
+"""
 
 
 class Past(NamedTuple):
@@ -81,6 +88,13 @@ class Runs:
                 asked = {"experiment": int(experiment_id), "keys": keys[begin : begin + AT_ONCE]}
                 found += [Past(*row) for row in connection.execute(question, asked)]
         return found
+
+    def running(self, experiment_id: str) -> list[str]:
+        """The ids of the trial runs of an experiment that have not ended."""
+        from sqlalchemy import text
+
+        with self.engine.connect() as connection:
+            return list(connection.execute(text(RUNNING), {"experiment": int(experiment_id)}).scalars())
 
 
 def runs(uri: str) -> Runs | None:
@@ -144,9 +158,10 @@ def create(path: Path, migrate: Callable[[Path], None]) -> None:
 def _index_file(path: Path) -> None:
     """Add the index to a file that has MLflow's tables. Without it everything works, but for the time it takes."""
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as opened:
-        there = opened.execute("select name from sqlite_master where name in ('tags', 'farback_key')").fetchall()
-        if there == [("tags",)]:
-            opened.execute(INDEX)
+        there = {name for (name,) in opened.execute("select name from sqlite_master")}
+        for name in INDEXES.keys() - there if {"tags", "runs"} <= there else ():
+            opened.execute(INDEXES[name])
+        opened.commit()
 
 
 def _prepare_served(uri: str, migrate: Callable[[str], None]) -> None:
@@ -156,12 +171,14 @@ def _prepare_served(uri: str, migrate: Callable[[str], None]) -> None:
 
     made = engine(uri)
     with made.connect() as connection:
-        if connection.execute(text("select to_regclass('farback_key')")).scalar() is not None:
-            return
+        there = set(connection.execute(text("select indexname from pg_indexes")).scalars())
+    if INDEXES.keys() <= there:
+        return
     with advisory(made, "farback.store"):
         migrate(uri)
         with contextlib.suppress(SQLAlchemyError), made.begin() as connection:
-            connection.execute(text(INDEX))
+            for name in sorted(INDEXES.keys() - there):
+                connection.execute(text(INDEXES[name]))
 
 
 @contextmanager

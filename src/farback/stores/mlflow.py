@@ -113,11 +113,12 @@ class MLflow(Store):
         with _quiet():
             experiment_id = self._id(checked_name(experiment)) or self._created(experiment)
             self.experiment = experiment
-            self._trials |= {trial.key: trial for trial in trials}
-            self._said = {key: said for key, said in self._said.items() if key not in {trial.key for trial in trials}}
+            begun = {trial.key: trial for trial in trials}
+            self._trials |= begun
+            self._said = {key: said for key, said in self._said.items() if key not in begun}
             self._close_orphans(experiment_id)
-            parameters = [tags.parameters(trial) for trial in self._trials.values()]
-            views.write(self.client, experiment_id, parameters, study)
+            parameters = (tags.parameters(trial) for trial in self._trials.values())
+            views.write(self.client, experiment_id, self._trials, parameters, study)
             views.describe(self.client, experiment_id, question, config_text)
 
     def finished(self, keys: Iterable[str]) -> set[str]:
@@ -282,11 +283,23 @@ class MLflow(Store):
 
     def _close_orphans(self, experiment_id: str) -> None:
         """End the runs that dead drivers on this host left running."""
-        for run in self._search(experiment_id, "tags.kind = 'trial' and attributes.status = 'RUNNING'"):
+        for run in self._running(experiment_id):
             owner = run.data.tags.get("owner", "")
             if owners.is_dead(owner):
                 self._batch(run.info.run_id, [], {}, {"status": "killed", "killed": f"its driver {owner} is gone"})
                 self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def _running(self, experiment_id: str) -> Iterator[Any]:
+        """The trial runs of an experiment that have not ended."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if self._runs is not None:
+            try:
+                yield from [self.client.get_run(run_id) for run_id in self._runs.running(experiment_id)]
+                return
+            except SQLAlchemyError:  # as in `_ended`
+                pass
+        yield from self._search(experiment_id, "tags.kind = 'trial' and attributes.status = 'RUNNING'")
 
     def _history(self, key: str) -> list[Past]:
         """The ended runs of a trial of this experiment."""
