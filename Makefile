@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run search report calibrate ui dashboard test test-all lint smoke clean
+.PHONY: help demo run search report calibrate ui dashboard test test-all lint smoke bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ lint: $(VENV)/.ok ## style, types and import contracts
 
 smoke: $(VENV)/.ok ## the smallest sweep through every layer (seconds)
 	$(BIN)/farback run configs/smoke.yaml
+
+bench: $(VENV)/.ok ## time training against torch.nn, JAX and a plain script, on a quiet machine (half an hour)
+	$(UV) pip install -q -c constraints.txt -e '.[bench]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed
 
 clean: ## delete caches and the environment, never results
 	rm -rf $(VENV) build dist .ruff_cache .mypy_cache .pytest_cache .hypothesis .import_linter_cache

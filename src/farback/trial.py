@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from farback import encoders, inits, measures
 from farback.cells.base import Cell
@@ -116,6 +116,7 @@ class Trial(Record):
     stop: Literal["sustained", "never"] = "sustained"
     measures: Several[Measure] = (measures.build("retention"),)
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    _bracket: tuple[int, ...] = PrivateAttr(default=())
 
     @model_validator(mode="before")
     @classmethod
@@ -183,6 +184,17 @@ class Trial(Record):
             encoder=self.encoder,
             start=self.task.answer.start,
         )
+
+    @property
+    def bracket(self) -> tuple[int, ...]:
+        """The lags that bisection picked this trial's from; none where it was given. No part of the identity."""
+        return self._bracket
+
+    def picked(self, lags: tuple[int, ...]) -> Trial:
+        """The same trial, as one that bisection may pick among those of these lags."""
+        copy = self.model_copy()
+        copy._bracket = lags
+        return copy
 
     def digested(self) -> dict[str, Any]:
         """As for any record, less how the hidden size was chosen."""
@@ -255,7 +267,8 @@ class Trial(Record):
             "trained_lag": self.lag,
         }
         rest = {name: value for name, value in self.parameters().items() if name != "lag"}
-        return {**named, **rest, **self.architecture.counts}
+        picked = {"bracket": " ".join(map(str, self.bracket))} if self.bracket else {}
+        return {**named, **rest, **self.architecture.counts, **picked}
 
 
 def _settings(taken: Iterable[Measure]) -> dict[str, str | int | float | bool | None]:

@@ -31,6 +31,17 @@ RANGE: Schema = {
     "additionalProperties": False,
 }
 
+BRACKET: Schema = {
+    "description": "Lags from the first to the second, each twice the one before, of which bisection picks those that "
+    "are trained: {bracket: [5, 320]} looks among 5, 10, 20, 40, 80, 160, 320, with three trainings a seed.",
+    "type": "object",
+    "properties": {
+        "bracket": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
+    },
+    "required": ["bracket"],
+    "additionalProperties": False,
+}
+
 
 def schema() -> Schema:
     """The JSON Schema (draft 2020-12) of a config."""
@@ -41,6 +52,7 @@ def schema() -> Schema:
             definitions[_target(member)]["required"] = ["name"]
     paths = _paths(trial["properties"], definitions)
     grid = {path: _levels(values) for path, values in paths.items()}
+    grid["lag"]["anyOf"].append({"$ref": "#/$defs/Bracket"})
     pairs = {
         "description": "Axes of equal length that move together.",
         "type": "object",
@@ -49,7 +61,7 @@ def schema() -> Schema:
         "minProperties": 1,
     }
     several = {"type": "array", "items": {"$ref": "#/$defs/Pairs"}, "minItems": 1}
-    definitions["Range"] = RANGE
+    definitions |= {"Range": RANGE, "Bracket": BRACKET}
     definitions["Pairs"] = pairs
     definitions["Grid"] = {
         "description": "The product of its axes, the last one fastest. An axis is a field, or a dotted path.",
