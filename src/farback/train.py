@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
-import platform
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 
 import torch
 from torch import Tensor
@@ -25,6 +22,7 @@ from farback.data import Asked, Data, Questions
 from farback.measures.base import Measure, Row
 from farback.measures.retention import scored
 from farback.network import Network, draw
+from farback.provenance import provenance
 from farback.trial import Event, Finished, Progress, Status, Stopped, Trial, TrialResult, scores
 
 SOLVED_SKILL = 0.9  # sustained success: this validation skill...
@@ -281,21 +279,6 @@ class _Window:
             return self
         keep = [r for r in range(len(self.loss[0])) if r not in leaving] if self.loss else []
         return _Window(*([value[keep] for value in values] for values in (self.loss, self.norm, self.over)))
-
-
-def provenance(trial: Trial) -> dict[str, str]:
-    """What a result depends on besides the trial: versions, machine, threads; and the network's size."""
-    return {
-        "farback": version("farback"),
-        "torch": torch.__version__,
-        "numpy": version("numpy"),
-        "numba": version("numba"),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "pid": str(os.getpid()),
-        **{name: str(count) for name, count in trial.architecture.counts.items()},
-    }
 
 
 def seconds_per_update(trials: Sequence[Trial], updates: int = 2) -> float:

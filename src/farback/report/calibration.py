@@ -61,6 +61,7 @@ def write_calibration(checks: pd.DataFrame, folder: Path) -> Page:
         "question": "Does the ruler give the right numbers where they are known?",
         "prediction": "",
         "refuted_by": "",
+        "origins": "",
     }
     return publish(analysis, folder, "calibration.md.j2", context)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -26,6 +26,19 @@ class Past(NamedTuple):
     status: str  # FINISHED, FAILED or KILLED
     ended: int  # ms since 1970
     artifacts: str  # URI
+
+
+def newest(ended: Iterable[Past]) -> dict[str, Past]:
+    """The finished run that stands for each key, where there are several."""
+    found: dict[str, Past] = {}
+    for run in ended:
+        if run.status == "FINISHED" and (run.key not in found or _age(found[run.key]) < _age(run)):
+            found[run.key] = run
+    return found
+
+
+def _age(run: Past) -> tuple[int, str]:
+    return run.ended, run.run_id
 
 
 ENDED = """

@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from farback.stores import database, exact, locations, owners, tags, views
+from farback.stores import census, database, exact, locations, owners, tags, views
 from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.database import Past
 from farback.stores.metrics import Point, closing, legal, points
@@ -161,12 +161,18 @@ class MLflow(Store):
         """
         with _quiet():
             experiment_id = self._id(experiment)
-            newest: dict[str, Past] = {}
-            for run in self._ended(experiment_id) if experiment_id else ():
-                if run.status == "FINISHED" and (run.key not in newest or newest[run.key][2:4] < run[2:4]):
-                    newest[run.key] = run
+            newest = database.newest(self._ended(experiment_id) if experiment_id else ())
             with ThreadPoolExecutor(READERS) as pool:
                 return tidy(pool.map(self._recorded, newest.values()))
+
+    def provenance(self, experiment: str) -> dict[str, dict[str, str]]:
+        """See Store."""
+        with _quiet():
+            experiment_id = self._id(experiment)
+            found = census.runs(self.uri, self.client, experiment_id, metrics=False) if experiment_id else []
+        standing = database.newest(run.past for run in found if run.kind == "trial")
+        said = {run.run_id: run.tags for run in found}
+        return {key: tags.provenance_of(said[past.run_id]) for key, past in standing.items()}
 
     def summarise(
         self,
