@@ -17,6 +17,7 @@ from typing import Any
 
 import pandas as pd
 
+from farback.component import UserError
 from farback.stores import census, database, exact, locations, owners, tags, views
 from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.database import Past
@@ -157,7 +158,7 @@ class MLflow(Store):
         """See Store.
 
         Raises:
-            FileNotFoundError: a finished run's scores cannot be read.
+            UserError: a finished run's scores cannot be read.
         """
         with _quiet():
             experiment_id = self._id(experiment)
@@ -253,7 +254,7 @@ class MLflow(Store):
             exact.write(Path(folder), self._trials[result.key].columns(), result)
             self._artifacts(run.artifacts).log_artifacts(folder)
         now = _now()
-        ending = [(point, now) for point in closing(result.scores, run.curves)]
+        ending = [(point, now) for point in closing(exact.rows(result.scores), run.curves)]
         said = {"status": result.status, **tags.provenance(result.provenance)}
         self._batch(run.run_id, run.waiting + ending, {}, said)
         self._end(run, result.key, "FINISHED")
@@ -323,16 +324,15 @@ class MLflow(Store):
         folder = locations.local(run.artifacts, self.uri)
         try:
             if folder is not None:
-                return exact.read(*((folder / name).read_text(encoding="utf-8") for name in names))
+                return exact.read(*((folder / name).read_bytes() for name in names))
             artifacts = self._artifacts(run.artifacts)
             with tempfile.TemporaryDirectory() as copies:
                 paths = [Path(artifacts.download_artifacts(name, copies)) for name in names]
-                return exact.read(*(path.read_text(encoding="utf-8") for path in paths))
-        except (OSError, MlflowException) as error:
+                return exact.read(*(path.read_bytes() for path in paths))
+        except (OSError, exact.Damaged, MlflowException) as error:
             place = f"run {run.run_id} in {locations.shown(self.uri)}"
-            raise FileNotFoundError(
-                f"the scores of {place} cannot be read ({error}): if they are lost, delete the run to train it again"
-            ) from error
+            mend = "if they are lost, `farback doctor --repair` sets the run aside, and the next run trains it again"
+            raise UserError(f"the scores of {place} cannot be read ({error}): {mend}") from error
 
     # The experiment
 
