@@ -20,20 +20,29 @@ def origins(made: Iterable[Mapping[str, str]], now: Mapping[str, str]) -> str:
             not record it, is not held against it.
         now: the versions that are installed. The processor that a page is written on changes nothing in it.
     """
+    found = sets(made, now)
+    if not found:
+        return ""
+    several = len(found) > 1
+    whose = (
+        "more than one set of versions or processor features" if several else "other versions than are installed now"
+    )
+    rows = [{"trials": str(count), **said} for said, count in found]
+    differing = list(found[0][0])
+    if any(name in now for name in differing):
+        rows.append({"trials": "installed now", **{name: now.get(name, "") for name in differing}})
+    sentence = f"**Made by {whose}.** Trials come out bit for bit the same only where all of this is the same."
+    return f"{sentence}\n\n{markdown(pd.DataFrame(rows))}"
+
+
+def sets(made: Iterable[Mapping[str, str]], now: Mapping[str, str]) -> list[tuple[dict[str, str], int]]:
+    """What differs, with the number of trials that were made so, the most first; arguments as of `origins`."""
     trials = [dict(each) for each in made]
     names = list(dict.fromkeys(name for each in trials for name in each))
     values = {name: {each[name] for each in trials if name in each} for name in names}
     differing = [name for name in names if len(values[name] | ({now[name]} if name in now else set())) > 1]
     if not differing:
-        return ""
+        return []
     counts = Counter(tuple(each.get(name, UNKNOWN) for name in differing) for each in trials)
-    mixed = any(len(values[name]) > 1 for name in differing)
-    whose = "more than one set of versions or processor features" if mixed else "other versions than are installed now"
-    rows = [
-        {"trials": str(count), **dict(zip(differing, said, strict=True))}
-        for said, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    ]
-    if any(name in now for name in differing):
-        rows.append({"trials": "installed now", **{name: now.get(name, "") for name in differing}})
-    sentence = f"**Made by {whose}.** Trials come out bit for bit the same only where all of this is the same."
-    return f"{sentence}\n\n{markdown(pd.DataFrame(rows))}"
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [(dict(zip(differing, said, strict=True)), count) for said, count in ordered]

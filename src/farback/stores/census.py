@@ -98,9 +98,19 @@ def runs(uri: str, client: Any, experiment_id: str, metrics: bool = True) -> lis
     ]
 
 
-def _read(path: Path, experiment_id: str, metrics: bool) -> list[Run]:
+def ids(path: Path) -> set[str]:
+    """The ids of every run in an SQLite file, deleted ones too."""
+    with _opened(path) as connection:
+        return {str(run_id) for (run_id,) in connection.execute("select run_uuid from runs")}
+
+
+def _opened(path: Path) -> contextlib.closing[sqlite3.Connection]:
     address = f"file:{quote(str(path))}?mode=ro"
-    with contextlib.closing(sqlite3.connect(address, uri=True, timeout=20)) as connection:
+    return contextlib.closing(sqlite3.connect(address, uri=True, timeout=20))
+
+
+def _read(path: Path, experiment_id: str, metrics: bool) -> list[Run]:
+    with _opened(path) as connection:
         connection.execute("begin")  # one state of the file for all three
         which = (int(experiment_id),)
         found = {row[0]: Run(*row) for row in connection.execute(RUNS, which)}

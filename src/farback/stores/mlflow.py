@@ -283,7 +283,7 @@ class MLflow(Store):
         earlier = [past for past in self._past.get(key, []) if past.run_id != run.run_id]
         replaced = [past for past in earlier if status == "FINISHED" or past.status != "FINISHED"]
         for past in replaced:
-            self.client.set_tag(past.run_id, "kind", "superseded")
+            self.client.set_tag(past.run_id, "kind", tags.SUPERSEDED)
         kept = [past for past in earlier if past not in replaced]
         self._past[key] = [*kept, Past(key, run.run_id, status, _now(), run.artifacts)]
 

@@ -13,6 +13,8 @@ from farback.stores.metrics import legal
 from farback.trial import Trial
 
 PACKAGES = ("farback", "torch", "mlflow")
+SUPERSEDED = "superseded"  # the kind of a run that another one replaced...
+ASIDE = "set aside"  # ...and of one whose result is not to be used
 PROVENANCE = "provenance."  # in front of the names of tags
 
 
