@@ -19,19 +19,20 @@ def named(root: Path, experiment: str, storage: str) -> tuple[dict[str, Trial | 
         experiment: its name.
         storage: of the studies.
     """
-    path = root / "configs" / f"{experiment}.yaml"
+    shown = f"configs/{experiment}.yaml"
+    path = root / shown
     if not path.exists():
-        return None, ""
+        return None, shown
     try:
         config = Experiment.load(path)
         if config.search is None:
-            return {trial.key: trial for trial in config.trials()}, config.shown
+            return {trial.key: trial for trial in config.trials()}, shown
         from farback.search.frames import history  # optuna takes a second to import
         from farback.search.winning import defaults, winners
 
         past = history(config, storage)
         tried: dict[str, Trial | None] = {key: None for keys in past["keys"] for key in str(keys).split()}
         reported = [*winners(config, past), *defaults(config, past)]
-        return tried | {trial.key: trial for winner in reported for trial in winner.trials}, config.shown
+        return tried | {trial.key: trial for winner in reported for trial in winner.trials}, shown
     except (UserError, RuntimeError):  # the studies are looked at elsewhere, the config by `farback run`
-        return None, ""
+        return None, shown
