@@ -15,6 +15,8 @@ from farback.executors import Executor, Pool, Serial
 from farback.executors.pool import cores
 from farback.experiment import ConfigError, Experiment, Problem
 from farback.kernels.warming import PRODUCT, warm
+from farback.provenance import deciding, versions
+from farback.report.origins import origins
 from farback.report.page import Page, Subject, write
 from farback.report.standard import Ladder
 from farback.stores.base import Store
@@ -160,11 +162,18 @@ def publish(experiment: Experiment, store: Store) -> Page:
         keys=tuple(trial.key for trial in trials),
         ladder=ladder,
         root=experiment.root,
+        origins=made_by(experiment, store, [trial.key for trial in trials]),
     )
     page = write(subject, store.frame(experiment.name))
     if not experiment.overrides:  # the summary in the store is of the config as it stands
         store.summarise(experiment.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
     return page
+
+
+def made_by(experiment: Experiment, store: Store, keys: Iterable[str]) -> str:
+    """What the page says of the versions and processors that made these trials, where they are not all the same."""
+    said = store.provenance(experiment.name)
+    return origins([deciding(said[key]) for key in keys if key in said], versions())
 
 
 def folder(experiment: Experiment) -> Path:

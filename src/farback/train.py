@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
-import platform
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import Any
 
 import torch
 
 from farback import resuming
 from farback.measures.retention import scored
+from farback.provenance import provenance
 from farback.replicas import Replicas, Window
 from farback.trial import Cohort, Event, Finished, Paused, Status, Stopped, Trial, TrialResult, Wish, scores
 
@@ -81,8 +79,8 @@ class _Training:
     def events(self) -> Generator[Event | None, Wish | None, None]:
         """Train to the end."""
         replicas = self.replicas
-        for event in [event for replica in replicas.each for event in replica.shown]:
-            yield event  # where they go on, so that whoever listens has all of it
+        # Where they go on, so that whoever listens has all of it.
+        yield from [event for replica in replicas.each for event in replica.shown]
         if self.steps and not self.count:
             yield from self._take(self._all(), end=False)
         while self.count < self.steps:
@@ -170,21 +168,6 @@ class _Training:
                 if measure.at != ("end",):
                     shown = {f"{measure.name}/{name}": value for name, value in measure.live(rows).items()}
                     yield replica.progress(self.count, shown)
-
-
-def provenance(trial: Trial) -> dict[str, str]:
-    """What a result depends on besides the trial: versions, machine, threads; and the network's size."""
-    return {
-        "farback": version("farback"),
-        "torch": torch.__version__,
-        "numpy": version("numpy"),
-        "numba": version("numba"),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "pid": str(os.getpid()),
-        **{name: str(count) for name, count in trial.architecture.counts.items()},
-    }
 
 
 def seconds_per_update(trials: Sequence[Trial], updates: int = 2) -> float:

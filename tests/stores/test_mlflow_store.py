@@ -14,6 +14,7 @@ import psutil
 import pytest
 from made_up import finished, progress, trial
 
+from farback.component import UserError
 from farback.stores import database, locations
 from farback.stores.mlflow import MLflow
 from farback.trial import Failed
@@ -174,7 +175,7 @@ def test_lost_artifacts_are_an_error(uri: str) -> None:
         store.begin("first", [one])
         store.put(finished(one))
         artifacts(uri, "scores.csv")[0].unlink()
-        with pytest.raises(FileNotFoundError, match="cannot be read"):
+        with pytest.raises(UserError, match=r"cannot be read.*farback doctor --repair"):
             store.frame("first")
 
 

@@ -139,6 +139,22 @@ def test_a_trial_is_tagged_before_it_runs_while_it_runs_and_afterwards(store: St
         store.tag(trial(2).key, {"study": "x"})
 
 
+def test_how_a_trial_came_to_be_is_kept_of_its_latest_result(store: Store) -> None:
+    one, failed = trial(0), trial(1)
+    store.begin("first", [one, failed])
+    made = {"torch": "2.6.0", "python": "3.11.0", "cpu_features": "abcd", "blas": "openblas 1; mkl 2", "pid": "17"}
+    for torch in ("2.5.0", "2.6.0"):
+        event = finished(one)
+        object.__setattr__(event.result, "provenance", made | {"torch": torch})
+        store.put(event)
+    store.put(Failed(failed.key, "no"))
+    found = store.provenance("first")
+    assert set(found) == {one.key}
+    assert made.items() - found[one.key].items() == {("pid", "17")}
+    assert "pid" not in found[one.key]
+    assert store.provenance("nowhere") == {}
+
+
 def said(store: Store, of: Trial) -> tuple[dict[str, str], dict[str, float]]:
     """What a store was told of a trial."""
     if isinstance(store, Memory):

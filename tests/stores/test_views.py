@@ -165,7 +165,7 @@ def test_every_curve_by_lag_is_one_that_a_measure_logs() -> None:
 
     from farback import measures
     from farback.stores.charts import FAR, OTHERS
-    from farback.train import drawn
+    from farback.replicas import drawn
 
     made = trial(0)
     network = drawn([made])

@@ -6,7 +6,15 @@ import sys
 
 import typer
 
-from farback.cli import browsing, calibrating, listing, running, searching, showing  # noqa: F401 - each adds its commands
+from farback.cli import (  # noqa: F401 - each adds its commands
+    browsing,
+    calibrating,
+    doctoring,
+    listing,
+    running,
+    searching,
+    showing,
+)
 from farback.cli.app import app
 
 __all__ = ["app", "main"]

@@ -72,6 +72,7 @@ def write_calibration(checks: pd.DataFrame, folder: Path) -> Page:
         "prediction": "",
         "refuted_by": "",
         "notes": NOTES,
+        "origins": "",
     }
     return publish(analysis, folder, "noted.md.j2", context)
 

@@ -24,8 +24,8 @@ from farback.report.standard import Ladder, standard
 
 @dataclass(frozen=True)
 class Subject:
-    """What a page is about: an experiment's name, question, config (as a person types its path), trial keys, and the
-    skill of partial memory on its task."""
+    """What a page is about: an experiment's name, question, config (as a person types its path), trial keys, the skill
+    of partial memory on its task, and whether its trials were made alike (`farback.report.origins`)."""
 
     name: str
     question: str
@@ -34,6 +34,7 @@ class Subject:
     ladder: Ladder
     root: Path
     folder: Path
+    origins: str = ""
 
     @property
     def script(self) -> Path:
@@ -103,6 +104,7 @@ def _about(subject: Subject, script: ModuleType | None) -> dict[str, Any]:
         "config": subject.config,
         "prediction": getattr(script, "PREDICTION", ""),
         "refuted_by": getattr(script, "REFUTED_BY", ""),
+        "origins": subject.origins,
     }
 
 
@@ -119,7 +121,8 @@ def publish(
         analysis: what the page says.
         folder: where; it is made.
         template: of the page, in `templates/`.
-        context: what the template wants besides the analysis: name, question, prediction and refuted_by at least.
+        context: what the template wants besides the analysis: name, question, prediction, refuted_by and origins at
+            least.
         files: further texts that belong to the page, by the names of their files.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +134,7 @@ def publish(
     for name, content in texts.items():
         (folder / name).write_text(content, encoding="utf-8", newline="\n")
     report, *others = (folder / name for name in texts)
-    return Page(analysis, report, [report, *others, *_parts(analysis, folder)], _note(context["question"], analysis))
+    return Page(analysis, report, [report, *others, *_parts(analysis, folder)], _note(context, analysis))
 
 
 def _parts(analysis: Analysis, folder: Path) -> list[Path]:
@@ -147,11 +150,12 @@ def _parts(analysis: Analysis, folder: Path) -> list[Path]:
     return written
 
 
-def _note(question: str, analysis: Analysis) -> str:
-    """The headline for the tracker: a sentence, a table, the verdict."""
+def _note(context: Mapping[str, Any], analysis: Analysis) -> str:
+    """The headline for the tracker: a sentence, a table, the verdict, and what made the trials where they differ."""
     headline = markdown(analysis.tables[0].shown) if analysis.tables else ""
     verdict = "\n".join(f"- {line}" for line in analysis.verdict)
-    return f"**{question}**\n\n{analysis.headline}\n\n{headline}\n\n{verdict}\n"
+    origins = f"\n{context['origins']}\n" if context["origins"] else ""
+    return f"**{context['question']}**\n\n{analysis.headline}\n\n{headline}\n\n{verdict}\n{origins}"
 
 
 def _script(path: Path) -> ModuleType | None:

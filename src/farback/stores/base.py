@@ -23,7 +23,7 @@ ORDER = ["task", "label", "trained_lag", "seed", "key"]  # of the trials in a fr
 class Store(ABC):
     """Records what comes of trials. Only the driver writes; a context manager.
 
-    Everything but `close` and `frame` speaks of the experiment that `begin` named last.
+    Everything but `close`, `frame`, `provenance` and `summarise` speaks of the experiment that `begin` named last.
     """
 
     @abstractmethod
@@ -89,6 +89,13 @@ class Store(ABC):
             A row per (trial, measure, step, lag, statistic): the columns of `Trial.columns()`, then status, measure,
             step, lag (-1 where there is none), statistic, value. Trials are in the order of task, label, trained lag,
             seed and key; a trial's own rows in the order they were put. Empty where nothing is recorded.
+        """
+
+    @abstractmethod
+    def provenance(self, experiment: str) -> dict[str, dict[str, str]]:
+        """How each finished trial of an experiment came to be, by key: what its result said, but for the process id.
+
+        Of trials that were recorded by an earlier release some of it may be missing. Empty where nothing is recorded.
         """
 
     @abstractmethod

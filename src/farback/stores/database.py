@@ -13,7 +13,7 @@ import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,6 +56,19 @@ class Past(NamedTuple):
     status: str  # FINISHED, FAILED or KILLED
     ended: int  # ms since 1970
     artifacts: str  # URI
+
+
+def newest(ended: Iterable[Past]) -> dict[str, Past]:
+    """The finished run that stands for each key, where there are several."""
+    found: dict[str, Past] = {}
+    for run in ended:
+        if run.status == "FINISHED" and (run.key not in found or _age(found[run.key]) < _age(run)):
+            found[run.key] = run
+    return found
+
+
+def _age(run: Past) -> tuple[int, str]:
+    return run.ended, run.run_id
 
 
 class Runs:

@@ -28,6 +28,7 @@ class _Experiment:
     study: Study | None = None
     trials: dict[str, Trial] = field(default_factory=dict)
     results: dict[str, Recorded] = field(default_factory=dict)
+    provenance: dict[str, dict[str, str]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     summary: Summary | None = None
@@ -72,6 +73,8 @@ class Memory(Store):
             result = event.result
             columns = entry.trials[event.key].columns()
             entry.results[event.key] = Recorded(columns, result.status, result.scores.reset_index(drop=True))
+            said = result.provenance.items()
+            entry.provenance[event.key] = {name: text for name, text in said if name != "pid"}
         elif isinstance(event, Failed):
             self.failures.append(event)
         elif isinstance(event, Stopped):
@@ -91,6 +94,11 @@ class Memory(Store):
         """See Store."""
         entry = self.experiments.get(experiment)
         return tidy(entry.results.values() if entry else ())
+
+    def provenance(self, experiment: str) -> dict[str, dict[str, str]]:
+        """See Store."""
+        entry = self.experiments.get(experiment)
+        return {key: dict(said) for key, said in entry.provenance.items()} if entry else {}
 
     def summarise(
         self,

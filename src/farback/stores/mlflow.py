@@ -16,7 +16,8 @@ from typing import Any
 
 import pandas as pd
 
-from farback.stores import database, exact, locations, owners, tags, views
+from farback.component import UserError
+from farback.stores import census, database, exact, locations, owners, tags, views
 from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.database import Past
 from farback.stores.metrics import Point, closing, legal, points
@@ -159,16 +160,22 @@ class MLflow(Store):
         """See Store.
 
         Raises:
-            FileNotFoundError: a finished run's scores cannot be read.
+            UserError: a finished run's scores cannot be read.
         """
         with _quiet():
             experiment_id = self._id(experiment)
-            newest: dict[str, Past] = {}
-            for run in self._ended(experiment_id) if experiment_id else ():
-                if run.status == "FINISHED" and (run.key not in newest or newest[run.key][2:4] < run[2:4]):
-                    newest[run.key] = run
+            newest = database.newest(self._ended(experiment_id) if experiment_id else ())
             with ThreadPoolExecutor(READERS) as pool:
                 return tidy(pool.map(self._recorded, newest.values()))
+
+    def provenance(self, experiment: str) -> dict[str, dict[str, str]]:
+        """See Store."""
+        with _quiet():
+            experiment_id = self._id(experiment)
+            found = census.runs(self.uri, self.client, experiment_id, metrics=False) if experiment_id else []
+        standing = database.newest(run.past for run in found if run.kind == "trial")
+        said = {run.run_id: run.tags for run in found}
+        return {key: tags.provenance_of(said[past.run_id]) for key, past in standing.items()}
 
     def summarise(
         self,
@@ -249,7 +256,7 @@ class MLflow(Store):
             exact.write(Path(folder), self._trials[result.key].columns(), result)
             self._artifacts(run.artifacts).log_artifacts(folder)
         now = _now()
-        ending = [(point, now) for point in closing(result.scores, run.curves)]
+        ending = [(point, now) for point in closing(exact.rows(result.scores), run.curves)]
         said = {"status": result.status, **tags.provenance(result.provenance)}
         self._batch(run.run_id, run.waiting + ending, {}, said)
         self._end(run, result.key, "FINISHED")
@@ -277,7 +284,7 @@ class MLflow(Store):
         earlier = [past for past in self._history(key) if past.run_id != run.run_id]
         replaced = [past for past in earlier if status == "FINISHED" or past.status != "FINISHED"]
         for past in replaced:
-            self.client.set_tag(past.run_id, "kind", "superseded")
+            self.client.set_tag(past.run_id, "kind", tags.SUPERSEDED)
         kept = [past for past in earlier if past not in replaced]
         self._past[key] = [*kept, Past(key, run.run_id, status, _now(), run.artifacts)]
 
@@ -342,16 +349,15 @@ class MLflow(Store):
         folder = locations.local(run.artifacts, self.uri)
         try:
             if folder is not None:
-                return exact.read(*((folder / name).read_text(encoding="utf-8") for name in names))
+                return exact.read(*((folder / name).read_bytes() for name in names))
             artifacts = self._artifacts(run.artifacts)
             with tempfile.TemporaryDirectory() as copies:
                 paths = [Path(artifacts.download_artifacts(name, copies)) for name in names]
-                return exact.read(*(path.read_text(encoding="utf-8") for path in paths))
-        except (OSError, MlflowException) as error:
+                return exact.read(*(path.read_bytes() for path in paths))
+        except (OSError, exact.Damaged, MlflowException) as error:
             place = f"run {run.run_id} in {locations.shown(self.uri)}"
-            raise FileNotFoundError(
-                f"the scores of {place} cannot be read ({error}): if they are lost, delete the run to train it again"
-            ) from error
+            mend = "if they are lost, `farback doctor --repair` sets the run aside, and the next run trains it again"
+            raise UserError(f"the scores of {place} cannot be read ({error}): {mend}") from error
 
     # The experiment
 
