@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from farback.stores.base import Recorded
-from farback.trial import SCORE_COLUMNS, TrialResult, scores
+from farback.trial import SCORE_COLUMNS, TrialResult
 
 RESULT, SCORES = "result.json", "scores.csv"
 
@@ -35,4 +35,4 @@ def read(about: str, table: str) -> Recorded:
     lines = csv.reader(io.StringIO(table))
     next(lines)
     rows = [(measure, int(step), int(lag), statistic, float(value)) for measure, step, lag, statistic, value in lines]
-    return Recorded(said["trial"], said["status"], scores(rows))
+    return Recorded(said["trial"], said["status"], rows)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.views import Study
-from farback.trial import Event, Failed, Finished, Progress, Stopped, Trial
+from farback.trial import SCORE_COLUMNS, Event, Failed, Finished, Progress, Stopped, Trial
 
 
 @dataclass
@@ -71,7 +71,8 @@ class Memory(Store):
         if isinstance(event, Finished):
             result = event.result
             columns = entry.trials[event.key].columns()
-            entry.results[event.key] = Recorded(columns, result.status, result.scores.reset_index(drop=True))
+            rows = list(result.scores[SCORE_COLUMNS].itertuples(index=False, name=None))
+            entry.results[event.key] = Recorded(columns, result.status, rows)
         elif isinstance(event, Failed):
             self.failures.append(event)
         elif isinstance(event, Stopped):
