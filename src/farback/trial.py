@@ -285,8 +285,11 @@ Status = Literal["finished", "diverged"]
 SCORE_COLUMNS = ["measure", "step", "lag", "statistic", "value"]
 
 
-def scores(rows: Sequence[tuple[str, int, int, str, float]]) -> pd.DataFrame:
-    """A tidy frame of scores: measure, update, lag (-1 where there is none), statistic, value."""
+Row = tuple[str, int, int, str, float]  # measure, update, lag (-1 where there is none), statistic, value
+
+
+def scores(rows: Sequence[Row]) -> pd.DataFrame:
+    """A tidy frame of scores, of rows."""
     frame = pd.DataFrame(list(rows), columns=SCORE_COLUMNS)
     return frame.astype({"measure": "str", "step": "int64", "lag": "int64", "statistic": "str", "value": "float64"})
 

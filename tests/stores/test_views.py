@@ -164,8 +164,8 @@ def test_every_curve_by_lag_is_one_that_a_measure_logs() -> None:
     import numpy as np
 
     from farback import measures
-    from farback.stores.charts import FAR, OTHERS
     from farback.replicas import drawn
+    from farback.stores.charts import FAR, OTHERS
 
     made = trial(0)
     network = drawn([made])

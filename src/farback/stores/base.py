@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from farback.stores.views import Study
-from farback.trial import SCORE_COLUMNS, Entry, Trial
+from farback.trial import SCORE_COLUMNS, Entry, Row, Trial, scores
 
 TRIAL_COLUMNS = ["key", "label", "cell", "init", "task", "trained_lag", "seed"]  # what every trial has
 ORDER = ["task", "label", "trained_lag", "seed", "key"]  # of the trials in a frame, whatever order they ended in
@@ -146,7 +146,7 @@ class Recorded:
 
     columns: dict[str, Any]
     status: str
-    scores: pd.DataFrame
+    rows: list[Row]  # plain tuples: a frame for each of 100 000 trials would take minutes to make and to join
 
 
 def tidy(records: Iterable[Recorded]) -> pd.DataFrame:
@@ -157,6 +157,6 @@ def tidy(records: Iterable[Recorded]) -> pd.DataFrame:
     trials = pd.DataFrame([{**record.columns, "status": record.status} for record in ordered])
     # A cell's own fields come as the trials come: the common ones stay in front, status ends up behind all of them.
     trials = trials[[*(name for name in trials.columns if name != "status"), "status"]]
-    rows = np.repeat(np.arange(len(ordered)), [len(record.scores) for record in ordered])
-    scores = pd.concat([record.scores[SCORE_COLUMNS] for record in ordered], ignore_index=True)
-    return pd.concat([trials.iloc[rows].reset_index(drop=True), scores], axis=1)
+    whose = np.repeat(np.arange(len(ordered)), [len(record.rows) for record in ordered])
+    table = scores([row for record in ordered for row in record.rows])
+    return pd.concat([trials.iloc[whose].reset_index(drop=True), table], axis=1)

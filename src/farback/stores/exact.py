@@ -17,12 +17,9 @@ from typing import Any
 import pandas as pd
 
 from farback.stores.base import Recorded
-from farback.trial import SCORE_COLUMNS, Status, TrialResult, scores
+from farback.trial import SCORE_COLUMNS, Row, Status, TrialResult
 
 RESULT, SCORES = "result.json", "scores.csv"
-
-
-Row = tuple[str, int, int, str, float]  # SCORE_COLUMNS
 
 
 class Damaged(ValueError):
@@ -71,7 +68,7 @@ def read(about: bytes, table: bytes) -> Recorded:
         Damaged: they are cut short, or otherwise not what was written.
     """
     exact = parsed(about, table)
-    return Recorded(exact.columns, exact.status, scores(exact.rows))
+    return Recorded(exact.columns, exact.status, exact.rows)
 
 
 def parsed(about: bytes, table: bytes) -> Exact:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.views import Study
-from farback.trial import Entry, Failed, Finished, Progress, Stopped, Trial
+from farback.trial import SCORE_COLUMNS, Entry, Failed, Finished, Progress, Stopped, Trial
 
 
 @dataclass
@@ -72,7 +72,8 @@ class Memory(Store):
         if isinstance(event, Finished):
             result = event.result
             columns = entry.trials[event.key].columns()
-            entry.results[event.key] = Recorded(columns, result.status, result.scores.reset_index(drop=True))
+            rows = list(result.scores[SCORE_COLUMNS].itertuples(index=False, name=None))
+            entry.results[event.key] = Recorded(columns, result.status, rows)
             said = result.provenance.items()
             entry.provenance[event.key] = {name: text for name, text in said if name != "pid"}
         elif isinstance(event, Failed):
