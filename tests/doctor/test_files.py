@@ -129,7 +129,7 @@ def test_artifacts_that_belong_to_no_run_are_a_note_and_stay(ward: Ward) -> None
     folder = ward.path.parent / "artifacts" / "tiny" / "0123"
     folder.mkdir()
     (found,) = ward.repaired().findings
-    assert (found.severity, found.check, "1 folders" in found.what) == ("note", "artifacts", True)
+    assert (found.severity, found.check, "1 folder of artifacts" in found.what) == ("note", "artifacts", True)
     assert folder.exists()
 
 

@@ -95,6 +95,11 @@ class Finding:
         return {**values, "repairable": bool(self.mends)}
 
 
+def counted(number: int, noun: str) -> str:
+    """ "1 trial", "2 trials"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def unless(held: bool, remedy: str, mends: tuple[Mend, ...]) -> tuple[str, tuple[Mend, ...]]:
     """What mends a trial, and nothing while a driver may be at it."""
     return ("nothing while a driver may be at this trial", ()) if held else (remedy, mends)
