@@ -82,6 +82,10 @@ def test_a_checkpoint_that_cannot_be_read_is_set_aside(ward: Ward) -> None:
     assert ward.repaired().findings == []
     assert not path.exists()
     assert path.with_name(path.name + ".unreadable").read_bytes() == WHOLE[:-3]
+    kept(ward, path.name, WHOLE[:-5])  # and another one, later
+    assert ward.repaired().findings == []
+    assert path.with_name(path.name + ".unreadable").read_bytes() == WHOLE[:-3]
+    assert path.with_name(path.name + ".2.unreadable").read_bytes() == WHOLE[:-5]
 
 
 def test_a_checkpoint_of_a_result_that_is_set_aside_is_kept(ward: Ward) -> None:

@@ -78,7 +78,7 @@ def checkpoints(folder: Path, trials: Trials, experiment: str) -> Iterator[Findi
         elif reason := unreadable(path):
             what = f"is a checkpoint that cannot be read: {reason}"
             remedy = "sets it aside; the next run trains the trial from the beginning"
-            mends: tuple[Mend, ...] = (Rename(path, path.name + UNREADABLE),)
+            mends: tuple[Mend, ...] = (Rename(path, UNREADABLE),)
             yield Finding("warning", "checkpoints", what, str(path), experiment, *unless(held, remedy, mends))
         else:
             waiting += 1

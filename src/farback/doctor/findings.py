@@ -39,10 +39,10 @@ class Log:
 
 @dataclass(frozen=True)
 class Rename:
-    """Set a file aside, under another name in the same folder."""
+    """Set a file aside, under its name with a suffix, and a number where that is taken."""
 
     path: Path
-    name: str
+    suffix: str
 
 
 @dataclass(frozen=True)

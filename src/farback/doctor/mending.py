@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -45,8 +46,7 @@ def _done(mend: Mend, client: Any) -> bool:
         case Log():
             return _logged(mend, client)
         case Rename():
-            if mend.path.exists():
-                mend.path.rename(mend.path.with_name(mend.name))
+            return _renamed(mend)
         case Remove():
             return _removed(mend)
         case GiveUp():
@@ -73,6 +73,14 @@ def _logged(mend: Log, client: Any) -> bool:
     now = time.time_ns() // 1_000_000
     for point in mend.points:
         client.log_metric(mend.run_id, point.name, point.value, timestamp=now, step=point.step)
+    return True
+
+
+def _renamed(mend: Rename) -> bool:
+    numbers = itertools.chain([""], (f".{number}" for number in itertools.count(2)))
+    free = (mend.path.with_name(f"{mend.path.name}{number}{mend.suffix}") for number in numbers)
+    if mend.path.exists():
+        mend.path.rename(next(path for path in free if not path.exists()))
     return True
 
 
