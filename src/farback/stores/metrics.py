@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from farback.stores.exact import Row
+from farback.trial import Row
 
 LONGEST = 250  # characters of a name, MLflow's limit
 SMALLER_IS_BETTER = ("loss", "error")
