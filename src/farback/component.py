@@ -16,14 +16,17 @@ from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, GetCoreSchemaHandler, Strict
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
 C = TypeVar("C", bound="Component")
 T = TypeVar("T")
 
+SCALARS = frozenset({str, int, float, bool, type(None)})
 Several = Annotated[tuple[T, ...], Strict(False)]  # stored as a tuple; a YAML list is welcome
 
 
@@ -49,11 +52,11 @@ class Record(BaseModel):
     def digested(self) -> dict[str, Any]:
         """The plain values that identify this record: every field, less later additions at their default."""
         values: dict[str, Any] = {}
-        for name, field in type(self).model_fields.items():
+        for name, later in _fields(type(self)):
             value = getattr(self, name)
-            if any(isinstance(mark, Since) for mark in field.metadata) and value == field.get_default():
+            if later is not None and value == later.get_default():
                 continue
-            values[name] = _plain(value)
+            values[name] = value if type(value) in SCALARS else _plain(value)
         return values
 
     def digest(self) -> str:
@@ -65,6 +68,13 @@ def digest(values: Any) -> str:
     """Hash plain values (as JSON with sorted keys) to 16 hexadecimal digits."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def _fields(record: type[Record]) -> tuple[tuple[str, FieldInfo | None], ...]:
+    """A record's fields, and more of those that were added later: asked once, for a sweep has 100 000 records."""
+    fields = record.model_fields.items()
+    return tuple((name, field if any(isinstance(m, Since) for m in field.metadata) else None) for name, field in fields)
 
 
 def _plain(value: Any) -> Any:

@@ -144,7 +144,9 @@ def test_the_summary_is_replaced(uri: str, tmp_path: Path) -> None:
     assert "name: first" in note
 
 
-def test_the_quick_way_to_the_runs_agrees_with_mlflow(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["uri", "on_postgres"])
+def test_the_quick_way_to_the_runs_agrees_with_mlflow(where: str, request: pytest.FixtureRequest) -> None:
+    uri = request.getfixturevalue(where)
     trials = [trial(seed) for seed in range(3)]
     with MLflow(uri) as store:
         store.begin("first", trials)
@@ -153,9 +155,16 @@ def test_the_quick_way_to_the_runs_agrees_with_mlflow(uri: str, monkeypatch: pyt
         store.put(progress(trials[2]))
         store.summarise("first")
         experiment_id = store.client.get_experiment_by_name("first").experiment_id
-        quick = store._ended(experiment_id)
-        monkeypatch.setattr(locations, "database", lambda uri: None)
+        asked = [trials[1].key, trials[2].key, trial(3).key]
+        many = [*asked, *(f"{number:016x}" for number in range(2000))]
+        quick, some = store._ended(experiment_id), store._ended(experiment_id, many)
+        running = [run.info.run_id for run in store._running(experiment_id)]
+        store._runs = None
+        assert [run.info.run_id for run in store._running(experiment_id)] == running
+        assert len(running) == 1
         assert sorted(store._ended(experiment_id)) == sorted(quick)
+        assert store._ended(experiment_id, asked) == store._ended(experiment_id, many) == some
+        assert [past.key for past in some] == [trials[1].key]
     assert sorted(past.status for past in quick) == ["FAILED", "FINISHED"]
 
 

@@ -144,6 +144,7 @@ def said(store: Store, of: Trial) -> tuple[dict[str, str], dict[str, float]]:
     if isinstance(store, Memory):
         entry = store.experiments["first"]
         return entry.tags.get(of.key, {}), entry.metrics.get(of.key, {})
-    found = store.client.search_runs(["1"], f"tags.`farback.key` = '{of.key}'")
+    began = store.client.get_experiment_by_name("first").experiment_id
+    found = store.client.search_runs([began], f"tags.`farback.key` = '{of.key}'")
     tags = {name: text for run in found for name, text in run.data.tags.items() if name.startswith(("study", "optuna"))}
     return tags, {name: value for run in found for name, value in run.data.metrics.items() if name.startswith("search")}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ FLUSH_SECONDS = 2.0  # between writes of progress, so that the UI is live...
 FLUSH_SHARE = 10  # ...and at least so many times what the last write took: the driver must not drown in writing
 FLUSH_POINTS = 5000  # in memory before a write
 PAGE = 1000  # runs in one answer
+FEW = 20  # trials that are asked for one by one; MLflow's search names more of them faster by listing all runs
 READERS = 8  # artifacts fetched at once
 ERROR_CHARACTERS = 1000  # of an error in its tag; the traceback has a file
 
@@ -93,7 +93,8 @@ class MLflow(Store):
         self._trials: dict[str, Trial] = {}
         self._open: dict[str, _Run] = {}
         self._said: dict[str, _Said] = {}
-        self._past: dict[str, list[Past]] | None = None
+        self._runs = database.runs(self.uri)
+        self._past: dict[str, list[Past]] = {}
         self._flush_at = 0.0
 
     def begin(
@@ -108,22 +109,24 @@ class MLflow(Store):
         """See Store."""
         if experiment != self.experiment:
             self.close()
-            self._trials, self._past, self._said = {}, None, {}
+            self._trials, self._past, self._said = {}, {}, {}
         with _quiet():
             experiment_id = self._id(checked_name(experiment)) or self._created(experiment)
             self.experiment = experiment
-            self._trials |= {trial.key: trial for trial in trials}
-            self._said = {key: said for key, said in self._said.items() if key not in {trial.key for trial in trials}}
+            begun = {trial.key: trial for trial in trials}
+            self._trials |= begun
+            self._said = {key: said for key, said in self._said.items() if key not in begun}
             self._close_orphans(experiment_id)
-            parameters = [tags.parameters(trial) for trial in self._trials.values()]
-            views.write(self.client, experiment_id, parameters, study)
+            parameters = (tags.parameters(trial) for trial in self._trials.values())
+            views.write(self.client, experiment_id, self._trials, parameters, study)
             views.describe(self.client, experiment_id, question, config_text)
 
     def finished(self, keys: Iterable[str]) -> set[str]:
         """See Store."""
+        keys = list(keys)
         with _quiet():
-            self._past = self._history()
-        return {key for key in keys if any(run.status == "FINISHED" for run in self._past.get(key, []))}
+            self._look_up(keys)
+        return {key for key in keys if any(run.status == "FINISHED" for run in self._past[key])}
 
     def put(self, event: Entry) -> None:
         """See Store."""
@@ -147,8 +150,7 @@ class MLflow(Store):
         said.tags |= {legal(name): text for name, text in tags.items()}
         said.metrics |= metrics or {}
         with _quiet():
-            self._past = self._history() if self._past is None else self._past
-            whole = [run for run in self._past.get(key, []) if run.status == "FINISHED"]
+            whole = [run for run in self._history(key) if run.status == "FINISHED"]
             run_id = said.run_id or (max(whole, key=lambda run: run.ended).run_id if whole else None)
             if run_id is not None:
                 self._batch(run_id, said.points(), {}, said.tags)
@@ -272,8 +274,7 @@ class MLflow(Store):
         """End a run, and take those that it replaces out of the views: they stay, with another `kind`."""
         self.client.set_terminated(run.run_id, status)
         del self._open[key]
-        self._past = self._history() if self._past is None else self._past
-        earlier = [past for past in self._past.get(key, []) if past.run_id != run.run_id]
+        earlier = [past for past in self._history(key) if past.run_id != run.run_id]
         replaced = [past for past in earlier if status == "FINISHED" or past.status != "FINISHED"]
         for past in replaced:
             self.client.set_tag(past.run_id, "kind", "superseded")
@@ -282,32 +283,56 @@ class MLflow(Store):
 
     def _close_orphans(self, experiment_id: str) -> None:
         """End the runs that dead drivers on this host left running."""
-        for run in self._search(experiment_id, "tags.kind = 'trial' and attributes.status = 'RUNNING'"):
+        for run in self._running(experiment_id):
             owner = run.data.tags.get("owner", "")
             if owners.is_dead(owner):
                 self._batch(run.info.run_id, [], {}, {"status": "killed", "killed": f"its driver {owner} is gone"})
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
-    def _history(self) -> dict[str, list[Past]]:
-        """The ended runs of this experiment, by key."""
-        by_key: dict[str, list[Past]] = {}
-        for run in self._ended(self._ids[self.experiment]):
-            by_key.setdefault(run.key, []).append(run)
-        return by_key
+    def _running(self, experiment_id: str) -> Iterator[Any]:
+        """The trial runs of an experiment that have not ended."""
+        from sqlalchemy.exc import SQLAlchemyError
 
-    def _ended(self, experiment_id: str) -> list[Past]:
-        path = locations.database(self.uri)
-        if path is not None:
+        if self._runs is not None:
             try:
-                return database.ended(path, experiment_id)
-            except sqlite3.Error:  # MLflow's tables changed: its own search is slower, and right
+                yield from [self.client.get_run(run_id) for run_id in self._runs.running(experiment_id)]
+                return
+            except SQLAlchemyError:  # as in `_ended`
                 pass
-        found = self._search(experiment_id, "tags.kind = 'trial' and attributes.status != 'RUNNING'")
-        return [
+        yield from self._search(experiment_id, "tags.kind = 'trial' and attributes.status = 'RUNNING'")
+
+    def _history(self, key: str) -> list[Past]:
+        """The ended runs of a trial of this experiment."""
+        if key not in self._past:
+            self._look_up([key])
+        return self._past[key]
+
+    def _look_up(self, keys: Collection[str]) -> None:
+        """Read the ended runs of trials of this experiment."""
+        self._past |= {key: [] for key in keys}
+        for run in self._ended(self._ids[self.experiment], keys):
+            self._past[run.key].append(run)
+
+    def _ended(self, experiment_id: str, keys: Collection[str] | None = None) -> list[Past]:
+        """The ended trial runs of an experiment, of these trials where they are given."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        wanted = None if keys is None else set(keys)
+        if self._runs is not None:
+            try:
+                return self._runs.ended(experiment_id, None if wanted is None else sorted(wanted))
+            except SQLAlchemyError:  # MLflow's tables changed: its own search is slower, and right
+                pass
+        text = "tags.kind = 'trial' and attributes.status != 'RUNNING'"
+        few = wanted is not None and len(wanted) <= FEW
+        each = [f" and tags.`farback.key` = '{key}'" for key in wanted or ()] if few else [""]
+        found = [run for more in each for run in self._search(experiment_id, text + more)]
+        past = [
             Past(run.data.tags["farback.key"], info.run_id, info.status, info.end_time or 0, info.artifact_uri)
             for run in found
             if (info := run.info)
         ]
+        return past if wanted is None else [run for run in past if run.key in wanted]
 
     def _recorded(self, run: Past) -> Recorded:
         """The exact result of a finished run."""
@@ -393,17 +418,15 @@ def client(uri: str) -> Any:
     with _quiet():
         from mlflow import MlflowClient
 
-        path = locations.database(uri)
-        if path is not None:
-            database.create(path, _migrate)
+        database.prepare(uri, _migrate)
         return MlflowClient(tracking_uri=uri)
 
 
-def _migrate(path: Path) -> None:
+def _migrate(uri: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     untyped: Any = SqlAlchemyStore
-    untyped(locations.SQLITE + str(path), (path.parent / "artifacts").as_uri()).engine.dispose()
+    untyped(uri, locations.artifacts(uri, "default")).engine.dispose()
 
 
 def _now() -> int:
