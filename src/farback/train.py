@@ -81,8 +81,9 @@ class _Training:
     def events(self) -> Generator[Event | None, Wish | None, None]:
         """Train to the end."""
         replicas = self.replicas
-        for event in [event for replica in replicas.each for event in replica.shown]:
-            yield event  # where they go on, so that whoever listens has all of it
+        # Where they go on, all is shown again: it may be another run that listens. And a list takes no wish.
+        for event in [event for replica in replicas.each for event in replica.shown]:  # noqa: UP028
+            yield event
         if self.steps and not self.count:
             yield from self._take(self._all(), end=False)
         while self.count < self.steps:
