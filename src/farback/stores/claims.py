@@ -19,7 +19,7 @@ from farback.stores import owners
 
 DRIVER, CLAIM, GRAVE = "farback.driver.", "farback.claim.", "farback.grave."
 AT_ONCE = 200  # keys in one text: MLflow allows 5000 characters
-ATTEMPTS = 8  # at trials that others ask for at the same moment; whoever gets none comes again when nothing else is left
+ATTEMPTS = 8  # at trials that others ask for at that very moment; who gets none comes again when the rest is done
 FIRST_WAIT = 0.05  # seconds, at most; twice as long each time
 
 

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from farback.component import UserError
 from farback.stores import locations
@@ -68,7 +68,7 @@ DENIED_STATUS = (401, 403)
 class StoreFault(UserError):
     """The store cannot be used, through no fault of the config: the command ends with exit code 1."""
 
-    exit_code = 1
+    exit_code: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,7 @@ def diagnosed(error: BaseException) -> Trouble | None:
     if isinstance(error, UserError):
         return None
     chain = list(_chain(error))
+    local = any(hasattr(each, "orig") for each in chain)  # a database's error, which MLflow dresses as a server's
     for each in chain:
         code = each.errno if isinstance(each, OSError) else None
         if code in FULL_CODES or code in READ_ONLY_CODES:
@@ -147,7 +148,7 @@ def diagnosed(error: BaseException) -> Trouble | None:
         if any(text in said for text in texts):
             return Trouble(advice, passes, _reason(error))
     for each in chain:
-        status = _status(each)
+        status = None if local else _status(each)
         if status in GONE_STATUS or status in DENIED_STATUS:
             return Trouble(GONE if status in GONE_STATUS else DENIED, status in GONE_STATUS, _reason(each))
         if isinstance(each, ConnectionError | TimeoutError):
