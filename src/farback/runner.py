@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from farback.executors import Executor, Pool, Serial
-from farback.executors.pool import cores
+from farback.executors import Executor
+from farback.executors.opening import chosen, opened
 from farback.experiment import ConfigError, Experiment, Problem
 from farback.kernels.warming import PRODUCT, warm
 from farback.report.page import Page, Subject, write
@@ -116,8 +116,9 @@ def run(
 
     Args:
         experiment: a config, or the path of one.
-        workers: processes; by default one for each core. 1 trains in this process.
-        executor: where cohorts run, instead of `workers`.
+        workers: processes of a pool; by default what the config's `executor:` says, else one for each core. 1 trains
+            in this process.
+        executor: where cohorts run, instead: `farback.executors.dask.Dask("tcp://...")`.
         store: a store or its URI; by default MLflow's environment variable, or a database under `results/`.
 
     Raises:
@@ -125,13 +126,13 @@ def run(
     """
     config = experiment if isinstance(experiment, Experiment) else Experiment.load(experiment)
     check_wiring(config)
-    count = cores() if workers is None else workers
-    with open_store(store, config.root) as opened, executor or pool(count) as running:
+    where = executor or opened(chosen(config.executor, workers=workers), config.root)
+    with open_store(store, config.root) as recording, where as running:
         trials = config.trials()
-        opened.begin(config.name, trials, question=config.question, config_text=config.text)
-        todo = plan(trials, opened.finished([trial.key for trial in trials]), count)
+        recording.begin(config.name, trials, question=config.question, config_text=config.text)
+        todo = plan(trials, recording.finished([trial.key for trial in trials]), running.size)
         tally = Tally(todo)
-        for event in execute(todo, running, opened):
+        for event in execute(todo, running, recording):
             tally.add(event)
         return tally.summary()
 
@@ -177,11 +178,6 @@ def ladder_of(task: Task) -> Ladder:
     """What partial memory scores on a task, in skill."""
     chance = task.chance()
     return tuple((rung.remembered, skill(rung.loss, chance)) for rung in task.ladder())
-
-
-def pool(workers: int) -> Executor:
-    """The executor for a number of processes."""
-    return Serial() if workers == 1 else Pool(workers)
 
 
 class Tally:

@@ -41,6 +41,10 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", help="change a value of the config: --set lag=5 --set optimizer.lr=1e-3")
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="processes (default: one for each core)")]
+ExecutorName = Annotated[
+    str | None, typer.Option("--executor", help="serial, pool or dask (default: what the config says, or pool)")
+]
+Address = Annotated[str | None, typer.Option(help="of a Dask scheduler: tcp://HOST:PORT or tls://HOST:PORT")]
 
 
 @app.callback(invoke_without_command=True)

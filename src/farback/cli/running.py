@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import Config, Settings, StorageURI, StoreURI, Workers, app, config_path
+from farback.cli.app import (
+    Address,
+    Config,
+    ExecutorName,
+    Settings,
+    StorageURI,
+    StoreURI,
+    Workers,
+    app,
+    config_path,
+)
 from farback.cli.listing import refresh_schema
 
 if TYPE_CHECKING:  # torch, mlflow and the rest are imported by the commands that need them: `--help` stays quick
@@ -24,6 +34,8 @@ def run(
     settings: Settings = None,
     only: Annotated[list[str] | None, typer.Option(help="train a part: --only cell.name=lstm --only lag=5,10")] = None,
     workers: Workers = None,
+    executor: ExecutorName = None,
+    address: Address = None,
     store: StoreURI = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="say what would be trained, and how long it takes")
@@ -34,7 +46,7 @@ def run(
 
     from farback import runner
     from farback.display import Display, minutes
-    from farback.executors.pool import cores
+    from farback.executors.opening import chosen, opened
     from farback.experiment import Experiment
     from farback.stores.opening import open_store
 
@@ -44,30 +56,31 @@ def run(
     trials = experiment.only(only or [])
     runner.check_wiring(experiment)
     refresh_schema(experiment.path)
-    count = workers or cores()
-    with open_store(store, experiment.root) as opened:
+    where = opened(chosen(experiment.executor, executor, address, workers), experiment.root)
+    with open_store(store, experiment.root) as recording, where as running:
+        count = running.size
         if dry_run:
-            plan = runner.plan(trials, set(opened.frame(experiment.name)["key"]), count)
+            plan = runner.plan(trials, set(recording.frame(experiment.name)["key"]), count)
             todo = f"{len(plan.missing)} to train in {len(plan.cohorts)} cohorts on {count} workers"
             say(f"{experiment.name}: {len(plan.trials)} trials, {plan.reused} recorded already, {todo}")
             if plan.missing:
                 say(f"estimated time, if no trial stops early: {minutes(plan.seconds(count))}")
             return
-        opened.begin(experiment.name, trials, question=experiment.question, config_text=experiment.text)
-        plan = runner.plan(trials, opened.finished([trial.key for trial in trials]), count)
+        recording.begin(experiment.name, trials, question=experiment.question, config_text=experiment.text)
+        plan = runner.plan(trials, recording.finished([trial.key for trial in trials]), count)
         tally = runner.Tally(plan)
         display = Display(plan, tally, console)
         say(f"{experiment.name}: {len(plan.missing)} trials to train, {plan.reused} recorded already")
         try:
-            with runner.pool(count) as executor, display.shown():
-                for event in runner.execute(plan, executor, opened):
+            with display.shown():
+                for event in runner.execute(plan, running, recording):
                     tally.add(event)
                     display.add(event)
         except KeyboardInterrupt:
             left = len(plan.missing) - len(tally.finished)
             say(f"\ninterrupted: {len(tally.finished)} trials were recorded, {left} are left; run again to go on")
             raise
-        show(runner.publish(experiment, opened), experiment, console)
+        show(runner.publish(experiment, recording), experiment, console)
         for failure in tally.failures[:5]:
             say(f"failed: trial {failure.key}: {failure.error}", style="red")
         if tally.failures:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import Config, Settings, StorageURI, StoreURI, Workers, app, config_path
+from farback.cli.app import (
+    Address,
+    Config,
+    ExecutorName,
+    Settings,
+    StorageURI,
+    StoreURI,
+    Workers,
+    app,
+    config_path,
+)
 from farback.cli.listing import refresh_schema
 from farback.cli.running import show
 
@@ -26,6 +36,8 @@ def search(
     settings: Settings = None,
     trials: Annotated[int | None, typer.Option(min=1, help="raise the number of trials of each group")] = None,
     workers: Workers = None,
+    executor: ExecutorName = None,
+    address: Address = None,
     store: StoreURI = None,
     storage: StorageURI = None,
     restart: Annotated[bool, typer.Option("--restart", help="delete the studies and begin again")] = False,
@@ -33,8 +45,7 @@ def search(
     """Search a config's space until every group has its trials, then report the winners on fresh seeds."""
     from rich.console import Console
 
-    from farback import runner
-    from farback.executors.pool import cores
+    from farback.executors.opening import chosen, opened
     from farback.experiment import Experiment
     from farback.search.panel import Panel
     from farback.search.publishing import publish
@@ -49,9 +60,9 @@ def search(
     if restart:
         for name in forget(experiment, storage):
             say(f"deleted the study {name}")
-    count = workers or cores()
-    with open_store(store, experiment.root) as opened, runner.pool(count) as executor:
-        driver = begun(experiment, opened, executor, count, storage, trials)
+    where = opened(chosen(experiment.executor, executor, address, workers), experiment.root)
+    with open_store(store, experiment.root) as recording, where as running:
+        driver = begun(experiment, recording, running, running.size, storage, trials)
         panel = Panel(driver, console)
         objectives = " and ".join(str(objective) for objective in driver.search.objectives)
         say(f"{experiment.name}: {objectives}, {panel.done} of {panel.total} trials done already")
@@ -63,7 +74,7 @@ def search(
         except KeyboardInterrupt:
             say("\ninterrupted: what was told is recorded; run again to go on")
             raise
-        _found(driver, finished(driver), publish(experiment, opened, storage), console)
+        _found(driver, finished(driver), publish(experiment, recording, storage), console)
         if driver.failures:
             say(f"{len(driver.failures)} trainings failed, the first: {driver.failures[0].error}", style="red")
 

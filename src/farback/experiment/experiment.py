@@ -12,14 +12,16 @@ from farback.component import UserError, choices
 from farback.experiment.expansion import expanded
 from farback.experiment.loading import Entry, Node, read
 from farback.experiment.overrides import overridden
+from farback.experiment.placing import placed
 from farback.experiment.points import checked, contrasts
 from farback.experiment.problems import ConfigError, Mark, Problem, joined, shown
 from farback.experiment.search import Search, declared
 from farback.experiment.selection import selected
 from farback.experiment.sweep import Axis, Grid, grids
+from farback.placement import Placement
 from farback.trial import Trial
 
-KEYS = ("name", "question", "base", "sweep", "search")
+KEYS = ("name", "question", "base", "sweep", "search", "executor")
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a folder below results/, and an MLflow experiment
 
 
@@ -36,6 +38,7 @@ class Experiment:
         text: the config's source.
         overrides: as given to `load`.
         search: the search, where the config has one instead of a sweep.
+        executor: where the config says its trials are trained; part of no trial's identity.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Experiment:
     made: tuple[tuple[Trial, ...], ...] = field(default=(), repr=False)
     document: Node | None = field(default=None, repr=False, compare=False)
     search: Search | None = None
+    executor: Placement | None = field(default=None, compare=False)
 
     @classmethod
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
@@ -65,6 +69,7 @@ class Experiment:
         text, document = read(path)
         problems: list[Problem] = []
         _check_top(document, path, problems)
+        executor = placed(document.entries.get("executor"), problems)
         base, sweep, searched = _base(document, problems), document.entries.get("sweep"), document.entries.get("search")
         if sweep and searched:
             message = f"a config is a sweep or a search, and the sweep is at {sweep.key}: keep one"
@@ -80,7 +85,7 @@ class Experiment:
         if problems:
             raise ConfigError(sorted(problems, key=_position))
         question = document.entries["question"].node.plain if "question" in document.entries else ""
-        kept = tuple(found), path, text, tuple(overrides), tuple(made), document, search
+        kept = tuple(found), path, text, tuple(overrides), tuple(made), document, search, executor
         return cls(path.stem, question, base.node.plain, *kept)
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 from farback.experiment.experiment import NAME
 from farback.experiment.objective import OBJECTIVES
 from farback.experiment.search import Options
+from farback.placement import Placement
 from farback.trial import Trial
 
 Schema = dict[str, Any]
@@ -59,6 +60,7 @@ def schema() -> Schema:
     }
     definitions |= _space(paths)
     definitions["Search"] = _search(definitions)
+    definitions["Executor"] = _executor(definitions)
     base = {key: value for key, value in trial.items() if key != "required"}  # axes may give what base leaves out
     name = {"description": "The file's name without .yaml.", "type": "string", "pattern": f"^{NAME.pattern}$"}
     return {
@@ -76,6 +78,7 @@ def schema() -> Schema:
                 "minItems": 1,
             },
             "search": {"$ref": "#/$defs/Search"},
+            "executor": {"$ref": "#/$defs/Executor"},
         },
         "required": ["name"],
         "not": {"required": ["sweep", "search"]},
@@ -159,6 +162,14 @@ def _search(definitions: Schema) -> Schema:
         "direction": {"anyOf": [direction, {"type": "array", "items": direction, "minItems": 2, "maxItems": 2}]},
     }
     return {**options, "description": "A search instead of a sweep: docs/search.md."}
+
+
+def _executor(definitions: Schema) -> Schema:
+    """Where trials are trained."""
+    placement = _cleaned(Placement.model_json_schema())
+    definitions |= placement.pop("$defs")
+    text = "Where trials are trained, a name or a mapping: docs/scale.md. It changes no result."
+    return {"description": text, "anyOf": [placement["properties"]["name"], placement]}
 
 
 def _paths(properties: Schema, definitions: Schema) -> dict[str, list[Schema]]:
