@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import farback
-from farback import runner
+from farback import runner, wiring
 from farback.executors import Serial
 from farback.experiment import ConfigError, Experiment
 from farback.stores.memory import Memory
@@ -136,7 +136,7 @@ def test_an_axis_that_changes_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_axes_that_act_after_step_0_are_allowed(tmp_path: Path) -> None:
-    runner.check_wiring(config(tmp_path, SMALL.replace("    lag: [1, 2]", "    lag: [1]\n    steps: [4, 8]")))
+    wiring.check(config(tmp_path, SMALL.replace("    lag: [1, 2]", "    lag: [1]\n    steps: [4, 8]")))
 
 
 def test_diverged_trials_are_results(tmp_path: Path) -> None:

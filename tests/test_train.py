@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import nn
 
-from farback import cells, inits
-from farback import train as training
+from farback import cells, inits, replicas
 from farback.cells import Cell
 from farback.data import Asked, Data, lags
+from farback.replicas import Replica, Replicas
 from farback.streams import stream
 from farback.tasks import Task
 from farback.train import fingerprint, seconds_per_update, train
@@ -161,7 +161,7 @@ def test_a_replica_that_stops_early_leaves_the_others_alone(trial_of: Make, monk
         for seed, rate in ((0, 1e-6), (1, 0.3), (2, 1e-6))
     ]
     first, _, last = (value(result, "valid", "skill").mean() for result in results(trials))
-    monkeypatch.setattr(training, "SOLVED_SKILL", (first + last) / 2)
+    monkeypatch.setattr(replicas, "SOLVED_SKILL", (first + last) / 2)
     packed = check_packed(trials)
     updates = [value(packed[r], "training", "updates")[0] for r in (0, 2)]
     assert sorted(updates) == [6.0, 10.0]
@@ -260,7 +260,7 @@ def test_the_losses_are_those_of_a_plain_script(cell: str, module: type[nn.RNNBa
         evaluate_every=1,
         optimizer={"name": "adam", "lr": 0.01},
     )
-    cohort = training._Cohort.fresh([trial], "cpu")
+    cohort = Replicas([trial])
     start = {name: part[0].clone() for name, part in cohort.network().parameters.items()}
     net = module(trial.task.inputs, 9, 2)
     readout = nn.Linear(9, trial.task.answer.outputs)
@@ -295,9 +295,9 @@ def test_clipping_changes_the_update_and_comes_after_backward(trial_of: Make) ->
     moved = []
     for clip in (None, 1e-3):
         trial = trial_of(clip=clip, optimizer=SGD, evaluate_every=1)
-        cohort = training._Cohort.fresh([trial], "cpu")
+        cohort = Replicas([trial])
         before = cohort.theta_RP.clone()
-        cohort._update(1, *cohort._rules(), training._Window())
+        cohort.update(1)
         moved.append((cohort.theta_RP - before).norm().item())
         (result,) = results([trial])
         norm = value(result, "grad", "norm")[0]
@@ -313,14 +313,14 @@ def test_clipping_changes_the_update_and_comes_after_backward(trial_of: Make) ->
 def test_success_at_three_evaluations_in_a_row_ends_a_trial(
     stop: str, updates: float, trial_of: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "SOLVED_SKILL", -math.inf)
+    monkeypatch.setattr(replicas, "SOLVED_SKILL", -math.inf)
     (result,) = results([trial_of(stop=stop, steps=20, evaluate_every=2)])
     assert value(result, "training", "updates").tolist() == [updates]
     assert result.status == "finished"
 
 
 def test_a_success_that_is_interrupted_does_not_count(trial_of: Make) -> None:
-    replica = training._Replica(trial_of())
+    replica = Replica(trial_of())
     assert [replica.solved(skill) for skill in (0.95, 0.95, 0.5, 0.95, 0.9, 1.0)] == [False] * 5 + [True]
 
 
@@ -374,10 +374,10 @@ def test_what_a_cell_freezes_stays_as_it_was_drawn_and_all_else_is_trained(
     every_cell: Cell, optimizer: Any, trial_of: Make
 ) -> None:
     trial = trial_of(cell=every_cell, optimizer=optimizer, clip=0.01, hidden=18)
-    cohort = training._Cohort.fresh([trial], "cpu")
+    cohort = Replicas([trial])
     before = {name: value.clone() for name, value in cohort.network().parameters.items()}
     for count in (1, 2, 3):
-        cohort._update(count, *cohort._rules(), training._Window())
+        cohort.update(count)
     moved = {name for name, value in cohort.network().parameters.items() if not torch.equal(value, before[name])}
     assert moved == before.keys() - trial.architecture.frozen
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
+from farback import wiring
+from farback.checkpoints import Folder
 from farback.executors import Executor
 from farback.executors.opening import chosen, opened
-from farback.experiment import ConfigError, Experiment, Problem
+from farback.experiment import Experiment
 from farback.kernels.warming import PRODUCT, warm
 from farback.report.page import Page, Subject, write
 from farback.report.standard import Ladder
@@ -21,8 +25,8 @@ from farback.stores.base import Store
 from farback.stores.opening import open_store
 from farback.tasks.answers import skill
 from farback.tasks.base import Task
-from farback.train import fingerprint, seconds_per_update, train
-from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Stopped, Trial, cohorts
+from farback.train import seconds_per_update, train
+from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Progress, Stopped, Trial, cohorts
 
 WIDTH = 10  # replicas of a cohort at most: beyond it one more costs as much as one alone, and cores may stand idle
 
@@ -50,6 +54,11 @@ class Plan:
     def reused(self) -> int:
         """Trials that the store already holds."""
         return len(self.trials) - len(self.missing)
+
+    @property
+    def begun(self) -> int:
+        """Trials that go on from a checkpoint."""
+        return sum(len(cohort.start) for cohort in self.cohorts)
 
     def seconds(self, workers: int) -> float:
         """Time it would take if no trial stopped early, from a few timed updates of each kind of cohort."""
@@ -91,18 +100,68 @@ def _cost(cohort: Cohort) -> float:
     return float(len(cohort.trials) * (trial.lag + 1) * per_step * (trial.steps - cohort.step))
 
 
-def execute(plan: Plan, executor: Executor, store: Store) -> Iterator[Event]:
+def prepared(experiment: Experiment, trials: Sequence[Trial], store: Store, workers: int, folder: Folder) -> Plan:
+    """Begin with an experiment: the store is told of its trials, and asked what is done.
+
+    Args:
+        experiment: whose.
+        trials: of the experiment, perhaps not all.
+        store: where they are recorded.
+        workers: how many processes will share the work.
+        folder: where checkpoints of earlier runs are.
+    """
+    store.begin(experiment.name, trials, question=experiment.question, config_text=experiment.text)
+    done = store.finished([trial.key for trial in trials])
+    folder.forget(done)  # a driver may have been killed between recording a trial and forgetting its checkpoint
+    return plan(trials, done, workers, folder.load(trial for trial in trials if trial.key not in done))
+
+
+def execute(plan: Plan, executor: Executor, store: Store, folder: Folder | None = None) -> Iterator[Event]:
     """Train what is missing; every event is recorded before it is passed on."""
     warm(sorted({trial.cell.kernel or PRODUCT for trial in plan.missing} | {PRODUCT}))  # once, for all workers
-    yield from recorded(plan.cohorts, executor, store)
+    yield from recorded(plan.cohorts, executor, store, folder)
 
 
-def recorded(cohorts: Iterable[Cohort], executor: Executor, store: Store) -> Iterator[Event]:
-    """Train cohorts, which may still be thought up while others train; every event is recorded, then passed on."""
-    for _, event in executor.map(train, cohorts):
-        if not isinstance(event, Checkpoint | Paused):
-            store.put(event)
-        yield event
+def recorded(
+    cohorts: Iterable[Cohort], executor: Executor, store: Store, folder: Folder | None = None
+) -> Iterator[Event]:
+    """Train cohorts, which may still be thought up while others train; every event is recorded, then passed on.
+
+    Args:
+        cohorts: what to train.
+        executor: where.
+        store: of what comes of it.
+        folder: of checkpoints; without it there are none, but for those that an executor asks for.
+    """
+    work = partial(train, checkpoint_seconds=folder.seconds if folder else math.inf)
+    curves = Curves()
+    for _, event in executor.map(work, cohorts):
+        new = curves.new(event)
+        if new is None:
+            continue
+        if not isinstance(new, Checkpoint | Paused):
+            store.put(new)
+        if folder:
+            folder.put(new)
+        yield new
+
+
+class Curves:
+    """What was shown of each trial that trains: one that goes on from a checkpoint shows all of it again."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, dict[str, int]] = {}
+
+    def new(self, event: Event) -> Event | None:
+        """The event, less the points that were shown already; None where nothing is left."""
+        if isinstance(event, Finished | Failed | Stopped):
+            self.last.pop(event.key, None)
+        if not isinstance(event, Progress):
+            return event
+        last = self.last.setdefault(event.key, {})
+        metrics = {name: value for name, value in event.metrics.items() if event.step > last.get(name, -1)}
+        last.update(dict.fromkeys(metrics, event.step))
+        return replace(event, metrics=metrics) if metrics else None
 
 
 def run(
@@ -111,8 +170,9 @@ def run(
     workers: int | None = None,
     executor: Executor | None = None,
     store: Store | str | None = None,
+    checkpoint_seconds: float | None = None,
 ) -> Summary:
-    """Train what the store does not hold of an experiment.
+    """Train what the store does not hold of an experiment, going on where an earlier run was stopped.
 
     Args:
         experiment: a config, or the path of one.
@@ -120,19 +180,19 @@ def run(
             in this process.
         executor: where cohorts run, instead: `farback.executors.dask.Dask("tcp://...")`.
         store: a store or its URI; by default MLflow's environment variable, or a database under `results/`.
+        checkpoint_seconds: between checkpoints; by default what the config says, else 60.
 
     Raises:
         ConfigError: the config has a mistake; nothing was trained.
     """
     config = experiment if isinstance(experiment, Experiment) else Experiment.load(experiment)
-    check_wiring(config)
+    wiring.check(config)
     where = executor or opened(chosen(config.executor, workers=workers), config.root)
     with open_store(store, config.root) as recording, where as running:
-        trials = config.trials()
-        recording.begin(config.name, trials, question=config.question, config_text=config.text)
-        todo = plan(trials, recording.finished([trial.key for trial in trials]), running.size)
+        folder = checkpoints(config, checkpoint_seconds)
+        todo = prepared(config, config.trials(), recording, running.size, folder)
         tally = Tally(todo)
-        for event in execute(todo, running, recording):
+        for event in execute(todo, running, recording, folder):
             tally.add(event)
         return tally.summary()
 
@@ -168,6 +228,11 @@ def publish(experiment: Experiment, store: Store) -> Page:
     return page
 
 
+def checkpoints(experiment: Experiment, seconds: float | None = None) -> Folder:
+    """The folder of an experiment's checkpoints, made as often as its config says, or every so many seconds."""
+    return Folder.of(experiment.root, experiment.name, experiment.checkpoint_seconds if seconds is None else seconds)
+
+
 def folder(experiment: Experiment) -> Path:
     """Where the page goes: `results/NAME`, or beside it where `--set` made another experiment of the config."""
     settings = re.sub(r"[^\w.=-]+", "_", "-".join(experiment.overrides))[:100]
@@ -189,8 +254,9 @@ class Tally:
         self.finished: dict[str, Finished] = {}
         self.failures: list[Failed] = []
         self.steps = {trial.key: trial.steps for trial in plan.missing}
-        self.done: dict[str, int] = {}
+        self.done = {one.key: one.step for cohort in plan.cohorts for one in cohort.start}
         self.cost = {trial.key: _cost(Cohort.of(trial)) for trial in plan.missing}
+        self.first = self.share  # done by earlier runs
 
     def add(self, event: Event) -> None:
         """Count one event."""
@@ -202,8 +268,8 @@ class Tally:
             self.done[event.key] = self.steps[event.key]
         elif isinstance(event, Stopped):
             self.done[event.key] = self.steps[event.key]
-        else:
-            self.done[event.key] = event.step
+        else:  # what goes on from a checkpoint shows again what was before
+            self.done[event.key] = max(event.step, self.done.get(event.key, 0))
 
     @property
     def share(self) -> float:
@@ -215,45 +281,10 @@ class Tally:
     @property
     def seconds_left(self) -> float | None:
         """At the pace so far; None before there is one."""
-        share = self.share
-        passed = time.monotonic() - self.started
-        return passed / share * (1 - share) if share > 0 else None
+        share, passed = self.share, time.monotonic() - self.started
+        return passed / (share - self.first) * (1 - share) if share > self.first else None
 
     def summary(self) -> Summary:
         """The counts."""
         diverged = sum(event.result.status == "diverged" for event in self.finished.values())
         return Summary(len(self.finished), self.plan.reused, diverged, len(self.failures), tuple(self.failures))
-
-
-# Fields that act only after the first update, so that step 0 cannot show them.
-LATER = ("optimizer", "clip", "steps", "evaluate_every", "stop", "measures")
-
-
-def check_wiring(experiment: Experiment) -> None:
-    """Refuse an axis two of whose levels train the same network on the same data: two names for one thing.
-
-    For each axis, the trials that differ in it alone are compared at step 0: weights, data and loss.
-
-    Raises:
-        ConfigError: naming the axis and the levels.
-    """
-    problems = []
-    for axis, where, trials in experiment.contrasts():
-        if all(path.split(".")[0] in LATER for path in axis.split(" + ")):  # paths that are zipped are one axis
-            continue
-        seen: dict[bytes, Trial] = {}
-        for trial in trials:
-            print_of = fingerprint(trial)
-            if print_of in seen:
-                two = _two(axis, seen[print_of], trial)
-                message = f"this axis changes nothing here: {two} are the same network on the same data"
-                problems.append(Problem(where, axis, message))
-                break
-            seen[print_of] = trial
-    if problems:
-        raise ConfigError(problems)
-
-
-def _two(axis: str, first: Trial, second: Trial) -> str:
-    values = [trial.parameters().get(axis, trial.columns().get(axis)) for trial in (first, second)]
-    return f"{values[0]!r} and {values[1]!r}" if values[0] != values[1] else f"trials {first.key} and {second.key}"

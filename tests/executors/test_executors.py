@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,7 +17,7 @@ import pytest
 import work
 
 from farback.executors import Executor, Pool, Serial
-from farback.trial import Cohort, Event, Failed, Finished, Progress, Trial, cohorts
+from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Progress, Trial, cohorts
 
 # Starting a worker takes seconds: with `--dist loadgroup` one pool serves the whole suite.
 pytestmark = pytest.mark.xdist_group("pool")
@@ -133,6 +136,47 @@ def test_every_trial_ends_once(executor: Executor, trial_of: Make) -> None:
     assert len(keys) == len(set(keys)) == 6
 
 
+# Coming to an end ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["serial", "pool"])
+def own(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    """One that may be told to finish, which is for good."""
+    with Serial() if request.param == "serial" else Pool(1) as executor:
+        yield executor
+
+
+def test_who_is_told_to_finish_leaves_checkpoints_and_begins_nothing_more(own: Executor, trial_of: Make) -> None:
+    assert not own.finishing
+    found = []
+    for cohort, event in own.map(work.waits, packs(trial_of, [0, 1], [2], [3])):
+        found.append((cohort, event))
+        own.finish()
+    assert own.finishing
+    assert sorted(ended(found, Paused)) == sorted(ended(found, Checkpoint)) == [0, 1]
+    assert {event.step for event in ended(found, Paused).values()} == {3}
+    assert list(own.map(work.quick, packs(trial_of, [4]))) == []
+
+
+def test_finishing_while_nothing_runs_begins_nothing(trial_of: Make) -> None:
+    for executor in (Serial(), Pool(1)):
+        with executor:
+            executor.finish()
+            executor.finish()
+            assert list(executor.map(work.quick, packs(trial_of, [0]))) == []
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_while_all_is_to_end_leaves_its_trials_as_they_were(trial_of: Make) -> None:
+    with Pool(1) as executor:
+        found = []
+        for cohort, event in executor.map(work.dies_slowly, packs(trial_of, [0, 1])):
+            found.append((cohort, event))
+            executor.finish()
+    assert {seed: event.step for seed, event in ended(found, Paused).items()} == {0: 2, 1: 0}
+    assert not ended(found, Failed)
+
+
 # Processes -------------------------------------------------------------------------------------------------------
 
 
@@ -233,6 +277,45 @@ def test_no_process_is_left_when_a_pool_is_left_by_an_error(trial_of: Make) -> N
         stopped()
     wait_until(lambda: not any(work.alive(worker) for worker in started))
     assert len(started) == 1
+
+
+def test_a_worker_that_is_told_to_leave_hands_its_cohort_back_as_far_as_it_is(pool: Pool, trial_of: Make) -> None:
+    """By SIGTERM, as a process group or a machine's administrator sends it. Another one goes on."""
+    found = []
+    for cohort, event in pool.map(work.waits_or_goes_on, packs(trial_of, [0, 1])):
+        found.append((cohort, event))
+        if isinstance(event, Progress) and event.metrics["train/loss"] > 1:
+            os.kill(int(event.metrics["train/loss"]), signal.SIGTERM)
+    assert {seed: event.result.scores["value"][0] for seed, event in ended(found, Finished).items()} == {0: 3, 1: 3}
+    assert not ended(found, Paused)
+    assert not ended(found, Failed)
+
+
+DRIVER = """
+import work
+from farback.executors import Pool
+from farback.trial import Cohort, Trial
+trials = [Trial.model_validate({"task": "recall", "lag": 3, "cell": "elman", "hidden": 9, "seed": s}) for s in (0, 99)]
+if __name__ == "__main__":
+    with Pool(2) as pool:
+        for _, event in pool.map(work.lingers, [Cohort.of(trial) for trial in trials]):
+            print(int(event.metrics["train/loss"]), flush=True)
+"""
+
+
+def test_workers_end_soon_when_their_driver_is_killed_whatever_they_are_at(tmp_path: Path) -> None:
+    """One that looks after every update, and one that is busy for a minute."""
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    path = os.pathsep.join([str(Path(work.__file__).parent), os.environ.get("PYTHONPATH", "")])
+    driver = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
+    assert driver.stdout is not None
+    workers = [int(driver.stdout.readline()) for _ in range(2)]
+    assert len(set(workers)) == 2
+    assert all(work.alive(worker) for worker in workers)
+    driver.kill()
+    driver.communicate()
+    wait_until(lambda: not any(work.alive(worker) for worker in workers), seconds=5)
 
 
 @pytest.mark.parametrize("workers", [0, -1])

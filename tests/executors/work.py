@@ -73,6 +73,35 @@ def waits(cohort: Cohort) -> Iterator[Event | None]:
         yield Paused(trial.key, 3)
 
 
+def waits_or_goes_on(cohort: Cohort) -> Iterator[Event | None]:
+    """As `waits`; who goes on tells from where."""
+    if not cohort.start:
+        yield from waits(cohort)
+        return
+    for trial in cohort.trials:
+        yield Finished(TrialResult(trial.key, scores([("work", 1, -1, "from", float(cohort.step))]), "finished"))
+
+
+def dies_slowly(cohort: Cohort) -> Iterator[Event | None]:
+    """Leaves one checkpoint, and is killed when it is told to finish."""
+    yield Checkpoint(cohort.trials[0].key, 2, b"so far")
+    wish = None
+    while not (wish and wish.finish):
+        time.sleep(0.01)
+        wish = yield None
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def lingers(cohort: Cohort) -> Iterator[Event | None]:
+    """Goes on for a minute, looking around all the time or, where it is marked, never."""
+    yield Progress(cohort.trials[0].key, 1, {"train/loss": float(os.getpid())})
+    if marked(cohort, SLOW):
+        time.sleep(60)
+    for _ in range(6000):
+        time.sleep(0.01)
+        yield None
+
+
 def leaves(cohort: Cohort) -> Iterator[Event]:
     if marked(cohort, BAD):
         os._exit(7)

@@ -14,6 +14,7 @@ from farback.component import UserError
 from farback.executors import Serial
 from farback.executors.base import Work
 from farback.experiment import Experiment
+from farback.runner import checkpoints
 from farback.search import history, search, winners
 from farback.search.driver import Driver
 from farback.search.searching import forget
@@ -60,7 +61,7 @@ def test_stopping_after_any_event_and_going_on_gives_the_same_search(small: Smal
     whole, halted = small(), small("search.batch=2")  # the same search, with studies of its own
     store = Memory()
     search(whole, workers=1, store=Memory())
-    driver = Driver(halted, store, Serial(), opened(located(None, halted.root)), 1, 4)
+    driver = Driver(halted, store, Serial(), opened(located(None, halted.root)), 1, 4, checkpoints(halted))
     stream = driver.events()
     for _ in range(events):
         next(stream)

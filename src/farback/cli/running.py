@@ -10,8 +10,10 @@ import typer
 
 from farback.cli.app import (
     Address,
+    CheckpointSeconds,
     Config,
     ExecutorName,
+    Place,
     Settings,
     StorageURI,
     StoreURI,
@@ -20,6 +22,7 @@ from farback.cli.app import (
     config_path,
 )
 from farback.cli.listing import refresh_schema
+from farback.cli.stopping import Stopping, command
 
 if TYPE_CHECKING:  # torch, mlflow and the rest are imported by the commands that need them: `--help` stays quick
     from rich.console import Console
@@ -40,11 +43,30 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="say what would be trained, and how long it takes")
     ] = False,
+    checkpoint_seconds: CheckpointSeconds = None,
 ) -> None:
-    """Train what the store does not hold of a config, then write its report."""
+    """Train what the store does not hold of a config, then write its report.
+
+    May be stopped at any instant: the same command goes on. SIGINT (Ctrl-C) and SIGTERM first checkpoint what trains.
+    """
+    stopping, place = Stopping(), Place(executor, address, workers)
+    with stopping.listening():
+        _run(stopping, config, settings or [], only or [], place, store, dry_run, checkpoint_seconds)
+
+
+def _run(
+    stopping: Stopping,
+    config: str,
+    settings: list[str],
+    only: list[str],
+    place: Place,
+    store: str | None,
+    dry_run: bool,
+    checkpoint_seconds: float | None,
+) -> None:
     from rich.console import Console
 
-    from farback import runner
+    from farback import runner, wiring
     from farback.display import Display, minutes
     from farback.executors.opening import chosen, opened
     from farback.experiment import Experiment
@@ -52,11 +74,11 @@ def run(
 
     console = Console()
     say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    experiment = Experiment.load(config_path(config), settings or [])
-    trials = experiment.only(only or [])
-    runner.check_wiring(experiment)
+    experiment = Experiment.load(config_path(config), settings)
+    trials = experiment.only(only)
+    wiring.check(experiment)
     refresh_schema(experiment.path)
-    where = opened(chosen(experiment.executor, executor, address, workers), experiment.root)
+    where = opened(chosen(experiment.executor, *place), experiment.root)
     with open_store(store, experiment.root) as recording, where as running:
         count = running.size
         if dry_run:
@@ -66,19 +88,24 @@ def run(
             if plan.missing:
                 say(f"estimated time, if no trial stops early: {minutes(plan.seconds(count))}")
             return
-        recording.begin(experiment.name, trials, question=experiment.question, config_text=experiment.text)
-        plan = runner.plan(trials, recording.finished([trial.key for trial in trials]), count)
+        folder = runner.checkpoints(experiment, checkpoint_seconds)
+        plan = runner.prepared(experiment, trials, recording, count, folder)
         tally = runner.Tally(plan)
         display = Display(plan, tally, console)
-        say(f"{experiment.name}: {len(plan.missing)} trials to train, {plan.reused} recorded already")
+        begun = f", {plan.begun} of them from checkpoints" if plan.begun else ""
+        say(f"{experiment.name}: {len(plan.missing)} trials to train{begun}, {plan.reused} recorded already")
         try:
-            with display.shown():
-                for event in runner.execute(plan, running, recording):
+            with stopping.finishing(running), display.shown():
+                for event in runner.execute(plan, running, recording, folder):
                     tally.add(event)
                     display.add(event)
         except KeyboardInterrupt:
-            left = len(plan.missing) - len(tally.finished)
-            say(f"\ninterrupted: {len(tally.finished)} trials were recorded, {left} are left; run again to go on")
+            left = {trial.key for trial in plan.missing} - tally.finished.keys()
+            kept = len(folder.held() & left)
+            say(
+                f"\ninterrupted: {len(tally.finished)} trials were recorded, {len(left)} are left, "
+                f"{kept} of them have a checkpoint; to go on:\n{command()}"
+            )
             raise
         show(runner.publish(experiment, recording), experiment, console)
         for failure in tally.failures[:5]:

@@ -13,6 +13,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from farback import runner
+from farback.checkpoints import Folder
 from farback.executors import Executor
 from farback.experiment import Experiment
 from farback.kernels.warming import PRODUCT, warm
@@ -43,14 +44,23 @@ class Driver:
         storage: of the studies.
         workers: how many the executor has.
         total: trials of each group; more than before adds to a search that is done.
+        folder: of checkpoints.
     """
 
     def __init__(
-        self, experiment: Experiment, store: Store, executor: Executor, storage: Storage, workers: int, total: int
+        self,
+        experiment: Experiment,
+        store: Store,
+        executor: Executor,
+        storage: Storage,
+        workers: int,
+        total: int,
+        folder: Folder,
     ) -> None:
         assert experiment.search is not None
         self.experiment, self.search = experiment, experiment.search
         self.store, self.executor, self.workers, self.storage = store, executor, workers, storage
+        self.folder = folder
         self.studies = [Study(experiment, group, storage, total) for group in self.search.groups]
         self.pulse = Pulse(storage.is_local)
         self.started = time.monotonic()
@@ -75,7 +85,7 @@ class Driver:
             try:
                 while any(study.unfinished() for study in self.studies) and not self.is_over:
                     idle = True
-                    for event in runner.recorded(self._cohorts(), self.executor, self.store):
+                    for event in runner.recorded(self._cohorts(), self.executor, self.store, self.folder):
                         idle = False
                         self._take(event)
                         yield event
@@ -87,9 +97,9 @@ class Driver:
 
     @property
     def is_over(self) -> bool:
-        """Whether the time that the config gives is spent."""
+        """Whether the time that the config gives is spent, or all is to come to an end."""
         budget = self.search.options.budget
-        return budget is not None and time.monotonic() - self.started > 60 * budget
+        return self.executor.finishing or (budget is not None and time.monotonic() - self.started > 60 * budget)
 
     def _cohorts(self) -> Iterator[Cohort]:
         """Cohorts as workers fall idle: what is queued, else new settings for the group that is furthest behind."""
@@ -137,12 +147,17 @@ class Driver:
         for one in asked:
             for key in [trial.key for trial in one.trials if trial.key in given]:
                 self.store.tag(key, one.said())
-        plan = runner.plan(fresh, done, self.workers)
+        plan = self._planned(fresh, done)
         self.training |= {trial.key for trial in plan.missing}
         self.queue.extend(plan.cohorts)
         self.reused += len(done)
         for one in asked:
             self._advance(one)
+
+    def _planned(self, trials: Sequence[Trial], done: set[str]) -> runner.Plan:
+        """What has to be trained of some trials, from where earlier runs left it."""
+        start = self.folder.load(trial for trial in trials if trial.key not in done)
+        return runner.plan(trials, done, self.workers, start)
 
     def _begin(self, trials: Sequence[Trial], settings: Sequence[str] = ()) -> None:
         """Tell the store which trials are coming, and what its views should show."""
@@ -268,8 +283,8 @@ class Driver:
             for winner in found:
                 for trial in winner.trials:
                     self.store.tag(trial.key, reported(self.experiment, winner))
-            self.plan = runner.plan(trials, done, self.workers)
-            for event in runner.execute(self.plan, self.executor, self.store):
+            self.plan = self._planned(trials, done)
+            for event in runner.execute(self.plan, self.executor, self.store, self.folder):
                 self._take(event)
                 yield event
             for winner in found:
