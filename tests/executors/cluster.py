@@ -35,11 +35,12 @@ class Cluster:
             self.join()
         return self
 
-    def started(self, port: int = 0) -> subprocess.Popen[bytes]:
+    def started(self, port: str = "0") -> subprocess.Popen[bytes]:
         """A scheduler."""
         file = self.folder / "scheduler.json"
         file.unlink(missing_ok=True)
-        process = self._run("scheduler", "--port", str(port), "--scheduler-file", str(file))
+        self.address = ""
+        process = self._run("scheduler", "--port", port, "--scheduler-file", str(file))
         deadline = time.monotonic() + 60
         while not self.address:
             assert process.poll() is None, self.said()

@@ -30,7 +30,6 @@ from farback.trial import Cohort, Event, Paused, Wish
 POLL_SECONDS = 0.5  # between looks at whether to finish, while no event comes
 LOOK_SECONDS = 1.0  # between looks at which workers there are
 REMIND_SECONDS = 60.0  # between two notes that no worker is there
-CONNECT_SECONDS = 10.0
 MOST_HELD = 256  # messages on the scheduler: beyond it workers wait for the driver
 
 say = logging.getLogger("farback").warning
@@ -42,10 +41,11 @@ class Dask(Executor):
     Args:
         address: of the scheduler; or a cluster of Dask's own, such as `dask_jobqueue.SLURMCluster`.
         tls: certificates for tls://; by default those of Dask's own configuration.
+        connect_seconds: how long to try to reach the scheduler.
     """
 
-    def __init__(self, address: Any, tls: TLS | None = None) -> None:
-        self.place, self.tls = address, tls
+    def __init__(self, address: Any, tls: TLS | None = None, connect_seconds: float = 10.0) -> None:
+        self.place, self.tls, self.connect_seconds = address, tls, connect_seconds
         self.address = str(getattr(address, "scheduler_address", address))
         self.connection: distributed.Client | None = None
         self.threads: dict[str, int] = {}
@@ -69,7 +69,7 @@ class Dask(Executor):
                 security = distributed.Security(require_encryption=True, **files)
             try:
                 self.connection = distributed.Client(
-                    self.place, security=security, timeout=CONNECT_SECONDS, set_as_default=False, name="farback"
+                    self.place, security=security, timeout=self.connect_seconds, set_as_default=False, name="farback"
                 )
             except (OSError, ValueError, TypeError) as error:
                 hint = "is one running there (`dask scheduler`), with the same TLS?"
@@ -195,8 +195,6 @@ class Dask(Executor):
         elif message.kind == "begun":
             task.attempt, (task.address, theirs) = message.attempt, message.content
             self._note(task.address, theirs)
-            if self._finishing:
-                self._tell({message.task: Wish(finish=True)})
         elif message.attempt == task.attempt and message.kind == "events":
             for event in message.content:
                 task.still.seen(event)
@@ -218,7 +216,7 @@ class Dask(Executor):
         for key in [key for key in gone if key in self.running]:
             future = self.running[key].future
             with self._asking():
-                error = future.exception(timeout=CONNECT_SECONDS) if future.status == "error" else None
+                error = future.exception(timeout=self.connect_seconds) if future.status == "error" else None
             if isinstance(error, ModuleNotFoundError):
                 raise UserError(
                     f"a worker of {self.address} cannot load farback ({error}): install the same version there"
