@@ -16,8 +16,8 @@ import pandas as pd
 
 from farback import wiring
 from farback.checkpoints import Folder
-from farback.executors import Executor, Pool, Serial
-from farback.executors.pool import cores
+from farback.executors import Executor
+from farback.executors.opening import chosen, opened
 from farback.experiment import Experiment
 from farback.kernels.warming import PRODUCT, warm
 from farback.provenance import deciding, versions
@@ -195,8 +195,9 @@ def run(
 
     Args:
         experiment: a config, or the path of one.
-        workers: processes; by default one for each core. 1 trains in this process.
-        executor: where cohorts run, instead of `workers`.
+        workers: processes of a pool; by default what the config's `executor:` says, else one for each core. 1 trains
+            in this process.
+        executor: where cohorts run, instead: `farback.executors.dask.Dask("tcp://...")`.
         store: a store or its URI; by default MLflow's environment variable, or a database under `results/`.
         checkpoint_seconds: between checkpoints; by default what the config says, else 60.
 
@@ -205,12 +206,12 @@ def run(
     """
     config = experiment if isinstance(experiment, Experiment) else Experiment.load(experiment)
     wiring.check(config)
-    count = cores() if workers is None else workers
-    with open_store(store, config.root) as opened, executor or pool(count) as running:
+    where = executor or opened(chosen(config.executor, workers=workers), config.root)
+    with open_store(store, config.root) as recording, where as running:
         folder = checkpoints(config, checkpoint_seconds)
-        todo = prepared(config, config.trials(), opened, count, folder)
+        todo = prepared(config, config.trials(), recording, running.size, folder)
         tally = Tally(todo)
-        for event in execute(todo, running, opened, folder):
+        for event in execute(todo, running, recording, folder):
             tally.add(event)
         return tally.summary()
 
@@ -268,11 +269,6 @@ def ladder_of(task: Task) -> Ladder:
     """What partial memory scores on a task, in skill."""
     chance = task.chance()
     return tuple((rung.remembered, skill(rung.loss, chance)) for rung in task.ladder())
-
-
-def pool(workers: int) -> Executor:
-    """The executor for a number of processes."""
-    return Serial() if workers == 1 else Pool(workers)
 
 
 class Tally:

@@ -37,9 +37,9 @@ def pool() -> Iterator[Pool]:
     assert not set(left) & {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-@pytest.fixture(params=["serial", "pool"])
+@pytest.fixture(params=["serial", "pool", "dask"])
 def executor(request: pytest.FixtureRequest) -> Executor:
-    return Serial() if request.param == "serial" else request.getfixturevalue("pool")
+    return Serial() if request.param == "serial" else request.getfixturevalue(request.param)
 
 
 def packs(trial_of: Make, *seeds: list[int]) -> list[Cohort]:
