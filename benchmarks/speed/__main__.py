@@ -57,7 +57,7 @@ def readings(points: list[Point], seconds: float, jax: bool) -> pd.DataFrame:
 def main(
     quick: Annotated[bool, typer.Option("--quick", help="a corner of the grid, one sweep: minutes")] = False,
     jax: Annotated[bool, typer.Option(help="time JAX too")] = True,
-    seconds: Annotated[float, typer.Option(help="of readings at each point, at least five rounds")] = 2.0,
+    seconds: Annotated[float, typer.Option(help="of readings at each point, at least three rounds")] = 1.5,
     out: Annotated[Path, typer.Option(help="where the page goes")] = Path("results/bench"),
 ) -> None:
     """Time farback against its peers and write the page."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-WARM = 2  # untimed calls of each side
-ROUNDS = 5  # at least...
+WARM = 1  # untimed calls of each side, after the steps that are compared
+ROUNDS = 3  # at least...
 MOST = 40  # ...and at most
 SHORTEST = 2e-3  # seconds that one reading lasts at least: calls are repeated
 
