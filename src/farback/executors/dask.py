@@ -1,8 +1,9 @@
 """A Dask cluster: the same cohorts on more than one machine.
 
 A cohort is a Dask task. Its events come back through one queue on the scheduler, in order and without loss, in batches.
-When a worker dies, Dask starts its tasks anew elsewhere, from the beginning; the driver takes such a start for what it
-says, that a worker died, stops it, and hands out what is left from the last checkpoints, as a pool does.
+When a worker dies, Dask starts its tasks anew elsewhere, from the beginning. So a task first asks the driver whether to
+begin; one that asks a second time says that a worker died: it is stopped before it does anything, and what is left is
+handed out from the last checkpoints, as a pool does.
 """
 
 from __future__ import annotations
@@ -115,8 +116,10 @@ class Dask(Executor):
     def drop(self, keys: Iterable[str]) -> None:
         """As soon as the tasks that train them look."""
         keys = frozenset(keys)
-        own = {name: keys & frozenset(task.still.keys) for name, task in self.running.items()}
-        self._tell({name: Wish(dropped) for name, dropped in own.items() if dropped})
+        for name, task in self.running.items():
+            own = keys & frozenset(task.still.keys)
+            if own and task.attempt:
+                self._tell(name, Wish(own))
 
     def finish(self) -> None:
         """As soon as `map` looks, and then the tasks."""
@@ -159,13 +162,17 @@ class Dask(Executor):
         for key, task in idle.items():
             self._forget(key)
             yield from ((task.still.cohort, Paused(one, task.still.step(one))) for one in task.still.keys)
-        self._tell(dict.fromkeys(self.running, Wish(finish=True)))
+        for key in self.running:
+            self._tell(key, Wish(finish=True))
 
-    def _tell(self, wishes: dict[str, Wish]) -> None:
-        for address in {self.running[key].address for key in wishes} & self.threads.keys():
-            own = {key: wish for key, wish in wishes.items() if self.running[key].address == address}
-            with self._asking():
-                self.client.run(tell, own, workers=[address], on_error="ignore")
+    def _tell(self, key: str, wish: Wish) -> None:
+        """Tell a task that has asked to begin; a worker that is gone hears nothing."""
+        task = self.running[key]
+        with self._asking():
+            if task.address not in self.threads:
+                self._look(now=True)
+            if task.address in self.threads:
+                self.client.run(tell, key, task.attempt, wish, workers=[task.address], on_error="ignore")
 
     def _forget(self, key: str) -> None:
         """Have done with a task; one that still runs somewhere stops when it next looks."""
@@ -190,11 +197,12 @@ class Dask(Executor):
             self._refuse(*message.content)
             self._forget(message.task)
             queue.left.appendleft(task.still.cohort)
-        elif message.kind == "begun" and task.attempt:
-            yield from self._died(message.task, queue)
-        elif message.kind == "begun":
+        elif message.kind == "ready" and task.attempt in ("", message.attempt):
             task.attempt, (task.address, theirs) = message.attempt, message.content
             self._note(task.address, theirs)
+            self._tell(message.task, Wish())
+        elif message.kind == "ready":
+            yield from self._died(message.task, queue)
         elif message.attempt == task.attempt and message.kind == "events":
             for event in message.content:
                 task.still.seen(event)
@@ -230,14 +238,14 @@ class Dask(Executor):
 
     # Workers
 
-    def _look(self) -> int:
-        """See which workers there are, now and then; how many cohorts they can run at a time."""
-        now = time.monotonic()
-        if now - self.looked >= LOOK_SECONDS:
+    def _look(self, now: bool = False) -> int:
+        """See which workers there are, now or now and then; how many cohorts they can run at a time."""
+        clock = time.monotonic()
+        if now or clock - self.looked >= LOOK_SECONDS:
             self.threads = dict(self.client.nthreads())
-            self.looked = now
-            if not self.threads and now - self.reminded >= REMIND_SECONDS:
-                self.reminded = now
+            self.looked = clock
+            if not self.threads and clock - self.reminded >= REMIND_SECONDS:
+                self.reminded = clock
                 say(f"no worker has joined {self.address} yet; waiting for one: dask worker {self.address}")
         own = {name: count for name, count in self.threads.items() if name not in self.refused}
         if self.threads and not own:

@@ -16,8 +16,9 @@ from farback.executors.likeness import VERSIONS, differences, likeness
 from farback.kernels.warming import PRODUCT, warm
 from farback.trial import Event, Progress, Wish
 
+AGAIN_SECONDS = 10.0  # until the driver is asked again whether to begin
 SEND_SECONDS = 0.2  # between two messages of mere progress: a message takes about a millisecond, however much is in it
-WISHES = "farback-wishes"  # among the worker's extensions: wishes by task
+WISHES = "farback-wishes"  # among the worker's extensions: wishes by attempt
 
 
 class Message(NamedTuple):
@@ -26,8 +27,8 @@ class Message(NamedTuple):
     Attributes:
         task: the key of the task.
         attempt: Dask starts a task anew when its worker dies: which start this is.
-        kind: begun, refused, events, error or done.
-        content: who began, why it was refused, the events, an error and its traceback.
+        kind: ready, refused, events, error or done.
+        content: of who is ready or must not be its address and what it is like; events; an error and its traceback.
     """
 
     task: str
@@ -50,7 +51,7 @@ def work(task: str, channel: str, ours: Mapping[str, str], given: bytes) -> None
         if differences(likeness(), ours, VERSIONS):
             line.say("refused", (line.address, likeness()))
             return
-        line.say("begun", (line.address, likeness()))
+        line.wait()
         try:
             function, cohort = pickle.loads(given)
             warm(sorted({trial.cell.kernel or PRODUCT for trial in cohort.trials} | {PRODUCT}))
@@ -69,12 +70,11 @@ def work(task: str, channel: str, ours: Mapping[str, str], given: bytes) -> None
         line.close()
 
 
-def tell(wishes: Mapping[str, Wish], dask_worker: Any) -> None:
-    """Run on a worker by the driver: leave wishes for tasks that it is at."""
-    told = dask_worker.extensions.setdefault(WISHES, {})
-    for task, wish in wishes.items():
-        if task in dask_worker.state.tasks:
-            told[task] = told.get(task, Wish()) | wish
+def tell(task: str, attempt: str, wish: Wish, dask_worker: Any) -> None:
+    """Run on a worker by the driver: leave a wish for a task; the first one, whatever it is, lets it begin."""
+    if task in dask_worker.state.tasks:
+        told = dask_worker.extensions.setdefault(WISHES, {})
+        told[attempt] = told.get(attempt, Wish()) | wish
 
 
 class _Gone(Exception):
@@ -88,9 +88,21 @@ class _Line:
         self.worker: Any = get_worker()
         self.task, self.attempt = task, uuid.uuid4().hex
         self.address = str(self.worker.address)
+        self.told: dict[str, Wish] = self.worker.extensions.setdefault(WISHES, {})
         self.queue = Queue(channel)
         self.held: list[Event] = []
         self.sent = 0.0  # so that the first event goes at once
+
+    def wait(self) -> None:
+        """Until the driver lets this start of the task begin: the first one, and no other that Dask makes."""
+        while True:
+            self.say("ready", (self.address, likeness()))
+            asked = time.monotonic()
+            while time.monotonic() - asked < AGAIN_SECONDS:
+                if self.attempt in self.told:
+                    return
+                self.look()
+                time.sleep(0.002)
 
     def say(self, kind: str, content: Any = None) -> None:
         """Send one message; returns when the scheduler holds it, which may wait for the driver to read others."""
@@ -115,15 +127,18 @@ class _Line:
 
     def wishes(self) -> Wish:
         """What the driver wishes of this task since the last look; an occasion to send what is held."""
-        known = self.worker.state.tasks.get(self.task)
-        if known is None or known.state not in ("executing", "long-running"):  # cancelled, by the driver or its end
-            raise _Gone
+        self.look()
         if time.monotonic() - self.sent >= SEND_SECONDS:
             self.flush()
-        wish: Wish = self.worker.extensions.get(WISHES, {}).pop(self.task, Wish())
-        return wish
+        return self.told.pop(self.attempt, Wish())
+
+    def look(self) -> None:
+        """Stop where the task was cancelled, by the driver or by its end."""
+        known = self.worker.state.tasks.get(self.task)
+        if known is None or known.state not in ("executing", "long-running"):
+            raise _Gone
 
     def close(self) -> None:
         """Nothing more will come, or be asked."""
-        self.worker.extensions.get(WISHES, {}).pop(self.task, None)
+        self.told.pop(self.attempt, None)
         self.queue.close()
