@@ -19,7 +19,7 @@ from farback import cells, encoders
 from farback.cells.base import Cell, State
 from farback.encoders.base import Encoder
 from farback.inits.base import Array, Init, Layer, uniform
-from farback.kernels.unroll import product, unroll
+from farback.kernels.unroll import layer, picked, product
 from farback.streams import stream
 
 NO_ENCODER = encoders.build("identity")
@@ -195,9 +195,12 @@ class Network:
             for place in self.architecture.layers()
         )
 
-    def run(self, x_RTBI: Tensor, state: NetworkState | None = None) -> tuple[Tensor, NetworkState]:
+    def run(
+        self, x_RTBI: Tensor, state: NetworkState | None = None, index_RN: Tensor | None = None
+    ) -> tuple[Tensor, NetworkState]:
         """Outputs of the top layer at every step, (R, T, B, S*D*H), and the state after the last.
 
+        With `index_RN`, which ascends, only those of the T*B outputs, (R, N, S*D*H).
         A carried `state` continues a sequence exactly where it was left (not for bidirectional networks, whose other
         direction has not been read yet).
         """
@@ -210,18 +213,23 @@ class Network:
         before = self.initial(x_RTBI) if state is None else state
         encoder = {name[8:]: value for name, value in self.parameters.items() if name.startswith("encoder.")}
         x_RTBI = architecture.encoder.encode(encoder, x_RTBI)
+        places = list(architecture.layers())
+        direct = index_RN if architecture.directions == architecture.sites == 1 else None  # the kernel picks itself
         after, outputs = [], []
-        for index, place in enumerate(architecture.layers()):
+        for index, place in enumerate(places):
             p = {name: self.parameters[name + place.suffix] for name in architecture.cell_shapes(place)}
             source_RTBI = x_RTBI.flip(1) if place.reverse else x_RTBI
-            gates_RTBG = architecture.cell.project(p, source_RTBI)
-            output_RTBH, last = unroll(architecture.cell, p, gates_RTBG, before[index])
+            top = direct if index == len(places) - 1 else None
+            output_RTBH, last = layer(architecture.cell, p, source_RTBI, before[index], top)
             outputs.append(output_RTBH.flip(1) if place.reverse else output_RTBH)
             after.append(last)
             if len(outputs) == architecture.directions:
                 x_RTBI = torch.cat(outputs, -1) if architecture.bidirectional else outputs[0]
                 outputs = []
-        return x_RTBI.reshape(R, T, B, -1), tuple(after)
+        if direct is not None:
+            return x_RTBI, tuple(after)
+        x_RTBI = x_RTBI.reshape(R, T, B, -1)
+        return x_RTBI if index_RN is None else picked(x_RTBI, index_RN), tuple(after)
 
     def readout(self, h_RNH: Tensor) -> Tensor:
         """The answer from the top layer's output: (R, N, O)."""

@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from farback.kernels.arguments import DTYPES, array, call, checked, wanted
 from farback.kernels.compiled import kernel
-from farback.kernels.products import add_times, add_transposed_times, times
+from farback.kernels.products import add_transposed_product, product
 
 
 @kernel
@@ -24,21 +24,24 @@ def _forward(gemm, x_RNI, transposed_w_RIG, b_RG, y_RNG):
     for r in range(replicas):
         for n in range(rows):
             y_RNG[r, n] = b_RG[r]
-        add_times(gemm, rows, inputs, outputs, x_RNI[r], transposed_w_RIG[r], y_RNG[r])
+        x, w, y = (x_RNI[r], 0, inputs), (transposed_w_RIG[r], 0, outputs), (y_RNG[r], 0, outputs)
+        product(gemm, rows, inputs, outputs, x, w, y, 1)
 
 
 @kernel
 def _backward_inputs(gemm, d_RNG, w_RGI, dx_RNI):
     (replicas, rows, inputs), outputs = dx_RNI.shape, d_RNG.shape[2]
     for r in range(replicas):
-        times(gemm, rows, outputs, inputs, d_RNG[r], w_RGI[r], dx_RNI[r])
+        d, w, dx = (d_RNG[r], 0, outputs), (w_RGI[r], 0, inputs), (dx_RNI[r], 0, inputs)
+        product(gemm, rows, outputs, inputs, d, w, dx, 0)
 
 
 @kernel
 def _backward_weights(gemm, d_RNG, x_RNI, dw_RGI):
     (replicas, rows, inputs), outputs = x_RNI.shape, d_RNG.shape[2]
     for r in range(replicas):
-        add_transposed_times(gemm, outputs, rows, inputs, d_RNG[r], x_RNI[r], dw_RGI[r])
+        d, x, dw = (d_RNG[r], 0, outputs), (x_RNI[r], 0, inputs), (dw_RGI[r], 0, inputs)
+        add_transposed_product(gemm, outputs, rows, inputs, d, x, dw)
 
 
 def _run(x: Tensor, w: Tensor, b: Tensor) -> Tensor:

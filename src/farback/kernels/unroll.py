@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -16,7 +16,13 @@ class Recurrence(Protocol):
 
     @property
     def kernel(self) -> str | None:
-        """The fused kernel's name, with an option behind a space: "gru", "elman tanh"; None is stepped."""
+        """The fused kernel's name, with an option behind a space: "gru", "elman tanh"; None is stepped.
+
+        elman, gru and lstm take the input in too: such a cell projects it as `W_ih x + b_ih`.
+        """
+
+    def project(self, p: Any, x_RTBI: Tensor) -> Tensor:
+        """What the inputs contribute, for all steps at once."""
 
     def unroll(self, p: Any, gates_RTBG: Tensor, state: Any) -> tuple[Tensor, State]:
         """The recurrence without a kernel."""
@@ -29,8 +35,47 @@ def unroll(cell: Recurrence, p: Parameters, gates_RTBG: Tensor, state: State) ->
     """
     if cell.kernel is None or gates_RTBG.device.type != "cpu":
         return cell.unroll(p, gates_RTBG, state)
-    name, _, option = cell.kernel.partition(" ")
-    return FUSED[name](cell, p, gates_RTBG, state, option)
+    if cell.kernel.startswith("diagonal"):
+        from farback.kernels.diagonal import diagonal  # numba takes a second to import: only where it is used
+
+        found: tuple[Tensor, State] = cell.scan(p, gates_RTBG, state, diagonal)  # type: ignore[attr-defined]
+        return found
+    return _fused(cell.kernel, p, None, gates_RTBG, state, None)
+
+
+def layer(
+    cell: Recurrence, p: Parameters, x_RTBI: Tensor, state: State, index_RN: Tensor | None = None
+) -> tuple[Tensor, State]:
+    """A layer from its inputs on: outputs (R, T, B, H) of all steps, and the state after the last.
+
+    With `index_RN`, which ascends and counts the T * B outputs, only those are given, (R, N, H): where few are asked
+    for, neither they nor their gradients are ever laid out over all steps.
+    """
+    if cell.kernel is not None and x_RTBI.device.type == "cpu" and cell.kernel.split()[0] in _LAYERS:
+        return _fused(cell.kernel, p, x_RTBI, None, state, index_RN)
+    h_RTBH, state = unroll(cell, p, cell.project(p, x_RTBI), state)
+    return h_RTBH if index_RN is None else picked(h_RTBH, index_RN), state
+
+
+def picked(h_RTBH: Tensor, index_RN: Tensor) -> Tensor:
+    """Some of the T * B outputs, (R, N, H)."""
+    return h_RTBH.flatten(1, 2).gather(1, index_RN.unsqueeze(-1).expand(-1, -1, h_RTBH.shape[-1]))
+
+
+_LAYERS = ("elman", "gru", "lstm")
+
+
+def _fused(
+    kernel: str, p: Parameters, x: Tensor | None, gates: Tensor | None, state: State, index: Tensor | None
+) -> tuple[Tensor, State]:
+    from farback.kernels import elman, gru, lstm
+    from farback.kernels.recurrence import Weights
+    from farback.kernels.recurrence import layer as fused
+
+    name, _, option = kernel.partition(" ")
+    form = {"gru": gru.FORM, "lstm": lstm.FORM}[name] if name != "elman" else elman.form(option)
+    ih = (p["weight_ih"], p.get("bias_ih")) if gates is None else (None, None)
+    return fused(form, x, gates, Weights(ih[0], p["weight_hh"], ih[1], p.get("bias_hh")), state, index)
 
 
 def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
@@ -38,39 +83,3 @@ def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor
     from farback.kernels.linear import linear
 
     return linear(x_RNI, weight_RGI, bias_RG)
-
-
-def _elman(cell: Any, p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
-    from farback.kernels.elman import elman  # numba takes a second to import: only where it is used
-
-    h_RTBH = elman(gates_RTBG, p["weight_hh"], p.get("bias_hh"), state[0], option)
-    return h_RTBH, (h_RTBH[:, -1],)
-
-
-def _gru(cell: Any, p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
-    from farback.kernels.gru import gru
-
-    h_RTBH = gru(gates_RTBG, p["weight_hh"], p.get("bias_hh"), state[0])
-    return h_RTBH, (h_RTBH[:, -1],)
-
-
-def _lstm(cell: Any, p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
-    from farback.kernels.lstm import lstm
-
-    h_RTBH, c_RBH = lstm(gates_RTBG, p["weight_hh"], p.get("bias_hh"), *state)
-    return h_RTBH, (h_RTBH[:, -1], c_RBH)
-
-
-def _diagonal(cell: Any, p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
-    from farback.kernels.diagonal import diagonal
-
-    found: tuple[Tensor, State] = cell.scan(p, gates_RTBG, state, diagonal)
-    return found
-
-
-FUSED: dict[str, Callable[[Any, Parameters, Tensor, State, str], tuple[Tensor, State]]] = {
-    "diagonal": _diagonal,
-    "elman": _elman,
-    "gru": _gru,
-    "lstm": _lstm,
-}
