@@ -8,6 +8,8 @@ tensors with the replicas first, under the names of `torch.nn.RNN` (`weight_ih_l
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -72,6 +74,22 @@ class Architecture:
             if self.bidirectional:
                 yield Place(f"_l{depth}_reverse", width, True)
 
+    @functools.cached_property
+    def layout(self) -> dict[str, tuple[tuple[int, ...], int]]:
+        """Shape and size of every parameter, in the order of the flat parameters."""
+        return {name: (shape, math.prod(shape)) for name, shape in self.shapes().items()}
+
+    @functools.cached_property
+    def stack(self) -> tuple[tuple[Place, tuple[str, ...]], ...]:
+        """Every layer with the names of its parameters, without the suffix; looked up in every update."""
+        return tuple((place, tuple(self.cell_shapes(place))) for place in self.layers())
+
+    @functools.cached_property
+    def plain(self) -> bool:
+        """One layer in one direction with a readout, and nothing else that is trained."""
+        simple = self.encoder.name == "identity" and not (self.learned_state or self.bidirectional or self.frozen)
+        return simple and self.depth == 1 and self.outputs > 0
+
     def cell_shapes(self, place: Place) -> dict[str, tuple[int, ...]]:
         """One layer's parameters, without the suffix."""
         shapes = self.cell.parameters(place.inputs, self.hidden)
@@ -126,7 +144,7 @@ class Architecture:
             values["readout.bias"] += self.start
         return {name: values.get(name, np.zeros(shape)) for name, shape in self.shapes().items()}
 
-    @property
+    @functools.cached_property
     def frozen(self) -> frozenset[str]:
         """Names of the parameters that are drawn and never trained."""
         return frozenset(name + place.suffix for place in self.layers() for name in self.cell.frozen)
@@ -213,13 +231,12 @@ class Network:
         before = self.initial(x_RTBI) if state is None else state
         encoder = {name[8:]: value for name, value in self.parameters.items() if name.startswith("encoder.")}
         x_RTBI = architecture.encoder.encode(encoder, x_RTBI)
-        places = list(architecture.layers())
         direct = index_RN if architecture.directions == architecture.sites == 1 else None  # the kernel picks itself
         after, outputs = [], []
-        for index, place in enumerate(places):
-            p = {name: self.parameters[name + place.suffix] for name in architecture.cell_shapes(place)}
+        for index, (place, names) in enumerate(architecture.stack):
+            p = {name: self.parameters[name + place.suffix] for name in names}
             source_RTBI = x_RTBI.flip(1) if place.reverse else x_RTBI
-            top = direct if index == len(places) - 1 else None
+            top = direct if index == len(architecture.stack) - 1 else None
             output_RTBH, last = layer(architecture.cell, p, source_RTBI, before[index], top)
             outputs.append(output_RTBH.flip(1) if place.reverse else output_RTBH)
             after.append(last)

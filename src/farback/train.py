@@ -22,6 +22,7 @@ from torch import Tensor
 
 from farback import optimizers
 from farback.data import Asked, Data, Questions
+from farback.gradient import gradient, network
 from farback.measures.base import Measure, Row
 from farback.measures.retention import scored
 from farback.network import Network, draw
@@ -120,16 +121,9 @@ class _Cohort:
         """What all replicas have in common."""
         return self.replicas[0].trial
 
-    def network(self, rows: slice | list[int] = slice(None), grad: bool = False) -> Network:
-        """The network that the flat parameters stand for; with `grad`, those that are trained ask for a gradient."""
-        shapes, frozen = self.trial.architecture.shapes(), self.trial.architecture.frozen
-        sizes = [math.prod(shape) for shape in shapes.values()]
-        parts = torch.split(self.theta_RP[rows], sizes, 1)
-        values = [part.detach().view(len(part), *shape) for part, shape in zip(parts, shapes.values(), strict=True)]
-        parameters = {
-            name: value.requires_grad_(grad and name not in frozen) for name, value in zip(shapes, values, strict=True)
-        }
-        return Network(self.trial.architecture, parameters)
+    def network(self, rows: slice | list[int] = slice(None)) -> Network:
+        """The network that the flat parameters of some replicas stand for."""
+        return network(self.trial.architecture, self.theta_RP[rows])
 
     def events(self) -> Generator[Event, set[str] | None, None]:
         """Train to the end."""
@@ -167,19 +161,13 @@ class _Cohort:
 
     def _update(self, count: int, rules: dict[str, Tensor], limit_R1: Tensor, window: _Window) -> list[bool]:
         """One update of every replica; whether each one's loss was finite."""
-        network = self.network(grad=True)
-        loss_R = self.questions.loss(network, self.training.next())
-        parameters = list(network.parameters.values())
-        trained = [value for value in parameters if value.requires_grad]
-        found = iter(torch.autograd.grad(loss_R.sum(), trained, allow_unused=True, materialize_grads=True))
-        # Every rule leaves a parameter whose gradients are all zero exactly as it is: so what is frozen stays drawn.
-        grads = [next(found) if value.requires_grad else torch.zeros_like(value) for value in parameters]
+        questions = self.training.next()
+        loss_R, grad_RP = gradient(self.trial.architecture, self.theta_RP, self.questions, questions)
         with torch.no_grad():
-            grad_RP, norm_R = optimizers.clipped(torch.cat([grad.flatten(1) for grad in grads], 1), limit_R1)
+            grad_RP, norm_R = optimizers.clipped(grad_RP, limit_R1)
             self.trial.optimizer.update(self.theta_RP, grad_RP, self.moments, rules, count)
-            window.add(loss_R.detach(), norm_R, norm_R > limit_R1.squeeze(1))
-        finite: list[bool] = torch.isfinite(loss_R).tolist()
-        return finite
+            window.add(loss_R, norm_R, norm_R > limit_R1.squeeze(1))
+        return [math.isfinite(loss) for loss in loss_R.tolist()]
 
     def _evaluate(self, count: int, window: _Window) -> Generator[Event, set[str] | None, list[int]]:
         """Validate every replica; returns those whose success is sustained."""
@@ -244,10 +232,10 @@ class _Cohort:
 
     def _measured(self, measure: Measure, at: list[int]) -> list[list[Row]]:
         """A measure of some replicas, on the processor: it is no part of the tensor program."""
-        network = self.network(at)
-        network = Network(network.architecture, {name: value.cpu() for name, value in network.parameters.items()})
+        taken = self.network(at)
+        taken = Network(taken.architecture, {name: value.cpu() for name, value in taken.parameters.items()})
         trials = [self.replicas[r].trial for r in at]
-        return measure.rows(network, self.trial.task, [trial.seed for trial in trials], lambda: drawn(trials))
+        return measure.rows(taken, self.trial.task, [trial.seed for trial in trials], lambda: drawn(trials))
 
 
 def drawn(trials: Sequence[Trial]) -> Network:
@@ -314,9 +302,9 @@ def fingerprint(trial: Trial) -> bytes:
     """A hash of a trial at step 0: names and values of the weights, the first batch, and the loss on it."""
     with arithmetic(), torch.no_grad():
         cohort = _Cohort.fresh([trial], "cpu")
-        network, questions = cohort.network(), cohort.training.next()
-        parts = [*network.parameters.values(), *questions, cohort.questions.loss(network, questions)]
-        hashed = hashlib.sha256(repr(list(network.parameters)).encode())
+        first, questions = cohort.network(), cohort.training.next()
+        parts = [*first.parameters.values(), *questions, cohort.questions.loss(first, questions)]
+        hashed = hashlib.sha256(repr(list(first.parameters)).encode())
         for part in parts:
             hashed.update(repr(tuple(part.shape)).encode())
             hashed.update(part.contiguous().numpy().tobytes())

@@ -15,11 +15,8 @@ Memory comes as addresses: handing arrays over would cost more than a step.
 
 from typing import Any, NamedTuple
 
-import numpy as np
-from numba import carray  # type: ignore[attr-defined]
-
 from farback.kernels.compiled import copy_with, inlined, kernel, loop
-from farback.kernels.instructions import pointer
+from farback.kernels.memory import aligned_zeros, array_at
 from farback.kernels.products import add_transposed_product, product
 
 
@@ -44,20 +41,6 @@ class Form(NamedTuple):
 _BLOCKS, _DIRECT, _KEPT, _CARRIED = 1, 1, 0, -1
 _step: Any = None
 _back: Any = None
-
-
-@inlined
-def _memory(address, like, shape):
-    """The array at an address."""
-    return carray(pointer(address, like), shape)
-
-
-@inlined
-def _scratch(like, size):
-    """Zeros that begin at a whole cache line: vectors that straddle two take twice as long."""
-    block = np.zeros(size + 64, type(like))
-    start = (-block.ctypes.data % 64) // block.itemsize
-    return block[start : start + size]
 
 
 @inlined
@@ -101,22 +84,25 @@ def _forward(gemm, like, sizes, strides, inputs, state, weights, index, outputs)
     R, T, B, width, H, L, S, N = sizes
     M, P, W = _BLOCKS * H, 2 * _BLOCKS - _DIRECT, H + width + 1
     x_RTBI, gates_RTBKH = (
-        _memory(inputs[0], like, (R, T, B, width)),
-        _memory(inputs[1], like, (R, T, B, _BLOCKS, H)),
+        array_at(inputs[0], like, (R, T, B, width)),
+        array_at(inputs[1], like, (R, T, B, _BLOCKS, H)),
     )
-    h0_RBH, c0_RBH = _memory(state[0], like, (R, B, H)), _memory(state[1], like, (R, B, H))
-    index_RN = _memory(index, 0, (R, N))
-    row_RTBL, kept_RSBAH = _memory(outputs[0], like, (R, T + 1, B, L)), _memory(outputs[1], like, (R, S, B, _KEPT, H))
-    picked_RNH = _memory(outputs[2], like, (R, N, H))
-    packed_WM, inner_JH = _scratch(like, W * M).reshape(W, M), _scratch(like, (width + 1) * H).reshape(width + 1, H)
-    gates_BPH = _scratch(like, B * P * H).reshape(B, P, H)
+    h0_RBH, c0_RBH = array_at(state[0], like, (R, B, H)), array_at(state[1], like, (R, B, H))
+    index_RN = array_at(index, 0, (R, N))
+    row_RTBL, kept_RSBAH = array_at(outputs[0], like, (R, T + 1, B, L)), array_at(outputs[1], like, (R, S, B, _KEPT, H))
+    picked_RNH = array_at(outputs[2], like, (R, N, H))
+    packed_WM, inner_JH = (
+        aligned_zeros(like, W * M).reshape(W, M),
+        aligned_zeros(like, (width + 1) * H).reshape(width + 1, H),
+    )
+    gates_BPH = aligned_zeros(like, B * P * H).reshape(B, P, H)
     item, given = packed_WM.itemsize, inputs[1] != 0
     for r in range(R):
-        w_ih_GI = _memory(weights[0] + r * strides[0] * item, like, (M, width))
-        w_hh_GH = _memory(weights[1] + r * strides[1] * item, like, (M, H))
+        w_ih_GI = array_at(weights[0] + r * strides[0] * item, like, (M, width))
+        w_hh_GH = array_at(weights[1] + r * strides[1] * item, like, (M, H))
         b_ih_G, b_hh_G = (
-            _memory(weights[2] + r * strides[2] * item, like, (M,)),
-            _memory(weights[3] + r * strides[3] * item, like, (M,)),
+            array_at(weights[2] + r * strides[2] * item, like, (M,)),
+            array_at(weights[3] + r * strides[3] * item, like, (M,)),
         )
         _transposed(w_hh_GH, 0, packed_WM)
         if width:
@@ -143,30 +129,35 @@ def _forward(gemm, like, sizes, strides, inputs, state, weights, index, outputs)
                 product(gemm, B, width + 1, H, (row_BL, H, L), (inner_JH, 0, H), (gates_BPH, M, P * H), 0)
             product(gemm, B, W, M, (row_BL, 0, L), (packed_WM, 0, M), (gates_BPH, 0, P * H), 1 if given else 0)
             _step(gates_BPH, row_BL, row_RTBL[r, t + 1], kept_RSBAH[r, t % S], kept_RSBAH[r, (t + 1) % S])
+        before = -1
         for n in range(N):
+            if not before < index_RN[r, n] < T * B:
+                return False
+            before = index_RN[r, n]
             picked_RNH[r, n] = row_RTBL[r, index_RN[r, n] // B + 1, index_RN[r, n] % B, :H]
+    return True  # the index ascends and is in range
 
 
 def _backward(gemm, like, sizes, strides, weights, saved, index, given, gradients, wanted):
     R, T, B, width, H, L, N = sizes
     M, P, W, Q = _BLOCKS * H, 2 * _BLOCKS - _DIRECT, H + width + 1, -(-(width + 1) // 16) * 16
-    row_RTBL, kept_RSBAH = _memory(saved[0], like, (R, T + 1, B, L)), _memory(saved[1], like, (R, T + 1, B, _KEPT, H))
-    dout_RTBH, dpicked_RNH = _memory(given[0], like, (R, T, B, H)), _memory(given[1], like, (R, N, H))
-    index_RN = _memory(index, 0, (R, N))
-    dh_RBH, dc_RBH = _memory(gradients[0], like, (R, B, H)), _memory(gradients[1], like, (R, B, H))
+    row_RTBL, kept_RSBAH = array_at(saved[0], like, (R, T + 1, B, L)), array_at(saved[1], like, (R, T + 1, B, _KEPT, H))
+    dout_RTBH, dpicked_RNH = array_at(given[0], like, (R, T, B, H)), array_at(given[1], like, (R, N, H))
+    index_RN = array_at(index, 0, (R, N))
+    dh_RBH, dc_RBH = array_at(gradients[0], like, (R, B, H)), array_at(gradients[1], like, (R, B, H))
     dx_RTBI, dgates_RTBKH = (
-        _memory(wanted[0], like, (R, T, B, width)),
-        _memory(wanted[1], like, (R, T, B, _BLOCKS, H)),
+        array_at(wanted[0], like, (R, T, B, width)),
+        array_at(wanted[1], like, (R, T, B, _BLOCKS, H)),
     )
-    dw_ih_RGI, dw_hh_RGH = _memory(gradients[2], like, (R, M, width)), _memory(gradients[3], like, (R, M, H))
-    db_ih_RG, db_hh_RG = _memory(gradients[4], like, (R, M)), _memory(gradients[5], like, (R, M))
+    dw_ih_RGI, dw_hh_RGH = array_at(gradients[2], like, (R, M, width)), array_at(gradients[3], like, (R, M, H))
+    db_ih_RG, db_hh_RG = array_at(gradients[4], like, (R, M)), array_at(gradients[5], like, (R, M))
     span = _span(T, B)
-    d_SBPH = _scratch(like, span * B * P * H).reshape(span, B, P, H)
-    dw_ML, inner_HQ = _scratch(like, M * L).reshape(M, L), _scratch(like, H * Q).reshape(H, Q)
+    d_SBPH = aligned_zeros(like, span * B * P * H).reshape(span, B, P, H)
+    dw_ML, inner_HQ = aligned_zeros(like, M * L).reshape(M, L), aligned_zeros(like, H * Q).reshape(H, Q)
     item = dw_ML.itemsize
     for r in range(R):
-        w_ih_GI = _memory(weights[0] + r * strides[0] * item, like, (M, width))
-        w_hh_GH = _memory(weights[1] + r * strides[1] * item, like, (M, H))
+        w_ih_GI = array_at(weights[0] + r * strides[0] * item, like, (M, width))
+        w_hh_GH = array_at(weights[1] + r * strides[1] * item, like, (M, H))
         dh_BH, dc_BH, n = dh_RBH[r], dc_RBH[r], N - 1
         dw_ML[:] = 0
         inner_HQ[:] = 0

@@ -1,8 +1,11 @@
-"""Large blocks of memory, used again: what the kernels keep of a sequence between forward and backward.
+# mypy: allow-untyped-defs, allow-untyped-calls
+"""Memory of the kernels: arrays at an address, and large blocks that are used again.
 
-A block of many megabytes that is fresh from the system costs a page fault for every 4 kB, which at these sizes is as
-much time as the arithmetic (docs/log.md). Blocks lent here come back by themselves when the last tensor on them is
-gone.
+Handing an array to compiled code costs more than a step of a small network: tensors are handed over as addresses.
+
+What the kernels keep of a sequence between forward and backward is many megabytes. Fresh from the system they cost a
+page fault for every 4 kB, at some sizes as much time as the arithmetic (docs/log.md). Blocks lent here come back by
+themselves when the last tensor on them is gone.
 """
 
 import math
@@ -10,9 +13,12 @@ import weakref
 
 import numpy as np
 import torch
+from numba import carray  # type: ignore[attr-defined]
 from torch import Tensor
 
 from farback.kernels.arguments import Array
+from farback.kernels.compiled import inlined
+from farback.kernels.instructions import pointer
 
 _SMALL = 1 << 18  # bytes; below, the allocator itself uses memory again
 _MOST = 1 << 29  # bytes that wait here at once: half of what a worker may use
@@ -51,3 +57,17 @@ def _fresh(size: int) -> Array:
 def _back(block: Array) -> None:
     if sum(size * len(blocks) for size, blocks in list(_waiting.items())) + block.size <= _MOST:
         _waiting.setdefault(block.size, []).append(block)
+
+
+@inlined
+def array_at(address, like, shape):
+    """The C-contiguous array at an address, of numbers of the format of `like`."""
+    return carray(pointer(address, like), shape)
+
+
+@inlined
+def aligned_zeros(like, size):
+    """Zeros that begin at a whole cache line: vectors that straddle two take twice as long."""
+    block = np.zeros(size + 64, type(like))
+    start = (-block.ctypes.data % 64) // block.itemsize
+    return block[start : start + size]

@@ -1,10 +1,11 @@
-"""One door to every recurrence: fused where there is a kernel for it, stepped where there is none; and to products."""
+"""One door to every recurrence, fused where there is a kernel for it, else stepped; to products; and to updates."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 Parameters = Mapping[str, Tensor]
@@ -68,14 +69,59 @@ _LAYERS = ("elman", "gru", "lstm")
 def _fused(
     kernel: str, p: Parameters, x: Tensor | None, gates: Tensor | None, state: State, index: Tensor | None
 ) -> tuple[Tensor, State]:
+    from farback.kernels import recurrence
+
+    return recurrence.layer(_form(kernel), x, gates, _weights(p, gates is None), state, index)
+
+
+def _form(kernel: str) -> Any:
     from farback.kernels import elman, gru, lstm
-    from farback.kernels.recurrence import Weights
-    from farback.kernels.recurrence import layer as fused
 
     name, _, option = kernel.partition(" ")
-    form = {"gru": gru.FORM, "lstm": lstm.FORM}[name] if name != "elman" else elman.form(option)
-    ih = (p["weight_ih"], p.get("bias_ih")) if gates is None else (None, None)
-    return fused(form, x, gates, Weights(ih[0], p["weight_hh"], ih[1], p.get("bias_hh")), state, index)
+    return {"gru": gru.FORM, "lstm": lstm.FORM}[name] if name != "elman" else elman.form(option)
+
+
+def _weights(p: Parameters, with_input: bool) -> Any:
+    from farback.kernels.passes import Weights
+
+    ih = (p["weight_ih"], p.get("bias_ih")) if with_input else (None, None)
+    return Weights(ih[0], p["weight_hh"], ih[1], p.get("bias_hh"))
+
+
+Back = Callable[[Tensor], dict[str, Tensor]]
+"""From the gradient of the outputs to those of the parameters."""
+
+
+def with_back(
+    cell: Recurrence,
+    p: Parameters,
+    x_RTBI: Tensor,
+    state: State,
+    index_RN: Tensor | None,
+    readout: tuple[Tensor, Tensor],
+) -> tuple[Tensor, Back] | None:
+    """A layer and a readout, (R, N, O), and how to go back; None where autograd is needed. See `kernels/learning.py`.
+
+    The gradients are those of the cell's parameters by name, "readout.weight" and "readout.bias".
+    """
+    if cell.kernel is None or x_RTBI.device.type != "cpu" or cell.kernel.split()[0] not in _LAYERS:
+        return None
+    from farback.kernels import learning
+
+    h, layer_back = learning.layer(_form(cell.kernel), x_RTBI, _weights(p, True), state, index_RN)
+    y_RNO, product_back = learning.product(h if index_RN is not None else h.flatten(1, 2), *readout)
+
+    def back(dy_RNO: Tensor) -> dict[str, Tensor]:
+        dh, dw, db = product_back(dy_RNO)
+        assert dh is not None
+        assert dw is not None
+        assert db is not None
+        found = layer_back(dh.view(h.shape))
+        named = zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), found, strict=True)
+        every = {name: d for name, d in named if d is not None}
+        return every | {"readout.weight": dw, "readout.bias": db}
+
+    return y_RNO, back
 
 
 def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
@@ -83,3 +129,22 @@ def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor
     from farback.kernels.linear import linear
 
     return linear(x_RNI, weight_RGI, bias_RG)
+
+
+def supported(*tensors: Tensor) -> bool:
+    """Whether `clip` and `adam` can compute on these: contiguous, in memory, float32 or float64."""
+    return all(t.is_cpu and t.dtype in (torch.float32, torch.float64) and t.is_contiguous() for t in tensors)
+
+
+def clip(grad_RP: Tensor, limit_R1: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradient scaled down to each replica's limit, and the norms before, (R,); see `kernels/updates.py`."""
+    from farback.kernels import updates
+
+    return updates.clip(grad_RP, limit_R1)
+
+
+def adam(theta: Tensor, grad: Tensor, first: Tensor, second: Tensor, rules: dict[str, Tensor], count: int) -> None:
+    """One Adam step of all replicas, in place; see `kernels/updates.py`."""
+    from farback.kernels import updates
+
+    updates.adam(theta, grad, first, second, rules, count)
