@@ -82,11 +82,7 @@ class Asked:
 
     def loss(self, network: Network, questions: Questions) -> Tensor:
         """Each replica's mean loss over its asked steps, (R,)."""
-        return self.mean_loss(self.outputs(network, questions), questions)
-
-    def mean_loss(self, output_RNO: Tensor, questions: Questions) -> Tensor:
-        """The same from the network's answers."""
-        loss_RN = self.answer.loss(output_RNO, questions.target_RN)
+        loss_RN = self.answer.loss(self.outputs(network, questions), questions.target_RN)
         return (loss_RN * questions.weight_RN).sum(1)
 
     def scores(self, network: Network, questions: Questions) -> tuple[float, float]:

@@ -12,19 +12,18 @@ from farback.data import Asked, Questions
 from farback.kernels.unroll import with_back
 from farback.network import Architecture, Network
 
-# What a group of replicas keeps between forward and backward should stay in the caches: written to memory and read
-# again, a large cohort takes up to 1.5 times as long (docs/log.md). Each group costs a third of a millisecond.
-_BYTES = 16_000_000
+# What a group of replicas may keep between forward and backward: a bound on memory, and below what `kernels/memory.py`
+# keeps for the next update. Groups that fit the caches are slower than whole cohorts (docs/log.md).
+_BYTES = 256_000_000
 
 
 def network(architecture: Architecture, theta_RP: Tensor, grad: bool = False) -> Network:
     """The network that flat parameters stand for; with `grad`, those that are trained ask for a gradient."""
-    layout, frozen = architecture.layout, architecture.frozen
-    parts = torch.split(theta_RP, [size for _, size in layout.values()], 1)
+    frozen, base, stride = architecture.frozen, theta_RP.storage_offset(), theta_RP.stride(0)
     parameters = {}
-    for (name, (shape, _)), part in zip(layout.items(), parts, strict=True):
-        value = part.detach().view(len(part), *shape)
-        parameters[name] = value.requires_grad_() if grad and name not in frozen else value
+    for name, (shape, strides, start) in architecture.layout.items():
+        value = theta_RP.as_strided((len(theta_RP), *shape), (stride, *strides), base + start)
+        parameters[name] = value.detach().requires_grad_() if grad and name not in frozen else value
     return Network(architecture, parameters)
 
 
@@ -33,7 +32,8 @@ def group(architecture: Architecture, questions: Questions) -> int:
     if not questions.x_RTBI.is_cpu:
         return len(questions.x_RTBI)
     _, steps, batch, _ = questions.x_RTBI.shape
-    numbers = architecture.depth * architecture.directions * architecture.hidden * (len(architecture.cell.gates) + 2)
+    units = architecture.depth * architecture.directions * architecture.hidden
+    numbers = units * (len(architecture.cell.gates) + 2)  # a unit's gates, its state, and room for its input
     return max(1, _BYTES // (4 * steps * batch * architecture.sites * numbers))
 
 
@@ -67,7 +67,7 @@ def _by_autograd(replicas: Network, asked: Asked, questions: Questions) -> tuple
 def _by_hand(
     architecture: Architecture, theta_RP: Tensor, asked: Asked, questions: Questions
 ) -> tuple[Tensor, dict[str, Tensor]] | None:
-    """The same for one fused layer with a readout, or None; only the loss itself goes through autograd."""
+    """The same for one fused layer with a readout, or None where that is not so."""
     if len(architecture.stack) > 1 or not architecture.plain:
         return None
     replicas = network(architecture, theta_RP)
@@ -85,8 +85,6 @@ def _by_hand(
     if found is None:
         return None
     output_RNO, back = found
-    output_RNO.requires_grad_()
-    loss_R = asked.mean_loss(output_RNO, questions)
-    (gradient_RNO,) = torch.autograd.grad(loss_R, [output_RNO], torch.ones_like(loss_R))
-    named = back(gradient_RNO)
-    return loss_R.detach(), {name: named[name.removesuffix(place.suffix)] for name in p}
+    loss_RN, slope_RNO = asked.answer.slope(output_RNO, questions.target_RN)
+    named = back(slope_RNO.mul_(questions.weight_RN.unsqueeze(-1)))
+    return (loss_RN * questions.weight_RN).sum(1), {name: named[name.removesuffix(place.suffix)] for name in p}

@@ -75,9 +75,13 @@ class Architecture:
                 yield Place(f"_l{depth}_reverse", width, True)
 
     @functools.cached_property
-    def layout(self) -> dict[str, tuple[tuple[int, ...], int]]:
-        """Shape and size of every parameter, in the order of the flat parameters."""
-        return {name: (shape, math.prod(shape)) for name, shape in self.shapes().items()}
+    def layout(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], int]]:
+        """Shape, strides and place of every parameter among a replica's flat ones."""
+        shapes, layout, start = self.shapes(), {}, 0
+        for name, shape in shapes.items():
+            layout[name] = shape, tuple(math.prod(shape[i + 1 :]) for i in range(len(shape))), start
+            start += math.prod(shape)
+        return layout
 
     @functools.cached_property
     def stack(self) -> tuple[tuple[Place, tuple[str, ...]], ...]:
