@@ -78,12 +78,9 @@ class Asked:
 
     def outputs(self, network: Network, questions: Questions) -> Tensor:
         """The network's answers, (R, N, O)."""
-        h_RTBH, _ = network.run(questions.x_RTBI)
-        R, T, B, H = h_RTBH.shape
-        flat_RNH = h_RTBH.reshape(R, T * B, H)
         if self.each is not None:
-            flat_RNH = flat_RNH.gather(1, questions.index_RN.unsqueeze(-1).expand(-1, -1, H))
-        return network.readout(flat_RNH)
+            return network.readout(network.run(questions.x_RTBI, index_RN=questions.index_RN)[0])
+        return network.readout(network.run(questions.x_RTBI)[0].flatten(1, 2))
 
     def loss(self, network: Network, questions: Questions) -> Tensor:
         """Each replica's mean loss over its asked steps, (R,)."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from farback import optimizers
 from farback.data import Asked, Data
+from farback.gradient import gradient, network
 from farback.measures.base import Measure, Row
 from farback.network import Network, draw
 from farback.trial import Progress, Trial
@@ -112,32 +113,18 @@ class Replicas:
         limits = [[math.inf if trial.clip is None else trial.clip] for trial in trials]
         self.limit_R1 = torch.tensor(limits, dtype=self.theta_RP.dtype, device=self.device)
 
-    def network(self, rows: slice | list[int] = slice(None), grad: bool = False) -> Network:
-        """The network that the flat parameters stand for; with `grad`, those that are trained ask for a gradient."""
-        shapes, frozen = self.trial.architecture.shapes(), self.trial.architecture.frozen
-        sizes = [math.prod(shape) for shape in shapes.values()]
-        parts = torch.split(self.theta_RP[rows], sizes, 1)
-        values = [part.detach().view(len(part), *shape) for part, shape in zip(parts, shapes.values(), strict=True)]
-        parameters = {
-            name: value.requires_grad_(grad and name not in frozen) for name, value in zip(shapes, values, strict=True)
-        }
-        return Network(self.trial.architecture, parameters)
+    def network(self, rows: slice | list[int] = slice(None)) -> Network:
+        """The network that the flat parameters of some replicas stand for."""
+        return network(self.trial.architecture, self.theta_RP[rows])
 
     def update(self, count: int) -> list[bool]:
         """One update of every replica, the `count`th; whether each one's loss was finite."""
-        network = self.network(grad=True)
-        loss_R = self.asked.loss(network, self.training.next())
-        parameters = list(network.parameters.values())
-        trained = [value for value in parameters if value.requires_grad]
-        found = iter(torch.autograd.grad(loss_R.sum(), trained, allow_unused=True, materialize_grads=True))
-        # Every rule leaves a parameter whose gradients are all zero exactly as it is: so what is frozen stays drawn.
-        grads = [next(found) if value.requires_grad else torch.zeros_like(value) for value in parameters]
+        loss_R, grad_RP = gradient(self.trial.architecture, self.theta_RP, self.asked, self.training.next())
         with torch.no_grad():
-            grad_RP, norm_R = optimizers.clipped(torch.cat([grad.flatten(1) for grad in grads], 1), self.limit_R1)
+            grad_RP, norm_R = optimizers.clipped(grad_RP, self.limit_R1)
             self.trial.optimizer.update(self.theta_RP, grad_RP, self.moments, self.rules, count)
-            self.window.add(loss_R.detach(), norm_R, norm_R > self.limit_R1.squeeze(1))
-        finite: list[bool] = torch.isfinite(loss_R).tolist()
-        return finite
+            self.window.add(loss_R, norm_R, norm_R > self.limit_R1.squeeze(1))
+        return [math.isfinite(loss) for loss in loss_R.tolist()]
 
     def validated(self, r: int) -> tuple[float, float]:
         """One replica's accuracy and loss on its validation data."""
@@ -146,10 +133,10 @@ class Replicas:
 
     def measured(self, measure: Measure, at: list[int]) -> list[list[Row]]:
         """A measure of some replicas, on the processor: it is no part of the tensor program."""
-        network = self.network(at)
-        network = Network(network.architecture, {name: value.cpu() for name, value in network.parameters.items()})
+        taken = self.network(at)
+        taken = Network(taken.architecture, {name: value.cpu() for name, value in taken.parameters.items()})
         trials = [self.each[r].trial for r in at]
-        return measure.rows(network, self.trial.task, [trial.seed for trial in trials], lambda: drawn(trials))
+        return measure.rows(taken, self.trial.task, [trial.seed for trial in trials], lambda: drawn(trials))
 
     def without(self, leaving: Sequence[int]) -> None:
         """Take some replicas out of the program."""

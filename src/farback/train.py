@@ -186,9 +186,9 @@ def fingerprint(trial: Trial) -> bytes:
     """A hash of a trial at step 0: names and values of the weights, the first batch, and the loss on it."""
     with arithmetic(), torch.no_grad():
         replicas = Replicas([trial])
-        network, questions = replicas.network(), replicas.training.next()
-        parts = [*network.parameters.values(), *questions, replicas.asked.loss(network, questions)]
-        hashed = hashlib.sha256(repr(list(network.parameters)).encode())
+        first, questions = replicas.network(), replicas.training.next()
+        parts = [*first.parameters.values(), *questions, replicas.asked.loss(first, questions)]
+        hashed = hashlib.sha256(repr(list(first.parameters)).encode())
         for part in parts:
             hashed.update(repr(tuple(part.shape)).encode())
             hashed.update(part.contiguous().numpy().tobytes())
