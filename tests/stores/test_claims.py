@@ -293,7 +293,7 @@ def test_a_driver_that_wakes_while_it_is_buried_and_the_one_that_buries_it_never
 
 def sure(each: Claims) -> bool:
     """Whether a driver would act on what it holds without another look."""
-    return each._proven is not None and each._clock() - each._proven <= each.lease.seconds / 2
+    return each._proven is not None and each.sure
 
 
 @pytest.mark.parametrize("steps", range(1, 8))

@@ -62,12 +62,13 @@ def newest(ended: Iterable[Past]) -> dict[str, Past]:
     """The finished run that stands for each key, where there are several."""
     found: dict[str, Past] = {}
     for run in ended:
-        if run.status == "FINISHED" and (run.key not in found or _age(found[run.key]) < _age(run)):
+        if run.status == "FINISHED" and (run.key not in found or age(found[run.key]) < age(run)):
             found[run.key] = run
     return found
 
 
-def _age(run: Past) -> tuple[int, str]:
+def age(run: Past) -> tuple[int, str]:
+    """By which of several finished runs of a trial the newest stands, for whoever looks."""
     return run.ended, run.run_id
 
 

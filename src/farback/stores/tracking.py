@@ -89,6 +89,17 @@ class Tracking:
             if not token:
                 return
 
+    def create_experiment(self, name: str, artifacts: str | None) -> str:
+        """The id of a new experiment, or of the one that another driver made at the same moment."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self.client.create_experiment(name, artifacts))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return str(self.client.get_experiment_by_name(name).experiment_id)
+
     def create_run(
         self, experiment_id: str, named: Mapping[str, str], name: str, found: Callable[[], Any] = lambda: None
     ) -> Any:
