@@ -79,7 +79,7 @@ def hurt(ward: Ward) -> None:
 def test_a_whole_store_says_so(typed: Callable[..., SimpleNamespace]) -> None:
     said = typed()
     assert said.code == 0, said.out
-    assert "4 finished trials in 1 experiments" in said.out
+    assert "4 finished trials in 1 experiment" in said.out
     assert said.out.splitlines()[-1] == "The store is whole."
     assert typed("configs/tiny.yaml").out == typed("tiny").out
 
@@ -93,7 +93,7 @@ def test_what_is_wrong_is_a_line_each_and_the_last_says_what_to_do(
     said = typed("tiny")
     lines = said.out.splitlines()
     assert said.code == 1
-    assert lines[-1] == "6 things are wrong: `farback doctor --repair` mends 6 of them."
+    assert lines[-1] == "Found 6 faults: `farback doctor --repair` mends 6."
     assert [line.split()[0] for line in lines if "[--repair:" in line] == ["warning", "error"] + ["warning"] * 4
     assert ward.dump() == untouched  # looking changes nothing
     repaired = typed("--repair")

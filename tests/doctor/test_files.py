@@ -82,6 +82,10 @@ def test_a_checkpoint_that_cannot_be_read_is_set_aside(ward: Ward) -> None:
     assert ward.repaired().findings == []
     assert not path.exists()
     assert path.with_name(path.name + ".unreadable").read_bytes() == WHOLE[:-3]
+    kept(ward, path.name, WHOLE[:-5])  # and another one, later
+    assert ward.repaired().findings == []
+    assert path.with_name(path.name + ".unreadable").read_bytes() == WHOLE[:-3]
+    assert path.with_name(path.name + ".2.unreadable").read_bytes() == WHOLE[:-5]
 
 
 def test_a_checkpoint_of_a_result_that_is_set_aside_is_kept(ward: Ward) -> None:
@@ -129,7 +133,7 @@ def test_artifacts_that_belong_to_no_run_are_a_note_and_stay(ward: Ward) -> None
     folder = ward.path.parent / "artifacts" / "tiny" / "0123"
     folder.mkdir()
     (found,) = ward.repaired().findings
-    assert (found.severity, found.check, "1 folders" in found.what) == ("note", "artifacts", True)
+    assert (found.severity, found.check, "1 folder of artifacts" in found.what) == ("note", "artifacts", True)
     assert folder.exists()
 
 

@@ -176,7 +176,7 @@ def test_a_missing_metric_is_written_again(ward: Ward, whole: Ward, name: str) -
         ward.sql(LOST.format(table), run_id, name)
     (found,) = ward.looked().findings
     assert (found.severity, found.check) == ("warning", "metrics")
-    assert f"1 metrics are missing: {name}" in found.what
+    assert f"1 metric missing: {name}" in found.what
     assert ward.repaired().findings == []
     curve = "select step, value from metrics where run_uuid = ? and key = ? order by step"
     last = "select step, value from latest_metrics where run_uuid = ? and key = ?"
@@ -189,7 +189,7 @@ def test_a_metric_that_is_not_what_the_scores_say_is_written_again(ward: Ward, w
     ward.sql("update latest_metrics set value = 7 where run_uuid = ? and key = 'final/skill'", run_id)
     ward.sql("update metrics set value = 7 where run_uuid = ? and key = 'final/skill'", run_id)
     (found,) = ward.looked().findings
-    assert "1 metrics differ from the exact scores: final/skill" in found.what
+    assert "1 metric not what the exact scores say: final/skill" in found.what
     assert ward.repaired().findings == []
     last = "select step, value from latest_metrics where run_uuid = ? and key = 'final/skill'"
     assert ward.sql(last, run_id) == whole.sql(last, run_id)
@@ -213,3 +213,36 @@ def test_a_missing_tag_is_written_again(ward: Ward, whole: Ward, name: str) -> N
     assert ward.repaired().findings == []
     assert ward.tag(run_id, name) == before
     pd.testing.assert_frame_equal(ward.frame(), whole.frame(), check_exact=True)
+
+
+def test_where_the_files_of_all_runs_are_missing_nothing_is_set_aside(ward: Ward) -> None:
+    """A server whose disk is not mounted lists no files, and no error."""
+    for run_id in ward.runs():
+        no_folder(ward.artifacts(run_id))
+    before = ward.dump()
+    (found,) = ward.repaired().findings
+    assert (found.severity, found.check, found.mends) == ("error", "scores", ())
+    assert "those of all runs are missing" in found.what
+    assert ward.dump() == before
+
+
+def test_what_fails_while_mending_is_said_and_the_rest_is_mended(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, *_ = ward.runs()
+    for run_id in (first, second):
+        half_the_scores(ward.artifacts(run_id))
+    from mlflow import MlflowClient
+
+    real = MlflowClient.set_tag
+
+    def full(self: MlflowClient, run_id: str, name: str, value: str) -> None:
+        if run_id == first:
+            raise OSError(28, "No space left on device")
+        real(self, run_id, name, value)
+
+    monkeypatch.setattr(MlflowClient, "set_tag", full)
+    found = ward.repaired()
+    assert [one.where for one in found.mended] == [f"run {second}"]
+    assert {one.check for one in found.findings} == {"scores", "repair"}
+    assert "No space left" in of(found.findings, "repair", "error")[0].what
+    monkeypatch.undo()
+    assert ward.repaired().is_clean

@@ -85,7 +85,7 @@ def test_what_failed_is_a_note_until_it_has_finished(ward: Ward) -> None:
         store.put(Failed(extra.key, "no"))
     (note,) = ward.looked().findings
     assert (note.severity, note.check) == ("note", "unfinished")
-    assert "1 trials ended without a result (1 failed)" in note.what
+    assert "1 trial ended without a result (1 failed)" in note.what
     assert ward.looked().is_clean
 
 
@@ -107,7 +107,7 @@ def test_other_versions_are_a_note(ward: Ward) -> None:
     found = ward.looked()
     assert found.is_clean
     assert [(one.severity, one.check) for one in found.findings] == [("note", "versions")] * 2
-    assert "3 trials were made by torch 1.0" in found.findings[0].what
+    assert "3 trials made by torch 1.0" in found.findings[0].what
 
 
 def test_without_the_file_at_hand_the_findings_are_the_same(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,9 @@ def _plain(found: Examination) -> dict[str, object]:
 
 def _text(found: Examination, store: str, repair: bool) -> list[str]:
     """For people: a line each, by experiment, and at the end what to do."""
-    lines = [f"{store}: {found.trials} finished trials in {found.experiments} experiments"]
+    from farback.doctor.findings import counted
+
+    lines = [f"{store}: {counted(found.trials, 'finished trial')} in {counted(found.experiments, 'experiment')}"]
     if found.mended:
         lines += ["", "Mended:", *_listed(found.mended, "was")]
     for experiment in sorted({finding.experiment for finding in found.findings}):
@@ -89,12 +91,14 @@ def _line(finding: Finding, tense: str) -> str:
 
 def _last(found: Examination, repair: bool) -> str:
     """What to do now."""
+    from farback.doctor.findings import counted
+
     wrong = [finding for finding in found.findings if finding.severity != "note"]
     mendable = sum(bool(finding.mends) for finding in wrong)
     again = " `farback run` trains again what was set aside." if any(f.check == "scores" for f in found.mended) else ""
     if not wrong:
         return f"The store is whole.{again}"
     if mendable and not repair:
-        rest = f"; the other {len(wrong) - mendable} need a person" if mendable < len(wrong) else ""
-        return f"{len(wrong)} things are wrong: `farback doctor --repair` mends {mendable} of them{rest}."
-    return f"{len(wrong)} things are wrong and cannot be mended safely: see what to do in each line.{again}"
+        rest = ", a person the others" if mendable < len(wrong) else ""
+        return f"Found {counted(len(wrong), 'fault')}: `farback doctor --repair` mends {mendable}{rest}."
+    return f"Found {counted(len(wrong), 'fault')} that cannot be mended safely: each line says what to do.{again}"

@@ -10,7 +10,7 @@ from typing import Any
 from farback import provenance
 from farback.component import UserError, choices
 from farback.doctor import files, runs
-from farback.doctor.findings import Finding
+from farback.doctor.findings import Finding, counted
 from farback.doctor.mending import mend
 from farback.doctor.named import named
 from farback.doctor.results import Place, results
@@ -68,13 +68,14 @@ def examine(patient: Patient, repair: bool = False) -> Examination:
     """
     found, client = _looked(patient)
     mended: list[Finding] = []
+    failed: list[Finding] = []
     for _ in range(ROUNDS if repair else 0):
-        done = mend(found.findings, client)
+        done, failed = mend(found.findings, client)
         if not done:
             break
         mended += done
         found, client = _looked(patient)
-    return Examination(found.findings, mended, found.trials, found.experiments)
+    return Examination([*found.findings, *failed], mended, found.trials, found.experiments)
 
 
 def _looked(patient: Patient) -> tuple[Examination, Any]:
@@ -153,7 +154,7 @@ def _versions(trials: runs.Trials, name: str) -> Iterator[Finding]:
     made = [provenance.deciding(provenance_of(run.tags)) for run in trials.standing.values()]
     for said, count in sets(made, provenance.versions()):
         by = ", ".join(f"{what} {value}" for what, value in said.items())
-        yield Finding("note", "versions", f"{count} trials were made by {by}", "", name)
+        yield Finding("note", "versions", f"{counted(count, 'trial')} made by {by}", "", name)
 
 
 def _closed(patient: Patient, error: Exception) -> Finding:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from farback.doctor.findings import Finding, Mend, Remove, Rename, unless
+from farback.doctor.findings import Finding, Mend, Remove, Rename, counted, unless
 from farback.doctor.runs import Trials
 
 HEADER = b"SQLite format 3\0"
@@ -78,13 +78,13 @@ def checkpoints(folder: Path, trials: Trials, experiment: str) -> Iterator[Findi
         elif reason := unreadable(path):
             what = f"is a checkpoint that cannot be read: {reason}"
             remedy = "sets it aside; the next run trains the trial from the beginning"
-            mends: tuple[Mend, ...] = (Rename(path, path.name + UNREADABLE),)
+            mends: tuple[Mend, ...] = (Rename(path, UNREADABLE),)
             yield Finding("warning", "checkpoints", what, str(path), experiment, *unless(held, remedy, mends))
         else:
             waiting += 1
     if waiting:
-        trials_go = "1 trial goes" if waiting == 1 else f"{waiting} trials go"
-        yield Finding("note", "checkpoints", f"{trials_go} on from a checkpoint at the next run", "", experiment)
+        what = f"{counted(waiting, 'trial')} to go on from a checkpoint at the next run"
+        yield Finding("note", "checkpoints", what, "", experiment)
 
 
 def unreadable(path: Path) -> str:
@@ -118,6 +118,6 @@ def artifacts(folder: Path, known: Collection[str], experiment: str) -> Iterator
         return
     others = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name not in known)
     if others:
-        what = f"{len(others)} folders of artifacts belong to no run of this database, the first: {others[0]}"
+        what = f"{counted(len(others), 'folder')} of artifacts without a run in this database, the first: {others[0]}"
         remedy = "nothing: they may be another database's, or what a backup lost"
         yield Finding("note", "artifacts", what, str(folder), experiment, remedy)

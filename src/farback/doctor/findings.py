@@ -39,10 +39,10 @@ class Log:
 
 @dataclass(frozen=True)
 class Rename:
-    """Set a file aside, under another name in the same folder."""
+    """Set a file aside, under its name with a suffix, and a number where that is taken."""
 
     path: Path
-    name: str
+    suffix: str
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,11 @@ class Finding:
         values = asdict(self)
         del values["mends"]
         return {**values, "repairable": bool(self.mends)}
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 trial", "2 trials"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def unless(held: bool, remedy: str, mends: tuple[Mend, ...]) -> tuple[str, tuple[Mend, ...]]:

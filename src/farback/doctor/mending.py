@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -9,21 +10,30 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from farback.doctor.findings import End, Finding, GiveUp, Log, Mend, Remove, Rename, SetTag
+from farback.stores import locations
 
 
-def mend(findings: Iterable[Finding], client: Any) -> list[Finding]:
-    """Do what is safe, in the order of the findings; those that were mended.
+def mend(findings: Iterable[Finding], client: Any) -> tuple[list[Finding], list[Finding]]:
+    """Do what is safe, in the order of the findings.
 
     Args:
         findings: of an examination that has just been made.
         client: an MLflow client of the store; None where it could not be opened.
+
+    Returns:
+        The findings that were mended; and a new one for each that should have been, but for an error on the way.
     """
-    done = []
+    done, failed = [], []
     for finding in findings:
-        outcomes = [_done(each, client) for each in finding.mends]
-        if outcomes and all(outcomes):
-            done.append(finding)
-    return done
+        try:
+            outcomes = [_done(each, client) for each in finding.mends]
+        except Exception as error:  # a full disk, a server that is gone: the other findings may still be mended
+            reason = locations.shown(str(error).splitlines()[0]) if str(error) else repr(error)
+            what = f"could not be mended: {reason}"
+            failed.append(Finding("error", "repair", what, finding.where, finding.experiment, "repair again"))
+        else:
+            done += [finding] if outcomes and all(outcomes) else []
+    return done, failed
 
 
 def _done(mend: Mend, client: Any) -> bool:
@@ -36,8 +46,7 @@ def _done(mend: Mend, client: Any) -> bool:
         case Log():
             return _logged(mend, client)
         case Rename():
-            if mend.path.exists():
-                mend.path.rename(mend.path.with_name(mend.name))
+            return _renamed(mend)
         case Remove():
             return _removed(mend)
         case GiveUp():
@@ -64,6 +73,14 @@ def _logged(mend: Log, client: Any) -> bool:
     now = time.time_ns() // 1_000_000
     for point in mend.points:
         client.log_metric(mend.run_id, point.name, point.value, timestamp=now, step=point.step)
+    return True
+
+
+def _renamed(mend: Rename) -> bool:
+    numbers = itertools.chain([""], (f".{number}" for number in itertools.count(2)))
+    free = (mend.path.with_name(f"{mend.path.name}{number}{mend.suffix}") for number in numbers)
+    if mend.path.exists():
+        mend.path.rename(next(path for path in free if not path.exists()))
     return True
 
 

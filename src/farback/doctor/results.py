@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from farback.doctor.findings import Finding, Log, SetTag, unless
+from farback.doctor.findings import Finding, Log, SetTag, counted, unless
 from farback.doctor.runs import Trials
 from farback.stores import exact, locations
 from farback.stores.census import Run
@@ -20,6 +20,10 @@ from farback.trial import Trial
 
 CLOSE = 1e-12  # relative: what a database may round
 DERIVED = ("final/", "best/")
+
+
+class Missing(Damaged):
+    """One of the two files is not there."""
 
 
 class Unreachable(Exception):
@@ -42,7 +46,7 @@ class Place:
         """What the two files of a result hold.
 
         Raises:
-            Damaged: one of them is missing.
+            Missing: one of them is.
             Unreachable: they cannot be got at.
         """
         folder = locations.local(run.artifacts, self.uri)
@@ -53,7 +57,7 @@ class Place:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             if not folder.parent.parent.is_dir():  # of the whole experiment: not mounted, or on another machine
                 raise Unreachable(f"the folder {folder.parent.parent} is not on this machine") from None
-            raise Damaged(f"{Path(str(error.filename)).name} is missing") from None
+            raise Missing(f"{Path(str(error.filename)).name} is missing") from None
         except OSError as error:
             raise Unreachable(str(error)) from None
 
@@ -63,7 +67,7 @@ class Place:
             there = {one.path for one in self.client.list_artifacts(run.run_id)}
             for name in (exact.RESULT, exact.SCORES):
                 if name not in there:
-                    raise Damaged(f"{name} is missing")
+                    raise Missing(f"{name} is missing")
             with tempfile.TemporaryDirectory() as copies:
                 names = (exact.RESULT, exact.SCORES)
                 about, table = (Path(self.client.download_artifacts(run.run_id, n, copies)).read_bytes() for n in names)
@@ -87,6 +91,8 @@ def results(
         installed: farback's version.
     """
     unreachable: dict[str, list[str]] = {}
+    missing: list[Finding] = []
+    whole = 0
     for key, runs in trials.ended.items():
         for run in (run for run in runs if run.status == "FINISHED"):
             try:
@@ -94,14 +100,22 @@ def results(
                 _own(key, result, (named or {}).get(key), run, installed)
             except Unreachable as error:
                 unreachable.setdefault(str(error), []).append(run.run_id)
+            except Missing as error:
+                missing.append(_aside(run, str(error), experiment, trials.is_held(key)))
             except Damaged as error:
+                whole += 1
                 yield _aside(run, str(error), experiment, trials.is_held(key))
             else:
+                whole += 1
                 yield from _shown(run, result, experiment, trials.is_held(key))
+    if whole or len(missing) == 1:
+        yield from missing
+    elif missing:  # all of them: a server whose disk is not mounted says the same
+        unreachable["those of all runs are missing"] = [one.where.removeprefix("run ") for one in missing]
     for said, run_ids in unreachable.items():
         others = f" and {len(run_ids) - 1} more" if len(run_ids) > 1 else ""
         what, where = f"the scores cannot be reached: {said}", f"run {run_ids[0]}{others}"
-        remedy = "nothing is safe: make them reachable, and look again"
+        remedy = "make them reachable and look again; if they are lost, delete the runs in MLflow to train again"
         yield Finding("error", "scores", what, where, experiment, remedy)
 
 
@@ -137,9 +151,9 @@ def _shown(run: Run, result: Exact, experiment: str, held: bool) -> Iterator[Fin
         reason = f"they disagree with what was logged ({', '.join((other + surplus)[:3])}), and hold no digest"
         yield _aside(run, reason, experiment, held)
         return
-    for verb, names in (("are missing", lacking), ("differ from the exact scores", other)):
+    for which, names in (("missing", lacking), ("not what the exact scores say", other)):
         if names:
-            what = f"{len(names)} metrics {verb}"
+            what = f"{counted(len(names), 'metric')} {which}"
             listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
             points = tuple(point for name in names for point in expected[name])
             fixed = unless(held, "writes them again from the exact scores", (Log(run.run_id, points),))

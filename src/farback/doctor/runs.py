@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from farback.doctor.findings import End, Finding, SetTag, unless
+from farback.doctor.findings import End, Finding, SetTag, counted, unless
 from farback.stores import owners
 from farback.stores.census import Run
 from farback.stores.database import newest
@@ -53,9 +53,10 @@ def unfinished(trials: Trials, experiment: str) -> Iterator[Finding]:
         else:
             elsewhere[owner.rsplit(":", 2)[0] or "a driver without a name"] += 1
     if alive:
-        yield Finding("note", "unfinished", f"{_count(alive)} being trained by a driver here", "", experiment)
+        what = f"{counted(alive, 'trial')} in training by a driver here"
+        yield Finding("note", "unfinished", what, "", experiment)
     for host, count in sorted(elsewhere.items()):
-        what = f"{_count(count)} being trained by {host}, whose drivers cannot be seen from here"
+        what = f"{counted(count, 'trial')} in training by {host}, whose drivers cannot be seen from here"
         yield Finding("note", "unfinished", what, "", experiment)
     standing, left = trials.standing, Counter[str]()
     for key, runs in trials.ended.items():
@@ -64,7 +65,7 @@ def unfinished(trials: Trials, experiment: str) -> Iterator[Finding]:
             left[last.tags.get("status") or last.status.lower()] += 1
     if left:
         counts = ", ".join(f"{count} {status}" for status, count in sorted(left.items()))
-        what = f"{left.total()} trials ended without a result ({counts}): the next run trains them"
+        what = f"{counted(left.total(), 'trial')} ended without a result ({counts}): the next run goes at it again"
         yield Finding("note", "unfinished", what, "", experiment)
 
 
@@ -103,7 +104,3 @@ def unnamed(trials: Trials, named: Mapping[str, object] | None, experiment: str,
 
 def _run(run: Run) -> str:
     return f"run {run.run_id}"
-
-
-def _count(number: int) -> str:
-    return f"{number} trial is" if number == 1 else f"{number} trials are"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from farback.component import UserError
 from farback.doctor import files
-from farback.doctor.findings import Finding, GiveUp
+from farback.doctor.findings import Finding, GiveUp, counted
 from farback.stores import locations
 
 
@@ -46,5 +46,5 @@ def studies(uri: str, experiment: str) -> Iterator[Finding]:
         where = f"trial {trial.number} of the study {trial.study}"
         yield Finding("warning", "studies", what, where, trial.study.partition("/")[0], remedy, (mend,))
     for study, count in sorted(others.items()):
-        what = f"{count} trials are being trained by processes that live, or cannot be seen from here"
+        what = f"{counted(count, 'trial')} in training by processes that live, or cannot be seen from here"
         yield Finding("note", "studies", what, f"study {study}", study.partition("/")[0])
