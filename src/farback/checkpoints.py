@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from farback import resuming
-from farback.train import provenance
+from farback.provenance import provenance
 from farback.trial import Checkpoint, Event, Failed, Finished, Stopped, Trial
 
 VERSIONS = ("farback", "torch", "numpy", "numba", "python")  # which decide what the same trial comes to

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import shlex
@@ -15,27 +16,33 @@ import pandas as pd
 
 from farback import wiring
 from farback.checkpoints import Folder
-from farback.executors import Executor, Pool, Serial
-from farback.executors.pool import cores
+from farback.executors import Executor
+from farback.executors.opening import chosen, opened
 from farback.experiment import Experiment
 from farback.kernels.warming import PRODUCT, warm
 from farback.provenance import deciding, versions
 from farback.report.origins import origins
 from farback.report.page import Page, Subject, write
 from farback.report.standard import Ladder
+from farback.sharing import Share
 from farback.stores.base import Store
 from farback.stores.opening import open_store
 from farback.tasks.answers import skill
 from farback.tasks.base import Task
 from farback.train import seconds_per_update, train
-from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Progress, Stopped, Trial, cohorts
+from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Progress, Reused, Stopped, Trial, cohorts
 
+POLL_SECONDS = 1.0  # between looks at what other drivers are doing
 WIDTH = 10  # replicas of a cohort at most: beyond it one more costs as much as one alone, and cores may stand idle
+
+
+log = logging.getLogger("farback")
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did: trials trained in it, found in the store, diverged (a result), failed (tried again next time)."""
+    """What a run did: trials trained in it, found in the store (at first or later), diverged (a result), failed (tried
+    again next time)."""
 
     trained: int = 0
     reused: int = 0
@@ -119,30 +126,40 @@ def prepared(experiment: Experiment, trials: Sequence[Trial], store: Store, work
 
 
 def execute(plan: Plan, executor: Executor, store: Store, folder: Folder | None = None) -> Iterator[Event]:
-    """Train what is missing; every event is recorded before it is passed on."""
+    """Train what is missing; every event is recorded before it is passed on.
+
+    What another driver is at is left to it, and waited for when nothing else is left.
+    """
     warm(sorted({trial.cell.kernel or PRODUCT for trial in plan.missing} | {PRODUCT}))  # once, for all workers
-    yield from recorded(plan.cohorts, executor, store, folder)
+    share, todo, waited = Share(store, folder), plan.cohorts, False
+    while todo and not executor.finishing:
+        yield from recorded(todo, executor, share)
+        yield from share.settled()
+        todo = share.again()
+        if todo and not executor.finishing:
+            if not waited:
+                count = sum(len(cohort.trials) for cohort in todo)
+                log.warning("another driver is training %d trials: waiting for it to end, or to die", count)
+            waited = True
+            time.sleep(POLL_SECONDS)
 
 
-def recorded(
-    cohorts: Iterable[Cohort], executor: Executor, store: Store, folder: Folder | None = None
-) -> Iterator[Event]:
+def recorded(cohorts: Iterable[Cohort], executor: Executor, share: Share) -> Iterator[Event]:
     """Train cohorts, which may still be thought up while others train; every event is recorded, then passed on.
 
     Args:
         cohorts: what to train.
         executor: where.
-        store: of what comes of it.
-        folder: of checkpoints; without it there are none, but for those that an executor asks for.
+        share: claims them, and has the store of what comes of it and the folder of checkpoints; without a folder
+            there are none, but for those that an executor asks for. It keeps the cohorts that other drivers are at.
     """
+    folder = share.folder
     work = partial(train, checkpoint_seconds=folder.seconds if folder else math.inf)
     curves = Curves()
-    for _, event in executor.map(work, cohorts):
+    for cohort, event in executor.map(work, share.ours(cohorts)):
         new = curves.new(event)
-        if new is None:
+        if new is None or not share.put(cohort, new):
             continue
-        if not isinstance(new, Checkpoint | Paused):
-            store.put(new)
         if folder:
             folder.put(new)
         yield new
@@ -178,8 +195,9 @@ def run(
 
     Args:
         experiment: a config, or the path of one.
-        workers: processes; by default one for each core. 1 trains in this process.
-        executor: where cohorts run, instead of `workers`.
+        workers: processes of a pool; by default what the config's `executor:` says, else one for each core. 1 trains
+            in this process.
+        executor: where cohorts run, instead: `farback.executors.dask.Dask("tcp://...")`.
         store: a store or its URI; by default MLflow's environment variable, or a database under `results/`.
         checkpoint_seconds: between checkpoints; by default what the config says, else 60.
 
@@ -188,12 +206,12 @@ def run(
     """
     config = experiment if isinstance(experiment, Experiment) else Experiment.load(experiment)
     wiring.check(config)
-    count = cores() if workers is None else workers
-    with open_store(store, config.root) as opened, executor or pool(count) as running:
+    where = executor or opened(chosen(config.executor, workers=workers), config.root)
+    with open_store(store, config.root) as recording, where as running:
         folder = checkpoints(config, checkpoint_seconds)
-        todo = prepared(config, config.trials(), opened, count, folder)
+        todo = prepared(config, config.trials(), recording, running.size, folder)
         tally = Tally(todo)
-        for event in execute(todo, running, opened, folder):
+        for event in execute(todo, running, recording, folder):
             tally.add(event)
         return tally.summary()
 
@@ -253,11 +271,6 @@ def ladder_of(task: Task) -> Ladder:
     return tuple((rung.remembered, skill(rung.loss, chance)) for rung in task.ladder())
 
 
-def pool(workers: int) -> Executor:
-    """The executor for a number of processes."""
-    return Serial() if workers == 1 else Pool(workers)
-
-
 class Tally:
     """Counts events as they come, and the time left."""
 
@@ -266,6 +279,7 @@ class Tally:
         self.started = time.monotonic()
         self.finished: dict[str, Finished] = {}
         self.failures: list[Failed] = []
+        self.reused = plan.reused
         self.steps = {trial.key: trial.steps for trial in plan.missing}
         self.done = {one.key: one.step for cohort in plan.cohorts for one in cohort.start}
         self.cost = {trial.key: _cost(Cohort.of(trial)) for trial in plan.missing}
@@ -280,6 +294,9 @@ class Tally:
             self.failures.append(event)
             self.done[event.key] = self.steps[event.key]
         elif isinstance(event, Stopped):
+            self.done[event.key] = self.steps[event.key]
+        elif isinstance(event, Reused):
+            self.reused += 1
             self.done[event.key] = self.steps[event.key]
         else:  # what goes on from a checkpoint shows again what was before
             self.done[event.key] = max(event.step, self.done.get(event.key, 0))
@@ -300,4 +317,4 @@ class Tally:
     def summary(self) -> Summary:
         """The counts."""
         diverged = sum(event.result.status == "diverged" for event in self.finished.values())
-        return Summary(len(self.finished), self.plan.reused, diverged, len(self.failures), tuple(self.failures))
+        return Summary(len(self.finished), self.reused, diverged, len(self.failures), tuple(self.failures))

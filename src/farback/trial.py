@@ -363,8 +363,15 @@ class Paused:
     step: int
 
 
+@dataclass(frozen=True)
+class Reused:
+    """Another driver has finished the trial meanwhile: the store holds what came of it."""
+
+    key: str
+
+
 Entry = Progress | Finished | Failed | Stopped  # what a store is told
-Event = Entry | Checkpoint | Paused
+Event = Entry | Checkpoint | Paused | Reused
 
 
 @dataclass(frozen=True)

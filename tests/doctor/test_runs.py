@@ -119,7 +119,7 @@ def test_without_the_file_at_hand_the_findings_are_the_same(ward: Ward, monkeypa
     (ward.artifacts(runs[1]) / "result.json").unlink()
     direct = ward.looked().findings
     with MLflow(ward.uri) as store:
-        monkeypatch.setattr("farback.stores.mlflow.client", lambda uri: store.client)
+        monkeypatch.setattr("farback.stores.tracking.client", lambda uri: store.client)
         monkeypatch.setattr(locations, "database", lambda uri: None)
         monkeypatch.setattr(locations, "local", lambda artifacts, uri: None)
         remote = replace(ward.patient(), storage="sqlite:///none")

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import CheckpointSeconds, Config, Settings, StorageURI, StoreURI, Workers, app, config_path
+from farback.cli.app import (
+    Address,
+    CheckpointSeconds,
+    Config,
+    ExecutorName,
+    Place,
+    Settings,
+    StorageURI,
+    StoreURI,
+    Workers,
+    app,
+    config_path,
+)
 from farback.cli.listing import refresh_schema
 from farback.cli.stopping import Stopping, command
 
@@ -25,6 +37,8 @@ def run(
     settings: Settings = None,
     only: Annotated[list[str] | None, typer.Option(help="train a part: --only cell.name=lstm --only lag=5,10")] = None,
     workers: Workers = None,
+    executor: ExecutorName = None,
+    address: Address = None,
     store: StoreURI = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="say what would be trained, and how long it takes")
@@ -35,9 +49,9 @@ def run(
 
     May be stopped at any instant: the same command goes on. SIGINT (Ctrl-C) and SIGTERM first checkpoint what trains.
     """
-    stopping = Stopping()
+    stopping, place = Stopping(), Place(executor, address, workers)
     with stopping.listening():
-        _run(stopping, config, settings or [], only or [], workers, store, dry_run, checkpoint_seconds)
+        _run(stopping, config, settings or [], only or [], place, store, dry_run, checkpoint_seconds)
 
 
 def _run(
@@ -45,7 +59,7 @@ def _run(
     config: str,
     settings: list[str],
     only: list[str],
-    workers: int | None,
+    place: Place,
     store: str | None,
     dry_run: bool,
     checkpoint_seconds: float | None,
@@ -54,7 +68,7 @@ def _run(
 
     from farback import runner, wiring
     from farback.display import Display, minutes
-    from farback.executors.pool import cores
+    from farback.executors.opening import chosen, opened
     from farback.experiment import Experiment
     from farback.stores.opening import open_store
 
@@ -64,24 +78,25 @@ def _run(
     trials = experiment.only(only)
     wiring.check(experiment)
     refresh_schema(experiment.path)
-    count = workers or cores()
-    with open_store(store, experiment.root) as opened:
+    where = opened(chosen(experiment.executor, *place), experiment.root)
+    with open_store(store, experiment.root) as recording, where as running:
+        count = running.size
         if dry_run:
-            plan = runner.plan(trials, set(opened.frame(experiment.name)["key"]), count)
+            plan = runner.plan(trials, set(recording.frame(experiment.name)["key"]), count)
             todo = f"{len(plan.missing)} to train in {len(plan.cohorts)} cohorts on {count} workers"
             say(f"{experiment.name}: {len(plan.trials)} trials, {plan.reused} recorded already, {todo}")
             if plan.missing:
                 say(f"estimated time, if no trial stops early: {minutes(plan.seconds(count))}")
             return
         folder = runner.checkpoints(experiment, checkpoint_seconds)
-        plan = runner.prepared(experiment, trials, opened, count, folder)
+        plan = runner.prepared(experiment, trials, recording, count, folder)
         tally = runner.Tally(plan)
         display = Display(plan, tally, console)
         begun = f", {plan.begun} of them from checkpoints" if plan.begun else ""
         say(f"{experiment.name}: {len(plan.missing)} trials to train{begun}, {plan.reused} recorded already")
         try:
-            with runner.pool(count) as executor, stopping.finishing(executor), display.shown():
-                for event in runner.execute(plan, executor, opened, folder):
+            with stopping.finishing(running), display.shown():
+                for event in runner.execute(plan, running, recording, folder):
                     tally.add(event)
                     display.add(event)
         except KeyboardInterrupt:
@@ -92,7 +107,7 @@ def _run(
                 f"{kept} of them have a checkpoint; to go on:\n{command()}"
             )
             raise
-        show(runner.publish(experiment, opened), experiment, console)
+        show(runner.publish(experiment, recording), experiment, console)
         for failure in tally.failures[:5]:
             say(f"failed: trial {failure.key}: {failure.error}", style="red")
         if tally.failures:

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import CheckpointSeconds, Config, Settings, StorageURI, StoreURI, Workers, app, config_path
+from farback.cli.app import (
+    Address,
+    CheckpointSeconds,
+    Config,
+    ExecutorName,
+    Place,
+    Settings,
+    StorageURI,
+    StoreURI,
+    Workers,
+    app,
+    config_path,
+)
 from farback.cli.listing import refresh_schema
 from farback.cli.running import show
 from farback.cli.stopping import Stopping, command
@@ -27,6 +39,8 @@ def search(
     settings: Settings = None,
     trials: Annotated[int | None, typer.Option(min=1, help="raise the number of trials of each group")] = None,
     workers: Workers = None,
+    executor: ExecutorName = None,
+    address: Address = None,
     store: StoreURI = None,
     storage: StorageURI = None,
     restart: Annotated[bool, typer.Option("--restart", help="delete the studies and begin again")] = False,
@@ -36,9 +50,9 @@ def search(
 
     May be stopped at any instant: the same command goes on. SIGINT (Ctrl-C) and SIGTERM first checkpoint what trains.
     """
-    stopping = Stopping()
+    stopping, place = Stopping(), Place(executor, address, workers)
     with stopping.listening():
-        _search(stopping, config, settings or [], trials, workers, store, storage, restart, checkpoint_seconds)
+        _search(stopping, config, settings or [], trials, place, store, storage, restart, checkpoint_seconds)
 
 
 def _search(
@@ -46,7 +60,7 @@ def _search(
     config: str,
     settings: list[str],
     trials: int | None,
-    workers: int | None,
+    place: Place,
     store: str | None,
     storage: str | None,
     restart: bool,
@@ -54,8 +68,7 @@ def _search(
 ) -> None:
     from rich.console import Console
 
-    from farback import runner
-    from farback.executors.pool import cores
+    from farback.executors.opening import chosen, opened
     from farback.experiment import Experiment
     from farback.search.panel import Panel
     from farback.search.publishing import publish
@@ -70,18 +83,18 @@ def _search(
     if restart:
         for name in forget(experiment, storage):
             say(f"deleted the study {name}")
-    count = workers or cores()
-    with open_store(store, experiment.root) as opened, runner.pool(count) as executor:
-        driver = begun(experiment, opened, executor, count, storage, trials, checkpoint_seconds)
+    where = opened(chosen(experiment.executor, *place), experiment.root)
+    with open_store(store, experiment.root) as recording, where as running:
+        driver = begun(experiment, recording, running, running.size, storage, trials, checkpoint_seconds)
         panel = Panel(driver, console)
         objectives = " and ".join(str(objective) for objective in driver.search.objectives)
         say(f"{experiment.name}: {objectives}, {panel.done} of {panel.total} trials done already")
         try:
-            with stopping.finishing(executor):
+            with stopping.finishing(running):
                 with panel.shown():
                     for event in driver.events():
                         panel.add(event)
-                if not executor.finishing:
+                if not running.finishing:
                     _report(driver, console)
         except KeyboardInterrupt:
             kept = len(driver.folder.held())
@@ -90,7 +103,7 @@ def _search(
                 f"to go on:\n{command()}"
             )
             raise
-        _found(driver, finished(driver), publish(experiment, opened, storage), console)
+        _found(driver, finished(driver), publish(experiment, recording, storage), console)
         if driver.failures:
             say(f"{len(driver.failures)} trainings failed, the first: {driver.failures[0].error}", style="red")
 

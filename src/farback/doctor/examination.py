@@ -16,7 +16,7 @@ from farback.doctor.named import named
 from farback.doctor.results import Place, results
 from farback.doctor.studies import studies
 from farback.report.origins import sets
-from farback.stores import census, locations, mlflow, views
+from farback.stores import census, locations, tracking, views
 from farback.stores.tags import provenance_of
 
 ROUNDS = 5  # of looking and mending: what is mended first may show more, but not without end
@@ -88,7 +88,7 @@ def _looked(patient: Patient) -> tuple[Examination, Any]:
     client, trials, names = None, 0, []
     if not broken and (path is None or path.exists()):
         try:
-            client = mlflow.client(patient.uri)
+            client = tracking.client(patient.uri)
             experiments = _experiments(client, patient.experiment)
         except UserError:
             raise

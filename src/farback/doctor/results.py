@@ -13,10 +13,10 @@ from farback.doctor.findings import Finding, Log, SetTag, counted, unless
 from farback.doctor.runs import Trials
 from farback.stores import exact, locations
 from farback.stores.census import Run
-from farback.stores.exact import Damaged, Exact, Row
+from farback.stores.exact import Damaged, Exact
 from farback.stores.metrics import TRAINING, Point, closing, legal
 from farback.stores.tags import ASIDE
-from farback.trial import Trial
+from farback.trial import Row, Trial
 
 CLOSE = 1e-12  # relative: what a database may round
 DERIVED = ("final/", "best/")

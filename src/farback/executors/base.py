@@ -1,4 +1,4 @@
-"""Where cohorts run: this process, a process pool."""
+"""Where cohorts run: this process, a process pool, a Dask cluster."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ class Executor(ABC):
     @abstractmethod
     def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
         """Events as they come, each with the cohort that it belongs to: one of `items`, or what was left of it."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many cohorts it runs at a time."""
 
     def drop(self, keys: Iterable[str]) -> None:  # noqa: B027 - to do nothing is right, only slower
         """Ask that trials be given up. They may still end as if nobody had asked: it saves time, and decides nothing.

@@ -35,12 +35,17 @@ class Pool(Executor):
     """Keeps `workers` processes alive and hands each one cohort at a time."""
 
     def __init__(self, workers: int | None = None) -> None:
-        self.size = cores() if workers is None else workers
-        if self.size < 1:
+        self.most = cores() if workers is None else workers
+        if self.most < 1:
             raise ValueError(f"workers is {workers}; a pool needs at least 1")
         self.workers: list[_Worker] = []
         self._woken, self._waking = SPAWN.Pipe(duplex=False)  # `finish` may be called while `map` waits
         self._finishing = False
+
+    @property
+    def size(self) -> int:
+        """One cohort for each worker."""
+        return self.most
 
     def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
         """Events as they come, from all workers."""
@@ -86,7 +91,7 @@ class Pool(Executor):
 
     def _feed(self, function: Work, queue: Queue, busy: list[_Worker]) -> None:
         """Give every idle worker a cohort, starting workers as they are needed."""
-        while len(busy) < self.size and not self._finishing and (cohort := queue.take()) is not None:
+        while len(busy) < self.most and not self._finishing and (cohort := queue.take()) is not None:
             for worker in self.workers:
                 if worker not in busy and not worker.process.is_alive():  # killed while idle: no trial's fault
                     worker.stop()

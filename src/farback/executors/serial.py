@@ -17,6 +17,11 @@ class Serial(Executor):
         self.dropped: set[str] = set()
         self._finishing = False
 
+    @property
+    def size(self) -> int:
+        """One cohort."""
+        return 1
+
     def drop(self, keys: Iterable[str]) -> None:
         """At the next update of the cohort that is training."""
         self.dropped |= set(keys)

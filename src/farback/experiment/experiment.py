@@ -13,14 +13,16 @@ from farback.component import UserError, choices
 from farback.experiment.expansion import expanded
 from farback.experiment.loading import Entry, Node, read
 from farback.experiment.overrides import overridden
+from farback.experiment.placing import placed
 from farback.experiment.points import checked, contrasts
 from farback.experiment.problems import ConfigError, Mark, Problem, joined, shown
 from farback.experiment.search import Search, declared
 from farback.experiment.selection import selected
 from farback.experiment.sweep import Axis, Grid, grids
+from farback.placement import Placement
 from farback.trial import Trial
 
-KEYS = ("name", "question", "base", "sweep", "search", "checkpoint_seconds")
+KEYS = ("name", "question", "base", "sweep", "search", "checkpoint_seconds", "executor")
 CHECKPOINT_SECONDS = 60.0  # their cost is nothing, and a minute is soon made up for
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a folder below results/, and an MLflow experiment
 
@@ -39,6 +41,7 @@ class Experiment:
         overrides: as given to `load`.
         search: the search, where the config has one instead of a sweep.
         checkpoint_seconds: between two checkpoints of what trains: it changes no trial.
+        executor: where the config says its trials are trained; part of no trial's identity.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Experiment:
     document: Node | None = field(default=None, repr=False, compare=False)
     search: Search | None = None
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+    executor: Placement | None = field(default=None, compare=False)
 
     @classmethod
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
@@ -69,6 +73,7 @@ class Experiment:
         text, document = read(path)
         problems: list[Problem] = []
         _check_top(document, path, problems)
+        executor = placed(document.entries.get("executor"), problems)
         base, sweep, searched = _base(document, problems), document.entries.get("sweep"), document.entries.get("search")
         if sweep and searched:
             message = f"a config is a sweep or a search, and the sweep is at {sweep.key}: keep one"
@@ -87,7 +92,7 @@ class Experiment:
         kept = tuple(found), path, text, tuple(overrides), tuple(made), document, search
         entry = document.entries.get("checkpoint_seconds")
         seconds = float(entry.node.plain) if entry else CHECKPOINT_SECONDS
-        return cls(path.stem, question, base.node.plain, *kept, seconds)
+        return cls(path.stem, question, base.node.plain, *kept, seconds, executor)
 
     @property
     def root(self) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 from farback.experiment.experiment import CHECKPOINT_SECONDS, NAME
 from farback.experiment.objective import OBJECTIVES
 from farback.experiment.search import Options
+from farback.placement import Placement
 from farback.trial import Trial
 
 Schema = dict[str, Any]
@@ -71,6 +72,7 @@ def schema() -> Schema:
     }
     definitions |= _space(paths)
     definitions["Search"] = _search(definitions)
+    definitions["Executor"] = _executor(definitions)
     base = {key: value for key, value in trial.items() if key != "required"}  # axes may give what base leaves out
     name = {"description": "The file's name without .yaml.", "type": "string", "pattern": f"^{NAME.pattern}$"}
     return {
@@ -94,6 +96,7 @@ def schema() -> Schema:
                 "minimum": 0,
                 "default": CHECKPOINT_SECONDS,
             },
+            "executor": {"$ref": "#/$defs/Executor"},
         },
         "required": ["name"],
         "not": {"required": ["sweep", "search"]},
@@ -177,6 +180,14 @@ def _search(definitions: Schema) -> Schema:
         "direction": {"anyOf": [direction, {"type": "array", "items": direction, "minItems": 2, "maxItems": 2}]},
     }
     return {**options, "description": "A search instead of a sweep: docs/search.md."}
+
+
+def _executor(definitions: Schema) -> Schema:
+    """Where trials are trained."""
+    placement = _cleaned(Placement.model_json_schema())
+    definitions |= placement.pop("$defs")
+    text = "Where trials are trained, a name or a mapping: docs/scale.md. It changes no result."
+    return {"description": text, "anyOf": [placement["properties"]["name"], placement]}
 
 
 def _paths(properties: Schema, definitions: Schema) -> dict[str, list[Schema]]:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -25,8 +26,9 @@ from farback.search.storage import Storage
 from farback.search.study import Claim, Study
 from farback.search.viewed import viewed
 from farback.search.winning import defaults, winners
+from farback.sharing import Share
 from farback.stores.base import Store
-from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Progress, Stopped, Trial
+from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Progress, Reused, Stopped, Trial
 
 POLL_SECONDS = 1.0  # between looks at what other processes are doing
 ON_THE_WAY = ("median", "hyperband")  # pruners that judge a training before its end, by this:
@@ -60,7 +62,7 @@ class Driver:
         assert experiment.search is not None
         self.experiment, self.search = experiment, experiment.search
         self.store, self.executor, self.workers, self.storage = store, executor, workers, storage
-        self.folder = folder
+        self.folder, self.share = folder, Share(store, folder)
         self.studies = [Study(experiment, group, storage, total) for group in self.search.groups]
         self.pulse = Pulse(storage.is_local)
         self.started = time.monotonic()
@@ -85,10 +87,12 @@ class Driver:
             try:
                 while any(study.unfinished() for study in self.studies) and not self.is_over:
                     idle = True
-                    for event in runner.recorded(self._cohorts(), self.executor, self.store, self.folder):
+                    events = runner.recorded(self._cohorts(), self.executor, self.share)
+                    for event in chain(events, self.share.settled()):
                         idle = False
                         self._take(event)
                         yield event
+                    self.queue.extend(self.share.again())
                     if idle:
                         time.sleep(POLL_SECONDS)  # others are at the rest: should they die, it becomes ours
             finally:
@@ -191,6 +195,9 @@ class Driver:
             self.diverged += event.result.status == "diverged"
         elif isinstance(event, Failed):
             self.failures.append(event)
+        elif isinstance(event, Reused):
+            self._remember()
+            self.reused += 1
         waiting = [(each, trial) for each in self.open for trial in each.trials if trial.key == event.key]
         for one, trial in waiting:
             if isinstance(event, Failed):

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from farback import runner, wiring
 from farback.component import UserError
 from farback.executors import Executor
-from farback.executors.pool import cores
+from farback.executors import opening as executors
 from farback.experiment import Experiment
 from farback.search.driver import Driver
 from farback.search.storage import exists, located, opened
@@ -65,8 +65,8 @@ def search(
 
     Args:
         experiment: a config with `search:`, or the path of one.
-        workers: processes; by default one for each core. 1 trains in this process.
-        executor: where cohorts run, instead of `workers`.
+        workers: processes of a pool, as for `farback.run`.
+        executor: where cohorts run, instead.
         store: of the trainings, as for `farback.run`.
         storage: of the studies: a database's URI; by default `results/store/optuna.db`.
         trials: of each group, where it should be more than the config says.
@@ -78,9 +78,9 @@ def search(
     """
     config = experiment if isinstance(experiment, Experiment) else Experiment.load(experiment)
     check(config)
-    count = cores() if workers is None else workers
-    with open_store(store, config.root) as trials_store, executor or runner.pool(count) as running:
-        driver = begun(config, trials_store, running, count, storage, trials, checkpoint_seconds)
+    where = executor or executors.opened(executors.chosen(config.executor, workers=workers), config.root)
+    with open_store(store, config.root) as trials_store, where as running:
+        driver = begun(config, trials_store, running, running.size, storage, trials, checkpoint_seconds)
         for _ in driver.events():
             pass
         for _ in driver.reported():

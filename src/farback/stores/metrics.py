@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
-from farback.stores.exact import Row
+from farback.trial import Row
 
 LONGEST = 250  # characters of a name, MLflow's limit
 SMALLER_IS_BETTER = ("loss", "error")
@@ -22,6 +23,7 @@ class Point(NamedTuple):
     step: int
 
 
+@lru_cache(maxsize=10_000)  # a sweep asks for the same names again and again
 def legal(name: str) -> str:
     """The name with every character that MLflow refuses replaced, and no path tricks."""
     parts = [re.sub(r"[^\w\-. :]", "_", part).strip() for part in name.split("/")]
