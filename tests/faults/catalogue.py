@@ -37,45 +37,41 @@ class Tried:
     passed: int = 0
 
 
-SINCE = "the work since the last checkpoints"
+LAST = "the work since the last checkpoints"
 NOTHING = "nothing"
-GOES_ON = "the same command says how much is left, and goes on"
+ON = "the same command says how much is left, and goes on"
 
 FAULTS = {
-    "driver": Fault(
-        "the driver is killed", "SIGKILL to the driver at a random instant, again and again", SINCE, GOES_ON
-    ),
-    "all": Fault("everything is killed", "SIGKILL to the process group at a random instant", SINCE, GOES_ON),
+    "driver": Fault("the driver is killed", "SIGKILL to the driver at a random instant, again and again", LAST, ON),
+    "all": Fault("everything is killed", "SIGKILL to the process group at a random instant", LAST, ON),
     "worker": Fault(
         "a worker is killed, as for want of memory",
         "SIGKILL to one worker of the pool, several times in a run",
-        SINCE + " of its cohort",
+        LAST + " of its cohort",
         "nothing; a trial that has seen three deaths is reported as failed, and tried again by the next run",
     ),
     "restart": Fault(
         "the driver is killed and started at once",
         "SIGKILL to the driver, the same command without a pause, while its workers may still live",
-        SINCE,
-        GOES_ON,
+        LAST,
+        ON,
     ),
     "SIGINT": Fault("Ctrl-C", "SIGINT to the process group", NOTHING, "what is left and how to go on; exit code 130"),
     "SIGTERM": Fault(
         "a batch system ends it", "SIGTERM to the driver", NOTHING, "what is left and how to go on; exit code 143"
     ),
-    "twice": Fault("Ctrl-C twice", "SIGINT, and again within a second", SINCE, "it ends at once; exit code 130"),
+    "twice": Fault("Ctrl-C twice", "SIGINT, and again within a second", LAST, "it ends at once; exit code 130"),
     "asleep": Fault("the machine sleeps", "SIGSTOP to everything, then SIGCONT", NOTHING, "nothing"),
     "creation": Fault(
         "killed while the store is made",
         "SIGKILL to everything within the first seconds of the first run of a project",
         NOTHING,
-        GOES_ON,
+        ON,
     ),
     "page": Fault(
         "killed while the page is written", "SIGKILL to `farback report`", NOTHING, "`farback report` writes it again"
     ),
-    "search": Fault(
-        "a search is killed", "SIGKILL to everything of `farback search` at a random instant", SINCE, GOES_ON
-    ),
+    "search": Fault("a search is killed", "SIGKILL to everything of `farback search` at a random instant", LAST, ON),
     "two drivers": Fault(
         "two drivers at once",
         "the same command twice at the same time",
@@ -83,14 +79,14 @@ FAULTS = {
         "each trial is trained by one of them",
     ),
     "one of two drivers": Fault(
-        "one of two drivers is killed", "SIGKILL to one of them and its workers", SINCE, "the other one takes over"
+        "one of two drivers is killed", "SIGKILL to one of them and its workers", LAST, "the other one takes over"
     ),
     "power": Fault(
         "power loss",
         "everything is killed; files that were never flushed to the disk are cut short, and so is the end of SQLite's"
         " log that was not",
-        SINCE,
-        GOES_ON,
+        LAST,
+        ON,
     ),
     "torn checkpoint": Fault(
         "a checkpoint is damaged",
@@ -107,7 +103,7 @@ FAULTS = {
     "full store": Fault(
         "the disk is full, at the store",
         "`results/store` is a file system of a few megabytes, filled up to a random rest",
-        SINCE,
+        LAST,
         "an error that says that there is no space left; exit code 1 or 2",
     ),
     "full checkpoints": Fault(
@@ -123,12 +119,12 @@ FAULTS = {
         "an error that says that there is no space left; the next run or `farback report` writes the page",
     ),
     "file size": Fault(
-        "no file may grow any more", "a limit on the size of files (`prlimit --fsize`)", SINCE, "an error that says so"
+        "no file may grow any more", "a limit on the size of files (`prlimit --fsize`)", LAST, "an error that says so"
     ),
     "memory": Fault(
         "a worker cannot have more memory",
         "a limit on the address space of a worker that runs (`prlimit`)",
-        SINCE + " of its cohort",
+        LAST + " of its cohort",
         "failed trials with the error; the next run tries them again",
     ),
     "server": Fault(
@@ -144,13 +140,13 @@ FAULTS = {
         "nothing, or a message that it waits",
     ),
     "Dask worker": Fault(
-        "a Dask worker is killed", "SIGKILL to a worker of a real cluster", SINCE + " of its cohorts", "a message"
+        "a Dask worker is killed", "SIGKILL to a worker of a real cluster", LAST + " of its cohorts", "a message"
     ),
     "Dask scheduler": Fault(
         "the Dask scheduler is killed",
         "SIGKILL to the scheduler of a real cluster",
-        SINCE,
-        "an error that names the address; " + GOES_ON,
+        LAST,
+        "an error that names the address; " + ON,
     ),
 }
 

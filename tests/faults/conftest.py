@@ -15,7 +15,7 @@ from catalogue import FAULTS, Tally, written
 from filelock import FileLock
 from holdings import Holdings, held
 from instants import Instants, Pace
-from projects import TRIALS, Project, wait_for
+from projects import TRIALS, Command, Project, wait_for
 
 Count = Callable[[str, str], None]
 MARK = "fault"  # of a report's properties that are faults
@@ -97,14 +97,18 @@ def _made(root: Path) -> tuple[Holdings, Pace]:
     for _ in range(2):  # the first one compiles, and finds nothing in the disk's cache
         for path in (project.results, root / "configs" / "schema.json"):
             subprocess.run(["rm", "-rf", str(path)], check=True)
-        command = project.start("run", "configs/small.yaml", "--workers", "1", "--checkpoint-seconds", "1000")
-        wait_for(lambda: command.training or not command.alive)
-        trains = time.monotonic()
-        wait_for(lambda: project.recorded() == TRIALS or not command.alive)
-        writes = time.monotonic()
-        assert command.wait() == 0, command.said
-        ended = time.monotonic()
-    return held(project), Pace(trains - command.began, writes - trains, ended - writes)
+        pace = _paced(project.start("run", "configs/small.yaml", "--workers", "1", "--checkpoint-seconds", "1000"))
+    return held(project), pace
+
+
+def _paced(command: Command) -> Pace:
+    """Let a command come to its end."""
+    wait_for(lambda: command.training or not command.alive)
+    trains = time.monotonic()
+    wait_for(lambda: command.project.recorded() == TRIALS or not command.alive)
+    writes = time.monotonic()
+    assert command.wait() == 0, command.said
+    return Pace(trains - command.began, writes - trains, time.monotonic() - writes)
 
 
 @pytest.fixture(scope="session")

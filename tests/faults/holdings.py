@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import pandas as pd
 from projects import Project
 
 import farback
@@ -17,7 +17,7 @@ from farback.search.storage import located as study_storage
 
 OF_THE_PROCESS = ("owner", "killed")  # tags that say who wrote a run, which is not the same after a kill
 PID = "pid"  # in a result's provenance
-UNFINISHED = ("*.partial", "*.tmp", "*.unusable*", "tmp*", ".*")
+UNFINISHED = ("*.partial", "*.new", "*.unusable*", "tmp*", ".*")
 
 
 @dataclass(frozen=True)
@@ -65,92 +65,105 @@ def _shown(ours: dict[str, object], theirs: dict[str, object], key: str) -> str:
     return f"{str(one)[:200]} against {str(other)[:200]}"
 
 
-def held(project: Project, database: Path | None = None) -> Holdings:
+def held(project: Project, uri: str | None = None) -> Holdings:
     """Read everything.
+
+    Args:
+        project: whose.
+        uri: of the store, where it is not the project's own file; its database and files are still there.
 
     Raises:
         AssertionError: a trial has no finished run that counts, or more than one; or a run says that it still runs.
     """
-    place = database or project.database
-    runs = _runs(project, place)
+    runs = _runs(project)
     standing = {key: run for run, (key, kind, status) in runs.items() if kind == "trial" and status == "FINISHED"}
     counts = Counter(key for key, kind, status in runs.values() if kind == "trial" and status == "FINISHED")
     twice = {key: number for key, number in counts.items() if number != 1}
     assert not twice, f"runs that count, by trial: {twice}"
     open_runs = project.query("select run_uuid, name from runs where status not in "
-                              "('FINISHED', 'FAILED', 'KILLED')", path=place)  # fmt: skip
+                              "('FINISHED', 'FAILED', 'KILLED')")  # fmt: skip
     assert not open_runs, f"runs that say that they still run: {open_runs}"
     beside = [run for run, (_, kind, status) in runs.items() if kind == "trial" and status != "FINISHED"]
     assert not beside, f"runs of trials that count and have not finished: {beside}"
-    files = {key: project.store / "artifacts" / "small" / run / "artifacts" for key, run in standing.items()}
+    files = {key: next(project.store.glob(f"artifacts/*/{run}/artifacts")) for key, run in standing.items()}
     about = {key: json.loads((path / "result.json").read_text()) for key, path in files.items()}
     for each in about.values():
         each["provenance"].pop(PID)
     return Holdings(
         scores={key: (path / "scores.csv").read_bytes() for key, path in files.items()},
         about=about,
-        metrics={key: _metrics(project, run, place) for key, run in standing.items()},
-        params={key: dict(_rows(project, "params", run, place)) for key, run in standing.items()},
+        metrics={key: _metrics(project, run) for key, run in standing.items()},
+        params={key: dict(_rows(project, "params", run)) for key, run in standing.items()},
         tags={
-            key: {name: text for name, text in _rows(project, "tags", run, place) if name not in OF_THE_PROCESS}
+            key: {name: text for name, text in _rows(project, "tags", run) if name not in OF_THE_PROCESS}
             for key, run in standing.items()
         },
         pages={path.name: path.read_bytes() for path in sorted((project.results / "small").iterdir())},
-        frame=_frame(project, place).to_csv(),
+        frame=farback.frame("small", store=uri or _uri(project)).to_csv(),
     )
 
 
-def _runs(project: Project, place: Path) -> dict[str, tuple[str, str, str]]:
+def _runs(project: Project) -> dict[str, tuple[str, str, str]]:
     """Key, kind and status of every run of a trial."""
     rows = project.query(
         "select r.run_uuid, k.value, n.value, r.status from runs r join tags k on k.run_uuid = r.run_uuid"
         " join tags n on n.run_uuid = r.run_uuid where k.key = 'farback.key' and n.key = 'kind'",
-        path=place,
     )
     return {str(run): (str(key), str(kind), str(status)) for run, key, kind, status in rows}
 
 
-def _rows(project: Project, table: str, run: str, place: Path) -> list[tuple[str, str]]:
-    return [
-        (str(a), str(b))
-        for a, b in project.query(f"select key, value from {table} where run_uuid = ?", run, path=place)
-    ]
+def _rows(project: Project, table: str, run: str) -> list[tuple[str, str]]:
+    return [(str(a), str(b)) for a, b in project.query(f"select key, value from {table} where run_uuid = ?", run)]
 
 
-def _metrics(project: Project, run: str, place: Path) -> Counter[object]:
+def _metrics(project: Project, run: str) -> Counter[object]:
     sql = "select key, step, value, is_nan from metrics where run_uuid = ?"
-    return Counter((name, step, repr(value), flag) for name, step, value, flag in project.query(sql, run, path=place))
+    return Counter((name, step, repr(value), flag) for name, step, value, flag in project.query(sql, run))
 
 
-def _frame(project: Project, place: Path) -> pd.DataFrame:
-    return farback.frame("small", store=f"sqlite:///{place}")
+def _uri(project: Project) -> str:
+    return f"sqlite:///{project.database}"
 
 
 def finished_runs(project: Project) -> Counter[str]:
     """How often each trial was trained to its end, whether that run counts or not."""
-    return Counter(key for key, _, status in _runs(project, project.database).values() if status == "FINISHED")
+    return Counter(key for key, _, status in _runs(project).values() if status == "FINISHED")
 
 
-def check(project: Project, reference: Holdings, *, database: Path | None = None, once: bool = True) -> None:
+def check(
+    project: Project,
+    reference: Holdings,
+    *,
+    uri: str | None = None,
+    once: bool = True,
+    aside: Sequence[Path] = (),
+) -> None:
     """All that must hold when the command has come to its end.
 
     Args:
         project: what was hurt.
         reference: what a run holds that was never stopped.
-        database: where it is not the project's own.
+        uri: of the store, where it is not the project's own file.
         once: no trial may have been trained to its end twice, whether both count or not.
+        aside: files that were set aside for a reason.
     """
-    found = held(project, database)
+    found = held(project, uri)
     differences = reference.differences(found)
     assert not differences, "\n".join(differences)
     if once:
         twice = {key: number for key, number in finished_runs(project).items() if number > 1}
         assert not twice, f"trained to the end more than once: {twice}"
     assert not project.checkpoints
-    left = [path for pattern in UNFINISHED for path in project.results.rglob(pattern)]
+    left = {path for pattern in UNFINISHED for path in project.results.rglob(pattern)} - set(aside)
     assert not left, f"files left: {left}"
-    uri = f"sqlite:///{database or project.database}"
-    doctor = examine(Patient(uri, study_storage(None, project.root), project.root), repair=False)
-    assert doctor.is_clean, [finding.plain() for finding in doctor.findings if finding.severity != "note"]
-    again = farback.run(Experiment.load(project.root / "configs" / "small.yaml"), workers=1, store=uri)
+    assert_whole(project, uri)
+    config = Experiment.load(project.root / "configs" / "small.yaml")
+    again = farback.run(config, workers=1, store=uri or _uri(project))
     assert (again.trained, again.failed, again.reused) == (0, 0, len(reference.scores)), again
+
+
+def assert_whole(project: Project, uri: str | None = None) -> None:
+    """The doctor finds nothing."""
+    patient = Patient(uri or _uri(project), study_storage(None, project.root), project.root)
+    found = examine(patient, repair=False)
+    assert found.is_clean, [finding.plain() for finding in found.findings if finding.severity != "note"]

@@ -51,14 +51,18 @@ class Instants:
             self._until(command, lambda: command.training)
         elif chosen == "page":
             self._until(command, lambda: command.training and command.project.recorded() == TRIALS)
-        until = time.monotonic() + delay
-        while command.alive and time.monotonic() < until:
-            time.sleep(min(0.01, delay))
+        self.pause(command, delay)
         if not command.alive:
             return ""
         if not command.training:
             return "start"
         return "training" if command.project.recorded() < TRIALS else "page"
+
+    def pause(self, command: Command, seconds: float) -> None:
+        """Wait, but not for what has ended."""
+        until = time.monotonic() + seconds
+        while command.alive and (left := until - time.monotonic()) > 0:
+            time.sleep(min(0.01, left))
 
     def _until(self, command: Command, ready: Callable[[], bool]) -> None:
         while command.alive and not ready():

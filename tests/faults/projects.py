@@ -96,10 +96,9 @@ class Project:
         words = ("run", "configs/small.yaml", "--workers", str(workers), "--checkpoint-seconds", "0.1", *arguments)
         return self.start(*words, **options)  # type: ignore[arg-type]
 
-    def query(self, sql: str, *values: object, path: Path | None = None) -> list[tuple[object, ...]]:
-        """Ask the database, past everything that farback and MLflow know."""
-        place = path or self.database
-        with closing(sqlite3.connect(f"file:{place}?mode=ro", uri=True, timeout=30)) as connection:
+    def query(self, sql: str, *values: object, name: str = "mlflow.db") -> list[tuple[object, ...]]:
+        """Ask a database of the store, past everything that farback, MLflow and Optuna know."""
+        with closing(sqlite3.connect(f"file:{self.store / name}?mode=ro", uri=True, timeout=30)) as connection:
             return connection.execute(sql, values).fetchall()
 
     def recorded(self) -> int:
@@ -228,3 +227,16 @@ def wait_for(ready: Callable[[], object], seconds: float = SLOW_SECONDS, told: C
     while not ready():
         assert time.monotonic() < until, told() or f"not within {seconds:g} s"
         time.sleep(0.02)
+
+
+def finish(project: Project, workers: int = 2) -> Command:
+    """Run the command until it ends well: trials that have failed, as those that saw three deaths, are tried again."""
+    for _ in range(3):
+        command = project.run(workers)
+        code = command.wait()
+        assert "Traceback" not in command.errors, command.said
+        if code == 0:
+            return command
+        assert code == 1, command.said
+        assert "the next run tries them again" in command.output, command.said
+    raise AssertionError(command.said)

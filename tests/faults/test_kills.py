@@ -9,23 +9,10 @@ from collections.abc import Callable
 import pytest
 from holdings import Holdings, check
 from instants import Instants
-from projects import Command, Project, wait_for
+from projects import Project, finish, wait_for
 
 pytestmark = pytest.mark.faults
 Count = Callable[[str, str], None]
-
-
-def finish(project: Project, workers: int = 2, failures: int = 3) -> Command:
-    """Run the command until it ends well; failed trials, if there may be any, are tried again."""
-    for _ in range(failures):
-        command = project.run(workers)
-        code = command.wait()
-        assert "Traceback" not in command.errors, command.said
-        if code == 0:
-            return command
-        assert code == 1, command.said
-        assert "the next run tries them again" in command.output, command.said
-    raise AssertionError(command.said)
 
 
 @pytest.mark.parametrize("case", range(8))
