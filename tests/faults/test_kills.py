@@ -23,7 +23,7 @@ def test_a_run_that_is_killed_again_and_again_ends_at_the_same_store(
     workers = 1 + case % 3 % 2
     for _ in range(6):
         command = project.run(workers)
-        phase = instants.reach(command)
+        phase = instants.reach(command, share=0.5)  # or all would be trained after the first three
         if phase:
             command.kill() if kind == "driver" else command.kill_all()
             count(kind, phase)
@@ -110,7 +110,7 @@ def test_a_second_ctrl_c_ends_a_run_at_once(
             time.sleep(instants.rng.uniform(0, 1))
             command.signal_all(signal.SIGINT)
             count("twice", phase)
-        assert command.wait() in (130, 0), command.said
+        assert command.wait() in (130, -signal.SIGINT, 0), command.said  # a shell says 130 for both
     finish(project)
     check(project, reference)
 
