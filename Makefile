@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run search report calibrate ui dashboard test test-all lint smoke bench clean
+.PHONY: help demo run search report calibrate ui dashboard test test-all test-faults lint smoke bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,10 +37,13 @@ dashboard: $(VENV)/.ok ## browse the studies of all searches, or of one, in optu
 	$(BIN)/farback dashboard $(if $(filter file,$(origin NAME)),,$(NAME))
 
 test: $(VENV)/.ok ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not faults"
 
 test-all: $(VENV)/.ok ## run every test, the slow ones too
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not faults"
+
+test-faults: $(VENV)/.ok ## kill sweeps and searches at random, 200 times and more; the table in docs/reliability.md (20 minutes)
+	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal -m faults --faults-table docs/reliability.md
 
 lint: $(VENV)/.ok ## style, types and import contracts
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
