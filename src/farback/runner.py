@@ -112,7 +112,7 @@ def prepared(experiment: Experiment, trials: Sequence[Trial], store: Store, work
     """
     store.begin(experiment.name, trials, question=experiment.question, config_text=experiment.text)
     done = store.finished([trial.key for trial in trials])
-    folder.forget(done)  # a driver may have been killed between recording a trial and forgetting its checkpoint
+    folder.forget(folder.held() & done)  # a driver may be killed after it records a trial, and before it forgets this
     return plan(trials, done, workers, folder.load(trial for trial in trials if trial.key not in done))
 
 

@@ -279,6 +279,7 @@ def test_no_process_is_left_when_a_pool_is_left_by_an_error(trial_of: Make) -> N
     assert len(started) == 1
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_told_to_leave_hands_its_cohort_back_as_far_as_it_is(pool: Pool, trial_of: Make) -> None:
     """By SIGTERM, as a process group or a machine's administrator sends it. Another one goes on."""
     found = []

@@ -156,6 +156,7 @@ class Driver:
 
     def _planned(self, trials: Sequence[Trial], done: set[str]) -> runner.Plan:
         """What has to be trained of some trials, from where earlier runs left it."""
+        self.folder.forget(self.folder.held() & done)
         start = self.folder.load(trial for trial in trials if trial.key not in done)
         return runner.plan(trials, done, self.workers, start)
 
