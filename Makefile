@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run search report calibrate ui dashboard test test-all lint smoke clean
+.PHONY: help demo run search report calibrate ui dashboard test test-all lint smoke audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ lint: $(VENV)/.ok ## style, types and import contracts
 
 smoke: $(VENV)/.ok ## the smallest sweep through every layer (seconds)
 	$(BIN)/farback run configs/smoke.yaml
+
+audit: $(VENV)/.ok ## ask a vulnerability service about every installed package; exit 3 where none can be reached
+	$(BIN)/python .ci/audit.py
 
 clean: ## delete caches and the environment, never results
 	rm -rf $(VENV) build dist .ruff_cache .mypy_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,16 +1,18 @@
-"""Where an MLflow store is: its URI, the database file behind it, and what of it may be shown."""
+"""Where an MLflow store is: its URI, and the database file and the artifacts behind it."""
 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from farback.component import UserError
+from farback.stores.secrets import shown
 
 SQLITE = "sqlite:///"
+
+__all__ = ["SQLITE", "artifacts", "database", "default_uri", "local", "located", "shown"]
 
 
 def default_uri(root: Path) -> str:
@@ -29,7 +31,9 @@ def located(uri: str | None) -> str:
     if path is not None:
         return SQLITE + str(path)
     if "://" not in chosen or chosen.startswith("file:"):
-        raise UserError(f"a store is sqlite:///FILE, a server http://HOST:PORT or another database, got {chosen!r}")
+        raise UserError(
+            f"a store is sqlite:///FILE, a server http://HOST:PORT or another database, got {shown(chosen)!r}"
+        )
     return chosen
 
 
@@ -66,13 +70,3 @@ def local(artifacts_uri: str, uri: str) -> Path | None:
     if noted.exists() or path is None:
         return noted
     return path.parent / "artifacts" / Path(*noted.parts[-3:])  # EXPERIMENT/RUN/artifacts
-
-
-def shown(uri: str) -> str:
-    """A URI without its secrets: for messages, logs and pages."""
-    hidden = re.sub(r"(?<=://)[^?#\s]*@", "***@", uri)  # a password may hold a slash
-    return re.sub(
-        r"(?i)\b([\w-]*(?:password|passwd|pwd|token|secret|api[_-]?key|access[_-]?key|signature))=[^&\s]*",
-        r"\1=***",
-        hidden,
-    )

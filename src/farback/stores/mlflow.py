@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from farback.stores import database, exact, locations, owners, tags, views
+from farback.stores import database, exact, locations, owners, secrets, tags, views
 from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.database import Past
 from farback.stores.metrics import Point, closing, legal, points
@@ -86,7 +86,7 @@ class MLflow(Store):
         Raises:
             ValueError: a plain folder.
         """
-        self.uri = locations.located(uri)
+        self.uri = secrets.signed_in(locations.located(uri))
         self.client = client(self.uri)
         self.experiment = ""
         self._ids: dict[str, str] = {}
