@@ -14,6 +14,7 @@ import pandas as pd
 from farback.executors import Executor, Pool, Serial
 from farback.executors.pool import cores
 from farback.experiment import ConfigError, Experiment, Problem
+from farback.footprint import fitting, too_large
 from farback.kernels.warming import PRODUCT, warm
 from farback.report.page import Page, Subject, write
 from farback.report.standard import Ladder
@@ -73,7 +74,7 @@ def plan(trials: Sequence[Trial], done: Collection[str], workers: int = 1) -> Pl
         workers: how many processes will share the work: cohorts are made narrower rather than leave one idle.
     """
     missing = [trial for trial in trials if trial.key not in done]
-    packs = cohorts(missing, WIDTH)
+    packs = [part for pack in cohorts(missing, WIDTH) for part in fitting(pack, workers)]
     while len(packs) < 2 * workers and any(len(pack) > 1 for pack in packs):
         packs.sort(key=len)
         widest = packs.pop()
@@ -230,15 +231,19 @@ LATER = ("optimizer", "clip", "steps", "evaluate_every", "stop", "measures")
 
 
 def check_wiring(experiment: Experiment) -> None:
-    """Refuse an axis two of whose levels train the same network on the same data: two names for one thing.
+    """Refuse what does not fit into memory, and an axis two of whose levels train the same network on the same data.
 
     For each axis, the trials that differ in it alone are compared at step 0: weights, data and loss.
 
     Raises:
-        ConfigError: naming the axis and the levels.
+        ConfigError: naming the trial and the numbers, or the axis and the levels.
     """
     problems = []
-    for axis, where, trials in experiment.contrasts():
+    found = experiment.contrasts()
+    every = [trial for _, _, trials in found for trial in trials] if experiment.search else experiment.trials()
+    if large := too_large(every):
+        raise ConfigError([Problem(experiment.shown, "", large)])
+    for axis, where, trials in found:
         if all(path.split(".")[0] in LATER for path in axis.split(" + ")):  # paths that are zipped are one axis
             continue
         seen: dict[bytes, Trial] = {}
