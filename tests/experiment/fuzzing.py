@@ -1,7 +1,9 @@
 """Configs that a person would not write, made from shipped ones: `python tests/experiment/fuzzing.py --minutes 10`.
 
 Every document must load, or be refused by a ConfigError whose every line names file, line and column, within seconds of
-processor time. Whatever else happens is a find: the document is printed, and belongs in test_hostile_configs.py.
+processor time. With `--cli`, what is typed is as odd: `farback run FILE --dry-run --set ... --only ...` must end with
+exit code 0, or with 2 and a message. Whatever else happens is a find: it is printed, and belongs in
+test_hostile_configs.py.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from farback import cells, encoders, inits, measures, tasks
+from farback.cli import main
 from farback.experiment import ConfigError, Experiment
 from farback.trial import Trial
 
@@ -35,132 +38,26 @@ LARGEST_MESSAGE = 4000
 PLACED = re.compile(r"^fuzzed\.yaml:\d+:\d+: ")
 UNPLACED = re.compile(r"^(fuzzed\.yaml: is larger than \d+ kB|and \d+ more$)")
 
+WORDS = (
+    "x ../x a/b .. . é 人 💥 - -- null ~ yes 1e3 0x10 {} CON = a=b __class__ $(id) {{1}} fixed zeros learned sustained "
+    "never start end skill maximize median adam sgd"
+)
 SCALARS: list[Any] = [
     *(None, True, False, 0, 1, -1, 2, 3, 64, 100_000, 1_000_000, 2**31, 2**63 - 1, 2**63, 2**64, -(2**63), 10**30),
     *(0.0, -0.0, 0.5, 1.0, 1e-3, 1e30, 1e308, 5e-324, float("nan"), float("inf"), float("-inf")),
-    *(
-        "",
-        " ",
-        "x" * 500,
-        "../x",
-        "a/b",
-        "..",
-        ".",
-        "é",
-        "人",
-        "\n",
-        "a\nb",
-        "\0",
-        "\x1b[31m",
-        "\u2028",
-        "💥",
-        "-",
-        "--",
-    ),
-    *(
-        "null",
-        "~",
-        "yes",
-        "1e3",
-        "0x10",
-        "{}",
-        "CON",
-        "{range: 3}",
-        "=",
-        "a=b",
-        "__class__",
-        "${HOME}",
-        "$(id)",
-        "{{1}}",
-    ),
-    *("fixed", "zeros", "learned", "sustained", "never", "start", "end", "skill", "maximize", "median", "adam", "sgd"),
+    *("", " ", "x" * 500, "\n", "a\nb", "\0", "\x1b[31m", "\u2028", "{range: 3}", *WORDS.split()),
 ]
-KEYS = [
-    *Trial.model_fields,
-    *(
-        "name",
-        "question",
-        "base",
-        "sweep",
-        "search",
-        "zip",
-        "range",
-        "uniform",
-        "log_uniform",
-        "choices",
-        "float",
-        "int",
-    ),
-    *(
-        "log",
-        "float",
-        "step",
-        "when",
-        "space",
-        "groups",
-        "objective",
-        "trials",
-        "seeds",
-        "sampler",
-        "pruner",
-        "report",
-        "<<",
-    ),
-    *(
-        "task.lag",
-        "task.symbols",
-        "optimizer.lr",
-        "cell.name",
-        "measures",
-        "a.b.c.d",
-        "..",
-        "x" * 300,
-        "\n",
-        "é",
-        "0",
-        "",
-    ),
-]
+KEY_WORDS = (
+    "name question base sweep search zip range uniform log_uniform choices float int log step when space groups "
+    "objective trials seeds sampler pruner report << task.lag task.symbols optimizer.lr cell.name a.b.c.d .. é"
+)
+KEYS = [*Trial.model_fields, *KEY_WORDS.split(), "x" * 300, "\n", ""]
 FAMILIES = [family.FAMILY for family in (tasks.base, cells.base, inits.base, encoders.base, measures.base)]
 FRAGMENTS = [
     *(b"!!python/object/apply:os.system ['true']", b"!!python/name:os.system", b"!!binary aGVsbG8=", b"!!set {a, b}"),
-    *(
-        b"!!timestamp 2024-01-01",
-        b"!x ",
-        b"&a ",
-        b"*a ",
-        b"<<: *a\n",
-        b"<<: [*a, *a]\n",
-        b"&a [*a]",
-        b"? ",
-        b"? [a, b]\n: c\n",
-    ),
-    *(
-        b"\0",
-        b"\xef\xbb\xbf",
-        b"\xff\xfe",
-        b"\x80",
-        b"\xc3\x28",
-        b"\t",
-        b"\r",
-        b"\r\n",
-        b"\xe2\x80\xa8",
-        b"\xc2\x85",
-        b"\x1b",
-    ),
-    *(
-        b"---\n",
-        b"...\n",
-        b"%YAML 1.1\n---\n",
-        b"%TAG ! tag:x,2000:\n---\n",
-        b"|\n",
-        b">-\n",
-        b"'",
-        b'"',
-        b"#",
-        b": ",
-        b"- ",
-    ),
+    *(b"!!timestamp 2024-01-01", b"!x ", b"&a ", b"*a ", b"<<: *a\n", b"<<: [*a, *a]\n", b"&a [*a]", b"? [a]\n: c\n"),
+    *(b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"\x80", b"\xc3\x28", b"\t", b"\r", b"\r\n", b"\xe2\x80\xa8", b"\x1b"),
+    *(b"---\n", b"...\n", b"%YAML 1.1\n---\n", b"%TAG ! tag:x,2000:\n---\n", b"|\n", b">-\n", b"'", b'"', b": ", b"- "),
     *(b"[" * 50, b"{a: " * 50, b"{range: 1000000000}", b"{range: [0, -1, -1]}", b"{range: [0, 1e3]}", b"- " * 200),
     *(b".nan", b".inf", b"1e999", b"0o777777777777777777777777", b"0x" + b"f" * 30, b"9" * 50, b"=", b"2024-01-01"),
 ]
@@ -325,16 +222,63 @@ def fault(data: bytes, folder: Path) -> tuple[str, str]:
     return "", "loaded"
 
 
-def fuzz(seconds: float, seed: int, say: Callable[[str], object]) -> tuple[Counter[str], list[bytes]]:
+def typed(rng: random.Random) -> list[str]:
+    """Options that a person might type by mistake, or a program on purpose."""
+    words = [str(value) for value in SCALARS if "\0" not in str(value)]  # no argument can hold a null byte
+    paths = [*KEYS, *(f"{field}.{name}" for field in ("task", "cell", "optimizer") for name in ("name", "lr", "lag"))]
+    options = []
+    for option in rng.choices(["--set", "--only"], k=rng.choice([0, 1, 1, 2])):
+        value = rng.choice(
+            [*words, json.dumps(values(rng, 2)), rng.choice(FRAGMENTS).decode("latin-1").replace("\0", "")]
+        )
+        options += [option, f"{rng.choice(paths)}={value}" if rng.random() < 0.9 else value]
+    return options
+
+
+def typed_fault(data: bytes, options: list[str], folder: Path) -> tuple[str, str]:
+    """As `fault`, of a dry run from the command line."""
+    path = folder / "fuzzed.yaml"
+    path.write_bytes(data)
+    said = StringIO()
+    before = sys.argv
+    sys.argv = ["farback", "run", str(path), "--dry-run", "--workers", "1", *options]
+    try:
+        with limited(4 * SECONDS), redirect_stdout(said), redirect_stderr(said):
+            main()
+    except SystemExit as ended:
+        code, text = ended.code or 0, said.getvalue()
+        if code not in (0, 2) or "Traceback" in text or (code == 2 and not text.strip()):
+            return f"exit code {code}:\n{text}", "raised"
+        return "", "ran" if code == 0 else "refused"
+    except TooSlowError:
+        return f"more than {4 * SECONDS} s: {traceback.format_exc()}", "slow"
+    except BaseException:
+        return traceback.format_exc(), "raised"
+    finally:
+        sys.argv = before
+    return "it did not end by itself", "raised"
+
+
+def fuzz(
+    seconds: float, seed: int, say: Callable[[str], object], cli: bool = False
+) -> tuple[Counter[str], list[bytes]]:
     """Try documents for a time; how they were taken, and those that were taken badly."""
     until = time.monotonic() + seconds
     counts: Counter[str] = Counter()
     found = []
+    rng = random.Random(seed)
+    small = (CONFIGS / "smoke.yaml").read_bytes().replace(b"name: smoke", b"name: fuzzed")
     with tempfile.TemporaryDirectory() as folder:
-        for data in documents(random.Random(seed)):
+        for data in documents(rng):
             if time.monotonic() > until:
                 break
-            wrong, how = fault(data, Path(folder))
+            if cli:
+                data = small if rng.random() < 0.6 else data
+                options = typed(rng)
+                wrong, how = typed_fault(data, options, Path(folder))
+                wrong = wrong and f"{options}\n{wrong}"
+            else:
+                wrong, how = fault(data, Path(folder))
             counts[how] += 1
             if wrong:
                 found.append(data)
@@ -342,17 +286,18 @@ def fuzz(seconds: float, seed: int, say: Callable[[str], object]) -> tuple[Count
     return counts, found
 
 
-def main() -> int:
+def started() -> int:
     """From the command line."""
     reader = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     reader.add_argument("--minutes", type=float, default=1.0)
     reader.add_argument("--seed", type=int, default=int(time.time()), help="the same seed makes the same documents")
+    reader.add_argument("--cli", action="store_true", help="dry runs with odd options")
     options = reader.parse_args()
-    counts, found = fuzz(60 * options.minutes, options.seed, sys.stdout.write)
+    counts, found = fuzz(60 * options.minutes, options.seed, sys.stdout.write, options.cli)
     how = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
     sys.stdout.write(f"seed {options.seed}: {counts.total()} documents: {how}; {len(found)} finds\n")
     return bool(found)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(started())

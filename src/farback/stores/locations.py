@@ -12,7 +12,7 @@ from farback.stores.secrets import shown
 
 SQLITE = "sqlite:///"
 
-__all__ = ["SQLITE", "artifacts", "database", "default_uri", "local", "located", "shown"]
+__all__ = ["SQLITE", "artifacts", "check_driver", "database", "default_uri", "local", "located", "shown"]
 
 
 def default_uri(root: Path) -> str:
@@ -24,7 +24,7 @@ def located(uri: str | None) -> str:
     """The URI to use: the one given, else MLFLOW_TRACKING_URI, else this directory's. SQLite paths become absolute.
 
     Raises:
-        UserError: a plain folder, which MLflow no longer writes to.
+        UserError: a plain folder, which MLflow no longer writes to; a database that nothing here can talk to.
     """
     chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(Path.cwd())
     path = database(chosen)
@@ -34,7 +34,26 @@ def located(uri: str | None) -> str:
         raise UserError(
             f"a store is sqlite:///FILE, a server http://HOST:PORT or another database, got {shown(chosen)!r}"
         )
+    if not chosen.startswith("http"):
+        check_driver(chosen)
     return chosen
+
+
+def check_driver(uri: str) -> None:
+    """Refuse a database that nothing here can talk to: MLflow would try for minutes.
+
+    Raises:
+        UserError: no such kind of database, or its Python package is not installed.
+    """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except ModuleNotFoundError as error:
+        raise UserError(f"{shown(uri)} needs the Python package {error.name}, which is not installed") from None
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise UserError(f"{shown(uri)} is no database's URI: write postgresql+psycopg://HOST/NAME, say") from None
 
 
 def database(uri: str) -> Path | None:

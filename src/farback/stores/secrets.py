@@ -10,7 +10,7 @@ import base64
 import os
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
 from farback.component import UserError
 
@@ -38,7 +38,8 @@ def masked(text: str, said: Iterable[str] = (), environment: Mapping[str, str] |
     words = {value for name, value in variables.items() if re.search(rf"(?i){NAMES}$", name)}
     for uri in (*said, *variables.values()):
         words |= _secrets(uri)
-    spelled = {form for word in words for form in (word, unquote(word), quote(word, safe=""), quote_plus(word))}
+    plain = {form for word in words for form in (word, unquote(word), unquote_plus(word))}
+    spelled = plain | {form for word in plain for form in (quote(word), quote(word, safe=""), quote_plus(word))}
     for word in sorted((word for word in spelled if len(word) >= SHORTEST), key=len, reverse=True):
         text = text.replace(word, MASK)
     return shown(text)
