@@ -23,6 +23,7 @@ MASK = "***"
 def shown(text: str) -> str:
     """A URI, or a text with URIs in it, without what is secret: for messages, logs and pages."""
     hidden = re.sub(r"(?<=://)\S*@", f"{MASK}@", text)  # a password may hold a slash or a question mark
+    hidden = re.sub(r"(?<![^\s'\"(\[=])[\w.%+-]+:[^\s:/]+@", f"{MASK}@", hidden)  # the scheme was forgotten
     return re.sub(rf"(?i)\b([\w-]*{NAMES})=[^&\s]*", rf"\1={MASK}", hidden)
 
 
