@@ -58,7 +58,7 @@ REVIEWED = {
     ("cli/catalogue.py", "import_module"): "farback.PACKAGE.base, for a package from a fixed list",
     ("__init__.py", "import_module"): "a public name of farback, from a fixed list",
 }
-OWNERS = {"json", "Experiment", "platform", "safetensors", "Checkpoint"}  # whose `load` or `system` reads text, or asks
+OWNERS = {"json", "Experiment", "safetensors", "Checkpoint"}  # whose `load` or `system` reads text, or asks
 
 
 def suspicious(path: Path) -> Iterator[tuple[str, int]]:
@@ -72,7 +72,7 @@ def suspicious(path: Path) -> Iterator[tuple[str, int]]:
         elif isinstance(node, ast.Name) and node.id in NAMES:
             yield node.id, line
         elif isinstance(node, ast.Attribute) and node.attr in ATTRIBUTES:
-            if ast.unparse(node.value) not in OWNERS:
+            if ast.unparse(node.value) not in OWNERS and (node.attr != "system" or ast.unparse(node.value) == "os"):
                 yield node.attr, line
         elif isinstance(node, ast.Call):
             for word in node.keywords:
@@ -135,7 +135,6 @@ def test_a_store_full_of_pickles_runs_none_of_them(tmp_path: Path) -> None:
     """Whoever can write to the artifacts can spoil results, which is said; they cannot run code."""
     mark = tmp_path / "was-here"
     bomb = pickle.dumps(Boom(mark))
-    os.system(f"true {tmp_path}")  # noqa: S605 - what the bomb would do works here
     path = tmp_path / "tiny.yaml"
     path.write_text(CONFIG)
     uri = f"sqlite:///{tmp_path}/results/store/mlflow.db"
