@@ -198,12 +198,13 @@ class _Builder:
                 if event.version not in (None, (1, 2)) or event.tags:
                     self.refuse(mark, "directives other than %YAML 1.2 are not read")
             case ScalarEvent():
+                text = self.writable(event.value, mark)
                 plain = event.style is None
-                if plain and event.value == "<<" and self.open and self.open[-1].mapping and not self.open[-1].key:
+                if plain and text == "<<" and self.open and self.open[-1].mapping and not self.open[-1].key:
                     self.open[-1].key = (MERGE, mark)
                 else:
-                    node = Node(mark, self.scalar(event.value, mark) if plain else event.value)
-                    self.put(node, event.anchor, event.value)
+                    node = Node(mark, self.scalar(text, mark) if plain else text)
+                    self.put(node, event.anchor, text)
             case AliasEvent():
                 if event.anchor not in self.anchors:
                     self.refuse(mark, f"*{event.anchor} has no anchor &{event.anchor} that ends before it")
@@ -267,6 +268,14 @@ class _Builder:
         if size > MOST_VALUES:
             self.refuse(done.mark, f"holds more than {MOST_VALUES} values")
         return Node(done.mark, value, size=size)
+
+    def writable(self, text: str, mark: Mark) -> str:
+        """A text that files and databases take; JSON's escapes of characters in two halves are put together."""
+        if re.search(r"[\ud800-\udfff]", text):
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        if wrong := re.search(r"[\x00\ud800-\udfff]", text):
+            self.refuse(mark, f"a text with the character U+{ord(wrong[0]):04X} cannot be written anywhere")
+        return text
 
     def scalar(self, text: str, mark: Mark) -> Scalar:
         """A plain scalar by the core schema of YAML 1.2.2 (section 10.3.2)."""
