@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run search report calibrate ui dashboard test test-all test-faults lint smoke bench clean
+.PHONY: help demo run search report calibrate ui dashboard test test-all test-faults lint smoke bench audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ smoke: $(VENV)/.ok ## the smallest sweep through every layer (seconds)
 bench: $(VENV)/.ok ## time training against torch.nn, JAX and a plain script, on a quiet machine (half an hour)
 	$(UV) pip install -q -c constraints.txt -e '.[bench]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed
+
+audit: $(VENV)/.ok ## ask a vulnerability service about every installed package; exit 3 where none can be reached
+	$(BIN)/python .ci/audit.py
 
 clean: ## delete caches and the environment, never results
 	rm -rf $(VENV) build dist .ruff_cache .mypy_cache .pytest_cache .hypothesis .import_linter_cache

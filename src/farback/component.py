@@ -17,9 +17,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, GetCoreSchemaHandler, Strict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    GetCoreSchemaHandler,
+    Strict,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
@@ -38,6 +46,20 @@ class Since:
     """
 
     release: str
+
+
+SMALLEST, LARGEST = 1e-30, 1e30  # training computes in single precision, and takes what is below 1e-38 for zero
+
+
+def single(value: float) -> float:
+    """A positive number that single precision holds.
+
+    Raises:
+        ValueError: another one.
+    """
+    if not SMALLEST <= value <= LARGEST:
+        raise ValueError(f"must be between {SMALLEST:g} and {LARGEST:g}, what single precision holds, got {value:g}")
+    return value
 
 
 class UserError(ValueError):
@@ -108,6 +130,14 @@ class Component(Record, ABC):
         if stem != "base" and "name" not in own:
             cls.__annotations__ = {"name": Literal[stem], **own}
             cls.name = stem
+
+    @model_validator(mode="after")
+    def _numbers_are_held(self) -> Self:
+        for name, value in self:
+            if isinstance(value, float) and value and not SMALLEST <= abs(value) <= LARGEST:
+                held = f"between {SMALLEST:g} and {LARGEST:g}"
+                raise ValueError(f"{name} must be 0 or {held}, what single precision holds, got {value:g}")
+        return self
 
     def spec(self) -> dict[str, Any]:
         """Plain values from which `build` makes an equal record."""

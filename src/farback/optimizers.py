@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Tensor
 
-from farback.component import Record
+from farback.component import Record, single
 from farback.kernels.unroll import adam, clip, supported
 
-Rate = Annotated[float, Field(gt=0, le=1e3)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
+Rate = Annotated[float, Field(gt=0, le=1e3), AfterValidator(single)]
+Fraction = Annotated[float, Field(ge=0, le=0.9999999)]  # a little nearer, and it is 1 in single precision
+Small = Annotated[float, Field(gt=0), AfterValidator(single)]
 
 
 class Rule(Record, ABC):
@@ -53,7 +54,7 @@ class Adam(Rule):
     name: Literal["adam"] = "adam"
     beta1: Fraction = 0.9
     beta2: Fraction = 0.999
-    eps: Annotated[float, Field(gt=0)] = 1e-8
+    eps: Small = 1e-8
 
     @staticmethod
     def moments(theta_RP: Tensor) -> dict[str, Tensor]:
@@ -102,7 +103,7 @@ class RMSprop(Rule):
 
     name: Literal["rmsprop"] = "rmsprop"
     alpha: Fraction = 0.99
-    eps: Annotated[float, Field(gt=0)] = 1e-8
+    eps: Small = 1e-8
     momentum: Fraction = 0.0
 
     @staticmethod

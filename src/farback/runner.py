@@ -19,6 +19,7 @@ from farback.checkpoints import Folder
 from farback.executors import Executor
 from farback.executors.opening import chosen, opened
 from farback.experiment import Experiment
+from farback.footprint import fitting
 from farback.kernels.warming import PRODUCT, warm
 from farback.provenance import deciding, versions
 from farback.report.origins import origins
@@ -95,7 +96,7 @@ def plan(
         start: checkpoints of earlier runs, by key. What was begun goes first, so that they do not pile up.
     """
     missing = [trial for trial in trials if trial.key not in done]
-    packs = cohorts(missing, WIDTH, start)
+    packs = [part for pack in cohorts(missing, WIDTH, start) for part in fitting(pack, workers)]
     while len(packs) < 2 * workers and any(len(pack.trials) > 1 for pack in packs):
         packs.sort(key=lambda pack: len(pack.trials))
         packs += packs.pop().halves()

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from farback import encoders, inits, measures
 from farback.cells.base import Cell
-from farback.component import Record, Several, digest
+from farback.component import Record, Several, digest, single
 from farback.encoders.base import Encoder
 from farback.events import SCORE_COLUMNS as SCORE_COLUMNS
 from farback.events import Checkpoint as Checkpoint
@@ -123,7 +123,7 @@ class Trial(Record):
     bidirectional: bool = False
     initial_state: Literal["zeros", "learned"] = "zeros"
     optimizer: Optimizer = Adam()
-    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    clip: Annotated[float, Field(gt=0), AfterValidator(single)] | None = 1.0
     batch: Annotated[int, Field(ge=1, le=65_536)] = 32
     steps: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
     evaluate_every: Count = 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from farback.experiment import ConfigError, Experiment, Problem
+from farback.footprint import too_large
 from farback.train import fingerprint
 from farback.trial import Trial
 
@@ -11,15 +12,19 @@ LATER = ("optimizer", "clip", "steps", "evaluate_every", "stop", "measures")
 
 
 def check(experiment: Experiment) -> None:
-    """Refuse an axis two of whose levels train the same network on the same data: two names for one thing.
+    """Refuse what does not fit into memory, and an axis two of whose levels train the same network on the same data.
 
     For each axis, the trials that differ in it alone are compared at step 0: weights, data and loss.
 
     Raises:
-        ConfigError: naming the axis and the levels.
+        ConfigError: naming the trial and the numbers, or the axis and the levels.
     """
     problems = []
-    for axis, where, trials in experiment.contrasts():
+    found = experiment.contrasts()
+    every = [trial for _, _, trials in found for trial in trials] if experiment.search else experiment.trials()
+    if large := too_large(every):
+        raise ConfigError([Problem(experiment.shown, "", large)])
+    for axis, where, trials in found:
         if all(path.split(".")[0] in LATER for path in axis.split(" + ")):  # paths that are zipped are one axis
             continue
         seen: dict[bytes, Trial] = {}

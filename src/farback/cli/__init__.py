@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import traceback
+from typing import NoReturn
 
 import typer
 
@@ -21,24 +23,40 @@ __all__ = ["app", "main"]
 
 
 def main() -> None:
-    """The entry point: mistakes end with a message and exit code 2, an interruption with 130.
+    """The entry point: mistakes end with a message and exit code 2, an interruption with 130, a bug with 1.
 
-    A store that cannot be used, which is nobody's mistake, ends it with a message and exit code 1.
+    A store that cannot be used, which is nobody's mistake, ends it with a message and exit code 1. Whatever is said of
+    an error, by us or by a library, is said without the passwords of the stores' URIs.
     """
     from farback.component import UserError
 
     try:
         app()
     except UserError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(_masked(str(error)), err=True)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except OSError as error:
         from farback.stores.patience import diagnosed
 
         trouble = diagnosed(error)
         if trouble is None or trouble.passes:
-            raise
-        typer.echo(f"{error.filename or 'a file'} cannot be written: {trouble.advice} ({error.strerror})", err=True)
+            _surprised()
+        said = f"{error.filename or 'a file'} cannot be written: {trouble.advice} ({error.strerror})"
+        typer.echo(_masked(said), err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except Exception:
+        _surprised()
+
+
+def _surprised() -> NoReturn:
+    """Say where an error comes from that nobody foresaw."""
+    typer.echo(_masked(traceback.format_exc()), err=True)
+    sys.exit(1)
+
+
+def _masked(text: str) -> str:
+    from farback.stores.secrets import masked
+
+    return masked(text, [part for argument in sys.argv for part in (argument, argument.partition("=")[2])])

@@ -25,6 +25,7 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
     SequenceStartEvent,
 )
+from ruamel.yaml.reader import ReaderError
 
 from farback.component import choices
 from farback.experiment.problems import ConfigError, Mark, Problem, joined, shown
@@ -134,8 +135,13 @@ def parse(text: str, source: str, lines: bool = True) -> Node:
         mark = builder.mark(at.line, at.column) if at else Mark(source)
         words = [part for part in (error.problem, error.context) if part]
         raise ConfigError([Problem(str(mark), "", f"not YAML: {', '.join(words)}")]) from None
-    except Exception as error:  # ruamel's reader and scanner raise many types on hostile text
-        raise ConfigError([Problem(source, "", f"not YAML: {error}")]) from None
+    except ReaderError as error:
+        before = text[: error.position]
+        mark = builder.mark(before.count("\n"), len(before) - before.rfind("\n") - 1)
+        what = f"the character U+{ord(text[error.position]):04X} is not allowed"
+        raise ConfigError([Problem(str(mark), "", f"not YAML: {what}")]) from None
+    except Exception as error:  # ruamel's scanner raises many types on hostile text: it was at or behind this place
+        raise ConfigError([Problem(str(builder.at), "", f"not YAML: {error}")]) from None
     if builder.problems:
         raise ConfigError(builder.problems)
     return builder.root or Node(builder.mark(0, 0), None)
@@ -164,6 +170,7 @@ class _Builder:
         self.open: list[_Open] = []
         self.anchors: dict[str, Node] = {}
         self.taken = 0
+        self.at = self.mark(0, 0)  # the last event
 
     def mark(self, line: int, column: int) -> Mark:
         return Mark(self.source, line + 1, column + 1) if self.lines else Mark(self.source)
@@ -176,7 +183,7 @@ class _Builder:
         raise ConfigError([*self.problems, Problem(str(mark), self.path(), message)])
 
     def take(self, event: Any) -> None:
-        mark = self.mark(event.start_mark.line, event.start_mark.column)
+        mark = self.at = self.mark(event.start_mark.line, event.start_mark.column)
         self.taken += 1
         if len(self.problems) > MOST_PROBLEMS:
             raise ConfigError(self.problems)
@@ -191,12 +198,13 @@ class _Builder:
                 if event.version not in (None, (1, 2)) or event.tags:
                     self.refuse(mark, "directives other than %YAML 1.2 are not read")
             case ScalarEvent():
+                text = self.writable(event.value, mark)
                 plain = event.style is None
-                if plain and event.value == "<<" and self.open and self.open[-1].mapping and not self.open[-1].key:
+                if plain and text == "<<" and self.open and self.open[-1].mapping and not self.open[-1].key:
                     self.open[-1].key = (MERGE, mark)
                 else:
-                    node = Node(mark, self.scalar(event.value, mark) if plain else event.value)
-                    self.put(node, event.anchor, event.value)
+                    node = Node(mark, self.scalar(text, mark) if plain else text)
+                    self.put(node, event.anchor, text)
             case AliasEvent():
                 if event.anchor not in self.anchors:
                     self.refuse(mark, f"*{event.anchor} has no anchor &{event.anchor} that ends before it")
@@ -260,6 +268,14 @@ class _Builder:
         if size > MOST_VALUES:
             self.refuse(done.mark, f"holds more than {MOST_VALUES} values")
         return Node(done.mark, value, size=size)
+
+    def writable(self, text: str, mark: Mark) -> str:
+        """A text that files and databases take; JSON's escapes of characters in two halves are put together."""
+        if re.search(r"[\ud800-\udfff]", text):
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        if wrong := re.search(r"[\x00\ud800-\udfff]", text):
+            self.refuse(mark, f"a text with the character U+{ord(wrong[0]):04X} cannot be written anywhere")
+        return text
 
     def scalar(self, text: str, mark: Mark) -> Scalar:
         """A plain scalar by the core schema of YAML 1.2.2 (section 10.3.2)."""

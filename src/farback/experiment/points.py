@@ -98,8 +98,14 @@ def _enabling(search: Search, dimension: Dimension) -> dict[str, Node]:
     return found
 
 
-def grid_points(search: Search, group: Group) -> list[dict[str, object]]:
-    """Every point of a grid, by path, as trackers take values; conditions that do not hold leave a path out."""
+def grid_points(search: Search, group: Group, enough: int = MOST_POINTS) -> list[dict[str, object]]:
+    """The points of a grid, by path, as trackers take values; conditions that do not hold leave a path out.
+
+    Args:
+        search: whose space is a grid.
+        group: one of its groups.
+        enough: so many points, the first ones, will do.
+    """
     found: dict[tuple[tuple[str, object], ...], dict[str, object]] = {}
     counts = [(one, one.count or 0) for one in search.space]
     if math.prod(count for _, count in counts) > MOST_POINTS:
@@ -109,6 +115,8 @@ def grid_points(search: Search, group: Group) -> list[dict[str, object]]:
         _, chosen = search.walk(group, lambda one, at=at: at[one.path])  # type: ignore[misc]
         values = {path: spelled(node.plain) for path, node in chosen.items()}
         found.setdefault(tuple(values.items()), dict(values))
+        if len(found) >= enough:
+            break
     return list(found.values())
 
 
@@ -204,7 +212,7 @@ def _grid_is_large_enough(search: Search, problems: list[Problem]) -> None:
         return
     for group in search.groups:
         try:
-            count = len(grid_points(search, group))
+            count = len(grid_points(search, group, search.trials))
         except ValueError as error:
             problems.append(Problem(str(search.place("space")), "search.space", str(error)))
             return

@@ -19,6 +19,7 @@ from farback.trial import Trial
 
 SEARCH_SEEDS = 10_000  # search trials are trained from seeds from here on, reported ones from those below
 MOST_SEEDS = 1000
+MOST_GROUPS = 100  # each has a study of its own, and its space is tried before anything runs
 Settings = tuple[tuple[str, Mark, Node], ...]
 
 
@@ -209,9 +210,15 @@ def _groups(entry: Entry | None, dimensions: list[Dimension], problems: list[Pro
             message += f"{shown(node.value)}; {there}"
             problems.append(Problem(str(node.mark), where, message))
             return dimensions, Grid(entry.key, where, ())
+        if len(own.levels) > MOST_GROUPS:
+            message = f"{own.path} has {len(own.levels)} choices; at most {MOST_GROUPS} groups are allowed"
+            problems.append(Problem(str(node.mark), where, message))
         axis = Axis((own.path,), (own.key,), tuple((level,) for level in own.levels))
         return [one for one in dimensions if one is not own], Grid(entry.key, where, (axis,))
     found = grid(node, where, problems)
+    if found and found.count > MOST_GROUPS:
+        message = f"makes {found.count} groups or more; at most {MOST_GROUPS} are allowed"
+        problems.append(Problem(str(entry.key), where, message))
     for axis in found.axes if found else ():
         for path, key in zip(axis.paths, axis.keys, strict=True):
             if twice := next((one for one in dimensions if one.path == path), None):

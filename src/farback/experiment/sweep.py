@@ -65,6 +65,10 @@ class Grid:
         """The lags that bisection picks from; none where every lag is trained."""
         return tuple(level.plain for axis in self.axes if axis.bracket for (level,) in axis.levels)
 
+    def is_whole(self, node: Node) -> bool:
+        """Whether every axis of its mapping is in it."""
+        return {path for axis in self.axes for path in axis.paths} >= node.entries.keys() - {"zip"}
+
     def combinations(self) -> Iterator[tuple[int, ...]]:
         """Which level each axis is at, for each combination in order."""
         return product(*(range(len(axis.levels)) for axis in self.axes))
@@ -140,12 +144,17 @@ def grids(sweep: Entry | None, base: Mark, problems: list[Problem]) -> list[Grid
         return []
     if not sweep.node.value:
         problems.append(Problem(where, "sweep", "is empty: give it a grid, or leave it out to train the base alone"))
-    found = [grid(node, joined("sweep", index), problems) for index, node in enumerate(sweep.node.value)]
-    whole = [grid for grid in found if grid]
-    total = sum(grid.count for grid in whole)
-    if total > MOST_TRIALS:
-        problems.append(Problem(where, "sweep", f"makes {total} trials; at most {MOST_TRIALS} are allowed"))
-        return []
+    whole: list[Grid] = []
+    total = 0
+    for index, node in enumerate(sweep.node.value):
+        if found := grid(node, joined("sweep", index), problems):
+            whole.append(found)
+            total += found.count
+        if total > MOST_TRIALS:  # the rest is not made: many large grids would take minutes
+            made = index + 1 == len(sweep.node.value) and found and found.is_whole(node)
+            more = "" if made else " or more"
+            problems.append(Problem(where, "sweep", f"makes {total} trials{more}; at most {MOST_TRIALS} are allowed"))
+            return []
     return whole
 
 
@@ -162,6 +171,8 @@ def grid(node: Node, origin: str, problems: list[Problem]) -> Grid | None:
             axes += _zips(entry, joined(origin, "zip"), problems)
         else:
             axes += _axis(name, entry, origin, problems)
+        if math.prod(len(axis.levels) for axis in axes) > MOST_TRIALS:
+            break  # `grids` refuses it: many large axes would take minutes
     named: dict[str, Mark] = {}
     for axis in axes:
         for path, key in zip(axis.paths, axis.keys, strict=True):
@@ -234,7 +245,8 @@ def _levels(entry: Entry, path: str, problems: list[Problem]) -> list[Node]:
         return []
     if not entry.key.line:  # from the command line, which has no positions to name
         return [replace(value, origin=path.partition("].")[2] or path) for value in values]
-    return [replace(value, origin=joined(path, index)) for index, value in enumerate(values)]
+    begin = joined(path)  # once: a range may have many levels
+    return [Node(value.mark, value.value, f"{begin}[{index}]", value.size) for index, value in enumerate(values)]
 
 
 def _counted(spec: object) -> tuple[range, str]:

@@ -69,6 +69,7 @@ def located(uri: str | None, root: Path) -> str:
         return locations.SQLITE + str(path)
     if "://" not in chosen or chosen.startswith(("http", "file:")):
         raise UserError(f"a study's storage is sqlite:///FILE or another database, got {locations.shown(chosen)!r}")
+    locations.check_driver(chosen)
     return chosen
 
 

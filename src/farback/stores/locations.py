@@ -1,16 +1,18 @@
-"""Where an MLflow store is: its URI, the database file behind it, and what of it may be shown."""
+"""Where an MLflow store is: its URI, and the database file and the artifacts behind it."""
 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from farback.component import UserError
+from farback.stores.secrets import shown
 
 SQLITE = "sqlite:///"
+
+__all__ = ["SQLITE", "artifacts", "check_driver", "database", "default_uri", "local", "located", "shown"]
 
 
 def default_uri(root: Path) -> str:
@@ -22,15 +24,36 @@ def located(uri: str | None) -> str:
     """The URI to use: the one given, else MLFLOW_TRACKING_URI, else this directory's. SQLite paths become absolute.
 
     Raises:
-        UserError: a plain folder, which MLflow no longer writes to.
+        UserError: a plain folder, which MLflow no longer writes to; a database that nothing here can talk to.
     """
     chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(Path.cwd())
     path = database(chosen)
     if path is not None:
         return SQLITE + str(path)
     if "://" not in chosen or chosen.startswith("file:"):
-        raise UserError(f"a store is sqlite:///FILE, a server http://HOST:PORT or another database, got {chosen!r}")
+        raise UserError(
+            f"a store is sqlite:///FILE, a server http://HOST:PORT or another database, got {shown(chosen)!r}"
+        )
+    if not chosen.startswith("http"):
+        check_driver(chosen)
     return chosen
+
+
+def check_driver(uri: str) -> None:
+    """Refuse a database that nothing here can talk to: MLflow would try for minutes.
+
+    Raises:
+        UserError: no such kind of database, or its Python package is not installed.
+    """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except ModuleNotFoundError as error:
+        raise UserError(f"{shown(uri)} needs the Python package {error.name}, which is not installed") from None
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise UserError(f"{shown(uri)} is no database's URI: write postgresql+psycopg://HOST/NAME, say") from None
 
 
 def database(uri: str) -> Path | None:
@@ -66,13 +89,3 @@ def local(artifacts_uri: str, uri: str) -> Path | None:
     if noted.exists() or path is None:
         return noted
     return path.parent / "artifacts" / Path(*noted.parts[-3:])  # EXPERIMENT/RUN/artifacts
-
-
-def shown(uri: str) -> str:
-    """A URI without its secrets: for messages, logs and pages."""
-    hidden = re.sub(r"(?<=://)[^?#\s]*@", "***@", uri)  # a password may hold a slash
-    return re.sub(
-        r"(?i)\b([\w-]*(?:password|passwd|pwd|token|secret|api[_-]?key|access[_-]?key|signature))=[^&\s]*",
-        r"\1=***",
-        hidden,
-    )

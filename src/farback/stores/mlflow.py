@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from farback.component import UserError
-from farback.stores import census, database, exact, locations, owners, tags, views
+from farback.stores import census, database, exact, locations, owners, secrets, tags, views
 from farback.stores.base import Overtaken, Recorded, Store, checked_name, tidy
 from farback.stores.claims import Lease
 from farback.stores.database import Past
@@ -44,7 +44,7 @@ class MLflow(Store):
             UserError: a plain folder.
             StoreFault: it cannot be used: what is there is no store or one of another version, or may not be written.
         """
-        self.uri = locations.located(uri)
+        self.uri = secrets.signed_in(locations.located(uri))
         self._tracking = Tracking(self.uri, Patience(self.uri, patience_seconds))
         self.client = self._tracking.client
         self._lookup = Lookup(self._tracking)

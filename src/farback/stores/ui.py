@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 import webbrowser
+from collections.abc import Mapping
+from http.client import HTTPException
 from typing import IO, Any
 
-from farback.stores import locations, views
+from farback.stores import locations, secrets, views
 
 STARTS_SECONDS = 120.0  # MLflow takes about 8 s to start, much more on a busy machine
 HOST = "127.0.0.1"
@@ -23,6 +25,10 @@ LIGHT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # seven more processes of 230 MB each, for language models
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
+# Variables of a server for others; ours listens on this machine and checks who asks, whatever they say.
+FOR_OTHERS = re.compile(
+    r"MLFLOW_(SERVER_|HOST|PORT|STATIC_PREFIX|FLASK_|.*_OPTS$)|UVICORN_|GUNICORN_|FORWARDED_ALLOW_IPS"
+)
 
 
 class NothingRecorded(RuntimeError):
@@ -42,7 +48,8 @@ def serve(uri: str, experiment: str | None = None, port: int = 5000, open_browse
         The exit code: 2 where there is nothing to show, or MLflow does not start.
     """
     if uri.startswith("http"):
-        return _announce(uri, uri, experiment, open_browser)
+        bare = secrets.signed_in(uri)
+        return _announce(bare, bare, experiment, open_browser)
     path = locations.database(uri)
     if path is not None and not path.exists():
         return _refuse(f"nothing is recorded yet in {locations.shown(uri)}: `farback run demo` records")
@@ -54,11 +61,13 @@ def serve(uri: str, experiment: str | None = None, port: int = 5000, open_browse
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave the server behind
         signal.signal(number, signal.default_int_handler)
     chatter = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
-    server = _started(uri, free, chatter)
+    server: subprocess.Popen[bytes] | None = None
     try:
+        server = _started(uri, free, chatter)
         if not _answers(server, base_url):
             chatter.seek(0)
-            return _refuse("MLflow did not start:\n" + chatter.read().decode(errors="replace"))
+            said = secrets.masked(chatter.read().decode(errors="replace"), [uri])
+            return _refuse(f"MLflow did not start:\n{said}")
         code = _announce(base_url, uri, experiment, open_browser)
         if code == 0:
             _say("Ctrl-C ends it")
@@ -67,16 +76,38 @@ def serve(uri: str, experiment: str | None = None, port: int = 5000, open_browse
     except KeyboardInterrupt:
         return 0
     finally:
-        _stop(server)
+        if server is not None:
+            _stop(server)
 
 
 def command(port: int) -> list[str]:
-    """The server's command line: MLflow of this interpreter, its checks of host and origin left on."""
+    """The server's command line: MLflow of this interpreter. No URI: `ps` shows it, and it may hold a password."""
     return [
         *(sys.executable, "-m", "mlflow", "server"),
         *("--host", HOST, "--port", str(port), "--workers", "1"),
         "--uvicorn-opts=--log-level=warning",  # it would announce the bare root, which is no place to start
     ]
+
+
+def environment(uri: str, port: int, inherited: Mapping[str, str]) -> dict[str, str]:
+    """The server's variables: the store, and who may ask.
+
+    MLflow by itself takes any Host that begins like a private address, and so 10.attacker.example, a name which an
+    attacker may point at 127.0.0.1: here it takes its own two names only.
+
+    Args:
+        uri: of the store.
+        port: where it listens.
+        inherited: this process' variables; those for servers of others are left out.
+    """
+    kept = {name: value for name, value in inherited.items() if not FOR_OTHERS.match(name)}
+    hosts = [f"{name}:{port}" for name in (HOST, "localhost")]
+    checks = {
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(hosts),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{host}" for host in hosts),
+        "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",
+    }
+    return {**kept, **LIGHT, **checks, "MLFLOW_BACKEND_STORE_URI": uri}
 
 
 def experiment_id(base_url: str, name: str | None) -> str:
@@ -113,8 +144,8 @@ def _announce(base_url: str, uri: str, experiment: str | None, open_browser: boo
         found = _experiment(base_url, experiment)
     except NothingRecorded as nothing:
         return _refuse(f"{nothing} ({locations.shown(uri)})")
-    except (OSError, ValueError) as error:
-        return _refuse(f"{locations.shown(base_url)} does not answer: {error}")
+    except (OSError, ValueError, HTTPException) as error:
+        return _refuse(f"{locations.shown(base_url)} does not answer: {secrets.masked(str(error))}")
     shown = views.written([tag["key"] for tag in found.get("tags", [])])
     links = [(view.name, views.link(base_url, str(found["experiment_id"]), view)) for view in shown]
     for name, address in links:
@@ -128,7 +159,7 @@ def _started(uri: str, port: int, chatter: IO[bytes]) -> subprocess.Popen[bytes]
     """The server as a child with a process group of its own, so that Ctrl-C reaches it once, through us."""
     return subprocess.Popen(
         command(port),
-        env={**os.environ, **LIGHT, "MLFLOW_BACKEND_STORE_URI": uri},  # not in `ps`: it may hold a password
+        env=environment(uri, port, os.environ),
         stdout=chatter,
         stderr=chatter,
         stdin=subprocess.DEVNULL,
@@ -161,6 +192,8 @@ def _answers(server: subprocess.Popen[bytes], base_url: str) -> bool:
 
 def _post(address: str, body: dict[str, Any]) -> Any:
     request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    for name, value in secrets.authorization(os.environ).items():
+        request.add_unredirected_header(name, value)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)
 

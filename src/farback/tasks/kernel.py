@@ -39,14 +39,16 @@ class Kernel(Task):
 
     least_lag: ClassVar[int] = 1
     shape: Literal["exponential", "power_law", "shift", "two_bumps"] = "exponential"
-    tau: Annotated[float, Field(gt=0)] | None = None
+    tau: Annotated[float, Field(ge=1e-3)] | None = None
     exponent: Annotated[float, Field(gt=0, le=10)] = 1.0
-    width: Annotated[float, Field(gt=0)] | None = None
+    width: Annotated[float, Field(ge=1e-3)] | None = None
     asked: Annotated[int, Field(ge=1, le=10_000)] = 20
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
     @model_validator(mode="after")
     def _looks_back(self) -> Self:
+        if not math.isfinite(float(self.weights().sum())):
+            raise ValueError(f"{self.shape} with width {self.width} and lag {self.lag} weighs no step at all")
         if self._missing(1) < 1e-6:
             raise ValueError(f"tau is {self.tau}, exponent {self.exponent}: this kernel weighs the present input only")
         return self
@@ -78,7 +80,8 @@ class Kernel(Task):
         else:
             width = max(0.5, self.lag / 20) if self.width is None else self.width
             w = sum((np.exp(-0.5 * ((k - at * self.lag) / width) ** 2) for at in (0.25, 0.75)), np.zeros_like(k))
-        scaled: NDArray[np.float64] = w / np.sqrt((w**2).sum())
+        with np.errstate(divide="ignore", invalid="ignore"):  # bumps between the steps weigh nothing: refused above
+            scaled: NDArray[np.float64] = w / np.sqrt((w**2).sum())
         return scaled
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:

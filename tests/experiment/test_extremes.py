@@ -1,0 +1,154 @@
+"""Extreme values train, or are refused by name before anything runs; divergence is a result."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from farback import footprint, runner, wiring
+from farback.experiment import ConfigError, Experiment
+from farback.stores.memory import Memory
+from farback.trial import Cohort
+
+CONFIG = """\
+name: tiny
+base: {task: recall, lag: 3, cell: elman, hidden: 4, batch: 4, steps: 4, evaluate_every: 2}
+sweep: [{seed: [0]}]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(CONFIG)
+    return Path("tiny.yaml")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "lag=0",
+        "lag=1000 hidden=1 batch=1",
+        "hidden=1 depth=1 batch=1",
+        "depth=64 hidden=1",
+        "optimizer.lr=1000",
+        "optimizer.lr=1e-30",
+        "optimizer.eps=1e30",
+        "clip=1e30",
+        "clip=1e-30",
+        "clip=null",
+        "seed=9223372036854775807",
+        "steps=0",
+        "steps=1 evaluate_every=10000000",
+        "task=kernel task.tau=1e30",
+        "task=assoc lag=40 task.power=1e-30",
+        "task.symbols=1024",
+    ],
+)
+def test_extreme_values_train(settings: str, config: Path) -> None:
+    store = Memory()
+    summary = runner.run(Experiment.load(config, settings.split()), workers=1, store=store)
+    assert (summary.trained, summary.diverged, summary.failed) == (1, 0, 0)
+    assert len(store.frame("tiny")) > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("lag=-1", "lag: must be at least 0, got -1"),
+        ("lag=1000000", "lag: must be at most 100000, got 1000000"),
+        ("hidden=0", "hidden: must be at least 1, got 0"),
+        ("hidden=1000000", "hidden: must be at most 8192"),
+        ("batch=0", "batch: must be at least 1"),
+        ("depth=0", "depth: must be at least 1"),
+        ("depth=1000", "depth: must be at most 64"),
+        ("optimizer.lr=0", "optimizer.lr: must be greater than 0, got 0"),
+        ("optimizer.lr=-1", "optimizer.lr: must be greater than 0, got -1"),
+        ("optimizer.lr=1e30", "optimizer.lr: must be at most 1000, got 1e+30"),
+        ("optimizer.lr=.nan", "optimizer.lr: must be a finite number, got nan"),
+        ("optimizer.lr=.inf", "optimizer.lr: must be a finite number, got inf"),
+        ("optimizer.lr=1e-300", "optimizer.lr: must be between 1e-30 and 1e+30, what single precision holds"),
+        ("optimizer.eps=1e-300", "optimizer.eps: must be between 1e-30 and 1e+30"),
+        ("optimizer.beta1=0.9999999999999999", "optimizer.beta1: must be at most 0.9999999"),
+        ("clip=0", "clip: must be greater than 0"),
+        ("clip=.inf", "clip: must be a finite number"),
+        ("clip=.nan", "clip: must be a finite number"),
+        ("clip=1e308", "clip: must be between 1e-30 and 1e+30"),
+        ("seed=-1", "seed: must be at least 0"),
+        ("seed=18446744073709551616", "seed: must be less than 9223372036854775808"),
+        ("seed=[0,0]", "the same trial twice"),
+        ("seed={range: 0}", "range 0 has no levels"),
+        ("seed=[]", "has no levels"),
+        ("steps=-1", "steps: must be at least 0"),
+        ("evaluate_every=0", "evaluate_every: must be at least 1"),
+        ("task=delay task.tolerance=5e-324", "tolerance must be 0 or between 1e-30 and 1e+30"),
+        ("task=kernel task.width=1e-308", "task.width: must be at least 0.001"),
+        ("task=kernel task.shape=two_bumps task.width=0.001", "weighs no step at all"),
+    ],
+)
+def test_what_is_out_of_range_is_refused_by_name(settings: str, message: str, config: Path) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        Experiment.load(config, re.split(r" (?=\w)", settings) if "{" not in settings else [settings])
+
+
+def test_divergence_is_a_result(config: Path) -> None:
+    """A network of rectified units that is thrown far overflows in a few updates."""
+    settings = ["cell.nonlinearity=relu", "optimizer=sgd", "optimizer.lr=1000", "clip=null", "lag=100", "steps=50"]
+    store = Memory()
+    summary = runner.run(Experiment.load(config, settings), workers=1, store=store)
+    assert (summary.trained, summary.diverged, summary.failed) == (1, 1, 0)
+    assert set(store.frame("tiny")["status"]) == {"diverged"}
+
+
+def test_what_does_not_fit_is_refused_with_the_numbers(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(footprint, "machine_bytes", lambda: 2**30)
+    message = (
+        r"tiny\.yaml: LSTM on recall at lag 99999 \(1 x 4 units, 4 sequences of \d+ steps a batch, 256 in validation\)"
+    )
+    with pytest.raises(
+        ConfigError, match=message + r" needs [\d.]+ GiB of memory or more, and this machine has 1\.0 GiB"
+    ):
+        wiring.check(Experiment.load(config, ["lag=99999", "cell=lstm"]))
+    wiring.check(Experiment.load(config, ["lag=99"]))
+
+
+def test_a_long_sequence_counts_whatever_its_lag(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(footprint, "machine_bytes", lambda: 2**26)
+    assert not footprint.too_large(Experiment.load(config).trials())
+    assert "10001 steps" in footprint.too_large(Experiment.load(config, ["task.length=10001"]).trials())
+
+
+def test_cohorts_are_as_wide_as_the_memory_allows(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = Experiment.load(config, ["seed={range: 10}"]).trials()
+    one = footprint.TYPICAL * footprint.training_bytes(trials[0])
+    monkeypatch.setattr(footprint, "machine_bytes", lambda: int(2 * 3.5 * one))
+    assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 2)] == [3, 3, 3, 1]
+    assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 100)] == [1] * 10
+    monkeypatch.setattr(footprint, "machine_bytes", lambda: 10**15)
+    assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 2)] == [10]
+
+
+@pytest.mark.slow
+def test_the_estimate_is_a_lower_bound_of_what_is_used() -> None:
+    """The peak of a process that trains, above one that trained a short lag, for two networks of unlike shape."""
+    import subprocess
+    import sys
+
+    script = (
+        "import resource, sys\n"
+        "from farback.train import train\nfrom farback.trial import Cohort, Trial\n"
+        "from farback.footprint import training_bytes\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "spec = {'task': 'recall', 'steps': 2, 'evaluate_every': 1, 'measures': [], **eval(sys.argv[1])}\n"
+        "list(train(Cohort.of(Trial.model_validate({**spec, 'lag': 3}))))\nbefore = peak()\n"
+        "trial = Trial.model_validate(spec)\nlist(train(Cohort.of(trial)))\n"
+        "print((peak() - before) / training_bytes(trial))\n"
+    )
+    for spec in (
+        {"cell": "lstm", "hidden": 32, "lag": 5000},
+        {"cell": "elman", "hidden": 4, "batch": 4, "lag": 10_000},
+    ):
+        done = subprocess.run([sys.executable, "-c", script, str(spec)], capture_output=True, text=True, check=True)
+        assert 0.9 < float(done.stdout) < 5
