@@ -1,4 +1,4 @@
-"""How much memory training takes at least, so that what cannot fit is refused before it is tried.
+"""How much memory training takes, so that what cannot fit is refused before it is tried.
 
 Shapes: T steps.
 """
@@ -25,7 +25,7 @@ def machine_bytes() -> int:
 
 
 def training_bytes(trial: Trial, steps: int | None = None) -> int:
-    """What one trial holds at once, at least. Measured peaks were 1.0 to 4.0 times as much.
+    """What one trial holds at once, about: measured peaks were 0.9 to 4.0 times as much.
 
     Args:
         trial: by itself, without others in its cohort.
@@ -57,7 +57,7 @@ def too_large(trials: Iterable[Trial]) -> str:
             size = f"{trial.depth} x {trial.hidden} units, {trial.batch} sequences of {T} steps a batch"
             return (
                 f"{trial.label} on {trial.task.name} at lag {trial.lag} ({size}, {VALIDATION} in validation) needs "
-                f"{needed / 2**30:.1f} GiB of memory or more, and this machine has {limit / 2**30:.1f} GiB"
+                f"about {needed / 2**30:.1f} GiB of memory, and this machine has {limit / 2**30:.1f} GiB"
             )
     return ""
 

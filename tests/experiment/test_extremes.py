@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,8 +97,8 @@ def test_what_is_out_of_range_is_refused_by_name(settings: str, message: str, co
 
 
 def test_divergence_is_a_result(config: Path) -> None:
-    """A network of rectified units that is thrown far overflows in a few updates."""
-    settings = ["cell.nonlinearity=relu", "optimizer=sgd", "optimizer.lr=1000", "clip=null", "lag=100", "steps=50"]
+    """Rectified units that multiply their state by ten at each of a hundred steps overflow."""
+    settings = ["cell.nonlinearity=relu", "init={name: identity, gain: 10}", "lag=100"]
     store = Memory()
     summary = runner.run(Experiment.load(config, settings), workers=1, store=store)
     assert (summary.trained, summary.diverged, summary.failed) == (1, 1, 0)
@@ -108,7 +111,7 @@ def test_what_does_not_fit_is_refused_with_the_numbers(config: Path, monkeypatch
         r"tiny\.yaml: LSTM on recall at lag 99999 \(1 x 4 units, 4 sequences of \d+ steps a batch, 256 in validation\)"
     )
     with pytest.raises(
-        ConfigError, match=message + r" needs [\d.]+ GiB of memory or more, and this machine has 1\.0 GiB"
+        ConfigError, match=message + r" needs about [\d.]+ GiB of memory, and this machine has 1\.0 GiB"
     ):
         wiring.check(Experiment.load(config, ["lag=99999", "cell=lstm"]))
     wiring.check(Experiment.load(config, ["lag=99"]))
@@ -130,25 +133,29 @@ def test_cohorts_are_as_wide_as_the_memory_allows(config: Path, monkeypatch: pyt
     assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 2)] == [10]
 
 
-@pytest.mark.slow
-def test_the_estimate_is_a_lower_bound_of_what_is_used() -> None:
-    """The peak of a process that trains, above one that trained a short lag, for two networks of unlike shape."""
-    import subprocess
-    import sys
+SCRIPT = """
+import json, resource, sys
+from farback.footprint import training_bytes
+from farback.train import train
+from farback.trial import Cohort, Trial
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+spec = {"task": "recall", "steps": 2, "evaluate_every": 1, "measures": [], **json.loads(sys.argv[1])}
+list(train(Cohort.of(Trial.model_validate({**spec, "lag": 3}))))
+before = peak()
+trial = Trial.model_validate(spec)
+list(train(Cohort.of(trial)))
+print((peak() - before) / training_bytes(trial))
+"""
 
-    script = (
-        "import resource, sys\n"
-        "from farback.train import train\nfrom farback.trial import Cohort, Trial\n"
-        "from farback.footprint import training_bytes\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
-        "spec = {'task': 'recall', 'steps': 2, 'evaluate_every': 1, 'measures': [], **eval(sys.argv[1])}\n"
-        "list(train(Cohort.of(Trial.model_validate({**spec, 'lag': 3}))))\nbefore = peak()\n"
-        "trial = Trial.model_validate(spec)\nlist(train(Cohort.of(trial)))\n"
-        "print((peak() - before) / training_bytes(trial))\n"
-    )
-    for spec in (
-        {"cell": "lstm", "hidden": 32, "lag": 5000},
-        {"cell": "elman", "hidden": 4, "batch": 4, "lag": 10_000},
-    ):
-        done = subprocess.run([sys.executable, "-c", script, str(spec)], capture_output=True, text=True, check=True)
-        assert 0.9 < float(done.stdout) < 5
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "spec",
+    [{"cell": "lstm", "hidden": 32, "lag": 5000}, {"cell": "elman", "hidden": 4, "batch": 4, "lag": 10_000}],
+    ids=["many units", "few units"],
+)
+def test_the_estimate_is_near_what_is_used(spec: dict[str, object]) -> None:
+    """The peak of a process, above that of one that trained a short lag, in units of the estimate."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(spec)], capture_output=True, text=True, check=True)
+    assert 0.7 < float(done.stdout) < 5
