@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -169,17 +169,6 @@ class _Training:
                 if measure.at != ("end",):
                     shown = {f"{measure.name}/{name}": value for name, value in measure.live(rows).items()}
                     yield replica.progress(self.count, shown)
-
-
-def seconds_per_update(trials: Sequence[Trial], updates: int = 2) -> float:
-    """The time of one update of a cohort, measured after one that warms up."""
-    with arithmetic():
-        replicas = Replicas(trials)
-        replicas.update(1)
-        started = time.perf_counter()
-        for count in range(2, 2 + updates):
-            replicas.update(count)
-        return (time.perf_counter() - started) / updates
 
 
 def fingerprint(trial: Trial) -> bytes:

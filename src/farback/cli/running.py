@@ -67,25 +67,31 @@ def _run(
     count = workers or cores()
     with open_store(store, experiment.root) as opened:
         if dry_run:
-            plan = runner.plan(trials, set(opened.frame(experiment.name)["key"]), count)
-            todo = f"{len(plan.missing)} to train in {len(plan.cohorts)} cohorts on {count} workers"
+            frame = opened.frame(experiment.name)
+            plan = runner.outlook(experiment, trials, frame, count)
+            some = f"at most {len(plan.needed())} of {len(plan.trials)}" if plan.picked else f"{len(plan.missing)}"
+            todo = f"{some} to train on {count} workers"
             say(f"{experiment.name}: {len(plan.trials)} trials, {plan.reused} recorded already, {todo}")
             if plan.missing:
-                say(f"estimated time, if no trial stops early: {minutes(plan.seconds(count))}")
+                with runner.pool(count) as executor:
+                    estimate = runner.estimate(plan, executor, frame)
+                say(f"estimated time: {minutes(estimate.expected)}; at most {minutes(estimate.most)}, ", end="")
+                say("if no trial stops early" if not plan.picked else "if no trial stops early and all lags are long")
             return
         folder = runner.checkpoints(experiment, checkpoint_seconds)
         plan = runner.prepared(experiment, trials, opened, count, folder)
         tally = runner.Tally(plan)
         display = Display(plan, tally, console)
         begun = f", {plan.begun} of them from checkpoints" if plan.begun else ""
-        say(f"{experiment.name}: {len(plan.missing)} trials to train{begun}, {plan.reused} recorded already")
+        some = f"at most {len(plan.needed())} of {len(plan.trials)}" if plan.picked else f"{len(plan.missing)}"
+        say(f"{experiment.name}: {some} trials to train{begun}, {plan.reused} recorded already")
         try:
             with runner.pool(count) as executor, stopping.finishing(executor), display.shown():
                 for event in runner.execute(plan, executor, opened, folder):
                     tally.add(event)
                     display.add(event)
         except KeyboardInterrupt:
-            left = {trial.key for trial in plan.missing} - tally.finished.keys()
+            left = {trial.key for trial in plan.needed()} - tally.finished.keys()
             kept = len(folder.held() & left)
             say(
                 f"\ninterrupted: {len(tally.finished)} trials were recorded, {len(left)} are left, "

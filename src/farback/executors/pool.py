@@ -42,7 +42,7 @@ class Pool(Executor):
         self._woken, self._waking = SPAWN.Pipe(duplex=False)  # `finish` may be called while `map` waits
         self._finishing = False
 
-    def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
+    def map(self, function: Work, items: Iterable[Cohort | None]) -> Iterator[tuple[Cohort, Event]]:
         """Events as they come, from all workers."""
         queue = Queue(items)
         busy: list[_Worker] = []
