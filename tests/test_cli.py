@@ -143,7 +143,9 @@ def test_durations_read_well(seconds: float, text: str) -> None:
     assert minutes(seconds) == text
 
 
-def test_a_dry_run_of_a_bracket_says_the_most_that_may_be_trained(project: Path, farback: Callable[..., Result]) -> None:
+def test_a_dry_run_of_a_bracket_says_the_most_that_may_be_trained(
+    project: Path, farback: Callable[..., Result]
+) -> None:
     text = CONFIG.replace("name: tiny", "name: picked").replace("lag: [1, 2]", "lag: {bracket: [1, 16]}")
     (project / "configs" / "picked.yaml").write_text(text)
     planned = farback("run", "picked", "--dry-run", "--workers", "1")

@@ -58,19 +58,20 @@ class Estimate:
     most: float
 
 
-def estimated(plan: Plan, executor: Executor, shares: Mapping[str, float]) -> Estimate:
+def estimated(plan: Plan, executor: Executor, shares: Mapping[str, float], device: str) -> Estimate:
     """Time every kind of cohort on the executor, and put a plan's together on its workers, the longest first.
 
     Args:
         plan: of at least one cohort.
         executor: where it would run.
         shares: of their updates that trials are known to need, by group.
+        device: what it would run on.
     """
     packs = packed(plan.needed(), plan.workers, {one.key: one for pack in plan.cohorts for one in pack.start})
     kinds = {_kind(pack): pack for pack in packs}
     asked, found = time.monotonic(), {}
     ready = None
-    for cohort, event in executor.map(timed, kinds.values()):
+    for cohort, event in executor.map(partial(timed, device=device), kinds.values()):
         if isinstance(event, Failed):
             raise RuntimeError(f"{event.error}\n{event.traceback}")
         if isinstance(event, Progress):
@@ -108,11 +109,11 @@ def shares(frame: pd.DataFrame, trials: Iterable[Trial]) -> dict[str, float]:
     return {group: statistics.fmean(values) for group, values in groups.items()}
 
 
-def timed(cohort: Cohort) -> Iterator[Event]:
+def timed(cohort: Cohort, device: str) -> Iterator[Event]:
     """Train a little of a cohort, and say what everything took; nothing comes of it but that."""
     asked = time.perf_counter()
     with arithmetic():
-        replicas = Replicas(cohort.trials)
+        replicas = Replicas(cohort.trials, device)
         begun = time.perf_counter()
         replicas.update(1)  # kernels are loaded, memory is there
         updates: list[float] = []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from farback import bisection, wiring
+from farback import bisection, devices, wiring
 from farback.bisection import Bisection
 from farback.checkpoints import Folder
 from farback.estimate import Estimate, estimated, shares
@@ -75,10 +75,10 @@ def outlook(experiment: Experiment, trials: Sequence[Trial], frame: pd.DataFrame
     return plan(trials, set(frame["key"]), workers, bisection=bisected(experiment, trials, frame))
 
 
-def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame) -> Estimate:
-    """How long a plan takes on an executor, given what a store holds of its trials and their repeats."""
+def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -> Estimate:
+    """How long a plan takes on an executor and a device, given what a store holds of its trials and their repeats."""
     warm(sorted({trial.cell.kernel or PRODUCT for trial in plan.missing} | {PRODUCT}))
-    return estimated(plan, executor, shares(frame, plan.trials))
+    return estimated(plan, executor, shares(frame, plan.trials), device)
 
 
 def bisected(experiment: Experiment, trials: Sequence[Trial], frame: pd.DataFrame) -> Bisection:
@@ -93,17 +93,23 @@ def bisected(experiment: Experiment, trials: Sequence[Trial], frame: pd.DataFram
     return Bisection(chains, bisection.outcomes(frame[frame["key"].isin(keys)]))
 
 
-def execute(plan: Plan, executor: Executor, store: Store, folder: Folder | None = None) -> Iterator[Event]:
+def execute(
+    plan: Plan, executor: Executor, store: Store, folder: Folder | None = None, device: str = devices.CPU
+) -> Iterator[Event]:
     """Train what is missing, or what bisection wants of it; every event is recorded before it is passed on."""
     warm(sorted({trial.cell.kernel or PRODUCT for trial in plan.missing} | {PRODUCT}))  # once, for all workers
     schedule = Schedule(plan)
-    for event in recorded(schedule, executor, store, folder):
+    for event in recorded(schedule, executor, store, folder, device):
         schedule.learn(event)
         yield event
 
 
 def recorded(
-    cohorts: Iterable[Cohort | None], executor: Executor, store: Store, folder: Folder | None = None
+    cohorts: Iterable[Cohort | None],
+    executor: Executor,
+    store: Store,
+    folder: Folder | None = None,
+    device: str = devices.CPU,
 ) -> Iterator[Event]:
     """Train cohorts, which may still be thought up while others train; every event is recorded, then passed on.
 
@@ -112,8 +118,9 @@ def recorded(
         executor: where.
         store: of what comes of it.
         folder: of checkpoints; without it there are none, but for those that an executor asks for.
+        device: what it trains on.
     """
-    work = partial(train, checkpoint_seconds=folder.seconds if folder else math.inf)
+    work = partial(train, checkpoint_seconds=folder.seconds if folder else math.inf, device=device)
     curves = Curves()
     for _, event in executor.map(work, cohorts):
         new = curves.new(event)
@@ -151,6 +158,7 @@ def run(
     executor: Executor | None = None,
     store: Store | str | None = None,
     checkpoint_seconds: float | None = None,
+    device: str | None = None,
 ) -> Summary:
     """Train what the store does not hold of an experiment, going on where an earlier run was stopped.
 
@@ -160,18 +168,21 @@ def run(
         executor: where cohorts run, instead of `workers`.
         store: a store or its URI; by default MLflow's environment variable, or a database under `results/`.
         checkpoint_seconds: between checkpoints; by default what the config says, else 60.
+        device: cpu, cuda or cuda:N; by default what the config says, else cpu.
 
     Raises:
         ConfigError: the config has a mistake; nothing was trained.
+        UserError: the device is not there.
     """
     config = experiment if isinstance(experiment, Experiment) else Experiment.load(experiment)
+    where = devices.checked(device or config.device)
     wiring.check(config)
-    count = cores() if workers is None else workers
+    count = workers or devices.workers(where) or cores()
     with open_store(store, config.root) as opened, executor or pool(count) as running:
         folder = checkpoints(config, checkpoint_seconds)
         todo = prepared(config, config.trials(), opened, count, folder)
         tally = Tally(todo)
-        for event in execute(todo, running, opened, folder):
+        for event in execute(todo, running, opened, folder, where):
             tally.add(event)
         return tally.summary()
 

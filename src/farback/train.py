@@ -136,7 +136,7 @@ class _Training:
             yield Stopped(key, self.count)
         if wish.finish or time.monotonic() - self.saved >= self.seconds:
             for r, replica in enumerate(self.replicas.each):
-                yield resuming.checkpoint(self.replicas, r, self.count, provenance(replica.trial))
+                yield resuming.checkpoint(self.replicas, r, self.count, provenance(replica.trial, self.replicas.device))
             self.saved = time.monotonic()
         if wish.finish:
             keys = self.replicas.keys
@@ -152,7 +152,7 @@ class _Training:
         results = []
         for replica in (self.replicas.each[r] for r in leaving):
             table = scores([*replica.rows, ("training", self.count, -1, "updates", float(self.count))])
-            made = resuming.joined(replica.before, provenance(replica.trial))
+            made = resuming.joined(replica.before, provenance(replica.trial, self.replicas.device))
             results.append(TrialResult(replica.trial.key, table, status, made))
         self.replicas.without(leaving)
         for result in results:

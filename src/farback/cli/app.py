@@ -49,6 +49,10 @@ CheckpointSeconds = Annotated[
     ),
 ]
 
+Device = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, or cuda:1 and so on (default: the config's, else cpu)")
+]
+
 
 @app.callback(invoke_without_command=True)
 def _version(

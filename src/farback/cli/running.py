@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import CheckpointSeconds, Config, Settings, StorageURI, StoreURI, Workers, app, config_path
+from farback.cli.app import CheckpointSeconds, Config, Device, Settings, StorageURI, StoreURI, Workers, app, config_path
 from farback.cli.listing import refresh_schema
 from farback.cli.stopping import Stopping, command
 
@@ -30,6 +30,7 @@ def run(
         bool, typer.Option("--dry-run", help="say what would be trained, and how long it takes")
     ] = False,
     checkpoint_seconds: CheckpointSeconds = None,
+    device: Device = None,
 ) -> None:
     """Train what the store does not hold of a config, then write its report.
 
@@ -37,7 +38,7 @@ def run(
     """
     stopping = Stopping()
     with stopping.listening():
-        _run(stopping, config, settings or [], only or [], workers, store, dry_run, checkpoint_seconds)
+        _run(stopping, config, settings or [], only or [], workers, store, dry_run, checkpoint_seconds, device)
 
 
 def _run(
@@ -49,10 +50,11 @@ def _run(
     store: str | None,
     dry_run: bool,
     checkpoint_seconds: float | None,
+    device: str | None,
 ) -> None:
     from rich.console import Console
 
-    from farback import runner, wiring
+    from farback import devices, runner, wiring
     from farback.display import Display, minutes
     from farback.executors.pool import cores
     from farback.experiment import Experiment
@@ -61,10 +63,11 @@ def _run(
     console = Console()
     say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     experiment = Experiment.load(config_path(config), settings)
+    where = devices.checked(device or experiment.device)
     trials = experiment.only(only)
     wiring.check(experiment)
     refresh_schema(experiment.path)
-    count = workers or cores()
+    count = workers or devices.workers(where) or cores()
     with open_store(store, experiment.root) as opened:
         if dry_run:
             frame = opened.frame(experiment.name)
@@ -74,7 +77,7 @@ def _run(
             say(f"{experiment.name}: {len(plan.trials)} trials, {plan.reused} recorded already, {todo}")
             if plan.missing:
                 with runner.pool(count) as executor:
-                    estimate = runner.estimate(plan, executor, frame)
+                    estimate = runner.estimate(plan, executor, frame, where)
                 say(f"estimated time: {minutes(estimate.expected)}; at most {minutes(estimate.most)}, ", end="")
                 say("if no trial stops early" if not plan.picked else "if no trial stops early and all lags are long")
             return
@@ -87,7 +90,7 @@ def _run(
         say(f"{experiment.name}: {some} trials to train{begun}, {plan.reused} recorded already")
         try:
             with runner.pool(count) as executor, stopping.finishing(executor), display.shown():
-                for event in runner.execute(plan, executor, opened, folder):
+                for event in runner.execute(plan, executor, opened, folder, where):
                     tally.add(event)
                     display.add(event)
         except KeyboardInterrupt:

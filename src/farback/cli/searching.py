@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import CheckpointSeconds, Config, Settings, StorageURI, StoreURI, Workers, app, config_path
+from farback.cli.app import CheckpointSeconds, Config, Device, Settings, StorageURI, StoreURI, Workers, app, config_path
 from farback.cli.listing import refresh_schema
 from farback.cli.running import show
 from farback.cli.stopping import Stopping, command
@@ -31,6 +32,7 @@ def search(
     storage: StorageURI = None,
     restart: Annotated[bool, typer.Option("--restart", help="delete the studies and begin again")] = False,
     checkpoint_seconds: CheckpointSeconds = None,
+    device: Device = None,
 ) -> None:
     """Search a config's space until every group has its trials, then report the winners on fresh seeds.
 
@@ -38,7 +40,7 @@ def search(
     """
     stopping = Stopping()
     with stopping.listening():
-        _search(stopping, config, settings or [], trials, workers, store, storage, restart, checkpoint_seconds)
+        _search(stopping, config, settings or [], trials, workers, store, storage, restart, checkpoint_seconds, device)
 
 
 def _search(
@@ -51,10 +53,11 @@ def _search(
     storage: str | None,
     restart: bool,
     checkpoint_seconds: float | None,
+    device: str | None,
 ) -> None:
     from rich.console import Console
 
-    from farback import runner
+    from farback import devices, runner
     from farback.executors.pool import cores
     from farback.experiment import Experiment
     from farback.search.panel import Panel
@@ -65,12 +68,13 @@ def _search(
     console = Console()
     say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     experiment = Experiment.load(config_path(config), settings)
+    experiment = replace(experiment, device=devices.checked(device or experiment.device))
     check(experiment)
     refresh_schema(experiment.path)
     if restart:
         for name in forget(experiment, storage):
             say(f"deleted the study {name}")
-    count = workers or cores()
+    count = workers or devices.workers(experiment.device) or cores()
     with open_store(store, experiment.root) as opened, runner.pool(count) as executor:
         driver = begun(experiment, opened, executor, count, storage, trials, checkpoint_seconds)
         panel = Panel(driver, console)

@@ -86,7 +86,7 @@ class Driver:
             try:
                 while any(study.unfinished() for study in self.studies) and not self.is_over:
                     idle = True
-                    for event in runner.recorded(self._cohorts(), self.executor, self.store, self.folder):
+                    for event in runner.recorded(self._cohorts(), *self._where):
                         idle = False
                         self._take(event)
                         yield event
@@ -95,6 +95,10 @@ class Driver:
             finally:
                 for one in self.open:
                     one.study.fail(one.claim, "the search was stopped", blameless=True)
+
+    @property
+    def _where(self) -> tuple[Executor, Store, Folder, str]:
+        return self.executor, self.store, self.folder, self.experiment.device
 
     @property
     def is_over(self) -> bool:
@@ -285,7 +289,7 @@ class Driver:
                 for trial in winner.trials:
                     self.store.tag(trial.key, reported(self.experiment, winner))
             self.plan = self._planned(trials, done)
-            for event in runner.execute(self.plan, self.executor, self.store, self.folder):
+            for event in runner.execute(self.plan, *self._where):
                 self._take(event)
                 yield event
             for winner in found:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from farback import runner, wiring
+from farback import devices, runner, wiring
 from farback.component import UserError
 from farback.executors import Executor
 from farback.executors.pool import cores
@@ -78,7 +78,7 @@ def search(
     """
     config = experiment if isinstance(experiment, Experiment) else Experiment.load(experiment)
     check(config)
-    count = cores() if workers is None else workers
+    count = workers or devices.workers(devices.checked(config.device)) or cores()
     with open_store(store, config.root) as trials_store, executor or runner.pool(count) as running:
         driver = begun(config, trials_store, running, count, storage, trials, checkpoint_seconds)
         for _ in driver.events():
