@@ -83,7 +83,7 @@ class Dask(Executor):
         with self._asking():
             return self._look()
 
-    def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
+    def map(self, function: Work, items: Iterable[Cohort | None]) -> Iterator[tuple[Cohort, Event]]:
         """Events as they come, from all workers.
 
         Raises:
