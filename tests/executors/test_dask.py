@@ -141,7 +141,13 @@ def test_a_cluster_of_dask_s_own_may_be_given_as_it_is(trial_of: Make) -> None:
     """As dask-jobqueue makes them: the scheduler lives in this process."""
     with (
         LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, host="127.0.0.1", memory_limit=0
+            n_workers=1,
+            threads_per_worker=1,
+            protocol="tcp",
+            processes=False,
+            dashboard_address=None,
+            host="127.0.0.1",
+            memory_limit=0,
         ) as local,
         Dask(local) as dask,
     ):
