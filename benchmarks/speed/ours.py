@@ -7,7 +7,8 @@ from benchmarks.speed.points import Point
 from farback.data import Questions
 from farback.kernels.warming import PRODUCT, warm
 from farback.network import Network
-from farback.train import _Cohort, _Window, arithmetic, drawn
+from farback.replicas import Replicas, Window, drawn
+from farback.train import arithmetic
 
 
 class _Same:
@@ -27,20 +28,18 @@ class Ours:
     def __init__(self, point: Point) -> None:
         trials = point.trials
         warm({trials[0].cell.kernel or PRODUCT, PRODUCT})
-        self.cohort = _Cohort.fresh(trials, "cpu")
+        self.cohort = Replicas(trials)
         self.network: Network = drawn(trials)  # before the first step
         self.questions: Questions = self.cohort.training.next()
         self.cohort.training = _Same(self.questions)  # type: ignore[assignment]
-        self.rules, self.limit_R1 = self.cohort._rules()
-        self.window = _Window()
         self.count = 0
 
     def step(self) -> list[float]:
         """One update of every replica; the losses before it."""
         self.count += 1
         with arithmetic():
-            self.cohort._update(self.count, self.rules, self.limit_R1, self.window)
-        loss_R = self.window.loss[-1]
-        self.window = _Window()
+            self.cohort.update(self.count)
+        loss_R = self.cohort.window.loss[-1]
+        self.cohort.window = Window()
         losses: list[float] = loss_R.tolist()
         return losses
