@@ -97,8 +97,10 @@ def packed(trials: Iterable[Trial], workers: int, start: Mapping[str, Checkpoint
             packs += pack.halves()
         else:
             parts.append(pack)
-    parts.sort(key=lambda pack: (pack.step > 0, cost(pack)), reverse=True)
-    return parts
+    while len(parts) < 2 * workers and any(len(pack.trials) > 1 for pack in parts):
+        parts.sort(key=lambda pack: (len(pack.trials) > 1, cost(pack)))
+        parts += parts.pop().halves()
+    return sorted(parts, key=lambda pack: (pack.step > 0, cost(pack)), reverse=True)
 
 
 def cost(cohort: Cohort) -> float:
