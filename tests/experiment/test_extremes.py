@@ -87,7 +87,7 @@ def test_extreme_values_train(settings: str, config: Path) -> None:
         ("steps=-1", "steps: must be at least 0"),
         ("evaluate_every=0", "evaluate_every: must be at least 1"),
         ("task=delay task.tolerance=5e-324", "tolerance must be 0 or between 1e-30 and 1e+30"),
-        ("task=kernel task.width=1e-308", "task.width: must be at least 0.001"),
+        ("task=kernel task.width=1e-308", "width must be 0 or between 1e-30 and 1e+30"),
         ("task=kernel task.shape=two_bumps task.width=0.001", "weighs no step at all"),
     ],
 )

@@ -39,9 +39,9 @@ class Kernel(Task):
 
     least_lag: ClassVar[int] = 1
     shape: Literal["exponential", "power_law", "shift", "two_bumps"] = "exponential"
-    tau: Annotated[float, Field(ge=1e-3)] | None = None
+    tau: Annotated[float, Field(gt=0)] | None = None
     exponent: Annotated[float, Field(gt=0, le=10)] = 1.0
-    width: Annotated[float, Field(ge=1e-3)] | None = None
+    width: Annotated[float, Field(gt=0)] | None = None
     asked: Annotated[int, Field(ge=1, le=10_000)] = 20
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
