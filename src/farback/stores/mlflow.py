@@ -237,6 +237,7 @@ class MLflow(Store):
             if owner in dead or owners.is_dead(owner):
                 said = {"status": "killed", "killed": f"its driver {owner} is gone"}
                 self._tracking.batch(run.info.run_id, named=said)
+                self._tracking.sweep_files(run.info.artifact_uri)
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
     def _history(self, key: str) -> list[Past]:
