@@ -17,7 +17,7 @@ from typing import Any
 from farback.stores import database, locations, readiness
 from farback.stores.metrics import Point
 from farback.stores.patience import Patience
-from farback.writing import aside
+from farback.writing import aside, sweep
 
 PAGE = 1000  # runs in one answer
 SETTINGS = {  # read by mlflow, some of them when it is imported
@@ -160,6 +160,12 @@ class Tracking:
             for path in sorted(folder.iterdir()):
                 with aside(local / path.name, durable=True) as unfinished:
                     unfinished.write_bytes(path.read_bytes())
+
+    def sweep_files(self, uri: str) -> None:
+        """Remove what a writer was at that was killed, among the artifacts of a run on this machine."""
+        local = locations.local(uri, self.uri)
+        if local is not None:
+            sweep(local)
 
     def replace_files(self, uri: str, files: Sequence[Path]) -> None:
         """Put files in the place of a run's artifacts."""
