@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 import farback
-from farback import runner
+from farback import runner, wiring
 from farback.executors import Serial
 from farback.experiment import ConfigError, Experiment
 from farback.stores.memory import Memory
-from farback.trial import Event, Failed, Finished, Trial
+from farback.trial import Cohort, Event, Failed, Finished
 
 SMALL = """
 name: small
@@ -81,10 +81,10 @@ def test_stopping_at_any_instant_and_running_again_gives_the_same_store(tmp_path
 class Breaking(Serial):
     """Loses every cohort."""
 
-    def map(self, function, items) -> Iterator[tuple[list[Trial], Event]]:
+    def map(self, function, items) -> Iterator[tuple[Cohort, Event]]:
         for cohort in items:
-            for trial in cohort:
-                yield cohort, Failed(trial.key, "it broke")
+            for key in cohort.keys:
+                yield cohort, Failed(key, "it broke")
 
 
 def test_what_failed_is_said_and_tried_again(tmp_path: Path) -> None:
@@ -99,19 +99,19 @@ def test_what_failed_is_said_and_tried_again(tmp_path: Path) -> None:
 def test_the_longest_cohorts_go_first_and_no_worker_is_left_without_one(tmp_path: Path) -> None:
     trials = config(tmp_path).trials()
     plan = runner.plan(trials, set(), workers=4)
-    assert sorted(trial.key for pack in plan.cohorts for trial in pack) == sorted(trial.key for trial in trials)
+    assert sorted(trial.key for pack in plan.cohorts for trial in pack.trials) == sorted(trial.key for trial in trials)
     assert len(plan.cohorts) == 8  # two for each worker
-    assert plan.cohorts[0][0].lag == 2
-    assert plan.cohorts[-1][0].lag == 1
+    assert plan.cohorts[0].trials[0].lag == 2
+    assert plan.cohorts[-1].trials[0].lag == 1
 
 
 def test_the_estimate_is_the_time_of_the_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = config(tmp_path).trials()
     plan = runner.plan(trials, set())
     assert 0 < plan.seconds(workers=1) < 60  # as timed here and now
-    monkeypatch.setattr(runner, "seconds_per_update", lambda cohort: 0.5 * len(cohort))
+    monkeypatch.setattr(runner, "seconds_per_update", lambda trials: 0.5 * len(trials))
     whole = sum(0.5 * trial.steps for trial in trials)
-    longest = max(0.5 * len(cohort) * cohort[0].steps for cohort in plan.cohorts)
+    longest = max(0.5 * len(cohort.trials) * cohort.trials[0].steps for cohort in plan.cohorts)
     assert plan.seconds(workers=1) == pytest.approx(whole)
     assert plan.seconds(workers=2) == pytest.approx(max(whole / 2, longest))
     assert plan.seconds(workers=100) == pytest.approx(longest)
@@ -136,7 +136,7 @@ def test_an_axis_that_changes_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_axes_that_act_after_step_0_are_allowed(tmp_path: Path) -> None:
-    runner.check_wiring(config(tmp_path, SMALL.replace("    lag: [1, 2]", "    lag: [1]\n    steps: [4, 8]")))
+    wiring.check(config(tmp_path, SMALL.replace("    lag: [1, 2]", "    lag: [1]\n    steps: [4, 8]")))
 
 
 def test_diverged_trials_are_results(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ class Since:
 class UserError(ValueError):
     """A mistake that the person at the keyboard can mend: its message stands for itself, without a traceback."""
 
+    exit_code: ClassVar[int] = 2  # of the command that it ends
+
 
 class Record(BaseModel):
     """A frozen record that refuses unknown keys and never turns one type into another."""

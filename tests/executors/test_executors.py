@@ -14,7 +14,7 @@ import pytest
 import work
 
 from farback.executors import Executor, Pool, Serial
-from farback.trial import Event, Failed, Finished, Progress, Trial, cohorts
+from farback.trial import Cohort, Event, Failed, Finished, Progress, Trial, cohorts
 
 # Starting a worker takes seconds: with `--dist loadgroup` one pool serves the whole suite.
 pytestmark = pytest.mark.xdist_group("pool")
@@ -39,16 +39,16 @@ def executor(request: pytest.FixtureRequest) -> Executor:
     return Serial() if request.param == "serial" else request.getfixturevalue("pool")
 
 
-def packs(trial_of: Make, *seeds: list[int]) -> list[list[Trial]]:
-    return [[trial_of(seed=seed) for seed in row] for row in seeds]
+def packs(trial_of: Make, *seeds: list[int]) -> list[Cohort]:
+    return [Cohort.of(*(trial_of(seed=seed) for seed in row)) for row in seeds]
 
 
-def ended(found: list[tuple[list[Trial], Event]], kind: type) -> dict[int, Any]:
+def ended(found: list[tuple[Cohort, Event]], kind: type) -> dict[int, Any]:
     """The events of one kind by the seed of their trial."""
     return {
         trial.seed: event
         for cohort, event in found
-        for trial in cohort
+        for trial in cohort.trials
         if event.key == trial.key and isinstance(event, kind)
     }
 
@@ -62,7 +62,7 @@ def test_every_event_of_every_cohort_arrives_with_its_cohort(executor: Executor,
     assert len(found) == 2 * 6
     for cohort, event in found:
         assert cohort in items
-        assert event.key in [trial.key for trial in cohort]
+        assert event.key in cohort.keys
     for kind in (Progress, Finished):
         assert sorted(ended(found, kind)) == [0, 1, 2, 3, 4, 5]
     assert [event.metrics["train/loss"] for event in ended(found, Progress).values()] == list(ended(found, Progress))
@@ -74,7 +74,7 @@ def test_the_events_of_a_cohort_keep_their_order(executor: Executor, trial_of: M
     for cohort in items:
         own = [event for pack, event in found if pack == cohort]
         assert [(type(event), event.key) for event in own] == [
-            (kind, t.key) for t in cohort for kind in (Progress, Finished)
+            (kind, t.key) for t in cohort.trials for kind in (Progress, Finished)
         ]
 
 
@@ -86,10 +86,10 @@ def test_cohorts_are_taken_only_as_they_can_be_run(executor: Executor, trial_of:
     """So that a sweep of a million trials is not in memory at once."""
     taken = []
 
-    def items() -> Iterator[list[Trial]]:
+    def items() -> Iterator[Cohort]:
         for seed in range(8):
             taken.append(seed)
-            yield [trial_of(seed=seed)]
+            yield Cohort.of(trial_of(seed=seed))
 
     events = executor.map(work.quick, items())
     next(events)
@@ -101,7 +101,9 @@ def test_cohorts_are_taken_only_as_they_can_be_run(executor: Executor, trial_of:
 def test_scores_are_serial_s_to_the_last_bit(executor: Executor, trial_of: Make) -> None:
     """Law 1: cohorts of other widths, other processes, the same numbers."""
     trials = [trial_of(seed=seed, cell=cell, depth=2) for seed in range(3) for cell in ("gru", "elman")]
-    alone = ended(list(Serial().map(work.honest, [[trial] for trial in trials if trial.cell.name == "gru"])), Finished)
+    alone = ended(
+        list(Serial().map(work.honest, [Cohort.of(trial) for trial in trials if trial.cell.name == "gru"])), Finished
+    )
     found = list(executor.map(work.honest, cohorts(trials, 2)))
     results = {event.key: event.result for _, event in found if isinstance(event, Finished)}
     assert set(results) == {trial.key for trial in trials}
@@ -138,7 +140,7 @@ def processes(pool: Pool) -> list[int]:
     return [int(worker.process.pid or 0) for worker in pool.workers]
 
 
-def where(found: list[tuple[list[Trial], Event]]) -> set[int]:
+def where(found: list[tuple[Cohort, Event]]) -> set[int]:
     """The processes that cohorts ran in, as `work.quick` tells."""
     return {int(event.result.scores["statistic"][0]) for _, event in found if isinstance(event, Finished)}
 
@@ -157,15 +159,26 @@ def test_a_worker_uses_one_thread(pool: Pool, trial_of: Make) -> None:
     assert [event.metrics["threads"] for event in ended(found, Progress).values()] == [1.0, 1.0]
 
 
-def test_a_killed_worker_fails_its_unfinished_trials_with_the_reason_and_the_others_go_on(
-    pool: Pool, trial_of: Make
-) -> None:
-    found = list(pool.map(work.dies, packs(trial_of, [0, 1], [2, work.BAD, 3], [4], [5], [6])))
-    assert sorted(ended(found, Finished)) == [0, 1, 2, 4, 5, 6]
+def test_a_trial_that_kills_three_workers_fails_with_the_reason_and_no_other_does(pool: Pool, trial_of: Make) -> None:
+    found = list(pool.map(work.dies, packs(trial_of, [0, 1], [2, 7, work.BAD, 3, 8], [4], [5], [6])))
+    assert sorted(ended(found, Finished)) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
     failed = ended(found, Failed)
-    assert sorted(failed) == [3, work.BAD]
-    assert all("killed by SIGKILL: out of memory" in event.error for event in failed.values())
+    assert sorted(failed) == [work.BAD]
+    assert "killed by SIGKILL: out of memory" in failed[work.BAD].error
+    assert "as did 2 others" in failed[work.BAD].error
     assert sorted(ended(list(pool.map(work.quick, packs(trial_of, [0], [1], [2]))), Finished)) == [0, 1, 2]
+
+
+def test_what_a_killed_worker_had_goes_on_from_its_last_checkpoints(pool: Pool, trial_of: Make) -> None:
+    """Those of one step together, in two halves, each trial once."""
+    found = list(pool.map(work.stumbles, packs(trial_of, [0, 1, 2, 3, 4, 6])))
+    scores = {seed: event.result.scores for seed, event in ended(found, Finished).items()}
+    assert sum(isinstance(event, Finished) for _, event in found) == 6
+    assert {seed: own["value"][0] for seed, own in scores.items()} == {0: 5, 1: 6, 2: 5, 3: 6, 4: 5, 6: 5}
+    assert {seed: own["statistic"][0] for seed, own in scores.items()} == dict.fromkeys([0, 2, 4, 6], "2") | {
+        1: "1",
+        3: "1",
+    }
 
 
 @pytest.mark.slow
@@ -173,6 +186,7 @@ def test_a_worker_that_leaves_is_reported_with_its_exit_code(pool: Pool, trial_o
     failed = ended(list(pool.map(work.leaves, packs(trial_of, [work.BAD], [1]))), Failed)
     assert list(failed) == [work.BAD]
     assert "exit code 7" in failed[work.BAD].error
+    assert sorted(ended(list(pool.map(work.quick, packs(trial_of, [0], [1]))), Finished)) == [0, 1]
 
 
 def test_a_worker_killed_while_it_is_idle_costs_no_trial(pool: Pool, trial_of: Make) -> None:
@@ -194,7 +208,7 @@ def test_an_event_that_cannot_be_sent_fails_its_cohort(pool: Pool, trial_of: Mak
 def test_who_stops_listening_leaves_nothing_running(pool: Pool, trial_of: Make) -> None:
     events = pool.map(work.dawdles, packs(trial_of, [work.SLOW]))
     running = next(
-        int(e.metrics["train/loss"]) for c, e in events if c[0].seed == work.SLOW and isinstance(e, Progress)
+        int(e.metrics["train/loss"]) for c, e in events if c.trials[0].seed == work.SLOW and isinstance(e, Progress)
     )
     assert work.alive(running)
     started = time.monotonic()
@@ -210,7 +224,8 @@ def test_no_process_is_left_when_a_pool_is_left_by_an_error(trial_of: Make) -> N
 
     def stopped() -> None:
         with Pool(1) as pool:
-            next(pool.map(work.dawdles, packs(trial_of, [work.SLOW])))
+            events = pool.map(work.dawdles, packs(trial_of, [work.SLOW]))
+            next(events)
             started.extend(processes(pool))
             raise KeyError("stop")
 

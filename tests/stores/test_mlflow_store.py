@@ -157,13 +157,13 @@ def test_the_quick_way_to_the_runs_agrees_with_mlflow(where: str, request: pytes
         experiment_id = store.client.get_experiment_by_name("first").experiment_id
         asked = [trials[1].key, trials[2].key, trial(3).key]
         many = [*asked, *(f"{number:016x}" for number in range(2000))]
-        quick, some = store._ended(experiment_id), store._ended(experiment_id, many)
-        running = [run.info.run_id for run in store._running(experiment_id)]
-        store._runs = None
-        assert [run.info.run_id for run in store._running(experiment_id)] == running
+        quick, some = store._lookup.ended(experiment_id), store._lookup.ended(experiment_id, many)
+        running = [run.info.run_id for run in store._lookup.running(experiment_id)]
+        store._lookup._runs = None
+        assert [run.info.run_id for run in store._lookup.running(experiment_id)] == running
         assert len(running) == 1
-        assert sorted(store._ended(experiment_id)) == sorted(quick)
-        assert store._ended(experiment_id, asked) == store._ended(experiment_id, many) == some
+        assert sorted(store._lookup.ended(experiment_id)) == sorted(quick)
+        assert store._lookup.ended(experiment_id, asked) == store._lookup.ended(experiment_id, many) == some
         assert [past.key for past in some] == [trials[1].key]
     assert sorted(past.status for past in quick) == ["FAILED", "FINISHED"]
 

@@ -13,13 +13,16 @@ __all__ = ["app", "main"]
 
 
 def main() -> None:
-    """The entry point: mistakes end with a message and exit code 2, an interruption with 130."""
+    """The entry point: mistakes end with a message and exit code 2, an interruption with 130.
+
+    A store that cannot be used, which is nobody's mistake, ends it with a message and exit code 1.
+    """
     from farback.component import UserError
 
     try:
         app()
     except UserError as error:
         typer.echo(str(error), err=True)
-        sys.exit(2)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

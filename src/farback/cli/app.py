@@ -42,6 +42,13 @@ Settings = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="processes (default: one for each core)")]
 
+CheckpointSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--checkpoint-seconds", min=0, help="between checkpoints of what trains (default: the config's, else 60)"
+    ),
+]
+
 
 @app.callback(invoke_without_command=True)
 def _version(

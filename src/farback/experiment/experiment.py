@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ from farback.experiment.selection import selected
 from farback.experiment.sweep import Axis, Grid, grids
 from farback.trial import Trial
 
-KEYS = ("name", "question", "base", "sweep", "search")
+KEYS = ("name", "question", "base", "sweep", "search", "checkpoint_seconds")
+CHECKPOINT_SECONDS = 60.0  # their cost is nothing, and a minute is soon made up for
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a folder below results/, and an MLflow experiment
 
 
@@ -36,6 +38,7 @@ class Experiment:
         text: the config's source.
         overrides: as given to `load`.
         search: the search, where the config has one instead of a sweep.
+        checkpoint_seconds: between two checkpoints of what trains: it changes no trial.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Experiment:
     made: tuple[tuple[Trial, ...], ...] = field(default=(), repr=False)
     document: Node | None = field(default=None, repr=False, compare=False)
     search: Search | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
 
     @classmethod
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
@@ -81,7 +85,9 @@ class Experiment:
             raise ConfigError(sorted(problems, key=_position))
         question = document.entries["question"].node.plain if "question" in document.entries else ""
         kept = tuple(found), path, text, tuple(overrides), tuple(made), document, search
-        return cls(path.stem, question, base.node.plain, *kept)
+        entry = document.entries.get("checkpoint_seconds")
+        seconds = float(entry.node.plain) if entry else CHECKPOINT_SECONDS
+        return cls(path.stem, question, base.node.plain, *kept, seconds)
 
     @property
     def root(self) -> Path:
@@ -193,6 +199,15 @@ def _check_top(document: Node, path: Path, problems: list[Problem]) -> None:
     question = document.entries.get("question")
     if question and not isinstance(question.node.value, str):
         problems.append(Problem(str(question.node.mark), "question", f"must be text, got {shown(question.node.plain)}"))
+    seconds = document.entries.get("checkpoint_seconds")
+    if seconds and not _is_time(seconds.node.value):
+        message = f"must be a number of seconds, 0 or more, got {shown(seconds.node.plain)}"
+        problems.append(Problem(str(seconds.node.mark), "checkpoint_seconds", message))
+
+
+def _is_time(value: object) -> bool:
+    """Whether a value of a config is a length of time."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _base(document: Node, problems: list[Problem]) -> Entry:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from farback.experiment.experiment import NAME
+from farback.experiment.experiment import CHECKPOINT_SECONDS, NAME
 from farback.experiment.objective import OBJECTIVES
 from farback.experiment.search import Options
 from farback.trial import Trial
@@ -76,6 +76,12 @@ def schema() -> Schema:
                 "minItems": 1,
             },
             "search": {"$ref": "#/$defs/Search"},
+            "checkpoint_seconds": {
+                "description": "Between checkpoints of what trains: so much work is lost at most. Changes no trial.",
+                "type": "number",
+                "minimum": 0,
+                "default": CHECKPOINT_SECONDS,
+            },
         },
         "required": ["name"],
         "not": {"required": ["sweep", "search"]},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from farback import runner
+from farback import runner, wiring
 from farback.component import UserError
 from farback.executors import Executor
 from farback.executors.pool import cores
@@ -57,6 +57,7 @@ def search(
     store: Store | str | None = None,
     storage: str | None = None,
     trials: int | None = None,
+    checkpoint_seconds: float | None = None,
 ) -> Found:
     """Search until every group has its trials, then report the winners on fresh seeds.
 
@@ -69,6 +70,7 @@ def search(
         store: of the trainings, as for `farback.run`.
         storage: of the studies: a database's URI; by default `results/store/optuna.db`.
         trials: of each group, where it should be more than the config says.
+        checkpoint_seconds: between checkpoints; by default what the config says, else 60.
 
     Raises:
         ConfigError: the config has a mistake; nothing was trained.
@@ -78,7 +80,7 @@ def search(
     check(config)
     count = cores() if workers is None else workers
     with open_store(store, config.root) as trials_store, executor or runner.pool(count) as running:
-        driver = begun(config, trials_store, running, count, storage, trials)
+        driver = begun(config, trials_store, running, count, storage, trials, checkpoint_seconds)
         for _ in driver.events():
             pass
         for _ in driver.reported():
@@ -94,16 +96,23 @@ def check(config: Experiment) -> None:
     """
     if config.search is None:
         raise UserError(f"{config.shown} has no search: `farback run {config.name}` trains a sweep")
-    runner.check_wiring(config)
+    wiring.check(config)
 
 
 def begun(
-    config: Experiment, store: Store, executor: Executor, workers: int, storage: str | None, trials: int | None
+    config: Experiment,
+    store: Store,
+    executor: Executor,
+    workers: int,
+    storage: str | None,
+    trials: int | None,
+    checkpoint_seconds: float | None,
 ) -> Driver:
     """The driver of a search, its studies made or found."""
     assert config.search is not None
     total = max(config.search.trials, trials or 0)
-    return Driver(config, store, executor, opened(located(storage, config.root)), workers, total)
+    studies, folder = opened(located(storage, config.root)), runner.checkpoints(config, checkpoint_seconds)
+    return Driver(config, store, executor, studies, workers, total, folder)
 
 
 def forget(config: Experiment, storage: str | None) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from farback.stores.views import Study
-from farback.trial import SCORE_COLUMNS, Event, Row, Trial, scores
+from farback.trial import SCORE_COLUMNS, Entry, Row, Trial, scores
 
 TRIAL_COLUMNS = ["key", "label", "cell", "init", "task", "trained_lag", "seed"]  # what every trial has
 ORDER = ["task", "label", "trained_lag", "seed", "key"]  # of the trials in a frame, whatever order they ended in
@@ -57,11 +57,26 @@ class Store(ABC):
         """Which of these keys need no training: converged or diverged, not failed, killed or stopped."""
 
     @abstractmethod
-    def put(self, event: Event) -> None:
+    def claim(self, keys: Iterable[str]) -> set[str]:
+        """Of these trials, those that are now this driver's to train.
+
+        They are not finished, and no other living driver has claimed them: two drivers never hold a trial at once. What
+        a driver holds already is granted again. A driver that dies holds nothing; on another machine it is taken for
+        dead when it was silent for a while. Trials that end stay claimed until they are released.
+        """
+
+    @abstractmethod
+    def release(self, keys: Iterable[str]) -> None:
+        """Give trials back, ended or not; `close` does it for all that are left."""
+
+    @abstractmethod
+    def put(self, event: Entry) -> None:
         """Record an event. Progress may be buffered until later events or `close`; an ended trial is safe on return.
 
         Raises:
             ValueError: the key is none of the trials given to `begin`.
+            Overtaken: the trial had been claimed and then taken over by another driver, which took this one for dead.
+                Nothing is recorded of how it ended here.
         """
 
     @abstractmethod
@@ -113,13 +128,24 @@ class Store(ABC):
     def close(self) -> None:
         """Write what is buffered; trials still open end as killed."""
 
+    def abandon(self) -> None:
+        """Close after an error: at once and without a word, for the store may be what does not work."""
+        self.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            self.abandon()
+
+
+class Overtaken(RuntimeError):
+    """A trial that was claimed is another driver's now."""
 
 
 def checked_name(experiment: str) -> str:

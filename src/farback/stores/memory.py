@@ -10,7 +10,7 @@ import pandas as pd
 
 from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.views import Study
-from farback.trial import SCORE_COLUMNS, Event, Failed, Finished, Progress, Stopped, Trial
+from farback.trial import SCORE_COLUMNS, Entry, Failed, Finished, Progress, Stopped, Trial
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Summary:
 
 @dataclass
 class _Experiment:
+    claims: dict[str, Memory] = field(default_factory=dict)
     question: str = ""
     study: Study | None = None
     trials: dict[str, Trial] = field(default_factory=dict)
@@ -36,8 +37,13 @@ class _Experiment:
 class Memory(Store):
     """Records in dictionaries. Read `progress`, `failures`, `stopped` and `experiments` to see what else was put."""
 
-    def __init__(self) -> None:
-        self.experiments: dict[str, _Experiment] = {}
+    def __init__(self, beside: Memory | None = None) -> None:
+        """Empty, or another driver's hold on the same dictionaries.
+
+        Args:
+            beside: the other driver's.
+        """
+        self.experiments: dict[str, _Experiment] = beside.experiments if beside else {}
         self.progress: list[Progress] = []
         self.failures: list[Failed] = []
         self.stopped: list[Stopped] = []
@@ -63,7 +69,20 @@ class Memory(Store):
         """See Store."""
         return set(keys) & set(self._begun().results)
 
-    def put(self, event: Event) -> None:
+    def claim(self, keys: Iterable[str]) -> set[str]:
+        """See Store."""
+        entry = self._begun()
+        free = set(keys) - entry.results.keys()
+        return {key for key in free if entry.claims.setdefault(key, self) is self}
+
+    def release(self, keys: Iterable[str]) -> None:
+        """See Store."""
+        claims = self._begun().claims
+        for key in keys:
+            if claims.get(key) is self:
+                del claims[key]
+
+    def put(self, event: Entry) -> None:
         """See Store."""
         entry = self._begun()
         if event.key not in entry.trials:
@@ -109,6 +128,8 @@ class Memory(Store):
 
     def close(self) -> None:
         """See Store."""
+        for entry in self.experiments.values():
+            entry.claims = {key: driver for key, driver in entry.claims.items() if driver is not self}
 
     def _begun(self) -> _Experiment:
         if not self._now:

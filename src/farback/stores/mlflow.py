@@ -1,33 +1,31 @@
-"""The store that people browse: every trial a flat MLflow run. The only door to mlflow, which is imported late."""
+"""The store that people browse: every trial a flat MLflow run."""
 
 from __future__ import annotations
 
-import logging
-import os
-import tempfile
 import time
-import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from farback.stores import database, exact, locations, owners, tags, views
-from farback.stores.base import Recorded, Store, checked_name, tidy
+from farback.stores import exact, locations, owners, tags, views
+from farback.stores.base import Overtaken, Recorded, Store, checked_name, tidy
+from farback.stores.beating import Heart
+from farback.stores.claims import Claims, Lease
 from farback.stores.database import Past
+from farback.stores.lookup import Lookup
 from farback.stores.metrics import Point, closing, legal, points
+from farback.stores.patience import SECONDS, Patience, StoreFault
+from farback.stores.tracking import ExperimentBoard, Tracking, now, quiet
 from farback.stores.views import Study
-from farback.trial import Event, Failed, Finished, Progress, Stopped, Trial, TrialResult
+from farback.trial import Entry, Failed, Finished, Progress, Stopped, Trial, TrialResult
 
 FLUSH_SECONDS = 2.0  # between writes of progress, so that the UI is live...
 FLUSH_SHARE = 10  # ...and at least so many times what the last write took: the driver must not drown in writing
 FLUSH_POINTS = 5000  # in memory before a write
-PAGE = 1000  # runs in one answer
-FEW = 20  # trials that are asked for one by one; MLflow's search names more of them faster by listing all runs
 READERS = 8  # artifacts fetched at once
 ERROR_CHARACTERS = 1000  # of an error in its tag; the traceback has a file
 
@@ -52,48 +50,40 @@ class _Said:
 
     def points(self) -> list[tuple[Point, int]]:
         """The numbers, as of now."""
-        return [(point, _now()) for point in points(self.metrics, 0)]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Mlflow's and alembic's chatter and warnings, off while our calls run and as before afterwards."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import mlflow  # noqa: F401 - it sets its loggers up, so it has to come first
-
-        loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
-        levels = [logger.level for logger in loggers]
-        try:
-            for logger in loggers:
-                logger.setLevel(logging.ERROR)
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+        at = now()
+        return [(point, at) for point in points(self.metrics, 0)]
 
 
 class MLflow(Store):
     """Records in an MLflow tracking store: SQLite by default, any database or server by URI."""
 
-    def __init__(self, uri: str | None = None) -> None:
+    def __init__(
+        self, uri: str | None = None, *, patience_seconds: float = SECONDS, lease: Lease | None = None
+    ) -> None:
         """Open a store; an SQLite file is made if it is not there.
 
         Args:
             uri: `sqlite:///FILE`, `http://HOST:PORT`, another database; by default MLFLOW_TRACKING_URI, else the
                 SQLite file in `results/store` below the current directory.
+            patience_seconds: for which a server that is gone, or a database that is locked, is waited for.
+            lease: how long another driver on another machine may be silent before its trials are taken over.
 
         Raises:
-            ValueError: a plain folder.
+            UserError: a plain folder.
+            StoreFault: it cannot be used: what is there is no store or one of another version, or may not be written.
         """
         self.uri = locations.located(uri)
-        self.client = client(self.uri)
+        self._tracking = Tracking(self.uri, Patience(self.uri, patience_seconds))
+        self.client = self._tracking.client
+        self._lookup = Lookup(self._tracking)
+        self._lease = lease or Lease()
+        self._claims: Claims | None = None
+        self._heart: Heart | None = None
         self.experiment = ""
         self._ids: dict[str, str] = {}
         self._trials: dict[str, Trial] = {}
         self._open: dict[str, _Run] = {}
         self._said: dict[str, _Said] = {}
-        self._runs = database.runs(self.uri)
         self._past: dict[str, list[Past]] = {}
         self._flush_at = 0.0
 
@@ -110,12 +100,15 @@ class MLflow(Store):
         if experiment != self.experiment:
             self.close()
             self._trials, self._past, self._said = {}, {}, {}
-        with _quiet():
+        with quiet():
             experiment_id = self._id(checked_name(experiment)) or self._created(experiment)
             self.experiment = experiment
             begun = {trial.key: trial for trial in trials}
             self._trials |= begun
             self._said = {key: said for key, said in self._said.items() if key not in begun}
+            if self._claims is None:
+                self._claims = Claims(ExperimentBoard(self._tracking, experiment_id), self._lease)
+                self._look()
             self._close_orphans(experiment_id)
             parameters = (tags.parameters(trial) for trial in self._trials.values())
             views.write(self.client, experiment_id, self._trials, parameters, study)
@@ -124,14 +117,33 @@ class MLflow(Store):
     def finished(self, keys: Iterable[str]) -> set[str]:
         """See Store."""
         keys = list(keys)
-        with _quiet():
+        with quiet():
             self._look_up(keys)
         return {key for key in keys if any(run.status == "FINISHED" for run in self._past[key])}
 
-    def put(self, event: Event) -> None:
+    def claim(self, keys: Iterable[str]) -> set[str]:
+        """See Store."""
+        claims, wanted = self._ours(), list(keys)
+        with quiet():
+            granted = self._tracking.patience.keep(lambda: claims.take(wanted))
+            self._bury(claims)
+            done = self.finished(granted) if granted else set()  # another driver may have ended them before we came
+            if done:
+                self.release(done)
+        return granted - done
+
+    def release(self, keys: Iterable[str]) -> None:
+        """See Store."""
+        claims, given = self._ours(), list(keys)
+        with quiet():
+            self._tracking.patience.keep(lambda: claims.release(given))
+
+    def put(self, event: Entry) -> None:
         """See Store."""
         if event.key not in self._trials:
             raise ValueError(f"{event.key} is none of the trials that {self.experiment or 'the experiment'} began with")
+        if isinstance(event, Finished | Failed | Stopped):
+            self._check_ours(event.key)
         run = self._open.get(event.key) or self._start(self._trials[event.key])
         if isinstance(event, Finished):
             self._finish(run, event.result)
@@ -149,11 +161,11 @@ class MLflow(Store):
         said = self._said.setdefault(key, _Said())
         said.tags |= {legal(name): text for name, text in tags.items()}
         said.metrics |= metrics or {}
-        with _quiet():
+        with quiet():
             whole = [run for run in self._history(key) if run.status == "FINISHED"]
             run_id = said.run_id or (max(whole, key=lambda run: run.ended).run_id if whole else None)
             if run_id is not None:
-                self._batch(run_id, said.points(), {}, said.tags)
+                self._tracking.batch(run_id, said.points(), named=said.tags)
 
     def frame(self, experiment: str) -> pd.DataFrame:
         """See Store.
@@ -161,10 +173,10 @@ class MLflow(Store):
         Raises:
             FileNotFoundError: a finished run's scores cannot be read.
         """
-        with _quiet():
+        with quiet():
             experiment_id = self._id(experiment)
             newest: dict[str, Past] = {}
-            for run in self._ended(experiment_id) if experiment_id else ():
+            for run in self._lookup.ended(experiment_id) if experiment_id else ():
                 if run.status == "FINISHED" and (run.key not in newest or newest[run.key][2:4] < run[2:4]):
                     newest[run.key] = run
             with ThreadPoolExecutor(READERS) as pool:
@@ -179,95 +191,147 @@ class MLflow(Store):
         files: Sequence[Path] = (),
     ) -> None:
         """See Store."""
-        with _quiet():
+        with quiet():
             experiment_id = self._id(experiment)
             if experiment_id is None:
                 raise ValueError(f"nothing is recorded of {experiment!r} in {locations.shown(self.uri)}")
             run = self._summary(experiment_id, {legal(name) for name in metrics or {}})
-            artifacts = self._artifacts(run.info.artifact_uri)
-            for old in artifacts.list_artifacts():
-                artifacts.delete_artifacts(old.path)
-            for path in files:
-                artifacts.log_artifact(str(path))
+            self._tracking.replace_files(run.info.artifact_uri, files)
             old_values = run.data.metrics
             changed = [p for p in points(metrics or {}, 0) if old_values.get(p.name) != p.value]
-            now = _now()
-            self._batch(run.info.run_id, [(p, now) for p in changed], {}, {"mlflow.note.content": note})
+            at = now()
+            self._tracking.batch(run.info.run_id, [(p, at) for p in changed], named={"mlflow.note.content": note})
             self.client.set_terminated(run.info.run_id, "FINISHED")
             views.describe(self.client, experiment_id, summary=run.info.run_id)
 
     def close(self) -> None:
         """See Store."""
-        with _quiet():
+        if self._heart is not None:
+            self._heart.stop()
+        with quiet():
             self._flush()
             for run in self._open.values():
                 self.client.set_terminated(run.run_id, "KILLED")
-        self._open = {}
+            if self._claims is not None:
+                self._tracking.patience.keep(self._claims.close)
+        self._open, self._claims, self._heart = {}, None, None
+
+    def abandon(self) -> None:
+        """See Store."""
+        self._tracking.patience.seconds = 0.0
+        try:
+            self.close()
+        except StoreFault:  # it has been said already; the next driver closes what is left
+            self._open, self._claims, self._heart = {}, None, None
+
+    # Which trials are ours
+
+    def _ours(self) -> Claims:
+        """The claims of this driver, which from now on gives signs of life."""
+        if self._claims is None:
+            raise ValueError("call begin first")
+        if self._heart is None:
+            self._heart = Heart(self._claims.beat, self._lease.beat)
+            self._heart.start()
+        return self._claims
+
+    def _look(self) -> None:
+        """See which other drivers are dead."""
+        claims = self._claims
+        if claims is not None:
+            self._tracking.patience.keep(claims.look)
+            self._bury(claims)
+
+    def _bury(self, claims: Claims) -> None:
+        """End the runs of drivers that were found dead, on whichever machine they were."""
+        if claims.buried:
+            self._close_orphans(self._ids[self.experiment], claims.buried)
+            claims.buried.clear()
+
+    def _check_ours(self, key: str) -> None:
+        """Refuse an outcome of a trial that was ours and is another driver's now."""
+        claims = self._claims
+        if claims is None:
+            return
+        with quiet():
+            if not self._tracking.patience.keep(lambda: claims.lost(key)):
+                return
+            run = self._open.pop(key, None)
+            if run is not None:
+                self._tracking.batch(run.run_id, named={"kind": "superseded", "status": "overtaken"})
+                self.client.set_terminated(run.run_id, "KILLED")
+        raise Overtaken(f"trial {key} was taken over by another driver while this one was silent")
 
     # Runs of trials
 
-    @_quiet()
+    @quiet()
     def _start(self, trial: Trial) -> _Run:
         """A new run for a trial."""
-        from mlflow.entities import Dataset, DatasetInput
-
-        experiment_id = self._ids[self.experiment]
+        experiment_id, me = self._ids[self.experiment], owners.owner()
         said = self._said.setdefault(trial.key, _Said())
-        named = tags.trial_tags(trial, owners.owner()) | said.tags
-        created = self.client.create_run(experiment_id, start_time=_now(), tags=named, run_name=tags.name(trial))
+
+        def found() -> Any:
+            """Our run of the trial that we do not know of: the server took the request and went before it answered."""
+            known = {run.run_id for run in self._open.values()}
+            running = [run for run in self._lookup.running(experiment_id) if run.info.run_id not in known]
+            named = [run for run in running if run.data.tags.get("owner") == me]
+            return next((run for run in named if run.data.tags.get("farback.key") == trial.key), None)
+
+        named = tags.trial_tags(trial, me) | said.tags
+        created = self._tracking.create_run(experiment_id, named, tags.name(trial), found)
         run = _Run(created.info.run_id, created.info.artifact_uri)
         said.run_id = run.run_id
-        self._batch(run.run_id, said.points(), said.tags | tags.parameters(trial), {})
-        self.client.log_inputs(run.run_id, [DatasetInput(Dataset(**tags.dataset(trial)))])
+        self._tracking.batch(run.run_id, said.points(), said.tags | tags.parameters(trial))
+        self._tracking.log_dataset(run.run_id, tags.dataset(trial))
         self._open[trial.key] = run
         return run
 
     def _progress(self, run: _Run, event: Progress) -> None:
-        now = _now()
-        run.waiting += [(point, now) for point in points(event.metrics, event.step)]
+        at = now()
+        run.waiting += [(point, at) for point in points(event.metrics, event.step)]
         for name, value in event.metrics.items():
             run.curves.setdefault(name, []).append(value)
         waiting = sum(len(each.waiting) for each in self._open.values())
         if waiting >= FLUSH_POINTS or time.monotonic() >= self._flush_at:
             self._flush()
 
-    @_quiet()
+    @quiet()
     def _flush(self) -> None:
         """Write the waiting progress of every open run."""
         began = time.monotonic()
         for run in self._open.values():
             if run.waiting:
-                self._batch(run.run_id, run.waiting, {}, {})
+                self._tracking.batch(run.run_id, run.waiting)
                 run.waiting = []
         ended = time.monotonic()
         self._flush_at = ended + max(FLUSH_SECONDS, FLUSH_SHARE * (ended - began))
 
-    @_quiet()
+    @quiet()
     def _finish(self, run: _Run, result: TrialResult) -> None:
         """The exact scores first, the status last: a run that says FINISHED is whole."""
-        with tempfile.TemporaryDirectory() as folder:
-            exact.write(Path(folder), self._trials[result.key].columns(), result)
-            self._artifacts(run.artifacts).log_artifacts(folder)
-        now = _now()
-        ending = [(point, now) for point in closing(result.scores, run.curves)]
+        columns = self._trials[result.key].columns()
+        self._tracking.store_files(run.artifacts, lambda folder: exact.write(folder, columns, result))
+        at = now()
+        ending = [(point, at) for point in closing(result.scores, run.curves)]
         said = {"status": result.status, **tags.provenance(result.provenance)}
-        self._batch(run.run_id, run.waiting + ending, {}, said)
+        self._tracking.batch(run.run_id, run.waiting + ending, named=said)
         self._end(run, result.key, "FINISHED")
 
-    @_quiet()
+    @quiet()
     def _fail(self, run: _Run, event: Failed) -> None:
         if event.traceback:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "traceback.txt"
-                path.write_text(event.traceback, encoding="utf-8")
-                self._artifacts(run.artifacts).log_artifact(str(path))
+
+            def write(folder: Path) -> None:
+                (folder / "traceback.txt").write_text(event.traceback, encoding="utf-8")
+
+            self._tracking.store_files(run.artifacts, write)
         said = {"status": "failed", "error": event.error[:ERROR_CHARACTERS] or "unknown"}
-        self._batch(run.run_id, run.waiting, {}, said)
+        self._tracking.batch(run.run_id, run.waiting, named=said)
         self._end(run, event.key, "FAILED")
 
-    @_quiet()
+    @quiet()
     def _stop(self, run: _Run, event: Stopped) -> None:
-        self._batch(run.run_id, run.waiting, {}, {"status": "pruned", "updates": str(event.step)})
+        self._tracking.batch(run.run_id, run.waiting, named={"status": "pruned", "updates": str(event.step)})
         self._end(run, event.key, "KILLED")
 
     def _end(self, run: _Run, key: str, status: str) -> None:
@@ -279,27 +343,16 @@ class MLflow(Store):
         for past in replaced:
             self.client.set_tag(past.run_id, "kind", "superseded")
         kept = [past for past in earlier if past not in replaced]
-        self._past[key] = [*kept, Past(key, run.run_id, status, _now(), run.artifacts)]
+        self._past[key] = [*kept, Past(key, run.run_id, status, now(), run.artifacts)]
 
-    def _close_orphans(self, experiment_id: str) -> None:
-        """End the runs that dead drivers on this host left running."""
-        for run in self._running(experiment_id):
+    def _close_orphans(self, experiment_id: str, dead: Collection[str] = ()) -> None:
+        """End the runs that dead drivers left running: those that are gone from this machine, and those named."""
+        for run in self._lookup.running(experiment_id):
             owner = run.data.tags.get("owner", "")
-            if owners.is_dead(owner):
-                self._batch(run.info.run_id, [], {}, {"status": "killed", "killed": f"its driver {owner} is gone"})
+            if owner in dead or owners.is_dead(owner):
+                said = {"status": "killed", "killed": f"its driver {owner} is gone"}
+                self._tracking.batch(run.info.run_id, named=said)
                 self.client.set_terminated(run.info.run_id, "KILLED")
-
-    def _running(self, experiment_id: str) -> Iterator[Any]:
-        """The trial runs of an experiment that have not ended."""
-        from sqlalchemy.exc import SQLAlchemyError
-
-        if self._runs is not None:
-            try:
-                yield from [self.client.get_run(run_id) for run_id in self._runs.running(experiment_id)]
-                return
-            except SQLAlchemyError:  # as in `_ended`
-                pass
-        yield from self._search(experiment_id, "tags.kind = 'trial' and attributes.status = 'RUNNING'")
 
     def _history(self, key: str) -> list[Past]:
         """The ended runs of a trial of this experiment."""
@@ -310,44 +363,15 @@ class MLflow(Store):
     def _look_up(self, keys: Collection[str]) -> None:
         """Read the ended runs of trials of this experiment."""
         self._past |= {key: [] for key in keys}
-        for run in self._ended(self._ids[self.experiment], keys):
+        for run in self._lookup.ended(self._ids[self.experiment], keys):
             self._past[run.key].append(run)
-
-    def _ended(self, experiment_id: str, keys: Collection[str] | None = None) -> list[Past]:
-        """The ended trial runs of an experiment, of these trials where they are given."""
-        from sqlalchemy.exc import SQLAlchemyError
-
-        wanted = None if keys is None else set(keys)
-        if self._runs is not None:
-            try:
-                return self._runs.ended(experiment_id, None if wanted is None else sorted(wanted))
-            except SQLAlchemyError:  # MLflow's tables changed: its own search is slower, and right
-                pass
-        text = "tags.kind = 'trial' and attributes.status != 'RUNNING'"
-        few = wanted is not None and len(wanted) <= FEW
-        each = [f" and tags.`farback.key` = '{key}'" for key in wanted or ()] if few else [""]
-        found = [run for more in each for run in self._search(experiment_id, text + more)]
-        past = [
-            Past(run.data.tags["farback.key"], info.run_id, info.status, info.end_time or 0, info.artifact_uri)
-            for run in found
-            if (info := run.info)
-        ]
-        return past if wanted is None else [run for run in past if run.key in wanted]
 
     def _recorded(self, run: Past) -> Recorded:
         """The exact result of a finished run."""
-        from mlflow.exceptions import MlflowException
-
-        names = (exact.RESULT, exact.SCORES)
-        folder = locations.local(run.artifacts, self.uri)
         try:
-            if folder is not None:
-                return exact.read(*((folder / name).read_text(encoding="utf-8") for name in names))
-            artifacts = self._artifacts(run.artifacts)
-            with tempfile.TemporaryDirectory() as copies:
-                paths = [Path(artifacts.download_artifacts(name, copies)) for name in names]
-                return exact.read(*(path.read_text(encoding="utf-8") for path in paths))
-        except (OSError, MlflowException) as error:
+            about, table = self._tracking.read_files(run.artifacts, (exact.RESULT, exact.SCORES))
+            return exact.read(about.decode(), table.decode())
+        except OSError as error:
             place = f"run {run.run_id} in {locations.shown(self.uri)}"
             raise FileNotFoundError(
                 f"the scores of {place} cannot be read ({error}): if they are lost, delete the run to train it again"
@@ -374,60 +398,9 @@ class MLflow(Store):
 
     def _summary(self, experiment_id: str, names: set[str]) -> Any:
         """The summary run, new where there is none or where it has metrics that are no longer among `names`."""
-        for run in self._search(experiment_id, "tags.kind = 'summary'"):
+        for run in self._tracking.search(experiment_id, "tags.kind = 'summary'"):
             if set(run.data.metrics) <= names:
                 return run
             self.client.delete_run(run.info.run_id)  # MLflow cannot take a single metric away
         named = {"kind": "summary", "cell": "summary", "owner": owners.owner(), **tags.versions(), **tags.commit()}
-        return self.client.create_run(experiment_id, tags=named, run_name="summary")
-
-    # MLflow's calls
-
-    def _search(self, experiment_id: str, text: str) -> Iterator[Any]:
-        token = None
-        while True:
-            found = self.client.search_runs([experiment_id], text, max_results=PAGE, page_token=token)
-            yield from found
-            token = found.token
-            if not token:
-                return
-
-    def _batch(
-        self, run_id: str, values: Sequence[tuple[Point, int]], parameters: dict[str, str], named: dict[str, str]
-    ) -> None:
-        from mlflow.entities import Metric, Param, RunTag
-
-        self.client.log_batch(
-            run_id,
-            metrics=[Metric(point.name, point.value, milliseconds, point.step) for point, milliseconds in values],
-            params=[Param(name, value) for name, value in parameters.items()],
-            tags=[RunTag(name, value) for name, value in named.items()],
-        )
-
-    def _artifacts(self, uri: str) -> Any:
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-        return get_artifact_repository(uri, tracking_uri=self.uri)
-
-
-def client(uri: str) -> Any:
-    """An MLflow client; the database behind it is made if it is an SQLite file that is not there."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read by mlflow when it is imported
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # it would print through our progress bars
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    with _quiet():
-        from mlflow import MlflowClient
-
-        database.prepare(uri, _migrate)
-        return MlflowClient(tracking_uri=uri)
-
-
-def _migrate(uri: str) -> None:
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    untyped: Any = SqlAlchemyStore
-    untyped(uri, locations.artifacts(uri, "default")).engine.dispose()
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
+        return self._tracking.create_run(experiment_id, named, "summary")
