@@ -12,6 +12,7 @@ import contextlib
 import os
 import platform
 import re
+import secrets
 import statistics
 import subprocess
 import sys
@@ -72,6 +73,7 @@ def measured(name: str, uri: str, count: int, events: Sequence[Event], bytes_use
     wanted = trials(count)
     missing = trials(MISSING, start=10_000)
     everything = [*wanted, *missing]
+    fresh = secrets.token_hex(4)  # a kept store may have been measured before
     keys, left = [trial.key for trial in everything], [trial.key for trial in missing]
     with MLflow(uri) as store:
         store.begin("big", everything)  # writes the views; a resumed run finds them
@@ -81,21 +83,22 @@ def measured(name: str, uri: str, count: int, events: Sequence[Event], bytes_use
         some = seconds(lambda: check(store.finished(left), set()))
 
         def beside() -> None:
-            store.begin("beside", missing)
+            store.begin(f"beside {fresh}", missing)
             check(store.finished(left), set())
 
         other = seconds(beside)
-        store.begin("puts", missing)
+        store.begin(f"puts {fresh}", missing)
         put = statistics.median(seconds(partial(record, store, events, trial)) for trial in missing[:PUTS])
     frame, memory = "", ""
     if count <= LARGEST_FRAME.get(name, count):
         said = subprocess.run([sys.executable, "-c", FRAME, uri], capture_output=True, text=True, check=True).stdout
         _, took, kilobytes = said.split()
         frame, memory = f"{float(took):.1f} s", f"{int(kilobytes) / 1024:.0f} MB"
-    print(f"{name}: {count} trials measured", file=sys.stderr)
     times = [f"{1000 * value:.0f} ms" for value in (put, begin, resume, some, other)]
     disk = f"{bytes_used / 2**20:.0f} MB" if bytes_used else ""
-    return [name, f"{count:,}".replace(",", " "), *times, frame, memory, disk]
+    row = [name, f"{count:,}".replace(",", " "), *times, frame, memory, disk]
+    print(" | ".join(row), file=sys.stderr)
+    return row
 
 
 def record(store: MLflow, events: Sequence[Event], trial: Trial) -> None:
