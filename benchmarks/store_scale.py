@@ -30,7 +30,7 @@ from farback.experiment import Experiment
 from farback.stores import locations
 from farback.stores.mlflow import MLflow
 from farback.train import train
-from farback.trial import Event, Trial
+from farback.trial import Cohort, Event, Trial
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 import servers
@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keep the SQLite files here, 4.7 GB for 100 000 trials")
     parser.add_argument("--into", type=Path, help="the page to write the table into")
     asked = parser.parse_args()
-    events = list(train([trials(1)[0]]))
+    events = list(train(Cohort(tuple(trials(1)))))
     rows: list[list[str]] = []
     with tempfile.TemporaryDirectory(prefix="store-scale-") as temporary:
         folder = (asked.folder or Path(temporary)).absolute()
