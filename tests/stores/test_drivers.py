@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -98,3 +99,33 @@ def test_drivers_share_a_server_in_front_of_postgresql(
 ) -> None:
     with servers.mlflow_server(postgres.make(f"behind {tmp_path.name}"), tmp_path) as address:
         check(drive(tmp_path, address, names), address)
+
+
+@pytest.mark.parametrize("where", ["uri", "on_postgres", "on_server"])
+def test_drivers_may_begin_a_new_experiment_at_the_same_moment(where: str, request: pytest.FixtureRequest) -> None:
+    """Each is made to believe that nobody was quicker, as one is that looked just before."""
+    uri = request.getfixturevalue(where)
+    with MLflow(uri) as first, MLflow(uri) as second:
+        first.begin("first", [])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(second, "_id", lambda name: None)
+            second.begin("first", [])
+        assert second._ids == first._ids
+
+
+@pytest.mark.parametrize("where", ["uri", "on_postgres", "on_server"])
+def test_drivers_may_write_one_tag_at_the_same_moment(where: str, request: pytest.FixtureRequest) -> None:
+    uri = request.getfixturevalue(where)
+    with MLflow(uri) as store:
+        store.begin("first", [])
+        experiment_id = store._ids["first"]
+        names = [f"tag {number}" for number in range(20)]
+
+        def write(text: str) -> None:
+            for name in names:
+                store.client.set_experiment_tag(experiment_id, name, text)
+
+        with ThreadPoolExecutor(4) as crowd:
+            list(crowd.map(write, "abcd"))
+        tags = store.client.get_experiment_by_name("first").tags
+        assert {tags[name] for name in names} <= set("abcd")

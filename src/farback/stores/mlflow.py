@@ -393,7 +393,8 @@ class MLflow(Store):
         return self._ids[experiment]
 
     def _created(self, experiment: str) -> str:
-        self._ids[experiment] = self.client.create_experiment(experiment, locations.artifacts(self.uri, experiment))
+        artifacts = locations.artifacts(self.uri, experiment)
+        self._ids[experiment] = self._tracking.create_experiment(experiment, artifacts)
         return self._ids[experiment]
 
     def _summary(self, experiment_id: str, names: set[str]) -> Any:

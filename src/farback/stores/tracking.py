@@ -12,14 +12,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from farback.stores import database, locations, readiness
 from farback.stores.metrics import Point
 from farback.stores.patience import Patience
 from farback.writing import aside
 
+T = TypeVar("T")
+
 PAGE = 1000  # runs in one answer
+TAKEN = ("unique constraint failed", "uniqueviolation")  # as SQLite and psycopg say it, through a server, too
 SETTINGS = {  # read by mlflow, some of them when it is imported
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it would print through our progress bars
@@ -88,6 +91,22 @@ class Tracking:
             token = found.token
             if not token:
                 return
+
+    def create_experiment(self, name: str, artifacts: str | None) -> str:
+        """The id of a new experiment, or of the one that another driver made in the meantime.
+
+        Args:
+            name: its name.
+            artifacts: the URI of the folder of its artifacts; None lets the server say.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self.client.create_experiment(name, artifacts))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            return str(self.client.get_experiment_by_name(name).experiment_id)
 
     def create_run(
         self, experiment_id: str, named: Mapping[str, str], name: str, found: Callable[[], Any] = lambda: None
@@ -197,7 +216,20 @@ class _Patient:
         found = getattr(self._bare, name)
         if not callable(found):
             return found
-        return lambda *given, **named: self._patience.keep(lambda: found(*given, **named))
+        return lambda *given, **named: self._patience.keep(lambda: twice(lambda: found(*given, **named)))
+
+
+def twice(call: Callable[[], T]) -> T:
+    """What a call returns, at the second attempt where another driver wrote the same row at the same moment.
+
+    MLflow looks whether there is a tag, then inserts it: of two drivers that begin an experiment, one would fail.
+    """
+    try:
+        return call()
+    except Exception as error:
+        if not any(text in str(error).lower() for text in TAKEN):
+            raise
+        return call()
 
 
 class ExperimentBoard:
@@ -214,7 +246,7 @@ class ExperimentBoard:
     def write(self, name: str, text: str) -> None:
         """See claims.Board."""
         with hushed:
-            self._client.set_experiment_tag(self._id, name, text)
+            twice(lambda: self._client.set_experiment_tag(self._id, name, text))
 
     def erase(self, name: str) -> None:
         """See claims.Board."""
