@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 
 import psutil
 import pytest
@@ -163,59 +164,136 @@ def test_names_of_hosts_are_not_enough_to_tell_that_a_process_is_gone() -> None:
         assert owners.is_dead(f"{name}@{machine}.earlier.{table}")  # before the power was cut
 
 
-def held_by(drivers: list[Claims], key: str) -> list[Claims]:
-    return [each for each in drivers if each.holds(key)]
+class Turns:
+    """Drivers in threads of their own, of which one at a time goes on, from one access of the board to the next."""
 
+    def __init__(self, scripts: Sequence[Callable[[], None]]) -> None:
+        self.turn = [threading.Semaphore(0) for _ in scripts]
+        self.back = threading.Semaphore(0)
+        self.current, self.halted = -1, False
+        self.waiting = set(range(len(scripts)))
+        self.errors: list[BaseException] = []
+        for index, script in enumerate(scripts):
+            threading.Thread(target=self._run, args=(index, script), daemon=True).start()
 
-@settings(max_examples=400, deadline=None)
-@given(data=st.data())
-def test_of_drivers_whose_steps_interleave_at_most_one_holds_a_trial(data: st.DataObject) -> None:
-    """Before any access of one driver to the board, another may run a whole step; steps nest three deep."""
-    wall, clock = Wall(), Clock()
-    drivers = [driver(wall, clock, name) for name in "abc"]
-    resting, depth = set(range(3)), 0
-
-    def step() -> None:
-        nonlocal depth
-        index = data.draw(st.sampled_from(sorted(resting)))
-        what = data.draw(st.sampled_from(["take", "take", "release", "beat", "sleep", "check"]))
-        resting.discard(index)
-        depth += 1
+    def _run(self, index: int, script: Callable[[], None]) -> None:
+        self.turn[index].acquire()
         try:
+            if not self.halted:
+                script()
+        except HaltedError:
+            pass
+        except BaseException as error:
+            self.errors.append(error)
+        self.waiting.discard(index)
+        self.back.release()
+
+    def pause(self) -> None:
+        """Called by the driver whose turn it is: let others go on."""
+        mine = self.current
+        self.back.release()
+        self.turn[mine].acquire()
+        if self.halted:
+            raise HaltedError
+
+    def give(self, index: int) -> None:
+        self.current = index
+        self.turn[index].release()
+        self.back.acquire()
+
+    def halt(self) -> None:
+        self.halted = True
+        for index in sorted(self.waiting):
+            self.give(index)
+
+
+class HaltedError(BaseException):
+    pass
+
+
+def play(me: Claims, script: list[str]) -> Callable[[], None]:
+    """A driver that does these things one after the other."""
+
+    def run() -> None:
+        for line in script:
+            what, *keys = line.split()
             if what == "take":
-                drivers[index].take(data.draw(st.sampled_from([["x"], ["x", "y"], ["y"]])))
+                me.take(keys)
             elif what == "release":
-                drivers[index].release(["x", "y"])
+                me.release(keys)
             elif what == "beat":
-                drivers[index].beat()
-            elif what == "check":
-                drivers[index].lost("x")
+                me.beat()
             else:
-                clock.now += data.draw(st.sampled_from([0.5, 2.0, 4.9, 6.0, 11.0]))
-        finally:
-            depth -= 1
-            resting.add(index)
+                me.lost("x")
 
-    def others() -> None:
-        if depth < 3 and resting and data.draw(st.booleans()):
-            step()
-
-    wall.before = others
-    for _ in range(data.draw(st.integers(3, 15))):
-        step()
-        with undisturbed(wall):
-            for key in ("x", "y"):  # a driver acts on what it holds only after this question
-                claim = [each for each in held_by(drivers, key) if not each.lost(key)]
-                assert len([each for each in claim if each.holds(key)]) <= 1
+    return run
 
 
-@contextmanager
-def undisturbed(wall: Wall) -> Iterator[None]:
-    before, wall.before = wall.before, lambda: None
-    try:
-        yield
-    finally:
-        wall.before = before
+QUICK = Lease(beat=5.0, seconds=10.0)
+ACTIONS = ("take x", "take x y", "take y", "release x", "release x y", "beat", "check")
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    scripts=st.lists(st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=8), min_size=2, max_size=3),
+    order=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([0.0, 0.0, 0.0, 1.0, 4.0, 6.0, 11.0])), max_size=120),
+)
+def test_of_drivers_that_run_at_once_at_most_one_holds_a_trial(
+    scripts: list[list[str]], order: list[tuple[int, float]]
+) -> None:
+    """Every order of their accesses to the board, any of them asleep for any time between any two of them."""
+    wall, clock = Wall(), Clock()
+    drivers = [
+        Claims(wall, QUICK, owner=f"{name}:1:1.00", clock=clock, sleep=lambda seconds: None)
+        for name, _ in zip("abc", scripts, strict=False)
+    ]
+
+    turns = Turns([play(*each) for each in zip(drivers, scripts, strict=True)])
+    wall.before = turns.pause
+    for index, seconds in order:
+        clock.now += seconds
+        if index in turns.waiting:
+            turns.give(index)
+        for key in ("x", "y"):
+            holders = [each for each in drivers if each.holds(key) and sure(each)]
+            assert len(holders) <= 1
+    turns.halt()
+    assert not turns.errors
+
+
+@pytest.mark.parametrize("waking", ["check", "beat", "take x"])
+def test_a_driver_that_wakes_while_it_is_buried_and_the_one_that_buries_it_never_both_hold(waking: str) -> None:
+    """Every order of the accesses of the two, exhaustively."""
+    outcomes = set()
+    for early in range(6):  # accesses of the waking one among the first 12 of both
+        for places in combinations(range(12), early):
+            wall, clock = Wall(), Clock()
+            asleep, other = (
+                Claims(wall, QUICK, owner=f"{name}:1:1.00", clock=clock, sleep=lambda seconds: None) for name in "ab"
+            )
+            asleep.take(["x"])
+            other.look()
+            clock.now = 10.0
+            turns = Turns([play(asleep, [waking]), play(other, ["take x"])])
+            wall.before = turns.pause
+            schedule = [0 if step in places else 1 for step in range(12)] + [0] * 12 + [1] * 20
+            for index in schedule:
+                if index in turns.waiting:
+                    turns.give(index)
+                assert not (asleep.holds("x") and sure(asleep) and other.holds("x") and sure(other))
+            assert not turns.waiting
+            assert not turns.errors
+            wall.before = lambda: None
+            kept = asleep.holds("x") and not asleep.lost("x")
+            taken = other.holds("x") and not other.lost("x")
+            assert kept + taken <= 1
+            outcomes.add((kept, taken))
+    assert {(True, False), (False, True)} <= outcomes
+
+
+def sure(each: Claims) -> bool:
+    """Whether a driver would act on what it holds without another look."""
+    return each._proven is not None and each.sure
 
 
 @pytest.mark.parametrize("steps", range(1, 8))

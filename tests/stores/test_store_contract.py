@@ -8,6 +8,7 @@ from made_up import finished, progress, trial
 
 from farback.stores.base import Store
 from farback.stores.memory import Memory
+from farback.stores.mlflow import MLflow
 from farback.trial import SCORE_COLUMNS, Failed, Trial, scores
 
 
@@ -137,6 +138,41 @@ def test_a_trial_is_tagged_before_it_runs_while_it_runs_and_afterwards(store: St
     assert said(store, other) == ({}, {})
     with pytest.raises(ValueError, match="none of the trials"):
         store.tag(trial(2).key, {"study": "x"})
+
+
+def beside(store: Store) -> Store:
+    """Another driver's hold on the same store."""
+    return Memory(beside=store) if isinstance(store, Memory) else MLflow(store.uri)
+
+
+def test_a_trial_is_claimed_by_one_driver_at_a_time(store: Store) -> None:
+    one, two, three = (trial(seed) for seed in range(3))
+    keys = [one.key, two.key, three.key]
+    with beside(store) as other:
+        for each in (store, other):
+            each.begin("first", [one, two, three])
+        assert store.claim(keys[:2]) == set(keys[:2])
+        assert store.claim(keys[:1]) == {one.key}  # ours already
+        assert other.claim(keys) == {three.key}
+        store.put(finished(one))
+        store.put(Failed(two.key, "no"))
+        store.release(keys[:2])
+        assert other.claim(keys) == {two.key, three.key}  # what is finished needs nobody
+        assert store.claim(keys) == set()
+    assert store.claim(keys) == {two.key, three.key}
+
+
+def test_claims_are_of_one_experiment(store: Store) -> None:
+    one = trial()
+    with beside(store) as other:
+        store.begin("first", [one])
+        assert store.claim([one.key]) == {one.key}
+        other.begin("second", [one])
+        assert other.claim([one.key]) == {one.key}
+        store.begin("second", [one])  # with another experiment the claims of the first are given back
+        assert store.claim([one.key]) == set()
+        other.begin("first", [one])
+        assert other.claim([one.key]) == {one.key}
 
 
 def said(store: Store, of: Trial) -> tuple[dict[str, str], dict[str, float]]:

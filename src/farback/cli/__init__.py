@@ -24,5 +24,13 @@ def main() -> None:
     except UserError as error:
         typer.echo(str(error), err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        from farback.stores.patience import diagnosed
+
+        trouble = diagnosed(error)
+        if trouble is None or trouble.passes:
+            raise
+        typer.echo(f"{error.filename or 'a file'} cannot be written: {trouble.advice} ({error.strerror})", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

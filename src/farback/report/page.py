@@ -20,6 +20,7 @@ from farback.component import UserError
 from farback.report.analysis import Analysis, Figure, markdown
 from farback.report.searched import Searched, searched
 from farback.report.standard import Ladder, standard
+from farback.writing import aside
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def publish(
     context: Mapping[str, Any],
     files: Mapping[str, str] = MappingProxyType({}),
 ) -> Page:
-    """Write a page with its figures and numbers.
+    """Write a page with its figures and numbers; each file is whole whenever the process is killed.
 
     Args:
         analysis: what the page says.
@@ -129,7 +130,8 @@ def publish(
     page = environment.get_template(template).render(analysis=analysis, markdown=markdown, **context)
     texts = {"report.md": page, **files}
     for name, content in texts.items():
-        (folder / name).write_text(content, encoding="utf-8", newline="\n")
+        with aside(folder / name) as file:
+            file.write_text(content, encoding="utf-8", newline="\n")
     report, *others = (folder / name for name in texts)
     return Page(analysis, report, [report, *others, *_parts(analysis, folder)], _note(context["question"], analysis))
 

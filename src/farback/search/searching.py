@@ -22,6 +22,7 @@ from farback.search.winning import Winner, winners
 from farback.stores.base import Store
 from farback.stores.opening import open_store
 from farback.trial import Failed
+from farback.writing import aside
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ def write(experiment: Experiment, found: Sequence[Winner]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     texts = configs(experiment, found)
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        with aside(folder / name) as file:
+            file.write_text(text, encoding="utf-8", newline="\n")
     return [folder / name for name in texts]
 
 

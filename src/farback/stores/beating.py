@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+JOIN_SECONDS = 5.0
+
 
 class Heart:
     """Calls a function every so many seconds until it is stopped; what the function raises is left to the next call."""
@@ -20,10 +22,10 @@ class Heart:
             self._thread.start()
 
     def stop(self) -> None:
-        """End, and wait for a call that is under way."""
+        """End, and wait a little for a call that is under way: it may hang on a server that does not answer."""
         self._ended.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(JOIN_SECONDS)
 
     def _run(self) -> None:
         while not self._ended.wait(self._seconds):

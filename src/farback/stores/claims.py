@@ -125,6 +125,11 @@ class Claims:
         """Whether a trial was ours when we last looked."""
         return any(key in held for held in self._held.values())
 
+    @property
+    def sure(self) -> bool:
+        """Whether nobody can have taken us for dead since we last gave a sign of life, if we ever did."""
+        return self._proven is None or self._clock() - self._proven <= self.lease.seconds / 2
+
     def lost(self, key: str) -> bool:
         """Whether a trial that was ours has been taken by another driver, who took us for dead. Looks if need be."""
         with self._lock:
@@ -189,7 +194,7 @@ class Claims:
 
     def _confirm(self) -> None:
         """Where we were silent for long, show that we live and see what is still ours."""
-        if self._proven is not None and self._clock() - self._proven > self.lease.seconds / 2:
+        if not self.sure:
             self._live()
 
     def _live(self) -> None:

@@ -59,7 +59,9 @@ class Memory(Store):
         study: Study | None = None,
     ) -> None:
         """See Store."""
-        self._now = checked_name(experiment)
+        if checked_name(experiment) != self._now:
+            self.close()
+        self._now = experiment
         entry = self.experiments.setdefault(experiment, _Experiment())
         entry.question = question or entry.question
         entry.study = study or entry.study
@@ -129,7 +131,8 @@ class Memory(Store):
     def close(self) -> None:
         """See Store."""
         for entry in self.experiments.values():
-            entry.claims = {key: driver for key, driver in entry.claims.items() if driver is not self}
+            for key in [key for key, driver in entry.claims.items() if driver is self]:
+                del entry.claims[key]
 
     def _begun(self) -> _Experiment:
         if not self._now:

@@ -30,6 +30,7 @@ READ_ONLY = "it cannot be written to: see to the permissions, or choose another 
 BROKEN = "it is not a database, or damaged: nothing was changed; move it away, or choose another place with --store"
 DENIED = "it does not let us in: see to the user, the password or the token"
 LOCKED = "another process holds it locked"
+RACED = "another process wrote the same at the same moment"
 GONE = "it does not answer"
 
 FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -41,6 +42,11 @@ TEXTS = (
     (BROKEN, False, ("file is not a database", "image is malformed", "file is encrypted")),
     (DENIED, False, ("authentication failed", "no password supplied", "access denied", "not authenticated")),
     (LOCKED, True, ("database is locked", "database table is locked", "database schema is locked")),
+    (
+        RACED,
+        True,
+        ("unique constraint failed", "duplicate key value", "could not serialize access", "deadlock detected"),
+    ),
     (
         GONE,
         True,

@@ -12,17 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from farback.stores import database, locations, readiness
 from farback.stores.metrics import Point
 from farback.stores.patience import Patience
 from farback.writing import aside
 
-T = TypeVar("T")
-
 PAGE = 1000  # runs in one answer
-TAKEN = ("unique constraint failed", "uniqueviolation")  # as SQLite and psycopg say it, through a server, too
 SETTINGS = {  # read by mlflow, some of them when it is imported
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it would print through our progress bars
@@ -93,12 +90,7 @@ class Tracking:
                 return
 
     def create_experiment(self, name: str, artifacts: str | None) -> str:
-        """The id of a new experiment, or of the one that another driver made in the meantime.
-
-        Args:
-            name: its name.
-            artifacts: the URI of the folder of its artifacts; None lets the server say.
-        """
+        """The id of a new experiment, or of the one that another driver made at the same moment."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -216,20 +208,7 @@ class _Patient:
         found = getattr(self._bare, name)
         if not callable(found):
             return found
-        return lambda *given, **named: self._patience.keep(lambda: twice(lambda: found(*given, **named)))
-
-
-def twice(call: Callable[[], T]) -> T:
-    """What a call returns, at the second attempt where another driver wrote the same row at the same moment.
-
-    MLflow looks whether there is a tag, then inserts it: of two drivers that begin an experiment, one would fail.
-    """
-    try:
-        return call()
-    except Exception as error:
-        if not any(text in str(error).lower() for text in TAKEN):
-            raise
-        return call()
+        return lambda *given, **named: self._patience.keep(lambda: found(*given, **named))
 
 
 class ExperimentBoard:
@@ -246,7 +225,7 @@ class ExperimentBoard:
     def write(self, name: str, text: str) -> None:
         """See claims.Board."""
         with hushed:
-            twice(lambda: self._client.set_experiment_tag(self._id, name, text))
+            self._client.set_experiment_tag(self._id, name, text)
 
     def erase(self, name: str) -> None:
         """See claims.Board."""
