@@ -117,15 +117,16 @@ def postgres(settings: dict[str, str] | None = None) -> Iterator[Postgres]:
 
 
 @contextlib.contextmanager
-def mlflow_server(backend: str, folder: Path, workers: int = 1) -> Iterator[str]:
+def mlflow_server(backend: str, folder: Path, workers: int = 1, port: int | None = None) -> Iterator[str]:
     """MLflow's server in front of a database; its address.
 
     Args:
         backend: the database's URI.
         folder: for artifacts, which go through the server, and the log.
         workers: its processes.
+        port: by default a free one.
     """
-    port = free_port()
+    port = port or free_port()
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", backend, "--workers", str(workers)]
     command += ["--artifacts-destination", str(folder / "artifacts"), "--host", "127.0.0.1", "--port", str(port)]

@@ -209,9 +209,7 @@ class MLflow(Store):
         self.client.set_terminated(run.run_id, status)
         del self._recording.open[key]
         ours = Past(key, run.run_id, status, now(), run.artifacts)
-        if (
-            self._holding is not None and not self._holding.sure
-        ):  # we fell asleep: another driver may have ended it, too
+        if self._holding is not None and not self._holding.sure:  # we slept: another driver may have ended it, too
             self._look_up([key])
             ours = next((past for past in self._history(key) if past.run_id == run.run_id), ours)
         others = [past for past in self._history(key) if past.run_id != run.run_id]
