@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import sqlalchemy
 
 import servers
 from farback import Experiment, run
-from farback.stores import locations
+from farback.stores import database, locations
 from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
 
@@ -129,3 +130,20 @@ def test_drivers_may_write_one_tag_at_the_same_moment(where: str, request: pytes
             list(crowd.map(write, "abcd"))
         tags = store.client.get_experiment_by_name("first").tags
         assert {tags[name] for name in names} <= set("abcd")
+
+
+def test_a_driver_waits_for_one_that_is_making_the_tables(postgres_uri: str) -> None:
+    served = database.engine(postgres_uri)
+
+    def carry_out(text: str) -> None:
+        with served.begin() as connection:
+            connection.execute(sqlalchemy.text(text))
+
+    with ThreadPoolExecutor(1) as other:
+        with database.advisory(served, database.MAKING):
+            carry_out("create table experiments (half int)")
+            opened = other.submit(MLflow, postgres_uri)
+            with pytest.raises(TimeoutError):
+                opened.result(2)
+            carry_out("drop table experiments")
+        opened.result(120).close()
