@@ -93,12 +93,15 @@ class Tracking:
         """The id of a new experiment, or of the one that another driver made at the same moment."""
         from mlflow.exceptions import MlflowException
 
-        try:
-            return str(self.client.create_experiment(name, artifacts))
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            return str(self.client.get_experiment_by_name(name).experiment_id)
+        def made() -> str:
+            try:
+                return str(self._bare.create_experiment(name, artifacts))
+            except MlflowException as error:  # before the patience sees it: it says of itself that two wrote the same
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                return str(self._bare.get_experiment_by_name(name).experiment_id)
+
+        return self.patience.keep(made)
 
     def create_run(
         self, experiment_id: str, named: Mapping[str, str], name: str, found: Callable[[], Any] = lambda: None
