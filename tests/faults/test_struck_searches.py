@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ search:
   sampler: random
 """
 )
+SPENT = "budgets.csv"  # minutes, too: no two runs take equally long
 Found = tuple[list[tuple[object, ...]], dict[str, bytes], dict[str, bytes]]
 
 
@@ -32,7 +34,7 @@ def search(project: Project, workers: int) -> Command:
 
 
 def found(project: Project) -> Found:
-    """What each trial of the study tried and came to, every training's scores, and the page."""
+    """What each trial of the study tried and came to, every training's scores, and the page but for its times."""
     running = project.query("select count(*) from trials where state = 'RUNNING'", name="optuna.db")
     assert running == [(0,)]
     slots = project.query(
@@ -51,7 +53,9 @@ def found(project: Project) -> Found:
         str(key): next(project.store.glob(f"artifacts/*/{run}/artifacts/scores.csv")).read_bytes()
         for key, run in standing
     }
-    page = {path.name: path.read_bytes() for path in (project.results / "small").iterdir()}
+    page = {path.name: path.read_bytes() for path in (project.results / "small").iterdir() if path.name != SPENT}
+    spent = rb"\n## What each group was given and spent\n.*?(?=\n## |$)"
+    page["report.md"] = re.sub(spent, b"", page["report.md"], flags=re.DOTALL)
     return slots, scores, page
 
 
