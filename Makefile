@@ -67,5 +67,5 @@ $(VENV)/.ok: pyproject.toml constraints.txt
 	@python3 -m venv $(VENV) || { echo "python3 -m venv failed: on Debian or Ubuntu, apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install -q 'uv>=0.9'
 	$(UV) pip install -q --torch-backend=auto $(TORCH) 2>/dev/null || $(UV) pip install -q $(TORCH)
-	$(UV) pip install -q -c constraints.txt -e '.[search,dask]' --group dev
+	$(UV) pip install -q -c constraints.txt -e '.[search,dask,postgres]' --group dev
 	@touch $@
