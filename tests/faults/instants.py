@@ -43,10 +43,10 @@ class Instants:
         Args:
             command: that was just started.
             phase: which part of its life; by default one at random.
-            share: of that part, from its beginning, to draw from.
+            share: of that part, from its beginning, to draw from; of the training, where the part is a random one.
         """
         chosen = phase or self.rng.choices(PHASES, self.odds)[0]
-        delay = self.rng.uniform(0, share) * self.pace.of(chosen)
+        delay = self.rng.uniform(0, share if phase or chosen == "training" else 1) * self.pace.of(chosen)
         if chosen == "training":
             self._until(command, lambda: command.training)
         elif chosen == "page":

@@ -197,15 +197,15 @@ class Command:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
 
-    def kill(self) -> None:
-        """SIGKILL to the driver alone."""
+    def kill(self) -> bool:
+        """SIGKILL to the driver alone; whether it died of that, and had not ended before."""
         self.signal(signal.SIGKILL)
-        self.process.wait()
+        return self.process.wait() == -signal.SIGKILL
 
-    def kill_all(self) -> None:
-        """SIGKILL to everything."""
+    def kill_all(self) -> bool:
+        """SIGKILL to everything; as `kill`."""
         self.signal_all(signal.SIGKILL)
-        self.process.wait()
+        return self.process.wait() == -signal.SIGKILL
 
     def wait(self, seconds: float = SLOW_SECONDS) -> int:
         """Until it has ended, with all of its processes: the exit code."""

@@ -24,8 +24,7 @@ def test_a_run_that_is_killed_again_and_again_ends_at_the_same_store(
     while made < 10 and len(project.commands) < 20:  # a command may be over before its instant
         command = project.run(workers)
         phase = instants.reach(command, share=0.4)  # or all would be trained after the first three
-        if phase:
-            command.kill() if kind == "driver" else command.kill_all()
+        if phase and (command.kill() if kind == "driver" else command.kill_all()):
             count(kind, phase)
             made += 1
         wait_for(lambda c=command: not c.members(), 30)  # type: ignore[misc]
@@ -41,8 +40,7 @@ def test_a_run_that_is_started_again_while_old_workers_live_ends_at_the_same_sto
     while made < 6 and len(project.commands) < 12:
         command = project.run(2)
         phase = instants.reach(command, phase="training", share=0.3)
-        if phase:
-            command.kill()
+        if phase and command.kill():
             count("restart", phase)
             made += 1
     finish(project)
@@ -143,12 +141,8 @@ def test_a_store_whose_making_was_killed_is_made(
         command = project.run(1)
         wait_for(lambda c=command: project.store.exists() or not c.alive)  # type: ignore[misc]
         phase = instants.reach(command, phase="start", share=0.6)
-        if phase == "start":
-            command.kill_all()
-            count("creation", phase)
-        else:  # it was quick
-            command.kill_all()
-            count("all", phase or "page")
+        if command.kill_all():  # else it was quick
+            count("creation" if phase == "start" else "all", phase)
     finish(project, 1)
     check(project, reference)
 
@@ -163,8 +157,7 @@ def test_a_page_whose_writing_was_killed_is_written_again(
         command = project.start("report", "small")
         whole = instants.pace.start + instants.pace.page
         instants.pause(command, instants.rng.uniform(0.3, 0.9) * whole)
-        if command.alive:
-            command.kill_all()
+        if command.kill_all():
             count("page", "")
             made += 1
     command = project.start("report", "small")

@@ -86,8 +86,7 @@ def test_a_search_that_is_killed_ends_with_the_same_trials(
             wait_for(lambda c=command: project.store.exists() or not c.alive)  # type: ignore[misc]
             early = instants.rng.random() < 0.3  # before it has asked for anything
             instants.pause(command, instants.rng.uniform(0, instants.pace.start if early else whole))
-            if command.alive:
-                command.kill_all()
+            if command.kill_all():
                 count("search", "start" if early else "training")
                 made += 1
         command = search(project, 1 + case % 2)

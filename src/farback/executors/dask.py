@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import distributed
 
@@ -34,6 +34,12 @@ REMIND_SECONDS = 60.0  # between two notes that no worker is there
 MOST_HELD = 256  # messages on the scheduler: beyond it workers wait for the driver
 
 say = logging.getLogger("farback").warning
+
+
+class ClusterLost(UserError):
+    """The scheduler is gone, through no fault of the config: the command ends with exit code 1."""
+
+    exit_code: ClassVar[int] = 1
 
 
 class Dask(Executor):
@@ -270,14 +276,15 @@ class Dask(Executor):
         """A question to the scheduler, which may be gone.
 
         Raises:
-            UserError: it is.
+            ClusterLost: it is.
         """
         try:
             yield
         except (OSError, CancelledError) as error:
             if isinstance(error, TimeoutError) and self.client.status == "running":
                 raise
-            raise UserError(
+            logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it would add a traceback as it closes
+            raise ClusterLost(
                 f"lost the Dask scheduler at {self.address} ({_first(error)}). What was recorded and checkpointed "
                 "stays: the same command goes on, once a scheduler and workers run there, or with --executor pool"
             ) from None
