@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run search report calibrate ui dashboard test test-all lint smoke audit clean
+.PHONY: help demo run search report calibrate ui dashboard test test-all test-faults lint smoke bench audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,10 +37,13 @@ dashboard: $(VENV)/.ok ## browse the studies of all searches, or of one, in optu
 	$(BIN)/farback dashboard $(if $(filter file,$(origin NAME)),,$(NAME))
 
 test: $(VENV)/.ok ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not faults"
 
 test-all: $(VENV)/.ok ## run every test, the slow ones too
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not faults"
+
+test-faults: $(VENV)/.ok ## kill sweeps and searches at random, 200 times and more; the table in docs/reliability.md (20 minutes)
+	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal -m faults --faults-table docs/reliability.md
 
 lint: $(VENV)/.ok ## style, types and import contracts
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
@@ -51,6 +54,10 @@ smoke: $(VENV)/.ok ## the smallest sweep through every layer (seconds)
 audit: $(VENV)/.ok ## ask a vulnerability service about every installed package; exit 3 where none can be reached
 	$(BIN)/python .ci/audit.py
 
+bench: $(VENV)/.ok ## time training against torch.nn, JAX and a plain script, on a quiet machine (half an hour)
+	$(UV) pip install -q -c constraints.txt -e '.[bench]'
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed
+
 clean: ## delete caches and the environment, never results
 	rm -rf $(VENV) build dist .ruff_cache .mypy_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests experiments -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -60,5 +67,5 @@ $(VENV)/.ok: pyproject.toml constraints.txt
 	@python3 -m venv $(VENV) || { echo "python3 -m venv failed: on Debian or Ubuntu, apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install -q 'uv>=0.9'
 	$(UV) pip install -q --torch-backend=auto $(TORCH) 2>/dev/null || $(UV) pip install -q $(TORCH)
-	$(UV) pip install -q -c constraints.txt -e '.[search]' --group dev
+	$(UV) pip install -q -c constraints.txt -e '.[search,dask]' --group dev
 	@touch $@

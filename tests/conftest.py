@@ -7,6 +7,7 @@ A new file in `farback/tasks` is found by its name, with its default fields and 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, get_args, get_origin
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+import servers
 from farback import cells, inits, tasks
 from farback.component import Component
 from farback.trial import Trial
@@ -66,6 +68,22 @@ def spelled(component: Component) -> list[str]:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20260)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[servers.Postgres]:
+    """A real PostgreSQL, one for each test worker."""
+    reason = servers.postgres_missing()
+    if reason:
+        pytest.skip(reason)
+    with servers.postgres() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres_uri(postgres: servers.Postgres) -> str:
+    """The address of an empty database."""
+    return postgres.make(f"empty {secrets.token_hex(4)}")
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 import farback
-from farback import runner
-from farback.executors import Serial
+from farback import runner, wiring
+from farback.executors import Serial, base
 from farback.experiment import ConfigError, Experiment
 from farback.stores.memory import Memory
-from farback.trial import Event, Failed, Finished, Trial
+from farback.trial import Cohort, Event, Failed, Finished, Wish
 
 SMALL = """
 name: small
@@ -78,13 +78,113 @@ def test_stopping_at_any_instant_and_running_again_gives_the_same_store(tmp_path
     pd.testing.assert_frame_equal(frame(whole), frame(halted), check_exact=True)
 
 
+@pytest.mark.parametrize("events", [1, 10, 30, 50, 90])
+def test_what_was_checkpointed_is_gone_on_from_and_gives_the_same_store(tmp_path: Path, events: int) -> None:
+    """With a checkpoint at every update; a driver that dies just stops reading."""
+    experiment, whole, halted = config(tmp_path), Memory(), Memory()
+    farback.run(experiment, workers=1, store=whole)
+    folder = runner.checkpoints(experiment, seconds=0)
+    halted.begin("small", experiment.trials())
+    stream = runner.execute(runner.plan(experiment.trials(), set()), Serial(), halted, folder)
+    for _ in range(events):
+        next(stream)
+    stream.close()
+    kept = folder.held()
+    done = halted.finished([trial.key for trial in experiment.trials()])
+    plan = runner.prepared(experiment, experiment.trials(), halted, 1, folder)
+    assert {one.key for cohort in plan.cohorts for one in cohort.start} == kept - done
+    assert plan.begun == len(kept - done) > 0
+    assert [cohort.step > 0 for cohort in plan.cohorts] == sorted((c.step > 0 for c in plan.cohorts), reverse=True)
+    before = len(halted.progress)
+    assert farback.run(experiment, workers=1, store=halted).reused == len(done)
+    pd.testing.assert_frame_equal(frame(whole), frame(halted), check_exact=True)
+    assert folder.held() == set()
+    again = {(one.key, one.step): one.metrics for one in halted.progress[before:]}
+    assert again == {  # a new run in the store has its whole curve
+        (one.key, one.step): one.metrics for one in whole.progress if one.key not in done
+    }
+
+
+class Finishing(Serial):
+    """Told to finish after so many updates in all."""
+
+    def __init__(self, updates: int) -> None:
+        super().__init__()
+        self.updates = updates
+
+    def _wishes(self) -> Wish:
+        self.updates -= 1
+        if self.updates < 0:
+            self.finish()
+        return super()._wishes()
+
+
+def test_a_run_that_is_told_to_finish_keeps_checkpoints_and_the_next_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "LOOK_SECONDS", 0.0)
+    experiment, whole, halted = config(tmp_path), Memory(), Memory()
+    farback.run(experiment, workers=1, store=whole)
+    summaries = []
+    while not summaries or summaries[-1].trained + summaries[-1].reused < 8:
+        summaries.append(farback.run(experiment, executor=Finishing(30), store=halted))
+        assert len(summaries) < 20
+    assert len(summaries) > 1
+    assert sum(summary.trained for summary in summaries) == 8
+    assert not halted.failures
+    pd.testing.assert_frame_equal(frame(whole), frame(halted), check_exact=True)
+    assert runner.checkpoints(experiment).held() == set()
+
+
+def test_no_point_of_a_curve_is_recorded_twice_where_a_worker_died(tmp_path: Path) -> None:
+    """What goes on from a checkpoint shows again what was before: a store that saw it needs it no more."""
+    experiment, whole, halted = config(tmp_path), Memory(), Memory()
+    farback.run(experiment, workers=1, store=whole)
+    stumbling = Stumbling()
+    farback.run(experiment, executor=stumbling, store=halted, checkpoint_seconds=0)
+    assert stumbling.deaths >= 4
+    points = [(one.key, one.step, name) for one in halted.progress for name in one.metrics]
+    assert len(points) == len(set(points))
+    assert set(points) == {(one.key, one.step, name) for one in whole.progress for name in one.metrics}
+    pd.testing.assert_frame_equal(frame(whole), frame(halted), check_exact=True)
+
+
+class Stumbling(Serial):
+    """Every cohort loses its worker, and goes on from its last checkpoints."""
+
+    deaths = 0
+
+    def map(self, function, items) -> Iterator[tuple[Cohort, Event]]:
+        queue = base.Queue(items)
+        while (cohort := queue.take()) is not None:
+            still = base.Open(cohort)
+            for count, event in enumerate(event for event in function(cohort) if event is not None):
+                still.seen(event)
+                yield cohort, event
+                if count == 25 and cohort.step < 8:
+                    self.deaths += 1
+                    yield from queue.died(still, "it was killed")
+                    break
+
+
+def test_a_config_says_how_often_checkpoints_are_made(tmp_path: Path) -> None:
+    assert runner.checkpoints(config(tmp_path)).seconds == 60
+    often = config(tmp_path, SMALL + "checkpoint_seconds: 2.5\n")
+    assert runner.checkpoints(often).seconds == 2.5
+    assert runner.checkpoints(often, 9).seconds == 9
+    assert [trial.key for trial in often.trials()] == [trial.key for trial in config(tmp_path).trials()]
+    for wrong in ("-1", "true", "soon", ".inf", "[1]"):
+        with pytest.raises(ConfigError, match=r"small.yaml:\d+:\d+: checkpoint_seconds: must be a number of seconds"):
+            config(tmp_path, SMALL + f"checkpoint_seconds: {wrong}\n")
+
+
 class Breaking(Serial):
     """Loses every cohort."""
 
-    def map(self, function, items) -> Iterator[tuple[list[Trial], Event]]:
+    def map(self, function, items) -> Iterator[tuple[Cohort, Event]]:
         for cohort in items:
-            for trial in cohort:
-                yield cohort, Failed(trial.key, "it broke")
+            for key in cohort.keys:
+                yield cohort, Failed(key, "it broke")
 
 
 def test_what_failed_is_said_and_tried_again(tmp_path: Path) -> None:
@@ -99,19 +199,19 @@ def test_what_failed_is_said_and_tried_again(tmp_path: Path) -> None:
 def test_the_longest_cohorts_go_first_and_no_worker_is_left_without_one(tmp_path: Path) -> None:
     trials = config(tmp_path).trials()
     plan = runner.plan(trials, set(), workers=4)
-    assert sorted(trial.key for pack in plan.cohorts for trial in pack) == sorted(trial.key for trial in trials)
+    assert sorted(trial.key for pack in plan.cohorts for trial in pack.trials) == sorted(trial.key for trial in trials)
     assert len(plan.cohorts) == 8  # two for each worker
-    assert plan.cohorts[0][0].lag == 2
-    assert plan.cohorts[-1][0].lag == 1
+    assert plan.cohorts[0].trials[0].lag == 2
+    assert plan.cohorts[-1].trials[0].lag == 1
 
 
 def test_the_estimate_is_the_time_of_the_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = config(tmp_path).trials()
     plan = runner.plan(trials, set())
     assert 0 < plan.seconds(workers=1) < 60  # as timed here and now
-    monkeypatch.setattr(runner, "seconds_per_update", lambda cohort: 0.5 * len(cohort))
+    monkeypatch.setattr(runner, "seconds_per_update", lambda trials: 0.5 * len(trials))
     whole = sum(0.5 * trial.steps for trial in trials)
-    longest = max(0.5 * len(cohort) * cohort[0].steps for cohort in plan.cohorts)
+    longest = max(0.5 * len(cohort.trials) * cohort.trials[0].steps for cohort in plan.cohorts)
     assert plan.seconds(workers=1) == pytest.approx(whole)
     assert plan.seconds(workers=2) == pytest.approx(max(whole / 2, longest))
     assert plan.seconds(workers=100) == pytest.approx(longest)
@@ -136,7 +236,7 @@ def test_an_axis_that_changes_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_axes_that_act_after_step_0_are_allowed(tmp_path: Path) -> None:
-    runner.check_wiring(config(tmp_path, SMALL.replace("    lag: [1, 2]", "    lag: [1]\n    steps: [4, 8]")))
+    wiring.check(config(tmp_path, SMALL.replace("    lag: [1, 2]", "    lag: [1]\n    steps: [4, 8]")))
 
 
 def test_diverged_trials_are_results(tmp_path: Path) -> None:

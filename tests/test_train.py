@@ -13,22 +13,26 @@ import pytest
 import torch
 from torch import nn
 
-from farback import cells, inits
-from farback import train as training
+from farback import cells, inits, replicas
 from farback.cells import Cell
 from farback.data import Asked, Data, lags
+from farback.replicas import Replica, Replicas
 from farback.streams import stream
 from farback.tasks import Task
 from farback.train import fingerprint, seconds_per_update, train
-from farback.trial import Finished, Progress, Stopped, Trial, TrialResult
+from farback.trial import Cohort, Event, Finished, Progress, Stopped, Trial, TrialResult, Wish
 
 Make = Callable[..., Trial]
 SGD = {"name": "sgd", "lr": 0.1}
 
 
+def said(*trials: Trial) -> list[Event]:
+    return [event for event in train(Cohort.of(*trials)) if event is not None]
+
+
 def results(trials: list[Trial]) -> list[TrialResult]:
     """By trial, whatever order they ended in."""
-    ended = {event.key: event.result for event in train(trials) if isinstance(event, Finished)}
+    ended = {event.key: event.result for event in said(*trials) if isinstance(event, Finished)}
     assert set(ended) == {trial.key for trial in trials}
     return [ended[trial.key] for trial in trials]
 
@@ -157,7 +161,7 @@ def test_a_replica_that_stops_early_leaves_the_others_alone(trial_of: Make, monk
         for seed, rate in ((0, 1e-6), (1, 0.3), (2, 1e-6))
     ]
     first, _, last = (value(result, "valid", "skill").mean() for result in results(trials))
-    monkeypatch.setattr(training, "SOLVED_SKILL", (first + last) / 2)
+    monkeypatch.setattr(replicas, "SOLVED_SKILL", (first + last) / 2)
     packed = check_packed(trials)
     updates = [value(packed[r], "training", "updates")[0] for r in (0, 2)]
     assert sorted(updates) == [6.0, 10.0]
@@ -221,7 +225,7 @@ def test_the_number_of_threads_is_put_back(trial_of: Make) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        list(train([trial_of()]))
+        said(trial_of())
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -256,7 +260,7 @@ def test_the_losses_are_those_of_a_plain_script(cell: str, module: type[nn.RNNBa
         evaluate_every=1,
         optimizer={"name": "adam", "lr": 0.01},
     )
-    cohort = training._Cohort.fresh([trial], "cpu")
+    cohort = Replicas([trial])
     start = {name: part[0].clone() for name, part in cohort.network().parameters.items()}
     net = module(trial.task.inputs, 9, 2)
     readout = nn.Linear(9, trial.task.answer.outputs)
@@ -291,9 +295,9 @@ def test_clipping_changes_the_update_and_comes_after_backward(trial_of: Make) ->
     moved = []
     for clip in (None, 1e-3):
         trial = trial_of(clip=clip, optimizer=SGD, evaluate_every=1)
-        cohort = training._Cohort.fresh([trial], "cpu")
+        cohort = Replicas([trial])
         before = cohort.theta_RP.clone()
-        cohort._update(1, *cohort._rules(), training._Window())
+        cohort.update(1)
         moved.append((cohort.theta_RP - before).norm().item())
         (result,) = results([trial])
         norm = value(result, "grad", "norm")[0]
@@ -309,14 +313,14 @@ def test_clipping_changes_the_update_and_comes_after_backward(trial_of: Make) ->
 def test_success_at_three_evaluations_in_a_row_ends_a_trial(
     stop: str, updates: float, trial_of: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "SOLVED_SKILL", -math.inf)
+    monkeypatch.setattr(replicas, "SOLVED_SKILL", -math.inf)
     (result,) = results([trial_of(stop=stop, steps=20, evaluate_every=2)])
     assert value(result, "training", "updates").tolist() == [updates]
     assert result.status == "finished"
 
 
 def test_a_success_that_is_interrupted_does_not_count(trial_of: Make) -> None:
-    replica = training._Replica(trial_of())
+    replica = Replica(trial_of())
     assert [replica.solved(skill) for skill in (0.95, 0.95, 0.5, 0.95, 0.9, 1.0)] == [False] * 5 + [True]
 
 
@@ -340,7 +344,7 @@ def test_the_last_update_is_evaluated_whatever_the_interval(trial_of: Make) -> N
 
 def test_measures_are_taken_at_the_start_after_chosen_updates_and_at_the_end(trial_of: Make) -> None:
     measure = {"name": "retention", "lags": [1, 2], "sequences": 20, "at": ["start", 2, "end"]}
-    events = list(train([trial_of(steps=4, evaluate_every=4, measures=[measure], stop="never")]))
+    events = said(trial_of(steps=4, evaluate_every=4, measures=[measure], stop="never"))
     (result,) = [event.result for event in events if isinstance(event, Finished)]
     taken = result.scores.query("measure == 'retention' and statistic == 'skill'")
     assert sorted(set(taken["step"])) == [0, 2, 4]
@@ -370,10 +374,10 @@ def test_what_a_cell_freezes_stays_as_it_was_drawn_and_all_else_is_trained(
     every_cell: Cell, optimizer: Any, trial_of: Make
 ) -> None:
     trial = trial_of(cell=every_cell, optimizer=optimizer, clip=0.01, hidden=18)
-    cohort = training._Cohort.fresh([trial], "cpu")
+    cohort = Replicas([trial])
     before = {name: value.clone() for name, value in cohort.network().parameters.items()}
     for count in (1, 2, 3):
-        cohort._update(count, *cohort._rules(), training._Window())
+        cohort.update(count)
     moved = {name for name, value in cohort.network().parameters.items() if not torch.equal(value, before[name])}
     assert moved == before.keys() - trial.architecture.frozen
 
@@ -392,7 +396,7 @@ def test_an_echo_state_network_trains_its_readout_alone(trial_of: Make) -> None:
 
 def test_progress_comes_at_every_evaluation_of_every_replica_and_finished_once(trial_of: Make) -> None:
     trials = [trial_of(seed=seed) for seed in range(2)]
-    events = list(train(trials))
+    events = said(*trials)
     for trial in trials:
         own = [event for event in events if event.key == trial.key]
         assert [event.step for event in own if isinstance(event, Progress)] == [2, 4, 6]
@@ -409,7 +413,7 @@ def test_progress_comes_at_every_evaluation_of_every_replica_and_finished_once(t
 
 
 def test_progress_says_what_the_scores_record(trial_of: Make) -> None:
-    events = list(train([trial_of()]))
+    events = said(trial_of())
     (result,) = [event.result for event in events if isinstance(event, Finished)]
     shown = [event.metrics["valid/loss"] for event in events if isinstance(event, Progress)]
     assert value(result, "valid", "loss").tolist() == shown
@@ -417,7 +421,7 @@ def test_progress_says_what_the_scores_record(trial_of: Make) -> None:
 
 def test_a_cohort_of_several_shapes_is_refused(trial_of: Make) -> None:
     with pytest.raises(ValueError, match="one shape"):
-        list(train([trial_of(hidden=9), trial_of(hidden=18)]))
+        Cohort.of(trial_of(hidden=9), trial_of(hidden=18))
 
 
 def test_provenance_says_what_ran(trial_of: Make) -> None:
@@ -527,13 +531,13 @@ def test_a_fingerprint_is_of_the_trial_alone(trial_of: Make) -> None:
 
 def test_a_trial_that_is_given_up_leaves_and_the_others_do_not_notice(trial_of: Make) -> None:
     trials = [trial_of(seed=seed, steps=20) for seed in range(3)]
-    whole = {event.key: event.result.scores for event in train(trials) if isinstance(event, Finished)}
-    events, steered = train(trials), []
+    whole = {event.key: event.result.scores for event in said(*trials) if isinstance(event, Finished)}
+    events, steered = train(Cohort.of(*trials)), []
     event = next(events)
     with suppress(StopIteration):
         while True:
             steered.append(event)
-            event = events.send({trials[1].key} if len(steered) > 4 else None)
+            event = events.send(Wish(frozenset({trials[1].key})) if len(steered) > 9 else None)
     assert [event for event in steered if isinstance(event, Stopped)] == [Stopped(trials[1].key, 4)]
     kept = {event.key: event.result.scores for event in steered if isinstance(event, Finished)}
     assert list(kept) == [trials[0].key, trials[2].key]

@@ -175,15 +175,15 @@ def test_cohorts_hold_every_trial_once_and_only_trials_of_one_shape(width: int) 
         trial(seed=seed, hidden=hidden, clip=clip) for seed in range(3) for hidden in (8, 9) for clip in (None, 1.0)
     ]
     packed = cohorts(everything, width)
-    assert sorted(t.key for cohort in packed for t in cohort) == sorted(t.key for t in everything)
-    assert all(len({t.shape for t in cohort}) == 1 for cohort in packed)
-    assert all(1 <= len(cohort) <= width for cohort in packed)
+    assert sorted(key for cohort in packed for key in cohort.keys) == sorted(t.key for t in everything)
+    assert all(len({t.shape for t in cohort.trials}) == 1 for cohort in packed)
+    assert all(1 <= len(cohort.trials) <= width for cohort in packed)
     assert len(packed) == 2 * -(-6 // width)
 
 
 def test_cohorts_keep_the_order_and_nothing_packs_to_nothing() -> None:
     seeds = [trial(seed=seed) for seed in (5, 3, 4, 1)]
-    assert [[t.seed for t in cohort] for cohort in cohorts(seeds, 3)] == [[5, 3, 4], [1]]
+    assert [[t.seed for t in cohort.trials] for cohort in cohorts(seeds, 3)] == [[5, 3, 4], [1]]
     assert cohorts([], 3) == []
 
 

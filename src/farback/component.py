@@ -16,6 +16,7 @@ from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, cast
 
 from pydantic import (
@@ -27,11 +28,13 @@ from pydantic import (
     Strict,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
 C = TypeVar("C", bound="Component")
 T = TypeVar("T")
 
+SCALARS = frozenset({str, int, float, bool, type(None)})
 Several = Annotated[tuple[T, ...], Strict(False)]  # stored as a tuple; a YAML list is welcome
 
 
@@ -62,6 +65,8 @@ def single(value: float) -> float:
 class UserError(ValueError):
     """A mistake that the person at the keyboard can mend: its message stands for itself, without a traceback."""
 
+    exit_code: ClassVar[int] = 2  # of the command that it ends
+
 
 class Record(BaseModel):
     """A frozen record that refuses unknown keys and never turns one type into another."""
@@ -71,11 +76,11 @@ class Record(BaseModel):
     def digested(self) -> dict[str, Any]:
         """The plain values that identify this record: every field, less later additions at their default."""
         values: dict[str, Any] = {}
-        for name, field in type(self).model_fields.items():
+        for name, later in _fields(type(self)):
             value = getattr(self, name)
-            if any(isinstance(mark, Since) for mark in field.metadata) and value == field.get_default():
+            if later is not None and value == later.get_default():
                 continue
-            values[name] = _plain(value)
+            values[name] = value if type(value) in SCALARS else _plain(value)
         return values
 
     def digest(self) -> str:
@@ -87,6 +92,13 @@ def digest(values: Any) -> str:
     """Hash plain values (as JSON with sorted keys) to 16 hexadecimal digits."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def _fields(record: type[Record]) -> tuple[tuple[str, FieldInfo | None], ...]:
+    """A record's fields, and more of those that were added later: asked once, for a sweep has 100 000 records."""
+    fields = record.model_fields.items()
+    return tuple((name, field if any(isinstance(m, Since) for m in field.metadata) else None) for name, field in fields)
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from farback.trial import LogUniform, Mixed, Trial
 
 VALIDATION = 256  # sequences: a standard error of at most 0.03 in accuracy, and a small part of an interval's cost
 BLOCK_NUMBERS = 1_000_000  # inputs that a replica draws at once: fewer calls, bounded memory
+
+Place = dict[str, Any]  # where a generator is, as numpy tells it: plain numbers and texts
 
 
 class Questions(NamedTuple):
@@ -76,12 +78,9 @@ class Asked:
 
     def outputs(self, network: Network, questions: Questions) -> Tensor:
         """The network's answers, (R, N, O)."""
-        h_RTBH, _ = network.run(questions.x_RTBI)
-        R, T, B, H = h_RTBH.shape
-        flat_RNH = h_RTBH.reshape(R, T * B, H)
         if self.each is not None:
-            flat_RNH = flat_RNH.gather(1, questions.index_RN.unsqueeze(-1).expand(-1, -1, H))
-        return network.readout(flat_RNH)
+            return network.readout(network.run(questions.x_RTBI, index_RN=questions.index_RN)[0])
+        return network.readout(network.run(questions.x_RTBI)[0].flatten(1, 2))
 
     def loss(self, network: Network, questions: Questions) -> Tensor:
         """Each replica's mean loss over its asked steps, (R,)."""
@@ -121,6 +120,8 @@ class Data:
         probe = self.task.sample(stream(0, "probe"), 1).input_BTI
         self.block = max(1, min(16, BLOCK_NUMBERS // max(1, probe.numel() * self.trial.batch)))
         self.waiting: list[list[Batch]] = []
+        self.places = self._places()  # before the block that batches are taken from
+        self.taken = 0  # batches of that block
 
     @property
     def task(self) -> Task:
@@ -130,22 +131,39 @@ class Data:
     def next(self) -> Questions:
         """The next batch of every replica."""
         if not self.waiting:
-            drawn = [self._draw(rng, self.block * self.trial.batch) for rng in self.rngs]
-            parts = [
-                [Batch(*part) for part in zip(*(torch.split(t, self.trial.batch) for t in d), strict=True)]
-                for d in drawn
-            ]
-            self.waiting = [list(batches) for batches in zip(*parts, strict=True)]
+            self._fill()
+        self.taken += 1
         return self._on_device(self.asked.questions(self.waiting.pop(0)))
 
     def fixed(self) -> Questions:
         """One set of sequences for evaluation."""
         return self._on_device(self.asked.questions([self._draw(rng, VALIDATION) for rng in self.rngs]))
 
+    def go_on(self, places: Sequence[Place], taken: int) -> None:
+        """Go to where another stream of the same trials was: what `places` and `taken` were there."""
+        for rng, place in zip(self.rngs, places, strict=True):
+            rng.bit_generator.state = place
+        self._fill()
+        self.taken = taken
+        del self.waiting[:taken]
+
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these replicas only."""
         self.rngs = [self.rngs[r] for r in rows]
+        self.places = [self.places[r] for r in rows]
         self.waiting = [[batches[r] for r in rows] for batches in self.waiting]
+
+    def _fill(self) -> None:
+        """Draw the next block."""
+        self.places, self.taken = self._places(), 0
+        drawn = [self._draw(rng, self.block * self.trial.batch) for rng in self.rngs]
+        parts = [
+            [Batch(*part) for part in zip(*(torch.split(t, self.trial.batch) for t in d), strict=True)] for d in drawn
+        ]
+        self.waiting = [list(batches) for batches in zip(*parts, strict=True)]
+
+    def _places(self) -> list[Place]:
+        return [dict(rng.bit_generator.state) for rng in self.rngs]
 
     def _draw(self, rng: np.random.Generator, size: int) -> Batch:
         return self.task.sample(rng, size, lags(self.trial, rng, size))

@@ -60,7 +60,7 @@ class Display:
         parts = [f"{len(tally.finished)} of {len(self.plan.missing)} trials trained", f"{len(tally.failures)} failed"]
         diverged = sum(one.result.status == "diverged" for one in tally.finished.values())
         parts += [f"{diverged} diverged"] * (diverged > 0)
-        parts.append(f"{self.plan.reused} reused")
+        parts.append(f"{self.tally.reused} reused")
         left = tally.seconds_left
         parts.append("timing" if left is None else f"at most {minutes(left)} left")
         return ", ".join(parts)

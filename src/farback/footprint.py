@@ -5,13 +5,13 @@ Shapes: T steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import psutil
 
 from farback.data import VALIDATION
 from farback.streams import stream
-from farback.trial import Trial
+from farback.trial import Cohort, Trial
 
 FLOAT, INTEGER = 4, 8  # bytes
 PROBES = 64  # sequences that are drawn to see how a task asks
@@ -62,8 +62,9 @@ def too_large(trials: Iterable[Trial]) -> str:
     return ""
 
 
-def fitting(cohort: Sequence[Trial], workers: int) -> list[list[Trial]]:
+def fitting(cohort: Cohort, workers: int) -> list[Cohort]:
     """A cohort in parts narrow enough for each worker's share of the memory; at least one trial each."""
     share = machine_bytes() / max(1, workers)
-    width = max(1, int(share / (TYPICAL * training_bytes(cohort[0]))))
-    return [list(cohort[first : first + width]) for first in range(0, len(cohort), width)]
+    if len(cohort.trials) == 1 or len(cohort.trials) * TYPICAL * training_bytes(cohort.trials[0]) <= share:
+        return [cohort]
+    return [part for half in cohort.halves() for part in fitting(half, workers)]

@@ -8,6 +8,8 @@ tensors with the replicas first, under the names of `torch.nn.RNN` (`weight_ih_l
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +21,7 @@ from farback import cells, encoders
 from farback.cells.base import Cell, State
 from farback.encoders.base import Encoder
 from farback.inits.base import Array, Init, Layer, uniform
-from farback.kernels.unroll import product, unroll
+from farback.kernels.unroll import layer, picked, product
 from farback.streams import stream
 
 NO_ENCODER = encoders.build("identity")
@@ -71,6 +73,26 @@ class Architecture:
             yield Place(f"_l{depth}", width, False)
             if self.bidirectional:
                 yield Place(f"_l{depth}_reverse", width, True)
+
+    @functools.cached_property
+    def layout(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], int]]:
+        """Shape, strides and place of every parameter among a replica's flat ones."""
+        shapes, layout, start = self.shapes(), {}, 0
+        for name, shape in shapes.items():
+            layout[name] = shape, tuple(math.prod(shape[i + 1 :]) for i in range(len(shape))), start
+            start += math.prod(shape)
+        return layout
+
+    @functools.cached_property
+    def stack(self) -> tuple[tuple[Place, tuple[str, ...]], ...]:
+        """Every layer with the names of its parameters, without the suffix; looked up in every update."""
+        return tuple((place, tuple(self.cell_shapes(place))) for place in self.layers())
+
+    @functools.cached_property
+    def plain(self) -> bool:
+        """One layer in one direction with a readout, and nothing else that is trained."""
+        simple = self.encoder.name == "identity" and not (self.learned_state or self.bidirectional or self.frozen)
+        return simple and self.depth == 1 and self.outputs > 0
 
     def cell_shapes(self, place: Place) -> dict[str, tuple[int, ...]]:
         """One layer's parameters, without the suffix."""
@@ -126,7 +148,7 @@ class Architecture:
             values["readout.bias"] += self.start
         return {name: values.get(name, np.zeros(shape)) for name, shape in self.shapes().items()}
 
-    @property
+    @functools.cached_property
     def frozen(self) -> frozenset[str]:
         """Names of the parameters that are drawn and never trained."""
         return frozenset(name + place.suffix for place in self.layers() for name in self.cell.frozen)
@@ -195,9 +217,12 @@ class Network:
             for place in self.architecture.layers()
         )
 
-    def run(self, x_RTBI: Tensor, state: NetworkState | None = None) -> tuple[Tensor, NetworkState]:
+    def run(
+        self, x_RTBI: Tensor, state: NetworkState | None = None, index_RN: Tensor | None = None
+    ) -> tuple[Tensor, NetworkState]:
         """Outputs of the top layer at every step, (R, T, B, S*D*H), and the state after the last.
 
+        With `index_RN`, which ascends, only those of the T*B outputs, (R, N, S*D*H).
         A carried `state` continues a sequence exactly where it was left (not for bidirectional networks, whose other
         direction has not been read yet).
         """
@@ -210,18 +235,22 @@ class Network:
         before = self.initial(x_RTBI) if state is None else state
         encoder = {name[8:]: value for name, value in self.parameters.items() if name.startswith("encoder.")}
         x_RTBI = architecture.encoder.encode(encoder, x_RTBI)
+        direct = index_RN if architecture.directions == architecture.sites == 1 else None  # the kernel picks itself
         after, outputs = [], []
-        for index, place in enumerate(architecture.layers()):
-            p = {name: self.parameters[name + place.suffix] for name in architecture.cell_shapes(place)}
+        for index, (place, names) in enumerate(architecture.stack):
+            p = {name: self.parameters[name + place.suffix] for name in names}
             source_RTBI = x_RTBI.flip(1) if place.reverse else x_RTBI
-            gates_RTBG = architecture.cell.project(p, source_RTBI)
-            output_RTBH, last = unroll(architecture.cell, p, gates_RTBG, before[index])
+            top = direct if index == len(architecture.stack) - 1 else None
+            output_RTBH, last = layer(architecture.cell, p, source_RTBI, before[index], top)
             outputs.append(output_RTBH.flip(1) if place.reverse else output_RTBH)
             after.append(last)
             if len(outputs) == architecture.directions:
                 x_RTBI = torch.cat(outputs, -1) if architecture.bidirectional else outputs[0]
                 outputs = []
-        return x_RTBI.reshape(R, T, B, -1), tuple(after)
+        if direct is not None:
+            return x_RTBI, tuple(after)
+        x_RTBI = x_RTBI.reshape(R, T, B, -1)
+        return x_RTBI if index_RN is None else picked(x_RTBI, index_RN), tuple(after)
 
     def readout(self, h_RNH: Tensor) -> Tensor:
         """The answer from the top layer's output: (R, N, O)."""

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Tensor
 
 from farback.component import Record, single
+from farback.kernels.unroll import adam, clip, supported
 
 Rate = Annotated[float, Field(gt=0, le=1e3), AfterValidator(single)]
 Fraction = Annotated[float, Field(ge=0, le=0.9999999)]  # a little nearer, and it is 1 in single precision
@@ -65,12 +66,15 @@ class Adam(Rule):
         theta_RP: Tensor, grad_RP: Tensor, moments: dict[str, Tensor], rules: dict[str, Tensor], count: int
     ) -> None:
         """One Adam step."""
-        beta1, beta2 = rules["beta1"], rules["beta2"]
         first, second = moments["first"], moments["second"]
+        if supported(theta_RP, first, second):
+            return adam(theta_RP, grad_RP, first, second, rules, count)
+        beta1, beta2 = rules["beta1"], rules["beta2"]
         first.mul_(beta1).add_(grad_RP * (1 - beta1))
         second.mul_(beta2).add_(grad_RP.square() * (1 - beta2))
         scale = (second / (1 - beta2**count)).sqrt_().add_(rules["eps"])
         theta_RP.sub_(first / scale * (rules["lr"] / (1 - beta1**count)))
+        return None
 
 
 class SGD(Rule):
@@ -145,6 +149,8 @@ def clipped(grad_RP: Tensor, limit_R1: Tensor) -> tuple[Tensor, Tensor]:
 
     The rule of `torch.nn.utils.clip_grad_norm_`, per replica; a limit of infinity leaves the gradient as it is.
     """
+    if supported(grad_RP):
+        return clip(grad_RP, limit_R1)
     norm_R1 = grad_RP.square().sum(1, keepdim=True).sqrt()
     scale_R1 = (limit_R1 / (norm_R1 + 1e-6)).clamp(max=1.0)
     return torch.where(scale_R1 < 1, grad_RP * scale_R1, grad_RP), norm_R1.squeeze(1)

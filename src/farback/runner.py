@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import re
 import shlex
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from farback.executors import Executor, Pool, Serial
-from farback.executors.pool import cores
-from farback.experiment import ConfigError, Experiment, Problem
-from farback.footprint import fitting, too_large
+from farback import wiring
+from farback.checkpoints import Folder
+from farback.executors import Executor
+from farback.executors.opening import chosen, opened
+from farback.experiment import Experiment
+from farback.footprint import fitting
 from farback.kernels.warming import PRODUCT, warm
+from farback.provenance import deciding, versions
+from farback.report.origins import origins
 from farback.report.page import Page, Subject, write
 from farback.report.standard import Ladder
+from farback.sharing import Share
 from farback.stores.base import Store
 from farback.stores.opening import open_store
 from farback.tasks.answers import skill
 from farback.tasks.base import Task
-from farback.train import fingerprint, seconds_per_update, train
-from farback.trial import Event, Failed, Finished, Stopped, Trial, cohorts
+from farback.train import seconds_per_update, train
+from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Progress, Reused, Stopped, Trial, cohorts
 
+POLL_SECONDS = 1.0  # between looks at what other drivers are doing
 WIDTH = 10  # replicas of a cohort at most: beyond it one more costs as much as one alone, and cores may stand idle
+
+
+log = logging.getLogger("farback")
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did: trials trained in it, found in the store, diverged (a result), failed (tried again next time)."""
+    """What a run did: trials trained in it, found in the store (at first or later), diverged (a result), failed (tried
+    again next time)."""
 
     trained: int = 0
     reused: int = 0
@@ -45,61 +58,130 @@ class Plan:
 
     trials: list[Trial]
     missing: list[Trial]
-    cohorts: list[list[Trial]]
+    cohorts: list[Cohort]
 
     @property
     def reused(self) -> int:
         """Trials that the store already holds."""
         return len(self.trials) - len(self.missing)
 
+    @property
+    def begun(self) -> int:
+        """Trials that go on from a checkpoint."""
+        return sum(len(cohort.start) for cohort in self.cohorts)
+
     def seconds(self, workers: int) -> float:
         """Time it would take if no trial stopped early, from a few timed updates of each kind of cohort."""
         timed: dict[tuple[str, int], float] = {}
         total, longest = 0.0, 0.0
         for cohort in self.cohorts:
-            kind = (cohort[0].shape, len(cohort))
+            first = cohort.trials[0]
+            kind = (first.shape, len(cohort.trials))
             if kind not in timed:
-                timed[kind] = seconds_per_update(cohort)
-            own = timed[kind] * cohort[0].steps
+                timed[kind] = seconds_per_update(cohort.trials)
+            own = timed[kind] * (first.steps - cohort.step)
             total, longest = total + own, max(longest, own)
         return max(total / workers, longest)
 
 
-def plan(trials: Sequence[Trial], done: Collection[str], workers: int = 1) -> Plan:
+def plan(
+    trials: Sequence[Trial], done: Collection[str], workers: int = 1, start: Mapping[str, Checkpoint] | None = None
+) -> Plan:
     """Subtract what is done, and pack the rest.
 
     Args:
         trials: what is wanted.
         done: keys that the store holds.
         workers: how many processes will share the work: cohorts are made narrower rather than leave one idle.
+        start: checkpoints of earlier runs, by key. What was begun goes first, so that they do not pile up.
     """
     missing = [trial for trial in trials if trial.key not in done]
-    packs = [part for pack in cohorts(missing, WIDTH) for part in fitting(pack, workers)]
-    while len(packs) < 2 * workers and any(len(pack) > 1 for pack in packs):
-        packs.sort(key=len)
-        widest = packs.pop()
-        packs += [widest[: len(widest) // 2], widest[len(widest) // 2 :]]
-    return Plan(list(trials), missing, sorted(packs, key=_cost, reverse=True))
+    packs = [part for pack in cohorts(missing, WIDTH, start) for part in fitting(pack, workers)]
+    while len(packs) < 2 * workers and any(len(pack.trials) > 1 for pack in packs):
+        packs.sort(key=lambda pack: len(pack.trials))
+        packs += packs.pop().halves()
+    return Plan(list(trials), missing, sorted(packs, key=lambda pack: (pack.step > 0, _cost(pack)), reverse=True))
 
 
-def _cost(cohort: Sequence[Trial]) -> float:
+def _cost(cohort: Cohort) -> float:
     """Roughly the work in a cohort: the longest go first, so that no core is left with a long one at the end."""
-    trial = cohort[0]
+    trial = cohort.trials[0]
     per_step = trial.depth * len(trial.cell.gates) * (1 + trial.hidden / 32)
-    return float(len(cohort) * (trial.lag + 1) * per_step * trial.steps)
+    return float(len(cohort.trials) * (trial.lag + 1) * per_step * (trial.steps - cohort.step))
 
 
-def execute(plan: Plan, executor: Executor, store: Store) -> Iterator[Event]:
-    """Train what is missing; every event is recorded before it is passed on."""
+def prepared(experiment: Experiment, trials: Sequence[Trial], store: Store, workers: int, folder: Folder) -> Plan:
+    """Begin with an experiment: the store is told of its trials, and asked what is done.
+
+    Args:
+        experiment: whose.
+        trials: of the experiment, perhaps not all.
+        store: where they are recorded.
+        workers: how many processes will share the work.
+        folder: where checkpoints of earlier runs are.
+    """
+    store.begin(experiment.name, trials, question=experiment.question, config_text=experiment.text)
+    done = store.finished([trial.key for trial in trials])
+    folder.forget(folder.held() & done)  # a driver may be killed after it records a trial, and before it forgets this
+    return plan(trials, done, workers, folder.load(trial for trial in trials if trial.key not in done))
+
+
+def execute(plan: Plan, executor: Executor, store: Store, folder: Folder | None = None) -> Iterator[Event]:
+    """Train what is missing; every event is recorded before it is passed on.
+
+    What another driver is at is left to it, and waited for when nothing else is left.
+    """
     warm(sorted({trial.cell.kernel or PRODUCT for trial in plan.missing} | {PRODUCT}))  # once, for all workers
-    yield from recorded(plan.cohorts, executor, store)
+    share, todo, waited = Share(store, folder), plan.cohorts, False
+    while todo and not executor.finishing:
+        yield from recorded(todo, executor, share)
+        yield from share.settled()
+        todo = share.again()
+        if todo and not executor.finishing:
+            if not waited:
+                count = sum(len(cohort.trials) for cohort in todo)
+                log.warning("another driver is training %d trials: waiting for it to end, or to die", count)
+            waited = True
+            time.sleep(POLL_SECONDS)
 
 
-def recorded(cohorts: Iterable[list[Trial]], executor: Executor, store: Store) -> Iterator[Event]:
-    """Train cohorts, which may still be thought up while others train; every event is recorded, then passed on."""
-    for _, event in executor.map(train, cohorts):
-        store.put(event)
-        yield event
+def recorded(cohorts: Iterable[Cohort], executor: Executor, share: Share) -> Iterator[Event]:
+    """Train cohorts, which may still be thought up while others train; every event is recorded, then passed on.
+
+    Args:
+        cohorts: what to train.
+        executor: where.
+        share: claims them, and has the store of what comes of it and the folder of checkpoints; without a folder
+            there are none, but for those that an executor asks for. It keeps the cohorts that other drivers are at.
+    """
+    folder = share.folder
+    work = partial(train, checkpoint_seconds=folder.seconds if folder else math.inf)
+    curves = Curves()
+    for cohort, event in executor.map(work, share.ours(cohorts)):
+        new = curves.new(event)
+        if new is None or not share.put(cohort, new):
+            continue
+        if folder:
+            folder.put(new)
+        yield new
+
+
+class Curves:
+    """What was shown of each trial that trains: one that goes on from a checkpoint shows all of it again."""
+
+    def __init__(self) -> None:
+        self.last: dict[str, dict[str, int]] = {}
+
+    def new(self, event: Event) -> Event | None:
+        """The event, less the points that were shown already; None where nothing is left."""
+        if isinstance(event, Finished | Failed | Stopped):
+            self.last.pop(event.key, None)
+        if not isinstance(event, Progress):
+            return event
+        last = self.last.setdefault(event.key, {})
+        metrics = {name: value for name, value in event.metrics.items() if event.step > last.get(name, -1)}
+        last.update(dict.fromkeys(metrics, event.step))
+        return replace(event, metrics=metrics) if metrics else None
 
 
 def run(
@@ -108,27 +190,29 @@ def run(
     workers: int | None = None,
     executor: Executor | None = None,
     store: Store | str | None = None,
+    checkpoint_seconds: float | None = None,
 ) -> Summary:
-    """Train what the store does not hold of an experiment.
+    """Train what the store does not hold of an experiment, going on where an earlier run was stopped.
 
     Args:
         experiment: a config, or the path of one.
-        workers: processes; by default one for each core. 1 trains in this process.
-        executor: where cohorts run, instead of `workers`.
+        workers: processes of a pool; by default what the config's `executor:` says, else one for each core. 1 trains
+            in this process.
+        executor: where cohorts run, instead: `farback.executors.dask.Dask("tcp://...")`.
         store: a store or its URI; by default MLflow's environment variable, or a database under `results/`.
+        checkpoint_seconds: between checkpoints; by default what the config says, else 60.
 
     Raises:
         ConfigError: the config has a mistake; nothing was trained.
     """
     config = experiment if isinstance(experiment, Experiment) else Experiment.load(experiment)
-    check_wiring(config)
-    count = cores() if workers is None else workers
-    with open_store(store, config.root) as opened, executor or pool(count) as running:
-        trials = config.trials()
-        opened.begin(config.name, trials, question=config.question, config_text=config.text)
-        todo = plan(trials, opened.finished([trial.key for trial in trials]), count)
+    wiring.check(config)
+    where = executor or opened(chosen(config.executor, workers=workers), config.root)
+    with open_store(store, config.root) as recording, where as running:
+        folder = checkpoints(config, checkpoint_seconds)
+        todo = prepared(config, config.trials(), recording, running.size, folder)
         tally = Tally(todo)
-        for event in execute(todo, running, opened):
+        for event in execute(todo, running, recording, folder):
             tally.add(event)
         return tally.summary()
 
@@ -157,11 +241,23 @@ def publish(experiment: Experiment, store: Store) -> Page:
         keys=tuple(trial.key for trial in trials),
         ladder=ladder,
         root=experiment.root,
+        origins=made_by(experiment, store, [trial.key for trial in trials]),
     )
     page = write(subject, store.frame(experiment.name))
     if not experiment.overrides:  # the summary in the store is of the config as it stands
         store.summarise(experiment.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
     return page
+
+
+def made_by(experiment: Experiment, store: Store, keys: Iterable[str]) -> str:
+    """What the page says of the versions and processors that made these trials, where they are not all the same."""
+    said = store.provenance(experiment.name)
+    return origins([deciding(said[key]) for key in keys if key in said], versions())
+
+
+def checkpoints(experiment: Experiment, seconds: float | None = None) -> Folder:
+    """The folder of an experiment's checkpoints, made as often as its config says, or every so many seconds."""
+    return Folder.of(experiment.root, experiment.name, experiment.checkpoint_seconds if seconds is None else seconds)
 
 
 def folder(experiment: Experiment) -> Path:
@@ -176,11 +272,6 @@ def ladder_of(task: Task) -> Ladder:
     return tuple((rung.remembered, skill(rung.loss, chance)) for rung in task.ladder())
 
 
-def pool(workers: int) -> Executor:
-    """The executor for a number of processes."""
-    return Serial() if workers == 1 else Pool(workers)
-
-
 class Tally:
     """Counts events as they come, and the time left."""
 
@@ -189,9 +280,11 @@ class Tally:
         self.started = time.monotonic()
         self.finished: dict[str, Finished] = {}
         self.failures: list[Failed] = []
+        self.reused = plan.reused
         self.steps = {trial.key: trial.steps for trial in plan.missing}
-        self.done: dict[str, int] = {}
-        self.cost = {trial.key: _cost([trial]) for trial in plan.missing}
+        self.done = {one.key: one.step for cohort in plan.cohorts for one in cohort.start}
+        self.cost = {trial.key: _cost(Cohort.of(trial)) for trial in plan.missing}
+        self.first = self.share  # done by earlier runs
 
     def add(self, event: Event) -> None:
         """Count one event."""
@@ -203,8 +296,11 @@ class Tally:
             self.done[event.key] = self.steps[event.key]
         elif isinstance(event, Stopped):
             self.done[event.key] = self.steps[event.key]
-        else:
-            self.done[event.key] = event.step
+        elif isinstance(event, Reused):
+            self.reused += 1
+            self.done[event.key] = self.steps[event.key]
+        else:  # what goes on from a checkpoint shows again what was before
+            self.done[event.key] = max(event.step, self.done.get(event.key, 0))
 
     @property
     def share(self) -> float:
@@ -216,49 +312,10 @@ class Tally:
     @property
     def seconds_left(self) -> float | None:
         """At the pace so far; None before there is one."""
-        share = self.share
-        passed = time.monotonic() - self.started
-        return passed / share * (1 - share) if share > 0 else None
+        share, passed = self.share, time.monotonic() - self.started
+        return passed / (share - self.first) * (1 - share) if share > self.first else None
 
     def summary(self) -> Summary:
         """The counts."""
         diverged = sum(event.result.status == "diverged" for event in self.finished.values())
-        return Summary(len(self.finished), self.plan.reused, diverged, len(self.failures), tuple(self.failures))
-
-
-# Fields that act only after the first update, so that step 0 cannot show them.
-LATER = ("optimizer", "clip", "steps", "evaluate_every", "stop", "measures")
-
-
-def check_wiring(experiment: Experiment) -> None:
-    """Refuse what does not fit into memory, and an axis two of whose levels train the same network on the same data.
-
-    For each axis, the trials that differ in it alone are compared at step 0: weights, data and loss.
-
-    Raises:
-        ConfigError: naming the trial and the numbers, or the axis and the levels.
-    """
-    problems = []
-    found = experiment.contrasts()
-    every = [trial for _, _, trials in found for trial in trials] if experiment.search else experiment.trials()
-    if large := too_large(every):
-        raise ConfigError([Problem(experiment.shown, "", large)])
-    for axis, where, trials in found:
-        if all(path.split(".")[0] in LATER for path in axis.split(" + ")):  # paths that are zipped are one axis
-            continue
-        seen: dict[bytes, Trial] = {}
-        for trial in trials:
-            print_of = fingerprint(trial)
-            if print_of in seen:
-                two = _two(axis, seen[print_of], trial)
-                message = f"this axis changes nothing here: {two} are the same network on the same data"
-                problems.append(Problem(where, axis, message))
-                break
-            seen[print_of] = trial
-    if problems:
-        raise ConfigError(problems)
-
-
-def _two(axis: str, first: Trial, second: Trial) -> str:
-    values = [trial.parameters().get(axis, trial.columns().get(axis)) for trial in (first, second)]
-    return f"{values[0]!r} and {values[1]!r}" if values[0] != values[1] else f"trials {first.key} and {second.key}"
+        return Summary(len(self.finished), self.reused, diverged, len(self.failures), tuple(self.failures))

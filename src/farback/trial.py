@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-import pandas as pd
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from farback import encoders, inits, measures
 from farback.cells.base import Cell
 from farback.component import Record, Several, digest, single
 from farback.encoders.base import Encoder
+from farback.events import SCORE_COLUMNS as SCORE_COLUMNS
+from farback.events import Checkpoint as Checkpoint
+from farback.events import Entry as Entry
+from farback.events import Event as Event
+from farback.events import Failed as Failed
+from farback.events import Finished as Finished
+from farback.events import Paused as Paused
+from farback.events import Progress as Progress
+from farback.events import Reused as Reused
+from farback.events import Row as Row
+from farback.events import Status as Status
+from farback.events import Stopped as Stopped
+from farback.events import TrialResult as TrialResult
+from farback.events import Wish as Wish
+from farback.events import scores as scores
 from farback.inits.base import Init
 from farback.matching import LARGEST_HIDDEN, Match, MatchError
 from farback.measures.base import Measure
@@ -116,6 +130,7 @@ class Trial(Record):
     stop: Literal["sustained", "never"] = "sustained"
     measures: Several[Measure] = (measures.build("retention"),)
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    _bracket: tuple[int, ...] = PrivateAttr(default=())
 
     @model_validator(mode="before")
     @classmethod
@@ -183,6 +198,17 @@ class Trial(Record):
             encoder=self.encoder,
             start=self.task.answer.start,
         )
+
+    @property
+    def bracket(self) -> tuple[int, ...]:
+        """The lags that bisection picked this trial's from; none where it was given. No part of the identity."""
+        return self._bracket
+
+    def picked(self, lags: tuple[int, ...]) -> Trial:
+        """The same trial, as one that bisection may pick among those of these lags."""
+        copy = self.model_copy()
+        copy._bracket = lags
+        return copy
 
     def digested(self) -> dict[str, Any]:
         """As for any record, less how the hidden size was chosen."""
@@ -255,7 +281,8 @@ class Trial(Record):
             "trained_lag": self.lag,
         }
         rest = {name: value for name, value in self.parameters().items() if name != "lag"}
-        return {**named, **rest, **self.architecture.counts}
+        picked = {"bracket": " ".join(map(str, self.bracket))} if self.bracket else {}
+        return {**named, **rest, **self.architecture.counts, **picked}
 
 
 def _settings(taken: Iterable[Measure]) -> dict[str, str | int | float | bool | None]:
@@ -268,73 +295,72 @@ def _settings(taken: Iterable[Measure]) -> dict[str, str | int | float | bool | 
     }
 
 
-def cohorts(trials: Iterable[Trial], width: int) -> list[list[Trial]]:
-    """Pack trials of one shape together, at most `width` to a cohort, in the order they came."""
-    packs: dict[str, list[list[Trial]]] = {}
+@dataclass(frozen=True)
+class Cohort:
+    """Trials of one shape that train together, and where they go on from.
+
+    Attributes:
+        trials: at least one.
+        start: a checkpoint for each trial, in their order and all of one step; none where they begin.
+    """
+
+    trials: tuple[Trial, ...]
+    start: tuple[Checkpoint, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len({trial.shape for trial in self.trials}) != 1:
+            raise ValueError("a cohort holds trials of one shape: pack them with farback.trial.cohorts")
+        if self.start and [one.key for one in self.start] != self.keys:
+            raise ValueError(f"the checkpoints {[one.key for one in self.start]} are not those of {self.keys}")
+        if len({one.step for one in self.start}) > 1:
+            raise ValueError(f"the checkpoints of a cohort are of one step, got {[one.step for one in self.start]}")
+
+    @classmethod
+    def of(cls, *trials: Trial) -> Cohort:
+        """Trials from their beginning."""
+        return cls(trials)
+
+    @property
+    def keys(self) -> list[str]:
+        """Of the trials."""
+        return [trial.key for trial in self.trials]
+
+    @property
+    def step(self) -> int:
+        """How many updates were done before."""
+        return self.start[0].step if self.start else 0
+
+    def only(self, keys: Collection[str]) -> list[Cohort]:
+        """The cohort without the other trials; none where nothing is left."""
+        trials = tuple(trial for trial in self.trials if trial.key in keys)
+        start = tuple(one for one in self.start if one.key in keys)
+        return [Cohort(trials, start)] if trials else []
+
+    def halves(self) -> list[Cohort]:
+        """Two cohorts in its place; itself where it has one trial."""
+        middle = len(self.trials) // 2
+        pairs = [(self.trials[:middle], self.start[:middle]), (self.trials[middle:], self.start[middle:])]
+        return [Cohort(trials, start) for trials, start in pairs if trials]
+
+
+def cohorts(trials: Iterable[Trial], width: int, start: Mapping[str, Checkpoint] | None = None) -> list[Cohort]:
+    """Pack trials of one shape together, at most `width` to a cohort, in the order they came.
+
+    Args:
+        trials: what has to be trained.
+        width: trials of a cohort, at most.
+        start: checkpoints by key: trials go on together where these are of one step.
+    """
+    start = start or {}
+    packs: dict[tuple[str, int], list[list[Trial]]] = {}
     for trial in trials:
-        open_packs = packs.setdefault(trial.shape, [[]])
+        step = start[trial.key].step if trial.key in start else 0
+        open_packs = packs.setdefault((trial.shape, step), [[]])
         if len(open_packs[-1]) == width:
             open_packs.append([])
         open_packs[-1].append(trial)
-    return [pack for open_packs in packs.values() for pack in open_packs]
-
-
-Status = Literal["finished", "diverged"]
-SCORE_COLUMNS = ["measure", "step", "lag", "statistic", "value"]
-
-
-def scores(rows: Sequence[tuple[str, int, int, str, float]]) -> pd.DataFrame:
-    """A tidy frame of scores: measure, update, lag (-1 where there is none), statistic, value."""
-    frame = pd.DataFrame(list(rows), columns=SCORE_COLUMNS)
-    return frame.astype({"measure": "str", "step": "int64", "lag": "int64", "statistic": "str", "value": "float64"})
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """What a trial that ended left: its scores, and how they came to be."""
-
-    key: str
-    scores: pd.DataFrame
-    status: Status
-    provenance: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Values on the way: `metrics` by name ("train/loss"), after `step` updates."""
-
-    key: str
-    step: int
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The trial ended, converged or diverged."""
-
-    result: TrialResult
-
-    @property
-    def key(self) -> str:
-        """The trial it speaks of."""
-        return self.result.key
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The trial could not be carried out: a bug, a killed worker. It is recorded, and tried again on the next run."""
-
-    key: str
-    error: str
-    traceback: str = ""
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """The trial was given up on the way, after `step` updates: a search's pruner saw no hope. It leaves no result."""
-
-    key: str
-    step: int
-
-
-Event = Progress | Finished | Failed | Stopped
+    return [
+        Cohort(tuple(pack), tuple(start[trial.key] for trial in pack if trial.key in start))
+        for open_packs in packs.values()
+        for pack in open_packs
+    ]

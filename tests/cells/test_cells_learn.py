@@ -9,7 +9,7 @@ import pytest
 
 from farback import cells
 from farback.train import train
-from farback.trial import Finished, Trial
+from farback.trial import Cohort, Finished, Trial
 
 # Settings only where the published default is made for longer lags: oscillators that hardly move in three steps.
 SPECS: list[dict[str, Any]] = [
@@ -27,7 +27,7 @@ def learns(spec: dict[str, Any], trial_of: Callable[..., Trial], **fields: Any) 
     small = {"lag": 3, "hidden": 16, "batch": 32, "steps": 400, "evaluate_every": 20}
     judged = {"optimizer": {"name": "adam", "lr": 0.02}, "measures": [{"name": "retention", "sequences": 500}]}
     trial = trial_of(cell=spec, **{**small, **judged, **fields})
-    (scores,) = [event.result.scores for event in train([trial]) if isinstance(event, Finished)]
+    (scores,) = [event.result.scores for event in train(Cohort.of(trial)) if isinstance(event, Finished)]
     value = scores.set_index(["measure", "statistic"])["value"]
     assert value["training", "updates"].item() < trial.steps
     assert value["retention", "accuracy"].item() > 0.97

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,7 +17,7 @@ import pytest
 import work
 
 from farback.executors import Executor, Pool, Serial
-from farback.trial import Event, Failed, Finished, Progress, Trial, cohorts
+from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Progress, Trial, cohorts
 
 # Starting a worker takes seconds: with `--dist loadgroup` one pool serves the whole suite.
 pytestmark = pytest.mark.xdist_group("pool")
@@ -34,21 +37,21 @@ def pool() -> Iterator[Pool]:
     assert not set(left) & {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-@pytest.fixture(params=["serial", "pool"])
+@pytest.fixture(params=["serial", "pool", "dask"])
 def executor(request: pytest.FixtureRequest) -> Executor:
-    return Serial() if request.param == "serial" else request.getfixturevalue("pool")
+    return Serial() if request.param == "serial" else request.getfixturevalue(request.param)
 
 
-def packs(trial_of: Make, *seeds: list[int]) -> list[list[Trial]]:
-    return [[trial_of(seed=seed) for seed in row] for row in seeds]
+def packs(trial_of: Make, *seeds: list[int]) -> list[Cohort]:
+    return [Cohort.of(*(trial_of(seed=seed) for seed in row)) for row in seeds]
 
 
-def ended(found: list[tuple[list[Trial], Event]], kind: type) -> dict[int, Any]:
+def ended(found: list[tuple[Cohort, Event]], kind: type) -> dict[int, Any]:
     """The events of one kind by the seed of their trial."""
     return {
         trial.seed: event
         for cohort, event in found
-        for trial in cohort
+        for trial in cohort.trials
         if event.key == trial.key and isinstance(event, kind)
     }
 
@@ -62,7 +65,7 @@ def test_every_event_of_every_cohort_arrives_with_its_cohort(executor: Executor,
     assert len(found) == 2 * 6
     for cohort, event in found:
         assert cohort in items
-        assert event.key in [trial.key for trial in cohort]
+        assert event.key in cohort.keys
     for kind in (Progress, Finished):
         assert sorted(ended(found, kind)) == [0, 1, 2, 3, 4, 5]
     assert [event.metrics["train/loss"] for event in ended(found, Progress).values()] == list(ended(found, Progress))
@@ -74,7 +77,7 @@ def test_the_events_of_a_cohort_keep_their_order(executor: Executor, trial_of: M
     for cohort in items:
         own = [event for pack, event in found if pack == cohort]
         assert [(type(event), event.key) for event in own] == [
-            (kind, t.key) for t in cohort for kind in (Progress, Finished)
+            (kind, t.key) for t in cohort.trials for kind in (Progress, Finished)
         ]
 
 
@@ -86,10 +89,10 @@ def test_cohorts_are_taken_only_as_they_can_be_run(executor: Executor, trial_of:
     """So that a sweep of a million trials is not in memory at once."""
     taken = []
 
-    def items() -> Iterator[list[Trial]]:
+    def items() -> Iterator[Cohort]:
         for seed in range(8):
             taken.append(seed)
-            yield [trial_of(seed=seed)]
+            yield Cohort.of(trial_of(seed=seed))
 
     events = executor.map(work.quick, items())
     next(events)
@@ -101,7 +104,9 @@ def test_cohorts_are_taken_only_as_they_can_be_run(executor: Executor, trial_of:
 def test_scores_are_serial_s_to_the_last_bit(executor: Executor, trial_of: Make) -> None:
     """Law 1: cohorts of other widths, other processes, the same numbers."""
     trials = [trial_of(seed=seed, cell=cell, depth=2) for seed in range(3) for cell in ("gru", "elman")]
-    alone = ended(list(Serial().map(work.honest, [[trial] for trial in trials if trial.cell.name == "gru"])), Finished)
+    alone = ended(
+        list(Serial().map(work.honest, [Cohort.of(trial) for trial in trials if trial.cell.name == "gru"])), Finished
+    )
     found = list(executor.map(work.honest, cohorts(trials, 2)))
     results = {event.key: event.result for _, event in found if isinstance(event, Finished)}
     assert set(results) == {trial.key for trial in trials}
@@ -131,6 +136,47 @@ def test_every_trial_ends_once(executor: Executor, trial_of: Make) -> None:
     assert len(keys) == len(set(keys)) == 6
 
 
+# Coming to an end ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["serial", "pool"])
+def own(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    """One that may be told to finish, which is for good."""
+    with Serial() if request.param == "serial" else Pool(1) as executor:
+        yield executor
+
+
+def test_who_is_told_to_finish_leaves_checkpoints_and_begins_nothing_more(own: Executor, trial_of: Make) -> None:
+    assert not own.finishing
+    found = []
+    for cohort, event in own.map(work.waits, packs(trial_of, [0, 1], [2], [3])):
+        found.append((cohort, event))
+        own.finish()
+    assert own.finishing
+    assert sorted(ended(found, Paused)) == sorted(ended(found, Checkpoint)) == [0, 1]
+    assert {event.step for event in ended(found, Paused).values()} == {3}
+    assert list(own.map(work.quick, packs(trial_of, [4]))) == []
+
+
+def test_finishing_while_nothing_runs_begins_nothing(trial_of: Make) -> None:
+    for executor in (Serial(), Pool(1)):
+        with executor:
+            executor.finish()
+            executor.finish()
+            assert list(executor.map(work.quick, packs(trial_of, [0]))) == []
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_while_all_is_to_end_leaves_its_trials_as_they_were(trial_of: Make) -> None:
+    with Pool(1) as executor:
+        found = []
+        for cohort, event in executor.map(work.dies_slowly, packs(trial_of, [0, 1])):
+            found.append((cohort, event))
+            executor.finish()
+    assert {seed: event.step for seed, event in ended(found, Paused).items()} == {0: 2, 1: 0}
+    assert not ended(found, Failed)
+
+
 # Processes -------------------------------------------------------------------------------------------------------
 
 
@@ -138,7 +184,7 @@ def processes(pool: Pool) -> list[int]:
     return [int(worker.process.pid or 0) for worker in pool.workers]
 
 
-def where(found: list[tuple[list[Trial], Event]]) -> set[int]:
+def where(found: list[tuple[Cohort, Event]]) -> set[int]:
     """The processes that cohorts ran in, as `work.quick` tells."""
     return {int(event.result.scores["statistic"][0]) for _, event in found if isinstance(event, Finished)}
 
@@ -157,15 +203,26 @@ def test_a_worker_uses_one_thread(pool: Pool, trial_of: Make) -> None:
     assert [event.metrics["threads"] for event in ended(found, Progress).values()] == [1.0, 1.0]
 
 
-def test_a_killed_worker_fails_its_unfinished_trials_with_the_reason_and_the_others_go_on(
-    pool: Pool, trial_of: Make
-) -> None:
-    found = list(pool.map(work.dies, packs(trial_of, [0, 1], [2, work.BAD, 3], [4], [5], [6])))
-    assert sorted(ended(found, Finished)) == [0, 1, 2, 4, 5, 6]
+def test_a_trial_that_kills_three_workers_fails_with_the_reason_and_no_other_does(pool: Pool, trial_of: Make) -> None:
+    found = list(pool.map(work.dies, packs(trial_of, [0, 1], [2, 7, work.BAD, 3, 8], [4], [5], [6])))
+    assert sorted(ended(found, Finished)) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
     failed = ended(found, Failed)
-    assert sorted(failed) == [3, work.BAD]
-    assert all("killed by SIGKILL: out of memory" in event.error for event in failed.values())
+    assert sorted(failed) == [work.BAD]
+    assert "killed by SIGKILL: out of memory" in failed[work.BAD].error
+    assert "as did 2 others" in failed[work.BAD].error
     assert sorted(ended(list(pool.map(work.quick, packs(trial_of, [0], [1], [2]))), Finished)) == [0, 1, 2]
+
+
+def test_what_a_killed_worker_had_goes_on_from_its_last_checkpoints(pool: Pool, trial_of: Make) -> None:
+    """Those of one step together, in two halves, each trial once."""
+    found = list(pool.map(work.stumbles, packs(trial_of, [0, 1, 2, 3, 4, 6])))
+    scores = {seed: event.result.scores for seed, event in ended(found, Finished).items()}
+    assert sum(isinstance(event, Finished) for _, event in found) == 6
+    assert {seed: own["value"][0] for seed, own in scores.items()} == {0: 5, 1: 6, 2: 5, 3: 6, 4: 5, 6: 5}
+    assert {seed: own["statistic"][0] for seed, own in scores.items()} == dict.fromkeys([0, 2, 4, 6], "2") | {
+        1: "1",
+        3: "1",
+    }
 
 
 @pytest.mark.slow
@@ -173,6 +230,7 @@ def test_a_worker_that_leaves_is_reported_with_its_exit_code(pool: Pool, trial_o
     failed = ended(list(pool.map(work.leaves, packs(trial_of, [work.BAD], [1]))), Failed)
     assert list(failed) == [work.BAD]
     assert "exit code 7" in failed[work.BAD].error
+    assert sorted(ended(list(pool.map(work.quick, packs(trial_of, [0], [1]))), Finished)) == [0, 1]
 
 
 def test_a_worker_killed_while_it_is_idle_costs_no_trial(pool: Pool, trial_of: Make) -> None:
@@ -194,7 +252,7 @@ def test_an_event_that_cannot_be_sent_fails_its_cohort(pool: Pool, trial_of: Mak
 def test_who_stops_listening_leaves_nothing_running(pool: Pool, trial_of: Make) -> None:
     events = pool.map(work.dawdles, packs(trial_of, [work.SLOW]))
     running = next(
-        int(e.metrics["train/loss"]) for c, e in events if c[0].seed == work.SLOW and isinstance(e, Progress)
+        int(e.metrics["train/loss"]) for c, e in events if c.trials[0].seed == work.SLOW and isinstance(e, Progress)
     )
     assert work.alive(running)
     started = time.monotonic()
@@ -210,7 +268,8 @@ def test_no_process_is_left_when_a_pool_is_left_by_an_error(trial_of: Make) -> N
 
     def stopped() -> None:
         with Pool(1) as pool:
-            next(pool.map(work.dawdles, packs(trial_of, [work.SLOW])))
+            events = pool.map(work.dawdles, packs(trial_of, [work.SLOW]))
+            next(events)
             started.extend(processes(pool))
             raise KeyError("stop")
 
@@ -218,6 +277,46 @@ def test_no_process_is_left_when_a_pool_is_left_by_an_error(trial_of: Make) -> N
         stopped()
     wait_until(lambda: not any(work.alive(worker) for worker in started))
     assert len(started) == 1
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_told_to_leave_hands_its_cohort_back_as_far_as_it_is(pool: Pool, trial_of: Make) -> None:
+    """By SIGTERM, as a process group or a machine's administrator sends it. Another one goes on."""
+    found = []
+    for cohort, event in pool.map(work.waits_or_goes_on, packs(trial_of, [0, 1])):
+        found.append((cohort, event))
+        if isinstance(event, Progress) and event.metrics["train/loss"] > 1:
+            os.kill(int(event.metrics["train/loss"]), signal.SIGTERM)
+    assert {seed: event.result.scores["value"][0] for seed, event in ended(found, Finished).items()} == {0: 3, 1: 3}
+    assert not ended(found, Paused)
+    assert not ended(found, Failed)
+
+
+DRIVER = """
+import work
+from farback.executors import Pool
+from farback.trial import Cohort, Trial
+trials = [Trial.model_validate({"task": "recall", "lag": 3, "cell": "elman", "hidden": 9, "seed": s}) for s in (0, 99)]
+if __name__ == "__main__":
+    with Pool(2) as pool:
+        for _, event in pool.map(work.lingers, [Cohort.of(trial) for trial in trials]):
+            print(int(event.metrics["train/loss"]), flush=True)
+"""
+
+
+def test_workers_end_soon_when_their_driver_is_killed_whatever_they_are_at(tmp_path: Path) -> None:
+    """One that looks after every update, and one that is busy for a minute."""
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    path = os.pathsep.join([str(Path(work.__file__).parent), os.environ.get("PYTHONPATH", "")])
+    driver = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
+    assert driver.stdout is not None
+    workers = [int(driver.stdout.readline()) for _ in range(2)]
+    assert len(set(workers)) == 2
+    assert all(work.alive(worker) for worker in workers)
+    driver.kill()
+    driver.communicate()
+    wait_until(lambda: not any(work.alive(worker) for worker in workers), seconds=5)
 
 
 @pytest.mark.parametrize("workers", [0, -1])

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from farback import footprint, runner
+from farback import footprint, runner, wiring
 from farback.experiment import ConfigError, Experiment
 from farback.stores.memory import Memory
+from farback.trial import Cohort
 
 CONFIG = """\
 name: tiny
@@ -112,8 +113,8 @@ def test_what_does_not_fit_is_refused_with_the_numbers(config: Path, monkeypatch
     with pytest.raises(
         ConfigError, match=message + r" needs about [\d.]+ GiB of memory, and this machine has 1\.0 GiB"
     ):
-        runner.check_wiring(Experiment.load(config, ["lag=99999", "cell=lstm"]))
-    runner.check_wiring(Experiment.load(config, ["lag=99"]))
+        wiring.check(Experiment.load(config, ["lag=99999", "cell=lstm"]))
+    wiring.check(Experiment.load(config, ["lag=99"]))
 
 
 def test_a_long_sequence_counts_whatever_its_lag(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,13 +124,13 @@ def test_a_long_sequence_counts_whatever_its_lag(config: Path, monkeypatch: pyte
 
 
 def test_cohorts_are_as_wide_as_the_memory_allows(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trials = Experiment.load(config, ["seed={range: 10}"]).trials()
-    one = footprint.TYPICAL * footprint.training_bytes(trials[0])
+    cohort = Cohort.of(*Experiment.load(config, ["seed={range: 10}"]).trials())
+    one = footprint.TYPICAL * footprint.training_bytes(cohort.trials[0])
     monkeypatch.setattr(footprint, "machine_bytes", lambda: int(2 * 3.5 * one))
-    assert [len(part) for part in footprint.fitting(trials, 2)] == [3, 3, 3, 1]
-    assert [len(part) for part in footprint.fitting(trials, 100)] == [1] * 10
+    assert [len(part.trials) for part in footprint.fitting(cohort, 2)] == [2, 3, 2, 3]
+    assert [len(part.trials) for part in footprint.fitting(cohort, 100)] == [1] * 10
     monkeypatch.setattr(footprint, "machine_bytes", lambda: 10**15)
-    assert [len(part) for part in footprint.fitting(trials, 2)] == [10]
+    assert footprint.fitting(cohort, 2) == [cohort]
 
 
 SCRIPT = """

@@ -99,10 +99,11 @@ def test_every_field_and_every_field_of_a_component_is_an_axis_and_may_be_paired
 
 
 def test_an_axis_takes_a_list_of_what_the_field_takes_or_a_range(whole: dict[str, Any]) -> None:
-    levels, counted = whole["$defs"]["Grid"]["properties"]["lag"]["anyOf"]
-    assert levels["items"]["minimum"] == 0
+    levels, counted = whole["$defs"]["Grid"]["properties"]["depth"]["anyOf"]
+    assert levels["items"]["minimum"] == 1
     assert levels["minItems"] == 1
     assert counted == {"$ref": "#/$defs/Range"}
+    assert whole["$defs"]["Grid"]["properties"]["lag"]["anyOf"][2:] == [{"$ref": "#/$defs/Bracket"}]
 
 
 def test_measures_are_a_list_of_names_or_mappings(whole: dict[str, Any]) -> None:

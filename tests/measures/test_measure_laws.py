@@ -12,7 +12,7 @@ from farback import cells, inits, measures, tasks
 from farback.measures.base import Measure, Row
 from farback.network import Architecture, Network, draw
 from farback.train import train
-from farback.trial import Trial
+from farback.trial import Cohort, Trial
 
 SMALL = {"sequences": 60, "length": 150, "washout": 10, "max_lag": 12}  # those that a measure has, where they fit
 
@@ -97,7 +97,8 @@ def test_a_trial_can_take_every_measure_before_on_the_way_and_after(
         return
     trials = [trial_of(measures=[measure], stop="never", seed=seed) for seed in (0, 1)]
     with global_generators_untouched():
-        together, alone = list(train(trials)), [event for trial in trials for event in train([trial])]
+        together = list(train(Cohort.of(*trials)))
+        alone = [event for trial in trials for event in train(Cohort.of(trial))]
     assert _scores(together) == _scores(alone)
 
 

@@ -14,7 +14,7 @@ from farback.component import UserError
 from farback.experiment import Experiment
 from farback.experiment.search import Options
 from farback.search import history
-from farback.stores.mlflow import client
+from farback.stores.tracking import client
 
 
 def said(*arguments: str) -> str:

@@ -12,8 +12,9 @@ from small_search import SMALL, Small
 
 from farback.component import UserError
 from farback.executors import Serial
-from farback.executors.base import Cohort, Work
+from farback.executors.base import Work
 from farback.experiment import Experiment
+from farback.runner import checkpoints
 from farback.search import history, search, winners
 from farback.search.driver import Driver
 from farback.search.searching import forget
@@ -21,7 +22,7 @@ from farback.search.slots import MOST_ATTEMPTS
 from farback.search.storage import located, opened
 from farback.search.winning import check_disjoint
 from farback.stores.memory import Memory
-from farback.trial import Event, Failed
+from farback.trial import Cohort, Event, Failed
 
 LR, HIDDEN = "param.optimizer.lr", "param.hidden"
 
@@ -60,7 +61,7 @@ def test_stopping_after_any_event_and_going_on_gives_the_same_search(small: Smal
     whole, halted = small(), small("search.batch=2")  # the same search, with studies of its own
     store = Memory()
     search(whole, workers=1, store=Memory())
-    driver = Driver(halted, store, Serial(), opened(located(None, halted.root)), 1, 4)
+    driver = Driver(halted, store, Serial(), opened(located(None, halted.root)), 1, 4, checkpoints(halted))
     stream = driver.events()
     for _ in range(events):
         next(stream)
@@ -81,10 +82,10 @@ class Faulty(Serial):
 
     def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
         for cohort in items:
-            if cohort[0].cell.name == "memoryless" and self.times:
+            if cohort.trials[0].cell.name == "memoryless" and self.times:
                 self.times -= 1
-                for trial in cohort:
-                    yield cohort, Failed(trial.key, "the worker was killed")
+                for key in cohort.keys:
+                    yield cohort, Failed(key, "the worker was killed")
             else:
                 yield from super().map(function, [cohort])
 

@@ -16,7 +16,7 @@ from farback.search.dashboard import BLOCKED, addresses, listening
 from farback.search.slots import slots, void, wanted
 from farback.search.storage import Storage, located, opened
 from farback.search.study import Study
-from farback.stores.mlflow import client
+from farback.stores.tracking import client
 
 CONDITIONAL = (
     SMALL.replace(

@@ -14,7 +14,10 @@ import psutil
 import pytest
 from made_up import finished, progress, trial
 
+from farback.component import UserError
 from farback.stores import database, locations
+from farback.stores.base import Overtaken
+from farback.stores.claims import Lease
 from farback.stores.mlflow import MLflow
 from farback.trial import Failed
 
@@ -144,7 +147,9 @@ def test_the_summary_is_replaced(uri: str, tmp_path: Path) -> None:
     assert "name: first" in note
 
 
-def test_the_quick_way_to_the_runs_agrees_with_mlflow(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["uri", "on_postgres"])
+def test_the_quick_way_to_the_runs_agrees_with_mlflow(where: str, request: pytest.FixtureRequest) -> None:
+    uri = request.getfixturevalue(where)
     trials = [trial(seed) for seed in range(3)]
     with MLflow(uri) as store:
         store.begin("first", trials)
@@ -153,9 +158,16 @@ def test_the_quick_way_to_the_runs_agrees_with_mlflow(uri: str, monkeypatch: pyt
         store.put(progress(trials[2]))
         store.summarise("first")
         experiment_id = store.client.get_experiment_by_name("first").experiment_id
-        quick = store._ended(experiment_id)
-        monkeypatch.setattr(locations, "database", lambda uri: None)
-        assert sorted(store._ended(experiment_id)) == sorted(quick)
+        asked = [trials[1].key, trials[2].key, trial(3).key]
+        many = [*asked, *(f"{number:016x}" for number in range(2000))]
+        quick, some = store._lookup.ended(experiment_id), store._lookup.ended(experiment_id, many)
+        running = [run.info.run_id for run in store._lookup.running(experiment_id)]
+        store._lookup._runs = None
+        assert [run.info.run_id for run in store._lookup.running(experiment_id)] == running
+        assert len(running) == 1
+        assert sorted(store._lookup.ended(experiment_id)) == sorted(quick)
+        assert store._lookup.ended(experiment_id, asked) == store._lookup.ended(experiment_id, many) == some
+        assert [past.key for past in some] == [trials[1].key]
     assert sorted(past.status for past in quick) == ["FAILED", "FINISHED"]
 
 
@@ -165,7 +177,7 @@ def test_lost_artifacts_are_an_error(uri: str) -> None:
         store.begin("first", [one])
         store.put(finished(one))
         artifacts(uri, "scores.csv")[0].unlink()
-        with pytest.raises(FileNotFoundError, match="cannot be read"):
+        with pytest.raises(UserError, match=r"cannot be read.*farback doctor --repair"):
             store.frame("first")
 
 
@@ -229,3 +241,62 @@ def test_a_database_half_made_is_made_again(tmp_path: Path) -> None:
     database.create(path, lambda unfinished: unfinished.write_bytes(b""))
     assert path.exists()
     assert not path.with_name("mlflow.db.new").exists()
+
+
+class Asleep:
+    """A clock that is set forward by hand: how long the machine slept."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_driver_that_slept_too_long_records_nothing_of_what_another_has_taken_over(uri: str) -> None:
+    one, two = trial(1), trial(2)
+    clock, lease = Asleep(), Lease(beat=1000.0, seconds=2000.0)
+    with MLflow(uri, lease=lease) as sleeper, MLflow(uri, lease=lease) as other:
+        for number, store in enumerate((sleeper, other)):
+            store.begin("first", [one, two])
+            store._holding._claims._clock = clock
+            store._holding._claims.owner = f"{number}-far:1:1.00"
+        assert sleeper.claim([one.key, two.key]) == {one.key, two.key}
+        sleeper.put(progress(one))
+        assert other.claim([one.key, two.key]) == set()
+        clock.now = 2000.0
+        assert other.claim([one.key]) == {one.key}
+        other.put(finished(one, skill=0.5))
+        for key in (one, two):
+            with pytest.raises(Overtaken, match=key.key):
+                sleeper.put(finished(key, skill=0.25))
+        assert sleeper.claim([one.key, two.key]) == {two.key}
+        sleeper.put(finished(two, skill=0.25))
+        (first,) = runs(other, f"tags.`farback.key` = '{one.key}' and tags.kind = 'trial'")
+        assert (first.info.status, first.data.metrics["final/skill"]) == ("FINISHED", 0.5)
+        assert [run.info.status for run in runs(other, "tags.kind = 'superseded'")] == ["KILLED"]
+        assert len(other.frame("first")["key"].unique()) == 2
+
+
+def test_of_two_finished_runs_of_a_trial_one_counts(uri: str) -> None:
+    """A driver that slept between its last look and its writing: nothing can exclude that, so it must do no harm."""
+    one = trial()
+    clock, lease = Asleep(), Lease(beat=1000.0, seconds=2000.0)
+    with MLflow(uri, lease=lease) as sleeper, MLflow(uri) as other:
+        for store in (sleeper, other):
+            store.begin("first", [one])
+        sleeper._holding._claims._clock = clock
+        sleeper.claim([one.key])
+        sleeper.put(progress(one))
+        other.put(finished(one, skill=0.5))
+        finish = sleeper._recording.finish
+
+        def slowly(*given: object) -> None:
+            finish(*given)
+            clock.now = 1500.0
+
+        sleeper._recording.finish = slowly
+        sleeper.put(finished(one, skill=0.5))
+        found = runs(sleeper, "attributes.status = 'FINISHED'")
+        assert sorted(run.data.tags["kind"] for run in found) == ["superseded", "trial"]
+        assert len(sleeper.frame("first")) == len(finished(one).result.scores)

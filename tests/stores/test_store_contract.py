@@ -8,6 +8,7 @@ from made_up import finished, progress, trial
 
 from farback.stores.base import Store
 from farback.stores.memory import Memory
+from farback.stores.mlflow import MLflow
 from farback.trial import SCORE_COLUMNS, Failed, Trial, scores
 
 
@@ -139,11 +140,63 @@ def test_a_trial_is_tagged_before_it_runs_while_it_runs_and_afterwards(store: St
         store.tag(trial(2).key, {"study": "x"})
 
 
+def test_how_a_trial_came_to_be_is_kept_of_its_latest_result(store: Store) -> None:
+    one, failed = trial(0), trial(1)
+    store.begin("first", [one, failed])
+    made = {"torch": "2.6.0", "python": "3.11.0", "cpu_features": "abcd", "blas": "openblas 1; mkl 2", "pid": "17"}
+    for torch in ("2.5.0", "2.6.0"):
+        event = finished(one)
+        object.__setattr__(event.result, "provenance", made | {"torch": torch})
+        store.put(event)
+    store.put(Failed(failed.key, "no"))
+    found = store.provenance("first")
+    assert set(found) == {one.key}
+    assert made.items() - found[one.key].items() == {("pid", "17")}
+    assert "pid" not in found[one.key]
+    assert store.provenance("nowhere") == {}
+
+
+def beside(store: Store) -> Store:
+    """Another driver's hold on the same store."""
+    return Memory(beside=store) if isinstance(store, Memory) else MLflow(store.uri)
+
+
+def test_a_trial_is_claimed_by_one_driver_at_a_time(store: Store) -> None:
+    one, two, three = (trial(seed) for seed in range(3))
+    keys = [one.key, two.key, three.key]
+    with beside(store) as other:
+        for each in (store, other):
+            each.begin("first", [one, two, three])
+        assert store.claim(keys[:2]) == set(keys[:2])
+        assert store.claim(keys[:1]) == {one.key}  # ours already
+        assert other.claim(keys) == {three.key}
+        store.put(finished(one))
+        store.put(Failed(two.key, "no"))
+        store.release(keys[:2])
+        assert other.claim(keys) == {two.key, three.key}  # what is finished needs nobody
+        assert store.claim(keys) == set()
+    assert store.claim(keys) == {two.key, three.key}
+
+
+def test_claims_are_of_one_experiment(store: Store) -> None:
+    one = trial()
+    with beside(store) as other:
+        store.begin("first", [one])
+        assert store.claim([one.key]) == {one.key}
+        other.begin("second", [one])
+        assert other.claim([one.key]) == {one.key}
+        store.begin("second", [one])  # with another experiment the claims of the first are given back
+        assert store.claim([one.key]) == set()
+        other.begin("first", [one])
+        assert other.claim([one.key]) == {one.key}
+
+
 def said(store: Store, of: Trial) -> tuple[dict[str, str], dict[str, float]]:
     """What a store was told of a trial."""
     if isinstance(store, Memory):
         entry = store.experiments["first"]
         return entry.tags.get(of.key, {}), entry.metrics.get(of.key, {})
-    found = store.client.search_runs(["1"], f"tags.`farback.key` = '{of.key}'")
+    began = store.client.get_experiment_by_name("first").experiment_id
+    found = store.client.search_runs([began], f"tags.`farback.key` = '{of.key}'")
     tags = {name: text for run in found for name, text in run.data.tags.items() if name.startswith(("study", "optuna"))}
     return tags, {name: value for run in found for name, value in run.data.metrics.items() if name.startswith("search")}

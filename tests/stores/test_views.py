@@ -2,9 +2,12 @@
 
 import json
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 from made_up import trial
 
 from farback.stores import tags, ui, views
@@ -161,8 +164,8 @@ def test_every_curve_by_lag_is_one_that_a_measure_logs() -> None:
     import numpy as np
 
     from farback import measures
+    from farback.replicas import drawn
     from farback.stores.charts import FAR, OTHERS
-    from farback.train import drawn
 
     made = trial(0)
     network = drawn([made])
@@ -172,3 +175,30 @@ def test_every_curve_by_lag_is_one_that_a_measure_logs() -> None:
         values = [row.value for row in rows if row.statistic == statistic and row.lag >= 0]
         assert values, card.title
         assert np.isfinite(values).any()
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["cell", "train_lags", "lag", "seed"]), st.sampled_from("abc"))))
+def test_few_trials_show_the_levels_of_all(parameters: list[dict[str, str]]) -> None:
+    few = views.covering(parameters)
+    assert views.varying(few) == views.varying(parameters)
+    for view in views.saved([]):
+        assert view.state(few) == view.state(parameters)
+
+
+def test_views_that_are_there_are_not_made_again(uri: str) -> None:
+    one, two = trial(0, lag=10), trial(1, lag=20)
+    with MLflow(uri) as store:
+        store.begin("first", [one, two])
+        experiment = store.client.get_experiment_by_name("first")
+
+        def never() -> Iterator[dict[str, str]]:
+            raise AssertionError("looked at the trials again")
+            yield {}
+
+        views.write(store.client, experiment.experiment_id, [two.key, one.key], never())
+        assert store.client.get_experiment_by_name("first").tags == experiment.tags
+        with pytest.raises(AssertionError, match="looked at the trials again"):
+            views.write(store.client, experiment.experiment_id, [two.key], never())
+        store.client.delete_experiment_tag(experiment.experiment_id, views.TAG + "farback-far")
+        store.begin("first", [])  # a view that somebody took away comes back
+        assert views.TAG + "farback-far" in store.client.get_experiment_by_name("first").tags

@@ -7,7 +7,15 @@ import traceback
 
 import typer
 
-from farback.cli import browsing, calibrating, listing, running, searching, showing  # noqa: F401 - each adds its commands
+from farback.cli import (  # noqa: F401 - each adds its commands
+    browsing,
+    calibrating,
+    doctoring,
+    listing,
+    running,
+    searching,
+    showing,
+)
 from farback.cli.app import app
 
 __all__ = ["app", "main"]
@@ -16,7 +24,8 @@ __all__ = ["app", "main"]
 def main() -> None:
     """The entry point: mistakes end with a message and exit code 2, an interruption with 130, a bug with 1.
 
-    Whatever is said of an error, by us or by a library, is said without the passwords of the stores' URIs.
+    A store that cannot be used, which is nobody's mistake, ends it with a message and exit code 1. Whatever is said of
+    an error, by us or by a library, is said without the passwords of the stores' URIs.
     """
     from farback.component import UserError
 
@@ -24,7 +33,17 @@ def main() -> None:
         app()
     except UserError as error:
         typer.echo(_masked(str(error)), err=True)
-        sys.exit(2)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        from farback.stores.patience import diagnosed
+
+        trouble = diagnosed(error)
+        if trouble is None or trouble.passes:
+            typer.echo(_masked(traceback.format_exc()), err=True)
+        else:
+            place = error.filename or "a file"
+            typer.echo(f"{place} cannot be written: {trouble.advice} ({error.strerror})", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception:

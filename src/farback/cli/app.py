@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
@@ -41,6 +41,25 @@ Settings = Annotated[
     list[str] | None, typer.Option("--set", help="change a value of the config: --set lag=5 --set optimizer.lr=1e-3")
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="processes (default: one for each core)")]
+ExecutorName = Annotated[
+    str | None, typer.Option("--executor", help="serial, pool or dask (default: what the config says, or pool)")
+]
+Address = Annotated[str | None, typer.Option(help="of a Dask scheduler: tcp://HOST:PORT or tls://HOST:PORT")]
+
+CheckpointSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--checkpoint-seconds", min=0, help="between checkpoints of what trains (default: the config's, else 60)"
+    ),
+]
+
+
+class Place(NamedTuple):
+    """Where a command was asked to train."""
+
+    executor: str | None
+    address: str | None
+    workers: int | None
 
 
 @app.callback(invoke_without_command=True)

@@ -8,8 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import Config, Settings, StorageURI, StoreURI, Workers, app, config_path
+from farback.cli.app import (
+    Address,
+    CheckpointSeconds,
+    Config,
+    ExecutorName,
+    Place,
+    Settings,
+    StorageURI,
+    StoreURI,
+    Workers,
+    app,
+    config_path,
+)
 from farback.cli.listing import refresh_schema
+from farback.cli.stopping import Stopping, command
 
 if TYPE_CHECKING:  # torch, mlflow and the rest are imported by the commands that need them: `--help` stays quick
     from rich.console import Console
@@ -24,50 +37,77 @@ def run(
     settings: Settings = None,
     only: Annotated[list[str] | None, typer.Option(help="train a part: --only cell.name=lstm --only lag=5,10")] = None,
     workers: Workers = None,
+    executor: ExecutorName = None,
+    address: Address = None,
     store: StoreURI = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="say what would be trained, and how long it takes")
     ] = False,
+    checkpoint_seconds: CheckpointSeconds = None,
 ) -> None:
-    """Train what the store does not hold of a config, then write its report."""
+    """Train what the store does not hold of a config, then write its report.
+
+    May be stopped at any instant: the same command goes on. SIGINT (Ctrl-C) and SIGTERM first checkpoint what trains.
+    """
+    stopping, place = Stopping(), Place(executor, address, workers)
+    with stopping.listening():
+        _run(stopping, config, settings or [], only or [], place, store, dry_run, checkpoint_seconds)
+
+
+def _run(
+    stopping: Stopping,
+    config: str,
+    settings: list[str],
+    only: list[str],
+    place: Place,
+    store: str | None,
+    dry_run: bool,
+    checkpoint_seconds: float | None,
+) -> None:
     from rich.console import Console
 
-    from farback import runner
+    from farback import runner, wiring
     from farback.display import Display, minutes
-    from farback.executors.pool import cores
+    from farback.executors.opening import chosen, opened
     from farback.experiment import Experiment
     from farback.stores.opening import open_store
 
     console = Console()
     say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    experiment = Experiment.load(config_path(config), settings or [])
-    trials = experiment.only(only or [])
-    runner.check_wiring(experiment)
+    experiment = Experiment.load(config_path(config), settings)
+    trials = experiment.only(only)
+    wiring.check(experiment)
     refresh_schema(experiment.path)
-    count = workers or cores()
-    with open_store(store, experiment.root) as opened:
+    where = opened(chosen(experiment.executor, *place), experiment.root)
+    with open_store(store, experiment.root) as recording, where as running:
+        count = running.size
         if dry_run:
-            plan = runner.plan(trials, set(opened.frame(experiment.name)["key"]), count)
+            plan = runner.plan(trials, set(recording.frame(experiment.name)["key"]), count)
             todo = f"{len(plan.missing)} to train in {len(plan.cohorts)} cohorts on {count} workers"
             say(f"{experiment.name}: {len(plan.trials)} trials, {plan.reused} recorded already, {todo}")
             if plan.missing:
                 say(f"estimated time, if no trial stops early: {minutes(plan.seconds(count))}")
             return
-        opened.begin(experiment.name, trials, question=experiment.question, config_text=experiment.text)
-        plan = runner.plan(trials, opened.finished([trial.key for trial in trials]), count)
+        folder = runner.checkpoints(experiment, checkpoint_seconds)
+        plan = runner.prepared(experiment, trials, recording, count, folder)
         tally = runner.Tally(plan)
         display = Display(plan, tally, console)
-        say(f"{experiment.name}: {len(plan.missing)} trials to train, {plan.reused} recorded already")
+        begun = f", {plan.begun} of them from checkpoints" if plan.begun else ""
+        say(f"{experiment.name}: {len(plan.missing)} trials to train{begun}, {plan.reused} recorded already")
         try:
-            with runner.pool(count) as executor, display.shown():
-                for event in runner.execute(plan, executor, opened):
+            with stopping.finishing(running), display.shown():
+                for event in runner.execute(plan, running, recording, folder):
                     tally.add(event)
                     display.add(event)
         except KeyboardInterrupt:
-            left = len(plan.missing) - len(tally.finished)
-            say(f"\ninterrupted: {len(tally.finished)} trials were recorded, {left} are left; run again to go on")
+            left = {trial.key for trial in plan.missing} - tally.finished.keys()
+            kept = len(folder.held() & left)
+            say(
+                f"\ninterrupted: {len(tally.finished)} trials were recorded, {len(left)} are left, "
+                f"{kept} of them have a checkpoint; to go on:\n{command()}"
+            )
             raise
-        show(runner.publish(experiment, opened), experiment, console)
+        show(runner.publish(experiment, recording), experiment, console)
         for failure in tally.failures[:5]:
             say(f"failed: trial {failure.key}: {failure.error}", style="red")
         if tally.failures:

@@ -8,9 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import Config, Settings, StorageURI, StoreURI, Workers, app, config_path
+from farback.cli.app import (
+    Address,
+    CheckpointSeconds,
+    Config,
+    ExecutorName,
+    Place,
+    Settings,
+    StorageURI,
+    StoreURI,
+    Workers,
+    app,
+    config_path,
+)
 from farback.cli.listing import refresh_schema
 from farback.cli.running import show
+from farback.cli.stopping import Stopping, command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,15 +39,36 @@ def search(
     settings: Settings = None,
     trials: Annotated[int | None, typer.Option(min=1, help="raise the number of trials of each group")] = None,
     workers: Workers = None,
+    executor: ExecutorName = None,
+    address: Address = None,
     store: StoreURI = None,
     storage: StorageURI = None,
     restart: Annotated[bool, typer.Option("--restart", help="delete the studies and begin again")] = False,
+    checkpoint_seconds: CheckpointSeconds = None,
 ) -> None:
-    """Search a config's space until every group has its trials, then report the winners on fresh seeds."""
+    """Search a config's space until every group has its trials, then report the winners on fresh seeds.
+
+    May be stopped at any instant: the same command goes on. SIGINT (Ctrl-C) and SIGTERM first checkpoint what trains.
+    """
+    stopping, place = Stopping(), Place(executor, address, workers)
+    with stopping.listening():
+        _search(stopping, config, settings or [], trials, place, store, storage, restart, checkpoint_seconds)
+
+
+def _search(
+    stopping: Stopping,
+    config: str,
+    settings: list[str],
+    trials: int | None,
+    place: Place,
+    store: str | None,
+    storage: str | None,
+    restart: bool,
+    checkpoint_seconds: float | None,
+) -> None:
     from rich.console import Console
 
-    from farback import runner
-    from farback.executors.pool import cores
+    from farback.executors.opening import chosen, opened
     from farback.experiment import Experiment
     from farback.search.panel import Panel
     from farback.search.publishing import publish
@@ -43,27 +77,33 @@ def search(
 
     console = Console()
     say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    experiment = Experiment.load(config_path(config), settings or [])
+    experiment = Experiment.load(config_path(config), settings)
     check(experiment)
     refresh_schema(experiment.path)
     if restart:
         for name in forget(experiment, storage):
             say(f"deleted the study {name}")
-    count = workers or cores()
-    with open_store(store, experiment.root) as opened, runner.pool(count) as executor:
-        driver = begun(experiment, opened, executor, count, storage, trials)
+    where = opened(chosen(experiment.executor, *place), experiment.root)
+    with open_store(store, experiment.root) as recording, where as running:
+        driver = begun(experiment, recording, running, running.size, storage, trials, checkpoint_seconds)
         panel = Panel(driver, console)
         objectives = " and ".join(str(objective) for objective in driver.search.objectives)
         say(f"{experiment.name}: {objectives}, {panel.done} of {panel.total} trials done already")
         try:
-            with panel.shown():
-                for event in driver.events():
-                    panel.add(event)
-            _report(driver, console)
+            with stopping.finishing(running):
+                with panel.shown():
+                    for event in driver.events():
+                        panel.add(event)
+                if not running.finishing:
+                    _report(driver, console)
         except KeyboardInterrupt:
-            say("\ninterrupted: what was told is recorded; run again to go on")
+            kept = len(driver.folder.held())
+            say(
+                f"\ninterrupted: {panel.done} of {panel.total} trials are done, {kept} trainings have a checkpoint; "
+                f"to go on:\n{command()}"
+            )
             raise
-        _found(driver, finished(driver), publish(experiment, opened, storage), console)
+        _found(driver, finished(driver), publish(experiment, recording, storage), console)
         if driver.failures:
             say(f"{len(driver.failures)} trainings failed, the first: {driver.failures[0].error}", style="red")
 

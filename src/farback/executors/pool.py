@@ -9,6 +9,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 import traceback as tracebacks
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,8 +18,8 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any
 
-from farback.executors.base import Cohort, Executor, Open, Work, steered
-from farback.trial import Event
+from farback.executors.base import Executor, Open, Queue, Work, steered
+from farback.trial import Cohort, Event, Paused, Wish
 
 # One thread each, for every library that brings threads of its own. Read by them when they are first imported.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
@@ -33,46 +35,78 @@ class Pool(Executor):
     """Keeps `workers` processes alive and hands each one cohort at a time."""
 
     def __init__(self, workers: int | None = None) -> None:
-        self.size = cores() if workers is None else workers
-        if self.size < 1:
+        self.most = cores() if workers is None else workers
+        if self.most < 1:
             raise ValueError(f"workers is {workers}; a pool needs at least 1")
         self.workers: list[_Worker] = []
+        self._woken, self._waking = SPAWN.Pipe(duplex=False)  # `finish` may be called while `map` waits
+        self._finishing = False
+
+    @property
+    def size(self) -> int:
+        """One cohort for each worker."""
+        return self.most
 
     def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
         """Events as they come, from all workers."""
-        waiting = iter(items)
+        queue = Queue(items)
         busy: list[_Worker] = []
         try:
-            self._feed(function, waiting, busy)
+            self._feed(function, queue, busy)
             while busy:
-                ready = set(wait([worker.pipe for worker in busy]))
+                ready = set(wait([*(worker.pipe for worker in busy), self._woken]))
+                if self._woken in ready:
+                    self._finish(queue, busy)
                 for worker in [worker for worker in busy if worker.pipe in ready]:
-                    ended = yield from worker.receive()
+                    ended = yield from worker.receive(queue)
                     if ended:
                         busy.remove(worker)
-                self._feed(function, waiting, busy)
+                self._feed(function, queue, busy)
         finally:
             for worker in busy:  # the caller stopped listening: what is running is not wanted any more
                 worker.stop()
+            self._clear()
 
     def drop(self, keys: Iterable[str]) -> None:
         """As soon as the workers that train them look."""
         for worker in self.workers:
             worker.drop(keys)
 
-    def _feed(self, function: Work, waiting: Iterator[Cohort], busy: list[_Worker]) -> None:
+    def finish(self) -> None:
+        """As soon as the workers look."""
+        if not self._finishing:
+            self._finishing = True
+            self._waking.send_bytes(b"!")
+
+    @property
+    def finishing(self) -> bool:
+        """Whether `finish` was called."""
+        return self._finishing
+
+    def _finish(self, queue: Queue, busy: list[_Worker]) -> None:
+        self._woken.recv_bytes()
+        queue.close()
+        for worker in busy:
+            worker.say(Wish(finish=True))
+
+    def _feed(self, function: Work, queue: Queue, busy: list[_Worker]) -> None:
         """Give every idle worker a cohort, starting workers as they are needed."""
-        while len(busy) < self.size and (cohort := next(waiting, None)) is not None:
+        while len(busy) < self.most and not self._finishing and (cohort := queue.take()) is not None:
             for worker in self.workers:
                 if worker not in busy and not worker.process.is_alive():  # killed while idle: no trial's fault
                     worker.stop()
-            self.workers = [worker for worker in self.workers if worker.alive]
+            self._clear()
             idle = next((worker for worker in self.workers if worker not in busy), None)
             if idle is None:
                 idle = _Worker()
                 self.workers.append(idle)
             idle.give(function, cohort)
             busy.append(idle)
+        self._clear()
+
+    def _clear(self) -> None:
+        """Forget the workers that have ended."""
+        self.workers = [worker for worker in self.workers if worker.alive]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -93,77 +127,126 @@ class _Worker:
             self.process.start()
         theirs.close()  # so that the pipe ends when the process does
         self.alive = True
-        self.cohort: Cohort = []
-        self.still = Open([])
+        self.still: Open | None = None
 
     def give(self, function: Work, cohort: Cohort) -> None:
         """Start on a cohort."""
-        self.cohort, self.still = cohort, Open(cohort)
-        with suppress(BrokenPipeError):  # it died idle: `receive` will say so
+        self.still = Open(cohort)
+        with suppress(ConnectionError):  # it died idle: `receive` will say so
             self.pipe.send((function, cohort))
 
     def drop(self, keys: Iterable[str]) -> None:
         """Tell which trials are given up, those that it still trains."""
-        own = set(keys) & set(self.still.keys)
-        if self.alive and own:
-            with suppress(BrokenPipeError):
-                self.pipe.send(("drop", own))
+        own = frozenset(keys) & frozenset(self.still.keys if self.still else ())
+        if own:
+            self.say(Wish(own))
 
-    def receive(self) -> Generator[tuple[Cohort, Event], None, bool]:
-        """Pass one message on; returns whether the cohort has ended."""
+    def say(self, wish: Wish) -> None:
+        """Tell what is wished of the cohort that it is at."""
+        if self.alive:
+            with suppress(ConnectionError):
+                self.pipe.send(wish)
+
+    def receive(self, queue: Queue) -> Generator[tuple[Cohort, Event], None, bool]:
+        """Pass one message on; returns whether the worker has done with its cohort."""
+        assert self.still is not None
         try:
             kind, content = self.pipe.recv()
         except (EOFError, OSError):
             self.stop()
             reason = f"the worker process {self.process.pid} died ({_exit(self.process.exitcode)})"
-            for event in self.still.failed(reason):
-                yield self.cohort, event
+            yield from queue.died(self.still, reason)
             return True
         if kind == "event":
             self.still.seen(content)
-            yield self.cohort, content
+            yield self.still.cohort, content
             return False
         if kind == "error":
-            for event in self.still.failed(*content):
-                yield self.cohort, event
+            yield from self.still.failed(*content)
         return True
 
     def stop(self) -> None:
-        """End the process."""
+        """End the process: it holds nothing that it could lose, and must not be in the way."""
         self.alive = False
-        self.process.terminate()
-        self.process.join(5)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+        self.process.kill()
+        self.process.join()
         self.pipe.close()
 
 
-def _serve(pipe: Connection) -> None:
-    """A worker's life: take a cohort, send its events, until the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
-    while True:
-        try:
-            function, cohort = pipe.recv()
-            if function == "drop":  # for the last cohort, which had ended
-                continue
-        except EOFError:
-            return
+class _Gone(Exception):
+    """There is no driver any more."""
 
-        def dropped(pipe: Connection = pipe) -> set[str]:
-            found: set[str] = set()
-            while pipe.poll():
-                found |= pipe.recv()[1]
-            return found
 
+class _Service:
+    """A worker's life: take a cohort, send its events, until the driver is gone or says that it is enough."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe = pipe
+        self.idle = True
+        self.leaving = False
+
+    def live(self) -> None:
+        """Until the end."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group, and is the driver's
+        signal.signal(signal.SIGTERM, self._leave)
+        threading.Thread(target=_follow, daemon=True).start()
+        with suppress(_Gone):
+            while not self.leaving:
+                message = self._receive()
+                if not isinstance(message, Wish):  # that is for the last cohort, which had ended
+                    self.idle = False
+                    self._work(*message)
+                    self.idle = True
+        sys.exit(128 + signal.SIGTERM if self.leaving else 0)
+
+    def _work(self, function: Work, cohort: Cohort) -> None:
         try:
-            for event in steered(function(cohort), dropped):
-                pipe.send(("event", event))
-            pipe.send(("done", None))
-        except BrokenPipeError:
-            return
+            for event in steered(function(cohort), self._wishes):
+                if not (self.leaving and isinstance(event, Paused)):  # only this worker ends, perhaps: others go on
+                    self._send("event", event)
+            if not self.leaving:
+                self._send("done", None)
+        except _Gone:
+            raise
         except Exception as error:
-            pipe.send(("error", (f"{type(error).__name__}: {error}", "".join(tracebacks.format_exception(error)))))
+            self._send("error", (f"{type(error).__name__}: {error}", "".join(tracebacks.format_exception(error))))
+
+    def _wishes(self) -> Wish:
+        found = Wish(finish=self.leaving)
+        with suppress(ConnectionError):
+            while self.pipe.poll():
+                found |= self._receive()
+        return found
+
+    def _receive(self) -> Any:
+        try:
+            return self.pipe.recv()
+        except (EOFError, ConnectionError) as error:
+            raise _Gone from error
+
+    def _send(self, kind: str, content: Any) -> None:
+        try:
+            self.pipe.send((kind, content))
+        except ConnectionError as error:
+            raise _Gone from error
+
+    def _leave(self, number: int, frame: object) -> None:
+        """Somebody ends this worker alone, or everything: what it trains is handed back as far as it is."""
+        self.leaving = True
+        if self.idle:
+            sys.exit(128 + number)
+
+
+def _serve(pipe: Connection) -> None:
+    _Service(pipe).live()
+
+
+def _follow() -> None:
+    """End with the driver, however that ended and whatever this worker is at."""
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        driver.join()
+        os._exit(1)
 
 
 def _exit(code: int | None) -> str:

@@ -6,8 +6,8 @@ import traceback as tracebacks
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
-from farback.executors.base import Cohort, Executor, Open, Work, steered
-from farback.trial import Event
+from farback.executors.base import Executor, Open, Queue, Work, steered
+from farback.trial import Cohort, Event, Wish
 
 
 class Serial(Executor):
@@ -15,27 +15,42 @@ class Serial(Executor):
 
     def __init__(self) -> None:
         self.dropped: set[str] = set()
+        self._finishing = False
+
+    @property
+    def size(self) -> int:
+        """One cohort."""
+        return 1
 
     def drop(self, keys: Iterable[str]) -> None:
-        """At the next event of the cohort that is training."""
+        """At the next update of the cohort that is training."""
         self.dropped |= set(keys)
+
+    def finish(self) -> None:
+        """At the next update."""
+        self._finishing = True
+
+    @property
+    def finishing(self) -> bool:
+        """Whether `finish` was called."""
+        return self._finishing
 
     def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
         """One after the other."""
-        for cohort in items:
+        queue = Queue(items)
+        while not self._finishing and (cohort := queue.take()) is not None:
             still = Open(cohort)
             try:
-                for event in steered(function(cohort), self._taken):
+                for event in steered(function(cohort), self._wishes):
                     still.seen(event)
                     yield cohort, event
             except Exception as error:  # whatever a cell or task raises is that cohort's failure, not the sweep's
                 text = "".join(tracebacks.format_exception(error))
-                for event in still.failed(f"{type(error).__name__}: {error}", text):
-                    yield cohort, event
+                yield from still.failed(f"{type(error).__name__}: {error}", text)
 
-    def _taken(self) -> set[str]:
-        taken, self.dropped = self.dropped, set()
-        return taken
+    def _wishes(self) -> Wish:
+        dropped, self.dropped = frozenset(self.dropped), set()
+        return Wish(dropped, self._finishing)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -33,7 +33,7 @@ def expanded(base: Entry, grids: Iterable[Grid], problems: list[Problem]) -> lis
             trial = _trial(base, grid, combination, findings)
             if trial is None:
                 continue
-            trials.append(trial)
+            trials.append(trial.picked(grid.bracket) if grid.bracket else trial)
             seen = first.setdefault(trial, (grid, combination))
             if seen != (grid, combination):
                 pair = _Twice(seen, (grid, combination))

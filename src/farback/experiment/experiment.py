@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,14 +13,17 @@ from farback.component import UserError, choices
 from farback.experiment.expansion import expanded
 from farback.experiment.loading import Entry, Node, read
 from farback.experiment.overrides import overridden
+from farback.experiment.placing import placed
 from farback.experiment.points import checked, contrasts
 from farback.experiment.problems import ConfigError, Mark, Problem, joined, shown
 from farback.experiment.search import Search, declared
 from farback.experiment.selection import selected
 from farback.experiment.sweep import Axis, Grid, grids
+from farback.placement import Placement
 from farback.trial import Trial
 
-KEYS = ("name", "question", "base", "sweep", "search")
+KEYS = ("name", "question", "base", "sweep", "search", "checkpoint_seconds", "executor")
+CHECKPOINT_SECONDS = 60.0  # their cost is nothing, and a minute is soon made up for
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a folder below results/, and an MLflow experiment
 
 
@@ -36,6 +40,8 @@ class Experiment:
         text: the config's source.
         overrides: as given to `load`.
         search: the search, where the config has one instead of a sweep.
+        checkpoint_seconds: between two checkpoints of what trains: it changes no trial.
+        executor: where the config says its trials are trained; part of no trial's identity.
     """
 
     name: str
@@ -48,6 +54,8 @@ class Experiment:
     made: tuple[tuple[Trial, ...], ...] = field(default=(), repr=False)
     document: Node | None = field(default=None, repr=False, compare=False)
     search: Search | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    executor: Placement | None = field(default=None, compare=False)
 
     @classmethod
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
@@ -65,6 +73,7 @@ class Experiment:
         text, document = read(path)
         problems: list[Problem] = []
         _check_top(document, path, problems)
+        executor = placed(document.entries.get("executor"), problems)
         base, sweep, searched = _base(document, problems), document.entries.get("sweep"), document.entries.get("search")
         if sweep and searched:
             message = f"a config is a sweep or a search, and the sweep is at {sweep.key}: keep one"
@@ -81,7 +90,9 @@ class Experiment:
             raise ConfigError(sorted(problems, key=_position))
         question = document.entries["question"].node.plain if "question" in document.entries else ""
         kept = tuple(found), path, text, tuple(overrides), tuple(made), document, search
-        return cls(path.stem, question, base.node.plain, *kept)
+        entry = document.entries.get("checkpoint_seconds")
+        seconds = float(entry.node.plain) if entry else CHECKPOINT_SECONDS
+        return cls(path.stem, question, base.node.plain, *kept, seconds, executor)
 
     @property
     def root(self) -> Path:
@@ -110,6 +121,17 @@ class Experiment:
                 f"{self.shown} is a search, whose trials are found as it goes: `farback search {self.name}` runs it"
             )
         return [trial for trials in self.made for trial in trials]
+
+    def brackets(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
+        """Of these trials those that differ in the lag alone and are picked by bisection, by rising lag."""
+        wanted = {trial.key for trial in trials}
+        chains: dict[tuple[int, ...], list[Trial]] = {}
+        for index, (grid, made) in enumerate(zip(self.sweep, self.made, strict=True)):
+            for combination, trial in zip(grid.combinations(), made, strict=True):
+                if trial.bracket and trial.key in wanted:
+                    others = [level for axis, level in zip(grid.axes, combination, strict=True) if not axis.bracket]
+                    chains.setdefault((index, *others), []).append(trial)
+        return [tuple(sorted(chain, key=lambda trial: trial.lag)) for chain in chains.values()]
 
     def only(self, filters: Sequence[str]) -> list[Trial]:
         """The trials that pass every filter, such as `cell=lstm`, `lag=5,10`, `cell.nonlinearity=tanh`.
@@ -193,6 +215,15 @@ def _check_top(document: Node, path: Path, problems: list[Problem]) -> None:
     question = document.entries.get("question")
     if question and not isinstance(question.node.value, str):
         problems.append(Problem(str(question.node.mark), "question", f"must be text, got {shown(question.node.plain)}"))
+    seconds = document.entries.get("checkpoint_seconds")
+    if seconds and not _is_time(seconds.node.value):
+        message = f"must be a number of seconds, 0 or more, got {shown(seconds.node.plain)}"
+        problems.append(Problem(str(seconds.node.mark), "checkpoint_seconds", message))
+
+
+def _is_time(value: object) -> bool:
+    """Whether a value of a config is a length of time."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def _base(document: Node, problems: list[Problem]) -> Entry:

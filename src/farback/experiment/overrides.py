@@ -33,7 +33,7 @@ def overridden(
         except ConfigError as error:
             problems += error.problems
             continue
-        several = isinstance(value.value, tuple) or set(value.entries) == {"range"}
+        several = isinstance(value.value, tuple) or set(value.entries) in ({"range"}, {"bracket"})
         if search is not None and (key.startswith("search.") or _searched(search, key)):
             search = _in_search(search, key, Entry(mark, value), several)
             continue

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from farback.experiment.experiment import NAME
+from farback.experiment.experiment import CHECKPOINT_SECONDS, NAME
 from farback.experiment.objective import OBJECTIVES
 from farback.experiment.search import Options
+from farback.placement import Placement
 from farback.trial import Trial
 
 Schema = dict[str, Any]
@@ -31,6 +32,17 @@ RANGE: Schema = {
     "additionalProperties": False,
 }
 
+BRACKET: Schema = {
+    "description": "Lags from the first to the second, each twice the one before, of which bisection picks those that "
+    "are trained: {bracket: [5, 320]} looks among 5, 10, 20, 40, 80, 160, 320, with three trainings a seed.",
+    "type": "object",
+    "properties": {
+        "bracket": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
+    },
+    "required": ["bracket"],
+    "additionalProperties": False,
+}
+
 
 def schema() -> Schema:
     """The JSON Schema (draft 2020-12) of a config."""
@@ -41,6 +53,7 @@ def schema() -> Schema:
             definitions[_target(member)]["required"] = ["name"]
     paths = _paths(trial["properties"], definitions)
     grid = {path: _levels(values) for path, values in paths.items()}
+    grid["lag"]["anyOf"].append({"$ref": "#/$defs/Bracket"})
     pairs = {
         "description": "Axes of equal length that move together.",
         "type": "object",
@@ -49,7 +62,7 @@ def schema() -> Schema:
         "minProperties": 1,
     }
     several = {"type": "array", "items": {"$ref": "#/$defs/Pairs"}, "minItems": 1}
-    definitions["Range"] = RANGE
+    definitions |= {"Range": RANGE, "Bracket": BRACKET}
     definitions["Pairs"] = pairs
     definitions["Grid"] = {
         "description": "The product of its axes, the last one fastest. An axis is a field, or a dotted path.",
@@ -59,6 +72,7 @@ def schema() -> Schema:
     }
     definitions |= _space(paths)
     definitions["Search"] = _search(definitions)
+    definitions["Executor"] = _executor(definitions)
     base = {key: value for key, value in trial.items() if key != "required"}  # axes may give what base leaves out
     name = {"description": "The file's name without .yaml.", "type": "string", "pattern": f"^{NAME.pattern}$"}
     return {
@@ -76,6 +90,13 @@ def schema() -> Schema:
                 "minItems": 1,
             },
             "search": {"$ref": "#/$defs/Search"},
+            "checkpoint_seconds": {
+                "description": "Between checkpoints of what trains: so much work is lost at most. Changes no trial.",
+                "type": "number",
+                "minimum": 0,
+                "default": CHECKPOINT_SECONDS,
+            },
+            "executor": {"$ref": "#/$defs/Executor"},
         },
         "required": ["name"],
         "not": {"required": ["sweep", "search"]},
@@ -159,6 +180,14 @@ def _search(definitions: Schema) -> Schema:
         "direction": {"anyOf": [direction, {"type": "array", "items": direction, "minItems": 2, "maxItems": 2}]},
     }
     return {**options, "description": "A search instead of a sweep: docs/search.md."}
+
+
+def _executor(definitions: Schema) -> Schema:
+    """Where trials are trained."""
+    placement = _cleaned(Placement.model_json_schema())
+    definitions |= placement.pop("$defs")
+    text = "Where trials are trained, a name or a mapping: docs/scale.md. It changes no result."
+    return {"description": text, "anyOf": [placement["properties"]["name"], placement]}
 
 
 def _paths(properties: Schema, definitions: Schema) -> dict[str, list[Schema]]:

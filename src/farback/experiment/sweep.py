@@ -27,11 +27,13 @@ class Axis:
         paths: dotted paths.
         keys: where each is named.
         levels: for each level, a value for each path.
+        bracket: whether the levels are lags of which bisection picks, `lag: {bracket: [5, 320]}`.
     """
 
     paths: tuple[str, ...]
     keys: tuple[Mark, ...]
     levels: tuple[tuple[Node, ...], ...]
+    bracket: bool = False
 
     @property
     def path(self) -> str:
@@ -61,6 +63,11 @@ class Grid:
     def is_whole(self, node: Node) -> bool:
         """Whether every axis of its mapping is in it."""
         return {path for axis in self.axes for path in axis.paths} >= node.entries.keys() - {"zip"}
+
+    @property
+    def bracket(self) -> tuple[int, ...]:
+        """The lags that bisection picks from; none where every lag is trained."""
+        return tuple(level.plain for axis in self.axes if axis.bracket for (level,) in axis.levels)
 
     def combinations(self) -> Iterator[tuple[int, ...]]:
         """Which level each axis is at, for each combination in order."""
@@ -182,7 +189,8 @@ def _axis(name: str, entry: Entry, origin: str, problems: list[Problem]) -> list
         problems.append(Problem(str(entry.key), joined(origin, name), message))
         return []
     levels = _levels(entry, joined(origin, name), problems)
-    return [Axis((name,), (entry.key,), tuple((level,) for level in levels))] if levels else []
+    bracket = "bracket" in entry.node.entries
+    return [Axis((name,), (entry.key,), tuple((level,) for level in levels), bracket)] if levels else []
 
 
 def _zips(entry: Entry, origin: str, problems: list[Problem]) -> list[Axis]:
@@ -200,6 +208,11 @@ def _zips(entry: Entry, origin: str, problems: list[Problem]) -> list[Axis]:
         own = origin if one else joined(origin, index)
         axes = [axis for name, pair in node.entries.items() for axis in _axis(name, pair, own, problems)]
         if len(axes) < len(node.entries):
+            continue
+        bracketed = next((axis for axis in axes if axis.bracket), None)
+        if bracketed:
+            message = "a bracket picks its lags by bisection, so they cannot be paired with other levels"
+            problems.append(Problem(str(bracketed.keys[0]), joined(own, bracketed.path), message))
             continue
         if len({len(axis.levels) for axis in axes}) > 1:
             counts = ", ".join(f"{axis.path} has {len(axis.levels)}" for axis in axes)
@@ -220,6 +233,9 @@ def _levels(entry: Entry, path: str, problems: list[Problem]) -> list[Node]:
     elif set(node.entries) == {"range"}:
         counted, wrong = _counted(node.entries["range"].node.plain)
         values = tuple(Node(node.mark, value) for value in counted)
+    elif set(node.entries) == {"bracket"}:
+        lags, wrong = _doubled(node.entries["bracket"].node.plain, path)
+        values = tuple(Node(node.mark, lag) for lag in lags)
     else:
         values, wrong = (), f"levels must be a list or {{range: n}}, got {shown(node.plain)}"
         if not isinstance(node.value, dict) and node.value is not None:
@@ -248,3 +264,16 @@ def _counted(spec: object) -> tuple[range, str]:
     if length > MOST_TRIALS:
         return range(0), f"range {shown(spec)} has {length} levels; at most {MOST_TRIALS} are allowed"
     return counted, ""
+
+
+def _doubled(spec: object, path: str) -> tuple[list[int], str]:
+    """The lags of `{bracket: [low, high]}`, each twice the one before, the last one `high`; or what is wrong."""
+    if not path.endswith(".lag"):
+        return [], "a bracket is of lags: it goes under the axis lag"
+    if not isinstance(spec, list) or len(spec) != 2 or not all(type(end) is int for end in spec):
+        return [], f"bracket takes two lags [smallest, largest], got {shown(spec)}"
+    low, high = spec
+    if not 1 <= low < high:
+        return [], f"the lags of a bracket must be above 0, the smaller first, got {shown(spec)}"
+    lags = [low << doublings for doublings in range((high // low).bit_length()) if low << doublings < high]
+    return [*lags, high], ""

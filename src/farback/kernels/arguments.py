@@ -9,6 +9,7 @@ from torch import Tensor
 from farback.kernels.products import gemm
 
 DTYPES = (torch.float32, torch.float64)
+LIKE = {torch.float32: np.float32(0), torch.float64: np.float64(0)}  # tells compiled code the format
 
 Array = np.ndarray[Any, Any]
 
@@ -45,6 +46,27 @@ def array(tensor: Tensor, *shape: int) -> Array:
     except RuntimeError:  # a conjugate that torch has not carried out yet
         view = tensor.resolve_conj().resolve_neg().numpy()
     return view.reshape(shape) if shape else view
+
+
+def address(tensor: Tensor | None) -> int:
+    """Where a contiguous tensor begins; 0 for None."""
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """The tensor in one piece, its numbers as they are in memory; a copy only where that is not so."""
+    return tensor.contiguous().resolve_conj().resolve_neg()
+
+
+def rows(tensor: Tensor) -> tuple[Tensor, int]:
+    """The tensor with each replica's part in one piece, and how far apart these are: flat parameters' views pass."""
+    inner, strides, shape = 1, tensor.stride(), tensor.shape
+    for axis in range(tensor.dim() - 1, 0, -1):
+        if strides[axis] != inner and shape[axis] > 1:
+            tensor = tensor.contiguous()
+            return tensor, tensor.stride(0)
+        inner *= shape[axis]
+    return tensor, strides[0]
 
 
 def call(kernel: Any, dtype: torch.dtype, *arrays: Array) -> None:

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""What numba has no word for, written as LLVM code: a power of two, a call of BLAS, the width of vectors."""
+"""What numba has no word for, written as LLVM code: a power of two, a call of BLAS, a pointer, the width of vectors."""
 
 from typing import Any
 
@@ -52,6 +52,15 @@ def _call_gemm(typing_context, address, flips, sizes, a, b, strides, beta, c):
     return types.void(types.intp, pair, triple, types.intp, types.intp, triple, beta, types.intp), code
 
 
+def _pointer(typing_context, address, like):
+    """A pointer to numbers of the format of `like`."""
+
+    def code(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.unliteral(like))(types.intp, like), code
+
+
 def _wide_vectors(typing_context):
     """Let the function that says this use the machine's widest vectors.
 
@@ -69,4 +78,5 @@ def _wide_vectors(typing_context):
 
 power_of_two: Any = intrinsic(_power_of_two)
 call_gemm: Any = intrinsic(_call_gemm)
+pointer: Any = intrinsic(_pointer)
 wide_vectors: Any = intrinsic(_wide_vectors)

@@ -1,125 +1,50 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
 """Long short-term memory, forward and backward through time, with the gate order and formulas of torch.nn.LSTM.
 
-Shapes: R replicas, T steps, B sequences, H hidden, K = 4 gates (i, f, g, o), G = K * H. N = B * H.
+Shapes: R replicas, T steps, B sequences, H hidden, G = 4H. P = 4 gates: i, f, g, o. A = 5 kept numbers: the gates
+after their nonlinearities, and the cell's state c, which is carried.
 """
 
-from typing import Any
-
-import numpy as np
-import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from farback.kernels.arguments import DTYPES, array, call, checked, wanted
-from farback.kernels.compiled import kernel, loop
+from farback.kernels.compiled import loop
 from farback.kernels.elementary import like, sigmoid, tanh
 from farback.kernels.instructions import wide_vectors
-from farback.kernels.products import add_rows, add_weight_gradient, chunk, times
+from farback.kernels.loops import Form
+from farback.kernels.passes import Weights
+from farback.kernels.recurrence import layer
 
 
 @loop
-def _step(gates_BKH, recurrent_BKH, bias_KH, before_BH, a_BKH, c_BH, h_BH):
-    """One step: `recurrent` is W_hh h, `before` the cell's last state, a becomes the gates' activations."""
+def _step(gates_BPH, row_BL, next_BL, kept_BAH, next_kept_BAH):
     wide_vectors()
-    batch, hidden = c_BH.shape
-    for b in range(batch):
-        for j in range(hidden):
-            i = sigmoid(gates_BKH[b, 0, j] + (recurrent_BKH[b, 0, j] + bias_KH[0, j]))
-            f = sigmoid(gates_BKH[b, 1, j] + (recurrent_BKH[b, 1, j] + bias_KH[1, j]))
-            g = tanh(gates_BKH[b, 2, j] + (recurrent_BKH[b, 2, j] + bias_KH[2, j]))
-            o = sigmoid(gates_BKH[b, 3, j] + (recurrent_BKH[b, 3, j] + bias_KH[3, j]))
-            c = f * before_BH[b, j] + i * g
-            a_BKH[b, 0, j], a_BKH[b, 1, j], a_BKH[b, 2, j], a_BKH[b, 3, j] = i, f, g, o
-            c_BH[b, j] = c
-            h_BH[b, j] = o * tanh(c)
+    for b in range(gates_BPH.shape[0]):
+        for j in range(gates_BPH.shape[2]):
+            i, f = sigmoid(gates_BPH[b, 0, j]), sigmoid(gates_BPH[b, 1, j])
+            g, o = tanh(gates_BPH[b, 2, j]), sigmoid(gates_BPH[b, 3, j])
+            c = f * kept_BAH[b, 4, j] + i * g
+            next_kept_BAH[b, 0, j], next_kept_BAH[b, 1, j] = i, f
+            next_kept_BAH[b, 2, j], next_kept_BAH[b, 3, j], next_kept_BAH[b, 4, j] = g, o, c
+            next_BL[b, j] = o * tanh(c)
 
 
 @loop
-def _step_back(dout_BH, dh_BH, a_BKH, before_BH, c_BH, dc_BH, d_BKH):
-    """One step back: dh and dc come from the step after; d becomes the gradient before the gates' nonlinearities."""
+def _back(dh_BH, dc_BH, row_BL, next_BL, kept_BAH, next_kept_BAH, d_BPH):
     wide_vectors()
-    batch, hidden = c_BH.shape
-    for b in range(batch):
-        for j in range(hidden):
-            i, f, g, o = a_BKH[b, 0, j], a_BKH[b, 1, j], a_BKH[b, 2, j], a_BKH[b, 3, j]
-            one, squashed = like(i, 1), tanh(c_BH[b, j])
-            dh = dout_BH[b, j] + dh_BH[b, j]
+    for b in range(dh_BH.shape[0]):
+        for j in range(dh_BH.shape[1]):
+            i, f = next_kept_BAH[b, 0, j], next_kept_BAH[b, 1, j]
+            g, o = next_kept_BAH[b, 2, j], next_kept_BAH[b, 3, j]
+            one, squashed, dh = like(i, 1), tanh(next_kept_BAH[b, 4, j]), dh_BH[b, j]
             dc = dc_BH[b, j] + dh * o * (one - squashed * squashed)
-            d_BKH[b, 0, j] = dc * g * (i * (one - i))
-            d_BKH[b, 1, j] = dc * before_BH[b, j] * (f * (one - f))
-            d_BKH[b, 2, j] = dc * i * (one - g * g)
-            d_BKH[b, 3, j] = dh * squashed * (o * (one - o))
+            d_BPH[b, 0, j] = dc * g * (i * (one - i))
+            d_BPH[b, 1, j] = dc * kept_BAH[b, 4, j] * (f * (one - f))
+            d_BPH[b, 2, j] = dc * i * (one - g * g)
+            d_BPH[b, 3, j] = dh * squashed * (o * (one - o))
             dc_BH[b, j] = dc * f
 
 
-@kernel
-def _forward(gemm, gates_RTBKH, transposed_w_RHG, b_RKH, h0_RBH, c0_RBH, h_RTBH, a_RTBKH, c_RTBH):
-    replicas, steps, batch, hidden = h_RTBH.shape
-    recurrent_BKH = np.empty((batch, 4, hidden), h_RTBH.dtype)
-    for r in range(replicas):
-        h_BH, before_BH = h0_RBH[r], c0_RBH[r]
-        for t in range(steps):
-            times(gemm, batch, hidden, 4 * hidden, h_BH, transposed_w_RHG[r], recurrent_BKH)
-            # a and c have T steps where the backward pass needs them, else just enough to go on
-            h_BH, a_BKH, c_BH = h_RTBH[r, t], a_RTBKH[r, t % a_RTBKH.shape[1]], c_RTBH[r, t % c_RTBH.shape[1]]
-            _step(gates_RTBKH[r, t], recurrent_BKH, b_RKH[r], before_BH, a_BKH, c_BH, h_BH)
-            before_BH = c_BH
-
-
-@kernel
-def _backward(gemm, dout_RTBH, w_RGH, h0_RBH, c0_RBH, h_RTBH, a_RTBKH, c_RTBH, d_RTBKH, dw_RGH, db_RKH, dh_RBH, dc_RBH):
-    replicas, steps, batch, hidden = h_RTBH.shape
-    gathered = chunk(steps, batch)
-    for r in range(replicas):
-        for t in range(steps - 1, -1, -1):
-            before_BH = c_RTBH[r, t - 1] if t > 0 else c0_RBH[r]
-            d_BKH = d_RTBKH[r, t]
-            _step_back(dout_RTBH[r, t], dh_RBH[r], a_RTBKH[r, t], before_BH, c_RTBH[r, t], dc_RBH[r], d_BKH)
-            add_rows(d_BKH, db_RKH[r])
-            times(gemm, batch, 4 * hidden, hidden, d_BKH, w_RGH[r], dh_RBH[r])
-            if dw_RGH.shape[0] and t % gathered == 0:  # empty where no gradient for the weights is asked for
-                add_weight_gradient(gemm, t, min(gathered, steps - t), d_RTBKH[r, t:], h_RTBH[r], h0_RBH[r], dw_RGH[r])
-
-
-def _run(
-    keep: bool, gates: Tensor, w: Tensor, b: Tensor, h0: Tensor, c0: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Outputs, last cell states; activations and cell states of all steps if `keep`."""
-    (replicas, steps, batch, _), hidden = gates.shape, w.shape[2]
-    h = gates.new_empty(replicas, steps, batch, hidden)
-    a = gates.new_empty(replicas, steps if keep else 1, batch, 4, hidden)
-    c = gates.new_empty(replicas, steps if keep else 2, batch, hidden)
-    inputs = (
-        array(gates, replicas, steps, batch, 4, hidden),
-        array(w.mT),
-        array(b, replicas, 4, hidden),
-        array(h0),
-        array(c0),
-    )
-    call(_forward, h.dtype, *inputs, array(h), array(a), array(c))
-    return h, c[:, (steps - 1) % c.shape[1]].clone(), a, c
-
-
-class _LSTM(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, gates: Tensor, w: Tensor, b: Tensor, h0: Tensor, c0: Tensor) -> tuple[Tensor, Tensor]:
-        h, last, a, c = _run(True, gates, w, b, h0, c0)
-        ctx.save_for_backward(w, h0, c0, h, a, c)
-        return h, last
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dout: Tensor, dlast: Tensor) -> tuple[Tensor | None, ...]:
-        w, h0, c0, h, a, c = ctx.saved_tensors
-        replicas, _, _, hidden = h.shape
-        needed = ctx.needs_input_grad
-        d, dw = h.new_empty(a.shape), h.new_zeros(w.shape if needed[1] else (0, 4 * hidden, hidden))
-        db, dh0 = h.new_zeros(replicas, 4, hidden), h.new_zeros(h0.shape)
-        dc0 = dlast.clone(memory_format=torch.contiguous_format)
-        inputs = (array(dout), array(w), array(h0), array(c0), array(h), array(a), array(c))
-        call(_backward, h.dtype, *inputs, array(d), array(dw), array(db), array(dh0), array(dc0))
-        return d.flatten(-2), dw if needed[1] else None, db.flatten(-2), dh0, dc0
+FORM = Form("lstm", 4, 4, 5, 4, _step, _back)
 
 
 def lstm(
@@ -133,17 +58,6 @@ def lstm(
     Raises:
         ValueError: a tensor of the wrong shape, dtype or device.
     """
-    (replicas, _, batch, size), hidden = gates_RTBG.shape, h0_RBH.shape[-1]
-    b = gates_RTBG.new_zeros(replicas, size) if b_hh_RG is None else b_hh_RG
-    checked(
-        DTYPES,
-        gates=(gates_RTBG, (*gates_RTBG.shape[:3], 4 * hidden)),
-        w_hh=(w_hh_RGH, (replicas, 4 * hidden, hidden)),
-        b_hh=(b, (replicas, 4 * hidden)),
-        h0=(h0_RBH, (replicas, batch, hidden)),
-        c0=(c0_RBH, (replicas, batch, hidden)),
-    )
-    if wanted(gates_RTBG, w_hh_RGH, b, h0_RBH, c0_RBH):
-        output: tuple[Tensor, Tensor] = _LSTM.apply(gates_RTBG, w_hh_RGH, b, h0_RBH, c0_RBH)
-        return output
-    return _run(False, gates_RTBG, w_hh_RGH, b, h0_RBH, c0_RBH)[:2]
+    weights = Weights(None, w_hh_RGH, None, b_hh_RG)
+    h_RTBH, (_, c_RBH) = layer(FORM, None, gates_RTBG, weights, (h0_RBH, c0_RBH), None)
+    return h_RTBH, c_RBH

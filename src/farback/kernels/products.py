@@ -2,6 +2,9 @@
 """Matrix products inside the kernels: SciPy's BLAS, called by its address, with one thread.
 
 `np.dot` in compiled code reaches the same library, but compiles for seconds and cannot add to its output.
+
+Matrices are given as (array, offset, stride): the memory of a C-contiguous array from its element `offset` on, `stride`
+elements from row to row. All arrays of a product have one dtype.
 """
 
 import functools
@@ -11,8 +14,8 @@ import threadpoolctl
 import torch
 from numba.extending import get_cython_function_address
 
-from farback.kernels.compiled import inlined, loop
-from farback.kernels.instructions import call_gemm, wide_vectors
+from farback.kernels.compiled import inlined
+from farback.kernels.instructions import call_gemm
 
 
 @functools.cache
@@ -45,72 +48,40 @@ def gemm(dtype: torch.dtype) -> int:
 _PLAIN, _TRANSPOSED = ord("N"), ord("T")
 
 # OpenBLAS has kernels for products of up to a million multiplications that skip the packing of the factors and run at
-# twice the speed (measured: 110-130 instead of 45-60 GFLOP/s), with the factors as they are; so larger products go in
+# twice the speed (measured: 105-117 instead of 45-90 GFLOP/s), with the factors as they are; so larger products go in
 # tiles of that size.
 
 
 @inlined
-def _add_product(gemm, m, k, n, a, b, c, beta):
+def product(gemm, m, k, n, a, b, c, beta):
     """C = A B + beta C with A (m, k), B (k, n), C (m, n), in tiles of rows and columns of C."""
+    (a_array, a_start, a_stride), (b_array, b_start, b_stride), (c_array, c_start, c_stride) = a, b, c
     rows, columns = 32 if k <= 240 else 16, 128 if k <= 480 else 64
     if k > 960:  # no useful tile is small enough
         rows, columns = m, n
-    size = c.itemsize
+    size, strides = c_array.itemsize, (b_stride, a_stride, c_stride)
+    a_0 = a_array.ctypes.data + a_start * size
+    b_0 = b_array.ctypes.data + b_start * size
+    c_0 = c_array.ctypes.data + c_start * size
     for i in range(0, m, rows):
         for j in range(0, n, columns):
             shape = (min(columns, n - j), min(rows, m - i), k)
-            a_i, b_j, c_ij = a.ctypes.data + i * k * size, b.ctypes.data + j * size, c.ctypes.data + (i * n + j) * size
-            call_gemm(gemm, (_PLAIN, _PLAIN), shape, b_j, a_i, (n, k, n), beta, c_ij)
+            a_i, b_j, c_ij = a_0 + i * a_stride * size, b_0 + j * size, c_0 + (i * c_stride + j) * size
+            call_gemm(gemm, (_PLAIN, _PLAIN), shape, b_j, a_i, strides, c_array.dtype.type(beta), c_ij)
 
 
 @inlined
-def times(gemm, m, k, n, a, b, c):
-    """C = A B with A (m, k), B (k, n), C (m, n): memory of C-contiguous arrays of one dtype, whatever their shapes."""
-    _add_product(gemm, m, k, n, a, b, c, c.dtype.type(0))
-
-
-@inlined
-def add_times(gemm, m, k, n, a, b, c):
-    """C = C + A B."""
-    _add_product(gemm, m, k, n, a, b, c, c.dtype.type(1))
-
-
-@inlined
-def add_transposed_times(gemm, m, k, n, a, b, c):
-    """C = C + A^T B with A (k, m), B (k, n), C (m, n)."""
-    size, one = c.itemsize, c.dtype.type(1)
+def add_transposed_product(gemm, m, k, n, a, b, c):
+    """C = C + A^T B with A (k, m), B (k, n), C (m, n), in tiles of all three."""
+    (a_array, a_start, a_stride), (b_array, b_start, b_stride), (c_array, c_start, c_stride) = a, b, c
+    size, one, strides = c_array.itemsize, c_array.dtype.type(1), (b_stride, a_stride, c_stride)
+    a_0 = a_array.ctypes.data + a_start * size
+    b_0 = b_array.ctypes.data + b_start * size
+    c_0 = c_array.ctypes.data + c_start * size
     for p in range(0, k, 128):
         for i in range(0, m, 64):
             for j in range(0, n, 64):
                 shape = (min(64, n - j), min(64, m - i), min(128, k - p))
-                a_pi, b_pj = a.ctypes.data + (p * m + i) * size, b.ctypes.data + (p * n + j) * size
-                c_ij = c.ctypes.data + (i * n + j) * size
-                call_gemm(gemm, (_PLAIN, _TRANSPOSED), shape, b_pj, a_pi, (n, m, n), one, c_ij)
-
-
-@inlined
-def chunk(steps, batch):
-    """How many steps to gather for one share of the weight gradient: 128 rows, still in cache when they are used."""
-    return min(steps, max(1, 128 // batch))
-
-
-@inlined
-def add_weight_gradient(gemm, start, steps, d, h, h0, dw_GH):
-    """dW += sum over `steps` steps from `start` of d_t (outer) h_{t-1}, h_{-1} being h0 (B, H); d has these, h all."""
-    (gates, hidden), batch = dw_GH.shape, h0.size // dw_GH.shape[1]
-    if start > 0:
-        add_transposed_times(gemm, gates, steps * batch, hidden, d, h[start - 1], dw_GH)
-    else:
-        add_transposed_times(gemm, gates, batch, hidden, d, h0, dw_GH)
-        if steps > 1:
-            add_transposed_times(gemm, gates, (steps - 1) * batch, hidden, d[1:], h, dw_GH)
-
-
-@loop
-def add_rows(d_BKH, db_KH):
-    """db += sum over the rows of d."""
-    wide_vectors()
-    for b in range(d_BKH.shape[0]):
-        for k in range(d_BKH.shape[1]):
-            for j in range(d_BKH.shape[2]):
-                db_KH[k, j] += d_BKH[b, k, j]
+                a_pi, b_pj = a_0 + (p * a_stride + i) * size, b_0 + (p * b_stride + j) * size
+                c_ij = c_0 + (i * c_stride + j) * size
+                call_gemm(gemm, (_PLAIN, _TRANSPOSED), shape, b_pj, a_pi, strides, one, c_ij)

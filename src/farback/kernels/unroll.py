@@ -1,10 +1,11 @@
-"""One door to every recurrence: fused where there is a kernel for it, stepped where there is none; and to products."""
+"""One door to every recurrence, fused where there is a kernel for it, else stepped; to products; and to updates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 Parameters = Mapping[str, Tensor]
@@ -16,7 +17,13 @@ class Recurrence(Protocol):
 
     @property
     def kernel(self) -> str | None:
-        """The fused kernel's name, with an option behind a space: "gru", "elman tanh"; None is stepped."""
+        """The fused kernel's name, with an option behind a space: "gru", "elman tanh"; None is stepped.
+
+        elman, gru and lstm take the input in too: such a cell projects it as `W_ih x + b_ih`.
+        """
+
+    def project(self, p: Any, x_RTBI: Tensor) -> Tensor:
+        """What the inputs contribute, for all steps at once."""
 
     def unroll(self, p: Any, gates_RTBG: Tensor, state: Any) -> tuple[Tensor, State]:
         """The recurrence without a kernel."""
@@ -29,8 +36,92 @@ def unroll(cell: Recurrence, p: Parameters, gates_RTBG: Tensor, state: State) ->
     """
     if cell.kernel is None or gates_RTBG.device.type != "cpu":
         return cell.unroll(p, gates_RTBG, state)
-    name, _, option = cell.kernel.partition(" ")
-    return FUSED[name](cell, p, gates_RTBG, state, option)
+    if cell.kernel.startswith("diagonal"):
+        from farback.kernels.diagonal import diagonal  # numba takes a second to import: only where it is used
+
+        found: tuple[Tensor, State] = cell.scan(p, gates_RTBG, state, diagonal)  # type: ignore[attr-defined]
+        return found
+    return _fused(cell.kernel, p, None, gates_RTBG, state, None)
+
+
+def layer(
+    cell: Recurrence, p: Parameters, x_RTBI: Tensor, state: State, index_RN: Tensor | None = None
+) -> tuple[Tensor, State]:
+    """A layer from its inputs on: outputs (R, T, B, H) of all steps, and the state after the last.
+
+    With `index_RN`, which ascends and counts the T * B outputs, only those are given, (R, N, H): where few are asked
+    for, neither they nor their gradients are ever laid out over all steps.
+    """
+    if cell.kernel is not None and x_RTBI.device.type == "cpu" and cell.kernel.split()[0] in _LAYERS:
+        return _fused(cell.kernel, p, x_RTBI, None, state, index_RN)
+    h_RTBH, state = unroll(cell, p, cell.project(p, x_RTBI), state)
+    return h_RTBH if index_RN is None else picked(h_RTBH, index_RN), state
+
+
+def picked(h_RTBH: Tensor, index_RN: Tensor) -> Tensor:
+    """Some of the T * B outputs, (R, N, H)."""
+    return h_RTBH.flatten(1, 2).gather(1, index_RN.unsqueeze(-1).expand(-1, -1, h_RTBH.shape[-1]))
+
+
+_LAYERS = ("elman", "gru", "lstm")
+
+
+def _fused(
+    kernel: str, p: Parameters, x: Tensor | None, gates: Tensor | None, state: State, index: Tensor | None
+) -> tuple[Tensor, State]:
+    from farback.kernels import recurrence
+
+    return recurrence.layer(_form(kernel), x, gates, _weights(p, gates is None), state, index)
+
+
+def _form(kernel: str) -> Any:
+    from farback.kernels import elman, gru, lstm
+
+    name, _, option = kernel.partition(" ")
+    return {"gru": gru.FORM, "lstm": lstm.FORM}[name] if name != "elman" else elman.form(option)
+
+
+def _weights(p: Parameters, with_input: bool) -> Any:
+    from farback.kernels.passes import Weights
+
+    ih = (p["weight_ih"], p.get("bias_ih")) if with_input else (None, None)
+    return Weights(ih[0], p["weight_hh"], ih[1], p.get("bias_hh"))
+
+
+Back = Callable[[Tensor], dict[str, Tensor]]
+"""From the gradient of the outputs to those of the parameters."""
+
+
+def with_back(
+    cell: Recurrence,
+    p: Parameters,
+    x_RTBI: Tensor,
+    state: State,
+    index_RN: Tensor | None,
+    readout: tuple[Tensor, Tensor],
+) -> tuple[Tensor, Back] | None:
+    """A layer and a readout, (R, N, O), and how to go back; None where autograd is needed. See `kernels/learning.py`.
+
+    The gradients are those of the cell's parameters by name, "readout.weight" and "readout.bias".
+    """
+    if cell.kernel is None or x_RTBI.device.type != "cpu" or cell.kernel.split()[0] not in _LAYERS:
+        return None
+    from farback.kernels import learning
+
+    h, layer_back = learning.layer(_form(cell.kernel), x_RTBI, _weights(p, True), state, index_RN)
+    y_RNO, product_back = learning.product(h if index_RN is not None else h.flatten(1, 2), *readout)
+
+    def back(dy_RNO: Tensor) -> dict[str, Tensor]:
+        dh, dw, db = product_back(dy_RNO)
+        assert dh is not None
+        assert dw is not None
+        assert db is not None
+        found = layer_back(dh.view(h.shape))
+        named = zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), found, strict=True)
+        every = {name: d for name, d in named if d is not None}
+        return every | {"readout.weight": dw, "readout.bias": db}
+
+    return y_RNO, back
 
 
 def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
@@ -40,37 +131,20 @@ def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor
     return linear(x_RNI, weight_RGI, bias_RG)
 
 
-def _elman(cell: Any, p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
-    from farback.kernels.elman import elman  # numba takes a second to import: only where it is used
-
-    h_RTBH = elman(gates_RTBG, p["weight_hh"], p.get("bias_hh"), state[0], option)
-    return h_RTBH, (h_RTBH[:, -1],)
+def supported(*tensors: Tensor) -> bool:
+    """Whether `clip` and `adam` can compute on these: contiguous, in memory, float32 or float64."""
+    return all(t.is_cpu and t.dtype in (torch.float32, torch.float64) and t.is_contiguous() for t in tensors)
 
 
-def _gru(cell: Any, p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
-    from farback.kernels.gru import gru
+def clip(grad_RP: Tensor, limit_R1: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradient scaled down to each replica's limit, and the norms before, (R,); see `kernels/updates.py`."""
+    from farback.kernels import updates
 
-    h_RTBH = gru(gates_RTBG, p["weight_hh"], p.get("bias_hh"), state[0])
-    return h_RTBH, (h_RTBH[:, -1],)
-
-
-def _lstm(cell: Any, p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
-    from farback.kernels.lstm import lstm
-
-    h_RTBH, c_RBH = lstm(gates_RTBG, p["weight_hh"], p.get("bias_hh"), *state)
-    return h_RTBH, (h_RTBH[:, -1], c_RBH)
+    return updates.clip(grad_RP, limit_R1)
 
 
-def _diagonal(cell: Any, p: Parameters, gates_RTBG: Tensor, state: State, option: str) -> tuple[Tensor, State]:
-    from farback.kernels.diagonal import diagonal
+def adam(theta: Tensor, grad: Tensor, first: Tensor, second: Tensor, rules: dict[str, Tensor], count: int) -> None:
+    """One Adam step of all replicas, in place; see `kernels/updates.py`."""
+    from farback.kernels import updates
 
-    found: tuple[Tensor, State] = cell.scan(p, gates_RTBG, state, diagonal)
-    return found
-
-
-FUSED: dict[str, Callable[[Any, Parameters, Tensor, State, str], tuple[Tensor, State]]] = {
-    "diagonal": _diagonal,
-    "elman": _elman,
-    "gru": _gru,
-    "lstm": _lstm,
-}
+    updates.adam(theta, grad, first, second, rules, count)

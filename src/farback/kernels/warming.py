@@ -11,8 +11,9 @@ from farback.kernels.gru import gru
 from farback.kernels.linear import linear
 from farback.kernels.lstm import lstm
 from farback.kernels.nonlinearities import NONLINEARITIES
+from farback.kernels.updates import adam, clip
 
-PRODUCT = "linear"  # every network needs it
+PRODUCT = "linear"  # every network needs it, with the updates
 _CELLS = (
     PRODUCT,
     "lstm",
@@ -40,6 +41,11 @@ def _pass(name: str, dtype: torch.dtype) -> torch.Tensor:
 
     state = zeros(1, 1, 1)
     if name == PRODUCT:
+        with torch.no_grad():
+            one = torch.ones(1, 1, dtype=dtype)
+            clipped, _ = clip(one, one)
+            rules = dict.fromkeys(("lr", "beta1", "beta2", "eps"), one * 0.5)
+            adam(one, clipped, torch.zeros_like(one), torch.zeros_like(one), rules, 1)
         return linear(zeros(1, 1, 1), zeros(1, 1, 1), zeros(1, 1))
     if name == "lstm":
         return lstm(zeros(1, 1, 1, 4), zeros(1, 4, 1), None, state, state)[0]

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from farback.plots.style import RC
+from farback.writing import aside
 
 PNG_DPI = 150
 
@@ -25,8 +26,11 @@ def save(figure: Figure, stem: str | Path) -> list[Path]:
     with mpl.rc_context(RC):
         figure.draw_without_rendering()  # lays the figure out, once for both files and for good
         figure.set_layout_engine("none")
-        figure.savefig(png, dpi=PNG_DPI, metadata={"Software": None})
-        figure.savefig(svg, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        with aside(png) as file:
+            figure.savefig(file, format="png", dpi=PNG_DPI, metadata={"Software": None})
+        with aside(svg) as file:
+            about = {"Date": None, "Creator": None, "Format": None, "Type": None}
+            figure.savefig(file, format="svg", metadata=about)
     return [png, svg]
 
 
@@ -52,5 +56,6 @@ def offscreen() -> Iterator[None]:
 def picture(drawn: Any, path: Path) -> Path:
     """Write the figure that axes (or an array of them) belong to as a PNG, as another library has drawn it."""
     figure = np.asarray(drawn, dtype=object).flat[0].get_figure()
-    figure.savefig(path, dpi=PNG_DPI, bbox_inches="tight", metadata={"Software": None})
+    with aside(path) as file:
+        figure.savefig(file, format="png", dpi=PNG_DPI, bbox_inches="tight", metadata={"Software": None})
     return path

@@ -11,6 +11,16 @@ from farback.report.analysis import Analysis, Figure, Table
 from farback.report.page import Page, publish
 
 COLUMNS = ("system", "measure", "quantity", "expected", "measured", "error", "tolerance", "holds")
+NOTES = [
+    "Write this page again: `farback calibrate`",
+    "Every number is measured by the public functions of `farback.measures`, on systems that are plain `torch.nn` "
+    "modules wherever one can be: what a person would hand to them. The systems are in "
+    "`src/farback/measures/known/`.",
+    "An error is what was measured less what the closed form says. Where a measure is exact its tolerance is "
+    "rounding; where it is a simulation, four standard errors. Differences below 1e-12 are the arithmetic's and are "
+    "shown as 0.",
+    "The command ends with exit code 1 when a check is off.",
+]
 ARITHMETIC = 1e-12  # a relative difference that is the arithmetic's, and may differ from one processor to another
 
 
@@ -61,8 +71,10 @@ def write_calibration(checks: pd.DataFrame, folder: Path) -> Page:
         "question": "Does the ruler give the right numbers where they are known?",
         "prediction": "",
         "refuted_by": "",
+        "notes": NOTES,
+        "origins": "",
     }
-    return publish(analysis, folder, "calibration.md.j2", context)
+    return publish(analysis, folder, "noted.md.j2", context)
 
 
 def number(value: float) -> str:

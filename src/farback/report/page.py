@@ -20,12 +20,13 @@ from farback.component import UserError
 from farback.report.analysis import Analysis, Figure, markdown
 from farback.report.searched import Searched, searched
 from farback.report.standard import Ladder, standard
+from farback.writing import aside
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a page is about: an experiment's name, question, config (as a person types its path), trial keys, and the
-    skill of partial memory on its task."""
+    """What a page is about: an experiment's name, question, config (as a person types its path), trial keys, the skill
+    of partial memory on its task, and whether its trials were made alike (`farback.report.origins`)."""
 
     name: str
     question: str
@@ -34,6 +35,7 @@ class Subject:
     ladder: Ladder
     root: Path
     folder: Path
+    origins: str = ""
 
     @property
     def script(self) -> Path:
@@ -103,6 +105,7 @@ def _about(subject: Subject, script: ModuleType | None) -> dict[str, Any]:
         "config": subject.config,
         "prediction": getattr(script, "PREDICTION", ""),
         "refuted_by": getattr(script, "REFUTED_BY", ""),
+        "origins": subject.origins,
     }
 
 
@@ -113,13 +116,14 @@ def publish(
     context: Mapping[str, Any],
     files: Mapping[str, str] = MappingProxyType({}),
 ) -> Page:
-    """Write a page with its figures and numbers.
+    """Write a page with its figures and numbers; each file is whole whenever the process is killed.
 
     Args:
         analysis: what the page says.
         folder: where; it is made.
         template: of the page, in `templates/`.
-        context: what the template wants besides the analysis: name, question, prediction and refuted_by at least.
+        context: what the template wants besides the analysis: name, question, prediction, refuted_by and origins at
+            least.
         files: further texts that belong to the page, by the names of their files.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,9 +133,10 @@ def publish(
     page = environment.get_template(template).render(analysis=analysis, markdown=markdown, **context)
     texts = {"report.md": page, **files}
     for name, content in texts.items():
-        (folder / name).write_text(content, encoding="utf-8", newline="\n")
+        with aside(folder / name) as file:
+            file.write_text(content, encoding="utf-8", newline="\n")
     report, *others = (folder / name for name in texts)
-    return Page(analysis, report, [report, *others, *_parts(analysis, folder)], _note(context["question"], analysis))
+    return Page(analysis, report, [report, *others, *_parts(analysis, folder)], _note(context, analysis))
 
 
 def _parts(analysis: Analysis, folder: Path) -> list[Path]:
@@ -147,11 +152,12 @@ def _parts(analysis: Analysis, folder: Path) -> list[Path]:
     return written
 
 
-def _note(question: str, analysis: Analysis) -> str:
-    """The headline for the tracker: a sentence, a table, the verdict."""
+def _note(context: Mapping[str, Any], analysis: Analysis) -> str:
+    """The headline for the tracker: a sentence, a table, the verdict, and what made the trials where they differ."""
     headline = markdown(analysis.tables[0].shown) if analysis.tables else ""
     verdict = "\n".join(f"- {line}" for line in analysis.verdict)
-    return f"**{question}**\n\n{analysis.headline}\n\n{headline}\n\n{verdict}\n"
+    origins = f"\n{context['origins']}\n" if context["origins"] else ""
+    return f"**{context['question']}**\n\n{analysis.headline}\n\n{headline}\n\n{verdict}\n{origins}"
 
 
 def _script(path: Path) -> ModuleType | None:

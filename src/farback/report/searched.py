@@ -87,9 +87,14 @@ class Searched:
         return f"{many} trials of {seeds}{each}, sampler {self.sampler}"
 
     @property
+    def keys(self) -> list[str]:
+        """Of all trainings."""
+        return [str(key) for key in pd.concat([self.trainings["key"], self.scores["key"]]).drop_duplicates()]
+
+    @property
     def recorded(self) -> int:
-        """Trainings in all."""
-        return int(pd.concat([self.trainings["key"], self.scores["key"]]).drop_duplicates().size)
+        """How many there are."""
+        return len(self.keys)
 
     @property
     def fresh_recorded(self) -> int:

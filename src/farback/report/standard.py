@@ -14,7 +14,10 @@ from farback.report.analysis import Analysis, Figure, Table
 Ladder = Sequence[tuple[str, float]]  # what partial memory scores: (what is remembered, skill)
 
 # Columns that tell trials apart without making them different networks, or that the label already tells.
-TOLD = ("key", "label", "cell", "init", "task", "trained_lag", "train_lags", "seed", "status", "depth", "bidirectional")
+TOLD = (
+    *("key", "label", "cell", "init", "task", "trained_lag", "train_lags", "bracket", "seed", "status"),
+    *("depth", "bidirectional"),
+)
 SIZES = ("parameters", "state", "flops")  # counted, not chosen
 DETAILS = ("cell.", "init.", "optimizer.beta", "optimizer.eps", "measures.")
 SCORES = ("measure", "step", "lag", "statistic", "value", "measures")

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from farback import runner
+from farback.checkpoints import Folder
 from farback.executors import Executor
 from farback.experiment import Experiment
 from farback.kernels.warming import PRODUCT, warm
@@ -24,8 +26,9 @@ from farback.search.storage import Storage
 from farback.search.study import Claim, Study
 from farback.search.viewed import viewed
 from farback.search.winning import defaults, winners
+from farback.sharing import Share
 from farback.stores.base import Store
-from farback.trial import Event, Failed, Finished, Progress, Stopped, Trial
+from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Progress, Reused, Stopped, Trial
 
 POLL_SECONDS = 1.0  # between looks at what other processes are doing
 ON_THE_WAY = ("median", "hyperband")  # pruners that judge a training before its end, by this:
@@ -43,18 +46,27 @@ class Driver:
         storage: of the studies.
         workers: how many the executor has.
         total: trials of each group; more than before adds to a search that is done.
+        folder: of checkpoints.
     """
 
     def __init__(
-        self, experiment: Experiment, store: Store, executor: Executor, storage: Storage, workers: int, total: int
+        self,
+        experiment: Experiment,
+        store: Store,
+        executor: Executor,
+        storage: Storage,
+        workers: int,
+        total: int,
+        folder: Folder,
     ) -> None:
         assert experiment.search is not None
         self.experiment, self.search = experiment, experiment.search
         self.store, self.executor, self.workers, self.storage = store, executor, workers, storage
+        self.folder, self.share = folder, Share(store, folder)
         self.studies = [Study(experiment, group, storage, total) for group in self.search.groups]
         self.pulse = Pulse(storage.is_local)
         self.started = time.monotonic()
-        self.queue: deque[list[Trial]] = deque()
+        self.queue: deque[Cohort] = deque()
         self.open: list[Asked] = []
         self.training: set[str] = set()  # keys that are queued or with a worker
         self.known: dict[str, tuple[str, pd.DataFrame]] = {}  # status and scores by key
@@ -75,10 +87,12 @@ class Driver:
             try:
                 while any(study.unfinished() for study in self.studies) and not self.is_over:
                     idle = True
-                    for event in runner.recorded(self._cohorts(), self.executor, self.store):
+                    events = runner.recorded(self._cohorts(), self.executor, self.share)
+                    for event in chain(events, self.share.settled()):
                         idle = False
                         self._take(event)
                         yield event
+                    self.queue.extend(self.share.again())
                     if idle:
                         time.sleep(POLL_SECONDS)  # others are at the rest: should they die, it becomes ours
             finally:
@@ -87,16 +101,16 @@ class Driver:
 
     @property
     def is_over(self) -> bool:
-        """Whether the time that the config gives is spent."""
+        """Whether the time that the config gives is spent, or all is to come to an end."""
         budget = self.search.options.budget
-        return budget is not None and time.monotonic() - self.started > 60 * budget
+        return self.executor.finishing or (budget is not None and time.monotonic() - self.started > 60 * budget)
 
-    def _cohorts(self) -> Iterator[list[Trial]]:
+    def _cohorts(self) -> Iterator[Cohort]:
         """Cohorts as workers fall idle: what is queued, else new settings for the group that is furthest behind."""
         while self.queue or self._ask():
             if self.queue:
                 cohort = self.queue.popleft()
-                warm(sorted({trial.cell.kernel or PRODUCT for trial in cohort} | {PRODUCT}))
+                warm(sorted({trial.cell.kernel or PRODUCT for trial in cohort.trials} | {PRODUCT}))
                 yield cohort
 
     def _ask(self) -> bool:
@@ -137,12 +151,18 @@ class Driver:
         for one in asked:
             for key in [trial.key for trial in one.trials if trial.key in given]:
                 self.store.tag(key, one.said())
-        plan = runner.plan(fresh, done, self.workers)
+        plan = self._planned(fresh, done)
         self.training |= {trial.key for trial in plan.missing}
         self.queue.extend(plan.cohorts)
         self.reused += len(done)
         for one in asked:
             self._advance(one)
+
+    def _planned(self, trials: Sequence[Trial], done: set[str]) -> runner.Plan:
+        """What has to be trained of some trials, from where earlier runs left it."""
+        self.folder.forget(self.folder.held() & done)
+        start = self.folder.load(trial for trial in trials if trial.key not in done)
+        return runner.plan(trials, done, self.workers, start)
 
     def _begin(self, trials: Sequence[Trial], settings: Sequence[str] = ()) -> None:
         """Tell the store which trials are coming, and what its views should show."""
@@ -167,6 +187,8 @@ class Driver:
             if self.search.options.pruner in ON_THE_WAY and SKILL in event.metrics:
                 self._watch(event)
             return
+        if isinstance(event, Checkpoint | Paused):
+            return
         self.training.discard(event.key)
         if isinstance(event, Finished):
             self.known[event.key] = event.result.status, event.result.scores
@@ -174,6 +196,9 @@ class Driver:
             self.diverged += event.result.status == "diverged"
         elif isinstance(event, Failed):
             self.failures.append(event)
+        elif isinstance(event, Reused):
+            self._remember()
+            self.reused += 1
         waiting = [(each, trial) for each in self.open for trial in each.trials if trial.key == event.key]
         for one, trial in waiting:
             if isinstance(event, Failed):
@@ -222,9 +247,8 @@ class Driver:
     def _drop(self, keys: set[str]) -> None:
         """Give trials up that no other setting waits for: those in the queue at once."""
         unwanted = keys - {trial.key for other in self.open for trial in other.trials}
-        queued = {trial.key for pack in self.queue for trial in pack}
-        packs = [[trial for trial in pack if trial.key not in unwanted] for pack in self.queue]
-        self.queue = deque(pack for pack in packs if pack)
+        queued = {key for pack in self.queue for key in pack.keys}
+        self.queue = deque(left for pack in self.queue for left in pack.only(set(pack.keys) - unwanted))
         self.training -= unwanted & queued
         self.executor.drop(unwanted - queued)
 
@@ -267,8 +291,8 @@ class Driver:
             for winner in found:
                 for trial in winner.trials:
                     self.store.tag(trial.key, reported(self.experiment, winner))
-            self.plan = runner.plan(trials, done, self.workers)
-            for event in runner.execute(self.plan, self.executor, self.store):
+            self.plan = self._planned(trials, done)
+            for event in runner.execute(self.plan, self.executor, self.store, self.folder):
                 self._take(event)
                 yield event
             for winner in found:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from farback import stats
 from farback.experiment import Objective
-from farback.train import SOLVED_SKILL, SUSTAINED
+from farback.replicas import SOLVED_SKILL, SUSTAINED
 from farback.trial import Trial
 
 

@@ -54,6 +54,7 @@ def publish(experiment: Experiment, store: Store, storage: str | None = None) ->
         keys=(),
         ladder=found.ladder,
         root=experiment.root,
+        origins=runner.made_by(experiment, store, found.keys),
     )
     page = write_search(subject, found, configs(experiment, tuned))
     if not experiment.overrides:  # the summary in the store is of the config as it stands

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from farback import runner
+from farback import runner, wiring
 from farback.component import UserError
 from farback.executors import Executor
-from farback.executors.pool import cores
+from farback.executors import opening as executors
 from farback.experiment import Experiment
 from farback.search.driver import Driver
 from farback.search.storage import exists, located, opened
@@ -22,6 +22,7 @@ from farback.search.winning import Winner, winners
 from farback.stores.base import Store
 from farback.stores.opening import open_store
 from farback.trial import Failed
+from farback.writing import aside
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def search(
     store: Store | str | None = None,
     storage: str | None = None,
     trials: int | None = None,
+    checkpoint_seconds: float | None = None,
 ) -> Found:
     """Search until every group has its trials, then report the winners on fresh seeds.
 
@@ -64,11 +66,12 @@ def search(
 
     Args:
         experiment: a config with `search:`, or the path of one.
-        workers: processes; by default one for each core. 1 trains in this process.
-        executor: where cohorts run, instead of `workers`.
+        workers: processes of a pool, as for `farback.run`.
+        executor: where cohorts run, instead.
         store: of the trainings, as for `farback.run`.
         storage: of the studies: a database's URI; by default `results/store/optuna.db`.
         trials: of each group, where it should be more than the config says.
+        checkpoint_seconds: between checkpoints; by default what the config says, else 60.
 
     Raises:
         ConfigError: the config has a mistake; nothing was trained.
@@ -76,9 +79,9 @@ def search(
     """
     config = experiment if isinstance(experiment, Experiment) else Experiment.load(experiment)
     check(config)
-    count = cores() if workers is None else workers
-    with open_store(store, config.root) as trials_store, executor or runner.pool(count) as running:
-        driver = begun(config, trials_store, running, count, storage, trials)
+    where = executor or executors.opened(executors.chosen(config.executor, workers=workers), config.root)
+    with open_store(store, config.root) as trials_store, where as running:
+        driver = begun(config, trials_store, running, running.size, storage, trials, checkpoint_seconds)
         for _ in driver.events():
             pass
         for _ in driver.reported():
@@ -94,16 +97,23 @@ def check(config: Experiment) -> None:
     """
     if config.search is None:
         raise UserError(f"{config.shown} has no search: `farback run {config.name}` trains a sweep")
-    runner.check_wiring(config)
+    wiring.check(config)
 
 
 def begun(
-    config: Experiment, store: Store, executor: Executor, workers: int, storage: str | None, trials: int | None
+    config: Experiment,
+    store: Store,
+    executor: Executor,
+    workers: int,
+    storage: str | None,
+    trials: int | None,
+    checkpoint_seconds: float | None,
 ) -> Driver:
     """The driver of a search, its studies made or found."""
     assert config.search is not None
     total = max(config.search.trials, trials or 0)
-    return Driver(config, store, executor, opened(located(storage, config.root)), workers, total)
+    studies, folder = opened(located(storage, config.root)), runner.checkpoints(config, checkpoint_seconds)
+    return Driver(config, store, executor, studies, workers, total, folder)
 
 
 def forget(config: Experiment, storage: str | None) -> list[str]:
@@ -138,7 +148,8 @@ def write(experiment: Experiment, found: Sequence[Winner]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     texts = configs(experiment, found)
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        with aside(folder / name) as file:
+            file.write_text(text, encoding="utf-8", newline="\n")
     return [folder / name for name in texts]
 
 

@@ -6,7 +6,6 @@ import contextlib
 import sqlite3
 import time
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ from farback.component import UserError
 from farback.stores import database, locations
 
 FIRST_TOUCHES = 5
-ADVISORY = zlib.crc32(b"farback.search")  # the lock's name
-ADVISORY_SECONDS = 30.0
 BUSY_SECONDS = 60.0  # a writer of an SQLite file waits so long for another
 
 
@@ -47,7 +44,9 @@ class Storage:
         """
         if self.path:
             return FileLock(f"{self.path}.lock")
-        return _advisory(self.optuna.engine) if self.uri.startswith("postgresql") else nullcontext()
+        if self.uri.startswith(database.POSTGRES):
+            return database.advisory(self.optuna.engine, "farback.search")
+        return nullcontext()
 
     @property
     def is_local(self) -> bool:
@@ -111,25 +110,6 @@ def _served(uri: str) -> Any:
                 raise
             time.sleep(attempt + 1)
     raise AssertionError
-
-
-@contextmanager
-def _advisory(engine: Any) -> Iterator[None]:
-    """A lock that PostgreSQL keeps for one connection; after a while without it, for its holder may have lost power."""
-    from sqlalchemy import text
-
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        until = time.monotonic() + ADVISORY_SECONDS
-        held = False
-        while not held and time.monotonic() < until:
-            held = bool(connection.execute(text("select pg_try_advisory_lock(:key)"), {"key": ADVISORY}).scalar())
-            if not held:
-                time.sleep(0.05)
-        try:
-            yield
-        finally:
-            if held:
-                connection.execute(text("select pg_advisory_unlock(:key)"), {"key": ADVISORY})
 
 
 def exists(uri: str) -> bool:

@@ -18,6 +18,7 @@ from farback.experiment.points import grid_points
 from farback.experiment.space import Dimension, Plain
 from farback.runner import folder
 from farback.search.defaults import default_point
+from farback.search.left import give_up
 from farback.search.samplers import pruner, sampler, suggested
 from farback.search.slots import Slot, slots, void, wanted
 from farback.search.storage import Storage, quiet
@@ -138,7 +139,8 @@ class Study:
                         taken.append((slot.last, slot.index))
                 for extra in void(trials):
                     if extra.state is TrialState.WAITING:
-                        self._fail(extra._trial_id, "made twice by two processes at once: not counted")
+                        reason = "made twice by two processes at once: not counted"
+                        give_up(self.storage.optuna, extra._trial_id, reason)
             return [self._asked(trial, slot) for trial, slot in taken]
 
     def _take(self, trial: FrozenTrial) -> bool:
@@ -224,15 +226,7 @@ class Study:
             silent = now - seen[1] > LEASE_SECONDS
             here = owners.is_here(owner)
             if owners.is_dead(owner) or (not owner and self.storage.is_local) or (silent and not here):
-                self._fail(trial._trial_id, f"its process {owner or '(unknown)'} is gone")
-
-    def _fail(self, trial_id: int, reason: str) -> None:
-        try:
-            self.storage.optuna.set_trial_user_attr(trial_id, "reason", reason)
-            self.storage.optuna.set_trial_user_attr(trial_id, "blameless", True)
-            self.storage.optuna.set_trial_state_values(trial_id, TrialState.FAIL)
-        except UpdateFinishedTrialError:
-            pass
+                give_up(self.storage.optuna, trial._trial_id, f"its process {owner or '(unknown)'} is gone")
 
 
 def _shuffled(points: Sequence[Mapping[str, object]], seed: int) -> list[dict[str, Any]]:

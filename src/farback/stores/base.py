@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from farback.stores.views import Study
-from farback.trial import SCORE_COLUMNS, Event, Trial
+from farback.trial import SCORE_COLUMNS, Entry, Row, Trial, scores
 
 TRIAL_COLUMNS = ["key", "label", "cell", "init", "task", "trained_lag", "seed"]  # what every trial has
 ORDER = ["task", "label", "trained_lag", "seed", "key"]  # of the trials in a frame, whatever order they ended in
@@ -23,7 +23,7 @@ ORDER = ["task", "label", "trained_lag", "seed", "key"]  # of the trials in a fr
 class Store(ABC):
     """Records what comes of trials. Only the driver writes; a context manager.
 
-    Everything but `close` and `frame` speaks of the experiment that `begin` named last.
+    Everything but `close`, `frame`, `provenance` and `summarise` speaks of the experiment that `begin` named last.
     """
 
     @abstractmethod
@@ -57,11 +57,26 @@ class Store(ABC):
         """Which of these keys need no training: converged or diverged, not failed, killed or stopped."""
 
     @abstractmethod
-    def put(self, event: Event) -> None:
+    def claim(self, keys: Iterable[str]) -> set[str]:
+        """Of these trials, those that are now this driver's to train.
+
+        They are not finished, and no other living driver has claimed them: two drivers never hold a trial at once. What
+        a driver holds already is granted again. A driver that dies holds nothing; on another machine it is taken for
+        dead when it was silent for a while. Trials that end stay claimed until they are released.
+        """
+
+    @abstractmethod
+    def release(self, keys: Iterable[str]) -> None:
+        """Give trials back, ended or not; `close` does it for all that are left."""
+
+    @abstractmethod
+    def put(self, event: Entry) -> None:
         """Record an event. Progress may be buffered until later events or `close`; an ended trial is safe on return.
 
         Raises:
             ValueError: the key is none of the trials given to `begin`.
+            Overtaken: the trial had been claimed and then taken over by another driver, which took this one for dead.
+                Nothing is recorded of how it ended here.
         """
 
     @abstractmethod
@@ -92,6 +107,13 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def provenance(self, experiment: str) -> dict[str, dict[str, str]]:
+        """How each finished trial of an experiment came to be, by key: what its result said, but for the process id.
+
+        Of trials that were recorded by an earlier release some of it may be missing. Empty where nothing is recorded.
+        """
+
+    @abstractmethod
     def summarise(
         self,
         experiment: str,
@@ -113,13 +135,24 @@ class Store(ABC):
     def close(self) -> None:
         """Write what is buffered; trials still open end as killed."""
 
+    def abandon(self) -> None:
+        """Close after an error: at once and without a word, for the store may be what does not work."""
+        self.close()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            self.abandon()
+
+
+class Overtaken(RuntimeError):
+    """A trial that was claimed is another driver's now."""
 
 
 def checked_name(experiment: str) -> str:
@@ -139,7 +172,7 @@ class Recorded:
 
     columns: dict[str, Any]
     status: str
-    scores: pd.DataFrame
+    rows: list[Row]  # plain tuples: a frame for each of 100 000 trials would take minutes to make and to join
 
 
 def tidy(records: Iterable[Recorded]) -> pd.DataFrame:
@@ -150,6 +183,6 @@ def tidy(records: Iterable[Recorded]) -> pd.DataFrame:
     trials = pd.DataFrame([{**record.columns, "status": record.status} for record in ordered])
     # A cell's own fields come as the trials come: the common ones stay in front, status ends up behind all of them.
     trials = trials[[*(name for name in trials.columns if name != "status"), "status"]]
-    rows = np.repeat(np.arange(len(ordered)), [len(record.scores) for record in ordered])
-    scores = pd.concat([record.scores[SCORE_COLUMNS] for record in ordered], ignore_index=True)
-    return pd.concat([trials.iloc[rows].reset_index(drop=True), scores], axis=1)
+    whose = np.repeat(np.arange(len(ordered)), [len(record.rows) for record in ordered])
+    table = scores([row for record in ordered for row in record.rows])
+    return pd.concat([trials.iloc[whose].reset_index(drop=True), table], axis=1)

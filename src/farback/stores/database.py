@@ -1,8 +1,9 @@
-"""MLflow's SQLite file: made once, and read fast.
+"""The database behind MLflow: made once, whoever meets on it, and asked fast.
 
-MLflow has no call that names the runs of an experiment without loading all their metrics (1.5 ms each), so `ended` asks
-the file, read-only. That couples to MLflow's tables: the store falls back on MLflow's own search when it fails, and a
-test keeps the two in step.
+MLflow has no call that names the runs of given trials without loading all of their metrics (1.5 ms each), and its
+tables have no index on a tag's value. So runs are looked up here, through an index of our own. That couples to MLflow's
+tables: the store falls back on MLflow's own search when it fails, and a test keeps the two in step
+(docs/decisions/0016).
 """
 
 from __future__ import annotations
@@ -10,12 +11,41 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import quote
+from typing import Any, NamedTuple
 
 from filelock import FileLock
+
+from farback.component import UserError
+from farback.stores import locations
+
+POSTGRES = "postgresql"
+AT_ONCE = 1000  # keys in one question
+BUSY_SECONDS = 20.0  # MLflow waits so long for a writer, too
+ADVISORY_SECONDS = 30.0
+
+# A value of any other tag may be too long for an index of PostgreSQL's; a trial's key has 16 characters
+INDEXES = {
+    "farback_key": "create index if not exists farback_key on tags (value) where key = 'farback.key'",
+    "farback_running": "create index if not exists farback_running on runs (experiment_id) where status = 'RUNNING'",
+}
+ENDED = """
+    select key.value, runs.run_uuid, runs.status, coalesce(runs.end_time, 0), runs.artifact_uri
+    from tags as key
+    join runs on runs.run_uuid = key.run_uuid
+    join tags as kind on kind.run_uuid = runs.run_uuid and kind.key = 'kind' and kind.value = 'trial'
+    where key.key = 'farback.key' and runs.experiment_id = :experiment
+    and runs.status != 'RUNNING' and runs.lifecycle_stage = 'active'
+"""
+RUNNING = """
+    select runs.run_uuid from runs
+    join tags as kind on kind.run_uuid = runs.run_uuid and kind.key = 'kind' and kind.value = 'trial'
+    where runs.experiment_id = :experiment and runs.status = 'RUNNING' and runs.lifecycle_stage = 'active'
+"""
 
 
 class Past(NamedTuple):
@@ -28,17 +58,97 @@ class Past(NamedTuple):
     artifacts: str  # URI
 
 
-ENDED = """
-    select key.value, runs.run_uuid, runs.status, coalesce(runs.end_time, 0), runs.artifact_uri
-    from runs
-    join tags as key on key.run_uuid = runs.run_uuid and key.key = 'farback.key'
-    join tags as kind on kind.run_uuid = runs.run_uuid and kind.key = 'kind' and kind.value = 'trial'
-    where runs.experiment_id = ? and runs.status != 'RUNNING' and runs.lifecycle_stage = 'active'
-"""
+def newest(ended: Iterable[Past]) -> dict[str, Past]:
+    """The finished run that stands for each key, where there are several."""
+    found: dict[str, Past] = {}
+    for run in ended:
+        if run.status == "FINISHED" and (run.key not in found or age(found[run.key]) < age(run)):
+            found[run.key] = run
+    return found
+
+
+def age(run: Past) -> tuple[int, str]:
+    """By which of several finished runs of a trial the newest stands, for whoever looks."""
+    return run.ended, run.run_id
+
+
+class Runs:
+    """The runs in an SQLite file or on a PostgreSQL server. Reads only; every error is SQLAlchemy's."""
+
+    def __init__(self, uri: str) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            uri: of the database.
+        """
+        self.engine = engine(uri)
+
+    def ended(self, experiment_id: str, keys: Sequence[str] | None = None) -> list[Past]:
+        """The trial runs of an experiment that have ended.
+
+        Args:
+            experiment_id: MLflow's.
+            keys: of the trials; all where there are none. The time grows with their number, not with what is stored.
+        """
+        from sqlalchemy import bindparam, text
+
+        found: list[Past] = []
+        with self.engine.connect() as connection:
+            if keys is None:
+                rows = connection.execute(text(ENDED), {"experiment": int(experiment_id)})
+                return [Past(*row) for row in rows]
+            question = text(ENDED + " and key.value in :keys").bindparams(bindparam("keys", expanding=True))
+            for begin in range(0, len(keys), AT_ONCE):
+                asked = {"experiment": int(experiment_id), "keys": keys[begin : begin + AT_ONCE]}
+                found += [Past(*row) for row in connection.execute(question, asked)]
+        return found
+
+    def running(self, experiment_id: str) -> list[str]:
+        """The ids of the trial runs of an experiment that have not ended."""
+        from sqlalchemy import text
+
+        with self.engine.connect() as connection:
+            return list(connection.execute(text(RUNNING), {"experiment": int(experiment_id)}).scalars())
+
+
+def runs(uri: str) -> Runs | None:
+    """What looks up runs in the database that a URI names; None where that is a server of MLflow's or another kind."""
+    return Runs(uri) if locations.database(uri) is not None or uri.startswith(POSTGRES) else None
+
+
+def engine(uri: str) -> Any:
+    """SQLAlchemy's engine, which keeps no connection open.
+
+    Raises:
+        UserError: the database's driver is not installed.
+    """
+    from sqlalchemy import NullPool, create_engine
+
+    waits = {"timeout": BUSY_SECONDS} if locations.database(uri) is not None else {}
+    try:
+        return create_engine(uri, poolclass=NullPool, connect_args=waits)
+    except ModuleNotFoundError as error:
+        hint = "uv pip install 'farback[postgres]'" if uri.startswith(POSTGRES) else f"install {error.name}"
+        raise UserError(f"{locations.shown(uri)} needs {error.name}, which is not installed: {hint}") from None
+
+
+def prepare(uri: str, migrate: Callable[[str], None]) -> None:
+    """Make MLflow's tables and our index if they are not there, whoever else may be doing so. A server does it itself.
+
+    Args:
+        uri: of the store.
+        migrate: makes MLflow's tables in the database that it is given the URI of, and closes it.
+    """
+    path = locations.database(uri)
+    if path is not None:
+        create(path, lambda new: migrate(locations.SQLITE + str(new)))
+        _index_file(path)
+    elif uri.startswith(POSTGRES):
+        _prepare_served(uri, migrate)
 
 
 def create(path: Path, migrate: Callable[[Path], None]) -> None:
-    """Make the database if it is not there, whoever else may be doing so.
+    """Make an SQLite database if it is not there, whoever else may be doing so.
 
     MLflow's migrations take no lock: processes that meet on a fresh file break it for good, and so does a kill midway.
     So one process at a time makes it under another name, then renames it.
@@ -59,11 +169,52 @@ def create(path: Path, migrate: Callable[[Path], None]) -> None:
         os.replace(unfinished, path)
 
 
-def ended(path: Path, experiment_id: str) -> list[Past]:
-    """The trial runs of an experiment that have ended.
+def _index_file(path: Path) -> None:
+    """Add the index to a file that has MLflow's tables. Without it everything works, but for the time it takes."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as opened:
+        there = {name for (name,) in opened.execute("select name from sqlite_master")}
+        for name in INDEXES.keys() - there if {"tags", "runs"} <= there else ():
+            opened.execute(INDEXES[name])
+        opened.commit()
 
-    Raises:
-        sqlite3.Error: the file is not as expected.
+
+def _prepare_served(uri: str, migrate: Callable[[str], None]) -> None:
+    """The same on a PostgreSQL server. Who may not make an index there goes without."""
+    from sqlalchemy import text
+    from sqlalchemy.exc import SQLAlchemyError
+
+    made = engine(uri)
+    with made.connect() as connection:
+        there = set(connection.execute(text("select indexname from pg_indexes")).scalars())
+    if INDEXES.keys() <= there:
+        return
+    with advisory(made, "farback.store"):
+        migrate(uri)
+        with contextlib.suppress(SQLAlchemyError), made.begin() as connection:
+            for name in sorted(INDEXES.keys() - there):
+                connection.execute(text(INDEXES[name]))
+
+
+@contextmanager
+def advisory(served: Any, name: str) -> Iterator[None]:
+    """A lock that PostgreSQL keeps for one connection; after a while without it, for its holder may have lost power.
+
+    Args:
+        served: the server's engine.
+        name: of the lock.
     """
-    with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=20)) as connection:
-        return [Past(*row) for row in connection.execute(ENDED, (int(experiment_id),))]
+    from sqlalchemy import text
+
+    asked = {"key": zlib.crc32(name.encode())}
+    with served.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        until = time.monotonic() + ADVISORY_SECONDS
+        held = False
+        while not held and time.monotonic() < until:
+            held = bool(connection.execute(text("select pg_try_advisory_lock(:key)"), asked).scalar())
+            if not held:
+                time.sleep(0.05)
+        try:
+            yield
+        finally:
+            if held:
+                connection.execute(text("select pg_advisory_unlock(:key)"), asked)

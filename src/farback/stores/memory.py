@@ -10,7 +10,7 @@ import pandas as pd
 
 from farback.stores.base import Recorded, Store, checked_name, tidy
 from farback.stores.views import Study
-from farback.trial import Event, Failed, Finished, Progress, Stopped, Trial
+from farback.trial import SCORE_COLUMNS, Entry, Failed, Finished, Progress, Stopped, Trial
 
 
 @dataclass
@@ -24,10 +24,12 @@ class Summary:
 
 @dataclass
 class _Experiment:
+    claims: dict[str, Memory] = field(default_factory=dict)
     question: str = ""
     study: Study | None = None
     trials: dict[str, Trial] = field(default_factory=dict)
     results: dict[str, Recorded] = field(default_factory=dict)
+    provenance: dict[str, dict[str, str]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     summary: Summary | None = None
@@ -36,8 +38,13 @@ class _Experiment:
 class Memory(Store):
     """Records in dictionaries. Read `progress`, `failures`, `stopped` and `experiments` to see what else was put."""
 
-    def __init__(self) -> None:
-        self.experiments: dict[str, _Experiment] = {}
+    def __init__(self, beside: Memory | None = None) -> None:
+        """Empty, or another driver's hold on the same dictionaries.
+
+        Args:
+            beside: the other driver's.
+        """
+        self.experiments: dict[str, _Experiment] = beside.experiments if beside else {}
         self.progress: list[Progress] = []
         self.failures: list[Failed] = []
         self.stopped: list[Stopped] = []
@@ -53,7 +60,9 @@ class Memory(Store):
         study: Study | None = None,
     ) -> None:
         """See Store."""
-        self._now = checked_name(experiment)
+        if checked_name(experiment) != self._now:
+            self.close()
+        self._now = experiment
         entry = self.experiments.setdefault(experiment, _Experiment())
         entry.question = question or entry.question
         entry.study = study or entry.study
@@ -63,7 +72,20 @@ class Memory(Store):
         """See Store."""
         return set(keys) & set(self._begun().results)
 
-    def put(self, event: Event) -> None:
+    def claim(self, keys: Iterable[str]) -> set[str]:
+        """See Store."""
+        entry = self._begun()
+        free = set(keys) - entry.results.keys()
+        return {key for key in free if entry.claims.setdefault(key, self) is self}
+
+    def release(self, keys: Iterable[str]) -> None:
+        """See Store."""
+        claims = self._begun().claims
+        for key in keys:
+            if claims.get(key) is self:
+                del claims[key]
+
+    def put(self, event: Entry) -> None:
         """See Store."""
         entry = self._begun()
         if event.key not in entry.trials:
@@ -71,7 +93,10 @@ class Memory(Store):
         if isinstance(event, Finished):
             result = event.result
             columns = entry.trials[event.key].columns()
-            entry.results[event.key] = Recorded(columns, result.status, result.scores.reset_index(drop=True))
+            rows = list(result.scores[SCORE_COLUMNS].itertuples(index=False, name=None))
+            entry.results[event.key] = Recorded(columns, result.status, rows)
+            said = result.provenance.items()
+            entry.provenance[event.key] = {name: text for name, text in said if name != "pid"}
         elif isinstance(event, Failed):
             self.failures.append(event)
         elif isinstance(event, Stopped):
@@ -92,6 +117,11 @@ class Memory(Store):
         entry = self.experiments.get(experiment)
         return tidy(entry.results.values() if entry else ())
 
+    def provenance(self, experiment: str) -> dict[str, dict[str, str]]:
+        """See Store."""
+        entry = self.experiments.get(experiment)
+        return {key: dict(said) for key, said in entry.provenance.items()} if entry else {}
+
     def summarise(
         self,
         experiment: str,
@@ -108,6 +138,9 @@ class Memory(Store):
 
     def close(self) -> None:
         """See Store."""
+        for entry in self.experiments.values():
+            for key in [key for key, driver in entry.claims.items() if driver is self]:
+                del entry.claims[key]
 
     def _begun(self) -> _Experiment:
         if not self._now:

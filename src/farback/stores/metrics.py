@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
-import pandas as pd
+from farback.trial import Row
 
 LONGEST = 250  # characters of a name, MLflow's limit
 SMALLER_IS_BETTER = ("loss", "error")
@@ -22,6 +23,7 @@ class Point(NamedTuple):
     step: int
 
 
+@lru_cache(maxsize=10_000)  # a sweep asks for the same names again and again
 def legal(name: str) -> str:
     """The name with every character that MLflow refuses replaced, and no path tricks."""
     parts = [re.sub(r"[^\w\-. :]", "_", part).strip() for part in name.split("/")]
@@ -34,11 +36,11 @@ def points(metrics: Mapping[str, float], step: int) -> list[Point]:
     return [Point(legal(name), float(value), step) for name, value in metrics.items() if math.isfinite(value)]
 
 
-def closing(scores: pd.DataFrame, curves: Mapping[str, Sequence[float]]) -> list[Point]:
+def closing(rows: Iterable[Row], curves: Mapping[str, Sequence[float]]) -> list[Point]:
     """What is logged when a trial ends.
 
     Args:
-        scores: the tidy scores.
+        rows: of the tidy scores.
         curves: the values of each progress metric in the order they came.
 
     Returns:
@@ -47,16 +49,15 @@ def closing(scores: pd.DataFrame, curves: Mapping[str, Sequence[float]]) -> list
         says little); `final/measure_statistic` of what has no lag. Finite values only.
     """
     table: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
-    columns = (scores[name].tolist() for name in ("measure", "statistic", "step", "lag", "value"))
-    for measure, statistic, *rest in zip(*columns, strict=True):
-        table.setdefault((measure, statistic), []).append(tuple(rest))
+    for measure, step, lag, statistic, value in rows:
+        table.setdefault((measure, statistic), []).append((step, lag, value))
     found: list[Point] = []
     validation = {name: list(values) for name, values in curves.items() if name.startswith("valid/")}
-    for (measure, statistic), rows in table.items():
+    for (measure, statistic), own in table.items():
         name = f"{measure}/{statistic}"
-        last = max(step for step, _, _ in rows)
-        found += [Point(name, value, lag) for step, lag, value in rows if step == last and lag >= 0]
-        plain = [value for _, lag, value in rows if lag < 0]
+        last = max(step for step, _, _ in own)
+        found += [Point(name, value, lag) for step, lag, value in own if step == last and lag >= 0]
+        plain = [value for _, lag, value in own if lag < 0]
         if measure == "valid":
             validation[name] = plain
         elif measure not in TRAINING:

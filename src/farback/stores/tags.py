@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
@@ -12,6 +13,9 @@ from farback.stores.metrics import legal
 from farback.trial import Trial
 
 PACKAGES = ("farback", "torch", "mlflow")
+SUPERSEDED = "superseded"  # the kind of a run that another one replaced...
+ASIDE = "set aside"  # ...and of one whose result is not to be used
+PROVENANCE = "provenance."  # in front of the names of tags
 
 
 def parameters(trial: Trial) -> dict[str, str]:
@@ -49,9 +53,16 @@ def dataset(trial: Trial) -> dict[str, str]:
 
 
 def provenance(said: dict[str, str]) -> dict[str, str]:
-    """What a result says of itself, as tags, less what every run already has."""
-    known = {"pid", "python", *PACKAGES}
-    return {f"provenance.{legal(name)}": text for name, text in said.items() if name not in known}
+    """What a result says of itself, as tags: it may come from another machine than the driver's."""
+    return {f"{PROVENANCE}{legal(name)}": text for name, text in said.items() if name != "pid"}
+
+
+def provenance_of(named: Mapping[str, str]) -> dict[str, str]:
+    """The inverse, from all tags of a run. Runs of earlier releases have some versions in the driver's tags only."""
+    driver = {f"version.{name}": name for name in ("farback", "torch", "python")}
+    said = {driver[name]: text for name, text in named.items() if name in driver}
+    own = {name.removeprefix(PROVENANCE): text for name, text in named.items() if name.startswith(PROVENANCE)}
+    return said | own
 
 
 @cache

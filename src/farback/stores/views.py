@@ -7,10 +7,11 @@ is written here was looked at in a browser with 3.17.2; look again before MLflow
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import time
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from farback.stores.charts import Section
 TAG = "mlflow.sharedViewState."
 NOTE = "mlflow.note.content"
 SUMMARY, ASKED, CONFIG = "farback.summary", "farback.question", "farback.config"
+VIEWED = "farback.viewed"  # a hash of the trials that the views were written for
 LONGEST_CONFIG = 4000  # characters in the description: a tag must fit into 5000 on every database
 
 TRIALS = "tags.kind = 'trial'"
@@ -201,24 +203,56 @@ def written(tags: Collection[str]) -> list[View]:
     return [view for view in (*sweep, *search) if TAG + view.id in tags] or list(sweep)
 
 
-def write(client: Any, experiment_id: str, parameters: Sequence[dict[str, str]], study: Study | None = None) -> None:
+def write(
+    client: Any,
+    experiment_id: str,
+    keys: Iterable[str],
+    parameters: Iterable[dict[str, str]],
+    study: Study | None = None,
+) -> None:
     """Write the saved views of an experiment; those that are there already and the same are left alone.
 
     Args:
         client: an MLflow client.
         experiment_id: MLflow's.
-        parameters: of each trial, as logged.
+        keys: of the trials.
+        parameters: of each trial, as logged; not looked at where the views of these very trials are there already.
         study: what is searched, where the experiment is a search: it has views of its own.
     """
     tags = client.get_experiment(experiment_id).tags
     now = int(time.time() * 1000)
-    for view in studied(study) if study else saved(varying(parameters)):
-        state = view.state(parameters)
+    chosen = studied(study) if study else saved([])
+    of = "" if study else _of(keys)
+    if of and tags.get(VIEWED) == of and all(TAG + view.id in tags for view in chosen):
+        return
+    shown = [] if study else covering(parameters)
+    for view in chosen if study else saved(varying(shown)):
+        state = view.state(shown)
         before = json.loads(tags.get(TAG + view.id, "{}"))
         if before.get("name") == view.name and before.get("state") and unpacked(before["state"]) == state:
             continue
         entry = {"name": view.name, "createdAt": before.get("createdAt", now), "updatedAt": now}
         client.set_experiment_tag(experiment_id, TAG + view.id, json.dumps({**entry, "state": packed(state)}))
+    if of:
+        client.set_experiment_tag(experiment_id, VIEWED, of)
+
+
+def _of(keys: Iterable[str]) -> str:
+    """What the views of a sweep depend on: its trials, and how this release draws views."""
+    drawn = json.dumps([view.state() for view in saved([])], sort_keys=True)
+    return hashlib.sha256("".join([drawn, *sorted(keys)]).encode()).hexdigest()[:16]
+
+
+def covering(parameters: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """Of the parameters of many trials, enough to show every level of each, what lacks one, and every group."""
+    seen: set[Any] = set()
+    kept = []
+    for each in parameters:
+        shows = {*each.items(), tuple(each), tuple(each.get(name) for name in GROUP)}
+        if not shows <= seen:
+            kept.append(each)
+            seen |= shows
+    return kept
 
 
 def varying(parameters: Sequence[dict[str, str]]) -> list[str]:

@@ -23,6 +23,7 @@ from farback.tables.horizons import (
     trainability,
 )
 from farback.tables.lengths import extrapolation, horizon_by_update, retained_by_lag, trained_and_tested
+from farback.tables.outcomes import tested
 from farback.tables.rankings import improvements, ranking, sizes, skills
 from farback.tables.reaches import reach_horizons, reaches, seed_reaches
 
@@ -59,6 +60,7 @@ __all__ = [
     "sizes",
     "skills",
     "success_by_lag",
+    "tested",
     "top_settings",
     "trainability",
     "trained_and_tested",

@@ -7,9 +7,12 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
+from farback.writing import aside
+
 
 def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
     """Write a table so that equal numbers give equal bytes: six significant digits, "\\n" at line ends, UTF-8."""
     floats = [name for name in frame.columns if is_float_dtype(frame[name])]
     whole = frame.assign(**{name: frame[name] + 0.0 for name in floats})  # -0.0 + 0.0 is 0.0
-    whole.to_csv(path, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
+    with aside(Path(path)) as file:
+        whole.to_csv(file, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")

@@ -27,7 +27,30 @@ def trained_at(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     if missing:
         raise ValueError(f"{len(missing)} trials have no retention at their own lag, the first is {missing[0]}")
     check_repeats(own, by)
-    return own.reset_index(drop=True)
+    return _implied(own, by)
+
+
+def _implied(own: pd.DataFrame, by: By) -> pd.DataFrame:
+    """With what bisection did not try: a seed passes below the lags that it passes, and fails above those it fails.
+
+    Bisection tries the far lags only of the seeds that got so far: without these rows a rate over the trials at a lag
+    would be one over its best seeds. They have status "implied", and no score.
+    """
+    if "bracket" not in own or own["bracket"].isna().all():
+        return own.reset_index(drop=True)
+    rows = []
+    for _, group in groups(own, by):
+        grids = group["bracket"].dropna()
+        lags = sorted({int(lag) for text in set(grids) for lag in str(text).split()} | set(group["lag"]))
+        for _, seed in group.groupby("seed"):
+            last = max((lag for lag, passed in zip(seed["lag"], seed["passed"], strict=True) if passed), default=-1)
+            beyond = [lag for lag, passed in zip(seed["lag"], seed["passed"], strict=True) if not passed and lag > last]
+            first = min(beyond, default=math.inf)
+            for lag in lags:
+                if lag not in set(seed["lag"]) and (lag < last or lag > first):
+                    like = seed.iloc[[0]].assign(lag=lag, trained_lag=lag, passed=lag < last, status="implied")
+                    rows.append(like.assign(skill=math.nan, accuracy=math.nan, success=float(lag < last)))
+    return ordered(pd.concat([own, *rows], ignore_index=True), [*by, "seed", "lag"])
 
 
 def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
@@ -37,7 +60,8 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     taken = sorted({*by} & {*SCORE, "key", "seed"})
     if taken or not by or len(set(by)) < len(by):
         raise ValueError(f"by must name columns that a group shares, each once, and not {taken or by}")
-    trials = scores.loc[:, list(dict.fromkeys([*TRIAL, *by]))].drop_duplicates("key")
+    kept = [*TRIAL, *by, *(name for name in ("bracket",) if name in scores)]
+    trials = scores.loc[:, list(dict.fromkeys(kept))].drop_duplicates("key")
     rows = scores[scores["measure"] == "retention"]
     if rows.empty:
         raise ValueError(f"needs the measure retention, the frame has {sorted(set(scores['measure']))}")

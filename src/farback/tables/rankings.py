@@ -33,6 +33,7 @@ def skills(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
         ValueError: missing columns or rows, or two trials of one group, problem and seed.
     """
     own = trained_at(scores, [*by, *(["task"] if "task" not in by else [])])
+    own = own[own["status"] != "implied"]  # what bisection did not train has no skill
     check_repeats(own, [*by, "task"])
     whole = own.assign(skill=own["skill"].clip(lower=0.0), diverged=own["status"] == "diverged")
     return whole.loc[:, [*by, *PROBLEM, "seed", "skill", "passed", "diverged"]]

@@ -53,6 +53,14 @@ class Answer(ABC):
     def loss(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
         """Loss of each answer; any leading shape in place of N."""
 
+    def slope(self, output_NO: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
+        """The losses and their derivatives by the outputs, (N,) and (N, O)."""
+        with torch.enable_grad():
+            leaf_NO = output_NO.detach().requires_grad_()
+            loss_N = self.loss(leaf_NO, target_N)
+            (slope_NO,) = torch.autograd.grad(loss_N, [leaf_NO], torch.ones_like(loss_N))
+        return loss_N.detach(), slope_NO
+
     @abstractmethod
     def correct(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
         """Whether each answer is right, or the share of it that is."""
@@ -81,6 +89,12 @@ class OneOf(Answer):
         """Cross-entropy in nats."""
         log_probability = torch.log_softmax(output_NO, -1)
         return -log_probability.gather(-1, target_N.unsqueeze(-1)).squeeze(-1)
+
+    def slope(self, output_NO: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
+        """By hand, since it is asked for in every update: the probabilities, less 1 for the target's."""
+        log_probability, place_N1 = torch.log_softmax(output_NO, -1), target_N.unsqueeze(-1)
+        loss_N = -log_probability.gather(-1, place_N1).squeeze(-1)
+        return loss_N, log_probability.exp_().scatter_add_(-1, place_N1, output_NO.new_full((), -1).expand_as(place_N1))
 
     def correct(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
         """Whether the largest logit is the target's. Non-finite outputs are never right."""

@@ -1,0 +1,43 @@
+"""farback's side of one training step: the update of the only training loop, on data that was drawn before."""
+
+from __future__ import annotations
+
+from benchmarks.speed.points import Point
+
+from farback.data import Questions
+from farback.kernels.warming import PRODUCT, warm
+from farback.replicas import Replicas, Window, drawn
+from farback.train import arithmetic
+
+
+class _Same:
+    """Data that is always the same batch: drawing is no part of the step."""
+
+    def __init__(self, questions: Questions) -> None:
+        self.questions = questions
+
+    def next(self) -> Questions:
+        """The batch."""
+        return self.questions
+
+
+class Ours:
+    """A cohort at a point of the grid."""
+
+    def __init__(self, point: Point) -> None:
+        trials = point.trials
+        warm({trials[0].cell.kernel or PRODUCT, PRODUCT})
+        self.network = drawn(trials)  # before the first step
+        self.replicas = Replicas(trials)
+        self.questions = self.replicas.training.next()
+        self.replicas.training = _Same(self.questions)  # type: ignore[assignment]
+        self.count = 0
+
+    def step(self) -> list[float]:
+        """One update of every replica; the losses before it."""
+        self.count += 1
+        with arithmetic():
+            self.replicas.update(self.count)
+        losses: list[float] = self.replicas.window.loss[-1].tolist()
+        self.replicas.window = Window()
+        return losses

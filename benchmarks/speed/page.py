@@ -1,0 +1,130 @@
+"""`results/bench`: the page, the tables, the picture, and the seven numbers as JSON."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+import torch
+from benchmarks.speed import figure, tables
+
+from farback.report.analysis import Analysis, Figure, Table
+from farback.report.page import Page, publish
+
+NOTES = [
+    "Run it again, on a quiet machine: `make bench` (about half an hour)",
+    "All sides run in one process, pinned to one core, one thread, and take turns: a ratio is the median over rounds "
+    "of paired readings, its spread the quartiles. Before anything is timed, three steps of every side from the same "
+    "weights on the same batch must give the same losses.",
+    "A step is forward, loss, backward, clipping and Adam of every network of the cohort. `torch.nn` is a loop over "
+    "modules, JAX is `jit(vmap(...))` with `scan`; drawing data is in neither. The sweep is two commands from a "
+    "standing start, on all cores, drawing data and evaluating: farback's also records every curve in MLflow.",
+]
+
+
+def machine(peak: float) -> dict[str, str]:
+    """What the numbers depend on."""
+    packages = ("farback", "torch", "numpy", "scipy", "numba", "jax")
+    found = {name: _version(name) for name in packages}
+    model = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return {
+        "cpu": model[0] if model else platform.processor(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "sgemm_peak_gflops": f"{peak:.1f}",
+        "python": platform.python_version(),
+        **found,
+    }
+
+
+def write(
+    points: pd.DataFrame, swept: pd.DataFrame, memory: float, about: Mapping[str, str], peak: float, folder: Path
+) -> Page:
+    """Write everything.
+
+    Args:
+        points: as `tables.ratios` gives them.
+        swept: as `sweep.sweep` gives it.
+        memory: the most that a worker needs, in MB.
+        about: machine and versions.
+        peak: of SGEMM, in GFLOP/s.
+        folder: where.
+    """
+    numbers = tables.headline(points, swept, peak)
+    points = points.assign(share=points["gflops"] / peak)
+    reached = pd.DataFrame(
+        [
+            (tables.MEANINGS[name], tables.TARGETS[name], value, value >= tables.TARGETS[name])
+            for name, value in numbers.items()
+        ],
+        columns=["measured", "aim", "ratio", "reached"],
+    )
+    growth, mean = tables.exponents(points), tables.means(points)
+    parts = [
+        Table("summary", "The numbers aimed at", reached, _texts(reached)),
+        Figure(
+            "ratios",
+            "One training step",
+            figure.drawn(points),
+            points,
+            "How many times as long a training step takes in torch.nn and in JAX, for three cells, by hidden units.",
+        ),
+        Table("means", "Geometric means over the grid", mean, _texts(mean)),
+        Table("steps", "Every point", points, _texts(_short(points))),
+        Table("growth", "How the cost of a step grows: exponents of a power law", growth, _texts(growth)),
+    ]
+    if len(swept):
+        parts.append(Table("sweep", "A sweep of 48 networks, in seconds", swept, _texts(swept)))
+    headline = (
+        f"A training step takes {numbers['rnn_vs_torch']:.1f} times as long in `torch.nn` as in farback for the RNN, "
+        f"{numbers['gru_vs_torch']:.1f} times for the GRU, {numbers['lstm_vs_torch']:.1f} times for the LSTM"
+        + (f"; a whole sweep {numbers['sweep']:.1f} times." if "sweep" in numbers else ".")
+    )
+    verdict = [
+        f"{'Reached' if row.reached else '**Not reached**'}: {row.measured}: {row.ratio:.2f}, aimed at {row.aim:g}."
+        for row in reached.itertuples()
+    ]
+    verdict.append(f"A worker needs at most {memory:.0f} MB on `horizon`.")
+    made = ", ".join(f"{name} {value}" for name, value in about.items())
+    context = {
+        "name": "bench",
+        "question": "How fast does it train?",
+        "prediction": "",
+        "refuted_by": "",
+        "notes": [*NOTES, f"Made with: {made}."],
+    }
+    page = publish(Analysis(headline, verdict, parts), folder, "noted.md.j2", context)
+    said = {**{name: round(value, 3) for name, value in numbers.items()}, "worker_memory_mb": round(memory)}
+    text = json.dumps({**said, "machine": dict(about)}, indent=2)
+    (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+    return page
+
+
+def _short(points: pd.DataFrame) -> pd.DataFrame:
+    """Without what only the CSV needs."""
+    return points.drop(columns=[name for name in points if name.endswith(("_low", "_high"))])
+
+
+def _texts(frame: pd.DataFrame) -> pd.DataFrame:
+    shown = frame.copy().astype(object)
+    for name in frame:
+        values = frame[name]
+        if values.dtype == bool:
+            shown[name] = ["yes" if value else "no" for value in values]
+        elif pd.api.types.is_float_dtype(values):
+            shown[name] = [f"{value:.3g}" for value in values]
+    return shown
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except ModuleNotFoundError:
+        return "not installed"
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []

@@ -1,0 +1,101 @@
+"""From readings to ratios: tables in, tables and the seven numbers out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+AXES = {"H": "hidden units", "T": "time steps", "B": "batch", "R": "trials"}
+PEERS = {"torch": "torch.nn", "jax": "JAX"}
+TARGETS = {  # what each of the seven is meant to reach
+    "rnn_vs_torch": 5.0,
+    "gru_vs_torch": 5.0,
+    "lstm_vs_torch": 1.5,
+    "worst_vs_jax": 2.0,
+    "worst_point": 1.0,
+    "sweep": 3.0,
+    "peak_share": 0.6,
+}
+MEANINGS = {
+    "rnn_vs_torch": "RNN step, against `torch.nn`: geometric mean over the grid",
+    "gru_vs_torch": "GRU step, against `torch.nn`: geometric mean over the grid",
+    "lstm_vs_torch": "LSTM step, against `torch.nn`: geometric mean over the grid",
+    "worst_vs_jax": "the cell that does worst against JAX: geometric mean over the grid",
+    "worst_point": "the point of the grid that does worst against `torch.nn`",
+    "sweep": "a sweep of 48 networks on all cores, against a script",
+    "peak_share": "share of the SGEMM peak at H = 128, batch 128: geometric mean over cells, lengths, cohorts",
+}
+
+
+def ratios(readings: pd.DataFrame) -> pd.DataFrame:
+    """How many times as long the peers took, from paired readings.
+
+    Args:
+        readings: cell, H, T, B, R, flops, round, side, seconds.
+
+    Returns:
+        A row per point: milliseconds of each side (medians), GFLOP/s of farback's, and of each peer's ratio the
+        median, the quartiles `_low` and `_high`.
+    """
+    rows = []
+    for point, group in readings.groupby(["cell", *AXES, "flops"], sort=False):
+        wide = group.pivot(index="round", columns="side", values="seconds")
+        row = dict(zip(["cell", *AXES], point, strict=False))
+        row |= {f"{side}_ms": float(wide[side].median() * 1e3) for side in wide}
+        row["gflops"] = point[-1] / float(wide["farback"].median()) / 1e9
+        for peer in PEERS:
+            if peer in wide:
+                low, middle, high = (wide[peer] / wide["farback"]).quantile([0.25, 0.5, 0.75])
+                row |= {peer: middle, f"{peer}_low": low, f"{peer}_high": high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def means(points: pd.DataFrame) -> pd.DataFrame:
+    """Geometric means of the ratios over the grid, and the extremes: a row per cell and peer."""
+    rows = []
+    for cell, group in points.groupby("cell", sort=False):
+        for peer, name in PEERS.items():
+            if peer in group:
+                values = group[peer].to_numpy()
+                rows.append((cell, name, _geometric(values), values.min(), values.max(), len(values)))
+    return pd.DataFrame(rows, columns=["cell", "against", "mean", "least", "most", "points"])
+
+
+def exponents(points: pd.DataFrame) -> pd.DataFrame:
+    """How the cost of a step grows: exponents of a power law in what the grid varies, by least squares of logs.
+
+    Returns:
+        A row per cell and side; an exponent of 1 is linear, and below 1 a larger one costs less for each part.
+    """
+    rows = []
+    varied = [axis for axis in AXES if points[axis].min() < points[axis].max()]
+    logs = np.column_stack([np.ones(len(points)), *(np.log(points[axis]) for axis in varied)])
+    for cell in points["cell"].unique():
+        chosen = (points["cell"] == cell).to_numpy()
+        for side in ("farback", *PEERS):
+            if f"{side}_ms" in points:
+                fitted, *_ = np.linalg.lstsq(logs[chosen], np.log(points.loc[chosen, f"{side}_ms"]), rcond=None)
+                rows.append((cell, PEERS.get(side, side), *fitted[1:]))
+    return pd.DataFrame(rows, columns=["cell", "side", *(AXES[axis] for axis in varied)])
+
+
+def headline(points: pd.DataFrame, swept: pd.DataFrame, peak: float) -> dict[str, float]:
+    """The seven numbers."""
+    table = means(points)
+    by = table.set_index(["cell", "against"])["mean"]
+    numbers = {f"{cell.lower()}_vs_torch": float(by[cell, "torch.nn"]) for cell in points["cell"].unique()}
+    if "jax" in points:
+        numbers["worst_vs_jax"] = float(table.loc[table["against"] == "JAX", "mean"].min())
+    numbers["worst_point"] = float(points["torch"].min())
+    if len(swept):
+        wide = swept.pivot(index="round", columns="side", values="seconds")
+        numbers["sweep"] = float((wide["script"] / wide["farback"]).median())
+    large = points[(points["H"] == 128) & (points["B"] == 128)]
+    if len(large):
+        numbers["peak_share"] = _geometric(large["gflops"].to_numpy() / peak)
+    return numbers
+
+
+def _geometric(values: np.ndarray) -> float:
+    return float(np.exp(np.log(values).mean()))

@@ -1,0 +1,149 @@
+"""Finished trials for the benchmark of the store: one is put, the others are written as copies of its rows.
+
+`put` takes tens of milliseconds, so that 100 000 trials would take an hour. A test holds that what is written here is
+what `put` writes (`tests/stores/test_filling.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+
+from farback.stores import exact, tags
+from farback.stores.mlflow import MLflow
+from farback.trial import Event, Finished, Progress, Trial
+
+AT_ONCE = 5000  # trials in one transaction
+COPIED = ("runs", "tags", "params", "metrics", "latest_metrics", "inputs")
+CELLS = ("elman", "gru", "lstm", "mgu")
+RATES = tuple(round(1e-4 * 1.02**index, 9) for index in range(250))
+
+
+def trials(count: int, start: int = 0) -> list[Trial]:
+    """Real trials of one task: seeds fastest, then cells and learning rates."""
+    seeds = range(start, start + max(1, -(-count // (len(CELLS) * len(RATES)))))
+    base = Trial.model_validate({"task": "recall", "lag": 20, "cell": "gru", "hidden": 8})
+    made = [
+        base.model_copy(update={"cell": cell, "optimizer": rate, "seed": seed})
+        for cell, rate, seed in product(
+            [Trial.model_validate({"task": "recall", "lag": 20, "cell": name}).cell for name in CELLS],
+            [base.optimizer.model_copy(update={"lr": rate}) for rate in RATES],
+            seeds,
+        )
+    ]
+    return made[:count]
+
+
+def told(events: Sequence[Event], trial: Trial) -> Iterator[Event]:
+    """What came of one trial, told of another."""
+    for event in events:
+        if isinstance(event, Finished):
+            yield Finished(replace(event.result, key=trial.key))
+        elif isinstance(event, Progress):
+            yield replace(event, key=trial.key)
+
+
+def fill(
+    store: MLflow,
+    database: str,
+    experiment: str,
+    wanted: Sequence[Trial],
+    events: Sequence[Event],
+    here: Callable[[str], Path],
+) -> None:
+    """Fill an experiment with finished trials that all came to the same.
+
+    Args:
+        store: where the first trial is put.
+        database: the URI of the database behind it.
+        experiment: its name.
+        wanted: the trials, all of one task.
+        events: of one finished trial.
+        here: from an artifact URI to the folder on this machine.
+    """
+    first = wanted[0]
+    store.begin(experiment, [first])
+    for event in told(events, first):
+        store.put(event)
+    (result,) = [event.result for event in events if isinstance(event, Finished)]
+    engine = sqlalchemy.create_engine(database)
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            for setting in ("synchronous = off", "cache_size = -1000000"):  # it is made up: a crash costs nothing
+                connection.exec_driver_sql(f"pragma {setting}")
+        pattern = _pattern(connection, first)
+        scores = (here(pattern.artifacts) / exact.SCORES).read_text()
+        for begin in range(1, len(wanted), AT_ONCE):
+            rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in COPIED}
+            for trial in wanted[begin : begin + AT_ONCE]:
+                run_id = uuid.uuid4().hex
+                pattern.add(rows, trial, run_id)
+                folder = here(pattern.artifacts.replace(pattern.run_id, run_id))
+                folder.mkdir(parents=True)
+                about = {"status": result.status, "trial": trial.columns(), "provenance": result.provenance}
+                (folder / exact.RESULT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+                (folder / exact.SCORES).write_text(scores, encoding="utf-8")
+            mark = "?" if engine.dialect.paramstyle == "qmark" else "%s"
+            for name in COPIED:
+                columns = ", ".join(pattern.columns[name])
+                marks = ", ".join([mark] * len(pattern.columns[name]))
+                connection.exec_driver_sql(f"insert into {name} ({columns}) values ({marks})", rows[name])
+            connection.commit()
+        connection.exec_driver_sql("analyze" if engine.dialect.name == "postgresql" else "pragma optimize")
+        connection.commit()
+    engine.dispose()
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """The rows of the one trial that was put."""
+
+    run_id: str
+    artifacts: str
+    columns: dict[str, list[str]]
+    rows: dict[str, list[tuple[Any, ...]]]
+    owner: str
+
+    def add(self, rows: dict[str, list[tuple[Any, ...]]], trial: Trial, run_id: str) -> None:
+        """Add the rows of another trial."""
+        own = {**tags.trial_tags(trial, self.owner), "mlflow.runName": tags.name(trial)}
+        changed = {
+            "runs": {"name": tags.name(trial), "artifact_uri": self.artifacts.replace(self.run_id, run_id)},
+            "inputs": {"input_uuid": uuid.uuid4().hex},
+        }
+        for table, found in self.rows.items():
+            names = self.columns[table]
+            if table == "params":
+                rows[table] += [(name, value, run_id) for name, value in tags.parameters(trial).items()]
+            elif table == "tags":
+                rows[table] += [(name, own.get(name, value), run_id) for name, value, _ in found]
+            else:
+                places = {names.index(name): value for name, value in changed.get(table, {}).items()}
+                places[names.index("destination_id" if table == "inputs" else "run_uuid")] = run_id
+                for row in found:
+                    copied = list(row)
+                    for place, value in places.items():
+                        copied[place] = value
+                    rows[table].append(tuple(copied))
+
+
+def _pattern(connection: sqlalchemy.Connection, trial: Trial) -> _Pattern:
+    chosen = sqlalchemy.text("select run_uuid from tags where key = 'farback.key' and value = :key")
+    run_id = connection.execute(chosen, {"key": trial.key}).scalar_one()
+    columns, rows = {}, {}
+    for name in COPIED:
+        wanted = "key, value, run_uuid" if name in ("tags", "params") else "*"
+        owned = "destination_id" if name == "inputs" else "run_uuid"
+        found = connection.execute(sqlalchemy.text(f"select {wanted} from {name} where {owned} = :id"), {"id": run_id})
+        columns[name] = list(found.keys())
+        rows[name] = [tuple(row) for row in found]
+    artifacts = rows["runs"][0][columns["runs"].index("artifact_uri")]
+    owner = next(value for key, value, _ in rows["tags"] if key == "owner")
+    return _Pattern(run_id, artifacts, columns, rows, owner)

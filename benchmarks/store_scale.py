@@ -1,0 +1,230 @@
+"""What the store costs by how much it holds: `python benchmarks/store_scale.py --into docs/scale.md`.
+
+A store is filled with made-up finished trials of one experiment (`store_filling`), then asked as `farback run` asks
+it. SQLite at every size; PostgreSQL and MLflow's server, on this machine, at the smaller ones. A folder given by
+`--folder` keeps the SQLite files, and the next call finds them there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+from store_filling import fill, told, trials
+
+from farback.experiment import Experiment
+from farback.stores import locations
+from farback.stores.mlflow import MLflow
+from farback.train import train
+from farback.trial import Event, Trial
+
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+import servers
+
+MISSING = 100  # trials of the big experiment, and of the one beside it
+PUTS = 5
+LARGEST_FRAME = {"MLflow server": 1000}  # artifacts come one by one through the server
+COLUMNS = ("trials stored", "put", "begin", "resume", "of those missing", "beside", "frame", "memory", "disk")
+CONFIG = """\
+name: big
+base:
+  task: recall
+  hidden: 8
+sweep:
+  - cell: [elman, gru, lstm, mgu]
+    lag: [5, 10, 20, 40, 80]
+    optimizer.lr: [0.001, 0.002, 0.005, 0.01, 0.02]
+    seed: {{range: {seeds}}}
+"""
+FRAME = """
+import resource, sys, time
+from farback.stores.mlflow import MLflow
+store = MLflow(sys.argv[1])
+store.frame("none")
+before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+rows = len(store.frame("big"))
+print(rows, time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """How long a call takes."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def measured(name: str, uri: str, count: int, events: Sequence[Event], bytes_used: int) -> list[str]:
+    """A row of the table, of a store that was filled with `count` trials."""
+    wanted = trials(count)
+    missing = trials(MISSING, start=10_000)
+    everything = [*wanted, *missing]
+    keys, left = [trial.key for trial in everything], [trial.key for trial in missing]
+    with MLflow(uri) as store:
+        store.begin("big", everything)  # writes the views; a resumed run finds them
+    with MLflow(uri) as store:
+        begin = seconds(lambda: store.begin("big", everything))
+        resume = seconds(lambda: check(store.finished(keys), set(keys) - set(left)))
+        some = seconds(lambda: check(store.finished(left), set()))
+
+        def beside() -> None:
+            store.begin("beside", missing)
+            check(store.finished(left), set())
+
+        other = seconds(beside)
+        store.begin("puts", missing)
+        put = statistics.median(seconds(partial(record, store, events, trial)) for trial in missing[:PUTS])
+    frame, memory = "", ""
+    if count <= LARGEST_FRAME.get(name, count):
+        said = subprocess.run([sys.executable, "-c", FRAME, uri], capture_output=True, text=True, check=True).stdout
+        _, took, kilobytes = said.split()
+        frame, memory = f"{float(took):.1f} s", f"{int(kilobytes) / 1024:.0f} MB"
+    print(f"{name}: {count} trials measured", file=sys.stderr)
+    times = [f"{1000 * value:.0f} ms" for value in (put, begin, resume, some, other)]
+    disk = f"{bytes_used / 2**20:.0f} MB" if bytes_used else ""
+    return [name, f"{count:,}".replace(",", " "), *times, frame, memory, disk]
+
+
+def record(store: MLflow, events: Sequence[Event], trial: Trial) -> None:
+    """Put everything that comes of a trial."""
+    for event in told(events, trial):
+        store.put(event)
+
+
+def check(found: set[str], expected: set[str]) -> None:
+    """A look-up that is fast and wrong is worth nothing."""
+    if found != expected:
+        raise RuntimeError(f"found {len(found)} trials, expected {len(expected)}")
+
+
+def size(folder: Path) -> int:
+    """Bytes on the disk below a folder."""
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+
+
+def on_sqlite(folder: Path, count: int, events: Sequence[Event]) -> list[str]:
+    """SQLite: the database and the artifacts in a folder, filled unless it is there."""
+    place = folder / f"sqlite-{count}"
+    uri = locations.SQLITE + str(place / "mlflow.db")
+    if not (place / "filled").exists():
+        with MLflow(uri) as store:
+            fill(store, uri, "big", trials(count), events, lambda artifacts: local(artifacts, uri))
+        (place / "filled").touch()
+    return measured("SQLite", uri, count, events, size(place))
+
+
+def on_postgres(folder: Path, count: int, events: Sequence[Event]) -> list[str]:
+    """PostgreSQL as Debian ships it, every commit on the disk; artifacts in a folder."""
+    with servers.postgres(settings={}) as running, inside(folder):
+        uri = running.make("store")
+        with MLflow(uri) as store:
+            fill(store, uri, "big", trials(count), events, lambda artifacts: local(artifacts, uri))
+        return measured("PostgreSQL", uri, count, events, 0)
+
+
+def on_server(folder: Path, count: int, events: Sequence[Event]) -> list[str]:
+    """MLflow's server in front of PostgreSQL; artifacts go through it."""
+    with servers.postgres(settings={}) as running:
+        database = running.make("store")
+        with servers.mlflow_server(database, folder) as address:
+            with MLflow(address) as store:
+                fill(
+                    store,
+                    database,
+                    "big",
+                    trials(count),
+                    events,
+                    lambda artifacts: folder / "artifacts" / artifacts.removeprefix("mlflow-artifacts:/"),
+                )
+            return measured("MLflow server", address, count, events, 0)
+
+
+def local(artifacts: str, uri: str) -> Path:
+    """The folder of artifacts on this machine."""
+    found = locations.local(artifacts, uri)
+    if found is None:
+        raise RuntimeError(f"{artifacts} is not on this machine")
+    return found
+
+
+@contextlib.contextmanager
+def inside(folder: Path) -> Iterator[None]:
+    """In a folder: the artifacts of a database server go below the current one."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def expanded(folder: Path, count: int) -> str:
+    """How long it takes to read a config of so many trials, and to know all their keys."""
+    path = folder / "configs" / "big.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(CONFIG.format(seeds=count // 100))
+    took = seconds(lambda: [trial.key for trial in Experiment.load(path).trials()])
+    return f"{took:.1f} s for {count:,}".replace(",", " ")
+
+
+def written(page: str, table: str, path: str) -> str:
+    """A page with the table between its markers."""
+    between = re.compile(r"(<!-- store: begin\b[^>]*-->\n)(.*?)(<!-- store: end -->)", re.DOTALL)
+    if len(between.findall(page)) != 1:
+        raise SystemExit(f"{path}: needs one pair of lines <!-- store: begin --> and <!-- store: end -->")
+    return between.sub(lambda pair: f"{pair[1]}\n{table}\n\n{pair[3]}", page)
+
+
+def main() -> None:
+    """Measure, and print the table or write it into a page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000], help="on SQLite")
+    parser.add_argument("--served", type=int, nargs="*", default=[1000, 10_000], help="on PostgreSQL and a server")
+    parser.add_argument("--folder", type=Path, help="keep the SQLite files here, 4.7 GB for 100 000 trials")
+    parser.add_argument("--into", type=Path, help="the page to write the table into")
+    asked = parser.parse_args()
+    events = list(train([trials(1)[0]]))
+    rows: list[list[str]] = []
+    with tempfile.TemporaryDirectory(prefix="store-scale-") as temporary:
+        folder = (asked.folder or Path(temporary)).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        load = os.getloadavg()[0]
+        rows += [on_sqlite(folder, count, events) for count in asked.sizes]
+        for place, filled in (("postgres", on_postgres), ("server", on_server)):
+            for count in asked.served:
+                own = Path(temporary) / f"{place}-{count}"
+                own.mkdir()
+                rows.append(filled(own, count, events))
+        configs = ", ".join(expanded(Path(temporary), count) for count in asked.sizes)
+    header = ["store", *COLUMNS]
+    lines = [header, ["---", *["---:"] * len(COLUMNS)], *rows]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    versions = ", ".join(f"{name} {version(name)}" for name in ("mlflow", "SQLAlchemy", "psycopg", "pydantic"))
+    cores, memory = psutil.cpu_count(), psutil.virtual_memory().total / 2**30
+    about = (
+        f"Reading the config and knowing every key: {configs} trials. Measured with {versions}, Python "
+        f"{platform.python_version()} on {cores} cores and {memory:.0f} GB of memory, at a load average of {load:.1f} "
+        "from other work."
+    )
+    text = f"{table}\n\n{about}"
+    if asked.into:
+        asked.into.write_text(written(asked.into.read_text(encoding="utf-8"), text, str(asked.into)), encoding="utf-8")
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Is a store whole? `examination` looks, `mending` does what is safe, `farback doctor` shows both."""

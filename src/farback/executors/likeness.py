@@ -1,0 +1,42 @@
+"""What has to be equal on two machines for equal trials to give equal bits."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+VERSIONS = ("farback", "torch", "numpy", "scipy", "numba", "python", "farback's source")
+MACHINE = ("machine", "cpu_capability")
+
+
+@cache
+def likeness() -> dict[str, str]:
+    """Versions, a hash of farback's source, which tells an old copy on one node from a new one, and the machine."""
+    known = {
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "farback's source": _source(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cpu_capability": str(torch.backends.cpu.get_cpu_capability()),
+    }
+    return {name: known.get(name) or version(name) for name in (*VERSIONS, *MACHINE)}
+
+
+def differences(theirs: Mapping[str, str], ours: Mapping[str, str], names: tuple[str, ...]) -> str:
+    """What differs, for people: "torch 2.9.1 (here 2.13.0)"; empty where nothing does."""
+    other = [name for name in names if theirs.get(name) != ours.get(name)]
+    return ", ".join(f"{name} {theirs.get(name)} (here {ours.get(name)})" for name in other)
+
+
+def _source() -> str:
+    """A hash of every module's name and text: plug-ins too."""
+    hashed, folder = hashlib.sha256(), Path(__file__).parents[1]
+    for path in sorted(folder.rglob("*.py")):
+        hashed.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return hashed.hexdigest()[:12]

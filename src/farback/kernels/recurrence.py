@@ -1,0 +1,92 @@
+"""One recurrent layer as a differentiable function.
+
+Shapes: R replicas, T steps, B sequences, I inputs, G rows of gates, H hidden, N picked outputs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from farback.kernels.arguments import DTYPES, checked, wanted
+from farback.kernels.loops import Form
+from farback.kernels.passes import Weights, backward, forward
+
+
+class _Layer(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, form: Form, index: Tensor | None, x: Any, gates: Any, *rest: Any) -> tuple[Tensor, ...]:
+        w = Weights(*rest[:4])
+        ctx.run = forward(form, x, gates, w, rest[4:], index, keep=True)
+        ctx.save_for_backward(*(t for t in w if t is not None))
+        ctx.given = [t is not None for t in w]
+        ctx.set_materialize_grads(False)
+        return ctx.run.outputs, *ctx.run.last()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dout: Tensor | None, *dlast: Tensor | None) -> tuple[Tensor | None, ...]:
+        saved = iter(ctx.saved_tensors)
+        w = Weights(*(next(saved) if given else None for given in ctx.given))  # type: ignore[arg-type]
+        x, gates, *weights = ctx.needs_input_grad[2:8]
+        found = backward(ctx.run, w, dout, dlast, x, gates, any(weights))
+        return None, None, found.x_RTBI, found.gates_RTBG, *found.weights, *found.state
+
+
+def layer(
+    form: Form, x: Tensor | None, gates: Tensor | None, w: Weights, state: tuple[Tensor, ...], index: Tensor | None
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Outputs and last state of a layer, from its inputs x_RTBI or from gates_RTBG = W_ih x + b_ih, one of them None.
+
+    Args:
+        form: the cell.
+        x: inputs.
+        gates: what they contribute.
+        w: the parameters.
+        state: the parts of the state before the first step, (R, B, H) each.
+        index: which of the T * B outputs to give, ascending, (R, N); None gives all.
+
+    Returns:
+        outputs, (R, N, H) if picked, else (R, T, B, H), and the state after the last step. Differentiable once in
+        every tensor.
+
+    Raises:
+        ValueError: a tensor of the wrong shape, dtype or device; an index that does not ascend or is out of range.
+    """
+    index = accepted(form, x, gates, w, state, index)
+    if wanted(*(t for t in (x, gates, *w, *state) if t is not None)):
+        output, *last = _Layer.apply(form, index, x, gates, *w, *state)  # type: ignore[no-untyped-call]
+        return output, tuple(last)
+    run = forward(form, x, gates, w, state, index, keep=False)
+    return run.outputs, run.last()
+
+
+def accepted(
+    form: Form, x: Tensor | None, gates: Tensor | None, w: Weights, state: tuple[Tensor, ...], index: Tensor | None
+) -> Tensor | None:
+    """Look at the arguments of `layer`; gives the index in one piece.
+
+    Raises:
+        ValueError: a tensor of the wrong shape, dtype or device.
+    """
+    source = gates if x is None else x
+    assert source is not None
+    (R, T, B), H = source.shape[:3], state[0].shape[-1]
+    G = form.blocks * H
+    shapes: dict[str, tuple[Tensor, tuple[int, ...]]] = {}
+    if x is not None and w.ih_RGI is not None:
+        shapes |= {"x": (x, (R, T, B, x.shape[3])), "w_ih": (w.ih_RGI, (R, G, x.shape[3]))}
+    if gates is not None:
+        shapes["gates"] = (gates, (R, T, B, G))
+    shapes["w_hh"] = (w.hh_RGH, (R, G, H))
+    shapes |= {name: (b, (R, G)) for name, b in (("b_ih", w.b_ih_RG), ("b_hh", w.b_hh_RG)) if b is not None}
+    shapes |= {name: (part, (R, B, H)) for name, part in zip(("h0", "c0"), state, strict=False)}
+    checked(DTYPES, **shapes)
+    if index is None:
+        return None
+    if index.shape[:1] != (R,) or index.dim() != 2 or index.dtype is not torch.int64:
+        raise ValueError(f"the index of the outputs must be int64 of shape ({R}, N), got {index}")
+    return index.contiguous()

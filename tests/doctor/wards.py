@@ -1,0 +1,123 @@
+"""A project with a trained sweep in a real store, and ways to look at it and to hurt it."""
+
+import contextlib
+import shutil
+import socket
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+import farback
+from farback.doctor.examination import Examination, Patient, examine
+from farback.doctor.findings import Finding
+from farback.experiment import Experiment
+from farback.stores import locations
+from farback.stores.mlflow import MLflow
+
+GONE = f"{socket.gethostname()}:{2**22 + 1}:1.00"  # above the largest pid that Linux gives
+CONFIG = """\
+name: tiny
+question: Is the store whole?
+base:
+  task: {name: recall, symbols: 2, filler: blank}
+  hidden: 4
+  batch: 8
+  steps: 4
+  evaluate_every: 2
+  measures: [{name: retention, lags: [1, 2], sequences: 40}]
+sweep:
+  - cell: [elman, memoryless]
+    lag: [1, 2]
+"""
+
+
+@dataclass(frozen=True)
+class Ward:
+    """A project's folder."""
+
+    root: Path
+
+    @property
+    def path(self) -> Path:
+        return self.root / "results" / "store" / "mlflow.db"
+
+    @property
+    def uri(self) -> str:
+        return locations.SQLITE + str(self.path)
+
+    @property
+    def config(self) -> Experiment:
+        return Experiment.load(self.root / "configs" / "tiny.yaml")
+
+    def patient(self, experiment: str = "") -> Patient:
+        storage = locations.SQLITE + str(self.path.with_name("optuna.db"))
+        return Patient(self.uri, storage, self.root, experiment)
+
+    def looked(self) -> Examination:
+        return examine(self.patient())
+
+    def repaired(self) -> Examination:
+        return examine(self.patient(), repair=True)
+
+    def train(self) -> farback.Summary:
+        return farback.run(self.config, workers=1, store=self.uri)
+
+    def frame(self) -> pd.DataFrame:
+        return farback.frame("tiny", self.uri)
+
+    def sql(self, text: str, *values: object) -> list[tuple]:
+        with contextlib.closing(sqlite3.connect(self.path)) as connection, connection:
+            return connection.execute(text, values).fetchall()
+
+    def runs(self) -> list[str]:
+        """The ids of the finished trials' runs, by key and age."""
+        text = """
+            select run_uuid from tags join runs using (run_uuid)
+            where tags.key = 'farback.key' and status = 'FINISHED' order by tags.value, end_time
+        """
+        return [run_id for (run_id,) in self.sql(text)]
+
+    def artifacts(self, run_id: str) -> Path:
+        return self.path.parent / "artifacts" / "tiny" / run_id / "artifacts"
+
+    def tag(self, run_id: str, name: str) -> str | None:
+        found = self.sql("select value from tags where run_uuid = ? and key = ?", run_id, name)
+        return found[0][0] if found else None
+
+    def set_tag(self, run_id: str, name: str, value: str) -> None:
+        self.sql("insert or replace into tags (run_uuid, key, value) values (?, ?, ?)", run_id, name, value)
+
+    def dump(self) -> list[str]:
+        """Everything in the database, and the name and size of every file beside it."""
+        with contextlib.closing(sqlite3.connect(self.path)) as connection:
+            lines = list(connection.iterdump())
+        files = (path for path in sorted(self.path.parent.rglob("*")) if not path.name.startswith("mlflow.db"))
+        return lines + [f"{path} {path.stat().st_size if path.is_file() else ''}" for path in files]
+
+    def copied(self, root: Path) -> "Ward":
+        """A copy whose database speaks of the copy."""
+        shutil.copytree(self.root, root)
+        new = Ward(root)
+        for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
+            new.sql(f"update {table} set {column} = replace({column}, ?, ?)", self.root.as_uri(), root.as_uri())
+        return new
+
+
+def left_running(ward: Ward, owner: str) -> str:
+    """What a driver leaves that is killed in the middle of a trial: the run's id."""
+    from farback.trial import Progress
+
+    trial = ward.config.trials()[0]
+    store = MLflow(ward.uri)
+    store.begin("tiny", [trial])
+    store.put(Progress(trial.key, 2, {"train/loss": 1.0}))
+    ((run_id,),) = ward.sql("select run_uuid from runs where status = 'RUNNING'")
+    ward.set_tag(run_id, "owner", owner)
+    return str(run_id)
+
+
+def of(findings: Sequence[Finding], check: str, severity: str = "") -> list[Finding]:
+    return [one for one in findings if one.check == check and severity in ("", one.severity)]

@@ -1,0 +1,245 @@
+"""What only a cluster can go through: a real one, started from the command line, loses workers and its scheduler."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import work
+from cluster import Cluster
+
+import farback
+from farback import runner
+from farback.component import UserError
+from farback.executors import Serial
+from farback.executors.dask import Dask
+from farback.experiment import Experiment
+from farback.placement import TLS
+from farback.stores.memory import Memory
+from farback.train import train
+from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Progress, Stopped, Trial, cohorts
+
+pytestmark = pytest.mark.xdist_group("dask")
+
+Make = Callable[..., Trial]
+Found = list[tuple[Cohort, Event]]
+
+
+def of(found: Found, kind: type) -> dict[str, Any]:
+    """The events of one kind by key; each key at most once."""
+    events = [event for _, event in found if isinstance(event, kind)]
+    assert len(events) == len({event.key for event in events})
+    return {event.key: event for event in events}
+
+
+def long(trial_of: Make, seeds: int) -> list[Trial]:
+    """Trainings of some seconds, which never stop early."""
+    fields = {"cell": "gru", "lag": 20, "steps": 400, "evaluate_every": 20, "stop": "never"}
+    return [trial_of(seed=seed, **fields) for seed in range(seeds)]
+
+
+def assert_scores_of_serial(results: dict[str, Finished], trials: list[Trial]) -> None:
+    alone = of(list(Serial().map(train, cohorts(trials, len(trials)))), Finished)
+    assert set(results) == set(alone)
+    for key, event in alone.items():
+        pd.testing.assert_frame_equal(results[key].result.scores, event.result.scores, check_exact=True)
+
+
+def test_a_worker_killed_in_mid_training_costs_no_trial_and_not_one_bit(
+    cluster: Cluster, dask: Dask, trial_of: Make
+) -> None:
+    """Dask itself would begin its cohort again; we go on from the last checkpoints."""
+    trials = long(trial_of, 6)
+    pids = dask.client.run(os.getpid)
+    found: Found = []
+    killed: set[str] = set()
+    for cohort, event in dask.map(partial(train, checkpoint_seconds=0.05), cohorts(trials, 3)):
+        found.append((cohort, event))
+        if isinstance(event, Checkpoint) and event.step > 20 and not killed:
+            address = next(task.address for task in dask.running.values() if event.key in task.still.keys)
+            os.kill(pids[address], signal.SIGKILL)
+            killed = set(cohort.keys)
+            cluster.join()
+    assert len(killed) == 3
+    assert_scores_of_serial(of(found, Finished), trials)
+    assert not of(found, Failed)
+    resumed = {cohort.step for cohort, event in found if isinstance(event, Finished) and event.key in killed}
+    assert 0 not in resumed
+
+
+def test_a_new_start_by_dask_is_stopped_and_what_is_left_goes_on_from_its_checkpoints(
+    cluster: Cluster, dask: Dask, trial_of: Make
+) -> None:
+    cohort = Cohort.of(*(trial_of(seed=seed) for seed in [0, 1, 2, 3, 4, 6]))
+    found = []
+    for item in dask.map(work.stumbles, [cohort]):
+        found.append(item)
+    cluster.join()
+    assert len(of(found, Checkpoint)) == 6  # of the first start alone
+    finished = of(found, Finished)
+    assert {event.result.scores["value"][0] for event in finished.values()} == {5.0, 6.0}
+    assert set(finished) == set(cohort.keys)
+
+
+def test_a_trial_that_is_given_up_ends_and_the_others_go_on(dask: Dask, trial_of: Make) -> None:
+    trials = long(trial_of, 2)
+    found = []
+    for item in dask.map(train, cohorts(trials, 2)):
+        found.append(item)
+        dask.drop([trials[0].key])
+    assert list(of(found, Stopped)) == [trials[0].key]
+    assert list(of(found, Finished)) == [trials[1].key]
+
+
+def test_who_is_told_to_finish_leaves_checkpoints_to_go_on_from(cluster: Cluster, trial_of: Make) -> None:
+    trials = long(trial_of, 3)
+    with Dask(cluster.address) as executor:
+        found = []
+        for item in executor.map(train, cohorts(trials, 1)):
+            found.append(item)
+            if isinstance(item[1], Progress) and not executor.finishing:
+                threading.Thread(target=executor.finish).start()
+        assert list(executor.map(train, cohorts(trials, 1))) == []
+    paused, kept = of(found, Paused), {event.key: event for _, event in found if isinstance(event, Checkpoint)}
+    assert paused
+    assert not of(found, Finished)
+    assert all(kept[key].step == event.step for key, event in paused.items() if event.step)
+    assert any(event.step for event in paused.values())
+    rest = cohorts(trials, 3, kept)
+    assert_scores_of_serial(of(list(Serial().map(train, rest)), Finished), trials)
+
+
+def test_who_stops_listening_leaves_nothing_running(dask: Dask, trial_of: Make) -> None:
+    events = dask.map(work.lingers, [Cohort.of(trial_of())])
+    next(events)
+    events.close()
+    started = time.monotonic()
+    assert len(list(dask.map(work.quick, [Cohort.of(trial_of(seed=seed)) for seed in range(4)]))) == 8
+    deadline = started + 20
+    while any(dask.client.run(lambda dask_worker: dask_worker.state.executing_count).values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_no_scheduler_is_said_with_its_address() -> None:
+    with pytest.raises(UserError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9; .*dask scheduler"):
+        Dask("tcp://127.0.0.1:9", connect_seconds=0.5).size  # noqa: B018 - it asks
+
+
+SWEEP = """
+name: small
+question: Does it run?
+base: {task: recall, lag: 20, cell: gru, hidden: 8, batch: 4, steps: 300, evaluate_every: 20, stop: never}
+sweep: [{seed: {range: 6}}]
+"""
+
+
+def test_when_the_scheduler_dies_what_was_done_stays_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SWEEP)
+    experiment = Experiment.load(tmp_path / "small.yaml")
+    store, whole = Memory(), Memory()
+    folder = runner.checkpoints(experiment, 0.05)
+    with Cluster(tmp_path) as cluster:
+
+        def until_it_dies() -> None:
+            with Dask(cluster.address) as executor:
+                executor.client.wait_for_workers(2)
+                plan = runner.prepared(experiment, experiment.trials(), store, executor.size, folder)
+                for event in runner.execute(plan, executor, store, folder):
+                    if isinstance(event, Checkpoint) and event.step > 20:
+                        cluster.scheduler.kill()
+
+        message = rf"lost the Dask scheduler at {cluster.address} .*the same command goes on"
+        with pytest.raises(UserError, match=message):
+            until_it_dies()
+        assert folder.held()
+        for worker in cluster.workers:
+            worker.wait(60)  # they end with their scheduler
+        cluster.scheduler.wait()
+        cluster.scheduler = cluster.started(cluster.address.rpartition(":")[2])
+        cluster.join()
+        with Dask(cluster.address) as executor:
+            summary = farback.run(experiment, executor=executor, store=store, checkpoint_seconds=60)
+    assert summary.failed == 0
+    farback.run(experiment, workers=1, store=whole)
+    pd.testing.assert_frame_equal(store.frame("small"), whole.frame("small"), check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_trial_that_kills_three_workers_fails_and_no_other_does(tmp_path: Path, trial_of: Make) -> None:
+    with Cluster(tmp_path, workers=4) as cluster, Dask(cluster.address) as dask:
+        dask.client.wait_for_workers(4)
+        packs = [[0, 1], [2, 7, work.BAD, 3, 8], [4], [5], [6]]
+        found = list(dask.map(work.dies, [Cohort.of(*(trial_of(seed=seed) for seed in row)) for row in packs]))
+        assert len(of(found, Finished)) == 9
+        failed = of(found, Failed)
+        assert list(failed) == [trial_of(seed=work.BAD).key]
+        assert "the Dask worker tcp://127.0.0.1:" in failed[trial_of(seed=work.BAD).key].error
+
+
+@pytest.mark.slow
+def test_a_driver_waits_for_workers_says_so_and_refuses_those_of_another_kind(
+    tmp_path: Path, trial_of: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """None at first; then one whose farback differs in one comment; then a right one."""
+    shutil.copytree(Path(farback.__file__).parent, tmp_path / "other" / "farback")
+    with (tmp_path / "other" / "farback" / "streams.py").open("a") as file:
+        file.write("# changed\n")
+    paths = os.pathsep.join([str(tmp_path / "other"), str(Path(work.__file__).parent)])
+    caplog.set_level(logging.WARNING, logger="farback")
+    with Cluster(tmp_path, workers=0) as cluster, Dask(cluster.address) as dask:
+        assert dask.size == 1
+        assert f"no worker has joined {cluster.address} yet" in caplog.text
+        cluster.join(PYTHONPATH=paths)
+        items = [Cohort.of(trial_of(seed=seed)) for seed in range(3)]
+        with pytest.raises(UserError, match=r"tcp://127.0.0.1:\d+ has farback's source \w+ \(here \w+\)"):
+            list(dask.map(work.quick, items))
+        assert "nothing is trained there" in caplog.text
+        right = cluster.join()
+        dask.client.wait_for_workers(2)
+        time.sleep(1)  # until the driver looks again
+        found = list(dask.map(work.quick, items))
+        assert len(of(found, Finished)) == 3
+        assert {event.result.scores["statistic"][0] for event in of(found, Finished).values()} == {str(right.pid)}
+
+
+@pytest.mark.slow
+def test_tls_keeps_out_who_has_no_certificate(tmp_path: Path, trial_of: Make) -> None:
+    ca, cert, key = certificates(tmp_path)
+    options = ["--protocol", "tls", "--tls-ca-file", ca, "--tls-cert", cert, "--tls-key", key]
+    with Cluster(tmp_path, workers=1, options=options) as cluster:
+        assert cluster.address.startswith("tls://")
+        with Dask(cluster.address, TLS(ca=ca, cert=cert, key=key)) as dask:
+            found = list(dask.map(train, [Cohort.of(trial_of())]))
+        assert_scores_of_serial(of(found, Finished), [trial_of()])
+        for address in (cluster.address, cluster.address.replace("tls", "tcp")):
+            with pytest.raises(UserError, match="no Dask scheduler answers"):
+                Dask(address, connect_seconds=2).size  # noqa: B018 - it asks
+
+
+def certificates(folder: Path) -> tuple[str, str, str]:
+    """An authority, and a certificate for 127.0.0.1 that it signed, with openssl."""
+    import subprocess
+
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed, which makes the certificates of this test")
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    new = ["-newkey", "rsa:2048", "-nodes"]
+    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", "-days", "2")
+    openssl("req", *new, "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=127.0.0.1")
+    signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"]
+    openssl("x509", "-req", "-in", "own.csr", *signed, "-out", "own.pem")
+    return tuple(str(folder / name) for name in ("ca.pem", "own.pem", "own.key"))  # type: ignore[return-value]

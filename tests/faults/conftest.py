@@ -1,0 +1,133 @@
+"""What the cases share: the reference, the seed of the instants, and the counts of the faults for the table."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from catalogue import FAULTS, Tally, written
+from filelock import FileLock
+from holdings import Holdings, held
+from instants import Instants, Pace
+from projects import TRIALS, Command, Project, wait_for
+
+from farback.kernels.warming import warm
+
+Count = Callable[[str, str], None]
+LEAST = 200  # faults that the table has to count
+MARK = "fault"  # of a report's properties that are faults
+TALLY = pytest.StashKey[Tally]()
+BEGAN = pytest.StashKey[float]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("faults")
+    group.addoption("--faults-table", type=Path, help="the document whose table of faults this run writes")
+    group.addoption("--faults-seed", default="farback", help="of the random instants")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[TALLY], config.stash[BEGAN] = Tally(), time.monotonic()
+    config.pluginmanager.register(Counting(config), "farback-faults")
+
+
+class Counting:
+    """Counts faults where reports come together, which with several test workers is their controller."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config, self.tally = config, config.stash[TALLY]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and "[" in report.nodeid:
+            kind, _, _ = report.nodeid.rpartition("[")[2].rstrip("]").rpartition("-")
+            self.tally.skipped.setdefault(kind, "skipped")
+        if report.when == "call" or (report.when == "setup" and report.failed):
+            self.tally.add([text for name, text in report.user_properties if name == MARK], report.passed)  # type: ignore[misc]
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        path = self.config.getoption("--faults-table")
+        if path is None or hasattr(self.config, "workerinput") or exitstatus not in (0, 1):
+            return
+        failed = sum(tried.cases - tried.passed for tried in self.tally.kinds.values())
+        cases = sum(tried.cases for tried in self.tally.kinds.values())
+        minutes = (time.monotonic() - self.config.stash[BEGAN]) / 60
+        day = datetime.now(UTC).date().isoformat()
+        seed = self.config.getoption("--faults-seed")
+        verdict = "all survived" if not failed else f"**{failed} of the cases failed**"
+        if self.tally.times < LEAST:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            verdict += f"; **fewer than the {LEAST} that are wanted**"
+        about = f"{day}, seed `{seed}`, {minutes:.0f} minutes: {self.tally.times} faults in {cases} cases, {verdict}."
+        written(path, self.tally.table(about))
+
+
+@pytest.fixture
+def count(request: pytest.FixtureRequest) -> Count:
+    """Counts a fault that was made: its kind, and the phase of the command that it fell into or ""."""
+
+    def add(kind: str, phase: str) -> None:
+        assert kind in FAULTS
+        request.node.user_properties.append((MARK, (kind, phase)))
+
+    return add
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    made = Project(tmp_path / "project")
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="session")
+def _reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Holdings, Pace]:
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base
+    with FileLock(shared / "reference.lock"):  # of all test workers, one makes it
+        kept = shared / "reference"
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(_made(shared / "never stopped")))
+        found: tuple[Holdings, Pace] = pickle.loads(kept.read_bytes())
+    return found
+
+
+def _made(root: Path) -> tuple[Holdings, Pace]:
+    """The run that was never stopped: one process, no pool, no checkpoint; and how long its parts took."""
+    warm()  # else it would compile, and start more slowly than any that follows
+    project = Project(root)
+    pace = _paced(project.start("run", "configs/small.yaml", "--workers", "1", "--checkpoint-seconds", "1000"))
+    return held(project), pace
+
+
+def _paced(command: Command) -> Pace:
+    """Let a command come to its end."""
+    wait_for(lambda: command.training or not command.alive)
+    trains = time.monotonic()
+    wait_for(lambda: command.project.recorded() == TRIALS or not command.alive)
+    writes = time.monotonic()
+    assert command.wait() == 0, command.said
+    return Pace(trains - command.began, writes - trains, time.monotonic() - writes)
+
+
+@pytest.fixture(scope="session")
+def reference(_reference: tuple[Holdings, Pace]) -> Holdings:
+    """What the store and the page hold when nothing happens."""
+    return _reference[0]
+
+
+@pytest.fixture(scope="session")
+def pace(_reference: tuple[Holdings, Pace]) -> Pace:
+    return _reference[1]
+
+
+@pytest.fixture
+def instants(request: pytest.FixtureRequest, pace: Pace) -> Instants:
+    """The random instants of this case."""
+    seed = f"{request.config.getoption('--faults-seed')} {request.node.nodeid.partition('::')[2]}"
+    print(f"instants: --faults-seed {request.config.getoption('--faults-seed')!r}, pace {pace}", file=sys.stderr)  # noqa: T201
+    return Instants(seed, pace)

@@ -1,0 +1,242 @@
+"""A project in a folder of its own, and the real commands in it: started, hurt, looked at."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+import psutil
+
+SLOW_SECONDS = 600.0  # for anything that takes seconds: the machine may be busy
+TRIALS = 12
+SWEEP = """
+name: small
+question: Is what comes out the same, whatever happens on the way?
+base:
+  task: {name: recall, symbols: 2, filler: noise}
+  hidden: 8
+  batch: 8
+  steps: 900
+  evaluate_every: 150
+  stop: never
+  optimizer: {name: adam, lr: 1.0e-2}
+  measures: [{name: retention, lags: [1, 3], sequences: 50}]
+sweep:
+  - cell: [{name: elman}, {name: gru}]
+    lag: [2, 6]
+    seed: {range: 2}
+  - cell: [{name: mingru}]
+    lag: [3]
+    stop: [sustained]
+    optimizer.lr: [1.0e-2, 1000.0]
+    seed: {range: 2}
+"""
+SCRIPT = '''"""One table and one figure: a page that is soon written, and of every kind of file."""
+
+from farback.report import Analysis, standard
+
+
+def analyse(scores, ladder):
+    """The first table and the first figure of the standard page."""
+    base = standard(scores, ladder)
+    return Analysis(base.headline, [], [base.tables[0], base.figures[0]], base.metrics)
+'''
+
+
+class Project:
+    """A folder with the sweep in it, and with temporary files of its own.
+
+    Args:
+        root: made if it is not there.
+        sweep: the config `configs/small.yaml`.
+    """
+
+    def __init__(self, root: Path, sweep: str = SWEEP) -> None:
+        self.root = root
+        for name, path in (("config", "configs/small.yaml"), ("script", "experiments/small.py")):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(sweep if name == "config" else SCRIPT)
+        (root / "tmp").mkdir(exist_ok=True)
+        self.commands: list[Command] = []
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results"
+
+    @property
+    def store(self) -> Path:
+        return self.results / "store"
+
+    @property
+    def database(self) -> Path:
+        return self.store / "mlflow.db"
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        return sorted((self.store / "checkpoints" / "small").glob("*.safetensors"))
+
+    def start(
+        self, *arguments: str, prefix: tuple[str, ...] = (), environment: dict[str, str] | None = None
+    ) -> Command:
+        """Start `farback ARGUMENTS` in a session of its own, as a terminal would."""
+        command = Command(self, (*prefix, sys.executable, "-m", "farback.cli", *arguments), environment or {})
+        self.commands.append(command)
+        return command
+
+    def run(self, workers: int = 2, *arguments: str, **options: object) -> Command:
+        """Start the run that all cases are about: the same command each time."""
+        words = ("run", "configs/small.yaml", "--workers", str(workers), "--checkpoint-seconds", "0.1", *arguments)
+        return self.start(*words, **options)  # type: ignore[arg-type]
+
+    def query(self, sql: str, *values: object, name: str = "mlflow.db") -> list[tuple[object, ...]]:
+        """Ask a database of the store, past everything that farback, MLflow and Optuna know."""
+        with closing(sqlite3.connect(f"file:{self.store / name}?mode=ro", uri=True, timeout=30)) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def recorded(self) -> int:
+        """Trials that have a finished run; none while there is no database yet."""
+        sql = "select count(distinct k.value) from runs r join tags k on k.run_uuid = r.run_uuid"
+        try:
+            rows = self.query(sql + " where k.key = 'farback.key' and r.status = 'FINISHED'")
+        except sqlite3.OperationalError:
+            return 0
+        return int(str(rows[0][0]))
+
+    def end(self) -> None:
+        """Kill what a failed test has left."""
+        for command in self.commands:
+            command.kill_all()
+
+
+class Command:
+    """A command that was started, in a session and a process group of its own."""
+
+    def __init__(self, project: Project, words: tuple[str, ...], environment: dict[str, str]) -> None:
+        self.project, self.words = project, words
+        number = len(project.commands)
+        self.out, self.err = (project.root / "tmp" / f"{number}.{name}" for name in ("out", "err"))
+        inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+        own = {"TMPDIR": str(project.root / "tmp"), "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self.process = subprocess.Popen(
+                words,
+                cwd=project.root,
+                env={**inherited, **own, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        self.began = time.monotonic()
+
+    @property
+    def output(self) -> str:
+        return self.out.read_text(errors="replace")
+
+    @property
+    def errors(self) -> str:
+        return self.err.read_text(errors="replace")
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def training(self) -> bool:
+        """Whether it has said what there is to train."""
+        return bool(re.search(r"\d+ trials to train", self.output))
+
+    @property
+    def to_train(self) -> int:
+        """What it said that there is to train."""
+        found = re.search(r"(\d+) trials to train", self.output)
+        assert found, self.said
+        return int(found[1])
+
+    @property
+    def said(self) -> str:
+        """For a failed assertion."""
+        return (
+            f"$ {' '.join(self.words[-8:])}\n{self.output[-3000:]}\n{self.errors[-3000:]}\nexit {self.process.poll()}"
+        )
+
+    def members(self) -> list[psutil.Process]:
+        """The processes of its session that live, whoever is their parent by now."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, ProcessLookupError):
+                mine = os.getsid(process.pid) == self.process.pid
+                if mine and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                    found.append(process)
+        return found
+
+    def workers(self) -> list[psutil.Process]:
+        """Its pool's workers, without the tracker of resources that Python starts beside them."""
+        found = []
+        for process in self.members():
+            with suppress(psutil.Error):
+                if any("spawn_main" in word for word in process.cmdline()):
+                    found.append(process)
+        return found
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the driver alone."""
+        with suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """To all of its processes, as a terminal or a batch system does."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL to the driver alone."""
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def kill_all(self) -> None:
+        """SIGKILL to everything."""
+        self.signal_all(signal.SIGKILL)
+        self.process.wait()
+
+    def wait(self, seconds: float = SLOW_SECONDS) -> int:
+        """Until it has ended, with all of its processes: the exit code."""
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {seconds:g} s: {self.said}") from None
+        wait_for(lambda: not self.members(), 30, lambda: f"processes left: {self.members()}")
+        return code
+
+
+def wait_for(ready: Callable[[], object], seconds: float = SLOW_SECONDS, told: Callable[[], str] = str) -> None:
+    """Wait until something holds.
+
+    Raises:
+        AssertionError: it does not within so many seconds.
+    """
+    until = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < until, told() or f"not within {seconds:g} s"
+        time.sleep(0.02)
+
+
+def finish(project: Project, workers: int = 2) -> Command:
+    """Run the command until it ends well: trials that have failed, as those that saw three deaths, are tried again."""
+    for _ in range(3):
+        command = project.run(workers)
+        code = command.wait()
+        assert "Traceback" not in command.errors, command.said
+        if code == 0:
+            return command
+        assert code == 1, command.said
+        assert "the next run tries them again" in command.output, command.said
+    raise AssertionError(command.said)

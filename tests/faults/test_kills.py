@@ -1,0 +1,166 @@
+"""SIGKILL, SIGINT, SIGTERM, SIGSTOP: whatever is hit and however often, the same command ends at the same store."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from holdings import Holdings, check
+from instants import Instants
+from projects import Project, finish, wait_for
+
+pytestmark = pytest.mark.faults
+Count = Callable[[str, str], None]
+
+
+@pytest.mark.parametrize("case", range(8))
+@pytest.mark.parametrize("kind", ["driver", "all"])
+def test_a_run_that_is_killed_again_and_again_ends_at_the_same_store(
+    kind: str, case: int, project: Project, reference: Holdings, instants: Instants, count: Count
+) -> None:
+    workers = 1 + case % 3 % 2
+    for _ in range(6):
+        command = project.run(workers)
+        phase = instants.reach(command, share=0.5)  # or all would be trained after the first three
+        if phase:
+            command.kill() if kind == "driver" else command.kill_all()
+            count(kind, phase)
+        wait_for(lambda c=command: not c.members(), 30)  # type: ignore[misc]
+    finish(project, workers)
+    check(project, reference)
+
+
+@pytest.mark.parametrize("case", range(4))
+def test_a_run_that_is_started_again_while_old_workers_live_ends_at_the_same_store(
+    case: int, project: Project, reference: Holdings, instants: Instants, count: Count
+) -> None:
+    for _ in range(5):
+        command = project.run(2)
+        phase = instants.reach(command, phase="training")
+        if phase:
+            command.kill()
+            count("restart", phase)
+    finish(project)
+    check(project, reference)
+
+
+@pytest.mark.parametrize("case", range(5))
+def test_workers_that_are_killed_are_replaced(
+    case: int, project: Project, reference: Holdings, instants: Instants, count: Count
+) -> None:
+    command, made = project.run(2), 0
+    while made < 8 and command.alive:
+        wait_for(lambda: not command.alive or command.workers())
+        time.sleep(instants.rng.uniform(0, 1.0) * instants.pace.training / 3)
+        workers = command.workers()
+        if command.alive and workers:
+            instants.rng.choice(workers).kill()
+            count("worker", "training")
+            made += 1
+    assert made
+    code = command.wait()
+    assert code in (0, 1), command.said
+    assert "Traceback" not in command.errors
+    finish(project)
+    check(project, reference)
+
+
+CODES = {"SIGINT": 130, "SIGTERM": 143}
+
+
+@pytest.mark.parametrize("case", range(3))
+@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])
+def test_a_run_that_is_asked_to_end_says_what_is_left(
+    kind: str, case: int, project: Project, reference: Holdings, instants: Instants, count: Count
+) -> None:
+    number = signal.Signals[kind]
+    for _ in range(3):
+        command = project.run(1 + case % 2)
+        phase = instants.reach(command)
+        if phase:
+            command.signal_all(number) if kind == "SIGINT" else command.signal(number)
+            count(kind, phase)
+        code = command.wait()
+        assert code in ({CODES[kind], -number} if phase == "start" else {CODES[kind], 0}), command.said
+        assert "Traceback" not in command.errors, command.said
+        if phase == "training" and code:
+            assert "are left" in command.output, command.said
+            assert "to go on:" in command.output, command.said
+        if code != -number and command.training:
+            assert not open_runs(project)
+    assert finish(project, 1 + case % 2).to_train <= len(reference.scores)
+    check(project, reference)
+
+
+def open_runs(project: Project) -> int:
+    return int(str(project.query("select count(*) from runs where status = 'RUNNING'")[0][0]))
+
+
+@pytest.mark.parametrize("case", range(2))
+def test_a_second_ctrl_c_ends_a_run_at_once(
+    case: int, project: Project, reference: Holdings, instants: Instants, count: Count
+) -> None:
+    for _ in range(3):
+        command = project.run(1 + case % 2)
+        phase = instants.reach(command, phase="training", share=0.5)
+        if phase:
+            command.signal_all(signal.SIGINT)
+            time.sleep(instants.rng.uniform(0, 1))
+            command.signal_all(signal.SIGINT)
+            count("twice", phase)
+        assert command.wait() in (130, -signal.SIGINT, 0), command.said  # a shell says 130 for both
+    finish(project)
+    check(project, reference)
+
+
+@pytest.mark.parametrize("case", range(2))
+def test_a_run_that_sleeps_goes_on_when_it_wakes(
+    case: int, project: Project, reference: Holdings, instants: Instants, count: Count
+) -> None:
+    command = project.run(2)
+    for phase in ("start", "training", "training", "page"):
+        fell = instants.reach(command, phase=phase)
+        if fell:
+            command.signal_all(signal.SIGSTOP)
+            count("asleep", fell)
+            time.sleep(instants.rng.uniform(0.5, 3))
+            command.signal_all(signal.SIGCONT)
+    assert command.wait() == 0, command.said
+    check(project, reference)
+
+
+@pytest.mark.parametrize("case", range(3))
+def test_a_store_whose_making_was_killed_is_made(
+    case: int, project: Project, reference: Holdings, instants: Instants, count: Count
+) -> None:
+    for _ in range(4):
+        command = project.run(1)
+        wait_for(lambda c=command: project.store.exists() or not c.alive)  # type: ignore[misc]
+        phase = instants.reach(command, phase="start", share=0.6)
+        if phase == "start":
+            command.kill_all()
+            count("creation", phase)
+        else:  # it was quick
+            command.kill_all()
+            count("all", phase or "page")
+    finish(project, 1)
+    check(project, reference)
+
+
+@pytest.mark.parametrize("case", range(2))
+def test_a_page_whose_writing_was_killed_is_written_again(
+    case: int, project: Project, reference: Holdings, instants: Instants, count: Count
+) -> None:
+    finish(project)
+    for _ in range(4):
+        command = project.start("report", "small")
+        whole = instants.pace.start + instants.pace.page
+        time.sleep(instants.rng.uniform(0.3, 1) * whole)
+        if command.alive:
+            command.kill_all()
+            count("page", "")
+    command = project.start("report", "small")
+    assert command.wait() == 0, command.said
+    check(project, reference)

@@ -1,0 +1,66 @@
+"""A Dask cluster that loses workers and its scheduler, under the real command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from holdings import Holdings, check
+from instants import Instants
+from projects import Command, Project, finish, wait_for
+
+pytest.importorskip("distributed", reason="Dask is not installed: uv pip install 'farback[dask]'")
+from executors.cluster import Cluster
+
+pytestmark = pytest.mark.faults
+Count = Callable[[str, str], None]
+
+
+def on(cluster: Cluster, project: Project) -> Command:
+    return project.run(2, "--executor", "dask", "--address", cluster.address)
+
+
+@pytest.mark.parametrize("case", range(2), ids=lambda case: f"Dask worker-{case}")
+def test_a_run_on_a_cluster_survives_the_death_of_its_workers(
+    case: int, tmp_path: Path, project: Project, reference: Holdings, instants: Instants, count: Count
+) -> None:
+    with Cluster(tmp_path, workers=2) as cluster:
+        command = on(cluster, project)
+        for _ in range(3):
+            phase = instants.reach(command, phase="training", share=0.4)
+            if phase:
+                victim = cluster.workers[-1] if instants.rng.random() < 0.5 else cluster.workers[-2]
+                victim.kill()
+                victim.wait()
+                count("Dask worker", phase)
+                cluster.join()
+        code = command.wait()
+        assert code in (0, 1), command.said
+        assert "Traceback" not in command.errors, command.said
+    finish(project)
+    check(project, reference)
+
+
+@pytest.mark.parametrize("case", range(2), ids=lambda case: f"Dask scheduler-{case}")
+def test_a_run_whose_scheduler_is_killed_ends_with_an_error_and_goes_on_elsewhere(
+    case: int, tmp_path: Path, project: Project, reference: Holdings, instants: Instants, count: Count
+) -> None:
+    with Cluster(tmp_path, workers=2) as cluster:
+        command = on(cluster, project)
+        phase = instants.reach(command, phase="training", share=0.6)
+        cluster.scheduler.kill()
+        count("Dask scheduler", phase)
+        code = command.wait()
+        assert code in ((1, 2) if phase == "training" else (0, 1, 2)), command.said
+        assert "Traceback" not in command.errors, command.said
+        if code:
+            assert cluster.address in command.errors, command.said
+    with Cluster(tmp_path, workers=2) as cluster:  # a new one
+        if case:
+            command = on(cluster, project)
+            assert command.wait() == 0, command.said
+        else:
+            finish(project)  # or none
+    wait_for(lambda: not project.checkpoints, 5)
+    check(project, reference)

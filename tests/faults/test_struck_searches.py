@@ -1,0 +1,98 @@
+"""A search that is killed again and again ends with the same trials as one that never was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from holdings import assert_whole
+from instants import Instants
+from projects import SWEEP, Command, Project, wait_for
+
+pytestmark = pytest.mark.faults
+Count = Callable[[str, str], None]
+SEARCH = (
+    SWEEP[: SWEEP.index("sweep:")].replace("  steps:", "  lag: 3\n  cell: gru\n  steps:")
+    + """
+search:
+  space: {optimizer.lr: {log: [1.0e-3, 1.0e-1]}}
+  objective: skill
+  trials: 5
+  seeds: 2
+  report: {seeds: 2}
+  sampler: random
+"""
+)
+Found = tuple[list[tuple[object, ...]], dict[str, bytes], dict[str, bytes]]
+
+
+def search(project: Project, workers: int) -> Command:
+    return project.start("search", "small", "--workers", str(workers), "--checkpoint-seconds", "0.1")
+
+
+def found(project: Project) -> Found:
+    """What each trial of the study tried and came to, every training's scores, and the page."""
+    running = project.query("select count(*) from trials where state = 'RUNNING'", name="optuna.db")
+    assert running == [(0,)]
+    slots = project.query(
+        "select cast(s.value_json as int), p.param_name, p.param_value, v.value from trials t"
+        " join trial_user_attributes s on s.trial_id = t.trial_id and s.key = 'slot'"
+        " left join trial_params p on p.trial_id = t.trial_id left join trial_values v on v.trial_id = t.trial_id"
+        " where t.state in ('COMPLETE', 'PRUNED') order by 1, 2",
+        name="optuna.db",
+    )
+    standing = project.query(
+        "select k.value, r.run_uuid from runs r join tags k on k.run_uuid = r.run_uuid and k.key = 'farback.key'"
+        " join tags n on n.run_uuid = r.run_uuid and n.key = 'kind' where r.status = 'FINISHED' and n.value = 'trial'"
+    )
+    assert len({key for key, _ in standing}) == len(standing), standing
+    scores = {
+        str(key): next(project.store.glob(f"artifacts/*/{run}/artifacts/scores.csv")).read_bytes()
+        for key, run in standing
+    }
+    page = {path.name: path.read_bytes() for path in (project.results / "small").iterdir()}
+    return slots, scores, page
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    project = project_of(tmp_path_factory.mktemp("search") / "never stopped")
+    command = search(project, 1)
+    assert command.wait() == 0, command.said
+    return found(project)
+
+
+def project_of(root: Path) -> Project:
+    project = Project(root, SEARCH)
+    (root / "experiments" / "small.py").unlink()  # it is a sweep's
+    return project
+
+
+@pytest.mark.parametrize("case", range(3), ids=lambda case: f"search-{case}")
+def test_a_search_that_is_killed_ends_with_the_same_trials(
+    case: int, tmp_path: Path, never_stopped: Found, instants: Instants, count: Count
+) -> None:
+    project = project_of(tmp_path / "project")
+    whole = instants.pace.start + 3 * instants.pace.training
+    try:
+        for _ in range(5):
+            command = search(project, 1 + case % 2)
+            wait_for(lambda c=command: project.store.exists() or not c.alive)  # type: ignore[misc]
+            phase = instants.reach(command, phase="start") if instants.rng.random() < 0.3 else "training"
+            instants.pause(command, instants.rng.uniform(0, whole))
+            if command.alive:
+                command.kill_all()
+                count("search", phase)
+        command = search(project, 1 + case % 2)
+        assert command.wait() == 0, command.said
+        assert "Traceback" not in command.errors
+        slots, scores, page = found(project)
+        assert slots == never_stopped[0]
+        assert scores == never_stopped[1]
+        assert page == never_stopped[2]
+        assert_whole(project)
+        assert search(project, 1).wait() == 0
+        assert found(project) == never_stopped
+    finally:
+        project.end()

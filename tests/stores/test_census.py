@@ -1,0 +1,46 @@
+"""The quick way to all runs agrees with MLflow's own."""
+
+from dataclasses import replace
+
+import pytest
+from made_up import finished, progress, trial
+
+from farback.stores import census, locations
+from farback.stores.mlflow import MLflow
+from farback.stores.tags import provenance_of
+from farback.trial import Failed
+
+
+def test_the_quick_way_to_the_runs_agrees_with_mlflow(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = [trial(seed) for seed in range(4)]
+    with MLflow(uri) as store:
+        store.begin("first", trials)
+        store.begin("second", trials[:1])
+        store.put(finished(trials[0]))
+        store.begin("first", trials)
+        store.put(progress(trials[0]))
+        store.put(finished(trials[0]))
+        store.put(Failed(trials[1].key, "no"))
+        store.put(progress(trials[2]))
+        store.put(finished(trials[3]))
+        store.summarise("first", metrics={"horizon": 3.0})
+        experiment_id = store.client.get_experiment_by_name("first").experiment_id
+        (gone,) = [run for run in census.runs(uri, store.client, experiment_id) if run.key == trials[3].key]
+        store.client.delete_run(gone.run_id)
+        quick = {run.run_id: run for run in census.runs(uri, store.client, experiment_id)}
+        bare = census.runs(uri, store.client, experiment_id, metrics=False)
+        provenance = store.provenance("first")
+        monkeypatch.setattr(locations, "database", lambda uri: None)
+        slow = {run.run_id: run for run in census.runs(uri, store.client, experiment_id)}
+        assert store.provenance("first") == provenance
+    assert quick == slow
+    assert sorted(run.kind for run in quick.values()) == ["summary", "trial", "trial", "trial"]
+    assert sorted(run.status for run in quick.values()) == ["FAILED", "FINISHED", "FINISHED", "RUNNING"]
+    assert bare == [replace(quick[run.run_id], metrics={}) for run in bare]
+    assert set(provenance) == {trials[0].key}
+
+
+def test_runs_of_earlier_releases_have_their_versions_from_the_driver() -> None:
+    earlier = {"version.torch": "2.5", "version.mlflow": "3.17", "provenance.numpy": "2.0", "kind": "trial"}
+    assert provenance_of(earlier) == {"torch": "2.5", "numpy": "2.0"}
+    assert provenance_of({**earlier, "provenance.torch": "2.6"})["torch"] == "2.6"
