@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_refused_with_the_numbers(config: Path, monkeypatch
         r"tiny\.yaml: LSTM on recall at lag 99999 \(1 x 4 units, 4 sequences of \d+ steps a batch, 256 in validation\)"
     )
     with pytest.raises(
-        ConfigError, match=message + r" needs about [\d.]+ GiB of memory, and this machine has 1\.0 GiB"
+        ConfigError, match=message + r" needs at least [\d.]+ GiB of memory, and this machine has 1\.0 GiB"
     ):
         wiring.check(Experiment.load(config, ["lag=99999", "cell=lstm"]))
     wiring.check(Experiment.load(config, ["lag=99"]))
@@ -137,14 +137,14 @@ SCRIPT = """
 import json, resource, sys
 from farback.footprint import training_bytes
 from farback.train import train
-from farback.trial import Trial
+from farback.trial import Cohort, Trial
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 spec = {"task": "recall", "steps": 2, "evaluate_every": 1, "measures": [], **json.loads(sys.argv[1])}
-list(train([Trial.model_validate({**spec, "lag": 3})]))
+list(train(Cohort.of(Trial.model_validate({**spec, "lag": 3}))))
 before = peak()
 trial = Trial.model_validate(spec)
-list(train([trial]))
+list(train(Cohort.of(trial)))
 print((peak() - before) / training_bytes(trial))
 """
 
@@ -155,7 +155,7 @@ print((peak() - before) / training_bytes(trial))
     [{"cell": "lstm", "hidden": 32, "lag": 5000}, {"cell": "elman", "hidden": 4, "batch": 4, "lag": 10_000}],
     ids=["many units", "few units"],
 )
-def test_the_estimate_is_near_what_is_used(spec: dict[str, object]) -> None:
+def test_the_estimate_is_below_what_is_used(spec: dict[str, object]) -> None:
     """The peak of a process, above that of one that trained a short lag, in units of the estimate."""
     done = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(spec)], capture_output=True, text=True, check=True)
-    assert 0.7 < float(done.stdout) < 5
+    assert 0.9 < float(done.stdout) < 8
