@@ -51,12 +51,12 @@ lint: $(VENV)/.ok ## style, types and import contracts
 smoke: $(VENV)/.ok ## the smallest sweep through every layer (seconds)
 	$(BIN)/farback run configs/smoke.yaml
 
-audit: $(VENV)/.ok ## ask a vulnerability service about every installed package; exit 3 where none can be reached
-	$(BIN)/python .ci/audit.py
-
 bench: $(VENV)/.ok ## time training against torch.nn, JAX and a plain script, on a quiet machine (half an hour)
 	$(UV) pip install -q -c constraints.txt -e '.[bench]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed
+
+audit: $(VENV)/.ok ## ask a vulnerability service about every installed package; exit 3 where none can be reached
+	$(BIN)/python .ci/audit.py
 
 clean: ## delete caches and the environment, never results
 	rm -rf $(VENV) build dist .ruff_cache .mypy_cache .pytest_cache .hypothesis .import_linter_cache
@@ -67,5 +67,5 @@ $(VENV)/.ok: pyproject.toml constraints.txt
 	@python3 -m venv $(VENV) || { echo "python3 -m venv failed: on Debian or Ubuntu, apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install -q 'uv>=0.9'
 	$(UV) pip install -q --torch-backend=auto $(TORCH) 2>/dev/null || $(UV) pip install -q $(TORCH)
-	$(UV) pip install -q -c constraints.txt -e '.[search,dask]' --group dev
+	$(UV) pip install -q -c constraints.txt -e '.[search,dask,postgres]' --group dev
 	@touch $@

@@ -98,7 +98,7 @@ def changed(state: bytes, **said: object) -> bytes:
     [
         (lambda state: b"", "cut short"),
         (lambda state: state[:100], "cut short"),
-        (lambda state: state[:-1], "digest"),
+        (lambda state: state[:-1], "cut short"),
         (lambda state: state[:-1] + bytes([state[-1] ^ 1]), "digest"),
         (lambda state: b"\0" * len(state), "not in the format"),
         (lambda state: b"cos\nsystem\n(S'echo owned'\ntR.", "cut short"),  # a pickle: nothing here would run it

@@ -141,3 +141,15 @@ def test_a_bare_name_is_a_config() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(3, "3 s"), (89, "89 s"), (120, "2 min"), (4000, "1 h 7 min")])
 def test_durations_read_well(seconds: float, text: str) -> None:
     assert minutes(seconds) == text
+
+
+def test_a_dry_run_of_a_bracket_says_the_most_that_may_be_trained(
+    project: Path, farback: Callable[..., Result]
+) -> None:
+    text = CONFIG.replace("name: tiny", "name: picked").replace("lag: [1, 2]", "lag: {bracket: [1, 16]}")
+    (project / "configs" / "picked.yaml").write_text(text)
+    planned = farback("run", "picked", "--dry-run", "--workers", "1")
+    assert "20 trials, 0 recorded already, at most 12 of 20 to train" in planned.stdout, planned.stderr
+    trained = farback("run", "picked", "--workers", "1", "--only", "seed=0")
+    assert "at most 6 of 10 trials to train" in trained.stdout
+    assert "picked by bisection" in (project / "results" / "picked" / "report.md").read_text()

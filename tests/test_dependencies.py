@@ -39,7 +39,7 @@ def imported(*folders: str) -> set[str]:
                     names = [node.module]
                 for name in (name.partition(".")[0] for name in names):
                     if name not in sys.stdlib_module_names and name != "farback":
-                        found |= {PARTS.get(owner, owner) for owner in owners.get(name, [])}
+                        found |= {PARTS.get(owner, owner) for owner in owners.get(name, declared().keys() & {name})}
     return found
 
 

@@ -7,7 +7,8 @@ from rich.console import Console
 
 from farback import display
 from farback.display import Display
-from farback.runner import Tally, plan
+from farback.planning import plan
+from farback.runner import Tally
 from farback.trial import Failed, Finished, Trial, TrialResult, scores
 
 

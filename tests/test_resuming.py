@@ -249,14 +249,6 @@ def test_a_checkpoint_is_the_same_packed_and_alone(trial_of: Make) -> None:
     assert [checkpoint.state for checkpoint in packed.start] == [one(trial).state for trial in trials]
 
 
-def test_the_bytes_are_safetensors(trial_of: Make) -> None:
-    """As the library of that name reads them, where it is installed."""
-    library = pytest.importorskip("safetensors.numpy")
-    arrays, _ = tensors.unpacked(one(trial_of()).state)
-    read = library.load(one(trial_of()).state)
-    assert {name: array.tolist() for name, array in read.items()} == {n: a.tolist() for n, a in arrays.items()}
-
-
 @settings(max_examples=60, deadline=None)
 @given(place=st.floats(0, 1), change=st.integers(1, 255), cut=st.booleans())
 def test_a_checkpoint_that_was_changed_anywhere_is_never_read(place: float, change: int, cut: bool) -> None:

@@ -10,6 +10,7 @@ import farback
 from farback import runner, wiring
 from farback.executors import Serial, base
 from farback.experiment import ConfigError, Experiment
+from farback.planning import plan
 from farback.stores.memory import Memory
 from farback.trial import Cohort, Event, Failed, Finished, Wish
 
@@ -70,7 +71,7 @@ def test_stopping_at_any_instant_and_running_again_gives_the_same_store(tmp_path
     experiment, whole, halted = config(tmp_path), Memory(), Memory()
     farback.run(experiment, workers=1, store=whole)
     halted.begin("small", experiment.trials())
-    stream = runner.execute(runner.plan(experiment.trials(), set()), Serial(), halted)
+    stream = runner.execute(plan(experiment.trials(), set()), Serial(), halted)
     for _ in range(events):
         next(stream)
     stream.close()
@@ -198,24 +199,11 @@ def test_what_failed_is_said_and_tried_again(tmp_path: Path) -> None:
 
 def test_the_longest_cohorts_go_first_and_no_worker_is_left_without_one(tmp_path: Path) -> None:
     trials = config(tmp_path).trials()
-    plan = runner.plan(trials, set(), workers=4)
-    assert sorted(trial.key for pack in plan.cohorts for trial in pack.trials) == sorted(trial.key for trial in trials)
-    assert len(plan.cohorts) == 8  # two for each worker
-    assert plan.cohorts[0].trials[0].lag == 2
-    assert plan.cohorts[-1].trials[0].lag == 1
-
-
-def test_the_estimate_is_the_time_of_the_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trials = config(tmp_path).trials()
-    plan = runner.plan(trials, set())
-    assert 0 < plan.seconds(workers=1) < 60  # as timed here and now
-    monkeypatch.setattr(runner, "seconds_per_update", lambda trials: 0.5 * len(trials))
-    whole = sum(0.5 * trial.steps for trial in trials)
-    longest = max(0.5 * len(cohort.trials) * cohort.trials[0].steps for cohort in plan.cohorts)
-    assert plan.seconds(workers=1) == pytest.approx(whole)
-    assert plan.seconds(workers=2) == pytest.approx(max(whole / 2, longest))
-    assert plan.seconds(workers=100) == pytest.approx(longest)
-    assert runner.plan(trials, {trial.key for trial in trials}).seconds(workers=2) == 0
+    todo = plan(trials, set(), workers=4)
+    assert sorted(trial.key for pack in todo.cohorts for trial in pack.trials) == sorted(trial.key for trial in trials)
+    assert len(todo.cohorts) == 8  # two for each worker
+    assert todo.cohorts[0].trials[0].lag == 2
+    assert todo.cohorts[-1].trials[0].lag == 1
 
 
 def test_an_axis_that_changes_nothing_is_refused(tmp_path: Path) -> None:
@@ -250,12 +238,12 @@ def test_diverged_trials_are_results(tmp_path: Path) -> None:
 
 def test_the_tally_knows_how_far_it_is(tmp_path: Path) -> None:
     trials = config(tmp_path).trials()
-    plan = runner.plan(trials, set())
-    tally = runner.Tally(plan)
+    todo = plan(trials, set())
+    tally = runner.Tally(todo)
     assert tally.share == 0
     assert tally.seconds_left is None
     shares = []
-    for _, event in Serial().map(runner.train, plan.cohorts):
+    for _, event in Serial().map(runner.train, todo.cohorts):
         tally.add(event)
         shares.append(tally.share)
         if isinstance(event, Finished):

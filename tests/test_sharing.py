@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 import farback
+import servers
 from farback import Experiment, runner
 from farback.executors import Serial
 from farback.sharing import Share
@@ -176,3 +177,31 @@ def test_what_a_killed_process_was_at_is_taken_over_by_the_other(tmp_path: Path)
     assert trained > 0
     kinds = check(experiment, uri)
     assert kinds["superseded"] > 0
+
+
+@pytest.mark.slow
+def test_a_server_that_is_gone_for_a_while_is_waited_for(tmp_path: Path) -> None:
+    """Killed in the middle of a sweep and started again: nothing is lost, and nothing is there twice."""
+    experiment, port = config(tmp_path, steps=400), servers.free_port()
+    backend = locations.SQLITE + str(tmp_path / "server.db")
+    MLflow(backend).close()
+    with servers.mlflow_server(backend, tmp_path, port=port) as address:
+        driver = started(experiment, address)
+        client = MLflow(address).client
+        until = time.monotonic() + 120
+        while time.monotonic() < until and driver.poll() is None:
+            found = client.get_experiment_by_name("shared")
+            if found and list(client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'")):
+                break
+            time.sleep(0.2)
+    assert driver.poll() is None, driver.communicate()
+    time.sleep(10)
+    with servers.mlflow_server(backend, tmp_path, port=port):
+        out, err = driver.communicate(timeout=240)
+        assert driver.returncode == 0, err
+        assert "it does not answer" in err
+        assert "is back after" in err
+        assert "Traceback" not in err
+        assert out.split() == ["16", "0", "0"]
+        kinds = check(experiment, address)
+    assert kinds == {"trial": 16}

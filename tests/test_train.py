@@ -19,7 +19,7 @@ from farback.data import Asked, Data, lags
 from farback.replicas import Replica, Replicas
 from farback.streams import stream
 from farback.tasks import Task
-from farback.train import fingerprint, seconds_per_update, train
+from farback.train import fingerprint, train
 from farback.trial import Cohort, Event, Finished, Progress, Stopped, Trial, TrialResult, Wish
 
 Make = Callable[..., Trial]
@@ -429,10 +429,6 @@ def test_provenance_says_what_ran(trial_of: Make) -> None:
     assert result.provenance["torch"] == torch.__version__
     assert result.provenance["parameters"] == str(4 * 9 * (9 + 9 + 2) + 4 * 9 + 4)
     assert result.provenance["state"] == "18"
-
-
-def test_the_time_of_an_update_is_measured(trial_of: Make) -> None:
-    assert 0 < seconds_per_update([trial_of(), trial_of(seed=1)]) < 10
 
 
 # Learning --------------------------------------------------------------------------------------------------------

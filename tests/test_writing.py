@@ -1,12 +1,15 @@
 """A file is whole or as it was before."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from farback.writing import aside
+from farback.writing import aside, sweep
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -46,3 +49,23 @@ def test_what_a_killed_process_left_is_removed_later_and_a_living_ones_is_not(tm
     with aside(path) as file:
         file.write_text("whole")
     assert sorted(tmp_path.iterdir()) == sorted([path, young, foreign])
+
+
+def test_what_a_process_left_that_was_killed_here_is_removed_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    script = (
+        "import os, sys, pathlib\n"
+        "from farback.writing import aside\n"
+        "with aside(pathlib.Path(sys.argv[1])) as file:\n"
+        "    file.write_text('half')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == -signal.SIGKILL
+        assert len(list(tmp_path.iterdir())) == 1
+    with aside(path) as file:
+        file.write_text("whole")
+        assert len(list(tmp_path.iterdir())) == 1
+        sweep(tmp_path)
+        assert file.exists()  # we live
+    assert list(tmp_path.iterdir()) == [path]

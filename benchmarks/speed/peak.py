@@ -46,12 +46,12 @@ def main() -> None:
     """Train a little of every kind of cohort in a pool's worker; print the most memory that it had, in MB."""
     from farback.executors import Pool
     from farback.experiment import Experiment
-    from farback.runner import plan
+    from farback.planning import plan
     from farback.train import train
 
     trials = Experiment.load(HORIZON).trials()
     short = [t.model_copy(update={"steps": UPDATES, "evaluate_every": UPDATES}) for t in trials]
-    kinds = {(cohort[0].shape, len(cohort)): cohort for cohort in plan(short, set(), workers=2).cohorts}
+    kinds = {(cohort.trials[0].shape, len(cohort.trials)): cohort for cohort in plan(short, set(), workers=2).cohorts}
     with Pool(1) as pool:
         for _, event in pool.map(train, kinds.values()):
             if isinstance(event, Failed):

@@ -119,7 +119,7 @@ class Data:
         self.asked, self.device = asked, device
         probe = self.task.sample(stream(0, "probe"), 1).input_BTI
         self.block = max(1, min(16, BLOCK_NUMBERS // max(1, probe.numel() * self.trial.batch)))
-        self.waiting: list[list[Batch]] = []
+        self.waiting: list[Questions] = []
         self.places = self._places()  # before the block that batches are taken from
         self.taken = 0  # batches of that block
 
@@ -133,7 +133,7 @@ class Data:
         if not self.waiting:
             self._fill()
         self.taken += 1
-        return self._on_device(self.asked.questions(self.waiting.pop(0)))
+        return self.waiting.pop(0)
 
     def fixed(self) -> Questions:
         """One set of sequences for evaluation."""
@@ -151,16 +151,17 @@ class Data:
         """Go on with these replicas only."""
         self.rngs = [self.rngs[r] for r in rows]
         self.places = [self.places[r] for r in rows]
-        self.waiting = [[batches[r] for r in rows] for batches in self.waiting]
+        self.waiting = [Questions(*(part[list(rows)] for part in questions)) for questions in self.waiting]
 
     def _fill(self) -> None:
-        """Draw the next block."""
+        """Draw the next block, and lay all of its batches out at once: that costs little more than for one."""
         self.places, self.taken = self._places(), 0
         drawn = [self._draw(rng, self.block * self.trial.batch) for rng in self.rngs]
-        parts = [
-            [Batch(*part) for part in zip(*(torch.split(t, self.trial.batch) for t in d), strict=True)] for d in drawn
-        ]
-        self.waiting = [list(batches) for batches in zip(*parts, strict=True)]
+        split = [zip(*(torch.split(part, self.trial.batch) for part in batch), strict=True) for batch in drawn]
+        batches = [Batch(*parts) for replicas in zip(*split, strict=True) for parts in replicas]
+        whole = self._on_device(self.asked.questions(batches))  # the replicas of each batch are next to each other
+        each = zip(*(torch.split(part, len(self.rngs)) for part in whole), strict=True)
+        self.waiting = [Questions(*parts) for parts in each]
 
     def _places(self) -> list[Place]:
         return [dict(rng.bit_generator.state) for rng in self.rngs]

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from farback import stats
-from farback.runner import Plan, Tally
+from farback.planning import Plan
+from farback.runner import Tally
 from farback.trial import Event, Finished, Mixed, Trial
 
 LINE_SECONDS = 10.0  # between two lines where the output is not a terminal
@@ -41,10 +42,20 @@ class Display:
     def add(self, event: Event) -> None:
         """Take note of an event."""
         if isinstance(event, Finished):
-            self._learn(self.trials[event.key], event)
+            trial = self.trials[event.key]
+            if not trial.bracket:
+                self._learn(trial, event)
         if self.live is None and time.monotonic() - self.last_line > LINE_SECONDS:
             self.last_line = time.monotonic()
             self.console.print(f"{self.tally.share:4.0%}  {self._counts()}", highlight=False)
+
+    def _at(self, label: str, mixed: bool) -> dict[int, list[bool]]:
+        """Who passes at each lag; where bisection picks the lags, what is implied too."""
+        at = {lag: list(passed) for lag, passed in self.passed.get((label, mixed), {}).items()}
+        for trial, passed in self.plan.bisection.decided():
+            if trial.label == label and not mixed:
+                at.setdefault(trial.lag, []).append(passed)
+        return at
 
     def _learn(self, trial: Trial, event: Finished) -> None:
         rows = event.result.scores
@@ -57,7 +68,9 @@ class Display:
 
     def _counts(self) -> str:
         tally = self.tally
-        parts = [f"{len(tally.finished)} of {len(self.plan.missing)} trials trained", f"{len(tally.failures)} failed"]
+        most = "at most " * self.plan.picked
+        parts = [f"{len(tally.finished)} of {most}{len(self.plan.needed())} trials trained"]
+        parts.append(f"{len(tally.failures)} failed")
         diverged = sum(one.result.status == "diverged" for one in tally.finished.values())
         parts += [f"{diverged} diverged"] * (diverged > 0)
         parts.append(f"{self.tally.reused} reused")
@@ -66,7 +79,7 @@ class Display:
         return ", ".join(parts)
 
     def _horizon(self, label: str, mixed: bool) -> str:
-        at = self.passed.get((label, mixed))
+        at = self._at(label, mixed)
         if not at:
             return ""
         half = [2 * sum(at[lag]) >= len(at[lag]) for lag in sorted(at)]

@@ -65,6 +65,6 @@ def too_large(trials: Iterable[Trial]) -> str:
 def fitting(cohort: Cohort, workers: int) -> list[Cohort]:
     """A cohort in parts narrow enough for each worker's share of the memory; at least one trial each."""
     share = machine_bytes() / max(1, workers)
-    if len(cohort.trials) == 1 or len(cohort.trials) * TYPICAL * training_bytes(cohort.trials[0]) <= share:
-        return [cohort]
-    return [part for half in cohort.halves() for part in fitting(half, workers)]
+    width = max(1, int(share / (TYPICAL * training_bytes(cohort.trials[0]))))
+    parts = [set(cohort.keys[first : first + width]) for first in range(0, len(cohort.keys), width)]
+    return [one for part in parts for one in cohort.only(part)]

@@ -59,6 +59,8 @@ class Placement(Record):
         if self.name == "dask":
             if self.address is None:
                 raise ValueError("dask needs the address of its scheduler, such as tcp://127.0.0.1:8786")
+            if "@" in self.address:  # and none is shown
+                raise ValueError("an address holds no user and no password: Dask knows certificates only")
             if not ADDRESS.fullmatch(self.address):
                 raise ValueError(f"the address must be tcp://HOST:PORT or tls://HOST:PORT, got {self.address!r}")
             if self.tls and not self.address.startswith("tls:"):

@@ -14,16 +14,18 @@ from pathlib import Path
 
 import torch
 
+from farback import devices
 from farback.trial import Trial
 
 VERSIONS = ("farback", "torch", "numpy", "scipy", "numba", "python")
 MACHINE = ("machine", "cpu_capability", "cpu_target", "cpu_features", "blas", "threads")
-DECIDING = (*VERSIONS, *MACHINE)
+DECIDING = (*VERSIONS, *MACHINE, "device")
 
 
-def provenance(trial: Trial) -> dict[str, str]:
+def provenance(trial: Trial, device: str = devices.CPU) -> dict[str, str]:
     """What made a trial's result, as of now and of this process; and the network's size."""
     return {
+        **devices.made(device),
         **versions(),
         **machine(),
         "threads": str(torch.get_num_threads()),

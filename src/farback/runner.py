@@ -7,20 +7,23 @@ import math
 import re
 import shlex
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
-from farback import wiring
+from farback import bisection, devices, wiring
+from farback.bisection import Bisection
 from farback.checkpoints import Folder
+from farback.estimate import Estimate, estimated, shares
 from farback.executors import Executor
 from farback.executors.opening import chosen, opened
 from farback.experiment import Experiment
-from farback.footprint import fitting
 from farback.kernels.warming import PRODUCT, warm
+from farback.planning import Plan, Schedule, cost, plan
 from farback.provenance import deciding, versions
 from farback.report.origins import origins
 from farback.report.page import Page, Subject, write
@@ -30,11 +33,10 @@ from farback.stores.base import Store
 from farback.stores.opening import open_store
 from farback.tasks.answers import skill
 from farback.tasks.base import Task
-from farback.train import seconds_per_update, train
-from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Progress, Reused, Stopped, Trial, cohorts
+from farback.train import train
+from farback.trial import Cohort, Event, Failed, Finished, Progress, Reused, Stopped, Trial
 
 POLL_SECONDS = 1.0  # between looks at what other drivers are doing
-WIDTH = 10  # replicas of a cohort at most: beyond it one more costs as much as one alone, and cores may stand idle
 
 
 log = logging.getLogger("farback")
@@ -52,64 +54,6 @@ class Summary:
     failures: tuple[Failed, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a run would do."""
-
-    trials: list[Trial]
-    missing: list[Trial]
-    cohorts: list[Cohort]
-
-    @property
-    def reused(self) -> int:
-        """Trials that the store already holds."""
-        return len(self.trials) - len(self.missing)
-
-    @property
-    def begun(self) -> int:
-        """Trials that go on from a checkpoint."""
-        return sum(len(cohort.start) for cohort in self.cohorts)
-
-    def seconds(self, workers: int) -> float:
-        """Time it would take if no trial stopped early, from a few timed updates of each kind of cohort."""
-        timed: dict[tuple[str, int], float] = {}
-        total, longest = 0.0, 0.0
-        for cohort in self.cohorts:
-            first = cohort.trials[0]
-            kind = (first.shape, len(cohort.trials))
-            if kind not in timed:
-                timed[kind] = seconds_per_update(cohort.trials)
-            own = timed[kind] * (first.steps - cohort.step)
-            total, longest = total + own, max(longest, own)
-        return max(total / workers, longest)
-
-
-def plan(
-    trials: Sequence[Trial], done: Collection[str], workers: int = 1, start: Mapping[str, Checkpoint] | None = None
-) -> Plan:
-    """Subtract what is done, and pack the rest.
-
-    Args:
-        trials: what is wanted.
-        done: keys that the store holds.
-        workers: how many processes will share the work: cohorts are made narrower rather than leave one idle.
-        start: checkpoints of earlier runs, by key. What was begun goes first, so that they do not pile up.
-    """
-    missing = [trial for trial in trials if trial.key not in done]
-    packs = [part for pack in cohorts(missing, WIDTH, start) for part in fitting(pack, workers)]
-    while len(packs) < 2 * workers and any(len(pack.trials) > 1 for pack in packs):
-        packs.sort(key=lambda pack: len(pack.trials))
-        packs += packs.pop().halves()
-    return Plan(list(trials), missing, sorted(packs, key=lambda pack: (pack.step > 0, _cost(pack)), reverse=True))
-
-
-def _cost(cohort: Cohort) -> float:
-    """Roughly the work in a cohort: the longest go first, so that no core is left with a long one at the end."""
-    trial = cohort.trials[0]
-    per_step = trial.depth * len(trial.cell.gates) * (1 + trial.hidden / 32)
-    return float(len(cohort.trials) * (trial.lag + 1) * per_step * (trial.steps - cohort.step))
-
-
 def prepared(experiment: Experiment, trials: Sequence[Trial], store: Store, workers: int, folder: Folder) -> Plan:
     """Begin with an experiment: the store is told of its trials, and asked what is done.
 
@@ -123,39 +67,98 @@ def prepared(experiment: Experiment, trials: Sequence[Trial], store: Store, work
     store.begin(experiment.name, trials, question=experiment.question, config_text=experiment.text)
     done = store.finished([trial.key for trial in trials])
     folder.forget(folder.held() & done)  # a driver may be killed after it records a trial, and before it forgets this
-    return plan(trials, done, workers, folder.load(trial for trial in trials if trial.key not in done))
+    start = folder.load(trial for trial in trials if trial.key not in done)
+    picked = bisected(experiment, trials, store.frame(experiment.name)) if experiment.brackets(trials) else None
+    return plan(trials, done, workers, start, picked)
 
 
-def execute(plan: Plan, executor: Executor, store: Store, folder: Folder | None = None) -> Iterator[Event]:
-    """Train what is missing; every event is recorded before it is passed on.
+def outlook(experiment: Experiment, trials: Sequence[Trial], frame: pd.DataFrame, workers: int) -> Plan:
+    """What a run would do, of which no store is told.
+
+    Args:
+        experiment: whose.
+        trials: of the experiment, perhaps not all.
+        frame: what the store holds.
+        workers: how many processes would share the work.
+    """
+    return plan(trials, set(frame["key"]), workers, bisection=bisected(experiment, trials, frame))
+
+
+def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -> Estimate:
+    """How long a plan takes on an executor and a device, given what a store holds of its trials and their repeats."""
+    warm(sorted({trial.cell.kernel or PRODUCT for trial in plan.missing} | {PRODUCT}))
+    return estimated(plan, executor, shares(frame, plan.trials), device)
+
+
+def bisected(experiment: Experiment, trials: Sequence[Trial], frame: pd.DataFrame) -> Bisection:
+    """Of these trials those that bisection picks, and what a store's frame says of them.
+
+    Raises:
+        UserError: they could never be judged.
+    """
+    chains = experiment.brackets(trials)
+    bisection.check(chains)
+    keys = {trial.key for chain in chains for trial in chain}
+    return Bisection(chains, bisection.outcomes(frame[frame["key"].isin(keys)]))
+
+
+def execute(
+    plan: Plan,
+    executor: Executor,
+    store: Store,
+    folder: Folder | None = None,
+    device: str = devices.CPU,
+    experiment: str = "",
+) -> Iterator[Event]:
+    """Train what is missing, or what bisection wants of it; every event is recorded before it is passed on.
 
     What another driver is at is left to it, and waited for when nothing else is left.
+
+    Args:
+        plan: what to train.
+        executor: where.
+        store: of what comes of it.
+        folder: of checkpoints.
+        device: what it trains on.
+        experiment: whose trials bisection picks, to read what became of those that another driver trained.
     """
     warm(sorted({trial.cell.kernel or PRODUCT for trial in plan.missing} | {PRODUCT}))  # once, for all workers
-    share, todo, waited = Share(store, folder), plan.cohorts, False
-    while todo and not executor.finishing:
-        yield from recorded(todo, executor, share)
-        yield from share.settled()
-        todo = share.again()
-        if todo and not executor.finishing:
+    share, schedule, waited = Share(store, folder), Schedule(plan), False
+    todo: Iterable[Cohort | None] = schedule
+    while not executor.finishing:
+        for event in recorded(todo, executor, share, device):
+            schedule.learn(event)
+            yield event
+        reused = list(share.settled())
+        if reused and plan.picked:
+            schedule.recall(bisection.outcomes(store.frame(experiment)))
+        yield from reused
+        again = share.again()
+        if not again and not schedule.waiting:
+            return
+        if again and not executor.finishing:
             if not waited:
-                count = sum(len(cohort.trials) for cohort in todo)
+                count = sum(len(cohort.trials) for cohort in again)
                 log.warning("another driver is training %d trials: waiting for it to end, or to die", count)
             waited = True
             time.sleep(POLL_SECONDS)
+        todo = chain(again, schedule)
 
 
-def recorded(cohorts: Iterable[Cohort], executor: Executor, share: Share) -> Iterator[Event]:
+def recorded(
+    cohorts: Iterable[Cohort | None], executor: Executor, share: Share, device: str = devices.CPU
+) -> Iterator[Event]:
     """Train cohorts, which may still be thought up while others train; every event is recorded, then passed on.
 
     Args:
-        cohorts: what to train.
+        cohorts: what to train; None where there is nothing for now, but will be when something ends.
         executor: where.
         share: claims them, and has the store of what comes of it and the folder of checkpoints; without a folder
             there are none, but for those that an executor asks for. It keeps the cohorts that other drivers are at.
+        device: what it trains on.
     """
     folder = share.folder
-    work = partial(train, checkpoint_seconds=folder.seconds if folder else math.inf)
+    work = partial(train, checkpoint_seconds=folder.seconds if folder else math.inf, device=device)
     curves = Curves()
     for cohort, event in executor.map(work, share.ours(cohorts)):
         new = curves.new(event)
@@ -191,6 +194,7 @@ def run(
     executor: Executor | None = None,
     store: Store | str | None = None,
     checkpoint_seconds: float | None = None,
+    device: str | None = None,
 ) -> Summary:
     """Train what the store does not hold of an experiment, going on where an earlier run was stopped.
 
@@ -201,18 +205,21 @@ def run(
         executor: where cohorts run, instead: `farback.executors.dask.Dask("tcp://...")`.
         store: a store or its URI; by default MLflow's environment variable, or a database under `results/`.
         checkpoint_seconds: between checkpoints; by default what the config says, else 60.
+        device: cpu, cuda or cuda:N; by default what the config says, else cpu.
 
     Raises:
         ConfigError: the config has a mistake; nothing was trained.
+        UserError: the device is not there.
     """
     config = experiment if isinstance(experiment, Experiment) else Experiment.load(experiment)
+    where = devices.checked(device or config.device)
     wiring.check(config)
-    where = executor or opened(chosen(config.executor, workers=workers), config.root)
-    with open_store(store, config.root) as recording, where as running:
+    executing = executor or opened(chosen(config.executor, workers=workers, device=where), config.root)
+    with open_store(store, config.root) as recording, executing as running:
         folder = checkpoints(config, checkpoint_seconds)
         todo = prepared(config, config.trials(), recording, running.size, folder)
         tally = Tally(todo)
-        for event in execute(todo, running, recording, folder):
+        for event in execute(todo, running, recording, folder, where, config.name):
             tally.add(event)
         return tally.summary()
 
@@ -231,6 +238,7 @@ def frame(name: str, store: Store | str | None = None) -> pd.DataFrame:
 def publish(experiment: Experiment, store: Store) -> Page:
     """Write the experiment's folder under `results/` and its summary in the store, from what the store holds."""
     trials = experiment.trials()
+    frame = store.frame(experiment.name)
     tasks = {trial.task.name for trial in trials}
     ladder = ladder_of(trials[0].task) if len(tasks) == 1 else ()  # of one task: on two there is no common scale
     subject = Subject(
@@ -242,8 +250,9 @@ def publish(experiment: Experiment, store: Store) -> Page:
         ladder=ladder,
         root=experiment.root,
         origins=made_by(experiment, store, [trial.key for trial in trials]),
+        bisected=bisected(experiment, trials, frame).said(),
     )
-    page = write(subject, store.frame(experiment.name))
+    page = write(subject, frame)
     if not experiment.overrides:  # the summary in the store is of the config as it stands
         store.summarise(experiment.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
     return page
@@ -283,7 +292,7 @@ class Tally:
         self.reused = plan.reused
         self.steps = {trial.key: trial.steps for trial in plan.missing}
         self.done = {one.key: one.step for cohort in plan.cohorts for one in cohort.start}
-        self.cost = {trial.key: _cost(Cohort.of(trial)) for trial in plan.missing}
+        self.cost = {trial.key: cost(Cohort.of(trial)) for trial in plan.missing}
         self.first = self.share  # done by earlier runs
 
     def add(self, event: Event) -> None:
@@ -304,8 +313,8 @@ class Tally:
 
     @property
     def share(self) -> float:
-        """How much of the work is done, 0 to 1."""
-        total = sum(self.cost.values())
+        """How much of the work is done, 0 to 1: of the most that there may be, where bisection picks the trials."""
+        total = sum(self.cost[trial.key] for trial in self.plan.needed())
         done = sum(self.cost[key] * self.done[key] / max(1, self.steps[key]) for key in self.done)
         return done / total if total else 1.0
 

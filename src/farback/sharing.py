@@ -22,9 +22,12 @@ class Share:
         self.elsewhere: list[Cohort] = []
         self._refused: set[str] = set()
 
-    def ours(self, items: Iterable[Cohort]) -> Iterator[Cohort]:
-        """The cohorts, or what is left of each, that are now ours to train."""
+    def ours(self, items: Iterable[Cohort | None]) -> Iterator[Cohort | None]:
+        """The cohorts, or what is left of each, that are now ours to train; None where there is nothing for now."""
         for cohort in items:
+            if cohort is None:
+                yield None
+                continue
             granted = self.store.claim(cohort.keys)
             self.elsewhere += cohort.only(set(cohort.keys) - granted)
             for ours in cohort.only(granted):

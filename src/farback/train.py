@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -136,7 +136,7 @@ class _Training:
             yield Stopped(key, self.count)
         if wish.finish or time.monotonic() - self.saved >= self.seconds:
             for r, replica in enumerate(self.replicas.each):
-                yield resuming.checkpoint(self.replicas, r, self.count, provenance(replica.trial))
+                yield resuming.checkpoint(self.replicas, r, self.count, provenance(replica.trial, self.replicas.device))
             self.saved = time.monotonic()
         if wish.finish:
             keys = self.replicas.keys
@@ -152,7 +152,7 @@ class _Training:
         results = []
         for replica in (self.replicas.each[r] for r in leaving):
             table = scores([*replica.rows, ("training", self.count, -1, "updates", float(self.count))])
-            made = resuming.joined(replica.before, provenance(replica.trial))
+            made = resuming.joined(replica.before, provenance(replica.trial, self.replicas.device))
             results.append(TrialResult(replica.trial.key, table, status, made))
         self.replicas.without(leaving)
         for result in results:
@@ -169,17 +169,6 @@ class _Training:
                 if measure.at != ("end",):
                     shown = {f"{measure.name}/{name}": value for name, value in measure.live(rows).items()}
                     yield replica.progress(self.count, shown)
-
-
-def seconds_per_update(trials: Sequence[Trial], updates: int = 2) -> float:
-    """The time of one update of a cohort, measured after one that warms up."""
-    with arithmetic():
-        replicas = Replicas(trials)
-        replicas.update(1)
-        started = time.perf_counter()
-        for count in range(2, 2 + updates):
-            replicas.update(count)
-        return (time.perf_counter() - started) / updates
 
 
 def fingerprint(trial: Trial) -> bytes:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
-ABANDONED_SECONDS = 3600.0  # nobody writes one file for so long: its writer was killed
+import psutil
+
+ABANDONED_SECONDS = 3600.0  # nobody writes one file for so long: its writer was killed, wherever it ran
 
 
 @contextmanager
@@ -22,11 +26,8 @@ def aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
         path: the file; its folder must exist.
         durable: whether it is on the disk at the end, so that a power cut does not take it either.
     """
-    for old in path.parent.glob(f".{_escaped(path.name)}.*.unfinished"):
-        with suppress(OSError):
-            if time.time() - old.stat().st_mtime > ABANDONED_SECONDS:
-                old.unlink()
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    sweep(path.parent, path.name)
+    unfinished = path.with_name(f".{path.name}.{_here()}-{os.getpid()}.unfinished")
     try:
         yield unfinished
         if durable:
@@ -36,6 +37,38 @@ def aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
             _flush(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove what writers left that were killed.
+
+    Args:
+        folder: where.
+        name: of the file that they were at; "" for any.
+    """
+    for old in folder.glob(f".{_escaped(name) or '*'}.*.unfinished"):
+        with suppress(OSError):
+            if _is_gone(old.name.removesuffix(".unfinished").rpartition(".")[2]) or _age(old) > ABANDONED_SECONDS:
+                old.unlink()
+
+
+def _is_gone(writer: str) -> bool:
+    """Whether a writer's process was one that would be seen from here, and is not."""
+    here, _, number = writer.rpartition("-")
+    return here != "" and here == _here() and number.isdigit() and not psutil.pid_exists(int(number))
+
+
+def _age(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
+
+
+@cache
+def _here() -> str:
+    """A fingerprint of this machine's last start and its table of processes; empty where the system tells neither."""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+        return hashlib.sha256(f"{boot} {os.readlink('/proc/self/ns/pid')}".encode()).hexdigest()[:8]
+    return ""
 
 
 def _escaped(name: str) -> str:

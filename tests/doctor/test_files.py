@@ -1,36 +1,24 @@
 """What lies on the disk: databases, checkpoints, leftovers, artifacts."""
 
 import contextlib
-import json
 import os
 import re
 import sqlite3
-import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from filelock import FileLock
 from wards import GONE, Ward, left_running, of
 
+from farback import tensors
 from farback.doctor.files import checkpoints, unreadable
 from farback.doctor.runs import Trials
 from farback.experiment import Experiment
 
-
-def safetensors(**tensors: list[float]) -> bytes:
-    """The format, written out from its description."""
-    header, data = {"__metadata__": {"key": "x"}}, b""
-    for name, values in tensors.items():
-        own = struct.pack(f"<{len(values)}d", *values)
-        header[name] = {"dtype": "F64", "shape": [len(values)], "data_offsets": [len(data), len(data) + len(own)]}
-        data += own
-    text = json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + data
-
-
-WHOLE = safetensors(a=[1.0, 2.0], b=[3.0])
+WHOLE = tensors.packed({"a": np.array([1.0, 2.0]), "b": np.array([3.0])}, "{}")
 
 
 def kept(ward: Ward, name: str, content: bytes = WHOLE, age: float = 0.0) -> Path:
@@ -49,7 +37,7 @@ def unseen(ward: Ward) -> str:
 
 def test_a_checkpoint_that_was_cut_anywhere_is_told_from_a_whole_one(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    for content in (WHOLE, safetensors()):
+    for content in (WHOLE, tensors.packed({}, "")):
         path.write_bytes(content)
         assert unreadable(path) == ""
         for length in range(len(content)):
@@ -81,11 +69,11 @@ def test_a_checkpoint_that_cannot_be_read_is_set_aside(ward: Ward) -> None:
     assert "cannot be read" in of(ward.looked().findings, "checkpoints", "warning")[0].what
     assert ward.repaired().findings == []
     assert not path.exists()
-    assert path.with_name(path.name + ".unreadable").read_bytes() == WHOLE[:-3]
+    assert path.with_name(path.name + ".unusable").read_bytes() == WHOLE[:-3]
     kept(ward, path.name, WHOLE[:-5])  # and another one, later
     assert ward.repaired().findings == []
-    assert path.with_name(path.name + ".unreadable").read_bytes() == WHOLE[:-3]
-    assert path.with_name(path.name + ".2.unreadable").read_bytes() == WHOLE[:-5]
+    assert path.with_name(path.name + ".unusable").read_bytes() == WHOLE[:-3]
+    assert path.with_name(path.name + ".2.unusable").read_bytes() == WHOLE[:-5]
 
 
 def test_a_checkpoint_of_a_result_that_is_set_aside_is_kept(ward: Ward) -> None:
@@ -177,7 +165,7 @@ BROKEN = {
     text: "is not a database",
     a_page_of_noise: "is damaged|malformed",
     cut_short: "damaged|cannot be read",
-    another_schema: "found version ffffffffffff",
+    another_schema: "of a newer MLflow .tables ffffffffffff",
     a_folder: "cannot be read",
 }
 

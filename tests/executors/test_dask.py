@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import work
 from cluster import Cluster
+from distributed import LocalCluster
 
 import farback
 from farback import runner
@@ -134,6 +135,25 @@ def test_who_stops_listening_leaves_nothing_running(dask: Dask, trial_of: Make) 
 def test_no_scheduler_is_said_with_its_address() -> None:
     with pytest.raises(UserError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9; .*dask scheduler"):
         Dask("tcp://127.0.0.1:9", connect_seconds=0.5).size  # noqa: B018 - it asks
+
+
+def test_a_cluster_of_dask_s_own_may_be_given_as_it_is(trial_of: Make) -> None:
+    """As dask-jobqueue makes them: the scheduler lives in this process."""
+    with (
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            protocol="tcp",
+            processes=False,
+            dashboard_address=None,
+            host="127.0.0.1",
+            memory_limit=0,
+        ) as local,
+        Dask(local) as dask,
+    ):
+        assert dask.size == 1
+        found = list(dask.map(train, [Cohort.of(trial_of())]))
+    assert_scores_of_serial(of(found, Finished), [trial_of()])
 
 
 SWEEP = """

@@ -127,10 +127,10 @@ def test_cohorts_are_as_wide_as_the_memory_allows(config: Path, monkeypatch: pyt
     cohort = Cohort.of(*Experiment.load(config, ["seed={range: 10}"]).trials())
     one = footprint.TYPICAL * footprint.training_bytes(cohort.trials[0])
     monkeypatch.setattr(footprint, "machine_bytes", lambda: int(2 * 3.5 * one))
-    assert [len(part.trials) for part in footprint.fitting(cohort, 2)] == [2, 3, 2, 3]
-    assert [len(part.trials) for part in footprint.fitting(cohort, 100)] == [1] * 10
+    assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 2)] == [3, 3, 3, 1]
+    assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 100)] == [1] * 10
     monkeypatch.setattr(footprint, "machine_bytes", lambda: 10**15)
-    assert footprint.fitting(cohort, 2) == [cohort]
+    assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 2)] == [10]
 
 
 SCRIPT = """

@@ -150,6 +150,19 @@ FAULTS = {
     ),
 }
 
+KILLS = {  # at a random instant
+    "driver",
+    "all",
+    "worker",
+    "restart",
+    "creation",
+    "page",
+    "search",
+    "one of two drivers",
+    "power",
+    "Dask worker",
+}
+
 
 @dataclass
 class Tally:
@@ -173,6 +186,10 @@ class Tally:
     @property
     def times(self) -> int:
         return sum(tried.times for tried in self.kinds.values())
+
+    @property
+    def kills(self) -> int:
+        return sum(tried.times for kind, tried in self.kinds.items() if kind in KILLS)
 
     def table(self, about: str) -> str:
         """The table, in Markdown.

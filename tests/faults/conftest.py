@@ -19,7 +19,7 @@ from projects import TRIALS, Command, Project, wait_for
 from farback.kernels.warming import warm
 
 Count = Callable[[str, str], None]
-LEAST = 200  # faults that the table has to count
+LEAST = 200  # random kills that a table has to count
 MARK = "fault"  # of a report's properties that are faults
 TALLY = pytest.StashKey[Tally]()
 BEGAN = pytest.StashKey[float]()
@@ -59,10 +59,11 @@ class Counting:
         day = datetime.now(UTC).date().isoformat()
         seed = self.config.getoption("--faults-seed")
         verdict = "all survived" if not failed else f"**{failed} of the cases failed**"
-        if self.tally.times < LEAST:
+        if self.tally.kills < LEAST:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            verdict += f"; **fewer than the {LEAST} that are wanted**"
-        about = f"{day}, seed `{seed}`, {minutes:.0f} minutes: {self.tally.times} faults in {cases} cases, {verdict}."
+            verdict += f"; **fewer than the {LEAST} kills that are wanted**"
+        what = f"{self.tally.times} faults, {self.tally.kills} of them kills at random instants, in {cases} cases"
+        about = f"{day}, seed `{seed}`, {minutes:.0f} minutes: {what}: {verdict}."
         written(path, self.tally.table(about))
 
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from catalogue import BEGIN, END, FAULTS, Tally, written
+from catalogue import BEGIN, END, FAULTS, KILLS, Tally, written
 from disks import damage, lose_power
 from holdings import Holdings, check, held
 from instants import Instants
@@ -72,6 +72,10 @@ def test_a_document_without_a_place_for_the_table_is_refused(tmp_path: Path) -> 
 
 def test_the_document_has_a_place_for_the_table() -> None:
     assert DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[1]
+
+
+def test_kills_are_faults() -> None:
+    assert not KILLS - FAULTS.keys()
 
 
 def test_a_power_loss_keeps_what_was_flushed_and_cuts_the_rest(tmp_path: Path) -> None:

@@ -15,18 +15,19 @@ pytestmark = pytest.mark.faults
 Count = Callable[[str, str], None]
 
 
-@pytest.mark.parametrize("case", range(8))
+@pytest.mark.parametrize("case", range(5))
 @pytest.mark.parametrize("kind", ["driver", "all"])
 def test_a_run_that_is_killed_again_and_again_ends_at_the_same_store(
     kind: str, case: int, project: Project, reference: Holdings, instants: Instants, count: Count
 ) -> None:
-    workers = 1 + case % 3 % 2
-    for _ in range(6):
+    workers, made = 1 + case % 2, 0
+    while made < 10 and len(project.commands) < 20:  # a command may be over before its instant
         command = project.run(workers)
-        phase = instants.reach(command, share=0.5)  # or all would be trained after the first three
+        phase = instants.reach(command, share=0.4)  # or all would be trained after the first three
         if phase:
             command.kill() if kind == "driver" else command.kill_all()
             count(kind, phase)
+            made += 1
         wait_for(lambda c=command: not c.members(), 30)  # type: ignore[misc]
     finish(project, workers)
     check(project, reference)
@@ -36,12 +37,14 @@ def test_a_run_that_is_killed_again_and_again_ends_at_the_same_store(
 def test_a_run_that_is_started_again_while_old_workers_live_ends_at_the_same_store(
     case: int, project: Project, reference: Holdings, instants: Instants, count: Count
 ) -> None:
-    for _ in range(5):
+    made = 0
+    while made < 6 and len(project.commands) < 12:
         command = project.run(2)
-        phase = instants.reach(command, phase="training")
+        phase = instants.reach(command, phase="training", share=0.3)
         if phase:
             command.kill()
             count("restart", phase)
+            made += 1
     finish(project)
     check(project, reference)
 
@@ -50,19 +53,20 @@ def test_a_run_that_is_started_again_while_old_workers_live_ends_at_the_same_sto
 def test_workers_that_are_killed_are_replaced(
     case: int, project: Project, reference: Holdings, instants: Instants, count: Count
 ) -> None:
-    command, made = project.run(2), 0
-    while made < 8 and command.alive:
-        wait_for(lambda: not command.alive or command.workers())
-        time.sleep(instants.rng.uniform(0, 1.0) * instants.pace.training / 3)
-        workers = command.workers()
-        if command.alive and workers:
-            instants.rng.choice(workers).kill()
-            count("worker", "training")
-            made += 1
+    made = 0
+    for _ in range(4):  # one run may be over too soon, and fails a trial that has seen three deaths
+        command = project.run(2)
+        while made < 8 and command.alive:
+            wait_for(lambda c=command: not c.alive or c.workers())  # type: ignore[misc]
+            instants.pause(command, instants.rng.uniform(0, 0.4) * instants.pace.training)
+            workers = command.workers()
+            if command.alive and workers:
+                instants.rng.choice(workers).kill()
+                count("worker", "training")
+                made += 1
+        assert command.wait() in (0, 1), command.said
+        assert "Traceback" not in command.errors, command.said
     assert made
-    code = command.wait()
-    assert code in (0, 1), command.said
-    assert "Traceback" not in command.errors
     finish(project)
     check(project, reference)
 
@@ -70,15 +74,15 @@ def test_workers_that_are_killed_are_replaced(
 CODES = {"SIGINT": 130, "SIGTERM": 143}
 
 
-@pytest.mark.parametrize("case", range(3))
+@pytest.mark.parametrize("case", range(2))
 @pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])
 def test_a_run_that_is_asked_to_end_says_what_is_left(
     kind: str, case: int, project: Project, reference: Holdings, instants: Instants, count: Count
 ) -> None:
     number = signal.Signals[kind]
-    for _ in range(3):
+    for _ in range(4):
         command = project.run(1 + case % 2)
-        phase = instants.reach(command)
+        phase = instants.reach(command, share=0.5)
         if phase:
             command.signal_all(number) if kind == "SIGINT" else command.signal(number)
             count(kind, phase)
@@ -154,13 +158,15 @@ def test_a_page_whose_writing_was_killed_is_written_again(
     case: int, project: Project, reference: Holdings, instants: Instants, count: Count
 ) -> None:
     finish(project)
-    for _ in range(4):
+    made = 0
+    while made < 6 and len(project.commands) < 12:
         command = project.start("report", "small")
         whole = instants.pace.start + instants.pace.page
-        time.sleep(instants.rng.uniform(0.3, 1) * whole)
+        instants.pause(command, instants.rng.uniform(0.3, 0.9) * whole)
         if command.alive:
             command.kill_all()
             count("page", "")
+            made += 1
     command = project.start("report", "small")
     assert command.wait() == 0, command.said
     check(project, reference)

@@ -18,7 +18,8 @@ Count = Callable[[str, str], None]
 
 
 def on(cluster: Cluster, project: Project) -> Command:
-    return project.run(2, "--executor", "dask", "--address", cluster.address)
+    words = ("--executor", "dask", "--address", cluster.address, "--checkpoint-seconds", "0.1")
+    return project.start("run", "configs/small.yaml", *words)
 
 
 @pytest.mark.parametrize("case", range(2), ids=lambda case: f"Dask worker-{case}")

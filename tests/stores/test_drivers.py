@@ -6,14 +6,16 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import sqlalchemy
 
 import servers
 from farback import Experiment, run
-from farback.stores import locations
+from farback.stores import database, locations
 from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
 
@@ -31,8 +33,11 @@ sweep:
     lag: [2, 3]
     seed: {{range: 2}}
 """
-NAMES = ("one", "two", "three")
-DRIVE = "import sys, farback; farback.run(sys.argv[1], workers=1, store=sys.argv[2])"
+OWN, SHARED = ("one", "two", "three"), ("one", "one", "one")  # the configs that three drivers are started with
+DRIVE = """
+import sys, farback
+print(farback.run(sys.argv[1], workers=1, store=sys.argv[2]).trained)
+"""
 
 
 @pytest.fixture
@@ -43,21 +48,25 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_uri"))
 
 
-def driven(folder: Path, uri: str) -> list[Path]:
-    """The configs that drivers ran at once, each its own."""
-    configs = [folder / "configs" / f"{name}.yaml" for name in NAMES]
+def drive(folder: Path, uri: str, names: tuple[str, ...]) -> list[Path]:
+    """Run drivers at once; the configs, every trial of which one driver, and only one, says to have trained."""
+    configs = [folder / "configs" / f"{name}.yaml" for name in names]
     configs[0].parent.mkdir()
     for path in configs:
         path.write_text(CONFIG.format(name=path.stem))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     crowd = [
-        subprocess.Popen([sys.executable, "-c", DRIVE, path, uri], cwd=folder, env=environment, stderr=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-c", DRIVE, path, uri], cwd=folder, env=environment, **pipes)
         for path in configs
     ]
-    for process in crowd:
-        _, said = process.communicate(timeout=240)
+    trained: Counter[Path] = Counter()
+    for path, process in zip(configs, crowd, strict=True):
+        counted, said = process.communicate(timeout=240)
         assert process.returncode == 0, said.decode()
-    return configs
+        trained[path] += int(counted)
+    assert trained == {path: len(Experiment.load(path).trials()) for path in configs}
+    return sorted(set(configs))
 
 
 def check(configs: list[Path], uri: str) -> None:
@@ -76,12 +85,65 @@ def check(configs: list[Path], uri: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("names", [OWN, SHARED], ids=["own", "shared"])
 @pytest.mark.parametrize("empty", ["sqlite", "postgres"], indirect=True)
-def test_drivers_that_meet_on_an_empty_database_each_record_everything(empty: str, tmp_path: Path) -> None:
-    check(driven(tmp_path, empty), empty)
+def test_drivers_that_meet_on_an_empty_database_train_every_trial_once(
+    empty: str, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    check(drive(tmp_path, empty, names), empty)
 
 
 @pytest.mark.slow
-def test_drivers_share_a_server_in_front_of_postgresql(postgres: servers.Postgres, tmp_path: Path) -> None:
-    with servers.mlflow_server(postgres.make("behind a server"), tmp_path) as address:
-        check(driven(tmp_path, address), address)
+@pytest.mark.parametrize("names", [OWN, SHARED], ids=["own", "shared"])
+def test_drivers_share_a_server_in_front_of_postgresql(
+    postgres: servers.Postgres, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    with servers.mlflow_server(postgres.make(f"behind {tmp_path.name}"), tmp_path) as address:
+        check(drive(tmp_path, address, names), address)
+
+
+@pytest.mark.parametrize("where", ["uri", "on_postgres", "on_server"])
+def test_drivers_may_begin_a_new_experiment_at_the_same_moment(where: str, request: pytest.FixtureRequest) -> None:
+    """Each is made to believe that nobody was quicker, as one is that looked just before."""
+    uri = request.getfixturevalue(where)
+    with MLflow(uri) as first, MLflow(uri) as second:
+        first.begin("first", [])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(second, "_id", lambda name: None)
+            second.begin("first", [])
+        assert second._ids == first._ids
+
+
+@pytest.mark.parametrize("where", ["uri", "on_postgres", "on_server"])
+def test_drivers_may_write_one_tag_at_the_same_moment(where: str, request: pytest.FixtureRequest) -> None:
+    uri = request.getfixturevalue(where)
+    with MLflow(uri) as store:
+        store.begin("first", [])
+        experiment_id = store._ids["first"]
+        names = [f"tag {number}" for number in range(20)]
+
+        def write(text: str) -> None:
+            for name in names:
+                store.client.set_experiment_tag(experiment_id, name, text)
+
+        with ThreadPoolExecutor(4) as crowd:
+            list(crowd.map(write, "abcd"))
+        tags = store.client.get_experiment_by_name("first").tags
+        assert {tags[name] for name in names} <= set("abcd")
+
+
+def test_a_driver_waits_for_one_that_is_making_the_tables(postgres_uri: str) -> None:
+    served = database.engine(postgres_uri)
+
+    def carry_out(text: str) -> None:
+        with served.begin() as connection:
+            connection.execute(sqlalchemy.text(text))
+
+    with ThreadPoolExecutor(1) as other:
+        with database.advisory(served, database.MAKING):
+            carry_out("create table experiments (half int)")
+            opened = other.submit(MLflow, postgres_uri)
+            with pytest.raises(TimeoutError):
+                opened.result(2)
+            carry_out("drop table experiments")
+        opened.result(120).close()

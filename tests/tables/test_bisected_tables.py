@@ -29,10 +29,12 @@ def frame(horizons, tried):
 def bisected(horizon):
     """The lags that bisection looks at."""
     trials = chain()
-    passed = {}
-    while (due := bisection.path(trials, passed)[1]) is not None:
-        passed[due.key] = due.lag <= horizon
-    return [trial.lag for trial in bisection.path(trials, passed)[0]]
+    passed: dict[str, bool] = {}
+    lags = []
+    while (due := bisection.bounds(trials, passed)[2]) is not None:
+        lags.append(trials[due].lag)
+        passed[trials[due].key] = lags[-1] <= horizon
+    return lags
 
 
 def chain():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from typing import NoReturn
 
 import typer
 
@@ -34,21 +35,25 @@ def main() -> None:
     except UserError as error:
         typer.echo(_masked(str(error)), err=True)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except OSError as error:
         from farback.stores.patience import diagnosed
 
         trouble = diagnosed(error)
         if trouble is None or trouble.passes:
-            typer.echo(_masked(traceback.format_exc()), err=True)
-        else:
-            place = error.filename or "a file"
-            typer.echo(f"{place} cannot be written: {trouble.advice} ({error.strerror})", err=True)
+            _surprised()
+        said = f"{error.filename or 'a file'} cannot be written: {trouble.advice} ({error.strerror})"
+        typer.echo(_masked(said), err=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except Exception:
-        typer.echo(_masked(traceback.format_exc()), err=True)
-        sys.exit(1)
+        _surprised()
+
+
+def _surprised() -> NoReturn:
+    """Say where an error comes from that nobody foresaw."""
+    typer.echo(_masked(traceback.format_exc()), err=True)
+    sys.exit(1)
 
 
 def _masked(text: str) -> str:

@@ -53,6 +53,10 @@ CheckpointSeconds = Annotated[
     ),
 ]
 
+Device = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, or cuda:1 and so on (default: the config's, else cpu)")
+]
+
 
 class Place(NamedTuple):
     """Where a command was asked to train."""

@@ -12,6 +12,7 @@ from farback.cli.app import (
     Address,
     CheckpointSeconds,
     Config,
+    Device,
     ExecutorName,
     Place,
     Settings,
@@ -44,6 +45,7 @@ def run(
         bool, typer.Option("--dry-run", help="say what would be trained, and how long it takes")
     ] = False,
     checkpoint_seconds: CheckpointSeconds = None,
+    device: Device = None,
 ) -> None:
     """Train what the store does not hold of a config, then write its report.
 
@@ -51,7 +53,7 @@ def run(
     """
     stopping, place = Stopping(), Place(executor, address, workers)
     with stopping.listening():
-        _run(stopping, config, settings or [], only or [], place, store, dry_run, checkpoint_seconds)
+        _run(stopping, config, settings or [], only or [], place, store, dry_run, checkpoint_seconds, device)
 
 
 def _run(
@@ -63,10 +65,11 @@ def _run(
     store: str | None,
     dry_run: bool,
     checkpoint_seconds: float | None,
+    device: str | None,
 ) -> None:
     from rich.console import Console
 
-    from farback import runner, wiring
+    from farback import devices, runner, wiring
     from farback.display import Display, minutes
     from farback.executors.opening import chosen, opened
     from farback.experiment import Experiment
@@ -75,32 +78,37 @@ def _run(
     console = Console()
     say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     experiment = Experiment.load(config_path(config), settings)
+    where = devices.checked(device or experiment.device)
     trials = experiment.only(only)
     wiring.check(experiment)
     refresh_schema(experiment.path)
-    where = opened(chosen(experiment.executor, *place), experiment.root)
-    with open_store(store, experiment.root) as recording, where as running:
-        count = running.size
+    executing = opened(chosen(experiment.executor, *place, device=where), experiment.root)
+    with open_store(store, experiment.root) as recording, executing as running:
         if dry_run:
-            plan = runner.plan(trials, set(recording.frame(experiment.name)["key"]), count)
-            todo = f"{len(plan.missing)} to train in {len(plan.cohorts)} cohorts on {count} workers"
+            frame = recording.frame(experiment.name)
+            plan = runner.outlook(experiment, trials, frame, running.size)
+            some = f"at most {len(plan.needed())} of {len(plan.trials)}" if plan.picked else f"{len(plan.missing)}"
+            todo = f"{some} to train on {running.size} workers"
             say(f"{experiment.name}: {len(plan.trials)} trials, {plan.reused} recorded already, {todo}")
             if plan.missing:
-                say(f"estimated time, if no trial stops early: {minutes(plan.seconds(count))}")
+                estimate = runner.estimate(plan, running, frame, where)
+                say(f"estimated time: {minutes(estimate.expected)}; at most {minutes(estimate.most)}, ", end="")
+                say("if no trial stops early" if not plan.picked else "if no trial stops early and all lags are long")
             return
         folder = runner.checkpoints(experiment, checkpoint_seconds)
-        plan = runner.prepared(experiment, trials, recording, count, folder)
+        plan = runner.prepared(experiment, trials, recording, running.size, folder)
         tally = runner.Tally(plan)
         display = Display(plan, tally, console)
         begun = f", {plan.begun} of them from checkpoints" if plan.begun else ""
-        say(f"{experiment.name}: {len(plan.missing)} trials to train{begun}, {plan.reused} recorded already")
+        some = f"at most {len(plan.needed())} of {len(plan.trials)}" if plan.picked else f"{len(plan.missing)}"
+        say(f"{experiment.name}: {some} trials to train{begun}, {plan.reused} recorded already")
         try:
             with stopping.finishing(running), display.shown():
-                for event in runner.execute(plan, running, recording, folder):
+                for event in runner.execute(plan, running, recording, folder, where, experiment.name):
                     tally.add(event)
                     display.add(event)
         except KeyboardInterrupt:
-            left = {trial.key for trial in plan.missing} - tally.finished.keys()
+            left = {trial.key for trial in plan.needed()} - tally.finished.keys()
             kept = len(folder.held() & left)
             say(
                 f"\ninterrupted: {len(tally.finished)} trials were recorded, {len(left)} are left, "

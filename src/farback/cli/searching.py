@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from farback.cli.app import (
     Address,
     CheckpointSeconds,
     Config,
+    Device,
     ExecutorName,
     Place,
     Settings,
@@ -45,6 +47,7 @@ def search(
     storage: StorageURI = None,
     restart: Annotated[bool, typer.Option("--restart", help="delete the studies and begin again")] = False,
     checkpoint_seconds: CheckpointSeconds = None,
+    device: Device = None,
 ) -> None:
     """Search a config's space until every group has its trials, then report the winners on fresh seeds.
 
@@ -52,7 +55,7 @@ def search(
     """
     stopping, place = Stopping(), Place(executor, address, workers)
     with stopping.listening():
-        _search(stopping, config, settings or [], trials, place, store, storage, restart, checkpoint_seconds)
+        _search(stopping, config, settings or [], trials, place, store, storage, restart, checkpoint_seconds, device)
 
 
 def _search(
@@ -65,9 +68,11 @@ def _search(
     storage: str | None,
     restart: bool,
     checkpoint_seconds: float | None,
+    device: str | None,
 ) -> None:
     from rich.console import Console
 
+    from farback import devices
     from farback.executors.opening import chosen, opened
     from farback.experiment import Experiment
     from farback.search.panel import Panel
@@ -78,12 +83,13 @@ def _search(
     console = Console()
     say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     experiment = Experiment.load(config_path(config), settings)
+    experiment = replace(experiment, device=devices.checked(device or experiment.device))
     check(experiment)
     refresh_schema(experiment.path)
     if restart:
         for name in forget(experiment, storage):
             say(f"deleted the study {name}")
-    where = opened(chosen(experiment.executor, *place), experiment.root)
+    where = opened(chosen(experiment.executor, *place, device=experiment.device), experiment.root)
     with open_store(store, experiment.root) as recording, where as running:
         driver = begun(experiment, recording, running, running.size, storage, trials, checkpoint_seconds)
         panel = Panel(driver, console)

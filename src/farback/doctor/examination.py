@@ -17,6 +17,7 @@ from farback.doctor.results import Place, results
 from farback.doctor.studies import studies
 from farback.report.origins import sets
 from farback.stores import census, locations, tracking, views
+from farback.stores.patience import StoreFault
 from farback.stores.tags import provenance_of
 
 ROUNDS = 5  # of looking and mending: what is mended first may show more, but not without end
@@ -90,6 +91,9 @@ def _looked(patient: Patient) -> tuple[Examination, Any]:
         try:
             client = tracking.client(patient.uri)
             experiments = _experiments(client, patient.experiment)
+        except StoreFault as error:
+            client, experiments = None, []
+            broken = [_closed(patient, error)]
         except UserError:
             raise
         except Exception as error:  # whatever MLflow, a driver or the network raises

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from farback import tensors
 from farback.doctor.findings import Finding, Mend, Remove, Rename, counted, unless
 from farback.doctor.runs import Trials
 
 HEADER = b"SQLite format 3\0"
-CHECKPOINTS, SUFFIX, UNREADABLE = "checkpoints", ".safetensors", ".unreadable"
+CHECKPOINTS, SUFFIX, UNREADABLE = "checkpoints", ".safetensors", ".unusable"
 STALE_SECONDS = 600.0  # a checkpoint is written in a moment, so what is older was left by a process that died
 BUSY_SECONDS = 20.0
 
@@ -88,22 +88,12 @@ def checkpoints(folder: Path, trials: Trials, experiment: str) -> Iterator[Findi
 
 
 def unreadable(path: Path) -> str:
-    """Why a safetensors file is not whole, looking at its header alone; "" where it is.
-
-    Source: the format's own description (8 bytes of length, a JSON header with the places of tensors, their bytes).
-    """
+    """Why a checkpoint cannot be read; "" where it can."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if size < 8 or length > size - 8:
-                return f"it is cut short, at {size} bytes"
-            header = json.loads(file.read(length))
-        ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        return f"its header is no safetensors header ({type(error).__name__})"
-    whole = 8 + length + max(ends, default=0)
-    return "" if size == whole else f"it has {size} bytes of {whole}"
+        tensors.unpacked(path.read_bytes())
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
 
 
 def artifacts(folder: Path, known: Collection[str], experiment: str) -> Iterator[Finding]:

@@ -26,8 +26,12 @@ class Executor(ABC):
     """
 
     @abstractmethod
-    def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
-        """Events as they come, each with the cohort that it belongs to: one of `items`, or what was left of it."""
+    def map(self, function: Work, items: Iterable[Cohort | None]) -> Iterator[tuple[Cohort, Event]]:
+        """Events as they come, each with the cohort that it belongs to: one of `items`, or what was left of it.
+
+        `items` are taken as workers fall idle. None among them means that there is nothing for now, and perhaps more
+        after the next event; where nothing trains, it is the end.
+        """
 
     @property
     @abstractmethod
@@ -97,7 +101,7 @@ class Open:
 class Queue:
     """What one `map` still has to hand out: what dead workers left, then the caller's cohorts as they can be run."""
 
-    def __init__(self, items: Iterable[Cohort]) -> None:
+    def __init__(self, items: Iterable[Cohort | None]) -> None:
         self.items = iter(items)
         self.left: deque[Cohort] = deque()
         self.deaths: Counter[str] = Counter()

@@ -83,7 +83,7 @@ class Dask(Executor):
         with self._asking():
             return self._look()
 
-    def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
+    def map(self, function: Work, items: Iterable[Cohort | None]) -> Iterator[tuple[Cohort, Event]]:
         """Events as they come, from all workers.
 
         Raises:
@@ -99,12 +99,11 @@ class Dask(Executor):
                     yield from self._finish(queue)
                 with self._asking():
                     self._look()
-                    gone = self._gone()
+                    gone = self._gone()  # before their last words are read, which may be that all is done
                     messages = self._messages(channel)
                 for message in messages:
                     yield from self._take(message, queue)
-                if not messages:  # so that nothing is declared dead whose last words are on the way
-                    yield from self._bury(gone, queue)
+                yield from self._bury(gone, queue)
                 self._feed(function, queue, channel)
         finally:
             with suppress(Exception):  # the scheduler may be gone

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from farback import devices
 from farback.component import UserError
 from farback.executors.base import Executor
 from farback.executors.pool import Pool, cores
@@ -18,6 +19,7 @@ def chosen(
     name: str | None = None,
     address: str | None = None,
     workers: int | None = None,
+    device: str = devices.CPU,
 ) -> Placement:
     """Where to train: what is asked for now goes before what the config declares.
 
@@ -28,10 +30,13 @@ def chosen(
         name: of an executor.
         address: of a Dask scheduler.
         workers: processes of a pool.
+        device: that they train on: a GPU has one worker, where nothing else is said.
 
     Raises:
         UserError: these do not go together, or there is no such executor.
     """
+    if declared is None and name is None and address is None and workers is None:
+        workers = devices.workers(device)
     declared = declared or Placement()
     if name is None and address is None and workers is None:
         return declared

@@ -47,7 +47,7 @@ class Pool(Executor):
         """One cohort for each worker."""
         return self.most
 
-    def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
+    def map(self, function: Work, items: Iterable[Cohort | None]) -> Iterator[tuple[Cohort, Event]]:
         """Events as they come, from all workers."""
         queue = Queue(items)
         busy: list[_Worker] = []

@@ -35,7 +35,7 @@ class Serial(Executor):
         """Whether `finish` was called."""
         return self._finishing
 
-    def map(self, function: Work, items: Iterable[Cohort]) -> Iterator[tuple[Cohort, Event]]:
+    def map(self, function: Work, items: Iterable[Cohort | None]) -> Iterator[tuple[Cohort, Event]]:
         """One after the other."""
         queue = Queue(items)
         while not self._finishing and (cohort := queue.take()) is not None:

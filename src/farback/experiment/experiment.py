@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from farback import devices
 from farback.component import UserError, choices
 from farback.experiment.expansion import expanded
 from farback.experiment.loading import Entry, Node, read
@@ -22,7 +23,7 @@ from farback.experiment.sweep import Axis, Grid, grids
 from farback.placement import Placement
 from farback.trial import Trial
 
-KEYS = ("name", "question", "base", "sweep", "search", "checkpoint_seconds", "executor")
+KEYS = ("name", "question", "base", "sweep", "search", "checkpoint_seconds", "executor", "device")
 CHECKPOINT_SECONDS = 60.0  # their cost is nothing, and a minute is soon made up for
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a folder below results/, and an MLflow experiment
 
@@ -42,6 +43,7 @@ class Experiment:
         search: the search, where the config has one instead of a sweep.
         checkpoint_seconds: between two checkpoints of what trains: it changes no trial.
         executor: where the config says its trials are trained; part of no trial's identity.
+        device: where it trains (`farback.devices`): nor does that.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Experiment:
     search: Search | None = None
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     executor: Placement | None = field(default=None, compare=False)
+    device: str = devices.CPU
 
     @classmethod
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
@@ -92,7 +95,8 @@ class Experiment:
         kept = tuple(found), path, text, tuple(overrides), tuple(made), document, search
         entry = document.entries.get("checkpoint_seconds")
         seconds = float(entry.node.plain) if entry else CHECKPOINT_SECONDS
-        return cls(path.stem, question, base.node.plain, *kept, seconds, executor)
+        device = document.entries["device"].node.plain if "device" in document.entries else devices.CPU
+        return cls(path.stem, question, base.node.plain, *kept, seconds, executor, device)
 
     @property
     def root(self) -> Path:
@@ -219,6 +223,10 @@ def _check_top(document: Node, path: Path, problems: list[Problem]) -> None:
     if seconds and not _is_time(seconds.node.value):
         message = f"must be a number of seconds, 0 or more, got {shown(seconds.node.plain)}"
         problems.append(Problem(str(seconds.node.mark), "checkpoint_seconds", message))
+    device = document.entries.get("device")
+    if device and not (isinstance(device.node.value, str) and re.fullmatch(devices.FORM, device.node.value)):
+        message = f"must be {devices.ALLOWED}, got {shown(device.node.plain)}"
+        problems.append(Problem(str(device.node.mark), "device", message))
 
 
 def _is_time(value: object) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from farback import devices
 from farback.experiment.experiment import CHECKPOINT_SECONDS, NAME
 from farback.experiment.objective import OBJECTIVES
 from farback.experiment.search import Options
@@ -97,6 +98,12 @@ def schema() -> Schema:
                 "default": CHECKPOINT_SECONDS,
             },
             "executor": {"$ref": "#/$defs/Executor"},
+            "device": {
+                "description": "Where it trains: cpu, cuda, or cuda:1 for the second GPU. Changes no trial's identity.",
+                "type": "string",
+                "pattern": f"^({devices.FORM})$",
+                "default": devices.CPU,
+            },
         },
         "required": ["name"],
         "not": {"required": ["sweep", "search"]},

@@ -60,14 +60,14 @@ class Grid:
         """How many combinations."""
         return math.prod(len(axis.levels) for axis in self.axes)
 
-    def is_whole(self, node: Node) -> bool:
-        """Whether every axis of its mapping is in it."""
-        return {path for axis in self.axes for path in axis.paths} >= node.entries.keys() - {"zip"}
-
     @property
     def bracket(self) -> tuple[int, ...]:
         """The lags that bisection picks from; none where every lag is trained."""
         return tuple(level.plain for axis in self.axes if axis.bracket for (level,) in axis.levels)
+
+    def is_whole(self, node: Node) -> bool:
+        """Whether every axis of its mapping is in it."""
+        return {path for axis in self.axes for path in axis.paths} >= node.entries.keys() - {"zip"}
 
     def combinations(self) -> Iterator[tuple[int, ...]]:
         """Which level each axis is at, for each combination in order."""

@@ -29,12 +29,17 @@ class Recurrence(Protocol):
         """The recurrence without a kernel."""
 
 
+def here(x: Tensor) -> bool:
+    """Whether a tensor is where the kernels compute."""
+    return x.is_cpu
+
+
 def unroll(cell: Recurrence, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
     """Outputs (R, T, B, H) of all steps, and the state after the last.
 
     Kernels are for the CPU; elsewhere, and for a cell that has none, the cell's own `unroll` computes the same.
     """
-    if cell.kernel is None or gates_RTBG.device.type != "cpu":
+    if cell.kernel is None or not here(gates_RTBG):
         return cell.unroll(p, gates_RTBG, state)
     if cell.kernel.startswith("diagonal"):
         from farback.kernels.diagonal import diagonal  # numba takes a second to import: only where it is used
@@ -52,7 +57,7 @@ def layer(
     With `index_RN`, which ascends and counts the T * B outputs, only those are given, (R, N, H): where few are asked
     for, neither they nor their gradients are ever laid out over all steps.
     """
-    if cell.kernel is not None and x_RTBI.device.type == "cpu" and cell.kernel.split()[0] in _LAYERS:
+    if cell.kernel is not None and here(x_RTBI) and cell.kernel.split()[0] in _LAYERS:
         return _fused(cell.kernel, p, x_RTBI, None, state, index_RN)
     h_RTBH, state = unroll(cell, p, cell.project(p, x_RTBI), state)
     return h_RTBH if index_RN is None else picked(h_RTBH, index_RN), state
@@ -104,7 +109,7 @@ def with_back(
 
     The gradients are those of the cell's parameters by name, "readout.weight" and "readout.bias".
     """
-    if cell.kernel is None or x_RTBI.device.type != "cpu" or cell.kernel.split()[0] not in _LAYERS:
+    if cell.kernel is None or not here(x_RTBI) or cell.kernel.split()[0] not in _LAYERS:
         return None
     from farback.kernels import learning
 

@@ -26,7 +26,8 @@ from farback.writing import aside
 @dataclass(frozen=True)
 class Subject:
     """What a page is about: an experiment's name, question, config (as a person types its path), trial keys, the skill
-    of partial memory on its task, and whether its trials were made alike (`farback.report.origins`)."""
+    of partial memory on its task, whether its trials were made alike (`farback.report.origins`), and whether
+    bisection picked their lags."""
 
     name: str
     question: str
@@ -36,6 +37,7 @@ class Subject:
     root: Path
     folder: Path
     origins: str = ""
+    bisected: str = ""
 
     @property
     def script(self) -> Path:
@@ -106,6 +108,7 @@ def _about(subject: Subject, script: ModuleType | None) -> dict[str, Any]:
         "prediction": getattr(script, "PREDICTION", ""),
         "refuted_by": getattr(script, "REFUTED_BY", ""),
         "origins": subject.origins,
+        "bisected": subject.bisected,
     }
 
 

@@ -18,6 +18,7 @@ from farback.checkpoints import Folder
 from farback.executors import Executor
 from farback.experiment import Experiment
 from farback.kernels.warming import PRODUCT, warm
+from farback.planning import Plan, plan
 from farback.search.asked import Asked, reported
 from farback.search.frames import frame
 from farback.search.objectives import value
@@ -72,7 +73,7 @@ class Driver:
         self.known: dict[str, tuple[str, pd.DataFrame]] = {}  # status and scores by key
         self.trained, self.reused, self.diverged = 0, 0, 0
         self.failures: list[Failed] = []
-        self.plan = runner.Plan([], [], [])  # of the report
+        self.plan = Plan([], [], [])  # of the report
 
     def history(self) -> pd.DataFrame:
         """As `farback.search.history`, now."""
@@ -87,7 +88,7 @@ class Driver:
             try:
                 while any(study.unfinished() for study in self.studies) and not self.is_over:
                     idle = True
-                    events = runner.recorded(self._cohorts(), self.executor, self.share)
+                    events = runner.recorded(self._cohorts(), self.executor, self.share, self.experiment.device)
                     for event in chain(events, self.share.settled()):
                         idle = False
                         self._take(event)
@@ -151,18 +152,18 @@ class Driver:
         for one in asked:
             for key in [trial.key for trial in one.trials if trial.key in given]:
                 self.store.tag(key, one.said())
-        plan = self._planned(fresh, done)
-        self.training |= {trial.key for trial in plan.missing}
-        self.queue.extend(plan.cohorts)
+        due = self._planned(fresh, done)
+        self.training |= {trial.key for trial in due.missing}
+        self.queue.extend(due.cohorts)
         self.reused += len(done)
         for one in asked:
             self._advance(one)
 
-    def _planned(self, trials: Sequence[Trial], done: set[str]) -> runner.Plan:
+    def _planned(self, trials: Sequence[Trial], done: set[str]) -> Plan:
         """What has to be trained of some trials, from where earlier runs left it."""
         self.folder.forget(self.folder.held() & done)
         start = self.folder.load(trial for trial in trials if trial.key not in done)
-        return runner.plan(trials, done, self.workers, start)
+        return plan(trials, done, self.workers, start)
 
     def _begin(self, trials: Sequence[Trial], settings: Sequence[str] = ()) -> None:
         """Tell the store which trials are coming, and what its views should show."""
@@ -292,7 +293,7 @@ class Driver:
                 for trial in winner.trials:
                     self.store.tag(trial.key, reported(self.experiment, winner))
             self.plan = self._planned(trials, done)
-            for event in runner.execute(self.plan, self.executor, self.store, self.folder):
+            for event in runner.execute(self.plan, self.executor, self.store, self.folder, self.experiment.device):
                 self._take(event)
                 yield event
             for winner in found:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from farback import runner, wiring
+from farback import devices, runner, wiring
 from farback.component import UserError
 from farback.executors import Executor
 from farback.executors import opening as executors
@@ -79,7 +79,8 @@ def search(
     """
     config = experiment if isinstance(experiment, Experiment) else Experiment.load(experiment)
     check(config)
-    where = executor or executors.opened(executors.chosen(config.executor, workers=workers), config.root)
+    device = devices.checked(config.device)
+    where = executor or executors.opened(executors.chosen(config.executor, workers=workers, device=device), config.root)
     with open_store(store, config.root) as trials_store, where as running:
         driver = begun(config, trials_store, running, running.size, storage, trials, checkpoint_seconds)
         for _ in driver.events():

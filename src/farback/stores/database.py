@@ -27,6 +27,7 @@ POSTGRES = "postgresql"
 AT_ONCE = 1000  # keys in one question
 BUSY_SECONDS = 20.0  # MLflow waits so long for a writer, too
 ADVISORY_SECONDS = 30.0
+MAKING = "farback.store"  # the lock of who makes the tables
 
 # A value of any other tag may be too long for an index of PostgreSQL's; a trial's key has 16 characters
 INDEXES = {
@@ -188,7 +189,7 @@ def _prepare_served(uri: str, migrate: Callable[[str], None]) -> None:
         there = set(connection.execute(text("select indexname from pg_indexes")).scalars())
     if INDEXES.keys() <= there:
         return
-    with advisory(made, "farback.store"):
+    with advisory(made, MAKING):
         migrate(uri)
         with contextlib.suppress(SQLAlchemyError), made.begin() as connection:
             for name in sorted(INDEXES.keys() - there):

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from farback.component import UserError
 from farback.stores import census, database, exact, locations, owners, secrets, tags, views
 from farback.stores.base import Overtaken, Recorded, Store, checked_name, tidy
 from farback.stores.claims import Lease
@@ -151,7 +150,7 @@ class MLflow(Store):
         """See Store.
 
         Raises:
-            UserError: a finished run's scores cannot be read.
+            StoreFault: a finished run's scores cannot be read.
         """
         with quiet():
             experiment_id = self._id(experiment)
@@ -216,9 +215,7 @@ class MLflow(Store):
         self.client.set_terminated(run.run_id, status)
         del self._recording.open[key]
         ours = Past(key, run.run_id, status, now(), run.artifacts)
-        if (
-            self._holding is not None and not self._holding.sure
-        ):  # we fell asleep: another driver may have ended it, too
+        if self._holding is not None and not self._holding.sure:  # we slept: another driver may have ended it, too
             self._look_up([key])
             ours = next((past for past in self._history(key) if past.run_id == run.run_id), ours)
         others = [past for past in self._history(key) if past.run_id != run.run_id]
@@ -237,6 +234,7 @@ class MLflow(Store):
             if owner in dead or owners.is_dead(owner):
                 said = {"status": "killed", "killed": f"its driver {owner} is gone"}
                 self._tracking.batch(run.info.run_id, named=said)
+                self._tracking.sweep_files(run.info.artifact_uri)
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
     def _history(self, key: str) -> list[Past]:
@@ -259,7 +257,7 @@ class MLflow(Store):
         except (OSError, exact.Damaged) as error:
             place = f"run {run.run_id} in {locations.shown(self.uri)}"
             mend = "if they are lost, `farback doctor --repair` sets the run aside, and the next run trains it again"
-            raise UserError(f"the scores of {place} cannot be read ({error}): {mend}") from error
+            raise StoreFault(f"the scores of {place} cannot be read ({error}): {mend}") from error
 
     # The experiment
 

@@ -65,7 +65,8 @@ def _check_file(path: Path, known: Callable[[], tuple[str, frozenset[str]]]) -> 
 def _check_served(uri: str, known: Callable[[], tuple[str, frozenset[str]]]) -> None:
     from sqlalchemy import inspect, text
 
-    with database.engine(uri).connect() as connection:
+    served = database.engine(uri)
+    with database.advisory(served, database.MAKING), served.connect() as connection:  # not while they are being made
         tables = set(inspect(connection).get_table_names())
         if not tables:
             return

@@ -20,7 +20,8 @@ PROVENANCE = "provenance."  # in front of the names of tags
 
 def parameters(trial: Trial) -> dict[str, str]:
     """A trial's parameters and sizes as texts; `cell` is the readable label: MLflow's charts know parameters only."""
-    named = {**trial.parameters(), **trial.architecture.counts}
+    picked = {"bracket": " ".join(map(str, trial.bracket))} if trial.bracket else {}
+    named = {**trial.parameters(), **trial.architecture.counts, **picked}
     return {"cell": trial.label, **{legal(name): _text(value) for name, value in named.items()}}
 
 

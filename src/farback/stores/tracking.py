@@ -17,7 +17,7 @@ from typing import Any
 from farback.stores import database, locations, readiness
 from farback.stores.metrics import Point
 from farback.stores.patience import Patience
-from farback.writing import aside
+from farback.writing import aside, sweep
 
 PAGE = 1000  # runs in one answer
 SETTINGS = {  # read by mlflow, some of them when it is imported
@@ -93,12 +93,15 @@ class Tracking:
         """The id of a new experiment, or of the one that another driver made at the same moment."""
         from mlflow.exceptions import MlflowException
 
-        try:
-            return str(self.client.create_experiment(name, artifacts))
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            return str(self.client.get_experiment_by_name(name).experiment_id)
+        def made() -> str:
+            try:
+                return str(self._bare.create_experiment(name, artifacts))
+            except MlflowException as error:  # before the patience sees it: it says of itself that two wrote the same
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                return str(self._bare.get_experiment_by_name(name).experiment_id)
+
+        return self.patience.keep(made)
 
     def create_run(
         self, experiment_id: str, named: Mapping[str, str], name: str, found: Callable[[], Any] = lambda: None
@@ -160,6 +163,12 @@ class Tracking:
             for path in sorted(folder.iterdir()):
                 with aside(local / path.name, durable=True) as unfinished:
                     unfinished.write_bytes(path.read_bytes())
+
+    def sweep_files(self, uri: str) -> None:
+        """Remove what a writer was at that was killed, among the artifacts of a run on this machine."""
+        local = locations.local(uri, self.uri)
+        if local is not None:
+            sweep(local)
 
     def replace_files(self, uri: str, files: Sequence[Path]) -> None:
         """Put files in the place of a run's artifacts."""
