@@ -1,4 +1,4 @@
-"""Whether every axis of an experiment changes something: what is trained, or what it is trained on."""
+"""Whether an experiment can be trained here, and every axis of it changes something: the network, or its data."""
 
 from __future__ import annotations
 

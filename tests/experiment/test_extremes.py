@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_refused_with_the_numbers(config: Path, monkeypatch
         r"tiny\.yaml: LSTM on recall at lag 99999 \(1 x 4 units, 4 sequences of \d+ steps a batch, 256 in validation\)"
     )
     with pytest.raises(
-        ConfigError, match=message + r" needs about [\d.]+ GiB of memory, and this machine has 1\.0 GiB"
+        ConfigError, match=message + r" needs at least [\d.]+ GiB of memory, and this machine has 1\.0 GiB"
     ):
         wiring.check(Experiment.load(config, ["lag=99999", "cell=lstm"]))
     wiring.check(Experiment.load(config, ["lag=99"]))
@@ -124,8 +124,8 @@ def test_a_long_sequence_counts_whatever_its_lag(config: Path, monkeypatch: pyte
 
 
 def test_cohorts_are_as_wide_as_the_memory_allows(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trials = Experiment.load(config, ["seed={range: 10}"]).trials()
-    one = footprint.TYPICAL * footprint.training_bytes(trials[0])
+    cohort = Cohort.of(*Experiment.load(config, ["seed={range: 10}"]).trials())
+    one = footprint.TYPICAL * footprint.training_bytes(cohort.trials[0])
     monkeypatch.setattr(footprint, "machine_bytes", lambda: int(2 * 3.5 * one))
     assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 2)] == [3, 3, 3, 1]
     assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 100)] == [1] * 10
@@ -155,7 +155,7 @@ print((peak() - before) / training_bytes(trial))
     [{"cell": "lstm", "hidden": 32, "lag": 5000}, {"cell": "elman", "hidden": 4, "batch": 4, "lag": 10_000}],
     ids=["many units", "few units"],
 )
-def test_the_estimate_is_near_what_is_used(spec: dict[str, object]) -> None:
+def test_the_estimate_is_below_what_is_used(spec: dict[str, object]) -> None:
     """The peak of a process, above that of one that trained a short lag, in units of the estimate."""
     done = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(spec)], capture_output=True, text=True, check=True)
-    assert 0.7 < float(done.stdout) < 5
+    assert 0.9 < float(done.stdout) < 8
