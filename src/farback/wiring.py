@@ -1,4 +1,4 @@
-"""Whether an experiment can be trained here, and every axis of it changes something: the network, or its data."""
+"""Whether every axis of an experiment changes something: what is trained, or what it is trained on."""
 
 from __future__ import annotations
 

@@ -124,8 +124,8 @@ def test_a_long_sequence_counts_whatever_its_lag(config: Path, monkeypatch: pyte
 
 
 def test_cohorts_are_as_wide_as_the_memory_allows(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cohort = Cohort.of(*Experiment.load(config, ["seed={range: 10}"]).trials())
-    one = footprint.TYPICAL * footprint.training_bytes(cohort.trials[0])
+    trials = Experiment.load(config, ["seed={range: 10}"]).trials()
+    one = footprint.TYPICAL * footprint.training_bytes(trials[0])
     monkeypatch.setattr(footprint, "machine_bytes", lambda: int(2 * 3.5 * one))
     assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 2)] == [3, 3, 3, 1]
     assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 100)] == [1] * 10
