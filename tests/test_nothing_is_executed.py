@@ -57,8 +57,20 @@ REVIEWED = {
     ("component.py", "import_module"): "a plug-in of a family's own folder, by a name that stands in its listing",
     ("cli/catalogue.py", "import_module"): "farback.PACKAGE.base, for a package from a fixed list",
     ("__init__.py", "import_module"): "a public name of farback, from a fixed list",
+    ("executors/dask.py", "pickle"): "between a driver and its cluster, whose members run code for one another",
+    ("executors/dask.py", "loads"): "the same: docs/security.md says to close the cluster with TLS",
+    ("executors/dask_task.py", "pickle"): "the same",
+    ("executors/dask_task.py", "loads"): "the same",
 }
-OWNERS = {"json", "Experiment", "safetensors", "Checkpoint"}  # whose `load` or `system` reads text, or asks
+OWNERS = {
+    "folder",
+    "self.folder",
+    "share.folder",
+    "json",
+    "Experiment",
+    "safetensors",
+    "Checkpoint",
+}  # whose `load` or `system` reads text, or asks
 
 
 def suspicious(path: Path) -> Iterator[tuple[str, int]]:

@@ -156,6 +156,7 @@ print((peak() - before) / training_bytes(trial))
     ids=["many units", "few units"],
 )
 def test_the_estimate_is_below_what_is_used(spec: dict[str, object]) -> None:
-    """The peak of a process, above that of one that trained a short lag, in units of the estimate."""
-    done = subprocess.run([sys.executable, "-c", SCRIPT, json.dumps(spec)], capture_output=True, text=True, check=True)
-    assert 0.9 < float(done.stdout) < 8
+    """The peak of a process, above that of a short lag, in units of the estimate; the first one may compile kernels."""
+    command = [sys.executable, "-c", SCRIPT, json.dumps(spec)]
+    done = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2)]
+    assert 0.9 < float(done[-1].stdout) < 8
