@@ -168,10 +168,15 @@ class Command:
             f"$ {' '.join(self.words[-8:])}\n{self.output[-3000:]}\n{self.errors[-3000:]}\nexit {self.process.poll()}"
         )
 
+    @property
+    def replaced(self) -> bool:
+        """Whether its number is another process' by now: the system gives it away when the last of a group is gone."""
+        return not self.alive and psutil.pid_exists(self.process.pid)
+
     def members(self) -> list[psutil.Process]:
         """The processes of its session that live, whoever is their parent by now."""
-        found = []
-        for process in psutil.process_iter():
+        found: list[psutil.Process] = []
+        for process in psutil.process_iter() if not self.replaced else ():
             with suppress(psutil.Error, ProcessLookupError):
                 mine = os.getsid(process.pid) == self.process.pid
                 if mine and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
@@ -189,13 +194,13 @@ class Command:
 
     def signal(self, number: signal.Signals) -> None:
         """To the driver alone."""
-        with suppress(ProcessLookupError):
-            os.kill(self.process.pid, number)
+        self.process.send_signal(number)  # which looks first whether it has ended
 
     def signal_all(self, number: signal.Signals) -> None:
         """To all of its processes, as a terminal or a batch system does."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
+        if not self.replaced:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
 
     def kill(self) -> bool:
         """SIGKILL to the driver alone; whether it died of that, and had not ended before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -107,3 +108,18 @@ def test_damage_changes_a_file(tmp_path: Path, seed: int) -> None:
     path.write_bytes(b"some bytes")
     damage(path, random.Random(seed))
     assert path.read_bytes() != b"some bytes"
+
+
+def test_what_got_the_number_of_a_command_that_has_ended_is_left_alone(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    command = project.start("--help")
+    assert command.wait() == 0
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
+        try:
+            command.process.pid = other.pid  # as the system may give it away
+            assert command.replaced
+            assert command.members() == []
+            project.end()
+            assert other.poll() is None
+        finally:
+            other.kill()
