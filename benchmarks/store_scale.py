@@ -228,7 +228,8 @@ def main() -> None:
     """Measure, and print the table or write it into a page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000], help="on SQLite")
-    parser.add_argument("--served", type=int, nargs="*", default=[1000, 10_000], help="on PostgreSQL and a server")
+    parser.add_argument("--postgres", type=int, nargs="*", default=[1000, 10_000], help="on PostgreSQL")
+    parser.add_argument("--server", type=int, nargs="*", default=[1000], help="behind a server; 10 ms a trial, twice")
     parser.add_argument("--folder", type=Path, help="keep what is made and measured, 5 GB for 100 000 trials")
     parser.add_argument("--into", type=Path, help="the page to write the table into")
     asked = parser.parse_args()
@@ -240,8 +241,8 @@ def main() -> None:
         load = os.getloadavg()[0]
         for count in asked.sizes:
             rows.append(known(folder, f"sqlite-{count}", partial(on_sqlite, folder, count, events)))
-        for place, filled in (("postgres", on_postgres), ("server", on_server)):
-            for count in asked.served:
+        for place, filled, counts in (("postgres", on_postgres, asked.postgres), ("server", on_server, asked.server)):
+            for count in counts:
                 own = Path(temporary) / f"{place}-{count}"
                 own.mkdir()
                 rows.append(known(folder, own.name, partial(filled, own, count, events)))
