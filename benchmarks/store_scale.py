@@ -2,13 +2,14 @@
 
 A store is filled with made-up finished trials of one experiment (`store_filling`), then asked as `farback run` asks
 it. SQLite at every size; PostgreSQL and MLflow's server, on this machine, at the smaller ones. A folder given by
-`--folder` keeps the SQLite files, and the next call finds them there.
+`--folder` keeps the SQLite files and the rows, and the next call goes on with what is not there.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import math
 import os
 import platform
@@ -124,6 +125,17 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
 
 
+def known(folder: Path, name: str, measure: Callable[[], list[str]]) -> list[str]:
+    """A row, measured unless the folder has it from a call that was stopped later on."""
+    path = folder / "rows" / f"{name}.json"
+    if not path.exists():
+        row = measure()
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(row))
+    found: list[str] = json.loads(path.read_text())
+    return found
+
+
 def on_sqlite(folder: Path, count: int, events: Sequence[Event]) -> list[str]:
     """SQLite: the database and the artifacts in a folder, filled unless it is there."""
     place = folder / f"sqlite-{count}"
@@ -216,8 +228,9 @@ def main() -> None:
     """Measure, and print the table or write it into a page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000], help="on SQLite")
-    parser.add_argument("--served", type=int, nargs="*", default=[1000, 10_000], help="on PostgreSQL and a server")
-    parser.add_argument("--folder", type=Path, help="keep the SQLite files here, 4.7 GB for 100 000 trials")
+    parser.add_argument("--postgres", type=int, nargs="*", default=[1000, 10_000], help="on PostgreSQL")
+    parser.add_argument("--server", type=int, nargs="*", default=[1000], help="behind a server; 10 ms a trial, twice")
+    parser.add_argument("--folder", type=Path, help="keep what is made and measured, 5 GB for 100 000 trials")
     parser.add_argument("--into", type=Path, help="the page to write the table into")
     asked = parser.parse_args()
     events = list(train(Cohort(tuple(trials(1)))))
@@ -226,12 +239,13 @@ def main() -> None:
         folder = (asked.folder or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         load = os.getloadavg()[0]
-        rows += [on_sqlite(folder, count, events) for count in asked.sizes]
-        for place, filled in (("postgres", on_postgres), ("server", on_server)):
-            for count in asked.served:
+        for count in asked.sizes:
+            rows.append(known(folder, f"sqlite-{count}", partial(on_sqlite, folder, count, events)))
+        for place, filled, counts in (("postgres", on_postgres, asked.postgres), ("server", on_server, asked.server)):
+            for count in counts:
                 own = Path(temporary) / f"{place}-{count}"
                 own.mkdir()
-                rows.append(filled(own, count, events))
+                rows.append(known(folder, own.name, partial(filled, own, count, events)))
         pace = written_events(Path(temporary), events)
         configs = ", ".join(expanded(Path(temporary), count) for count in asked.sizes)
     header = ["store", *COLUMNS]
