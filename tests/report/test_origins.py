@@ -9,7 +9,7 @@ from farback.experiment import Experiment
 from farback.provenance import VERSIONS, versions
 from farback.report.origins import origins
 from farback.stores.memory import Memory
-from farback.trial import Finished, TrialResult
+from farback.trial import Finished, TrialResult, scores
 
 NOW = {"torch": "2.13.0", "numpy": "2.4.6"}
 MADE = {**NOW, "cpu_features": "aaaa"}
@@ -84,7 +84,7 @@ def made_elsewhere(experiment: Experiment, store: Memory, count: int, **said: st
     for index, trial in enumerate(trials):
         own = entry.provenance[trial.key] | (said if index < count else {})
         recorded = entry.results[trial.key]
-        other.put(Finished(TrialResult(trial.key, recorded.scores, "finished", own)))
+        other.put(Finished(TrialResult(trial.key, scores(recorded.rows), "finished", own)))
     return other
 
 
