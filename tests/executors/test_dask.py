@@ -64,9 +64,12 @@ def test_a_worker_killed_in_mid_training_costs_no_trial_and_not_one_bit(
     pids = dask.client.run(os.getpid)
     found: Found = []
     killed: set[str] = set()
+    seen: dict[str, int] = {}  # the checkpoint of one trial may be here while those of its companions are on the way
     for cohort, event in dask.map(partial(train, checkpoint_seconds=0.05), cohorts(trials, 3)):
         found.append((cohort, event))
-        if isinstance(event, Checkpoint) and event.step > 20 and not killed:
+        if isinstance(event, Checkpoint):
+            seen[event.key] = event.step
+        if isinstance(event, Checkpoint) and all(seen.get(key, 0) > 20 for key in cohort.keys) and not killed:
             address = next(task.address for task in dask.running.values() if event.key in task.still.keys)
             os.kill(pids[address], signal.SIGKILL)
             killed = set(cohort.keys)
@@ -145,7 +148,7 @@ def test_a_cluster_of_dask_s_own_may_be_given_as_it_is(trial_of: Make) -> None:
             threads_per_worker=1,
             protocol="tcp",
             processes=False,
-            dashboard_address=None,
+            dashboard_address=":0",
             host="127.0.0.1",
             memory_limit=0,
         ) as local,
