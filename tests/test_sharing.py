@@ -56,7 +56,7 @@ def config(folder: Path, steps: int = 20) -> Experiment:
 
 def test_drivers_in_one_process_train_every_trial_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(runner, "WIDTH", 2)
+    monkeypatch.setattr("farback.planning.width", lambda trial: 2)
     experiment, whole, first = config(tmp_path), Memory(), Memory()
     farback.run(experiment, workers=1, store=whole)
     stores = [first, Memory(beside=first), Memory(beside=first)]
