@@ -13,7 +13,6 @@ import json
 import math
 import os
 import platform
-import re
 import secrets
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from pathlib import Path
 import psutil
 from store_filling import fill, told, trials
 
+from farback.cli.listing import between
 from farback.experiment import Experiment
 from farback.stores import locations
 from farback.stores.mlflow import MLflow
@@ -216,14 +216,6 @@ def expanded(folder: Path, count: int) -> str:
     return f"{took:.1f} s for {count:,}".replace(",", " ")
 
 
-def written(page: str, table: str, path: str) -> str:
-    """A page with the table between its markers."""
-    between = re.compile(r"(<!-- store: begin\b[^>]*-->\n)(.*?)(<!-- store: end -->)", re.DOTALL)
-    if len(between.findall(page)) != 1:
-        raise SystemExit(f"{path}: needs one pair of lines <!-- store: begin --> and <!-- store: end -->")
-    return between.sub(lambda pair: f"{pair[1]}\n{table}\n\n{pair[3]}", page)
-
-
 def main() -> None:
     """Measure, and print the table or write it into a page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -260,7 +252,8 @@ def main() -> None:
     )
     text = f"{table}\n\n{about}"
     if asked.into:
-        asked.into.write_text(written(asked.into.read_text(encoding="utf-8"), text, str(asked.into)), encoding="utf-8")
+        page = between(asked.into.read_text(encoding="utf-8"), "store", text, str(asked.into))
+        asked.into.write_text(page, encoding="utf-8")
     else:
         print(text)
 

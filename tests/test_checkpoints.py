@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from farback import checkpoints as module
 from farback import tensors
 from farback.checkpoints import Folder
 from farback.train import train
@@ -144,7 +143,7 @@ def test_where_a_checkpoint_cannot_be_written_training_goes_on_and_it_is_said_on
     def full(number: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     for _ in range(3):
         folder.put(checkpoint(trial))
     assert [record.getMessage().count("No space left on device") for record in caplog.records] == [1]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from farback import cells, encoders, gradient, tasks
 from farback.data import Asked, Data, Questions
-from farback.train import drawn
+from farback.replicas import drawn
 from farback.trial import Trial
 
 CELLS = ["elman", "gru", "lstm", "mgu", "echo_state"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.speed.points import Point
 
 from farback.data import Questions
-from farback.kernels.warming import PRODUCT, warm
+from farback.kernels.warming import used, warm
 from farback.replicas import Replicas, Window, drawn
 from farback.train import arithmetic
 
@@ -26,7 +26,7 @@ class Ours:
 
     def __init__(self, point: Point) -> None:
         trials = point.trials
-        warm({trials[0].cell.kernel or PRODUCT, PRODUCT})
+        warm(used([trials[0].cell.kernel]))
         self.network = drawn(trials)  # before the first step
         self.replicas = Replicas(trials)
         self.questions = self.replicas.training.next()

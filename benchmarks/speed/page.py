@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
-import torch
 from benchmarks.speed import figure, tables
 
+from farback import provenance
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.page import Page, publish
 
@@ -28,16 +27,8 @@ NOTES = [
 
 def machine(peak: float) -> dict[str, str]:
     """What the numbers depend on."""
-    packages = ("farback", "torch", "numpy", "scipy", "numba", "jax")
-    found = {name: _version(name) for name in packages}
-    model = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    return {
-        "cpu": model[0] if model else platform.processor(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "sgemm_peak_gflops": f"{peak:.1f}",
-        "python": platform.python_version(),
-        **found,
-    }
+    kind = {name: provenance.machine()[name] for name in ("cpu", "cpu_capability")}
+    return {**kind, "sgemm_peak_gflops": f"{peak:.1f}", **provenance.versions(), "jax": _version("jax")}
 
 
 def write(
@@ -124,7 +115,3 @@ def _version(package: str) -> str:
         return version(package)
     except ModuleNotFoundError:
         return "not installed"
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).exists() else []

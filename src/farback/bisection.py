@@ -8,7 +8,7 @@ import pandas as pd
 
 from farback import tables
 from farback.component import UserError
-from farback.trial import Event, Failed, Finished, Paused, Stopped, Trial, TrialResult
+from farback.trial import Event, Finished, Left, Trial, TrialResult
 
 Chain = Sequence[Trial]  # trials that differ in the lag alone, by rising lag
 
@@ -83,7 +83,7 @@ class Bisection:
 
     def learn(self, event: Event) -> bool:
         """Take note of an event; whether other trials are due than before."""
-        if event.key not in self._of or not isinstance(event, Finished | Failed | Stopped | Paused):
+        if event.key not in self._of or not isinstance(event, Left):
             return False
         if not isinstance(event, Finished):
             self._held.add(event.key)
@@ -105,12 +105,12 @@ class Bisection:
     def due(self) -> list[Trial]:
         """What has to be trained next, each trial once: at most one of every chain."""
         due = [chain[next_] for chain, (_, _, next_) in self._each() if next_ is not None]
-        return list({trial.key: trial for trial in due if trial.key not in self._held}.values())
+        return list(dict.fromkeys(trial for trial in due if trial.key not in self._held))
 
     def open(self) -> list[Trial]:
         """Every trial that may still be needed, of which a few will be."""
         ahead = [chain[low + 1 : high] for chain, (low, high, _) in self._each()]
-        return list({trial.key: trial for trials in ahead for trial in trials}.values())
+        return list(dict.fromkeys(trial for trials in ahead for trial in trials))
 
     def needed(self) -> list[Trial]:
         """What was trained here and what may yet have to be, at most: where there is a choice, the longest lags."""

@@ -10,13 +10,12 @@ and decides nothing.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from farback import resuming
-from farback.provenance import provenance
+from farback import resuming, writing
+from farback.provenance import versions
 from farback.trial import Checkpoint, Event, Failed, Finished, Stopped, Trial
 
 VERSIONS = ("farback", "torch", "numpy", "numba", "python")  # which decide what the same trial comes to
@@ -66,9 +65,10 @@ class Folder:
     def forget(self, keys: Iterable[str]) -> None:
         """Remove the checkpoints of trials that need none any more."""
         for key in keys:
-            for path in (self._path(key), self._path(key).with_suffix(".partial")):
-                with suppress(OSError):  # there was none; or one stays, which is only in the way
-                    path.unlink()
+            path = self._path(key)
+            with suppress(OSError):  # there was none; or one stays, which is only in the way
+                path.unlink()
+            writing.sweep(self.path, path.name)
 
     def _path(self, key: str) -> Path:
         return self.path / f"{key}.safetensors"
@@ -76,19 +76,12 @@ class Folder:
     def _write(self, event: Checkpoint) -> None:
         """Aside, flushed, renamed. Where that fails, training goes on: only more would be lost if it were stopped."""
         path = self._path(event.key)
-        aside = path.with_suffix(".partial")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with aside.open("wb") as file:
-                file.write(event.state)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
-            _flush(self.path)
+            with writing.aside(path, durable=True) as unfinished:
+                unfinished.write_bytes(event.state)
             self._warned = False
         except OSError as error:
-            with suppress(OSError):
-                aside.unlink()
             if not self._warned:  # once, not every minute
                 log.warning("cannot write the checkpoint %s (%s): training goes on without", path, error)
             self._warned = True
@@ -112,19 +105,9 @@ def _checked(trial: Trial, state: bytes) -> Checkpoint:
         ValueError: it cannot be gone on from.
     """
     saved = resuming.read(trial.key, state)
-    step, now = saved.said["step"], provenance(trial)
+    step, now = saved.said["step"], versions()
     for name in VERSIONS:
         made = saved.made.get(name, "unknown")
         if made != now[name]:
             raise ValueError(f"it was made with {name} {made}, and this is {now[name]}")
     return Checkpoint(trial.key, step, state)
-
-
-def _flush(folder: Path) -> None:
-    """Write the names in a folder to the disk, where the system can."""
-    with suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)

@@ -98,7 +98,9 @@ class Reused:
     key: str
 
 
-Entry = Progress | Finished | Failed | Stopped  # what a store is told
+Ended = Finished | Failed | Stopped  # the trial has come to its end
+Entry = Progress | Ended  # what a store is told
+Left = Ended | Paused  # it trains no more here, for now at least
 Event = Entry | Checkpoint | Paused | Reused
 
 

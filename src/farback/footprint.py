@@ -10,10 +10,9 @@ from collections.abc import Iterable
 import psutil
 
 from farback.data import VALIDATION
-from farback.streams import stream
 from farback.trial import Cohort, Trial
+from farback.width import FLOAT, INTEGER, sequence_steps
 
-FLOAT, INTEGER = 4, 8  # bytes
 PROBES = 64  # sequences that are drawn to see how a task asks
 TYPICAL = 4.0  # what is really held, in units of `training_bytes`
 UPDATE_COPIES = 5  # of the parameters: themselves, their gradient, two moments, the gradient clipped
@@ -46,12 +45,9 @@ def training_bytes(trial: Trial, steps: int | None = None) -> int:
 def too_large(trials: Iterable[Trial]) -> str:
     """Why one of these trials cannot be trained on this machine, with the numbers; nothing where all may fit."""
     limit = machine_bytes()
-    steps: dict[str, int] = {}
     for trial in {trial.shape: trial for trial in trials}.values():
-        task = trial.task.digest()
-        if task not in steps and training_bytes(trial) <= limit:  # then one sequence can be looked at
-            steps[task] = trial.task.sample(stream(0, "probe"), 1).input_BTI.shape[1]
-        T = steps.get(task, trial.lag + 1)
+        # Where even the shortest sequence does not fit, none can be looked at.
+        T = sequence_steps(trial.task) if training_bytes(trial) <= limit else trial.lag + 1
         needed = training_bytes(trial, T)
         if needed > limit:
             size = f"{trial.depth} x {trial.hidden} units, {trial.batch} sequences of {T} steps a batch"

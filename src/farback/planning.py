@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 
 from farback.bisection import Bisection
 from farback.footprint import fitting
-from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Reused, Stopped, Trial, cohorts
+from farback.trial import Checkpoint, Cohort, Event, Left, Reused, Trial, cohorts
 from farback.width import width
-
-ENDED = Finished | Failed | Stopped | Paused | Reused
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,17 @@ class Plan:
         """Whether bisection picks any of its trials: then not all of `missing` will be trained."""
         return bool(self.bisection.chains)
 
+    @property
+    def amount(self) -> str:
+        """How many trials there are to train, for people."""
+        return f"at most {len(self.needed())} of {len(self.trials)}" if self.picked else f"{len(self.missing)}"
+
     def needed(self) -> list[Trial]:
         """Of `missing` those that were trained, or that will be, at most."""
         if not self.picked:
             return self.missing
         given = [trial for trial in self.missing if not trial.bracket]
-        return list({trial.key: trial for trial in [*given, *self.bisection.needed()]}.values())
+        return list(dict.fromkeys([*given, *self.bisection.needed()]))
 
 
 def plan(
@@ -70,8 +73,8 @@ def plan(
     """
     bisection = bisection or Bisection([], {})
     given = [trial for trial in trials if trial.key not in done and not (bisection.chains and trial.bracket)]
-    due = list({trial.key: trial for trial in [*given, *bisection.due()]}.values()) if bisection.chains else given
-    missing = list({trial.key: trial for trial in [*given, *bisection.open()]}.values()) if bisection.chains else given
+    due = list(dict.fromkeys([*given, *bisection.due()])) if bisection.chains else given
+    missing = list(dict.fromkeys([*given, *bisection.open()])) if bisection.chains else given
     reused = sum(trial.key in done for trial in trials)
     return Plan(list(trials), missing, packed(due, workers, start), reused, workers, bisection)
 
@@ -135,7 +138,7 @@ class Schedule:
 
     def learn(self, event: Event) -> None:
         """Take note of an event."""
-        if isinstance(event, ENDED):
+        if isinstance(event, Left | Reused):
             self.out.discard(event.key)
         if self.plan.bisection.learn(event):
             self._pack()

@@ -22,7 +22,7 @@ from farback.estimate import Estimate, estimated, shares
 from farback.executors import Executor
 from farback.executors.opening import chosen, opened
 from farback.experiment import Experiment
-from farback.kernels.warming import PRODUCT, warm
+from farback.kernels.warming import used, warm
 from farback.planning import Plan, Schedule, cost, plan
 from farback.provenance import deciding, versions
 from farback.report.origins import origins
@@ -34,7 +34,7 @@ from farback.stores.opening import open_store
 from farback.tasks.answers import skill
 from farback.tasks.base import Task
 from farback.train import train
-from farback.trial import Cohort, Event, Failed, Finished, Progress, Reused, Stopped, Trial
+from farback.trial import Cohort, Ended, Event, Failed, Finished, Progress, Reused, Stopped, Trial
 
 POLL_SECONDS = 1.0  # between looks at what other drivers are doing
 
@@ -86,7 +86,7 @@ def outlook(experiment: Experiment, trials: Sequence[Trial], frame: pd.DataFrame
 
 def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -> Estimate:
     """How long a plan takes on an executor and a device, given what a store holds of its trials and their repeats."""
-    warm(sorted({trial.cell.kernel or PRODUCT for trial in plan.missing} | {PRODUCT}))
+    warm(used(trial.cell.kernel for trial in plan.missing))
     return estimated(plan, executor, shares(frame, plan.trials), device)
 
 
@@ -97,6 +97,8 @@ def bisected(experiment: Experiment, trials: Sequence[Trial], frame: pd.DataFram
         UserError: they could never be judged.
     """
     chains = experiment.brackets(trials)
+    if not chains:
+        return Bisection([], {})
     bisection.check(chains)
     keys = {trial.key for chain in chains for trial in chain}
     return Bisection(chains, bisection.outcomes(frame[frame["key"].isin(keys)]))
@@ -122,7 +124,7 @@ def execute(
         device: what it trains on.
         experiment: whose trials bisection picks, to read what became of those that another driver trained.
     """
-    warm(sorted({trial.cell.kernel or PRODUCT for trial in plan.missing} | {PRODUCT}))  # once, for all workers
+    warm(used(trial.cell.kernel for trial in plan.missing))  # once, for all workers
     share, schedule, waited = Share(store, folder), Schedule(plan), False
     todo: Iterable[Cohort | None] = schedule
     while not executor.finishing:
@@ -177,7 +179,7 @@ class Curves:
 
     def new(self, event: Event) -> Event | None:
         """The event, less the points that were shown already; None where nothing is left."""
-        if isinstance(event, Finished | Failed | Stopped):
+        if isinstance(event, Ended):
             self.last.pop(event.key, None)
         if not isinstance(event, Progress):
             return event

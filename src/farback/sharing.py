@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from farback.checkpoints import Folder
 from farback.stores.base import Overtaken, Store
-from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Reused, Stopped, cohorts
+from farback.trial import Checkpoint, Cohort, Ended, Event, Paused, Reused, cohorts
 
 
 class Share:
@@ -49,7 +49,7 @@ class Share:
         except Overtaken:
             self.elsewhere += cohort.only({event.key})
             return False
-        if isinstance(event, Finished | Failed | Stopped):
+        if isinstance(event, Ended):
             self.store.release([event.key])
         return True
 

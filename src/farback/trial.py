@@ -15,10 +15,12 @@ from farback.component import Record, Several, digest, single
 from farback.encoders.base import Encoder
 from farback.events import SCORE_COLUMNS as SCORE_COLUMNS
 from farback.events import Checkpoint as Checkpoint
+from farback.events import Ended as Ended
 from farback.events import Entry as Entry
 from farback.events import Event as Event
 from farback.events import Failed as Failed
 from farback.events import Finished as Finished
+from farback.events import Left as Left
 from farback.events import Paused as Paused
 from farback.events import Progress as Progress
 from farback.events import Reused as Reused

@@ -24,7 +24,7 @@ FLOAT, INTEGER = 4, 8  # bytes
 
 def width(trial: Trial) -> int:
     """The most replicas of a cohort of such trials."""
-    steps = _steps(trial.task)
+    steps = sequence_steps(trial.task)
     wanted = fixed(trial) * (1 / SHARE - 1) / seconds(trial, steps)
     return max(1, min(round(wanted), MOST, MOST_BYTES // held(trial, steps)))
 
@@ -61,6 +61,6 @@ def held(trial: Trial, steps: int) -> int:
 
 
 @lru_cache(1000)
-def _steps(task: Task) -> int:
+def sequence_steps(task: Task) -> int:
     """T, of a sequence; drawn once, for it may be long."""
     return task.sample(stream(0, "probe"), 1).input_BTI.shape[1]

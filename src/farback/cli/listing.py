@@ -103,18 +103,22 @@ def markdown(package: str, found: Sequence[Entry]) -> str:
 
 
 def replaced(page: str, package: str, found: Sequence[Entry], path: str) -> str:
-    """A page with the table of a kind between its markers, `<!-- cells: begin ... -->` and `<!-- cells: end -->`.
+    """A page with the table of a kind between its markers, as `between` finds them."""
+    return between(page, package, markdown(package, found), path)
+
+
+def between(page: str, name: str, text: str, path: str) -> str:
+    """A page with a text between its markers, `<!-- cells: begin ... -->` and `<!-- cells: end -->`.
 
     Raises:
         UserError: the page has no such markers, or not one pair of them.
     """
     from farback.component import UserError
 
-    between = re.compile(rf"(<!-- {package}: begin\b[^>]*-->\n)(.*?)(<!-- {package}: end -->)", re.DOTALL)
-    if len(between.findall(page)) != 1:
-        raise UserError(f"{path}: needs one pair of lines <!-- {package}: begin --> and <!-- {package}: end -->")
-    inner = f"\n{markdown(package, found)}\n\n"
-    return between.sub(lambda pair: pair[1] + inner + pair[3], page)
+    places = re.compile(rf"(<!-- {name}: begin\b[^>]*-->\n)(.*?)(<!-- {name}: end -->)", re.DOTALL)
+    if len(places.findall(page)) != 1:
+        raise UserError(f"{path}: needs one pair of lines <!-- {name}: begin --> and <!-- {name}: end -->")
+    return places.sub(lambda pair: f"{pair[1]}\n{text}\n\n{pair[3]}", page)
 
 
 @app.command()

@@ -87,8 +87,7 @@ def _run(
         if dry_run:
             frame = recording.frame(experiment.name)
             plan = runner.outlook(experiment, trials, frame, running.size)
-            some = f"at most {len(plan.needed())} of {len(plan.trials)}" if plan.picked else f"{len(plan.missing)}"
-            todo = f"{some} to train on {running.size} workers"
+            todo = f"{plan.amount} to train on {running.size} workers"
             say(f"{experiment.name}: {len(plan.trials)} trials, {plan.reused} recorded already, {todo}")
             if plan.missing:
                 estimate = runner.estimate(plan, running, frame, where)
@@ -100,8 +99,7 @@ def _run(
         tally = runner.Tally(plan)
         display = Display(plan, tally, console)
         begun = f", {plan.begun} of them from checkpoints" if plan.begun else ""
-        some = f"at most {len(plan.needed())} of {len(plan.trials)}" if plan.picked else f"{len(plan.missing)}"
-        say(f"{experiment.name}: {some} trials to train{begun}, {plan.reused} recorded already")
+        say(f"{experiment.name}: {plan.amount} trials to train{begun}, {plan.reused} recorded already")
         try:
             with stopping.finishing(running), display.shown():
                 for event in runner.execute(plan, running, recording, folder, where, experiment.name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -127,10 +128,7 @@ def _report(driver: Driver, console: Console) -> None:
         return
     console.print(f"the winners, from fresh seeds: {len(driver.plan.missing)} trainings", highlight=False)
     with display.shown():
-        for event in (each for each in [first]):
-            tally.add(event)
-            display.add(event)
-        for event in events:
+        for event in chain([first], events):
             tally.add(event)
             display.add(event)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
-from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Stopped, Wish, cohorts
+from farback.trial import Checkpoint, Cohort, Event, Failed, Left, Paused, Wish, cohorts
 
 Work = Callable[[Cohort], Iterable[Event | None]]
 
@@ -80,7 +80,7 @@ class Open:
         """Take note of an event."""
         if isinstance(event, Checkpoint):
             self.last[event.key] = event
-        elif isinstance(event, Finished | Failed | Stopped | Paused) and event.key in self.keys:
+        elif isinstance(event, Left) and event.key in self.keys:
             self.keys.remove(event.key)
 
     def step(self, key: str) -> int:

@@ -13,7 +13,7 @@ from distributed import Queue, get_worker
 
 from farback.executors.base import steered
 from farback.executors.likeness import VERSIONS, differences, likeness
-from farback.kernels.warming import PRODUCT, warm
+from farback.kernels.warming import used, warm
 from farback.trial import Event, Progress, Wish
 
 AGAIN_SECONDS = 10.0  # until the driver is asked again whether to begin
@@ -54,7 +54,7 @@ def work(task: str, channel: str, ours: Mapping[str, str], given: bytes) -> None
         line.wait()
         try:
             function, cohort = pickle.loads(given)
-            warm(sorted({trial.cell.kernel or PRODUCT for trial in cohort.trials} | {PRODUCT}))
+            warm(used(trial.cell.kernel for trial in cohort.trials))
             for event in steered(function(cohort), line.wishes):
                 line.add(event)
             line.flush()

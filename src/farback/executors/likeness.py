@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
-import torch
+from farback import provenance
 
-VERSIONS = ("farback", "torch", "numpy", "scipy", "numba", "python", "farback's source")
+SOURCE = "farback's source"
+VERSIONS = (*provenance.VERSIONS, SOURCE)
 MACHINE = ("machine", "cpu_capability")
 
 
 @cache
 def likeness() -> dict[str, str]:
     """Versions, a hash of farback's source, which tells an old copy on one node from a new one, and the machine."""
-    known = {
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-        "farback's source": _source(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "cpu_capability": str(torch.backends.cpu.get_cpu_capability()),
-    }
-    return {name: known.get(name) or version(name) for name in (*VERSIONS, *MACHINE)}
+    machine = provenance.machine()
+    return {**provenance.versions(), SOURCE: _source(), **{name: machine[name] for name in MACHINE}}
 
 
 def differences(theirs: Mapping[str, str], ours: Mapping[str, str], names: tuple[str, ...]) -> str:

@@ -28,12 +28,12 @@ def expanded(base: Entry, grids: Iterable[Grid], problems: list[Problem]) -> lis
     first: dict[Trial, tuple[Grid, tuple[int, ...]]] = {}
     twice: dict[tuple[str, str], _Twice] = {}
     for grid in grids:
-        trials = []
+        trials, lags = [], grid.bracket
         for combination in grid.combinations():
             trial = _trial(base, grid, combination, findings)
             if trial is None:
                 continue
-            trials.append(trial.picked(grid.bracket) if grid.bracket else trial)
+            trials.append(trial.picked(lags) if lags else trial)
             seen = first.setdefault(trial, (grid, combination))
             if seen != (grid, combination):
                 pair = _Twice(seen, (grid, combination))

@@ -128,11 +128,13 @@ class Experiment:
 
     def brackets(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
         """Of these trials those that differ in the lag alone and are picked by bisection, by rising lag."""
-        wanted = {trial.key for trial in trials}
+        wanted = {trial.key for trial in trials if trial.bracket}
         chains: dict[tuple[int, ...], list[Trial]] = {}
         for index, (grid, made) in enumerate(zip(self.sweep, self.made, strict=True)):
+            if not grid.bracket:
+                continue
             for combination, trial in zip(grid.combinations(), made, strict=True):
-                if trial.bracket and trial.key in wanted:
+                if trial.key in wanted:
                     others = [level for axis, level in zip(grid.axes, combination, strict=True) if not axis.bracket]
                     chains.setdefault((index, *others), []).append(trial)
         return [tuple(sorted(chain, key=lambda trial: trial.lag)) for chain in chains.values()]

@@ -59,6 +59,11 @@ def _pass(name: str, dtype: torch.dtype) -> torch.Tensor:
     return elman(zeros(1, 1, 1, 1), zeros(1, 1, 1), None, state, name.removeprefix("elman "))
 
 
+def used(kernels: Iterable[str | None]) -> list[str]:
+    """What networks whose cells have these kernels need, as `warm` takes it; None is a stepped cell's."""
+    return sorted({PRODUCT, *(kernel for kernel in kernels if kernel is not None)})
+
+
 def warm(names: Iterable[str] = _CELLS, dtypes: Iterable[torch.dtype] = (torch.float32,)) -> None:
     """Compile the named kernels (names as in `supports`), forward and backward, or load them from disk."""
     for name in names:

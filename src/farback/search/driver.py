@@ -17,7 +17,7 @@ from farback import runner
 from farback.checkpoints import Folder
 from farback.executors import Executor
 from farback.experiment import Experiment
-from farback.kernels.warming import PRODUCT, warm
+from farback.kernels.warming import used, warm
 from farback.planning import Plan, plan
 from farback.search.asked import Asked, reported
 from farback.search.frames import frame
@@ -111,7 +111,7 @@ class Driver:
         while self.queue or self._ask():
             if self.queue:
                 cohort = self.queue.popleft()
-                warm(sorted({trial.cell.kernel or PRODUCT for trial in cohort.trials} | {PRODUCT}))
+                warm(used(trial.cell.kernel for trial in cohort.trials))
                 yield cohort
 
     def _ask(self) -> bool:

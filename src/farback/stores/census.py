@@ -9,16 +9,14 @@ from __future__ import annotations
 import contextlib
 import math
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from farback.stores import locations
-from farback.stores.database import Past
-
-PAGE = 1000  # runs in one answer of a server
+from farback.stores.database import BUSY_SECONDS, Past
+from farback.stores.tracking import found_runs
 
 RUNS = """
     select run_uuid, status, coalesce(end_time, 0), artifact_uri from runs
@@ -94,23 +92,24 @@ def runs(uri: str, client: Any, experiment_id: str, metrics: bool = True) -> lis
             dict(run.data.tags),
             {name: value for name, value in run.data.metrics.items() if metrics and not math.isnan(value)},
         )
-        for run in _search(client, experiment_id)
+        for run in found_runs(client, experiment_id)
     ]
 
 
 def ids(path: Path) -> set[str]:
     """The ids of every run in an SQLite file, deleted ones too."""
-    with _opened(path) as connection:
+    with opened(path) as connection:
         return {str(run_id) for (run_id,) in connection.execute("select run_uuid from runs")}
 
 
-def _opened(path: Path) -> contextlib.closing[sqlite3.Connection]:
+def opened(path: Path, seconds: float = BUSY_SECONDS) -> contextlib.closing[sqlite3.Connection]:
+    """An SQLite file, to be read only; a lock is waited for."""
     address = f"file:{quote(str(path))}?mode=ro"
-    return contextlib.closing(sqlite3.connect(address, uri=True, timeout=20))
+    return contextlib.closing(sqlite3.connect(address, uri=True, timeout=seconds))
 
 
 def _read(path: Path, experiment_id: str, metrics: bool) -> list[Run]:
-    with _opened(path) as connection:
+    with opened(path) as connection:
         connection.execute("begin")  # one state of the file for all three
         which = (int(experiment_id),)
         found = {row[0]: Run(*row) for row in connection.execute(RUNS, which)}
@@ -119,13 +118,3 @@ def _read(path: Path, experiment_id: str, metrics: bool) -> list[Run]:
         for run_id, name, value in connection.execute(METRICS, which) if metrics else ():
             found[run_id].metrics[name] = value
     return list(found.values())
-
-
-def _search(client: Any, experiment_id: str) -> Iterator[Any]:
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], max_results=PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return

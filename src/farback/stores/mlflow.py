@@ -20,7 +20,7 @@ from farback.stores.patience import SECONDS, Patience, StoreFault
 from farback.stores.recording import Recording, Run, Said
 from farback.stores.tracking import Tracking, now, quiet
 from farback.stores.views import Study
-from farback.trial import Entry, Failed, Finished, Stopped, Trial
+from farback.trial import Ended, Entry, Failed, Finished, Stopped, Trial
 
 READERS = 8  # artifacts fetched at once
 
@@ -116,8 +116,7 @@ class MLflow(Store):
         if event.key not in self._trials:
             raise ValueError(f"{event.key} is none of the trials that {self.experiment or 'the experiment'} began with")
         with quiet():
-            ends = isinstance(event, Finished | Failed | Stopped)
-            if ends and self._holding is not None and self._holding.lost(event.key):
+            if isinstance(event, Ended) and self._holding is not None and self._holding.lost(event.key):
                 self._recording.overtaken(event.key)
                 raise Overtaken(f"trial {event.key} was taken over by another driver while this one was silent")
             run = self._recording.open.get(event.key) or self._start(self._trials[event.key])

@@ -65,6 +65,17 @@ def quiet() -> Iterator[None]:
             yield
 
 
+def found_runs(client: Any, experiment_id: str, text: str = "") -> Iterator[Any]:
+    """The runs of an experiment that a filter of MLflow's lets through, page by page."""
+    token = None
+    while True:
+        found = client.search_runs([experiment_id], text, max_results=PAGE, page_token=token)
+        yield from found
+        token = found.token
+        if not token:
+            return
+
+
 class Tracking:
     """A tracking store, opened. What passes of the faults of its server or database is waited for.
 
@@ -81,13 +92,7 @@ class Tracking:
 
     def search(self, experiment_id: str, text: str) -> Iterator[Any]:
         """The runs of an experiment that a filter of MLflow's lets through."""
-        token = None
-        while True:
-            found = self.client.search_runs([experiment_id], text, max_results=PAGE, page_token=token)
-            yield from found
-            token = found.token
-            if not token:
-                return
+        return found_runs(self.client, experiment_id, text)
 
     def create_experiment(self, name: str, artifacts: str | None) -> str:
         """The id of a new experiment, or of the one that another driver made at the same moment."""
