@@ -15,8 +15,9 @@ from pathlib import Path
 
 from farback import resuming
 from farback.checkpoints import Folder
+from farback.provenance import provenance
 from farback.replicas import Replicas
-from farback.train import arithmetic, provenance
+from farback.train import arithmetic
 from farback.trial import Cohort, Trial
 
 WIDTH = 10
