@@ -20,10 +20,11 @@ def normal(name: str) -> str:
 
 
 def declared() -> dict[str, str]:
-    """Every package that pyproject.toml asks for, and what asks: farback, an extra, or dev."""
+    """Every package that pyproject.toml asks for, and what asks: farback, an extra, or a group for developers."""
     project = PROJECT["project"]
     groups = {"farback": project["dependencies"], **project["optional-dependencies"]}
-    groups["dev"] = [each for each in PROJECT["dependency-groups"]["dev"] if isinstance(each, str)]
+    for group, names in PROJECT["dependency-groups"].items():
+        groups[group] = [each for each in names if isinstance(each, str)]
     return {normal(each): group for group, names in groups.items() for each in names}
 
 
@@ -56,7 +57,7 @@ def test_every_dependency_is_explained_where_it_is_declared() -> None:
 
 
 def test_nothing_is_imported_that_is_not_declared() -> None:
-    runtime = {name for name, group in declared().items() if group != "dev"}
+    runtime = {name for name, group in declared().items() if group not in PROJECT["dependency-groups"]}
     assert imported("src", "experiments") <= runtime
     assert imported("src", "experiments", "tests", "benchmarks", ".ci") <= declared().keys() | TESTED.keys()
 
