@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-SYMBOLS, NOISE, HIDDEN, BATCH, VALIDATION, EVERY = 4, 8, 32, 32, 256, 50
+SYMBOLS, NOISE, HIDDEN, BATCH, VALIDATION, EVERY = 4, 8, 32, 32, 256, 100
 NETWORKS = {
     "tanh": lambda inputs: nn.RNN(inputs, HIDDEN, nonlinearity="tanh"),
     "relu": lambda inputs: nn.RNN(inputs, HIDDEN, nonlinearity="relu"),

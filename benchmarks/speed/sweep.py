@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 HERE = Path(__file__).parent
-UPDATES = 400  # as in sweep.yaml
+UPDATES = 1000  # as in sweep.yaml
 ROUNDS = 3
 OURS = "import farback; s = farback.run('configs/sweep.yaml'); assert (s.trained, s.failed) == (48, 0), s"
 

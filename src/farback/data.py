@@ -20,6 +20,7 @@ from farback.tasks.base import Batch, Lags, Task
 from farback.trial import LogUniform, Mixed, Trial
 
 VALIDATION = 256  # sequences: a standard error of at most 0.03 in accuracy, and a small part of an interval's cost
+LAID_NUMBERS = 1_000_000  # inputs of all replicas that are laid out at once, which takes several copies
 BLOCK_NUMBERS = 1_000_000  # inputs that a replica draws at once: fewer calls, bounded memory
 
 Place = dict[str, Any]  # where a generator is, as numpy tells it: plain numbers and texts
@@ -154,14 +155,18 @@ class Data:
         self.waiting = [Questions(*(part[list(rows)] for part in questions)) for questions in self.waiting]
 
     def _fill(self) -> None:
-        """Draw the next block, and lay all of its batches out at once: that costs little more than for one."""
+        """Draw the next block, and lay out many of its batches at once: that costs little more than for one."""
         self.places, self.taken = self._places(), 0
+        R = len(self.rngs)
         drawn = [self._draw(rng, self.block * self.trial.batch) for rng in self.rngs]
+        numbers = drawn[0].input_BTI.numel() // self.block * R  # of one batch of every replica
         split = [zip(*(torch.split(part, self.trial.batch) for part in batch), strict=True) for batch in drawn]
         batches = [Batch(*parts) for replicas in zip(*split, strict=True) for parts in replicas]
-        whole = self._on_device(self.asked.questions(batches))  # the replicas of each batch are next to each other
-        each = zip(*(torch.split(part, len(self.rngs)) for part in whole), strict=True)
-        self.waiting = [Questions(*parts) for parts in each]
+        some = R * max(1, LAID_NUMBERS // numbers)
+        for start in range(0, len(batches), some):
+            whole = self._on_device(self.asked.questions(batches[start : start + some]))  # the replicas of each batch are next to each other
+            each = zip(*(torch.split(part, R) for part in whole), strict=True)
+            self.waiting += [Questions(*parts) for parts in each]
 
     def _places(self) -> list[Place]:
         return [dict(rng.bit_generator.state) for rng in self.rngs]

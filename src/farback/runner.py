@@ -124,6 +124,7 @@ def execute(
         device: what it trains on.
         experiment: whose trials bisection picks, to read what became of those that another driver trained.
     """
+    executor.prepare(train, len(plan.cohorts))
     warm(used(trial.cell.kernel for trial in plan.missing))  # once, for all workers
     share, schedule, waited = Share(store, folder), Schedule(plan), False
     todo: Iterable[Cohort | None] = schedule

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from farback import resuming
+from farback.kernels import memory
 from farback.measures.retention import scored
 from farback.provenance import provenance
 from farback.replicas import Replicas, Window
@@ -38,8 +39,11 @@ def train(
         every `checkpoint_seconds`. None after every update, for whoever trains the cohort to send a Wish: replicas that
         it drops leave with Stopped, and when it says finish, all leave with a Checkpoint and Paused.
     """
-    with arithmetic():
-        yield from _Training(resuming.replicas(cohort, device), cohort.step, checkpoint_seconds).events()
+    try:
+        with arithmetic():
+            yield from _Training(resuming.replicas(cohort, device), cohort.step, checkpoint_seconds).events()
+    finally:
+        memory.release()
 
 
 @contextmanager

@@ -59,6 +59,20 @@ def ended(found: list[tuple[Cohort, Event]], kind: type) -> dict[int, Any]:
 # The contract ----------------------------------------------------------------------------------------------------
 
 
+def test_workers_that_were_prepared_are_those_that_work(trial_of: Make) -> None:
+    with Pool(2) as pool:
+        pool.prepare(work.quick, 1)
+        (first,) = processes(pool)
+        pool.prepare(work.quick, 5)
+        prepared = processes(pool)
+        assert first in prepared
+        assert len(prepared) == 2
+        found = list(pool.map(work.quick, packs(trial_of, [0], [1], [2], [3])))
+        assert where(found) <= set(prepared)
+        assert len([event for _, event in found if isinstance(event, Finished)]) == 4
+        assert processes(pool) == prepared
+
+
 def test_every_event_of_every_cohort_arrives_with_its_cohort(executor: Executor, trial_of: Make) -> None:
     items = packs(trial_of, [0, 1], [2], [3, 4], [5])
     found = list(executor.map(work.quick, items))

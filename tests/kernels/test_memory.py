@@ -1,9 +1,14 @@
 """Blocks that are used again: never two tensors on one block, and no block lost."""
 
+import gc
+
 import torch
 
 from farback.kernels import memory
+from farback.kernels.gru import FORM
 from farback.kernels.memory import lent
+from farback.kernels.passes import Weights
+from farback.kernels.recurrence import layer
 
 SHAPE = (300, 1000)
 
@@ -40,3 +45,31 @@ def test_what_waits_is_bounded(monkeypatch) -> None:
     tensors = [lent(SHAPE, torch.float32) for _ in range(9)]
     del tensors
     assert 0 < sum(size * len(blocks) for size, blocks in memory._waiting.items()) <= 4_000_000
+
+
+def test_what_waits_is_given_back(monkeypatch) -> None:
+    monkeypatch.setattr(memory, "_waiting", {})
+    tensor = lent(SHAPE, torch.float32)
+    del tensor
+    assert memory._waiting
+    memory.release()
+    assert not memory._waiting
+
+
+def test_a_gradient_that_was_taken_leaves_nothing_behind(monkeypatch) -> None:
+    """A graph that held its own output would keep every block of a sequence until the garbage collector comes by."""
+    waiting: dict[int, list[object]] = {}
+    monkeypatch.setattr(memory, "_waiting", waiting)
+    R, T, B, H, index = 1, 100, 32, 32, torch.tensor([[5, 3199]])
+    x = torch.randn(R, T, B, 4)
+    parts = [torch.randn(shape, requires_grad=True) for shape in ((R, 3 * H, 4), (R, 3 * H, H), (R, 3 * H), (R, 3 * H))]
+    gc.disable()
+    try:
+        for _ in range(4):
+            output, _ = layer(FORM, x, None, Weights(*parts), (torch.zeros(R, B, H),), index)
+            torch.autograd.grad(output.sum(), parts)
+            del output, _
+            blocks = sum(map(len, waiting.values()))
+    finally:
+        gc.enable()
+    assert 0 < blocks <= 2  # rows and what is kept beside them

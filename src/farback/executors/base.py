@@ -38,6 +38,9 @@ class Executor(ABC):
     def size(self) -> int:
         """How many cohorts it runs at a time."""
 
+    def prepare(self, function: Work, count: int) -> None:  # noqa: B027 - to do nothing is right, only slower
+        """Begin what takes time before so many cohorts can be mapped, while the caller does something else."""
+
     def drop(self, keys: Iterable[str]) -> None:  # noqa: B027 - to do nothing is right, only slower
         """Ask that trials be given up. They may still end as if nobody had asked: it saves time, and decides nothing.
 

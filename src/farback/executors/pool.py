@@ -67,6 +67,13 @@ class Pool(Executor):
                 worker.stop()
             self._clear()
 
+    def prepare(self, function: Work, count: int) -> None:
+        """Start workers, which import what the function needs: seconds, for torch."""
+        while len(self.workers) < min(self.most, count):
+            worker = _Worker()
+            worker.show(function)
+            self.workers.append(worker)
+
     def drop(self, keys: Iterable[str]) -> None:
         """As soon as the workers that train them look."""
         for worker in self.workers:
@@ -135,6 +142,11 @@ class _Worker:
         with suppress(ConnectionError):  # it died idle: `receive` will say so
             self.pipe.send((function, cohort))
 
+    def show(self, function: Work) -> None:
+        """Let it import what the function needs."""
+        with suppress(ConnectionError):
+            self.pipe.send((function, None))
+
     def drop(self, keys: Iterable[str]) -> None:
         """Tell which trials are given up, those that it still trains."""
         own = frozenset(keys) & frozenset(self.still.keys if self.still else ())
@@ -199,7 +211,9 @@ class _Service:
                     self.idle = True
         sys.exit(128 + signal.SIGTERM if self.leaving else 0)
 
-    def _work(self, function: Work, cohort: Cohort) -> None:
+    def _work(self, function: Work, cohort: Cohort | None) -> None:
+        if cohort is None:
+            return  # what there was to do was to receive the function
         try:
             for event in steered(function(cohort), self._wishes):
                 if not (self.leaving and isinstance(event, Paused)):  # only this worker ends, perhaps: others go on

@@ -5,10 +5,12 @@ Handing an array to compiled code costs more than a step of a small network: ten
 
 What the kernels keep of a sequence between forward and backward is many megabytes. Fresh from the system they cost a
 page fault for every 4 kB, at some sizes as much time as the arithmetic (docs/log.md). Blocks lent here come back by
-themselves when the last tensor on them is gone.
+themselves when the last tensor on them is gone, and wait for an update of the same size until `release`.
 """
 
+import ctypes
 import math
+import os
 import weakref
 
 import numpy as np
@@ -22,6 +24,8 @@ from farback.kernels.instructions import pointer
 
 _SMALL = 1 << 18  # bytes; below, the allocator itself uses memory again
 _MOST = 1 << 29  # bytes that wait here at once: half of what a worker may use
+
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None  # of glibc
 
 _waiting: dict[int, list[Array]] = {}
 
@@ -57,6 +61,13 @@ def _fresh(size: int) -> Array:
 def _back(block: Array) -> None:
     if sum(size * len(blocks) for size, blocks in list(_waiting.items())) + block.size <= _MOST:
         _waiting.setdefault(block.size, []).append(block)
+
+
+def release() -> None:
+    """Give back to the system what waits, and what its allocator holds: the next cohort has other sizes."""
+    _waiting.clear()
+    if _TRIM is not None:
+        _TRIM(0)
 
 
 @inlined

@@ -90,7 +90,8 @@ def forward(
     (R, T, B), H, dtype = source.shape[:3], w.hh_RGH.shape[2], source.dtype
     width, N = 0 if x is None else x.shape[3], 0 if index is None else index.shape[1]
     L, S = -(-(H + width + 1) // 16) * 16, T + 1 if keep else 2  # a row is whole cache lines
-    row, kept = lent((R, T + 1, B, L), dtype), lent((R, S, B, form.kept, H), dtype)
+    fresh = lent if keep else torch.empty  # an evaluation of another length needs other sizes, and rarely
+    row, kept = fresh((R, T + 1, B, L), dtype=dtype), fresh((R, S, B, form.kept, H), dtype=dtype)
     picked = None if index is None else source.new_empty(R, N, H)
     weights, strides = _rows(w)
     x, gates, *state = (None if t is None else whole(t) for t in (x, gates, *state))  # type: ignore[assignment]

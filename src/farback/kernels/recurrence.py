@@ -5,6 +5,7 @@ Shapes: R replicas, T steps, B sequences, I inputs, G rows of gates, H hidden, N
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,11 +21,12 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, form: Form, index: Tensor | None, x: Any, gates: Any, *rest: Any) -> tuple[Tensor, ...]:
         w = Weights(*rest[:4])
-        ctx.run = forward(form, x, gates, w, rest[4:], index, keep=True)
+        run = forward(form, x, gates, w, rest[4:], index, keep=True)
+        ctx.run = replace(run, picked_RNH=None)  # an output kept here would hold the graph, and the graph it
         ctx.save_for_backward(*(t for t in w if t is not None))
         ctx.given = [t is not None for t in w]
         ctx.set_materialize_grads(False)
-        return ctx.run.outputs, *ctx.run.last()
+        return run.outputs, *run.last()
 
     @staticmethod
     @once_differentiable

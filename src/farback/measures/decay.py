@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -236,9 +236,9 @@ def _interval(
     if n > 2 and total > n * ROUNDING**2:
         error = math.sqrt(total / (n - 2) / float(((lag - lag.mean()) ** 2).sum()))
         follow = min(0.99, max(0.0, float((residual[1:] * residual[:-1]).sum()) / total))
-        half = float(student.ppf(0.975, n - 2)) * error * math.sqrt((1 + follow) / (1 - follow))
+        half = float(stdtrit(n - 2, 0.975)) * error * math.sqrt((1 + follow) / (1 - follow))
     whole = log_g_BN[seen_BN.all(1)]
     if len(whole) > 1:
         slopes = np.array([_line(lag, row)[0] for row in whole])
-        half = max(half, float(student.ppf(0.975, len(whole) - 1)) * float(slopes.std(ddof=1)) / math.sqrt(len(whole)))
+        half = max(half, float(stdtrit(len(whole) - 1, 0.975)) * float(slopes.std(ddof=1)) / math.sqrt(len(whole)))
     return slope - half, slope + half

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve, eigvals, hessenberg, solve_discrete_lyapunov
-from scipy.signal import lfilter
 
 from farback.measures.base import Measure, Row, Untrained
 from farback.measures.driven import check_channel
@@ -41,6 +40,8 @@ def linear_memory_function(W: Any, w: Any, max_lag: int) -> MemoryFunction:
 
     Source: Jaeger 2001, GMD report 152; White, Lee and Sompolinsky 2004; the basis is Takenaka's and Malmquist's.
     """
+    from scipy.signal import lfilter  # slow to import: only where it is used
+
     W_NN, w_N = _system(W, w, max_lag)
     poles = _excited(W_NN, w_N)
     radius = np.abs(poles).max(initial=0.0)

@@ -21,7 +21,7 @@ from farback.streams import stream
 from farback.tasks.answers import skill
 from farback.tasks.base import Batch, Task
 
-CHUNK_NUMBERS = 4_000_000  # inputs of one forward pass, so that long sequences do not need gigabytes
+CHUNK_NUMBERS = 250_000  # inputs of one forward pass, whose states are many times as many
 UNITS = 16  # what a bit of an answer counts, in inputs
 
 
