@@ -89,7 +89,9 @@ def test_the_noise_free_lag_by_its_published_shares() -> None:
     always = said("noise_free_lag", lambda trial: float(trial.cell.name != "lstm"))
     assert always.pop("hs97-lag-4") == DEPENDS  # 10 of 10 seeds agree with 78 % of trials, but not with 22 %
     assert set(always.values()) == {REFUTED}
-    some = said("noise_free_lag", lambda trial: float(trial.seed == 0 or (trial.cell.name == "lstm" and trial.seed < 7)))
+    some = said(
+        "noise_free_lag", lambda trial: float(trial.seed == 0 or (trial.cell.name == "lstm" and trial.seed < 7))
+    )
     assert {some[name] for name in ("hs97-lag-10", "hs97-lag-100", "hs97-lag-100-lstm")} == {DEPENDS}
     assert found("noise_free_lag", as_published)["hs97-lag-4"].value == 0.8
 
@@ -227,7 +229,8 @@ def test_the_lstm_of_1997_by_what_it_gets_right(skill: float, verdict: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("blank", "noise", "verdicts"), [(20, 0, [CONFIRMED, CONFIRMED]), (20, 20, [CONFIRMED, REFUTED]), (0, 0, [REFUTED, CONFIRMED])]
+    ("blank", "noise", "verdicts"),
+    [(20, 0, [CONFIRMED, CONFIRMED]), (20, 20, [CONFIRMED, REFUTED]), (0, 0, [REFUTED, CONFIRMED])],
 )
 def test_guesses_are_counted(blank: int, noise: int, verdicts: list[str]) -> None:
     right = {"blank": blank, "noise": noise}

@@ -9,10 +9,12 @@ from farback.report.standard import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained at this length. GRU learns T = 100 in every seed within 3000 "
-    "updates, LSTM from the default start in half of them, the tanh RNN in none. At T = 400 GRU is worse than LSTM, as "
-    "published: its state is a moving average, LSTM's can stand still."
+    "updates, LSTM from the default start in half of them, the tanh RNN in none. At T = 400 GRU is worse than LSTM, "
+    "as published: its state is a moving average, LSTM's can stand still."
 )
-REFUTED_BY = "A GRU that fails at T = 100; fewer than half of LSTM, or a tanh RNN that learns it; LSTM no better at T = 400."
+REFUTED_BY = (
+    "A GRU that fails at T = 100; fewer than half of LSTM, or a tanh RNN that learns it; LSTM no better at T = 400."
+)
 TANH, LSTM, GRU = "RNN tanh", "LSTM", "GRU"
 TRAINED, FAR = 50, 200  # lags: half of a sequence
 CHANCE = 1 / 6  # mean squared error

@@ -8,14 +8,14 @@ from farback.report.checked import Share, answered, conditions, learning_figure,
 from farback.report.standard import Ladder
 
 PREDICTION = (
-    "Written before any of these networks was trained; known from the pilot at T = 50 is that identity-relu nets learn "
-    "and tanh does not within 1500 updates of Adam 5e-3. Predicted: at T = 100 with RMSprop LSTM learns adding in half "
-    "of the seeds, tanh in none, IRNN in half too, against Arjovsky et al.; at T = 150 with Adam IRNN learns it in half "
-    "of the seeds, as Le et al. say, and LSTM in fewer."
+    "Written before any of these networks was trained; known from the pilot at T = 50 is that identity-relu nets "
+    "learn and tanh does not within 1500 updates of Adam 5e-3. Predicted: at T = 100 with RMSprop LSTM learns adding "
+    "in half of the seeds, tanh in none, IRNN in half too, against Arjovsky et al.; at T = 150 with Adam IRNN learns "
+    "it in half of the seeds, as Le et al. say, and LSTM in fewer."
 )
 REFUTED_BY = (
-    "Fewer than three seeds of five of LSTM or of IRNN at T = 100, one of tanh at any length, fewer than three of IRNN "
-    "at T = 150, or three of LSTM there."
+    "Fewer than three seeds of five of LSTM or of IRNN at T = 100, one of tanh at any length, fewer than three of "
+    "IRNN at T = 150, or three of LSTM there."
 )
 LSTM, TANH, IRNN = "LSTM, forget_bias", "RNN tanh", "RNN relu, identity"
 SHORT, LONG = 50, 75  # lags: half of a sequence

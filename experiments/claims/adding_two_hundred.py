@@ -9,12 +9,13 @@ from farback.report.standard import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained; known from the pilot at T = 50 is the order GRU, chrono LSTM, "
-    "default LSTM, tanh. Predicted: at T = 200 GRU and the chrono LSTM learn it in 5000 updates in every seed, the chrono "
-    "LSTM no later than GRU; the LSTM with forget bias 1 in fewer than half, the default LSTM and tanh in none."
+    "default LSTM, tanh. Predicted: at T = 200 GRU and the chrono LSTM learn it in 5000 updates in every seed, the "
+    "chrono LSTM no later than GRU; the LSTM with forget bias 1 in fewer than half, the default LSTM and tanh in "
+    "none."
 )
 REFUTED_BY = (
-    "A seed of GRU or of the chrono LSTM that fails; a chrono LSTM later than GRU in the median; three seeds of five of "
-    "the LSTM with forget bias 1; one of the default LSTM or of tanh."
+    "A seed of GRU or of the chrono LSTM that fails; a chrono LSTM later than GRU in the median; three seeds of five "
+    "of the LSTM with forget bias 1; one of the default LSTM or of tanh."
 )
 GRU, CHRONO, BIASED, LSTM, TANH = "GRU", "LSTM, chrono (longest 200)", "LSTM, forget_bias", "LSTM", "RNN tanh"
 HIGH, LOW, HALF = 0.9, 0.1, 0.5

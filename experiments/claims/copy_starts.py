@@ -9,14 +9,14 @@ from farback.report.standard import Ladder
 
 PREDICTION = (
     "Written before any network was trained to copy with these settings. In 4000 updates no network copies all ten "
-    "symbols over 100 steps; the chrono LSTM leaves the baseline (skill 0.1) in every seed and ends above the one with "
-    "forget bias 1, which leaves it in fewer than half; tanh and identity-relu stay. With varying delays, chrono is not "
-    "ahead: its gates are set for the longest."
+    "symbols over 100 steps; the chrono LSTM leaves the baseline (skill 0.1) in every seed and ends above the one "
+    "with forget bias 1, which leaves it in fewer than half; tanh and identity-relu stay. With varying delays, "
+    "chrono is not ahead: its gates are set for the longest."
 )
 REFUTED_BY = (
-    "A seed with skill 0.9; a chrono seed below 0.1; chrono not above forget bias 1 in the median; three seeds of five "
-    "with forget bias 1, or one of a simple network, above 0.1; chrono's interval above that of forget bias 1 with "
-    "varying delays."
+    "A seed with skill 0.9; a chrono seed below 0.1; chrono not above forget bias 1 in the median; three seeds of "
+    "five with forget bias 1, or one of a simple network, above 0.1; chrono's interval above that of forget bias 1 "
+    "with varying delays."
 )
 BIASED, CHRONO, TANH, IRNN = "LSTM, forget_bias", "LSTM, chrono (longest 120)", "RNN tanh", "RNN relu, identity"
 FIXED, VARYING = "fixed", "uniform 11-110"

@@ -8,15 +8,15 @@ from farback.report.checked import Middle, answered, conditions, learning_figure
 from farback.report.standard import Ladder
 
 PREDICTION = (
-    "Written before any of these networks was trained on this task. With 16 tokens in 64 steps one layer of minGRU or "
-    "minLSTM stays below half of the tokens: which token comes next depends on how many were written, which a gate that "
-    "sees the input alone cannot know. Two layers are better by 0.2 or more. In 2000 updates no network copies all 16, "
-    "and one layer of GRU, whose gates see the state, does no worse than two of minGRU. Four tokens of an alphabet of "
-    "six are learned by three layers of minGRU with an accuracy of 0.9 at least."
+    "Written before any of these networks was trained on this task. With 16 tokens in 64 steps one layer of minGRU "
+    "or minLSTM stays below half of the tokens: which token comes next depends on how many were written, which a "
+    "gate that sees the input alone cannot know. Two layers are better by 0.2 or more. In 2000 updates no network "
+    "copies all 16, and one layer of GRU, whose gates see the state, does no worse than two of minGRU. Four tokens "
+    "of an alphabet of six are learned by three layers of minGRU with an accuracy of 0.9 at least."
 )
 REFUTED_BY = (
-    "One layer with half of the 16 tokens right; two layers within 0.2 of one; a median accuracy of 0.99 on 16 tokens; "
-    "a GRU more than 0.02 below two layers of minGRU; three layers of minGRU below 0.9 on four tokens."
+    "One layer with half of the 16 tokens right; two layers within 0.2 of one; a median accuracy of 0.99 on 16 "
+    "tokens; a GRU more than 0.02 below two layers of minGRU; three layers of minGRU below 0.9 on four tokens."
 )
 MANY, FEW = 16, 4
 BY = ["cell", "depth", "task.tokens"]
@@ -65,9 +65,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     deep = {cell: accuracy(found, cell, 3) for cell in ("minGRU", "minLSTM")}
     small = accuracy(found, "minGRU", 3, FEW)
     many = scores[scores["task.tokens"] == MANY]
-    rows = {
-        f"{cell.lower()}-depth": _depth(found, cell, conditions(many[many["cell"] == cell])) for cell in deep
-    }
+    rows = {f"{cell.lower()}-depth": _depth(found, cell, conditions(many[many["cell"] == cell])) for cell in deep}
     rows["mingru-above-minlstm"] = answered(
         f"accuracy {deep['minGRU']} against {deep['minLSTM']}",
         "accuracy of minGRU",

@@ -8,11 +8,13 @@ from farback.report.checked import Share, answered, chosen, conditions, learning
 from farback.report.standard import Ladder
 
 PREDICTION = (
-    "Written before any of these networks was trained. Half of the seeds learn the temporal order of two symbols with "
-    "0.99 right; adding is learned (skill 0.5) by half of the seeds, but 0.99 within .04 by fewer: the published learning "
-    "rate stays where a decaying one would refine."
+    "Written before any of these networks was trained. Half of the seeds learn the temporal order of two symbols "
+    "with 0.99 right; adding is learned (skill 0.5) by half of the seeds, but 0.99 within .04 by fewer: the "
+    "published learning rate stays where a decaying one would refine."
 )
-REFUTED_BY = "Fewer than five seeds of ten with 0.99 right at temporal order, or with skill 0.5 at adding; five with 0.99 there."
+REFUTED_BY = (
+    "Fewer than five seeds of ten with 0.99 right at temporal order, or with skill 0.5 at adding; five with 0.99 there."
+)
 TASKS = {"hs97-adding": "adding", "hs97-temporal-order": "temporal_order"}
 RIGHT = 0.99
 BY = ["task"]

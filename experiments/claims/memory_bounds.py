@@ -9,12 +9,15 @@ from farback.report.checked import Middle, Share, answered
 from farback.report.standard import Ladder
 
 PREDICTION = (
-    "These are theorems, so that the exact numbers test the program: no total above N, exactly N in every random linear "
-    "network, Fisher memory 1 in every normal one and a harmonic number in every shift register. Predicted without data "
-    "is what simulation sees: at spectral radius 0.9 less than 0.95 N at 64 units, at 0.5 less still; and that the "
-    "random matrices of PyTorch's default, scaled to radius 0.9, have a Fisher memory of less than 2, far below N."
+    "These are theorems, so that the exact numbers test the program: no total above N, exactly N in every random "
+    "linear network, Fisher memory 1 in every normal one and a harmonic number in every shift register. Predicted "
+    "without data is what simulation sees: at spectral radius 0.9 less than 0.95 N at 64 units, at 0.5 less still; "
+    "and that the random matrices of PyTorch's default, scaled to radius 0.9, have a Fisher memory of less than 2, "
+    "far below N."
 )
-REFUTED_BY = "An exact total above N; a simulated total of 64 units above 0.95 N; a Fisher memory of 2 or more at radius 0.9."
+REFUTED_BY = (
+    "An exact total above N; a simulated total of 64 units above 0.95 N; a Fisher memory of 2 or more at radius 0.9."
+)
 LINEAR, NORMAL = "RNN identity", "orthogonal (gain 0.9)"
 RADII = ("scaled (radius 0.5)", "scaled (radius 0.9)")
 MEASURES = {"simulated": "memory_function", "exact": "linear_memory_function", "fisher": "fisher_memory"}
@@ -26,13 +29,12 @@ RUN = "networks as drawn, 8 to 64 units, 5 seeds (the shift register has none to
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     """Totals against the number of units."""
     found = totals(scores)
-    rows = [
-        tables.numbers(scores, measure, BY).assign(total=name)
-        for name, measure in MEASURES.items()
-    ]
+    rows = [tables.numbers(scores, measure, BY).assign(total=name) for name, measure in MEASURES.items()]
     table = pd.concat(rows, ignore_index=True)
     table = table[table["statistic"] == "total"].drop(columns=["moment", "statistic"])
-    bound = pd.DataFrame([(n, "N", float(n)) for n in sorted(set(table["hidden"]))], columns=["hidden", "text", "value"])
+    bound = pd.DataFrame(
+        [(n, "N", float(n)) for n in sorted(set(table["hidden"]))], columns=["hidden", "text", "value"]
+    )
     drawing = plots.trend(
         table.loc[:, ["total", "label", "hidden", "seeds", "median", "low", "high"]],
         "hidden",
@@ -65,7 +67,9 @@ def verdict(found: pd.DataFrame) -> list[str]:
     less = seen[0].value < seen[1].value < SHORT
     lines.append(held(less, "simulation sees less than 0.95 N of 64 units, at radius 0.5 less still", text))
     wide = found[_linear(found, RADII[1:])]["fisher"]
-    lines.append(held(bool(wide.max() < 2), "scaled to radius 0.9 the Fisher memory stays below 2", f"{wide.max():.2f}"))
+    lines.append(
+        held(bool(wide.max() < 2), "scaled to radius 0.9 the Fisher memory stays below 2", f"{wide.max():.2f}")
+    )
     return lines
 
 

@@ -11,14 +11,14 @@ from farback.report.checked import Share, answered, chosen, conditions, learning
 from farback.report.standard import Ladder
 
 PREDICTION = (
-    "Written before any of these networks was trained. Cross-entropy has a steeper gradient than squared error, so the "
-    "single unit learns lag 4 at least as often as published, and at lr 1 in most seeds. Lag 10 is learned by few or "
-    "none, lag 100 by none: a unit that forgets gets no gradient from the cue. The LSTM of 1997 learns 100 steps in "
-    "every seed, with fixed distractors and with random ones."
+    "Written before any of these networks was trained. Cross-entropy has a steeper gradient than squared error, so "
+    "the single unit learns lag 4 at least as often as published, and at lr 1 in most seeds. Lag 10 is learned by "
+    "few or none, lag 100 by none: a unit that forgets gets no gradient from the cue. The LSTM of 1997 learns 100 "
+    "steps in every seed, with fixed distractors and with random ones."
 )
 REFUTED_BY = (
-    "Fewer than half of the seeds at lag 4 and lr 1; half of the seeds at lag 10 at any rate; one at lag 100; an LSTM "
-    "that fails in one seed."
+    "Fewer than half of the seeds at lag 4 and lr 1; half of the seeds at lag 10 at any rate; one at lag 100; an "
+    "LSTM that fails in one seed."
 )
 SHARE = "share of seeds"
 UNIT, CELL = "RNN sigmoid", "LSTM"
@@ -76,9 +76,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         "hs97-lag-4": answered(
             _listed(short), SHARE, all(within), not any(within), "the learning rate", run[4], short[1.0]
         ),
-        "hs97-lag-10": answered(
-            _listed(ten), SHARE, *none, "the learning rate and the draw", run[10], _all(found, 10)
-        ),
+        "hs97-lag-10": answered(_listed(ten), SHARE, *none, "the learning rate and the draw", run[10], _all(found, 10)),
         "hs97-lag-100": answered(hundred, SHARE, not hundred.successes, hundred.most, "the draw", run[100]),
     }
     for filler, name in NAMES.items():

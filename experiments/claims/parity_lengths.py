@@ -9,12 +9,12 @@ from farback.report.standard import Ladder
 
 PREDICTION = (
     "Written before any network was trained on parity here. Parity gives no credit for partial memory, so that seeds "
-    "learn it suddenly or not at all: in 10 000 updates some seeds of every network, and not all of any. A network that "
-    "learned it has a state machine of two states, and is right at 500 bits too."
+    "learn it suddenly or not at all: in 10 000 updates some seeds of every network, and not all of any. A network "
+    "that learned it has a state machine of two states, and is right at 500 bits too."
 )
 REFUTED_BY = (
-    "A network of which no seed, or every seed, learns it; a seed that is right at 40 bits (accuracy 0.95) and below 0.9 "
-    "beyond."
+    "A network of which no seed, or every seed, learns it; a seed that is right at 40 bits (accuracy 0.95) and below "
+    "0.9 beyond."
 )
 LONGEST, SOLVED, NEAR, APART = 39, 0.9, 0.05, 0.2
 NETWORKS = {"parity-rnn": "RNN relu, xavier", "parity-lstm": "LSTM, forget_bias"}
@@ -26,7 +26,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     found = beyond(scores)
     each = {name: solved(found, name) for name in dict.fromkeys(found["label"])}
     headline = (
-        f"Trained on the parity of up to 40 bits for {scores['steps'].iloc[0]} updates, it is right for 41 to 500 bits in "
+        f"Trained on the parity of up to 40 bits for {scores['steps'].iloc[0]} updates, it is right for 41 to 500 in "
         + "; ".join(f"{one} of the seeds of {name}" for name, one in each.items())
         + "."
     )
@@ -73,7 +73,10 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         rows[claim] = answered(text, "share of seeds", one.most, not one.successes, "the seed", run, one)
     each = found.groupby("label")["beyond"]
     gap = each.max() - each.median()
-    text = "; ".join(f"{name} {best:.2f} against {middle:.2f}" for name, best, middle in zip(gap.index, each.max(), each.median(), strict=True))
+    text = "; ".join(
+        f"{name} {best:.2f} against {middle:.2f}"
+        for name, best, middle in zip(gap.index, each.max(), each.median(), strict=True)
+    )
     rows["best-of-runs"] = answered(
         f"best against median: {text}",
         "",

@@ -8,9 +8,9 @@ from farback.report.checked import Share, answered, share
 from farback.report.standard import Ladder
 
 PREDICTION = (
-    "Written before any network was guessed. With a spectral radius of 2 one unit in several is a latch, and where the "
-    "cue sets it, the readout is right half of the time: between 1 and 20 guesses in 100 solve the lag without noise. "
-    "With noise none does: what is shown in between sets the latch again."
+    "Written before any network was guessed. With a spectral radius of 2 one unit in several is a latch, and where "
+    "the cue sets it, the readout is right half of the time: between 1 and 20 guesses in 100 solve the lag without "
+    "noise. With noise none does: what is shown in between sets the latch again."
 )
 REFUTED_BY = "Fewer than 4 of 400 without noise or more than 80; one of 400 with noise."
 BLANK, NOISE, LSTM_SEQUENCES = "blank", "noise", 5040
@@ -28,7 +28,11 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         for low, high in [one.interval]
     ]
     shown = pd.DataFrame(
-        {"between": list(each), "right": [str(one) for one in each.values()], "sequences": list(map(_cost, each.values()))}
+        {
+            "between": list(each),
+            "right": [str(one) for one in each.values()],
+            "sequences": list(map(_cost, each.values())),
+        }
     )
     headline = (
         f"Of random networks of two units {each[BLANK]} bridge 100 blank steps, one in some {_cost(each[BLANK])} "

@@ -18,8 +18,8 @@ class Recall(Task):
     One of `symbols` cues stands at step s; the answer is asked at step s + lag, where a go flag is up. Between and
     after them stand distractors: `noise` draws them from a disjoint alphabet, `counted` goes through that alphabet in
     order, the same in every sequence, `blank` shows nothing, `same` draws them from the cue's own alphabet, and only
-    the flag on the cue tells it from them. The cue stands at step 0, or, when `length` fixes the length of the sequence,
-    anywhere that leaves room for the lag.
+    the flag on the cue tells it from them. The cue stands at step 0, or, when `length` fixes the length of the
+    sequence, anywhere that leaves room for the lag.
 
     Example (symbols = 4, filler = noise, lag = 3; digits are cues, letters distractors, ! is the go flag):
 
