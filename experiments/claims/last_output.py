@@ -66,7 +66,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         everywhere,
         plain.successes < plain.trials,
         "the direction and the padding: a backward layer ends at the first step, a padded sequence at its own length",
-        f"{scores['seed'].nunique()} seeds, 1, 2 and 20 layers, RNN (tanh, relu), GRU and LSTM of 6 units, 16 sequences",
+        f"{scores['seed'].nunique()} seeds; 1, 2 and 20 layers of RNN (tanh, relu), GRU and LSTM; 6 units",
         plain,
     )
     return {"last-output-is-h-n": finding}

@@ -33,7 +33,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     worst = table.loc[table["difference"].idxmax()]
     headline = (
         f"Of {len(table)} networks as drawn the product of derivatives shrinks with the chain in {_shrinking(table)}; "
-        f"its rate differs from the Lyapunov exponent by {worst['difference']:.3f} nats a step at most ({worst['name']})."
+        f"its rate and the Lyapunov exponent differ by {worst['difference']:.3f} nats a step at most ({worst['name']})."
     )
     drawn = pd.concat(
         [
