@@ -10,7 +10,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Finding, held, listed, metrics, panel, retained, trained
-from farback.report.checked import Middle, answered, share
+from farback.report.checked import answered, mean_horizon, only, share
 from farback.report.standard import Ladder, mean_text
 
 PREDICTION = (
@@ -86,11 +86,11 @@ def vanishing(longest: pd.DataFrame) -> str:
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The rows of the ledger: what a standard RNN learns to bridge, and what it retains."""
     fixed, mixed = scores[scores["train_lags"] == "fixed"], scores[scores["train_lags"] != "fixed"]
-    reach = tables.trainability(fixed).set_index("label")
-    default, orthogonal = reach.loc["RNN tanh"], reach.loc["RNN tanh, orthogonal"]
+    reach = tables.trainability(fixed)
+    default, orthogonal = only(reach, label="RNN tanh"), only(reach, label="RNN tanh, orthogonal")
     found = tables.outcomes(fixed)
     at = {name: share(found, label=name, lag=BEYOND) for name in ("RNN tanh", "RNN tanh, orthogonal")}
-    kept = tables.retention_horizons(mixed).set_index("label").loc["RNN tanh"]
+    kept = only(tables.retention_horizons(mixed), label="RNN tanh")
     return {
         "rnn-bridge-adam": answered(
             f"{default['horizon']} steps from PyTorch's default, mean {mean_text(default)}; {orthogonal['horizon']} "
@@ -100,7 +100,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
             at["RNN tanh"].most,
             f"the start: from the orthogonal one {at['RNN tanh, orthogonal']} seeds learn lag {BEYOND}",
             _conditions(fixed),
-            Middle(default["estimate"], default["low"], default["high"]),
+            mean_horizon(default),
         ),
         "rnn-retention": answered(
             f"{kept['horizon']} steps, mean {mean_text(kept)}",
@@ -109,7 +109,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
             bool(kept["median"] >= BEYOND),
             "",
             f"trained on lags 1-{LONGEST} together, {_conditions(mixed)}",
-            Middle(kept["estimate"], kept["low"], kept["high"]),
+            mean_horizon(kept),
         ),
     }
 

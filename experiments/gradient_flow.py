@@ -7,12 +7,13 @@ g / sqrt 2. PyTorch's default matrix, uniform on +-1 / sqrt H, has the gain 1 / 
 """
 
 import math
+from typing import Any
 
 import pandas as pd
 
 from farback import plots, tables
 from farback.report import Analysis, Figure, Finding, Table, held, panel
-from farback.report.checked import Middle, answered
+from farback.report.checked import Middle, answered, only
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -126,32 +127,32 @@ def verdict(rates: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The rows of the ledger: how far the gradient of a standard RNN reaches, and when tanh and relu explode."""
     single = scores[scores["depth"] == 1]
-    rates = tables.rates(single[single["init"] == "torch"], ["cell"]).set_index("cell")
-    gains = _gains(scores)
+    rates, gains = tables.rates(single[single["init"] == "torch"], ["cell"]), _gains(scores)
+    default = {cell: only(rates, cell=cell) for cell in LOSS}
     tanh, relu = _explodes(gains, "RNN tanh"), _explodes(gains, "RNN relu")
     own = gains[gains["network"].str.startswith("RNN tanh")]
-    vanishes, always = bool(rates.loc["RNN tanh", "high"] < 0), bool((own["high"] < 0).all())
+    vanishes, always = default["RNN tanh"]["high"] < 0, bool((own["high"] < 0).all())
     first = scores.iloc[0]
     run = f"{scores['seed'].nunique()} seeds, {first['hidden']} units as drawn, {first['trained_lag']} steps"
     return {
         "rnn-gradient-reach": _reaches(single, run),
         "tanh-vanishes": answered(
-            f"{_rate(rates, 'RNN tanh')} from PyTorch's default; most seeds explode from gain {tanh}",
+            f"{_rate(default['RNN tanh'])} from PyTorch's default; most seeds explode from gain {tanh}",
             "natural log a step",
             vanishes and always,
             not vanishes,
             f"the gain of the recurrent matrix: it explodes from {tanh} (theory: above 1)",
             run,
-            _middle(rates, "RNN tanh"),
+            _middle(default["RNN tanh"]),
         ),
         "relu-explodes": answered(
-            f"{_rate(rates, 'RNN relu')} from PyTorch's default; most seeds explode from gain {relu}",
+            f"{_rate(default['RNN relu'])} from PyTorch's default; most seeds explode from gain {relu}",
             "natural log a step",
-            bool(rates.loc["RNN relu", "exploding"] > 0.5),
+            default["RNN relu"]["exploding"] > 0.5,
             relu == "none",
             f"the gain of the recurrent matrix: it explodes from {relu} (theory: above 1.41)",
             run,
-            _middle(rates, "RNN relu"),
+            _middle(default["RNN relu"]),
         ),
     }
 
@@ -173,16 +174,14 @@ def _reaches(single: pd.DataFrame, run: str) -> Finding:
     )
 
 
-def _rate(rates: pd.DataFrame, cell: str) -> str:
-    """A rate for people, as the factor that a step multiplies the gradient by."""
-    row = rates.loc[cell]
+def _rate(row: dict[Any, Any]) -> str:
+    """A rate for people, with the factor that a step multiplies the gradient by."""
     low, high = math.exp(row["low"]), math.exp(row["high"])
     return f"{row['median']:.2f} a step (times {math.exp(row['median']):.2f}, {low:.2f} to {high:.2f})"
 
 
-def _middle(rates: pd.DataFrame, cell: str) -> Middle:
-    row = rates.loc[cell]
-    return Middle(float(row["median"]), float(row["low"]), float(row["high"]))
+def _middle(row: dict[Any, Any]) -> Middle:
+    return Middle(row["median"], row["low"], row["high"])
 
 
 def _explodes(gains: pd.DataFrame, cell: str) -> str:

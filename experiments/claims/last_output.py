@@ -42,8 +42,8 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         f"{equal(scores, 'padded_last', False).successes} of {equal(scores, 'padded_last', False).trials} of one."
     )
     caption = "Equal bit for bit, modules of every cell, depth and seed"
-    parts = [Table("equal", caption, frame, shown.drop(columns="of"))]
-    return Analysis(headline, verdict(scores), parts, {"equal/one direction": plain.value})
+    table = Table("equal", caption, frame, shown.drop(columns="of"))
+    return Analysis(headline, verdict(scores), [table], {"equal/one direction": plain.value})
 
 
 def verdict(scores: pd.DataFrame) -> list[str]:

@@ -7,8 +7,8 @@ neighbourhood, or the pixel alone.
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held
-from farback.report.checked import Middle, answered, conditions, learning_figure, middle, outcome_table
+from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report.checked import Middle, answered, chosen, conditions, learning_figure, middle, outcome_table
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -37,7 +37,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     )
     seen = scores.assign(sees=scores["encoder.kernel"].map({WIDE: "3 by 3 pixels", ALONE: "its own pixel"}))
     seen = seen.assign(strikes=seen["task.drift"].map({MOVES: "move one pixel", STAYS: "stay"}))
-    parts = [
+    parts: list[Table | Figure] = [
         outcome_table(found, BY, "Skill by what each pixel sees, and by how strikes move"),
         learning_figure(seen, "Learning, where strikes move and where they stay", "strikes", "sees"),
     ]
@@ -81,4 +81,4 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 def skill(found: pd.DataFrame, kernel: int, drift: str) -> Middle:
     """The median test skill."""
-    return middle(found, **{"encoder.kernel": kernel, "task.drift": drift})
+    return middle(chosen(found, **{"encoder.kernel": kernel, "task.drift": drift}))

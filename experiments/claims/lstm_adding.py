@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held
+from farback.report import Analysis, Figure, Finding, Table, held
 from farback.report.checked import Share, answered, conditions, learning_figure, outcome_table, share
 from farback.report.standard import Ladder
 
@@ -31,7 +31,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         "two numbers among: " + "; ".join(f"{STARTS[init]} {steps(length)}" for init, length in reached.items()) + "."
     )
     curves = scores.assign(sequence=2 * scores["trained_lag"])
-    parts = [
+    parts: list[Table | Figure] = [
         outcome_table(found, BY, "What each start came to; the lag is half of the sequence"),
         learning_figure(curves, "Learning to add, by the length of the sequence", "sequence", "init.name", SOLVED),
     ]
@@ -71,7 +71,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 def solved(found: pd.DataFrame, init: str, length: int) -> Share:
     """How many seeds solve a length of sequence."""
-    return share(found, SOLVED, lag=length // 2, **{"init.name": init})
+    return share(found[found["init.name"] == init], SOLVED, lag=length // 2)
 
 
 def longest(found: pd.DataFrame, init: str) -> int:

@@ -1,12 +1,13 @@
 """Does LSTM bridge a thousand steps from its usual starts, and how many times farther than a simple RNN?"""
 
 import math
+from typing import Any
 
 import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Finding, held, listed, metrics, trained
-from farback.report.checked import Middle, Share, answered, conditions, share
+from farback.report.checked import Middle, Share, answered, conditions, mean_horizon, only, share
 from farback.report.standard import Ladder, mean_text
 
 PREDICTION = (
@@ -69,7 +70,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
             not at["torch"].most and not others,
             f"the start: lag {THOUSAND} is learned from {' and '.join(others)}, not from PyTorch's default",
             run,
-            Middle(default["estimate"], default["low"], default["high"]),
+            mean_horizon(default),
         ),
         "lstm-hundredfold": answered(
             "; ".join(f"{STARTS[init]} {found} times" for init, found in times.items()),
@@ -85,13 +86,14 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 def learned(scores: pd.DataFrame, init: str, lag: int) -> Share:
     """How many seeds of LSTM learn a lag from a start."""
-    return share(tables.outcomes(scores, ["cell", "init.name"]), lag=lag, cell="LSTM", **{"init.name": init})
+    found = tables.outcomes(scores, ["cell", "init.name"])
+    return share(found[found["init.name"] == init], lag=lag, cell="LSTM")
 
 
-def row(scores: pd.DataFrame, cell: str, init: str) -> "pd.Series[float]":
+def row(scores: pd.DataFrame, cell: str, init: str) -> dict[Any, Any]:
     """A network's row of `tables.trainability`."""
     horizons = tables.trainability(scores, ["cell", "init.name"])
-    return horizons[(horizons["cell"] == cell) & (horizons["init.name"] == init)].iloc[0]
+    return only(horizons, cell=cell, **{"init.name": init})
 
 
 def ratio(scores: pd.DataFrame, init: str) -> Middle:

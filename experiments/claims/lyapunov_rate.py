@@ -4,6 +4,8 @@ Nothing is trained. The slope of the gradient over the lag and the exponent are 
 one by backpropagation through 200 steps, the other by a QR decomposition of every Jacobian.
 """
 
+from typing import Any
+
 import pandas as pd
 
 from farback import plots
@@ -30,7 +32,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     """Both rates of every network, and the curves of the product."""
     found = rates(scores)
     table = summary(found)
-    worst = table.loc[table["difference"].idxmax()]
+    worst = largest(table, "difference")
     headline = (
         f"Of {len(table)} networks as drawn the product of derivatives shrinks with the chain in {_shrinking(table)}; "
         f"its rate and the Lyapunov exponent differ by {worst['difference']:.3f} nats a step at most ({worst['name']})."
@@ -89,7 +91,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     found = rates(scores)
     table = summary(found)
     shrinks, grows = table["exponent_high"] < 0, table["exponent_low"] > 0
-    worst = table.loc[table["difference"].idxmax()]
+    worst = largest(table, "difference")
     own = found[found["name"] == worst["name"]]
     off = Middle.of((own["slope"] - own["exponent"]).abs())
     far = table["difference"] > NEAR
@@ -103,7 +105,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
             not shrinks.any(),
             f"the gain: it grows in {growing or 'none, and is undecided in some'}",
             networks,
-            _middle(table.loc[table["exponent"].idxmax()]),
+            _middle(largest(table, "exponent")),
         ),
         "rate-is-lyapunov": answered(
             f"differ by {off} nats a step at most ({worst['name']})",
@@ -142,7 +144,12 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _middle(row: "pd.Series[float]") -> Middle:
+def largest(table: pd.DataFrame, column: str) -> dict[Any, Any]:
+    """The row of the largest value."""
+    return max(table.to_dict("records"), key=lambda row: float(row[column]))
+
+
+def _middle(row: dict[Any, Any]) -> Middle:
     return Middle(row["exponent"], row["exponent_low"], row["exponent_high"])
 
 

@@ -4,11 +4,13 @@ The claim that an RNN cannot bridge more than 5-10 steps was made of networks tr
 same networks are in `demo`.
 """
 
+from typing import Any
+
 import pandas as pd
 
 from farback import plots, tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Middle, Share, answered, conditions, share
+from farback.report.checked import Share, answered, chosen, conditions, mean_horizon, share
 from farback.report.standard import Ladder, mean_text, shown
 
 PREDICTION = (
@@ -90,7 +92,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         default.most,
         f"the start: from the orthogonal one {orthogonal} seeds learn lag {FAR}",
         conditions(scores),
-        Middle(row["estimate"], row["low"], row["high"]),
+        mean_horizon(row),
     )
     return {"rnn-bridge-sgd": finding}
 
@@ -107,8 +109,7 @@ def most(scores: pd.DataFrame, init: str, lag: int) -> Share:
     return max((learned(scores, init, lag, rate) for rate in rates), key=lambda found: found.value)
 
 
-def reach(scores: pd.DataFrame, init: str) -> "pd.Series[float]":
+def reach(scores: pd.DataFrame, init: str) -> dict[Any, Any]:
     """The row of `tables.trainability` of the rate that reaches farthest from a start."""
-    horizons = tables.trainability(scores, BY)
-    own = horizons[horizons["init"] == init]
-    return own.loc[own["estimate"].idxmax()]
+    own = chosen(tables.trainability(scores, BY), init=init)
+    return max(own.to_dict("records"), key=lambda row: float(row["estimate"]))
