@@ -18,8 +18,8 @@ help: ## list the targets
 demo: $(VENV)/.ok ## the main job on real input: how far back do four networks remember? (3 minutes)
 	$(BIN)/farback run configs/demo.yaml
 
-run: $(VENV)/.ok ## train what is missing of configs/NAME.yaml, then report (NAME=horizon)
-	$(BIN)/farback run configs/$(NAME).yaml
+run: $(VENV)/.ok ## train what is missing of a config, then report (NAME=horizon)
+	$(BIN)/farback run $(NAME)
 
 search: $(VENV)/.ok ## search configs/NAME.yaml, or go on with it, then report its winners (NAME=tune)
 	$(BIN)/farback search configs/$(NAME).yaml
