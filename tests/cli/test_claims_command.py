@@ -144,7 +144,7 @@ def test_the_whole_path_of_claims(project: Path, farback: Callable[..., tuple[in
 def test_what_cannot_be_asked_for_is_told(project: Path, farback: Callable[..., tuple[int, str]]) -> None:
     code, said = farback("claims", "--only", "it-hold")
     assert code == 2
-    assert "did you mean it-holds" in said
+    assert "did you mean 'it-holds'" in said
     code, said = farback("claims", "--only", "far")
     assert code == 2
     assert "needs a GPU (it is large)" in said

@@ -57,7 +57,7 @@ def test_claims_are_read_and_are_part_of_no_trial(tmp_path: Path) -> None:
         ("claims: yes\n", "claims: must be a list of at least one claim, got 'yes'"),
         ("claims: [holds]\n", "claims[0]: must be a mapping, got 'holds'"),
         ("claims:\n" + CLAIM.replace("ONE", "It holds"), "claims[0].id"),
-        ("claims:\n" + CLAIM.replace("ONE", "a").replace("source", "sauce"), "did you mean source"),
+        ("claims:\n" + CLAIM.replace("ONE", "a").replace("source", "sauce"), "did you mean 'source'"),
         (
             "claims:\n" + CLAIM.replace("ONE", "a").replace('    published: "4"\n', ""),
             "claims[0].published: is missing",
@@ -81,7 +81,10 @@ def test_a_mistake_in_a_claim_is_told_with_its_place(claims: str, said: str, tmp
 
 
 def test_a_search_carries_no_claims(tmp_path: Path) -> None:
-    searched = SWEEP.partition("sweep:")[0] + "  cell: gru\n  lag: 3\nsearch:\n  space: {hidden: [4, 8]}\n  trials: 2\n"
+    searched = (
+        SWEEP.partition("sweep:")[0]
+        + "  cell: gru\n  lag: 3\nsearch:\n  space: {hidden: [4, 8]}\n  objective: skill\n  trials: 2\n"
+    )
     Experiment.load(written(tmp_path, "", searched))
     with pytest.raises(ConfigError, match="claims go with a sweep"):
         Experiment.load(written(tmp_path, "claims:\n" + CLAIM.replace("ONE", "a"), searched))

@@ -11,6 +11,7 @@ from farback.measures.gradient_reach import gradient_reach
 from farback.measures.information_capacity import InformationCapacity, information_capacity
 from farback.measures.jacobian_norms import jacobian_norms
 from farback.measures.kernel_recovery import kernel_recovery
+from farback.measures.last_output import last_output
 from farback.measures.lengths import LengthMatrix, length_matrix
 from farback.measures.linear_memory_function import linear_memory_function
 from farback.measures.lyapunov import lyapunov
@@ -36,6 +37,7 @@ __all__ = [
     "information_capacity",
     "jacobian_norms",
     "kernel_recovery",
+    "last_output",
     "length_matrix",
     "linear_memory_function",
     "lyapunov",

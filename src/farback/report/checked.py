@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -177,3 +178,20 @@ def conditions(scores: pd.DataFrame) -> str:
 def _levels(column: pd.Series[float]) -> str:
     values = sorted(set(column.dropna().astype(float)))
     return " or ".join(f"{value:g}" for value in values) if len(values) <= 3 else f"{values[0]:g} to {values[-1]:g}"
+
+
+def only(table: pd.DataFrame, **where: object) -> dict[Any, Any]:
+    """The one row of a table that has these values.
+
+    Raises:
+        ValueError: there is none, or there are several.
+    """
+    rows = chosen(table, **where).to_dict("records")
+    if len(rows) > 1:
+        raise ValueError(f"{len(rows)} rows have {where}")
+    return rows[0]
+
+
+def mean_horizon(row: Mapping[Any, Any]) -> Middle:
+    """The mean over seeds of a row of `tables.trainability` or `tables.retention_horizons`."""
+    return Middle(float(row["estimate"]), float(row["low"]), float(row["high"]))

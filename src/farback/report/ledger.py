@@ -92,6 +92,8 @@ def write_ledger(rows: Sequence[Row], folder: Path, options: str = "") -> Page:
         "refuted_by": "",
         "notes": [note.format(options=options) if "{options}" in note else note for note in NOTES],
         "origins": "",
+        "command": f"farback claims{options}",
+        "listed": not options,  # in the index of all pages
     }
     return publish(ledger(rows), folder, "noted.md.j2", context)
 
