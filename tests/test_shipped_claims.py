@@ -28,11 +28,12 @@ NAMES = [experiment.name for experiment in LEDGER.experiments]
 @pytest.mark.parametrize("experiment", LEDGER.experiments, ids=NAMES)
 def test_every_claim_is_complete_and_has_a_script_that_answers_it(experiment: Experiment) -> None:
     script = _script(script_of(experiment.name, ROOT))
-    assert script is not None
-    assert script.PREDICTION
-    assert script.REFUTED_BY
-    assert callable(script.analyse)
-    assert callable(script.findings) or ledger.needs_gpu(experiment)
+    if not ledger.needs_gpu(experiment) or script is not None:
+        assert script is not None
+        assert script.PREDICTION
+        assert script.REFUTED_BY
+        assert callable(script.analyse)
+        assert callable(script.findings)
     for claim in experiment.claims:
         assert len(claim.statement.split()) > 3
         assert any(sign.isdigit() for sign in claim.published) or claim.published.startswith(NO_NUMBER)
