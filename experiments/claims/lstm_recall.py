@@ -61,6 +61,8 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     reaches = "; ".join(f"{STARTS[init]} {own['horizon']}" for init, own in horizons.items())
     times = {init: ratio(scores, init) for init in STARTS}
     hundred = [STARTS[init] for init in ("forget_bias", "chrono") if times[init].value >= HUNDRED]
+    beyond = [STARTS[init] for init in STARTS if times[init].value < HUNDRED and horizons[init]["beyond"]]
+    on = f"the start: {' and '.join(hundred)}" if hundred else f"lags beyond those tried, from {' and '.join(beyond)}"
     default, run = horizons["torch"], conditions(scores)
     return {
         "lstm-thousand-recall": answered(
@@ -76,8 +78,8 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
             "; ".join(f"{STARTS[init]} {found} times" for init, found in times.items()),
             "times the mean horizon of a tanh RNN",
             times["torch"].value >= HUNDRED,
-            times["torch"].value < HUNDRED and not hundred,
-            f"the start: {' and '.join(hundred)}",
+            not hundred and not beyond,
+            on,
             run,
             times["torch"],
         ),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from farback import runner
 from farback.component import UserError, choices
 from farback.experiment import Experiment
 from farback.experiment.loading import read
-from farback.layout import RESULTS, configs_in
+from farback.layout import CLAIMS, RESULTS, configs_in
 from farback.planning import Plan
-from farback.report.ledger import Row, write_ledger
+from farback.report.ledger import Earlier, Row, write_ledger
 from farback.report.page import Page, found
 from farback.stores.base import Store
 
@@ -35,7 +37,7 @@ class Ledger:
     @property
     def folder(self) -> Path:
         """Where the page goes: that of shifted seeds lies beside the first."""
-        name = f"claims--seeds-{self.seeds_shifted}" if self.seeds_shifted else "claims"
+        name = f"{CLAIMS}--seeds-{self.seeds_shifted}" if self.seeds_shifted else CLAIMS
         return self.root / RESULTS / name
 
     def chosen(self, only: Sequence[str] = ()) -> list[Experiment]:
@@ -106,7 +108,8 @@ def rows(ledger: Ledger, store: Store) -> list[Row]:
     Raises:
         UserError: a script does not answer exactly what its config claims.
     """
-    return [row for experiment in ledger.experiments for row in _rows(ledger, experiment, store)]
+    first = _first(ledger)
+    return [row for experiment in ledger.experiments for row in _rows(ledger, experiment, store, first)]
 
 
 def publish(ledger: Ledger, experiments: Sequence[Experiment], store: Store) -> Page:
@@ -122,22 +125,29 @@ def publish(ledger: Ledger, experiments: Sequence[Experiment], store: Store) -> 
     return write_ledger(rows(ledger, store), ledger.folder, options)
 
 
-def _rows(ledger: Ledger, experiment: Experiment, store: Store) -> list[Row]:
+def _rows(ledger: Ledger, experiment: Experiment, store: Store, first: Mapping[str, Earlier]) -> list[Row]:
     frame = store.frame(experiment.name)
     subject = runner.subject(experiment, store, frame)
     findings = found(subject, frame)
     report = subject.folder / "report.md"
-    config = os.path.relpath(experiment.path.absolute(), ledger.folder.absolute())
-    page = os.path.relpath(report.absolute(), ledger.folder.absolute()) if report.exists() else ""
+    config = _link(ledger, experiment.path)
+    page = _link(ledger, report) if report.exists() else ""
     return [
-        Row(
-            claim,
-            experiment.name,
-            Path(config).as_posix(),
-            Path(page).as_posix() if page else "",
-            finding,
-            subject.missing,
-        )
+        Row(claim, experiment.name, config, page, findings.get(claim.id), subject.missing, first.get(claim.id))
         for claim in experiment.claims
-        for finding in [findings.get(claim.id)]
     ]
+
+
+def _link(ledger: Ledger, path: Path) -> str:
+    """A link from the ledger's page."""
+    return Path(os.path.relpath(path.absolute(), ledger.folder.absolute())).as_posix()
+
+
+def _first(ledger: Ledger) -> dict[str, Earlier]:
+    """What the page of the seeds that are written in the configs says, where others are asked for."""
+    path = ledger.root / RESULTS / CLAIMS / "claims.csv"
+    if not ledger.seeds_shifted or not path.exists():
+        return {}
+    table = pd.read_csv(path, keep_default_na=False)
+    rows = table[table["verdict"] != ""].to_dict("records")
+    return {str(row["id"]): Earlier(str(row["verdict"]), str(row["number"])) for row in rows}

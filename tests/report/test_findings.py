@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +14,7 @@ from farback.claim import Claim
 from farback.component import UserError
 from farback.report import Finding
 from farback.report.findings import claims_table, judged
-from farback.report.ledger import Row, ledger, write_ledger
+from farback.report.ledger import Earlier, Row, ledger, write_ledger
 
 
 def claim(name: str, **fields: Any) -> Claim:
@@ -82,6 +83,16 @@ def test_the_headline_counts_the_rows_of_every_kind() -> None:
     said = "3 rows run: 1 confirmed, 1 refuted, 1 depends; 1 need a GPU; 1 not run yet."
     assert ledger(ROWS).headline == said
     assert ledger(ROWS[:3]).headline == "3 rows run: 1 confirmed, 1 refuted, 1 depends; 0 need a GPU."
+
+
+def test_a_repetition_says_how_often_it_came_out_as_before(tmp_path: Path) -> None:
+    again = [replace(ROWS[0], first=Earlier("confirmed", "4 of 5")), replace(ROWS[1], first=Earlier("depends", "3"))]
+    page = write_ledger([*again, *ROWS[2:]], tmp_path, " --shift-seeds 100")
+    assert page.analysis.headline.endswith("1 of 2 verdicts are those of the first seeds.")
+    assert "| with the first seeds |" in page.report.read_text()
+    assert "confirmed: 4 of 5" in page.report.read_text()
+    table = pd.read_csv(tmp_path / "claims.csv", keep_default_na=False)
+    assert table["first_verdict"].tolist() == ["confirmed", "depends", "", ""]
 
 
 def test_the_page_holds_every_row_and_what_needs_a_gpu_apart(tmp_path: Path) -> None:

@@ -137,13 +137,16 @@ def _show(page: Page, console: Console) -> None:
     """The rows that were run with their verdicts, and where the page is."""
     from rich.table import Table as Printed
 
-    for table in page.analysis.tables[:1]:
+    table = next((table for table in page.analysis.tables if table.name == "claims"), None)
+    if table is not None:
+        run = table.shown[table.shown["found"] != ""]
+        columns = [name for name in run.columns if name not in ("claim", "page")]
         printed = Printed(title=table.caption, title_justify="left")
-        columns = ["id", "published", "found", "verdict"] if "verdict" in table.shown else []
         for column in columns:
             printed.add_column(column, overflow="fold")
-        for row in table.shown[columns].itertuples(index=False):
+        for row in run[columns].itertuples(index=False):
             printed.add_row(*map(str, row))
-        console.print(printed)
+        if len(run):
+            console.print(printed)
     console.print(page.analysis.headline, highlight=False)
     console.print(f"report   {os.path.relpath(page.report)}", highlight=False, soft_wrap=True)

@@ -13,9 +13,8 @@ MARKS = {  # Tol's high contrast scheme; told apart by shape too
     "depends": ("#DDAA33", "D"),
     "refuted": ("#BB5566", "X"),
 }
-LONGEST = 46  # characters of a cell of text
 INCHES_A_LINE = 0.26
-COLUMNS = (("published", 0.28), ("found", 0.64))  # where they begin, as a share of the width
+COLUMNS = (("published", 0.26, 44), ("found", 0.57, 62))  # where they begin, as a share of the width, and characters
 WIDTH = 11.0
 
 
@@ -33,14 +32,14 @@ def verdicts(table: pd.DataFrame) -> Figure:
         ax.set_xlim(0, 1)
         ax.set_ylim(len(ordered) - 0.4, -1.4)
         ax.set_axis_off()
-        for column, left in (("claim", 0.02), *COLUMNS):
+        for column, left, _ in (("claim", 0.02, 0), *COLUMNS):
             ax.text(left, -1, column, weight="bold", va="center")
         for height, row in enumerate(ordered.to_dict("records")):
             colour, marker = MARKS[row["verdict"]]
             ax.plot([0.005], [height], marker=marker, color=colour, markersize=7, clip_on=False, linestyle="none")
-            ax.text(0.02, height, row["id"], va="center", color=colour)
-            for column, left in COLUMNS:
-                ax.text(left, height, _short(row[column]), va="center", fontsize=8, parse_math=False)
+            ax.text(0.02, height, row["id"], va="center")
+            for column, left, longest in COLUMNS:
+                ax.text(left, height, _short(row[column], longest), va="center", fontsize=8, parse_math=False)
             ax.axhline(height + 0.5, color="0.92", linewidth=0.6, zorder=0)
         for verdict in order:
             colour, marker = MARKS[verdict]
@@ -51,5 +50,5 @@ def verdicts(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1].rstrip()}…"
+def _short(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -26,6 +27,13 @@ NOTES = (
 NOT_RUN = "not run yet"
 
 
+class Earlier(NamedTuple):
+    """What the first seeds came to, where a claim is repeated with others."""
+
+    verdict: str
+    number: str
+
+
 @dataclass(frozen=True)
 class Row:
     """A claim as it stands.
@@ -37,6 +45,7 @@ class Row:
         report: its page, as a link from the ledger's; nothing where none was written.
         finding: what became of it; None where it was not run.
         missing: how many trials have to be trained first.
+        first: what the first seeds came to, where this is a repetition.
     """
 
     claim: Claim
@@ -45,6 +54,7 @@ class Row:
     report: str
     finding: Finding | None
     missing: int
+    first: Earlier | None = None
 
 
 def ledger(rows: Sequence[Row]) -> Analysis:
@@ -54,7 +64,7 @@ def ledger(rows: Sequence[Row]) -> Analysis:
     elsewhere = [one for one in rows if one.claim.needs and one.finding is None]
     here = [one for one in rows if one not in elsewhere]
     run = [one for one in here if one.finding is not None]
-    frame = pd.DataFrame([{**row(one.claim, one.finding), "experiment": one.experiment} for one in here])
+    frame = pd.DataFrame([_flat(one) for one in here])
     parts: list[Table | Figure] = []
     if run:
         drawn = pd.DataFrame([_drawn(one, one.finding) for one in run if one.finding])
@@ -64,7 +74,7 @@ def ledger(rows: Sequence[Row]) -> Analysis:
         parts.insert(0, Table("claims", "What was claimed, and what was found", frame, _found(here)))
         parts.append(Table("checks", "How each was checked", _checks(here), _checks(here, links=True)))
     if elsewhere:
-        apart = pd.DataFrame([{**row(one.claim, None), "experiment": one.experiment} for one in elsewhere])
+        apart = pd.DataFrame([_flat(one) for one in elsewhere])
         parts.append(Table("gpu", "Claims that need a GPU, with a config that is ready to run", apart, _gpu(elsewhere)))
     return Analysis(headline(rows), _verdict(run), parts, _counts(rows))
 
@@ -74,7 +84,9 @@ def headline(rows: Sequence[Row]) -> str:
     counts = _counts(rows)
     said = ", ".join(f"{counts[verdict]:g} {verdict}" for verdict in ("confirmed", "refuted", "depends"))
     left = f"; {counts['not run']:g} not run yet" if counts["not run"] else ""
-    return f"{counts['run']:g} rows run: {said}; {counts['gpu']:g} need a GPU{left}."
+    again = [one.finding.verdict == one.first.verdict for one in rows if one.finding and one.first]
+    same = f" {sum(again)} of {len(again)} verdicts are those of the first seeds." if again else ""
+    return f"{counts['run']:g} rows run: {said}; {counts['gpu']:g} need a GPU{left}.{same}"
 
 
 def write_ledger(rows: Sequence[Row], folder: Path, options: str = "") -> Page:
@@ -121,6 +133,12 @@ def _verdict(run: Sequence[Row]) -> list[str]:
     return [*lines, *([f"Confirmed: {', '.join(held)}."] if held else [])] or ["No claim was run yet."]
 
 
+def _flat(one: Row) -> dict[str, object]:
+    """A row for machines."""
+    first = {"first_verdict": one.first.verdict, "first_number": one.first.number} if one.first else {}
+    return {**row(one.claim, one.finding), "experiment": one.experiment, **first}
+
+
 def _drawn(one: Row, finding: Finding) -> dict[str, str]:
     return {
         "id": one.claim.id,
@@ -131,7 +149,7 @@ def _drawn(one: Row, finding: Finding) -> dict[str, str]:
 
 
 def _found(here: Sequence[Row]) -> pd.DataFrame:
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             {
                 "id": one.claim.id,
@@ -139,11 +157,13 @@ def _found(here: Sequence[Row]) -> pd.DataFrame:
                 "published": one.claim.published,
                 "found": one.finding.number if one.finding else "",
                 "verdict": one.finding.said if one.finding else f"{NOT_RUN}: {one.missing} trials are missing",
+                "with the first seeds": f"{one.first.verdict}: {one.first.number}" if one.first else "",
                 "page": f"[{one.experiment}]({one.report})" if one.report else one.experiment,
             }
             for one in here
         ]
     )
+    return table if any(one.first for one in here) else table.drop(columns="with the first seeds")
 
 
 def _checks(here: Sequence[Row], links: bool = False) -> pd.DataFrame:
