@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held, retained, sized
+from farback.report import Analysis, Figure, Finding, Table, held, retained, sized
 from farback.report.checked import Middle, answered, conditions, learning_figure
 from farback.report.standard import Ladder
 
@@ -29,7 +29,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         + "; ".join(f"{name} {near[name]}, {far[name]}" for name in near)
         + " (medians over seeds, chance .408)."
     )
-    parts = [
+    parts: list[Table | Figure] = [
         *retained(scores, ["label"], ladder),
         learning_figure(scores, "Learning to add two numbers of 100", level=0.5),
         *sized(scores),

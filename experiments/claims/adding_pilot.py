@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held
+from farback.report import Analysis, Figure, Finding, Table, held
 from farback.report.checked import Share, answered, chosen, conditions, learning_figure, middle, outcome_table
 from farback.report.standard import Ladder
 
@@ -30,7 +30,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         + "; ".join(f"{name} {one}" for name, one in each.items())
         + "."
     )
-    parts = [
+    parts: list[Table | Figure] = [
         outcome_table(found, ["label"], "What each network came to"),
         learning_figure(scores, "Learning to add two numbers of 50", level=0.5),
     ]

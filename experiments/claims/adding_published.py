@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held
+from farback.report import Analysis, Figure, Finding, Table, held
 from farback.report.checked import Share, answered, conditions, learning_figure, outcome_table, share
 from farback.report.standard import Ladder
 
@@ -33,7 +33,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         + "."
     )
     named = scores.assign(published="T = " + (2 * scores["trained_lag"]).astype(str) + ", " + scores["optimizer.name"])
-    parts = [
+    parts: list[Table | Figure] = [
         outcome_table(found, ["label"], "What each network came to"),
         learning_figure(named, "Learning to add two numbers of 100 and of 150", "published", level=0.5),
     ]

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held, sized
+from farback.report import Analysis, Figure, Finding, Table, held, sized
 from farback.report.checked import Middle, answered, conditions, learning_figure, middle, outcome_table, share
 from farback.report.standard import Ladder
 
@@ -31,7 +31,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         + "; ".join(f"{one} of the seeds of {name}" for name, one in each.items())
         + "."
     )
-    parts = [
+    parts: list[Table | Figure] = [
         outcome_table(found, ["label"], "What each network came to"),
         learning_figure(scores, "Learning to add two numbers of 200", level=HALF),
         *sized(scores),

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held
+from farback.report import Analysis, Figure, Finding, Table, held
 from farback.report.checked import Middle, Share, answered, conditions, learning_figure, middle, outcome_table, share
 from farback.report.standard import Ladder
 
@@ -34,7 +34,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         + f"; with varying delays: {BIASED} {skill(found, BIASED, VARYING)}, {CHRONO} {skill(found, CHRONO, VARYING)}."
     )
     named = scores.assign(delay=scores["train_lags"].map({FIXED: "delay fixed", VARYING: "delay varying"}))
-    parts = [
+    parts: list[Table | Figure] = [
         outcome_table(found, BY, "What each network came to, at the longest delay"),
         learning_figure(named, "Learning to copy ten symbols", "delay"),
     ]

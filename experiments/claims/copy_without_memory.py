@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held
+from farback.report import Analysis, Figure, Finding, Table, held
 from farback.report.checked import Middle, answered, conditions, learning_figure, middle, outcome_table
 from farback.report.standard import Ladder
 
@@ -33,7 +33,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         + " (chance 12.5 %)."
     )
     named = scores.assign(delay="T = " + (scores["trained_lag"] - RECALLED).astype(str))
-    parts = [
+    parts: list[Table | Figure] = [
         outcome_table(found, ["label"], "What each network came to; the lag is T + 10"),
         learning_figure(named, "Learning to copy: skill on the recalled symbols", "delay"),
     ]

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held
+from farback.report import Analysis, Figure, Finding, Table, held
 from farback.report.checked import Middle, answered, conditions, learning_figure, middle, outcome_table
 from farback.report.standard import Ladder
 
@@ -33,7 +33,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         + f"; one layer of GRU {accuracy(found, 'GRU', 1).value:.0%} (medians over seeds, chance 7 %)."
     )
     named = scores.assign(tokens=scores["task.tokens"].map("{} tokens".format))
-    parts = [
+    parts: list[Table | Figure] = [
         outcome_table(found, BY, "What each network came to"),
         learning_figure(named, "Learning to copy selectively", "tokens"),
     ]

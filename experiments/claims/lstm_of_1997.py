@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held
+from farback.report import Analysis, Figure, Finding, Table, held
 from farback.report.checked import Share, answered, chosen, conditions, learning_figure, middle, outcome_table, share
 from farback.report.standard import Ladder
 
@@ -27,7 +27,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         f"{right(found, task)} seeds at {task.replace('_', ' ')} after {_updates(scores, task)} sequences"
         for task in TASKS.values()
     )
-    parts = [
+    parts: list[Table | Figure] = [
         outcome_table(found, BY, "What each network came to"),
         learning_figure(scores, "An LSTM without forget gates, one sequence an update", "task"),
     ]

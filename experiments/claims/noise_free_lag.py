@@ -6,7 +6,7 @@ Hochreiter and Schmidhuber's Table 2, in its own setting where a column of the c
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held
+from farback.report import Analysis, Figure, Finding, Table, held
 from farback.report.checked import Share, answered, chosen, conditions, learning_figure, middle, outcome_table, share
 from farback.report.standard import Ladder
 
@@ -39,7 +39,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         + f"{share(found, cell=CELL, lag=100, **{'task.filler': 'counted'})}."
     )
     named = scores.assign(network=scores["label"] + ", p = " + scores["trained_lag"].astype(str))
-    parts = [
+    parts: list[Table | Figure] = [
         outcome_table(found, BY, "Shares of seeds that learn both sequences"),
         learning_figure(
             named[named["cell"] == CELL].assign(between=lambda own: "distractors " + own["task.filler"]),

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held, retained
+from farback.report import Analysis, Figure, Finding, Table, held, retained
 from farback.report.checked import Middle, Share, answered, conditions, learning_figure
 from farback.report.standard import Ladder
 
@@ -30,7 +30,10 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         + "; ".join(f"{one} of the seeds of {name}" for name, one in each.items())
         + "."
     )
-    parts = [*retained(scores, ["label"], ladder), learning_figure(scores, "Learning parity of 2 to 40 bits")]
+    parts: list[Table | Figure] = [
+        *retained(scores, ["label"], ladder),
+        learning_figure(scores, "Learning parity of 2 to 40 bits"),
+    ]
     return Analysis(headline, verdict(found), parts, {f"solved/{name}": one.value for name, one in each.items()})
 
 
