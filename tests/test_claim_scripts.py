@@ -142,14 +142,26 @@ def test_gates_that_see_no_state_are_judged_by_depth() -> None:
     assert set(said("gates_that_see_no_state", deeper).values()) == {CONFIRMED}
     flat = said("gates_that_see_no_state", lambda trial: 0.8 + 0.1 * (trial.cell.name == "minlstm"))
     assert set(flat.values()) == {REFUTED}
+    nothing = said("gates_that_see_no_state", lambda trial: 0.0)
+    assert nothing.pop("mingru-small") == REFUTED  # its budget is the published one
+    assert set(nothing.values()) == {DEPENDS}
 
 
 @pytest.mark.parametrize(
     ("solving", "verdicts"),
-    [(10, [CONFIRMED, CONFIRMED, CONFIRMED]), (2, [DEPENDS, DEPENDS, REFUTED]), (0, [REFUTED, REFUTED, CONFIRMED])],
+    [(10, [CONFIRMED, CONFIRMED, CONFIRMED]), (2, [DEPENDS, DEPENDS, REFUTED]), (0, [DEPENDS, DEPENDS, DEPENDS])],
 )
 def test_parity_counts_every_seed(solving: int, verdicts: list[str]) -> None:
     assert list(said("parity_lengths", lambda trial: float(trial.seed < solving)).values()) == verdicts
+
+
+def test_parity_that_ends_with_the_training_lengths_refutes() -> None:
+    def short(trial: Trial, skill: float) -> Iterator[tuple[str, int, int, str, float]]:
+        for measure, step, lag, statistic, value in rows(trial, skill):
+            yield measure, step, lag, statistic, 0.5 if lag > 39 and statistic == "accuracy" else value
+
+    verdicts = said("parity_lengths", lambda trial: 1.0, short)
+    assert (verdicts["parity-rnn"], verdicts["parity-lstm"]) == (REFUTED, REFUTED)
 
 
 def test_adding_two_hundred_by_skill_and_time() -> None:
@@ -160,6 +172,7 @@ def test_adding_two_hundred_by_skill_and_time() -> None:
     assert verdicts == {"bai-adding": REFUTED, "chrono-adding": REFUTED, "chrono-against-default": REFUTED}
     verdicts = said("adding_two_hundred", by_label({"GRU": 0.99}, rest=0.8))
     assert verdicts["bai-adding"] == DEPENDS
+    assert set(said("adding_two_hundred", lambda trial: 0.0).values()) == {DEPENDS}
 
 
 def test_published_adding_by_network_and_length() -> None:
@@ -173,7 +186,8 @@ def test_published_adding_by_network_and_length() -> None:
     assert verdicts["arjovsky-adding"].said == "depends: the simple network: RNN relu, identity learns it too"
     none = said("adding_published", by_label({"LSTM, forget_bias": 0.9}))
     assert none == {"arjovsky-adding": CONFIRMED, "le-irnn-adding": REFUTED}
-    assert said("adding_published", lambda trial: 0.0) == {"arjovsky-adding": REFUTED, "le-irnn-adding": DEPENDS}
+    assert set(said("adding_published", lambda trial: 0.0).values()) == {DEPENDS}
+    assert said("adding_published", by_label({"RNN tanh": 0.9}))["arjovsky-adding"] == REFUTED
 
 
 def test_copying_by_start_and_delay() -> None:
@@ -181,15 +195,24 @@ def test_copying_by_start_and_delay() -> None:
 
     def as_told(trial: Trial) -> float:
         ahead = trial.train_lags == "fixed"
-        return by_label({chrono: 0.9 if ahead else 0.1, biased: 0.2})(trial)
+        return by_label({chrono: 0.9 if ahead else 0.1, biased: 0.2})(trial)  # both leave the baseline
 
     assert set(said("copy_starts", as_told).values()) == {CONFIRMED}
 
     def otherwise(trial: Trial) -> float:
         ahead = trial.train_lags != "fixed"
-        return by_label({chrono: 0.9 if ahead else 0.05, biased: 0.08, "RNN tanh": 0.3})(trial)
+        return by_label({chrono: 0.9 if ahead else 0.05, biased: 0.2, "RNN tanh": 0.3})(trial)
 
-    assert set(said("copy_starts", otherwise).values()) == {REFUTED}
+    verdicts = said("copy_starts", otherwise)
+    assert verdicts.pop("arjovsky-copy-lstm") == CONFIRMED
+    assert set(verdicts.values()) == {REFUTED}
+    nothing = said("copy_starts", lambda trial: 0.0)
+    assert nothing == {
+        "arjovsky-copy-lstm": REFUTED,
+        "arjovsky-copy-simple": CONFIRMED,
+        "chrono-copy": DEPENDS,
+        "chrono-variable-copy": DEPENDS,
+    }
 
 
 @pytest.mark.parametrize(("lstm", "gru", "loss", "verdicts"), [(0.0, 0.5, 1.0, CONFIRMED), (0.5, 0.0, 0.5, REFUTED)])
