@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,9 +44,15 @@ def rows(trial: Trial, skill: float) -> Iterator[tuple[str, int, int, str, float
     yield "training", trial.steps, -1, "updates", trial.steps / 4
 
 
+@lru_cache
+def loaded(name: str) -> Experiment:
+    """A claim's config: read once."""
+    return Experiment.load(config_of(name, ROOT))
+
+
 def made_up(name: str, rule: Rule, made: Callable[..., Any] = rows) -> tuple[ModuleType, Experiment, pd.DataFrame]:
     """A claim's script, its experiment, and a frame of all its trials with skills by a rule."""
-    experiment = Experiment.load(config_of(name, ROOT))
+    experiment = loaded(name)
     store = Memory()
     store.begin(name, experiment.trials())
     for trial in experiment.trials():

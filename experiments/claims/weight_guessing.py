@@ -12,10 +12,10 @@ PREDICTION = (
     "the cue sets it, the readout is right half of the time: between 1 and 20 guesses in 100 solve the lag without "
     "noise. With noise none does: what is shown in between sets the latch again."
 )
-REFUTED_BY = "Fewer than 4 of 400 without noise or more than 80; one of 400 with noise."
+REFUTED_BY = "Fewer than 2 of 200 without noise or more than 40; one of 200 with noise."
 BLANK, NOISE, LSTM_SEQUENCES = "blank", "noise", 5040
 BY = ["task.filler"]
-RUN = "400 networks of two units, never trained, 200 test sequences each"
+RUN = "200 networks of two units, never trained, 200 test sequences each"
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
