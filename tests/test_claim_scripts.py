@@ -266,3 +266,32 @@ def test_guesses_are_counted(blank: int, noise: int, verdicts: list[str]) -> Non
     right = {"blank": blank, "noise": noise}
     rule = lambda trial: float(trial.seed < right[trial.task.filler])  # noqa: E731
     assert list(said("weight_guessing", rule).values()) == verdicts
+
+
+SOLVING = {
+    "gpu_bai": by_label({"GRU": 0.99}),
+    "gpu_arjovsky": lambda trial: float(trial.lag == 200 or trial.cell.name == "exprnn"),
+    "gpu_chrono": lambda trial: {
+        ("chrono", True): 0.9,
+        ("forget_bias", True): 0.2,
+        ("chrono", False): 0.2,
+        ("forget_bias", False): 0.3,
+    }[trial.init.name, trial.train_lags == "fixed"],
+    "gpu_parity": lambda trial: 1.0,
+    "gpu_mingru": lambda trial: 1.0 if trial.cell.name != "minlstm" else 0.9,
+    "gpu_long": lambda trial: 1.0,
+}
+FAILING: dict[str, Rule] = {
+    "gpu_bai": by_label({"LSTM, forget_bias": 0.9}),
+    "gpu_chrono": lambda trial: (
+        {"chrono": 0.1, "forget_bias": 0.5}[trial.init.name]
+        if trial.train_lags == "fixed"
+        else {"chrono": 0.9, "forget_bias": 0.5}[trial.init.name]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOLVING)
+def test_what_needs_a_gpu_is_judged_once_it_was_run(name: str) -> None:
+    assert set(said(name, SOLVING[name]).values()) == {CONFIRMED}
+    assert set(said(name, FAILING.get(name, lambda trial: 0.0)).values()) == {REFUTED}
