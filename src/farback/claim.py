@@ -9,7 +9,6 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from farback.component import Record
 
 ID = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-NO_NUMBER = "no number"  # what `published` says where the source gives none
 
 
 def _one_line(text: str) -> str:
