@@ -31,7 +31,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         held(kept.most, "half of IndRNN learn 5000 steps", str(kept)),
     ]
     headline = (
-        f"Adding over 1000 steps is right within .04 for {right} seeds of the LSTM without forget gates; over 5000 steps "
+        f"Adding over 1000 steps is right within .04 for {right} seeds of LSTM without forget gates; over 5000 "
         f"{kept} seeds of IndRNN learn it."
     )
     return Analysis(headline, verdict, parts, {"rate/LSTM": right.value, "rate/IndRNN": kept.value})
