@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -16,8 +16,11 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from farback import tables
+from farback.claim import Claim
 from farback.component import UserError
+from farback.layout import script_of
 from farback.report.analysis import Analysis, Figure, markdown
+from farback.report.findings import Finding, claims_table, judged
 from farback.report.searched import Searched, searched
 from farback.report.standard import Ladder, standard
 from farback.writing import aside
@@ -26,8 +29,8 @@ from farback.writing import aside
 @dataclass(frozen=True)
 class Subject:
     """What a page is about: an experiment's name, question, config (as a person types its path), trial keys, the skill
-    of partial memory on its task, whether its trials were made alike (`farback.report.origins`), and whether
-    bisection picked their lags."""
+    of partial memory on its task, whether its trials were made alike (`farback.report.origins`), whether bisection
+    picked their lags, the claims that it checks, and how many trials are missing without which none is judged."""
 
     name: str
     question: str
@@ -38,11 +41,13 @@ class Subject:
     folder: Path
     origins: str = ""
     bisected: str = ""
+    claims: tuple[Claim, ...] = ()
+    missing: int = 0
 
     @property
     def script(self) -> Path:
         """The Python file of the same stem, which asks the question; it need not exist."""
-        return self.root / "experiments" / f"{self.name}.py"
+        return script_of(self.name, self.root)
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,28 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
         "total": len(subject.keys),
         "diverged": int((status == "diverged").sum()),
     }
-    return publish(analyse(own, subject.ladder), subject.folder, "report.md.j2", _about(subject, script) | counts)
+    analysis = analyse(own, subject.ladder)
+    if subject.claims:
+        left = f"not run yet: {subject.missing} trials are missing" if subject.missing else "not judged"
+        table = claims_table(subject.claims, found(subject, frame), left)
+        analysis = replace(analysis, parts=[*analysis.parts, table])
+    return publish(analysis, subject.folder, "report.md.j2", _about(subject, script) | counts)
+
+
+def found(subject: Subject, frame: pd.DataFrame) -> dict[str, Finding]:
+    """What became of an experiment's claims, by id; until every trial is there, nothing did.
+
+    Args:
+        subject: the experiment.
+        frame: as of `write`.
+
+    Raises:
+        UserError: its script does not answer exactly what its config claims.
+    """
+    if subject.missing or not subject.claims:
+        return {}
+    own = frame[frame["key"].isin(subject.keys)]
+    return judged(_script(subject.script), subject.claims, own, subject.name)
 
 
 def write_search(subject: Subject, found: Searched, configs: Mapping[str, str]) -> Page:
@@ -164,7 +190,7 @@ def _note(context: Mapping[str, Any], analysis: Analysis) -> str:
 
 
 def _script(path: Path) -> ModuleType | None:
-    """The experiment's Python file."""
+    """An experiment's Python file, or None where there is none."""
     if not path.exists():
         return None
     spec = importlib.util.spec_from_file_location(f"farback_experiment_{path.stem}", path)
