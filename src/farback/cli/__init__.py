@@ -16,6 +16,7 @@ from farback.cli import (  # noqa: F401 - each adds its commands
     running,
     searching,
     showing,
+    starting,
 )
 from farback.cli.app import app
 

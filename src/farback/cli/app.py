@@ -9,7 +9,20 @@ import typer
 from typer.core import TyperGroup
 
 # In the help, by how often they are typed; a command that is not named here comes last.
-ORDER = ("run", "report", "ui", "search", "dashboard", "calibrate", "claims", "list", "show", "schema", "doctor")
+ORDER = (
+    "init",
+    "run",
+    "report",
+    "ui",
+    "search",
+    "dashboard",
+    "calibrate",
+    "claims",
+    "list",
+    "show",
+    "schema",
+    "doctor",
+)
 
 
 class Ordered(TyperGroup):

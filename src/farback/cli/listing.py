@@ -57,6 +57,7 @@ def text(found: Sequence[Entry], width: int = WIDTH) -> str:
     lines = []
     for one in found:
         parts = [one.line, *map(str, one.parameters), *([f"Source: {one.source}"] if one.source else [])]
+        parts += [f"From: {one.package}"] * bool(one.package) + [one.error] * bool(one.error)
         hanging = " " * indent
         body = [line for part in parts for line in textwrap.wrap(part, width - indent, subsequent_indent="  ")]
         lines += [f"{one.name:{indent}}{body[0]}", *(hanging + line for line in body[1:])]
@@ -79,6 +80,10 @@ def table(package: str, found: Sequence[Entry]) -> Table:
         what = Text(one.line)
         if one.source:
             what.append(f"\n{one.source}", style="dim")
+        if one.package:
+            what.append(f"\nfrom {one.package}", style="dim")
+        if one.error:
+            what.append(f"\n{one.error}", style="red")
         drawn.add_row(one.name, what, Text("\n".join(map(str, one.parameters))))
     return drawn
 
@@ -98,6 +103,7 @@ def markdown(package: str, found: Sequence[Entry]) -> str:
             "source": one.source,
         }
         for one in found
+        if not one.error
     ]
     return analysis.markdown(pd.DataFrame(rows))
 
@@ -126,11 +132,12 @@ def schema(
     output: Annotated[Path, typer.Argument(help="the file to write")] = Path("configs/schema.json"),
 ) -> None:
     """Write the JSON Schema of a config, with which editors complete and check."""
-    output.write_text(_schema_text(), encoding="utf-8")
+    output.write_text(schema_text(), encoding="utf-8")
     typer.echo(f"wrote {output}")
 
 
-def _schema_text() -> str:
+def schema_text() -> str:
+    """The JSON Schema of a config, with every plug-in that is installed."""
     from farback.experiment import schema as json_schema
 
     return json.dumps(json_schema(), indent=1) + "\n"
@@ -139,5 +146,5 @@ def _schema_text() -> str:
 def refresh_schema(beside: Path) -> None:
     """Bring a schema that lies beside a config up to date, for it lists the plug-ins."""
     path = beside.with_name("schema.json")
-    if path.exists() and path.read_text(encoding="utf-8") != (text := _schema_text()):
+    if path.exists() and path.read_text(encoding="utf-8") != (text := schema_text()):
         path.write_text(text, encoding="utf-8")

@@ -53,7 +53,7 @@ def show(
 def page(title: str, found: Entry, facts: list[Line]) -> str:
     """The docstring, the fields, and what was found out: plain text."""
     fields = [(one.name, f"{one.default} ({one.allowed})") for one in found.parameters] or [("", "none")]
-    lines = [title, "", found.text, ""]
+    lines = [title, "", found.text, *([f"From: {found.package}"] if found.package else []), ""]
     for heading, rows in (("fields", fields), ("", facts)):
         width = max((len(name) for name, _ in rows), default=0)
         lines += [heading] * bool(heading)
@@ -142,12 +142,12 @@ def of_init(init: Init) -> Iterator[Line]:
     from farback.network import Architecture
 
     fits, refuses = [], []
-    for name in cells.names():
+    for cell in (member() for member in cells.base.FAMILY.members()):
         try:
-            Architecture(cells.build(name), 8, 32, 0).check(init)
-            fits.append(name)
+            Architecture(cell, 8, 32, 0).check(init)
+            fits.append(cell.name)
         except ValueError:
-            refuses.append(name)
+            refuses.append(cell.name)
     yield "in figures", init.label()
     yield "goes with", ", ".join(fits)
     yield "not with", ", ".join(refuses) or "none: it goes with all of them"
