@@ -15,7 +15,9 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
-GROUPS = tuple(f"farback.{kind}" for kind in ("tasks", "cells", "inits", "encoders", "measures"))
+# The kinds of plug-ins: their packages, and what one of them is called.
+KINDS = {"tasks": "task", "cells": "cell", "inits": "init", "encoders": "encoder", "measures": "measure"}
+GROUPS = tuple(f"farback.{package}" for package in KINDS)
 T = TypeVar("T")
 
 

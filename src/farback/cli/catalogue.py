@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from farback.component import Component, UserError, choices
+from farback.plugins import KINDS
 
-KINDS = {"tasks": "task", "cells": "cell", "inits": "init", "encoders": "encoder", "measures": "measure"}
 ELSEWHERE = {"tasks": ("lag",)}  # fields that a trial has in their place
 
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import app
+from farback.cli.app import Json, app
+from farback.cli.completing import kinds
+from farback.cli.printing import Printer, echo
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,36 +21,34 @@ if TYPE_CHECKING:
     from farback.cli.catalogue import Entry
 
 WIDTH = 80  # characters of a line where the output is not a terminal
-Kind = Annotated[str, typer.Argument(help="tasks, cells, inits, encoders or measures")]
+Kind = Annotated[str, typer.Argument(help="tasks, cells, inits, encoders or measures", autocompletion=kinds)]
 
 
 @app.command("list")
 def list_(
     kind: Kind,
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False,
+    as_json: Json = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="as a Markdown table")] = False,
     into: Annotated[
         Path | None, typer.Option(help="write that table between the markers of a page: --into README.md")
     ] = None,
 ) -> None:
     """List the plug-ins of a kind: what each is, its parameters, its source."""
-    from rich.console import Console
-
     from farback.cli import catalogue
 
-    package = catalogue.kind_of(kind)
+    package, printer = catalogue.kind_of(kind), Printer(as_json)
     found = catalogue.entries(package)
     if into is not None:
         into.write_text(replaced(into.read_text(encoding="utf-8"), package, found, str(into)), encoding="utf-8")
-        typer.echo(f"wrote {into}")
+        echo(f"wrote {into}")
     elif as_json:
-        typer.echo(json.dumps([one.plain() for one in found], indent=1))
+        printer.document([one.plain() for one in found])
     elif as_markdown:
-        typer.echo(markdown(package, found))
-    elif (console := Console()).is_terminal:
-        console.print(table(package, found))
+        echo(markdown(package, found))
+    elif printer.is_terminal:
+        printer.print(table(package, found))
     else:
-        typer.echo(text(found))
+        echo(text(found))
 
 
 def text(found: Sequence[Entry], width: int = WIDTH) -> str:
@@ -70,7 +70,7 @@ def table(package: str, found: Sequence[Entry]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from farback.cli.catalogue import KINDS
+    from farback.plugins import KINDS
 
     drawn = Table(show_lines=True, box=HORIZONTALS)
     drawn.add_column(KINDS[package], style="bold", no_wrap=True)
@@ -92,7 +92,7 @@ def markdown(package: str, found: Sequence[Entry]) -> str:
     """The same for a page."""
     import pandas as pd
 
-    from farback.cli.catalogue import KINDS
+    from farback.plugins import KINDS
     from farback.report import analysis
 
     rows = [
@@ -133,7 +133,7 @@ def schema(
 ) -> None:
     """Write the JSON Schema of a config, with which editors complete and check."""
     output.write_text(schema_text(), encoding="utf-8")
-    typer.echo(f"wrote {output}")
+    echo(f"wrote {output}")
 
 
 def schema_text() -> str:

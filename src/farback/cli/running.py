@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +14,7 @@ from farback.cli.app import (
     Config,
     Device,
     ExecutorName,
+    Json,
     Place,
     Settings,
     StorageURI,
@@ -23,6 +24,7 @@ from farback.cli.app import (
     config_path,
 )
 from farback.cli.listing import refresh_schema
+from farback.cli.printing import Printer, failed_plain, page_plain
 from farback.cli.stopping import Stopping, command
 
 if TYPE_CHECKING:  # torch, mlflow and the rest are imported by the commands that need them: `--help` stays quick
@@ -46,6 +48,7 @@ def run(
     ] = False,
     checkpoint_seconds: CheckpointSeconds = None,
     device: Device = None,
+    as_json: Json = False,
 ) -> None:
     """Train what the store does not hold of a config, then write its report.
 
@@ -53,11 +56,13 @@ def run(
     """
     stopping, place = Stopping(), Place(executor, address, workers)
     with stopping.listening():
-        _run(stopping, config, settings or [], only or [], place, store, dry_run, checkpoint_seconds, device)
+        console = Printer(as_json)
+        _run(stopping, console, config, settings or [], only or [], place, store, dry_run, checkpoint_seconds, device)
 
 
 def _run(
     stopping: Stopping,
+    console: Printer,
     config: str,
     settings: list[str],
     only: list[str],
@@ -67,16 +72,13 @@ def _run(
     checkpoint_seconds: float | None,
     device: str | None,
 ) -> None:
-    from rich.console import Console
-
     from farback import devices, runner, wiring
     from farback.display import Display, minutes
     from farback.executors.opening import chosen, opened
     from farback.experiment import Experiment
     from farback.stores.opening import open_store
 
-    console = Console()
-    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    say = console.say
     experiment = Experiment.load(config_path(config), settings)
     where = devices.checked(device or experiment.device)
     trials = experiment.only(only)
@@ -89,10 +91,14 @@ def _run(
             plan = runner.outlook(experiment, trials, frame, running.size)
             todo = f"{plan.amount} to train on {running.size} workers"
             say(f"{experiment.name}: {len(plan.trials)} trials, {plan.reused} recorded already, {todo}")
+            estimate = None
             if plan.missing:
                 estimate = runner.estimate(plan, running, frame, where)
                 say(f"estimated time: {minutes(estimate.expected)}; at most {minutes(estimate.most)}, ", end="")
                 say("if no trial stops early" if not plan.picked else "if no trial stops early and all lags are long")
+            seconds = {"seconds": estimate.expected, "seconds_at_most": estimate.most} if estimate else {}
+            counts = {"trials": len(plan.trials), "reused": plan.reused, "to_train": len(plan.needed())}
+            console.document({"name": experiment.name, **counts, "workers": running.size, **seconds})
             return
         folder = runner.checkpoints(experiment, checkpoint_seconds)
         plan = runner.prepared(experiment, trials, recording, running.size, folder)
@@ -113,19 +119,30 @@ def _run(
                 f"{kept} of them have a checkpoint; to go on:\n{command()}"
             )
             raise
-        show(runner.publish(experiment, recording), experiment, console)
-        for failure in tally.failures[:5]:
+        done = tally.summary()
+        said = {"name": experiment.name, "trained": done.trained, "reused": done.reused, "diverged": done.diverged}
+        said |= failed_plain(done.failures)
+        if done.trained or done.reused or not done.failed:  # else there is nothing to write a page of
+            page = runner.publish(experiment, recording)
+            show(page, experiment, console)
+            said |= page_plain(page)
+        console.document(said)
+        for failure in done.failures[:5]:
             say(f"failed: trial {failure.key}: {failure.error}", style="red")
-        if tally.failures:
-            say(f"{len(tally.failures)} trials failed; the next run tries them again", style="red")
+        if done.failed:
+            say(f"{done.failed} trials failed; the next run tries them again", style="red")
             raise typer.Exit(1)
 
 
 @app.command()
-def report(config: Config, store: StoreURI = None, settings: Settings = None, storage: StorageURI = None) -> None:
+def report(
+    config: Config,
+    store: StoreURI = None,
+    settings: Settings = None,
+    storage: StorageURI = None,
+    as_json: Json = False,
+) -> None:
     """Write results/NAME again from the store (of a search, from the study too), training nothing."""
-    from rich.console import Console
-
     from farback import runner
     from farback.experiment import Experiment
     from farback.stores.opening import open_store
@@ -138,7 +155,9 @@ def report(config: Config, store: StoreURI = None, settings: Settings = None, st
             page = publish(experiment, opened, storage)
         else:
             page = runner.publish(experiment, opened)
-    show(page, experiment, Console())
+    console = Printer(as_json)
+    show(page, experiment, console)
+    console.document({"name": experiment.name, **page_plain(page)})
 
 
 def show(page: Page, experiment: Experiment, console: Console) -> None:
@@ -160,7 +179,13 @@ def show(page: Page, experiment: Experiment, console: Console) -> None:
     for label, path in [("figure", pictures[0] if pictures else None), ("report", page.report)]:
         if path is not None:
             console.print(f"{label:8} {os.path.relpath(path)}", highlight=False, soft_wrap=True)
-    console.print(f"browse   make ui NAME={experiment.name}      (or: farback ui {experiment.name})", highlight=False)
-    console.print(
-        f"rebuild  make report NAME={experiment.name}  (or: farback report {experiment.name})", highlight=False
-    )
+    console.print(f"browse   {typed('ui', experiment)}", highlight=False, soft_wrap=True)
+    console.print(f"rebuild  {typed('report', experiment)}", highlight=False, soft_wrap=True)
+
+
+def typed(command: str, experiment: Experiment) -> str:
+    """How a person gives a command, which is a target of the Makefile where the project has one."""
+    makefile = experiment.root / "Makefile"
+    if makefile.exists() and re.search(rf"^{command}:", makefile.read_text("utf-8", "replace"), re.MULTILINE):
+        return f"{f'make {command} NAME={experiment.name}':28}(or: farback {command} {experiment.name})"
+    return f"farback {command} {experiment.name}"

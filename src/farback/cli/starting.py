@@ -11,6 +11,7 @@ import typer
 
 from farback.cli.app import app
 from farback.cli.listing import schema_text
+from farback.cli.printing import echo
 
 # What is written, and from which file of `farback/starter`: one called .gitignore would act in the package itself.
 STARTER = {
@@ -38,6 +39,6 @@ def init(
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
-        typer.echo(f"wrote {os.path.normpath(path)}")
+        echo(f"wrote {os.path.normpath(path)}")
     inside = f"cd {folder} && " if folder != Path() else ""
-    typer.echo(f"\nnext: {inside}farback run first        (36 small networks: under a minute on 2 cores)")
+    echo(f"\nnext: {inside}farback run first        (36 small networks: under a minute on 2 cores)")
