@@ -153,6 +153,16 @@ def test_what_show_says_is_there_for_programs(
     assert found == value if value is not None else "lstm" in found
 
 
+def test_without_a_kind_every_name_is_listed(typed: Typed) -> None:
+    code, out, _ = typed("list")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["tasks", "cells", "inits", "encoders", "measures"]
+    assert " lstm" in out
+    code, out, _ = typed("list", "--json")
+    assert {entry["name"] for entry in json.loads(out)["cells"]} >= {"elman", "lstm"}
+    assert typed("list", "--markdown")[0] == 2
+
+
 def test_a_mistake_leaves_stdout_empty(typed: Typed) -> None:
     code, out, err = typed("run", "tiny", "--set", "hiden=3", "--json")
     assert (code, out) == (2, "")

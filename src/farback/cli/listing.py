@@ -14,6 +14,7 @@ import typer
 from farback.cli.app import Json, app
 from farback.cli.completing import kinds
 from farback.cli.printing import Printer, echo
+from farback.plugins import KINDS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from farback.cli.catalogue import Entry
 
 WIDTH = 80  # characters of a line where the output is not a terminal
-Kind = Annotated[str, typer.Argument(help="tasks, cells, inits, encoders or measures", autocompletion=kinds)]
+Kind = Annotated[
+    str | None,
+    typer.Argument(help="tasks, cells, inits, encoders or measures (default: the names of all)", autocompletion=kinds),
+]
 
 
 @app.command("list")
 def list_(
-    kind: Kind,
+    kind: Kind = None,
     as_json: Json = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="as a Markdown table")] = False,
     into: Annotated[
@@ -35,7 +39,17 @@ def list_(
 ) -> None:
     """List the plug-ins of a kind: what each is, its parameters, its source."""
     from farback.cli import catalogue
+    from farback.component import UserError
 
+    if kind is None:
+        if into is not None or as_markdown:
+            raise UserError(f"a table is of one kind: choose from {', '.join(KINDS)}")
+        if as_json:
+            every = {package: [one.plain() for one in catalogue.entries(package)] for package in KINDS}
+            Printer(as_json).document(every)
+        else:
+            echo("\n".join(f"{package:10}{', '.join(catalogue.family(package).names())}" for package in KINDS))
+        return
     package, printer = catalogue.kind_of(kind), Printer(as_json)
     found = catalogue.entries(package)
     if into is not None:
@@ -70,8 +84,6 @@ def table(package: str, found: Sequence[Entry]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from farback.plugins import KINDS
-
     drawn = Table(show_lines=True, box=HORIZONTALS)
     drawn.add_column(KINDS[package], style="bold", no_wrap=True)
     drawn.add_column("what it is, and its source", ratio=3)
@@ -92,7 +104,6 @@ def markdown(package: str, found: Sequence[Entry]) -> str:
     """The same for a page."""
     import pandas as pd
 
-    from farback.plugins import KINDS
     from farback.report import analysis
 
     rows = [
