@@ -248,7 +248,8 @@ class Family(Generic[C]):
 
     def maker(self, name: str) -> str:
         """The package that brings a plug-in, and its version; nothing for the family's own."""
-        return "" if name in self.shipped() else chosen(offers(self.package)[name], self.kind).package
+        offered = offers(self.package).get(name)
+        return chosen(offered, self.kind).package if offered and name not in self.shipped() else ""
 
     def build(self, spec: str | Mapping[str, Any] | C) -> C:
         """The plug-in that `spec` describes: a name, or `{"name": ..., field: value}`.

@@ -53,7 +53,7 @@ class Offer:
         whose = f"the {kind} {self.name!r} of {self.package} ({self.value}) cannot be used"
         try:
             found = self.entry.load()
-        except Exception as error:  # whatever the package's own code raises
+        except (Exception, SystemExit) as error:  # whatever the package's own code raises
             raise PluginError(f"{whose}: {type(error).__name__}: {error}") from error
         if not (isinstance(found, type) and issubclass(found, base)):
             what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"

@@ -187,5 +187,5 @@ def typed(command: str, experiment: Experiment) -> str:
     """How a person gives a command, which is a target of the Makefile where the project has one."""
     makefile = experiment.root / "Makefile"
     if makefile.exists() and re.search(rf"^{command}:", makefile.read_text("utf-8", "replace"), re.MULTILINE):
-        return f"{f'make {command} NAME={experiment.name}':28}(or: farback {command} {experiment.name})"
+        return f"make {command} NAME={experiment.name}  (or: farback {command} {experiment.name})"
     return f"farback {command} {experiment.name}"
