@@ -13,6 +13,7 @@ import pytest
 from tiny_package import ENTRIES, installed
 from typer.testing import CliRunner
 
+from executors.cluster import Cluster
 from farback import cells
 from farback.cli import app
 from farback.plugins import PluginError, offers
@@ -196,6 +197,23 @@ def test_nothing_of_a_package_is_imported_before_it_is_asked_for(site: Path, far
         "import sys; from farback import cells; cells.names(); cells.build('lstm'); print('tiny_memory' in sys.modules)"
     )
     assert farback(site, program=f"-c {code}").stdout == "False\n"
+
+
+@pytest.mark.slow
+def test_a_sweep_of_them_trains_on_a_dask_cluster(site: Path, config: Path, tmp_path: Path, farback: Typed) -> None:
+    with Cluster(tmp_path, workers=0) as cluster:
+        cluster.join(PYTHONPATH=os.pathsep.join([str(SRC), str(site)]))
+        done = farback(site, "run", "mine", "--executor", "dask", "--address", cluster.address)
+        assert done.returncode == 0, done.stdout + done.stderr + cluster.said()
+    assert "4 trials to train" in done.stdout
+
+
+def test_what_a_node_of_a_cluster_is_compared_by_has_the_package(site: Path, farback: Typed) -> None:
+    """So that a node without it, or with another version, is told from one that can do the work."""
+    code = (
+        "from farback.executors.likeness import VERSIONS, likeness; print([likeness()[name] for name in VERSIONS][-1])"
+    )
+    assert farback(site, program=f"-c {code}").stdout == "tiny-memory 0.1\n"
 
 
 @pytest.mark.slow
