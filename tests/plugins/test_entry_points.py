@@ -210,9 +210,7 @@ def test_a_sweep_of_them_trains_on_a_dask_cluster(site: Path, config: Path, tmp_
 
 def test_what_a_node_of_a_cluster_is_compared_by_has_the_package(site: Path, farback: Typed) -> None:
     """So that a node without it, or with another version, is told from one that can do the work."""
-    code = (
-        "from farback.executors.likeness import VERSIONS, likeness; print([likeness()[name] for name in VERSIONS][-1])"
-    )
+    code = "from farback.executors.likeness import VERSIONS, likeness; print(likeness()[VERSIONS[-1]])"
     assert farback(site, program=f"-c {code}").stdout == "tiny-memory 0.1\n"
 
 
