@@ -76,9 +76,12 @@ def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[.
     assert "4 trials to train, 4 recorded already" in whole.stdout, whole.stderr
     assert (project / "results" / "tiny" / "report.md").exists()
     assert "results/tiny/success.png" in whole.stdout
-    assert "make ui NAME=tiny" in whole.stdout
+    assert "browse   farback ui tiny\n" in whole.stdout
+    (project / "Makefile").write_text("ui:\n\ttrue\n")
     again = farback("run", "tiny", "--workers", "1")
     assert "0 trials to train, 8 recorded already" in again.stdout
+    assert re.search(r"browse   make ui NAME=tiny +\(or: farback ui tiny\)\n", again.stdout)  # as the project has it
+    assert "rebuild  farback report tiny\n" in again.stdout
     assert "\x1b[" not in again.stdout  # no colours and no moving bar where the output is not a terminal
 
 

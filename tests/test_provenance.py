@@ -15,7 +15,7 @@ import scipy
 import torch
 from llvmlite import binding
 
-from farback.provenance import DECIDING, deciding, machine, provenance, versions
+from farback.provenance import DECIDING, PLUGINS, deciding, machine, provenance, versions
 from farback.train import train
 from farback.trial import Cohort, Finished, Trial
 
@@ -35,7 +35,9 @@ def test_versions_are_those_that_are_imported() -> None:
 
 def test_a_result_says_all_that_decides_its_bits(trial_of: Make) -> None:
     (said,) = [event.result.provenance for event in train(Cohort.of(trial_of())) if isinstance(event, Finished)]
-    assert set(DECIDING) - {"device"} <= set(said)  # that is said of a GPU only
+    assert set(DECIDING) - {"device", PLUGINS} <= set(
+        said
+    )  # these are said of a GPU and of other packages' plug-ins only
     assert "" not in said.values()
     assert said["threads"] == "1"  # while it trained, whatever the process has otherwise
     assert said["cpu_capability"] == torch.backends.cpu.get_cpu_capability()

@@ -2,7 +2,8 @@
 
 A *family* is a package whose modules are the plug-ins: `tasks/recall.py` holds the task called `recall`. Adding a
 file adds a plug-in and nothing else has to know: configs, the JSON Schema, the law tests and `farback list` ask the
-family. A record is its own identity: `spec()` writes it out, `digest()` hashes it, and `build` reads it back.
+family. Other packages add plug-ins by entry points (`farback.plugins`). A record is its own identity: `spec()` writes
+it out, `digest()` hashes it, and `build` reads it back.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import hashlib
 import importlib
 import inspect
 import json
+import logging
+import multiprocessing
 import pkgutil
 from abc import ABC
 from collections.abc import Mapping
@@ -30,6 +33,10 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
+
+from farback.plugins import Offer, PluginError, chosen, offers
+
+log = logging.getLogger("farback")
 
 C = TypeVar("C", bound="Component")
 T = TypeVar("T")
@@ -144,8 +151,10 @@ class Component(Record, ABC):
         return self.model_dump(mode="json")
 
     def digested(self) -> dict[str, Any]:
-        """As for any record, with the plug-in's version."""
-        return {"version": self.version, **super().digested()}
+        """As for any record, with the plug-in's version, and whose it is where another package brings it."""
+        home, top = getattr(self.family, "package", ""), type(self).__module__.partition(".")[0]
+        whose = {} if top == home.partition(".")[0] else {"package": top}
+        return {"version": self.version, **whose, **super().digested()}
 
     def label(self) -> str:
         """A short text for people: the name, and each field that is not at its default."""
@@ -171,10 +180,10 @@ def _short(value: Any) -> str:
 
 
 class Family(Generic[C]):
-    """The plug-ins of one kind: the modules of a package, less those that are not plug-ins.
+    """The plug-ins of one kind: the modules of a package, less those that are not plug-ins, and other packages' own.
 
     Args:
-        package: the package's import name, such as "farback.tasks".
+        package: the package's import name, such as "farback.tasks"; also the group of other packages' entry points.
         base: the class that every plug-in extends.
         kind: what one is called in messages, such as "task".
         apart: modules of the package that are not plug-ins.
@@ -185,17 +194,25 @@ class Family(Generic[C]):
         base.family = self
 
     def names(self) -> list[str]:
-        """Every plug-in's name, sorted. Imports none of them."""
+        """Every plug-in's name, sorted. Imports none of them, so that a broken one is among them."""
+        return sorted({*self.shipped(), *offers(self.package)})
+
+    def shipped(self) -> list[str]:
+        """The names of the package's own plug-ins, sorted."""
         path = importlib.import_module(self.package).__path__
         return sorted(module.name for module in pkgutil.iter_modules(path) if module.name not in self.apart)
 
     def plugin(self, name: str) -> type[C]:
-        """The class of the plug-in called `name`.
+        """The class of the plug-in called `name`: the package's own, else another package's.
 
         Raises:
             ValueError: no such plug-in (the message lists the choices, nearest first), or its file holds none.
+            PluginError: which is one: another package's plug-in that cannot be used.
         """
-        if name not in self.names():
+        if name not in self.shipped():
+            offered = offers(self.package).get(name)
+            if offered:
+                return chosen(offered, self.kind).load(self.base, self.kind)
             raise ValueError(f"unknown {self.kind} {name!r}; {choices(name, self.names())}")
         module = importlib.import_module(f"{self.package}.{name}")
         found = [
@@ -209,8 +226,30 @@ class Family(Generic[C]):
         return found[-1]
 
     def members(self) -> list[type[C]]:
-        """Every plug-in's class, sorted by name."""
-        return [self.plugin(name) for name in self.names()]
+        """The class of every plug-in that can be used, sorted by name."""
+        broken = self.broken()
+        return [self.plugin(name) for name in self.names() if name not in broken]
+
+    def broken(self) -> dict[str, str]:
+        """Other packages' plug-ins that cannot be used, by name, and why."""
+        shipped, found = self.shipped(), {}
+        for name in offers(self.package):
+            try:
+                if name not in shipped:
+                    self.plugin(name)
+            except PluginError as error:
+                found[name] = str(error)
+        return found
+
+    def hidden(self) -> list[Offer]:
+        """Other packages' plug-ins that are never used, for the package has one of that name."""
+        shipped = self.shipped()
+        return [each for name, offered in offers(self.package).items() if name in shipped for each in offered]
+
+    def maker(self, name: str) -> str:
+        """The package that brings a plug-in, and its version; nothing for the family's own."""
+        offered = offers(self.package).get(name)
+        return chosen(offered, self.kind).package if offered and name not in self.shipped() else ""
 
     def build(self, spec: str | Mapping[str, Any] | C) -> C:
         """The plug-in that `spec` describes: a name, or `{"name": ..., field: value}`.
@@ -227,13 +266,18 @@ class Family(Generic[C]):
 
     def choice(self) -> Any:
         """The pydantic type "any plug-in of this family": a bare name stands for its defaults."""
+        if multiprocessing.parent_process() is None:  # said once, not by every worker
+            for each in self.hidden():
+                log.warning(
+                    "the %s %r of %s is not used: farback has one of that name", self.kind, each.name, each.package
+                )
         members = self.members()
         record: Any = members[0]
         for member in members[1:]:
             record = record | member
         if len(members) > 1:
             record = Annotated[record, Discriminator("name")]
-        name: Any = Literal[tuple(self.names())]
+        name: Any = Literal[tuple(str(member.model_fields["name"].default) for member in members)]
         return Annotated[record, BeforeValidator(_named, json_schema_input_type=record | name)]
 
 

@@ -164,7 +164,9 @@ class Data:
         batches = [Batch(*parts) for replicas in zip(*split, strict=True) for parts in replicas]
         some = R * max(1, LAID_NUMBERS // numbers)
         for start in range(0, len(batches), some):
-            whole = self._on_device(self.asked.questions(batches[start : start + some]))  # the replicas of each batch are next to each other
+            whole = self._on_device(
+                self.asked.questions(batches[start : start + some])
+            )  # the replicas of each batch are next to each other
             each = zip(*(torch.split(part, R) for part in whole), strict=True)
             self.waiting += [Questions(*parts) for parts in each]
 

@@ -19,7 +19,8 @@ from farback.trial import Trial
 
 VERSIONS = ("farback", "torch", "numpy", "scipy", "numba", "python")
 MACHINE = ("machine", "cpu_capability", "cpu_target", "cpu_features", "blas", "threads")
-DECIDING = (*VERSIONS, *MACHINE, "device")
+PLUGINS = "plug-ins"  # packages and versions that brought parts of a trial; absent where there are none
+DECIDING = (*VERSIONS, PLUGINS, *MACHINE, "device")
 
 
 def provenance(trial: Trial, device: str = devices.CPU) -> dict[str, str]:
@@ -27,6 +28,7 @@ def provenance(trial: Trial, device: str = devices.CPU) -> dict[str, str]:
     return {
         **devices.made(device),
         **versions(),
+        **brought(trial),
         **machine(),
         "threads": str(torch.get_num_threads()),
         "pid": str(os.getpid()),
@@ -39,6 +41,13 @@ def versions() -> dict[str, str]:
     """Of all that computes."""
     known = {"torch": str(torch.__version__), "python": platform.python_version()}
     return {name: known.get(name) or version(name) for name in VERSIONS}
+
+
+def brought(trial: Trial) -> dict[str, str]:
+    """The other packages that brought a trial's task, cell, init, encoder or measures, with their versions."""
+    parts = (trial.task, trial.cell, trial.init, trial.encoder, *trial.measures)
+    makers = sorted({part.family.maker(part.name) for part in parts} - {""})
+    return {PLUGINS: ", ".join(makers)} if makers else {}
 
 
 @cache

@@ -246,4 +246,5 @@ def log_sigmoid(x: Tensor) -> Tensor:
     return torch.where(negative, x, 0.0) - torch.log1p(torch.exp(torch.where(negative, x, -x)))
 
 
-FAMILY = Family("farback.cells", Cell, "cell", apart=("nonlinearities", "skew"))
+APART = ("nonlinearities", "skew")  # what cells are made of
+FAMILY = Family("farback.cells", Cell, "cell", APART)

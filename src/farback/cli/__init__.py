@@ -17,6 +17,7 @@ from farback.cli import (  # noqa: F401 - each adds its commands
     running,
     searching,
     showing,
+    starting,
 )
 from farback.cli.app import app
 
@@ -26,13 +27,14 @@ __all__ = ["app", "main"]
 def main() -> None:
     """The entry point: mistakes end with a message and exit code 2, an interruption with 130, a bug with 1.
 
-    A store that cannot be used, which is nobody's mistake, ends it with a message and exit code 1. Whatever is said of
-    an error, by us or by a library, is said without the passwords of the stores' URIs.
+    A store that cannot be used, which is nobody's mistake, ends it with a message and exit code 1 (all of them are in
+    docs/command-line.md). Whatever is said of an error, by us or by a library, is said without the passwords of the
+    stores' URIs.
     """
     from farback.component import UserError
 
     try:
-        app()
+        app(prog_name="farback")
     except UserError as error:
         typer.echo(_masked(str(error)), err=True)
         sys.exit(error.exit_code)

@@ -8,8 +8,24 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
+from farback.cli.completing import configs
+from farback.cli.printing import echo
+
 # In the help, by how often they are typed; a command that is not named here comes last.
-ORDER = ("run", "report", "ui", "search", "dashboard", "calibrate", "claims", "list", "show", "schema", "doctor")
+ORDER = (
+    "init",
+    "run",
+    "report",
+    "ui",
+    "search",
+    "dashboard",
+    "calibrate",
+    "claims",
+    "list",
+    "show",
+    "schema",
+    "doctor",
+)
 
 
 class Ordered(TyperGroup):
@@ -24,13 +40,16 @@ class Ordered(TyperGroup):
 app = typer.Typer(
     cls=Ordered,
     help="How far back does each recurrent network remember?",
+    epilog="Exit codes: 0 fine; 1 something failed or is not as it should be; 2 a mistake in the command or the "
+    "config; 130 and 143 stopped by SIGINT (Ctrl-C) and SIGTERM; 141 nobody reads the output any more.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Config = Annotated[str, typer.Argument(help="a config: configs/demo.yaml, or its name, demo")]
+Config = Annotated[str, typer.Argument(help="a config: configs/demo.yaml, or its name, demo", autocompletion=configs)]
+Json = Annotated[bool, typer.Option("--json", help="one JSON document to stdout, for programs; the rest to stderr")]
 StorageURI = Annotated[
     str | None, typer.Option("--storage", help="the studies' database URI (default: results/store/optuna.db)")
 ]
@@ -42,7 +61,12 @@ Settings = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="processes (default: one for each core)")]
 ExecutorName = Annotated[
-    str | None, typer.Option("--executor", help="serial, pool or dask (default: what the config says, or pool)")
+    str | None,
+    typer.Option(
+        "--executor",
+        help="serial, pool or dask (default: what the config says, or pool)",
+        autocompletion=lambda incomplete: [name for name in ("serial", "pool", "dask") if name.startswith(incomplete)],
+    ),
 ]
 Address = Annotated[str | None, typer.Option(help="of a Dask scheduler: tcp://HOST:PORT or tls://HOST:PORT")]
 
@@ -81,7 +105,7 @@ def _version(
     if version:
         from importlib.metadata import version as installed
 
-        typer.echo(f"farback {installed('farback')}")
+        echo(f"farback {installed('farback')}")
         raise typer.Exit()
 
 

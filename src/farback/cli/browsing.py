@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from farback.cli.app import StoreURI, app
+from farback.cli.completing import configs
 
 
 @app.command()
 def ui(
-    config: Annotated[str | None, typer.Argument(help="the experiment to open (default: the newest)")] = None,
+    config: Annotated[
+        str | None, typer.Argument(help="the experiment to open (default: the newest)", autocompletion=configs)
+    ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="where to listen, on 127.0.0.1")] = 5000,
     store: StoreURI = None,
     browser: Annotated[bool, typer.Option(help="open a browser")] = False,

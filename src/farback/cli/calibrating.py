@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import app
+from farback.cli.app import Json, app
+from farback.cli.printing import Printer, page_plain
 
 if TYPE_CHECKING:  # as in `running`: `--help` stays quick
-    from rich.console import Console
-
     from farback.measures.known import Check
 
 WIDE = 120  # characters that all columns need
@@ -22,33 +21,42 @@ WIDE = 120  # characters that all columns need
 @app.command()
 def calibrate(
     output: Annotated[Path, typer.Option(help="the folder to write")] = Path("results/calibrate"),
+    as_json: Json = False,
 ) -> None:
     """Hold the ruler against systems whose memory is known; exit code 1 when a number is off."""
     import pandas as pd
-    from rich.console import Console
     from rich.progress import track
 
     from farback import measures
     from farback.measures.known import CASES, check_all
     from farback.report.calibration import write_calibration
 
-    console = Console()
+    console = Printer(as_json)
     found: list[Check] = []
-    steps = track(check_all(measures), "measuring known systems", len(CASES), console=console, transient=True)
+    steps = track(
+        check_all(measures),
+        "measuring known systems",
+        len(CASES),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
     for _, checks in steps:
         found += checks
     _print(console, found)
     rows = [{**asdict(check), "error": check.error, "holds": check.holds} for check in found]
     page = write_calibration(pd.DataFrame(rows), output)
     console.print(page.analysis.headline, highlight=False)
+    off = [check for check in found if not check.holds]
+    console.document({"checks": rows, "off": len(off), **page_plain(page)})
     for label, path in (("figure", page.files[2]), ("report", page.report)):
         console.print(f"{label:8} {os.path.relpath(path)}", highlight=False, soft_wrap=True)
-    if off := [check for check in found if not check.holds]:
+    if off:
         console.print(f"{len(off)} checks are off", style="red")
         raise typer.Exit(1)
 
 
-def _print(console: Console, checks: list[Check]) -> None:
+def _print(console: Printer, checks: list[Check]) -> None:
     """Every check, what is off in red; a narrow terminal does without the names of the measures and the tolerances."""
     from rich.table import Table
 

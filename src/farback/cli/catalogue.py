@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from farback.component import Component, UserError, choices
+from farback.plugins import KINDS
 
-KINDS = {"tasks": "task", "cells": "cell", "inits": "init", "encoders": "encoder", "measures": "measure"}
 ELSEWHERE = {"tasks": ("lag",)}  # fields that a trial has in their place
 
 
@@ -37,6 +37,8 @@ class Entry:
         parameters: its fields.
         source: the last paragraph of its docstring, where that says so.
         text: the whole docstring.
+        package: the package that brings it, and its version; nothing for farback's own.
+        error: why it cannot be used, where it cannot.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Entry:
     parameters: tuple[Parameter, ...]
     source: str
     text: str
+    package: str = ""
+    error: str = ""
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -68,8 +72,13 @@ def family(package: str) -> Any:
 
 
 def entries(package: str) -> list[Entry]:
-    """Every plug-in of a kind, by name."""
-    return [entry(member, ELSEWHERE.get(package, ())) for member in family(package).members()]
+    """Every plug-in of a kind, by name; those of other packages that cannot be used, and why, are among them."""
+    own = family(package)
+    found = [entry(member, ELSEWHERE.get(package, ())) for member in own.members()]
+    found += [Entry(name, "cannot be used", (), "", "", error=error) for name, error in own.broken().items()]
+    hidden = "is not used: farback has one of that name"
+    found += [Entry(one.name, hidden, (), "", "", one.package, f"{one.value} {hidden}") for one in own.hidden()]
+    return sorted(found, key=lambda one: (one.name, one.error))
 
 
 def plugin(package: str, name: str) -> type[Component]:
@@ -96,7 +105,8 @@ def entry(member: type[Component], elsewhere: tuple[str, ...] = ()) -> Entry:
         if name != "name" and name not in elsewhere
     )
     line = " ".join(text.partition("\n\n")[0].split())
-    return Entry(str(member.model_fields["name"].default), line, parameters, source(text), text)
+    name = str(member.model_fields["name"].default)
+    return Entry(name, line, parameters, source(text), text, member.family.maker(name))
 
 
 def source(text: str) -> str:

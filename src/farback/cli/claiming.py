@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,12 +20,11 @@ from farback.cli.app import (
     app,
 )
 from farback.cli.listing import refresh_schema
+from farback.cli.printing import Printer
 from farback.cli.running import Training, failed, trained
 from farback.cli.stopping import Stopping
 
 if TYPE_CHECKING:  # as in `running`: `--help` stays quick
-    from rich.console import Console
-
     from farback.executors import Executor
     from farback.experiment import Experiment
     from farback.ledger import Ledger
@@ -73,13 +71,11 @@ def _claims(
     checkpoint_seconds: float | None,
     device: str | None,
 ) -> None:
-    from rich.console import Console
-
     from farback import devices, ledger, wiring
     from farback.executors.opening import chosen, opened
     from farback.stores.opening import open_store
 
-    console = Console()
+    console = Printer()
     where = devices.checked(device or devices.CPU)
     known = ledger.opened(Path(), shift_seeds)
     wanted = known.chosen(only)
@@ -96,7 +92,7 @@ def _claims(
                 else:
                     training = Training(recording, running, where, checkpoint_seconds)
                     for experiment in todo:
-                        failures += trained(experiment, experiment.trials(), training, stopping, console)
+                        failures += trained(experiment, experiment.trials(), training, stopping, console).failures
         if dry_run:
             _elsewhere(known, bool(todo), console)
             return
@@ -105,12 +101,12 @@ def _claims(
     failed(failures, console)
 
 
-def _foretell(todo: list[Experiment], recording: Store, running: Executor, where: str, console: Console) -> None:
+def _foretell(todo: list[Experiment], recording: Store, running: Executor, where: str, console: Printer) -> None:
     """Say what would be trained of each experiment, and how long each takes and all of them."""
     from farback import runner
     from farback.display import minutes
 
-    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    say = console.say
     expected = most = 0.0
     for experiment in todo:
         frame = recording.frame(experiment.name)
@@ -122,18 +118,18 @@ def _foretell(todo: list[Experiment], recording: Store, running: Executor, where
     say(f"in all: {minutes(expected)}; at most {minutes(most)}, if no trial stops early")
 
 
-def _elsewhere(known: Ledger, more: bool, console: Console) -> None:
+def _elsewhere(known: Ledger, more: bool, console: Printer) -> None:
     """Say what this command does not train."""
     from farback.ledger import needs_gpu
 
-    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    say = console.say
     if not more:
         say("nothing is missing")
     for experiment in filter(needs_gpu, known.experiments):
         say(f"{experiment.name}: needs a GPU; where there is one: farback run {experiment.shown} --device cuda")
 
 
-def _show(page: Page, console: Console) -> None:
+def _show(page: Page, console: Printer) -> None:
     """The rows that were run with their verdicts, and where the page is."""
     from rich.table import Table as Printed
 

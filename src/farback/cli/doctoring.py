@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import StorageURI, StoreURI, app
+from farback.cli.app import Json, StorageURI, StoreURI, app
+from farback.cli.completing import configs
+from farback.cli.printing import Printer, echo
 
 if TYPE_CHECKING:  # as in `running`: `--help` stays quick
     from collections.abc import Sequence
@@ -21,11 +22,13 @@ MOST = 20  # lines of one check in one experiment; the rest is counted
 
 @app.command()
 def doctor(
-    config: Annotated[str | None, typer.Argument(help="the experiment to look at (default: all of them)")] = None,
+    config: Annotated[
+        str | None, typer.Argument(help="the experiment to look at (default: all of them)", autocompletion=configs)
+    ] = None,
     repair: Annotated[bool, typer.Option("--repair", help="mend what is safe; nothing that counts is deleted")] = False,
     store: StoreURI = None,
     storage: StorageURI = None,
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check that a store is whole, and say what is not; exit code 1 while anything is."""
     from farback.doctor.examination import Patient, examine
@@ -37,9 +40,9 @@ def doctor(
     patient = Patient(located(store), study_storage(storage, root), root, name)
     found = examine(patient, repair)
     if as_json:
-        typer.echo(json.dumps(_plain(found), indent=1))
+        Printer(as_json).document(_plain(found))
     else:
-        typer.echo("\n".join(_text(found, shown(patient.uri), repair)))
+        echo("\n".join(_text(found, shown(patient.uri), repair)))
     raise typer.Exit(0 if found.is_clean else 1)
 
 

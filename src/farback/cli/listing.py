@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import app
+from farback.cli.app import Json, app
+from farback.cli.completing import kinds
+from farback.cli.printing import Printer, echo
+from farback.plugins import KINDS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,36 +22,47 @@ if TYPE_CHECKING:
     from farback.cli.catalogue import Entry
 
 WIDTH = 80  # characters of a line where the output is not a terminal
-Kind = Annotated[str, typer.Argument(help="tasks, cells, inits, encoders or measures")]
+Kind = Annotated[
+    str | None,
+    typer.Argument(help="tasks, cells, inits, encoders or measures (default: the names of all)", autocompletion=kinds),
+]
 
 
 @app.command("list")
 def list_(
-    kind: Kind,
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON, for programs")] = False,
+    kind: Kind = None,
+    as_json: Json = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="as a Markdown table")] = False,
     into: Annotated[
         Path | None, typer.Option(help="write that table between the markers of a page: --into README.md")
     ] = None,
 ) -> None:
     """List the plug-ins of a kind: what each is, its parameters, its source."""
-    from rich.console import Console
-
     from farback.cli import catalogue
+    from farback.component import UserError
 
-    package = catalogue.kind_of(kind)
+    if kind is None:
+        if into is not None or as_markdown:
+            raise UserError(f"a table is of one kind: choose from {', '.join(KINDS)}")
+        if as_json:
+            every = {package: [one.plain() for one in catalogue.entries(package)] for package in KINDS}
+            Printer(as_json).document(every)
+        else:
+            echo("\n".join(f"{package:10}{', '.join(catalogue.family(package).names())}" for package in KINDS))
+        return
+    package, printer = catalogue.kind_of(kind), Printer(as_json)
     found = catalogue.entries(package)
     if into is not None:
         into.write_text(replaced(into.read_text(encoding="utf-8"), package, found, str(into)), encoding="utf-8")
-        typer.echo(f"wrote {into}")
+        echo(f"wrote {into}")
     elif as_json:
-        typer.echo(json.dumps([one.plain() for one in found], indent=1))
+        printer.document([one.plain() for one in found])
     elif as_markdown:
-        typer.echo(markdown(package, found))
-    elif (console := Console()).is_terminal:
-        console.print(table(package, found))
+        echo(markdown(package, found))
+    elif printer.is_terminal:
+        printer.print(table(package, found))
     else:
-        typer.echo(text(found))
+        echo(text(found))
 
 
 def text(found: Sequence[Entry], width: int = WIDTH) -> str:
@@ -57,6 +71,7 @@ def text(found: Sequence[Entry], width: int = WIDTH) -> str:
     lines = []
     for one in found:
         parts = [one.line, *map(str, one.parameters), *([f"Source: {one.source}"] if one.source else [])]
+        parts += [f"From: {one.package}"] * bool(one.package) + [one.error] * bool(one.error)
         hanging = " " * indent
         body = [line for part in parts for line in textwrap.wrap(part, width - indent, subsequent_indent="  ")]
         lines += [f"{one.name:{indent}}{body[0]}", *(hanging + line for line in body[1:])]
@@ -69,8 +84,6 @@ def table(package: str, found: Sequence[Entry]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from farback.cli.catalogue import KINDS
-
     drawn = Table(show_lines=True, box=HORIZONTALS)
     drawn.add_column(KINDS[package], style="bold", no_wrap=True)
     drawn.add_column("what it is, and its source", ratio=3)
@@ -79,6 +92,10 @@ def table(package: str, found: Sequence[Entry]) -> Table:
         what = Text(one.line)
         if one.source:
             what.append(f"\n{one.source}", style="dim")
+        if one.package:
+            what.append(f"\nfrom {one.package}", style="dim")
+        if one.error:
+            what.append(f"\n{one.error}", style="red")
         drawn.add_row(one.name, what, Text("\n".join(map(str, one.parameters))))
     return drawn
 
@@ -87,7 +104,6 @@ def markdown(package: str, found: Sequence[Entry]) -> str:
     """The same for a page."""
     import pandas as pd
 
-    from farback.cli.catalogue import KINDS
     from farback.report import analysis
 
     rows = [
@@ -98,6 +114,7 @@ def markdown(package: str, found: Sequence[Entry]) -> str:
             "source": one.source,
         }
         for one in found
+        if not one.error
     ]
     return analysis.markdown(pd.DataFrame(rows))
 
@@ -126,11 +143,12 @@ def schema(
     output: Annotated[Path, typer.Argument(help="the file to write")] = Path("configs/schema.json"),
 ) -> None:
     """Write the JSON Schema of a config, with which editors complete and check."""
-    output.write_text(_schema_text(), encoding="utf-8")
-    typer.echo(f"wrote {output}")
+    output.write_text(schema_text(), encoding="utf-8")
+    echo(f"wrote {output}")
 
 
-def _schema_text() -> str:
+def schema_text() -> str:
+    """The JSON Schema of a config, with every plug-in that is installed."""
     from farback.experiment import schema as json_schema
 
     return json.dumps(json_schema(), indent=1) + "\n"
@@ -140,5 +158,5 @@ def refresh_schema(beside: Path) -> None:
     """Bring a schema that lies beside a config, or above `claims/`, up to date, for it lists the plug-ins."""
     folder = beside.parent.parent if beside.parent.name == "claims" else beside.parent
     path = folder / "schema.json"
-    if path.exists() and path.read_text(encoding="utf-8") != (text := _schema_text()):
+    if path.exists() and path.read_text(encoding="utf-8") != (text := schema_text()):
         path.write_text(text, encoding="utf-8")

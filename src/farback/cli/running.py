@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -14,6 +15,7 @@ from farback.cli.app import (
     Config,
     Device,
     ExecutorName,
+    Json,
     Place,
     Settings,
     ShiftSeeds,
@@ -24,6 +26,7 @@ from farback.cli.app import (
     config_path,
 )
 from farback.cli.listing import refresh_schema
+from farback.cli.printing import Printer, failed_plain, page_plain
 from farback.cli.stopping import Stopping, command
 
 if TYPE_CHECKING:  # torch, mlflow and the rest are imported by the commands that need them: `--help` stays quick
@@ -32,6 +35,7 @@ if TYPE_CHECKING:  # torch, mlflow and the rest are imported by the commands tha
     from farback.executors import Executor
     from farback.experiment import Experiment
     from farback.report.page import Page
+    from farback.runner import Summary
     from farback.stores.base import Store
     from farback.trial import Failed, Trial
 
@@ -51,6 +55,7 @@ def run(
     checkpoint_seconds: CheckpointSeconds = None,
     device: Device = None,
     shift_seeds: ShiftSeeds = 0,
+    as_json: Json = False,
 ) -> None:
     """Train what the store does not hold of a config, then write its report.
 
@@ -58,13 +63,25 @@ def run(
     """
     stopping, place = Stopping(), Place(executor, address, workers)
     with stopping.listening():
+        console = Printer(as_json)
         _run(
-            stopping, config, settings or [], only or [], shift_seeds, place, store, dry_run, checkpoint_seconds, device
+            stopping,
+            console,
+            config,
+            settings or [],
+            only or [],
+            shift_seeds,
+            place,
+            store,
+            dry_run,
+            checkpoint_seconds,
+            device,
         )
 
 
 def _run(
     stopping: Stopping,
+    console: Printer,
     config: str,
     settings: list[str],
     only: list[str],
@@ -75,13 +92,10 @@ def _run(
     checkpoint_seconds: float | None,
     device: str | None,
 ) -> None:
-    from rich.console import Console
-
     from farback import devices, runner, wiring
     from farback.executors.opening import chosen, opened
     from farback.stores.opening import open_store
 
-    console = Console()
     experiment = loaded(config, settings, shift_seeds)
     where = devices.checked(device or experiment.device)
     trials = experiment.only(only)
@@ -93,9 +107,15 @@ def _run(
             _foretell(experiment, trials, recording, running, where, console)
             return
         training = Training(recording, running, where, checkpoint_seconds)
-        failures = trained(experiment, trials, training, stopping, console)
-        show(runner.publish(experiment, recording), experiment, console)
-    failed(failures, console)
+        done = trained(experiment, trials, training, stopping, console)
+        said = {"name": experiment.name, "trained": done.trained, "reused": done.reused, "diverged": done.diverged}
+        said |= failed_plain(done.failures)
+        if done.trained or done.reused or not done.failed:  # else there is nothing to write a page of
+            page = runner.publish(experiment, recording)
+            show(page, experiment, console)
+            said |= page_plain(page)
+        console.document(said)
+    failed(done.failures, console)
 
 
 class Training(NamedTuple):
@@ -116,27 +136,31 @@ def loaded(config: str, settings: list[str], shift_seeds: int) -> Experiment:
 
 
 def _foretell(
-    experiment: Experiment, trials: list[Trial], recording: Store, running: Executor, where: str, console: Console
+    experiment: Experiment, trials: list[Trial], recording: Store, running: Executor, where: str, console: Printer
 ) -> None:
     """Say what a run would train, and how long it takes."""
     from farback import runner
     from farback.display import minutes
 
-    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    say = console.say
     frame = recording.frame(experiment.name)
     plan = runner.outlook(experiment, trials, frame, running.size)
     todo = f"{plan.amount} to train on {running.size} workers"
     say(f"{experiment.name}: {len(plan.trials)} trials, {plan.reused} recorded already, {todo}")
+    estimate = None
     if plan.missing:
         estimate = runner.estimate(plan, running, frame, where)
         say(f"estimated time: {minutes(estimate.expected)}; at most {minutes(estimate.most)}, ", end="")
         say("if no trial stops early" if not plan.picked else "if no trial stops early and all lags are long")
+    seconds = {"seconds": estimate.expected, "seconds_at_most": estimate.most} if estimate else {}
+    counts = {"trials": len(plan.trials), "reused": plan.reused, "to_train": len(plan.needed())}
+    console.document({"name": experiment.name, **counts, "workers": running.size, **seconds})
 
 
 def trained(
-    experiment: Experiment, trials: list[Trial], training: Training, stopping: Stopping, console: Console
-) -> list[Failed]:
-    """Train what is missing of these trials, showing how it goes; those that failed.
+    experiment: Experiment, trials: list[Trial], training: Training, stopping: Stopping, console: Printer
+) -> Summary:
+    """Train what is missing of these trials, showing how it goes.
 
     Raises:
         KeyboardInterrupt: a signal came; what trains was checkpointed, and the console told how to go on.
@@ -144,14 +168,13 @@ def trained(
     from farback import runner
     from farback.display import Display
 
-    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     store, running, where, seconds = training
     folder = runner.checkpoints(experiment, seconds)
     plan = runner.prepared(experiment, trials, store, running.size, folder)
     tally = runner.Tally(plan)
     display = Display(plan, tally, console)
     begun = f", {plan.begun} of them from checkpoints" if plan.begun else ""
-    say(f"{experiment.name}: {plan.amount} trials to train{begun}, {plan.reused} recorded already")
+    console.say(f"{experiment.name}: {plan.amount} trials to train{begun}, {plan.reused} recorded already")
     try:
         with stopping.finishing(running), display.shown():
             for event in runner.execute(plan, running, store, folder, where, experiment.name):
@@ -160,21 +183,20 @@ def trained(
     except KeyboardInterrupt:
         left = {trial.key for trial in plan.needed()} - tally.finished.keys()
         kept = len(folder.held() & left)
-        say(
+        console.say(
             f"\ninterrupted: {len(tally.finished)} trials were recorded, {len(left)} are left, "
             f"{kept} of them have a checkpoint; to go on:\n{command()}"
         )
         raise
-    return tally.failures
+    return tally.summary()
 
 
-def failed(failures: list[Failed], console: Console) -> None:
+def failed(failures: Sequence[Failed], console: Printer) -> None:
     """Say which trials failed, if any did, and end the command with exit code 1."""
-    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     for failure in failures[:5]:
-        say(f"failed: trial {failure.key}: {failure.error}", style="red")
+        console.say(f"failed: trial {failure.key}: {failure.error}", style="red")
     if failures:
-        say(f"{len(failures)} trials failed; the next run tries them again", style="red")
+        console.say(f"{len(failures)} trials failed; the next run tries them again", style="red")
         raise typer.Exit(1)
 
 
@@ -185,10 +207,9 @@ def report(
     settings: Settings = None,
     storage: StorageURI = None,
     shift_seeds: ShiftSeeds = 0,
+    as_json: Json = False,
 ) -> None:
     """Write results/NAME again from the store (of a search, from the study too), training nothing."""
-    from rich.console import Console
-
     from farback import runner
     from farback.stores.opening import open_store
 
@@ -200,7 +221,9 @@ def report(
             page = publish(experiment, opened, storage)
         else:
             page = runner.publish(experiment, opened)
-    show(page, experiment, Console())
+    console = Printer(as_json)
+    show(page, experiment, console)
+    console.document({"name": experiment.name, **page_plain(page)})
 
 
 def show(page: Page, experiment: Experiment, console: Console) -> None:
@@ -222,7 +245,13 @@ def show(page: Page, experiment: Experiment, console: Console) -> None:
     for label, path in [("figure", pictures[0] if pictures else None), ("report", page.report)]:
         if path is not None:
             console.print(f"{label:8} {os.path.relpath(path)}", highlight=False, soft_wrap=True)
-    console.print(f"browse   make ui NAME={experiment.name}      (or: farback ui {experiment.name})", highlight=False)
-    console.print(
-        f"rebuild  make report NAME={experiment.name}  (or: farback report {experiment.name})", highlight=False
-    )
+    console.print(f"browse   {typed('ui', experiment)}", highlight=False, soft_wrap=True)
+    console.print(f"rebuild  {typed('report', experiment)}", highlight=False, soft_wrap=True)
+
+
+def typed(command: str, experiment: Experiment) -> str:
+    """How a person gives a command, which is a target of the Makefile where the project has one."""
+    makefile = experiment.root / "Makefile"
+    if makefile.exists() and re.search(rf"^{command}:", makefile.read_text("utf-8", "replace"), re.MULTILINE):
+        return f"make {command} NAME={experiment.name}  (or: farback {command} {experiment.name})"
+    return f"farback {command} {experiment.name}"

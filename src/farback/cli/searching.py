@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ from farback.cli.app import (
     Config,
     Device,
     ExecutorName,
+    Json,
     Place,
     Settings,
     StorageURI,
@@ -24,13 +24,13 @@ from farback.cli.app import (
     app,
     config_path,
 )
+from farback.cli.completing import configs
 from farback.cli.listing import refresh_schema
-from farback.cli.running import show
+from farback.cli.printing import Printer, failed_plain, page_plain
+from farback.cli.running import show, typed
 from farback.cli.stopping import Stopping, command
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from farback.report.page import Page
     from farback.search import Found
     from farback.search.driver import Driver
@@ -49,6 +49,7 @@ def search(
     restart: Annotated[bool, typer.Option("--restart", help="delete the studies and begin again")] = False,
     checkpoint_seconds: CheckpointSeconds = None,
     device: Device = None,
+    as_json: Json = False,
 ) -> None:
     """Search a config's space until every group has its trials, then report the winners on fresh seeds.
 
@@ -56,11 +57,13 @@ def search(
     """
     stopping, place = Stopping(), Place(executor, address, workers)
     with stopping.listening():
-        _search(stopping, config, settings or [], trials, place, store, storage, restart, checkpoint_seconds, device)
+        asked = (config, settings or [], trials, place, store, storage, restart, checkpoint_seconds, device)
+        _search(stopping, Printer(as_json), *asked)
 
 
 def _search(
     stopping: Stopping,
+    console: Printer,
     config: str,
     settings: list[str],
     trials: int | None,
@@ -71,8 +74,6 @@ def _search(
     checkpoint_seconds: float | None,
     device: str | None,
 ) -> None:
-    from rich.console import Console
-
     from farback import devices
     from farback.executors.opening import chosen, opened
     from farback.experiment import Experiment
@@ -81,8 +82,7 @@ def _search(
     from farback.search.searching import begun, check, finished, forget
     from farback.stores.opening import open_store
 
-    console = Console()
-    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    say = console.say
     experiment = Experiment.load(config_path(config), settings)
     experiment = replace(experiment, device=devices.checked(device or experiment.device))
     check(experiment)
@@ -110,12 +110,17 @@ def _search(
                 f"to go on:\n{command()}"
             )
             raise
-        _found(driver, finished(driver), publish(experiment, recording, storage), console)
+        found, page = finished(driver), publish(experiment, recording, storage)
+        _found(driver, found, page, console)
+        counts = {"trials": panel.total, "done": panel.done, "diverged": driver.diverged}
+        said = {**counts, **failed_plain(driver.failures), "configs": found.configs, **page_plain(page)}
+        console.document({"name": experiment.name, **said})
         if driver.failures:
             say(f"{len(driver.failures)} trainings failed, the first: {driver.failures[0].error}", style="red")
+            raise typer.Exit(1)
 
 
-def _report(driver: Driver, console: Console) -> None:
+def _report(driver: Driver, console: Printer) -> None:
     """Train the winners from fresh seeds, with the sweep's display."""
     from farback import runner
     from farback.display import Display
@@ -133,19 +138,20 @@ def _report(driver: Driver, console: Console) -> None:
             display.add(event)
 
 
-def _found(driver: Driver, found: Found, page: Page, console: Console) -> None:
+def _found(driver: Driver, found: Found, page: Page, console: Printer) -> None:
     """What fresh seeds gave, and where everything is."""
     experiment = driver.experiment
     show(page, experiment, console)
     for path in found.configs:
         console.print(f"config   {os.path.relpath(path)}", highlight=False, soft_wrap=True)
-    text = f"make dashboard NAME={experiment.name}  (or: farback dashboard {experiment.name})"
-    console.print(f"study    {text}", highlight=False, soft_wrap=True)
+    console.print(f"study    {typed('dashboard', experiment)}", highlight=False, soft_wrap=True)
 
 
 @app.command()
 def dashboard(
-    config: Annotated[str | None, typer.Argument(help="the search to open (default: all of them)")] = None,
+    config: Annotated[
+        str | None, typer.Argument(help="the search to open (default: all of them)", autocompletion=configs)
+    ] = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="where to listen, on 127.0.0.1")] = 8080,
     storage: StorageURI = None,
     browser: Annotated[bool, typer.Option(help="open a browser")] = False,

@@ -7,53 +7,47 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from farback.cli.app import app
+from farback.cli.app import Json, app
+from farback.cli.completing import names, one_kind
+from farback.cli.printing import Printer, echo
+from farback.plugins import KINDS
 
 if TYPE_CHECKING:
-    from farback.cells.base import Cell
     from farback.cli.catalogue import Entry
-    from farback.encoders.base import Encoder
-    from farback.inits.base import Init
-    from farback.tasks.base import Task
+    from farback.cli.facts import Facts
 
 Line = tuple[str, str]
 
 
 @app.command()
 def show(
-    kind: Annotated[str, typer.Argument(help="task, cell, init, encoder or measure")],
-    name: Annotated[str, typer.Argument(help="its name: farback show cell lstm")],
+    kind: Annotated[str, typer.Argument(help="task, cell, init, encoder or measure", autocompletion=one_kind)],
+    name: Annotated[str, typer.Argument(help="its name: farback show cell lstm", autocompletion=names)],
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="a field of it: --set nonlinearity=relu, --set lag=40")
     ] = None,
     hidden: Annotated[int, typer.Option(min=1, help="hidden units, for the shapes of a cell")] = 32,
     inputs: Annotated[int, typer.Option(min=1, help="inputs, for the shapes of a cell or an encoder")] = 8,
     lag: Annotated[int | None, typer.Option(min=0, help="for the chance level and ladder of a task")] = None,
+    as_json: Json = False,
 ) -> None:
     """Show one plug-in: its docstring with equations and source, fields, shapes, chance level."""
-    from farback.cli import catalogue
+    from farback.cli import catalogue, facts
 
     package = catalogue.kind_of(kind)
     found = catalogue.entry(catalogue.plugin(package, name))
     one = built(package, name, [*(settings or []), *([f"lag={lag}"] if lag is not None and package == "tasks" else [])])
-    facts: Iterator[Line]
-    if package == "cells":
-        facts = of_cell(one, inputs, hidden)
-    elif package == "tasks":
-        facts = of_task(one)
-    elif package == "inits":
-        facts = of_init(one)
-    elif package == "encoders":
-        facts = of_encoder(one, inputs)
+    known = facts.of(package, one, inputs, hidden)
+    if as_json:
+        Printer(as_json).document({"kind": KINDS[package], **found.plain(), "facts": known})
     else:
-        facts = iter(())
-    typer.echo(page(f"{catalogue.KINDS[package]} {name}", found, list(facts)))
+        echo(page(f"{KINDS[package]} {name}", found, list(told(package, known))))
 
 
 def page(title: str, found: Entry, facts: list[Line]) -> str:
     """The docstring, the fields, and what was found out: plain text."""
     fields = [(one.name, f"{one.default} ({one.allowed})") for one in found.parameters] or [("", "none")]
-    lines = [title, "", found.text, ""]
+    lines = [title, "", found.text, *([f"From: {found.package}"] if found.package else []), ""]
     for heading, rows in (("fields", fields), ("", facts)):
         width = max((len(name) for name, _ in rows), default=0)
         lines += [heading] * bool(heading)
@@ -91,71 +85,55 @@ def built(package: str, name: str, settings: list[str]) -> Any:
         raise UserError(f"{place or name}: {said}{got if place else ''}") from None
 
 
-def of_cell(cell: Cell, inputs: int, hidden: int) -> Iterator[Line]:
+def told(package: str, facts: Facts) -> Iterator[Line]:
+    """The facts in words."""
+    words = {"cells": told_of_cell, "tasks": told_of_task, "inits": told_of_init, "encoders": told_of_encoder}
+    return words[package](facts) if package in words else iter(())
+
+
+def told_of_cell(facts: Facts) -> Iterator[Line]:
     """Label, gates, how it is computed, shapes and counts of one layer."""
-    from farback.component import UserError
-    from farback.network import Architecture
-
-    yield "in figures", cell.label()
-    if len(cell.gates) > 1:
-        yield "gates", ", ".join(cell.gates)
-    if cell.keep is not None:
-        yield "gate that keeps", cell.keep
-    if cell.write is not None or cell.keep is not None:
-        yield "gate that writes", cell.write or f"tied to {cell.keep}"
-    yield "computed", f"fused kernel {cell.kernel!r}" if cell.kernel else "step by step"
-    try:
-        cell.check(hidden, inputs)
-    except ValueError as error:
-        raise UserError(f"{error}; see --hidden and --inputs") from None
-    layer = Architecture(cell, inputs, hidden, outputs=0)
-    yield f"one layer of {hidden} units and {inputs} inputs", ""
-    for name, shape in cell.parameters(inputs, hidden).items():
-        yield f"  {name}", " x ".join(map(str, shape)) + (" (drawn, never trained)" if name in cell.frozen else "")
-    yield "  trained parameters", f"{layer.parameter_count}"
-    yield "  numbers of state", f"{layer.state_count}"
-    yield "  FLOPs a step", f"{layer.flops_per_step}"
+    yield "in figures", facts["label"]
+    if len(facts["gates"]) > 1:
+        yield "gates", ", ".join(facts["gates"])
+    if facts["keeps"] is not None:
+        yield "gate that keeps", facts["keeps"]
+    if facts["writes"] is not None or facts["keeps"] is not None:
+        yield "gate that writes", facts["writes"] or f"tied to {facts['keeps']}"
+    yield "computed", f"fused kernel {facts['kernel']!r}" if facts["kernel"] else "step by step"
+    yield f"one layer of {facts['hidden']} units and {facts['inputs']} inputs", ""
+    for name, shape in facts["shapes"].items():
+        yield f"  {name}", " x ".join(map(str, shape)) + (" (drawn, never trained)" if name in facts["frozen"] else "")
+    yield "  trained parameters", f"{facts['parameters']}"
+    yield "  numbers of state", f"{facts['state']}"
+    yield "  FLOPs a step", f"{facts['flops']}"
 
 
-def of_task(task: Task) -> Iterator[Line]:
+def told_of_task(facts: Facts) -> Iterator[Line]:
     """Inputs, outputs, length, chance and ladder at the task's lag."""
-    import numpy as np
-
-    from farback.tasks.answers import skill
-
-    chance = task.chance()
-    yield "inputs a step", f"{task.inputs}"
-    yield "answer", f"{task.answer}, {task.answer.outputs} outputs"
-    yield f"at lag {task.lag}", f"{task.sample(np.random.default_rng(0), 1).input_BTI.shape[1]} steps a sequence"
-    yield "smallest lag", f"{task.least}"
-    yield "mixed lags", "one network can be asked at all of them" if task.mixes else "no: each lag is another question"
-    yield "chance", f"accuracy {chance.accuracy:.6g}, loss {chance.loss:.6g}"
+    yield "inputs a step", f"{facts['inputs']}"
+    yield "answer", f"{facts['answer']}, {facts['outputs']} outputs"
+    yield f"at lag {facts['lag']}", f"{facts['steps']} steps a sequence"
+    yield "smallest lag", f"{facts['smallest_lag']}"
+    mixes = "one network can be asked at all of them" if facts["mixes"] else "no: each lag is another question"
+    yield "mixed lags", mixes
+    yield "chance", f"accuracy {facts['chance']['accuracy']:.6g}, loss {facts['chance']['loss']:.6g}"
     yield "ladder: what partial memory scores", ""
-    for rung in task.ladder():
-        scores = f"accuracy {rung.accuracy:.4g}, loss {rung.loss:.4g}, skill {skill(rung.loss, chance):.3g}"
-        yield f"  {rung.remembered}", scores
+    for rung in facts["ladder"]:
+        scores = f"accuracy {rung['accuracy']:.4g}, loss {rung['loss']:.4g}, skill {rung['skill']:.3g}"
+        yield f"  {rung['remembered']}", scores
 
 
-def of_init(init: Init) -> Iterator[Line]:
+def told_of_init(facts: Facts) -> Iterator[Line]:
     """The cells that it goes with, at their defaults."""
-    from farback import cells
-    from farback.network import Architecture
-
-    fits, refuses = [], []
-    for name in cells.names():
-        try:
-            Architecture(cells.build(name), 8, 32, 0).check(init)
-            fits.append(name)
-        except ValueError:
-            refuses.append(name)
-    yield "in figures", init.label()
-    yield "goes with", ", ".join(fits)
-    yield "not with", ", ".join(refuses) or "none: it goes with all of them"
+    yield "in figures", facts["label"]
+    yield "goes with", ", ".join(facts["fits"])
+    yield "not with", ", ".join(facts["refuses"]) or "none: it goes with all of them"
 
 
-def of_encoder(encoder: Encoder, inputs: int) -> Iterator[Line]:
+def told_of_encoder(facts: Facts) -> Iterator[Line]:
     """Shapes at a number of inputs."""
-    yield f"of {inputs} inputs", f"{encoder.width(inputs)} numbers for the first cell"
-    for name, shape in encoder.parameters(inputs).items():
+    yield f"of {facts['inputs']} inputs", f"{facts['width']} numbers for the first cell"
+    for name, shape in facts["shapes"].items():
         yield f"  {name}", " x ".join(map(str, shape))
-    yield "  FLOPs a step", f"{encoder.flops(inputs)}"
+    yield "  FLOPs a step", f"{facts['flops']}"

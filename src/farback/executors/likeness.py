@@ -7,18 +7,22 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from farback import provenance
+from farback import plugins, provenance
 
 SOURCE = "farback's source"
-VERSIONS = (*provenance.VERSIONS, SOURCE)
+VERSIONS = (*provenance.VERSIONS, SOURCE, provenance.PLUGINS)
 MACHINE = ("machine", "cpu_capability")
 
 
 @cache
 def likeness() -> dict[str, str]:
-    """Versions, a hash of farback's source, which tells an old copy on one node from a new one, and the machine."""
+    """Versions, a hash of farback's source, which tells an old copy on one node from a new one, and the machine.
+
+    Of packages that bring plug-ins it has the versions.
+    """
     machine = provenance.machine()
-    return {**provenance.versions(), SOURCE: _source(), **{name: machine[name] for name in MACHINE}}
+    brought = {provenance.PLUGINS: ", ".join(plugins.packages()) or "none"}
+    return {**provenance.versions(), SOURCE: _source(), **brought, **{name: machine[name] for name in MACHINE}}
 
 
 def differences(theirs: Mapping[str, str], ours: Mapping[str, str], names: tuple[str, ...]) -> str:
@@ -28,7 +32,7 @@ def differences(theirs: Mapping[str, str], ours: Mapping[str, str], names: tuple
 
 
 def _source() -> str:
-    """A hash of every module's name and text: plug-ins too."""
+    """A hash of every module's name and text."""
     hashed, folder = hashlib.sha256(), Path(__file__).parents[1]
     for path in sorted(folder.rglob("*.py")):
         hashed.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")

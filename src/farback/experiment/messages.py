@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from farback.component import Component, Record, choices
+from farback.component import Component, Family, Record, choices
 from farback.experiment.loading import Node
 from farback.experiment.problems import Mark, joined, shown
 from farback.matching import MatchError
@@ -81,7 +81,7 @@ def located(
         return whole._replace(message=worded(error))
     if error["loc"][-1] == "name" and error["type"] == "literal_error":
         parent = begin().followed(error["loc"][:-1])
-        return Located(place.mark, place.path, _unknown(parent.kind, str(error["input"]), _quoted(error, "expected")))
+        return Located(place.mark, place.path, _unknown(parent, str(error["input"]), _quoted(error, "expected")))
     return Located(place.mark, place.path, worded(error))
 
 
@@ -115,14 +115,15 @@ def _unknown_key(key: str, model: type[Any] | None) -> str:
     return f"unknown key {shown(key)}; {str(model.model_fields['name'].default) + ' ' if model else ''}has no fields"
 
 
-def _unknown(kind: str, given: str, allowed: list[str]) -> str:
-    return f"unknown {kind} {shown(given)}; {choices(given, allowed)}"
+def _unknown(place: _Place, given: str, allowed: list[str]) -> str:
+    broken = place.family.broken() if place.family else {}
+    return broken.get(given, f"unknown {place.kind} {shown(given)}; {choices(given, allowed)}")
 
 
 def _unnamed(error: ErrorDetails, place: _Place) -> Located:
     """A component whose name is missing or unknown."""
     if error["type"] == "union_tag_invalid":
-        message = _unknown(place.kind, str(error["ctx"]["tag"]), _quoted(error, "expected_tags"))
+        message = _unknown(place, str(error["ctx"]["tag"]), _quoted(error, "expected_tags"))
         named = place.followed(("name",))
         return Located(named.mark, named.path, message)
     allowed = [str(tag) for tag in place.schema.get("choices", {})]
@@ -221,9 +222,14 @@ class _Place:
         return self.schema["cls"] if self.schema["type"] == "model" else None
 
     @property
-    def kind(self) -> str:
-        """What one of these is called: "cell"."""
+    def family(self) -> Family[Any] | None:
+        """Of the component that belongs here."""
         members = [self.schema, *self.schema.get("choices", {}).values()]
         classes = [self.bare(member).get("cls") for member in members if isinstance(member, Mapping)]
-        families = [item.family.kind for item in classes if item and issubclass(item, Component) and item.family]
-        return str(families[0]) if families else re.sub(r"\[\d+\]", "", self.path).rpartition(".")[2]
+        found = [item.family for item in classes if item and issubclass(item, Component) and item.family]
+        return found[0] if found else None
+
+    @property
+    def kind(self) -> str:
+        """What one of these is called: "cell"."""
+        return self.family.kind if self.family else re.sub(r"\[\d+\]", "", self.path).rpartition(".")[2]

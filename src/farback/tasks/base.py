@@ -139,4 +139,5 @@ def batch(input_BTI: NDArray[np.float32], target_BT: NDArray[Any], lag_BT: Lags)
     return Batch(torch.from_numpy(input_BTI), torch.from_numpy(target_BT), torch.from_numpy(lag_BT))
 
 
-FAMILY = Family("farback.tasks", Task, "task", apart=("answers",))
+APART = ("answers",)  # what tasks are made of
+FAMILY = Family("farback.tasks", Task, "task", APART)
