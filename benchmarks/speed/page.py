@@ -83,8 +83,7 @@ def write(
     context = {
         "name": "bench",
         "question": "How fast does it train?",
-        "prediction": "",
-        "refuted_by": "",
+        "command": "make bench",
         "notes": [*NOTES, f"Made with: {made}."],
     }
     page = publish(Analysis(headline, verdict, parts), folder, "noted.md.j2", context)

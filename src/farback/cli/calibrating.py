@@ -41,7 +41,7 @@ def calibrate(
     rows = [{**asdict(check), "error": check.error, "holds": check.holds} for check in found]
     page = write_calibration(pd.DataFrame(rows), output)
     console.print(page.analysis.headline, highlight=False)
-    for label, path in (("figure", page.files[2]), ("report", page.report)):
+    for label, path in (("figure", next(path for path in page.files if path.suffix == ".png")), ("report", page.html)):
         console.print(f"{label:8} {os.path.relpath(path)}", highlight=False, soft_wrap=True)
     if off := [check for check in found if not check.holds]:
         console.print(f"{len(off)} checks are off", style="red")
