@@ -76,6 +76,8 @@ def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[.
     assert "4 trials to train, 4 recorded already" in whole.stdout, whole.stderr
     assert (project / "results" / "tiny" / "report.md").exists()
     assert "results/tiny/success.png" in whole.stdout
+    assert "report   results/tiny/report.html" in whole.stdout
+    assert "tiny/report.html" in (project / "results" / "index.html").read_text()
     assert "make ui NAME=tiny" in whole.stdout
     again = farback("run", "tiny", "--workers", "1")
     assert "0 trials to train, 8 recorded already" in again.stdout

@@ -1,6 +1,6 @@
 """Pages for the browser: each is one file, with its figures, style and script in it, that asks no network for anything.
 
-Texts come from configs and experiments. They are Markdown, as in `report.md`: what in them looks like HTML is shown, not
+Texts come from configs and experiments. They are Markdown, as in `report.md`: what in them looks like HTML is shown and not
 obeyed, and pictures of theirs are not fetched. The page's own policy (CSP) says the same to the browser.
 """
 
@@ -23,7 +23,7 @@ from markupsafe import Markup
 from farback.report.analysis import outcome
 
 NUMBER = re.compile(r"[\[(]?\s*(?:[<>]=?|[≤≥~])?\s*[-+−]?\d")  # how a cell begins that sorts by its number
-WORDLESS = ("", "none", "nan", "inf", "-")  # what may stand between numbers
+WORDLESS = ("", "none", "nan", "inf", "-inf", "-")  # what may stand between numbers
 
 
 @dataclass(frozen=True)

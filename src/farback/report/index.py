@@ -84,7 +84,7 @@ def write(results: Path) -> Path:
 
 
 def listed(results: Path) -> dict[str, About]:
-    """The pages that the index shows, by the names of their folders; a `report.html` that is not ours is passed over."""
+    """The pages that the index shows, by the names of their folders; what farback did not write is passed over."""
     found = {path.parent.name: told(path) for path in sorted(results.glob(f"*/{PAGE}"))}
     return {folder: one for folder, one in found.items() if one is not None and one.listed}
 

@@ -1,14 +1,14 @@
 "use strict";
 {
-  const NUMBER = /[-+\u2212]?\d*\.?\d+(?:e[-+]?\d+)?/gi;
-  const words = new Intl.Collator("en", { numeric: true });
+  const NUMBER = /[-+\u2212]?\d*\.?\d+(?:e[-+]?\d+)?|-?\binf\b/gi;
+  const alphabet = new Intl.Collator("en", { numeric: true });
   const turns = { ascending: "descending", descending: "", "": "ascending" };
 
   // What a cell sorts by. "[20, 40)" is 20, ">= 80" a little more than 80, "< 5" a little less than 5, "none" less than
   // all; a second number decides between equal ones. A cell without a number comes last, whichever way it is sorted.
   const sortKey = (text) => {
     if (/^none$/i.test(text)) return [-Infinity, 0, 0];
-    const found = (text.match(NUMBER) ?? []).map((one) => Number(one.replace("\u2212", "-")));
+    const found = (text.match(NUMBER) ?? []).map((one) => Number(one.replace("\u2212", "-").replace("inf", "Infinity")));
     if (!found.length) return null;
     const side = /^[<\u2264]/.test(text) ? -1 : /^[>\u2265]/.test(text) ? 1 : 0;
     return [found[0], side, found[1] ?? found[0]];
@@ -16,7 +16,7 @@
 
   const compare = (a, b, sign) => {
     if (a === null || b === null) return (a === null) - (b === null);
-    if (typeof a === "string") return sign * words.compare(a, b);
+    if (typeof a === "string") return sign * alphabet.compare(a, b);
     const at = a.findIndex((value, place) => value !== b[place]);
     return at < 0 ? 0 : sign * (a[at] < b[at] ? -1 : 1);
   };
@@ -28,7 +28,9 @@
     heads.forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
-      button.append(...head.childNodes);
+      const words = document.createElement("span");
+      words.append(...head.childNodes);
+      button.append(words);
       head.append(button);
       const numeric = head.classList.contains("number");
       const keyed = (row) => {
