@@ -1,7 +1,7 @@
 """Pages for the browser: each is one file, with its figures, style and script in it, that asks no network for anything.
 
-Texts come from configs and experiments. They are Markdown, as in `report.md`: what in them looks like HTML is shown and not
-obeyed, and pictures of theirs are not fetched. The page's own policy (CSP) says the same to the browser.
+Texts come from configs and experiments. They are Markdown, as in `report.md`: what looks like HTML in them is shown
+and not obeyed, and pictures of theirs are not fetched. The policy of each page (CSP) says the same to the browser.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ document of its own: its names clash with nobody's, nothing in it runs, and a re
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from urllib.parse import quote
 from xml.etree import ElementTree
@@ -31,11 +32,12 @@ class Picture:
 def picture(svg: str) -> Picture:
     """What a page embeds of an SVG that matplotlib wrote; equal files give equal pictures."""
     root = ElementTree.fromstring(svg)
-    names = _referenced(root)
+    names, looks = _referenced(root), _looks(root)
     for parent in root.iter():
         for child in [child for child in parent if child.tag in DROPPED]:
             parent.remove(child)
-        _shorten(parent, names)
+        _shorten(parent, names, looks)
+    _add_looks(root, looks)
     width, height = (float(root.attrib[side].removesuffix("pt")) * 4 / 3 for side in ("width", "height"))
     ElementTree.register_namespace("", SVG)
     text = ElementTree.tostring(root, encoding="unicode").replace('"', "'").replace(" />", "/>")
@@ -49,7 +51,20 @@ def _referenced(root: ElementTree.Element) -> dict[str, str]:
     return {name: f"i{at}" for at, name in enumerate(dict.fromkeys(one or other for one, other in said))}
 
 
-def _shorten(element: ElementTree.Element, names: dict[str, str]) -> None:
+def _looks(root: ElementTree.Element) -> dict[str, str]:
+    """A class for every style that several elements have."""
+    counts = Counter(element.attrib["style"] for element in root.iter() if "style" in element.attrib)
+    return {style: f"c{at}" for at, style in enumerate(style for style, count in counts.items() if count > 1)}
+
+
+def _add_looks(root: ElementTree.Element, looks: dict[str, str]) -> None:
+    """Say what the classes look like, in the sheet that matplotlib puts first."""
+    sheet = next(root.iter(f"{{{SVG}}}style"))
+    rules = [f".{name}{{{_tight(style)}}}" for style, name in looks.items()]
+    sheet.text = "".join([sheet.text or "", *rules])
+
+
+def _shorten(element: ElementTree.Element, names: dict[str, str], looks: dict[str, str]) -> None:
     """Take from one element what does not show."""
     element.text = (element.text or "").strip() or None
     element.tail = None
@@ -66,8 +81,15 @@ def _shorten(element: ElementTree.Element, names: dict[str, str]) -> None:
             given[key] = " ".join(re.sub(r"\s*([A-Za-z])\s*", r"\1", NUMBER.sub(_rounded, value)).split())
         elif key == "transform":
             given[key] = re.sub(r"translate\([^)]*\)", lambda found: NUMBER.sub(_rounded, found[0]), value)
+        elif key == "style" and value in looks:
+            del given[key]
+            given["class"] = looks[value]
         elif key == "style":
-            given[key] = re.sub(r"\s*([:;])\s*", r"\1", value)
+            given[key] = _tight(value)
+
+
+def _tight(style: str) -> str:
+    return re.sub(r"\s*([:;])\s*", r"\1", style)
 
 
 def _rounded(found: re.Match[str]) -> str:
