@@ -33,7 +33,10 @@ def analysis() -> Analysis:
     parts: list[Table | Figure] = [Table("horizons", "How far back", numbers, shown)]
     for name, size in (("success", (5, 3)), ("maps", (13.2, 3))):
         drawing = Drawing(figsize=size)
-        drawing.subplots().plot([1, 2, 3], [3, 1, 2], color="#004488")
+        if name == "maps":
+            drawing.subplots().pcolormesh([[0, 1, 2], [2, 1, 0]])
+        else:
+            drawing.subplots().plot([1, 2, 3], [3, 1, 2], color="#004488")
         parts.append(Figure(name, f"The {name}", drawing, numbers, f"What can be seen of {name}."))
     headline = "Half of the seeds learn to recall a cue over: GRU [20, 40); LSTM, chrono >= 80."
     return Analysis(headline, ["Held: a.", "**Refuted**: that b."], parts)
@@ -167,6 +170,17 @@ def test_figures_have_the_ground_of_the_page(report: Page, scheme: str) -> None:
     shot = pixels(report.screenshot(clip={"x": box["x"], "y": box["y"], "width": 4, "height": 4}))
     ground = pixels(report.screenshot(clip={"x": 2, "y": 2, "width": 4, "height": 4}))
     assert abs(shot - ground).max() <= 3
+
+
+def test_a_map_keeps_its_colours_in_the_dark(report: Page) -> None:
+    """Those of a scale mean numbers."""
+    shots = []
+    for scheme in ("light", "dark"):
+        report.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        shots.append(pixels(report.locator("#maps img").screenshot()) / 255)
+    saturated = shots[0].max(axis=-1) - shots[0].min(axis=-1) > 0.3
+    assert saturated.mean() > 0.3
+    assert abs(shots[1] - 0.9 * shots[0])[saturated].max() < 0.02
 
 
 def test_a_figure_on_the_page_looks_like_its_file(page: Page, results: Path) -> None:

@@ -23,6 +23,7 @@ class About(BaseModel):
         headline: the answer.
         figure: the stem of its leading figure's files, "" where there is none.
         alt: what can be seen on it.
+        coloured: whether it shows numbers as colours.
         held: predictions that held.
         refuted: predictions that did not.
         experiment: whether a config stands behind it; else it is about farback itself.
@@ -36,15 +37,18 @@ class About(BaseModel):
     headline: str
     figure: str
     alt: str
+    coloured: bool
     held: int
     refuted: int
     experiment: bool
     listed: bool
 
 
-def about(name: str, question: str, analysis: Analysis, experiment: bool, listed: bool) -> About:
+def about(
+    name: str, question: str, analysis: Analysis, *, coloured: bool = False, experiment: bool, listed: bool
+) -> About:
     """What a page of an analysis tells of itself."""
-    lead = analysis.figures[0] if analysis.figures else None
+    lead = next(iter(analysis.figures), None)
     outcomes = [outcome(line) for line in analysis.verdict]
     return About(
         name=name,
@@ -52,6 +56,7 @@ def about(name: str, question: str, analysis: Analysis, experiment: bool, listed
         headline=analysis.headline,
         figure=lead.name if lead else "",
         alt=lead.alt if lead else "",
+        coloured=coloured,
         held=outcomes.count("held"),
         refuted=outcomes.count("refuted"),
         experiment=experiment,

@@ -181,14 +181,24 @@ def _html(said: Mapping[str, Any], folder: Path) -> str:
     """The page for the browser: the first figure leads, everything else keeps its order."""
     analysis: Analysis = said["analysis"]
     lead = next(iter(analysis.figures), None)
-    drawn = {part.name: (folder / f"{part.name}.svg").read_text(encoding="utf-8") for part in analysis.figures}
-    about = index.about(said["name"], said["question"], analysis, bool(said["config"]), said["listed"])
+    pictures = {
+        part.name: vectors.picture((folder / f"{part.name}.svg").read_text(encoding="utf-8"))
+        for part in analysis.figures
+    }
+    about = index.about(
+        said["name"],
+        said["question"],
+        analysis,
+        coloured=lead is not None and pictures[lead.name].coloured,
+        experiment=bool(said["config"]),
+        listed=said["listed"],
+    )
     more = {
         "about": about.model_dump(),
         "lead": lead,
         "rest": [part for part in analysis.parts if part is not lead],
-        "pictures": {name: vectors.picture(svg) for name, svg in drawn.items()},
-        "indexed": index.belongs(folder),
+        "pictures": pictures,
+        "indexed": index.belongs(folder) and said["listed"],
     }
     return html.page("report.html.j2", {**said, **more})
 

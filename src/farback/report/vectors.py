@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 HREF = f"{{{XLINK}}}href"
 DROPPED = {f"{{{SVG}}}metadata"}
+COLOURED = ('id="QuadMesh_', "<image")  # how matplotlib writes a map, or the scale of one
 NUMBER = re.compile(r"-?\d+\.\d+")
 DIGITS = 2  # after the point: hundredths of a point of print
 PLAIN = " '<>=:/;,()@!*+?$[]"  # characters that a `data:` address in an attribute may hold as they are
@@ -22,11 +23,12 @@ PLAIN = " '<>=:/;,()@!*+?$[]"  # characters that a `data:` address in an attribu
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure for a page: its address, and its size in CSS pixels."""
+    """A figure for a page: its address, its size in CSS pixels, and whether it shows numbers as colours."""
 
     address: str
     width: int
     height: int
+    coloured: bool
 
 
 def picture(svg: str) -> Picture:
@@ -41,7 +43,8 @@ def picture(svg: str) -> Picture:
     width, height = (float(root.attrib[side].removesuffix("pt")) * 4 / 3 for side in ("width", "height"))
     ElementTree.register_namespace("", SVG)
     text = ElementTree.tostring(root, encoding="unicode").replace('"', "'").replace(" />", "/>")
-    return Picture(f"data:image/svg+xml,{quote(text, safe=PLAIN)}", round(width), round(height))
+    coloured = any(mark in svg for mark in COLOURED)
+    return Picture(f"data:image/svg+xml,{quote(text, safe=PLAIN)}", round(width), round(height), coloured)
 
 
 def _referenced(root: ElementTree.Element) -> dict[str, str]:
