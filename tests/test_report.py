@@ -151,7 +151,7 @@ def test_the_page_for_the_browser_says_what_the_numbers_rest_on(recorded: tuple[
     (torch,) = {said["torch"] for said in store.provenance(experiment.name).values()}
     assert f"<dt>torch</dt><dd>{torch}</dd>" in text
     assert "sweep:\n  - cell" in text  # the config itself
-    assert "Made by <code>farback run configs/paper.yaml</code>" in text
+    assert f"Made by <code>farback run {experiment.shown}</code>" in text
 
 
 def test_the_index_has_the_page_and_not_that_of_a_changed_config(recorded: tuple[Experiment, Memory]) -> None:
