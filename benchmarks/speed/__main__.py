@@ -65,8 +65,11 @@ def main(
     os.sched_setaffinity(0, {max(cores)})  # one core for all sides, whatever threads they would like
     best = peak.sgemm_peak()
     points = tables.ratios(readings(grid(quick), seconds, jax))
+    out.mkdir(parents=True, exist_ok=True)
+    points.to_csv(out / "steps.csv", index=False)  # half an hour's work is kept, whatever happens to the rest
     os.sched_setaffinity(0, cores)
     swept = sweep(1 if quick else 3)
+    swept.to_csv(out / "sweep.csv", index=False)
     memory = peak.worker_memory()
     written = page.write(points, swept, memory, page.machine(best), best, out)
     print(written.analysis.headline)

@@ -86,11 +86,10 @@ def write(
         "command": "make bench",
         "notes": [*NOTES, f"Made with: {made}."],
     }
-    page = publish(Analysis(headline, verdict, parts), folder, "noted.md.j2", context)
     said = {**{name: round(value, 3) for name, value in numbers.items()}, "worker_memory_mb": round(memory)}
     text = json.dumps({**said, "machine": dict(about)}, indent=2)
     (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
-    return page
+    return publish(Analysis(headline, verdict, parts), folder, "noted.md.j2", context)
 
 
 def _short(points: pd.DataFrame) -> pd.DataFrame:
