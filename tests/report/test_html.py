@@ -74,6 +74,7 @@ def test_what_looks_like_html_in_a_text_is_shown_and_not_run(tmp_path: Path) -> 
 def test_texts_are_markdown() -> None:
     assert inline("**a** `b < c` [d](d.csv)") == '<strong>a</strong> <code>b &lt; c</code> <a href="d.csv">d</a>'
     assert "<a" not in inline("[x](javascript:alert(1))")
+    assert inline("[demo](../demo/report.md)") == '<a href="../demo/report.html">demo</a>'
     assert "<td>1</td>" in blocks("| a |\n| --- |\n| 1 |\n")
 
 
