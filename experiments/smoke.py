@@ -12,6 +12,8 @@ REFUTED_BY = (
     "No recurrent net that succeeds: then training is broken."
 )
 
+LISTED = False  # its page is made anew by every check and not kept: results/index.html leaves it out
+
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     """The standard tables, with the control's verdict."""

@@ -37,7 +37,7 @@ def test_the_page_has_its_figure_its_numbers_and_how_to_make_it(done):
     text = (folder / "report.md").read_text()
     for link in re.findall(r"\]\(([^)]+)\)", text):
         assert (folder / link).exists(), link
-    assert {path.suffix for path in folder.iterdir()} == {".md", ".csv", ".png", ".svg"}
+    assert {path.suffix for path in folder.iterdir()} == {".md", ".html", ".csv", ".png", ".svg"}
     assert "`farback calibrate`" in text
     assert "trials of" not in text
     assert text.endswith("check is off.\n")

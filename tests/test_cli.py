@@ -77,6 +77,8 @@ def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[.
     assert (project / "results" / "tiny" / "report.md").exists()
     assert "results/tiny/success.png" in whole.stdout
     assert "browse   farback ui tiny\n" in whole.stdout
+    assert "report   results/tiny/report.html" in whole.stdout
+    assert "tiny/report.html" in (project / "results" / "index.html").read_text()
     (project / "Makefile").write_text("ui:\n\ttrue\n")
     again = farback("run", "tiny", "--workers", "1")
     assert "0 trials to train, 8 recorded already" in again.stdout

@@ -139,7 +139,45 @@ def test_the_store_gets_the_headline_and_the_files(recorded: tuple[Experiment, M
     assert "| network | horizon |" in page.note
     assert page.analysis.metrics
     assert all(path.exists() for path in page.files)
-    assert {path.suffix for path in page.files} == {".md", ".csv", ".png", ".svg"}
+    assert {path.suffix for path in page.files} == {".md", ".html", ".csv", ".png", ".svg"}
+
+
+def test_the_page_for_the_browser_says_what_the_numbers_rest_on(recorded: tuple[Experiment, Memory]) -> None:
+    experiment, store = recorded
+    text = runner.publish(experiment, store).html.read_text()
+    assert "on recall an accuracy of 0.5 at a loss of 0.693" in text  # of two symbols
+    assert "Nothing was searched for" in text
+    assert "a stream of its own" in text
+    (torch,) = {said["torch"] for said in store.provenance(experiment.name).values()}
+    assert f"<dt>torch</dt><dd>{torch}</dd>" in text
+    assert "sweep:\n  - cell" in text  # the config itself
+    assert f"Made by <code>farback run {experiment.shown}</code>" in text
+
+
+def test_the_index_has_the_page_and_not_that_of_a_changed_config(recorded: tuple[Experiment, Memory]) -> None:
+    experiment, store = recorded
+    runner.publish(experiment, store)
+    index = experiment.root / "results" / "index.html"
+    before = index.read_bytes()
+    assert b"paper/report.html" in before
+    runner.publish(Experiment.load(experiment.path, ["seed=0"]), store)
+    assert index.read_bytes() == before
+
+
+def test_a_script_can_keep_its_page_out_of_the_index(recorded: tuple[Experiment, Memory]) -> None:
+    experiment, store = recorded
+    script = experiment.root / "experiments" / "paper.py"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text("from farback.report import standard as analyse\nLISTED = False\n")
+    index = experiment.root / "results" / "index.html"
+    index.unlink(missing_ok=True)
+    try:
+        runner.publish(experiment, store)
+    finally:
+        script.unlink()
+    assert not index.exists()
+    runner.publish(experiment, store)
+    assert index.exists()
 
 
 def test_every_parameter_that_varies_tells_groups_apart(recorded: tuple[Experiment, Memory]) -> None:

@@ -83,9 +83,7 @@ def write(
     context = {
         "name": "bench",
         "question": "How fast does it train?",
-        "prediction": "",
-        "refuted_by": "",
-        "origins": "",
+        "command": "make bench",
         "notes": [*NOTES, f"Made with: {made}."],
     }
     said = {**{name: round(value, 3) for name, value in numbers.items()}, "worker_memory_mb": round(memory)}

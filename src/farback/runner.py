@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import TypedDict
 
 import pandas as pd
 
@@ -24,19 +25,20 @@ from farback.executors.opening import chosen, opened
 from farback.experiment import Experiment
 from farback.kernels.warming import used, warm
 from farback.planning import Plan, Schedule, cost, plan
-from farback.provenance import deciding, versions
-from farback.report.origins import origins
+from farback.provenance import VERSIONS, deciding, versions
+from farback.report.origins import made_with, origins
 from farback.report.page import Page, Subject, write
 from farback.report.standard import Ladder
 from farback.sharing import Share
 from farback.stores.base import Store
 from farback.stores.opening import open_store
-from farback.tasks.answers import skill
+from farback.tasks.answers import Chance, skill
 from farback.tasks.base import Task
 from farback.train import train
 from farback.trial import Cohort, Ended, Event, Failed, Finished, Progress, Reused, Stopped, Trial
 
 POLL_SECONDS = 1.0  # between looks at what other drivers are doing
+KIND = ("machine", "cpu", "cpu_capability", "blas", "device")  # of what trained; a processor's features fill a page
 
 
 log = logging.getLogger("farback")
@@ -52,6 +54,13 @@ class Summary:
     diverged: int = 0
     failed: int = 0
     failures: tuple[Failed, ...] = field(default=(), compare=False)
+
+
+class Made(TypedDict):
+    """What `made_by` tells a page."""
+
+    origins: str
+    made_with: dict[str, str]
 
 
 def prepared(experiment: Experiment, trials: Sequence[Trial], store: Store, workers: int, folder: Folder) -> Plan:
@@ -267,10 +276,12 @@ def subject(experiment: Experiment, store: Store, frame: pd.DataFrame) -> Subjec
         keys=tuple(trial.key for trial in trials),
         ladder=ladder,
         root=experiment.root,
-        origins=made_by(experiment, store, [trial.key for trial in trials]),
         bisected=bisected(experiment, trials, frame).said(),
         claims=claims,
         missing=len(outlook(experiment, trials, frame, workers=1).needed()) if claims else 0,
+        chance=chance_of(trials),
+        config_text=experiment.text,
+        **made_by(experiment, store, [trial.key for trial in trials]),
     )
 
 
@@ -280,10 +291,13 @@ def typed(experiment: Experiment) -> str:
     return " ".join([experiment.shown, *(f"--set {shlex.quote(text)}" for text in experiment.overrides), *shift])
 
 
-def made_by(experiment: Experiment, store: Store, keys: Iterable[str]) -> str:
-    """What the page says of the versions and processors that made these trials, where they are not all the same."""
+def made_by(experiment: Experiment, store: Store, keys: Iterable[str]) -> Made:
+    """What the page says of the versions and processors that made these trials, and whether they are all the same."""
     said = store.provenance(experiment.name)
-    return origins([deciding(said[key]) for key in keys if key in said], versions())
+    own = [said[key] for key in keys if key in said]
+    return Made(
+        origins=origins([deciding(each) for each in own], versions()), made_with=made_with(own, (*VERSIONS, *KIND))
+    )
 
 
 def checkpoints(experiment: Experiment, seconds: float | None = None) -> Folder:
@@ -302,6 +316,24 @@ def ladder_of(task: Task) -> Ladder:
     """What partial memory scores on a task, in skill."""
     chance = task.chance()
     return tuple((rung.remembered, skill(rung.loss, chance)) for rung in task.ladder())
+
+
+def chance_of(trials: Iterable[Trial]) -> str:
+    """What the best guess without memory scores on the tasks of these trials, in words."""
+    scores: dict[str, list[Chance]] = {}
+    for task in {trial.task.digest(): trial.task for trial in trials}.values():
+        scores.setdefault(task.name, []).append(task.chance())
+    said = []
+    for name, found in scores.items():
+        accuracy = between(one.accuracy for one in found)
+        said.append(f"on {name} an accuracy of {accuracy} at a loss of {between(one.loss for one in found)}")
+    return "; ".join(said)
+
+
+def between(values: Iterable[float]) -> str:
+    """One number, or the ends of a range."""
+    low, *_, high = [*(ordered := sorted(values)), ordered[-1]]
+    return f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g}"
 
 
 class Tally:

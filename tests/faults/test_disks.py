@@ -60,7 +60,7 @@ def test_training_goes_on_where_no_checkpoint_can_be_written(
 def test_a_page_that_found_no_room_is_written_when_there_is(
     case: int, project: Project, reference: Holdings, instants: Instants, count: Count
 ) -> None:
-    with small_disk(project.results / "small", 256 * KILO):
+    with small_disk(project.results / "small", 512 * KILO):
         fill(project.results / "small", instants.rng.randint(0, 10) * 4 * KILO)
         command = project.run()
         assert_no_space(command)

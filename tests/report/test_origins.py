@@ -7,7 +7,7 @@ from farback import runner
 from farback.component import UserError
 from farback.experiment import Experiment
 from farback.provenance import VERSIONS, versions
-from farback.report.origins import origins
+from farback.report.origins import made_with, origins
 from farback.stores.memory import Memory
 from farback.trial import Finished, TrialResult, scores
 
@@ -114,3 +114,9 @@ def test_trials_that_the_config_does_not_name_say_nothing(experiment: Experiment
     assert "Made by" not in runner.publish(fewer, first).report.read_text()
     with pytest.raises(UserError, match="farback run"):
         runner.publish(fewer, Memory())
+
+
+def test_what_made_the_trials_is_said_once_or_the_most_frequent_first() -> None:
+    trials = [{"torch": "2", "cpu": "b"}, {"torch": "2", "cpu": "b"}, {"torch": "2", "cpu": "a"}, {"torch": "2"}]
+    assert made_with(trials, ("torch", "numpy", "cpu")) == {"torch": "2", "cpu": "b; a"}
+    assert made_with([], ("torch",)) == {}

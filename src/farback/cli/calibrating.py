@@ -49,7 +49,7 @@ def calibrate(
     console.print(page.analysis.headline, highlight=False)
     off = [check for check in found if not check.holds]
     console.document({"checks": rows, "off": len(off), **page_plain(page)})
-    for label, path in (("figure", page.files[2]), ("report", page.report)):
+    for label, path in (("figure", next(path for path in page.files if path.suffix == ".png")), ("report", page.html)):
         console.print(f"{label:8} {os.path.relpath(path)}", highlight=False, soft_wrap=True)
     if off:
         console.print(f"{len(off)} checks are off", style="red")

@@ -242,7 +242,7 @@ def show(page: Page, experiment: Experiment, console: Console) -> None:
     console.print(page.analysis.headline, highlight=False)
     pictures = [path for path in page.files if path.suffix == ".png"]
     console.print()
-    for label, path in [("figure", pictures[0] if pictures else None), ("report", page.report)]:
+    for label, path in [("figure", pictures[0] if pictures else None), ("report", page.html)]:
         if path is not None:
             console.print(f"{label:8} {os.path.relpath(path)}", highlight=False, soft_wrap=True)
     console.print(f"browse   {typed('ui', experiment)}", highlight=False, soft_wrap=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
+
+HELD, REFUTED = "Held: ", "**Refuted**: "  # how lines of a verdict begin
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,17 @@ class Analysis:
     def figures(self) -> list[Figure]:
         """The figures."""
         return [part for part in self.parts if isinstance(part, Figure)]
+
+
+def held(true: bool, claim: str, found: str = "") -> str:
+    """One line of a verdict: what was predicted, whether it held, what was found."""
+    behind = f" ({found})" if found else ""
+    return f"{HELD}{claim}{behind}." if true else f"{REFUTED}that {claim}{behind}."
+
+
+def outcome(line: str) -> Literal["held", "refuted", "noted"]:
+    """What a line of a verdict says of a prediction; "noted" where it says something else."""
+    return "held" if line.startswith(HELD) else "refuted" if line.startswith(REFUTED) else "noted"
 
 
 def markdown(frame: pd.DataFrame) -> str:

@@ -69,10 +69,8 @@ def write_calibration(checks: pd.DataFrame, folder: Path) -> Page:
     context = {
         "name": "calibrate",
         "question": "Does the ruler give the right numbers where they are known?",
-        "prediction": "",
-        "refuted_by": "",
+        "command": "farback calibrate",
         "notes": NOTES,
-        "origins": "",
     }
     return publish(analysis, folder, "noted.md.j2", context)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -33,6 +33,19 @@ def origins(made: Iterable[Mapping[str, str]], now: Mapping[str, str]) -> str:
         rows.append({"trials": "installed now", **{name: now.get(name, "") for name in differing}})
     sentence = f"**Made by {whose}.** Trials come out bit for bit the same only where all of this is the same."
     return f"{sentence}\n\n{markdown(pd.DataFrame(rows))}"
+
+
+def made_with(made: Iterable[Mapping[str, str]], names: Sequence[str]) -> dict[str, str]:
+    """What made the trials of a page, by name: one value, or all that there are, the most frequent first.
+
+    Args:
+        made: for each trial what its result says of it.
+        names: which of it to say; what no trial recorded is left out.
+    """
+    trials = list(made)
+    counts = {name: Counter(each[name] for each in trials if name in each) for name in names}
+    ordered = {name: sorted(count.items(), key=lambda one: (-one[1], one[0])) for name, count in counts.items()}
+    return {name: "; ".join(value for value, _ in values) for name, values in ordered.items() if values}
 
 
 def sets(made: Iterable[Mapping[str, str]], now: Mapping[str, str]) -> list[tuple[dict[str, str], int]]:

@@ -1,4 +1,4 @@
-"""Write an experiment's folder under `results/`: the page, and for each figure its picture and its numbers.
+"""Write an experiment's folder under `results/`: the page twice (Markdown and HTML), each figure's picture and numbers.
 
 Everything is made from the store alone and is byte-stable: the folder can be deleted and rebuilt without a difference.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -19,18 +19,30 @@ from farback import tables
 from farback.claim import Claim
 from farback.component import UserError
 from farback.layout import script_of
+from farback.report import html, index, vectors
 from farback.report.analysis import Analysis, Figure, markdown
 from farback.report.findings import Finding, claims_table, judged
 from farback.report.searched import Searched, searched
 from farback.report.standard import Ladder, standard
 from farback.writing import aside
 
+# What a page's context may leave out. `command` made the page; `listed` says whether the index has it.
+UNSAID: Mapping[str, Any] = MappingProxyType(
+    {
+        **dict.fromkeys(("prediction", "refuted_by", "origins", "command", "config", "config_text"), ""),
+        "made_with": {},
+        "listed": True,
+    }
+)
+
 
 @dataclass(frozen=True)
 class Subject:
     """What a page is about: an experiment's name, question, config (as a person types its path), trial keys, the skill
     of partial memory on its task, whether its trials were made alike (`farback.report.origins`), whether bisection
-    picked their lags, the claims that it checks, and how many trials are missing without which none is judged."""
+    picked their lags, the claims that it checks, and how many trials are missing without which none is judged.
+    `chance` is what a guess without memory scores, `made_with` the versions and machines behind the trials, by name,
+    and `config_text` the whole config."""
 
     name: str
     question: str
@@ -43,6 +55,9 @@ class Subject:
     bisected: str = ""
     claims: tuple[Claim, ...] = ()
     missing: int = 0
+    chance: str = ""
+    made_with: Mapping[str, str] = field(default_factory=dict)
+    config_text: str = ""
 
     @property
     def script(self) -> Path:
@@ -52,10 +67,11 @@ class Subject:
 
 @dataclass(frozen=True)
 class Page:
-    """A page that was written."""
+    """A page that was written: `report` is the Markdown, `html` the page for the browser."""
 
     analysis: Analysis
     report: Path
+    html: Path
     files: list[Path]
     note: str
 
@@ -86,7 +102,7 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
         left = f"not run yet: {subject.missing} trials are missing" if subject.missing else "not judged"
         table = claims_table(subject.claims, found(subject, frame), left)
         analysis = replace(analysis, parts=[*analysis.parts, table])
-    return publish(analysis, subject.folder, "report.md.j2", _about(subject, script) | counts)
+    return publish(analysis, subject.folder, "trained.md.j2", _about(subject, script, "run") | counts)
 
 
 def found(subject: Subject, frame: pd.DataFrame) -> dict[str, Finding]:
@@ -122,11 +138,12 @@ def write_search(subject: Subject, found: Searched, configs: Mapping[str, str]) 
     script = _script(subject.script)
     analyse: Callable[[Searched], Analysis] = searched if script is None else script.analyse
     said = {"found": found, "configs": list(configs)}
-    return publish(analyse(found), subject.folder, "searched.md.j2", _about(subject, script) | said, configs)
+    context = _about(subject, script, "search") | said
+    return publish(analyse(found), subject.folder, "searched.md.j2", context, configs)
 
 
-def _about(subject: Subject, script: ModuleType | None) -> dict[str, Any]:
-    """What every experiment's page says of it."""
+def _about(subject: Subject, script: ModuleType | None, command: str) -> dict[str, Any]:
+    """What every experiment's page says of it; the folder of a config that `--set` changed is not in the index."""
     return {
         "name": subject.name,
         "question": subject.question,
@@ -135,6 +152,11 @@ def _about(subject: Subject, script: ModuleType | None) -> dict[str, Any]:
         "refuted_by": getattr(script, "REFUTED_BY", ""),
         "origins": subject.origins,
         "bisected": subject.bisected,
+        "chance": subject.chance,
+        "made_with": subject.made_with,
+        "config_text": subject.config_text,
+        "command": f"farback {command} {subject.config}",
+        "listed": subject.folder.name == subject.name and getattr(script, "LISTED", True),
     }
 
 
@@ -145,27 +167,65 @@ def publish(
     context: Mapping[str, Any],
     files: Mapping[str, str] = MappingProxyType({}),
 ) -> Page:
-    """Write a page with its figures and numbers; each file is whole whenever the process is killed.
+    """Write a page with its figures and numbers, and the index of all pages; each file is whole whenever the process is
+    killed.
 
     Args:
         analysis: what the page says.
         folder: where; it is made.
-        template: of the page, in `templates/`.
-        context: what the template wants besides the analysis: name, question, prediction, refuted_by and origins at
-            least.
+        template: of what the page says about how it was made, in Markdown, in `templates/`.
+        context: what the template wants besides the analysis: name and question at least, and what is in `UNSAID`.
         files: further texts that belong to the page, by the names of their files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    environment = Environment(
-        loader=PackageLoader("farback.report"), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
-    )
-    page = environment.get_template(template).render(analysis=analysis, markdown=markdown, **context)
-    texts = {"report.md": page, **files}
+    said = {**UNSAID, **context, "analysis": analysis}
+    made = _texts().get_template(template).render(**said).strip()
+    parts = _parts(analysis, folder)
+    texts = {
+        "report.md": _texts().get_template("page.md.j2").render(**said, made=made, markdown=markdown),
+        index.PAGE: _html(said | {"made": made}, folder),
+        **files,
+    }
     for name, content in texts.items():
         with aside(folder / name) as file:
             file.write_text(content, encoding="utf-8", newline="\n")
-    report, *others = (folder / name for name in texts)
-    return Page(analysis, report, [report, *others, *_parts(analysis, folder)], _note(context, analysis))
+    if index.belongs(folder) and said["listed"]:
+        index.write(folder.parent)
+    report, browsed, *others = (folder / name for name in texts)
+    return Page(analysis, report, browsed, [report, browsed, *others, *parts], _note(said, analysis))
+
+
+def _texts() -> Environment:
+    """Of Markdown, in which nothing is escaped."""
+    return Environment(
+        loader=PackageLoader("farback.report"), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+    )
+
+
+def _html(said: Mapping[str, Any], folder: Path) -> str:
+    """The page for the browser: the first figure leads, everything else keeps its order."""
+    analysis: Analysis = said["analysis"]
+    lead = next(iter(analysis.figures), None)
+    pictures = {
+        part.name: vectors.picture((folder / f"{part.name}.svg").read_text(encoding="utf-8"))
+        for part in analysis.figures
+    }
+    about = index.about(
+        said["name"],
+        said["question"],
+        analysis,
+        coloured=lead is not None and pictures[lead.name].coloured,
+        experiment=bool(said["config"]),
+        listed=said["listed"],
+    )
+    more = {
+        "about": about.model_dump(),
+        "lead": lead,
+        "rest": [part for part in analysis.parts if part is not lead],
+        "pictures": pictures,
+        "indexed": index.belongs(folder) and said["listed"],
+    }
+    return html.page("report.html.j2", {**said, **more})
 
 
 def _parts(analysis: Analysis, folder: Path) -> list[Path]:

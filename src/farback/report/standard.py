@@ -181,12 +181,6 @@ def mean_text(row: Mapping[Any, Any]) -> str:
     return f"{row['estimate']:.3g} ({low} to {high})"
 
 
-def held(true: bool, claim: str, found: str = "") -> str:
-    """One line of a verdict: what was predicted, whether it held, what was found."""
-    behind = f" ({found})" if found else ""
-    return f"Held: {claim}{behind}." if true else f"**Refuted**: that {claim}{behind}."
-
-
 def compared(pairs: pd.DataFrame) -> pd.DataFrame:
     """The comparisons for people, the clearest first."""
     ordered = pairs.sort_values(["p_holm", "p", "a", "b"], kind="stable")

@@ -44,7 +44,8 @@ def publish(experiment: Experiment, store: Store, storage: str | None = None) ->
     past = history(experiment, storage)
     tuned = winners(experiment, past)
     studies = _studies(experiment, storage)
-    found = searched(search, past, [*tuned, *defaults(experiment, past)], store.frame(experiment.name), studies)
+    reported = [*tuned, *defaults(experiment, past)]
+    found = searched(search, past, reported, store.frame(experiment.name), studies)
     subject = Subject(
         name=experiment.name,
         question=experiment.question,
@@ -53,7 +54,9 @@ def publish(experiment: Experiment, store: Store, storage: str | None = None) ->
         keys=(),
         ladder=found.ladder,
         root=experiment.root,
-        origins=runner.made_by(experiment, store, found.keys),
+        chance=runner.chance_of(trial for one in reported for trial in one.trials),
+        config_text=experiment.text,
+        **runner.made_by(experiment, store, found.keys),
     )
     page = write_search(subject, found, configs(experiment, tuned))
     if not experiment.overrides:  # the summary in the store is of the config as it stands

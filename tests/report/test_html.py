@@ -1,0 +1,127 @@
+"""The page for the browser, as a file: what it says, that it says it safely, and that it is always the same bytes."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import made_up_scores
+from farback.report.html import blocks, columns, inline
+from farback.report.page import Page, Subject, publish, write
+from made_up_pages import HOSTILE, analysis
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes, the texts of the page, and whether what was opened was closed."""
+
+    EMPTY = ("meta", "img", "br", "hr", "link", "input")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open, tag
+        assert self.open.pop() == tag, (tag, self.getpos())
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [given for name, given in self.found if name == tag]
+
+
+def published(folder: Path, text: str = "LSTM reaches `[20, 40)`", **context: object) -> Page:
+    about = {"name": "one", "question": f"What of {text}?", "notes": [text], "command": "farback run one"}
+    return publish(analysis(text), folder, "noted.md.j2", about | context)
+
+
+def test_a_page_is_one_whole_file_that_names_no_other_place_to_load_from(tmp_path: Path) -> None:
+    page = Elements(published(tmp_path).html.read_text())
+    assert page.open == []
+    assert not page.all("link")
+    assert [given["src"][:19] for given in page.all("img")] == ["data:image/svg+xml,"]
+    assert all("src" not in given for given in page.all("script"))
+    (policy,) = [given["content"] for given in page.all("meta") if "http-equiv" in given]
+    assert policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_what_looks_like_html_in_a_text_is_shown_and_not_run(tmp_path: Path) -> None:
+    page = published(
+        tmp_path, HOSTILE, prediction=HOSTILE, refuted_by=HOSTILE, config_text=HOSTILE, made_with={"cpu": HOSTILE}
+    )
+    found = Elements(page.html.read_text())
+    assert found.open == []
+    assert len(found.all("script")) == 2  # what the page tells of itself, and its own
+    assert [given["src"][:5] for given in found.all("img")] == ["data:"]
+    assert not any(name.startswith("on") for _, given in found.found for name in given)
+    assert "".join(found.texts).count("<script>alert(1)</script>") >= 10
+
+
+def test_texts_are_markdown() -> None:
+    assert inline("**a** `b < c` [d](d.csv)") == '<strong>a</strong> <code>b &lt; c</code> <a href="d.csv">d</a>'
+    assert "<a" not in inline("[x](javascript:alert(1))")
+    assert inline("[demo](../demo/report.md)") == '<a href="../demo/report.html">demo</a>'
+    assert "<td>1</td>" in blocks("| a |\n| --- |\n| 1 |\n")
+
+
+def test_a_page_has_everything_that_a_reader_needs(tmp_path: Path) -> None:
+    page = published(tmp_path, prediction="It rains.", refuted_by="Sun.", made_with={"torch": "2.13.0"})
+    text = page.html.read_text()
+    found = Elements(text)
+    said = "".join(found.texts)
+    for needed in ("What of LSTM", "It rains.", "Sun.", "one thing", "farback run one", "2.13.0"):
+        assert needed in said
+    assert all(given["alt"] for given in found.all("img"))
+    assert [given["class"] for given in found.all("li") if "class" in given] == ["held", "refuted", "noted"]
+    assert text.index("<figure>") < text.index("<table")  # the figure leads, though the table comes first
+    targets = {given["id"] for _, given in found.found if "id" in given}
+    links = {given["href"] for given in found.all("a")}
+    assert {"curve.csv", "curve.svg", "horizons.csv"} <= links
+    for link in links:
+        assert link[1:] in targets if link.startswith("#") else (tmp_path / link).exists(), link
+
+
+def test_equal_analyses_give_equal_bytes_wherever_they_are_written(tmp_path: Path) -> None:
+    first, second = published(tmp_path / "a").html, published(tmp_path / "b" / "c").html
+    assert first.read_bytes() == second.read_bytes()
+    assert str(tmp_path) not in first.read_text()
+    assert not re.search(r"20\d\d-\d\d-\d\d", first.read_text())
+
+
+@pytest.mark.parametrize(
+    ("cells", "numeric"),
+    [
+        (["[20, 40)", ">= 80", "< 5", "none", ""], True),
+        (["0.7 (0.6 to 0.8)", "−3", "1e-09", "5/5", "inf", "100%"], True),
+        (["LSTM, 2 layers", "GRU"], False),
+        (["5", "log-uniform 1-80"], False),
+        (["", "none"], False),
+        (["R² at lag 3"], False),
+    ],
+)
+def test_a_column_is_numeric_where_every_cell_begins_with_a_number(cells: list[str], numeric: bool) -> None:
+    (column,) = columns(pd.DataFrame({"x": cells}))
+    assert column.numeric is numeric
+
+
+def test_a_page_of_every_measure_is_small_enough_to_keep(tmp_path: Path) -> None:
+    frame = made_up_scores.lengths()
+    subject = Subject("far", "How far?", "configs/far.yaml", tuple(frame["key"]), (), tmp_path, tmp_path / "far")
+    page = write(subject, frame)
+    drawn = sum(path.stat().st_size for path in page.files if path.suffix == ".svg")
+    assert page.html.stat().st_size < 0.85 * drawn + 60_000
+    assert "How far?" in page.html.read_text()
