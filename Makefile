@@ -57,7 +57,7 @@ bench: $(VENV)/.ok ## time training against torch.nn, JAX and a plain script, on
 
 docs: $(VENV)/.docs ## build the guide and the reference as a site in build/docs; warnings are errors
 	$(BIN)/farback schema docs/reference/config.md
-	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/docs
+	$(BIN)/sphinx-build -q -E -W --keep-going -c docs -d build/doctrees . build/docs
 	@echo "open build/docs/index.html"
 
 docs-links: $(VENV)/.docs ## ask for every external link of the guide; needs a network

@@ -6,7 +6,7 @@ menu, is here and is added to a page while it is read.
 """
 
 from importlib.metadata import version as installed
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from sphinx.application import Sphinx
 
@@ -19,7 +19,6 @@ root_doc = "docs/index"
 include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**.md", "results/*/report.md"]
 exclude_patterns = [".*", "build", "dist", "src", "tests", "results/store", "results/smoke", "results/*--*"]
 
-ROOT = Path(__file__).parent.parent
 MENU = {
     "Guide": (
         "docs/start",
@@ -29,25 +28,21 @@ MENU = {
         "docs/search",
         "docs/extend",
         "docs/your-own-network",
-        "docs/mlflow-ui*",
+        "docs/mlflow-ui",
         "docs/scale",
         "docs/reliability",
         "docs/security",
     ),
-    "Reference": ("docs/reference/config", "docs/reference/api"),
-    "Findings": ("docs/claims*", "results/*/report"),
-    "Project": ("README </README>", "CONTRIBUTING", "CHANGELOG", "docs/decisions/index", "docs/log", "docs/*"),
+    "Reference": ("docs/reference/*",),
+    "Findings": ("docs/claims", "results/*/report"),
+    "Project": ("README", "CONTRIBUTING", "CHANGELOG", "docs/decisions/index", "docs/log"),
+    "More": ("docs/*",),
 }
-BELOW = {
-    "docs/index": MENU,
-    "docs/decisions/index": {"": ("docs/decisions/*",)},
-}
+BELOW = {"docs/index": MENU, "docs/decisions/index": {"": ("docs/decisions/*",)}}
 
 myst_heading_anchors = 4
 myst_fence_as_directive = ()
-suppress_warnings = [
-    "misc.highlighting_failure",  # an excerpt of a config need not be one
-]
+suppress_warnings = ["misc.highlighting_failure"]  # an excerpt of a config need not be one
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!farback\.(measures|search|stats)\.).*")]
 
@@ -74,12 +69,23 @@ linkcheck_ignore = [r"http://(127\.0\.0\.1|localhost|HOST)[:/].*"]
 
 
 def add_menu(app: Sphinx, docname: str, content: list[str]) -> None:
-    """Append the menus of a page that has some; a pattern without pages is left out, for its pages may come later."""
-    for caption, pages in BELOW.get(docname, {}).items():
-        hidden = f":caption: {caption}\n:hidden:\n" if caption else ""
-        there = [page for page in pages if page.endswith(">") or any(ROOT.glob(f"{page}.md"))]
-        entries = "\n".join(page if page.endswith(">") else f"/{page}" for page in there)
-        content[0] += f"\n```{{toctree}}\n:maxdepth: 1\n:glob:\n{hidden}\n{entries}\n```\n"
+    """Append its menus to a page that has some: the pages that are there, each once."""
+    left = sorted(app.env.found_docs - {docname})
+    for caption, patterns in BELOW.get(docname, {}).items():
+        entries = []
+        for pattern in patterns:
+            found = [page for page in left if PurePosixPath(page).match(pattern)]
+            left = [page for page in left if page not in found]
+            entries += [f"{title(page)} </{page}>" if title(page) else f"/{page}" for page in found]
+        if entries:
+            options = [":maxdepth: 1", *([f":caption: {caption}", ":hidden:"] if caption else [])]
+            content[0] += "\n".join(["\n```{toctree}", *options, "", *entries, "```\n"])
+
+
+def title(page: str) -> str:
+    """What the menu calls a page whose own title is a sentence, or that of another page."""
+    path = PurePosixPath(page)
+    return {"report": path.parent.name, "README": "README"}.get(path.name, "")
 
 
 def setup(app: Sphinx) -> None:

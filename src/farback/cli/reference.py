@@ -20,11 +20,15 @@ NO_LINKS: Mapping[str, str] = {}
 SWEEP = (("range", "Range"), ("bracket", "Bracket"))
 DIMENSIONS = (("float", "Numbers"), ("int", "Integers"), ("log", "Ratios"))
 
-INTRODUCTION = """# Reference of configs
+HEAD = """# Reference of configs
 
-<!-- written by `farback schema docs/reference/config.md`: change the docstrings, not this page -->
-
-Every key that a config may have, what it may hold, and what it is when it is left out. A config is `configs/NAME.yaml`; [how sweeps are written](../sweeps.md) and [how searches are](../search.md) are pages of their own. An unknown key or a value of the wrong type is an error that names line and column. The same as a JSON Schema, for editors: [configs/schema.json](../../configs/schema.json)."""
+<!-- written by `farback schema docs/reference/config.md`: change the docstrings, not this page -->"""
+INTRODUCTION = (
+    "Every key that a config may have, what it may hold, and what it is when it is left out. A config is "
+    "`configs/NAME.yaml`; [how sweeps are written](../sweeps.md) and [how searches are](../search.md) are pages of "
+    "their own. An unknown key or a value of the wrong type is an error that names line and column. The same as a JSON "
+    "Schema, for editors: [configs/schema.json](../../configs/schema.json)."
+)
 
 NAMED = "A name alone stands for its defaults: `{kind}: {name}` is `{kind}: {{name: {name}}}`."
 LISTED = "`{kind}: [{name}]` is `{kind}: [{{name: {name}}}]`: a list, of which every member may be a name alone."
@@ -35,6 +39,7 @@ def page(schema: Schema) -> str:
     whole = schema["properties"]
     base = whole["base"]["anyOf"][0]["properties"]
     parts = [
+        HEAD,
         INTRODUCTION,
         "## The file",
         _table(whole, schema, required=schema["required"]),
@@ -97,9 +102,7 @@ def _forms(forms: Iterable[tuple[str, str]], schema: Schema) -> str:
     return "\n".join(lines)
 
 
-def _table(
-    fields: Schema, schema: Schema, links: Mapping[str, str] = NO_LINKS, required: Sequence[str] = ()
-) -> str:
+def _table(fields: Schema, schema: Schema, links: Mapping[str, str] = NO_LINKS, required: Sequence[str] = ()) -> str:
     """A row a field: its name, what is allowed, its default, what it is."""
     rows = [["key", "allowed", "default", ""], ["---"] * 4]
     for name, field in fields.items():
@@ -128,5 +131,7 @@ def _default(value: Any) -> str:
 
 def _sentence(field: Schema, schema: Schema) -> str:
     """What a field is: its own description, or that of the definition it refers to."""
-    text = field.get("description") or (_definition(field["$ref"], schema).get("description", "") if "$ref" in field else "")
+    text = field.get("description") or (
+        _definition(field["$ref"], schema).get("description", "") if "$ref" in field else ""
+    )
     return " ".join((text[:1].upper() + text[1:]).split())

@@ -186,7 +186,7 @@ def _search(definitions: Schema) -> Schema:
             "anyOf": [{"$ref": "#/$defs/Grid"}, {"type": "string"}],
         },
         "direction": {
-            "description": "Whether more or less of it is better, one for each objective; by default as it says itself.",
+            "description": "Whether more or less is better, one for each objective; by default as it says itself.",
             "anyOf": [direction, {"type": "array", "items": direction, "minItems": 2, "maxItems": 2}],
         },
     }
