@@ -33,7 +33,7 @@ MENU = {
         "docs/reliability",
         "docs/security",
     ),
-    "Reference": ("docs/reference/*",),
+    "Reference": ("docs/reference/config", "docs/reference/*"),
     "Findings": ("docs/claims", "results/*/report"),
     "Project": ("README", "CONTRIBUTING", "CHANGELOG", "docs/decisions/index", "docs/log"),
     "More": ("docs/*",),
