@@ -113,11 +113,22 @@ def test_the_config_of_the_page_trains_the_plug_ins_of_the_page(place: Path, tmp
     assert said[3] == "True"
 
 
-def test_the_config_to_start_with_loads(tmp_path: Path) -> None:
-    (config,) = blocks((DOCS / "start.md").read_text(), "yaml")
-    path = tmp_path / "first.yaml"
-    path.write_text(config)
-    assert len(Experiment.load(path).trials()) == 2 * 4 * 5
+CONFIGS = [
+    pytest.param(block, id=f"{page.name}-{index}")
+    for page in sorted(DOCS.glob("*.md"))
+    for index, block in enumerate(blocks(page.read_text(), "yaml"))
+    if block.startswith(("name:", "sweep:")) and page.name != "extend.md"
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_config_that_is_shown_loads(config: str, tmp_path: Path) -> None:
+    """A sweep alone is of the task recall."""
+    whole = config if config.startswith("name:") else f"name: shown\nbase: {{task: recall}}\n{config}"
+    path = tmp_path / f"{whole.split()[1]}.yaml"
+    path.write_text(whole)
+    loaded = Experiment.load(path)
+    assert loaded.search or loaded.trials()
 
 
 def test_the_reference_of_configs_is_what_its_command_writes(tmp_path: Path) -> None:
