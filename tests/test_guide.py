@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,29 @@ def test_the_config_of_the_page_trains_the_plug_ins_of_the_page(place: Path, tmp
     assert said[1] == "['RNN tanh', 'patient (longest 20)', 'patient (longest 200)'] ['modular_sum']"
     assert said[2] == "[0, 1, 2, 3, 4, 5]"
     assert said[3] == "True"
+
+
+def test_the_package_of_the_page_brings_them_as_entry_points(tmp_path: Path) -> None:
+    pytest.importorskip("farback.plugins")
+    (toml,) = blocks(EXTEND, "toml")
+    project = tomllib.loads(toml)["project"]
+    package, about = tmp_path / "memory_lab", tmp_path / "memory_lab-0.1.0.dist-info"
+    package.mkdir()
+    about.mkdir()
+    (package / "__init__.py").touch()
+    for _, name, code in PLUGINS:
+        (package / f"{name}.py").write_text(code)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    groups = {f"[{group}]": named for group, named in project["entry-points"].items()}
+    lines = [line for head, named in groups.items() for line in (head, *(f"{k} = {v}" for k, v in named.items()))]
+    (about / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    code = """
+        from farback import cells, measures, tasks
+        print(cells.build({"name": "patient", "longest": 20.0}).label(), tasks.build("modular_sum").chance().accuracy)
+        print("patient" in cells.names(), measures.build("washout").name)
+    """
+    said = extended(tmp_path, "-c", textwrap.dedent(code), cwd=tmp_path).splitlines()
+    assert said == ["patient (longest 20) 0.25", "True washout"]
 
 
 CONFIGS = [
