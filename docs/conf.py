@@ -5,6 +5,7 @@ link in the repository and on the site. Pages stay plain Markdown: what belongs 
 menu, is here and is added to a page while it is read.
 """
 
+import re
 from importlib.metadata import version as installed
 from pathlib import PurePosixPath
 
@@ -90,6 +91,12 @@ def title(page: str) -> str:
     return {"report": path.parent.name, "README": "README"}.get(path.name, "")
 
 
+def keep_bars(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+    """Leave |x| in a docstring what it says; reStructuredText takes it for the name of something to put there."""
+    lines[:] = [re.sub(r"(`[^`]*`)|\|", lambda found: found[1] or r"\|", line) for line in lines]
+
+
 def setup(app: Sphinx) -> None:
-    """Connect the hook."""
+    """Connect the hooks."""
     app.connect("source-read", add_menu)
+    app.connect("autodoc-process-docstring", keep_bars)

@@ -51,13 +51,12 @@ def page(schema: Schema) -> str:
         "dotted path below one (`optimizer.lr`, `task.symbols`), with a list of values, or:",
         _forms(SWEEP, schema),
         "`zip:` holds axes of equal length that move together.",
-        "## `search`",
-        _table(_definition("Search", schema)["properties"], schema, required=_definition("Search", schema)["required"]),
-        "A dimension of `space` is a list of choices, or:",
-        _forms(DIMENSIONS, schema),
-        "## `executor`",
-        _table(schema["$defs"]["Executor"]["anyOf"][1]["properties"], schema),
     ]
+    for key, field in whole.items():
+        if key not in ("base", "sweep") and (record := _record(field, schema)):
+            parts += [f"## `{key}`", _table(record["properties"], schema, required=record.get("required", ()))]
+        if key == "search":
+            parts += ["A dimension of `space` is a list of choices, or:", _forms(DIMENSIONS, schema)]
     for kind, title in FAMILIES.items():
         parts += [f"## {title}", *_family(kind, base[kind], schema)]
     return "\n\n".join(parts) + "\n"
@@ -84,6 +83,13 @@ def _union(field: Schema) -> Sequence[Schema]:
             members: Sequence[Schema] = option["oneOf"]
             return members
     raise ValueError(f"no choice among plug-ins in {field}")
+
+
+def _record(field: Schema, schema: Schema) -> Schema | None:
+    """The record that a field holds, or a list of, where it holds one."""
+    node = field.get("items", field)
+    node = _definition(node["$ref"], schema) if "$ref" in node else node
+    return next((option for option in [node, *node.get("anyOf", ())] if "properties" in option), None)
 
 
 def _definition(name: str, schema: Schema) -> Schema:

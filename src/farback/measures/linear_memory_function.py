@@ -62,8 +62,8 @@ def fisher_memory(W: Any, w: Any, max_lag: int, noise: float = 1.0) -> Floats:
 
     J(k) = v_k' C_n^-1 v_k, with v_k = W^k w and C_n the covariance that noise of variance `noise` in every unit at
     every step builds up: the Fisher information of the input of k steps ago. Where `linear_memory_function` says what
-    a readout of infinite precision could recover, this says what noise leaves of it. The sum is `|w|^2 / noise` for
-    every normal W, and at most N times that.
+    a readout of infinite precision could recover, this says what noise leaves of it. The sum is |w|^2 / noise for every
+    normal W, and at most N times that.
 
     Raises:
         ValueError: as `linear_memory_function`, here for any eigenvalue of W; noise not above 0.

@@ -50,7 +50,7 @@ class Lyapunov:
 def lyapunov(system: Any, inputs: Any, count: int | None = None, *, burn_in: int = 0) -> Lyapunov:
     """Lyapunov exponents of the full state along given inputs, by QR decomposition in double precision.
 
-    Q_0 = I; at each step J_t Q_{t-1} = Q_t R_t; exponent i is the mean of `ln |R_t,ii|` over the steps. Jacobians are
+    Q_0 = I; at each step J_t Q_{t-1} = Q_t R_t; exponent i is the mean of ln |R_t,ii| over the steps. The Jacobians are
     those between consecutive steps, so T steps of input give T - 1 factors.
 
     Args:
