@@ -62,6 +62,7 @@ html_static_path = ["_static"]
 html_css_files = ["farback.css"]
 html_extra_path = ["_top"]
 html_copy_source = False
+html_show_search_summary = False  # it is fetched, which a browser does not do from the file system
 html_show_sourcelink = False
 html_show_sphinx = False
 html_theme_options = {"top_of_page_buttons": []}

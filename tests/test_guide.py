@@ -24,7 +24,7 @@ DOCS = ROOT / "docs"
 EXTEND = (DOCS / "extend.md").read_text()
 PLUGINS = re.findall(r"[Tt]he file `(\w+)/(\w+)\.py`.*?```python\n(.*?)```", EXTEND, re.DOTALL)
 LAWS = {
-    "cells": ("tests/cells/test_cell_laws.py", "patient and not derivatives"),
+    "cells": ("tests/cells/test_cell_laws.py", "patient"),
     "tasks": ("tests/tasks/test_task_laws.py", "modular_sum"),
     "measures": ("tests/measures/test_measure_laws.py", "washout and (recall or elman or lstm or lru or before)"),
 }
