@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run search report claims calibrate ui dashboard test test-all test-faults lint smoke bench audit clean
+.PHONY: help demo run search report claims calibrate ui dashboard test test-all test-faults lint smoke bench docs docs-links audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,12 +58,24 @@ bench: $(VENV)/.ok ## time training against torch.nn, JAX and a plain script, on
 	$(UV) pip install -q -c constraints.txt -e '.[bench]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed
 
+docs: $(VENV)/.docs ## build the guide and the reference as a site in build/docs; warnings are errors
+	$(BIN)/farback schema docs/reference/config.md
+	$(BIN)/sphinx-build -q -E -W --keep-going -c docs -d build/doctrees . build/docs
+	@echo "open build/docs/index.html"
+
+docs-links: $(VENV)/.docs ## ask for every external link of the guide; needs a network
+	$(BIN)/sphinx-build -q -b linkcheck -c docs -d build/doctrees . build/docs-links
+
 audit: $(VENV)/.ok ## ask a vulnerability service about every installed package; exit 3 where none can be reached
 	$(BIN)/python .ci/audit.py
 
 clean: ## delete caches and the environment, never results
 	rm -rf $(VENV) build dist .ruff_cache .mypy_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests experiments -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.docs: $(VENV)/.ok
+	$(UV) pip install -q -c constraints.txt --group docs
+	@touch $@
 
 $(VENV)/.ok: pyproject.toml constraints.txt
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "farback needs Python 3.11 or later as python3 (found: $$(python3 --version 2>&1))"; exit 1; }

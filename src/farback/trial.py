@@ -110,6 +110,30 @@ class Trial(Record):
     `lag` is the training lag k = readout step - cue step; with mixed `train_lags` it is the largest of them. It may be
     given here or on the task, and ends up in both. `match` stands in place of `hidden`, which is chosen by it: trials
     that come to the same size are the same trial, however they came to it.
+
+    Attributes:
+        task: what is asked of the network.
+        lag: readout step minus cue step of the sequences it trains on; the largest of them where `train_lags` mixes.
+        train_lags: how the lag of each training sequence is drawn.
+        cell: the recurrence.
+        init: how its parameters are drawn.
+        encoder: what the cells see of a step.
+        hidden: units of a layer, H.
+        match: in place of `hidden`: a budget of `parameters`, `state` or `flops` a step, for which the largest size is
+            taken.
+        depth: layers of cells.
+        bias: whether the cells have biases.
+        bidirectional: whether every layer also reads from the end.
+        initial_state: the state before the first step: zeros, or parameters that are learned.
+        optimizer: how the parameters are changed.
+        clip: the largest norm of the gradient of one network, to which a larger one is scaled; null does not clip.
+        batch: sequences of an update.
+        steps: updates at most.
+        evaluate_every: updates between two looks at validation sequences.
+        stop: sustained ends a training after three evaluations in a row that count as remembering; never takes all
+            steps.
+        measures: what is measured on the network.
+        seed: from which weights, training, validation and test sequences are drawn, each from a stream of its own.
     """
 
     task: Task

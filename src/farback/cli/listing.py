@@ -142,8 +142,14 @@ def between(page: str, name: str, text: str, path: str) -> str:
 def schema(
     output: Annotated[Path, typer.Argument(help="the file to write")] = Path("configs/schema.json"),
 ) -> None:
-    """Write the JSON Schema of a config, with which editors complete and check."""
-    output.write_text(schema_text(), encoding="utf-8")
+    """Write the JSON Schema of a config, with which editors complete and check; as a page for people, where the file
+    ends in .md.
+    """
+    from farback.cli import reference
+    from farback.experiment import schema as json_schema
+
+    text = reference.page(json_schema()) if output.suffix == ".md" else schema_text()
+    output.write_text(text, encoding="utf-8")
     echo(f"wrote {output}")
 
 

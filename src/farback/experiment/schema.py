@@ -10,6 +10,7 @@ from typing import Any
 
 from farback import devices
 from farback.claim import Claim
+from farback.experiment.describing import described
 from farback.experiment.experiment import CHECKPOINT_SECONDS, NAME
 from farback.experiment.objective import OBJECTIVES
 from farback.experiment.search import Options
@@ -85,7 +86,7 @@ def schema() -> Schema:
         "properties": {
             "name": name,
             "question": {"description": "What the experiment answers, in a sentence.", "type": "string"},
-            "base": {"anyOf": [base, {"type": "null"}]},
+            "base": {"description": "What every trial shares.", "anyOf": [base, {"type": "null"}]},
             "sweep": {
                 "description": "Grids of trials; without it, the base is the one trial.",
                 "type": "array",
@@ -192,7 +193,10 @@ def _search(definitions: Schema) -> Schema:
             "description": "A grid as in a sweep, or a path of the space: each is searched with the same budget.",
             "anyOf": [{"$ref": "#/$defs/Grid"}, {"type": "string"}],
         },
-        "direction": {"anyOf": [direction, {"type": "array", "items": direction, "minItems": 2, "maxItems": 2}]},
+        "direction": {
+            "description": "Whether more or less is better, one for each objective; by default as it says itself.",
+            "anyOf": [direction, {"type": "array", "items": direction, "minItems": 2, "maxItems": 2}],
+        },
     }
     return {**options, "description": "A search instead of a sweep: docs/search.md."}
 
@@ -249,9 +253,10 @@ def _unions(value: Any) -> list[list[Schema]]:
 
 
 def _cleaned(value: Any) -> Any:
-    """Without the titles that pydantic makes from the names of fields."""
+    """Without the titles that pydantic makes from the names of fields, and with what docstrings say of the fields."""
     if isinstance(value, list):
         return [_cleaned(item) for item in value]
     if not isinstance(value, dict):
         return value
-    return {key: _cleaned(item) for key, item in value.items() if not (key == "title" and isinstance(item, str))}
+    node = {key: _cleaned(item) for key, item in value.items() if not (key == "title" and isinstance(item, str))}
+    return described(node) if "properties" in node else node

@@ -24,7 +24,12 @@ Settings = tuple[tuple[str, Mark, Node], ...]
 
 
 class Sampler(Record):
-    """How points are chosen: one of Optuna's samplers, or every point of a grid in a random order."""
+    """How points are chosen: one of Optuna's samplers, or every point of a grid in a random order.
+
+    Attributes:
+        name: which one.
+        seed: of its random numbers.
+    """
 
     name: Literal["tpe", "gp", "cmaes", "random", "grid", "nsga2"] = "tpe"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -43,7 +48,18 @@ def _named(spec: Any) -> Any:
 
 
 class Options(Record):
-    """The keys of `search:`. Those of type Any are read where places are known."""
+    """The keys of `search:`. Those of type Any are read where places are known.
+
+    Attributes:
+        space: what is tried of each path: a list of choices, or a range.
+        trials: settings tried in each group.
+        seeds: trainings of each setting; its value is their mean.
+        sampler: how settings are chosen, a name or a mapping with a seed.
+        pruner: whether a setting that goes badly is given up on the way.
+        batch: settings asked for at once.
+        report: how many fresh seeds the winners are trained on.
+        budget: minutes after which a run of the command asks for nothing more.
+    """
 
     space: Any
     objective: Any

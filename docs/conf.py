@@ -1,0 +1,103 @@
+"""How `make docs` builds the site: docs/decisions/0022-one-set-of-pages.md says why it is done this way.
+
+The source folder is the repository, so a link from a page to a config, a result or the README is the same relative
+link in the repository and on the site. Pages stay plain Markdown: what belongs to the site alone, the order of the
+menu, is here and is added to a page while it is read.
+"""
+
+import re
+from importlib.metadata import version as installed
+from pathlib import PurePosixPath
+
+from sphinx.application import Sphinx
+
+project = "farback"
+author = copyright = "The farback authors"
+version = release = installed("farback")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+root_doc = "docs/index"
+include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**.md", "results/*/report.md"]
+exclude_patterns = [".*", "build", "dist", "src", "tests", "results/store", "results/smoke", "results/*--*"]
+
+MENU = {
+    "Guide": (
+        "docs/start",
+        "docs/from-the-equation",
+        "docs/measures",
+        "docs/sweeps",
+        "docs/search",
+        "docs/extend",
+        "docs/plug-ins",
+        "docs/your-own-network",
+        "docs/mlflow-ui",
+        "docs/command-line",
+        "docs/scale",
+        "docs/reliability",
+        "docs/security",
+    ),
+    "Reference": ("docs/reference/config", "docs/reference/*"),
+    "Findings": ("docs/claims", "results/*/report"),
+    "Project": ("README", "CONTRIBUTING", "CHANGELOG", "docs/decisions/index", "docs/log"),
+    "More": ("docs/*",),
+}
+BELOW = {"docs/index": MENU, "docs/decisions/index": {"": ("docs/decisions/*",)}}
+
+myst_heading_anchors = 4
+myst_fence_as_directive = ()
+suppress_warnings = ["misc.highlighting_failure"]  # an excerpt of a config need not be one
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!farback\.(measures|search|stats)\.).*")]
+
+default_role = "code"  # docstrings write `names` as Markdown does
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+
+html_theme = "furo"
+html_title = "farback"
+html_static_path = ["_static"]
+html_css_files = ["farback.css"]
+html_extra_path = ["_top"]
+html_copy_source = False
+html_show_search_summary = False  # it is fetched, which a browser does not do from the file system
+html_show_sourcelink = False
+html_show_sphinx = False
+html_theme_options = {"top_of_page_buttons": []}
+
+linkcheck_timeout = 10
+linkcheck_anchors = False  # several sites make theirs with scripts
+linkcheck_ignore = [r"http://(127\.0\.0\.1|localhost|HOST)[:/].*"]
+
+
+def add_menu(app: Sphinx, docname: str, content: list[str]) -> None:
+    """Append its menus to a page that has some: the pages that are there, each once."""
+    left = sorted(app.env.found_docs - {docname})
+    for caption, patterns in BELOW.get(docname, {}).items():
+        entries = []
+        for pattern in patterns:
+            found = [page for page in left if PurePosixPath(page).match(pattern)]
+            left = [page for page in left if page not in found]
+            entries += [f"{title(page)} </{page}>" if title(page) else f"/{page}" for page in found]
+        if entries:
+            options = [":maxdepth: 1", *([f":caption: {caption}", ":hidden:"] if caption else [])]
+            content[0] += "\n".join(["\n```{toctree}", *options, "", *entries, "```\n"])
+
+
+def title(page: str) -> str:
+    """What the menu calls a page whose own title is a sentence, or that of another page."""
+    path = PurePosixPath(page)
+    return {"report": path.parent.name, "README": "README"}.get(path.name, "")
+
+
+def keep_bars(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+    """Leave |x| in a docstring what it says; reStructuredText takes it for the name of something to put there."""
+    lines[:] = [re.sub(r"(`[^`]*`)|\|", lambda found: found[1] or r"\|", line) for line in lines]
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the hooks."""
+    app.connect("source-read", add_menu)
+    app.connect("autodoc-process-docstring", keep_bars)

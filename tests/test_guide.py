@@ -1,0 +1,186 @@
+"""The guide runs: its code prints what it says, its plug-ins keep the laws, its commands and configs are taken."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import farback
+from farback import measures
+from farback.cli import app
+from farback.experiment import Experiment, schema
+from pages import ran
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+EXTEND = (DOCS / "extend.md").read_text()
+PLUGINS = re.findall(r"[Tt]he file `(\w+)/(\w+)\.py`.*?```python\n(.*?)```", EXTEND, re.DOTALL)
+LAWS = {
+    "cells": ("tests/cells/test_cell_laws.py", "patient"),
+    "tasks": ("tests/tasks/test_task_laws.py", "modular_sum"),
+    "measures": ("tests/measures/test_measure_laws.py", "washout and (recall or elman or lstm or lru or before)"),
+}
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", ["from-the-equation.md", "start.md"])
+def test_a_page_prints_what_it_says(page: str) -> None:
+    import torch
+
+    text = (DOCS / page).read_text()
+    with torch.random.fork_rng(devices=[]):
+        assert ran(text, page) == text
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plug-ins of the page as files, and `placed`, a module that puts them among farback's own."""
+    root = tmp_path_factory.mktemp("extended")
+    for kind, name, code in PLUGINS:
+        (root / kind).mkdir()
+        (root / kind / f"{name}.py").write_text(code)
+    (root / "placed.py").write_text(
+        textwrap.dedent(
+            """
+            import importlib, pathlib
+            for kind in ("cells", "tasks", "measures"):
+                importlib.import_module(f"farback.{kind}.base")
+            for kind in ("cells", "tasks", "measures"):
+                package = importlib.import_module(f"farback.{kind}")
+                package.__path__.append(str(pathlib.Path(__file__).parent / kind))
+            """
+        )
+    )
+    return root
+
+
+def extended(place: Path, *arguments: str, cwd: Path = ROOT) -> str:
+    """What Python prints where the plug-ins are in place."""
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(place), environment.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_page_shows_a_cell_a_task_and_a_measure() -> None:
+    assert [kind for kind, *_ in PLUGINS] == list(LAWS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", LAWS)
+def test_the_plug_ins_of_the_page_keep_the_laws(kind: str, place: Path) -> None:
+    path, names = LAWS[kind]
+    said = extended(place, "-m", "pytest", "-p", "placed", "-n", "0", path, "-k", names)
+    assert re.search(r"^\d+ passed", said, re.MULTILINE), said
+
+
+def test_the_config_of_the_page_trains_the_plug_ins_of_the_page(place: Path, tmp_path: Path) -> None:
+    (config,) = blocks(EXTEND, "yaml")
+    small = config.replace("steps: 500", "steps: 10").replace("{range: 5}", "[0]").replace("lag: [5, 20]", "lag: [5]")
+    assert small.count("steps: 10\n") == small.count("seed: [0]") == small.count("lag: [5]") == 1
+    (tmp_path / "extended.yaml").write_text(small)
+    code = """
+        import placed, farback, torch
+        summary = farback.run("extended.yaml", workers=1)
+        print(summary.trained, summary.failed)
+        frame = farback.frame("extended")
+        print(sorted(set(frame["cell"])), sorted(set(frame["task"])))
+        print(sorted(set(frame[frame["measure"] == "washout"]["lag"])))
+        from farback import cells, inits, measures
+        from farback.measures.washout import washout
+        from farback.network import Architecture, draw
+        leaky = draw(Architecture(cells.build("leaky_integrator"), 2, 3, 0), [inits.build("torch")], [0], 5)
+        ratio = washout(leaky, torch.randn(4, 8, 2))
+        print(max(abs(ratio - 0.9 ** torch.arange(8).numpy())) < 1e-6)
+    """
+    said = extended(place, "-c", textwrap.dedent(code), cwd=tmp_path).splitlines()
+    assert said[0] == "3 0"
+    assert said[1] == "['RNN tanh', 'patient (longest 20)', 'patient (longest 200)'] ['modular_sum']"
+    assert said[2] == "[0, 1, 2, 3, 4, 5]"
+    assert said[3] == "True"
+
+
+def test_the_package_of_the_page_brings_them_as_entry_points(tmp_path: Path) -> None:
+    pytest.importorskip("farback.plugins")
+    (toml,) = blocks(EXTEND, "toml")
+    project = tomllib.loads(toml)["project"]
+    package, about = tmp_path / "memory_lab", tmp_path / "memory_lab-0.1.0.dist-info"
+    package.mkdir()
+    about.mkdir()
+    (package / "__init__.py").touch()
+    for _, name, code in PLUGINS:
+        (package / f"{name}.py").write_text(code)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    groups = {f"[{group}]": named for group, named in project["entry-points"].items()}
+    lines = [line for head, named in groups.items() for line in (head, *(f"{k} = {v}" for k, v in named.items()))]
+    (about / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    code = """
+        from farback import cells, measures, tasks
+        print(cells.build({"name": "patient", "longest": 20.0}).label(), tasks.build("modular_sum").chance().accuracy)
+        print("patient" in cells.names(), measures.build("washout").name)
+    """
+    said = extended(tmp_path, "-c", textwrap.dedent(code), cwd=tmp_path).splitlines()
+    assert said == ["patient (longest 20) 0.25", "True washout"]
+
+
+CONFIGS = [
+    pytest.param(block, id=f"{page.name}-{index}")
+    for page in sorted(DOCS.glob("*.md"))
+    for index, block in enumerate(blocks(page.read_text(), "yaml"))
+    if block.startswith(("name:", "sweep:")) and page.name != "extend.md"
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_config_that_is_shown_loads(config: str, tmp_path: Path) -> None:
+    """A sweep alone is of the task recall."""
+    whole = config if config.startswith("name:") else f"name: shown\nbase: {{task: recall}}\n{config}"
+    path = tmp_path / f"{whole.split()[1]}.yaml"
+    path.write_text(whole)
+    loaded = Experiment.load(path)
+    assert loaded.search or loaded.trials()
+
+
+def test_the_reference_of_configs_is_what_its_command_writes(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["schema", str(tmp_path / "config.md")])
+    assert result.exit_code == 0
+    written = (tmp_path / "config.md").read_text()
+    assert (DOCS / "reference" / "config.md").read_text() == written, "farback schema docs/reference/config.md"
+
+
+def test_the_reference_describes_every_field_of_a_trial() -> None:
+    properties = schema()["properties"]["base"]["anyOf"][0]["properties"]
+    assert [name for name, field in properties.items() if not field.get("description")] == []
+
+
+def test_the_picture_of_the_readme_is_made_by_make_demo() -> None:
+    (picture,) = re.findall(r"!\[[^]]+\]\((.*?)\)", (ROOT / "README.md").read_text())
+    recipe = (ROOT / "Makefile").read_text().split("\ndemo:")[1].split("\n\n")[0]
+    (name,) = re.findall(r"farback run configs/(\w+)\.yaml", recipe)
+    assert Path(picture).parent == Path("results") / name
+    assert f"]({Path(picture).name})" in (ROOT / picture).with_name("report.md").read_text()
+
+
+def test_the_reference_of_names_has_every_public_one() -> None:
+    page = (DOCS / "reference" / "api.md").read_text()
+    here = set(re.findall(r"\.\. auto(?:function|class|exception|module):: farback\.([\w.]+)", page))
+    packages = {"cells", "inits", "tasks", "measures", "stats", "search"}
+    assert set(farback.__all__) - packages <= here
+    assert {f"measures.{name}" for name in measures.__all__} - {"measures.build", "measures.names"} <= here | {
+        "measures.Measure"
+    }
+    assert {"stats", "search"} <= here
