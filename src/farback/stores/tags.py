@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from farback.measures.retention import RetentionMeasure
 from farback.stores.metrics import legal
+from farback.stores.views import ASKED
 from farback.trial import Trial
 
 PACKAGES = ("farback", "torch", "mlflow")
@@ -21,7 +23,8 @@ PROVENANCE = "provenance."  # in front of the names of tags
 def parameters(trial: Trial) -> dict[str, str]:
     """A trial's parameters and sizes as texts; `cell` is the readable label: MLflow's charts know parameters only."""
     picked = {"bracket": " ".join(map(str, trial.bracket))} if trial.bracket else {}
-    named = {**trial.parameters(), **trial.architecture.counts, **picked}
+    asked = {ASKED: " ".join(map(str, lags)) for lags in _asked(trial) if lags}
+    named = {**trial.parameters(), **trial.architecture.counts, **picked, **asked}
     return {"cell": trial.label, **{legal(name): _text(value) for name, value in named.items()}}
 
 
@@ -87,6 +90,11 @@ def commit() -> dict[str, str]:
     except (OSError, subprocess.SubprocessError):
         return {}
     return {"git.commit": head + ("-dirty" if changed else "")}
+
+
+def _asked(trial: Trial) -> list[tuple[int, ...]]:
+    """The lags that each retention measure lists."""
+    return [tuple(measure.lags or ()) for measure in trial.measures if isinstance(measure, RetentionMeasure)]
 
 
 def _git(*arguments: str) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from typing import IO, Any
 
-from farback.stores import locations, secrets, views
+from farback.stores import locations, notes, secrets, views
 
 STARTS_SECONDS = 120.0  # MLflow takes about 8 s to start, much more on a busy machine
 HOST = "127.0.0.1"
@@ -127,7 +127,7 @@ def _experiment(base_url: str, name: str | None) -> dict[str, Any]:
     """
     answer = _post(f"{base_url.rstrip('/')}/api/2.0/mlflow/experiments/search", {"max_results": 1000})
     found: list[dict[str, Any]] = [
-        e for e in answer.get("experiments", []) if any(t["key"] == views.NOTE for t in e.get("tags", []))
+        e for e in answer.get("experiments", []) if any(t["key"] == notes.NOTE for t in e.get("tags", []))
     ]
     if not found:
         raise NothingRecorded("nothing is recorded yet: `farback run demo` records")
