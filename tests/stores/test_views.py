@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from made_up import trial
 
-from farback.stores import notes, tags, ui, views
+from farback.stores import links, notes, tags, ui, views
 from farback.stores.mlflow import MLflow
 from farback.trial import Trial
 
@@ -167,8 +167,8 @@ def test_views_of_a_large_search_fit_into_a_tag() -> None:
 def test_links_open_the_view_in_training_mode() -> None:
     far, _, trials, _ = views.saved([])
     start = "http://h:1/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey"
-    assert views.link("http://h:1/", "7", far) == f"{start}=farback-far&compareRunsMode=CHART"
-    assert views.link("http://h:1", "7", trials) == f"{start}=farback-trials&compareRunsMode=TABLE"
+    assert links.link("http://h:1/", "7", far) == f"{start}=farback-far&compareRunsMode=CHART"
+    assert links.link("http://h:1", "7", trials) == f"{start}=farback-trials&compareRunsMode=TABLE"
 
 
 def test_nothing_recorded_is_said_before_a_server_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from farback.stores.views import link, written
+from farback.stores.links import link, page
+from farback.stores.views import written
 
 NOTE = "mlflow.note.content"
 SUMMARY, ASKED, CONFIG = "farback.summary", "farback.question", "farback.config"
@@ -31,9 +32,8 @@ def describe(client: Any, experiment_id: str, question: str = "", config_text: s
     parts = [said[ASKED]]
     links = [f"[{view.name}]({link('', experiment_id, view).lstrip('/')})" for view in written(old)]
     if said[SUMMARY]:
-        links.insert(
-            0, f"[Summary: figures, horizons and the report](#/experiments/{experiment_id}/runs/{said[SUMMARY]})"
-        )
+        summary_page = page("", experiment_id, said[SUMMARY]).lstrip("/")
+        links.insert(0, f"[Summary: figures, horizons and the report]({summary_page})")
     parts.append(" · ".join(links))
     if said[CONFIG] and len(config_text) <= LONGEST_CONFIG:
         parts.append(f"```yaml\n{said[CONFIG].strip()}\n```")

@@ -23,7 +23,8 @@ PROVENANCE = "provenance."  # in front of the names of tags
 def parameters(trial: Trial) -> dict[str, str]:
     """A trial's parameters and sizes as texts; `cell` is the readable label: MLflow's charts know parameters only."""
     picked = {"bracket": " ".join(map(str, trial.bracket))} if trial.bracket else {}
-    asked = {ASKED: " ".join(map(str, lags)) for lags in _asked(trial) if lags}
+    lags = {lag for measure in trial.measures if isinstance(measure, RetentionMeasure) for lag in measure.lags}
+    asked = {ASKED: " ".join(map(str, sorted(lags)))} if lags else {}
     named = {**trial.parameters(), **trial.architecture.counts, **picked, **asked}
     return {"cell": trial.label, **{legal(name): _text(value) for name, value in named.items()}}
 
@@ -90,11 +91,6 @@ def commit() -> dict[str, str]:
     except (OSError, subprocess.SubprocessError):
         return {}
     return {"git.commit": head + ("-dirty" if changed else "")}
-
-
-def _asked(trial: Trial) -> list[tuple[int, ...]]:
-    """The lags that each retention measure lists."""
-    return [tuple(measure.lags or ()) for measure in trial.measures if isinstance(measure, RetentionMeasure)]
 
 
 def _git(*arguments: str) -> str:

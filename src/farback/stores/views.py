@@ -179,6 +179,7 @@ def studied(study: Study) -> tuple[View, ...]:
     worth = Section(f"The result: {name} on fresh seeds, mean over seeds", (charts.bar(own),))
     group = Section(f"By group: {name} as the search saw it, mean over its trials", (charts.bar(seen),))
     paths = charts.parallel(("group", *study.parameters), (seen,))
+    from_setting = Section(f"From the setting to {name} as the search saw it, a line for each trial", (paths,))
     return (
         View("farback-best", "Best first", False, trials, filter=searching, order=best),
         View(
@@ -208,22 +209,15 @@ def studied(study: Study) -> tuple[View, ...]:
             "Parallel coordinates",
             True,
             trials,
-            sections=(Section(f"From the setting to {name} as the search saw it, a line for each trial", (paths,)),),
+            sections=(from_setting,),
             filter=searching,
             order=best,
         ),
     )
 
 
-def link(base_url: str, experiment_id: str, view: View) -> str:
-    """The address of a saved view. Without `workflowType` MLflow opens on its pages for language models."""
-    mode = "CHART" if view.chart else "TABLE"
-    page = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning"
-    return f"{base_url.rstrip('/')}/{page}&viewStateShareKey={view.id}&compareRunsMode={mode}"
-
-
 def written(keys: Collection[str]) -> list[View]:
-    """The views that an experiment with tags of these names has, as far as links need them; those of a sweep where none is."""
+    """The views that an experiment with tags of these names has, as far as links need them; by default a sweep's."""
     sweep, search = saved([PROTOCOL]), studied(Study((), (("value", True),)))
     return [view for view in (*sweep, *search) if TAG + view.id in keys] or list(saved([]))
 
