@@ -25,6 +25,7 @@ import servers
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[2]
 CELLS = {"RNN tanh", "GRU", "LSTM", "memoryless"}
 LAGS = [1, 2, 4, 8, 16, 32, 64]
 TRAINED = [2, 8, 32]
@@ -197,6 +198,18 @@ def test_the_columns_a_person_needs_are_in_sight(links: dict[str, str], go: Open
     assert named.index("train_lags") < named.index("final/skill")
     expect(page.get_by_text("32 matching runs")).to_be_visible()
     picture(page, "trials")
+
+
+def test_the_filters_of_the_guide_find_what_they_say(project: Path) -> None:
+    from farback.stores.mlflow import MLflow
+
+    (block,) = re.findall(r"```text\n(.*?)```", (ROOT / "docs" / "mlflow-ui.md").read_text(), re.DOTALL)
+    with MLflow(f"sqlite:///{project}/results/store/mlflow.db") as store:
+        experiment = store.client.get_experiment_by_name("far").experiment_id
+        found = {text: len(store.client.search_runs([experiment], text)) for text in block.splitlines()}
+    cell, lag, diverged, good, summary = found.values()
+    assert (cell, lag, diverged, summary) == (8, 8, 0, 1)
+    assert 0 < good < 32
 
 
 def test_cells_are_averaged_over_seeds(links: dict[str, str], go: Open, picture: Picture) -> None:
