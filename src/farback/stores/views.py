@@ -29,7 +29,7 @@ FIXED = "fixed"  # the protocol of a net that is trained at one lag
 FIRST = (CELL, LAG, "seed")
 ALWAYS = ("final/skill", "retention/horizon", "best/skill", "final/accuracy", "final/loss")
 RUN, CREATED, DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"  # MLflow's own columns
-WIDE = {RUN: 240, CREATED: 115, "params.`cell`": 150}  # pixels, where MLflow's own width hides what matters
+WIDTHS = {RUN: 240, CREATED: 115, "params.`cell`": 150, "params.`lag`": 70, "params.`seed`": 70}  # pixels
 DECIDING = ("lag", "cell", "init.name", "depth", "seed")
 
 
@@ -99,7 +99,7 @@ class View:
             "modelVersionFilter": "All Runs",
             "selectedColumns": list(self.columns),
             "columnOrder": [RUN, CREATED, *self.columns, DURATION],  # MLflow's own order has the parameters last
-            "columnWidths": WIDE,
+            "columnWidths": {name: wide for name, wide in WIDTHS.items() if name in (RUN, CREATED, *self.columns)},
             "runsExpanded": {},
             "runsPinned": [],
             "runsHidden": [],
@@ -146,7 +146,10 @@ def saved(varying: Sequence[str]) -> tuple[View, ...]:
         varying: the parameters that differ between the experiment's trials.
     """
     others = tuple(name for name in varying if name not in FIRST and not name.startswith("cell."))
-    trials = (*_columns("params", FIRST + others), *_columns("tags", ["status"]), *_columns("metrics", ALWAYS))
+    measured = tuple(name for name in others if name.startswith("measures"))  # how, not what: behind what it came to
+    trained = tuple(name for name in others if name not in measured)
+    trials = (*_columns("params", FIRST + trained), *_columns("tags", ["status"]), *_columns("metrics", ALWAYS))
+    trials += _columns("params", measured)
     cells = _columns("metrics", ALWAYS)
     decides = tuple(name for name in DECIDING if name in varying) or DECIDING[:2]
     by_lag = (*charts.BY_LAG, charts.TRAINING)
