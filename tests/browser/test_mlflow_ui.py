@@ -256,9 +256,8 @@ def test_two_cells_side_by_side(links: dict[str, str], go: Open, picture: Pictur
     page = go(links["How far back"])
     curves(page, "retention/skill")
     for cell in sorted(CELLS - {"GRU", "RNN tanh"}):
-        row = page.locator(".ag-row").filter(has_text=f"Group: {cell}")
-        row.get_by_role("checkbox", name=re.compile("visib|hide", re.IGNORECASE)).click()
-    expect(card(page, "retention/skill").locator(".legend, [class*=legend]")).to_have_count(2)
+        page.locator(f'[row-id="param.cell.{cell}"]').get_by_text("Hide group").locator("xpath=..").click()
+        expect(card(page, "retention/skill").get_by_text(f"{cell} (retention/skill)")).to_have_count(0)
     assert set(curves(page, "retention/skill")) == {"GRU", "RNN tanh"}
     picture(page, "two-cells")
 
@@ -267,8 +266,8 @@ def test_comparing_two_runs_draws_their_two_curves(links: dict[str, str], go: Op
     """Two runs are ticked in the table and compared; their curve by lag is a click on the metric."""
     page = go(links["Trials"])
     for name in ("GRU, lag log-uniform 1-32, seed 0", "RNN tanh, lag log-uniform 1-32, seed 0"):
-        page.locator(".ag-row").filter(has_text=name).get_by_role("checkbox").first.click()
-    page.get_by_role("button", name="Compare", exact=True).click()
+        page.locator(".ag-row").filter(has_text=name).locator(".ag-selection-checkbox input").click()
+    page.get_by_test_id("runs-compare-button").click()
     page.get_by_role("link", name="retention/skill").click()
     plot = page.locator(".js-plotly-plot")
     expect(plot.locator(".scatterlayer .trace")).to_have_count(2)
