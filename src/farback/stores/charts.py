@@ -73,20 +73,18 @@ def parallel(parameters: Sequence[str], metrics: Sequence[str]) -> Card:
 
 def deciding(parameters: Sequence[str]) -> Section:
     """Parallel coordinates, from the parameters to the skill."""
-    return Section(
-        "From the parameters to the final skill, a line for each run", (parallel(parameters, ["final/skill"]),)
-    )
+    return Section("From parameters to final skill", (parallel(parameters, ["final/skill"]),))
 
 
 SKILLS = (-0.25, 1.05)  # one network that is sure and wrong has a skill of -5, and would press all others flat
 BY_LAG = (
     Section(
-        "Skill by lag (the step is the lag): 0 = chance, 1 = perfect",
+        "Skill by lag: 0 = chance, 1 = perfect",
         (line("retention/skill", log=True, points=True, shown=SKILLS),),
     ),
     Section("Accuracy by lag", (line("retention/accuracy", log=True, points=True),)),
     Section(  # charts without a metric are hidden: only what an experiment measures is shown
-        "Other measures by lag: gradient in decades, R² of a past input, effect of one input, skill of a decoder",
+        "Other measures by lag",
         (
             line("gradient_reach/log10", log=True),
             line("memory_function/r2", log=True),
@@ -97,7 +95,7 @@ BY_LAG = (
 )
 WORTH = Section("What the trials came to", (bar("final/skill"), scatter("lag", "final/skill")))
 TRAINING = Section(
-    "Training by update: skill, loss, gradient norm, lag retained so far",
+    "Training, by update",
     (line("valid/skill"), line("train/loss"), line("grad/norm"), line("retention/horizon")),
 )
 

@@ -27,9 +27,10 @@ ASKED = "measures.retention.lags"  # at which lags a trained network is asked; t
 GROUP = (CELL, PROTOCOL, LAG, ASKED)  # what decides which runs are averaged
 FIXED = "fixed"  # the protocol of a net that is trained at one lag
 FIRST = (CELL, LAG, "seed")
+BEHIND = ("measures", "parameters", "state", "flops")  # how it was measured and its sizes, behind what it came to
 ALWAYS = ("final/skill", "retention/horizon", "best/skill", "final/accuracy", "final/loss")
 RUN, CREATED, DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"  # MLflow's own columns
-WIDTHS = {RUN: 240, CREATED: 115, "params.`cell`": 150, "params.`lag`": 70, "params.`seed`": 70}  # pixels
+WIDTHS = {RUN: 240, CREATED: 140, "params.`cell`": 150, "params.`lag`": 70, "params.`seed`": 70}  # pixels
 DECIDING = ("lag", "cell", "init.name", "depth", "seed")
 
 
@@ -146,10 +147,10 @@ def saved(varying: Sequence[str]) -> tuple[View, ...]:
         varying: the parameters that differ between the experiment's trials.
     """
     others = tuple(name for name in varying if name not in FIRST and not name.startswith("cell."))
-    measured = tuple(name for name in others if name.startswith("measures"))  # how, not what: behind what it came to
-    trained = tuple(name for name in others if name not in measured)
+    behind = tuple(name for name in others if name.startswith(BEHIND))
+    trained = tuple(name for name in others if name not in behind)
     trials = (*_columns("params", FIRST + trained), *_columns("tags", ["status"]), *_columns("metrics", ALWAYS))
-    trials += _columns("params", measured)
+    trials += _columns("params", behind)
     cells = _columns("metrics", ALWAYS)
     decides = tuple(name for name in DECIDING if name in varying) or DECIDING[:2]
     by_lag = (*charts.BY_LAG, charts.TRAINING)
