@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from farback.stores import charts
+from farback.stores import charts, columns
 from farback.stores.charts import Section
 
 TAG = "mlflow.sharedViewState."
@@ -29,8 +29,6 @@ FIXED = "fixed"  # the protocol of a net that is trained at one lag
 FIRST = (CELL, LAG, "seed")
 BEHIND = ("measures", "parameters", "state", "flops")  # how it was measured and its sizes, behind what it came to
 ALWAYS = ("final/skill", "retention/horizon", "best/skill", "final/accuracy", "final/loss")
-RUN, CREATED, DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"  # MLflow's own columns
-WIDTHS = {RUN: 240, CREATED: 140, "params.`cell`": 150, "params.`lag`": 70, "params.`seed`": 70}  # pixels
 DECIDING = ("lag", "cell", "init.name", "depth", "seed")
 
 
@@ -98,9 +96,7 @@ class View:
             "lifecycleFilter": "Active",
             "datasetsFilter": [],
             "modelVersionFilter": "All Runs",
-            "selectedColumns": list(self.columns),
-            "columnOrder": [RUN, CREATED, *self.columns, DURATION],  # MLflow's own order has the parameters last
-            "columnWidths": {name: wide for name, wide in WIDTHS.items() if name in (RUN, CREATED, *self.columns)},
+            **columns.layout(self.columns, self.grouped),
             "runsExpanded": {},
             "runsPinned": [],
             "runsHidden": [],
@@ -149,9 +145,13 @@ def saved(varying: Sequence[str]) -> tuple[View, ...]:
     others = tuple(name for name in varying if name not in FIRST and not name.startswith("cell."))
     behind = tuple(name for name in others if name.startswith(BEHIND))
     trained = tuple(name for name in others if name not in behind)
-    trials = (*_columns("params", FIRST + trained), *_columns("tags", ["status"]), *_columns("metrics", ALWAYS))
-    trials += _columns("params", behind)
-    cells = _columns("metrics", ALWAYS)
+    trials = (
+        *columns.named("params", FIRST + trained),
+        *columns.named("tags", ["status"]),
+        *columns.named("metrics", ALWAYS),
+    )
+    trials += columns.named("params", behind)
+    cells = columns.named("metrics", ALWAYS)
     decides = tuple(name for name in DECIDING if name in varying) or DECIDING[:2]
     by_lag = (*charts.BY_LAG, charts.TRAINING)
     far = View("farback-far", "How far back", True, cells, grouped=True, sections=by_lag)
@@ -176,9 +176,9 @@ def studied(study: Study) -> tuple[View, ...]:
     searched = (*study.parameters, "seed")
     said = ("optuna.number", "optuna.state", "optuna.reason", "status")
     best = (f"metrics.`{seen}`", not largest)
-    trials = (*_columns("params", ["group"]), *_columns("metrics", (*values, own)))
-    trials += (*_columns("params", searched), *_columns("tags", said))
-    means = _columns("metrics", (own, *values, *ALWAYS))
+    trials = (*columns.named("params", ["group"]), *columns.named("metrics", (*values, own)))
+    trials += (*columns.named("params", searched), *columns.named("tags", said))
+    means = columns.named("metrics", (own, *values, *ALWAYS))
     searching = f"{TRIALS} and tags.phase = 'search'"
     worth = Section(f"The result: {name} on fresh seeds, mean over seeds", (charts.bar(own),))
     group = Section(f"By group: {name} as the search saw it, mean over its trials", (charts.bar(seen),))
@@ -292,7 +292,3 @@ def packed(state: dict[str, Any]) -> str:
 def unpacked(text: str) -> Any:
     """The inverse of `packed`."""
     return json.loads(zlib.decompress(base64.b64decode(text.removeprefix("deflate;"))))
-
-
-def _columns(kind: str, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"{kind}.`{name}`" for name in names)
