@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from made_up import trial
 
-from farback.stores import tags, ui, views
+from farback.stores import links, notes, tags, ui, views
 from farback.stores.mlflow import MLflow
+from farback.trial import Trial
 
 
 def entries(store: MLflow) -> dict[str, dict]:
@@ -71,15 +72,47 @@ def test_views_fit_into_a_tag() -> None:
         assert len(views.packed(view.state(labels))) < 4800
 
 
-def test_the_two_protocols_are_lines_of_their_own() -> None:
+def grouped(view: views.View, parameters: list[dict[str, str]]) -> list[str]:
+    return [key["groupByData"] for key in view.state(parameters)["groupBy"]["groupByKeys"]]
+
+
+def test_the_two_protocols_have_views_of_their_own() -> None:
     """A mean over nets trained at one lag and nets trained on many says nothing."""
     one = tags.parameters(trial(0))
-    (_, cells, far, _) = views.saved([])
-    for view in (cells, far):
-        assert [key["groupByData"] for key in view.state([one])["groupBy"]["groupByKeys"]] == ["cell"]
-        mixed = view.state([one, {**one, "train_lags": "uniform 1-80"}])
-        assert [key["groupByData"] for key in mixed["groupBy"]["groupByKeys"]] == ["cell", "train_lags"]
-        assert "param.cell.GRU,param.train_lags.uniform 1-80" in mixed["groupsExpanded"]
+    many = {**one, "train_lags": "uniform 1-80"}
+    (far, cells, *_) = views.saved([])
+    assert far.searched == "tags.kind = 'trial'"
+    assert grouped(far, [one]) == grouped(cells, [one]) == ["cell"]
+    assert grouped(cells, [one, many]) == ["cell", "train_lags"]
+    assert "param.cell.GRU,param.train_lags.uniform 1-80" in cells.state([one, many])["groupsExpanded"]
+    (far, each_lag, *_) = views.saved(["train_lags"])
+    assert far.searched == "tags.kind = 'trial' and params.train_lags != 'fixed'"
+    assert each_lag.searched == "tags.kind = 'trial' and params.train_lags = 'fixed'"
+    for view in (far, each_lag):
+        assert grouped(view, [one, many]) == ["cell"]
+    others = [one, many, {**many, "train_lags": "log_uniform 1-80"}]
+    assert grouped(far, others) == ["cell", "train_lags"]
+
+
+def test_nets_trained_at_different_lags_are_not_averaged_where_all_are_asked_at_the_same_lags() -> None:
+    (far, *_) = views.saved([])
+    own = [tags.parameters(trial(0, lag=lag)) for lag in (2, 8)]
+    assert grouped(far, own) == ["cell"]  # each is one point of the line
+    listed = {"measures": [{"name": "retention", "lags": [1, 2, 8]}]}
+    asked = [tags.parameters(Trial.model_validate({**trial(0, lag=lag).model_dump(), **listed})) for lag in (2, 8)]
+    assert asked[0][views.ASKED] == "1 2 8"
+    assert grouped(far, asked) == ["cell", "lag"]
+    assert set(far.state(asked)["groupsExpanded"]) == {"param.cell.GRU,param.lag.2", "param.cell.GRU,param.lag.8"}
+
+
+def test_what_a_trial_is_stands_before_what_it_came_to() -> None:
+    """MLflow's own order has the parameters last, out of sight."""
+    state = next(view for view in views.saved(["depth"]) if view.name == "Trials").state()
+    order = [column for column in state["columnOrder"] if column in state["selectedColumns"]]
+    assert order == state["selectedColumns"]
+    assert order[:5] == ["params.`cell`", "params.`lag`", "params.`seed`", "params.`depth`", "tags.`status`"]
+    assert state["columnOrder"][0] == "attributes.`Run Name`"
+    assert set(state["columnWidths"]) <= set(state["columnOrder"])
 
 
 STUDY = views.Study(("optimizer.lr", "init.name"), (("skill", True), ("updates", False)), ("GRU",), ("GRU best (#3)",))
@@ -90,7 +123,7 @@ def test_a_search_has_views_of_its_own(uri: str) -> None:
     with MLflow(uri) as store:
         store.begin("first", [trial(0)], study=STUDY)
         found = entries(store)
-        told = store.client.get_experiment_by_name("first").tags[views.NOTE]
+        told = store.client.get_experiment_by_name("first").tags[notes.NOTE]
     names = ["Best first", "On fresh seeds", "By group", "Parallel coordinates"]
     assert [found[f"farback-{name}"]["name"] for name in ("best", "fresh", "groups", "parallel")] == names
     states = {entry["name"]: views.unpacked(entry["state"]) for entry in found.values()}
@@ -119,6 +152,8 @@ def test_the_smallest_is_first_where_less_is_better() -> None:
 def test_links_go_to_the_views_that_an_experiment_has() -> None:
     search = [views.TAG + view.id for view in views.studied(STUDY)]
     assert [view.id for view in views.written(search)] == [view.id for view in views.studied(STUDY)]
+    both = [views.TAG + view.id for view in views.saved(["train_lags"])]
+    assert [view.name for view in views.written(both)][:2] == ["How far back", "Trained at each lag"]
     assert [view.id for view in views.written([])] == [view.id for view in views.saved([])]
 
 
@@ -130,10 +165,10 @@ def test_views_of_a_large_search_fit_into_a_tag() -> None:
 
 
 def test_links_open_the_view_in_training_mode() -> None:
-    (trials, _, far, _) = views.saved([])
+    far, _, trials, _ = views.saved([])
     start = "http://h:1/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey"
-    assert views.link("http://h:1/", "7", far) == f"{start}=farback-far&compareRunsMode=CHART"
-    assert views.link("http://h:1", "7", trials) == f"{start}=farback-trials&compareRunsMode=TABLE"
+    assert links.link("http://h:1/", "7", far) == f"{start}=farback-far&compareRunsMode=CHART"
+    assert links.link("http://h:1", "7", trials) == f"{start}=farback-trials&compareRunsMode=TABLE"
 
 
 def test_nothing_recorded_is_said_before_a_server_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,23 +200,27 @@ def test_every_curve_by_lag_is_one_that_a_measure_logs() -> None:
 
     from farback import measures
     from farback.replicas import drawn
-    from farback.stores.charts import FAR, OTHERS
+    from farback.stores.charts import BY_LAG
 
     made = trial(0)
     network = drawn([made])
-    for card in (*FAR.cards, *OTHERS.cards):
+    for card in [card for section in BY_LAG for card in section.cards]:
         measure, statistic = card.more["metricKey"].split("/")
         rows = measures.build(measure).rows(network, made.task, [0], lambda: drawn([made]))[0]
         values = [row.value for row in rows if row.statistic == statistic and row.lag >= 0]
-        assert values, card.title
+        assert values, card.more["metricKey"]
         assert np.isfinite(values).any()
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(["cell", "train_lags", "lag", "seed"]), st.sampled_from("abc"))))
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(["cell", "train_lags", "lag", "seed"]), st.sampled_from(["a", "b", "fixed"]))
+    )
+)
 def test_few_trials_show_the_levels_of_all(parameters: list[dict[str, str]]) -> None:
     few = views.covering(parameters)
     assert views.varying(few) == views.varying(parameters)
-    for view in views.saved([]):
+    for view in (*views.saved([]), *views.saved(["train_lags"])):
         assert view.state(few) == view.state(parameters)
 
 
@@ -202,3 +241,11 @@ def test_views_that_are_there_are_not_made_again(uri: str) -> None:
         store.client.delete_experiment_tag(experiment.experiment_id, views.TAG + "farback-far")
         store.begin("first", [])  # a view that somebody took away comes back
         assert views.TAG + "farback-far" in store.client.get_experiment_by_name("first").tags
+
+
+def test_a_summary_shows_its_first_figure(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("report.md", "a curve.png", "forest.png")]
+    shown = "![a curve](get-artifact?path=a+curve.png&run_uuid=abc)"
+    assert notes.summary("**GRU**", "abc", files) == f"**GRU**\n\n{shown}\n"
+    assert notes.summary("**GRU**", "abc", files[:1]) == "**GRU**"
+    assert len(notes.summary("x" * 4880, "abc", files)) <= notes.LONGEST_NOTE

@@ -16,7 +16,7 @@ from farback.doctor.named import named
 from farback.doctor.results import Place, results
 from farback.doctor.studies import studies
 from farback.report.origins import sets
-from farback.stores import census, locations, tracking, views
+from farback.stores import census, locations, notes, tracking
 from farback.stores.patience import StoreFault
 from farback.stores.tags import provenance_of
 
@@ -112,7 +112,7 @@ def _experiments(client: Any, name: str) -> list[Any]:
     found, token = [], None
     while True:
         page = client.search_experiments(page_token=token)
-        found += [one for one in page if views.NOTE in one.tags]
+        found += [one for one in page if notes.NOTE in one.tags]
         token = page.token
         if not token:
             break

@@ -12,29 +12,28 @@ COLUMNS, CARD_PIXELS = 2, 440  # large enough to read beside the list of runs
 
 @dataclass(frozen=True)
 class Card:
-    """One chart: `more` is what its type needs."""
+    """One chart: `more` is what its type needs. MLflow heads it with its metric, whatever it is called."""
 
-    title: str
     type: str  # LINE, BAR, SCATTER or PARALLEL
     more: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and the charts below it."""
+    """A heading and the charts below it: the only place where a chart can say what it shows."""
 
     name: str
     cards: tuple[Card, ...]
 
 
-def line(title: str, metric: str, *, log: bool = False, points: bool = False) -> Card:
+def line(metric: str, *, log: bool = False, points: bool = False, shown: tuple[float, float] | None = None) -> Card:
     """A metric against its step.
 
     Args:
-        title: shown above it.
         metric: its name.
         log: whether the step axis is logarithmic, as lags want it.
         points: whether every point is marked.
+        shown: the lowest and the highest value at first, whatever there is; by default all.
     """
     more = {
         "metricKey": metric,
@@ -42,7 +41,7 @@ def line(title: str, metric: str, *, log: bool = False, points: bool = False) ->
         "lineSmoothness": 0,
         "xAxisScaleType": "log" if log else "linear",
         "scaleType": "linear",
-        "range": {},
+        "range": dict(zip(("yMin", "yMax"), shown, strict=True)) if shown else {},
         "xAxisKey": "step",
         "selectedXAxisMetricKey": "",
         "displayPoints": points,
@@ -52,59 +51,52 @@ def line(title: str, metric: str, *, log: bool = False, points: bool = False) ->
         "useGlobalXaxisKey": False,
         "useGlobalLineSmoothing": False,
     }
-    return Card(title, "LINE", more)
+    return Card("LINE", more)
 
 
-def bar(title: str, metric: str) -> Card:
+def bar(metric: str) -> Card:
     """A metric's last value, a bar for each run or group."""
-    return Card(title, "BAR", {"metricKey": metric})
+    return Card("BAR", {"metricKey": metric})
 
 
-def scatter(title: str, parameter: str, metric: str) -> Card:
+def scatter(parameter: str, metric: str) -> Card:
     """A metric's last value against a parameter."""
     more = {"xaxis": {"key": parameter, "type": "PARAM"}, "yaxis": {"key": metric, "type": "METRIC"}}
-    return Card(title, "SCATTER", more)
+    return Card("SCATTER", more)
 
 
-def parallel(title: str, parameters: Sequence[str], metrics: Sequence[str]) -> Card:
+def parallel(parameters: Sequence[str], metrics: Sequence[str]) -> Card:
     """Parallel coordinates, from the parameters to the metrics."""
     more = {"selectedParams": list(parameters), "selectedMetrics": list(metrics), "showAllRuns": True}
-    return Card(title, "PARALLEL", more)
+    return Card("PARALLEL", more)
 
 
 def deciding(parameters: Sequence[str]) -> Section:
     """Parallel coordinates, from the parameters to the skill."""
-    return Section("What decides", (parallel("From parameters to final skill", parameters, ["final/skill"]),))
+    return Section("From parameters to final skill", (parallel(parameters, ["final/skill"]),))
 
 
-FAR = Section(
-    "How far back (x = lag)",
-    (
-        line("Skill by lag: 0 = chance, 1 = perfect", "retention/skill", log=True, points=True),
-        line("Accuracy by lag", "retention/accuracy", log=True, points=True),
+SKILLS = (-0.25, 1.05)  # one network that is sure and wrong has a skill of -5, and would press all others flat
+BY_LAG = (
+    Section(
+        "Skill by lag: 0 = chance, 1 = perfect",
+        (line("retention/skill", log=True, points=True, shown=SKILLS),),
+    ),
+    Section("Accuracy by lag", (line("retention/accuracy", log=True, points=True),)),
+    Section(  # charts without a metric are hidden: only what an experiment measures is shown
+        "Other measures by lag",
+        (
+            line("gradient_reach/log10", log=True),
+            line("memory_function/r2", log=True),
+            line("causal_reach/effect", log=True, points=True),
+            line("probe/skill", log=True, points=True),
+        ),
     ),
 )
-OTHERS = Section(  # charts without a metric are hidden: only what an experiment measures is shown
-    "By other measures (x = lag)",
-    (
-        line("Gradient, in decades", "gradient_reach/log10", log=True),
-        line("Memory function: R² of a past input", "memory_function/r2", log=True),
-        line("Causal effect of one input", "causal_reach/effect", log=True, points=True),
-        line("Decodable from the state: skill", "probe/skill", log=True, points=True),
-    ),
-)
-WORTH = Section(
-    "What the trials came to",
-    (bar("Final skill", "final/skill"), scatter("Final skill by training lag", "lag", "final/skill")),
-)
+WORTH = Section("What the trials came to", (bar("final/skill"), scatter("lag", "final/skill")))
 TRAINING = Section(
-    "Training (x = update)",
-    (
-        line("Validation skill", "valid/skill"),
-        line("Training loss", "train/loss"),
-        line("Gradient norm", "grad/norm"),
-        line("Retention horizon: lag retained so far", "retention/horizon"),
-    ),
+    "Training, by update",
+    (line("valid/skill"), line("train/loss"), line("grad/norm"), line("retention/horizon")),
 )
 
 
@@ -117,7 +109,5 @@ def cards(prefix: str, sections: Sequence[Section]) -> tuple[list[dict[str, Any]
         named.append({"uuid": uuid, "name": section.name, "display": True, "isReordered": True, **layout})
         for index, card in enumerate(section.cards, 1):
             common = {"metricSectionId": uuid, "runsCountToCompare": RUNS, "deleted": False, "isGenerated": False}
-            found.append(
-                {"uuid": f"{uuid}-{index}", "type": card.type, "displayName": card.title, **common, **card.more}
-            )
+            found.append({"uuid": f"{uuid}-{index}", "type": card.type, **common, **card.more})
     return found, named

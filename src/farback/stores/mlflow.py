@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from farback.stores import census, database, exact, locations, owners, secrets, tags, views
+from farback.stores import census, database, exact, locations, notes, owners, secrets, tags, views
 from farback.stores.base import Overtaken, Recorded, Store, checked_name, tidy
 from farback.stores.claims import Lease
 from farback.stores.database import Past
@@ -79,7 +79,7 @@ class MLflow(Store):
             self._close_orphans(self._holding.dead())
             parameters = (tags.parameters(trial) for trial in self._trials.values())
             views.write(self.client, experiment_id, self._trials, parameters, study)
-            views.describe(self.client, experiment_id, question, config_text)
+            notes.describe(self.client, experiment_id, question, config_text)
 
     def finished(self, keys: Iterable[str]) -> set[str]:
         """See Store."""
@@ -183,10 +183,10 @@ class MLflow(Store):
             self._tracking.replace_files(run.info.artifact_uri, files)
             old_values = run.data.metrics
             changed = [p for p in points(metrics or {}, 0) if old_values.get(p.name) != p.value]
-            at = now()
-            self._tracking.batch(run.info.run_id, [(p, at) for p in changed], named={"mlflow.note.content": note})
+            at, said = now(), notes.summary(note, run.info.run_id, files)
+            self._tracking.batch(run.info.run_id, [(p, at) for p in changed], named={notes.NOTE: said})
             self.client.set_terminated(run.info.run_id, "FINISHED")
-            views.describe(self.client, experiment_id, summary=run.info.run_id)
+            notes.describe(self.client, experiment_id, summary=run.info.run_id)
 
     def close(self) -> None:
         """See Store."""

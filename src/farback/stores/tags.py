@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+from farback.measures.retention import RetentionMeasure
 from farback.stores.metrics import legal
+from farback.stores.views import ASKED
 from farback.trial import Trial
 
 PACKAGES = ("farback", "torch", "mlflow")
@@ -21,7 +23,9 @@ PROVENANCE = "provenance."  # in front of the names of tags
 def parameters(trial: Trial) -> dict[str, str]:
     """A trial's parameters and sizes as texts; `cell` is the readable label: MLflow's charts know parameters only."""
     picked = {"bracket": " ".join(map(str, trial.bracket))} if trial.bracket else {}
-    named = {**trial.parameters(), **trial.architecture.counts, **picked}
+    lags = {lag for measure in trial.measures if isinstance(measure, RetentionMeasure) for lag in measure.lags}
+    asked = {ASKED: " ".join(map(str, sorted(lags)))} if lags else {}
+    named = {**trial.parameters(), **trial.architecture.counts, **picked, **asked}
     return {"cell": trial.label, **{legal(name): _text(value) for name, value in named.items()}}
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from typing import IO, Any
 
-from farback.stores import locations, secrets, views
+from farback.stores import links, locations, notes, secrets, views
 
 STARTS_SECONDS = 120.0  # MLflow takes about 8 s to start, much more on a busy machine
 HOST = "127.0.0.1"
@@ -127,7 +127,7 @@ def _experiment(base_url: str, name: str | None) -> dict[str, Any]:
     """
     answer = _post(f"{base_url.rstrip('/')}/api/2.0/mlflow/experiments/search", {"max_results": 1000})
     found: list[dict[str, Any]] = [
-        e for e in answer.get("experiments", []) if any(t["key"] == views.NOTE for t in e.get("tags", []))
+        e for e in answer.get("experiments", []) if any(t["key"] == notes.NOTE for t in e.get("tags", []))
     ]
     if not found:
         raise NothingRecorded("nothing is recorded yet: `farback run demo` records")
@@ -146,12 +146,16 @@ def _announce(base_url: str, uri: str, experiment: str | None, open_browser: boo
         return _refuse(f"{nothing} ({locations.shown(uri)})")
     except (OSError, ValueError, HTTPException) as error:
         return _refuse(f"{locations.shown(base_url)} does not answer: {secrets.masked(str(error))}")
-    shown = views.written([tag["key"] for tag in found.get("tags", [])])
-    links = [(view.name, views.link(base_url, str(found["experiment_id"]), view)) for view in shown]
-    for name, address in links:
-        _say(f"{name + ':':14} {locations.shown(address)}")
+    said = {tag["key"]: tag["value"] for tag in found.get("tags", [])}
+    shown = views.written(said)
+    shown_at = [(view.name, links.link(base_url, str(found["experiment_id"]), view)) for view in shown]
+    summary = said.get(notes.SUMMARY)
+    if summary:
+        shown_at.append(("Summary", links.page(base_url, str(found["experiment_id"]), summary)))
+    for name, address in shown_at:
+        _say(f"{name + ':':20} {locations.shown(address)}")
     if open_browser:
-        webbrowser.open(links[0][1])
+        webbrowser.open(shown_at[0][1])
     return 0
 
 

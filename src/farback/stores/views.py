@@ -1,4 +1,4 @@
-"""What a person sees in MLflow's pages: the experiment's description and its saved views.
+"""What a person sees in MLflow's pages: the saved views of an experiment.
 
 A saved view is an experiment tag that holds the state of MLflow's run page, deflated. MLflow does not document it: what
 is written here was looked at in a browser with 3.17.2; look again before MLflow's pin in pyproject.toml moves.
@@ -12,22 +12,23 @@ import json
 import time
 import zlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from farback.stores import charts
+from farback.stores import charts, columns
 from farback.stores.charts import Section
 
 TAG = "mlflow.sharedViewState."
-NOTE = "mlflow.note.content"
-SUMMARY, ASKED, CONFIG = "farback.summary", "farback.question", "farback.config"
 VIEWED = "farback.viewed"  # a hash of the trials that the views were written for
-LONGEST_CONFIG = 4000  # characters in the description: a tag must fit into 5000 on every database
 
 TRIALS = "tags.kind = 'trial'"
-GROUP = ("cell", "train_lags")  # runs of one cell and one protocol are averaged: the two protocols are never mixed
-FIRST = ("cell", "lag", "seed")
-ALWAYS = ("final/skill", "best/skill", "final/accuracy", "final/loss")
+CELL, PROTOCOL, LAG = "cell", "train_lags", "lag"
+ASKED = "measures.retention.lags"  # at which lags a trained network is asked; there where a config lists them
+GROUP = (CELL, PROTOCOL, LAG, ASKED)  # what decides which runs are averaged
+FIXED = "fixed"  # the protocol of a net that is trained at one lag
+FIRST = (CELL, LAG, "seed")
+BEHIND = ("measures", "parameters", "state", "flops")  # how it was measured and its sizes, behind what it came to
+ALWAYS = ("final/skill", "retention/horizon", "best/skill", "final/accuracy", "final/loss")
 DECIDING = ("lag", "cell", "init.name", "depth", "seed")
 
 
@@ -60,9 +61,17 @@ class View:
     grouped: bool = False
     sections: tuple[Section, ...] = ()
     filter: str = TRIALS
+    fixed: bool | None = None  # shows nets that are trained at one lag, those trained on many, or all
     by: tuple[str, ...] = ()  # the parameters that make a group, where those of GROUP do not...
     folded: tuple[str, ...] = ()  # ...and the groups that start folded, as MLflow names them
     order: tuple[str, bool] | None = None  # column, and whether the smallest comes first
+
+    @property
+    def searched(self) -> str:
+        """What MLflow searches for."""
+        if self.fixed is None:
+            return self.filter
+        return f"{self.filter} and params.{PROTOCOL} {'=' if self.fixed else '!='} '{FIXED}'"
 
     def state(self, parameters: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
         """The state of MLflow's run page.
@@ -70,8 +79,9 @@ class View:
         Args:
             parameters: of each trial, as logged: the groups of runs that they make start folded.
         """
-        by = self.by or [name for name in GROUP if name == GROUP[0] or len({each.get(name) for each in parameters}) > 1]
-        made = {",".join(f"param.{name}.{each.get(name)}" for name in by) for each in parameters}
+        own = [each for each in parameters if self.fixed is None or (each.get(PROTOCOL) == FIXED) is self.fixed]
+        by = self.by or grouping(own)
+        made = {",".join(f"param.{name}.{each.get(name)}" for name in by) for each in own}
         groups = self.folded if self.by else sorted(made)
         # MLflow's page loads 100 runs: ordered by seed, they are every cell and lag with the first seeds, where
         # the newest would be a few cells with all of theirs
@@ -79,16 +89,14 @@ class View:
         column, ascending = self.order or ("params.`seed`" if seeds_first else "attributes.start_time", seeds_first)
         cards, sections = charts.cards(self.id, self.sections)
         return {
-            "searchFilter": self.filter,
+            "searchFilter": self.searched,
             "orderByKey": column,
             "orderByAsc": ascending,
             "startTime": "ALL",
             "lifecycleFilter": "Active",
             "datasetsFilter": [],
             "modelVersionFilter": "All Runs",
-            "selectedColumns": list(self.columns),
-            "columnOrder": [],
-            "columnWidths": {},
+            **columns.layout(self.columns, self.grouped),
             "runsExpanded": {},
             "runsPinned": [],
             "runsHidden": [],
@@ -114,6 +122,20 @@ class View:
         }
 
 
+def grouping(parameters: Sequence[dict[str, str]]) -> tuple[str, ...]:
+    """The parameters whose levels are lines of their own: the cell, and what must not be averaged over.
+
+    A mean over the two protocols says nothing, nor does one over nets that were trained at different lags and then
+    asked at all of them. A net that is asked at its own lag alone is one point of its cell's line.
+
+    Args:
+        parameters: of each trial that is shown, as logged.
+    """
+    protocols = {each.get(PROTOCOL) for each in parameters}
+    asked = {each.get(LAG) for each in parameters if each.get(PROTOCOL) == FIXED and ASKED in each}
+    return (CELL, *([PROTOCOL] if len(protocols) > 1 else []), *([LAG] if len(asked) > 1 else []))
+
+
 def saved(varying: Sequence[str]) -> tuple[View, ...]:
     """The project's views.
 
@@ -121,20 +143,27 @@ def saved(varying: Sequence[str]) -> tuple[View, ...]:
         varying: the parameters that differ between the experiment's trials.
     """
     others = tuple(name for name in varying if name not in FIRST and not name.startswith("cell."))
-    trials = (*_columns("params", FIRST + others), *_columns("tags", ["status"]), *_columns("metrics", ALWAYS))
-    cells = _columns("metrics", ALWAYS)
+    behind = tuple(name for name in others if name.startswith(BEHIND))
+    trained = tuple(name for name in others if name not in behind)
+    trials = (
+        *columns.named("params", FIRST + trained),
+        *columns.named("tags", ["status"]),
+        *columns.named("metrics", ALWAYS),
+    )
+    trials += columns.named("params", behind)
+    cells = columns.named("metrics", ALWAYS)
     decides = tuple(name for name in DECIDING if name in varying) or DECIDING[:2]
+    by_lag = (*charts.BY_LAG, charts.TRAINING)
+    far = View("farback-far", "How far back", True, cells, grouped=True, sections=by_lag)
+    if PROTOCOL in varying:  # one network asked at every lag, and a network for every lag: two answers, two views
+        each_lag = replace(far, id="farback-learn", name="Trained at each lag", fixed=True)
+        lines: tuple[View, ...] = (replace(far, fixed=False), each_lag)
+    else:
+        lines = (far,)
     return (
-        View("farback-trials", "Trials", False, trials, sections=(charts.TRAINING,)),
+        *lines,
         View("farback-cells", "Cells", False, cells, grouped=True, sections=(charts.WORTH, charts.TRAINING)),
-        View(
-            "farback-far",
-            "How far back",
-            True,
-            cells,
-            grouped=True,
-            sections=(charts.FAR, charts.OTHERS, charts.TRAINING),
-        ),
+        View("farback-trials", "Trials", False, trials, sections=(charts.TRAINING,)),
         View("farback-decides", "What decides", True, trials, sections=(charts.deciding(decides), charts.WORTH)),
     )
 
@@ -147,13 +176,14 @@ def studied(study: Study) -> tuple[View, ...]:
     searched = (*study.parameters, "seed")
     said = ("optuna.number", "optuna.state", "optuna.reason", "status")
     best = (f"metrics.`{seen}`", not largest)
-    trials = (*_columns("params", ["group"]), *_columns("metrics", (*values, own)))
-    trials += (*_columns("params", searched), *_columns("tags", said))
-    means = _columns("metrics", (own, *values, *ALWAYS))
+    trials = (*columns.named("params", ["group"]), *columns.named("metrics", (*values, own)))
+    trials += (*columns.named("params", searched), *columns.named("tags", said))
+    means = columns.named("metrics", (own, *values, *ALWAYS))
     searching = f"{TRIALS} and tags.phase = 'search'"
-    worth = Section("On fresh seeds: the result", (charts.bar(f"{name}, mean over seeds", own),))
-    group = Section("By group, as the search saw it", (charts.bar(f"{name} seen, mean over trials", seen),))
-    paths = charts.parallel("From setting to value, as the search saw it", ("group", *study.parameters), (seen,))
+    worth = Section(f"The result: {name} on fresh seeds, mean over seeds", (charts.bar(own),))
+    group = Section(f"By group: {name} as the search saw it, mean over its trials", (charts.bar(seen),))
+    paths = charts.parallel(("group", *study.parameters), (seen,))
+    from_setting = Section(f"From the setting to {name} as the search saw it, a line for each trial", (paths,))
     return (
         View("farback-best", "Best first", False, trials, filter=searching, order=best),
         View(
@@ -183,24 +213,17 @@ def studied(study: Study) -> tuple[View, ...]:
             "Parallel coordinates",
             True,
             trials,
-            sections=(Section("Parallel coordinates", (paths,)),),
+            sections=(from_setting,),
             filter=searching,
             order=best,
         ),
     )
 
 
-def link(base_url: str, experiment_id: str, view: View) -> str:
-    """The address of a saved view. Without `workflowType` MLflow opens on its pages for language models."""
-    mode = "CHART" if view.chart else "TABLE"
-    page = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning"
-    return f"{base_url.rstrip('/')}/{page}&viewStateShareKey={view.id}&compareRunsMode={mode}"
-
-
-def written(tags: Collection[str]) -> list[View]:
-    """The views that an experiment with these tags has, as far as links need them; those of a sweep where none is."""
-    sweep, search = saved([]), studied(Study((), (("value", True),)))
-    return [view for view in (*sweep, *search) if TAG + view.id in tags] or list(sweep)
+def written(keys: Collection[str]) -> list[View]:
+    """The views that an experiment with tags of these names has, as far as links need them; by default a sweep's."""
+    sweep, search = saved([PROTOCOL]), studied(Study((), (("value", True),)))
+    return [view for view in (*sweep, *search) if TAG + view.id in keys] or list(saved([]))
 
 
 def write(
@@ -219,16 +242,16 @@ def write(
         parameters: of each trial, as logged; not looked at where the views of these very trials are there already.
         study: what is searched, where the experiment is a search: it has views of its own.
     """
-    tags = client.get_experiment(experiment_id).tags
+    there = client.get_experiment(experiment_id).tags
     now = int(time.time() * 1000)
     chosen = studied(study) if study else saved([])
     of = "" if study else _of(keys)
-    if of and tags.get(VIEWED) == of and all(TAG + view.id in tags for view in chosen):
+    if of and there.get(VIEWED) == of and all(TAG + view.id in there for view in chosen):
         return
     shown = [] if study else covering(parameters)
     for view in chosen if study else saved(varying(shown)):
         state = view.state(shown)
-        before = json.loads(tags.get(TAG + view.id, "{}"))
+        before = json.loads(there.get(TAG + view.id, "{}"))
         if before.get("name") == view.name and before.get("state") and unpacked(before["state"]) == state:
             continue
         entry = {"name": view.name, "createdAt": before.get("createdAt", now), "updatedAt": now}
@@ -239,7 +262,7 @@ def write(
 
 def _of(keys: Iterable[str]) -> str:
     """What the views of a sweep depend on: its trials, and how this release draws views."""
-    drawn = json.dumps([view.state() for view in saved([])], sort_keys=True)
+    drawn = json.dumps([view.state() for view in saved([PROTOCOL])], sort_keys=True)
     return hashlib.sha256("".join([drawn, *sorted(keys)]).encode()).hexdigest()[:16]
 
 
@@ -269,35 +292,3 @@ def packed(state: dict[str, Any]) -> str:
 def unpacked(text: str) -> Any:
     """The inverse of `packed`."""
     return json.loads(zlib.decompress(base64.b64decode(text.removeprefix("deflate;"))))
-
-
-def describe(client: Any, experiment_id: str, question: str = "", config_text: str = "", summary: str = "") -> None:
-    """Write an experiment's description. What is not given stays as it was.
-
-    Args:
-        client: an MLflow client.
-        experiment_id: MLflow's.
-        question: what the experiment asks.
-        config_text: the YAML behind it.
-        summary: the id of the summary run.
-    """
-    old = client.get_experiment(experiment_id).tags
-    new = {ASKED: question, CONFIG: config_text[:LONGEST_CONFIG], SUMMARY: summary}
-    said = {name: text or old.get(name, "") for name, text in new.items()}
-    parts = [said[ASKED]]
-    links = [f"[{view.name}]({link('', experiment_id, view).lstrip('/')})" for view in written(old)]
-    if said[SUMMARY]:
-        links.insert(
-            0, f"[Summary: figures, horizons and the report](#/experiments/{experiment_id}/runs/{said[SUMMARY]})"
-        )
-    parts.append(" · ".join(links))
-    if said[CONFIG] and len(config_text) <= LONGEST_CONFIG:
-        parts.append(f"```yaml\n{said[CONFIG].strip()}\n```")
-    said[NOTE] = "\n\n".join(part for part in parts if part)
-    for name, text in said.items():
-        if text != old.get(name, ""):
-            client.set_experiment_tag(experiment_id, name, text)
-
-
-def _columns(kind: str, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"{kind}.`{name}`" for name in names)

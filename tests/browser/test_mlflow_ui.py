@@ -1,0 +1,276 @@
+"""MLflow's pages over a real sweep, opened as a person does: by the links that `farback ui` prints.
+
+`pytest tests/browser/test_mlflow_ui.py --screenshots docs/images` makes the pictures of docs/mlflow-ui.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+
+import farback
+import servers
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+CELLS = {"RNN tanh", "GRU", "LSTM", "memoryless"}
+LAGS = [1, 2, 5, 10, 20, 50, 100, 200]
+TRAINED = [5, 20, 80]
+CONFIG = f"""
+name: far
+question: How far back does each cell remember a single cue?
+base:
+  task: {{name: recall, symbols: 4, filler: noise}}
+  hidden: 16
+  batch: 32
+  steps: 200
+  evaluate_every: 50
+  optimizer: {{name: adam, lr: 1.0e-2}}
+  clip: 1.0
+  measures: [retention]
+sweep:
+  - cell: &cells [elman, gru, lstm, memoryless]
+    lag: {TRAINED}
+    seed: {{range: 2}}
+  - cell: *cells
+    train_lags: [{{log_uniform: [1, 80]}}]
+    lag: [80]
+    measures: [[{{name: retention, lags: {LAGS}}}, {{name: gradient_reach, length: 80}}]]
+    seed: {{range: 2}}
+"""
+MINUTE = 60_000.0  # milliseconds: MLflow's first page takes seconds on an idle machine
+# MLflow asks who is signed in; a server without users has no answer, and chromium says so.
+MLFLOWS_OWN = re.compile(r"/ajax-api/2\.0/mlflow/users/current$")
+
+Open = Callable[[str], Page]
+Picture = Callable[[Page, str], None]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sweep in it, trained and reported."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "configs").mkdir()
+    (folder / "configs" / "far.yaml").write_text(CONFIG)
+    done = subprocess.run(farbacks("run", "configs/far.yaml"), cwd=folder, env=clean(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def links(project: Path) -> Iterator[dict[str, str]]:
+    """What `farback ui` prints: the name of each view, and where it is."""
+    command = farbacks("ui", "far", "--port", str(servers.free_port()))
+    with subprocess.Popen(command, cwd=project, env=clean(), stdout=subprocess.PIPE, text=True) as serving:
+        try:
+            assert serving.stdout is not None
+            said = []
+            for line in serving.stdout:  # it ends by itself when MLflow does not start within its two minutes
+                said.append(line)
+                if line.startswith("Ctrl-C"):
+                    break
+            yield dict(re.findall(r"^(\w[\w ]*): +(http://127\.0\.0\.1:\S+)$", "".join(said), re.MULTILINE))
+        finally:
+            serving.send_signal(signal.SIGINT)
+            assert serving.wait(30) == 0
+
+
+@pytest.fixture
+def go(browser: Browser) -> Iterator[Open]:
+    """Opens an address in a window of a laptop's size; an error that a page logs, not MLflow's own, fails the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(MINUTE)
+    page = context.new_page()
+    errors: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type == "error" and not MLFLOWS_OWN.search(message.location.get("url", "")):
+            errors.append(message.text)
+
+    page.on("console", heard)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def open_page(address: str) -> Page:
+        page.goto(address)
+        assistant = page.locator('[data-component-id="mlflow.assistant.chat_panel.close"]')
+        assistant.click()  # covers a quarter of the page until it is closed, once in a browser
+        expect(assistant).to_have_count(0)
+        return page
+
+    yield open_page
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def picture(pytestconfig: pytest.Config) -> Picture:
+    """Keeps what the page shows, where the pictures of the guide are asked for."""
+    folder: Path | None = pytestconfig.getoption(
+        "--screenshots", None
+    )  # unknown where other folders are asked for, too
+
+    def keep(page: Page, name: str) -> None:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            page.mouse.move(0, 0)
+            page.screenshot(path=folder / f"mlflow-{name}.png")
+
+    return keep
+
+
+def farbacks(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "farback.cli", *arguments]
+
+
+def clean() -> dict[str, str]:
+    """Our variables without a store of somebody else's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+
+
+def card(page: Page, metric: str) -> Locator:
+    """The chart of a metric."""
+    return page.get_by_test_id("experiment-view-compare-runs-card").filter(
+        has=page.get_by_role("heading", name=metric, exact=True)
+    )
+
+
+def curves(page: Page, metric: str) -> dict[str, tuple[list[float], list[float]]]:
+    """The lines that a chart draws, by the cells that they are of: x and y."""
+    chart = card(page, metric)
+    chart.scroll_into_view_if_needed()
+    plot = chart.locator(".js-plotly-plot")
+    expect(plot.locator(".points path").first).to_be_visible()
+    drawn = plot.evaluate(
+        """plot => plot.data.filter(trace => trace.mode === "lines+markers")
+                             .map(trace => [trace.uuid, Array.from(trace.x), Array.from(trace.y)])"""
+    )
+    assert len(drawn) == len({group for group, _, _ in drawn})  # one line for each
+    return {group.removeprefix("param.cell."): (x, y) for group, x, y in drawn}
+
+
+def means(project: Path, protocol: str) -> dict[str, pd.Series[float]]:
+    """The mean skill over seeds of each cell by the lag that it was asked at, from what the store holds."""
+    frame = farback.frame("far", f"sqlite:///{project}/results/store/mlflow.db")
+    own = frame[(frame["measure"] == "retention") & (frame["statistic"] == "skill")]
+    own = own[(own["train_lags"] == "fixed") == (protocol == "fixed")]
+    mean = own.groupby(["label", "lag"])["value"].mean()
+    return {str(cell): mean.xs(cell, level="label") for cell in mean.index.unique("label")}
+
+
+@pytest.mark.parametrize(("name", "protocol"), [("How far back", "mixed"), ("Trained at each lag", "fixed")])
+def test_the_printed_link_opens_curves_by_lag_one_for_each_cell(
+    name: str, protocol: str, project: Path, links: dict[str, str], go: Open, picture: Picture
+) -> None:
+    page = go(links[name])
+    expect(page.get_by_test_id("saved-views-trigger")).to_contain_text(name)
+    expected = means(project, protocol)
+    assert set(expected) == CELLS
+    drawn = curves(page, "retention/skill")
+    assert set(drawn) == CELLS
+    for cell, (lags, skills) in drawn.items():
+        assert lags == (TRAINED if protocol == "fixed" else LAGS)
+        np.testing.assert_allclose(skills, expected[cell], atol=1e-6)
+    picture(page, name.lower().replace(" ", "-"))
+
+
+def test_the_columns_a_person_needs_are_in_sight(links: dict[str, str], go: Open, picture: Picture) -> None:
+    page = go(links["Trials"])
+    expect(page.get_by_test_id("saved-views-trigger")).to_contain_text("Trials")
+    headers = page.locator(".ag-header-cell:visible")
+    expect(headers.filter(has_text="final/skill")).to_be_in_viewport(ratio=1)
+    placed = sorted(
+        (box["x"], header.inner_text().strip()) for header in headers.all() if (box := header.bounding_box())
+    )
+    named = [text for _, text in placed if text]
+    assert named[:8] == ["Run Name", "Created", "cell", "lag", "seed", "train_lags", "status", "final/skill"]
+    expect(page.get_by_text("32 matching runs")).to_be_visible()
+    picture(page, "trials")
+
+
+def test_the_filters_of_the_guide_find_what_they_say(project: Path) -> None:
+    from farback.stores.mlflow import MLflow
+
+    (block,) = re.findall(r"```text\n(.*?)```", (ROOT / "docs" / "mlflow-ui.md").read_text(), re.DOTALL)
+    with MLflow(f"sqlite:///{project}/results/store/mlflow.db") as store:
+        experiment = store.client.get_experiment_by_name("far").experiment_id
+        found = {text: len(store.client.search_runs([experiment], text)) for text in block.splitlines()}
+    cell, lag, diverged, good, summary = found.values()
+    assert (cell, lag, diverged, summary) == (8, 8, 0, 1)
+    assert 0 < good < 32
+
+
+def test_cells_are_averaged_over_seeds(links: dict[str, str], go: Open, picture: Picture) -> None:
+    page = go(links["Cells"])
+    groups = page.get_by_text(re.compile("^Group: "))
+    expect(groups).to_have_count(2 * len(CELLS))  # trained at each lag, and on many
+    expect(page.get_by_text("(average)").first).to_be_visible()
+    picture(page, "cells")
+    with page.expect_request(re.compile("/runs/search$")) as asked:
+        page.reload()
+    assert asked.value.post_data_json["max_results"] == 100  # the guide says so: a mean is over these
+
+
+def test_the_summary_shows_headline_table_and_figure_and_its_report(
+    project: Path, links: dict[str, str], go: Open, picture: Picture
+) -> None:
+    page = go(links["Summary"])
+    page.get_by_text("Show more", exact=True).click()
+    for cell in CELLS:
+        expect(page.get_by_role("cell", name=cell, exact=True)).to_be_visible()
+    figure = page.locator("img[src*='get-artifact']")
+    figure.scroll_into_view_if_needed()
+    expect(figure).to_have_js_property("complete", True)
+    assert figure.evaluate("image => image.naturalWidth") > 500
+    picture(page, "summary")
+    page.goto(links["Summary"].replace("?", f"/artifacts/{report(project)}?"))
+    if report(project).endswith(".html"):
+        shown: Any = page.frame_locator("iframe")
+    else:
+        shown = page
+    expect(shown.get_by_role("heading", level=1)).to_contain_text("How far back does each cell remember")
+    expect(shown.get_by_role("cell", name="GRU", exact=True).first).to_be_visible()
+    picture(page, "report")
+
+
+def report(project: Path) -> str:
+    """The best report that there is."""
+    names = {path.name for path in (project / "results" / "far").iterdir()}
+    return "report.html" if "report.html" in names else "report.md"
+
+
+def test_two_cells_side_by_side(links: dict[str, str], go: Open, picture: Picture) -> None:
+    """In the view of curves: the others are hidden by the eye before their names."""
+    page = go(links["How far back"])
+    curves(page, "retention/skill")
+    for cell in sorted(CELLS - {"GRU", "RNN tanh"}):
+        page.locator(f'[row-id="param.cell.{cell}"]').get_by_text("Hide group").locator("xpath=..").click()
+        expect(card(page, "retention/skill").get_by_text(f"{cell} (retention/skill)")).to_have_count(0)
+    assert set(curves(page, "retention/skill")) == {"GRU", "RNN tanh"}
+    picture(page, "two-cells")
+
+
+def test_comparing_two_runs_draws_their_two_curves(links: dict[str, str], go: Open, picture: Picture) -> None:
+    """Two runs are ticked in the table and compared; their curve by lag is a click on the metric."""
+    page = go(links["Trials"])
+    for name in ("GRU, lag log-uniform 1-80, seed 0", "RNN tanh, lag log-uniform 1-80, seed 0"):
+        page.locator(".ag-row").filter(has_text=name).locator(".ag-selection-checkbox input").click()
+    page.get_by_test_id("runs-compare-button").click()
+    page.get_by_role("link", name="retention/skill").click()
+    plot = page.locator(".js-plotly-plot")
+    expect(plot.locator(".scatterlayer .trace")).to_have_count(2)
+    drawn = json.loads(plot.evaluate("plot => JSON.stringify(plot.data.map(t => [t.name, t.x]))"))
+    assert [x for _, x in drawn] == [LAGS, LAGS]
+    picture(page, "compared")
