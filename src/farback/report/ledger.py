@@ -126,7 +126,7 @@ def _verdict(run: Sequence[Row]) -> list[str]:
         if one.finding and one.finding.verdict == "refuted"
     ]
     lines += [
-        f"Depends, on {one.finding.on}: {one.claim.statement} Found: {one.finding.number}."
+        f"Depends: {one.claim.statement} Found: {one.finding.number}. It depends on {one.finding.on}."
         for one in run
         if one.finding and one.finding.verdict == "depends"
     ]
