@@ -94,6 +94,7 @@ def _run(
                 say(f"estimated time: {minutes(estimate.expected)}; at most {minutes(estimate.most)}, ", end="")
                 say("if no trial stops early" if not plan.picked else "if no trial stops early and all lags are long")
             return
+        runner.folder(experiment)  # may be refused: now, and not after hours of training
         folder = runner.checkpoints(experiment, checkpoint_seconds)
         plan = runner.prepared(experiment, trials, recording, running.size, folder)
         tally = runner.Tally(plan)
