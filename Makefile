@@ -2,7 +2,11 @@
 VENV := .venv
 BIN  := $(VENV)/bin
 UV   := $(BIN)/uv
+GIVEN := $(filter-out undefined,$(origin NAME))
 NAME ?= demo
+# As it was typed: neither make nor a shell expands anything in it
+override NAME := $(value NAME)
+export NAME
 TORCH := torch==2.13.0
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -10,22 +14,27 @@ export UV_COMPILE_BYTECODE := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run search report claims calibrate ui dashboard test test-all test-faults lint smoke bench docs docs-links audit clean
+.PHONY: help named demo run search report claims calibrate ui dashboard test test-all test-faults lint smoke bench docs docs-links audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+named:
+	@case "$$NAME" in ''|-*|*[!A-Za-z0-9_-]*) \
+		printf "NAME must be that of a config in configs/ or configs/claims/: letters, digits, - and _; got '%s'\n" "$$NAME" >&2; exit 2;; \
+	esac
+
 demo: $(VENV)/.ok ## the main job on real input: how far back do four networks remember? (3 minutes)
 	$(BIN)/farback run configs/demo.yaml
 
-run: $(VENV)/.ok ## train what is missing of a config, then report (NAME=horizon)
-	$(BIN)/farback run $(NAME)
+run: named $(VENV)/.ok ## train what is missing of a config, then report (NAME=horizon)
+	$(BIN)/farback run "$$NAME"
 
-search: $(VENV)/.ok ## search configs/NAME.yaml, or go on with it, then report its winners (NAME=tune)
-	$(BIN)/farback search configs/$(NAME).yaml
+search: named $(VENV)/.ok ## search configs/NAME.yaml, or go on with it, then report its winners (NAME=tune)
+	$(BIN)/farback search "configs/$$NAME.yaml"
 
-report: $(VENV)/.ok ## rebuild results/NAME from the store, training nothing (NAME=horizon)
-	$(BIN)/farback report $(NAME)
+report: named $(VENV)/.ok ## rebuild results/NAME from the store, training nothing (NAME=horizon)
+	$(BIN)/farback report "$$NAME"
 
 claims: $(VENV)/.ok ## check published claims: train what is missing, then write results/claims
 	$(BIN)/farback claims
@@ -33,11 +42,11 @@ claims: $(VENV)/.ok ## check published claims: train what is missing, then write
 calibrate: $(VENV)/.ok ## hold the ruler against systems whose memory is known (seconds); fails when it is off
 	$(BIN)/farback calibrate
 
-ui: $(VENV)/.ok ## browse every run in the MLflow UI on 127.0.0.1 (NAME=horizon)
-	$(BIN)/farback ui $(NAME)
+ui: named $(VENV)/.ok ## browse every run in the MLflow UI on 127.0.0.1 (NAME=horizon)
+	$(BIN)/farback ui "$$NAME"
 
-dashboard: $(VENV)/.ok ## browse the studies of all searches, or of one, in optuna-dashboard on 127.0.0.1 (NAME=tune)
-	$(BIN)/farback dashboard $(if $(filter file,$(origin NAME)),,$(NAME))
+dashboard: named $(VENV)/.ok ## browse the studies of all searches, or of one, in optuna-dashboard on 127.0.0.1 (NAME=tune)
+	$(BIN)/farback dashboard $(if $(GIVEN),"$$NAME")
 
 test: $(VENV)/.ok ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not faults"

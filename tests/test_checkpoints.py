@@ -13,6 +13,7 @@ import pytest
 
 from farback import tensors
 from farback.checkpoints import Folder
+from farback.provenance import DECIDING, versions
 from farback.train import train
 from farback.trial import Checkpoint, Cohort, Failed, Finished, Paused, Progress, Stopped, Trial, Wish
 
@@ -126,6 +127,18 @@ def test_it_is_set_aside_with_a_message_and_the_trial_starts_anew(
     assert aside.read_bytes() == broken
 
 
+@pytest.mark.parametrize("package", sorted(versions()))
+def test_one_of_another_version_of_anything_that_decides_bits_is_not_gone_on_from(
+    package: str, folder: Folder, trial: Trial, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert package in DECIDING
+    one = checkpoint(trial)
+    made = json.loads(tensors.unpacked(one.state)[1])["made"]
+    folder.put(Checkpoint(trial.key, one.step, changed(one.state, made={**made, package: "0.0.1"})))
+    assert folder.load([trial]) == {}
+    assert f"it was made with {package} 0.0.1, and this is {versions()[package]}" in caplog.text
+
+
 def test_a_folder_in_place_of_a_checkpoint_is_no_crash(folder: Folder, trial: Trial) -> None:
     (folder.path / f"{trial.key}.safetensors").mkdir(parents=True)
     assert folder.load([trial]) == {}
@@ -156,6 +169,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from farback.checkpoints import Folder
+from farback.provenance import DECIDING, versions
 from farback.trial import Checkpoint
 folder, states = Folder(Path(sys.argv[1]), 0.0), [Path(name).read_bytes() for name in sys.argv[3:]]
 print("ready", flush=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from farback import runner
+from farback import checkpoints, runner
+from farback.doctor.examination import Patient, examine
 from farback.experiment import Experiment
 from farback.stores.mlflow import MLflow
 
@@ -158,6 +159,15 @@ def test_a_store_full_of_pickles_runs_none_of_them(tmp_path: Path) -> None:
         for name in ("model.pkl", "python_model.pkl", "MLmodel", "data.npy", "state.pt", "scores.parquet"):
             (item.parent / name).write_bytes(bomb)
     experiment = Experiment.load(path)
+    kept = checkpoints.Folder.of(tmp_path, "tiny", 60.0)
+    kept.path.mkdir(parents=True)
+    for key in [trial.key for trial in experiment.trials()] + ["0123456789abcdef"]:
+        for ending in ("safetensors", "pt", "unusable"):
+            (kept.path / f"{key}.{ending}").write_bytes(bomb)
+    patient = Patient(uri, f"sqlite:///{tmp_path}/results/store/optuna.db", tmp_path)
+    assert not examine(patient).is_clean
+    examine(patient, repair=True)
+    assert not mark.exists()
     with MLflow(uri) as store, pytest.raises((ValueError, OSError)):
         runner.publish(experiment, store)
     runner.run(path, workers=1, store=uri)

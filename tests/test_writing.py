@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from farback.writing import aside, sweep
+from farback import writing
+from farback.writing import aside, scratch, sweep
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -69,3 +70,54 @@ def test_what_a_process_left_that_was_killed_here_is_removed_at_once(tmp_path: P
         sweep(tmp_path)
         assert file.exists()  # we live
     assert list(tmp_path.iterdir()) == [path]
+
+
+# Folders for a while ---------------------------------------------------------------------------------------------
+
+KILLED = "import os\nfrom farback.writing import scratch\nwith scratch() as folder:\n    (folder / 'a').touch()\n"
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The system's folder for what is temporary, as a process finds it that has just begun."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    writing._clear.cache_clear()
+    return folder
+
+
+def test_a_folder_that_a_killed_process_left_is_removed_by_the_next(temporary: Path) -> None:
+    script = KILLED + "    os.kill(os.getpid(), 9)\n"
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert len(list(temporary.iterdir())) == 1
+    with scratch() as folder:
+        assert list(temporary.iterdir()) == [folder]
+        assert list(folder.iterdir()) == []
+    assert list(temporary.iterdir()) == []
+
+
+def test_folders_of_the_living_of_others_and_links_stay(temporary: Path, tmp_path: Path) -> None:
+    here, mine = writing._here(), tmp_path / "mine"
+    mine.mkdir()
+    (mine / "file").touch()
+    kept = [temporary / f"farback-{here}-{os.getpid()}.x", temporary / "farback-notes", temporary / "tmpabc"]
+    kept.append(temporary / f"farback-00000000-{2**22 + 1}.x")  # of another machine, or before it was started again
+    for each in kept:
+        each.mkdir()
+    link = temporary / f"farback-{here}-{2**22 + 1}.x"
+    link.symlink_to(mine)
+    with scratch() as folder:
+        assert set(temporary.iterdir()) == {*kept, link, folder}
+    assert (mine / "file").exists()
+
+
+def test_one_of_another_user_stays(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = temporary / f"farback-{writing._here()}-{2**22 + 1}.x"
+    other.mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: other.stat().st_uid + 1)
+    with scratch():
+        assert other.exists()

@@ -15,10 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from farback import resuming, writing
-from farback.provenance import versions
+from farback.provenance import VERSIONS, versions
 from farback.trial import Checkpoint, Event, Failed, Finished, Stopped, Trial
-
-VERSIONS = ("farback", "torch", "numpy", "numba", "python")  # which decide what the same trial comes to
 
 log = logging.getLogger("farback")
 

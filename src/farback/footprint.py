@@ -1,5 +1,8 @@
 """How much memory training takes at least, so that what cannot fit is refused before it is tried.
 
+A bound from below, for what would fit must not be refused. What a replica holds about, by which cohorts are made wide,
+is `farback.width`'s, and was measured.
+
 Shapes: T steps.
 """
 
@@ -45,7 +48,8 @@ def training_bytes(trial: Trial, steps: int | None = None) -> int:
 def too_large(trials: Iterable[Trial]) -> str:
     """Why one of these trials cannot be trained on this machine, with the numbers; nothing where all may fit."""
     limit = machine_bytes()
-    for trial in {trial.shape: trial for trial in trials}.values():
+    # All that `training_bytes` asks for: what seeds and learning rates share is looked at once, and nothing is hashed
+    for trial in {(trial.task, trial.architecture, trial.batch): trial for trial in trials}.values():
         # Where even the shortest sequence does not fit, none can be looked at.
         T = sequence_steps(trial.task) if training_bytes(trial) <= limit else trial.lag + 1
         needed = training_bytes(trial, T)
@@ -60,7 +64,7 @@ def too_large(trials: Iterable[Trial]) -> str:
 
 def fitting(cohort: Cohort, workers: int) -> list[Cohort]:
     """A cohort in parts narrow enough for each worker's share of the memory; at least one trial each."""
-    share = machine_bytes() / max(1, workers)
-    width = max(1, int(share / (TYPICAL * training_bytes(cohort.trials[0]))))
+    share, first = machine_bytes() / max(1, workers), cohort.trials[0]
+    width = max(1, int(share / (TYPICAL * training_bytes(first, sequence_steps(first.task)))))
     parts = [set(cohort.keys[first : first + width]) for first in range(0, len(cohort.keys), width)]
     return [one for part in parts for one in cohort.only(part)]

@@ -19,6 +19,7 @@ import pandas as pd
 from farback import bisection, devices, wiring
 from farback.bisection import Bisection
 from farback.checkpoints import Folder
+from farback.component import UserError
 from farback.estimate import Estimate, estimated, shares
 from farback.executors import Executor
 from farback.executors.opening import chosen, opened
@@ -306,10 +307,20 @@ def checkpoints(experiment: Experiment, seconds: float | None = None) -> Folder:
 
 
 def folder(experiment: Experiment) -> Path:
-    """Where the page goes: `results/NAME`, or beside it where an option made another experiment of the config."""
+    """Where the page goes: `results/NAME`, or beside it where an option made another experiment of the config.
+
+    Raises:
+        UserError: it is a link, which leads to files that are not ours to replace. `results` itself may be one.
+    """
     shift = [f"seeds-{experiment.seeds_shifted}"] if experiment.seeds_shifted else []
     settings = re.sub(r"[^\w.=-]+", "_", "-".join([*experiment.overrides, *shift]))[:100]
-    return experiment.root / "results" / (f"{experiment.name}--{settings}" if settings else experiment.name)
+    path = experiment.root / "results" / (f"{experiment.name}--{settings}" if settings else experiment.name)
+    if path.is_symlink():
+        raise UserError(
+            f"{path} is a link to {path.readlink()}, and a page is not written over what lies there: remove the link, "
+            "or link results/ as a whole"
+        )
+    return path
 
 
 def ladder_of(task: Task) -> Ladder:

@@ -1,9 +1,11 @@
-"""Files that are whole or not there: written aside, then renamed."""
+"""Files that are whole or not there: written aside, then renamed. And folders for a while, cleared after a kill."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +15,7 @@ from pathlib import Path
 import psutil
 
 ABANDONED_SECONDS = 3600.0  # nobody writes one file for so long: its writer was killed, wherever it ran
+SCRATCH = "farback-"  # what folders for a while begin with
 
 
 @contextmanager
@@ -50,6 +53,27 @@ def sweep(folder: Path, name: str = "") -> None:
         with suppress(OSError):
             if _is_gone(old.name.removesuffix(".unfinished").rpartition(".")[2]) or _age(old) > ABANDONED_SECONDS:
                 old.unlink()
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder in the system's temporary one, for the length of the block.
+
+    Those that killed processes have left are removed first.
+    """
+    _clear()
+    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{_here()}-{os.getpid()}.") as name:
+        yield Path(name)
+
+
+@cache
+def _clear() -> None:
+    """Once in a process: remove folders of killed ones that were this user's."""
+    for old in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*-*.*"):
+        with suppress(OSError):
+            ours = not old.is_symlink() and old.stat().st_uid == os.getuid()
+            if ours and (_is_gone(old.name.removeprefix(SCRATCH).partition(".")[0]) or _age(old) > ABANDONED_SECONDS):
+                shutil.rmtree(old)
 
 
 def _is_gone(writer: str) -> bool:

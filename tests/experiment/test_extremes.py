@@ -13,7 +13,8 @@ import pytest
 from farback import footprint, runner, wiring
 from farback.experiment import ConfigError, Experiment
 from farback.stores.memory import Memory
-from farback.trial import Cohort
+from farback.trial import Cohort, Trial
+from farback.width import sequence_steps
 
 CONFIG = """\
 name: tiny
@@ -123,9 +124,37 @@ def test_a_long_sequence_counts_whatever_its_lag(config: Path, monkeypatch: pyte
     assert "10001 steps" in footprint.too_large(Experiment.load(config, ["task.length=10001"]).trials())
 
 
+def test_a_long_sequence_narrows_a_cohort_whatever_its_lag(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = Experiment.load(config, ["seed={range: 10}", "task.length=10001"]).trials()
+    three = 3 * footprint.TYPICAL * footprint.training_bytes(trials[0], 5000)
+    monkeypatch.setattr(footprint, "machine_bytes", lambda: int(three))
+    assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 1)] == [1] * 10
+
+
+def test_one_trial_of_each_size_is_weighed_however_many_seeds_and_rates_there_are(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hash of a trial's shape costs more than the rest of the check; it is no part of it."""
+    axes = "{seed: {range: 50}, optimizer.lr: [1.0e-3, 1.0e-2], hidden: [4, 8], cell: [elman, gru]}"
+    config.write_text(CONFIG.replace("{seed: [0]}", axes))
+    trials = Experiment.load(config).trials()
+    assert len(trials) == 400
+    weighed = []
+
+    def weigh(trial: Trial, steps: int | None = None) -> int:
+        weighed.append(trial)
+        return 1
+
+    monkeypatch.setattr(footprint, "training_bytes", weigh)
+    assert not footprint.too_large(trials)
+    assert len({(trial.cell.name, trial.hidden) for trial in weighed}) == 4
+    assert len(weighed) == 8  # each at its least, and at its length
+    assert not any("shape" in trial.__dict__ for trial in trials)  # a cached property
+
+
 def test_cohorts_are_as_wide_as_the_memory_allows(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = Experiment.load(config, ["seed={range: 10}"]).trials()
-    one = footprint.TYPICAL * footprint.training_bytes(trials[0])
+    one = footprint.TYPICAL * footprint.training_bytes(trials[0], sequence_steps(trials[0].task))
     monkeypatch.setattr(footprint, "machine_bytes", lambda: int(2 * 3.5 * one))
     assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 2)] == [3, 3, 3, 1]
     assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 100)] == [1] * 10
@@ -134,12 +163,14 @@ def test_cohorts_are_as_wide_as_the_memory_allows(config: Path, monkeypatch: pyt
 
 
 SCRIPT = """
-import json, resource, sys
+import json, sys
+from pathlib import Path
 from farback.footprint import training_bytes
 from farback.train import train
 from farback.trial import Cohort, Trial
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # getrusage would count what the process held that started this one
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
 spec = {"task": "recall", "steps": 2, "evaluate_every": 1, "measures": [], **json.loads(sys.argv[1])}
 list(train(Cohort.of(Trial.model_validate({**spec, "lag": 3}))))
 before = peak()

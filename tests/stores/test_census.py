@@ -5,14 +5,17 @@ from dataclasses import replace
 import pytest
 from made_up import finished, progress, trial
 
-from farback.stores import census, locations
+from farback.stores import census, queries
 from farback.stores.mlflow import MLflow
 from farback.stores.tags import provenance_of
 from farback.trial import Failed
 
 
-def test_the_quick_way_to_the_runs_agrees_with_mlflow(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    trials = [trial(seed) for seed in range(4)]
+@pytest.mark.parametrize("where", ["uri", "on_postgres"])
+def test_the_quick_way_to_the_runs_agrees_with_mlflow(
+    where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials, uri = [trial(seed) for seed in range(4)], request.getfixturevalue(where)
     with MLflow(uri) as store:
         store.begin("first", trials)
         store.begin("second", trials[:1])
@@ -27,10 +30,15 @@ def test_the_quick_way_to_the_runs_agrees_with_mlflow(uri: str, monkeypatch: pyt
         experiment_id = store.client.get_experiment_by_name("first").experiment_id
         (gone,) = [run for run in census.runs(uri, store.client, experiment_id) if run.key == trials[3].key]
         store.client.delete_run(gone.run_id)
+        monkeypatch.setattr(census, "found_runs", refuse)  # MLflow's search
         quick = {run.run_id: run for run in census.runs(uri, store.client, experiment_id)}
         bare = census.runs(uri, store.client, experiment_id, metrics=False)
         provenance = store.provenance("first")
-        monkeypatch.setattr(locations, "database", lambda uri: None)
+        tables = queries.runs(uri)
+        assert tables is not None
+        assert {gone.run_id, *quick} < tables.ids()
+        monkeypatch.undo()
+        monkeypatch.setattr(queries, "runs", lambda uri: None)
         slow = {run.run_id: run for run in census.runs(uri, store.client, experiment_id)}
         assert store.provenance("first") == provenance
     assert quick == slow
@@ -40,7 +48,26 @@ def test_the_quick_way_to_the_runs_agrees_with_mlflow(uri: str, monkeypatch: pyt
     assert set(provenance) == {trials[0].key}
 
 
+@pytest.mark.parametrize("where", ["uri", "on_postgres"])
+def test_where_the_tables_are_not_as_we_know_them_mlflow_is_asked(
+    where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = request.getfixturevalue(where)
+    with MLflow(uri) as store:
+        store.begin("first", [trial()])
+        store.put(finished(trial()))
+        experiment_id = store.client.get_experiment_by_name("first").experiment_id
+        known = {run.run_id: run for run in census.runs(uri, store.client, experiment_id)}
+        monkeypatch.setattr(queries, "TAGS", queries.TAGS.replace("tags", "labels"))
+        assert {run.run_id: run for run in census.runs(uri, store.client, experiment_id)} == known
+    assert len(known) == 1
+
+
 def test_runs_of_earlier_releases_have_their_versions_from_the_driver() -> None:
     earlier = {"version.torch": "2.5", "version.mlflow": "3.17", "provenance.numpy": "2.0", "kind": "trial"}
     assert provenance_of(earlier) == {"torch": "2.5", "numpy": "2.0"}
     assert provenance_of({**earlier, "provenance.torch": "2.6"})["torch"] == "2.6"
+
+
+def refuse(*_: object) -> None:
+    raise AssertionError("MLflow's search was asked")

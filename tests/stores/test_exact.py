@@ -1,7 +1,6 @@
 """The two files of a result: what was written comes back, and what is not what was written says so."""
 
 import json
-from pathlib import Path
 
 import pytest
 from made_up import finished, trial
@@ -10,9 +9,9 @@ from farback.stores import exact
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> tuple[bytes, bytes]:
-    exact.write(tmp_path, trial().columns(), finished(trial()).result)
-    return (tmp_path / exact.RESULT).read_bytes(), (tmp_path / exact.SCORES).read_bytes()
+def files() -> tuple[bytes, bytes]:
+    written = exact.written(trial().columns(), finished(trial()).result)
+    return written[exact.RESULT], written[exact.SCORES]
 
 
 def test_wherever_the_scores_are_cut_it_is_noticed(files: tuple[bytes, bytes]) -> None:

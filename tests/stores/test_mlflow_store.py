@@ -40,6 +40,23 @@ def test_stores_are_light_to_import() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_a_trial_is_recorded_beside_its_database_and_leaves_nothing_elsewhere(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even for a moment, in which a kill would leave it: there is no folder for what is temporary."""
+    page = tmp_path / "page.md"
+    page.write_text("a page")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with MLflow(uri) as store:
+        store.begin("first", [trial(0), trial(1)])
+        store.put(progress(trial(0)))
+        store.put(finished(trial(0)))
+        store.put(Failed(trial(1).key, "no", "Traceback ..."))
+        store.summarise("first", metrics={"horizon": 3.0}, files=[page])
+        assert set(store.frame("first")["key"]) == {trial(0).key}
+    assert [path.read_text() for path in artifacts(uri, "traceback.txt")] == ["Traceback ..."]
+
+
 def test_a_run_says_what_it_is(uri: str) -> None:
     one = trial(seed=3, lag=20)
     with MLflow(uri) as store:

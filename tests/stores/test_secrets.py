@@ -89,6 +89,13 @@ def test_the_secrets_of_the_environment_are_masked(name: str) -> None:
     assert masked(f"refused for {SENTINEL}", (), {name: SENTINEL, "HOME": "/refused"}) == "refused for ***"
 
 
+def test_the_shell_s_folder_is_no_secret() -> None:
+    """PWD is not a password: paths below it have to be read in messages."""
+    environment = {"PWD": "/home/ann/memory", "OLDPWD": "/home/ann", "DB_PWD": "hunter22"}
+    said = "/home/ann/memory/results is a file: hunter22"
+    assert masked(said, environment=environment) == "/home/ann/memory/results is a file: ***"
+
+
 def test_a_server_s_password_goes_where_mlflow_looks_for_it() -> None:
     """MLflow's errors show its URI, so its URI holds no password."""
     assert signed_in("http://host:1") == "http://host:1"

@@ -106,6 +106,7 @@ def _run(
         if dry_run:
             _foretell(experiment, trials, recording, running, where, console)
             return
+        runner.folder(experiment)  # may be refused: now, and not after hours of training
         training = Training(recording, running, where, checkpoint_seconds)
         done = trained(experiment, trials, training, stopping, console)
         said = {"name": experiment.name, "trained": done.trained, "reused": done.reused, "diverged": done.diverged}

@@ -16,7 +16,7 @@ from farback.doctor.named import named
 from farback.doctor.results import Place, results
 from farback.doctor.studies import studies
 from farback.report.origins import sets
-from farback.stores import census, locations, notes, tracking
+from farback.stores import census, locations, notes, queries, tracking
 from farback.stores.patience import StoreFault
 from farback.stores.tags import provenance_of
 
@@ -140,11 +140,11 @@ def _experiment(patient: Patient, client: Any, experiment: Any) -> tuple[int, li
     found += runs.unnamed(trials, theirs, name, config)
     found += _versions(trials, name)
     found += files.checkpoints(patient.folder, readable, name)
-    path = locations.database(patient.uri)
+    path, tables = locations.database(patient.uri), queries.runs(patient.uri)
     folder = locations.local(experiment.artifact_location, patient.uri)
-    if path and folder:
+    if path and folder and tables:
         here = folder if folder.exists() else path.parent / "artifacts" / name
-        found += files.artifacts(here, census.ids(path), name)
+        found += files.artifacts(here, tables.ids(), name)
     return len(trials.standing), found
 
 

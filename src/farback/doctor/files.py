@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Collection, Iterator
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 from farback import tensors
 from farback.doctor.findings import Finding, Mend, Remove, Rename, counted, unless
 from farback.doctor.runs import Trials
-from farback.stores import census
 
 HEADER = b"SQLite format 3\0"
 CHECKPOINTS, SUFFIX, UNREADABLE = "checkpoints", ".safetensors", ".unusable"
@@ -28,7 +29,8 @@ def database(path: Path) -> Iterator[Finding]:
             remedy = "move it away, and restore a backup or let the next run begin a new one"
             yield Finding("error", "database", what, str(path), remedy=remedy)
             return
-        with census.opened(path, BUSY_SECONDS) as connection:
+        address = f"file:{quote(str(path))}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
             said = [str(row[0]) for row in connection.execute("pragma integrity_check(3)")]
     except (OSError, sqlite3.Error) as error:
         remedy = "try again when no other process holds it"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import Any
 from farback.doctor.findings import Finding, Log, SetTag, counted, unless
 from farback.doctor.runs import Trials
 from farback.stores import exact, locations
-from farback.stores.census import Run
 from farback.stores.exact import Damaged, Exact
 from farback.stores.metrics import TRAINING, Point, closing, legal
+from farback.stores.queries import Run
 from farback.stores.tags import ASIDE
 from farback.trial import Row, Trial
+from farback.writing import scratch
 
 CLOSE = 1e-12  # relative: what a database may round
 DERIVED = ("final/", "best/")
@@ -68,9 +68,9 @@ class Place:
             for name in (exact.RESULT, exact.SCORES):
                 if name not in there:
                     raise Missing(f"{name} is missing")
-            with tempfile.TemporaryDirectory() as copies:
-                names = (exact.RESULT, exact.SCORES)
-                about, table = (Path(self.client.download_artifacts(run.run_id, n, copies)).read_bytes() for n in names)
+            with scratch() as copies:
+                names, into = (exact.RESULT, exact.SCORES), str(copies)
+                about, table = (Path(self.client.download_artifacts(run.run_id, n, into)).read_bytes() for n in names)
                 return about, table
         except Damaged:
             raise

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from farback.doctor.findings import End, Finding, SetTag, counted, unless
 from farback.stores import owners
-from farback.stores.census import Run
-from farback.stores.database import newest
+from farback.stores.queries import Run, newest
 from farback.stores.tags import SUPERSEDED
 
 

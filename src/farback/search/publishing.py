@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import optuna
 import pandas as pd
@@ -24,6 +22,7 @@ from farback.search.study import study_name
 from farback.search.winning import Winner, defaults, equal_budgets, winners
 from farback.stores.base import Store
 from farback.trial import Trial
+from farback.writing import scratch
 
 ADAPTIVE = ("tpe", "gp", "cmaes", "nsga2")  # samplers that look back at what they have seen
 
@@ -60,8 +59,8 @@ def publish(experiment: Experiment, store: Store, storage: str | None = None) ->
     )
     page = write_search(subject, found, configs(experiment, tuned))
     if not experiment.overrides:  # the summary in the store is of the config as it stands
-        with tempfile.TemporaryDirectory() as folder:
-            drawn = figures(studies, Path(folder))
+        with scratch() as folder:
+            drawn = figures(studies, folder)
             files = [*page.files, *drawn]
             store.summarise(experiment.name, note=page.note, metrics=page.analysis.metrics, files=files)
     return page

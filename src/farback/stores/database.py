@@ -1,10 +1,4 @@
-"""The database behind MLflow: made once, whoever meets on it, and asked fast.
-
-MLflow has no call that names the runs of given trials without loading all of their metrics (1.5 ms each), and its
-tables have no index on a tag's value. So runs are looked up here, through an index of our own. That couples to MLflow's
-tables: the store falls back on MLflow's own search when it fails, and a test keeps the two in step
-(docs/decisions/0016).
-"""
+"""The database behind MLflow: made once, whoever meets on it, with indexes of our own for `queries`."""
 
 from __future__ import annotations
 
@@ -13,10 +7,10 @@ import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from filelock import FileLock
 
@@ -24,7 +18,6 @@ from farback.component import UserError
 from farback.stores import locations
 
 POSTGRES = "postgresql"
-AT_ONCE = 1000  # keys in one question
 BUSY_SECONDS = 20.0  # MLflow waits so long for a writer, too
 ADVISORY_SECONDS = 30.0
 MAKING = "farback.store"  # the lock of who makes the tables
@@ -34,87 +27,6 @@ INDEXES = {
     "farback_key": "create index if not exists farback_key on tags (value) where key = 'farback.key'",
     "farback_running": "create index if not exists farback_running on runs (experiment_id) where status = 'RUNNING'",
 }
-ENDED = """
-    select key.value, runs.run_uuid, runs.status, coalesce(runs.end_time, 0), runs.artifact_uri
-    from tags as key
-    join runs on runs.run_uuid = key.run_uuid
-    join tags as kind on kind.run_uuid = runs.run_uuid and kind.key = 'kind' and kind.value = 'trial'
-    where key.key = 'farback.key' and runs.experiment_id = :experiment
-    and runs.status != 'RUNNING' and runs.lifecycle_stage = 'active'
-"""
-RUNNING = """
-    select runs.run_uuid from runs
-    join tags as kind on kind.run_uuid = runs.run_uuid and kind.key = 'kind' and kind.value = 'trial'
-    where runs.experiment_id = :experiment and runs.status = 'RUNNING' and runs.lifecycle_stage = 'active'
-"""
-
-
-class Past(NamedTuple):
-    """A run that has ended."""
-
-    key: str
-    run_id: str
-    status: str  # FINISHED, FAILED or KILLED
-    ended: int  # ms since 1970
-    artifacts: str  # URI
-
-
-def newest(ended: Iterable[Past]) -> dict[str, Past]:
-    """The finished run that stands for each key, where there are several."""
-    found: dict[str, Past] = {}
-    for run in ended:
-        if run.status == "FINISHED" and (run.key not in found or age(found[run.key]) < age(run)):
-            found[run.key] = run
-    return found
-
-
-def age(run: Past) -> tuple[int, str]:
-    """By which of several finished runs of a trial the newest stands, for whoever looks."""
-    return run.ended, run.run_id
-
-
-class Runs:
-    """The runs in an SQLite file or on a PostgreSQL server. Reads only; every error is SQLAlchemy's."""
-
-    def __init__(self, uri: str) -> None:
-        """Nothing is opened yet.
-
-        Args:
-            uri: of the database.
-        """
-        self.engine = engine(uri)
-
-    def ended(self, experiment_id: str, keys: Sequence[str] | None = None) -> list[Past]:
-        """The trial runs of an experiment that have ended.
-
-        Args:
-            experiment_id: MLflow's.
-            keys: of the trials; all where there are none. The time grows with their number, not with what is stored.
-        """
-        from sqlalchemy import bindparam, text
-
-        found: list[Past] = []
-        with self.engine.connect() as connection:
-            if keys is None:
-                rows = connection.execute(text(ENDED), {"experiment": int(experiment_id)})
-                return [Past(*row) for row in rows]
-            question = text(ENDED + " and key.value in :keys").bindparams(bindparam("keys", expanding=True))
-            for begin in range(0, len(keys), AT_ONCE):
-                asked = {"experiment": int(experiment_id), "keys": keys[begin : begin + AT_ONCE]}
-                found += [Past(*row) for row in connection.execute(question, asked)]
-        return found
-
-    def running(self, experiment_id: str) -> list[str]:
-        """The ids of the trial runs of an experiment that have not ended."""
-        from sqlalchemy import text
-
-        with self.engine.connect() as connection:
-            return list(connection.execute(text(RUNNING), {"experiment": int(experiment_id)}).scalars())
-
-
-def runs(uri: str) -> Runs | None:
-    """What looks up runs in the database that a URI names; None where that is a server of MLflow's or another kind."""
-    return Runs(uri) if locations.database(uri) is not None or uri.startswith(POSTGRES) else None
 
 
 def engine(uri: str) -> Any:

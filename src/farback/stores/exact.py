@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -48,8 +47,8 @@ def rows(scores: pd.DataFrame) -> list[Row]:
     return list(zip(*(scores[name].tolist() for name in SCORE_COLUMNS), strict=True))
 
 
-def write(folder: Path, columns: dict[str, Any], result: TrialResult) -> None:
-    """Write both files into a folder."""
+def written(columns: dict[str, Any], result: TrialResult) -> dict[str, bytes]:
+    """What both files hold, by name."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(SCORE_COLUMNS)
@@ -57,12 +56,11 @@ def write(folder: Path, columns: dict[str, Any], result: TrialResult) -> None:
     lines.writerows((*row, repr(value)) for *row, value in rows(result.scores))
     table = text.getvalue().encode()
     about = {"status": result.status, "trial": columns, "provenance": result.provenance, "scores": _digest(table)}
-    (folder / SCORES).write_bytes(table)
-    (folder / RESULT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    return {RESULT: (json.dumps(about, indent=1) + "\n").encode(), SCORES: table}
 
 
 def read(about: bytes, table: bytes) -> Recorded:
-    """The inverse of `write`, from what the two files hold.
+    """The inverse of `written`, from what the two files hold.
 
     Raises:
         Damaged: they are cut short, or otherwise not what was written.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from farback.stores import database
-from farback.stores.database import Past
+from farback.stores import queries
+from farback.stores.queries import Past
 from farback.stores.tracking import Tracking
 
 FEW = 20  # trials that are asked for one by one; MLflow's search names more of them faster by listing all runs
@@ -19,7 +19,7 @@ class Lookup:
 
     def __init__(self, tracking: Tracking) -> None:
         self.tracking = tracking
-        self._runs = database.runs(tracking.uri)
+        self._runs = queries.runs(tracking.uri)
 
     def running(self, experiment_id: str) -> list[Any]:
         """The trial runs of an experiment that have not ended."""

@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from farback.stores import census, database, exact, locations, notes, owners, secrets, tags, views
+from farback.stores import census, exact, locations, notes, owners, queries, secrets, tags, views
 from farback.stores.base import Overtaken, Recorded, Store, checked_name, tidy
 from farback.stores.claims import Lease
-from farback.stores.database import Past
 from farback.stores.holding import Holding
 from farback.stores.lookup import Lookup
 from farback.stores.metrics import legal, points
 from farback.stores.patience import SECONDS, Patience, StoreFault
+from farback.stores.queries import Past
 from farback.stores.recording import Recording, Run, Said
 from farback.stores.tracking import Tracking, now, quiet
 from farback.stores.views import Study
@@ -141,7 +141,7 @@ class MLflow(Store):
         said.metrics |= metrics or {}
         with quiet():
             whole = [run for run in self._history(key) if run.status == "FINISHED"]
-            run_id = said.run_id or (max(whole, key=database.age).run_id if whole else None)
+            run_id = said.run_id or (max(whole, key=queries.age).run_id if whole else None)
             if run_id is not None:
                 self._tracking.batch(run_id, said.points(), named=said.tags)
 
@@ -153,7 +153,7 @@ class MLflow(Store):
         """
         with quiet():
             experiment_id = self._id(experiment)
-            newest = database.newest(self._lookup.ended(experiment_id) if experiment_id else ())
+            newest = queries.newest(self._lookup.ended(experiment_id) if experiment_id else ())
             with ThreadPoolExecutor(READERS) as pool:
                 return tidy(pool.map(self._recorded, newest.values()))
 
@@ -162,7 +162,7 @@ class MLflow(Store):
         with quiet():
             experiment_id = self._id(experiment)
             found = census.runs(self.uri, self.client, experiment_id, metrics=False) if experiment_id else []
-        standing = database.newest(run.past for run in found if run.kind == "trial")
+        standing = queries.newest(run.past for run in found if run.kind == "trial")
         said = {run.run_id: run.tags for run in found}
         return {key: tags.provenance_of(said[past.run_id]) for key, past in standing.items()}
 
@@ -219,7 +219,7 @@ class MLflow(Store):
             ours = next((past for past in self._history(key) if past.run_id == run.run_id), ours)
         others = [past for past in self._history(key) if past.run_id != run.run_id]
         whole = [past for past in others if past.status == "FINISHED"]
-        standing = max([ours, *whole], key=database.age) if status == "FINISHED" else ours
+        standing = max([ours, *whole], key=queries.age) if status == "FINISHED" else ours
         kept = [standing] if status == "FINISHED" else [*whole, ours]
         for past in [*others, ours]:
             if past not in kept:

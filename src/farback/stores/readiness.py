@@ -40,7 +40,9 @@ def _check_place(path: Path) -> None:
     """The folder has to be there, or to be made, and to be written to: SQLite keeps files beside its database."""
     if path.is_dir():
         raise StoreFault(f"{path} is a folder: a store is a file in it, such as sqlite:///{path}/mlflow.db")
-    there = next(folder for folder in path.parents if folder.exists())
+    there = next(folder for folder in path.parents if folder.exists() or folder.is_symlink())
+    if not there.exists():
+        raise StoreFault(f"{there} is a link to {there.readlink()}, which is not there: mount it, or remove the link")
     if not there.is_dir():
         raise StoreFault(f"{there} is a file: {path} cannot be in it")
     for each in (there, path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from farback.stores import exact, owners, tags
@@ -93,7 +92,7 @@ class Recording:
 
     def finish(self, run: Run, trial: Trial, result: TrialResult) -> None:
         """Write the exact scores first: a run that says FINISHED is whole."""
-        self.tracking.store_files(run.artifacts, lambda folder: exact.write(folder, trial.columns(), result))
+        self.tracking.store_files(run.artifacts, exact.written(trial.columns(), result))
         at = now()
         ending = [(point, at) for point in closing(exact.rows(result.scores), run.curves)]
         said = {"status": result.status, **tags.provenance(result.provenance)}
@@ -102,11 +101,7 @@ class Recording:
     def fail(self, run: Run, event: Failed) -> None:
         """Write why a trial could not be carried out."""
         if event.traceback:
-
-            def write(folder: Path) -> None:
-                (folder / "traceback.txt").write_text(event.traceback, encoding="utf-8")
-
-            self.tracking.store_files(run.artifacts, write)
+            self.tracking.store_files(run.artifacts, {"traceback.txt": event.traceback.encode()})
         said = {"status": "failed", "error": event.error[:ERROR_CHARACTERS] or "unknown"}
         self.tracking.batch(run.run_id, run.waiting, named=said)
 

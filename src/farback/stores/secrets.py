@@ -17,6 +17,7 @@ from farback.component import UserError
 USER, PASSWORD, TOKEN = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"
 SHORTEST = 4  # characters: a shorter word is hidden in its URI only, or it would be cut out of other words
 NAMES = r"(?:password|passwd|pwd|passphrase|token|secret|credentials?|api[_-]?key|access[_-]?key|signature)"
+SHELL = {"PWD", "OLDPWD"}  # the shell's folders, no passwords: paths below them have to be read
 MASK = "***"
 
 
@@ -36,7 +37,8 @@ def masked(text: str, said: Iterable[str] = (), environment: Mapping[str, str] |
         environment: by default this process'.
     """
     variables = dict(os.environ) if environment is None else environment
-    words = {value for name, value in variables.items() if re.search(rf"(?i){NAMES}$", name)}
+    named = {name for name in variables if re.search(rf"(?i){NAMES}$", name)} - SHELL
+    words = {variables[name] for name in named}
     for uri in (*said, *variables.values()):
         words |= _secrets(uri)
     plain = {form for word in words for form in (word, unquote(word), unquote_plus(word))}

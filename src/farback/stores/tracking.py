@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import threading
 import time
 import warnings
@@ -17,7 +16,7 @@ from typing import Any
 from farback.stores import database, locations, readiness
 from farback.stores.metrics import Point
 from farback.stores.patience import Patience
-from farback.writing import aside, sweep
+from farback.writing import aside, scratch, sweep
 
 PAGE = 1000  # runs in one answer
 SETTINGS = {  # read by mlflow, some of them when it is imported
@@ -147,27 +146,27 @@ class Tracking:
 
         self.client.log_inputs(run_id, [DatasetInput(Dataset(**said))])
 
-    def store_files(self, uri: str, write: Callable[[Path], None]) -> None:
+    def store_files(self, uri: str, files: Mapping[str, bytes]) -> None:
         """Add artifacts to a run; on this machine each is whole and on the disk on return, or not there.
 
         Args:
             uri: of the run's artifacts.
-            write: writes them into the folder that it is given.
+            files: what they hold, by name.
         """
-        self.patience.keep(lambda: self._store_files(uri, write))
+        self.patience.keep(lambda: self._store_files(uri, files))
 
-    def _store_files(self, uri: str, write: Callable[[Path], None]) -> None:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            write(folder)
-            local = locations.local(uri, self.uri)
-            if local is None:
-                self._repository(uri).log_artifacts(name)
-                return
-            local.mkdir(parents=True, exist_ok=True)
-            for path in sorted(folder.iterdir()):
-                with aside(local / path.name, durable=True) as unfinished:
-                    unfinished.write_bytes(path.read_bytes())
+    def _store_files(self, uri: str, files: Mapping[str, bytes]) -> None:
+        local = locations.local(uri, self.uri)
+        if local is None:
+            with scratch() as folder:
+                for name, content in files.items():
+                    (folder / name).write_bytes(content)
+                self._repository(uri).log_artifacts(str(folder))
+            return
+        local.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            with aside(local / name, durable=True) as unfinished:
+                unfinished.write_bytes(content)
 
     def sweep_files(self, uri: str) -> None:
         """Remove what a writer was at that was killed, among the artifacts of a run on this machine."""
@@ -199,9 +198,9 @@ class Tracking:
         if folder is not None:
             return [(folder / name).read_bytes() for name in names]
         artifacts = self._repository(uri)
-        with tempfile.TemporaryDirectory() as copies:
+        with scratch() as copies:
             try:
-                paths = [self.patience.keep(partial(artifacts.download_artifacts, name, copies)) for name in names]
+                paths = [self.patience.keep(partial(artifacts.download_artifacts, name, str(copies))) for name in names]
             except MlflowException as error:
                 raise OSError(locations.shown(str(error))) from None
             return [Path(path).read_bytes() for path in paths]
