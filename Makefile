@@ -10,7 +10,7 @@ export UV_COMPILE_BYTECODE := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run search report calibrate ui dashboard test test-all test-faults lint smoke bench audit clean
+.PHONY: help demo run search report claims calibrate ui dashboard test test-all test-faults lint smoke bench audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,14 +18,17 @@ help: ## list the targets
 demo: $(VENV)/.ok ## the main job on real input: how far back do four networks remember? (3 minutes)
 	$(BIN)/farback run configs/demo.yaml
 
-run: $(VENV)/.ok ## train what is missing of configs/NAME.yaml, then report (NAME=horizon)
-	$(BIN)/farback run configs/$(NAME).yaml
+run: $(VENV)/.ok ## train what is missing of a config, then report (NAME=horizon)
+	$(BIN)/farback run $(NAME)
 
 search: $(VENV)/.ok ## search configs/NAME.yaml, or go on with it, then report its winners (NAME=tune)
 	$(BIN)/farback search configs/$(NAME).yaml
 
 report: $(VENV)/.ok ## rebuild results/NAME from the store, training nothing (NAME=horizon)
 	$(BIN)/farback report $(NAME)
+
+claims: $(VENV)/.ok ## check published claims: train what is missing, then write results/claims
+	$(BIN)/farback claims
 
 calibrate: $(VENV)/.ok ## hold the ruler against systems whose memory is known (seconds); fails when it is off
 	$(BIN)/farback calibrate

@@ -9,8 +9,9 @@ first update and after the last.
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, held, listed, metrics, panel, retained, trained
-from farback.report.standard import Ladder
+from farback.report import Analysis, Finding, held, listed, metrics, panel, retained, trained
+from farback.report.checked import answered, mean_horizon, only, share
+from farback.report.standard import Ladder, mean_text
 
 PREDICTION = (
     "Trained at one lag, no cell bridges 80 steps from PyTorch's default initialisation within 1000 updates: their "
@@ -25,6 +26,7 @@ REFUTED_BY = (
 )
 RECOMMENDED = {"RNN tanh": "orthogonal", "RNN relu": "identity", "GRU": "chrono", "LSTM": "chrono"}
 LONGEST = 80
+BEYOND = 20  # steps: more than the 5-10 that are claimed of a standard RNN
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
@@ -79,6 +81,37 @@ def vanishing(longest: pd.DataFrame) -> str:
     )
     claim = f"the gradient of every default start vanishes (to a thousandth) within {LONGEST} steps"
     return held(bool(short.all()), claim, f"before training it reaches: {found}")
+
+
+def findings(scores: pd.DataFrame) -> dict[str, Finding]:
+    """The rows of the ledger: what a standard RNN learns to bridge, and what it retains."""
+    fixed, mixed = scores[scores["train_lags"] == "fixed"], scores[scores["train_lags"] != "fixed"]
+    reach = tables.trainability(fixed)
+    default, orthogonal = only(reach, label="RNN tanh"), only(reach, label="RNN tanh, orthogonal")
+    found = tables.outcomes(fixed)
+    at = {name: share(found, label=name, lag=BEYOND) for name in ("RNN tanh", "RNN tanh, orthogonal")}
+    kept = only(tables.retention_horizons(mixed), label="RNN tanh")
+    return {
+        "rnn-bridge-adam": answered(
+            f"{default['horizon']} steps from PyTorch's default, mean {mean_text(default)}; {orthogonal['horizon']} "
+            f"steps from the orthogonal start, mean {mean_text(orthogonal)}",
+            "steps",
+            not any(one.most for one in at.values()),
+            at["RNN tanh"].most,
+            f"the start: from the orthogonal one {at['RNN tanh, orthogonal']} seeds learn lag {BEYOND}",
+            _conditions(fixed),
+            mean_horizon(default),
+        ),
+        "rnn-retention": answered(
+            f"{kept['horizon']} steps, mean {mean_text(kept)}",
+            "steps",
+            bool(kept["median"] < BEYOND),
+            bool(kept["median"] >= BEYOND),
+            "",
+            f"trained on lags 1-{LONGEST} together, {_conditions(mixed)}",
+            mean_horizon(kept),
+        ),
+    }
 
 
 def _conditions(scores: pd.DataFrame) -> str:

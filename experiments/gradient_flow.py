@@ -7,11 +7,13 @@ g / sqrt 2. PyTorch's default matrix, uniform on +-1 / sqrt H, has the gain 1 / 
 """
 
 import math
+from typing import Any
 
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Table, held, panel
+from farback.report import Analysis, Figure, Finding, Table, held, panel
+from farback.report.checked import Middle, answered, only
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -32,14 +34,13 @@ GATED = ("LSTM", "GRU")
 LOSS = {"RNN tanh": 0.0, "RNN relu": -math.log(2) / 2}  # of the rate, by the units that are off
 BY = ["cell", "init", "depth"]
 STARTS = ("torch", "orthogonal", "identity", "chrono")
+BRIDGED = 20  # steps: more than the 5-10 that are claimed of a standard RNN
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     """Rates against theory, and the curves behind them."""
     starts = scores[scores["init"].isin(STARTS)]
-    rates = tables.rates(starts, BY)
-    tuned = scores[(scores["depth"] == 1) & scores["init.name"].isin(["orthogonal", "scaled"])]
-    gains = tables.rates(_with_gain(tuned), ["network", "gain"])
+    rates, gains = tables.rates(starts, BY), _gains(scores)
     curves = panel.gradients(starts[starts["depth"] == 1])
     default = rates[(rates["depth"] == 1) & (rates["init"] == "torch")]
     headline = (
@@ -121,6 +122,79 @@ def verdict(rates: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
             "integrators in a row have a hump, k^(depth - 1) a^k, which rises before it falls."
         )
     return lines
+
+
+def findings(scores: pd.DataFrame) -> dict[str, Finding]:
+    """The rows of the ledger: how far the gradient of a standard RNN reaches, and when tanh and relu explode."""
+    single = scores[scores["depth"] == 1]
+    rates, gains = tables.rates(single[single["init"] == "torch"], ["cell"]), _gains(scores)
+    default = {cell: only(rates, cell=cell) for cell in LOSS}
+    tanh, relu = _explodes(gains, "RNN tanh"), _explodes(gains, "RNN relu")
+    own = gains[gains["network"].str.startswith("RNN tanh")]
+    vanishes, always = default["RNN tanh"]["high"] < 0, bool((own["high"] < 0).all())
+    first = scores.iloc[0]
+    run = f"{scores['seed'].nunique()} seeds, {first['hidden']} units as drawn, {first['trained_lag']} steps"
+    return {
+        "rnn-gradient-reach": _reaches(single, run),
+        "tanh-vanishes": answered(
+            f"{_rate(default['RNN tanh'])} from PyTorch's default; most seeds explode from gain {tanh}",
+            "natural log a step",
+            vanishes and always,
+            not vanishes,
+            f"the gain of the recurrent matrix: it explodes from {tanh} (theory: above 1)",
+            run,
+            _middle(default["RNN tanh"]),
+        ),
+        "relu-explodes": answered(
+            f"{_rate(default['RNN relu'])} from PyTorch's default; most seeds explode from gain {relu}",
+            "natural log a step",
+            default["RNN relu"]["exploding"] > 0.5,
+            relu == "none",
+            f"the gain of the recurrent matrix: it explodes from {relu} (theory: above 1.41)",
+            run,
+            _middle(default["RNN relu"]),
+        ),
+    }
+
+
+def _reaches(single: pd.DataFrame, run: str) -> Finding:
+    """Up to which lag a thousandth of the gradient is left, from two starts of a tanh RNN."""
+    rows = single[(single["measure"] == "gradient_reach") & (single["statistic"] == "reach")]
+    rows = rows[rows["cell"] == "RNN tanh"]
+    reach = {init: Middle.of(rows[rows["init"] == init]["value"]) for init in ("torch", "orthogonal")}
+    far = {init: one.value > BRIDGED for init, one in reach.items()}
+    return answered(
+        f"{reach['torch']} steps from PyTorch's default, {reach['orthogonal']} from the orthogonal start",
+        "steps",
+        not any(far.values()),
+        far["torch"],
+        "the start: the gradient reaches farther from the orthogonal one",
+        run,
+        reach["torch"],
+    )
+
+
+def _rate(row: dict[Any, Any]) -> str:
+    """A rate for people, with the factor that a step multiplies the gradient by."""
+    low, high = math.exp(row["low"]), math.exp(row["high"])
+    return f"{row['median']:.2f} a step (times {math.exp(row['median']):.2f}, {low:.2f} to {high:.2f})"
+
+
+def _middle(row: dict[Any, Any]) -> Middle:
+    return Middle(row["median"], row["low"], row["high"])
+
+
+def _explodes(gains: pd.DataFrame, cell: str) -> str:
+    """The smallest gains at which most seeds explode: "1.2 (orthogonal), 1.2 (scaled)"."""
+    exploding = gains[(gains["exploding"] > 0.5) & gains["network"].str.startswith(cell)]
+    least = exploding.groupby("network")["gain"].min()
+    return ", ".join(f"{gain:g} ({str(name).partition(', ')[2]})" for name, gain in least.items()) or "none"
+
+
+def _gains(scores: pd.DataFrame) -> pd.DataFrame:
+    """The rates of single layers whose recurrent matrix has a gain."""
+    tuned = scores[(scores["depth"] == 1) & scores["init.name"].isin(["orthogonal", "scaled"])]
+    return tables.rates(_with_gain(tuned), ["network", "gain"])
 
 
 def _with_gain(tuned: pd.DataFrame) -> pd.DataFrame:

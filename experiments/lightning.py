@@ -9,7 +9,8 @@ and the article's own layout, where one recurrent net holds the whole map.
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Table, held
+from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report.checked import Middle, answered, middle
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -90,6 +91,47 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         **{f"days/{name}": float(value) for name, value in median.items()},
     }
     return Analysis(headline, verdict(curves, heights, fixed), parts, aggregates)
+
+
+def findings(scores: pd.DataFrame) -> dict[str, Finding]:
+    """The rows of the ledger: the last image, past days, and the article's own layout."""
+    single = scores[(scores["encoder.state"] == "pixel") & (scores["task.mode"] == "single")]
+    pixel, whole = tables.outcomes(single), tables.outcomes(scores[scores["encoder.state"] == "map"])
+    last = max((middle(pixel, label="memoryless", lag=lag) for lag in sorted(set(pixel["lag"]))), key=lambda m: m.value)
+    five = middle(pixel, label="GRU", lag=5)
+    default = {name: [middle(pixel, label=name, lag=lag) for lag in (5, 10)] for name in (DEFAULT, "GRU", "LSTM")}
+    flattened = (f"{DEFAULT}, orthogonal", "GRU", "LSTM")
+    flat = {name: [middle(whole, label=name, lag=lag) for lag in (5, 10)] for name in flattened}
+    run = f"{single['seed'].nunique()} seeds, {single['hidden'].iloc[0]} units a pixel, up to 1000 updates of 8"
+    return {
+        "lightning-last-image": answered(
+            f"skill {last} of the last image at its best lag; {five} of GRU after 5 days",
+            "skill of the last image",
+            last.value <= LUCK and five.value >= ALMOST,
+            last.value > 0.1,
+            "the lag",
+            run,
+            last,
+        ),
+        "lightning-past-days": _days(default, run),
+        "lightning-flattened": _days(flat, "3 seeds, one net of 128 units for the map, up to 2000 updates of 32"),
+    }
+
+
+def _days(skills: dict[str, list[Middle]], run: str) -> Finding:
+    """Whether networks make the forecast over 5 and over 10 days."""
+    each = {(name, days): one for name, two in skills.items() for days, one in zip((5, 10), two, strict=True)}
+    short = [f"{name} after {days} days" for (name, days), one in each.items() if one.value < ALMOST]
+    least = min(each.values(), key=lambda one: one.value)
+    return answered(
+        "; ".join(f"{name} {two[0]} after 5 days, {two[1]} after 10" for name, two in skills.items()),
+        "skill, the least of them",
+        not short,
+        len(short) == len(each),
+        f"the network and the lag: {', '.join(short)} has less than {ALMOST}",
+        run,
+        least,
+    )
 
 
 def at_own_lag(scores: pd.DataFrame) -> pd.DataFrame:

@@ -248,14 +248,29 @@ def frame(name: str, store: Store | str | None = None) -> pd.DataFrame:
 
 def publish(experiment: Experiment, store: Store) -> Page:
     """Write the experiment's folder under `results/` and its summary in the store, from what the store holds."""
-    trials = experiment.trials()
     frame = store.frame(experiment.name)
+    page = write(subject(experiment, store, frame), frame)
+    if not (experiment.overrides or experiment.seeds_shifted):  # the summary in the store is of the config as it stands
+        store.summarise(experiment.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
+    return page
+
+
+def subject(experiment: Experiment, store: Store, frame: pd.DataFrame) -> Subject:
+    """What the experiment's page is about.
+
+    Args:
+        experiment: a sweep.
+        store: which knows what made its trials.
+        frame: the store's, of the experiment.
+    """
+    trials = experiment.trials()
     tasks = {trial.task.name for trial in trials}
     ladder = ladder_of(trials[0].task) if len(tasks) == 1 else ()  # of one task: on two there is no common scale
-    subject = Subject(
+    claims = () if experiment.overrides else experiment.claims  # they are about the config as it stands
+    return Subject(
         name=experiment.name,
         question=experiment.question,
-        config=" ".join([experiment.shown, *(f"--set {shlex.quote(text)}" for text in experiment.overrides)]),
+        config=typed(experiment),
         folder=folder(experiment),
         keys=tuple(trial.key for trial in trials),
         ladder=ladder,
@@ -263,12 +278,16 @@ def publish(experiment: Experiment, store: Store) -> Page:
         bisected=bisected(experiment, trials, frame).said(),
         chance=chance_of(trials),
         config_text=experiment.text,
+        claims=claims,
+        missing=len(outlook(experiment, trials, frame, workers=1).needed()) if claims else 0,
         **made_by(experiment, store, [trial.key for trial in trials]),
     )
-    page = write(subject, frame)
-    if not experiment.overrides:  # the summary in the store is of the config as it stands
-        store.summarise(experiment.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
-    return page
+
+
+def typed(experiment: Experiment) -> str:
+    """The config as a person types it, with the options that made another experiment of it."""
+    shift = [f"--shift-seeds {experiment.seeds_shifted}"] if experiment.seeds_shifted else []
+    return " ".join([experiment.shown, *(f"--set {shlex.quote(text)}" for text in experiment.overrides), *shift])
 
 
 def made_by(experiment: Experiment, store: Store, keys: Iterable[str]) -> Made:
@@ -286,8 +305,9 @@ def checkpoints(experiment: Experiment, seconds: float | None = None) -> Folder:
 
 
 def folder(experiment: Experiment) -> Path:
-    """Where the page goes: `results/NAME`, or beside it where `--set` made another experiment of the config."""
-    settings = re.sub(r"[^\w.=-]+", "_", "-".join(experiment.overrides))[:100]
+    """Where the page goes: `results/NAME`, or beside it where an option made another experiment of the config."""
+    shift = [f"seeds-{experiment.seeds_shifted}"] if experiment.seeds_shifted else []
+    settings = re.sub(r"[^\w.=-]+", "_", "-".join([*experiment.overrides, *shift]))[:100]
     return experiment.root / "results" / (f"{experiment.name}--{settings}" if settings else experiment.name)
 
 

@@ -212,6 +212,11 @@ class Trial(Record):
         copy._bracket = lags
         return copy
 
+    def reseeded(self, seed: int) -> Trial:
+        """The same trial from another seed."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return Trial.model_validate({**given, "seed": seed}).picked(self.bracket)
+
     def digested(self) -> dict[str, Any]:
         """As for any record, less how the hidden size was chosen."""
         return {name: value for name, value in super().digested().items() if name != "match"}

@@ -33,7 +33,7 @@ def recall(task: Any, x: Array, lag: int) -> Asked:
         cues = [t for t in range(len(x)) if x[t, : task.symbols].any()]
     assert len(cues) == 1
     for row in x:
-        assert row[: task.symbols + (task.distractors if task.filler == "noise" else 0)].sum() <= 1
+        assert row[: task.symbols + (task.distractors if task.filler in ("noise", "counted") else 0)].sum() <= 1
     return {flags[0]: (int(np.flatnonzero(x[cues[0], : task.symbols])[0]), flags[0] - cues[0])}
 
 

@@ -126,7 +126,7 @@ def test_selective_copy_places_its_tokens_without_replacement_anywhere(rng: np.r
     assert token[:, :6].double().mean(0).numpy() == pytest.approx(np.full(6, 0.5), abs=0.03)
 
 
-@pytest.mark.parametrize("filler", ["noise", "blank", "same"])
+@pytest.mark.parametrize("filler", ["noise", "counted", "blank", "same"])
 def test_recall_s_cue_moves_when_the_length_is_fixed(filler: str, rng: np.random.Generator) -> None:
     lag_BT = tasks.build({"name": "recall", "filler": filler, "lag": 4, "length": 9}).sample(rng, 3000).lag_BT
     assert lag_BT.shape == (3000, 9)
@@ -138,6 +138,13 @@ def test_recall_s_noise_is_random_and_never_a_cue(rng: np.random.Generator) -> N
     x_BTI = tasks.build({"name": "recall", "lag": 20}).sample(rng, 2000).input_BTI
     assert not x_BTI[:, 1:, :4].any()
     assert x_BTI[:, 1:, 4:8].double().mean((0, 1)).numpy() == pytest.approx(np.full(4, 0.25), abs=0.01)
+
+
+def test_recall_counted_is_the_two_sequences_of_hochreiter_and_schmidhuber(rng: np.random.Generator) -> None:
+    """Their experiment 2a: x a1 a2 a3 a4 x and y a1 a2 a3 a4 y, whose only difference is the first symbol."""
+    task = tasks.build({"name": "recall", "symbols": 2, "filler": "counted", "distractors": 4, "lag": 4})
+    shown = task.sample(rng, 200).input_BTI[:, :, :-1].argmax(2)
+    assert set(map(tuple, shown.tolist())) == {(0, 2, 3, 4, 5), (1, 2, 3, 4, 5)}
 
 
 @pytest.mark.parametrize("lag", [9, 10, 50])

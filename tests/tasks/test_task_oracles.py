@@ -18,6 +18,8 @@ VARIANTS: list[dict[str, Any]] = [
     {"name": "recall", "symbols": 6, "filler": "noise", "distractors": 3, "length": 25},
     {"name": "recall", "symbols": 2, "filler": "blank"},
     {"name": "recall", "filler": "blank", "length": 30},
+    {"name": "recall", "filler": "counted", "distractors": 10},
+    {"name": "recall", "filler": "counted", "distractors": 3, "length": 15},
     {"name": "recall", "symbols": 5, "filler": "same"},
     {"name": "recall", "filler": "same", "length": 40, "lag": 12},
     {"name": "recall", "lag": 0},

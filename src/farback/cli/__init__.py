@@ -11,6 +11,7 @@ import typer
 from farback.cli import (  # noqa: F401 - each adds its commands
     browsing,
     calibrating,
+    claiming,
     doctoring,
     listing,
     running,

@@ -58,6 +58,14 @@ Device = Annotated[
 ]
 
 
+ShiftSeeds = Annotated[
+    int,
+    typer.Option(
+        "--shift-seeds", min=0, help="add so much to every seed: the same trials with other networks and data"
+    ),
+]
+
+
 class Place(NamedTuple):
     """Where a command was asked to train."""
 
@@ -78,8 +86,10 @@ def _version(
 
 
 def config_path(config: str) -> Path:
-    """A config's path, from a path or a bare name."""
+    """A config's path, from a path or a name: `demo`, `claims/adding`, or `adding` alone."""
     path = Path(config)
     if path.suffix or path.exists():
         return path
-    return Path("configs") / f"{config}.yaml"
+    from farback.layout import config_of
+
+    return config_of(config)

@@ -137,7 +137,8 @@ def _schema_text() -> str:
 
 
 def refresh_schema(beside: Path) -> None:
-    """Bring a schema that lies beside a config up to date, for it lists the plug-ins."""
-    path = beside.with_name("schema.json")
+    """Bring a schema that lies beside a config, or above `claims/`, up to date, for it lists the plug-ins."""
+    folder = beside.parent.parent if beside.parent.name == "claims" else beside.parent
+    path = folder / "schema.json"
     if path.exists() and path.read_text(encoding="utf-8") != (text := _schema_text()):
         path.write_text(text, encoding="utf-8")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from farback.component import UserError
 from farback.experiment import Experiment
+from farback.layout import config_of
 from farback.trial import Trial
 
 
@@ -19,8 +20,8 @@ def named(root: Path, experiment: str, storage: str) -> tuple[dict[str, Trial | 
         experiment: its name.
         storage: of the studies.
     """
-    shown = f"configs/{experiment}.yaml"
-    path = root / shown
+    path = config_of(experiment, root)
+    shown = str(path.relative_to(root))
     if not path.exists():
         return None, shown
     try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from farback import devices
+from farback.claim import Claim
 from farback.component import UserError, choices
+from farback.experiment.claiming import claimed
 from farback.experiment.expansion import expanded
 from farback.experiment.loading import Entry, Node, read
 from farback.experiment.overrides import overridden
@@ -20,10 +22,11 @@ from farback.experiment.problems import ConfigError, Mark, Problem, joined, show
 from farback.experiment.search import Search, declared
 from farback.experiment.selection import selected
 from farback.experiment.sweep import Axis, Grid, grids
+from farback.layout import root_of
 from farback.placement import Placement
 from farback.trial import Trial
 
-KEYS = ("name", "question", "base", "sweep", "search", "checkpoint_seconds", "executor", "device")
+KEYS = ("name", "question", "base", "sweep", "search", "claims", "checkpoint_seconds", "executor", "device")
 CHECKPOINT_SECONDS = 60.0  # their cost is nothing, and a minute is soon made up for
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a folder below results/, and an MLflow experiment
 
@@ -44,6 +47,8 @@ class Experiment:
         checkpoint_seconds: between two checkpoints of what trains: it changes no trial.
         executor: where the config says its trials are trained; part of no trial's identity.
         device: where it trains (`farback.devices`): nor does that.
+        claims: published statements that it checks; part of no trial.
+        seeds_shifted: added to the seed of every trial, to repeat the experiment with other seeds.
     """
 
     name: str
@@ -59,6 +64,8 @@ class Experiment:
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     executor: Placement | None = field(default=None, compare=False)
     device: str = devices.CPU
+    claims: tuple[Claim, ...] = ()
+    seeds_shifted: int = 0
 
     @classmethod
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
@@ -77,10 +84,14 @@ class Experiment:
         problems: list[Problem] = []
         _check_top(document, path, problems)
         executor = placed(document.entries.get("executor"), problems)
+        claims = claimed(document.entries.get("claims"), problems)
         base, sweep, searched = _base(document, problems), document.entries.get("sweep"), document.entries.get("search")
         if sweep and searched:
             message = f"a config is a sweep or a search, and the sweep is at {sweep.key}: keep one"
             raise ConfigError([*problems, Problem(str(searched.key), "search", message)])
+        if searched and claims:
+            message = "claims go with a sweep: what a search trains is not known beforehand"
+            problems.append(Problem(str(document.entries["claims"].key), "claims", message))
         base, sweep, searched = overridden(base, sweep, searched, overrides, problems)
         found, made = [], []
         search = declared(base, searched, problems) if searched else None
@@ -96,23 +107,22 @@ class Experiment:
         entry = document.entries.get("checkpoint_seconds")
         seconds = float(entry.node.plain) if entry else CHECKPOINT_SECONDS
         device = document.entries["device"].node.plain if "device" in document.entries else devices.CPU
-        return cls(path.stem, question, base.node.plain, *kept, seconds, executor, device)
+        return cls(path.stem, question, base.node.plain, *kept, seconds, executor, device, claims)
 
     @property
     def root(self) -> Path:
-        """The folder that holds `results/`: the parent of `configs/`, or the folder of a config that lies elsewhere.
-
-        A config that lies below a `results/`, as the winners of a search do, belongs to the folder that holds it.
-        """
-        folder = self.path.absolute().parent
-        if folder.parent.name == "results":
-            return folder.parent.parent
-        return folder.parent if folder.name == "configs" else folder
+        """The folder that holds `results/` (`farback.layout`)."""
+        return root_of(self.path)
 
     @property
     def shown(self) -> str:
         """The path as it was given."""
         return str(self.path)
+
+    def shifted(self, seeds: int) -> Self:
+        """The same experiment with so much added to every seed: other networks and other data, nothing else."""
+        made = tuple(tuple(trial.reseeded(trial.seed + seeds) for trial in trials) for trials in self.made)
+        return replace(self, made=made, seeds_shifted=self.seeds_shifted + seeds)
 
     def trials(self) -> list[Trial]:
         """Every trial: grid after grid as written, the last axis of a grid fastest.

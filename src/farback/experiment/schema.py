@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from farback import devices
+from farback.claim import Claim
 from farback.experiment.experiment import CHECKPOINT_SECONDS, NAME
 from farback.experiment.objective import OBJECTIVES
 from farback.experiment.search import Options
@@ -73,6 +74,7 @@ def schema() -> Schema:
     }
     definitions |= _space(paths)
     definitions["Search"] = _search(definitions)
+    definitions["Claim"] = _cleaned(Claim.model_json_schema())
     definitions["Executor"] = _executor(definitions)
     base = {key: value for key, value in trial.items() if key != "required"}  # axes may give what base leaves out
     name = {"description": "The file's name without .yaml.", "type": "string", "pattern": f"^{NAME.pattern}$"}
@@ -91,6 +93,12 @@ def schema() -> Schema:
                 "minItems": 1,
             },
             "search": {"$ref": "#/$defs/Search"},
+            "claims": {
+                "description": "Published statements that the experiment checks; part of no trial (docs/claims.md).",
+                "type": "array",
+                "items": {"$ref": "#/$defs/Claim"},
+                "minItems": 1,
+            },
             "checkpoint_seconds": {
                 "description": "Between checkpoints of what trains: so much work is lost at most. Changes no trial.",
                 "type": "number",

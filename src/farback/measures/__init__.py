@@ -5,13 +5,15 @@ The public functions work on any system: a `torch.nn.RNN`, `LSTM` or `GRU`, a fa
 
 from farback.measures.base import FAMILY, Measure
 from farback.measures.causal_reach import CausalReach, causal_reach
+from farback.measures.fisher_memory import fisher_memory
 from farback.measures.gate_times import gate_times
 from farback.measures.gradient_reach import gradient_reach
 from farback.measures.information_capacity import InformationCapacity, information_capacity
 from farback.measures.jacobian_norms import jacobian_norms
 from farback.measures.kernel_recovery import kernel_recovery
+from farback.measures.last_output import last_output
 from farback.measures.lengths import LengthMatrix, length_matrix
-from farback.measures.linear_memory_function import fisher_memory, linear_memory_function
+from farback.measures.linear_memory_function import linear_memory_function
 from farback.measures.lyapunov import lyapunov
 from farback.measures.memory_function import MemoryFunction, memory_function
 from farback.measures.probe import Probe, probe
@@ -35,6 +37,7 @@ __all__ = [
     "information_capacity",
     "jacobian_norms",
     "kernel_recovery",
+    "last_output",
     "length_matrix",
     "linear_memory_function",
     "lyapunov",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
-from scipy.linalg import cho_factor, cho_solve, eigvals, hessenberg, solve_discrete_lyapunov
+from scipy.linalg import eigvals, hessenberg
 from scipy.signal import lfilter
 
 from farback.measures.base import Measure, Row, Untrained
@@ -41,7 +41,7 @@ def linear_memory_function(W: Any, w: Any, max_lag: int) -> MemoryFunction:
 
     Source: Jaeger 2001, GMD report 152; White, Lee and Sompolinsky 2004; the basis is Takenaka's and Malmquist's.
     """
-    W_NN, w_N = _system(W, w, max_lag)
+    W_NN, w_N = linear_system(W, w, max_lag)
     poles = _excited(W_NN, w_N)
     radius = np.abs(poles).max(initial=0.0)
     if radius > 1 - ON_THE_EDGE:
@@ -57,32 +57,8 @@ def linear_memory_function(W: Any, w: Any, max_lag: int) -> MemoryFunction:
     return MemoryFunction(np.arange(max_lag + 1), r2, nothing, nothing, len(poles), 0)
 
 
-def fisher_memory(W: Any, w: Any, max_lag: int, noise: float = 1.0) -> Floats:
-    """How well the state of a noisy linear system tells its past inputs apart, (max_lag + 1,): exact.
-
-    J(k) = v_k' C_n^-1 v_k, with v_k = W^k w and C_n the covariance that noise of variance `noise` in every unit at
-    every step builds up: the Fisher information of the input of k steps ago. Where `linear_memory_function` says what
-    a readout of infinite precision could recover, this says what noise leaves of it. The sum is |w|^2 / noise for every
-    normal W, and at most N times that.
-
-    Raises:
-        ValueError: as `linear_memory_function`, here for any eigenvalue of W; noise not above 0.
-
-    Source: Ganguli, Huh and Sompolinsky 2008, PNAS 105.
-    """
-    W_NN, w_N = _system(W, w, max_lag)
-    radius = np.abs(eigvals(W_NN)).max(initial=0.0)
-    if radius > 1 - ON_THE_EDGE or not noise > 0:
-        raise ValueError(f"the spectral radius must be below 1 and the noise above 0, got {radius:.6g} and {noise}")
-    factor = cho_factor(solve_discrete_lyapunov(W_NN, noise * np.eye(len(w_N))))
-    information = np.zeros(max_lag + 1)
-    for lag in range(max_lag + 1):
-        information[lag] = w_N @ cho_solve(factor, w_N)
-        w_N = W_NN @ w_N
-    return information
-
-
-def _system(W: Any, w: Any, max_lag: int) -> tuple[Floats, Floats]:
+def linear_system(W: Any, w: Any, max_lag: int) -> tuple[Floats, Floats]:
+    """W and w in double precision, checked, as of `linear_memory_function`."""
     W_NN, w_N = floats("W", W, 2), floats("w", w, 1)
     if W_NN.shape != (len(w_N), len(w_N)) or max_lag < 0:
         raise ValueError(

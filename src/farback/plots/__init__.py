@@ -28,6 +28,7 @@ from farback.plots.slices import slices
 from farback.plots.staircase import staircase
 from farback.plots.success import success
 from farback.plots.trend import trend
+from farback.plots.verdicts import verdicts
 
 __all__ = [
     "best_after",
@@ -60,4 +61,5 @@ __all__ = [
     "staircase",
     "success",
     "trend",
+    "verdicts",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -16,9 +16,12 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from farback import tables
+from farback.claim import Claim
 from farback.component import UserError
+from farback.layout import script_of
 from farback.report import html, index, vectors
 from farback.report.analysis import Analysis, Figure, markdown
+from farback.report.findings import Finding, claims_table, judged
 from farback.report.searched import Searched, searched
 from farback.report.standard import Ladder, standard
 from farback.writing import aside
@@ -38,7 +41,8 @@ class Subject:
     """What a page is about: an experiment's name, question, config (as a person types its path), trial keys, the skill
     of partial memory on its task, whether its trials were made alike (`farback.report.origins`), and whether
     bisection picked their lags. `chance` is what a guess without memory scores, `made_with` the versions and machines
-    behind the trials, by name, and `config_text` the whole config."""
+    behind the trials, by name, and `config_text` the whole config. `claims` are those that it checks, and `missing` is
+    how many trials are missing without which none is judged."""
 
     name: str
     question: str
@@ -52,11 +56,13 @@ class Subject:
     chance: str = ""
     made_with: Mapping[str, str] = field(default_factory=dict)
     config_text: str = ""
+    claims: tuple[Claim, ...] = ()
+    missing: int = 0
 
     @property
     def script(self) -> Path:
         """The Python file of the same stem, which asks the question; it need not exist."""
-        return self.root / "experiments" / f"{self.name}.py"
+        return script_of(self.name, self.root)
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,28 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
         "total": len(subject.keys),
         "diverged": int((status == "diverged").sum()),
     }
-    return publish(
-        analyse(own, subject.ladder), subject.folder, "trained.md.j2", _about(subject, script, "run") | counts
-    )
+    analysis = analyse(own, subject.ladder)
+    if subject.claims:
+        left = f"not run yet: {subject.missing} trials are missing" if subject.missing else "not judged"
+        table = claims_table(subject.claims, found(subject, frame), left)
+        analysis = replace(analysis, parts=[*analysis.parts, table])
+    return publish(analysis, subject.folder, "trained.md.j2", _about(subject, script, "run") | counts)
+
+
+def found(subject: Subject, frame: pd.DataFrame) -> dict[str, Finding]:
+    """What became of an experiment's claims, by id; until every trial is there, nothing did.
+
+    Args:
+        subject: the experiment.
+        frame: as of `write`.
+
+    Raises:
+        UserError: its script does not answer exactly what its config claims.
+    """
+    if subject.missing or not subject.claims:
+        return {}
+    own = frame[frame["key"].isin(subject.keys)]
+    return judged(_script(subject.script), subject.claims, own, subject.name)
 
 
 def write_search(subject: Subject, found: Searched, configs: Mapping[str, str]) -> Page:
@@ -225,7 +250,7 @@ def _note(context: Mapping[str, Any], analysis: Analysis) -> str:
 
 
 def _script(path: Path) -> ModuleType | None:
-    """The experiment's Python file."""
+    """An experiment's Python file, or None where there is none."""
     if not path.exists():
         return None
     spec = importlib.util.spec_from_file_location(f"farback_experiment_{path.stem}", path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,7 +49,7 @@ def publish(experiment: Experiment, store: Store, storage: str | None = None) ->
     subject = Subject(
         name=experiment.name,
         question=experiment.question,
-        config=" ".join([experiment.shown, *(f"--set {shlex.quote(text)}" for text in experiment.overrides)]),
+        config=runner.typed(experiment),
         folder=runner.folder(experiment),
         keys=(),
         ladder=found.ladder,

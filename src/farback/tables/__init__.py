@@ -22,6 +22,7 @@ from farback.tables.horizons import (
     success_by_lag,
     trainability,
 )
+from farback.tables.learning import learning_curves, outcomes
 from farback.tables.lengths import extrapolation, horizon_by_update, retained_by_lag, trained_and_tested
 from farback.tables.outcomes import tested
 from farback.tables.rankings import improvements, ranking, sizes, skills
@@ -44,8 +45,10 @@ __all__ = [
     "horizon_by_update",
     "horizon_grid",
     "improvements",
+    "learning_curves",
     "memory_curves",
     "numbers",
+    "outcomes",
     "parameters",
     "ranking",
     "rates",

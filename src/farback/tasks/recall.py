@@ -16,9 +16,10 @@ class Recall(Task):
     """Name the cue that was shown `lag` steps ago.
 
     One of `symbols` cues stands at step s; the answer is asked at step s + lag, where a go flag is up. Between and
-    after them stand distractors: `noise` draws them from a disjoint alphabet, `blank` shows nothing, `same` draws them
-    from the cue's own alphabet, and only the flag on the cue tells it from them. The cue stands at step 0, or, when
-    `length` fixes the length of the sequence, anywhere that leaves room for the lag.
+    after them stand distractors: `noise` draws them from a disjoint alphabet, `counted` goes through that alphabet in
+    order, the same in every sequence, `blank` shows nothing, `same` draws them from the cue's own alphabet, and only
+    the flag on the cue tells it from them. The cue stands at step 0, or, when `length` fixes the length of the
+    sequence, anywhere that leaves room for the lag.
 
     Example (symbols = 4, filler = noise, lag = 3; digits are cues, letters distractors, ! is the go flag):
 
@@ -28,11 +29,12 @@ class Recall(Task):
     one of two bits is right half of the time, and does not count as remembering.
 
     Source: delayed recall with distractors, after Hochreiter and Schmidhuber 1997, experiment 2; the noise is random
-    because a constant filler lets a network coast.
+    because a constant filler lets a network coast. `counted` with as many distractors as the lag is their experiment
+    2a, a1, a2, ... between two equal symbols; `noise` their 2b.
     """
 
     symbols: Annotated[int, Field(ge=2, le=1024)] = 4
-    filler: Literal["noise", "blank", "same"] = "noise"
+    filler: Literal["noise", "counted", "blank", "same"] = "noise"
     distractors: Annotated[int, Field(ge=1, le=1024)] = 4
     length: Annotated[int, Field(ge=1, le=100_001)] | None = None
 
@@ -49,7 +51,7 @@ class Recall(Task):
 
     @property
     def _extra(self) -> int:
-        return {"noise": self.distractors, "blank": 0, "same": 1}[self.filler]
+        return {"blank": 0, "same": 1}.get(self.filler, self.distractors)
 
     @property
     def answer(self) -> OneOf:
@@ -67,6 +69,9 @@ class Recall(Task):
         symbol_BT = np.full((size, steps), -1, dtype=np.int64)
         if self.filler == "noise":
             symbol_BT[:] = self.symbols + rng.integers(self.distractors, size=(size, steps))
+        elif self.filler == "counted":
+            since_BT = np.arange(steps)[None, :] - start_B[:, None]
+            symbol_BT[:] = self.symbols + (since_BT - 1) % self.distractors
         elif self.filler == "same":
             symbol_BT[:] = rng.integers(self.symbols, size=(size, steps))
         symbol_BT[row_B, start_B] = cue_B

@@ -1,0 +1,91 @@
+"""Does an identity-relu RNN learn adding over 100 and 150 steps, where LSTM does and a tanh RNN does not?"""
+
+import pandas as pd
+
+from farback import tables
+from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report.checked import Share, answered, conditions, learning_figure, outcome_table, share
+from farback.report.standard import Ladder
+
+PREDICTION = (
+    "Written before any of these networks was trained; known from the pilot at T = 50 is that identity-relu nets "
+    "learn and tanh does not within 1500 updates of Adam 5e-3. Predicted: at T = 100 with RMSprop LSTM learns adding "
+    "in half of the seeds, tanh in none, IRNN in half too, against Arjovsky et al.; at T = 150 with Adam IRNN learns "
+    "it in half of the seeds, as Le et al. say, and LSTM in fewer."
+)
+REFUTED_BY = (
+    "Fewer than three seeds of five of LSTM or of IRNN at T = 100, one of tanh at any length, fewer than three of "
+    "IRNN at T = 150, or three of LSTM there."
+)
+LSTM, TANH, IRNN = "LSTM, forget_bias", "RNN tanh", "RNN relu, identity"
+SHORT, LONG = 50, 75  # lags: half of a sequence
+
+
+def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
+    """Shares of seeds, and learning curves."""
+    found = tables.outcomes(scores)
+    headline = (
+        f"Within {scores['steps'].iloc[0]} updates "
+        + "; ".join(
+            f"adding over {2 * lag} steps is learned by {', '.join(f'{one} of {name}' for name, one in own.items())}"
+            for lag, own in ((lag, learned(found, lag)) for lag in (SHORT, LONG))
+        )
+        + "."
+    )
+    named = scores.assign(published="T = " + (2 * scores["trained_lag"]).astype(str) + ", " + scores["optimizer.name"])
+    parts: list[Table | Figure] = [
+        outcome_table(found, ["label"], "What each network came to"),
+        learning_figure(named, "Learning to add two numbers of 100 and of 150", "published", level=0.5),
+    ]
+    metrics = {f"rate/{name} {lag}": one.value for lag in (SHORT, LONG) for name, one in learned(found, lag).items()}
+    return Analysis(headline, verdict(found), parts, metrics)
+
+
+def learned(found: pd.DataFrame, lag: int) -> dict[str, Share]:
+    """Shares of seeds at a lag, by network."""
+    return {name: share(found, label=name, lag=lag) for name in (LSTM, TANH, IRNN)}
+
+
+def verdict(found: pd.DataFrame) -> list[str]:
+    """One line for each thing that was predicted."""
+    short, long = learned(found, SHORT), learned(found, LONG)
+    tanh = short[TANH].successes + long[TANH].successes
+    return [
+        held(short[LSTM].most, "LSTM learns T = 100 in half of the seeds", str(short[LSTM])),
+        held(short[IRNN].most, "IRNN does too", str(short[IRNN])),
+        held(not tanh, "tanh learns neither length", f"{short[TANH]}, {long[TANH]}"),
+        held(long[IRNN].most, "IRNN learns T = 150 in half of the seeds", str(long[IRNN])),
+        held(not long[LSTM].most, "LSTM learns T = 150 in fewer", str(long[LSTM])),
+    ]
+
+
+def findings(scores: pd.DataFrame) -> dict[str, Finding]:
+    """The rows of the ledger."""
+    found = tables.outcomes(scores)
+    short, long = learned(found, SHORT), learned(found, LONG)
+    run = {lag: conditions(scores[scores["trained_lag"] == lag]) for lag in (SHORT, LONG)}
+    simple = [name for name in (TANH, IRNN) if short[name].most]
+    return {
+        "arjovsky-adding": answered(
+            _listed(short),
+            "share of seeds of LSTM",
+            short[LSTM].most and not simple,
+            not short[LSTM].most,
+            f"the simple network: {' and '.join(simple)} learns it too",
+            run[SHORT],
+            short[LSTM],
+        ),
+        "le-irnn-adding": answered(
+            _listed(long),
+            "share of seeds of IRNN",
+            long[LSTM].most and long[IRNN].most and not long[TANH].most,
+            long[LSTM].most and not long[IRNN].most,
+            "the updates, and what is compared: LSTM or tanh is other than published",
+            run[LONG],
+            long[IRNN],
+        ),
+    }
+
+
+def _listed(shares: dict[str, Share]) -> str:
+    return "; ".join(f"{name} {one}" for name, one in shares.items())

@@ -1,0 +1,178 @@
+"""How does the product of derivatives change with the length of the chain, and is its rate the Lyapunov exponent?
+
+Nothing is trained. The slope of the gradient over the lag and the exponent are two computations of the same number, the
+one by backpropagation through 200 steps, the other by a QR decomposition of every Jacobian.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from farback import plots
+from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report.checked import Middle, answered
+from farback.report.standard import Ladder
+
+PREDICTION = (
+    "From theory: every default start and every orthogonal gain below 1 has a negative exponent, so that its product "
+    "shrinks with the chain. A tanh network of gain 1.2 or more and a relu network of gain 2 have a positive one. "
+    "Slope and exponent agree within 0.05 nats a step in every network. From what `gradient_flow` found over 60 steps, "
+    "tanh at gain 1.2 and relu at gain 1.5 are near 0 and may have either sign."
+)
+REFUTED_BY = (
+    "A default start or a gain below 1 whose exponent is not below 0; a tanh network of gain 1.5 or 2, or a relu "
+    "network of gain 2, whose exponent is not above 0; a network whose slope and exponent differ by more than 0.05."
+)
+NEAR = 0.05  # nats a step: 5 % of the product, a step
+BY = ["cell", "init"]
+GROWING = (("RNN tanh", 1.5), ("RNN tanh", 2.0), ("RNN relu", 2.0))
+
+
+def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
+    """Both rates of every network, and the curves of the product."""
+    found = rates(scores)
+    table = summary(found)
+    worst = largest(table, "difference")
+    headline = (
+        f"Of {len(table)} networks as drawn the product of derivatives shrinks with the chain in {_shrinking(table)}; "
+        f"its rate and the Lyapunov exponent differ by {worst['difference']:.3f} nats a step at most ({worst['name']})."
+    )
+    drawn = pd.concat(
+        [
+            _long(table, "slope", "slope of the gradient"),
+            _long(table, "exponent", "Lyapunov exponent"),
+        ],
+        ignore_index=True,
+    )
+    tuned = drawn[drawn["gain"].notna()].loc[:, ["cell", "rate", "gain", "seeds", "median", "low", "high"]]
+    drawing = plots.trend(
+        tuned,
+        "gain",
+        "rate",
+        "cell",
+        title="The rate of the product against the gain of the recurrent matrix",
+        value="nats a step",
+        level=0.0,
+    )
+    parts: list[Table | Figure] = [
+        Table("rates", "The rate of the product, twice (nats a step)", table, _shown(table)),
+        Figure(
+            "gain",
+            "The rate against the gain: above 0 the product grows with the chain",
+            drawing,
+            tuned,
+            "Slope of the gradient and largest Lyapunov exponent against the gain, a panel for tanh and one for relu.",
+        ),
+    ]
+    metrics = {f"difference/{row['name']}": float(row["difference"]) for row in table.to_dict("records")}
+    return Analysis(headline, verdict(table), parts, metrics)
+
+
+def verdict(table: pd.DataFrame) -> list[str]:
+    """One line for each thing that was predicted."""
+    small = table[table["gain"].isna() | (table["gain"] < 1)]
+    wrong = small[small["exponent"] >= 0]
+    pairs = list(zip(table["cell"], table["gain"], strict=True))
+    large = table[[pair in GROWING for pair in pairs]]
+    far = table[table["difference"] > NEAR]
+    return [
+        held(wrong.empty, "default starts and gains below 1 have a negative exponent", ", ".join(wrong["name"])),
+        held(
+            bool((large["exponent"] > 0).all()),
+            "tanh at gain 1.5 and 2 and relu at 2 have a positive one",
+            ", ".join(f"{row['name']}: {row['exponent']:.3f}" for row in large.to_dict("records")),
+        ),
+        held(far.empty, f"slope and exponent agree within {NEAR}", f"{table['difference'].max():.3f} at most"),
+    ]
+
+
+def findings(scores: pd.DataFrame) -> dict[str, Finding]:
+    """The rows of the ledger."""
+    found = rates(scores)
+    table = summary(found)
+    shrinks, grows = table["exponent_high"] < 0, table["exponent_low"] > 0
+    worst = largest(table, "difference")
+    own = found[found["name"] == worst["name"]]
+    off = Middle.of((own["slope"] - own["exponent"]).abs())
+    far = table["difference"] > NEAR
+    networks = f"{found['seed'].nunique()} seeds of {len(table)} networks of 32 units as drawn, 200 steps"
+    growing = ", ".join(table.loc[grows, "name"])
+    return {
+        "longer-chain-smaller-product": answered(
+            f"shrinks in {_shrinking(table)}; exponents {table['exponent'].min():.2f} to {table['exponent'].max():.2f}",
+            "nats a step, the largest exponent",
+            bool(shrinks.all()),
+            not shrinks.any(),
+            f"the gain: it grows in {growing or 'none, and is undecided in some'}",
+            networks,
+            _middle(largest(table, "exponent")),
+        ),
+        "rate-is-lyapunov": answered(
+            f"differ by {off} nats a step at most ({worst['name']})",
+            "nats a step",
+            not far.any(),
+            bool(far.mean() > 0.5),
+            f"the network: they differ by more than {NEAR} in {', '.join(table.loc[far, 'name'])}",
+            networks,
+            off,
+        ),
+    }
+
+
+def rates(scores: pd.DataFrame) -> pd.DataFrame:
+    """Slope and largest exponent of every network and seed: cell, init, name, gain, seed, slope, exponent."""
+    wanted = {("gradient_reach", "slope"): "slope", ("lyapunov", "largest"): "exponent"}
+    named = pd.Series(list(zip(scores["measure"], scores["statistic"], strict=True)), index=scores.index).map(wanted)
+    rows = scores.assign(rate=named)[named.notna()]
+    found = rows.set_index(["key", "rate"])["value"].unstack()
+    gains = scores["init.gain"] if "init.gain" in scores else pd.Series(float("nan"), index=scores.index)
+    trials = scores.assign(name=scores["label"], gain=gains).drop_duplicates("key").set_index("key")
+    joined = trials.loc[:, [*BY, "name", "gain", "seed"]].join(found).reset_index(drop=True)
+    return joined.assign(gain=joined["gain"].astype(float))
+
+
+def summary(found: pd.DataFrame) -> pd.DataFrame:
+    """Medians over seeds, and the median of the seeds' differences."""
+    rows = []
+    for name, own in found.groupby("name", sort=False):
+        first = own.iloc[0]
+        row = {"cell": first["cell"], "init": first["init"], "name": name, "gain": first["gain"], "seeds": len(own)}
+        for rate in ("slope", "exponent"):
+            one = Middle.of(own[rate])
+            row |= {rate: one.value, f"{rate}_low": one.low, f"{rate}_high": one.high}
+        rows.append({**row, "difference": Middle.of((own["slope"] - own["exponent"]).abs()).value})
+    return pd.DataFrame(rows)
+
+
+def largest(table: pd.DataFrame, column: str) -> dict[Any, Any]:
+    """The row of the largest value."""
+    return max(table.to_dict("records"), key=lambda row: float(row[column]))
+
+
+def _middle(row: dict[Any, Any]) -> Middle:
+    return Middle(row["exponent"], row["exponent_low"], row["exponent_high"])
+
+
+def _shrinking(table: pd.DataFrame) -> str:
+    return f"{int((table['exponent_high'] < 0).sum())} of {len(table)}"
+
+
+def _long(table: pd.DataFrame, rate: str, text: str) -> pd.DataFrame:
+    columns = {rate: "median", f"{rate}_low": "low", f"{rate}_high": "high"}
+    return table.loc[:, ["cell", "gain", "seeds", *columns]].rename(columns=columns).assign(rate=text)
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    rows = table.to_dict("records")
+    return pd.DataFrame(
+        {
+            "network": table["name"],
+            "slope of the gradient": [
+                f"{r['slope']:.3f} ({r['slope_low']:.3f} to {r['slope_high']:.3f})" for r in rows
+            ],
+            "Lyapunov exponent": [
+                f"{r['exponent']:.3f} ({r['exponent_low']:.3f} to {r['exponent_high']:.3f})" for r in rows
+            ],
+            "difference, median": [f"{r['difference']:.3f}" for r in rows],
+        }
+    )

@@ -1,0 +1,103 @@
+"""Does gradient descent find a memory of 4, 10 or 100 steps in one recurrent unit, and in one LSTM cell of 1997?
+
+Hochreiter and Schmidhuber's Table 2, in its own setting where a column of the config does not say otherwise.
+"""
+
+import pandas as pd
+
+from farback import tables
+from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report.checked import Share, answered, chosen, conditions, learning_figure, middle, outcome_table, share
+from farback.report.standard import Ladder
+
+PREDICTION = (
+    "Written before any of these networks was trained. Cross-entropy has a steeper gradient than squared error, so "
+    "the single unit learns lag 4 at least as often as published, and at lr 1 in most seeds. Lag 10 is learned by "
+    "few or none, lag 100 by none: a unit that forgets gets no gradient from the cue. The LSTM of 1997 learns 100 "
+    "steps in every seed, with fixed distractors and with random ones."
+)
+REFUTED_BY = (
+    "Fewer than half of the seeds at lag 4 and lr 1; half of the seeds at lag 10 at any rate; one at lag 100; an "
+    "LSTM that fails in one seed."
+)
+SHARE = "share of seeds"
+UNIT, CELL = "RNN sigmoid", "LSTM"
+PUBLISHED = {1.0: 0.78, 4.0: 0.56, 10.0: 0.22}
+BY = ["cell", "task.filler", "optimizer.lr"]
+PATIENCE = {"counted": 2 * 5040, "noise": 2 * 5680}
+NAMES = {"counted": "hs97-lag-100-lstm", "noise": "hs97-distractors-lstm"}
+
+
+def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
+    """Shares of seeds against the published ones."""
+    found = tables.outcomes(scores, BY)
+    short = _at(found, 4)
+    headline = (
+        "One recurrent unit learns a noise-free lag of 4 steps in "
+        + ", ".join(f"{one} of seeds at a learning rate of {lr:g}" for lr, one in short.items())
+        + f"; of 10 steps in {_all(found, 10)}, of 100 in {_all(found, 100)}; one LSTM cell of 1997 of 100 in "
+        + f"{share(found, cell=CELL, lag=100, **{'task.filler': 'counted'})}."
+    )
+    named = scores.assign(network=scores["label"] + ", p = " + scores["trained_lag"].astype(str))
+    parts: list[Table | Figure] = [
+        outcome_table(found, BY, "Shares of seeds that learn both sequences"),
+        learning_figure(
+            named[named["cell"] == CELL].assign(between=lambda own: "distractors " + own["task.filler"]),
+            "The LSTM of 1997 over 100 steps",
+            "between",
+            "label",
+        ),
+    ]
+    metrics = {f"rate/{UNIT} lag 4 lr {lr:g}": one.value for lr, one in short.items()}
+    return Analysis(headline, verdict(found), parts, metrics)
+
+
+def verdict(found: pd.DataFrame) -> list[str]:
+    """One line for each thing that was predicted."""
+    short, ten = _at(found, 4), _at(found, 10)
+    lines = [held(short[1.0].most, "at lag 4 and a learning rate of 1 the unit learns in most seeds", str(short[1.0]))]
+    lines.append(held(not any(one.most for one in ten.values()), "few or none learn lag 10", _listed(ten)))
+    lines.append(held(not _all(found, 100).successes, "none learns lag 100", str(_all(found, 100))))
+    for filler in PATIENCE:
+        one = share(found, cell=CELL, **{"task.filler": filler})
+        lines.append(held(one.successes == one.trials, f"the LSTM learns it with {filler} distractors", str(one)))
+    return lines
+
+
+def findings(scores: pd.DataFrame) -> dict[str, Finding]:
+    """The rows of the ledger."""
+    found = tables.outcomes(scores, BY)
+    short, ten, hundred = _at(found, 4), _at(found, 10), _all(found, 100)
+    within = [low <= PUBLISHED[lr] <= high for lr, one in short.items() for low, high in [one.interval]]
+    unit = scores[scores["cell"] == UNIT]
+    run = {lag: conditions(unit[unit["trained_lag"] == lag]) for lag in (4, 10, 100)}
+    none = not _all(found, 10).successes, any(one.most for one in ten.values())
+    rows = {
+        "hs97-lag-4": answered(
+            _listed(short), SHARE, all(within), not any(within), "the learning rate", run[4], short[1.0]
+        ),
+        "hs97-lag-10": answered(_listed(ten), SHARE, *none, "the learning rate and the draw", run[10], _all(found, 10)),
+        "hs97-lag-100": answered(hundred, SHARE, not hundred.successes, hundred.most, "the draw", run[100]),
+    }
+    for filler, name in NAMES.items():
+        where = {"cell": CELL, "task.filler": filler}
+        one, needed = share(found, **where), middle(found, "updates", **where)
+        quick = one.successes == one.trials and needed.value <= PATIENCE[filler]
+        own = conditions(scores[(scores["cell"] == CELL) & (scores["task.filler"] == filler)])
+        text = f"{one}; {needed.value:.0f} sequences in the median ({needed.low:.0f} to {needed.high:.0f})"
+        rows[name] = answered(text, SHARE, quick, not one.most, "the draw", own, one)
+    return rows
+
+
+def _listed(shares: dict[float, Share]) -> str:
+    return "; ".join(f"{one} at lr {lr:g}" for lr, one in shares.items())
+
+
+def _at(found: pd.DataFrame, lag: int) -> dict[float, Share]:
+    """The unit's shares at a lag, by learning rate."""
+    own = chosen(found, cell=UNIT, lag=lag)
+    return {float(lr): share(own, **{"optimizer.lr": lr}) for lr in sorted(set(own["optimizer.lr"]))}
+
+
+def _all(found: pd.DataFrame, lag: int) -> Share:
+    return share(found, cell=UNIT, lag=lag)

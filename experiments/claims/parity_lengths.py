@@ -1,0 +1,91 @@
+"""Do recurrent networks that learn the parity of up to 40 bits know it of 500?"""
+
+import pandas as pd
+
+from farback import tables
+from farback.report import Analysis, Figure, Finding, Table, held, retained
+from farback.report.checked import Middle, Share, answered, conditions, learning_figure
+from farback.report.standard import Ladder
+
+PREDICTION = (
+    "Written before any network was trained on parity here. Parity gives no credit for partial memory, so that seeds "
+    "learn it suddenly or not at all: in 10 000 updates some seeds of every network, and not all of any. A network "
+    "that learned it has a state machine of two states, and is right at 500 bits too."
+)
+REFUTED_BY = (
+    "A network of which no seed, or every seed, learns it; a seed that is right at 40 bits (accuracy 0.95) and below "
+    "0.9 beyond."
+)
+LONGEST, SOLVED, NEAR, APART = 39, 0.9, 0.05, 0.2
+NETWORKS = {"parity-rnn": "RNN relu, xavier", "parity-lstm": "LSTM, forget_bias"}
+TANH = "RNN tanh, xavier"
+
+
+def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
+    """Accuracy beyond the training lengths."""
+    found = beyond(scores)
+    each = {name: solved(found, name) for name in dict.fromkeys(found["label"])}
+    headline = (
+        f"Trained on the parity of up to 40 bits for {scores['steps'].iloc[0]} updates, it is right for 41 to 500 in "
+        + "; ".join(f"{one} of the seeds of {name}" for name, one in each.items())
+        + "."
+    )
+    parts: list[Table | Figure] = [
+        *retained(scores, ["label"], ladder),
+        learning_figure(scores, "Learning parity of 2 to 40 bits"),
+    ]
+    return Analysis(headline, verdict(found), parts, {f"solved/{name}": one.value for name, one in each.items()})
+
+
+def beyond(scores: pd.DataFrame) -> pd.DataFrame:
+    """A row for each seed: its accuracy at the longest training length (`within`), and its mean beyond (`beyond`)."""
+    curves = tables.retention_curves(scores)
+    keys = ["label", "seed"]
+    far = curves[curves["lag"] > LONGEST].groupby(keys)["accuracy"].mean().rename("beyond")
+    near = curves[curves["lag"] == LONGEST].groupby(keys)["accuracy"].mean().rename("within")
+    return pd.concat([near, far], axis=1).reset_index()
+
+
+def solved(found: pd.DataFrame, network: str) -> Share:
+    """How many seeds have a mean accuracy of 0.9 beyond the training lengths."""
+    own = found[found["label"] == network]["beyond"]
+    return Share(int((own >= SOLVED).sum()), len(own))
+
+
+def verdict(found: pd.DataFrame) -> list[str]:
+    """One line for each thing that was predicted."""
+    each = {name: solved(found, name) for name in (*NETWORKS.values(), TANH)}
+    some = all(0 < one.successes < one.trials for one in each.values())
+    text = "; ".join(f"{name}: {one}" for name, one in each.items())
+    learned = found[found["within"] >= 0.95]
+    short = learned[learned["beyond"] < SOLVED]
+    return [
+        held(some, "some seeds of every network learn it, and not all of any", text),
+        held(short.empty, "what is learned up to 40 bits holds up to 500", f"fails in {len(short)} of {len(learned)}"),
+    ]
+
+
+def findings(scores: pd.DataFrame) -> dict[str, Finding]:
+    """The rows of the ledger."""
+    found = beyond(scores)
+    rows = {}
+    for claim, network in NETWORKS.items():
+        one, own = solved(found, network), found[found["label"] == network]["beyond"]
+        text = f"{one}; mean accuracy beyond 40 bits {Middle.of(own)}"
+        run = conditions(scores[scores["label"] == network])
+        rows[claim] = answered(text, "share of seeds", one.most, not one.successes, "the seed", run, one)
+    each = found.groupby("label")["beyond"]
+    gap = each.max() - each.median()
+    text = "; ".join(
+        f"{name} {best:.2f} against {middle:.2f}"
+        for name, best, middle in zip(gap.index, each.max(), each.median(), strict=True)
+    )
+    rows["best-of-runs"] = answered(
+        f"best against median: {text}",
+        "",
+        bool((gap < NEAR).all()),
+        bool((gap >= APART).any()),
+        "the network",
+        conditions(scores),
+    )
+    return rows

@@ -1,0 +1,203 @@
+"""The page of `farback claims`: published statements, how each was checked, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from farback.claim import Claim
+from farback.report.analysis import Analysis, Figure, Table
+from farback.report.findings import Finding, row
+from farback.report.page import Page, publish
+
+NOTES = (
+    "Each claim stands in a config, with its source, the published number and the rule by which it is judged; those "
+    "were committed before anything was run. The function `findings` of the experiment's script applies the rule.",
+    "Train what is missing, then write this page: `farback claims{options}`",
+    "Write this page again from the store, training nothing: `farback claims --report{options}`",
+    "Repeat with other seeds: `farback claims --shift-seeds 100`, and a few rows alone with `--only ID`. They have a "
+    "page of their own.",
+    "Intervals are over seeds, 95 %. Seeds, updates and sizes that were run are in the column `conditions`.",
+    "How a claim is added is in `docs/claims.md`.",
+)
+NOT_RUN = "not run yet"
+
+
+class Earlier(NamedTuple):
+    """What the first seeds came to, where a claim is repeated with others."""
+
+    verdict: str
+    number: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim as it stands.
+
+    Attributes:
+        claim: what was said, and how it is checked.
+        experiment: that checks it.
+        config: of the experiment, as a link from the page.
+        report: its page, as a link from the ledger's; nothing where none was written.
+        finding: what became of it; None where it was not run.
+        missing: how many trials have to be trained first.
+        first: what the first seeds came to, where this is a repetition.
+    """
+
+    claim: Claim
+    experiment: str
+    config: str
+    report: str
+    finding: Finding | None
+    missing: int
+    first: Earlier | None = None
+
+
+def ledger(rows: Sequence[Row]) -> Analysis:
+    """All claims that were run, those that need a GPU apart, and the counts of verdicts."""
+    from farback import plots  # matplotlib takes a second to import
+
+    elsewhere = [one for one in rows if one.claim.needs and one.finding is None]
+    here = [one for one in rows if one not in elsewhere]
+    run = [one for one in here if one.finding is not None]
+    frame = pd.DataFrame([_flat(one) for one in here])
+    parts: list[Table | Figure] = []
+    if run:
+        drawn = pd.DataFrame([_drawn(one, one.finding) for one in run if one.finding])
+        alt = "One line for each claim, by verdict: the claim, the published number, and what was found here."
+        parts.append(Figure("verdicts", "Every claim that was run, by verdict", plots.verdicts(drawn), drawn, alt))
+    if here:
+        parts.insert(0, Table("claims", "What was claimed, and what was found", frame, _found(here)))
+        parts.append(Table("checks", "How each was checked", _checks(here), _checks(here, links=True)))
+    if elsewhere:
+        apart = pd.DataFrame([_flat(one) for one in elsewhere])
+        parts.append(Table("gpu", "Claims that need a GPU, with a config that is ready to run", apart, _gpu(elsewhere)))
+    return Analysis(headline(rows), _verdict(run), parts, _counts(rows))
+
+
+def headline(rows: Sequence[Row]) -> str:
+    """How many rows there are of every kind."""
+    counts = _counts(rows)
+    said = ", ".join(f"{counts[verdict]:g} {verdict}" for verdict in ("confirmed", "refuted", "depends"))
+    left = f"; {counts['not run']:g} not run yet" if counts["not run"] else ""
+    again = [one.finding.verdict == one.first.verdict for one in rows if one.finding and one.first]
+    same = f" {sum(again)} of {len(again)} verdicts are those of the first seeds." if again else ""
+    return f"{counts['run']:g} rows run: {said}; {counts['gpu']:g} need a GPU{left}.{same}"
+
+
+def write_ledger(rows: Sequence[Row], folder: Path, options: str = "") -> Page:
+    """Write the page, the figure and the numbers; the same rows give the same bytes.
+
+    Args:
+        rows: of all configs.
+        folder: where.
+        options: of the command that writes this page, with a space before them.
+    """
+    context = {
+        "name": "claims",
+        "question": "Which published statements about the memory of recurrent networks hold?",
+        "prediction": "",
+        "refuted_by": "",
+        "notes": [note.format(options=options) if "{options}" in note else note for note in NOTES],
+        "origins": "",
+        "command": f"farback claims{options}",
+        "listed": not options,  # in the index of all pages
+    }
+    return publish(ledger(rows), folder, "noted.md.j2", context)
+
+
+def _counts(rows: Sequence[Row]) -> dict[str, float]:
+    verdicts = [one.finding.verdict for one in rows if one.finding]
+    gpu = sum(one.finding is None and one.claim.needs is not None for one in rows)
+    kinds = {verdict: float(verdicts.count(verdict)) for verdict in ("confirmed", "refuted", "depends")}
+    return {"run": float(len(verdicts)), **kinds, "gpu": float(gpu), "not run": float(len(rows) - len(verdicts) - gpu)}
+
+
+def _verdict(run: Sequence[Row]) -> list[str]:
+    """What did not simply hold, claim by claim; then what did."""
+    lines = [
+        f"**Refuted**: {one.claim.statement} Found: {one.finding.number}."
+        for one in run
+        if one.finding and one.finding.verdict == "refuted"
+    ]
+    lines += [
+        f"Depends, on {one.finding.on}: {one.claim.statement} Found: {one.finding.number}."
+        for one in run
+        if one.finding and one.finding.verdict == "depends"
+    ]
+    held = [one.claim.id for one in run if one.finding and one.finding.verdict == "confirmed"]
+    return [*lines, *([f"Confirmed: {', '.join(held)}."] if held else [])] or ["No claim was run yet."]
+
+
+def _flat(one: Row) -> dict[str, object]:
+    """A row for machines."""
+    first = {"first_verdict": one.first.verdict, "first_number": one.first.number} if one.first else {}
+    return {**row(one.claim, one.finding), "experiment": one.experiment, **first}
+
+
+def _drawn(one: Row, finding: Finding) -> dict[str, str]:
+    return {
+        "id": one.claim.id,
+        "verdict": finding.verdict,
+        "published": one.claim.published,
+        "found": finding.number,
+    }
+
+
+def _found(here: Sequence[Row]) -> pd.DataFrame:
+    table = pd.DataFrame(
+        [
+            {
+                "id": one.claim.id,
+                "claim": one.claim.statement,
+                "published": one.claim.published,
+                "found": one.finding.number if one.finding else "",
+                "verdict": one.finding.said if one.finding else f"{NOT_RUN}: {one.missing} trials are missing",
+                "with the first seeds": f"{one.first.verdict}: {one.first.number}" if one.first else "",
+                "page": f"[{one.experiment}]({one.report})" if one.report else one.experiment,
+            }
+            for one in here
+        ]
+    )
+    return table if any(one.first for one in here) else table.drop(columns="with the first seeds")
+
+
+def _checks(here: Sequence[Row], links: bool = False) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "id": one.claim.id,
+                "source": one.claim.source,
+                "setting": one.claim.setting,
+                "how it is checked": one.claim.check,
+                "run": one.finding.conditions if one.finding else "",
+                "config": _link(one.config) if links else Path(one.config).name,
+            }
+            for one in here
+        ]
+    )
+
+
+def _gpu(elsewhere: Sequence[Row]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "id": one.claim.id,
+                "claim": one.claim.statement,
+                "source": one.claim.source,
+                "published": one.claim.published,
+                "how it is checked": f"{one.claim.setting} {one.claim.check}",
+                "why": one.claim.why,
+                "config": _link(one.config),
+            }
+            for one in elsewhere
+        ]
+    )
+
+
+def _link(config: str) -> str:
+    return f"[{Path(config).name}]({config})"
