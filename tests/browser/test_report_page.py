@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure as Drawing
 from matplotlib.image import imread
 from numpy.typing import NDArray
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, ViewportSize
 
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.page import publish
@@ -135,6 +135,16 @@ def test_a_phone_scrolls_tables_in_their_box_and_never_the_page(page: Page, resu
         assert page.locator("tbody th").first.is_visible()
 
 
+@pytest.mark.parametrize("size", [PHONE, {"width": 1280, "height": 900}], ids=["phone", "laptop"])
+def test_the_keyboard_stops_at_what_scrolls_and_nowhere_else(page: Page, results: Path, size: ViewportSize) -> None:
+    page.set_viewport_size(size)
+    page.goto((results / "far" / "report.html").as_uri())
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")  # it is laid out
+    for box in page.locator(".box:visible").all():
+        scrolls = box.evaluate("box => box.scrollWidth > box.clientWidth")
+        assert (box.get_attribute("tabindex") == "0") == scrolls
+
+
 def contrast(page: Page, selector: str) -> float:
     """WCAG 2's contrast of an element's text with the page behind it, 1 to 21."""
     light: list[float] = page.evaluate(
@@ -190,7 +200,7 @@ def test_a_figure_on_the_page_looks_like_its_file(page: Page, results: Path) -> 
     for source in (page.locator("img").last.get_attribute("src"), (results / "far" / "maps.svg").as_uri()):
         page.goto((results / "index.html").as_uri())
         page.evaluate(SHOWN, source)
-        page.wait_for_function("document.images[0].complete")
+        page.locator("img").evaluate("image => image.decode()")
         shots.append(pixels(page.locator("img").screenshot()))
     assert shots[0].shape == shots[1].shape
     assert shots[0].min() < 100  # something is drawn

@@ -48,6 +48,15 @@
     });
   }
 
+  // The Tab key stops only at boxes that have something to scroll to.
+  const watcher = new ResizeObserver((seen) => {
+    for (const { target } of seen) {
+      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    }
+  });
+  for (const box of document.querySelectorAll(".box")) watcher.observe(box);
+
   // Shown without an address of its own (MLflow shows an artifact so): links to files beside the page lead nowhere.
   if (["about:", "blob:", "data:"].includes(location.protocol)) {
     for (const link of document.querySelectorAll("a[href]")) {
