@@ -170,7 +170,7 @@ def test_published_adding_by_network_and_length() -> None:
 
     assert said("adding_published", as_told) == {"arjovsky-adding": CONFIRMED, "le-irnn-adding": CONFIRMED}
     verdicts = found("adding_published", by_label(simple))
-    assert verdicts["arjovsky-adding"].said == "depends: the simple network: RNN relu, identity learns it too"
+    assert verdicts["arjovsky-adding"].said == "depends on the simple network: RNN relu, identity learns it too"
     none = said("adding_published", by_label({"LSTM, forget_bias": 0.9}))
     assert none == {"arjovsky-adding": CONFIRMED, "le-irnn-adding": REFUTED}
     assert said("adding_published", lambda trial: 0.0) == {"arjovsky-adding": REFUTED, "le-irnn-adding": DEPENDS}

@@ -312,7 +312,8 @@ def to_torch(network: Network) -> nn.RNNBase:
         raise ValueError("torch.nn modules start from zeros; this network has a learned initial state")
     if a.encoder.name != "identity":
         raise ValueError(f"torch.nn modules have no encoder; this network has {a.encoder.name}")
-    module = a.cell.to_torch(a.inputs, a.hidden, a.depth, a.bias, a.bidirectional)
+    with torch.random.fork_rng(devices=[]):  # the module draws numbers, which are replaced
+        module = a.cell.to_torch(a.inputs, a.hidden, a.depth, a.bias, a.bidirectional)
     own = {name: value[0].detach().clone() for name, value in network.parameters.items() if "readout" not in name}
     module = module.to(next(iter(own.values())).dtype)
     module.load_state_dict(own)

@@ -133,6 +133,13 @@ def test_the_whole_path_of_claims(project: Path, farback: Callable[..., tuple[in
     assert "farback claims --report --shift-seeds 100" in (other / "report.md").read_text()
     assert "claims/own.yaml --shift-seeds 100" in (project / "results/own--seeds-100/report.md").read_text()
 
+    alone = (project / "results/own--seeds-100/report.md").read_text()
+    code, said = farback("report", "own", "--shift-seeds", "100")
+    assert code == 0, said
+    assert (project / "results/own--seeds-100/report.md").read_text() == alone
+    code, said = farback("run", "claims/own", "--shift-seeds", "100", "--dry-run")
+    assert "8 trials, 8 recorded already" in said
+
     code, said = farback("claims", "--dry-run")
     assert "nothing is missing" in said
     code, said = farback("doctor", "own")

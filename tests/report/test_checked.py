@@ -42,11 +42,11 @@ def test_shares_and_medians_of_the_rows_that_are_meant() -> None:
 
 @pytest.mark.parametrize(
     ("confirmed", "refuted", "verdict"),
-    [(True, False, "confirmed"), (False, True, "refuted"), (False, False, "depends: on luck")],
+    [(True, False, "confirmed"), (False, True, "refuted"), (False, False, "depends on luck")],
 )
 def test_an_answer_says_on_what_it_depends_only_where_it_does(confirmed: bool, refuted: bool, verdict: str) -> None:
-    one = answered(Share(9, 10), "share of seeds", confirmed, refuted, "on luck", "10 seeds")
+    one = answered(Share(9, 10), "share of seeds", confirmed, refuted, "luck", "10 seeds")
     assert one.said == verdict
     assert (one.value, one.number) == (0.9, "9 of 10 (0.60 to 0.98)")
-    several = answered("9 of 10 and 2 of 10", "", confirmed, refuted, "on luck", "10 seeds")
+    several = answered("9 of 10 and 2 of 10", "", confirmed, refuted, "luck", "10 seeds")
     assert (several.value, several.low, several.high) == (None, None, None)

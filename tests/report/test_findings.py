@@ -65,7 +65,7 @@ def test_a_verdict_is_one_of_three_and_only_one_depends(verdict: str, on: str) -
 
 def test_an_experiments_table_says_why_there_is_no_verdict() -> None:
     table = claims_table([claim("a"), claim("b")], {"a": finding("depends", "the start")}, "not run yet")
-    assert table.shown["verdict"].tolist() == ["depends: the start", "not run yet"]
+    assert table.shown["verdict"].tolist() == ["depends on the start", "not run yet"]
     assert table.frame["value"].tolist()[0] == 1.0
     assert pd.isna(table.frame["value"].tolist()[1])
 
@@ -118,7 +118,7 @@ def test_the_page_holds_every_row_and_what_needs_a_gpu_apart(tmp_path: Path) -> 
     assert "[three.yaml](../../configs/claims/three.yaml)" in text
     assert "not run yet: 7 trials are missing" in text
     assert "it is big" in text
-    assert "depends: the start" in text
+    assert "depends on the start" in text
     again = write_ledger(ROWS, tmp_path / "again")
     for path in page.files:
         assert path.read_bytes() == (again.report.parent / path.name).read_bytes()

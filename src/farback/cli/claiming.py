@@ -148,5 +148,5 @@ def _show(page: Page, console: Console) -> None:
             printed.add_row(*map(str, row))
         if len(run):
             console.print(printed)
-    console.print(page.analysis.headline, highlight=False)
+    console.print(page.analysis.headline, highlight=False, soft_wrap=True)
     console.print(f"report   {os.path.relpath(page.report)}", highlight=False, soft_wrap=True)

@@ -48,8 +48,8 @@ class Finding:
 
     @property
     def said(self) -> str:
-        """The verdict for people: "depends: on the optimizer"."""
-        return f"depends: {self.on}" if self.on else self.verdict
+        """The verdict for people: "depends on the optimizer"."""
+        return f"depends on {self.on}" if self.on else self.verdict
 
 
 def judged(script: ModuleType | None, claims: Sequence[Claim], scores: pd.DataFrame, name: str) -> dict[str, Finding]:

@@ -15,13 +15,14 @@ from farback.report.findings import Finding, row
 from farback.report.page import Page, publish
 
 NOTES = (
-    "Each claim stands in a config, with its source, the published number and the rule by which it is judged; those "
-    "were committed before anything was run. The function `findings` of the experiment's script applies the rule.",
+    "Each claim stands in a config, with its source, the published number and the rule by which it is judged. They "
+    "were committed before the networks were trained; where those had been trained for another question, the setting "
+    "says that the rule is not blind. The function `findings` of the experiment's script applies the rule.",
     "Train what is missing, then write this page: `farback claims{options}`",
     "Write this page again from the store, training nothing: `farback claims --report{options}`",
     "Repeat with other seeds: `farback claims --shift-seeds 100`, and a few rows alone with `--only ID`. They have a "
     "page of their own.",
-    "Intervals are over seeds, 95 %. Seeds, updates and sizes that were run are in the column `conditions`.",
+    "Intervals are over seeds, 95 %. Seeds, updates and sizes that were run are in the column `run`.",
     "How a claim is added is in `docs/claims.md`.",
 )
 NOT_RUN = "not run yet"
@@ -125,7 +126,7 @@ def _verdict(run: Sequence[Row]) -> list[str]:
         if one.finding and one.finding.verdict == "refuted"
     ]
     lines += [
-        f"Depends, on {one.finding.on}: {one.claim.statement} Found: {one.finding.number}."
+        f"Depends: {one.claim.statement} Found: {one.finding.number}. It depends on {one.finding.on}."
         for one in run
         if one.finding and one.finding.verdict == "depends"
     ]
