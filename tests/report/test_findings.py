@@ -99,7 +99,16 @@ def test_the_page_holds_every_row_and_what_needs_a_gpu_apart(tmp_path: Path) -> 
     page = write_ledger(ROWS, tmp_path / "claims")
     text = page.report.read_text()
     names = {path.name for path in page.files}
-    assert names == {"report.md", "claims.csv", "verdicts.csv", "verdicts.png", "verdicts.svg", "checks.csv", "gpu.csv"}
+    assert names == {
+        "report.md",
+        "report.html",
+        "claims.csv",
+        "verdicts.csv",
+        "verdicts.png",
+        "verdicts.svg",
+        "checks.csv",
+        "gpu.csv",
+    }
     table = pd.read_csv(tmp_path / "claims" / "claims.csv")
     assert table["id"].tolist() == ["a", "b", "c", "d"]
     assert {"statement", "source", "setting", "published", "check", "number", "low", "high", "verdict", "on"} <= set(
