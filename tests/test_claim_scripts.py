@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,9 +44,15 @@ def rows(trial: Trial, skill: float) -> Iterator[tuple[str, int, int, str, float
     yield "training", trial.steps, -1, "updates", trial.steps / 4
 
 
+@lru_cache
+def loaded(name: str) -> Experiment:
+    """A claim's config: read once."""
+    return Experiment.load(config_of(name, ROOT))
+
+
 def made_up(name: str, rule: Rule, made: Callable[..., Any] = rows) -> tuple[ModuleType, Experiment, pd.DataFrame]:
     """A claim's script, its experiment, and a frame of all its trials with skills by a rule."""
-    experiment = Experiment.load(config_of(name, ROOT))
+    experiment = loaded(name)
     store = Memory()
     store.begin(name, experiment.trials())
     for trial in experiment.trials():
@@ -142,14 +149,26 @@ def test_gates_that_see_no_state_are_judged_by_depth() -> None:
     assert set(said("gates_that_see_no_state", deeper).values()) == {CONFIRMED}
     flat = said("gates_that_see_no_state", lambda trial: 0.8 + 0.1 * (trial.cell.name == "minlstm"))
     assert set(flat.values()) == {REFUTED}
+    nothing = said("gates_that_see_no_state", lambda trial: 0.0)
+    assert nothing.pop("mingru-small") == REFUTED  # its budget is the published one
+    assert set(nothing.values()) == {DEPENDS}
 
 
 @pytest.mark.parametrize(
     ("solving", "verdicts"),
-    [(10, [CONFIRMED, CONFIRMED, CONFIRMED]), (2, [DEPENDS, DEPENDS, REFUTED]), (0, [REFUTED, REFUTED, CONFIRMED])],
+    [(10, [CONFIRMED, CONFIRMED, CONFIRMED]), (2, [DEPENDS, DEPENDS, REFUTED]), (0, [DEPENDS, DEPENDS, DEPENDS])],
 )
 def test_parity_counts_every_seed(solving: int, verdicts: list[str]) -> None:
     assert list(said("parity_lengths", lambda trial: float(trial.seed < solving)).values()) == verdicts
+
+
+def test_parity_that_ends_with_the_training_lengths_refutes() -> None:
+    def short(trial: Trial, skill: float) -> Iterator[tuple[str, int, int, str, float]]:
+        for measure, step, lag, statistic, value in rows(trial, skill):
+            yield measure, step, lag, statistic, 0.5 if lag > 39 and statistic == "accuracy" else value
+
+    verdicts = said("parity_lengths", lambda trial: 1.0, short)
+    assert (verdicts["parity-rnn"], verdicts["parity-lstm"]) == (REFUTED, REFUTED)
 
 
 def test_adding_two_hundred_by_skill_and_time() -> None:
@@ -160,6 +179,7 @@ def test_adding_two_hundred_by_skill_and_time() -> None:
     assert verdicts == {"bai-adding": REFUTED, "chrono-adding": REFUTED, "chrono-against-default": REFUTED}
     verdicts = said("adding_two_hundred", by_label({"GRU": 0.99}, rest=0.8))
     assert verdicts["bai-adding"] == DEPENDS
+    assert set(said("adding_two_hundred", lambda trial: 0.0).values()) == {DEPENDS}
 
 
 def test_published_adding_by_network_and_length() -> None:
@@ -173,7 +193,8 @@ def test_published_adding_by_network_and_length() -> None:
     assert verdicts["arjovsky-adding"].said == "depends on the simple network: RNN relu, identity learns it too"
     none = said("adding_published", by_label({"LSTM, forget_bias": 0.9}))
     assert none == {"arjovsky-adding": CONFIRMED, "le-irnn-adding": REFUTED}
-    assert said("adding_published", lambda trial: 0.0) == {"arjovsky-adding": REFUTED, "le-irnn-adding": DEPENDS}
+    assert set(said("adding_published", lambda trial: 0.0).values()) == {DEPENDS}
+    assert said("adding_published", by_label({"RNN tanh": 0.9}))["arjovsky-adding"] == REFUTED
 
 
 def test_copying_by_start_and_delay() -> None:
@@ -181,15 +202,24 @@ def test_copying_by_start_and_delay() -> None:
 
     def as_told(trial: Trial) -> float:
         ahead = trial.train_lags == "fixed"
-        return by_label({chrono: 0.9 if ahead else 0.1, biased: 0.2})(trial)
+        return by_label({chrono: 0.9 if ahead else 0.1, biased: 0.2})(trial)  # both leave the baseline
 
     assert set(said("copy_starts", as_told).values()) == {CONFIRMED}
 
     def otherwise(trial: Trial) -> float:
         ahead = trial.train_lags != "fixed"
-        return by_label({chrono: 0.9 if ahead else 0.05, biased: 0.08, "RNN tanh": 0.3})(trial)
+        return by_label({chrono: 0.9 if ahead else 0.05, biased: 0.2, "RNN tanh": 0.3})(trial)
 
-    assert set(said("copy_starts", otherwise).values()) == {REFUTED}
+    verdicts = said("copy_starts", otherwise)
+    assert verdicts.pop("arjovsky-copy-lstm") == CONFIRMED
+    assert set(verdicts.values()) == {REFUTED}
+    nothing = said("copy_starts", lambda trial: 0.0)
+    assert nothing == {
+        "arjovsky-copy-lstm": REFUTED,
+        "arjovsky-copy-simple": CONFIRMED,
+        "chrono-copy": DEPENDS,
+        "chrono-variable-copy": DEPENDS,
+    }
 
 
 @pytest.mark.parametrize(("lstm", "gru", "loss", "verdicts"), [(0.0, 0.5, 1.0, CONFIRMED), (0.5, 0.0, 0.5, REFUTED)])
@@ -236,3 +266,32 @@ def test_guesses_are_counted(blank: int, noise: int, verdicts: list[str]) -> Non
     right = {"blank": blank, "noise": noise}
     rule = lambda trial: float(trial.seed < right[trial.task.filler])  # noqa: E731
     assert list(said("weight_guessing", rule).values()) == verdicts
+
+
+SOLVING = {
+    "gpu_bai": by_label({"GRU": 0.99}),
+    "gpu_arjovsky": lambda trial: float(trial.lag == 200 or trial.cell.name == "exprnn"),
+    "gpu_chrono": lambda trial: {
+        ("chrono", True): 0.9,
+        ("forget_bias", True): 0.2,
+        ("chrono", False): 0.2,
+        ("forget_bias", False): 0.3,
+    }[trial.init.name, trial.train_lags == "fixed"],
+    "gpu_parity": lambda trial: 1.0,
+    "gpu_mingru": lambda trial: 1.0 if trial.cell.name != "minlstm" else 0.9,
+    "gpu_long": lambda trial: 1.0,
+}
+FAILING: dict[str, Rule] = {
+    "gpu_bai": by_label({"LSTM, forget_bias": 0.9}),
+    "gpu_chrono": lambda trial: (
+        {"chrono": 0.1, "forget_bias": 0.5}[trial.init.name]
+        if trial.train_lags == "fixed"
+        else {"chrono": 0.9, "forget_bias": 0.5}[trial.init.name]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOLVING)
+def test_what_needs_a_gpu_is_judged_once_it_was_run(name: str) -> None:
+    assert set(said(name, SOLVING[name]).values()) == {CONFIRMED}
+    assert set(said(name, FAILING.get(name, lambda trial: 0.0)).values()) == {REFUTED}

@@ -65,7 +65,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
             f"skill {gru} (GRU), {lstm} (LSTM), {tanh} (RNN tanh)",
             "skill of GRU",
             gru.above(lstm) and lstm.above(tanh),
-            gru.value < lstm.value or lstm.value < tanh.value,
+            lstm.above(gru) or tanh.above(lstm),
             "the seed",
             run,
             gru,

@@ -88,7 +88,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
             "; ".join(f"{name} {one} at T = {T}" for (name, T), one in kept.items()),
             "accuracy of GRU at T = 50",
             lstm.value < KEPT and min(gru.value, kept["GRU", 100].value) >= KEPT,
-            kept["LSTM", 100].value >= KEPT or gru.value < KEPT,
+            lstm.value >= max(KEPT, gru.value),
             "the length and the updates",
             conditions(scores[scores["trained_lag"] < LONG]),
             gru,

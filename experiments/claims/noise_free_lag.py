@@ -36,13 +36,12 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         "One recurrent unit learns a noise-free lag of 4 steps in "
         + ", ".join(f"{one} of seeds at a learning rate of {lr:g}" for lr, one in short.items())
         + f"; of 10 steps in {_all(found, 10)}, of 100 in {_all(found, 100)}; one LSTM cell of 1997 of 100 in "
-        + f"{share(found, cell=CELL, lag=100, **{'task.filler': 'counted'})}."
+        + f"{share(_cell(found, 'counted'))}."
     )
-    named = scores.assign(network=scores["label"] + ", p = " + scores["trained_lag"].astype(str))
     parts: list[Table | Figure] = [
         outcome_table(found, BY, "Shares of seeds that learn both sequences"),
         learning_figure(
-            named[named["cell"] == CELL].assign(between=lambda own: "distractors " + own["task.filler"]),
+            scores[scores["cell"] == CELL].assign(between=lambda own: "distractors " + own["task.filler"]),
             "The LSTM of 1997 over 100 steps",
             "between",
             "label",
@@ -59,7 +58,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
     lines.append(held(not any(one.most for one in ten.values()), "few or none learn lag 10", _listed(ten)))
     lines.append(held(not _all(found, 100).successes, "none learns lag 100", str(_all(found, 100))))
     for filler in PATIENCE:
-        one = share(found, cell=CELL, **{"task.filler": filler})
+        one = share(_cell(found, filler))
         lines.append(held(one.successes == one.trials, f"the LSTM learns it with {filler} distractors", str(one)))
     return lines
 
@@ -80,8 +79,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         "hs97-lag-100": answered(hundred, SHARE, not hundred.successes, hundred.most, "the draw", run[100]),
     }
     for filler, name in NAMES.items():
-        where = {"cell": CELL, "task.filler": filler}
-        one, needed = share(found, **where), middle(found, "updates", **where)
+        one, needed = share(_cell(found, filler)), middle(_cell(found, filler), "updates")
         quick = one.successes == one.trials and needed.value <= PATIENCE[filler]
         own = conditions(scores[(scores["cell"] == CELL) & (scores["task.filler"] == filler)])
         text = f"{one}; {needed.value:.0f} sequences in the median ({needed.low:.0f} to {needed.high:.0f})"
@@ -97,6 +95,11 @@ def _at(found: pd.DataFrame, lag: int) -> dict[float, Share]:
     """The unit's shares at a lag, by learning rate."""
     own = chosen(found, cell=UNIT, lag=lag)
     return {float(lr): share(own, **{"optimizer.lr": lr}) for lr in sorted(set(own["optimizer.lr"]))}
+
+
+def _cell(found: pd.DataFrame, filler: str) -> pd.DataFrame:
+    """The LSTM's outcomes with such distractors."""
+    return chosen(found, cell=CELL, **{"task.filler": filler})
 
 
 def _all(found: pd.DataFrame, lag: int) -> Share:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Finding, Table, held
-from farback.report.checked import Share, answered, share
+from farback.report.checked import Share, answered, chosen, share
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -12,16 +12,16 @@ PREDICTION = (
     "the cue sets it, the readout is right half of the time: between 1 and 20 guesses in 100 solve the lag without "
     "noise. With noise none does: what is shown in between sets the latch again."
 )
-REFUTED_BY = "Fewer than 4 of 400 without noise or more than 80; one of 400 with noise."
+REFUTED_BY = "Fewer than 2 of 200 without noise or more than 40; one of 200 with noise."
 BLANK, NOISE, LSTM_SEQUENCES = "blank", "noise", 5040
 BY = ["task.filler"]
-RUN = "400 networks of two units, never trained, 200 test sequences each"
+RUN = "200 networks of two units, never trained, 200 test sequences each"
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     """Shares of guesses that are right."""
     found = tables.outcomes(scores, BY)
-    each = {filler: share(found, **{"task.filler": filler}) for filler in (BLANK, NOISE)}
+    each = {filler: share(chosen(found, **{"task.filler": filler})) for filler in (BLANK, NOISE)}
     rows = [
         {"task.filler": filler, "guesses": one.trials, "right": one.successes, "low": low, "high": high}
         for filler, one in each.items()
@@ -54,7 +54,7 @@ def verdict(each: dict[str, Share]) -> list[str]:
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The rows of the ledger."""
     found = tables.outcomes(scores, BY)
-    blank, noise = (share(found, **{"task.filler": filler}) for filler in (BLANK, NOISE))
+    blank, noise = (share(chosen(found, **{"task.filler": filler})) for filler in (BLANK, NOISE))
     low = blank.interval[0]
     return {
         "hs97-guessing": answered(

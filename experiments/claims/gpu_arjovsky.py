@@ -1,0 +1,75 @@
+"""Does LSTM learn adding over 400 and 750 steps, and does expRNN copy over 500 where LSTM does not?"""
+
+import pandas as pd
+
+from farback import tables
+from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report.checked import Share, answered, conditions, learning_figure, outcome_table, share
+from farback.report.standard import Ladder
+
+PREDICTION = (
+    "Written before any of these networks was trained. LSTM with forget bias 1 learns adding over 400 steps in half "
+    "of the seeds and over 750 in fewer; on copying over 500 steps it stays at the baseline, and expRNN leaves it."
+)
+REFUTED_BY = "Another share of seeds, an LSTM that leaves the baseline of copying, or an expRNN that stays there."
+LSTM, UNITARY = "LSTM, forget_bias", "expRNN"
+SOLVED, LEAVES = 0.9, 0.1
+BY = ["label", "task"]
+
+
+def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
+    """Shares of seeds, and learning curves."""
+    found = tables.outcomes(scores, BY)
+    short, long, lstm, unitary = shares(found)
+    headline = (
+        f"LSTM learns adding over 400 steps in {short} of seeds, over 750 in {long}; copying over 500 is solved by "
+        f"{unitary} of expRNN, and {lstm} of LSTM leave the baseline."
+    )
+    problem = scores["task"] + ", lag " + scores["trained_lag"].astype(str)
+    parts: list[Table | Figure] = [
+        outcome_table(found, BY, "What each network came to"),
+        learning_figure(scores.assign(problem=problem), "Learning to add and to copy", "problem"),
+    ]
+    verdict = [
+        held(short.most and not long.most, "LSTM learns adding over 400 steps, not over 750", f"{short}, {long}"),
+        held(not lstm.successes, "LSTM stays at the baseline of copying over 500", str(lstm)),
+        held(unitary.most, "expRNN solves copying over 500", str(unitary)),
+    ]
+    return Analysis(headline, verdict, parts, {"rate/adding 400": short.value, "rate/adding 750": long.value})
+
+
+def shares(found: pd.DataFrame) -> tuple[Share, Share, Share, Share]:
+    """Seeds of LSTM that learn adding over 400 and over 750, leave the baseline of copying; of expRNN that solve it."""
+    adding = [share(found, task="adding", lag=lag) for lag in (200, 375)]
+    return (
+        *(adding[0], adding[1]),
+        share(found, LEAVES, task="copy", label=LSTM),
+        share(found, SOLVED, task="copy", label=UNITARY),
+    )
+
+
+def findings(scores: pd.DataFrame) -> dict[str, Finding]:
+    """The rows of the ledger."""
+    found = tables.outcomes(scores, BY)
+    short, long, lstm, unitary = shares(found)
+    some = share(found, 0.5, task="copy", label=UNITARY)
+    return {
+        "arjovsky-adding-long": answered(
+            f"{short} over 400 steps, {long} over 750",
+            "share of seeds over 400 steps",
+            short.most and not long.most,
+            not short.successes,
+            "the seed",
+            conditions(scores[scores["task"] == "adding"]),
+            short,
+        ),
+        "arjovsky-copy-long": answered(
+            f"{unitary} of expRNN solve it, {lstm} of LSTM leave the baseline",
+            "share of seeds of expRNN",
+            unitary.most and not lstm.successes,
+            not some.successes,
+            "the updates",
+            conditions(scores[scores["task"] == "copy"]),
+            unitary,
+        ),
+    }

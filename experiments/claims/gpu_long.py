@@ -1,0 +1,63 @@
+"""Do LSTM and IndRNN learn adding over 1000 and 5000 steps?"""
+
+import pandas as pd
+
+from farback import tables
+from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report.checked import Share, answered, chosen, conditions, learning_figure, outcome_table, share
+from farback.report.standard import Ladder
+
+PREDICTION = (
+    "Written before any of these networks was trained. Half of the seeds of the LSTM of 1997 explain half of the "
+    "variance over 1000 steps, and fewer are right within .04 in 0.99 of the sums; IndRNN learns 5000 steps."
+)
+REFUTED_BY = (
+    "Fewer than half of the LSTM with skill 0.5, or half with 0.99 right; fewer than half of IndRNN with skill 0.9."
+)
+RIGHT, KEPT = 0.99, 0.9
+BY = ["cell"]
+
+
+def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
+    """Shares of seeds, and learning curves."""
+    found = tables.outcomes(scores, BY)
+    right, learned, kept = shares(found)
+    parts: list[Table | Figure] = [
+        outcome_table(found, BY, "What each network came to"),
+        learning_figure(scores, "Learning to add two numbers of 1000 and of 5000", level=0.5),
+    ]
+    verdict = [
+        held(learned.most and not right.most, "half of the LSTM learn 1000 steps, fewer well", f"{learned}, {right}"),
+        held(kept.most, "half of IndRNN learn 5000 steps", str(kept)),
+    ]
+    headline = (
+        f"Adding over 1000 steps is right within .04 for {right} seeds of LSTM without forget gates; over 5000 "
+        f"{kept} seeds of IndRNN learn it."
+    )
+    return Analysis(headline, verdict, parts, {"rate/LSTM": right.value, "rate/IndRNN": kept.value})
+
+
+def shares(found: pd.DataFrame) -> tuple[Share, Share, Share]:
+    """Seeds of LSTM that are right within .04, that explain half of the variance; of IndRNN that learn it."""
+    own = chosen(found, cell="LSTM")["accuracy"]
+    return Share(int((own >= RIGHT).sum()), len(own)), share(found, cell="LSTM"), share(found, KEPT, cell="IndRNN")
+
+
+def findings(scores: pd.DataFrame) -> dict[str, Finding]:
+    """The rows of the ledger."""
+    found = tables.outcomes(scores, BY)
+    right, learned, kept = shares(found)
+    run = {cell: conditions(scores[scores["cell"] == cell]) for cell in ("LSTM", "IndRNN")}
+    none = not share(found, 0.5, cell="IndRNN").successes
+    return {
+        "hs97-adding-1000": answered(
+            f"{right} right in 0.99 of the sums, {learned} with skill 0.5",
+            "share of seeds",
+            right.most,
+            not learned.successes,
+            "the number of sequences",
+            run["LSTM"],
+            right,
+        ),
+        "indrnn-5000": answered(kept, "share of seeds", kept.most, none, "the updates", run["IndRNN"]),
+    }
