@@ -145,4 +145,4 @@ def _show(page: Page, console: Printer) -> None:
         if len(run):
             console.print(printed)
     console.print(page.analysis.headline, highlight=False, soft_wrap=True)
-    console.print(f"report   {os.path.relpath(page.report)}", highlight=False, soft_wrap=True)
+    console.print(f"report   {os.path.relpath(page.html)}", highlight=False, soft_wrap=True)

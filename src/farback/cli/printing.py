@@ -63,7 +63,7 @@ def page_plain(page: Page) -> dict[str, Any]:
     return {
         "headline": page.analysis.headline,
         "verdict": page.analysis.verdict,
-        "report": page.report,
+        "report": page.html,
         "files": page.files,
     }
 
