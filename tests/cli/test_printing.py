@@ -100,7 +100,7 @@ def test_a_run_says_what_it_did_and_where_its_files_are(project: Path, typed: Ty
         "failed": 0,
         "failures": [],
     }
-    assert Path(done["report"]) == project / "results" / "tiny" / "report.md"
+    assert Path(done["report"]) == project / "results" / "tiny" / "report.html"
     assert all(Path(file).is_absolute() and Path(file).exists() for file in done["files"])
     assert "4 trials to train" in err  # what people read is still said
     code, out, _ = typed("run", "tiny", "--json", "--workers", "1")
