@@ -62,7 +62,7 @@ class View:
     sections: tuple[Section, ...] = ()
     filter: str = TRIALS
     fixed: bool | None = None  # shows nets that are trained at one lag, those trained on many, or all
-    by: tuple[str, ...] = ()  # the parameters that make a group, where those of GROUP do not...
+    by: tuple[str, ...] = ()  # the parameters that make a group, where `grouping` does not say...
     folded: tuple[str, ...] = ()  # ...and the groups that start folded, as MLflow names them
     order: tuple[str, bool] | None = None  # column, and whether the smallest comes first
 
