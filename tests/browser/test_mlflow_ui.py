@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -84,7 +83,7 @@ def links(project: Path) -> Iterator[dict[str, str]]:
                     break
             yield dict(re.findall(r"^(\w[\w ]*): +(http://127\.0\.0\.1:\S+)$", "".join(said), re.MULTILINE))
         finally:
-            serving.send_signal(signal.SIGINT)
+            serving.terminate()  # ends the server, too, and is an end like Ctrl-C
             assert serving.wait(30) == 0
 
 
