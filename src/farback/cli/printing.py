@@ -87,4 +87,6 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Path):
         return str(value.absolute())
+    if hasattr(value, "item"):  # numpy's
+        value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -112,6 +112,7 @@ def _search(
             raise
         found, page = finished(driver), publish(experiment, recording, storage)
         _found(driver, found, page, console)
+        panel = Panel(driver, console)  # as it stands at the end
         counts = {"trials": panel.total, "done": panel.done, "diverged": driver.diverged}
         said = {**counts, **failed_plain(driver.failures), "configs": found.configs, **page_plain(page)}
         console.document({"name": experiment.name, **said})
