@@ -31,7 +31,7 @@ run: named $(VENV)/.ok ## train what is missing of a config, then report (NAME=h
 	$(BIN)/farback run "$$NAME"
 
 search: named $(VENV)/.ok ## search configs/NAME.yaml, or go on with it, then report its winners (NAME=tune)
-	$(BIN)/farback search "configs/$$NAME.yaml"
+	$(BIN)/farback search "$$NAME"
 
 report: named $(VENV)/.ok ## rebuild results/NAME from the store, training nothing (NAME=horizon)
 	$(BIN)/farback report "$$NAME"

@@ -36,15 +36,14 @@ def made(project: Path, *arguments: str, **environment: str) -> subprocess.Compl
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_name_is_handed_on_as_a_word(target: str, project: Path) -> None:
-    words = {"run": "configs/Some_name-2.yaml", "search": "configs/Some_name-2.yaml"}
-    expected = f"<{target}>\n<{words.get(target, 'Some_name-2')}>\n"
+    expected = f"<{target}>\n<Some_name-2>\n"
     assert made(project, target, "NAME=Some_name-2").stdout == expected
     assert made(project, target, NAME="Some_name-2").stdout == expected
 
 
 @pytest.mark.parametrize(
     ("target", "says"),
-    [("run", "<run>\n<configs/demo.yaml>\n"), ("ui", "<ui>\n<demo>\n"), ("dashboard", "<dashboard>\n")],
+    [("run", "<run>\n<demo>\n"), ("ui", "<ui>\n<demo>\n"), ("dashboard", "<dashboard>\n")],
 )
 def test_without_a_name_it_is_the_demo_and_the_dashboard_shows_all(target: str, says: str, project: Path) -> None:
     assert made(project, target).stdout == says
@@ -88,5 +87,5 @@ def test_anything_else_is_refused_and_runs_nothing(name: str, options: list[str]
                 "-i"
             ]:  # make was told to go on whatever happens: farback is handed one word, and refuses it
                 words = ended.stdout.removeprefix(f"<{target}>\n")
-                assert words == (f"<configs/{name}.yaml>\n" if target == "run" else f"<{name}>\n")
+                assert words == f"<{name}>\n"
     assert not list(project.rglob("was-here"))

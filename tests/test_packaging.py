@@ -19,9 +19,8 @@ from farback.cli.starting import SCHEMA, STARTER
 from farback.experiment import Experiment, schema
 
 ROOT = Path(__file__).parent.parent
-ENVIRONMENT = {
-    name: text for name, text in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "PYTHONPATH", "VIRTUAL_ENV")
-}
+OURS = ("MLFLOW_TRACKING_URI", "PYTHONPATH", "VIRTUAL_ENV", "NAME", "MAKEFLAGS", "MAKELEVEL")  # `make test` sets some
+ENVIRONMENT = {name: text for name, text in os.environ.items() if name not in OURS}
 
 
 def ran(command: list[str | Path], folder: Path, code: int = 0) -> str:
