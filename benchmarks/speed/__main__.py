@@ -15,6 +15,8 @@ from benchmarks.speed.sweep import sweep
 from benchmarks.speed.timing import interleaved
 from rich.progress import track
 
+from farback.kernels import memory
+
 CHECKED = 3  # steps that all sides must agree on
 TOLERANCE = 1e-4  # in the loss, after three steps of float32
 
@@ -46,6 +48,7 @@ def readings(points: list[Point], seconds: float, jax: bool) -> pd.DataFrame:
     rows = []
     for point in track(points, description="training steps"):
         timed = interleaved({name: side.step for name, side in sides(point, jax).items()}, seconds)
+        memory.release()  # as at the end of a cohort
         for side, values in timed.items():
             rows += [
                 (point.cell, point.H, point.T, point.B, point.R, point.flops, number, side, value)
@@ -70,8 +73,8 @@ def main(
     os.sched_setaffinity(0, cores)
     swept = sweep(1 if quick else 3)
     swept.to_csv(out / "sweep.csv", index=False)
-    memory = peak.worker_memory()
-    written = page.write(points, swept, memory, page.machine(best), best, out)
+    needed = peak.worker_memory()
+    written = page.write(points, swept, needed, page.machine(best), best, out)
     print(written.analysis.headline)
     print("\n".join(written.analysis.verdict))
     print(written.report)

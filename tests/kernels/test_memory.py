@@ -47,6 +47,18 @@ def test_what_waits_is_bounded(monkeypatch) -> None:
     assert 0 < sum(size * len(blocks) for size, blocks in memory._waiting.items()) <= 4_000_000
 
 
+def test_what_was_used_last_stays(monkeypatch) -> None:
+    """A measure of other sizes must not keep the blocks of a training from being used again."""
+    monkeypatch.setattr(memory, "_MOST", 4_500_000)
+    monkeypatch.setattr(memory, "_waiting", {})
+    for rows in (500, 600, 700, 300):
+        tensor = lent((rows, 1000), torch.float32)
+        place = tensor.data_ptr()
+        del tensor
+    assert lent(SHAPE, torch.float32).data_ptr() == place
+    assert [size for size, blocks in memory._waiting.items() if blocks] == [memory._rounded(700 * 4000)]
+
+
 def test_what_waits_is_given_back(monkeypatch) -> None:
     monkeypatch.setattr(memory, "_waiting", {})
     tensor = lent(SHAPE, torch.float32)

@@ -59,8 +59,15 @@ def _fresh(size: int) -> Array:
 
 
 def _back(block: Array) -> None:
-    if sum(size * len(blocks) for size, blocks in list(_waiting.items())) + block.size <= _MOST:
-        _waiting.setdefault(block.size, []).append(block)
+    """Let a block wait; where too much does, what has not been asked for longest goes first."""
+    blocks = _waiting.pop(block.size, [])  # sizes are in the order of their last use
+    blocks.append(block)
+    _waiting[block.size] = blocks
+    for size, others in list(_waiting.items()):
+        while others and sum(size * len(blocks) for size, blocks in list(_waiting.items())) > _MOST:
+            others.pop()
+        if not others:
+            _waiting.pop(size, None)
 
 
 def release() -> None:
