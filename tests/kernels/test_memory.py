@@ -56,7 +56,10 @@ def test_what_was_used_last_stays(monkeypatch) -> None:
         place = tensor.data_ptr()
         del tensor
     assert lent(SHAPE, torch.float32).data_ptr() == place
-    assert [size for size, blocks in memory._waiting.items() if blocks] == [memory._rounded(700 * 4000)]
+    assert [size for size, blocks in memory._waiting.items() if blocks] == [
+        memory._rounded(700 * 4000),
+        memory._rounded(300 * 4000),
+    ]
 
 
 def test_what_waits_is_given_back(monkeypatch) -> None:
