@@ -63,11 +63,15 @@ def _back(block: Array) -> None:
     blocks = _waiting.pop(block.size, [])  # sizes are in the order of their last use
     blocks.append(block)
     _waiting[block.size] = blocks
-    for size, others in list(_waiting.items()):
-        while others and sum(size * len(blocks) for size, blocks in list(_waiting.items())) > _MOST:
+    over = sum(size * len(blocks) for size, blocks in list(_waiting.items())) - _MOST
+    while over > 0:
+        size = next(iter(_waiting))
+        others = _waiting[size]
+        while others and over > 0:
             others.pop()
+            over -= size
         if not others:
-            _waiting.pop(size, None)
+            del _waiting[size]
 
 
 def release() -> None:
