@@ -16,9 +16,10 @@ from farback.report.page import Page, publish
 
 NOTES = [
     "Run it again, on a quiet machine: `make bench` (about half an hour)",
-    "All sides run in one process, pinned to one core, one thread, and take turns: a ratio is the median over rounds "
-    "of paired readings, its spread the quartiles. Before anything is timed, three steps of every side from the same "
-    "weights on the same batch must give the same losses.",
+    "All sides run in one process, pinned to one core, one thread, and take turns of at least a tenth of a second, the "
+    "first step of which is not counted where there are several: training finds in the caches what its last update "
+    "left there. A ratio is the median over rounds of paired readings, its spread the quartiles. Before anything is "
+    "timed, three steps of every side from the same weights on the same batch must give the same losses.",
     "A step is forward, loss, backward, clipping and Adam of every network of the cohort. `torch.nn` is a loop over "
     "modules, JAX is `jit(vmap(...))` with `scan`; drawing data is in neither. The sweep is two commands from a "
     "standing start, on all cores, drawing data and evaluating: farback's also records every curve in MLflow.",
