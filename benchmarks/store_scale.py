@@ -14,6 +14,7 @@ import math
 import os
 import platform
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,13 +55,16 @@ sweep:
     seed: {{range: {seeds}}}
 """
 FRAME = """
-import resource, sys, time
+import re, sys, time
+from pathlib import Path
 from farback.stores.mlflow import MLflow
+def peak():  # of this program alone: ru_maxrss begins with that of the process which started it
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 store = MLflow(sys.argv[1])
 store.frame("none")
-before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+before, began = peak(), time.perf_counter()
 rows = len(store.frame("big"))
-print(rows, time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(rows, time.perf_counter() - began, peak() - before)
 """
 
 
@@ -141,6 +145,7 @@ def on_sqlite(folder: Path, count: int, events: Sequence[Event]) -> list[str]:
     place = folder / f"sqlite-{count}"
     uri = locations.SQLITE + str(place / "mlflow.db")
     if not (place / "filled").exists():
+        shutil.rmtree(place, ignore_errors=True)  # half filled, by a call that was stopped
         with MLflow(uri) as store:
             fill(store, uri, "big", trials(count), events, lambda artifacts: local(artifacts, uri))
         (place / "filled").touch()

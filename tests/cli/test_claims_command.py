@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -147,6 +149,35 @@ def test_the_whole_path_of_claims(project: Path, farback: Callable[..., tuple[in
     code, said = farback("report", "claims/own")
     assert code == 0, said
     assert (project / "results/own/report.md").read_text() == own
+
+
+def test_a_program_reads_what_is_to_do_and_what_came_out(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def document(*arguments: str) -> dict[str, Any]:
+        monkeypatch.setattr(sys, "argv", ["farback", "claims", "--json", "--workers", "1", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    planned = document("--dry-run")
+    assert [(one["name"], one["claims"], one["to_train"]) for one in planned["experiments"]] == [
+        ("own", ["it-holds-too"], 8),
+        ("plain", ["it-holds"], 8),
+    ]
+    assert 0 < planned["seconds"] == sum(one["seconds"] for one in planned["experiments"])
+    assert planned["gpu"] == ["big"]
+    done = document("--only", "own")
+    assert (done["trained"], done["failed"]) == (8, 0)
+    assert {one["id"]: (one["verdict"], one["value"]) for one in done["claims"]} == {
+        "far": (None, None),
+        "it-holds": (None, None),
+        "it-holds-too": ("confirmed", 8.0),
+    }
+    assert Path(done["report"]) == project / "results/claims/report.html"
+    assert document("--report")["claims"] == done["claims"]
 
 
 def test_what_cannot_be_asked_for_is_told(project: Path, farback: Callable[..., tuple[int, str]]) -> None:

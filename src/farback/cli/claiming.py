@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +14,7 @@ from farback.cli.app import (
     CheckpointSeconds,
     Device,
     ExecutorName,
+    Json,
     Place,
     ShiftSeeds,
     StoreURI,
@@ -20,11 +22,13 @@ from farback.cli.app import (
     app,
 )
 from farback.cli.listing import refresh_schema
-from farback.cli.printing import Printer
+from farback.cli.printing import Printer, failed_plain, page_plain
 from farback.cli.running import Training, failed, trained
 from farback.cli.stopping import Stopping
 
 if TYPE_CHECKING:  # as in `running`: `--help` stays quick
+    import pandas as pd
+
     from farback.executors import Executor
     from farback.experiment import Experiment
     from farback.ledger import Ledger
@@ -49,6 +53,7 @@ def claims(
     store: StoreURI = None,
     checkpoint_seconds: CheckpointSeconds = None,
     device: Device = None,
+    as_json: Json = False,
 ) -> None:
     """Check published claims: train what is missing of the configs that carry them, then write results/claims.
 
@@ -57,11 +62,13 @@ def claims(
     """
     stopping, place = Stopping(), Place(executor, address, workers)
     with stopping.listening():
-        _claims(stopping, only or [], report, dry_run, shift_seeds, place, store, checkpoint_seconds, device)
+        console = Printer(as_json)
+        _claims(stopping, console, only or [], report, dry_run, shift_seeds, place, store, checkpoint_seconds, device)
 
 
 def _claims(
     stopping: Stopping,
+    console: Printer,
     only: list[str],
     report: bool,
     dry_run: bool,
@@ -75,11 +82,12 @@ def _claims(
     from farback.executors.opening import chosen, opened
     from farback.stores.opening import open_store
 
-    console = Printer()
     where = devices.checked(device or devices.CPU)
     known = ledger.opened(Path(), shift_seeds)
     wanted = known.chosen(only)
     failures: list[Failed] = []
+    counts: Counter[str] = Counter()
+    planned: dict[str, Any] = {"experiments": [], "seconds": 0.0, "seconds_at_most": 0.0}
     with open_store(store, known.root) as recording:
         todo = [] if report else [one for one in wanted if ledger.outlook(one, recording).needed()]
         for experiment in todo:
@@ -88,45 +96,64 @@ def _claims(
         if todo:
             with opened(chosen(None, *place, device=where), known.root) as running:
                 if dry_run:
-                    _foretell(todo, recording, running, where, console)
+                    planned = _foretell(todo, recording, running, where, console)
                 else:
                     training = Training(recording, running, where, checkpoint_seconds)
                     for experiment in todo:
-                        failures += trained(experiment, experiment.trials(), training, stopping, console).failures
+                        done = trained(experiment, experiment.trials(), training, stopping, console)
+                        failures += done.failures
+                        counts.update(trained=done.trained, diverged=done.diverged)
         if dry_run:
-            _elsewhere(known, bool(todo), console)
+            console.document({**planned, "gpu": _elsewhere(known, bool(todo), console)})
             return
         page = ledger.publish(known, wanted if only else known.experiments, recording)
     _show(page, console)
+    rows = [row for table in page.analysis.tables if table.name in ("claims", "gpu") for row in _records(table.frame)]
+    said = {"trained": counts["trained"], "diverged": counts["diverged"], **failed_plain(failures)}
+    console.document({**said, "claims": rows, **page_plain(page)})
     failed(failures, console)
 
 
-def _foretell(todo: list[Experiment], recording: Store, running: Executor, where: str, console: Printer) -> None:
-    """Say what would be trained of each experiment, and how long each takes and all of them."""
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table's rows; what is not known is None."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _foretell(
+    todo: list[Experiment], recording: Store, running: Executor, where: str, console: Printer
+) -> dict[str, Any]:
+    """Say what would be trained of each experiment, and how long each takes and all of them; the same as a document."""
     from farback import runner
     from farback.display import minutes
 
     say = console.say
     expected = most = 0.0
+    experiments: list[dict[str, Any]] = []
     for experiment in todo:
         frame = recording.frame(experiment.name)
         plan = runner.outlook(experiment, experiment.trials(), frame, running.size)
         each = runner.estimate(plan, running, frame, where)
         expected, most = expected + each.expected, most + each.most
-        ids = ", ".join(claim.id for claim in experiment.claims)
-        say(f"{experiment.name}: {plan.amount} trials, {minutes(each.expected)}, at most {minutes(each.most)} ({ids})")
+        ids = [claim.id for claim in experiment.claims]
+        took = f"{minutes(each.expected)}, at most {minutes(each.most)}"
+        say(f"{experiment.name}: {plan.amount} trials, {took} ({', '.join(ids)})")
+        seconds = {"seconds": each.expected, "seconds_at_most": each.most}
+        experiments.append({"name": experiment.name, "claims": ids, "to_train": len(plan.needed()), **seconds})
     say(f"in all: {minutes(expected)}; at most {minutes(most)}, if no trial stops early")
+    return {"experiments": experiments, "seconds": expected, "seconds_at_most": most}
 
 
-def _elsewhere(known: Ledger, more: bool, console: Printer) -> None:
-    """Say what this command does not train."""
+def _elsewhere(known: Ledger, more: bool, console: Printer) -> list[str]:
+    """Say what this command does not train; the names of those experiments."""
     from farback.ledger import needs_gpu
 
     say = console.say
     if not more:
         say("nothing is missing")
-    for experiment in filter(needs_gpu, known.experiments):
+    large = [experiment for experiment in known.experiments if needs_gpu(experiment)]
+    for experiment in large:
         say(f"{experiment.name}: needs a GPU; where there is one: farback run {experiment.shown} --device cuda")
+    return [experiment.name for experiment in large]
 
 
 def _show(page: Page, console: Printer) -> None:

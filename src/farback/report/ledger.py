@@ -22,7 +22,7 @@ NOTES = (
     "Write this page again from the store, training nothing: `farback claims --report{options}`",
     "Repeat with other seeds: `farback claims --shift-seeds 100`, and a few rows alone with `--only ID`. They have a "
     "page of their own.",
-    "Intervals are over seeds, 95 %. Seeds, updates and sizes that were run are in the column `run`.",
+    "Intervals are over seeds, 95 %. Seeds, updates and sizes that were run are in the second table.",
     "How a claim is added is in `docs/claims.md`.",
 )
 NOT_RUN = "not run yet"
@@ -73,7 +73,7 @@ def ledger(rows: Sequence[Row]) -> Analysis:
         parts.append(Figure("verdicts", "Every claim that was run, by verdict", plots.verdicts(drawn), drawn, alt))
     if here:
         parts.insert(0, Table("claims", "What was claimed, and what was found", frame, _found(here)))
-        parts.append(Table("checks", "How each was checked", _checks(here), _checks(here, links=True)))
+        parts.append(Table("checks", "How each was checked", _checks(here), _checked(here)))
     if elsewhere:
         apart = pd.DataFrame([_flat(one) for one in elsewhere])
         parts.append(Table("gpu", "Claims that need a GPU, with a config that is ready to run", apart, _gpu(elsewhere)))
@@ -167,7 +167,8 @@ def _found(here: Sequence[Row]) -> pd.DataFrame:
     return table if any(one.first for one in here) else table.drop(columns="with the first seeds")
 
 
-def _checks(here: Sequence[Row], links: bool = False) -> pd.DataFrame:
+def _checks(here: Sequence[Row]) -> pd.DataFrame:
+    """How each is checked, for machines."""
     return pd.DataFrame(
         [
             {
@@ -176,7 +177,24 @@ def _checks(here: Sequence[Row], links: bool = False) -> pd.DataFrame:
                 "setting": one.claim.setting,
                 "how it is checked": one.claim.check,
                 "run": one.finding.conditions if one.finding else "",
-                "config": _link(one.config) if links else Path(one.config).name,
+                "config": Path(one.config).name,
+            }
+            for one in here
+        ]
+    )
+
+
+def _checked(here: Sequence[Row]) -> pd.DataFrame:
+    """The same in as few columns as a page has room for."""
+    return pd.DataFrame(
+        [
+            {
+                "id": one.claim.id,
+                "source": one.claim.source,
+                "setting, rule, and what was run": " ".join(
+                    [one.claim.setting, one.claim.check, *([f"Run: {one.finding.conditions}."] if one.finding else [])]
+                ),
+                "config": _link(one.config),
             }
             for one in here
         ]
