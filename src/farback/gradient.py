@@ -19,10 +19,10 @@ _BYTES = 256_000_000
 
 def network(architecture: Architecture, theta_RP: Tensor, grad: bool = False) -> Network:
     """The network that flat parameters stand for; with `grad`, those that are trained ask for a gradient."""
-    frozen, base, stride = architecture.frozen, theta_RP.storage_offset(), theta_RP.stride(0)
+    frozen, base, stride, R = architecture.frozen, theta_RP.storage_offset(), theta_RP.stride(0), theta_RP.shape[0]
     parameters = {}
     for name, (shape, strides, start) in architecture.layout.items():
-        value = theta_RP.as_strided((len(theta_RP), *shape), (stride, *strides), base + start)
+        value = theta_RP.as_strided((R, *shape), (stride, *strides), base + start)
         parameters[name] = value.detach().requires_grad_() if grad and name not in frozen else value
     return Network(architecture, parameters)
 

@@ -89,6 +89,7 @@ class Replicas:
     def __init__(self, trials: Sequence[Trial], device: str = "cpu") -> None:
         self.each = [Replica(trial) for trial in trials]
         self.device = device
+        self.architecture = trials[0].architecture  # what it finds out about its layout is looked up in every update
         self.theta_RP = torch.cat([value.flatten(1) for value in drawn(trials).parameters.values()], 1).to(device)
         self.moments = type(trials[0].optimizer).moments(self.theta_RP)
         self.asked = Asked.of(trials[0])
@@ -115,11 +116,11 @@ class Replicas:
 
     def network(self, rows: slice | list[int] = slice(None)) -> Network:
         """The network that the flat parameters of some replicas stand for."""
-        return network(self.trial.architecture, self.theta_RP[rows])
+        return network(self.architecture, self.theta_RP[rows])
 
     def update(self, count: int) -> list[bool]:
         """One update of every replica, the `count`th; whether each one's loss was finite."""
-        loss_R, grad_RP = gradient(self.trial.architecture, self.theta_RP, self.asked, self.training.next())
+        loss_R, grad_RP = gradient(self.architecture, self.theta_RP, self.asked, self.training.next())
         with torch.no_grad():
             grad_RP, norm_R = optimizers.clipped(grad_RP, self.limit_R1)
             self.trial.optimizer.update(self.theta_RP, grad_RP, self.moments, self.rules, count)

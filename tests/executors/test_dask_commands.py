@@ -145,7 +145,7 @@ def test_a_driver_killed_while_workers_train_goes_on_and_leaves_the_same(
     wait_for(lambda: not project.checkpoints, 5)
 
 
-@pytest.mark.parametrize("verb", ["run"])
+@pytest.mark.parametrize("verb", ["run", "search"])
 def test_after_the_scheduler_has_died_a_pool_goes_on_and_leaves_the_same(
     verb: str, project: Project, tmp_path: Path, alone: dict[str, Kept]
 ) -> None:
