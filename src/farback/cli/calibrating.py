@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,8 +48,7 @@ def calibrate(
     console.print(page.analysis.headline, highlight=False)
     off = [check for check in found if not check.holds]
     console.document({"checks": rows, "off": len(off), **page_plain(page)})
-    for label, path in (("figure", next(path for path in page.files if path.suffix == ".png")), ("report", page.html)):
-        console.print(f"{label:8} {os.path.relpath(path)}", highlight=False, soft_wrap=True)
+    console.places(page)
     if off:
         console.print(f"{len(off)} checks are off", style="red")
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -172,4 +171,4 @@ def _show(page: Page, console: Printer) -> None:
         if len(run):
             console.print(printed)
     console.print(page.analysis.headline, highlight=False, soft_wrap=True)
-    console.print(f"report   {os.path.relpath(page.html)}", highlight=False, soft_wrap=True)
+    console.places(page)

@@ -39,6 +39,12 @@ class Printer(Console):
         """A line as it stands: not folded, nothing in it taken for markup."""
         self.print(text, style=style, end=end, highlight=False, markup=False, soft_wrap=True)
 
+    def places(self, page: Page) -> None:
+        """Where a page that was written is, and its leading figure."""
+        for label, path in (("figure", page.picture), ("report", page.html)):
+            if path is not None:
+                self.say(f"{label:8} {os.path.relpath(path)}")
+
     def document(self, value: Any) -> None:
         """The document, where one was asked for."""
         if self.as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -30,8 +29,6 @@ from farback.cli.printing import Printer, failed_plain, page_plain
 from farback.cli.stopping import Stopping, command
 
 if TYPE_CHECKING:  # torch, mlflow and the rest are imported by the commands that need them: `--help` stays quick
-    from rich.console import Console
-
     from farback.executors import Executor
     from farback.experiment import Experiment
     from farback.report.page import Page
@@ -227,7 +224,7 @@ def report(
     console.document({"name": experiment.name, **page_plain(page)})
 
 
-def show(page: Page, experiment: Experiment, console: Console) -> None:
+def show(page: Page, experiment: Experiment, console: Printer) -> None:
     """Print the headline of a page that was written, and say where everything is."""
     from rich.table import Table as Printed
 
@@ -241,11 +238,8 @@ def show(page: Page, experiment: Experiment, console: Console) -> None:
             printed.add_row(*(str(cell) for cell in row))
         console.print(printed)
     console.print(page.analysis.headline, highlight=False)
-    pictures = [path for path in page.files if path.suffix == ".png"]
     console.print()
-    for label, path in [("figure", pictures[0] if pictures else None), ("report", page.html)]:
-        if path is not None:
-            console.print(f"{label:8} {os.path.relpath(path)}", highlight=False, soft_wrap=True)
+    console.places(page)
     console.print(f"browse   {typed('ui', experiment)}", highlight=False, soft_wrap=True)
     console.print(f"rebuild  {typed('report', experiment)}", highlight=False, soft_wrap=True)
 

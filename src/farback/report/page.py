@@ -75,6 +75,11 @@ class Page:
     files: list[Path]
     note: str
 
+    @property
+    def picture(self) -> Path | None:
+        """The leading figure; None where there is none."""
+        return next((path for path in self.files if path.suffix == ".png"), None)
+
 
 def write(subject: Subject, frame: pd.DataFrame) -> Page:
     """Analyse the frame and write the folder.
