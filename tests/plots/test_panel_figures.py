@@ -198,6 +198,18 @@ def test_a_trend_draws_a_line_for_each_level_and_a_panel_for_each_setting():
     assert overlapping(figure) == []
 
 
+def test_numbers_of_many_updates_do_not_run_into_each_other():
+    rows = [
+        (updates, "LSTM", task, 3, 0.5, 0.4, 0.6)
+        for task, step, last in (("adding", 4000, 80_000), ("temporal_order", 2000, 40_000))
+        for updates in range(step, last + 1, step)
+    ]
+    table = pd.DataFrame(rows, columns=["step", "network", "task", "seeds", "median", "low", "high"])
+    figure = plots.trend(table, "step", "network", "task", title="T", value="skill")
+    assert overlapping(figure) == []
+    assert "80000" in texts(figure)
+
+
 def test_networks_keep_their_looks_in_a_trend():
     table = trends().rename(columns={"hidden": "network"})
     table = table[table["scale"] == 1.0].assign(network=lambda frame: frame["network"].map({8: "LSTM", 64: "A"}))

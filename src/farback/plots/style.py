@@ -192,20 +192,28 @@ def lag_axis(ax: Axes, lags: Sequence[float]) -> None:
         ax.set_xscale("symlog", base=2, linthresh=positive[0], linscale=1)
     elif positive:
         ax.set_xscale("log", base=2)
-    ax.xaxis.set_major_locator(FixedLocator(_fitting(at)))
+    place = [math.log2(lag) if lag > 0 else math.log2(at[1]) - 1 if len(at) > 1 else 0.0 for lag in at]
+    ax.xaxis.set_major_locator(FixedLocator(fitting(at, place, place[-1] - place[0] + 1)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.10g}"))
     if at[0] > 0:
         ax.set_xlim(at[0] / 1.35, at[-1] * 1.35)
 
 
-def _fitting(at: Sequence[float]) -> list[float]:
-    """The lags whose numbers do not run into each other, the largest always among them."""
-    place = [math.log2(lag) if lag > 0 else math.log2(at[1]) - 1 if len(at) > 1 else 0.0 for lag in at]
-    room = 0.075 * (place[-1] - place[0] + 1)
+def fitting(at: Sequence[float], place: Sequence[float], whole: float) -> list[float]:
+    """Those of these ascending numbers that can be written at an axis without running into each other, the largest
+    always among them.
+
+    Args:
+        at: the numbers.
+        place: where each stands.
+        whole: how long the axis is, in the unit of `place`.
+    """
     kept = [len(at) - 1]
     for index in range(len(at) - 2, -1, -1):
-        if place[kept[-1]] - place[index] >= room:
+        digits = len(f"{at[kept[-1]]:.10g}")
+        room = 0.075 if digits <= 3 else 0.03 * digits  # of the axis of one of two panels
+        if place[kept[-1]] - place[index] >= room * whole:
             kept.append(index)
     return [at[index] for index in sorted(kept)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from farback.plots.moments import median_note
-from farback.plots.style import CELLS, OTHER_MARKERS, RC, Look, looks, names
+from farback.plots.style import CELLS, OTHER_MARKERS, RC, Look, fitting, looks, names
 
 DASHES: tuple[Literal["--", ":", "-."], ...] = ("--", ":", "-.")
 SHADES = (0.0, 0.85)  # of the colour map: its lightest end cannot be read on white
@@ -101,12 +102,8 @@ def _number_axis(ax: Axes, numbers: pd.Series) -> None:
     at = sorted(set(numbers.astype(float)))
     if at[0] > 0:
         ax.set_xscale("log")
-    place = np.log(at) if at[0] > 0 else np.array(at)
-    kept = [len(at) - 1]
-    for index in range(len(at) - 2, -1, -1):
-        if place[kept[-1]] - place[index] >= 0.1 * (place[-1] - place[0]):
-            kept.append(index)
-    ax.xaxis.set_major_locator(FixedLocator([at[index] for index in sorted(kept)]))
+    place = [math.log(number) for number in at] if at[0] > 0 else at
+    ax.xaxis.set_major_locator(FixedLocator(fitting(at, place, 1.1 * (place[-1] - place[0]))))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
 

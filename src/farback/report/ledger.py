@@ -18,6 +18,8 @@ NOTES = (
     "Each claim stands in a config, with its source, the published number and the rule by which it is judged. They "
     "were committed before the networks were trained; where those had been trained for another question, the setting "
     "says that the rule is not blind. The function `findings` of the experiment's script applies the rule.",
+    "A verdict is about the setting in the second table, which says in what it differs from the publication's: what is "
+    "refuted there may hold in the original.",
     "Train what is missing, then write this page: `farback claims{options}`",
     "Write this page again from the store, training nothing: `farback claims --report{options}`",
     "Repeat with other seeds: `farback claims --shift-seeds 100`, and a few rows alone with `--only ID`. They have a "
