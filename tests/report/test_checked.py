@@ -29,6 +29,8 @@ def test_a_median_that_was_measured_and_what_lies_above_it() -> None:
     assert (low.value, low.interval) == (2.0, (1.0, 4.0))
     assert high.above(low)
     assert not Middle.of([3.0, 9.0]).above(low)
+    assert str(Middle(1500.0, 1254.4, float("inf"))) == "1500 (1250 to inf)"
+    assert str(Middle(-0.00012345, 2.64e-05, 0.5)) == "-0.000123 (2.64e-05 to 0.5)"
 
 
 def test_shares_and_medians_of_the_rows_that_are_meant() -> None:

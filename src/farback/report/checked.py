@@ -64,7 +64,12 @@ class Middle:
         return self.low > other.high
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g})"
+        return f"{_plain(self.value)} ({_plain(self.low)} to {_plain(self.high)})"
+
+
+def _plain(value: float) -> str:
+    """Three digits, without an exponent where the number is large: updates are written 1500, not 1.5e+03."""
+    return f"{float(f'{value:.3g}'):.10g}"
 
 
 def chosen(outcomes: pd.DataFrame, **where: object) -> pd.DataFrame:
