@@ -259,6 +259,14 @@ def test_the_lstm_of_1997_by_what_it_gets_right(skill: float, verdict: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("fast", "slow", "verdict"), [(0.999, 0.0, CONFIRMED), (0.0, 0.999, DEPENDS), (0.2, 0.2, REFUTED)]
+)
+def test_the_lstm_of_1997_from_its_own_start_by_the_published_rate(fast: float, slow: float, verdict: str) -> None:
+    rule = lambda trial: fast if trial.optimizer.lr in (0.5, 1.0) else slow  # noqa: E731
+    assert set(said("lstm_of_1997_own_start", rule).values()) == {verdict}
+
+
+@pytest.mark.parametrize(
     ("blank", "noise", "verdicts"),
     [(20, 0, [CONFIRMED, CONFIRMED]), (20, 20, [CONFIRMED, REFUTED]), (0, 0, [REFUTED, CONFIRMED])],
 )

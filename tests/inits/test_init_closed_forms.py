@@ -143,6 +143,17 @@ def test_forget_bias_is_the_value_over_both_biases_and_on_the_keep_gate_alone(ce
                 assert np.array_equal(block, blocks(plain[name], cell)[gate])
 
 
+def test_uniform_draws_all_from_one_interval_but_for_the_biases_that_are_given() -> None:
+    p = drawn("lstm", {"name": "uniform", "bound": 0.2, "keep": 50, "write": -3}, hidden=64, inputs=30)
+    total = blocks(p["bias_ih_l0"] + p["bias_hh_l0"], "lstm")
+    assert (set(total["f"]), set(total["i"])) == ({50.0}, {-3.0})
+    free = [p["weight_ih_l0"], p["weight_hh_l0"], *(blocks(p["bias_ih_l0"], "lstm")[gate] for gate in ("g", "o"))]
+    for values in free:
+        assert stats.kstest(values.ravel(), stats.uniform(-0.2, 0.4).cdf).pvalue > 1e-3
+    plain = drawn("gru", {"name": "uniform"}, hidden=64, inputs=30)
+    assert all(stats.kstest(value.ravel(), stats.uniform(-0.1, 0.2).cdf).pvalue > 1e-3 for value in plain.values())
+
+
 @pytest.mark.parametrize(("lag", "longest", "top"), [(50, None, 50), (50, 200, 200), (1, None, 3), (3, None, 3)])
 @pytest.mark.parametrize("cell", KEEP)
 def test_chrono_spreads_the_time_constants_up_to_the_longest(

@@ -138,7 +138,7 @@ def test_every_field_of_an_init_changes_the_weights(every_init: Init) -> None:
         default = getattr(every_init, field)
         other = 7 if default is None else default * 2
         changed = inits.build({**every_init.spec(), field: other})
-        architecture = all_architectures(every_init)[0]
+        architecture = all_architectures(changed)[0]
         ours, theirs = (draw(architecture, [init], [0], 20).parameters for init in (every_init, changed))
         assert any(not torch.equal(ours[name], theirs[name]) for name in ours), info
 
@@ -180,6 +180,20 @@ REFUSED = [
     ],
     *[(init, {"name": cell}, False) for init in ("forget_bias", "chrono") for cell in ("lstm", "gru")],
 ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "fields", "why"),
+    [
+        ("elman", {"keep": 1.0}, "the gate that keeps the state, and this cell has none"),
+        ("elman", {"write": -1.0}, "the gate that lets input in, and this cell has none"),
+        ("janet", {"write": -1.0}, "the gate that lets input in, and this cell has none"),
+        ("mingru", {"keep": 1.0, "write": -1.0}, "in this cell one gate is both"),
+    ],
+)
+def test_a_bias_for_a_gate_that_is_not_there_is_refused(cell: str, fields: dict[str, float], why: str) -> None:
+    with pytest.raises(ValueError, match=f"^init uniform .*{why}"):
+        Architecture(cells.build(cell), 4, 8, 2).check(inits.build({"name": "uniform", **fields}))
 
 
 @pytest.mark.parametrize(("init", "cell", "bias"), REFUSED, ids=str)

@@ -70,7 +70,7 @@ class Dask(Executor):
             UserError: no scheduler answers.
         """
         if self.connection is None:
-            logging.getLogger("distributed.batched").setLevel(logging.WARNING)  # a lost scheduler is told of once, by us
+            logging.getLogger("distributed.batched").setLevel(logging.WARNING)  # we tell of a lost scheduler
             security = None
             if self.tls:
                 files = {"tls_ca_file": self.tls.ca, "tls_client_cert": self.tls.cert, "tls_client_key": self.tls.key}

@@ -1,0 +1,48 @@
+"""All parameters from one interval, as before rules of fan-in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from farback.inits.base import Array, Init, Layer, hold, needs_keep_gate
+
+Bias = Annotated[float, Field(ge=-50, le=50)]
+
+
+class Uniform(Init):
+    """Every weight and bias uniform on [-`bound`, `bound`]; where they are given, the bias of the gate that keeps the
+    state is `keep` in all, and that of the gate that lets input in is `write`.
+
+    Source: Hochreiter and Schmidhuber 1997: small weights, and input gates that start closed (a negative bias), so that
+    a cell does not fill before it is needed. Their cells have no forget gates: `keep` = 50.
+    """
+
+    bound: Annotated[float, Field(gt=0, le=10)] = 0.1
+    keep: Bias | None = None
+    write: Bias | None = None
+
+    def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
+        """Draw, then set the biases."""
+        values = {name: rng.uniform(-self.bound, self.bound, size=shape) for name, shape in layer.shapes.items()}
+        if self.keep is not None:
+            hold(layer, values, self.keep)
+        if self.write is not None:
+            assert layer.write is not None  # by `check`
+            values["bias_ih"][layer.rows(layer.write)] = self.write
+            if "bias_hh" in values:
+                values["bias_hh"][layer.rows(layer.write)] = 0.0
+        return values
+
+    def check(self, layer: Layer) -> None:
+        """Needs something to draw, the gates whose biases it sets, and two of them where it sets both."""
+        if not layer.shapes:
+            raise ValueError(f"init {self.name} draws the weights, and this cell has none")
+        if self.keep is not None:
+            needs_keep_gate(self, layer)
+        if self.write is not None and (layer.write is None or "bias_ih" not in layer.shapes):
+            raise ValueError(f"init {self.name} sets the bias of the gate that lets input in, and this cell has none")
+        if self.keep is not None and self.write is not None and layer.keep is None:
+            raise ValueError(f"init {self.name} sets keep and write, and in this cell one gate is both")
