@@ -12,6 +12,7 @@ from farback.component import UserError
 from farback.experiment import Experiment
 from farback.report import sized, standard
 from farback.report.analysis import Figure, markdown
+from farback.report.standard import shown
 from farback.stores.memory import Memory
 
 CONFIG = """
@@ -209,3 +210,17 @@ def test_the_shipped_experiments_analyse_what_their_configs_make() -> None:
 def test_a_figure_is_a_picture_with_numbers(recorded: tuple[Experiment, Memory]) -> None:
     parts = standard(recorded[1].frame("paper")).parts
     assert {part.name for part in parts if isinstance(part, Figure)} == {"success", "trainability_forest", "retention"}
+
+
+def test_lags_stand_in_their_order_where_networks_were_trained_at_different_ones() -> None:
+    lags = {"LSTM": (25, 4000), "RNN": (5, 100)}
+    success = pd.DataFrame(
+        [(label, lag, 3, 4) for label, own in lags.items() for lag in own],
+        columns=["label", "lag", "successes", "trials"],
+    )
+    row = {"seeds": 4, "smallest_lag": 25, "largest_lag": 4000, "horizon": ">= 4000", "estimate": 3251.0, "low": 2304.4}
+    row |= {"high": float("inf"), "below": 0, "beyond": 2, "nonmonotone": 0.5, "diverged": 0}
+    table = shown(pd.DataFrame([{"label": label, **row} for label in lags]), ["label"], success)
+    assert [name for name in table if name.startswith("lag ")] == ["lag 5", "lag 25", "lag 100", "lag 4000"]
+    assert table["lag 25"].tolist() == ["3/4", ""]
+    assert table["mean, 95 % over seeds"][0] == "3250 (2300 to > 4000)"

@@ -77,3 +77,8 @@ def markdown(frame: pd.DataFrame) -> str:
     rows = [[str(name) for name in frame.columns], ["---"] * len(frame.columns)]
     rows += [[str(cell).replace("|", "\\|") for cell in row] for row in frame.itertuples(index=False)]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def three(value: float) -> str:
+    """A number to three digits, without an exponent where it is large: updates are written 1500, not 1.5e+03."""
+    return f"{float(f'{value:.3g}'):.10g}"

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from farback import stats, tables
-from farback.report.analysis import Figure, Table
+from farback.report.analysis import Figure, Table, three
 from farback.report.findings import Finding, Verdict
 from farback.report.standard import name_of
 
@@ -64,12 +64,7 @@ class Middle:
         return self.low > other.high
 
     def __str__(self) -> str:
-        return f"{_plain(self.value)} ({_plain(self.low)} to {_plain(self.high)})"
-
-
-def _plain(value: float) -> str:
-    """Three digits, without an exponent where the number is large: updates are written 1500, not 1.5e+03."""
-    return f"{float(f'{value:.3g}'):.10g}"
+        return f"{three(self.value)} ({three(self.low)} to {three(self.high)})"
 
 
 def chosen(outcomes: pd.DataFrame, **where: object) -> pd.DataFrame:

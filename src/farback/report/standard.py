@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from farback import tables
-from farback.report.analysis import Analysis, Figure, Table
+from farback.report.analysis import Analysis, Figure, Table, three
 
 Ladder = Sequence[tuple[str, float]]  # what partial memory scores: (what is remembered, skill)
 
@@ -152,6 +152,7 @@ def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | Non
         cells["mean, 95 % over seeds"] = mean_text(row)
         if success is not None:
             own = success
+            cells |= {f"lag {lag}": "" for lag in sorted(set(success["lag"]))}
             for name in by:
                 own = own[own[name] == row[name]]
             for lag, passed, trials in zip(own["lag"], own["successes"], own["trials"], strict=True):
@@ -176,9 +177,9 @@ def mean_text(row: Mapping[Any, Any]) -> str:
     """The mean horizon with its interval; an end that lies beyond the lags tried says so."""
     if row["beyond"] == row["seeds"] or row["below"] == row["seeds"]:
         return str(row["horizon"])  # every seed lies beyond the lags tried: there is nothing to average
-    low = f"{row['low']:.3g}" if row["low"] > 0 else f"< {row['smallest_lag']:g}"
-    high = f"{row['high']:.3g}" if math.isfinite(row["high"]) else f"> {row['largest_lag']:g}"
-    return f"{row['estimate']:.3g} ({low} to {high})"
+    low = three(row["low"]) if row["low"] > 0 else f"< {row['smallest_lag']:g}"
+    high = three(row["high"]) if math.isfinite(row["high"]) else f"> {row['largest_lag']:g}"
+    return f"{three(row['estimate'])} ({low} to {high})"
 
 
 def compared(pairs: pd.DataFrame) -> pd.DataFrame:
