@@ -13,8 +13,9 @@ Bias = Annotated[float, Field(ge=-50, le=50)]
 
 
 class Uniform(Init):
-    """Every weight and bias uniform on [-`bound`, `bound`]; where they are given, the bias of the gate that keeps the
-    state is `keep` in all, and that of the gate that lets input in is `write`.
+    """Every weight and bias uniform on [-`bound`, `bound`], but for the gates' biases that are given.
+
+    The bias of the gate that keeps the state is `keep` in all, that of the gate that lets input in is `write`.
 
     Source: Hochreiter and Schmidhuber 1997: small weights, and input gates that start closed (a negative bias), so that
     a cell does not fill before it is needed. Their cells have no forget gates: `keep` = 50.
