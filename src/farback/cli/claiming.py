@@ -26,8 +26,6 @@ from farback.cli.running import Training, failed, trained
 from farback.cli.stopping import Stopping
 
 if TYPE_CHECKING:  # as in `running`: `--help` stays quick
-    import pandas as pd
-
     from farback.executors import Executor
     from farback.experiment import Experiment
     from farback.ledger import Ledger
@@ -107,15 +105,11 @@ def _claims(
             return
         page = ledger.publish(known, wanted if only else known.experiments, recording)
     _show(page, console)
-    rows = [row for table in page.analysis.tables if table.name in ("claims", "gpu") for row in _records(table.frame)]
+    stated = [table.frame for table in page.analysis.tables if table.name in ("claims", "gpu")]
+    rows = [row for frame in stated for row in frame.to_dict("records")]
     said = {"trained": counts["trained"], "diverged": counts["diverged"], **failed_plain(failures)}
     console.document({**said, "claims": rows, **page_plain(page)})
     failed(failures, console)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """A table's rows; what is not known is None."""
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _foretell(

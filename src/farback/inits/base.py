@@ -57,9 +57,9 @@ class Init(Component):
         """Raise ValueError where this initialisation would have no effect on such a layer, or none that makes sense."""
 
 
-def uniform(layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
-    """PyTorch's default: every parameter uniform on +-1 / sqrt(H)."""
-    bound = layer.hidden**-0.5
+def uniform(layer: Layer, rng: np.random.Generator, bound: float | None = None) -> dict[str, Array]:
+    """Every parameter uniform on +-`bound`; without one PyTorch's default, 1 / sqrt(H)."""
+    bound = layer.hidden**-0.5 if bound is None else bound
     return {name: rng.uniform(-bound, bound, size=shape) for name, shape in layer.shapes.items()}
 
 
@@ -79,14 +79,28 @@ def xavier(layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
 def hold(layer: Layer, values: dict[str, Array], bias: Array | float) -> None:
     """Let the state be kept with this bias: the keep gate gets it, or a tied write gate its negative.
 
-    The two are the same, since 1 - sigmoid(b) = sigmoid(-b). torch.nn has two biases a gate: the value goes into the
-    one of the input, the other is zero. (Filling both doubles it, a known slip.)
+    The two are the same, since 1 - sigmoid(b) = sigmoid(-b).
     """
     gate, sign = (layer.write, -1.0) if layer.keep is None else (layer.keep, 1.0)
     assert gate is not None  # by needs_keep_gate
-    values["bias_ih"][layer.rows(gate)] = sign * bias
+    set_bias(layer, values, gate, sign * bias)
+
+
+def set_bias(layer: Layer, values: dict[str, Array], gate: str, bias: Array | float) -> None:
+    """Give a gate this bias.
+
+    torch.nn has two biases a gate: the value goes into the one of the input, the other is zero. (Filling both doubles
+    it, a known slip.)
+    """
+    values["bias_ih"][layer.rows(gate)] = bias
     if "bias_hh" in values:
         values["bias_hh"][layer.rows(gate)] = 0.0
+
+
+def needs_weights(init: Init, layer: Layer) -> None:
+    """Raise ValueError where there is nothing to draw."""
+    if not layer.shapes:
+        raise ValueError(f"init {init.name} draws the weights, and this cell has none")
 
 
 def needs_recurrent_matrix(init: Init, layer: Layer) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from farback.inits.base import Array, Init, Layer, hold, needs_keep_gate
+from farback.inits.base import Array, Init, Layer, hold, needs_keep_gate, needs_weights, set_bias, uniform
 
 Bias = Annotated[float, Field(ge=-50, le=50)]
 
@@ -27,20 +27,17 @@ class Uniform(Init):
 
     def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
         """Draw, then set the biases."""
-        values = {name: rng.uniform(-self.bound, self.bound, size=shape) for name, shape in layer.shapes.items()}
+        values = uniform(layer, rng, self.bound)
         if self.keep is not None:
             hold(layer, values, self.keep)
         if self.write is not None:
             assert layer.write is not None  # by `check`
-            values["bias_ih"][layer.rows(layer.write)] = self.write
-            if "bias_hh" in values:
-                values["bias_hh"][layer.rows(layer.write)] = 0.0
+            set_bias(layer, values, layer.write, self.write)
         return values
 
     def check(self, layer: Layer) -> None:
         """Needs something to draw, the gates whose biases it sets, and two of them where it sets both."""
-        if not layer.shapes:
-            raise ValueError(f"init {self.name} draws the weights, and this cell has none")
+        needs_weights(self, layer)
         if self.keep is not None:
             needs_keep_gate(self, layer)
         if self.write is not None and (layer.write is None or "bias_ih" not in layer.shapes):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from farback.inits.base import Array, Init, Layer, xavier
+from farback.inits.base import Array, Init, Layer, needs_weights, xavier
 
 
 class Xavier(Init):
@@ -19,5 +19,4 @@ class Xavier(Init):
 
     def check(self, layer: Layer) -> None:
         """Needs something to draw."""
-        if not layer.shapes:
-            raise ValueError(f"init {self.name} draws the weights, and this cell has none")
+        needs_weights(self, layer)
