@@ -250,3 +250,16 @@ def test_the_tally_knows_how_far_it_is(tmp_path: Path) -> None:
             assert event.key in tally.finished
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
+
+
+def test_what_is_only_measured_counts_as_work(tmp_path: Path) -> None:
+    todo = plan(config(tmp_path, SMALL.replace("  steps: 12", "  steps: 0")).trials(), set())
+    tally = runner.Tally(todo)
+    assert tally.share == 0
+    shares = []
+    for _, event in Serial().map(runner.train, todo.cohorts):
+        tally.add(event)
+        if isinstance(event, Finished):
+            shares.append(tally.share)
+    assert shares == sorted(set(shares))  # each moves it
+    assert tally.share == pytest.approx(1)

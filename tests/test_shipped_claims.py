@@ -49,6 +49,16 @@ def test_every_claim_is_complete_and_has_a_script_that_answers_it(experiment: Ex
     assert {seed for trial in experiment.trials() for seed in [trial.seed]} >= {0}
 
 
+def test_the_seed_article_stands_first_in_its_own_order() -> None:
+    rows = ledger.rows(LEDGER, Memory())
+    article = [row.claim.id for row in rows[:16]]
+    assert len(rows) == sum(len(one.claims) for one in LEDGER.experiments)
+    assert set(article[:4]) == {"rnn-bridge-sgd", "rnn-bridge-adam", "rnn-retention", "rnn-gradient-reach"}
+    assert article[11] == "last-output-is-h-n"
+    assert {name.split("-")[0] for name in article[12:]} == {"lightning"}
+    assert [row.claim.place for row in rows[16:]] == [None] * (len(rows) - 16)
+
+
 def made_up(name: str, values: Callable[[Trial], Values]) -> pd.DataFrame:
     """The frame of all trials of an experiment, with scores by a rule."""
     experiment = next(one for one in LEDGER.experiments if one.name == name)

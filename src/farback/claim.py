@@ -27,6 +27,7 @@ class Claim(Record):
 
     Attributes:
         id: a name in lower-case words with hyphens, unique over all configs.
+        place: where its row stands among all: the lowest first, then those without one, in the order of their configs.
         statement: what was said, in a sentence.
         source: who said it, and where.
         setting: what it was said of: task, sizes, training; and what is run here.
@@ -37,6 +38,7 @@ class Claim(Record):
     """
 
     id: Annotated[str, StringConstraints(pattern=ID), Field(max_length=60)]
+    place: Annotated[int, Field(ge=1)] | None = None
     statement: Words
     source: Words
     setting: Words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,13 +104,14 @@ def outlook(experiment: Experiment, store: Store, workers: int = 1) -> Plan:
 
 
 def rows(ledger: Ledger, store: Store) -> list[Row]:
-    """Every claim as it stands, from the store alone.
+    """Every claim as it stands, from the store alone: those that have a place first, in its order.
 
     Raises:
         UserError: a script does not answer exactly what its config claims.
     """
     first = _first(ledger)
-    return [row for experiment in ledger.experiments for row in _rows(ledger, experiment, store, first)]
+    all_rows = [row for experiment in ledger.experiments for row in _rows(ledger, experiment, store, first)]
+    return sorted(all_rows, key=lambda row: row.claim.place or math.inf)
 
 
 def publish(ledger: Ledger, experiments: Sequence[Experiment], store: Store) -> Page:

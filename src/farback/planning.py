@@ -107,10 +107,10 @@ def packed(trials: Iterable[Trial], workers: int, start: Mapping[str, Checkpoint
 
 
 def cost(cohort: Cohort) -> float:
-    """Roughly the work in a cohort."""
+    """Roughly the work in a cohort; what is only measured counts as an update."""
     trial = cohort.trials[0]
     per_step = trial.depth * len(trial.cell.gates) * (1 + trial.hidden / 32)
-    return float(len(cohort.trials) * (trial.lag + 1) * per_step * (trial.steps - cohort.step))
+    return float(len(cohort.trials) * (trial.lag + 1) * per_step * max(1, trial.steps - cohort.step))
 
 
 class Schedule:

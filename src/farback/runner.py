@@ -356,7 +356,7 @@ class Tally:
         self.finished: dict[str, Finished] = {}
         self.failures: list[Failed] = []
         self.reused = plan.reused
-        self.steps = {trial.key: trial.steps for trial in plan.missing}
+        self.steps = {trial.key: max(1, trial.steps) for trial in plan.missing}  # a measurement is one
         self.done = {one.key: one.step for cohort in plan.cohorts for one in cohort.start}
         self.cost = {trial.key: cost(Cohort.of(trial)) for trial in plan.missing}
         self.first = self.share  # done by earlier runs
@@ -381,7 +381,7 @@ class Tally:
     def share(self) -> float:
         """How much of the work is done, 0 to 1: of the most that there may be, where bisection picks the trials."""
         total = sum(self.cost[trial.key] for trial in self.plan.needed())
-        done = sum(self.cost[key] * self.done[key] / max(1, self.steps[key]) for key in self.done)
+        done = sum(self.cost[key] * self.done[key] / self.steps[key] for key in self.done)
         return done / total if total else 1.0
 
     @property
