@@ -44,47 +44,37 @@ def gradient(architecture: Architecture, theta_RP: Tensor, asked: Asked, questio
     for start in range(0, len(theta_RP), size):
         rows = slice(start, start + size)
         some = questions if size >= len(theta_RP) else Questions(*(part[rows] for part in questions))
-        loss_R, named = _by_hand(architecture, theta_RP[rows], asked, some) or _by_autograd(
+        loss_R, gradient_RP = _by_hand(architecture, theta_RP[rows], asked, some) or _by_autograd(
             network(architecture, theta_RP[rows], grad=True), asked, some
         )
         losses.append(loss_R)
-        gradients.append(torch.cat([named[name].flatten(1) for name in architecture.layout], 1))
+        gradients.append(gradient_RP)
     return (losses[0], gradients[0]) if len(losses) == 1 else (torch.cat(losses), torch.cat(gradients))
 
 
-def _by_autograd(replicas: Network, asked: Asked, questions: Questions) -> tuple[Tensor, dict[str, Tensor]]:
+def _by_autograd(replicas: Network, asked: Asked, questions: Questions) -> tuple[Tensor, Tensor]:
     loss_R = asked.loss(replicas, questions)
     trained = {name: value for name, value in replicas.parameters.items() if value.requires_grad}
     ones_R = torch.ones_like(loss_R)
     found = torch.autograd.grad(loss_R, list(trained.values()), ones_R, allow_unused=True, materialize_grads=True)
     named = dict(zip(trained, found, strict=True))
     # Every rule leaves a parameter whose gradients are all zero exactly as it is: so what is frozen stays drawn.
-    return loss_R.detach(), {
-        name: named[name] if name in named else torch.zeros_like(value) for name, value in replicas.parameters.items()
-    }
+    every = [named[name] if name in named else torch.zeros_like(value) for name, value in replicas.parameters.items()]
+    return loss_R.detach(), torch.cat([value.flatten(1) for value in every], 1)
 
 
 def _by_hand(
     architecture: Architecture, theta_RP: Tensor, asked: Asked, questions: Questions
-) -> tuple[Tensor, dict[str, Tensor]] | None:
+) -> tuple[Tensor, Tensor] | None:
     """The same for one fused layer with a readout, or None where that is not so."""
-    if len(architecture.stack) > 1 or not architecture.plain:
+    if not architecture.plain:
         return None
-    replicas = network(architecture, theta_RP)
-    ((place, names),), p = architecture.stack, replicas.parameters
-    (state,) = replicas.initial(questions.x_RTBI)
+    sizes = architecture.hidden, architecture.outputs
     index_RN = None if asked.each is None else questions.index_RN
-    found = with_back(
-        architecture.cell,
-        {name: p[name + place.suffix] for name in names},
-        questions.x_RTBI,
-        state,
-        index_RN,
-        (p["readout.weight"], p["readout.bias"]),
-    )
+    found = with_back(architecture.cell, theta_RP, architecture.starts, sizes, questions.x_RTBI, index_RN)
     if found is None:
         return None
     output_RNO, back = found
     loss_RN, slope_RNO = asked.answer.slope(output_RNO, questions.target_RN)
-    named = back(slope_RNO.mul_(questions.weight_RN.unsqueeze(-1)))
-    return (loss_RN * questions.weight_RN).sum(1), {name: named[name.removesuffix(place.suffix)] for name in p}
+    grad_RP = back(slope_RNO.mul_(questions.weight_RN.unsqueeze(-1)))
+    return (loss_RN * questions.weight_RN).sum(1), grad_RP

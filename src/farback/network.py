@@ -84,6 +84,11 @@ class Architecture:
         return layout
 
     @functools.cached_property
+    def starts(self) -> dict[str, int]:
+        """Where the parameters of a `plain` network begin among its flat ones, under the names of its one layer."""
+        return {name.removesuffix("_l0"): start for name, (_, _, start) in self.layout.items()}
+
+    @functools.cached_property
     def stack(self) -> tuple[tuple[Place, tuple[str, ...]], ...]:
         """Every layer with the names of its parameters, without the suffix; looked up in every update."""
         return tuple((place, tuple(self.cell_shapes(place))) for place in self.layers())

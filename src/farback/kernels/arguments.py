@@ -1,6 +1,7 @@
 """What every kernel asks of its arguments, and how tensors and compiled code share memory."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,21 @@ DTYPES = (torch.float32, torch.float64)
 LIKE = {torch.float32: np.float32(0), torch.float64: np.float64(0)}  # tells compiled code the format
 
 Array = np.ndarray[Any, Any]
+
+
+class Piece(NamedTuple):
+    """Where each replica's part of a parameter is in memory; an address of 0 says that there is none.
+
+    Attributes:
+        address: of the first replica's.
+        apart: numbers from one replica's to the next one's.
+    """
+
+    address: int
+    apart: int
+
+
+NONE = Piece(0, 0)
 
 
 def checked(dtypes: tuple[torch.dtype, ...], **arguments: tuple[Tensor, tuple[int, ...]]) -> None:
@@ -58,15 +74,27 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor.contiguous().resolve_conj().resolve_neg()
 
 
-def rows(tensor: Tensor) -> tuple[Tensor, int]:
-    """The tensor with each replica's part in one piece, and how far apart these are: flat parameters' views pass."""
+def rows(tensor: Tensor | None) -> Tensor | None:
+    """The tensor with each replica's part in one piece; views of flat parameters pass as they are."""
+    if tensor is None:
+        return None
     inner, strides, shape = 1, tensor.stride(), tensor.shape
     for axis in range(tensor.dim() - 1, 0, -1):
         if strides[axis] != inner and shape[axis] > 1:
-            tensor = tensor.contiguous()
-            return tensor, tensor.stride(0)
+            return tensor.contiguous()
         inner *= shape[axis]
-    return tensor, strides[0]
+    return tensor
+
+
+def piece(tensor: Tensor | None) -> Piece:
+    """Where each replica's part of such a tensor is, for as long as there is the tensor."""
+    return NONE if tensor is None else Piece(tensor.data_ptr(), tensor.stride(0))
+
+
+def pieces(flat_RP: Tensor, starts: Sequence[int | None]) -> list[Piece]:
+    """Where parameters are that begin at these numbers of each replica's flat ones; None for one that there is not."""
+    first, size, apart = flat_RP.data_ptr(), flat_RP.element_size(), flat_RP.stride(0)
+    return [NONE if start is None else Piece(first + start * size, apart) for start in starts]
 
 
 def call(kernel: Any, dtype: torch.dtype, *arrays: Array) -> None:

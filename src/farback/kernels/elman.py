@@ -13,8 +13,7 @@ from farback.kernels.compiled import copy_with, loop
 from farback.kernels.instructions import wide_vectors
 from farback.kernels.loops import Form
 from farback.kernels.nonlinearities import NONLINEARITIES
-from farback.kernels.passes import Weights
-from farback.kernels.recurrence import layer
+from farback.kernels.recurrence import Weights, layer
 
 # `form` makes a copy of the functions below for each nonlinearity, with these names replaced.
 _value: Any = None

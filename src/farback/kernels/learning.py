@@ -1,41 +1,64 @@
 """A layer and a readout with their gradients by hand: what autograd would do, without its bookkeeping.
 
-At small sizes that bookkeeping (a tenth of a millisecond for the two) is half of an update. The numbers are the same.
+At small sizes that bookkeeping (a tenth of a millisecond for the two) and a tensor for every parameter are half of an
+update. The numbers are the same.
+
+Shapes: R replicas, P flat parameters, T steps, B sequences, I inputs, H hidden, N asked outputs of O numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
 from farback.kernels import linear
+from farback.kernels.arguments import DTYPES, checked, pieces
 from farback.kernels.loops import Form
-from farback.kernels.passes import Weights, backward, forward
-from farback.kernels.recurrence import accepted
+from farback.kernels.passes import Pieces, backward, forward
 
-ProductBack = Callable[[Tensor], tuple[Tensor | None, Tensor | None, Tensor | None]]
+_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "readout.weight", "readout.bias")
 
 
-def layer(
-    form: Form, x: Tensor, w: Weights, state: tuple[Tensor, ...], index: Tensor | None
-) -> tuple[Tensor, Callable[[Tensor], Weights]]:
-    """The outputs as `recurrence.layer` gives them, and what turns their gradient into that of the weights.
+def answered(
+    form: Form,
+    flat_RP: Tensor,
+    starts: Mapping[str, int],
+    hidden: int,
+    outputs: int,
+    x_RTBI: Tensor,
+    index_RN: Tensor | None,
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """The readout's answers, (R, N, O), of a layer that starts from zero, and what turns their gradient into (R, P).
+
+    Args:
+        form: the cell.
+        flat_RP: parameters, nothing between the end of one and the start of the next.
+        starts: where each begins, by torch.nn's names and "readout.weight", "readout.bias"; biases may be missing.
+        hidden: H.
+        outputs: O.
+        x_RTBI: inputs.
+        index_RN: which of the T * B outputs are asked for, ascending; None is all of them.
 
     Raises:
         ValueError: a tensor of the wrong shape, dtype or device; an index that does not ascend or is out of range.
     """
-    run = forward(form, x, None, w, state, accepted(form, x, None, w, state, index), keep=True)
+    (R, T, B, width), P = x_RTBI.shape, flat_RP.shape[1]
+    checked(DTYPES, x=(x_RTBI, (R, T, B, width)), parameters=(flat_RP, (R, P)))
+    places = [starts.get(name) for name in _NAMES]
+    *w, readout, bias = pieces(flat_RP, places)
+    rest = x_RTBI.new_zeros(R, B, hidden)
+    index = None if index_RN is None else index_RN.contiguous()
+    run = forward(form, x_RTBI, None, Pieces(*w), (rest,), index, keep=True)
+    h = run.outputs if index is not None else run.outputs.flatten(1, 2)
 
-    def back(dout: Tensor) -> Weights:
-        none = [None] * len(state)
-        return Weights(*backward(run, w, dout, none, x=False, gates=False, weights=True).weights)  # type: ignore[arg-type]
+    def back(dy_RNO: Tensor) -> Tensor:
+        grad_RP = flat_RP.new_empty(R, P)
+        *dw, dreadout, dbias = pieces(grad_RP, places)
+        dh = linear.backward(h, readout, dy_RNO, True, dreadout, dbias)
+        assert dh is not None
+        dh = dh if index is not None else dh.view(R, T, B, hidden)
+        backward(run, Pieces(*w), dh, (None, None), Pieces(*dw), x=False, gates=False)
+        return grad_RP
 
-    return run.outputs, back
-
-
-def product(
-    x: Tensor, w: Tensor, b: Tensor
-) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor | None, Tensor | None, Tensor | None]]]:
-    """`x W' + b` as `linear.linear` gives it, and what turns its gradient into those of x, W and b."""
-    return linear.forward(x, w, b), lambda d: linear.backward(x, w, d, (True, True, True))
+    return linear.forward(h, readout, bias, outputs), back

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from farback.kernels.arguments import DTYPES, LIKE, address, checked, rows, wanted, whole
+from farback.kernels.arguments import DTYPES, LIKE, Piece, address, checked, piece, rows, wanted, whole
 from farback.kernels.compiled import kernel
 from farback.kernels.memory import aligned_zeros, array_at
 from farback.kernels.products import add_transposed_product, gemm, product
@@ -37,63 +37,67 @@ def _forward(gemm, like, sizes, strides, x, w, b, y):
 
 
 @kernel
-def _backward(gemm, like, sizes, stride, x, w, d, dx, dw, db):
+def _backward(gemm, like, sizes, strides, x, w, d, dx, dw, db):
     R, N, width, G = sizes
-    x_RNI, d_RNG = array_at(x, like, (R, N, width)), array_at(d, like, (R, N, G))
-    dx_RNI, dw_RGI, db_RG = (
+    x_RNI, d_RNG, dx_RNI = (
+        array_at(x, like, (R, N, width)),
+        array_at(d, like, (R, N, G)),
         array_at(dx, like, (R, N, width)),
-        array_at(dw, like, (R, G, width)),
-        array_at(db, like, (R, G)),
     )
     for r in range(R):
-        w_GI = array_at(w + r * stride * d_RNG.itemsize, like, (G, width))
+        w_GI = array_at(w + r * strides[0] * d_RNG.itemsize, like, (G, width))
+        dw_GI = array_at(dw + r * strides[1] * d_RNG.itemsize, like, (G, width))
+        db_G = array_at(db + r * strides[2] * d_RNG.itemsize, like, (G,))
         if dx:
             product(gemm, N, G, width, (d_RNG[r], 0, G), (w_GI, 0, width), (dx_RNI[r], 0, width), 0)
         if dw:
-            dw_RGI[r] = 0
-            add_transposed_product(gemm, G, N, width, (d_RNG[r], 0, G), (x_RNI[r], 0, width), (dw_RGI[r], 0, width))
+            dw_GI[:] = 0
+            add_transposed_product(gemm, G, N, width, (d_RNG[r], 0, G), (x_RNI[r], 0, width), (dw_GI, 0, width))
         if db:
-            db_RG[r] = 0
+            db_G[:] = 0
             for n in range(N):
                 for g in range(G):
-                    db_RG[r, g] += d_RNG[r, n, g]
+                    db_G[g] += d_RNG[r, n, g]
 
 
-def forward(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
-    """`x W' + b`."""
-    (R, N, width), G = x.shape, w.shape[1]
-    y = x.new_empty(R, N, G)
-    x, (w, apart) = whole(x), rows(w)
-    b, b_apart = (None, 0) if b is None else rows(b)
-    places = (x.data_ptr(), w.data_ptr(), address(b), y.data_ptr())
-    _forward(gemm(x.dtype), LIKE[x.dtype], (R, N, width, G), (apart, b_apart), *places)
+def forward(x: Tensor, w: Piece, b: Piece, G: int) -> Tensor:
+    """`x W' + b` with G outputs."""
+    R, N, width = x.shape
+    y, x = x.new_empty(R, N, G), whole(x)
+    places = (x.data_ptr(), w.address, b.address, y.data_ptr())
+    _forward(gemm(x.dtype), LIKE[x.dtype], (R, N, width, G), (w.apart, b.apart), *places)
     return y
 
 
-def backward(
-    x: Tensor, w: Tensor, d: Tensor, needed: tuple[bool, ...]
-) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The gradients of x, w and b, where needed, from that of the product."""
-    (R, N, width), G = x.shape, w.shape[1]
-    shapes = (x.shape, w.shape, (R, G))
-    dx, dw, db = (x.new_empty(shape) if need else None for shape, need in zip(shapes, needed, strict=True))
-    x, d, (w, apart) = whole(x), whole(d), rows(w)
-    places = (x.data_ptr(), w.data_ptr(), d.data_ptr(), address(dx), address(dw), address(db))
-    _backward(gemm(x.dtype), LIKE[x.dtype], (R, N, width, G), apart, *places)
-    return dx, dw, db
+def backward(x: Tensor, w: Piece, d: Tensor, needed: bool, dw: Piece, db: Piece) -> Tensor | None:
+    """From the gradient of the product that of x, where needed; those of w and b are written to their places."""
+    (R, N, width), G = x.shape, d.shape[2]
+    dx = x.new_empty(x.shape) if needed else None
+    x, d = whole(x), whole(d)
+    places = (x.data_ptr(), w.address, d.data_ptr(), address(dx), dw.address, db.address)
+    _backward(gemm(x.dtype), LIKE[x.dtype], (R, N, width, G), (w.apart, dw.apart, db.apart), *places)
+    return dx
 
 
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, w)
-        return forward(x, w, b)
+        return _forward_of(x, w, b)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d: Tensor) -> tuple[Tensor | None, ...]:
         x, w = ctx.saved_tensors
-        return backward(x, w, d, ctx.needs_input_grad)
+        needed, shapes = ctx.needs_input_grad, (w.shape, (len(w), w.shape[1]))
+        dw, db = (x.new_empty(shape) if need else None for shape, need in zip(shapes, needed[1:], strict=True))
+        w = rows(w)
+        return backward(x, piece(w), d, needed[0], piece(dw), piece(db)), dw, db
+
+
+def _forward_of(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+    G, w, b = w.shape[1], rows(w), rows(b)  # type: ignore[assignment]
+    return forward(x, piece(w), piece(b), G)
 
 
 def linear(x_RNI: Tensor, w_RGI: Tensor, b_RG: Tensor | None) -> Tensor:
@@ -114,4 +118,4 @@ def linear(x_RNI: Tensor, w_RGI: Tensor, b_RG: Tensor | None) -> Tensor:
     if wanted(x_RNI, w_RGI, *(() if b_RG is None else (b_RG,))):
         output: Tensor = _Linear.apply(x_RNI, w_RGI, b_RG)
         return output
-    return forward(x_RNI, w_RGI, b_RG)
+    return _forward_of(x_RNI, w_RGI, b_RG)

@@ -138,19 +138,17 @@ def _forward(gemm, like, sizes, strides, inputs, state, weights, index, outputs)
     return True  # the index ascends and is in range
 
 
-def _backward(gemm, like, sizes, strides, weights, saved, index, given, gradients, wanted):
+def _backward(gemm, like, sizes, strides, weights, saved, index, given, dstate, wanted, aparts, gradients):
     R, T, B, width, H, L, N = sizes
     M, P, W, Q = _BLOCKS * H, 2 * _BLOCKS - _DIRECT, H + width + 1, -(-(width + 1) // 16) * 16
     row_RTBL, kept_RSBAH = array_at(saved[0], like, (R, T + 1, B, L)), array_at(saved[1], like, (R, T + 1, B, _KEPT, H))
     dout_RTBH, dpicked_RNH = array_at(given[0], like, (R, T, B, H)), array_at(given[1], like, (R, N, H))
     index_RN = array_at(index, 0, (R, N))
-    dh_RBH, dc_RBH = array_at(gradients[0], like, (R, B, H)), array_at(gradients[1], like, (R, B, H))
+    dh_RBH, dc_RBH = array_at(dstate[0], like, (R, B, H)), array_at(dstate[1], like, (R, B, H))
     dx_RTBI, dgates_RTBKH = (
         array_at(wanted[0], like, (R, T, B, width)),
         array_at(wanted[1], like, (R, T, B, _BLOCKS, H)),
     )
-    dw_ih_RGI, dw_hh_RGH = array_at(gradients[2], like, (R, M, width)), array_at(gradients[3], like, (R, M, H))
-    db_ih_RG, db_hh_RG = array_at(gradients[4], like, (R, M)), array_at(gradients[5], like, (R, M))
     span = _span(T, B)
     d_SBPH = aligned_zeros(like, span * B * P * H).reshape(span, B, P, H)
     dw_ML, inner_HQ = aligned_zeros(like, M * L).reshape(M, L), aligned_zeros(like, H * Q).reshape(H, Q)
@@ -178,22 +176,27 @@ def _backward(gemm, like, sizes, strides, weights, saved, index, given, gradient
                 _copy_blocks(d_BPH, dgates_RTBKH[r, t])
             past = 1 if _DIRECT < _BLOCKS else 0
             product(gemm, B, M, H, (d_BPH, 0, P * H), (w_hh_GH, 0, H), (dh_BH, 0, H), past)
-            if wanted[2] and t % span == 0:
+            if gradients[1] and t % span == 0:
                 rows = min(span, T - t) * B
                 row = row_RTBL[r, t]
                 add_transposed_product(gemm, M, rows, W, (d_SBPH, 0, P * H), (row, 0, L), (dw_ML, 0, L))
                 if _DIRECT < _BLOCKS and width:
                     part = (d_SBPH, M, P * H)
                     add_transposed_product(gemm, H, rows, width + 1, part, (row, H, L), (inner_HQ, 0, Q))
-        if wanted[2]:
-            dw_hh_RGH[r] = dw_ML[:, :H]
-            db_hh_RG[r] = dw_ML[:, H + width]
-            if width:
-                dw_ih_RGI[r, : _DIRECT * H] = dw_ML[: _DIRECT * H, H : H + width]
-                db_ih_RG[r, : _DIRECT * H] = dw_ML[: _DIRECT * H, H + width]
-                if _DIRECT < _BLOCKS:
-                    dw_ih_RGI[r, _DIRECT * H :] = inner_HQ[:, :width]
-                    db_ih_RG[r, _DIRECT * H :] = inner_HQ[:, width]
+        if gradients[1]:
+            array_at(gradients[1] + r * aparts[1] * item, like, (M, H))[:] = dw_ML[:, :H]
+        if gradients[0]:
+            dw_ih_GI = array_at(gradients[0] + r * aparts[0] * item, like, (M, width))
+            dw_ih_GI[: _DIRECT * H] = dw_ML[: _DIRECT * H, H : H + width]
+            if _DIRECT < _BLOCKS:
+                dw_ih_GI[_DIRECT * H :] = inner_HQ[:, :width]
+        if gradients[2]:
+            db_ih_G = array_at(gradients[2] + r * aparts[2] * item, like, (M,))
+            db_ih_G[: _DIRECT * H] = dw_ML[: _DIRECT * H, H + width]
+            if _DIRECT < _BLOCKS:
+                db_ih_G[_DIRECT * H :] = inner_HQ[:, width]
+        if gradients[3]:
+            array_at(gradients[3] + r * aparts[3] * item, like, (M,))[:] = dw_ML[:, H + width]
 
 
 def compiled(form: Form) -> tuple[Any, Any]:

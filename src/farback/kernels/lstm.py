@@ -11,8 +11,7 @@ from farback.kernels.compiled import loop
 from farback.kernels.elementary import like, sigmoid, tanh
 from farback.kernels.instructions import wide_vectors
 from farback.kernels.loops import Form
-from farback.kernels.passes import Weights
-from farback.kernels.recurrence import layer
+from farback.kernels.recurrence import Weights, layer
 
 
 @loop

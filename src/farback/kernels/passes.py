@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from farback.kernels.arguments import LIKE, address, rows, whole
+from farback.kernels.arguments import LIKE, NONE, Piece, address, whole
 from farback.kernels.loops import Form, compiled
 from farback.kernels.memory import lent
 from farback.kernels.products import gemm
@@ -22,13 +22,13 @@ from farback.kernels.products import gemm
 _kernels = functools.cache(compiled)
 
 
-class Weights(NamedTuple):
-    """The parameters of a layer, under torch.nn's names; those of the input are None where gates are given."""
+class Pieces(NamedTuple):
+    """Where the parameters of a layer are, or their gradients go; `NONE` is left out."""
 
-    ih_RGI: Tensor | None
-    hh_RGH: Tensor
-    b_ih_RG: Tensor | None
-    b_hh_RG: Tensor | None
+    ih: Piece = NONE
+    hh: Piece = NONE
+    b_ih: Piece = NONE
+    b_hh: Piece = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,51 +58,46 @@ class Forward:
 
 
 class Gradients(NamedTuple):
-    """Of a layer's arguments; None where not asked for. Those of the parameters come together."""
+    """Of a layer's input or gates, None where not asked for, and of its first state."""
 
     x_RTBI: Tensor | None
     gates_RTBG: Tensor | None
-    weights: Sequence[Tensor | None]
     state: Sequence[Tensor]
-
-
-def _rows(w: Weights) -> tuple[list[Tensor | None], tuple[int, ...]]:
-    found = [(None, 0) if t is None else rows(t) for t in w]
-    return [t for t, _ in found], tuple(stride for _, stride in found)
 
 
 def forward(
     form: Form,
     x: Tensor | None,
     gates: Tensor | None,
-    w: Weights,
+    w: Pieces,
     state: Sequence[Tensor],
     index: Tensor | None,
     keep: bool,
 ) -> Forward:
     """Go forward from inputs or from gates, one of them None; `keep` what `backward` needs.
 
+    Where all of the state is zero, one part may stand for all.
+
     Raises:
         ValueError: an index that does not ascend or is out of range.
     """
     source = gates if x is None else x
     assert source is not None
-    (R, T, B), H, dtype = source.shape[:3], w.hh_RGH.shape[2], source.dtype
+    (R, T, B), H, dtype = source.shape[:3], state[0].shape[2], source.dtype
     width, N = 0 if x is None else x.shape[3], 0 if index is None else index.shape[1]
     L, S = -(-(H + width + 1) // 16) * 16, T + 1 if keep else 2  # a row is whole cache lines
     fresh = lent if keep else torch.empty  # an evaluation of another length needs other sizes, and rarely
     row, kept = fresh((R, T + 1, B, L), dtype=dtype), fresh((R, S, B, form.kept, H), dtype=dtype)
     picked = None if index is None else source.new_empty(R, N, H)
-    weights, strides = _rows(w)
     x, gates, *state = (None if t is None else whole(t) for t in (x, gates, *state))  # type: ignore[assignment]
     ascends = _kernels(form)[0](
         gemm(dtype),
         LIKE[dtype],
         (R, T, B, width, H, L, S, N),
-        strides,
+        tuple(piece.apart for piece in w),
         (address(x), address(gates)),
         (address(state[0]), address(state[-1])),
-        tuple(map(address, weights)),
+        tuple(piece.address for piece in w),
         address(index),
         (row.data_ptr(), kept.data_ptr(), address(picked)),
     )
@@ -112,30 +107,32 @@ def forward(
 
 
 def backward(
-    run: Forward, w: Weights, dout: Tensor | None, dlast: Sequence[Tensor | None], x: bool, gates: bool, weights: bool
+    run: Forward, w: Pieces, dout: Tensor | None, dlast: Sequence[Tensor | None], dw: Pieces, x: bool, gates: bool
 ) -> Gradients:
-    """Go back: the gradients of what is asked for, from those of the outputs and of the last state; None is zero."""
+    """Go back: the gradients of what is asked for, from those of the outputs and of the last state; None is zero.
+
+    Those of the parameters are written to `dw`; without the recurrent one's there are none.
+    """
     like, form, H, index = run.rows_RTBL, run.form, run.hidden, run.index_RN
     R, steps, B, L = like.shape
     T, G, width = steps - 1, form.blocks * H, run.inputs
     dstate = [like.new_zeros(R, B, H) if d is None else d.clone(memory_format=torch.contiguous_format) for d in dlast]
     dx = like.new_empty(R, T, B, width) if x else None
     dgates = like.new_empty(R, T, B, G) if gates else None
-    shapes = ((R, G, width), (R, G, H), (R, G), (R, G))
-    dw = [like.new_empty(shape) for shape in shapes] if weights else [None] * 4
-    given, strides = _rows(w)
     dout = None if dout is None else whole(dout)
     picked = index is not None and dout is not None
     _kernels(form)[1](
         gemm(like.dtype),
         LIKE[like.dtype],
         (R, T, B, width, H, L, dout.shape[1] if picked else 0),  # type: ignore[union-attr]
-        strides,
-        tuple(map(address, given)),
+        tuple(piece.apart for piece in w),
+        tuple(piece.address for piece in w),
         (like.data_ptr(), run.kept_RSBAH.data_ptr()),
         address(index),
         (0 if picked else address(dout), address(dout) if picked else 0),
-        (address(dstate[0]), address(dstate[-1]), *map(address, dw)),
-        (address(dx), address(dgates), int(weights)),
+        (address(dstate[0]), address(dstate[-1])),
+        (address(dx), address(dgates)),
+        tuple(piece.apart for piece in dw),
+        tuple(piece.address for piece in dw),
     )
-    return Gradients(dx, dgates, [d if t is not None else None for d, t in zip(dw, w, strict=True)], dstate)
+    return Gradients(dx, dgates, dstate)

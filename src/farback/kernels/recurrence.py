@@ -6,22 +6,31 @@ Shapes: R replicas, T steps, B sequences, I inputs, G rows of gates, H hidden, N
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from farback.kernels.arguments import DTYPES, checked, wanted
+from farback.kernels.arguments import DTYPES, checked, piece, rows, wanted
 from farback.kernels.loops import Form
-from farback.kernels.passes import Weights, backward, forward
+from farback.kernels.passes import Forward, Pieces, backward, forward
+
+
+class Weights(NamedTuple):
+    """The parameters of a layer, under torch.nn's names; those of the input are None where gates are given."""
+
+    ih_RGI: Tensor | None
+    hh_RGH: Tensor
+    b_ih_RG: Tensor | None
+    b_hh_RG: Tensor | None
 
 
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, form: Form, index: Tensor | None, x: Any, gates: Any, *rest: Any) -> tuple[Tensor, ...]:
         w = Weights(*rest[:4])
-        run = forward(form, x, gates, w, rest[4:], index, keep=True)
+        run = _forward(form, x, gates, w, rest[4:], index, keep=True)
         ctx.run = replace(run, picked_RNH=None)  # an output kept here would hold the graph, and the graph it
         ctx.save_for_backward(*(t for t in w if t is not None))
         ctx.given = [t is not None for t in w]
@@ -32,10 +41,18 @@ class _Layer(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, dout: Tensor | None, *dlast: Tensor | None) -> tuple[Tensor | None, ...]:
         saved = iter(ctx.saved_tensors)
-        w = Weights(*(next(saved) if given else None for given in ctx.given))  # type: ignore[arg-type]
+        w = [rows(next(saved)) if given else None for given in ctx.given]
         x, gates, *weights = ctx.needs_input_grad[2:8]
-        found = backward(ctx.run, w, dout, dlast, x, gates, any(weights))
-        return None, None, found.x_RTBI, found.gates_RTBG, *found.weights, *found.state
+        dw = [None if t is None or not any(weights) else t.new_empty(t.shape) for t in w]
+        found = backward(ctx.run, Pieces(*map(piece, w)), dout, dlast, Pieces(*map(piece, dw)), x, gates)
+        return None, None, found.x_RTBI, found.gates_RTBG, *dw, *found.state
+
+
+def _forward(
+    form: Form, x: Tensor | None, gates: Tensor | None, w: Weights, state: Any, index: Tensor | None, keep: bool
+) -> Forward:
+    whole = [rows(t) for t in w]  # what is not in one piece is copied: the copies must last until the end
+    return forward(form, x, gates, Pieces(*map(piece, whole)), state, index, keep)
 
 
 def layer(
@@ -62,7 +79,7 @@ def layer(
     if wanted(*(t for t in (x, gates, *w, *state) if t is not None)):
         output, *last = _Layer.apply(form, index, x, gates, *w, *state)  # type: ignore[no-untyped-call]
         return output, tuple(last)
-    run = forward(form, x, gates, w, state, index, keep=False)
+    run = _forward(form, x, gates, w, state, index, keep=False)
     return run.outputs, run.last()
 
 

@@ -87,46 +87,33 @@ def _form(kernel: str) -> Any:
 
 
 def _weights(p: Parameters, with_input: bool) -> Any:
-    from farback.kernels.passes import Weights
+    from farback.kernels.recurrence import Weights
 
     ih = (p["weight_ih"], p.get("bias_ih")) if with_input else (None, None)
     return Weights(ih[0], p["weight_hh"], ih[1], p.get("bias_hh"))
 
 
-Back = Callable[[Tensor], dict[str, Tensor]]
-"""From the gradient of the outputs to those of the parameters."""
+Back = Callable[[Tensor], Tensor]
+"""From the gradient of the answers to that of the flat parameters, (R, P)."""
 
 
 def with_back(
     cell: Recurrence,
-    p: Parameters,
+    flat_RP: Tensor,
+    starts: Mapping[str, int],
+    sizes: tuple[int, int],
     x_RTBI: Tensor,
-    state: State,
     index_RN: Tensor | None,
-    readout: tuple[Tensor, Tensor],
 ) -> tuple[Tensor, Back] | None:
-    """A layer and a readout, (R, N, O), and how to go back; None where autograd is needed. See `kernels/learning.py`.
+    """A layer from rest and a readout, (R, N, O), and how to go back; None where autograd is needed.
 
-    The gradients are those of the cell's parameters by name, "readout.weight" and "readout.bias".
+    See `kernels/learning.py`; `sizes` are hidden units and outputs.
     """
     if cell.kernel is None or not here(x_RTBI) or cell.kernel.split()[0] not in _LAYERS:
         return None
     from farback.kernels import learning
 
-    h, layer_back = learning.layer(_form(cell.kernel), x_RTBI, _weights(p, True), state, index_RN)
-    y_RNO, product_back = learning.product(h if index_RN is not None else h.flatten(1, 2), *readout)
-
-    def back(dy_RNO: Tensor) -> dict[str, Tensor]:
-        dh, dw, db = product_back(dy_RNO)
-        assert dh is not None
-        assert dw is not None
-        assert db is not None
-        found = layer_back(dh.view(h.shape))
-        named = zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), found, strict=True)
-        every = {name: d for name, d in named if d is not None}
-        return every | {"readout.weight": dw, "readout.bias": db}
-
-    return y_RNO, back
+    return learning.answered(_form(cell.kernel), flat_RP, starts, *sizes, x_RTBI, index_RN)
 
 
 def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
