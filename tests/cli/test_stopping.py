@@ -95,6 +95,28 @@ def test_the_exit_code_is_that_of_the_signal(number: int, code: int) -> None:
         assert ended.value.exit_code == code
 
 
+def test_a_signal_that_comes_while_memory_is_given_back_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
+    class Thing:
+        """Something to be given back, which is when Python drops exceptions."""
+
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def idle() -> None:
+        with Stopping().listening():
+            Thing()
+            for _ in range(1000):
+                time.sleep(0.01)
+            pytest.fail("it is not heard")
+
+    before = sys.unraisablehook
+    with pytest.raises(Exit) as ended:
+        idle()
+    assert ended.value.exit_code == 130
+    assert not capfd.readouterr().err
+    assert sys.unraisablehook is before
+
+
 def test_what_is_not_stopped_is_left_alone() -> None:
     stopping = Stopping()
     with stopping.listening(), stopping.finishing(Serial()):

@@ -17,6 +17,7 @@ import pytest
 import work
 
 from farback.executors import Executor, Pool, Serial
+from farback.executors.pool import _Worker
 from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Progress, Trial, cohorts
 
 # Starting a worker takes seconds: with `--dist loadgroup` one pool serves the whole suite.
@@ -255,6 +256,19 @@ def test_a_worker_killed_while_it_is_idle_costs_no_trial(pool: Pool, trial_of: M
     found = list(pool.map(work.quick, packs(trial_of, [0], [1], [2], [3])))
     assert sorted(ended(found, Finished)) == [0, 1, 2, 3]
     assert not ended(found, Failed)
+
+
+def test_ctrl_c_while_a_worker_starts_is_the_drivers_alone(
+    pool: Pool, trial_of: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    worker = _Worker()
+    pool.workers.append(worker)
+    for _ in range(10):  # while Python starts, and while it imports
+        os.kill(int(worker.process.pid or 0), signal.SIGINT)
+        time.sleep(0.02)
+    assert ended(list(pool.map(work.quick, packs(trial_of, [0]))), Finished).keys() == {0}
+    assert pool.workers == [worker]
+    assert not capfd.readouterr().err
 
 
 def test_an_event_that_cannot_be_sent_fails_its_cohort(pool: Pool, trial_of: Make) -> None:

@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -41,11 +42,13 @@ class Stopping:
     def listening(self) -> Iterator[None]:
         """Until the end of the block; a signal ends it with exit code 128 + its number, as shells count."""
         before = {number: signal.signal(number, self._heard) for number in HEARD}
+        unraisable, sys.unraisablehook = sys.unraisablehook, _again
         try:
             yield
         except Interrupted as error:
             raise typer.Exit(128 + error.number) from error
         finally:
+            sys.unraisablehook = unraisable
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -72,6 +75,16 @@ class Stopping:
         name = signal.Signals(number).name
         # Not by print: the signal may have come in the middle of one.
         os.write(2, f"\n{name}: what trains is checkpointed, then this ends; once more ends it at once\n".encode())
+
+
+def _again(lost: sys.UnraisableHookArgs) -> None:
+    """A signal that came while memory was given back could not end anything there: it is given a moment later."""
+    if not isinstance(lost.exc_value, Interrupted):
+        sys.__unraisablehook__(lost)
+        return
+    later = threading.Timer(0.01, os.kill, (os.getpid(), lost.exc_value.number))
+    later.daemon = True
+    later.start()
 
 
 def command() -> str:

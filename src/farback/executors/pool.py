@@ -14,6 +14,7 @@ import threading
 import traceback as tracebacks
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any
@@ -130,7 +131,7 @@ class _Worker:
     def __init__(self) -> None:
         self.pipe, theirs = SPAWN.Pipe()
         self.process = SPAWN.Process(target=_serve, args=(theirs,), daemon=True, name="farback-worker")
-        with _environment(ONE_THREAD):
+        with _environment(ONE_THREAD), _deaf():
             self.process.start()
         theirs.close()  # so that the pipe ends when the process does
         self.alive = True
@@ -200,6 +201,7 @@ class _Service:
     def live(self) -> None:
         """Until the end."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group, and is the driver's
+        _hear(signal.SIG_UNBLOCK)
         signal.signal(signal.SIGTERM, self._leave)
         threading.Thread(target=_follow, daemon=True).start()
         with suppress(_Gone):
@@ -270,6 +272,25 @@ def _exit(code: int | None) -> str:
         name = signal.Signals(-code).name
         return f"killed by {name}: out of memory, perhaps" if code == -signal.SIGKILL else f"killed by {name}"
     return f"killed by signal {-code}"
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """What starts in this block does not hear of Ctrl-C until it says that it ignores it: else it ends in a traceback.
+
+    This process hears of it at the end of the block.
+    """
+    resource_tracker.ensure_running()  # a process of multiprocessing's, whose own start would end the silence
+    _hear(signal.SIG_BLOCK)
+    try:
+        yield
+    finally:
+        _hear(signal.SIG_UNBLOCK)
+
+
+def _hear(how: int) -> None:
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        signal.pthread_sigmask(how, [signal.SIGINT])
 
 
 @contextmanager

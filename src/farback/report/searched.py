@@ -207,7 +207,9 @@ def process(found: Searched) -> list[Table | Figure]:
     text, direction, largest = found.objective.text, found.objective.direction, found.objective.largest
     curve = tables.best_after(found.history, direction, found.adaptive)
     columns = ["group", "number", "state", "counted", "value", *(["value_1"] if "value_1" in found.history else [])]
-    trials = found.history.loc[:, [*columns, *tables.parameters(found.history)]]
+    last = found.history.drop_duplicates(["group", "number"], keep="last")  # of those that were tried again
+    last = last[last["number"] >= 0]  # what was made twice by accident fills no place
+    trials = last.loc[:, [*columns, *tables.parameters(found.history)]]
     parts: list[Table | Figure] = [
         Figure(
             "best_after",
@@ -243,14 +245,14 @@ def process(found: Searched) -> list[Table | Figure]:
         Figure(
             "slices",
             "Every trial of the search against each parameter",
-            plots.slices(found.history, found.log, text, largest),
+            plots.slices(last, found.log, text, largest),
             trials,
             "The value seen against each parameter, a panel each, a point for each trial.",
         ),
         Figure(
             "parallel",
             "Parallel coordinates of every trial",
-            plots.parallel(found.history, found.log, text, largest),
+            plots.parallel(last, found.log, text, largest),
             trials,
             "One line for each trial through its parameters to the value seen; darker is better.",
         ),

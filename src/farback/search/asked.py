@@ -52,14 +52,13 @@ class Asked:
 
     def said(self) -> dict[str, str]:
         """What the store is told of its runs when they begin."""
-        number = self.claim.number
         group = self.study.group.label
         return {
             "study": self.study.name,
             "phase": "search",
             "group": group or self.study.experiment.name,
-            "setting": f"{group} #{number}".strip(),
-            "optuna.number": str(number),
+            "setting": f"{group} #{self.claim.slot}".strip(),  # Optuna gives another number to one that is tried again
+            "optuna.number": str(self.claim.number),
             "optuna.state": "running",
         }
 
@@ -72,7 +71,7 @@ def reported(experiment: Experiment, winner: Winner) -> dict[str, str]:
         "study": study_name(experiment, group),
         "phase": "report",
         "group": winner.group or experiment.name,
-        "setting": f"{winner.group} {winner.setting} (#{winner.number})".strip(),
+        "setting": f"{winner.group} {winner.setting} (#{winner.slot})".strip(),
         "optuna.number": str(winner.number),
         "optuna.state": "complete",
         "optuna.value": ", ".join(f"{number:.6g}" for number in winner.values),

@@ -90,13 +90,13 @@ def searched(
             own = by_key[trial.key]
             status = str(own["status"].iloc[0])
             values = [value(objective, trial, status, own) for objective in search.objectives]
-            fresh.append((one.group, one.setting, one.number, trial.seed, *values, status == "diverged"))
-            scores.append(own.assign(group=one.group, setting=one.setting, number=one.number))
+            fresh.append((one.group, one.setting, one.slot, trial.seed, *values, status == "diverged"))
+            scores.append(own.assign(group=one.group, setting=one.setting, number=one.slot))
     columns = ["value", "value_1"][: len(search.objectives)]
     keys = {key for text in past["keys"] for key in str(text).split()}
     sampler = search.options.sampler.name
     return Searched(
-        history=past.assign(counted=past.index.isin(equal_budgets(search, past).index)),
+        history=budgeted(search, past),
         fresh=pd.DataFrame(fresh, columns=["group", "setting", "number", "seed", *columns, "diverged"]),
         scores=pd.concat(scores, ignore_index=True) if scores else frame.head(0),
         trainings=frame[frame["key"].isin(keys)],
@@ -107,6 +107,18 @@ def searched(
         seeds=search.options.seeds,
         log=tuple(one.path for one in search.space if one.log),
         ladder=_ladder([trial for one in reported for trial in one.trials]),
+    )
+
+
+def budgeted(search: Search, past: pd.DataFrame) -> pd.DataFrame:
+    """A history as the page counts: by the place in the budget, which stays when a setting is tried again.
+
+    Optuna's numbers depend on how often a search was stopped; the page must not.
+    """
+    counted = past.assign(counted=past.index.isin(equal_budgets(search, past).index), number=past["slot"])
+    order = [group.label for group in search.groups]
+    return counted.sort_values(
+        ["group", "number", "attempt"], kind="stable", key=lambda by: by.map(order.index) if by.name == "group" else by
     )
 
 

@@ -168,19 +168,19 @@ def configs(experiment: Experiment, found: Sequence[Winner]) -> dict[str, str]:
         yaml.dump({"name": name, "question": question, "base": winner.base, "sweep": sweep}, text)
         seen = ", ".join(f"{number:.6g}" for number in winner.values)
         objectives = " and ".join(str(objective) for objective in experiment.search.objectives)
-        head = f"# The best of {experiment.name}, trial {winner.number}: {objectives} {seen} while it was searched.\n"
+        head = f"# The best of {experiment.name}, trial {winner.slot}: {objectives} {seen} while it was searched.\n"
         texts[f"{name}.yaml"] = head + text.getvalue()
     return texts
 
 
 def names(found: Sequence[Winner]) -> list[str]:
-    """The names of the winners' configs: winner-GROUP, and Optuna's number where a group has several."""
+    """The names of the winners' configs: winner-GROUP, and which trial it is where a group has several."""
     groups = [winner.group for winner in found]
     labels = [re.sub(r"[^a-z0-9]+", "-", group.lower()).strip("-")[:40] for group in groups]
     found_names: list[str] = []
     for winner, label in zip(found, labels, strict=True):
         several = groups.count(winner.group) > 1
-        parts = ["winner", label, str(winner.number) if several else ""]
+        parts = ["winner", label, str(winner.slot) if several else ""]
         name = "-".join(part for part in parts if part)
         found_names.append(name if name not in found_names else f"{name}-{len(found_names)}")
     return found_names

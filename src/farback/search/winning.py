@@ -20,7 +20,8 @@ class Winner:
 
     Attributes:
         group: its label.
-        number: Optuna's, in the group's study.
+        slot: which of the group's budget it is, from 0.
+        number: Optuna's, in the group's study: another one each time that it is tried again.
         settings: what the group and the search set, plain values by dotted path.
         value: what the search saw: of the first objective, where there are two.
         values: of every objective.
@@ -30,6 +31,7 @@ class Winner:
     """
 
     group: str
+    slot: int
     number: int
     settings: dict[str, Any]
     value: float
@@ -114,7 +116,7 @@ def _winner(search: Search, group: Group, row: pd.Series) -> Winner:
     trials = [search.trial(group, values, seed) for seed in search.report_seeds]
     base = search.tree(group, values).plain
     settings = search.settings(group, values)
-    return Winner(group.label, int(row["number"]), settings, scores[0], scores, base, trials)
+    return Winner(group.label, int(row["slot"]), int(row["number"]), settings, scores[0], scores, base, trials)
 
 
 def params(search: Search, row: pd.Series) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """What a search saw: tables of its trials, a row for each of the optimiser's.
 
-A history has a row for each trial of the optimiser: group ("" without groups), number, state ("complete", "pruned",
-"failed", "running", "waiting"), counted (whether it used up one of the group's budget: a failed trial that was tried
-again did not), value, value_1 (a second objective, where there is one), a column "param.PATH" for each parameter
-(missing where a condition left it out), keys (of the trainings, joined by a space), started, seconds, reason.
+A history has a row for each trial of the optimiser: group ("" without groups), number (which of the group's budget it
+is, from 0; one that is tried again keeps it), state ("complete", "pruned", "failed", "running", "waiting"), counted
+(whether it used up one of the group's budget: a failed trial that was tried again did not), value, value_1 (a second
+objective, where there is one), a column "param.PATH" for each parameter (missing where a condition left it out), keys
+(of the trainings, joined by a space), started, seconds, reason.
 Values seen by a search are for the search: what they are worth only fresh seeds tell (`tables.reported`).
 """
 
