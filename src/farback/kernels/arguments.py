@@ -46,6 +46,19 @@ def checked(dtypes: tuple[torch.dtype, ...], **arguments: tuple[Tensor, tuple[in
             raise ValueError(f"{name} is {tensor.dtype} on {tensor.device}, and {dtype} on cpu is needed")
 
 
+def picks(index_RN: Tensor | None, R: int) -> Tensor | None:
+    """An index of outputs in one piece.
+
+    Raises:
+        ValueError: another format, or not one row for each replica.
+    """
+    if index_RN is None:
+        return None
+    if index_RN.shape[:1] != (R,) or index_RN.dim() != 2 or index_RN.dtype is not torch.int64:
+        raise ValueError(f"the index of the outputs must be int64 of shape ({R}, N), got {index_RN}")
+    return index_RN.contiguous()
+
+
 def wanted(*tensors: Tensor) -> bool:
     """A gradient is asked for: the forward pass must keep what the backward pass needs."""
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from farback.kernels import linear
-from farback.kernels.arguments import DTYPES, checked, pieces
+from farback.kernels.arguments import DTYPES, checked, picks, pieces
 from farback.kernels.loops import Form
 from farback.kernels.passes import Pieces, backward, forward
 
@@ -33,7 +33,7 @@ def answered(
 
     Args:
         form: the cell.
-        flat_RP: parameters, nothing between the end of one and the start of the next.
+        flat_RP: all parameters of the two, nothing between the end of one and the start of the next.
         starts: where each begins, by torch.nn's names and "readout.weight", "readout.bias"; biases may be missing.
         hidden: H.
         outputs: O.
@@ -48,7 +48,7 @@ def answered(
     places = [starts.get(name) for name in _NAMES]
     *w, readout, bias = pieces(flat_RP, places)
     rest = x_RTBI.new_zeros(R, B, hidden)
-    index = None if index_RN is None else index_RN.contiguous()
+    index = picks(index_RN, R)
     run = forward(form, x_RTBI, None, Pieces(*w), (rest,), index, keep=True)
     h = run.outputs if index is not None else run.outputs.flatten(1, 2)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from farback.kernels.arguments import DTYPES, checked, piece, rows, wanted
+from farback.kernels.arguments import DTYPES, checked, picks, piece, rows, wanted
 from farback.kernels.loops import Form
 from farback.kernels.passes import Forward, Pieces, backward, forward
 
@@ -104,8 +104,4 @@ def accepted(
     shapes |= {name: (b, (R, G)) for name, b in (("b_ih", w.b_ih_RG), ("b_hh", w.b_hh_RG)) if b is not None}
     shapes |= {name: (part, (R, B, H)) for name, part in zip(("h0", "c0"), state, strict=False)}
     checked(DTYPES, **shapes)
-    if index is None:
-        return None
-    if index.shape[:1] != (R,) or index.dim() != 2 or index.dtype is not torch.int64:
-        raise ValueError(f"the index of the outputs must be int64 of shape ({R}, N), got {index}")
-    return index.contiguous()
+    return picks(index, R)
