@@ -13,6 +13,7 @@ WARM = 1  # untimed calls of each side, after the steps that are compared
 ROUNDS = 3  # at least...
 MOST = 40  # ...and at most
 TURN = 0.1  # seconds of a side's turn, at least: its calls are repeated
+SETTLE = 0.1  # seconds before a turn: threads of the side before may go on looking for work (JAX's do for 30 ms)
 
 
 def interleaved(sides: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, NDArray[np.float64]]:
@@ -37,11 +38,12 @@ def interleaved(sides: Mapping[str, Callable[[], object]], seconds: float) -> di
 
 
 def reading(call: Callable[[], object], repeats: int) -> float:
-    """Mean seconds of a few calls.
+    """Mean seconds of a few calls, once nothing else runs.
 
     Where there are several, one before them is not timed: a training loop finds in the caches what its last update left
     there, not what another side did.
     """
+    time.sleep(SETTLE)
     if repeats > 1:
         call()
     began = time.perf_counter()
