@@ -110,6 +110,6 @@ def row(claim: Claim, finding: Finding | None) -> dict[str, object]:
     """A claim and its finding as one flat row; what is not known is None."""
     names = Finding.__dataclass_fields__
     return {
-        **claim.model_dump(),
+        **claim.model_dump(exclude={"place"}),  # its row tells
         **{name: getattr(finding, name) if finding else None for name in names},
     }
