@@ -130,6 +130,16 @@ def finished_runs(project: Project) -> Counter[str]:
     return Counter(key for key, _, status in _runs(project).values() if status == "FINISHED")
 
 
+def of_lost_runs(project: Project) -> list[Path]:
+    """Files in folders of runs that went with the end of the database's log: nothing leads there any more.
+
+    `farback doctor` says that there are such folders, and touches none: they may be another database's.
+    """
+    known = {str(run) for (run,) in project.query("select run_uuid from runs")}
+    folders = [folder for folder in project.store.glob("artifacts/*/*") if folder.name not in known]
+    return [path for folder in folders for path in folder.rglob("*")]
+
+
 def check(
     project: Project,
     reference: Holdings,

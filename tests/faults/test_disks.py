@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 from disks import damage, fill, lose_power, make_room, small_disk, watched
-from holdings import Holdings, check
+from holdings import Holdings, check, of_lost_runs
 from instants import Instants
 from projects import Command, Project, finish, wait_for
 
@@ -100,7 +100,7 @@ def test_a_run_that_lost_power_goes_on(
             lose_power(project, instants.rng, drop_log=case > 0)
             count("power", phase)
     finish(project, 1 + case % 2)
-    check(project, reference)
+    check(project, reference, aside=of_lost_runs(project))
 
 
 @pytest.mark.parametrize("case", range(3), ids=lambda case: f"torn checkpoint-{case}")
