@@ -7,8 +7,7 @@ import torch
 from farback.kernels import memory
 from farback.kernels.gru import FORM
 from farback.kernels.memory import lent
-from farback.kernels.passes import Weights
-from farback.kernels.recurrence import layer
+from farback.kernels.recurrence import Weights, layer
 
 SHAPE = (300, 1000)
 
