@@ -57,8 +57,7 @@ def answered(
         *dw, dreadout, dbias = pieces(grad_RP, places)
         dh = linear.backward(h, readout, dy_RNO, True, dreadout, dbias)
         assert dh is not None
-        dh = dh if index is not None else dh.view(R, T, B, hidden)
-        backward(run, Pieces(*w), dh, (None, None), Pieces(*dw), x=False, gates=False)
+        backward(run, Pieces(*w), dh.view(run.outputs.shape), (None, None), Pieces(*dw), x=False, gates=False)
         return grad_RP
 
     return linear.forward(h, readout, bias, outputs), back

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from farback.kernels.arguments import LIKE, NONE, Piece, address, whole
+from farback.kernels.arguments import LIKE, Piece, address, whole
 from farback.kernels.loops import Form, compiled
 from farback.kernels.memory import lent
 from farback.kernels.products import gemm
@@ -25,10 +25,10 @@ _kernels = functools.cache(compiled)
 class Pieces(NamedTuple):
     """Where the parameters of a layer are, or their gradients go; `NONE` is left out."""
 
-    ih: Piece = NONE
-    hh: Piece = NONE
-    b_ih: Piece = NONE
-    b_hh: Piece = NONE
+    ih: Piece
+    hh: Piece
+    b_ih: Piece
+    b_hh: Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +90,15 @@ def forward(
     row, kept = fresh((R, T + 1, B, L), dtype=dtype), fresh((R, S, B, form.kept, H), dtype=dtype)
     picked = None if index is None else source.new_empty(R, N, H)
     x, gates, *state = (None if t is None else whole(t) for t in (x, gates, *state))  # type: ignore[assignment]
+    places, strides = zip(*w, strict=True)
     ascends = _kernels(form)[0](
         gemm(dtype),
         LIKE[dtype],
         (R, T, B, width, H, L, S, N),
-        tuple(piece.apart for piece in w),
+        strides,
         (address(x), address(gates)),
         (address(state[0]), address(state[-1])),
-        tuple(piece.address for piece in w),
+        places,
         address(index),
         (row.data_ptr(), kept.data_ptr(), address(picked)),
     )
@@ -121,18 +122,19 @@ def backward(
     dgates = like.new_empty(R, T, B, G) if gates else None
     dout = None if dout is None else whole(dout)
     picked = index is not None and dout is not None
+    (places, strides), (into, aparts) = zip(*w, strict=True), zip(*dw, strict=True)
     _kernels(form)[1](
         gemm(like.dtype),
         LIKE[like.dtype],
         (R, T, B, width, H, L, dout.shape[1] if picked else 0),  # type: ignore[union-attr]
-        tuple(piece.apart for piece in w),
-        tuple(piece.address for piece in w),
+        strides,
+        places,
         (like.data_ptr(), run.kept_RSBAH.data_ptr()),
         address(index),
         (0 if picked else address(dout), address(dout) if picked else 0),
         (address(dstate[0]), address(dstate[-1])),
         (address(dx), address(dgates)),
-        tuple(piece.apart for piece in dw),
-        tuple(piece.address for piece in dw),
+        aparts,
+        into,
     )
     return Gradients(dx, dgates, dstate)
