@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, TimeoutError, expect
 
 import farback
 import servers
@@ -267,7 +268,11 @@ def test_comparing_two_runs_draws_their_two_curves(links: dict[str, str], go: Op
         last = metrics.last.inner_text()
         metrics.last.scroll_into_view_if_needed()
         expect(metrics.last).not_to_have_text(last)
-    skill.click()
+    chart = re.compile(r"#/metric\?")
+    while not chart.search(page.url):  # on a busy machine the list is drawn anew under a click, which is lost
+        skill.click()
+        with contextlib.suppress(TimeoutError):
+            page.wait_for_url(chart, timeout=MINUTE / 30)
     plot = page.locator(".js-plotly-plot")
     plot.locator(".scatterlayer .trace").first.wait_for()
     drawn = dict(plot.evaluate("plot => plot.data.map(trace => [trace.name, Array.from(trace.x)])"))
