@@ -1,25 +1,23 @@
 """MLflow's pages over a real sweep, opened as a person does: by the links that `farback ui` prints.
 
-`pytest tests/browser/test_mlflow_ui.py --screenshots docs/images` makes the pictures of docs/mlflow-ui.md.
+`pytest tests/browser --screenshots docs/images` makes the pictures of docs/mlflow-ui.md.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow_pages
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, TimeoutError, expect
+from mlflow_pages import MINUTE, Open, Picture, card, headers
+from playwright.sync_api import Page, TimeoutError, expect
 
 import farback
-import servers
 
 pytestmark = pytest.mark.slow
 
@@ -50,101 +48,18 @@ sweep:
     measures: [[{{name: retention, lags: {LAGS}}}, {{name: gradient_reach, length: 80}}]]
     seed: {{range: 2}}
 """
-MINUTE = 60_000.0  # milliseconds: MLflow's first page takes seconds on an idle machine
-# MLflow's own: it asks who is signed in, which a server without users does not answer; and chromium reports that a
-# page changed its size while it was laid out, which harms nothing.
-MLFLOWS_OWN = re.compile(r"/ajax-api/2\.0/mlflow/users/current$|ResizeObserver loop completed")
-
-Open = Callable[[str], Page]
-Picture = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sweep in it, trained and reported."""
-    folder = tmp_path_factory.mktemp("project")
-    (folder / "configs").mkdir()
-    (folder / "configs" / "far.yaml").write_text(CONFIG)
-    done = subprocess.run(farbacks("run", "configs/far.yaml"), cwd=folder, env=clean(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return mlflow_pages.project(tmp_path_factory.mktemp("project"), "far", CONFIG, "run")
 
 
 @pytest.fixture(scope="module")
 def links(project: Path) -> Iterator[dict[str, str]]:
-    """What `farback ui` prints: the name of each view, and where it is."""
-    command = farbacks("ui", "far", "--port", str(servers.free_port()))
-    with subprocess.Popen(command, cwd=project, env=clean(), stdout=subprocess.PIPE, text=True) as serving:
-        try:
-            assert serving.stdout is not None
-            said = []
-            for line in serving.stdout:  # it ends by itself when MLflow does not start within its two minutes
-                said.append(line)
-                if line.startswith("Ctrl-C"):
-                    break
-            yield dict(re.findall(r"^(\w[\w ]*): +(http://127\.0\.0\.1:\S+)$", "".join(said), re.MULTILINE))
-        finally:
-            serving.terminate()  # ends the server, too, and is an end like Ctrl-C
-            assert serving.wait(30) == 0
-
-
-@pytest.fixture
-def go(browser: Browser) -> Iterator[Open]:
-    """Opens an address in a window of a laptop's size; an error that a page logs, not MLflow's own, fails the test."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(MINUTE)
-    page = context.new_page()
-    errors: list[str] = []
-
-    def heard(message: ConsoleMessage) -> None:
-        if message.type == "error":
-            errors.append(f"{message.text} {message.location.get('url', '')}")
-
-    page.on("console", heard)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-
-    def open_page(address: str) -> Page:
-        page.goto(address)
-        assistant = page.locator('[data-component-id="mlflow.assistant.chat_panel.close"]')
-        assistant.click()  # covers a quarter of the page until it is closed, once in a browser
-        expect(assistant).to_have_count(0)
-        return page
-
-    yield open_page
-    context.close()
-    assert [error for error in errors if not MLFLOWS_OWN.search(error)] == []
-
-
-@pytest.fixture
-def picture(pytestconfig: pytest.Config) -> Picture:
-    """Keeps what the page shows, where the pictures of the guide are asked for."""
-    folder: Path | None = pytestconfig.getoption(
-        "--screenshots", None
-    )  # unknown where other folders are asked for, too
-
-    def keep(page: Page, name: str) -> None:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            page.mouse.move(0, 0)
-            page.screenshot(path=folder / f"mlflow-{name}.png")
-
-    return keep
-
-
-def farbacks(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "farback.cli", *arguments]
-
-
-def clean() -> dict[str, str]:
-    """Our variables without a store of somebody else's."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-
-
-def card(page: Page, metric: str) -> Locator:
-    """The chart of a metric."""
-    return page.get_by_test_id("experiment-view-compare-runs-card").filter(
-        has=page.get_by_role("heading", name=metric, exact=True)
-    )
+    with mlflow_pages.served(project, "far") as printed:
+        yield printed
 
 
 def curves(page: Page, metric: str) -> dict[str, tuple[list[float], list[float]]]:
@@ -189,13 +104,8 @@ def test_the_printed_link_opens_curves_by_lag_one_for_each_cell(
 def test_the_columns_a_person_needs_are_in_sight(links: dict[str, str], go: Open, picture: Picture) -> None:
     page = go(links["Trials"])
     expect(page.get_by_test_id("saved-views-trigger")).to_contain_text("Trials")
-    headers = page.locator(".ag-header-cell:visible")
-    expect(headers.filter(has_text="final/skill")).to_be_in_viewport(ratio=1)
-    placed = sorted(
-        (box["x"], header.inner_text().strip()) for header in headers.all() if (box := header.bounding_box())
-    )
-    named = [text for _, text in placed if text]
-    assert named[:8] == ["Run Name", "Created", "cell", "lag", "seed", "train_lags", "status", "final/skill"]
+    expect(page.locator(".ag-header-cell:visible").filter(has_text="final/skill")).to_be_in_viewport(ratio=1)
+    assert headers(page)[:8] == ["Run Name", "Created", "cell", "lag", "seed", "train_lags", "status", "final/skill"]
     expect(page.get_by_text("32 matching runs")).to_be_visible()
     picture(page, "trials")
 

@@ -83,7 +83,8 @@ def searched(
         studies: by group.
     """
     by_key = {str(key): own for key, own in frame.groupby("key", sort=False)}
-    ordered = sorted(reported, key=lambda one: [group.label for group in search.groups].index(one.group))
+    ranks = _ranks(search)
+    ordered = sorted(reported, key=lambda one: ranks[one.group])
     fresh, scores = [], []
     for one in ordered:
         for trial in [trial for trial in one.trials if trial.key in by_key]:
@@ -116,10 +117,15 @@ def budgeted(search: Search, past: pd.DataFrame) -> pd.DataFrame:
     Optuna's numbers depend on how often a search was stopped; the page must not.
     """
     counted = past.assign(counted=past.index.isin(equal_budgets(search, past).index), number=past["slot"])
-    order = [group.label for group in search.groups]
+    ranks = _ranks(search)
     return counted.sort_values(
-        ["group", "number", "attempt"], kind="stable", key=lambda by: by.map(order.index) if by.name == "group" else by
+        ["group", "number", "attempt"], kind="stable", key=lambda by: by.map(ranks) if by.name == "group" else by
     )
+
+
+def _ranks(search: Search) -> dict[str, int]:
+    """The place of each group, as the config has them."""
+    return {group.label: place for place, group in enumerate(search.groups)}
 
 
 def _objectives(search: Search, trials: Sequence[Trial]) -> tuple[Objective, ...]:
