@@ -33,6 +33,7 @@ class Claim(Record):
         setting: what it was said of: task, sizes, training; and what is run here.
         published: the published number as it was printed, or "no number".
         check: how it is checked, and what counts as confirmed, as refuted and as "depends".
+        corrected: what of the rule was put right after the run, why, and what verdict it had given; else nothing.
         needs: gpu, where two processor cores cannot run it in hours: the config is then ready to run elsewhere.
         why: what makes it need that.
     """
@@ -44,6 +45,7 @@ class Claim(Record):
     setting: Words
     published: Words
     check: Words
+    corrected: str = ""
     needs: Literal["gpu"] | None = None
     why: str = ""
 
