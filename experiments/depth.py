@@ -61,7 +61,7 @@ def verdict(horizons: pd.DataFrame, success: pd.DataFrame) -> list[str]:
             learns, text = bool(rate[cell] >= 0.5), f"{rate[cell]:.0%} of seeds"
             claim = f"one layer of {cell} {'learns' if name in STEEP else 'does not learn'} lag {REACH}"
             lines.append(held(learns == (name in STEEP), claim, text))
-    reach = horizons.pivot(index="cell", columns="depth", values="restricted_mean")
+    reach = horizons.pivot(index="cell", columns="depth", values="estimate")
     if {1, 3} <= set(reach.columns):
         deeper = reach[reach[3] > reach[1]]
         text = "; ".join(f"{cell}: {row[1]:.3g} to {row[3]:.3g} steps" for cell, row in deeper.iterrows())

@@ -57,7 +57,7 @@ def verdict(horizons: pd.DataFrame, success: pd.DataFrame) -> list[str]:
         text = "not run" if rate.empty else f"{rate.iloc[0]:.0%} of seeds"
         lines.append(held(bool((rate >= 0.5).any()), f"one layer of {cell} from chrono learns lag 160", text))
     for name, own in horizons.groupby("cell"):
-        reach = own.pivot(index="init", columns="depth", values="restricted_mean")
+        reach = own.pivot(index="init", columns="depth", values="estimate")
         if {1, 3} <= set(reach.columns):
             deeper = reach[3] > reach[1]
             text = "; ".join(f"{init}: {row[1]:.3g} to {row[3]:.3g} steps" for init, row in reach.iterrows())

@@ -4,7 +4,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Middle, answered, conditions, learning_figure, middle, outcome_table
+from farback.report.checked import Middle, answered, conditions, learning_figure, middle, outcome_tables
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -21,6 +21,7 @@ REFUTED_BY = (
 MANY, FEW = 16, 4
 BY = ["cell", "depth", "task.tokens"]
 AHEAD, NEAR, HALF = 0.2, 0.02, 0.5
+UNDECIDED = "the budget: none learns it within these updates, which decides nothing"
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
@@ -34,7 +35,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     )
     named = scores.assign(tokens=scores["task.tokens"].map("{} tokens".format))
     parts: list[Table | Figure] = [
-        outcome_table(found, BY, "What each network came to"),
+        *outcome_tables(found, BY, "What each network came to"),
         learning_figure(named, "Learning to copy selectively", "tokens"),
     ]
     metrics = {f"accuracy/{cell} {at}": one.value for cell, own in each.items() for at, one in enumerate(own, 1)}
@@ -71,7 +72,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         "accuracy of minGRU",
         deep["minGRU"].above(deep["minLSTM"]) and deep["minGRU"].value >= HALF,
         deep["minLSTM"].above(deep["minGRU"]),
-        "seed and budget",
+        UNDECIDED,
         conditions(many[many["depth"] == 3]),
         deep["minGRU"],
     )
@@ -91,7 +92,15 @@ def _depth(found: pd.DataFrame, cell: str, run: str) -> Finding:
     confirmed = two.above(one) and two.value - one.value >= AHEAD and three.value >= two.value
     refuted = one.value >= max(HALF, two.value - NEAR)
     text = f"accuracy {one}, {two} and {three} with 1, 2 and 3 layers"
-    return answered(text, "accuracy with 3 layers", confirmed, refuted, "length and budget", run, three)
+    return answered(
+        text,
+        "accuracy with 3 layers",
+        confirmed,
+        refuted,
+        UNDECIDED,
+        run,
+        three,
+    )
 
 
 def accuracy(found: pd.DataFrame, cell: str, depth: int, tokens: int = MANY) -> Middle:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Share, answered, conditions, learning_figure, outcome_table, share
+from farback.report.checked import Share, answered, conditions, learning_figure, outcome_tables, share
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -27,7 +27,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     )
     problem = scores["task"] + ", lag " + scores["trained_lag"].astype(str)
     parts: list[Table | Figure] = [
-        outcome_table(found, BY, "What each network came to"),
+        *outcome_tables(found, BY, "What each network came to"),
         learning_figure(scores.assign(problem=problem), "Learning to add and to copy", "problem"),
     ]
     verdict = [

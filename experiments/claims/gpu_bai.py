@@ -4,7 +4,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held, sized
-from farback.report.checked import Middle, answered, conditions, learning_figure, middle, outcome_table
+from farback.report.checked import Middle, answered, conditions, learning_figure, middle, outcome_tables
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -22,7 +22,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     each = skills(found)
     text = "; ".join(f"{name} {one}" for name, one in each.items())
     parts: list[Table | Figure] = [
-        outcome_table(found, ["label"], "What each network came to"),
+        *outcome_tables(found, ["label"], "What each network came to"),
         learning_figure(scores, "Learning to add two numbers of 600", level=HALF),
         *sized(scores),
     ]

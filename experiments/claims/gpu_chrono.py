@@ -4,7 +4,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Middle, answered, conditions, learning_figure, middle, outcome_table
+from farback.report.checked import Middle, answered, conditions, learning_figure, middle, outcome_tables
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -23,7 +23,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     found = tables.outcomes(scores, BY)
     one, other, vary, plain = skills(found)
     parts: list[Table | Figure] = [
-        outcome_table(found, BY, "What each start came to, at the longest delay"),
+        *outcome_tables(found, BY, "What each start came to, at the longest delay"),
         learning_figure(scores, "Learning to copy ten symbols over 500 steps", "train_lags"),
     ]
     verdict = [

@@ -4,7 +4,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Share, answered, chosen, conditions, learning_figure, outcome_table, share
+from farback.report.checked import Share, answered, chosen, conditions, learning_figure, outcome_tables, share
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -23,7 +23,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     found = tables.outcomes(scores, BY)
     right, learned, kept = shares(found)
     parts: list[Table | Figure] = [
-        outcome_table(found, BY, "What each network came to"),
+        *outcome_tables(found, BY, "What each network came to"),
         learning_figure(scores, "Learning to add two numbers of 1000 and of 5000", level=0.5),
     ]
     verdict = [

@@ -4,7 +4,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Middle, answered, chosen, conditions, learning_figure, middle, outcome_table
+from farback.report.checked import Middle, answered, chosen, conditions, learning_figure, middle, outcome_tables
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -21,7 +21,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     found = tables.outcomes(scores, BY)
     mingru, minlstm, gru = (accuracy(found, *network) for network in (("minGRU", 3), ("minLSTM", 3), ("GRU", 1)))
     parts: list[Table | Figure] = [
-        outcome_table(found, BY, "What each network came to"),
+        *outcome_tables(found, BY, "What each network came to"),
         learning_figure(scores, "Learning to copy 16 tokens selectively out of 4096 steps"),
     ]
     verdict = [

@@ -61,7 +61,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     plain, two, padded = equal(scores, "last", False), equal(scores, "last", True), equal(scores, "padded_last", False)
     everywhere = all(share.successes == share.trials for share in (plain, two, padded))
     finding = answered(
-        f"{plain} modules of one direction; {two} of two directions; {padded} with padding",
+        f"{plain.count} modules of one direction; {two.count} of two directions; {padded.count} with padding",
         "share of modules of one direction without padding",
         everywhere,
         plain.successes < plain.trials,

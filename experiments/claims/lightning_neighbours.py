@@ -8,7 +8,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Middle, answered, chosen, conditions, learning_figure, middle, outcome_table
+from farback.report.checked import Middle, answered, chosen, conditions, learning_figure, middle, outcome_tables
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -38,7 +38,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     seen = scores.assign(sees=scores["encoder.kernel"].map({WIDE: "3 by 3 pixels", ALONE: "its own pixel"}))
     seen = seen.assign(strikes=seen["task.drift"].map({MOVES: "move one pixel", STAYS: "stay"}))
     parts: list[Table | Figure] = [
-        outcome_table(found, BY, "Skill by what each pixel sees, and by how strikes move"),
+        *outcome_tables(found, BY, "Skill by what each pixel sees, and by how strikes move"),
         learning_figure(seen, "Learning, where strikes move and where they stay", "strikes", "sees"),
     ]
     metrics = {

@@ -4,7 +4,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Share, answered, conditions, learning_figure, outcome_table, share
+from farback.report.checked import Share, answered, conditions, learning_figure, outcome_tables, share
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -32,7 +32,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     )
     curves = scores.assign(sequence=2 * scores["trained_lag"])
     parts: list[Table | Figure] = [
-        outcome_table(found, BY, "What each start came to; the lag is half of the sequence"),
+        *outcome_tables(found, BY, "What each start came to; the lag is half of the sequence"),
         learning_figure(curves, "Learning to add, by the length of the sequence", "sequence", "init.name", SOLVED),
     ]
     return Analysis(headline, verdict(found), parts, {f"longest/{init}": float(to) for init, to in reached.items()})

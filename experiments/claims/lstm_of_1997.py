@@ -4,7 +4,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Share, answered, chosen, conditions, learning_figure, middle, outcome_table, share
+from farback.report.checked import Share, answered, chosen, conditions, learning_figure, middle, outcome_tables, share
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -28,7 +28,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         for task in TASKS.values()
     )
     parts: list[Table | Figure] = [
-        outcome_table(found, BY, "What each network came to"),
+        *outcome_tables(found, BY, "What each network came to"),
         learning_figure(scores, "An LSTM without forget gates, one sequence an update", "task"),
     ]
     metrics = {f"rate/{task}": right(found, task).value for task in TASKS.values()}

@@ -4,7 +4,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Share, answered, chosen, conditions, learning_figure, outcome_table, share
+from farback.report.checked import Share, answered, chosen, conditions, learning_figure, outcome_tables, share
 from farback.report.standard import Ladder
 
 PREDICTION = (
@@ -37,7 +37,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     headline = "From small weights an LSTM without forget gates learns, at the published rate and at a tenth of it: "
     headline += "; ".join(f"{kind} in {_listed(_shares(found, kind))} of seeds" for kind in LABELS.values())
     parts: list[Table | Figure] = [
-        outcome_table(found, BY, "What each network came to"),
+        *outcome_tables(found, BY, "What each network came to"),
         learning_figure(asked, "An LSTM without forget gates, from small weights", KIND, "optimizer.lr", 0.5),
     ]
     metrics = {f"rate/{kind} lr {lr:g}": one.value for kind in LABELS.values() for lr, one in _shares(found, kind)}

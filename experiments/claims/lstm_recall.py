@@ -7,8 +7,9 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Finding, held, listed, metrics, trained
+from farback.report.analysis import three
 from farback.report.checked import Middle, Share, answered, conditions, mean_horizon, only, share
-from farback.report.standard import Ladder, mean_text
+from farback.report.standard import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained at lags above 160. Known from `horizon`: from PyTorch's default "
@@ -30,7 +31,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     parts = trained(scores, within=["cell"], family=["cell", "init"])
     horizons = parts[0].frame
     headline = (
-        f"Trained at one lag ({conditions(scores)}), half of the seeds learn to recall a cue over: "
+        f"Trained at one lag ({conditions(scores)}), half of the seeds reach, recalling a cue: "
         f"{listed(horizons, ['label'])}."
     )
     return Analysis(headline, verdict(scores), parts, metrics({"trainability": horizons}, ["label"]))
@@ -48,8 +49,16 @@ def verdict(scores: pd.DataFrame) -> list[str]:
         held(far.most, "half of the seeds from chrono learn lag 1000", str(far)),
         held(not biased.most, "a forget bias of 1 ends below 100", str(biased)),
         held(not plain.most, "PyTorch's default ends below 50", str(plain)),
-        held(best.value >= TWENTY, "LSTM from chrono reaches 20 times as far as a default tanh RNN", str(best)),
-        held(own.value <= 1, "LSTM from the default does not reach farther than a default tanh RNN", str(own)),
+        held(
+            best.value >= TWENTY,
+            "LSTM from chrono reaches 20 times as far as a default tanh RNN",
+            shown_ratio(scores, "chrono"),
+        ),
+        held(
+            own.value <= 1,
+            "LSTM from the default does not reach farther than a default tanh RNN",
+            shown_ratio(scores, "torch"),
+        ),
     ]
 
 
@@ -62,11 +71,14 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     times = {init: ratio(scores, init) for init in STARTS}
     hundred = [STARTS[init] for init in ("forget_bias", "chrono") if times[init].value >= HUNDRED]
     beyond = [STARTS[init] for init in STARTS if times[init].value < HUNDRED and horizons[init]["beyond"]]
-    on = f"the start: {' and '.join(hundred)}" if hundred else f"lags beyond those tried, from {' and '.join(beyond)}"
+    sure = min((times[init].low for init in ("forget_bias", "chrono") if times[init].value >= HUNDRED), default=0.0)
+    for_certain = f", for certain {three(sure)} times" if sure < HUNDRED else ""
+    start = f"the start: only {' and '.join(hundred)} gets there{for_certain}"
+    on = start if hundred else f"lags beyond those tried, from {' and '.join(beyond)}"
     default, run = horizons["torch"], conditions(scores)
     return {
         "lstm-thousand-recall": answered(
-            f"steps that half of the seeds learn: {reaches} (default: mean {mean_text(default)})",
+            f"steps that half of the seeds reach: {reaches}",
             "steps",
             at["torch"].most,
             not at["torch"].most and not others,
@@ -75,7 +87,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
             mean_horizon(default),
         ),
         "lstm-hundredfold": answered(
-            "; ".join(f"{STARTS[init]} {found} times" for init, found in times.items()),
+            "; ".join(f"{STARTS[init]} {shown_ratio(scores, init)}" for init in STARTS),
             "times the mean horizon of a tanh RNN",
             times["torch"].value >= HUNDRED,
             not hundred and not beyond,
@@ -96,6 +108,14 @@ def row(scores: pd.DataFrame, cell: str, init: str) -> dict[Any, Any]:
     """A network's row of `tables.trainability`."""
     horizons = tables.trainability(scores, ["cell", "init.name"])
     return only(horizons, cell=cell, **{"init.name": init})
+
+
+def shown_ratio(scores: pd.DataFrame, init: str) -> str:
+    """The ratio with its interval; seeds beyond the lags tried make it a bound."""
+    own, found = row(scores, "LSTM", init), ratio(scores, init)
+    bound = "at least " if own["beyond"] else "at most " if own["below"] else ""
+    high = three(found.high) if math.isfinite(found.high) else "more"
+    return f"{bound}{three(found.value)} times ({three(found.low)} to {high})"
 
 
 def ratio(scores: pd.DataFrame, init: str) -> Middle:

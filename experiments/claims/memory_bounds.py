@@ -88,8 +88,8 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     within = Share(int((normal <= NEAR).sum()), len(normal))
     return {
         "jaeger-capacity-bound": answered(
-            f"at most N + {max(0.0, exact.max()):.1g} exactly ({known.trials} networks), N {simulated.max():+.2f} as "
-            f"estimated ({len(found)} networks)",
+            f"at most N + {max(0.0, exact.max()):.1g} exactly ({known.trials} networks, {_curved(found)} of them tanh "
+            f"or relu, linearised at rest), N {simulated.max():+.2f} as estimated ({len(found)} networks)",
             "share of exact totals of at most N",
             known.successes == known.trials and bool(simulated.max() <= CHANCE),
             known.successes < known.trials,
@@ -107,7 +107,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
             seen[1],
         ),
         "ganguli-normal": answered(
-            f"1 within {normal.max():.1g} in {within}",
+            f"1 within {normal.max():.1g} in {within.count} networks",
             "share of networks",
             within.successes == within.trials,
             not within.most,
@@ -136,6 +136,12 @@ def totals(scores: pd.DataFrame) -> pd.DataFrame:
 
 def _linear(found: pd.DataFrame, inits: tuple[str, ...]) -> "pd.Series[bool]":
     return (found["cell"] == LINEAR) & found["init"].isin(inits)
+
+
+def _curved(found: pd.DataFrame) -> int:
+    """How many of the networks that have an exact total are not linear."""
+    straight = found["cell"].isin([LINEAR, "shift_register"])
+    return int((found["exact"].notna() & ~straight).sum())
 
 
 def _seen(found: pd.DataFrame, radius: str) -> Middle:

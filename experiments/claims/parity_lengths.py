@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from farback import tables
+from farback import stats, tables
 from farback.report import Analysis, Figure, Finding, Table, held, retained
 from farback.report.checked import Middle, Share, answered, conditions, learning_figure
 from farback.report.standard import Ladder
@@ -77,10 +77,11 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         lost = 2 * len(able) >= one.trials and not solved(able, network).most if len(able) else False
         rows[claim] = answered(text, "share of seeds", one.most, lost, "seed and updates", run, one)
     each = found.groupby("label")["beyond"]
-    gap = each.max() - each.median()
+    middle = each.agg(stats.median)
+    gap = each.max() - middle
     text = "; ".join(
-        f"{name} {best:.2f} against {middle:.2f}"
-        for name, best, middle in zip(gap.index, each.max(), each.median(), strict=True)
+        f"{name} {best:.2f} against {typical:.2f}"
+        for name, best, typical in zip(gap.index, each.max(), middle, strict=True)
     )
     rows["best-of-runs"] = answered(
         f"best against median: {text}",

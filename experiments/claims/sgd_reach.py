@@ -11,7 +11,7 @@ import pandas as pd
 from farback import plots, tables
 from farback.report import Analysis, Figure, Finding, Table, held
 from farback.report.checked import Share, answered, chosen, conditions, mean_horizon, share
-from farback.report.standard import Ladder, mean_text, shown
+from farback.report.standard import Ladder, reach_text, shown
 
 PREDICTION = (
     "Written before any network was trained by SGD here. From PyTorch's default, whose gradient falls to a thousandth "
@@ -59,7 +59,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
             "Share of seeds against the training lag, a line for each learning rate, a panel for each start.",
         ),
     ]
-    metrics = {f"horizon/{init}": float(row["restricted_mean"]) for init, row in best.items()}
+    metrics = {f"horizon/{init}": float(row["estimate"]) for init, row in best.items()}
     return Analysis(headline, verdict(scores), parts, metrics)
 
 
@@ -81,10 +81,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The row of the ledger."""
     default, orthogonal = most(scores, DEFAULT, FAR), most(scores, ORTHOGONAL, FAR)
     row, other = reach(scores, DEFAULT), reach(scores, ORTHOGONAL)
-    number = (
-        f"{row['horizon']} steps from PyTorch's default, mean {mean_text(row)}; {other['horizon']} steps from the "
-        f"orthogonal start, mean {mean_text(other)}"
-    )
+    number = f"from PyTorch's default {reach_text(row)}; from the orthogonal start {reach_text(other)}"
     finding = answered(
         number,
         "steps",

@@ -67,7 +67,13 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
             blank,
         ),
         "guessing-against-noise": answered(
-            noise, "share of guesses", not noise.successes, noise.interval[1] >= low, "luck", RUN
+            f"{noise} with random symbols, {blank} without",
+            "share of guesses",
+            not noise.successes,
+            noise.interval[1] >= low,
+            "luck",
+            RUN,
+            noise,
         ),
     }
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from farback import plots
@@ -122,6 +123,48 @@ def test_forest_draws_estimates_intervals_and_arrows(labels, make_horizons):
         assert right.get_marker() == (">" if math.isinf(row["high"]) else "|")
         assert bar.get_xdata()[0] == row["low"] if row["low"] > 0 else bar.get_xdata()[0] < 5
         assert bar.get_xdata()[1] == row["high"] if math.isfinite(row["high"]) else bar.get_xdata()[1] > 40
+
+
+def test_forest_censors_each_network_at_its_own_lags(make_horizons):
+    table = make_horizons(["A", "B"]).assign(smallest_lag=[5, 25], largest_lag=[160, 4000])
+    table = table.assign(low=0.0, high=math.inf, estimate=[28.0, 1000.0])
+    seeds = pd.DataFrame(
+        [("A", 0, 160.0, math.inf), ("A", 1, 0.0, 5.0), ("B", 0, 4000.0, math.inf)],
+        columns=["label", "seed", "low", "high"],
+    )
+    drawn = plots.forest(table, seeds).axes[0].get_lines()
+    ticks = sorted(float(x) for line in drawn if line.get_color() == "0.5" for x in line.get_xdata())
+    assert ticks == [5, 160, 4000]
+    arrows = sorted(float(line.get_xdata()[0]) for line in drawn if line.get_marker() in ("<", ">"))
+    assert arrows == pytest.approx([5 / 1.3, 25 / 1.3, 160 * 1.3, 4000 * 1.3])
+
+
+def test_the_text_of_a_map_stands_out_from_its_field(make_horizons):
+    table = depth_first(make_horizons(list("ABCDEFGH"), "cell").assign(depth=1))
+    table["estimate"] = np.geomspace(5, 40, len(table))
+    figure = plots.horizon_map(table)
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+
+    def brightness(colour):
+        rgb = np.array(to_rgb(colour))
+        return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+
+    fields = [brightness(colour[:3]) for colour in ax.collections[0].get_facecolors()]
+    written = [brightness(text.get_color()) for text in ax.texts]
+    assert {round(float(one)) for one in written} == {0, 1}  # the darkest fields want white, the lightest black
+    for field, text in zip(fields, written, strict=True):
+        assert (max(field, text) + 0.05) / (min(field, text) + 0.05) >= 4.5
+
+
+def test_lines_of_one_cell_are_told_apart():
+    table = pd.DataFrame(
+        [(label, step, 3, 0.5, 0.4, 0.6) for label in ("GRU", "GRU, 2 layers", "GRU, 3 layers") for step in (1, 2)],
+        columns=["label", "step", "seeds", "median", "low", "high"],
+    )
+    drawn = plots.trend(table, "step", "label", title="T", value="skill").axes[0].get_lines()
+    assert len({line.get_marker() for line in drawn}) == 3
+    assert [line.get_linestyle() for line in drawn] == ["-", "--", "--"]
 
 
 def test_forest_says_what_half_of_the_seeds_reach(make_horizons):

@@ -80,9 +80,9 @@ ROWS = [
 
 
 def test_the_headline_counts_the_rows_of_every_kind() -> None:
-    said = "3 rows run: 1 confirmed, 1 refuted, 1 depends; 1 need a GPU; 1 not run yet."
-    assert ledger(ROWS).headline == said
-    assert ledger(ROWS[:3]).headline == "3 rows run: 1 confirmed, 1 refuted, 1 depends; 0 need a GPU."
+    said = "3 rows run: 1 confirmed, 1 refuted, 1 depends; "
+    assert ledger(ROWS).headline.startswith(f"{said}1 need a GPU; 1 not run yet. A verdict is about")
+    assert ledger(ROWS[:3]).headline.startswith(f"{said}0 need a GPU. A verdict is about")
 
 
 def test_a_repetition_says_how_often_it_came_out_as_before(tmp_path: Path) -> None:
@@ -122,6 +122,29 @@ def test_the_page_holds_every_row_and_what_needs_a_gpu_apart(tmp_path: Path) -> 
     again = write_ledger(ROWS, tmp_path / "again")
     for path in page.files:
         assert path.read_bytes() == (again.report.parent / path.name).read_bytes()
+
+
+def test_the_lead_has_the_claims_with_a_place_and_counts_the_others() -> None:
+    first = replace(ROWS[2], claim=claim("c", place=1))
+    lines = ledger([first, ROWS[0], ROWS[1]]).verdict
+    assert lines[0] == "**Depends**: Claim c. Found: 5 of 5 (0.57 to 1). It depends on the start."
+    assert lines[1] == "The other 2 are in the table below: 1 confirmed, 1 refuted, 0 depends."
+
+
+def test_a_rule_that_was_corrected_after_the_run_says_so(tmp_path: Path) -> None:
+    mended = replace(ROWS[0], claim=claim("a", corrected="It asked\nfor too much."))
+    page = write_ledger([mended, ROWS[1]], tmp_path / "claims")
+    assert "C. **Corrected after the run:** It asked for too much. Run: 5 seeds" in page.report.read_text()
+    checks = pd.read_csv(tmp_path / "claims" / "checks.csv", keep_default_na=False)
+    assert checks["corrected"].tolist() == ["It asked for too much.", ""]
+
+
+def test_a_row_can_be_linked_and_leads_to_how_it_was_checked(tmp_path: Path) -> None:
+    text = write_ledger(ROWS, tmp_path / "claims").html.read_text()
+    for name in ("a", "b", "c", "d"):
+        assert text.count(f'id="claims-{name}"') == text.count(f'id="checks-{name}"') == 1
+        assert f'<a href="#checks-{name}">{name}</a>' in text
+        assert f'<a href="#claims-{name}">{name}</a>' in text
 
 
 def test_a_page_of_which_nothing_was_run_is_a_page(tmp_path: Path) -> None:

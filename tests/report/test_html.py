@@ -111,6 +111,7 @@ def test_equal_analyses_give_equal_bytes_wherever_they_are_written(tmp_path: Pat
         (["5", "log-uniform 1-80"], False),
         (["", "none"], False),
         (["R² at lag 3"], False),
+        (["5 of 5 (57 to 100 %)", "0 of 60 with padding, 60 of 60 without"], False),  # a sentence that begins with one
     ],
 )
 def test_a_column_is_numeric_where_every_cell_begins_with_a_number(cells: list[str], numeric: bool) -> None:

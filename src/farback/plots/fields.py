@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from farback.plots.style import RC, names
+from farback.plots.style import RC, legible, names
 
 COLOURS = "cividis"
 LETTER = 0.085  # inches: of a title
@@ -117,6 +117,7 @@ def _heat(ax: Axes, own: pd.DataFrame, row: str, rows: Sequence[object], lags: S
         linecolor="white",
         annot_kws={"fontsize": 8.5},
     )
+    legible(ax, wide.shape[1])
     for at, beside in np.argwhere(wide.isna().to_numpy()):
         ax.text(beside + 0.5, at + 0.5, "–", ha="center", va="center", color="0.5")
     ax.set(facecolor="0.93", xlabel="", ylabel="")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -30,31 +32,38 @@ def forest(
     look = looks(group)
     order = sorted(range(len(table)), key=lambda at: (table["estimate"].iloc[at], table["restricted_mean"].iloc[at]))
     records = table.to_dict("records")
-    least = float(min(max(lag, 1) for lag in table["smallest_lag"]))
-    most = float(table["largest_lag"].max())
+    least, most = min(_ends(row)[0] for row in records), max(_ends(row)[1] for row in records)
     with mpl.rc_context({**RC, "axes.grid.axis": "x"}):
         figure = Figure(figsize=(7.0, 0.34 * len(table) + 1.5), layout="constrained")
         ax = figure.subplots()
         for height, at in enumerate(order):
             row = records[at]
             low, high = float(row["low"]), float(row["high"])
-            _draw(ax, height, (low, float(row["estimate"]), high), look[group[at]], (least / BEYOND, most * BEYOND))
+            ends = _ends(row)
+            beyond = (ends[0] / BEYOND, ends[1] * BEYOND)
+            _draw(ax, height, (low, float(row["estimate"]), high), look[group[at]], beyond)
             text = f"{row['horizon']}   n = {row['seeds']}" + (
                 f", {row['diverged']} diverged" if row["diverged"] else ""
             )
             ax.annotate(text, (1.02, height), xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
         if seeds is not None:
-            _ticks(ax, seeds, {group[at]: height for height, at in enumerate(order)}, least, most)
+            places = {group[at]: (height, *_ends(records[at])) for height, at in enumerate(order)}
+            _ticks(ax, seeds, places)
         lag_axis(ax, doublings(least, most))
         ax.set_xlim(least / BEYOND / 1.08, most * BEYOND * 1.08)
         ax.set_ylim(-0.7, len(table) - 0.3)
         ax.set_yticks(range(len(table)), [group[at].text for at in order])
         ax.set_xlabel(
             "horizon (lag in steps) — point: Spearman-Karber mean; bar: 95 % bootstrap over seeds;\n"
-            "arrow: beyond the tested lags; on the right: what half of the seeds reach"
+            "small ticks: seeds; arrow: beyond the tested lags; on the right: what half of the seeds reach"
         )
         figure.suptitle(title, x=0.01, ha="left")
     return figure
+
+
+def _ends(row: Mapping[Any, Any]) -> tuple[float, float]:
+    """The smallest and the largest lag at which this network was tested."""
+    return float(max(row["smallest_lag"], 1)), float(row["largest_lag"])
 
 
 def _draw(ax: Axes, height: int, interval: tuple[float, float, float], look: Look, ends: tuple[float, float]) -> None:
@@ -74,13 +83,20 @@ def _draw(ax: Axes, height: int, interval: tuple[float, float, float], look: Loo
     )
 
 
-def _ticks(ax: Axes, seeds: pd.DataFrame, heights: dict[Name, int], least: float, most: float) -> None:
-    """Each seed's horizon, in the middle of its interval or at the end it lies beyond; equal ones side by side."""
+def _ticks(ax: Axes, seeds: pd.DataFrame, rows: Mapping[Name, tuple[int, float, float]]) -> None:
+    """Each seed's horizon, in the middle of its interval or at the end it lies beyond; equal ones side by side.
+
+    Args:
+        ax: to draw on.
+        seeds: the horizons.
+        rows: the height of each group, and the smallest and the largest lag at which it was tested.
+    """
     places: dict[tuple[Name, float], int] = {}
     for name, low, high in zip(names(seeds, "seed"), seeds["low"], seeds["high"], strict=True):
+        _, least, most = rows[name]
         at = least if low <= 0 else most if math.isinf(high) else math.sqrt(low * high)
         places[name, at] = places.get((name, at), 0) + 1
     for (name, at), count in places.items():
         beside = at * 2.0 ** (SIDE * (np.arange(count) - (count - 1) / 2))
-        height = np.full(count, heights[name] - 0.3)
+        height = np.full(count, rows[name][0] - 0.3)
         ax.plot(beside, height, color="0.5", marker="|", markersize=4, linestyle="none")

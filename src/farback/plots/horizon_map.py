@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from farback.plots.style import RC, doublings
+from farback.plots.style import RC, doublings, legible
 
 
 def horizon_map(table: pd.DataFrame) -> Figure:
@@ -41,6 +41,7 @@ def horizon_map(table: pd.DataFrame) -> Figure:
             annot_kws={"fontsize": 9},
             cbar_kws={"label": "shade: mean (steps)", "ticks": doublings(least, most), "format": "%g"},
         )
+        legible(ax, mean.shape[1])
         for at, beside in np.argwhere(mean.isna().to_numpy()):  # seaborn leaves masked fields without text
             ax.text(beside + 0.5, at + 0.5, "not run", ha="center", va="center", color="0.4")
         scale = ax.collections[0].colorbar

@@ -218,6 +218,21 @@ def fitting(at: Sequence[float], place: Sequence[float], whole: float) -> list[f
     return [at[index] for index in sorted(kept)]
 
 
+def legible(ax: Axes, columns: int) -> None:
+    """Write on the fields of a heat map in black or white, whichever stands out more (WCAG's contrast).
+
+    Args:
+        ax: with seaborn's heat map on it, and its annotations.
+        columns: of the map.
+    """
+    rgb_N3 = np.asarray(ax.collections[0].get_facecolor(), float)[:, :3]
+    linear_N3 = np.where(rgb_N3 <= 0.04045, rgb_N3 / 12.92, ((rgb_N3 + 0.055) / 1.055) ** 2.4)
+    bright_N = linear_N3 @ (0.2126, 0.7152, 0.0722)
+    for text in ax.texts:  # a field without a number has none
+        x, y = text.get_position()
+        text.set_color("black" if (bright_N[int(y) * columns + int(x)] + 0.05) ** 2 > 0.05 * 1.05 else "white")
+
+
 def inner_ticks(ax: Axes) -> None:
     """Keep the ticks that lie within a linear axis: the others are not drawn, but take up room."""
     for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -15,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from farback.plots.moments import median_note
-from farback.plots.style import CELLS, OTHER_MARKERS, RC, Look, fitting, looks, names
+from farback.plots.style import CELLS, OTHER_DASHES, OTHER_MARKERS, RC, Look, fitting, looks, names
 
 DASHES: tuple[Literal["--", ":", "-."], ...] = ("--", ":", "-.")
 SHADES = (0.0, 0.85)  # of the colour map: its lightest end cannot be read on white
@@ -61,8 +63,8 @@ def trend(
                 _draw(ax, here[here[line] == name].sort_values(x, kind="stable"), x, look[name], str(name))
             for (text, own), dash in zip(_groups(theory), DASHES, strict=False):
                 ax.plot(own[x], own["value"], color="0.3", linestyle=dash, linewidth=1.1, label=text, zorder=1.5)
-            ax.set_title("" if kind is None else f"{_word(str(panel))} {_short(kind)}")
-            _number_axis(ax, table[x])
+            ax.set_title("" if kind is None else _heading(str(panel), kind))
+            _number_axis(ax, table[x], max(1.0, len(kinds) / 2))
             ax.set_xlabel(setting or _word(x))
         axes[0].set_ylabel(value)
         figure.suptitle(title, x=0.01, ha="left")
@@ -74,11 +76,23 @@ def _looks(table: pd.DataFrame, line: str, levels: Sequence[Any]) -> dict[Any, L
     if all(isinstance(level, str) for level in levels):
         named = names(pd.DataFrame({"label": levels, "seeds": 1}), "seeds")
         own = looks(named)
-        return {level: own[name] for level, name in zip(levels, named, strict=True)}
+        return _apart({level: own[name] for level, name in zip(levels, named, strict=True)})
     shades = mpl.colormaps["viridis"](np.linspace(*SHADES, max(2, len(levels))))
     markers = ("o", "s", "^", "v", *OTHER_MARKERS)
     colours = [mpl.colors.to_hex(shade) for shade in shades]
     return {level: Look(colours[index], markers[index % len(markers)], "-") for index, level in enumerate(levels)}
+
+
+def _apart(look: dict[Any, Look]) -> dict[Any, Look]:
+    """Lines of one cell and initialisation, of several depths, say, get dashes and markers of their own."""
+    seen: Counter[Look] = Counter()
+    told = {}
+    for level, own in look.items():
+        turn = seen[own] - 1
+        dashes, marker = OTHER_DASHES[turn % len(OTHER_DASHES)], OTHER_MARKERS[turn % len(OTHER_MARKERS)]
+        told[level] = replace(own, dashes=dashes, marker=marker) if seen[own] else own
+        seen[own] += 1
+    return told
 
 
 def _draw(ax: Axes, own: pd.DataFrame, x: str, look: Look, text: str) -> None:
@@ -98,12 +112,12 @@ def _draw(ax: Axes, own: pd.DataFrame, x: str, look: Look, text: str) -> None:
     )
 
 
-def _number_axis(ax: Axes, numbers: pd.Series) -> None:
+def _number_axis(ax: Axes, numbers: pd.Series, narrow: float) -> None:
     at = sorted(set(numbers.astype(float)))
     if at[0] > 0:
         ax.set_xscale("log")
     place = [math.log(number) for number in at] if at[0] > 0 else at
-    ax.xaxis.set_major_locator(FixedLocator(fitting(at, place, 1.1 * (place[-1] - place[0]))))
+    ax.xaxis.set_major_locator(FixedLocator(fitting(at, place, 1.1 * narrow * (place[-1] - place[0]))))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
 
@@ -147,6 +161,11 @@ def _legend(
         title=median_note(table),
         title_fontsize=8.5,
     )
+
+
+def _heading(panel: str, level: Any) -> str:
+    """The level of a panel, with the word for it where it does not tell by itself."""
+    return level if isinstance(level, str) and " " in level else f"{_word(panel)} {_short(level)}"
 
 
 def _short(level: Any) -> str:

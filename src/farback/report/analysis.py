@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 HELD, REFUTED = "Held: ", "**Refuted**: "  # how lines of a verdict begin
+DECIMALS = 4  # of scores between 0 and 1; below that seeds, test sequences and chance differ by more
 
 
 @dataclass(frozen=True)
@@ -82,3 +84,15 @@ def markdown(frame: pd.DataFrame) -> str:
 def three(value: float) -> str:
     """A number to three digits, without an exponent where it is large: updates are written 1500, not 1.5e+03."""
     return f"{float(f'{value:.3g}'):.10g}"
+
+
+def estimate(value: float, low: float, high: float) -> str:
+    """A number with its interval, to two digits of the interval's width: "0.9964 (0.9951 to 0.9978)"."""
+    ends = (value, low, high)
+    scale = min(high - low, abs(value) or high - low)
+    if all(float(end).is_integer() for end in ends) or not 0 < scale < math.inf:
+        texts = [three(end) for end in ends]
+    else:
+        decimals = min(max(1 - math.floor(math.log10(scale)), 0), DECIMALS)
+        texts = [f"{round(end, decimals) + 0.0:.{decimals}f}" for end in ends]
+    return "{} ({} to {})".format(*texts)

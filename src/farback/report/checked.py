@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 
 from farback import stats, tables
-from farback.report.analysis import Figure, Table, three
+from farback.report.analysis import Figure, Table, estimate
 from farback.report.findings import Finding, Verdict
 from farback.report.standard import name_of
+
+LEAST = -0.25  # skill: one network that is sure and wrong has -5, and would press all others flat
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,12 @@ class Share:
 
     def __str__(self) -> str:
         low, high = self.interval
-        return f"{self.successes} of {self.trials} ({low:.2f} to {high:.2f})"
+        return f"{self.count} ({100 * low:.0f} to {100 * high:.0f} %)"
+
+    @property
+    def count(self) -> str:
+        """Without an interval: of what is computed and not sampled."""
+        return f"{self.successes} of {self.trials}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class Middle:
         return self.low > other.high
 
     def __str__(self) -> str:
-        return f"{three(self.value)} ({three(self.low)} to {three(self.high)})"
+        return estimate(self.value, self.low, self.high)
 
 
 def chosen(outcomes: pd.DataFrame, **where: object) -> pd.DataFrame:
@@ -120,10 +127,10 @@ def answered(
     return Finding(str(number), value, low, high, unit, verdict, on if verdict == "depends" else "", run)
 
 
-def outcome_table(outcomes: pd.DataFrame, by: Sequence[str], caption: str) -> Table:
-    """A row for each group and lag: how many seeds learned it, and the medians of skill and accuracy."""
+def outcome_tables(outcomes: pd.DataFrame, by: Sequence[str], caption: str) -> list[Table]:
+    """A row for each group and lag: how many seeds learned it, medians of skill and accuracy; and the same by seed."""
     keys = list(dict.fromkeys([*by, "lag"]))
-    rows, shown = [], []
+    rows, shown, seeds = [], [], []
     for group, own in outcomes.groupby(keys, sort=False, dropna=False):
         named = dict(zip(keys, group, strict=True))
         learned, skill, accuracy = share(own), middle(own), middle(own, "accuracy")
@@ -142,11 +149,18 @@ def outcome_table(outcomes: pd.DataFrame, by: Sequence[str], caption: str) -> Ta
             "diverged": int(own["diverged"].sum()),
         }
         rows.append(named | numbers)
-        texts = {name_of(name): str(value) for name, value in named.items()}
-        texts |= {"learned it": str(learned), "skill": str(skill), "accuracy": f"{accuracy.value:.3f}"}
+        heads = {name_of(name): str(value) for name, value in named.items()}
+        texts = {"learned it": str(learned), "skill": str(skill), "accuracy": f"{accuracy.value:.3f}"}
         texts |= {"updates": f"{updates:.0f}"}
-        shown.append(texts | ({"diverged": str(numbers["diverged"])} if outcomes["diverged"].any() else {}))
-    return Table("outcomes", caption, pd.DataFrame(rows), pd.DataFrame(shown))
+        texts |= {"diverged": str(numbers["diverged"])} if outcomes["diverged"].any() else {}
+        shown.append(heads | texts)
+        seeds.append(
+            heads | {f"seed {seed}": f"{one:.3f}" for seed, one in zip(own["seed"], own["skill"], strict=True)}
+        )
+    return [
+        Table("outcomes", caption, pd.DataFrame(rows), pd.DataFrame(shown)),
+        Table("outcomes_seeds", "The same, seed by seed: skill", outcomes, pd.DataFrame(seeds).fillna("")),
+    ]
 
 
 def learning_figure(
@@ -157,17 +171,18 @@ def learning_figure(
 
     by = [line] if panel is None else [panel, line]
     curves = tables.learning_curves(scores, by)
-    shown = curves.assign(**{name: curves[name].clip(lower=-0.25) for name in ("median", "low", "high")})
-    drawing = plots.trend(
-        shown, "step", line, panel, title=title, value="skill (0 chance, 1 perfect)", setting="updates", level=level
-    )
+    shown = curves.assign(**{name: curves[name].clip(lower=LEAST) for name in ("median", "low", "high")})
+    cut = f"; below {LEAST:g} drawn there" if (curves["low"] < LEAST).any() else ""
+    value = f"skill (0 chance, 1 perfect{cut})"
+    drawing = plots.trend(shown, "step", line, panel, title=title, value=value, setting="updates", level=level)
     alt = "Validated skill against the updates so far, one line a network, with intervals over the seeds that train."
     return Figure("learning", title, drawing, curves, alt)
 
 
 def conditions(scores: pd.DataFrame) -> str:
     """What was run, for a row of the ledger: seeds, updates, batch, size, optimizer."""
-    parts = [f"{scores['seed'].nunique()} seeds", f"{_levels(scores['steps'])} updates of {_levels(scores['batch'])}"]
+    counts = scores.groupby("label")["seed"].nunique()
+    parts = [f"{_levels(counts)} seeds", f"{_levels(scores['steps'])} updates of {_levels(scores['batch'])}"]
     if "hidden" in scores:
         parts.append(f"{_levels(scores['hidden'])} units")
     rates = _levels(scores["optimizer.lr"])
@@ -175,7 +190,7 @@ def conditions(scores: pd.DataFrame) -> str:
     return ", ".join(parts)
 
 
-def _levels(column: pd.Series[float]) -> str:
+def _levels(column: pd.Series[Any]) -> str:
     values = sorted(set(column.dropna().astype(float)))
     return " or ".join(f"{value:g}" for value in values) if len(values) <= 3 else f"{values[0]:g} to {values[-1]:g}"
 

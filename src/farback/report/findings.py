@@ -94,16 +94,23 @@ def claims_table(claims: Sequence[Claim], findings: Mapping[str, Finding], left:
     rows = [row(claim, findings.get(claim.id)) for claim in claims]
     shown = [
         {
+            "id": claim.id,
             "claim": claim.statement,
             "source": claim.source,
             "published": claim.published,
-            "how it is checked": f"{claim.setting} {claim.check}",
+            "how it is checked": rule(claim),
             "found": findings[claim.id].number if claim.id in findings else "",
             "verdict": findings[claim.id].said if claim.id in findings else left,
         }
         for claim in claims
     ]
     return Table("claims", "Published claims that this experiment checks", pd.DataFrame(rows), pd.DataFrame(shown))
+
+
+def rule(claim: Claim) -> str:
+    """The setting, how it is checked there, and what of that was put right after the run."""
+    after = f" **Corrected after the run:** {' '.join(claim.corrected.split())}" if claim.corrected else ""
+    return f"{claim.setting} {claim.check}{after}"
 
 
 def row(claim: Claim, finding: Finding | None) -> dict[str, object]:

@@ -26,6 +26,8 @@ from markupsafe import Markup
 from farback.report.analysis import outcome
 
 NUMBER = re.compile(r"[\[(]?\s*(?:[<>]=?|[≤≥~])?\s*[-+−]?\d")  # how a cell begins that sorts by its number
+LONGEST = 32  # characters of a cell that is a number with its interval; what is longer is prose that begins with one
+WORDY = 160  # characters of a cell that makes its table one of words
 WORDLESS = ("", "none", "nan", "inf", "-inf", "-")  # what may stand between numbers
 
 
@@ -65,10 +67,15 @@ def columns(shown: pd.DataFrame) -> list[Column]:
     found = []
     for at, name in enumerate(shown.columns):  # two of them may have one name
         cells = [str(cell).strip() for cell in shown.iloc[:, at]]
-        numbers = [bool(NUMBER.match(cell)) for cell in cells]
+        numbers = [bool(NUMBER.match(cell)) and len(cell) <= LONGEST for cell in cells]
         others = {cell for cell, number in zip(cells, numbers, strict=True) if not number}
         found.append(Column(str(name), any(numbers) and others <= set(WORDLESS)))
     return found
+
+
+def wordy(shown: pd.DataFrame) -> bool:
+    """Whether a table holds sentences: on a phone its cells then stand one below the other."""
+    return any(len(str(cell)) > WORDY for row in shown.itertuples(index=False) for cell in row)
 
 
 def rows(shown: pd.DataFrame) -> list[tuple[str, ...]]:
@@ -84,7 +91,8 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=True,
     )
-    made.filters |= {"inline": inline, "blocks": blocks, "columns": columns, "rows": rows, "outcome": outcome}
+    made.filters |= {"inline": inline, "blocks": blocks, "columns": columns, "rows": rows, "wordy": wordy}
+    made.filters["outcome"] = outcome
     return made
 
 

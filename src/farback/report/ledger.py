@@ -5,29 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import pandas as pd
 
 from farback.claim import Claim
 from farback.report.analysis import Analysis, Figure, Table
-from farback.report.findings import Finding, row
+from farback.report.findings import Finding, Verdict, row, rule
 from farback.report.page import Page, publish
 
 NOTES = (
     "Each claim stands in a config, with its source, the published number and the rule by which it is judged. They "
     "were committed before the networks were trained; where those had been trained for another question, the setting "
-    "says that the rule is not blind. The function `findings` of the experiment's script applies the rule.",
+    "says that the rule is not blind. The function `findings` of the experiment's script applies the rule. Where a "
+    "rule proved wrong after the run, it says what was corrected, and what the verdict had been.",
     "A verdict is about the setting in the second table, which says in what it differs from the publication's: what is "
-    "refuted there may hold in the original.",
+    "refuted there may hold in the original. One that depends on more updates than were run says that nothing was "
+    "learned here, and so nothing decided. Each row stands for itself: there is no correction for their number.",
     "Train what is missing, then write this page: `farback claims{options}`",
     "Write this page again from the store, training nothing: `farback claims --report{options}`",
     "Repeat with other seeds: `farback claims --shift-seeds 100`, and a few rows alone with `--only ID`. They have a "
     "page of their own.",
-    "Intervals are over seeds, 95 %. Seeds, updates and sizes that were run are in the second table.",
+    "Intervals are over seeds, 95 %. That of a median goes from one seed to another; with fewer than six seeds it is "
+    "the smallest and the largest (94 % with five, 75 % with three). Shares have Wilson's. A mean horizon is Spearman "
+    "and Karber's, where a seed beyond the lags tried counts as the last of them: `>=` and `<=` say so. Seeds, updates "
+    "and sizes that were run are in the second table.",
+    "**Words.** *Skill* is 0 at the best guess without memory and 1 at perfect answers. A *horizon* `[20, 40)` passes "
+    "at lag 20 and fails at 40, the next one tried. Starts: *chrono* draws the biases of gates for memories of up to "
+    "the lag that is asked (Tallec and Ollivier 2018); *orthogonal* and *identity* are the recurrent matrix; *IRNN* is "
+    "relu from the identity. The *gain* multiplies an orthogonal matrix, *scaled* sets the spectral radius of a random "
+    "one. A gradient *explodes* where its mean log grows with the lag, in *nats* (natural logarithm) a step.",
     "How a claim is added is in `docs/claims.md`.",
 )
 NOT_RUN = "not run yet"
+VERDICTS = get_args(Verdict)
 
 
 class Earlier(NamedTuple):
@@ -71,7 +82,7 @@ def ledger(rows: Sequence[Row]) -> Analysis:
     parts: list[Table | Figure] = []
     if run:
         drawn = pd.DataFrame([_drawn(one, one.finding) for one in run if one.finding])
-        alt = "One line for each claim, by verdict: the claim, the published number, and what was found here."
+        alt = "One line for each claim, the refuted first, then those that depend on something, then the confirmed."
         parts.append(Figure("verdicts", "Every claim that was run, by verdict", plots.verdicts(drawn), drawn, alt))
     if here:
         parts.insert(0, Table("claims", "What was claimed, and what was found", frame, _found(here)))
@@ -85,11 +96,12 @@ def ledger(rows: Sequence[Row]) -> Analysis:
 def headline(rows: Sequence[Row]) -> str:
     """How many rows there are of every kind."""
     counts = _counts(rows)
-    said = ", ".join(f"{counts[verdict]:g} {verdict}" for verdict in ("confirmed", "refuted", "depends"))
+    said = ", ".join(f"{counts[verdict]:g} {verdict}" for verdict in VERDICTS)
     left = f"; {counts['not run']:g} not run yet" if counts["not run"] else ""
     again = [one.finding.verdict == one.first.verdict for one in rows if one.finding and one.first]
     same = f" {sum(again)} of {len(again)} verdicts are those of the first seeds." if again else ""
-    return f"{counts['run']:g} rows run: {said}; {counts['gpu']:g} need a GPU{left}.{same}"
+    about = " A verdict is about the setting that was run here, which is rarely the original one."
+    return f"{counts['run']:g} rows run: {said}; {counts['gpu']:g} need a GPU{left}.{about}{same}"
 
 
 def write_ledger(rows: Sequence[Row], folder: Path, options: str = "") -> Page:
@@ -116,24 +128,26 @@ def write_ledger(rows: Sequence[Row], folder: Path, options: str = "") -> Page:
 def _counts(rows: Sequence[Row]) -> dict[str, float]:
     verdicts = [one.finding.verdict for one in rows if one.finding]
     gpu = sum(one.finding is None and one.claim.needs is not None for one in rows)
-    kinds = {verdict: float(verdicts.count(verdict)) for verdict in ("confirmed", "refuted", "depends")}
+    kinds = {verdict: float(verdicts.count(verdict)) for verdict in VERDICTS}
     return {"run": float(len(verdicts)), **kinds, "gpu": float(gpu), "not run": float(len(rows) - len(verdicts) - gpu)}
 
 
 def _verdict(run: Sequence[Row]) -> list[str]:
-    """What did not simply hold, claim by claim; then what did."""
-    lines = [
-        f"**Refuted**: {one.claim.statement} Found: {one.finding.number}."
-        for one in run
-        if one.finding and one.finding.verdict == "refuted"
-    ]
-    lines += [
-        f"Depends: {one.claim.statement} Found: {one.finding.number}. It depends on {one.finding.on}."
-        for one in run
-        if one.finding and one.finding.verdict == "depends"
-    ]
-    held = [one.claim.id for one in run if one.finding and one.finding.verdict == "confirmed"]
-    return [*lines, *([f"Confirmed: {', '.join(held)}."] if held else [])] or ["No claim was run yet."]
+    """The claims that have a place, in its order; then how many others there are of each verdict."""
+    lines, others = [], []
+    for one in run:
+        if one.claim.place is None:
+            others.append(one)
+        elif one.finding:
+            on = f" It depends on {one.finding.on}." if one.finding.on else ""
+            lines.append(
+                f"**{one.finding.verdict.capitalize()}**: {one.claim.statement} Found: {one.finding.number}.{on}"
+            )
+    counts = _counts(others)
+    said = ", ".join(f"{counts[verdict]:g} {verdict}" for verdict in VERDICTS)
+    if others:
+        lines.append(f"The other {len(others)} are in the table below: {said}.")
+    return lines or ["No claim was run yet."]
 
 
 def _flat(one: Row) -> dict[str, object]:
@@ -146,6 +160,7 @@ def _drawn(one: Row, finding: Finding) -> dict[str, str]:
     return {
         "id": one.claim.id,
         "verdict": finding.verdict,
+        "claim": one.claim.statement,
         "published": one.claim.published,
         "found": finding.number,
     }
@@ -178,6 +193,7 @@ def _checks(here: Sequence[Row]) -> pd.DataFrame:
                 "source": one.claim.source,
                 "setting": one.claim.setting,
                 "how it is checked": one.claim.check,
+                "corrected": " ".join(one.claim.corrected.split()),
                 "run": one.finding.conditions if one.finding else "",
                 "config": Path(one.config).name,
             }
@@ -194,7 +210,7 @@ def _checked(here: Sequence[Row]) -> pd.DataFrame:
                 "id": one.claim.id,
                 "source": one.claim.source,
                 "setting, rule, and what was run": " ".join(
-                    [one.claim.setting, one.claim.check, *([f"Run: {one.finding.conditions}."] if one.finding else [])]
+                    [rule(one.claim), *([f"Run: {one.finding.conditions}."] if one.finding else [])]
                 ),
                 "config": _link(one.config),
             }
@@ -211,7 +227,7 @@ def _gpu(elsewhere: Sequence[Row]) -> pd.DataFrame:
                 "claim": one.claim.statement,
                 "source": one.claim.source,
                 "published": one.claim.published,
-                "how it is checked": f"{one.claim.setting} {one.claim.check}",
+                "how it is checked": rule(one.claim),
                 "why": one.claim.why,
                 "config": _link(one.config),
             }

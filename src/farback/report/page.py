@@ -89,7 +89,7 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
         frame: the store's tidy frame; trials that the config no longer names are left out.
 
     Raises:
-        UserError: none of the experiment's trials is recorded.
+        UserError: none of the experiment's trials is recorded, or too few for its script.
     """
     own = frame[frame["key"].isin(subject.keys)]
     if own.empty:
@@ -102,7 +102,15 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
         "total": len(subject.keys),
         "diverged": int((status == "diverged").sum()),
     }
-    analysis = analyse(own, subject.ladder)
+    try:
+        analysis = analyse(own, subject.ladder)
+    except (LookupError, ValueError) as error:  # scripts may count on every trial
+        if len(status) == len(subject.keys):
+            raise
+        raise UserError(
+            f"{len(status)} of {len(subject.keys)} trials of {subject.name} are recorded, and its script needs more "
+            f"({error}): farback run {subject.config}"
+        ) from error
     if subject.claims:
         left = f"not run yet: {subject.missing} trials are missing" if subject.missing else "not judged"
         table = claims_table(subject.claims, found(subject, frame), left)

@@ -18,6 +18,7 @@ TOLD = (
     *("key", "label", "cell", "init", "task", "trained_lag", "train_lags", "bracket", "seed", "status"),
     *("depth", "bidirectional"),
 )
+LEVEL = 0.05  # of a test
 SIZES = ("parameters", "state", "flops")  # counted, not chosen
 DETAILS = ("cell.", "init.", "optimizer.beta", "optimizer.eps", "measures.")
 SCORES = ("measure", "step", "lag", "statistic", "value", "measures")
@@ -96,6 +97,9 @@ def trained(
     ]
     if len(pairs):
         caption = "Which differ: exact tests on the seeds' horizons, Holm-corrected"
+        least = len(pairs) * 2 / math.comb(pairs["seeds_a"].max() + pairs["seeds_b"].max(), pairs["seeds_a"].max())
+        if least > LEVEL:
+            caption += f"; {len(pairs)} pairs of so few seeds cannot come below {min(least, 1.0):.2g}"
         parts.append(Table("comparisons", caption, pairs, compared(pairs)))
     return parts
 
@@ -174,12 +178,20 @@ def by_seed(seeds: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 
 def mean_text(row: Mapping[Any, Any]) -> str:
-    """The mean horizon with its interval; an end that lies beyond the lags tried says so."""
-    if row["beyond"] == row["seeds"] or row["below"] == row["seeds"]:
-        return str(row["horizon"])  # every seed lies beyond the lags tried: there is nothing to average
+    """The mean horizon with its interval; what seeds beyond the lags tried hold at the last of them says so."""
     low = three(row["low"]) if row["low"] > 0 else f"< {row['smallest_lag']:g}"
     high = three(row["high"]) if math.isfinite(row["high"]) else f"> {row['largest_lag']:g}"
-    return f"{three(row['estimate'])} ({low} to {high})"
+    everywhere = math.isclose(row["estimate"], row["largest_lag"])
+    if everywhere or row["below"] == row["seeds"]:  # nothing to average: all lie beyond the lags tried
+        return str(row["horizon"])
+    bound = {(True, False): "<= ", (False, True): ">= "}.get((row["below"] > 0, row["beyond"] > 0), "")
+    return f"{bound}{three(row['estimate'])} ({low} to {high})"
+
+
+def reach_text(row: Mapping[Any, Any]) -> str:
+    """What half of the seeds reach, with the mean where it says more: "[20, 40) steps, mean 32.5 (15 to 70)"."""
+    mean = mean_text(row)
+    return f"{row['horizon']} steps" + (f", mean {mean}" if mean != row["horizon"] else "")
 
 
 def compared(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -205,9 +217,9 @@ def listed(horizons: pd.DataFrame, by: Sequence[str]) -> str:
 
 
 def metrics(horizons: Mapping[str, pd.DataFrame], by: Sequence[str]) -> dict[str, float]:
-    """Aggregates for the tracker: the restricted mean of each group, from a horizon table for each protocol."""
+    """Aggregates for the tracker: the mean horizon of each group, from a horizon table for each protocol."""
     return {
-        f"{protocol}/{' '.join(str(row[name]) for name in by)}/restricted_mean": float(row["restricted_mean"])
+        f"{protocol}/{' '.join(str(row[name]) for name in by)}/mean": float(row["estimate"])
         for protocol, table in horizons.items()
         for row in table.to_dict("records")
     }

@@ -8,6 +8,8 @@
   // all; a second number decides between equal ones. A cell without a number comes last, whichever way it is sorted.
   const sortKey = (text) => {
     if (/^none$/i.test(text)) return [-Infinity, 0, 0];
+    const share = /^(\d+)\s*(?:\/|of)\s*(\d+)\b/.exec(text); // "3 of 5" and "3/5" are shares
+    if (share) return [share[1] / share[2], 0, Number(share[2])];
     const found = (text.match(NUMBER) ?? []).map((one) => Number(one.replace("\u2212", "-").replace("inf", "Infinity")));
     if (!found.length) return null;
     const side = /^[<\u2264]/.test(text) ? -1 : /^[>\u2265]/.test(text) ? 1 : 0;
