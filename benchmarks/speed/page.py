@@ -11,7 +11,7 @@ import pandas as pd
 from benchmarks.speed import figure, tables
 
 from farback import provenance
-from farback.report.analysis import Analysis, Figure, Table
+from farback.report.analysis import Analysis, Figure, Table, three
 from farback.report.page import Page, publish
 
 NOTES = [
@@ -24,6 +24,20 @@ NOTES = [
     "modules, JAX is `jit(vmap(...))` with `scan`; drawing data is in neither. The sweep is two commands from a "
     "standing start, on all cores, drawing data and evaluating: farback's also records every curve in MLflow.",
 ]
+
+WORDS = {
+    "H": "hidden units",
+    "T": "time steps",
+    "B": "batch",
+    "R": "networks",
+    "farback_ms": "farback, ms",
+    "jax_ms": "JAX, ms",
+    "torch_ms": "torch.nn, ms",
+    "gflops": "farback, GFLOP/s",
+    "torch": "torch.nn / farback",
+    "jax": "JAX / farback",
+    "share": "share of SGEMM peak",
+}
 
 
 def machine(peak: float) -> dict[str, str]:
@@ -94,8 +108,8 @@ def write(
 
 
 def _short(points: pd.DataFrame) -> pd.DataFrame:
-    """Without what only the CSV needs."""
-    return points.drop(columns=[name for name in points if name.endswith(("_low", "_high"))])
+    """Without what only the CSV needs, in words."""
+    return points.drop(columns=[name for name in points if name.endswith(("_low", "_high"))]).rename(columns=WORDS)
 
 
 def _texts(frame: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +119,7 @@ def _texts(frame: pd.DataFrame) -> pd.DataFrame:
         if values.dtype == bool:
             shown[name] = ["yes" if value else "no" for value in values]
         elif pd.api.types.is_float_dtype(values):
-            shown[name] = [f"{value:.3g}" for value in values]
+            shown[name] = [three(value) for value in values]
     return shown
 
 

@@ -42,7 +42,8 @@ def seen_fresh(table: pd.DataFrame, seeds: pd.DataFrame | None = None, value: st
             ax.plot([row["low"], row["high"]], [height] * 2, color=colour, linewidth=2.2, solid_capstyle="butt")
             ax.plot([row["seen"]], [height], "o", color=colour, markerfacecolor="white", markersize=6.5)
             ax.plot([row["fresh"]], [height], "D" if tuned else "s", color=colour, markersize=6.0)
-            text = "{:+.{d}f} ({:+.{d}f} to {:+.{d}f})".format(row["gap"], row["gap_low"], row["gap_high"], d=decimals)
+            ends = (round(row[name], decimals) + 0.0 for name in ("gap", "gap_low", "gap_high"))  # and no -0
+            text = "{:+.{d}f} ({:+.{d}f} to {:+.{d}f})".format(*ends, d=decimals)
             ax.annotate(row["setting"] if both else "", (1.02, height), xycoords=SIDE, va="center", fontsize=8.5)
             ax.annotate(text, (1.15 if both else 1.02, height), xycoords=SIDE, va="center", fontsize=8.5)
         if seeds is not None:

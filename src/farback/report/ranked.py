@@ -51,7 +51,7 @@ def places(ranking: pd.DataFrame, skills: pd.DataFrame, by: Sequence[str]) -> pd
     """The ranking for people: the interquartile mean, its interval, and successes on each problem."""
     rows = []
     for place, row in enumerate(ranking.to_dict("records"), 1):
-        cells = {"": f"{place}", **{name_of(name): row[name] for name in by}}
+        cells = {**{name_of(name): row[name] for name in by}, "rank": f"{place}"}
         cells["IQM of skill, 95 %"] = f"{row['iqm']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
         own = skills
         for name in by:
