@@ -12,9 +12,9 @@ from farback.report import Analysis, held, panel
 from farback.report.standard import Ladder
 
 PREDICTION = (
-    "Known beforehand, from `demo`: trained on mixed lags, all eight networks retain the cue over 320 steps. Predicted "
-    "without having seen any other measure of them: (1) the reach of the gradient at the default initialisation is "
-    "below 20 steps in all four cells, so it does not bound what they come to retain; (2) in at least one trained tanh "
+    "Known beforehand, from `demo` as it stood then: trained on mixed lags, all eight networks retain the cue over 320 "
+    "steps. Predicted without having seen any other measure of them: (1) the reach of the gradient at the default "
+    "initialisation is below 20 steps in all four cells, so it does not bound what they come to retain; (2) in at least one trained tanh "
     "or relu network the gradient reaches less far than the behaviour, for a latched bit has no gradient; (3) linear "
     "memory is half gone within 10 steps in every trained network, however far it retains: one bit kept for ever is "
     "little capacity; (4) where the cue is retained it matters and can be read: causal reach and decodability are no "
@@ -45,7 +45,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     trained = horizons[horizons["moment"] == "end"]
     widest = _widest(trained)
     headline = (
-        f"Of the same trained network the measures say {widest} as farthest apart; behaviour reaches "
+        f"{widest} Over all trained networks behaviour reaches "
         f"{_span(trained, 'behaviour')} steps, the gradient {_span(trained, 'gradient')}, linear memory "
         f"{_span(trained, 'memory')}."
     )
@@ -140,7 +140,8 @@ def _widest(trained: pd.DataFrame) -> str:
     name = gap.idxmax()
     own = trained[trained["label"] == name].set_index("reach")["horizon"]
     least, most = low.loc[name].idxmin(), low.loc[name].idxmax()
-    return f"{own[least].replace('< 0', 'none')} ({least}) and {own[most]} steps ({most}, {name})"
+    shortest = "no step" if own[least] in ("< 0", "< 1") else f"{own[least]} steps"
+    return f"The measures differ most on {name}: by {least} it looks back {shortest}, by {most} {own[most]}."
 
 
 def _span(trained: pd.DataFrame, reach: str) -> str:

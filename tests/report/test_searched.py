@@ -74,7 +74,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_only_fresh_seeds_are_in_the_headline_and_in_the_trackers_numbers() -> None:
     analysis = searched(made())
-    assert "GRU 0.7 (" in analysis.headline
+    assert "GRU 0.70 (" in analysis.headline
     assert "6 fresh seeds" in analysis.headline
     assert str(SEEN) not in analysis.headline
     assert analysis.metrics["fresh/GRU tuned/value"] == pytest.approx(0.7)
@@ -86,7 +86,7 @@ def test_the_headline_table_holds_mean_interval_and_success_at_the_lag() -> None
     table = searched(made()).tables[0]
     assert table.name == "reported"
     row = table.shown.iloc[0]
-    assert row["skill at lag 80, 95 %"].startswith("0.7 (")
+    assert row["skill at lag 80, 95 %"].startswith("0.70 (")
     assert row["succeed at lag 80"] == "6/6 (61% to 100%)"
     assert table.frame["successes"].tolist() == [6, 0, 6, 3]
 
@@ -201,6 +201,6 @@ def test_one_search_without_groups_names_no_group() -> None:
         for frame in [getattr(found, name)]
     }
     analysis = searched(replace(found, **alone))
-    assert "the best setting 0.7 (" in analysis.headline
+    assert "the best setting 0.70 (" in analysis.headline
     assert "group" not in analysis.tables[0].shown
     assert "fresh/tuned/value" in analysis.metrics

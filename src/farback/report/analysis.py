@@ -86,13 +86,20 @@ def three(value: float) -> str:
     return f"{float(f'{value:.3g}'):.10g}"
 
 
-def estimate(value: float, low: float, high: float) -> str:
-    """A number with its interval, to two digits of the interval's width: "0.9964 (0.9951 to 0.9978)"."""
+def estimate(value: float, low: float, high: float, sign: str = "") -> str:
+    """A number with its interval, to two digits of the interval's width: "0.9964 (0.9951 to 0.9978)".
+
+    Args:
+        value: the number.
+        low: lower end of its interval.
+        high: upper end.
+        sign: "+" where those above 0 get one.
+    """
     ends = (value, low, high)
     scale = min(high - low, abs(value) or high - low)
     if all(float(end).is_integer() for end in ends) or not 0 < scale < math.inf:
-        texts = [three(end) for end in ends]
+        texts = [sign * (end >= 0) + three(end) for end in ends]
     else:
         decimals = min(max(1 - math.floor(math.log10(scale)), 0), DECIMALS)
-        texts = [f"{round(end, decimals) + 0.0:.{decimals}f}" for end in ends]
+        texts = [f"{round(end, decimals) + 0.0:{sign}.{decimals}f}" for end in ends]
     return "{} ({} to {})".format(*texts)

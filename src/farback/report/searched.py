@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from farback import tables
-from farback.report.analysis import Analysis, Figure, Table
+from farback.report.analysis import Analysis, Figure, Table, estimate
 from farback.report.searched_tables import (
     budgets_shown,
     contests_shown,
     gains_shown,
     gaps_shown,
-    interval,
     reported_shown,
     share_sentence,
     share_shown,
@@ -113,7 +112,7 @@ def searched(found: Searched) -> Analysis:
     reported = tables.reported(found.fresh)
     tuned = reported[reported["setting"] == tables.TUNED]
     values = "; ".join(
-        f"{row['group'] or 'the best setting'} {interval(row['value'], row['low'], row['high'])}"
+        f"{row['group'] or 'the best setting'} {estimate(row['value'], row['low'], row['high'])}"
         for row in tuned.to_dict("records")
     )
     seeds = sorted(set(tuned["seeds"]))

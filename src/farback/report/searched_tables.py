@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from farback.report.analysis import estimate
+
 if TYPE_CHECKING:
     from farback.report.searched import Objective
 
 KEYS = ["group", "setting", "number"]
-
-
-def interval(value: float, low: float, high: float, sign: str = "") -> str:
-    """A number with its interval: "0.91 (0.85 to 0.97)"."""
-    return f"{value:{sign}.3g} ({low:{sign}.3g} to {high:{sign}.3g})"
 
 
 def reported_shown(
@@ -28,11 +25,11 @@ def reported_shown(
     for row in reported.to_dict("records"):
         cells = _group(row)
         cells["setting"] = f"{row['setting']}, trial {row['number']}" if several else row["setting"]
-        cells[f"{objectives[0].text}, 95 %"] = interval(row["value"], row["low"], row["high"])
+        cells[f"{objectives[0].text}, 95 %"] = estimate(row["value"], row["low"], row["high"])
         cells["median"] = f"{row['median']:.3g}"
         cells["min to max"] = f"{row['min']:.3g} to {row['max']:.3g}"
         if len(objectives) > 1:
-            cells[f"{objectives[1].text}, 95 %"] = interval(row["value_1"], row["low_1"], row["high_1"])
+            cells[f"{objectives[1].text}, 95 %"] = estimate(row["value_1"], row["low_1"], row["high_1"])
         own = rates.get(tuple(row[key] for key in KEYS))
         if own:
             ends = f"{own['rate_low']:.0%} to {own['rate_high']:.0%}"
@@ -52,8 +49,8 @@ def gaps_shown(gaps: pd.DataFrame) -> pd.DataFrame:
             "setting": f"{row['setting']}, trial {row['number']}",
             "picked from": f"{row['trials']} trials" if row["setting"] == "tuned" else "not picked by its value",
             "seen by the search": f"{row['seen']:.3g}",
-            "fresh seeds, 95 %": interval(row["fresh"], row["low"], row["high"]),
-            "gap, 95 %": interval(row["gap"], row["gap_low"], row["gap_high"], "+"),
+            "fresh seeds, 95 %": estimate(row["fresh"], row["low"], row["high"]),
+            "gap, 95 %": estimate(row["gap"], row["gap_low"], row["gap_high"], "+"),
         }
         for row in gaps.to_dict("records")
     ]
@@ -67,7 +64,7 @@ def gains_shown(gains: pd.DataFrame) -> pd.DataFrame:
             **_group(row),
             "default": f"{row['default']:.3g}",
             "tuned": f"{row['tuned']:.3g}",
-            "difference, 95 %": interval(row["difference"], row["low"], row["high"], "+"),
+            "difference, 95 %": estimate(row["difference"], row["low"], row["high"], "+"),
             "tuned is higher": f"{row['improvement']:.0%}",
             **_p(row),
         }
@@ -87,7 +84,7 @@ def contests_shown(contests: pd.DataFrame) -> pd.DataFrame:
             "setting": row["setting"],
             "a": row["a"],
             "b": row["b"],
-            "a less b, 95 %": interval(row["difference"], row["low"], row["high"], "+"),
+            "a less b, 95 %": estimate(row["difference"], row["low"], row["high"], "+"),
             "a is higher": f"{row['improvement']:.0%}",
             **_p(row),
         }
@@ -100,9 +97,9 @@ def share_sentence(share: pd.DataFrame) -> str:
     """How much of the difference between groups is tuning, in a sentence."""
     row = share.to_dict("records")[0]
     spreads = (
-        f"On average two groups differ by {interval(row['default'], row['default_low'], row['default_high'])} at their "
-        f"default settings and by {interval(row['tuned'], row['tuned_low'], row['tuned_high'])} once tuned, and tuning "
-        f"moves a group by {interval(row['moved'], row['moved_low'], row['moved_high'])}"
+        f"On average two groups differ by {estimate(row['default'], row['default_low'], row['default_high'])} at their "
+        f"default settings and by {estimate(row['tuned'], row['tuned_low'], row['tuned_high'])} once tuned, and tuning "
+        f"moves a group by {estimate(row['moved'], row['moved_low'], row['moved_high'])}"
     )
     if pd.isna(row["share"]):
         return f"{spreads}; no two groups differ for certain at their default settings."
@@ -116,9 +113,9 @@ def share_shown(share: pd.DataFrame) -> pd.DataFrame:
         {
             "groups": str(row["groups"]),
             "fresh seeds of each": str(row["seeds"]),
-            "mean difference of two groups, default": interval(row["default"], row["default_low"], row["default_high"]),
-            "tuned": interval(row["tuned"], row["tuned_low"], row["tuned_high"]),
-            "tuning moves a group by": interval(row["moved"], row["moved_low"], row["moved_high"]),
+            "mean difference of two groups, default": estimate(row["default"], row["default_low"], row["default_high"]),
+            "tuned": estimate(row["tuned"], row["tuned_low"], row["tuned_high"]),
+            "tuning moves a group by": estimate(row["moved"], row["moved_low"], row["moved_high"]),
             "taken away by tuning": _share(row),
         }
         for row in share.to_dict("records")
