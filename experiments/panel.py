@@ -12,14 +12,14 @@ from farback.report import Analysis, held, panel
 from farback.report.standard import Ladder
 
 PREDICTION = (
-    "Known beforehand, from `demo` as it stood then: trained on mixed lags, all eight networks retain the cue over 320 "
-    "steps. Predicted without having seen any other measure of them: (1) the reach of the gradient at the default "
-    "initialisation is below 20 steps in all four cells, so it does not bound what they come to retain; (2) in at least one trained tanh "
-    "or relu network the gradient reaches less far than the behaviour, for a latched bit has no gradient; (3) linear "
-    "memory is half gone within 10 steps in every trained network, however far it retains: one bit kept for ever is "
-    "little capacity; (4) where the cue is retained it matters and can be read: causal reach and decodability are no "
-    "shorter than 160 steps there; (5) the median gate of the default-initialised LSTM and GRU keeps less than 20 "
-    "steps even when trained, for what is kept need not go through the gate alone."
+    "Known beforehand, from `demo` as it stood then: trained on mixed lags, all eight networks retain the cue over "
+    "320 steps. Predicted without having seen any other measure of them: (1) the reach of the gradient at the default "
+    "initialisation is below 20 steps in all four cells, so it does not bound what they come to retain; (2) in at "
+    "least one trained tanh or relu network the gradient reaches less far than the behaviour, for a latched bit has "
+    "no gradient; (3) linear memory is half gone within 10 steps in every trained network, however far it retains: "
+    "one bit kept for ever is little capacity; (4) where the cue is retained it matters and can be read: causal reach "
+    "and decodability are no shorter than 160 steps there; (5) the median gate of the default-initialised LSTM and "
+    "GRU keeps less than 20 steps even when trained, for what is kept need not go through the gate alone."
 )
 REFUTED_BY = (
     "A default start whose gradient reaches 20 steps; gradients that reach as far as behaviour in all four simple "
