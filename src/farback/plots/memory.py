@@ -43,6 +43,6 @@ def memory(table: pd.DataFrame) -> Figure:
                 panel.ax.annotate(text, (features, 1.0), va="top", color="0.3", fontsize=8)
         labels([panel.ax for panel in layout.panels], "lag (steps)", "R² of the input k steps before, adjusted")
         layout.figure.suptitle("Memory function", x=0.01, ha="left")
-        note = f"{median_note(table)}; hatched, about 0: without memory (95 %); dashed: where a buffer of N ends"
+        note = f"{median_note(table)}; hatched: no memory (95 %); dashed: where a buffer of N ends"
         legend(layout.figure, layout.shared, layout.look, note)
     return layout.figure
