@@ -36,6 +36,11 @@ BY = ["cell", "init", "depth"]
 STARTS = ("torch", "orthogonal", "identity", "chrono")
 BRIDGED = 20  # steps: more than the 5-10 that are claimed of a standard RNN
 
+RATES = (
+    "How fast the gradient changes with the lag: the rate is a natural log a step over all lags; at the half-life it "
+    "is half of that at lag 0, which the first few steps decide"
+)
+
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     """Rates against theory, and the curves behind them."""
@@ -51,7 +56,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         + f". Of {len(gains)} gains of simple networks {int((gains['exploding'] > 0.5).sum())} explode."
     )
     parts: list[Table | Figure] = [
-        Table("rates", "How fast the gradient changes with the lag (natural log per step)", rates, _shown(rates)),
+        Table("rates", RATES, rates, _shown(rates)),
         curves,
         Figure(
             "gain",
