@@ -132,6 +132,8 @@ def test_a_schema_beside_a_config_is_kept_in_step(project: Path, farback: Callab
     stale = project / "configs" / "schema.json"
     stale.write_text("{}")
     farback("run", "tiny", "--dry-run")
+    assert stale.read_text() == "{}"  # a dry run writes nothing
+    farback("run", "tiny")
     assert json.loads(stale.read_text()) == json.loads(json.dumps(schema()))
     stale.unlink()
     assert farback("schema").returncode == 0

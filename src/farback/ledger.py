@@ -118,6 +118,8 @@ def rows(ledger: Ledger, store: Store) -> list[Row]:
 def publish(ledger: Ledger, experiments: Sequence[Experiment], store: Store) -> Page:
     """Write the pages of experiments of which anything is recorded, then that of all claims.
 
+    A page with more verdicts than this store has trials for is not written over: that of the few lies beside it.
+
     Raises:
         UserError: a script does not answer exactly what its config claims.
     """
@@ -126,7 +128,18 @@ def publish(ledger: Ledger, experiments: Sequence[Experiment], store: Store) -> 
             with suppress(UserError):  # too few trials for its script: its rows say how many are missing
                 runner.publish(experiment, store)
     options = f" --shift-seeds {ledger.seeds_shifted}" if ledger.seeds_shifted else ""
-    return write_ledger(rows(ledger, store), ledger.folder, options)
+    every = rows(ledger, store)
+    fewer = sum(row.finding is not None for row in every) < _judged(ledger.folder)
+    folder = ledger.folder.with_name(f"{ledger.folder.name}--part") if fewer else ledger.folder
+    return write_ledger(every, folder, options, listed=not (options or fewer))
+
+
+def _judged(folder: Path) -> int:
+    """How many verdicts the page has that is there."""
+    path = folder / "claims.csv"
+    if not path.exists():
+        return 0
+    return int((pd.read_csv(path, keep_default_na=False)["verdict"] != "").sum())
 
 
 def _rows(ledger: Ledger, experiment: Experiment, store: Store, first: Mapping[str, Earlier]) -> list[Row]:

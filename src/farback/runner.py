@@ -347,6 +347,9 @@ def between(values: Iterable[float]) -> str:
     return f"{low:.3g}" if f"{low:.3g}" == f"{high:.3g}" else f"{low:.3g} to {high:.3g}"
 
 
+PACE_SECONDS = 2.0  # of progress, before the time left is worth saying
+
+
 class Tally:
     """Counts events as they come, and the time left."""
 
@@ -359,10 +362,15 @@ class Tally:
         self.steps = {trial.key: max(1, trial.steps) for trial in plan.missing}  # a measurement is one
         self.done = {one.key: one.step for cohort in plan.cohorts for one in cohort.start}
         self.cost = {trial.key: cost(Cohort.of(trial)) for trial in plan.missing}
-        self.first = self.share  # done by earlier runs
+        self.moving: tuple[float, float] | None = None  # when the first progress came, and what was done then
 
     def add(self, event: Event) -> None:
         """Count one event."""
+        self._count(event)
+        if self.moving is None:
+            self.moving = (time.monotonic(), self.share)
+
+    def _count(self, event: Event) -> None:
         if isinstance(event, Finished):
             self.finished[event.key] = event
             self.done[event.key] = self.steps[event.key]
@@ -386,9 +394,12 @@ class Tally:
 
     @property
     def seconds_left(self) -> float | None:
-        """At the pace so far; None before there is one."""
-        share, passed = self.share, time.monotonic() - self.started
-        return passed / (share - self.first) * (1 - share) if share > self.first else None
+        """At the pace since the first progress, for workers need seconds to start; None before there is a pace."""
+        if self.moving is None:
+            return None
+        began, before = self.moving
+        passed, made = time.monotonic() - began, self.share - before
+        return passed / made * (1 - self.share) if made > 0 and passed >= PACE_SECONDS else None
 
     def summary(self) -> Summary:
         """The counts."""

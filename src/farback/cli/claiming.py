@@ -89,7 +89,8 @@ def _claims(
         todo = [] if report else [one for one in wanted if ledger.outlook(one, recording).needed()]
         for experiment in todo:
             wiring.check(experiment)
-            refresh_schema(experiment.path)
+            if not dry_run:
+                refresh_schema(experiment.path)
         if todo:
             with opened(chosen(None, *place, device=where), known.root) as running:
                 if dry_run:

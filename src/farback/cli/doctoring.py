@@ -30,7 +30,7 @@ def doctor(
     storage: StorageURI = None,
     as_json: Json = False,
 ) -> None:
-    """Check that a store is whole, and say what is not; exit code 1 while anything is."""
+    """Check that a store is whole, and say what is not; exit code 1 while a fault is left."""
     from farback.doctor.examination import Patient, examine
     from farback.search.storage import located as study_storage
     from farback.stores.locations import located, shown

@@ -13,7 +13,7 @@ import typer
 
 from farback.cli.app import Json, app
 from farback.cli.completing import kinds
-from farback.cli.printing import Printer, echo
+from farback.cli.printing import Printer, echo, said
 from farback.plugins import KINDS
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def list_(
     package, printer = catalogue.kind_of(kind), Printer(as_json)
     found = catalogue.entries(package)
     if into is not None:
-        into.write_text(replaced(into.read_text(encoding="utf-8"), package, found, str(into)), encoding="utf-8")
+        with said(into):
+            into.write_text(replaced(into.read_text(encoding="utf-8"), package, found, str(into)), encoding="utf-8")
         echo(f"wrote {into}")
     elif as_json:
         printer.document([one.plain() for one in found])
@@ -149,7 +150,8 @@ def schema(
     from farback.experiment import schema as json_schema
 
     text = reference.page(json_schema()) if output.suffix == ".md" else schema_text()
-    output.write_text(text, encoding="utf-8")
+    with said(output):
+        output.write_text(text, encoding="utf-8")
     echo(f"wrote {output}")
 
 

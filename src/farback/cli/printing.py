@@ -10,7 +10,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -54,6 +55,21 @@ class Printer(Console):
         """Whoever read the output has gone."""
         self.quiet = True
         _closed()
+
+
+@contextmanager
+def said(path: Path) -> Iterator[None]:
+    """A file that cannot be read or written is said in a line.
+
+    Raises:
+        UserError: it cannot.
+    """
+    from farback.component import UserError
+
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: cannot be read or written ({error.strerror})") from error
 
 
 def echo(text: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -97,7 +99,8 @@ def _run(
     where = devices.checked(device or experiment.device)
     trials = experiment.only(only)
     wiring.check(experiment)
-    refresh_schema(experiment.path)
+    if not dry_run:
+        refresh_schema(experiment.path)
     executing = opened(chosen(experiment.executor, *place, device=where), experiment.root)
     with open_store(store, experiment.root) as recording, executing as running:
         if dry_run:
@@ -245,7 +248,21 @@ def show(page: Page, experiment: Experiment, console: Printer) -> None:
 
 
 def typed(command: str, experiment: Experiment) -> str:
-    """How a person gives a command, which is a target of the Makefile where the project has one."""
+    """How a person gives a command, which is a target of the Makefile where the project has one.
+
+    Args:
+        command: `ui`, which takes a name, or `report`, which takes a config with what made another experiment of it.
+        experiment: the one that was run.
+    """
+    from farback import runner
+    from farback.layout import config_of
+
+    here = experiment.root.resolve() == Path.cwd().resolve()
+    named = here and config_of(experiment.name).absolute() == experiment.path.absolute()
+    if command == "ui" and not here:
+        return f"cd {shlex.quote(str(experiment.root))} && farback ui {experiment.name}"
+    if command == "report" and not (named and not experiment.overrides and not experiment.seeds_shifted):
+        return f"farback report {runner.typed(experiment)}"
     makefile = experiment.root / "Makefile"
     if makefile.exists() and re.search(rf"^{command}:", makefile.read_text("utf-8", "replace"), re.MULTILINE):
         return f"make {command} NAME={experiment.name}  (or: farback {command} {experiment.name})"

@@ -11,7 +11,7 @@ import typer
 
 from farback.cli.app import app
 from farback.cli.listing import schema_text
-from farback.cli.printing import echo
+from farback.cli.printing import echo, said
 
 # What is written, and from which file of `farback/starter`: one called .gitignore would act in the package itself.
 STARTER = {
@@ -36,9 +36,10 @@ def init(
     texts = {name: (files("farback") / "starter" / source).read_text("utf-8") for name, source in STARTER.items()}
     for name, text in {**texts, SCHEMA: schema_text()}.items():
         path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with said(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
         echo(f"wrote {os.path.normpath(path)}")
     inside = f"cd {folder} && " if folder != Path() else ""
     echo(f"\nnext: {inside}farback run first        (36 small networks: under a minute on 2 cores)")

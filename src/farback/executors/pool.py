@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any
 
+from farback.component import UserError
 from farback.executors.base import Executor, Open, Queue, Work, steered
 from farback.trial import Cohort, Event, Paused, Wish
 
@@ -125,6 +126,12 @@ class Pool(Executor):
         self.workers = []
 
 
+UNGUARDED = (
+    "a worker process ended with an error before it could train: workers import the script that started them, so a "
+    "script that trains must do it under `if __name__ == '__main__':`"
+)
+
+
 class _Worker:
     """One process, and the cohort it is at."""
 
@@ -135,6 +142,7 @@ class _Worker:
             self.process.start()
         theirs.close()  # so that the pipe ends when the process does
         self.alive = True
+        self.up = False  # it says so once it runs our code
         self.still: Open | None = None
 
     def give(self, function: Work, cohort: Cohort) -> None:
@@ -167,9 +175,14 @@ class _Worker:
             kind, content = self.pipe.recv()
         except (EOFError, OSError):
             self.stop()
+            if not self.up and self.process.exitcode == 1:  # an exception before our code: the caller's own script
+                raise UserError(UNGUARDED) from None
             reason = f"the worker process {self.process.pid} died ({_exit(self.process.exitcode)})"
             yield from queue.died(self.still, reason)
             return True
+        if kind == "up":
+            self.up = True
+            return False
         if kind == "event":
             self.still.seen(content)
             yield self.still.cohort, content
@@ -205,6 +218,7 @@ class _Service:
         signal.signal(signal.SIGTERM, self._leave)
         threading.Thread(target=_follow, daemon=True).start()
         with suppress(_Gone):
+            self._send("up", None)
             while not self.leaving:
                 message = self._receive()
                 if not isinstance(message, Wish):  # that is for the last cohort, which had ended

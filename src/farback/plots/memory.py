@@ -22,15 +22,8 @@ def memory(table: pd.DataFrame) -> Figure:
         for panel in layout.panels:
             rows = pd.concat(panel.groups.values())
             null = rows.groupby("lag")[["null_low", "null_high"]].agg({"null_low": "min", "null_high": "max"})
-            panel.ax.fill_between(
-                null.index,
-                null["null_low"],
-                null["null_high"],
-                hatch="//////",
-                facecolor="none",
-                edgecolor="0.5",
-                linewidth=0,
-            )
+            for end in ("null_low", "null_high"):
+                panel.ax.plot(null.index, null[end], color="0.35", linestyle=":", linewidth=0.9, zorder=3)
             for name, own in panel.groups.items():
                 band(panel.ax, own, "lag", layout.look[name], name.text)
             lag_axis(panel.ax, marks(largest, least))
@@ -43,6 +36,6 @@ def memory(table: pd.DataFrame) -> Figure:
                 panel.ax.annotate(text, (features, 1.0), va="top", color="0.3", fontsize=8)
         labels([panel.ax for panel in layout.panels], "lag (steps)", "R² of the input k steps before, adjusted")
         layout.figure.suptitle("Memory function", x=0.01, ha="left")
-        note = f"{median_note(table)}; hatched: no memory (95 %); dashed: where a buffer of N ends"
+        note = f"{median_note(table)}; dotted: no memory (95 %); dashed: where a buffer of N ends"
         legend(layout.figure, layout.shared, layout.look, note)
     return layout.figure

@@ -101,16 +101,18 @@ def headline(rows: Sequence[Row]) -> str:
     again = [one.finding.verdict == one.first.verdict for one in rows if one.finding and one.first]
     same = f" {sum(again)} of {len(again)} verdicts are those of the first seeds." if again else ""
     about = " A verdict is about the setting that was run here, which is rarely the original one."
-    return f"{counts['run']:g} rows run: {said}; {counts['gpu']:g} need a GPU{left}.{about}{same}"
+    rows_run = f"{counts['run']:g} row{'s' * (counts['run'] != 1)} run"
+    return f"{rows_run}: {said}; {counts['gpu']:g} need a GPU{left}.{about}{same}"
 
 
-def write_ledger(rows: Sequence[Row], folder: Path, options: str = "") -> Page:
+def write_ledger(rows: Sequence[Row], folder: Path, options: str = "", listed: bool = True) -> Page:
     """Write the page, the figure and the numbers; the same rows give the same bytes.
 
     Args:
         rows: of all configs.
         folder: where.
         options: of the command that writes this page, with a space before them.
+        listed: whether the page is in the index of all pages.
     """
     context = {
         "name": "claims",
@@ -120,7 +122,7 @@ def write_ledger(rows: Sequence[Row], folder: Path, options: str = "") -> Page:
         "notes": [note.format(options=options) if "{options}" in note else note for note in NOTES],
         "origins": "",
         "command": f"farback claims{options}",
-        "listed": not options,  # in the index of all pages
+        "listed": listed,
     }
     return publish(ledger(rows), folder, "noted.md.j2", context)
 

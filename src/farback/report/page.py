@@ -6,6 +6,7 @@ Everything is made from the store alone and is byte-stable: the folder can be de
 from __future__ import annotations
 
 import importlib.util
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -89,7 +90,7 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
         frame: the store's tidy frame; trials that the config no longer names are left out.
 
     Raises:
-        UserError: none of the experiment's trials is recorded, or too few for its script.
+        UserError: none of the experiment's trials is recorded, or too few for its script; a mistake in the script.
     """
     own = frame[frame["key"].isin(subject.keys)]
     if own.empty:
@@ -104,12 +105,16 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
     }
     try:
         analysis = analyse(own, subject.ladder)
-    except (LookupError, ValueError) as error:  # scripts may count on every trial
-        if len(status) == len(subject.keys):
-            raise
-        raise UserError(
-            f"{len(status)} of {len(subject.keys)} trials of {subject.name} are recorded, and its script needs more "
-            f"({error}): farback run {subject.config}"
+    except UserError:
+        raise
+    except Exception as error:
+        if len(status) < len(subject.keys):  # scripts may count on every trial
+            raise UserError(
+                f"{len(status)} of {len(subject.keys)} trials of {subject.name} are recorded, and its script needs "
+                f"more ({error}): farback run {subject.config}"
+            ) from error
+        raise _mistake(
+            subject.script, error, f"what was trained is recorded: farback report {subject.config}"
         ) from error
     if subject.claims:
         left = f"not run yet: {subject.missing} trials are missing" if subject.missing else "not judged"
@@ -263,12 +268,34 @@ def _note(context: Mapping[str, Any], analysis: Analysis) -> str:
 
 
 def _script(path: Path) -> ModuleType | None:
-    """An experiment's Python file, or None where there is none."""
+    """An experiment's Python file, or None where there is none.
+
+    Raises:
+        UserError: it cannot be imported, or has no function `analyse`.
+    """
     if not path.exists():
         return None
     spec = importlib.util.spec_from_file_location(f"farback_experiment_{path.stem}", path)
     assert spec is not None  # the path ends in .py
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise _mistake(path, error, "it is imported for the page") from error
+    if not hasattr(module, "analyse"):
+        raise UserError(
+            f"{path}: has no function analyse(scores, ladder), which makes the page; without the file the page "
+            "has the standard tables and figures"
+        )
     return module
+
+
+def _mistake(script: Path, error: Exception, then: str) -> UserError:
+    """A script's mistake in a line: where in the script, what, and what is left to do."""
+    if isinstance(error, SyntaxError) and error.filename == str(script):
+        line = error.lineno
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(script)), None)
+    return UserError(f"{script}{f':{line}' if line else ''}: {type(error).__name__}: {error}; {then}")
