@@ -84,6 +84,9 @@ def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[.
     assert "0 trials to train, 8 recorded already" in again.stdout
     assert re.search(r"browse   make ui NAME=tiny +\(or: farback ui tiny\)\n", again.stdout)  # as the project has it
     assert "rebuild  farback report tiny\n" in again.stdout
+    other = farback("run", "tiny", "--set", "steps=2", "--workers", "1")
+    assert "browse   make ui NAME=tiny" in other.stdout, other.stderr
+    assert "rebuild  farback report configs/tiny.yaml --set steps=2\n" in other.stdout
     assert "\x1b[" not in again.stdout  # no colours and no moving bar where the output is not a terminal
 
 

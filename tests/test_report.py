@@ -1,6 +1,7 @@
 """The page of an experiment."""
 
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from farback.component import UserError
 from farback.experiment import Experiment
 from farback.report import sized, standard
 from farback.report.analysis import Figure, markdown
+from farback.report.page import _script
 from farback.report.standard import shown
 from farback.stores.memory import Memory
 from farback.trial import Finished, TrialResult, scores
@@ -127,10 +129,46 @@ def test_a_script_that_needs_every_trial_says_how_many_are_missing(recorded: tup
     try:
         with pytest.raises(UserError, match=r"1 of \d+ trials .* needs more \(no trial has lag 4\): farback run"):
             runner.publish(experiment, some)
-        with pytest.raises(ValueError, match="no trial has lag 4"):  # all are there: the script is wrong
+        with pytest.raises(
+            UserError, match=r"paper\.py:2: ValueError: no trial has lag 4; what was trained is recorded"
+        ):
+            runner.publish(experiment, store)  # all are there: the script is wrong
+    finally:
+        script.unlink()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import pandas\ndef analyse(:\n", r"paper\.py:2: SyntaxError"),
+        ("\nimport no_such_package\n", r"paper\.py:2: ModuleNotFoundError: No module named 'no_such_package'"),
+        ("PREDICTION = 'It rains.'\n", "has no function analyse"),
+    ],
+)
+def test_a_script_that_cannot_be_used_is_told_in_a_line(
+    text: str, said: str, recorded: tuple[Experiment, Memory]
+) -> None:
+    experiment, store = recorded
+    script = experiment.root / "experiments" / "paper.py"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(text)
+    try:
+        with pytest.raises(UserError, match=said) as raised:
             runner.publish(experiment, store)
     finally:
         script.unlink()
+    assert "\n" not in str(raised.value)
+
+
+def test_the_starters_script_bears_another_config(recorded: tuple[Experiment, Memory]) -> None:
+    """What `farback init` writes is there to be changed: neither its lag nor its networks need be."""
+    experiment, store = recorded
+    starter = _script(Path(str(files("farback") / "starter" / "experiments" / "first.py")))
+    assert starter is not None
+    scores = store.frame(experiment.name)
+    assert starter.analyse(scores, ()).verdict == standard(scores).verdict
+    starter.LONGEST, starter.CHRONO = 2, "memoryless"
+    assert len(starter.analyse(scores, ()).verdict) == 2
 
 
 def test_an_experiment_of_its_own_judges(recorded: tuple[Experiment, Memory]) -> None:

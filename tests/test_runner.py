@@ -252,6 +252,25 @@ def test_the_tally_knows_how_far_it_is(tmp_path: Path) -> None:
     assert shares[-1] == pytest.approx(1)
 
 
+def test_the_time_left_is_counted_from_the_first_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    todo = plan(config(tmp_path).trials(), set())
+    events = [event for _, event in Serial().map(runner.train, todo.cohorts)]
+    now = [1000.0]
+    monkeypatch.setattr(runner.time, "monotonic", lambda: now[0])
+    tally = runner.Tally(todo)
+    now[0] += 60  # workers start, and nothing of this is the pace
+    tally.add(events[0])
+    began = tally.share
+    assert tally.seconds_left is None
+    now[0] += 1
+    tally.add(events[1])
+    assert tally.seconds_left is None  # a second says little
+    now[0] += 9
+    for event in events[2 : len(events) // 2]:
+        tally.add(event)
+    assert tally.seconds_left == pytest.approx(10 / (tally.share - began) * (1 - tally.share))
+
+
 def test_what_is_only_measured_counts_as_work(tmp_path: Path) -> None:
     todo = plan(config(tmp_path, SMALL.replace("  steps: 12", "  steps: 0")).trials(), set())
     tally = runner.Tally(todo)

@@ -124,6 +124,12 @@ def test_the_whole_path_of_claims(project: Path, farback: Callable[..., tuple[in
         assert f"]({link})" in page
         assert (project / "results/claims" / link).exists()
 
+    code, said = farback("claims", "--report", "--store", f"sqlite:///{project}/empty.db")
+    assert code == 0, said
+    assert (project / "results/claims/report.md").read_text() == page  # a poorer store does not write over it
+    assert verdicts(project / "results/claims--part") == {"it-holds": "", "it-holds-too": ""}
+    assert "claims--part" not in (project / "results/index.html").read_text()
+
     code, said = farback("claims", "--only", "own", "--shift-seeds", "100", "--workers", "1")
     assert code == 0, said
     assert "own: 8 trials to train" in said

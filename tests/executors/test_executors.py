@@ -364,3 +364,17 @@ def wait_until(done: Callable[[], bool], seconds: float = 10) -> None:
     while not done():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_a_script_that_trains_without_a_guard_is_told_so(tmp_path: Path) -> None:
+    """Workers import the script that started them: it would start workers of its own, which Python refuses."""
+    (tmp_path / "tiny.yaml").write_text(
+        "name: tiny\nbase: {task: {name: recall, symbols: 2}, lag: 1, hidden: 4, steps: 4}\n"
+        "sweep:\n  - cell: [elman, gru]\n    seed: {range: 2}\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text("import farback\nfarback.run('tiny.yaml', workers=2)\n")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "must do it under `if __name__ == '__main__':`" in done.stderr.splitlines()[-1]
