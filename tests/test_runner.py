@@ -12,7 +12,7 @@ from farback.executors import Serial, base
 from farback.experiment import ConfigError, Experiment
 from farback.planning import plan
 from farback.stores.memory import Memory
-from farback.trial import Cohort, Event, Failed, Finished, Wish
+from farback.trial import Cohort, Event, Failed, Finished, Trial, Wish
 
 SMALL = """
 name: small
@@ -221,6 +221,18 @@ def test_an_axis_that_changes_nothing_is_refused(tmp_path: Path) -> None:
     experiment = config(tmp_path, same)
     with pytest.raises(ConfigError, match=r"small.yaml:\d+.*bias.*changes nothing"):
         farback.run(experiment, workers=1, store=Memory())
+
+
+def test_a_network_that_fails_at_its_first_step_is_told_with_its_axis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(trial: Trial) -> bytes:
+        raise ZeroDivisionError("of somebody's own cell")
+
+    monkeypatch.setattr(wiring, "fingerprint", fails)
+    said = r"small.yaml:\d+.* fails at step 0: ZeroDivisionError: of somebody's own cell \(.*test_runner.py:\d+\)"
+    with pytest.raises(ConfigError, match=said):
+        wiring.check(config(tmp_path))
 
 
 def test_axes_that_act_after_step_0_are_allowed(tmp_path: Path) -> None:

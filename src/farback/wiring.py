@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 from farback.experiment import ConfigError, Experiment, Problem
 from farback.footprint import too_large
 from farback.train import fingerprint
@@ -17,7 +19,8 @@ def check(experiment: Experiment) -> None:
     For each axis, the trials that differ in it alone are compared at step 0: weights, data and loss.
 
     Raises:
-        ConfigError: naming the trial and the numbers, or the axis and the levels.
+        ConfigError: naming the trial and the numbers, or the axis and the levels; or what a cell or a task of a trial
+            raised, and where.
     """
     problems = []
     found = experiment.contrasts()
@@ -29,7 +32,13 @@ def check(experiment: Experiment) -> None:
             continue
         seen: dict[bytes, Trial] = {}
         for trial in trials:
-            print_of = fingerprint(trial)
+            try:
+                print_of = fingerprint(trial)
+            except Exception as error:
+                at = traceback.extract_tb(error.__traceback__)[-1]
+                message = f"{trial.label} fails at step 0: {type(error).__name__}: {error} ({at.filename}:{at.lineno})"
+                problems.append(Problem(where, axis, message))
+                break
             if print_of in seen:
                 two = _two(axis, seen[print_of], trial)
                 message = f"this axis changes nothing here: {two} are the same network on the same data"

@@ -64,7 +64,8 @@ def unfinished(trials: Trials, experiment: str) -> Iterator[Finding]:
             left[last.tags.get("status") or last.status.lower()] += 1
     if left:
         counts = ", ".join(f"{count} {status}" for status, count in sorted(left.items()))
-        what = f"{counted(left.total(), 'trial')} ended without a result ({counts}): the next run goes at it again"
+        ended = f"{counted(left.total(), 'trial')} ended without a result ({counts})"
+        what = f"{ended}: the next run with the same settings tries again"
         yield Finding("note", "unfinished", what, "", experiment)
 
 
@@ -97,7 +98,8 @@ def unnamed(trials: Trials, named: Mapping[str, object] | None, experiment: str,
         return
     others = sum(key not in named for key in trials.standing)
     if others:
-        what = f"{others} of {len(trials.standing)} finished trials are not in {shown} as it stands: kept, in no report"
+        known = f"{others} of {len(trials.standing)} finished trials"
+        what = f"{known} are not in {shown} as it stands: kept, not in its report"
         yield Finding("note", "config", what, "", experiment)
 
 
