@@ -135,8 +135,8 @@ def test_figures_stand_any_number_of_networks(count: int) -> None:
 def test_the_shown_ranking_tells_successes_on_each_problem(scores: pd.DataFrame) -> None:
     table = ranked(scores)[0].shown
     assert table.columns.tolist() == [
-        "",
         "network",
+        "rank",
         "IQM of skill, 95 %",
         "adding 10",
         "copy 12",
