@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,8 +124,10 @@ def publish(ledger: Ledger, experiments: Sequence[Experiment], store: Store) -> 
         UserError: a script does not answer exactly what its config claims.
     """
     for experiment in experiments:
-        if outlook(experiment, store).reused:
-            with suppress(UserError):  # too few trials for its script: its rows say how many are missing
+        plan = outlook(experiment, store)
+        if plan.reused:
+            # its script may need more trials than there are: its rows say how many are missing
+            with suppress(UserError) if plan.needed() else nullcontext():
                 runner.publish(experiment, store)
     options = f" --shift-seeds {ledger.seeds_shifted}" if ledger.seeds_shifted else ""
     every = rows(ledger, store)

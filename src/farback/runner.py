@@ -355,7 +355,6 @@ class Tally:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.started = time.monotonic()
         self.finished: dict[str, Finished] = {}
         self.failures: list[Failed] = []
         self.reused = plan.reused

@@ -105,17 +105,16 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
     }
     try:
         analysis = analyse(own, subject.ladder)
-    except UserError:
-        raise
     except Exception as error:
+        if script is None or isinstance(error, UserError):
+            raise
         if len(status) < len(subject.keys):  # scripts may count on every trial
             raise UserError(
                 f"{len(status)} of {len(subject.keys)} trials of {subject.name} are recorded, and its script needs "
                 f"more ({error}): farback run {subject.config}"
             ) from error
-        raise _mistake(
-            subject.script, error, f"what was trained is recorded: farback report {subject.config}"
-        ) from error
+        then = f"what was trained is recorded: farback report {subject.config}"
+        raise _mistake(subject.script, error, then) from error
     if subject.claims:
         left = f"not run yet: {subject.missing} trials are missing" if subject.missing else "not judged"
         table = claims_table(subject.claims, found(subject, frame), left)
