@@ -18,7 +18,7 @@ REFUTED_BY = (
     "of the LSTM with forget bias 1; one of the default LSTM or of tanh."
 )
 GRU, CHRONO, BIASED, LSTM, TANH = "GRU", "LSTM, chrono (longest 200)", "LSTM, forget_bias", "LSTM", "RNN tanh"
-HIGH, LOW, HALF = 0.9, 0.1, 0.5
+HIGH, HALF = 0.9, 0.5
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:

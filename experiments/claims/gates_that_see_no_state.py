@@ -92,15 +92,7 @@ def _depth(found: pd.DataFrame, cell: str, run: str) -> Finding:
     confirmed = two.above(one) and two.value - one.value >= AHEAD and three.value >= two.value
     refuted = one.value >= max(HALF, two.value - NEAR)
     text = f"accuracy {one}, {two} and {three} with 1, 2 and 3 layers"
-    return answered(
-        text,
-        "accuracy with 3 layers",
-        confirmed,
-        refuted,
-        UNDECIDED,
-        run,
-        three,
-    )
+    return answered(text, "accuracy with 3 layers", confirmed, refuted, UNDECIDED, run, three)
 
 
 def accuracy(found: pd.DataFrame, cell: str, depth: int, tokens: int = MANY) -> Middle:

@@ -1,6 +1,7 @@
 """Does LSTM bridge a thousand steps from its usual starts, and how many times farther than a simple RNN?"""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -44,7 +45,10 @@ def verdict(scores: pd.DataFrame) -> list[str]:
         learned(scores, "forget_bias", 100),
         learned(scores, "torch", 50),
     )
-    best, own = ratio(scores, "chrono"), ratio(scores, "torch")
+    base, far_row, own_row = (
+        row(scores, cell, init) for cell, init in (("RNN tanh", "torch"), ("LSTM", "chrono"), ("LSTM", "torch"))
+    )
+    best, own = ratio(far_row, base), ratio(own_row, base)
     return [
         held(far.most, "half of the seeds from chrono learn lag 1000", str(far)),
         held(not biased.most, "a forget bias of 1 ends below 100", str(biased)),
@@ -52,12 +56,12 @@ def verdict(scores: pd.DataFrame) -> list[str]:
         held(
             best.value >= TWENTY,
             "LSTM from chrono reaches 20 times as far as a default tanh RNN",
-            shown_ratio(scores, "chrono"),
+            shown_ratio(far_row, best),
         ),
         held(
             own.value <= 1,
             "LSTM from the default does not reach farther than a default tanh RNN",
-            shown_ratio(scores, "torch"),
+            shown_ratio(own_row, own),
         ),
     ]
 
@@ -68,7 +72,8 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     others = [f"{STARTS[init]} ({found})" for init, found in at.items() if init != "torch" and found.most]
     horizons = {init: row(scores, "LSTM", init) for init in STARTS}
     reaches = "; ".join(f"{STARTS[init]} {own['horizon']}" for init, own in horizons.items())
-    times = {init: ratio(scores, init) for init in STARTS}
+    base = row(scores, "RNN tanh", "torch")
+    times = {init: ratio(own, base) for init, own in horizons.items()}
     hundred = [STARTS[init] for init in ("forget_bias", "chrono") if times[init].value >= HUNDRED]
     beyond = [STARTS[init] for init in STARTS if times[init].value < HUNDRED and horizons[init]["beyond"]]
     sure = min((times[init].low for init in ("forget_bias", "chrono") if times[init].value >= HUNDRED), default=0.0)
@@ -87,7 +92,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
             mean_horizon(default),
         ),
         "lstm-hundredfold": answered(
-            "; ".join(f"{STARTS[init]} {shown_ratio(scores, init)}" for init in STARTS),
+            "; ".join(f"{STARTS[init]} {shown_ratio(horizons[init], times[init])}" for init in STARTS),
             "times the mean horizon of a tanh RNN",
             times["torch"].value >= HUNDRED,
             not hundred and not beyond,
@@ -110,17 +115,15 @@ def row(scores: pd.DataFrame, cell: str, init: str) -> dict[Any, Any]:
     return only(horizons, cell=cell, **{"init.name": init})
 
 
-def shown_ratio(scores: pd.DataFrame, init: str) -> str:
-    """The ratio with its interval; seeds beyond the lags tried make it a bound."""
-    own, found = row(scores, "LSTM", init), ratio(scores, init)
+def shown_ratio(own: Mapping[Any, Any], found: Middle) -> str:
+    """The ratio of a start's row with its interval; seeds beyond the lags tried make it a bound."""
     bound = "at least " if own["beyond"] else "at most " if own["below"] else ""
     high = three(found.high) if math.isfinite(found.high) else "more"
     return f"{bound}{three(found.value)} times ({three(found.low)} to {high})"
 
 
-def ratio(scores: pd.DataFrame, init: str) -> Middle:
+def ratio(own: Mapping[Any, Any], base: Mapping[Any, Any]) -> Middle:
     """The mean horizon of LSTM from a start over that of the tanh RNN from PyTorch's default, end over end."""
-    own, base = row(scores, "LSTM", init), row(scores, "RNN tanh", "torch")
     low = own["low"] / base["high"]
     high = own["high"] / base["low"] if base["low"] > 0 else math.inf
     return Middle(own["estimate"] / base["estimate"], low, high)

@@ -45,7 +45,7 @@ class Claim(Record):
     setting: Words
     published: Words
     check: Words
-    corrected: str = ""
+    corrected: Words | None = None
     needs: Literal["gpu"] | None = None
     why: str = ""
 

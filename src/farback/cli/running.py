@@ -261,7 +261,7 @@ def typed(command: str, experiment: Experiment) -> str:
     named = here and config_of(experiment.name).absolute() == experiment.path.absolute()
     if command == "ui" and not here:
         return f"cd {shlex.quote(str(experiment.root))} && farback ui {experiment.name}"
-    if command == "report" and not (named and not experiment.overrides and not experiment.seeds_shifted):
+    if command == "report" and (not named or experiment.overrides or experiment.seeds_shifted):
         return f"farback report {runner.typed(experiment)}"
     makefile = experiment.root / "Makefile"
     if makefile.exists() and re.search(rf"^{command}:", makefile.read_text("utf-8", "replace"), re.MULTILINE):

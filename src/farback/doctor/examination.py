@@ -84,10 +84,7 @@ def _looked(patient: Patient) -> tuple[Examination, Any]:
     path = locations.database(patient.uri)
     found = list(files.half_made(path)) if path else []
     if path and not path.exists() and not found:
-        raise UserError(
-            f"nothing is recorded yet in {locations.shown(patient.uri)}: `farback run` records (`farback init`: a "
-            "first config)"
-        )
+        raise UserError(f"nothing is recorded yet in {locations.shown(patient.uri)}: {locations.BEGIN}")
     broken = list(files.database(path)) if path and path.exists() else []
     client, trials, names = None, 0, []
     if not broken and (path is None or path.exists()):

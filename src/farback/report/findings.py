@@ -109,7 +109,7 @@ def claims_table(claims: Sequence[Claim], findings: Mapping[str, Finding], left:
 
 def rule(claim: Claim) -> str:
     """The setting, how it is checked there, and what of that was put right after the run."""
-    after = f" **Corrected after the run:** {' '.join(claim.corrected.split())}" if claim.corrected else ""
+    after = f" **Corrected after the run:** {claim.corrected}" if claim.corrected else ""
     return f"{claim.setting} {claim.check}{after}"
 
 

@@ -195,7 +195,7 @@ def _checks(here: Sequence[Row]) -> pd.DataFrame:
                 "source": one.claim.source,
                 "setting": one.claim.setting,
                 "how it is checked": one.claim.check,
-                "corrected": " ".join(one.claim.corrected.split()),
+                "corrected": one.claim.corrected or "",
                 "run": one.finding.conditions if one.finding else "",
                 "config": Path(one.config).name,
             }

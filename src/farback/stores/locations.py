@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 from farback.component import UserError
 from farback.stores.secrets import shown
 
+BEGIN = "`farback run` records (`farback init`: a first config)"  # what to do where nothing is recorded
 SQLITE = "sqlite:///"
 
 __all__ = ["SQLITE", "artifacts", "check_driver", "database", "default_uri", "local", "located", "shown"]

@@ -52,9 +52,7 @@ def serve(uri: str, experiment: str | None = None, port: int = 5000, open_browse
         return _announce(bare, bare, experiment, open_browser)
     path = locations.database(uri)
     if path is not None and not path.exists():
-        return _refuse(
-            f"nothing is recorded yet in {locations.shown(uri)}: `farback run` records (`farback init`: a first config)"
-        )
+        return _refuse(f"nothing is recorded yet in {locations.shown(uri)}: {locations.BEGIN}")
     free = _free_port(port)
     if free != port:
         _say(f"port {port} is taken, using {free}")
@@ -132,7 +130,7 @@ def _experiment(base_url: str, name: str | None) -> dict[str, Any]:
         e for e in answer.get("experiments", []) if any(t["key"] == notes.NOTE for t in e.get("tags", []))
     ]
     if not found:
-        raise NothingRecorded("nothing is recorded yet: `farback run` records (`farback init`: a first config)")
+        raise NothingRecorded(f"nothing is recorded yet: {locations.BEGIN}")
     if name is None:
         return max(found, key=lambda e: int(e.get("last_update_time", 0)))
     for each in found:
