@@ -68,7 +68,7 @@ bench: $(VENV)/.ok ## time training against torch.nn, JAX and a plain script, on
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed
 
 docs: $(VENV)/.docs ## build the guide and the reference as a site in build/docs; warnings are errors
-	$(BIN)/farback schema docs/reference/config.md
+	$(BIN)/python docs/config_reference.py docs/reference/config.md
 	$(BIN)/sphinx-build -q -E -W --keep-going -c docs -d build/doctrees . build/docs
 	@echo "open build/docs/index.html"
 

@@ -13,12 +13,13 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from farback import resuming
-from farback.checkpoints import Folder
-from farback.provenance import provenance
-from farback.replicas import Replicas
-from farback.train import arithmetic
-from farback.trial import Cohort, Trial
+from farback.training import checkpoint as resuming
+from farback.training.checkpoint_folder import Folder
+from farback.training.loop import arithmetic
+from farback.training.replicas import Replicas
+from farback.trials.cohort import Cohort
+from farback.trials.provenance import provenance
+from farback.trials.trial import Trial
 
 WIDTH = 10
 REPEATS = 15

@@ -1,4 +1,4 @@
-"""Where `farback.width` has its constants from: the time of an update against the number of replicas that train.
+"""The constants of `farback.training.packing`: the time of an update against the number of replicas.
 
     OMP_NUM_THREADS=1 python -m benchmarks.cohort_width [FOLDER]
 
@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 from benchmarks.speed.points import Point
 
-from farback.replicas import Replicas
-from farback.train import arithmetic
-from farback.width import width
+from farback.training.loop import arithmetic
+from farback.training.packing import width
+from farback.training.replicas import Replicas
 
 FEWEST = 4  # calls of each
 WIDTHS = (1, 2, 4, 8, 16, 32)

@@ -20,7 +20,7 @@ import optuna
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalFileSymlinkLock
 
-from farback.search import storage
+from farback.stores import studies
 
 PROCESSES = 4
 TRIALS = 120
@@ -33,7 +33,7 @@ def opened(kind: str, path: Path) -> tuple[Any, Any]:
     if kind == "sqlite":
         return RDBStorage(f"sqlite:///{path}"), nullcontext()
     if kind == "farback":
-        ours = storage.opened(f"sqlite:///{path}")
+        ours = studies.opened(f"sqlite:///{path}")
         return ours.optuna, ours.alone
     lock = JournalFileOpenLock(str(path)) if kind == "journal-open" else JournalFileSymlinkLock(str(path))
     return JournalStorage(JournalFileBackend(str(path), lock_obj=lock)), nullcontext()

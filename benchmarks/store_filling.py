@@ -16,9 +16,10 @@ from typing import Any
 
 import sqlalchemy
 
-from farback.stores import exact, tags
+from farback.stores import result_files, run_tags
 from farback.stores.mlflow import MLflow
-from farback.trial import Event, Finished, Progress, Trial
+from farback.trials.events import Event, Finished, Progress
+from farback.trials.trial import Trial
 
 AT_ONCE = 5000  # trials in one transaction
 COPIED = ("runs", "tags", "params", "metrics", "latest_metrics", "inputs")
@@ -79,7 +80,7 @@ def fill(
             for setting in ("synchronous = off", "cache_size = -1000000"):  # it is made up: a crash costs nothing
                 connection.exec_driver_sql(f"pragma {setting}")
         pattern = _pattern(connection, first)
-        scores = (here(pattern.artifacts) / exact.SCORES).read_text()
+        scores = (here(pattern.artifacts) / result_files.SCORES).read_text()
         for begin in range(1, len(wanted), AT_ONCE):
             rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in COPIED}
             for trial in wanted[begin : begin + AT_ONCE]:
@@ -88,8 +89,8 @@ def fill(
                 folder = here(pattern.artifacts.replace(pattern.run_id, run_id))
                 folder.mkdir(parents=True)
                 about = {"status": result.status, "trial": trial.columns(), "provenance": result.provenance}
-                (folder / exact.RESULT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-                (folder / exact.SCORES).write_text(scores, encoding="utf-8")
+                (folder / result_files.RESULT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+                (folder / result_files.SCORES).write_text(scores, encoding="utf-8")
             mark = "?" if engine.dialect.paramstyle == "qmark" else "%s"
             for name in COPIED:
                 columns = ", ".join(pattern.columns[name])
@@ -113,15 +114,15 @@ class _Pattern:
 
     def add(self, rows: dict[str, list[tuple[Any, ...]]], trial: Trial, run_id: str) -> None:
         """Add the rows of another trial."""
-        own = {**tags.trial_tags(trial, self.owner), "mlflow.runName": tags.name(trial)}
+        own = {**run_tags.trial_tags(trial, self.owner), "mlflow.runName": run_tags.name(trial)}
         changed = {
-            "runs": {"name": tags.name(trial), "artifact_uri": self.artifacts.replace(self.run_id, run_id)},
+            "runs": {"name": run_tags.name(trial), "artifact_uri": self.artifacts.replace(self.run_id, run_id)},
             "inputs": {"input_uuid": uuid.uuid4().hex},
         }
         for table, found in self.rows.items():
             names = self.columns[table]
             if table == "params":
-                rows[table] += [(name, value, run_id) for name, value in tags.parameters(trial).items()]
+                rows[table] += [(name, value, run_id) for name, value in run_tags.parameters(trial).items()]
             elif table == "tags":
                 rows[table] += [(name, own.get(name, value), run_id) for name, value, _ in found]
             else:

@@ -28,12 +28,14 @@ from pathlib import Path
 import psutil
 from store_filling import fill, told, trials
 
-from farback.cli.listing import between
+from farback.cli.list import between
 from farback.experiment import Experiment
 from farback.stores import locations
 from farback.stores.mlflow import MLflow
-from farback.train import train
-from farback.trial import Cohort, Event, Progress, Trial
+from farback.training.loop import train
+from farback.trials.cohort import Cohort
+from farback.trials.events import Event, Progress
+from farback.trials.trial import Trial
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 import servers

@@ -8,8 +8,8 @@ network of N units can take above N.
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Table, held, panel
-from farback.report.standard import Ladder
+from farback.report import Analysis, Figure, Table, held, measure_parts
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any memory function of a network was measured here. (1) No total exceeds the number of units by "
@@ -39,7 +39,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     capacity = tables.numbers(usual, "information_capacity")
     parts: list[Table | Figure] = [
         Table("starts", "Memory of the usual starts, 32 units", starts, _shown(starts, usual, capacity)),
-        panel.memory(usual),
+        measure_parts.memory(usual),
         Figure(
             "totals",
             "Memory capacity against the spectral radius, by width and input scale",

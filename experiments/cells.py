@@ -7,8 +7,8 @@ order), adding (two real numbers among many). Each network starts as PyTorch or 
 import pandas as pd
 
 from farback.report import Analysis, held, sized
-from farback.report.ranked import ranked
-from farback.report.standard import Ladder
+from farback.report.measure_parts import ranked
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained on these settings. LRU, which starts with units that remember "

@@ -9,9 +9,9 @@ first update and after the last.
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held, listed, metrics, panel, retained, trained
-from farback.report.checked import answered, mean_horizon, only, share
-from farback.report.standard import Ladder, reach_text
+from farback.report import Analysis, Finding, held, listed, measure_parts, metrics, retained, trained
+from farback.report.claim_scripts import answered, mean_horizon, only, share
+from farback.report.sweep_report import Ladder, reach_text
 
 PREDICTION = (
     "Trained at one lag, no cell bridges 80 steps from PyTorch's default initialisation within 1000 updates: their "
@@ -44,7 +44,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     return Analysis(
         headline,
         [*verdict(fixed, horizons, kept, learned[-1].frame), vanishing(longest)],
-        [*learned, panel.gradients(longest), *looked],
+        [*learned, measure_parts.gradients(longest), *looked],
         metrics({"trainability": horizons, "retention": kept}, ["label"]),
     )
 

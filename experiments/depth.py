@@ -8,7 +8,7 @@ import pandas as pd
 
 from farback import plots, tables
 from farback.report import Analysis, Figure, Table, held, listed, metrics, sized, trained
-from farback.report.standard import Ladder, shown
+from farback.report.sweep_report import Ladder, shown
 
 PREDICTION = (
     "Written before any of these networks was trained on these settings. The slope at rest decides, depth does not: "

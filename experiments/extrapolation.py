@@ -5,8 +5,8 @@ Trained at one lag, or on a mix of lags up to 40, and asked at every lag from 1 
 
 import pandas as pd
 
-from farback.report import Analysis, held, panel
-from farback.report.standard import Ladder
+from farback.report import Analysis, held, measure_parts
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Known beforehand: default tanh networks trained at lag 10 are timers (docs/log.md), and from mixed lags up to 80 "
@@ -27,7 +27,7 @@ LONG = ("20", "40")
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     """The matrix of training and test lags, and factors of extrapolation."""
-    parts = panel.lengths(scores)
+    parts = measure_parts.lengths(scores)
     factors = parts[0].frame
     mixed = factors[~factors["trained"].str.isdigit()]
     fixed = factors[factors["trained"].isin(LONG)]

@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Finding, Table, held, panel
-from farback.report.checked import Middle, answered, only
-from farback.report.standard import Ladder
+from farback.report import Analysis, Figure, Finding, Table, held, measure_parts
+from farback.report.claim_scripts import Middle, answered, only
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written from theory alone. From PyTorch's default every gradient vanishes exponentially: tanh by ln(1/√3) = -0.55 "
@@ -46,7 +46,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     """Rates against theory, and the curves behind them."""
     starts = scores[scores["init"].isin(STARTS)]
     rates, gains = tables.rates(starts, BY), _gains(scores)
-    curves = panel.gradients(starts[starts["depth"] == 1])
+    curves = measure_parts.gradients(starts[starts["depth"] == 1])
     default = rates[(rates["depth"] == 1) & (rates["init"] == "torch")]
     headline = (
         "With every step back the gradient of a network from PyTorch's default start is multiplied by: "

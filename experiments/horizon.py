@@ -7,7 +7,7 @@ import pandas as pd
 
 from farback import plots, tables
 from farback.report import Analysis, Figure, Table, held, listed, metrics, trained
-from farback.report.standard import Ladder, shown
+from farback.report.sweep_report import Ladder, shown
 
 PREDICTION = (
     "Initialisation moves the horizon more than the cell does: from PyTorch's default every cell stops below 80 steps "

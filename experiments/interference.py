@@ -8,7 +8,7 @@ import pandas as pd
 
 from farback import plots, tables
 from farback.report import Analysis, Figure, Table, held, listed, metrics
-from farback.report.standard import Ladder, shown
+from farback.report.sweep_report import Ladder, shown
 
 PREDICTION = (
     "Known beforehand, from `demo` (4 symbols, distractors of their own alphabet, 1000 updates): the default LSTM "

@@ -10,8 +10,8 @@ import pandas as pd
 
 from farback import plots, tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Middle, answered, middle
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Middle, answered, middle
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "The last image alone (memoryless) has no skill at any lag, and no network is above the Bayes oracle. With a net "

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, held, panel
-from farback.report.standard import Ladder
+from farback.report import Analysis, held, measure_parts
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Known beforehand, from `demo` as it stood then: trained on mixed lags, all eight networks retain the cue over "
@@ -35,12 +35,12 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     """Every reach, and where they disagree."""
     horizons = tables.reach_horizons(scores)
     parts = [
-        *panel.reached(scores),
-        panel.gradients(scores),
-        panel.memory(scores),
-        panel.spectra(scores),
-        panel.gates(scores),
-        panel.progress(scores),
+        *measure_parts.reached(scores),
+        measure_parts.gradients(scores),
+        measure_parts.memory(scores),
+        measure_parts.spectra(scores),
+        measure_parts.gates(scores),
+        measure_parts.progress(scores),
     ]
     trained = horizons[horizons["moment"] == "end"]
     widest = _widest(trained)

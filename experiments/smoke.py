@@ -4,7 +4,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, held, standard
-from farback.report.standard import Ladder
+from farback.report.sweep_report import Ladder
 
 PREDICTION = "The memoryless control stays at chance at every lag; a recurrent cell learns lag 2."
 REFUTED_BY = (

@@ -18,8 +18,8 @@ import torch
 
 import servers
 from farback import cells, inits, tasks
-from farback.component import Component
-from farback.trial import Trial
+from farback.records.component import Component
+from farback.trials.trial import Trial
 
 torch.set_num_threads(1)  # a test worker has one core: at these sizes a second thread only gets into the other's way
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from farback.cli.catalogue import KINDS, entries
-from farback.cli.listing import replaced
+from farback.cli.list import replaced
+from farback.cli.plugin_info import KINDS, entries
 from farback.experiment import Experiment
 
 ROOT = Path(__file__).parent.parent

@@ -102,7 +102,7 @@ def test_the_config_of_the_page_trains_the_plug_ins_of_the_page(place: Path, tmp
         print(sorted(set(frame[frame["measure"] == "washout"]["lag"])))
         from farback import cells, inits, measures
         from farback.measures.washout import washout
-        from farback.network import Architecture, draw
+        from farback.networks.network import Architecture, draw
         leaky = draw(Architecture(cells.build("leaky_integrator"), 2, 3, 0), [inits.build("torch")], [0], 5)
         ratio = washout(leaky, torch.randn(4, 8, 2))
         print(max(abs(ratio - 0.9 ** torch.arange(8).numpy())) < 1e-6)
@@ -115,7 +115,7 @@ def test_the_config_of_the_page_trains_the_plug_ins_of_the_page(place: Path, tmp
 
 
 def test_the_package_of_the_page_brings_them_as_entry_points(tmp_path: Path) -> None:
-    pytest.importorskip("farback.plugins")
+    pytest.importorskip("farback.records.entry_points")
     (toml,) = blocks(EXTEND, "toml")
     project = tomllib.loads(toml)["project"]
     package, about = tmp_path / "memory_lab", tmp_path / "memory_lab-0.1.0.dist-info"

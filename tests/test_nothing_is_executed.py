@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from farback import checkpoints, runner
-from farback.doctor.examination import Patient, examine
+from farback.doctor.checkup import Patient, examine
 from farback.experiment import Experiment
+from farback.runs import sweep
+from farback.runs.page import publish
 from farback.stores.mlflow import MLflow
+from farback.training import checkpoint_folder
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")])
@@ -55,16 +57,19 @@ REVIEWED = {
         "report/page.py",
         "exec_module",
     ): "experiments/NAME.py is the project's own code, as its Makefile is; docs/security.md",
-    ("component.py", "import_module"): "a plug-in of a family's own folder, by a name that stands in its listing",
-    ("component.py", "load"): "a plug-in of a package that is installed, by a name that its entry points list",
-    ("plugins.py", "load"): "the same: importlib.metadata imports what somebody installed",
-    ("report/vectors.py", "xml.etree"): "figures that matplotlib has just written; expat fetches no entities",
-    ("cli/catalogue.py", "import_module"): "farback.PACKAGE.base, for a package from a fixed list",
+    (
+        "records/component.py",
+        "import_module",
+    ): "a plug-in of a family's own folder, by a name that stands in its listing",
+    ("records/component.py", "load"): "a plug-in of a package that is installed, by a name that its entry points list",
+    ("records/entry_points.py", "load"): "the same: importlib.metadata imports what somebody installed",
+    ("report/svg.py", "xml.etree"): "figures that matplotlib has just written; expat fetches no entities",
+    ("cli/plugin_info.py", "import_module"): "farback.PACKAGE.base, for a package from a fixed list",
     ("__init__.py", "import_module"): "a public name of farback, from a fixed list",
     ("executors/dask.py", "pickle"): "between a driver and its cluster, whose members run code for one another",
     ("executors/dask.py", "loads"): "the same: docs/security.md says to close the cluster with TLS",
-    ("executors/dask_task.py", "pickle"): "the same",
-    ("executors/dask_task.py", "loads"): "the same",
+    ("executors/dask_worker.py", "pickle"): "the same",
+    ("executors/dask_worker.py", "loads"): "the same",
 }
 OWNERS = {
     "folder",
@@ -154,7 +159,7 @@ def test_a_store_full_of_pickles_runs_none_of_them(tmp_path: Path) -> None:
     path = tmp_path / "tiny.yaml"
     path.write_text(CONFIG)
     uri = f"sqlite:///{tmp_path}/results/store/mlflow.db"
-    assert runner.run(path, workers=1, store=uri).trained == 2
+    assert sweep.run(path, workers=1, store=uri).trained == 2
     files = [item for item in (tmp_path / "results" / "store" / "artifacts").rglob("*") if item.is_file()]
     assert files
     for item in files:
@@ -162,7 +167,7 @@ def test_a_store_full_of_pickles_runs_none_of_them(tmp_path: Path) -> None:
         for name in ("model.pkl", "python_model.pkl", "MLmodel", "data.npy", "state.pt", "scores.parquet"):
             (item.parent / name).write_bytes(bomb)
     experiment = Experiment.load(path)
-    kept = checkpoints.Folder.of(tmp_path, "tiny", 60.0)
+    kept = checkpoint_folder.Folder.of(tmp_path, "tiny", 60.0)
     kept.path.mkdir(parents=True)
     for key in [trial.key for trial in experiment.trials()] + ["0123456789abcdef"]:
         for ending in ("safetensors", "pt", "unusable"):
@@ -172,8 +177,8 @@ def test_a_store_full_of_pickles_runs_none_of_them(tmp_path: Path) -> None:
     examine(patient, repair=True)
     assert not mark.exists()
     with MLflow(uri) as store, pytest.raises((ValueError, OSError)):
-        runner.publish(experiment, store)
-    runner.run(path, workers=1, store=uri)
+        publish(experiment, store)
+    sweep.run(path, workers=1, store=uri)
     assert not mark.exists()
     pickle.loads(bomb)  # it does go off where something unpickles it
     assert mark.exists()

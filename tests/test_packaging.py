@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from farback.cli import app
-from farback.cli.starting import SCHEMA, STARTER
+from farback.cli.init import SCHEMA, STARTER
 from farback.experiment import Experiment, schema
 
 ROOT = Path(__file__).parent.parent

@@ -10,30 +10,31 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from farback import ledger
 from farback.experiment import Experiment
-from farback.layout import script_of
 from farback.report import Analysis
-from farback.report.findings import judged
 from farback.report.page import _script
+from farback.report.verdicts import judged
+from farback.runs import claims
 from farback.stores.memory import Memory
-from farback.trial import Finished, Trial, TrialResult, scores
+from farback.system.project import script_of
+from farback.trials.events import Finished, TrialResult, scores
+from farback.trials.trial import Trial
 
 ROOT = Path(__file__).parent.parent
 Values = Iterator[tuple[str, int, int, str, float]]  # measure, step, lag, statistic, value
-LEDGER = ledger.opened(ROOT)
+LEDGER = claims.opened(ROOT)
 NAMES = [experiment.name for experiment in LEDGER.experiments]
 
 
 @pytest.mark.parametrize("experiment", LEDGER.experiments, ids=NAMES)
 def test_every_claim_is_complete_and_has_a_script_that_answers_it(experiment: Experiment) -> None:
     script = _script(script_of(experiment.name, ROOT))
-    if not ledger.needs_gpu(experiment) or script is not None:
+    if not claims.needs_gpu(experiment) or script is not None:
         assert script is not None
         assert script.PREDICTION
         assert script.REFUTED_BY
         assert callable(script.analyse)
-        assert callable(getattr(script, "findings", None)) or ledger.needs_gpu(experiment)
+        assert callable(getattr(script, "findings", None)) or claims.needs_gpu(experiment)
     rules = {claim.id: claim.check for claim in experiment.claims}
     for claim in experiment.claims:
         assert len(claim.statement.split()) > 3
@@ -50,7 +51,7 @@ def test_every_claim_is_complete_and_has_a_script_that_answers_it(experiment: Ex
 
 
 def test_the_seed_article_stands_first_in_its_own_order() -> None:
-    rows = ledger.rows(LEDGER, Memory())
+    rows = claims.rows(LEDGER, Memory())
     article = [row.claim.id for row in rows[:16]]
     assert len(rows) == sum(len(one.claims) for one in LEDGER.experiments)
     assert set(article[:4]) == {"rnn-bridge-sgd", "rnn-bridge-adam", "rnn-retention", "rnn-gradient-reach"}

@@ -12,7 +12,8 @@ import pytest
 from farback.experiment import Experiment
 from farback.report.page import _script
 from farback.stores.memory import Memory
-from farback.trial import Finished, Trial, TrialResult, scores
+from farback.trials.events import Finished, TrialResult, scores
+from farback.trials.trial import Trial
 
 ROOT = Path(__file__).parent.parent
 

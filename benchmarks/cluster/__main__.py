@@ -13,7 +13,9 @@ from distributed import LocalCluster
 from farback.executors import Executor, Pool
 from farback.executors.base import Work
 from farback.executors.dask import Dask
-from farback.trial import Cohort, Failed, Trial
+from farback.trials.cohort import Cohort
+from farback.trials.events import Failed
+from farback.trials.trial import Trial
 
 COHORTS, ROUNDS = 40, 5
 

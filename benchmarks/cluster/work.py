@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from farback.trial import Cohort, Event, Finished, Progress, TrialResult, scores
+from farback.trials.cohort import Cohort
+from farback.trials.events import Event, Finished, Progress, TrialResult, scores
 
 EVENTS = 5000
 METRICS = dict.fromkeys(("train/loss", "grad/norm", "grad/clipped", "valid/skill", "valid/accuracy", "valid/loss"), 0.5)

@@ -15,7 +15,7 @@ from benchmarks.speed.sweep import sweep
 from benchmarks.speed.timing import interleaved
 from rich.progress import track
 
-from farback.kernels import memory
+from farback.kernels import buffer_pool
 
 CHECKED = 3  # steps that all sides must agree on
 TOLERANCE = 1e-4  # in the loss, after three steps of float32
@@ -48,7 +48,7 @@ def readings(points: list[Point], seconds: float, jax: bool) -> pd.DataFrame:
     rows = []
     for point in track(points, description="training steps"):
         timed = interleaved({name: side.step for name, side in sides(point, jax).items()}, seconds)
-        memory.release()  # as at the end of a cohort
+        buffer_pool.release()  # as at the end of a cohort
         for side, values in timed.items():
             rows += [
                 (point.cell, point.H, point.T, point.B, point.R, point.flops, number, side, value)

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from benchmarks.speed.points import Point
 
-from farback.data import Questions
-from farback.network import Network
+from farback.networks.network import Network
+from farback.training.batches import Questions
 
 Parameters = dict[str, Any]
 LR, BETA1, BETA2, EPS, LIMIT = 1e-3, 0.9, 0.999, 1e-8, 1.0

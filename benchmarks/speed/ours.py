@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from benchmarks.speed.points import Point
 
-from farback.data import Questions
-from farback.kernels.warming import used, warm
-from farback.replicas import Replicas, Window, drawn
-from farback.train import arithmetic
+from farback.kernels.precompile import used, warm
+from farback.training.batches import Questions
+from farback.training.loop import arithmetic
+from farback.training.replicas import Replicas, Window, drawn
 
 
 class _Same:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 from benchmarks.speed import figure, tables
 
-from farback import provenance
 from farback.report.analysis import Analysis, Figure, Table, three
 from farback.report.page import Page, publish
+from farback.system import provenance
 
 NOTES = [
     "Run it again, on a quiet machine: `make bench` (about half an hour)",

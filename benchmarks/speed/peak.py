@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.linalg import blas
 
-from farback.trial import Failed
+from farback.trials.events import Failed
 
 SIZES = (256, 512, 1024)
 SECONDS = 0.5  # of every size and library
@@ -46,8 +46,8 @@ def main() -> None:
     """Train a little of every kind of cohort in a pool's worker; print the most memory that it had, in MB."""
     from farback.executors import Pool
     from farback.experiment import Experiment
-    from farback.planning import plan
-    from farback.train import train
+    from farback.runs.schedule import plan
+    from farback.training.loop import train
 
     trials = Experiment.load(HORIZON).trials()
     short = [t.model_copy(update={"steps": UPDATES, "evaluate_every": UPDATES}) for t in trials]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from farback.trial import Trial
+from farback.trials.trial import Trial
 
 CELLS = {"RNN": {"name": "elman", "nonlinearity": "tanh"}, "GRU": {"name": "gru"}, "LSTM": {"name": "lstm"}}
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}

@@ -6,8 +6,8 @@ import torch
 from benchmarks.speed.points import Point
 from torch import Tensor, nn
 
-from farback.data import Questions
-from farback.network import Network
+from farback.networks.network import Network
+from farback.training.batches import Questions
 
 MODULES: dict[str, type[nn.RNNBase]] = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 

@@ -4,8 +4,8 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held, retained, sized
-from farback.report.checked import Middle, answered, conditions, learning_figure
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Middle, answered, conditions, learning_figure
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained at this length. GRU learns T = 100 in every seed within 3000 "

@@ -4,8 +4,8 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Share, answered, chosen, conditions, learning_figure, middle, outcome_tables
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Share, answered, chosen, conditions, learning_figure, middle, outcome_tables
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Known beforehand: a pilot of two seeds with these settings (GRU at .002 after 500 updates, LSTM from the "

@@ -4,8 +4,17 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Middle, Share, answered, conditions, learning_figure, middle, outcome_tables, share
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import (
+    Middle,
+    Share,
+    answered,
+    conditions,
+    learning_figure,
+    middle,
+    outcome_tables,
+    share,
+)
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any network was trained to copy with these settings. In 4000 updates no network copies all ten "

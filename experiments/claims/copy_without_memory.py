@@ -6,8 +6,8 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Middle, answered, conditions, learning_figure, middle, outcome_tables
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Middle, answered, conditions, learning_figure, middle, outcome_tables
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained; that .020387 is the loss without memory is arithmetic. The "

@@ -4,8 +4,8 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Share, answered, conditions, learning_figure, outcome_tables, share
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Share, answered, conditions, learning_figure, outcome_tables, share
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained. LSTM with forget bias 1 learns adding over 400 steps in half "

@@ -4,8 +4,8 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held, sized
-from farback.report.checked import Middle, answered, conditions, learning_figure, middle, outcome_tables
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Middle, answered, conditions, learning_figure, middle, outcome_tables
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained. As published: GRU learns it, LSTM with forget bias 1 and the "

@@ -4,8 +4,8 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Middle, answered, chosen, conditions, learning_figure, middle, outcome_tables
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Middle, answered, chosen, conditions, learning_figure, middle, outcome_tables
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained. Three layers of minGRU copy 0.99 of the tokens, above "

@@ -4,8 +4,8 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Share, answered, chosen, conditions, learning_figure
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Share, answered, chosen, conditions, learning_figure
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained. With a million updates half of the runs of both networks "

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from farback.report import Analysis, Finding, Table, held
-from farback.report.checked import Share, answered
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Share, answered
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "From how torch.nn defines its outputs: in one direction and without padding the last output is h_n of the top "

@@ -8,8 +8,8 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Middle, answered, chosen, conditions, learning_figure, middle, outcome_tables
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Middle, answered, chosen, conditions, learning_figure, middle, outcome_tables
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "By construction a pixel's own past says nothing of strikes that come from its neighbour: without neighbours the "

@@ -4,8 +4,8 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Share, answered, conditions, learning_figure, outcome_tables, share
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Share, answered, conditions, learning_figure, outcome_tables, share
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Known beforehand: a pilot at 50 steps, which LSTM from PyTorch's default solves within 1500 updates, and from "

@@ -9,8 +9,8 @@ import pandas as pd
 from farback import tables
 from farback.report import Analysis, Finding, held, listed, metrics, trained
 from farback.report.analysis import three
-from farback.report.checked import Middle, Share, answered, conditions, mean_horizon, only, share
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Middle, Share, answered, conditions, mean_horizon, only, share
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained at lags above 160. Known from `horizon`: from PyTorch's default "

@@ -10,8 +10,8 @@ import pandas as pd
 
 from farback import plots
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Middle, answered
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Middle, answered
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "From theory: every default start and every orthogonal gain below 1 has a negative exponent, so that its product "

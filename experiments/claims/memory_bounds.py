@@ -5,8 +5,8 @@ import pandas as pd
 
 from farback import plots, tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Middle, Share, answered
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Middle, Share, answered
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "These are theorems, so that the exact numbers test the program: no total above N, exactly N in every random "

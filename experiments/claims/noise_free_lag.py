@@ -7,8 +7,17 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Share, answered, chosen, conditions, learning_figure, middle, outcome_tables, share
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import (
+    Share,
+    answered,
+    chosen,
+    conditions,
+    learning_figure,
+    middle,
+    outcome_tables,
+    share,
+)
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained. Cross-entropy has a steeper gradient than squared error, so "

@@ -4,8 +4,8 @@ import pandas as pd
 
 from farback import stats, tables
 from farback.report import Analysis, Figure, Finding, Table, held, retained
-from farback.report.checked import Middle, Share, answered, conditions, learning_figure
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Middle, Share, answered, conditions, learning_figure
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any network was trained on parity here. Parity gives no credit for partial memory, so that seeds "

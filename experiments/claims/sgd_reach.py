@@ -10,8 +10,8 @@ import pandas as pd
 
 from farback import plots, tables
 from farback.report import Analysis, Figure, Finding, Table, held
-from farback.report.checked import Share, answered, chosen, conditions, mean_horizon, share
-from farback.report.standard import Ladder, reach_text, shown
+from farback.report.claim_scripts import Share, answered, chosen, conditions, mean_horizon, share
+from farback.report.sweep_report import Ladder, reach_text, shown
 
 PREDICTION = (
     "Written before any network was trained by SGD here. From PyTorch's default, whose gradient falls to a thousandth "

@@ -4,8 +4,8 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Finding, Table, held
-from farback.report.checked import Share, answered, chosen, share
-from farback.report.standard import Ladder
+from farback.report.claim_scripts import Share, answered, chosen, share
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any network was guessed. With a spectral radius of 2 one unit in several is a latch, and where "

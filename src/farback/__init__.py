@@ -6,25 +6,28 @@ The public names are listed in `__all__`. They are imported when they are first 
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from farback import cells, inits, measures, search, stats, tasks
+    from farback import cells, inits, measures, stats, tasks
     from farback.experiment import ConfigError, Experiment
-    from farback.network import from_torch, states, to_torch
-    from farback.runner import Summary, frame, run
+    from farback.networks.network import from_torch, states, to_torch
+    from farback.runs.progress import Summary
+    from farback.runs.sweep import frame, run
 
 _HOME = {
     "ConfigError": "experiment",
     "Experiment": "experiment",
-    "Summary": "runner",
-    "frame": "runner",
-    "from_torch": "network",
-    "run": "runner",
-    "states": "network",
-    "to_torch": "network",
+    "Summary": "runs.progress",
+    "frame": "runs.sweep",
+    "from_torch": "networks.network",
+    "run": "runs.sweep",
+    "states": "networks.network",
+    "to_torch": "networks.network",
 }
-_PACKAGES = ("cells", "inits", "measures", "search", "stats", "tasks")
+_PACKAGES = ("cells", "inits", "measures", "stats", "tasks")
 
 __all__ = [
     "ConfigError",
@@ -42,6 +45,24 @@ __all__ = [
     "tasks",
     "to_torch",
 ]
+
+
+class _Search(ModuleType):
+    """`farback.search`: the names of `farback.runs.search`, which imports optuna, loaded when one is first used.
+
+    Called as a function it runs a search: `farback.search("tune")` is `farback.search.search("tune")`.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(importlib.import_module("farback.runs.search"), name)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self.search(*args, **options)
+
+
+search = sys.modules[f"{__name__}.search"] = _Search(f"{__name__}.search", _Search.__doc__)
 
 
 def __getattr__(name: str) -> Any:

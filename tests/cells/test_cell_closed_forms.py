@@ -11,8 +11,8 @@ from torch import Tensor
 
 from farback import cells, inits
 from farback.cells import Cell
-from farback.network import Architecture, Network, draw
-from farback.trial import Trial
+from farback.networks.network import Architecture, Network, draw
+from farback.trials.trial import Trial
 
 
 def zeroed(cell: Cell, inputs: int = 1, hidden: int = 1, depth: int = 1, **values: Tensor) -> Network:

@@ -18,7 +18,7 @@ from scipy.special import erf
 from torch import Tensor
 
 from farback import cells, inits
-from farback.network import Architecture, Network, draw
+from farback.networks.network import Architecture, Network, draw
 
 P = dict[str, np.ndarray]
 Outputs = Iterator[np.ndarray]

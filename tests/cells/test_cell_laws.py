@@ -12,9 +12,9 @@ from torch.testing import assert_close
 
 from farback import inits
 from farback.cells import Cell, DiagonalCell
+from farback.kernels.precompile import supports
 from farback.kernels.unroll import unroll
-from farback.kernels.warming import supports
-from farback.network import Architecture, Network, NetworkState, draw
+from farback.networks.network import Architecture, Network, NetworkState, draw
 
 TORCH = inits.build("torch")
 SIZES = [

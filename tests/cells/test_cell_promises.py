@@ -14,8 +14,8 @@ from torch import Tensor
 from farback import cells, inits
 from farback.cells.base import log_sigmoid
 from farback.cells.exprnn import ExpRNN
-from farback.cells.skew import skew_symmetric
-from farback.network import Architecture, Network, draw
+from farback.cells.support.skew import skew_symmetric
+from farback.networks.network import Architecture, Network, draw
 
 
 def own(spec: str | dict[str, Any], hidden: int = 2000, lag: int = 20) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from farback import cells, inits
 from farback.cells.base import sigmoid
-from farback.network import Architecture, Network, draw, from_torch, states, to_torch
+from farback.networks.network import Architecture, Network, draw, from_torch, states, to_torch
 
 KINDS: dict[str, tuple[type[nn.RNNBase], dict[str, Any], dict[str, str]]] = {
     "tanh": (nn.RNN, {"nonlinearity": "tanh"}, {"name": "elman", "nonlinearity": "tanh"}),

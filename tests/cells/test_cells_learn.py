@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from farback import cells
-from farback.train import train
-from farback.trial import Cohort, Finished, Trial
+from farback.training.loop import train
+from farback.trials.cohort import Cohort
+from farback.trials.events import Finished
+from farback.trials.trial import Trial
 
 # Settings only where the published default is made for longer lags: oscillators that hardly move in three steps.
 SPECS: list[dict[str, Any]] = [

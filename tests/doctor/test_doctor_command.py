@@ -15,11 +15,11 @@ from test_runs import twice
 from wards import GONE, Ward, left_running
 
 from farback.cli import main
-from farback.doctor import examination
+from farback.doctor import checkup
 from farback.experiment import Experiment
-from farback.search.searching import search
-from farback.search.storage import opened
-from farback.stores import owners
+from farback.runs.search.api import search
+from farback.stores.studies import opened
+from farback.system import processes
 
 SEARCH = """\
 name: sought
@@ -123,7 +123,7 @@ def test_as_json_it_is_all_there(ward: Ward, typed: Callable[..., SimpleNamespac
 def test_of_many_alike_the_first_are_shown_and_the_rest_is_counted(
     ward: Ward, typed: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("farback.cli.doctoring.MOST", 1)
+    monkeypatch.setattr("farback.cli.doctor.MOST", 1)
     for run_id in ward.runs():
         half_the_scores(ward.artifacts(run_id))
     assert "error   scores: 3 more like these (--json lists all)" in typed().out
@@ -145,7 +145,7 @@ def test_a_server_that_does_not_answer_is_a_finding_without_secrets(
     def refuse(*given: object) -> None:
         raise ConnectionError("http://anna:hunter2@127.0.0.1:1/api does not answer")
 
-    monkeypatch.setattr(examination, "_experiments", refuse)
+    monkeypatch.setattr(checkup, "_experiments", refuse)
     said = typed("--store", "http://anna:hunter2@127.0.0.1:1")
     assert (said.code, "cannot open it" in said.out, "hunter2" in said.out) == (1, True, False)
 
@@ -159,7 +159,7 @@ def test_what_dead_processes_left_in_a_study_is_given_up(ward: Ward, typed: Call
     study = optuna.load_study(study_name="sought", storage=storage.optuna)
     dead, alive, early = (study.ask() for _ in range(3))
     dead.set_user_attr("owner", GONE)
-    alive.set_user_attr("owner", owners.owner())
+    alive.set_user_attr("owner", processes.identity())
     said = typed()
     assert said.code == 1
     assert f"trial {dead.number} of the study sought" in said.out

@@ -13,12 +13,12 @@ import pytest
 from filelock import FileLock
 from wards import GONE, Ward, left_running, of
 
-from farback import tensors
 from farback.doctor.files import checkpoints, unreadable
 from farback.doctor.runs import Trials
 from farback.experiment import Experiment
+from farback.system import safetensors
 
-WHOLE = tensors.packed({"a": np.array([1.0, 2.0]), "b": np.array([3.0])}, "{}")
+WHOLE = safetensors.packed({"a": np.array([1.0, 2.0]), "b": np.array([3.0])}, "{}")
 
 
 def kept(ward: Ward, name: str, content: bytes = WHOLE, age: float = 0.0) -> Path:
@@ -37,7 +37,7 @@ def unseen(ward: Ward) -> str:
 
 def test_a_checkpoint_that_was_cut_anywhere_is_told_from_a_whole_one(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    for content in (WHOLE, tensors.packed({}, "")):
+    for content in (WHOLE, safetensors.packed({}, "")):
         path.write_bytes(content)
         assert unreadable(path) == ""
         for length in range(len(content)):

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from wards import Ward, of
 
-from farback.component import UserError
-from farback.stores import exact
+from farback.records.record import UserError
+from farback.stores import result_files
 from farback.stores.mlflow import MLflow
 
 
@@ -19,7 +19,7 @@ def cut(path: Path, share: float) -> None:
 
 
 def no_scores(folder: Path) -> None:
-    (folder / exact.SCORES).unlink()
+    (folder / result_files.SCORES).unlink()
 
 
 def no_folder(folder: Path) -> None:
@@ -32,12 +32,12 @@ def a_file_for_a_folder(folder: Path) -> None:
 
 
 def half_the_scores(folder: Path) -> None:
-    cut(folder / exact.SCORES, 0.5)
+    cut(folder / result_files.SCORES, 0.5)
 
 
 def no_last_line(folder: Path) -> None:
-    lines = (folder / exact.SCORES).read_text().splitlines(keepends=True)
-    (folder / exact.SCORES).write_text("".join(lines[:-1]))
+    lines = (folder / result_files.SCORES).read_text().splitlines(keepends=True)
+    (folder / result_files.SCORES).write_text("".join(lines[:-1]))
 
 
 def no_last_line_of_an_earlier_release(folder: Path) -> None:
@@ -47,20 +47,20 @@ def no_last_line_of_an_earlier_release(folder: Path) -> None:
 
 def another_value_of_an_earlier_release(folder: Path) -> None:
     without_digest(folder)
-    text = (folder / exact.SCORES).read_text()
-    (folder / exact.SCORES).write_text(text.replace("training,4,-1,updates,4.0", "training,4,-1,updates,5.0"))
+    text = (folder / result_files.SCORES).read_text()
+    (folder / result_files.SCORES).write_text(text.replace("training,4,-1,updates,4.0", "training,4,-1,updates,5.0"))
 
 
 def empty_scores(folder: Path) -> None:
-    cut(folder / exact.SCORES, 0)
+    cut(folder / result_files.SCORES, 0)
 
 
 def half_the_description(folder: Path) -> None:
-    cut(folder / exact.RESULT, 0.5)
+    cut(folder / result_files.RESULT, 0.5)
 
 
 def zeros(folder: Path) -> None:
-    for name in (exact.RESULT, exact.SCORES):
+    for name in (result_files.RESULT, result_files.SCORES):
         (folder / name).write_bytes(bytes((folder / name).stat().st_size))
 
 
@@ -77,9 +77,9 @@ def without_digest(folder: Path) -> None:
 
 
 def edited(folder: Path, change: Callable[[dict], object]) -> None:
-    said = json.loads((folder / exact.RESULT).read_text())
+    said = json.loads((folder / result_files.RESULT).read_text())
     change(said)
-    (folder / exact.RESULT).write_text(json.dumps(said, indent=1) + "\n")
+    (folder / result_files.RESULT).write_text(json.dumps(said, indent=1) + "\n")
 
 
 DAMAGE = [

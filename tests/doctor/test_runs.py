@@ -10,9 +10,10 @@ import pytest
 from wards import GONE, Ward, left_running, of
 
 from farback.experiment import Experiment
-from farback.stores import locations, owners
+from farback.stores import locations
 from farback.stores.mlflow import MLflow
-from farback.trial import Failed, Finished, TrialResult
+from farback.system import processes
+from farback.trials.events import Failed, Finished, TrialResult
 
 PARENT = f"{socket.gethostname()}:{os.getppid()}:{psutil.Process(os.getppid()).create_time():.2f}"
 
@@ -119,12 +120,12 @@ def test_without_the_file_at_hand_the_findings_are_the_same(ward: Ward, monkeypa
     (ward.artifacts(runs[1]) / "result.json").unlink()
     direct = ward.looked().findings
     with MLflow(ward.uri) as store:
-        monkeypatch.setattr("farback.stores.tracking.client", lambda uri: store.client)
+        monkeypatch.setattr("farback.stores.client.client", lambda uri: store.client)
         monkeypatch.setattr(locations, "database", lambda uri: None)
         monkeypatch.setattr(locations, "local", lambda artifacts, uri: None)
         remote = replace(ward.patient(), storage="sqlite:///none")
-        monkeypatch.setattr("farback.doctor.examination.studies", lambda *given: iter(()))
-        from farback.doctor.examination import examine
+        monkeypatch.setattr("farback.doctor.checkup.studies", lambda *given: iter(()))
+        from farback.doctor.checkup import examine
 
         assert sorted(map(str, examine(remote).findings)) == sorted(map(str, direct))
         assert examine(remote, repair=True).is_clean
@@ -133,5 +134,5 @@ def test_without_the_file_at_hand_the_findings_are_the_same(ward: Ward, monkeypa
 
 
 def test_this_process_is_alive_and_a_trial_of_its_is_left_alone(ward: Ward) -> None:
-    left_running(ward, owners.owner())
+    left_running(ward, processes.identity())
     assert [finding.severity for finding in ward.repaired().findings] == ["note"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 import farback
-from farback.doctor.examination import Examination, Patient, examine
+from farback.doctor.checkup import Examination, Patient, examine
 from farback.doctor.findings import Finding
 from farback.experiment import Experiment
 from farback.stores import locations
@@ -108,7 +108,7 @@ class Ward:
 
 def left_running(ward: Ward, owner: str) -> str:
     """What a driver leaves that is killed in the middle of a trial: the run's id."""
-    from farback.trial import Progress
+    from farback.trials.events import Progress
 
     trial = ward.config.trials()[0]
     store = MLflow(ward.uri)

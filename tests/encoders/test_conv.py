@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from farback import cells, encoders, inits
-from farback.network import Architecture, Network, draw
+from farback.networks.network import Architecture, Network, draw
 from farback.tasks import Bits
-from farback.trial import Trial
+from farback.trials.trial import Trial
 
 TORCH = inits.build("torch")
 

@@ -56,7 +56,9 @@ class Cluster:
     def join(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
         """One more worker."""
         fixed = ["--nthreads", "1", "--memory-limit", "0", "--local-directory", str(self.folder), "--no-nanny"]
-        worker = self._run("worker", self.address, *fixed, "--preload", "farback.train", *options, **environment)
+        worker = self._run(
+            "worker", self.address, *fixed, "--preload", "farback.training.loop", *options, **environment
+        )
         self.workers.append(worker)
         return worker
 

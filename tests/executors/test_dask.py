@@ -20,15 +20,17 @@ from cluster import Cluster
 from distributed import LocalCluster
 
 import farback
-from farback import runner
-from farback.component import UserError
 from farback.executors import Serial
 from farback.executors.dask import Dask
 from farback.experiment import Experiment
-from farback.placement import TLS
+from farback.records.execution import TLS
+from farback.records.record import UserError
+from farback.runs import sweep
 from farback.stores.memory import Memory
-from farback.train import train
-from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Progress, Stopped, Trial, cohorts
+from farback.training.loop import train
+from farback.trials.cohort import Cohort, cohorts
+from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, Progress, Stopped
+from farback.trials.trial import Trial
 
 pytestmark = pytest.mark.xdist_group("dask")
 
@@ -171,14 +173,14 @@ def test_when_the_scheduler_dies_what_was_done_stays_and_the_same_command_goes_o
     (tmp_path / "small.yaml").write_text(SWEEP)
     experiment = Experiment.load(tmp_path / "small.yaml")
     store, whole = Memory(), Memory()
-    folder = runner.checkpoints(experiment, 0.05)
+    folder = sweep.checkpoints(experiment, 0.05)
     with Cluster(tmp_path) as cluster:
 
         def until_it_dies() -> None:
             with Dask(cluster.address) as executor:
                 executor.client.wait_for_workers(2)
-                plan = runner.prepared(experiment, experiment.trials(), store, executor.size, folder)
-                for event in runner.execute(plan, executor, store, folder):
+                plan = sweep.prepared(experiment, experiment.trials(), store, executor.size, folder)
+                for event in sweep.execute(plan, executor, store, folder):
                     if isinstance(event, Checkpoint) and event.step > 20:
                         cluster.scheduler.kill()
 

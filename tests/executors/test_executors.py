@@ -18,7 +18,9 @@ import work
 
 from farback.executors import Executor, Pool, Serial
 from farback.executors.pool import _Worker
-from farback.trial import Checkpoint, Cohort, Event, Failed, Finished, Paused, Progress, Trial, cohorts
+from farback.trials.cohort import Cohort, cohorts
+from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, Progress
+from farback.trials.trial import Trial
 
 # Starting a worker takes seconds: with `--dist loadgroup` one pool serves the whole suite.
 pytestmark = pytest.mark.xdist_group("pool")
@@ -325,7 +327,7 @@ def test_a_worker_that_is_told_to_leave_hands_its_cohort_back_as_far_as_it_is(po
 DRIVER = """
 import work
 from farback.executors import Pool
-from farback.trial import Cohort, Trial
+from farback.trials.trial import Cohort, Trial
 trials = [Trial.model_validate({"task": "recall", "lag": 3, "cell": "elman", "hidden": 9, "seed": s}) for s in (0, 99)]
 if __name__ == "__main__":
     with Pool(2) as pool:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import torch
 
-from farback.train import train
-from farback.trial import Checkpoint, Cohort, Event, Finished, Paused, Progress, TrialResult, scores
+from farback.training.loop import train
+from farback.trials.cohort import Cohort
+from farback.trials.events import Checkpoint, Event, Finished, Paused, Progress, TrialResult, scores
 
 BAD, SLOW = 13, 99  # seeds that mark a cohort
 

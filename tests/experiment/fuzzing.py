@@ -29,7 +29,7 @@ from ruamel.yaml import YAML
 from farback import cells, encoders, inits, measures, tasks
 from farback.cli import main
 from farback.experiment import ConfigError, Experiment
-from farback.trial import Trial
+from farback.trials.trial import Trial
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 SECONDS = 30  # of processor time for one document; a refusal takes a tenth of one

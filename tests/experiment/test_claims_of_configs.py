@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from farback.component import UserError
 from farback.experiment import ConfigError, Experiment
-from farback.layout import config_of, configs_in, root_of, script_of
+from farback.records.record import UserError
+from farback.system.project import config_of, configs_in, root_of, script_of
 
 SWEEP = """\
 name: tiny

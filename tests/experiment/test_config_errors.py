@@ -8,7 +8,7 @@ import pytest
 
 from farback import cells, encoders, tasks
 from farback.experiment import ConfigError, Experiment
-from farback.trial import Trial
+from farback.trials.trial import Trial
 
 Problems = Callable[..., list[str]]
 HEAD = "name: demo\n"

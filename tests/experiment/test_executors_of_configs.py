@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from farback.component import UserError
-from farback.executors import Pool, Serial
-from farback.executors.opening import chosen, opened
+from farback.executors import Pool, Serial, chosen, opened
 from farback.experiment import ConfigError, Experiment
-from farback.placement import Placement
+from farback.records.execution import Placement
+from farback.records.record import UserError
 
 HEAD = "name: small\nbase: {task: recall, lag: 2, cell: elman, hidden: 4}\n"
 DASK = Placement(name="dask", address="tcp://10.0.0.1:8786")

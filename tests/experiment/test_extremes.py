@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from farback import footprint, runner, wiring
 from farback.experiment import ConfigError, Experiment
+from farback.runs import dead_axes, sweep
 from farback.stores.memory import Memory
-from farback.trial import Cohort, Trial
-from farback.width import sequence_steps
+from farback.training import packing
+from farback.training.packing import sequence_steps
+from farback.trials.cohort import Cohort
+from farback.trials.trial import Trial
 
 CONFIG = """\
 name: tiny
@@ -53,7 +55,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_extreme_values_train(settings: str, config: Path) -> None:
     store = Memory()
-    summary = runner.run(Experiment.load(config, settings.split()), workers=1, store=store)
+    summary = sweep.run(Experiment.load(config, settings.split()), workers=1, store=store)
     assert (summary.trained, summary.diverged, summary.failed) == (1, 0, 0)
     assert len(store.frame("tiny")) > 0
 
@@ -101,34 +103,34 @@ def test_divergence_is_a_result(config: Path) -> None:
     """Rectified units that multiply their state by ten at each of a hundred steps overflow."""
     settings = ["cell.nonlinearity=relu", "init={name: identity, gain: 10}", "lag=100"]
     store = Memory()
-    summary = runner.run(Experiment.load(config, settings), workers=1, store=store)
+    summary = sweep.run(Experiment.load(config, settings), workers=1, store=store)
     assert (summary.trained, summary.diverged, summary.failed) == (1, 1, 0)
     assert set(store.frame("tiny")["status"]) == {"diverged"}
 
 
 def test_what_does_not_fit_is_refused_with_the_numbers(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(footprint, "machine_bytes", lambda: 2**30)
+    monkeypatch.setattr(packing, "machine_bytes", lambda: 2**30)
     message = (
         r"tiny\.yaml: LSTM on recall at lag 99999 \(1 x 4 units, 4 sequences of \d+ steps a batch, 256 in validation\)"
     )
     with pytest.raises(
         ConfigError, match=message + r" needs at least [\d.]+ GiB of memory, and this machine has 1\.0 GiB"
     ):
-        wiring.check(Experiment.load(config, ["lag=99999", "cell=lstm"]))
-    wiring.check(Experiment.load(config, ["lag=99"]))
+        dead_axes.check(Experiment.load(config, ["lag=99999", "cell=lstm"]))
+    dead_axes.check(Experiment.load(config, ["lag=99"]))
 
 
 def test_a_long_sequence_counts_whatever_its_lag(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(footprint, "machine_bytes", lambda: 2**26)
-    assert not footprint.too_large(Experiment.load(config).trials())
-    assert "10001 steps" in footprint.too_large(Experiment.load(config, ["task.length=10001"]).trials())
+    monkeypatch.setattr(packing, "machine_bytes", lambda: 2**26)
+    assert not packing.too_large(Experiment.load(config).trials())
+    assert "10001 steps" in packing.too_large(Experiment.load(config, ["task.length=10001"]).trials())
 
 
 def test_a_long_sequence_narrows_a_cohort_whatever_its_lag(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = Experiment.load(config, ["seed={range: 10}", "task.length=10001"]).trials()
-    three = 3 * footprint.TYPICAL * footprint.training_bytes(trials[0], 5000)
-    monkeypatch.setattr(footprint, "machine_bytes", lambda: int(three))
-    assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 1)] == [1] * 10
+    three = 3 * packing.TYPICAL * packing.training_bytes(trials[0], 5000)
+    monkeypatch.setattr(packing, "machine_bytes", lambda: int(three))
+    assert [len(part.trials) for part in packing.fitting(Cohort.of(*trials), 1)] == [1] * 10
 
 
 def test_one_trial_of_each_size_is_weighed_however_many_seeds_and_rates_there_are(
@@ -145,8 +147,8 @@ def test_one_trial_of_each_size_is_weighed_however_many_seeds_and_rates_there_ar
         weighed.append(trial)
         return 1
 
-    monkeypatch.setattr(footprint, "training_bytes", weigh)
-    assert not footprint.too_large(trials)
+    monkeypatch.setattr(packing, "training_bytes", weigh)
+    assert not packing.too_large(trials)
     assert len({(trial.cell.name, trial.hidden) for trial in weighed}) == 4
     assert len(weighed) == 8  # each at its least, and at its length
     assert not any("shape" in trial.__dict__ for trial in trials)  # a cached property
@@ -154,20 +156,20 @@ def test_one_trial_of_each_size_is_weighed_however_many_seeds_and_rates_there_ar
 
 def test_cohorts_are_as_wide_as_the_memory_allows(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = Experiment.load(config, ["seed={range: 10}"]).trials()
-    one = footprint.TYPICAL * footprint.training_bytes(trials[0], sequence_steps(trials[0].task))
-    monkeypatch.setattr(footprint, "machine_bytes", lambda: int(2 * 3.5 * one))
-    assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 2)] == [3, 3, 3, 1]
-    assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 100)] == [1] * 10
-    monkeypatch.setattr(footprint, "machine_bytes", lambda: 10**15)
-    assert [len(part.trials) for part in footprint.fitting(Cohort.of(*trials), 2)] == [10]
+    one = packing.TYPICAL * packing.training_bytes(trials[0], sequence_steps(trials[0].task))
+    monkeypatch.setattr(packing, "machine_bytes", lambda: int(2 * 3.5 * one))
+    assert [len(part.trials) for part in packing.fitting(Cohort.of(*trials), 2)] == [3, 3, 3, 1]
+    assert [len(part.trials) for part in packing.fitting(Cohort.of(*trials), 100)] == [1] * 10
+    monkeypatch.setattr(packing, "machine_bytes", lambda: 10**15)
+    assert [len(part.trials) for part in packing.fitting(Cohort.of(*trials), 2)] == [10]
 
 
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from farback.footprint import training_bytes
-from farback.train import train
-from farback.trial import Cohort, Trial
+from farback.training.packing import training_bytes
+from farback.training.loop import train
+from farback.trials.trial import Cohort, Trial
 def peak():
     # getrusage would count what the process held that started this one
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024

@@ -17,9 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from farback import runner
 from farback.experiment import ConfigError, Experiment, Problem
-from farback.trial import Trial
+from farback.trials.trial import Trial
 
 Load = Callable[..., Experiment]
 quietly = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
@@ -201,7 +200,7 @@ def test_a_name_is_a_word_or_refused(stem: str, tmp_path: Path) -> None:
     path = tmp_path / f"{stem}.yaml"
     path.write_text(f"name: {json.dumps(stem)}\nbase: {{task: recall, lag: 5, cell: elman}}\n")
     if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", stem):
-        assert runner.folder(Experiment.load(path)).parent == tmp_path / "results"
+        assert Experiment.load(path).results_folder.parent == tmp_path / "results"
         return
     with pytest.raises(ConfigError, match="must be 1 to 64 letters, digits, - and _"):
         Experiment.load(path)
@@ -223,7 +222,7 @@ def test_settings_stay_below_results(setting: str, load: Load) -> None:
         experiment = load(HEAD, setting, "task.symbols=3")
     except ConfigError:
         return
-    folder = runner.folder(experiment)
+    folder = experiment.results_folder
     assert folder.parent == experiment.root / "results"
     assert re.fullmatch(r"demo--[\w.=-]{1,100}", folder.name)
 

@@ -9,7 +9,7 @@ import pytest
 from farback import cells, encoders, inits, measures, tasks
 from farback.experiment import schema
 from farback.experiment.experiment import KEYS
-from farback.trial import Trial
+from farback.trials.trial import Trial
 
 FAMILIES: dict[str, Any] = {"task": tasks, "cell": cells, "init": inits, "encoder": encoders}
 

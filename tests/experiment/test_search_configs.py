@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from farback.component import UserError
 from farback.experiment import Experiment
+from farback.records.record import UserError
 
 Load = Callable[..., Experiment]
 Problems = Callable[..., list[str]]

@@ -16,7 +16,7 @@ from holdings import Holdings, held
 from instants import Instants, Pace
 from projects import TRIALS, Command, Project, wait_for
 
-from farback.kernels.warming import warm
+from farback.kernels.precompile import warm
 
 Count = Callable[[str, str], None]
 LEAST = 200  # random kills that a table has to count

@@ -11,9 +11,9 @@ from pathlib import Path
 from projects import Project
 
 import farback
-from farback.doctor.examination import Patient, examine
+from farback.doctor.checkup import Patient, examine
 from farback.experiment import Experiment
-from farback.search.storage import located as study_storage
+from farback.stores.studies import located as study_storage
 
 OF_THE_PROCESS = ("owner", "killed")  # tags that say who wrote a run, which is not the same after a kill
 PID = "pid"  # in a result's provenance

@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 
 from farback import cells, inits
-from farback.network import Architecture, draw
+from farback.networks.network import Architecture, draw
 
 Arrays = dict[str, np.ndarray]
 GATES = {"elman": ("h",), "lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}  # torch's order

@@ -12,8 +12,8 @@ import torch
 from farback import cells, inits
 from farback.cells import Cell
 from farback.inits import Init
-from farback.network import Architecture, draw
-from farback.streams import stream
+from farback.networks.network import Architecture, draw
+from farback.system.random_streams import stream
 
 FORMS = [(12, 3, 1, True, False), (12, 3, 1, False, False), (6, 6, 2, True, True), (1, 1, 1, True, False)]
 

@@ -8,7 +8,7 @@ from farback.kernels.elman import elman
 from farback.kernels.gru import gru
 from farback.kernels.lstm import lstm
 from farback.kernels.nonlinearities import NONLINEARITIES
-from farback.kernels.warming import supports
+from farback.kernels.precompile import supports
 
 DTYPES = [torch.float32, torch.float64]
 ELMAN = [f"elman {nonlinearity}" for nonlinearity in NONLINEARITIES]

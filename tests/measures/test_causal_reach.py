@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from farback import cells, inits, tasks
 from farback.measures import causal_reach
 from farback.measures.causal_reach import CausalReachMeasure
-from farback.network import Architecture, Network, draw
+from farback.networks.network import Architecture, Network, draw
 from farback.stats import Horizon
 
 

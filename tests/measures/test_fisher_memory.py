@@ -8,7 +8,7 @@ import pytest
 
 from farback import cells, inits, tasks
 from farback.measures.fisher_memory import FisherMemoryMeasure
-from farback.network import Architecture, draw
+from farback.networks.network import Architecture, draw
 
 
 def total(cell: Any, init: Any, hidden: int, seed: int = 0) -> float:

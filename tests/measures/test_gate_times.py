@@ -15,8 +15,8 @@ from farback import cells, inits, tasks
 from farback.cells.base import SteppedCell, linear, sigmoid
 from farback.measures import gate_times
 from farback.measures.gate_times import GateTimesMeasure
-from farback.measures.jacobians import jacobian, run
-from farback.network import Architecture, draw, from_torch
+from farback.measures.support.jacobians import jacobian, run
+from farback.networks.network import Architecture, draw, from_torch
 
 CF7 = {0.0: (1.442695, 1.0, 2.0), 1.0: (3.192219, 2.212678, 3.718282), math.log(99): (99.499162, 68.967564, 100.0)}
 X = torch.from_numpy(np.random.default_rng(0).standard_normal((3, 8, 2)))

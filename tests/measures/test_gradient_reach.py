@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from farback import cells, inits, tasks
 from farback.measures import gradient_reach
 from farback.measures.gradient_reach import GradientReachMeasure
-from farback.network import Architecture, Network, draw
-from farback.streams import stream
+from farback.networks.network import Architecture, Network, draw
+from farback.system.random_streams import stream
 
 ONES, ZEROS, TORCH = torch.ones, torch.zeros, inits.build("torch")
 CF5 = {0.9: (9.491222, 6.578813, 7, 65), 0.95: (19.495726, 13.513407, 14, 134), 0.99: (99.499162, 68.967564, 69, 687)}

@@ -11,7 +11,7 @@ from linear_systems import driven, first, relu_rnn, shift
 from farback import cells, inits, tasks
 from farback.measures import information_capacity, memory_function
 from farback.measures.information_capacity import InformationCapacityMeasure
-from farback.network import Architecture, draw
+from farback.networks.network import Architecture, draw
 
 STEPS = 6000
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from farback import cells, inits, tasks
 from farback.measures import jacobian_norms
 from farback.measures.jacobian_norms import JacobianNormsMeasure
-from farback.network import Architecture, draw, from_torch
+from farback.networks.network import Architecture, draw, from_torch
 
 ONES, ZEROS = torch.ones, torch.zeros
 

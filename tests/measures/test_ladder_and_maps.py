@@ -14,8 +14,9 @@ from farback.measures.base import Row
 from farback.measures.kernel_recovery import KernelRecoveryMeasure
 from farback.measures.ladder import LadderMeasure
 from farback.measures.maps import Maps
-from farback.network import Architecture, Network, draw
-from farback.trial import Cohort, Trial
+from farback.networks.network import Architecture, Network, draw
+from farback.trials.cohort import Cohort
+from farback.trials.trial import Trial
 
 TORCH = inits.build("torch")
 
@@ -132,7 +133,7 @@ def test_too_few_equations_for_a_kernel_are_refused() -> None:
 
 def test_no_network_scores_above_the_oracle(trial_of: Any) -> None:
     """The leak check on a trained net: pixels with nets of their own learn lag 2 in seconds, up to the oracle."""
-    from farback.train import train
+    from farback.training.loop import train
 
     trial = trial_of(
         task={"name": "lightning", "grid": 4, "drift": [0, 1], "strike_rate": 0.2},

@@ -8,7 +8,7 @@ from torch import nn
 
 from farback import tasks
 from farback.measures import build, last_output
-from farback.network import from_torch
+from farback.networks.network import from_torch
 
 MODULES = [nn.RNN, nn.GRU, nn.LSTM]
 

@@ -13,7 +13,7 @@ from scipy.linalg import solve_discrete_lyapunov
 from farback import cells, inits, tasks
 from farback.measures import fisher_memory, linear_memory_function
 from farback.measures.linear_memory_function import LinearMemoryFunctionMeasure
-from farback.network import Architecture, Network, draw
+from farback.networks.network import Architecture, Network, draw
 
 
 @pytest.mark.parametrize("size", [1, 5, 16, 40])

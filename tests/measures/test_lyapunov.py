@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from farback import cells, inits, tasks
 from farback.measures import lyapunov
 from farback.measures.lyapunov import LyapunovMeasure
-from farback.network import Architecture, draw
+from farback.networks.network import Architecture, draw
 
 ONES, ZEROS = torch.ones, torch.zeros
 

@@ -10,9 +10,10 @@ import pytest
 
 from farback import cells, inits, measures, tasks
 from farback.measures.base import Measure, Row
-from farback.network import Architecture, Network, draw
-from farback.train import train
-from farback.trial import Cohort, Trial
+from farback.networks.network import Architecture, Network, draw
+from farback.training.loop import train
+from farback.trials.cohort import Cohort
+from farback.trials.trial import Trial
 
 SMALL = {"sequences": 60, "length": 150, "washout": 10, "max_lag": 12}  # those that a measure has, where they fit
 

@@ -14,7 +14,7 @@ from torch import nn
 from farback import cells, inits, tasks
 from farback.measures import linear_memory_function, memory_function
 from farback.measures.memory_function import MemoryFunctionMeasure
-from farback.network import Architecture, Network, draw
+from farback.networks.network import Architecture, Network, draw
 
 
 @pytest.mark.parametrize(("size", "max_lag"), [(8, 19), (5, 30)])

@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from farback import cells, inits, tasks
 from farback.measures import probe
 from farback.measures.probe import ProbeMeasure
-from farback.network import Architecture, Network, draw
+from farback.networks.network import Architecture, Network, draw
 from farback.stats import Horizon
 
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from farback import cells, inits, tasks
 from farback.measures import retention
 from farback.measures.retention import RetentionMeasure
-from farback.network import Architecture, Network, draw
+from farback.networks.network import Architecture, Network, draw
 from farback.stats import Horizon
-from farback.trial import Trial
+from farback.trials.trial import Trial
 
 LAGS = [1, 2, 4, 8, 16, 32]
 

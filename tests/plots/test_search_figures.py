@@ -8,7 +8,7 @@ import pytest
 from matplotlib.text import Text
 
 from farback import plots, tables
-from farback.plots.parameters import scales
+from farback.plots.search_axes import scales
 
 CELLS = ["RNN tanh", "RNN relu", "LSTM", "GRU"]
 

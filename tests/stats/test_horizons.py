@@ -5,14 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farback.stats import (
-    Horizon,
-    first_failure,
-    largest_success,
-    median_horizon,
-    retention_horizon,
-    success_threshold,
-)
+from farback.stats import Horizon, first_failure, largest_success, median_horizon, retention_horizon, success_threshold
 
 curves = st.lists(st.booleans(), min_size=1, max_size=9)
 

@@ -2,7 +2,8 @@
 
 import math
 
-from farback.trial import Finished, Progress, Trial, TrialResult, scores
+from farback.trials.events import Finished, Progress, TrialResult, scores
+from farback.trials.trial import Trial
 
 
 def trial(seed: int = 0, cell: str = "gru", lag: int = 10) -> Trial:

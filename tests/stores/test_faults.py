@@ -14,9 +14,9 @@ import optuna
 import pytest
 from made_up import finished, progress, trial
 
-from farback.stores import locations, patience
+from farback.stores import locations, retries
 from farback.stores.mlflow import MLflow
-from farback.stores.patience import Patience, StoreFault, diagnosed
+from farback.stores.retries import Patience, StoreFault, diagnosed
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -158,16 +158,16 @@ def test_errors_of_other_kinds_pass() -> None:
 @pytest.mark.parametrize(
     ("error", "advice", "passes"),
     [
-        (OSError(28, "No space left on device"), patience.FULL, False),
-        (OSError(27, "File too large"), patience.FULL, False),
-        (OSError(30, "Read-only file system"), patience.READ_ONLY, False),
-        (sqlite3.OperationalError("database or disk is full"), patience.FULL, False),
-        (sqlite3.OperationalError("attempt to write a readonly database"), patience.READ_ONLY, False),
-        (sqlite3.DatabaseError("database disk image is malformed"), patience.BROKEN, False),
-        (sqlite3.OperationalError("database is locked"), patience.LOCKED, True),
-        (RuntimeError('FATAL:  password authentication failed for user "x"'), patience.DENIED, False),
-        (RuntimeError("FATAL:  the database system is shutting down"), patience.GONE, True),
-        (TimeoutError("timed out"), patience.GONE, True),
+        (OSError(28, "No space left on device"), retries.FULL, False),
+        (OSError(27, "File too large"), retries.FULL, False),
+        (OSError(30, "Read-only file system"), retries.READ_ONLY, False),
+        (sqlite3.OperationalError("database or disk is full"), retries.FULL, False),
+        (sqlite3.OperationalError("attempt to write a readonly database"), retries.READ_ONLY, False),
+        (sqlite3.DatabaseError("database disk image is malformed"), retries.BROKEN, False),
+        (sqlite3.OperationalError("database is locked"), retries.LOCKED, True),
+        (RuntimeError('FATAL:  password authentication failed for user "x"'), retries.DENIED, False),
+        (RuntimeError("FATAL:  the database system is shutting down"), retries.GONE, True),
+        (TimeoutError("timed out"), retries.GONE, True),
     ],
 )
 def test_what_is_the_matter_is_told_from_the_error(error: Exception, advice: str, passes: bool) -> None:

@@ -14,12 +14,12 @@ import psutil
 import pytest
 from made_up import finished, progress, trial
 
-from farback.component import UserError
+from farback.records.record import UserError
 from farback.stores import database, locations
 from farback.stores.base import Overtaken
-from farback.stores.claims import Lease
+from farback.stores.leases import Lease
 from farback.stores.mlflow import MLflow
-from farback.trial import Failed
+from farback.trials.events import Failed
 
 GONE = f"{socket.gethostname()}:{2**22 + 1}:1.00"  # above the largest pid that Linux gives
 ELSEWHERE = "another-host:1:1.00"
@@ -34,9 +34,9 @@ def artifacts(uri: str, name: str) -> list[Path]:
 
 
 def test_stores_are_light_to_import() -> None:
-    code = "import sys, farback.stores.mlflow, farback.stores.ui; sys.exit('mlflow' in sys.modules)"
+    code = "import sys, farback.stores.mlflow, farback.cli.ui; sys.exit('mlflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-    code = "import sys, farback.stores.ui; sys.exit('mlflow' in sys.modules or 'torch' in sys.modules)"
+    code = "import sys, farback.cli.ui; sys.exit('mlflow' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -9,7 +9,8 @@ from made_up import finished, progress, trial
 from farback.stores.base import Store
 from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
-from farback.trial import SCORE_COLUMNS, Failed, Trial, scores
+from farback.trials.events import SCORE_COLUMNS, Failed, scores
+from farback.trials.trial import Trial
 
 
 def bits(values: pd.Series) -> list[bytes]:

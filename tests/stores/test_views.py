@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from made_up import trial
 
-from farback.stores import links, notes, tags, ui, views
+from farback.cli import ui
+from farback.stores import descriptions, run_tags, views
 from farback.stores.mlflow import MLflow
-from farback.trial import Trial
+from farback.trials.trial import Trial
 
 
 def entries(store: MLflow) -> dict[str, dict]:
@@ -64,7 +65,9 @@ def test_views_written_again_keep_their_birthday(uri: str, monkeypatch: pytest.M
 
 
 def test_views_fit_into_a_tag() -> None:
-    many = [tags.parameters(trial(seed, cell, lag)) for cell in ("gru", "lstm") for lag in (1, 9) for seed in range(9)]
+    many = [
+        run_tags.parameters(trial(seed, cell, lag)) for cell in ("gru", "lstm") for lag in (1, 9) for seed in range(9)
+    ]
     for view in views.saved(views.varying(many)):
         labels = [
             {**many[0], "cell": f"a rather long label {n}", "train_lags": f"uniform 1-{n % 2}"} for n in range(40)
@@ -78,7 +81,7 @@ def grouped(view: views.View, parameters: list[dict[str, str]]) -> list[str]:
 
 def test_the_two_protocols_have_views_of_their_own() -> None:
     """A mean over nets trained at one lag and nets trained on many says nothing."""
-    one = tags.parameters(trial(0))
+    one = run_tags.parameters(trial(0))
     many = {**one, "train_lags": "uniform 1-80"}
     (far, cells, *_) = views.saved([])
     assert far.searched == "tags.kind = 'trial'"
@@ -96,10 +99,10 @@ def test_the_two_protocols_have_views_of_their_own() -> None:
 
 def test_nets_trained_at_different_lags_are_not_averaged_where_all_are_asked_at_the_same_lags() -> None:
     (far, *_) = views.saved([])
-    own = [tags.parameters(trial(0, lag=lag)) for lag in (2, 8)]
+    own = [run_tags.parameters(trial(0, lag=lag)) for lag in (2, 8)]
     assert grouped(far, own) == ["cell"]  # each is one point of the line
     listed = {"measures": [{"name": "retention", "lags": [1, 2, 8]}]}
-    asked = [tags.parameters(Trial.model_validate({**trial(0, lag=lag).model_dump(), **listed})) for lag in (2, 8)]
+    asked = [run_tags.parameters(Trial.model_validate({**trial(0, lag=lag).model_dump(), **listed})) for lag in (2, 8)]
     assert asked[0][views.ASKED] == "1 2 8"
     assert grouped(far, asked) == ["cell", "lag"]
     assert set(far.state(asked)["groupsExpanded"]) == {"param.cell.GRU,param.lag.2", "param.cell.GRU,param.lag.8"}
@@ -115,7 +118,9 @@ def test_what_a_trial_is_stands_before_what_it_came_to() -> None:
     assert set(state["columnWidths"]) <= set(state["columnOrder"])
 
 
-STUDY = views.Study(("optimizer.lr", "init.name"), (("skill", True), ("updates", False)), ("GRU",), ("GRU best (#3)",))
+STUDY = views.SearchViews(
+    ("optimizer.lr", "init.name"), (("skill", True), ("updates", False)), ("GRU",), ("GRU best (#3)",)
+)
 
 
 def test_a_search_has_views_of_its_own(uri: str) -> None:
@@ -123,7 +128,7 @@ def test_a_search_has_views_of_its_own(uri: str) -> None:
     with MLflow(uri) as store:
         store.begin("first", [trial(0)], study=STUDY)
         found = entries(store)
-        told = store.client.get_experiment_by_name("first").tags[notes.NOTE]
+        told = store.client.get_experiment_by_name("first").tags[descriptions.NOTE]
     names = ["Best first", "On fresh seeds", "By group", "Parallel coordinates"]
     assert [found[f"farback-{name}"]["name"] for name in ("best", "fresh", "groups", "parallel")] == names
     states = {entry["name"]: views.unpacked(entry["state"]) for entry in found.values()}
@@ -145,7 +150,7 @@ def test_a_search_has_views_of_its_own(uri: str) -> None:
 
 
 def test_the_smallest_is_first_where_less_is_better() -> None:
-    best = views.studied(views.Study((), (("updates", False),)))[0]
+    best = views.studied(views.SearchViews((), (("updates", False),)))[0]
     assert best.state()["orderByAsc"] is True
 
 
@@ -160,15 +165,15 @@ def test_links_go_to_the_views_that_an_experiment_has() -> None:
 def test_views_of_a_large_search_fit_into_a_tag() -> None:
     names = tuple(f"task.parameter_{n}" for n in range(20))
     labels = tuple(f"a rather long label of group {n}" for n in range(40))
-    for view in views.studied(views.Study(names, (("skill_lag_80", True),), labels, labels)):
+    for view in views.studied(views.SearchViews(names, (("skill_lag_80", True),), labels, labels)):
         assert len(views.packed(view.state([]))) < 4800
 
 
 def test_links_open_the_view_in_training_mode() -> None:
     far, _, trials, _ = views.saved([])
     start = "http://h:1/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey"
-    assert links.link("http://h:1/", "7", far) == f"{start}=farback-far&compareRunsMode=CHART"
-    assert links.link("http://h:1", "7", trials) == f"{start}=farback-trials&compareRunsMode=TABLE"
+    assert descriptions.link("http://h:1/", "7", far) == f"{start}=farback-far&compareRunsMode=CHART"
+    assert descriptions.link("http://h:1", "7", trials) == f"{start}=farback-trials&compareRunsMode=TABLE"
 
 
 def test_nothing_recorded_is_said_before_a_server_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,8 +204,8 @@ def test_every_curve_by_lag_is_one_that_a_measure_logs() -> None:
     import numpy as np
 
     from farback import measures
-    from farback.replicas import drawn
     from farback.stores.charts import BY_LAG
+    from farback.training.replicas import drawn
 
     made = trial(0)
     network = drawn([made])
@@ -246,6 +251,6 @@ def test_views_that_are_there_are_not_made_again(uri: str) -> None:
 def test_a_summary_shows_its_first_figure(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("report.md", "a curve.png", "forest.png")]
     shown = "![a curve](get-artifact?path=a+curve.png&run_uuid=abc)"
-    assert notes.summary("**GRU**", "abc", files) == f"**GRU**\n\n{shown}\n"
-    assert notes.summary("**GRU**", "abc", files[:1]) == "**GRU**"
-    assert len(notes.summary("x" * 4880, "abc", files)) <= notes.LONGEST_NOTE
+    assert descriptions.summary("**GRU**", "abc", files) == f"**GRU**\n\n{shown}\n"
+    assert descriptions.summary("**GRU**", "abc", files[:1]) == "**GRU**"
+    assert len(descriptions.summary("x" * 4880, "abc", files)) <= descriptions.LONGEST_NOTE

@@ -17,10 +17,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from farback import runner
-from farback.search.storage import opened
-from farback.stores import ui
+from farback.cli import ui
+from farback.runs import sweep
 from farback.stores.mlflow import MLflow
+from farback.stores.studies import opened
 
 CONFIG = """\
 name: tiny
@@ -115,7 +115,7 @@ def test_the_ui_listens_here_only(tmp_path: Path, number: signal.Signals) -> Non
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     uri = f"sqlite:///{tmp_path}/secret-name.db"
     with MLflow(uri) as store:
-        runner.run(tmp_path / "tiny.yaml", workers=1, store=store)
+        sweep.run(tmp_path / "tiny.yaml", workers=1, store=store)
     with serving(tmp_path, "ui", "--store", uri) as (process, port):
         assert listened(process) == {("127.0.0.1", port)}
         own = [each for each in process.children(recursive=True) if "mlflow" in " ".join(each.cmdline())]

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from farback import bisection, tables
-from farback.trial import Trial
+from farback import tables
+from farback.runs import bisection
+from farback.trials.trial import Trial
 from made_up_scores import rows_of
 
 LAGS = [5, 10, 20, 40, 80, 160, 320]

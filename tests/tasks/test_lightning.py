@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from farback import tasks
 from farback.tasks.lightning import Lightning
-from farback.trial import Trial
+from farback.trials.trial import Trial
 
 STAIRS = [0.69160, 0.67027, 0.64812, 0.62500, 0.60072, 0.57500, 0.54745, 0.51746, 0.48395, 0.44472, 0.39260]
 OTHERS: list[dict[str, Any]] = [

@@ -10,11 +10,11 @@ import pytest
 from sklearn.datasets import load_digits
 
 from farback import tasks
-from farback.data import Asked, Data
 from farback.measures.retention import retention
 from farback.tasks.mackey_glass import integrated
 from farback.tasks.narma import system
-from farback.trial import Trial
+from farback.training.batches import Asked, Data
+from farback.trials.trial import Trial
 
 EQUATION = (17.0, 0.2, 0.1, 10.0)
 

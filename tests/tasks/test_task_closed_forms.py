@@ -11,7 +11,7 @@ from scipy import integrate
 
 from farback import tasks
 from farback.tasks import Chance, OneOf, Within, skill
-from farback.trial import Trial
+from farback.trials.trial import Trial
 
 
 def test_adding_a_constant_one_scores_one_sixth_and_one_number_one_twelfth() -> None:

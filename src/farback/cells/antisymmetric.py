@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from farback.cells.base import Array, Parameters
-from farback.cells.skew import SkewCell
+from farback.cells.support.skew import SkewCell
 
 
 class Antisymmetric(SkewCell):

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from farback.component import Component, Family
 from farback.kernels.unroll import product as product
+from farback.records.component import Component, Family
 
 Array = NDArray[np.float64]
 Parameters = Mapping[str, Tensor]
@@ -246,5 +246,4 @@ def log_sigmoid(x: Tensor) -> Tensor:
     return torch.where(negative, x, 0.0) - torch.log1p(torch.exp(torch.where(negative, x, -x)))
 
 
-APART = ("nonlinearities", "skew")  # what cells are made of
-FAMILY = Family("farback.cells", Cell, "cell", APART)
+FAMILY = Family("farback.cells", Cell, "cell")

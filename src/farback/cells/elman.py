@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from farback.cells.base import Array, GatedCell, Parameters, State, recurrent
-from farback.cells.nonlinearities import NONLINEARITIES, modrelu, small_offsets
+from farback.cells.support.nonlinearities import NONLINEARITIES, modrelu, small_offsets
 
 
 class Elman(GatedCell):

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from farback.cells.base import Array, Parameters
-from farback.cells.nonlinearities import modrelu, small_offsets
-from farback.cells.skew import SkewCell
+from farback.cells.support.nonlinearities import modrelu, small_offsets
+from farback.cells.support.skew import SkewCell
 
 
 class ExpRNN(SkewCell):

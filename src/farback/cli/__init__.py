@@ -8,17 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from farback.cli import (  # noqa: F401 - each adds its commands
-    browsing,
-    calibrating,
-    claiming,
-    doctoring,
-    listing,
-    running,
-    searching,
-    showing,
-    starting,
-)
+from farback.cli import calibrate, claims, doctor, init, list, run, search, show, ui  # noqa: F401 - each adds its commands
 from farback.cli.app import app
 
 __all__ = ["app", "main"]
@@ -31,7 +21,7 @@ def main() -> None:
     docs/command-line.md). Whatever is said of an error, by us or by a library, is said without the passwords of the
     stores' URIs.
     """
-    from farback.component import UserError
+    from farback.records.record import UserError
 
     try:
         app(prog_name="farback")
@@ -41,7 +31,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
-        from farback.stores.patience import diagnosed
+        from farback.stores.retries import diagnosed
 
         trouble = diagnosed(error)
         if trouble is None or trouble.passes:
@@ -60,6 +50,6 @@ def _surprised() -> NoReturn:
 
 
 def _masked(text: str) -> str:
-    from farback.stores.secrets import masked
+    from farback.stores.redaction import masked
 
     return masked(text, [part for argument in sys.argv for part in (argument, argument.partition("=")[2])])

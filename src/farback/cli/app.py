@@ -8,8 +8,8 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from farback.cli.completing import configs
-from farback.cli.printing import echo
+from farback.cli.completion import configs
+from farback.cli.console import echo
 
 # In the help, by how often they are typed; a command that is not named here comes last.
 ORDER = (
@@ -114,6 +114,6 @@ def config_path(config: str) -> Path:
     path = Path(config)
     if path.suffix or path.exists():
         return path
-    from farback.layout import config_of
+    from farback.system.project import config_of
 
     return config_of(config)

@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from farback import tensors
 from farback.doctor.findings import Finding, Mend, Remove, Rename, counted, unless
 from farback.doctor.runs import Trials
+from farback.system import safetensors
 
 HEADER = b"SQLite format 3\0"
 CHECKPOINTS, SUFFIX, UNREADABLE = "checkpoints", ".safetensors", ".unusable"
@@ -89,7 +89,7 @@ def checkpoints(folder: Path, trials: Trials, experiment: str) -> Iterator[Findi
 def unreadable(path: Path) -> str:
     """Why a checkpoint cannot be read; "" where it can."""
     try:
-        tensors.unpacked(path.read_bytes())
+        safetensors.unpacked(path.read_bytes())
     except (OSError, ValueError) as error:
         return str(error)
     return ""

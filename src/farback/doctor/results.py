@@ -10,13 +10,14 @@ from typing import Any
 
 from farback.doctor.findings import Finding, Log, SetTag, counted, unless
 from farback.doctor.runs import Trials
-from farback.stores import exact, locations
-from farback.stores.exact import Damaged, Exact
-from farback.stores.metrics import TRAINING, Point, closing, legal
+from farback.stores import locations, result_files
 from farback.stores.queries import Run
-from farback.stores.tags import ASIDE
-from farback.trial import Row, Trial
-from farback.writing import scratch
+from farback.stores.result_files import Damaged, Exact
+from farback.stores.run_metrics import TRAINING, Point, closing, legal
+from farback.stores.run_tags import ASIDE
+from farback.system.atomic_files import scratch
+from farback.trials.events import Row
+from farback.trials.trial import Trial
 
 CLOSE = 1e-12  # relative: what a database may round
 DERIVED = ("final/", "best/")
@@ -53,7 +54,7 @@ class Place:
         if folder is None:
             return self._fetched(run)
         try:
-            return (folder / exact.RESULT).read_bytes(), (folder / exact.SCORES).read_bytes()
+            return (folder / result_files.RESULT).read_bytes(), (folder / result_files.SCORES).read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             if not folder.parent.parent.is_dir():  # of the whole experiment: not mounted, or on another machine
                 raise Unreachable(f"the folder {folder.parent.parent} is not on this machine") from None
@@ -65,11 +66,11 @@ class Place:
         """From a server, or wherever it keeps them."""
         try:
             there = {one.path for one in self.client.list_artifacts(run.run_id)}
-            for name in (exact.RESULT, exact.SCORES):
+            for name in (result_files.RESULT, result_files.SCORES):
                 if name not in there:
                     raise Missing(f"{name} is missing")
             with scratch() as copies:
-                names, into = (exact.RESULT, exact.SCORES), str(copies)
+                names, into = (result_files.RESULT, result_files.SCORES), str(copies)
                 about, table = (Path(self.client.download_artifacts(run.run_id, n, into)).read_bytes() for n in names)
                 return about, table
         except Damaged:
@@ -96,7 +97,7 @@ def results(
     for key, runs in trials.ended.items():
         for run in (run for run in runs if run.status == "FINISHED"):
             try:
-                result = exact.parsed(*place.files(run))
+                result = result_files.parsed(*place.files(run))
                 _own(key, result, (named or {}).get(key), run, installed)
             except Unreachable as error:
                 unreachable.setdefault(str(error), []).append(run.run_id)
@@ -126,12 +127,12 @@ def _own(key: str, result: Exact, trial: Trial | None, run: Run, installed: str)
         Damaged: it is.
     """
     if result.columns.get("key") != key:
-        raise Damaged(f"{exact.RESULT} is of trial {result.columns.get('key')}, the run is of {key}")
+        raise Damaged(f"{result_files.RESULT} is of trial {result.columns.get('key')}, the run is of {key}")
     if trial is None or run.tags.get("version.farback") != installed:
         return  # another release may write the same trial in other words
     for name, value in {**trial.parameters(), "trained_lag": trial.lag}.items():
         if name in result.columns and result.columns[name] != value:
-            raise Damaged(f"{exact.RESULT} has {name} = {result.columns[name]!r}, trial {key} has {value!r}")
+            raise Damaged(f"{result_files.RESULT} has {name} = {result.columns[name]!r}, trial {key} has {value!r}")
 
 
 def _aside(run: Run, reason: str, experiment: str, held: bool) -> Finding:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from farback.doctor.findings import End, Finding, SetTag, counted, unless
-from farback.stores import owners
 from farback.stores.queries import Run, newest
-from farback.stores.tags import SUPERSEDED
+from farback.stores.run_tags import SUPERSEDED
+from farback.system import processes
 
 
 class Trials(NamedTuple):
@@ -29,7 +29,7 @@ class Trials(NamedTuple):
 
     def is_held(self, key: str) -> bool:
         """Whether a driver may be at it now: one that lives, or one of which that cannot be known from here."""
-        return any(not owners.is_dead(run.tags.get("owner", "")) for run in self.running.get(key, []))
+        return any(not processes.is_dead(run.tags.get("owner", "")) for run in self.running.get(key, []))
 
     @property
     def standing(self) -> dict[str, Run]:
@@ -43,11 +43,11 @@ def unfinished(trials: Trials, experiment: str) -> Iterator[Finding]:
     alive, elsewhere = 0, Counter[str]()
     for run in (run for runs in trials.running.values() for run in runs):
         owner = run.tags.get("owner", "")
-        if owners.is_dead(owner):
+        if processes.is_dead(owner):
             what = f"says RUNNING, but its driver {owner} is gone"
             remedy = "ends it as KILLED; the next run trains the trial"
             yield Finding("warning", "unfinished", what, _run(run), experiment, remedy, (End(run.run_id, owner),))
-        elif owners.is_here(owner):
+        elif processes.is_here(owner):
             alive += 1
         else:
             elsewhere[owner.rsplit(":", 2)[0] or "a driver without a name"] += 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from farback.component import UserError
 from farback.doctor import files
 from farback.doctor.findings import Finding, GiveUp, counted
+from farback.records.record import UserError
 from farback.stores import locations
 
 
@@ -27,8 +27,10 @@ def studies(uri: str, experiment: str) -> Iterator[Finding]:
         yield from broken
         if broken:
             return
-    from farback.search.left import running  # optuna takes a second to import
-    from farback.search.storage import opened
+    from farback.stores.studies import (
+        opened,
+        running,  # optuna takes a second to import
+    )
 
     try:
         left = running(opened(uri), experiment)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from farback.component import Component, Family
+from farback.records.component import Component, Family
 
 
 class Encoder(Component):

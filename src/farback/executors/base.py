@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
-from farback.trial import Checkpoint, Cohort, Event, Failed, Left, Paused, Wish, cohorts
+from farback.trials.cohort import Cohort, cohorts
+from farback.trials.events import Checkpoint, Event, Failed, Left, Paused, Wish
 
 Work = Callable[[Cohort], Iterable[Event | None]]
 

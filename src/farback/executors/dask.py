@@ -21,12 +21,13 @@ from typing import Any, ClassVar
 
 import distributed
 
-from farback.component import UserError
 from farback.executors.base import Executor, Open, Queue, Work
-from farback.executors.dask_task import Message, tell, work
-from farback.executors.likeness import MACHINE, VERSIONS, differences, likeness
-from farback.placement import TLS
-from farback.trial import Cohort, Event, Paused, Wish
+from farback.executors.compatibility import MACHINE, VERSIONS, differences, likeness
+from farback.executors.dask_worker import Message, tell, work
+from farback.records.execution import TLS
+from farback.records.record import UserError
+from farback.trials.cohort import Cohort
+from farback.trials.events import Event, Paused, Wish
 
 POLL_SECONDS = 0.5  # between looks at whether to finish, while no event comes
 LOOK_SECONDS = 1.0  # between looks at which workers there are

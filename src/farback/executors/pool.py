@@ -19,9 +19,10 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any
 
-from farback.component import UserError
 from farback.executors.base import Executor, Open, Queue, Work, steered
-from farback.trial import Cohort, Event, Paused, Wish
+from farback.records.record import UserError
+from farback.trials.cohort import Cohort
+from farback.trials.events import Event, Paused, Wish
 
 # One thread each, for every library that brings threads of its own. Read by them when they are first imported.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")

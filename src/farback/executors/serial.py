@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 
 from farback.executors.base import Executor, Open, Queue, Work, steered
-from farback.trial import Cohort, Event, Wish
+from farback.trials.cohort import Cohort
+from farback.trials.events import Event, Wish
 
 
 class Serial(Executor):

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from farback.experiment.loading import Entry, Node
-from farback.experiment.messages import Located, echoes, located
+from farback.experiment.errors import Located, echoes, located
 from farback.experiment.problems import Mark, Problem, joined
 from farback.experiment.sweep import Axis, Grid, setting
-from farback.trial import Trial
+from farback.experiment.yaml_tree import Entry, Node
+from farback.trials.trial import Trial
 
 AXES_MAY_MEND = ("missing", "union_tag_not_found", "value_error")  # errors of a base that a sweep completes
 NAMED_LEVELS = 3  # of an axis, in "at lag=5 or lag=10"

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from farback import devices
-from farback.claim import Claim
-from farback.component import UserError, choices
-from farback.experiment.claiming import claimed
 from farback.experiment.expansion import expanded
-from farback.experiment.loading import Entry, Node, read
 from farback.experiment.overrides import overridden
-from farback.experiment.placing import placed
-from farback.experiment.points import checked, contrasts
 from farback.experiment.problems import ConfigError, Mark, Problem, joined, shown
 from farback.experiment.search import Search, declared
+from farback.experiment.search_check import checked, contrasts
+from farback.experiment.sections import claimed, placed
 from farback.experiment.selection import selected
 from farback.experiment.sweep import Axis, Grid, grids
-from farback.layout import root_of
-from farback.placement import Placement
-from farback.trial import Trial
+from farback.experiment.yaml_tree import Entry, Node, read
+from farback.records.claim import Claim
+from farback.records.execution import Placement
+from farback.records.record import UserError, choices
+from farback.system import devices
+from farback.system.project import root_of
+from farback.trials.trial import Trial
 
 KEYS = ("name", "question", "base", "sweep", "search", "claims", "checkpoint_seconds", "executor", "device")
 CHECKPOINT_SECONDS = 60.0  # their cost is nothing, and a minute is soon made up for
@@ -46,7 +46,7 @@ class Experiment:
         search: the search, where the config has one instead of a sweep.
         checkpoint_seconds: between two checkpoints of what trains: it changes no trial.
         executor: where the config says its trials are trained; part of no trial's identity.
-        device: where it trains (`farback.devices`): nor does that.
+        device: where it trains (`farback.system.devices`): nor does that.
         claims: published statements that it checks; part of no trial.
         seeds_shifted: added to the seed of every trial, to repeat the experiment with other seeds.
     """
@@ -111,13 +111,37 @@ class Experiment:
 
     @property
     def root(self) -> Path:
-        """The folder that holds `results/` (`farback.layout`)."""
+        """The folder that holds `results/` (`farback.system.project`)."""
         return root_of(self.path)
 
     @property
     def shown(self) -> str:
         """The path as it was given."""
         return str(self.path)
+
+    @property
+    def arguments(self) -> str:
+        """The config and the options that changed it, as typed on a command line."""
+        shift = [f"--shift-seeds {self.seeds_shifted}"] if self.seeds_shifted else []
+        return " ".join([self.shown, *(f"--set {shlex.quote(text)}" for text in self.overrides), *shift])
+
+    @property
+    def results_folder(self) -> Path:
+        """Where the page goes: `results/NAME`, or a folder beside it where options changed the config.
+
+        Raises:
+            UserError: it is a symbolic link, so writing there could replace files outside the project. `results` itself
+                may be one.
+        """
+        shift = [f"seeds-{self.seeds_shifted}"] if self.seeds_shifted else []
+        settings = re.sub(r"[^\w.=-]+", "_", "-".join([*self.overrides, *shift]))[:100]
+        path = self.root / "results" / (f"{self.name}--{settings}" if settings else self.name)
+        if path.is_symlink():
+            raise UserError(
+                f"{path} is a symbolic link to {path.readlink()}; farback does not write a page through it: remove the "
+                "link, or link results/ as a whole"
+            )
+        return path
 
     def shifted(self, seeds: int) -> Self:
         """The same experiment with so much added to every seed: other networks and other data, nothing else."""
@@ -128,7 +152,7 @@ class Experiment:
         """Every trial: grid after grid as written, the last axis of a grid fastest.
 
         Raises:
-            UserError: the config is a search, whose trials come from its study: `farback.search.winners`.
+            UserError: the config is a search, whose trials come from its study: `farback.runs.search.winners`.
         """
         if self.search:
             raise UserError(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from farback.experiment.loading import Entry, Node, parse
 from farback.experiment.problems import ConfigError, Mark, Problem, shown
 from farback.experiment.sweep import PATH, placed
-from farback.trial import Trial
+from farback.experiment.yaml_tree import Entry, Node, parse
+from farback.trials.trial import Trial
 
 
 def overridden(

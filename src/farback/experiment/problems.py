@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from farback.component import UserError
+from farback.records.record import UserError
 
 SHOWN_PROBLEMS = 20  # more than a screen of them helps nobody
 SHOWN_CHARACTERS = 60

@@ -6,16 +6,17 @@ depends on several values at once (whether an initialisation fits a cell, equal 
 
 from __future__ import annotations
 
+import re
+import textwrap
 from typing import Any
 
-from farback import devices
-from farback.claim import Claim
-from farback.experiment.describing import described
 from farback.experiment.experiment import CHECKPOINT_SECONDS, NAME
-from farback.experiment.objective import OBJECTIVES
 from farback.experiment.search import Options
-from farback.placement import Placement
-from farback.trial import Trial
+from farback.experiment.search_objective import OBJECTIVES
+from farback.records.claim import Claim
+from farback.records.execution import Placement
+from farback.system import devices
+from farback.trials.trial import Trial
 
 Schema = dict[str, Any]
 
@@ -260,3 +261,25 @@ def _cleaned(value: Any) -> Any:
         return value
     node = {key: _cleaned(item) for key, item in value.items() if not (key == "title" and isinstance(item, str))}
     return described(node) if "properties" in node else node
+
+
+HEADING = "\nAttributes:\n"
+
+FIELD = re.compile(r"^(\w+(?:, \w+)*): (.*(?:\n +.*)*)", re.MULTILINE)
+
+
+def described(schema: dict[str, Any]) -> dict[str, Any]:
+    """A record's schema with the lines of its docstring's "Attributes:" on its properties, in place of the section."""
+    text, heading, section = schema.get("description", "").partition(HEADING)
+    if not heading:
+        return schema
+    lines = {
+        name: " ".join(line.split())
+        for names, line in FIELD.findall(textwrap.dedent(section))
+        for name in names.split(", ")
+    }
+    properties = {
+        name: {**field, "description": lines[name]} if name in lines else field
+        for name, field in schema["properties"].items()
+    }
+    return {**schema, "description": text.rstrip(), "properties": properties}

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from farback.component import Record, choices
-from farback.experiment.loading import Entry, Node
-from farback.experiment.messages import Located, located
-from farback.experiment.objective import Direction, Objective, directions, objectives
+from farback.experiment.errors import Located, located
 from farback.experiment.problems import Mark, Problem, joined, shown
-from farback.experiment.space import Dimension, Plain, space, spelled
+from farback.experiment.search_objective import Direction, Objective, directions, objectives
+from farback.experiment.search_space import Dimension, Plain, space, spelled
 from farback.experiment.sweep import Axis, Grid, grid, placed
-from farback.trial import Trial
+from farback.experiment.yaml_tree import Entry, Node
+from farback.records.record import Record, choices
+from farback.trials.trial import Trial
 
 SEARCH_SEEDS = 10_000  # search trials are trained from seeds from here on, reported ones from those below
 MOST_SEEDS = 1000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from farback.component import choices
-from farback.experiment.loading import parse
 from farback.experiment.problems import ConfigError, Problem, shown, word
-from farback.trial import Trial
+from farback.experiment.yaml_tree import parse
+from farback.records.record import choices
+from farback.trials.trial import Trial
 
 SHOWN_VALUES = 20
 

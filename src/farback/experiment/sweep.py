@@ -10,10 +10,10 @@ from itertools import product
 
 from pydantic.fields import FieldInfo
 
-from farback.component import Record
-from farback.experiment.loading import Entry, Node
 from farback.experiment.problems import Mark, Problem, joined, shown, word
-from farback.trial import Trial
+from farback.experiment.yaml_tree import Entry, Node
+from farback.records.record import Record
+from farback.trials.trial import Trial
 
 MOST_TRIALS = 100_000  # a guard against a slip: a sweep of this size takes weeks
 PATH = re.compile(r"[^.\s]+(\.[^.\s]+){0,7}")

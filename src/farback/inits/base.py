@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from farback.component import Component, Family
+from farback.records.component import Component, Family
 
 Array = NDArray[np.float64]
 Shapes = dict[str, tuple[int, ...]]

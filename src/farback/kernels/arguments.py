@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from farback.kernels.products import gemm
+from farback.kernels.gemm import gemm
 
 DTYPES = (torch.float32, torch.float64)
 LIKE = {torch.float32: np.float32(0), torch.float64: np.float64(0)}  # tells compiled code the format

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from farback.kernels.arguments import DTYPES, Array, array, checked, wanted
-from farback.kernels.compiled import kernel, loop
+from farback.kernels.jit import kernel, loop
 
 
 @loop

@@ -9,11 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
-from farback.kernels.compiled import copy_with, loop
-from farback.kernels.instructions import wide_vectors
-from farback.kernels.loops import Form
+from farback.kernels.autograd import Weights, layer
+from farback.kernels.jit import copy_with, loop
+from farback.kernels.llvm import wide_vectors
 from farback.kernels.nonlinearities import NONLINEARITIES
-from farback.kernels.recurrence import Weights, layer
+from farback.kernels.time_loop import Form
 
 # `form` makes a copy of the functions below for each nonlinearity, with these names replaced.
 _value: Any = None

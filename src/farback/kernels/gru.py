@@ -7,11 +7,11 @@ gives to n (with b_hn), what the input gives to n. A = 4 kept numbers: r, z, n a
 
 from torch import Tensor
 
-from farback.kernels.compiled import loop
-from farback.kernels.elementary import like, sigmoid, tanh
-from farback.kernels.instructions import wide_vectors
-from farback.kernels.loops import Form
-from farback.kernels.recurrence import Weights, layer
+from farback.kernels.autograd import Weights, layer
+from farback.kernels.fast_math import like, sigmoid, tanh
+from farback.kernels.jit import loop
+from farback.kernels.llvm import wide_vectors
+from farback.kernels.time_loop import Form
 
 
 @loop

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from farback.kernels.arguments import DTYPES, LIKE, Piece, address, checked, piece, rows, wanted, whole
-from farback.kernels.compiled import kernel
-from farback.kernels.memory import aligned_zeros, array_at
-from farback.kernels.products import add_transposed_product, gemm, product
+from farback.kernels.buffer_pool import aligned_zeros, array_at
+from farback.kernels.gemm import add_transposed_product, gemm, product
+from farback.kernels.jit import kernel
 
 
 @kernel

@@ -4,8 +4,8 @@
 import math
 from typing import Any, NamedTuple
 
-from farback.kernels.compiled import inlined
-from farback.kernels.elementary import like, sigmoid, tanh
+from farback.kernels.fast_math import like, sigmoid, tanh
+from farback.kernels.jit import inlined
 
 
 class Nonlinearity(NamedTuple):

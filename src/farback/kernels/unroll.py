@@ -74,9 +74,9 @@ _LAYERS = ("elman", "gru", "lstm")
 def _fused(
     kernel: str, p: Parameters, x: Tensor | None, gates: Tensor | None, state: State, index: Tensor | None
 ) -> tuple[Tensor, State]:
-    from farback.kernels import recurrence
+    from farback.kernels import autograd
 
-    return recurrence.layer(_form(kernel), x, gates, _weights(p, gates is None), state, index)
+    return autograd.layer(_form(kernel), x, gates, _weights(p, gates is None), state, index)
 
 
 def _form(kernel: str) -> Any:
@@ -87,7 +87,7 @@ def _form(kernel: str) -> Any:
 
 
 def _weights(p: Parameters, with_input: bool) -> Any:
-    from farback.kernels.recurrence import Weights
+    from farback.kernels.autograd import Weights
 
     ih = (p["weight_ih"], p.get("bias_ih")) if with_input else (None, None)
     return Weights(ih[0], p["weight_hh"], ih[1], p.get("bias_hh"))
@@ -111,9 +111,9 @@ def with_back(
     """
     if cell.kernel is None or not here(x_RTBI) or cell.kernel.split()[0] not in _LAYERS:
         return None
-    from farback.kernels import learning
+    from farback.kernels import explicit_gradient
 
-    return learning.answered(_form(cell.kernel), flat_RP, starts, *sizes, x_RTBI, index_RN)
+    return explicit_gradient.answered(_form(cell.kernel), flat_RP, starts, *sizes, x_RTBI, index_RN)
 
 
 def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
@@ -130,13 +130,13 @@ def supported(*tensors: Tensor) -> bool:
 
 def clip(grad_RP: Tensor, limit_R1: Tensor) -> tuple[Tensor, Tensor]:
     """The gradient scaled down to each replica's limit, and the norms before, (R,); see `kernels/updates.py`."""
-    from farback.kernels import updates
+    from farback.kernels import optimizer_steps
 
-    return updates.clip(grad_RP, limit_R1)
+    return optimizer_steps.clip(grad_RP, limit_R1)
 
 
 def adam(theta: Tensor, grad: Tensor, first: Tensor, second: Tensor, rules: dict[str, Tensor], count: int) -> None:
     """One Adam step of all replicas, in place; see `kernels/updates.py`."""
-    from farback.kernels import updates
+    from farback.kernels import optimizer_steps
 
-    updates.adam(theta, grad, first, second, rules, count)
+    optimizer_steps.adam(theta, grad, first, second, rules, count)

@@ -12,12 +12,12 @@ from farback.measures.information_capacity import InformationCapacity, informati
 from farback.measures.jacobian_norms import jacobian_norms
 from farback.measures.kernel_recovery import kernel_recovery
 from farback.measures.last_output import last_output
-from farback.measures.lengths import LengthMatrix, length_matrix
 from farback.measures.linear_memory_function import linear_memory_function
 from farback.measures.lyapunov import lyapunov
 from farback.measures.memory_function import MemoryFunction, memory_function
 from farback.measures.probe import Probe, probe
 from farback.measures.retention import Retention, retention
+from farback.measures.support.length_matrix import LengthMatrix, length_matrix
 
 build, names = FAMILY.build, FAMILY.names
 

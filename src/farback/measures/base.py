@@ -8,9 +8,10 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from farback.component import Component, Family, Several, Since
-from farback.network import Network
-from farback.streams import stream
+from farback.networks.network import Network
+from farback.records.component import Component, Family
+from farback.records.record import Several, Since
+from farback.system.random_streams import stream
 from farback.tasks.base import Batch, Task
 
 
@@ -83,16 +84,4 @@ class Sampled(Measure):
             )
 
 
-APART = (
-    "asking",
-    "classifier",
-    "decay",
-    "driven",
-    "jacobians",
-    "known",
-    "lengths",
-    "linearisation",
-    "regression",
-    "system",
-)  # what measures are made of
-FAMILY = Family("farback.measures", Measure, "measure", APART)
+FAMILY = Family("farback.measures", Measure, "measure")

@@ -16,14 +16,14 @@ from pydantic import Field
 from torch import Tensor
 
 from farback import stats
-from farback.measures.asking import AtLags, checked_lags, steps
 from farback.measures.base import Row, Untrained
-from farback.measures.regression import Floats
-from farback.measures.system import System, measured
-from farback.network import Network
-from farback.streams import stream
-from farback.tasks.answers import OneOf
+from farback.measures.support.asked_lags import AtLags, checked_lags, steps
+from farback.measures.support.regression import Floats
+from farback.measures.support.system import System, measured
+from farback.networks.network import Network
+from farback.system.random_streams import stream
 from farback.tasks.base import Task
+from farback.tasks.support.answers import OneOf
 
 THRESHOLD = 0.01  # of the answer's variance
 ROUNDING = 1e-12  # of the outputs' size: what varies by less does not vary
@@ -75,7 +75,7 @@ def causal_reach(
     overstate reach.) A system that can be carried on from a state reads what comes before that step only once.
 
     Args:
-        system: see `farback.measures.system`.
+        system: see `farback.measures.support.system`.
         inputs: sequences as they occur, (B, T, I).
         lags: which lags; by default all.
         classes: whether outputs are the logits of classes: the answer is then their probabilities, else the outputs.

@@ -10,11 +10,11 @@ from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve, eigvals, solve_discrete_lyapunov
 
 from farback.measures.base import Measure, Row, Untrained
-from farback.measures.driven import check_channel
 from farback.measures.linear_memory_function import ON_THE_EDGE, linear_system
-from farback.measures.linearisation import linearisation
-from farback.measures.regression import Floats
-from farback.network import Network
+from farback.measures.support.driven_signal import check_channel
+from farback.measures.support.linearisation import linearisation
+from farback.measures.support.regression import Floats
+from farback.networks.network import Network
 from farback.tasks.base import Task
 
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from farback.measures.base import Row, Sampled, Untrained
-from farback.measures.system import sequences
-from farback.network import Network, from_torch
+from farback.measures.support.system import sequences
+from farback.networks.network import Network, from_torch
 from farback.tasks.base import Task
 
 

@@ -16,12 +16,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from farback.measures.asking import last_asked
 from farback.measures.base import Row, Sampled, Untrained
-from farback.measures.decay import TRANSIENT, Curve, Floats, curve
-from farback.measures.system import System, measured
-from farback.network import Network
-from farback.streams import stream
+from farback.measures.support.asked_lags import last_asked
+from farback.measures.support.decay_curve import TRANSIENT, Curve, Floats, curve
+from farback.measures.support.system import System, measured
+from farback.networks.network import Network
+from farback.system.random_streams import stream
 from farback.tasks.base import Batch, Task
 
 STATES, PRODUCTS = 30_000_000, 4_000_000_000  # numbers of all projections together, so that a call takes seconds
@@ -63,7 +63,7 @@ def gradient_reach(
     many random orthogonal directions a sequence as are (`error` says what that costs). A backward pass gives every lag.
 
     Args:
-        system: see `farback.measures.system`.
+        system: see `farback.measures.support.system`.
         inputs: (T, I) or (B, T, I), tensor or array; lags 0 to T - 1.
         loss: of outputs (B, T, O) and states (B, T, H): one number a sequence, or their sum. Only what it takes from
             the last step belongs to a lag: a loss summed over steps mixes short lags in.

@@ -18,9 +18,9 @@ from pydantic import Field
 from scipy.special import eval_hermitenorm, eval_legendre
 
 from farback.measures.base import Row, Untrained
-from farback.measures.driven import Driven
-from farback.measures.regression import Floats, delayed, samples, span
-from farback.network import Network
+from farback.measures.support.driven_signal import Driven
+from farback.measures.support.regression import Floats, delayed, samples, span
+from farback.networks.network import Network
 from farback.tasks.base import Task
 
 CHUNK_NUMBERS = 2_000_000  # values of terms held at once

@@ -12,11 +12,11 @@ from pydantic import Field
 from torch import Tensor
 
 from farback.measures.base import Row, Sampled, Untrained
-from farback.measures.decay import TRANSIENT, Curve, curve
-from farback.measures.jacobians import LARGEST, blocks, pulled, run
-from farback.measures.system import System
-from farback.network import Network
-from farback.streams import stream
+from farback.measures.support.decay_curve import TRANSIENT, Curve, curve
+from farback.measures.support.jacobians import LARGEST, blocks, pulled, run
+from farback.measures.support.system import System
+from farback.networks.network import Network
+from farback.system.random_streams import stream
 from farback.tasks.base import Task
 
 Kind = Literal["spectral", "frobenius"]
@@ -52,7 +52,7 @@ def jacobian_norms(
     2 / 64 a sequence.
 
     Args:
-        system: see `farback.measures.system`; it must be possible to carry it on from a state.
+        system: see `farback.measures.support.system`; it must be possible to carry it on from a state.
         inputs: (T, I) or (B, T, I), tensor or array.
         kind: "spectral" or "frobenius".
         window: first and last lag of the fits.

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from farback.measures.base import Measure, Row, Untrained
 from farback.measures.retention import retention
-from farback.network import Network
-from farback.tasks.answers import height
+from farback.networks.network import Network
 from farback.tasks.base import Task
+from farback.tasks.support.answers import height
 
 
 class LadderMeasure(Measure):

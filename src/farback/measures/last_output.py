@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from farback.measures.base import Row, Sampled, Untrained
-from farback.network import Network, to_torch
+from farback.networks.network import Network, to_torch
 from farback.tasks.base import Task
 
 

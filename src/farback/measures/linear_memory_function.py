@@ -10,11 +10,11 @@ from pydantic import Field
 from scipy.linalg import eigvals, hessenberg
 
 from farback.measures.base import Measure, Row, Untrained
-from farback.measures.driven import check_channel
-from farback.measures.linearisation import linearisation
 from farback.measures.memory_function import MemoryFunction
-from farback.measures.regression import EPS, Floats, floats
-from farback.network import Network
+from farback.measures.support.driven_signal import check_channel
+from farback.measures.support.linearisation import linearisation
+from farback.measures.support.regression import EPS, Floats, floats
+from farback.networks.network import Network
 from farback.tasks.base import Task
 
 ON_THE_EDGE = 1e-12  # a spectral radius this close to 1 is 1: the eigenvalues are known no better

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from farback.measures.base import Row, Sampled, Untrained
-from farback.measures.decay import ROUNDING
-from farback.measures.jacobians import LARGEST, blocks, run
-from farback.network import Network
+from farback.measures.support.decay_curve import ROUNDING
+from farback.measures.support.jacobians import LARGEST, blocks, run
+from farback.networks.network import Network
 from farback.tasks.base import Task
 
 
@@ -54,7 +54,7 @@ def lyapunov(system: Any, inputs: Any, count: int | None = None, *, burn_in: int
     those between consecutive steps, so T steps of input give T - 1 factors.
 
     Args:
-        system: see `farback.measures.system`; it must be possible to carry it on from a state.
+        system: see `farback.measures.support.system`; it must be possible to carry it on from a state.
         inputs: (T, I) or (B, T, I), tensor or array; long sequences, for these are rates in the long run.
         count: how many exponents, the largest first; all of them unless told.
         burn_in: factors left out at the beginning, while state and directions settle.

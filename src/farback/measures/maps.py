@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 
 from farback.measures.base import Measure, Row, Untrained
-from farback.measures.system import as_system
-from farback.network import Network
-from farback.streams import stream
+from farback.measures.support.system import as_system
+from farback.networks.network import Network
+from farback.system.random_streams import stream
 from farback.tasks.base import Task
 from farback.tasks.lightning import Lightning
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farback.measures.base import Row, Untrained
-from farback.measures.driven import Driven
-from farback.measures.regression import delayed, samples, span
-from farback.network import Network
+from farback.measures.support.driven_signal import Driven
+from farback.measures.support.regression import delayed, samples, span
+from farback.networks.network import Network
 from farback.tasks.base import Task
 
 NULL_SHARE = 0.95  # of the lags of a net that remembers nothing lie within the null interval

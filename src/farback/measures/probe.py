@@ -20,13 +20,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from farback import stats
-from farback.measures.asking import AtLags, checked_lags, steps
 from farback.measures.base import Row, Untrained
-from farback.measures.classifier import Labels, Whitening, logistic
-from farback.measures.regression import Floats, floats
-from farback.measures.system import measured, sequences
-from farback.network import Network
-from farback.streams import stream
+from farback.measures.support.asked_lags import AtLags, checked_lags, steps
+from farback.measures.support.classifier import Labels, Whitening, logistic
+from farback.measures.support.regression import Floats, floats
+from farback.measures.support.system import measured, sequences
+from farback.networks.network import Network
+from farback.system.random_streams import stream
 from farback.tasks.base import Task
 
 CHUNK_NUMBERS = 4_000_000  # states of one forward pass
@@ -77,7 +77,7 @@ def probe(
     any coordinates. Two thirds of the sequences are fitted, the others scored. Classes weigh alike.
 
     Args:
-        system: see `farback.measures.system`.
+        system: see `farback.measures.support.system`.
         inputs: (B, T, I).
         symbols: what is decoded, (B, T): integers are symbols, other numbers are regressed on. Without it, the inputs
             themselves: which of the distinct inputs that occur at a step stood there, or, where they are too many

@@ -13,13 +13,13 @@ from pydantic import Field
 from torch import Tensor
 
 from farback import stats
-from farback.component import Several
 from farback.measures.base import Measure, Row, Untrained
-from farback.measures.system import as_system
-from farback.network import Network
-from farback.streams import stream
-from farback.tasks.answers import skill
+from farback.measures.support.system import as_system
+from farback.networks.network import Network
+from farback.records.record import Several
+from farback.system.random_streams import stream
 from farback.tasks.base import Batch, Task
+from farback.tasks.support.answers import skill
 
 CHUNK_NUMBERS = 250_000  # inputs of one forward pass, whose states are many times as many
 UNITS = 16  # what a bit of an answer counts, in inputs

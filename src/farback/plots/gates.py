@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from farback.plots.moments import moments, seeds_of
+from farback.plots.curve_panels import moments, seeds_of
 from farback.plots.style import RC, labels, legend
 
 TICKS = {1.0: "100 %", 0.5: "50 %", 0.2: "20 %", 0.1: "10 %", 0.05: "5 %", 0.02: "2 %", 0.01: "1 %", 0.005: "0.5 %"}

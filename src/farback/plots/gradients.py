@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from farback.plots.moments import band, median_note, moments
+from farback.plots.curve_panels import band, median_note, moments
 from farback.plots.style import GREY, RC, Look, labels, lag_axis, legend, marks
 
 FLOOR = -12.0  # decades: what lies below is as good as nothing, and would squeeze the rest

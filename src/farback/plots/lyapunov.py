@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from farback.plots.moments import band, median_note, moments
+from farback.plots.curve_panels import band, median_note, moments
 from farback.plots.style import GREY, RC, labels, legend
 
 DEEPEST = -8.0  # natural logarithm per step: a direction that loses 99.97 % a step carries nothing

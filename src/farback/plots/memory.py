@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from farback.plots.moments import band, median_note, moments
+from farback.plots.curve_panels import band, median_note, moments
 from farback.plots.style import GREY, RC, labels, lag_axis, legend, marks
 
 

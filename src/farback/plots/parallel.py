@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from farback.plots.parameters import Scale, scales
+from farback.plots.search_axes import Scale, scales
 from farback.plots.style import RC, Numbers, names
 
 MAP = "viridis_r"  # dark is good, and drawn on top

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from farback.plots.moments import seeds_of
+from farback.plots.curve_panels import seeds_of
 from farback.plots.style import GREY, RC, doublings, grid, labels, legend, looks, names, panels
 
 NOTHING = 0.5  # where "fails the smallest lag" is drawn, a doubling below the smallest horizon

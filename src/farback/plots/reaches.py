@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from farback.plots.moments import MOMENTS
+from farback.plots.curve_panels import MOMENTS
 from farback.plots.style import GREY, RC, Name, labels, lag_axis, names
 
 # Colour, marker: these are measures, not cells, so the colours are those that no usual cell has (Paul Tol, "bright").

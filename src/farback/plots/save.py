@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from farback.plots.style import RC
-from farback.writing import aside
+from farback.system.atomic_files import aside
 
 PNG_DPI = 150
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from farback.plots.parameters import parameter_axis, scales
+from farback.plots.search_axes import parameter_axis, scales
 from farback.plots.style import RC, legend, looks, names
 
 COLUMNS = 3

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from farback.plots.moments import median_note
+from farback.plots.curve_panels import median_note
 from farback.plots.style import CELLS, OTHER_DASHES, OTHER_MARKERS, RC, Look, fitting, looks, names
 
 DASHES: tuple[Literal["--", ":", "-."], ...] = ("--", ":", "-.")

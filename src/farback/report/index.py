@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from farback.report import html
 from farback.report.analysis import Analysis, outcome
-from farback.writing import aside
+from farback.system.atomic_files import aside
 
 FOLDER, INDEX, PAGE = "results", "index.html", "report.html"
 BEFORE, AFTER = '<script type="application/json" id="about">', "</script>"

@@ -17,15 +17,15 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from farback import tables
-from farback.claim import Claim
-from farback.component import UserError
-from farback.layout import script_of
-from farback.report import html, index, vectors
+from farback.records.claim import Claim
+from farback.records.record import UserError
+from farback.report import html, index, svg
 from farback.report.analysis import Analysis, Figure, markdown
-from farback.report.findings import Finding, claims_table, judged
-from farback.report.searched import Searched, searched
-from farback.report.standard import Ladder, standard
-from farback.writing import aside
+from farback.report.search_report import Searched, searched
+from farback.report.sweep_report import Ladder, standard
+from farback.report.verdicts import Finding, claims_table, judged
+from farback.system.atomic_files import aside
+from farback.system.project import script_of
 
 # What a page's context may leave out. `command` made the page; `listed` says whether the index has it.
 UNSAID: Mapping[str, Any] = MappingProxyType(
@@ -39,11 +39,21 @@ UNSAID: Mapping[str, Any] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Subject:
-    """What a page is about: an experiment's name, question, config (as a person types its path), trial keys, the skill
-    of partial memory on its task, whether its trials were made alike (`farback.report.origins`), whether bisection
-    picked their lags, the claims that it checks, and how many trials are missing without which none is judged.
-    `chance` is what a guess without memory scores, `made_with` the versions and machines behind the trials, by name,
-    and `config_text` the whole config."""
+    """What a page is about.
+
+    Attributes:
+        name, question: of the experiment.
+        config: its path and options, as typed on a command line.
+        keys: of its trials.
+        ladder: the skill of partial memory on its task.
+        origins: whether its trials were made alike (`farback.report.provenance_note`).
+        bisected: how bisection picked their lags, if it did.
+        claims: that it checks.
+        missing: trials without which no claim is judged.
+        chance: the score of a guess without memory.
+        made_with: versions and machines behind the trials, by name.
+        config_text: the whole config.
+    """
 
     name: str
     question: str
@@ -224,8 +234,7 @@ def _html(said: Mapping[str, Any], folder: Path) -> str:
     analysis: Analysis = said["analysis"]
     lead = next(iter(analysis.figures), None)
     pictures = {
-        part.name: vectors.picture((folder / f"{part.name}.svg").read_text(encoding="utf-8"))
-        for part in analysis.figures
+        part.name: svg.picture((folder / f"{part.name}.svg").read_text(encoding="utf-8")) for part in analysis.figures
     }
     about = index.about(
         said["name"],

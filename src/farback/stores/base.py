@@ -13,8 +13,9 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from farback.stores.views import Study
-from farback.trial import SCORE_COLUMNS, Entry, Row, Trial, scores
+from farback.stores.views import SearchViews
+from farback.trials.events import SCORE_COLUMNS, Entry, Row, scores
+from farback.trials.trial import Trial
 
 TRIAL_COLUMNS = ["key", "label", "cell", "init", "task", "trained_lag", "seed"]  # what every trial has
 ORDER = ["task", "label", "trained_lag", "seed", "key"]  # of the trials in a frame, whatever order they ended in
@@ -34,7 +35,7 @@ class Store(ABC):
         *,
         question: str = "",
         config_text: str = "",
-        study: Study | None = None,
+        study: SearchViews | None = None,
     ) -> None:
         """Name the experiment that coming events belong to, and the trials that they may speak of.
 

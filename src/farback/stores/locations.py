@@ -7,8 +7,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from farback.component import UserError
-from farback.stores.secrets import shown
+from farback.records.record import UserError
+from farback.stores.redaction import shown
 
 BEGIN = "`farback run` records (`farback init`: a first config)"  # what to do where nothing is recorded
 SQLITE = "sqlite:///"

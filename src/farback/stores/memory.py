@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from farback.stores.base import Recorded, Store, checked_name, tidy
-from farback.stores.views import Study
-from farback.trial import SCORE_COLUMNS, Entry, Failed, Finished, Progress, Stopped, Trial
+from farback.stores.views import SearchViews
+from farback.trials.events import SCORE_COLUMNS, Entry, Failed, Finished, Progress, Stopped
+from farback.trials.trial import Trial
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Summary:
 class _Experiment:
     claims: dict[str, Memory] = field(default_factory=dict)
     question: str = ""
-    study: Study | None = None
+    study: SearchViews | None = None
     trials: dict[str, Trial] = field(default_factory=dict)
     results: dict[str, Recorded] = field(default_factory=dict)
     provenance: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class Memory(Store):
         *,
         question: str = "",
         config_text: str = "",
-        study: Study | None = None,
+        study: SearchViews | None = None,
     ) -> None:
         """See Store."""
         if checked_name(experiment) != self._now:

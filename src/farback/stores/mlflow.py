@@ -9,18 +9,19 @@ from typing import Any
 
 import pandas as pd
 
-from farback.stores import census, exact, locations, notes, owners, queries, secrets, tags, views
+from farback.stores import descriptions, locations, queries, redaction, result_files, views
+from farback.stores import run_tags as tags
 from farback.stores.base import Overtaken, Recorded, Store, checked_name, tidy
-from farback.stores.claims import Lease
-from farback.stores.holding import Holding
-from farback.stores.lookup import Lookup
-from farback.stores.metrics import legal, points
-from farback.stores.patience import SECONDS, Patience, StoreFault
-from farback.stores.queries import Past
-from farback.stores.recording import Recording, Run, Said
-from farback.stores.tracking import Tracking, now, quiet
-from farback.stores.views import Study
-from farback.trial import Ended, Entry, Failed, Finished, Stopped, Trial
+from farback.stores.client import Tracking, now, quiet
+from farback.stores.leases import Holding, Lease
+from farback.stores.queries import Lookup, Past
+from farback.stores.retries import SECONDS, Patience, StoreFault
+from farback.stores.run_metrics import legal, points
+from farback.stores.run_writer import Recording, Run, Said
+from farback.stores.views import SearchViews
+from farback.system import processes
+from farback.trials.events import Ended, Entry, Failed, Finished, Stopped
+from farback.trials.trial import Trial
 
 READERS = 8  # artifacts fetched at once
 
@@ -43,7 +44,7 @@ class MLflow(Store):
             UserError: a plain folder.
             StoreFault: it cannot be used: what is there is no store or one of another version, or may not be written.
         """
-        self.uri = secrets.signed_in(locations.located(uri))
+        self.uri = redaction.signed_in(locations.located(uri))
         self._tracking = Tracking(self.uri, Patience(self.uri, patience_seconds))
         self.client = self._tracking.client
         self._lookup = Lookup(self._tracking)
@@ -63,7 +64,7 @@ class MLflow(Store):
         *,
         question: str = "",
         config_text: str = "",
-        study: Study | None = None,
+        study: SearchViews | None = None,
     ) -> None:
         """See Store."""
         if experiment != self.experiment:
@@ -79,7 +80,7 @@ class MLflow(Store):
             self._close_orphans(self._holding.dead())
             parameters = (tags.parameters(trial) for trial in self._trials.values())
             views.write(self.client, experiment_id, self._trials, parameters, study)
-            notes.describe(self.client, experiment_id, question, config_text)
+            descriptions.describe(self.client, experiment_id, question, config_text)
 
     def finished(self, keys: Iterable[str]) -> set[str]:
         """See Store."""
@@ -161,7 +162,7 @@ class MLflow(Store):
         """See Store."""
         with quiet():
             experiment_id = self._id(experiment)
-            found = census.runs(self.uri, self.client, experiment_id, metrics=False) if experiment_id else []
+            found = queries.every_run(self.uri, self.client, experiment_id, metrics=False) if experiment_id else []
         standing = queries.newest(run.past for run in found if run.kind == "trial")
         said = {run.run_id: run.tags for run in found}
         return {key: tags.provenance_of(said[past.run_id]) for key, past in standing.items()}
@@ -183,10 +184,10 @@ class MLflow(Store):
             self._tracking.replace_files(run.info.artifact_uri, files)
             old_values = run.data.metrics
             changed = [p for p in points(metrics or {}, 0) if old_values.get(p.name) != p.value]
-            at, said = now(), notes.summary(note, run.info.run_id, files)
-            self._tracking.batch(run.info.run_id, [(p, at) for p in changed], named={notes.NOTE: said})
+            at, said = now(), descriptions.summary(note, run.info.run_id, files)
+            self._tracking.batch(run.info.run_id, [(p, at) for p in changed], named={descriptions.NOTE: said})
             self.client.set_terminated(run.info.run_id, "FINISHED")
-            notes.describe(self.client, experiment_id, summary=run.info.run_id)
+            descriptions.describe(self.client, experiment_id, summary=run.info.run_id)
 
     def close(self) -> None:
         """See Store."""
@@ -230,7 +231,7 @@ class MLflow(Store):
         """End the runs that dead drivers left running: those that are gone from this machine, and those named."""
         for run in self._lookup.running(self._ids[self.experiment]):
             owner = run.data.tags.get("owner", "")
-            if owner in dead or owners.is_dead(owner):
+            if owner in dead or processes.is_dead(owner):
                 said = {"status": "killed", "killed": f"its driver {owner} is gone"}
                 self._tracking.batch(run.info.run_id, named=said)
                 self._tracking.sweep_files(run.info.artifact_uri)
@@ -251,9 +252,9 @@ class MLflow(Store):
     def _recorded(self, run: Past) -> Recorded:
         """The exact result of a finished run."""
         try:
-            about, table = self._tracking.read_files(run.artifacts, (exact.RESULT, exact.SCORES))
-            return exact.read(about, table)
-        except (OSError, exact.Damaged) as error:
+            about, table = self._tracking.read_files(run.artifacts, (result_files.RESULT, result_files.SCORES))
+            return result_files.read(about, table)
+        except (OSError, result_files.Damaged) as error:
             place = f"run {run.run_id} in {locations.shown(self.uri)}"
             mend = "if they are lost, `farback doctor --repair` sets the run aside, and the next run trains it again"
             raise StoreFault(f"the scores of {place} cannot be read ({error}): {mend}") from error
@@ -284,5 +285,5 @@ class MLflow(Store):
             if set(run.data.metrics) <= names:
                 return run
             self.client.delete_run(run.info.run_id)  # MLflow cannot take a single metric away
-        named = {"kind": "summary", "cell": "summary", "owner": owners.owner(), **tags.versions(), **tags.commit()}
+        named = {"kind": "summary", "cell": "summary", "owner": processes.identity(), **tags.driver_tags()}
         return self._tracking.create_run(experiment_id, named, "summary")

@@ -8,12 +8,15 @@ tables: whoever asks falls back on MLflow's own search when it fails, and a test
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import contextlib
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from farback.stores import database, locations
+from farback.stores.client import Tracking, found_runs
 
 AT_ONCE = 1000  # keys in one question
 ENDED = """
@@ -175,3 +178,77 @@ class Runs:
 def runs(uri: str) -> Runs | None:
     """What looks up runs in the database that a URI names; None where that is a server of MLflow's or another kind."""
     return Runs(uri) if locations.database(uri) is not None or uri.startswith(database.POSTGRES) else None
+
+
+def every_run(uri: str, client: Any, experiment_id: str, metrics: bool = True) -> list[Run]:
+    """The runs of an experiment.
+
+    Args:
+        uri: of the store.
+        client: an MLflow client of it.
+        experiment_id: MLflow's.
+        metrics: whether their last values are wanted, too.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    tables = runs(uri)
+    if tables is not None:
+        with contextlib.suppress(SQLAlchemyError):  # MLflow's tables changed
+            return tables.every(experiment_id, metrics)
+    return [
+        Run(
+            run.info.run_id,
+            run.info.status,
+            run.info.end_time or 0,
+            run.info.artifact_uri,
+            dict(run.data.tags),
+            {name: value for name, value in run.data.metrics.items() if metrics and not math.isnan(value)},
+        )
+        for run in found_runs(client, experiment_id)
+    ]
+
+
+FEW = 20  # trials that are asked for one by one; MLflow's search names more of them faster by listing all runs
+
+ENDED_FILTER = "tags.kind = 'trial' and attributes.status != 'RUNNING'"
+
+RUNNING_FILTER = "tags.kind = 'trial' and attributes.status = 'RUNNING'"
+
+
+class Lookup:
+    """Asks the database where it is at hand, else MLflow's own search, which is slower."""
+
+    def __init__(self, tracking: Tracking) -> None:
+        self.tracking = tracking
+        self._runs = runs(tracking.uri)
+
+    def running(self, experiment_id: str) -> list[Any]:
+        """The trial runs of an experiment that have not ended."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if self._runs is not None:
+            try:
+                return [self.tracking.client.get_run(run_id) for run_id in self._runs.running(experiment_id)]
+            except SQLAlchemyError:  # as in `ended`
+                pass
+        return list(self.tracking.search(experiment_id, RUNNING_FILTER))
+
+    def ended(self, experiment_id: str, keys: Collection[str] | None = None) -> list[Past]:
+        """The ended trial runs of an experiment, of these trials where they are given."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        wanted = None if keys is None else set(keys)
+        if self._runs is not None:
+            try:
+                return self._runs.ended(experiment_id, None if wanted is None else sorted(wanted))
+            except SQLAlchemyError:  # MLflow's tables changed: its own search is slower, and right
+                pass
+        few = wanted is not None and len(wanted) <= FEW
+        each = [f" and tags.`farback.key` = '{key}'" for key in wanted or ()] if few else [""]
+        found = [run for more in each for run in self.tracking.search(experiment_id, ENDED_FILTER + more)]
+        past = [
+            Past(run.data.tags["farback.key"], info.run_id, info.status, info.end_time or 0, info.artifact_uri)
+            for run in found
+            if (info := run.info)
+        ]
+        return past if wanted is None else [run for run in past if run.key in wanted]

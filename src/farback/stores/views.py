@@ -15,7 +15,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from farback.stores import charts, columns
+from farback.stores import charts
+from farback.stores import charts as columns
 from farback.stores.charts import Section
 
 TAG = "mlflow.sharedViewState."
@@ -33,7 +34,7 @@ DECIDING = ("lag", "cell", "init.name", "depth", "seed")
 
 
 @dataclass(frozen=True)
-class Study:
+class SearchViews:
     """What the views of a search show.
 
     Attributes:
@@ -168,7 +169,7 @@ def saved(varying: Sequence[str]) -> tuple[View, ...]:
     )
 
 
-def studied(study: Study) -> tuple[View, ...]:
+def studied(study: SearchViews) -> tuple[View, ...]:
     """The views of a search: best first, on fresh seeds, by group, parallel coordinates."""
     (name, largest), others = study.objectives[0], study.objectives[1:]
     seen, own = f"search/{name}", f"own/{name}"
@@ -222,7 +223,7 @@ def studied(study: Study) -> tuple[View, ...]:
 
 def written(keys: Collection[str]) -> list[View]:
     """The views that an experiment with tags of these names has, as far as links need them; by default a sweep's."""
-    sweep, search = saved([PROTOCOL]), studied(Study((), (("value", True),)))
+    sweep, search = saved([PROTOCOL]), studied(SearchViews((), (("value", True),)))
     return [view for view in (*sweep, *search) if TAG + view.id in keys] or list(saved([]))
 
 
@@ -231,7 +232,7 @@ def write(
     experiment_id: str,
     keys: Iterable[str],
     parameters: Iterable[dict[str, str]],
-    study: Study | None = None,
+    study: SearchViews | None = None,
 ) -> None:
     """Write the saved views of an experiment; those that are there already and the same are left alone.
 

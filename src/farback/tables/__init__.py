@@ -12,8 +12,7 @@ trained again on fresh seeds (`fresh`), which alone are results.
 from farback.tables.comparisons import comparisons
 from farback.tables.curves import curves, gate_times, gradient_curves, memory_curves, numbers, rates
 from farback.tables.files import write_csv
-from farback.tables.fresh import DEFAULT, TUNED, contests, gains, gaps, reported, tuning_share
-from farback.tables.histories import best_after, budgets, front, parameters, top_settings
+from farback.tables.fresh_seeds import DEFAULT, TUNED, contests, gains, gaps, reported, tuning_share
 from farback.tables.horizons import (
     horizon_grid,
     retention_curves,
@@ -22,11 +21,12 @@ from farback.tables.horizons import (
     success_by_lag,
     trainability,
 )
-from farback.tables.learning import learning_curves, outcomes
+from farback.tables.learning_curves import learning_curves, outcomes
 from farback.tables.lengths import extrapolation, horizon_by_update, retained_by_lag, trained_and_tested
 from farback.tables.outcomes import tested
 from farback.tables.rankings import improvements, ranking, sizes, skills
 from farback.tables.reaches import reach_horizons, reaches, seed_reaches
+from farback.tables.search_history import best_after, budgets, front, parameters, top_settings
 
 __all__ = [
     "DEFAULT",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
-from farback.writing import aside
+from farback.system.atomic_files import aside
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path) -> None:

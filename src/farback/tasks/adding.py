@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from farback.component import Since
-from farback.tasks.answers import Chance, Rung, Within
+from farback.records.record import Since
 from farback.tasks.base import Batch, Lags, Task, batch
+from farback.tasks.support.answers import Chance, Rung, Within
 
 Numbers = NDArray[np.float32]
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from farback.component import Component, Family
-from farback.tasks.answers import Answer, Chance, Rung
+from farback.records.component import Component, Family
+from farback.tasks.support.answers import Answer, Chance, Rung
 
 Lags = NDArray[np.int64]
 
@@ -139,5 +139,4 @@ def batch(input_BTI: NDArray[np.float32], target_BT: NDArray[Any], lag_BT: Lags)
     return Batch(torch.from_numpy(input_BTI), torch.from_numpy(target_BT), torch.from_numpy(lag_BT))
 
 
-APART = ("answers",)  # what tasks are made of
-FAMILY = Family("farback.tasks", Task, "task", APART)
+FAMILY = Family("farback.tasks", Task, "task")

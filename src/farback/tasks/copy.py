@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from farback.component import Since
-from farback.tasks.answers import Chance, OneOf, Rung
+from farback.records.record import Since
 from farback.tasks.base import Batch, Lags, Task, batch, one_hot
+from farback.tasks.support.answers import Chance, OneOf, Rung
 
 
 class Copy(Task):

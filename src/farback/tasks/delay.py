@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from farback.tasks.answers import Chance, Rung, Within
 from farback.tasks.base import Batch, Lags, Task, batch
+from farback.tasks.support.answers import Chance, Rung, Within
 
 HALF_WIDTH = math.sqrt(3)  # a uniform number on +-sqrt(3) has variance 1
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from farback.tasks.answers import Chance, OneOf, Rung
 from farback.tasks.base import Batch, Lags, Task, batch
+from farback.tasks.support.answers import Chance, OneOf, Rung
 
 PIXELS = 64
 WINDOWS = (4, 8, 12, 16, 24, 32, 48, 64)

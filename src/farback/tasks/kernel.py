@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from farback.tasks.answers import Chance, Rung, Within
 from farback.tasks.base import Batch, Lags, Task, batch
+from farback.tasks.support.answers import Chance, Rung, Within
 
 RUNGS = 5
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 from scipy import special
 
-from farback.component import Several
-from farback.tasks.answers import Bits, Chance, Rung
+from farback.records.record import Several
 from farback.tasks.base import Batch, Lags, Task, batch
+from farback.tasks.support.answers import Bits, Chance, Rung
 
 Maps = NDArray[np.bool_]
 Share = Annotated[float, Field(gt=0, lt=1)]

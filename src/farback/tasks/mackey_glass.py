@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from farback.tasks.answers import Chance, Rung, Within
 from farback.tasks.base import Batch, Lags, Task, batch
+from farback.tasks.support.answers import Chance, Rung, Within
 
 Numbers = NDArray[np.float64]
 STEP = 0.1  # of the integration; one step of a sequence is one unit of time

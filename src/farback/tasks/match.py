@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from farback.tasks.answers import Chance, OneOf, Rung
 from farback.tasks.base import Batch, Lags, Task, batch, one_hot
+from farback.tasks.support.answers import Chance, OneOf, Rung
 
 
 class Match(Task):

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from farback.tasks.adding import answered, marked
-from farback.tasks.answers import Chance, Rung, Within
 from farback.tasks.base import Batch, Lags, Task
+from farback.tasks.support.answers import Chance, Rung, Within
 
 
 class Multiplication(Task):

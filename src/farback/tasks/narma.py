@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from farback.tasks.answers import Chance, Rung, Within
 from farback.tasks.base import Batch, Lags, Task, batch
+from farback.tasks.support.answers import Chance, Rung, Within
 
 Numbers = NDArray[np.float64]
 BOUND = 2.0  # what stays below 1 nearly always; beyond it the recursion runs away, and the sequence is drawn again

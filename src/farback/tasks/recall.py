@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from farback.tasks.answers import Chance, OneOf, Rung
 from farback.tasks.base import Batch, Lags, Task, batch, one_hot
+from farback.tasks.support.answers import Chance, OneOf, Rung
 
 
 class Recall(Task):

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from farback.tasks.answers import Chance, OneOf, Rung
 from farback.tasks.base import Batch, Lags, Task, batch, one_hot
+from farback.tasks.support.answers import Chance, OneOf, Rung
 
 # Hochreiter and Schmidhuber's windows for the relevant symbols, in steps of a sequence of 100 to 110.
 WINDOWS = {2: ((10, 20), (50, 60)), 3: ((10, 20), (33, 43), (66, 76))}

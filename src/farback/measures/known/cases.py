@@ -15,17 +15,8 @@ import numpy as np
 
 from farback import tasks
 from farback.measures.known import systems
-from farback.measures.known.signals import (
-    ERRORS,
-    SAMPLES,
-    SEQUENCES,
-    driven,
-    many,
-    null_error,
-    positive,
-    resampled,
-)
-from farback.streams import stream
+from farback.measures.known.signals import ERRORS, SAMPLES, SEQUENCES, driven, many, null_error, positive, resampled
+from farback.system.random_streams import stream
 
 Ruler = Any  # what holds the public functions under their names: the package `farback.measures`, or a test's other one
 

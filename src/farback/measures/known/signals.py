@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from farback.measures.system import as_system
-from farback.streams import stream
+from farback.measures.support.system import as_system
+from farback.system.random_streams import stream
 
 ERRORS = 4.0  # standard errors: about one false alarm in 16 000 checks
 SEQUENCES = 1500

@@ -7,7 +7,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, held, standard
-from farback.report.standard import Ladder
+from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Started as PyTorch starts it, no network learns a lag of 40. A GRU whose gates are started open for long (chrono) "

@@ -1,0 +1,93 @@
+# mypy: allow-untyped-defs, allow-untyped-calls
+"""Clipping and Adam over flat parameters, one pass each: at small sizes a tensor operation costs more than its numbers.
+
+Shapes: R replicas, P parameters. A replica's numbers depend on nothing but its own.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from farback.kernels.arguments import LIKE, whole
+from farback.kernels.buffer_pool import array_at
+from farback.kernels.jit import kernel, loop
+from farback.kernels.llvm import wide_vectors
+
+
+@loop
+def _squares(grad_P, lanes_16):
+    """Sums of squares of every sixteenth number: the same order of sums on every processor, and whole vectors."""
+    wide_vectors()
+    for start in range(0, grad_P.size - 15, 16):
+        for k in range(16):
+            lanes_16[k] += grad_P[start + k] * grad_P[start + k]
+
+
+@loop
+def _scaled(grad_P, scale, out_P):
+    for p in range(grad_P.size):
+        out_P[p] = grad_P[p] * scale
+
+
+@kernel
+def _clip(like, R, P, grad, limit, out, norm):
+    grad_RP, out_RP = array_at(grad, like, (R, P)), array_at(out, like, (R, P))
+    limit_R, norm_R = array_at(limit, like, (R,)), array_at(norm, like, (R,))
+    lanes_16, one = np.zeros(16, type(like)), type(like)(1)
+    for r in range(R):
+        lanes_16[:] = 0
+        _squares(grad_RP[r], lanes_16)
+        total = type(like)(0)
+        for p in range(P - P % 16, P):
+            total += grad_RP[r, p] * grad_RP[r, p]
+        for k in range(16):
+            total += lanes_16[k]
+        norm_R[r] = math.sqrt(total)
+        scale = limit_R[r] / (norm_R[r] + type(like)(1e-6))
+        # in this order what is not a number scales nothing
+        _scaled(grad_RP[r], scale if scale < one else one, out_RP[r])
+
+
+@loop
+def _adam_of(theta_P, grad_P, first_P, second_P, beta1, beta2, eps, rate, correction):
+    wide_vectors()
+    one = type(beta1)(1)
+    for p in range(theta_P.size):
+        g = grad_P[p]
+        first = first_P[p] * beta1 + g * (one - beta1)
+        second = second_P[p] * beta2 + g * g * (one - beta2)
+        first_P[p], second_P[p] = first, second
+        theta_P[p] -= first / (np.sqrt(second / correction) + eps) * rate
+
+
+@kernel
+def _adam(like, R, P, count, theta, grad, first, second, lr, beta1, beta2, eps):
+    theta_RP, grad_RP = array_at(theta, like, (R, P)), array_at(grad, like, (R, P))
+    first_RP, second_RP = array_at(first, like, (R, P)), array_at(second, like, (R, P))
+    lr_R, eps_R = array_at(lr, like, (R,)), array_at(eps, like, (R,))
+    beta1_R, beta2_R = array_at(beta1, like, (R,)), array_at(beta2, like, (R,))
+    for r in range(R):
+        rate = type(like)(lr_R[r] / (1 - np.float64(beta1_R[r]) ** count))
+        correction = type(like)(1 - np.float64(beta2_R[r]) ** count)
+        moments = first_RP[r], second_RP[r]
+        _adam_of(theta_RP[r], grad_RP[r], *moments, beta1_R[r], beta2_R[r], eps_R[r], rate, correction)
+
+
+def clip(grad_RP: Tensor, limit_R1: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradient scaled down to each replica's limit, and the norms before, (R,)."""
+    R, P = grad_RP.shape
+    grad_RP, limit_R1 = whole(grad_RP), whole(limit_R1)
+    out, norm = torch.empty_like(grad_RP), grad_RP.new_empty(R)
+    places = (grad_RP.data_ptr(), limit_R1.data_ptr(), out.data_ptr(), norm.data_ptr())
+    _clip(LIKE[grad_RP.dtype], R, P, *places)
+    return out, norm
+
+
+def adam(theta: Tensor, grad: Tensor, first: Tensor, second: Tensor, rules: dict[str, Tensor], count: int) -> None:
+    """One Adam step of all replicas, in place; each rule is (R, 1)."""
+    R, P = theta.shape
+    like, grad = LIKE[theta.dtype], whole(grad)
+    places = [t.data_ptr() for t in (theta, grad, first, second, *(rules[n] for n in ("lr", "beta1", "beta2", "eps")))]
+    _adam(like, R, P, count, *places)

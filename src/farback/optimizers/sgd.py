@@ -1,0 +1,31 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from farback.optimizers.base import Fraction, Optimizer, Rate
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum as in `torch.optim.SGD` (no dampening, no Nesterov).
+
+    Source: Robbins and Monro 1951; momentum after Sutskever et al. 2013, in PyTorch's form.
+    """
+
+    lr: Rate = 1e-2
+    momentum: Fraction = 0.0
+
+    @staticmethod
+    def moments(theta_RP: Tensor) -> dict[str, Tensor]:
+        """The velocity, zero."""
+        return {"velocity": torch.zeros_like(theta_RP)}
+
+    @staticmethod
+    def update(
+        theta_RP: Tensor, grad_RP: Tensor, moments: dict[str, Tensor], rules: dict[str, Tensor], count: int
+    ) -> None:
+        """One step along the velocity."""
+        velocity = moments["velocity"].mul_(rules["momentum"]).add_(grad_RP)
+        theta_RP.sub_(velocity * rules["lr"])

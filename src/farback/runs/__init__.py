@@ -1,0 +1,1 @@
+"""Runs: from an experiment to recorded trials, estimates, claims and pages."""

@@ -1,0 +1,1 @@
+"""The machine: devices, processors, processes, files, random streams, provenance."""

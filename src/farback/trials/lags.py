@@ -1,0 +1,89 @@
+"""How the lag of each training sequence is drawn."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from farback.records.record import Record, Several
+from farback.trials.events import SCORE_COLUMNS as SCORE_COLUMNS
+from farback.trials.events import Checkpoint as Checkpoint
+from farback.trials.events import Ended as Ended
+from farback.trials.events import Entry as Entry
+from farback.trials.events import Event as Event
+from farback.trials.events import Failed as Failed
+from farback.trials.events import Finished as Finished
+from farback.trials.events import Left as Left
+from farback.trials.events import Paused as Paused
+from farback.trials.events import Progress as Progress
+from farback.trials.events import Reused as Reused
+from farback.trials.events import Row as Row
+from farback.trials.events import Status as Status
+from farback.trials.events import Stopped as Stopped
+from farback.trials.events import TrialResult as TrialResult
+from farback.trials.events import Wish as Wish
+from farback.trials.events import scores as scores
+
+Lag = Annotated[int, Field(ge=0, le=100_000)]
+
+Bounds = Several[Annotated[int, Field(ge=1, le=100_000)]]
+
+
+class Mixed(Record):
+    """The base of the distributions that a training sequence's lag is drawn from."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        pair = self._pair()
+        if len(pair) != 2 or pair[0] > pair[1]:
+            raise ValueError(f"needs two lags [smallest, largest], got {list(pair)}")
+        return self
+
+    def _pair(self) -> tuple[int, ...]:
+        """The one field that each distribution has, named as it is."""
+        (pair,) = dict(self).values()
+        return tuple(pair)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Smallest and largest lag."""
+        low, high = self._pair()
+        return low, high
+
+
+class Uniform(Mixed):
+    """Every lag from the first to the second equally often: `{uniform: [1, 80]}`."""
+
+    uniform: Bounds
+
+    def __str__(self) -> str:
+        return "uniform {}-{}".format(*self.uniform)
+
+
+class LogUniform(Mixed):
+    """The logarithm of the lag uniform between the two, so that short lags are met often: `{log_uniform: [1, 80]}`."""
+
+    log_uniform: Bounds
+
+    def __str__(self) -> str:
+        return "log-uniform {}-{}".format(*self.log_uniform)
+
+
+def _kind_of_lags(spec: Any) -> str | None:
+    if isinstance(spec, str):
+        return "fixed"
+    keys = spec if isinstance(spec, dict) else type(spec).model_fields if isinstance(spec, Mixed) else ()
+    return next((key for key in ("uniform", "log_uniform") if key in keys), None)
+
+
+TrainLags = Annotated[
+    Annotated[Literal["fixed"], Tag("fixed")]
+    | Annotated[Uniform, Tag("uniform")]
+    | Annotated[LogUniform, Tag("log_uniform")],
+    Discriminator(
+        _kind_of_lags,
+        custom_error_type="train_lags",
+        custom_error_message="should be fixed, {uniform: [smallest, largest]} or {log_uniform: [smallest, largest]}",
+    ),
+]

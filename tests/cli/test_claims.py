@@ -1,0 +1,237 @@
+"""`farback claims`, as typed in a small project."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from farback.cli import main
+
+CONFIG = """\
+name: {name}
+question: Does anything hold?
+base:
+  task: {{name: recall, symbols: 2, filler: blank}}
+  hidden: 4
+  batch: 8
+  steps: 4
+  evaluate_every: 2
+sweep:
+  - cell: [elman, memoryless]
+    lag: [1, 2]
+    seed: {{range: 2}}
+claims:
+  - id: {id}
+    statement: A network of 4 units remembers.
+    source: Nobody 1901
+    setting: Recall, 4 updates.
+    published: no number
+    check: Confirmed if every network was trained.
+"""
+SCRIPT = """\
+from farback.report import Finding
+from farback.report.sweep_report import standard as analyse
+
+PREDICTION = "It holds."
+REFUTED_BY = "A network that is missing."
+
+
+def findings(scores):
+    seeds = sorted(set(scores["seed"]))
+    count = float(scores["key"].nunique())
+    return {"ID": Finding(f"{count:g} of 8", count, None, None, "networks", "confirmed", "", f"seeds {seeds}")}
+"""
+GPU = "    needs: gpu\n    why: it is large\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for folder, name, claim in (
+        ("", "plain", "it-holds"),
+        ("claims/", "own", "it-holds-too"),
+        ("claims/", "big", "far"),
+    ):
+        config = tmp_path / f"configs/{folder}{name}.yaml"
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text(CONFIG.format(name=name, id=claim) + (GPU if name == "big" else ""))
+        script = tmp_path / f"experiments/{folder}{name}.py"
+        script.parent.mkdir(parents=True, exist_ok=True)
+        if name != "big":
+            script.write_text(SCRIPT.replace("ID", claim))
+    (tmp_path / "configs/other.yaml").write_text(CONFIG.format(name="other", id="x").partition("claims:")[0])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def farback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    def typed(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["farback", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out + said.err
+
+    return typed
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    table = pd.read_csv(folder / "claims.csv", keep_default_na=False)
+    return dict(zip(table["id"], table["verdict"], strict=True))
+
+
+def test_the_whole_path_of_claims(project: Path, farback: Callable[..., tuple[int, str]]) -> None:
+    code, said = farback("claims", "--report")
+    assert code == 0, said
+    assert "0 rows run: 0 confirmed, 0 refuted, 0 depends; 1 need a GPU; 2 not run yet." in said
+
+    code, said = farback("claims", "--dry-run", "--workers", "1")
+    assert code == 0, said
+    assert "own: 8 trials, " in said
+    assert "plain: 8 trials, " in said
+    assert "in all: " in said
+    assert "big: needs a GPU; where there is one: farback run configs/claims/big.yaml --device cuda" in said
+
+    code, said = farback("claims", "--only", "it-holds-too", "--workers", "1")
+    assert code == 0, said
+    assert "own: 8 trials to train, 0 recorded already" in said
+    assert "plain: " not in said
+    assert verdicts(project / "results/claims") == {"it-holds": "", "it-holds-too": "confirmed"}
+    own = (project / "results/own/report.md").read_text()
+    assert "Published claims that this experiment checks" in own
+    assert "8 of 8" in own
+
+    code, said = farback("claims", "--workers", "1")
+    assert code == 0, said
+    assert "plain: 8 trials to train" in said
+    assert "own: " not in said
+    page = (project / "results/claims/report.md").read_text()
+    assert "2 rows run: 2 confirmed, 0 refuted, 0 depends; 1 need a GPU." in page
+    for link in (
+        "../own/report.md",
+        "../plain/report.md",
+        "../../configs/claims/own.yaml",
+        "../../configs/claims/big.yaml",
+    ):
+        assert f"]({link})" in page
+        assert (project / "results/claims" / link).exists()
+
+    code, said = farback("claims", "--report", "--store", f"sqlite:///{project}/empty.db")
+    assert code == 0, said
+    assert (project / "results/claims/report.md").read_text() == page  # a poorer store does not write over it
+    assert verdicts(project / "results/claims--part") == {"it-holds": "", "it-holds-too": ""}
+    assert "claims--part" not in (project / "results/index.html").read_text()
+
+    code, said = farback("claims", "--only", "own", "--shift-seeds", "100", "--workers", "1")
+    assert code == 0, said
+    assert "own: 8 trials to train" in said
+    assert (project / "results/claims/report.md").read_text() == page
+    other = project / "results/claims--seeds-100"
+    assert verdicts(other) == {"it-holds": "", "it-holds-too": "confirmed"}
+    assert "seeds [100, 101]" in (other / "claims.csv").read_text()
+    assert "1 of 1 verdicts are those of the first seeds" in said
+    assert "farback claims --report --shift-seeds 100" in (other / "report.md").read_text()
+    assert "claims/own.yaml --shift-seeds 100" in (project / "results/own--seeds-100/report.md").read_text()
+
+    alone = (project / "results/own--seeds-100/report.md").read_text()
+    code, said = farback("report", "own", "--shift-seeds", "100")
+    assert code == 0, said
+    assert (project / "results/own--seeds-100/report.md").read_text() == alone
+    code, said = farback("run", "claims/own", "--shift-seeds", "100", "--dry-run")
+    assert "8 trials, 8 recorded already" in said
+
+    code, said = farback("claims", "--dry-run")
+    assert "nothing is missing" in said
+    code, said = farback("doctor", "own")
+    assert code == 0, said
+    code, said = farback("report", "claims/own")
+    assert code == 0, said
+    assert (project / "results/own/report.md").read_text() == own
+
+
+def test_a_program_reads_what_is_to_do_and_what_came_out(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def document(*arguments: str) -> dict[str, Any]:
+        monkeypatch.setattr(sys, "argv", ["farback", "claims", "--json", "--workers", "1", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    planned = document("--dry-run")
+    assert [(one["name"], one["claims"], one["to_train"]) for one in planned["experiments"]] == [
+        ("own", ["it-holds-too"], 8),
+        ("plain", ["it-holds"], 8),
+    ]
+    assert 0 < planned["seconds"] == sum(one["seconds"] for one in planned["experiments"])
+    assert planned["gpu"] == ["big"]
+    done = document("--only", "own")
+    assert (done["trained"], done["failed"]) == (8, 0)
+    assert {one["id"]: (one["verdict"], one["value"]) for one in done["claims"]} == {
+        "far": (None, None),
+        "it-holds": (None, None),
+        "it-holds-too": ("confirmed", 8.0),
+    }
+    assert Path(done["report"]) == project / "results/claims/report.html"
+    assert document("--report")["claims"] == done["claims"]
+
+
+def test_what_cannot_be_asked_for_is_told(project: Path, farback: Callable[..., tuple[int, str]]) -> None:
+    code, said = farback("claims", "--only", "it-hold")
+    assert code == 2
+    assert "did you mean 'it-holds'" in said
+    code, said = farback("claims", "--only", "far")
+    assert code == 2
+    assert "needs a GPU (it is large)" in said
+    (project / "configs/claims/own.yaml").write_text(CONFIG.format(name="own", id="it-holds"))
+    code, said = farback("claims", "--dry-run")
+    assert code == 2
+    assert "claim it-holds stands in" in said
+    for path in project.glob("configs/**/*.yaml"):
+        path.unlink()
+    code, said = farback("claims")
+    assert code == 2
+    assert "no config in" in said
+
+
+def test_a_script_without_findings_is_told_before_the_page_is_written(
+    project: Path, farback: Callable[..., tuple[int, str]]
+) -> None:
+    (project / "experiments/claims/own.py").unlink()
+    code, said = farback("claims", "--only", "own", "--workers", "1")
+    assert code == 2
+    assert "own claims it-holds-too: its script needs a function findings" in said
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The first event of a training comes with a signal."""
+    from farback.runs import sweep
+
+    execute = sweep.execute
+
+    def struck(*arguments: object, **more: object) -> Iterator[object]:
+        signal.raise_signal(signal.SIGINT)
+        yield from execute(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sweep, "execute", struck)
+    return iter(())
+
+
+def test_a_signal_ends_it_with_the_code_that_shells_count(
+    project: Path, farback: Callable[..., tuple[int, str]], interrupted: None
+) -> None:
+    code, said = farback("claims", "--workers", "1")
+    assert code == 128 + signal.SIGINT
+    assert "to go on:" in said
+    assert "plain: " not in said

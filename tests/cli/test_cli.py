@@ -1,0 +1,165 @@
+"""What a person types, and what comes back."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from farback.cli import main
+from farback.cli.app import config_path
+from farback.cli.progress import minutes
+from farback.experiment import schema
+
+CONFIG = """\
+name: tiny
+question: Does the command line work?
+base:
+  task: {name: recall, symbols: 2, filler: blank}
+  hidden: 4
+  batch: 8
+  steps: 4
+  evaluate_every: 2
+sweep:
+  - cell: [{name: elman}, {name: memoryless}]
+    lag: [1, 2]
+    seed: {range: 2}
+"""
+
+
+@dataclass
+class Result:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def farback(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Result]:
+    """The entry point, as if typed in the project's folder; in this process, which has paid for the imports."""
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def typed(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["farback", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        code = ended.value.code
+        return Result(code if isinstance(code, int) else 0, said.out, said.err)
+
+    return typed
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "configs").mkdir()
+    (folder / "configs" / "tiny.yaml").write_text(CONFIG)
+    return folder
+
+
+def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[..., Result]) -> None:
+    planned = farback("run", "tiny", "--dry-run")
+    assert "8 trials, 0 recorded already, 8 to train" in planned.stdout, planned.stderr
+    assert re.search(r"estimated time.*: \d+", planned.stdout)
+    part = farback("run", "configs/tiny.yaml", "--only", "cell.name=elman", "--workers", "1")
+    assert part.returncode == 0, part.stderr
+    assert "4 trials to train, 0 recorded already" in part.stdout
+    whole = farback("run", "configs/tiny.yaml", "--workers", "1")
+    assert "4 trials to train, 4 recorded already" in whole.stdout, whole.stderr
+    assert (project / "results" / "tiny" / "report.md").exists()
+    assert "results/tiny/success.png" in whole.stdout
+    assert "browse   farback ui tiny\n" in whole.stdout
+    assert "report   results/tiny/report.html" in whole.stdout
+    assert "tiny/report.html" in (project / "results" / "index.html").read_text()
+    (project / "Makefile").write_text("ui:\n\ttrue\n")
+    again = farback("run", "tiny", "--workers", "1")
+    assert "0 trials to train, 8 recorded already" in again.stdout
+    assert re.search(r"browse   make ui NAME=tiny +\(or: farback ui tiny\)\n", again.stdout)  # as the project has it
+    assert "rebuild  farback report tiny\n" in again.stdout
+    other = farback("run", "tiny", "--set", "steps=2", "--workers", "1")
+    assert "browse   make ui NAME=tiny" in other.stdout, other.stderr
+    assert "rebuild  farback report configs/tiny.yaml --set steps=2\n" in other.stdout
+    assert "\x1b[" not in again.stdout  # no colours and no moving bar where the output is not a terminal
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "tiny", "--set", "task.symbls=3"], "did you mean 'symbols'"),
+        (["run", "tiny", "--only", "cell.name=gruu"], "gruu"),
+        (["run", "nothing"], "nothing.yaml"),
+        (["report", "untrained"], "farback run"),
+        (["run", "tiny", "--store", "./folder"], "sqlite"),
+        (["list", "taks"], "did you mean 'tasks'"),
+        (["show", "cel", "lstm"], "did you mean 'cells'"),
+        (["show", "cell", "lsmt"], "did you mean 'lstm'"),
+        (["show", "task", "recall", "--set", "symbls=3"], "did you mean 'symbols'"),
+        (["show", "task", "recall", "--set", "symbols=one"], "symbols: must be a valid integer, got 'one'"),
+        (["show", "task", "temporal_order", "--lag", "2"], "needs a lag of 7 or more"),
+        (["show", "cell", "shift_register", "--inputs", "5"], "needs a multiple of 5: 30 or 35"),
+        (["list", "cells", "--into", "configs/tiny.yaml"], "<!-- cells: begin -->"),
+        (["ui", "tiny", "--store", "sqlite:///none.db"], "none.db"),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_2(
+    project: Path, farback: Callable[..., Result], arguments: list[str], message: str
+) -> None:
+    (project / "configs" / "untrained.yaml").write_text(CONFIG.replace("name: tiny", "name: untrained"))
+    result = farback(*arguments)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_help_and_import_are_light() -> None:
+    code = (
+        "import sys, farback, farback.cli\n"
+        "from typer.testing import CliRunner\n"
+        "assert CliRunner().invoke(farback.cli.app, ['--help']).exit_code == 0\n"
+        "print([name for name in ('torch', 'mlflow', 'pandas', 'numba', 'matplotlib') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_a_schema_beside_a_config_is_kept_in_step(project: Path, farback: Callable[..., Result]) -> None:
+    """So that a new plug-in is completed by editors after the first run that uses it."""
+    stale = project / "configs" / "schema.json"
+    stale.write_text("{}")
+    farback("run", "tiny", "--dry-run")
+    assert stale.read_text() == "{}"  # a dry run writes nothing
+    farback("run", "tiny")
+    assert json.loads(stale.read_text()) == json.loads(json.dumps(schema()))
+    stale.unlink()
+    assert farback("schema").returncode == 0
+    assert json.loads(stale.read_text()) == json.loads(json.dumps(schema()))
+
+
+def test_a_bare_name_is_a_config() -> None:
+    assert config_path("demo") == Path("configs/demo.yaml")
+    assert config_path("configs/demo.yaml") == Path("configs/demo.yaml")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(3, "3 s"), (89, "89 s"), (120, "2 min"), (4000, "1 h 7 min")])
+def test_durations_read_well(seconds: float, text: str) -> None:
+    assert minutes(seconds) == text
+
+
+def test_a_dry_run_of_a_bracket_says_the_most_that_may_be_trained(
+    project: Path, farback: Callable[..., Result]
+) -> None:
+    text = CONFIG.replace("name: tiny", "name: picked").replace("lag: [1, 2]", "lag: {bracket: [1, 16]}")
+    (project / "configs" / "picked.yaml").write_text(text)
+    planned = farback("run", "picked", "--dry-run", "--workers", "1")
+    assert "20 trials, 0 recorded already, at most 12 of 20 to train" in planned.stdout, planned.stderr
+    trained = farback("run", "picked", "--workers", "1", "--only", "seed=0")
+    assert "at most 6 of 10 trials to train" in trained.stdout
+    assert "picked by bisection" in (project / "results" / "picked" / "report.md").read_text()

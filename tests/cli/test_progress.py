@@ -1,0 +1,73 @@
+"""What a person sees while a sweep runs."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from farback.cli import progress
+from farback.cli.progress import Display
+from farback.runs.progress import Tally
+from farback.runs.schedule import plan
+from farback.trials.events import Failed, Finished, TrialResult, scores
+from farback.trials.trial import Trial
+
+
+def trial(lag: int, seed: int, mixed: bool = False) -> Trial:
+    lags = {"train_lags": {"uniform": [1, lag]}} if mixed else {"lag": lag}
+    return Trial.model_validate({"task": "recall", "cell": "gru", "steps": 10, "seed": seed, **lags})
+
+
+def finished(of: Trial, lags: dict[int, bool], status: str = "finished") -> Finished:
+    rows = [("retention", 10, lag, "success", float(passed)) for lag, passed in lags.items()]
+    return Finished(TrialResult(of.key, scores(rows), status))  # type: ignore[arg-type]
+
+
+def panel(trials: list[Trial], events: list[Finished | Failed]) -> str:
+    todo = plan(trials, set())
+    tally = Tally(todo)
+    shown = Display(todo, tally, Console(file=io.StringIO(), width=100))
+    for event in events:
+        tally.add(event)
+        shown.add(event)
+    console = Console(file=io.StringIO(), width=100, record=True)
+    console.print(shown)
+    return console.export_text()
+
+
+def test_the_panel_counts_and_says_the_horizon_so_far() -> None:
+    trials = [trial(lag, seed) for lag in (5, 10) for seed in (0, 1)] + [trial(20, 0, mixed=True)]
+    events: list[Finished | Failed] = [
+        finished(trials[0], {5: True}),
+        finished(trials[1], {5: True}),
+        finished(trials[2], {10: False}, status="diverged"),
+        finished(trials[4], {5: True, 20: True, 40: False}),
+        Failed(trials[3].key, "it broke"),
+    ]
+    text = panel(trials, events)
+    assert "4 of 5 trials trained, 1 failed, 1 diverged, 0 reused" in text
+    assert "GRU" in text
+    assert "[5, 10)" in text  # trained at each lag
+    assert "[20, 40)" in text  # one net, every lag
+
+
+def test_nothing_is_claimed_before_anything_is_known() -> None:
+    text = panel([trial(5, 0)], [])
+    assert "0 of 1 trials trained" in text
+    assert "timing" in text
+    assert "[" not in text
+
+
+def test_without_a_terminal_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    trials = [trial(5, 0), trial(5, 1)]
+    todo = plan(trials, set())
+    out = io.StringIO()
+    tally = Tally(todo)
+    with Display(todo, tally, Console(file=out, width=100)).shown() as shown:
+        for one in trials:
+            event = finished(one, {5: True})
+            tally.add(event)
+            shown.add(event)
+    lines = out.getvalue().splitlines()
+    assert [line.split(" trials")[0] for line in lines] == [" 50%  1 of 2", "100%  2 of 2"]

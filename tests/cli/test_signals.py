@@ -1,0 +1,233 @@
+"""SIGINT and SIGTERM: what trains is checkpointed, runs are closed, what is left is said; the same command goes on."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from typer import Exit
+
+import farback
+from farback.cli.signals import Stopping
+from farback.executors import Serial
+from farback.experiment import Experiment
+from farback.runs.search import history, search
+from farback.stores.locations import default_uri
+from farback.stores.memory import Memory
+from farback.stores.mlflow import MLflow
+
+BASE = """
+name: small
+base:
+  task: {name: recall, symbols: 2, filler: blank}
+  lag: 2
+  cell: elman
+  hidden: 8
+  batch: 8
+  steps: 2000
+  evaluate_every: 500
+  stop: never
+  measures: [{name: retention, lags: [1, 3], sequences: 50}]
+"""
+SWEEP = BASE + "sweep: [{cell: [elman, gru], seed: {range: 2}}]\n"
+SEARCH = (
+    BASE
+    + """
+search:
+  space: {optimizer.lr: {log: [1.0e-4, 1.0e-1]}}
+  objective: skill
+  trials: 4
+  sampler: random
+  report: {seeds: 2}
+"""
+)
+Write = Callable[[str], Path]
+
+
+# In one process --------------------------------------------------------------------------------------------------
+
+
+def test_the_first_signal_asks_the_executor_to_finish_and_the_second_interrupts(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    stopping, executor = Stopping(), Serial()
+    before = signal.getsignal(signal.SIGTERM)
+
+    def training() -> None:
+        with stopping.listening(), stopping.finishing(executor):
+            assert not executor.finishing
+            signal.raise_signal(signal.SIGTERM)
+            assert executor.finishing
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("the second signal is not heard")
+
+    with pytest.raises(Exit) as ended:
+        training()
+    assert ended.value.exit_code == 130
+    assert "SIGTERM: what trains is checkpointed" in capfd.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_exit_code_is_that_of_the_signal(number: int, code: int) -> None:
+    def idle() -> None:
+        with Stopping().listening():
+            signal.raise_signal(number)
+            pytest.fail("it is not heard at once, though nothing trains")
+
+    def training() -> None:
+        stopping = Stopping()
+        with stopping.listening(), stopping.finishing(Serial()):
+            signal.raise_signal(number)
+
+    for block in (idle, training):
+        with pytest.raises(Exit) as ended:
+            block()
+        assert ended.value.exit_code == code
+
+
+def test_a_signal_that_comes_while_memory_is_given_back_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
+    class Thing:
+        """Something to be given back, which is when Python drops exceptions."""
+
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def idle() -> None:
+        with Stopping().listening():
+            Thing()
+            for _ in range(1000):
+                time.sleep(0.01)
+            pytest.fail("it is not heard")
+
+    before = sys.unraisablehook
+    with pytest.raises(Exit) as ended:
+        idle()
+    assert ended.value.exit_code == 130
+    assert not capfd.readouterr().err
+    assert sys.unraisablehook is before
+
+
+def test_what_is_not_stopped_is_left_alone() -> None:
+    stopping = Stopping()
+    with stopping.listening(), stopping.finishing(Serial()):
+        pass
+    assert stopping.number is None
+
+
+# Whole commands --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """A config in a project of its own."""
+
+    def written(text: str) -> Path:
+        (tmp_path / "configs").mkdir(exist_ok=True)
+        (tmp_path / "configs" / "small.yaml").write_text(text)
+        return tmp_path / "configs" / "small.yaml"
+
+    return written
+
+
+def started(path: Path, command: str, workers: int) -> subprocess.Popen[str]:
+    options = ["--workers", str(workers), "--checkpoint-seconds", "0.1"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "farback.cli", command, "configs/small.yaml", *options],
+        cwd=path.parent.parent,
+        env={name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a process group of its own, as a shell gives it
+    )
+
+
+def files(path: Path) -> dict[Path, int]:
+    """The checkpoints, and when they were written."""
+    found = {}
+    for file in (path.parent.parent / "results" / "store" / "checkpoints").rglob("*.safetensors"):
+        try:
+            found[file] = file.stat().st_mtime_ns
+        except FileNotFoundError:  # its trial is done, just now
+            continue
+    return found
+
+
+def wait_for_a_checkpoint(path: Path, process: subprocess.Popen[str], before: dict[Path, int]) -> None:
+    """Wait until one is written that was not there."""
+    deadline = time.monotonic() + 240  # on a machine that others use: mlflow alone takes ten seconds to import
+    while not set(files(path).items()) - set(before.items()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def running(path: Path) -> list[str]:
+    """Runs that the store takes for running."""
+    with MLflow(default_uri(path.parent.parent)) as store:
+        experiment = store.client.get_experiment_by_name("small")
+        found = store.client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
+        return [run.info.run_id for run in found]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "group"), [(1, False), (2, True), (2, False)])
+def test_a_run_that_is_stopped_says_what_is_left_and_goes_on(write: Write, workers: int, group: bool) -> None:
+    path = write(SWEEP)
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        before = files(path)
+        process = started(path, "run", workers)
+        wait_for_a_checkpoint(path, process, before)
+        below = psutil.Process(process.pid).children(recursive=True)
+        (os.killpg if group else os.kill)(process.pid, number)
+        output, errors = process.communicate(timeout=240)
+        assert process.returncode == code, errors
+        counts = re.search(
+            r"(\d+) recorded already[^$]*interrupted: (\d+) trials were recorded, (\d+) are left, (\d+) of them", output
+        )
+        assert counts, output
+        reused, recorded, left, kept = map(int, counts.groups())
+        assert reused + recorded + left == 4
+        assert kept == len(files(path))
+        assert kept > 0 or left == 0
+        assert output.splitlines()[-1].startswith("farback run configs/small.yaml --workers")
+        assert signal.Signals(number).name in errors
+        assert "Traceback" not in errors
+        psutil.wait_procs(below, timeout=10)
+        assert not any(child.is_running() for child in below)
+        assert running(path) == []
+    farback.run(path, workers=1, store=default_uri(path.parent.parent))
+    assert files(path) == {}
+    whole = Memory()
+    farback.run(Experiment.load(path), workers=1, store=whole)
+    with MLflow(default_uri(path.parent.parent)) as store:
+        pd.testing.assert_frame_equal(store.frame("small"), whole.frame("small"), check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_search_that_is_stopped_goes_on(write: Write) -> None:
+    path = write(SEARCH)
+    process = started(path, "search", 2)
+    wait_for_a_checkpoint(path, process, {})
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=240)
+    assert process.returncode == 143, errors
+    counts = re.search(r"interrupted: (\d) of 4 trials are done, (\d+) trainings have a checkpoint; to go on:", output)
+    assert counts, output
+    assert int(counts[2]) == len(files(path))
+    assert "Traceback" not in errors
+    assert running(path) == []
+    search(path, workers=1, store=default_uri(path.parent.parent))
+    assert files(path) == {}
+    table = history(Experiment.load(path))
+    assert table[table["counted"]].groupby("state").size().to_dict() == {"complete": 4}

@@ -1,0 +1,79 @@
+"""tanh and sigmoid against extended precision, over the whole range of their formats."""
+
+import numpy as np
+import pytest
+from numba import njit
+
+from farback.kernels import fast_math
+
+MOST_ULP = 3
+
+
+def mapped(function):
+    @njit(fastmath={"contract"}, error_model="numpy")
+    def over(x, y):
+        for n in range(x.size):
+            y[n] = function(x[n])
+
+    return over
+
+
+LOOPS = {"tanh": mapped(fast_math.tanh), "sigmoid": mapped(fast_math.sigmoid)}
+
+
+def values(name, x):
+    y = np.empty_like(x)
+    LOOPS[name](x, y)
+    return y
+
+
+def points(dtype):
+    """Dense around 0, over the range where something happens, and every magnitude down to the denormals."""
+    information = np.finfo(dtype)
+    magnitudes = np.logspace(
+        np.log10(float(information.smallest_subnormal)), np.log10(float(information.max)) - 1, 100_001
+    )
+    span = 720 if dtype is np.float64 else 95
+    with np.errstate(over="ignore"):
+        return np.concatenate(
+            [np.linspace(-1, 1, 200_001), np.linspace(-span, span, 200_001), magnitudes, -magnitudes]
+        ).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["tanh", "sigmoid"])
+def test_the_error_is_a_few_ulp(name, dtype):
+    x = points(dtype)
+    wide = x.astype(np.longdouble)
+    with np.errstate(over="ignore", under="ignore"):
+        truth = np.tanh(wide) if name == "tanh" else 1 / (1 + np.exp(-wide))
+    tiny = np.finfo(dtype).tiny
+    ulp = np.spacing(np.maximum(np.abs(truth), tiny).astype(dtype)).astype(np.longdouble)
+    error = np.abs(values(name, x).astype(np.longdouble) - truth)
+    if name == "sigmoid":  # the stated deviation: below the smallest normal number it may be 0
+        assert (error[truth < tiny] <= tiny).all()
+        error[truth < tiny] = 0
+    assert (error / ulp).max() <= MOST_ULP
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_limits_and_nan(dtype):
+    x = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0], dtype)
+    np.testing.assert_array_equal(values("tanh", x), np.array([1, -1, np.nan, 0, 0], dtype))
+    np.testing.assert_array_equal(values("sigmoid", x), np.array([1, 0, np.nan, 0.5, 0.5], dtype))
+    assert np.signbit(values("tanh", x)).tolist()[3:] == [False, True]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_tanh_is_odd(dtype):
+    x = points(dtype)
+    np.testing.assert_array_equal(values("tanh", -x), -values("tanh", x))
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid"])
+def test_a_value_does_not_depend_on_its_place(name):
+    """Whole vectors and the rest at the end of an array compute the same: no result depends on the batch size."""
+    x = np.random.default_rng(0).normal(0, 3, 257).astype(np.float32)
+    whole = values(name, x)
+    for start in (1, 7, 100, 250):
+        np.testing.assert_array_equal(values(name, x[start:].copy()), whole[start:])

@@ -1,0 +1,188 @@
+"""Every kind of network wears one face: outputs, the full state carried from any step, double precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from farback import cells, inits
+from farback.measures.support.system import as_system, measured
+from farback.networks.network import Architecture, Network, draw, from_torch
+
+KINDS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+
+
+def module(kind: str, depth: int = 2, **options: Any) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return KINDS[kind](3, 5, depth, **{"batch_first": True, **options}).double()
+
+
+def inputs(batch: int = 4, steps: int = 7) -> Tensor:
+    return torch.from_numpy(np.random.default_rng(1).standard_normal((batch, steps, 3)))
+
+
+class Leaky(nn.Module):
+    """Written by hand; given a `precision`, its first state is made in that one, whatever the inputs are."""
+
+    def __init__(self, precision: torch.dtype | None = None) -> None:
+        super().__init__()
+        self.precision = precision
+        self.into, self.loop, self.out = nn.Linear(3, 5), nn.Linear(5, 5), nn.Linear(5, 2)
+
+    def forward(self, x: Tensor, h: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        h = torch.zeros(len(x), 5, dtype=self.precision or x.dtype) if h is None else h
+        states = []
+        for x_t in x.unbind(1):
+            h = 0.5 * h + torch.tanh(self.into(x_t) + self.loop(h))
+            states.append(h)
+        return self.out(torch.stack(states, 1)), torch.stack(states, 1)
+
+
+SYSTEMS: dict[str, Any] = {
+    **{kind: lambda kind=kind: module(kind) for kind in KINDS},
+    "time first": lambda: module("lstm", batch_first=False),
+    "projected": lambda: module("lstm", proj_size=2),
+    "network": lambda: from_torch(module("lstm")),
+    "network with readout": lambda: draw(
+        Architecture(cells.build("gru"), 3, 5, 2, depth=2, learned_state=True), [inits.build("torch")], [0], 5
+    ).to(torch.float64),
+    "by hand": Leaky,
+    "function": lambda: _sum,
+}
+
+
+def _sum(x: Tensor, h: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    state = x.cumsum(1) if h is None else x.cumsum(1) + h.unsqueeze(1)
+    return state, state
+
+
+@pytest.fixture(params=SYSTEMS)
+def system(request: pytest.FixtureRequest) -> Any:
+    with torch.random.fork_rng():
+        return SYSTEMS[request.param]()
+
+
+def test_a_sequence_split_anywhere_and_carried_ends_in_the_same_outputs_and_state(system: Any) -> None:
+    face, x = measured(system, inputs())
+    whole, last = face.carry(x)
+    assert torch.equal(whole, face(x)[0])
+    for split in range(1, x.shape[1]):
+        first, state = face.carry(x[:, :split])
+        second, end = face.carry(x[:, split:], state)
+        torch.testing.assert_close(torch.cat([first, second], 1), whole, rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(end, last, rtol=1e-12, atol=1e-14)
+
+
+def test_the_trajectory_holds_the_carried_state_of_every_step(system: Any) -> None:
+    face, x = measured(system, inputs())
+    full = face.trajectory(x)
+    assert full.shape[:2] == x.shape[:2]
+    for step in range(x.shape[1]):
+        torch.testing.assert_close(full[:, step], face.carry(x[:, : step + 1])[1], rtol=1e-12, atol=1e-14)
+    tail = face.trajectory(x[:, 3:], full[:, 2])
+    torch.testing.assert_close(tail, full[:, 3:], rtol=1e-12, atol=1e-14)
+
+
+def test_the_carried_state_is_differentiable_in_the_state_it_started_from(system: Any) -> None:
+    """Against central differences."""
+    face, x = measured(system, inputs(2, 3))
+    state = face.carry(x)[1].detach()
+    arrow = torch.from_numpy(np.random.default_rng(2).standard_normal(tuple(state.shape)))
+    asked = state.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(face.carry(x, asked)[1].sum(), asked)
+    up, down = (float(face.carry(x, state + sign * 1e-6 * arrow)[1].sum()) for sign in (1, -1))
+    assert float((gradient * arrow).sum()) == pytest.approx((up - down) / 2e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_module_and_the_network_made_of_it_have_the_same_full_state(kind: str) -> None:
+    torch_face, network_face = as_system(module(kind)), as_system(from_torch(module(kind)))
+    x = inputs()
+    torch.testing.assert_close(torch_face.trajectory(x), network_face.trajectory(x), rtol=1e-10, atol=1e-12)
+    parts = 2 if kind == "lstm" else 1
+    assert torch_face.trajectory(x).shape == (4, 7, 2 * 5 * parts)
+
+
+def test_double_precision_is_a_copy_and_the_user_s_module_stays_as_it_was() -> None:
+    own = nn.LSTM(3, 5, 2, dropout=0.5)
+    before = {name: value.clone() for name, value in own.state_dict().items()}
+    face, x = measured(own, inputs())
+    assert face.dtype is torch.float64
+    assert face(x)[0].dtype is torch.float64
+    assert torch.equal(face(x)[0], face(x)[0])  # dropout is off
+    assert own.training
+    assert all(torch.equal(value, before[name]) for name, value in own.state_dict().items())
+    assert all(value.dtype is torch.float32 and value.requires_grad for value in own.parameters())
+
+
+def test_what_cannot_be_widened_is_measured_in_its_own_precision() -> None:
+    hand = Leaky(torch.float32)
+    closure = lambda x: hand(x)  # noqa: E731 - a closure over float32 weights, which nobody can see into
+    for own in (hand, hand.forward, closure):
+        face, x = measured(own, inputs())
+        assert x.dtype is torch.float32
+        assert face(x)[0].dtype is torch.float32
+
+
+def test_a_method_of_a_module_is_widened_with_its_module() -> None:
+    class Plain(nn.Linear):
+        def outputs(self, x: Tensor) -> Tensor:
+            return self(x)
+
+    plain = Plain(3, 2)
+    face, x = measured(plain.outputs, inputs())
+    assert face(x)[0].dtype is torch.float64
+    assert plain.weight.dtype is torch.float32
+
+
+def test_outputs_stand_for_states_where_a_callable_gives_none_of_every_step() -> None:
+    x = inputs()
+    gru = module("gru")
+    for function in (lambda x: gru(x)[0], gru.forward):
+        output, state = as_system(function)(x)
+        assert torch.equal(state, output)
+
+
+def test_two_inputs_layouts_and_arrays_are_welcome() -> None:
+    gru, x = module("gru"), inputs()
+    for given in (x[0], x[0].numpy(), x[0].float(), x[0].tolist()):
+        assert measured(gru, given)[1].shape == (1, 7, 3)
+
+
+def bad_states(x: Tensor, h: Tensor | None = None) -> tuple[Tensor, Any]:
+    return x, (x, x)
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (lambda: as_system(module("gru", bidirectional=True)).carry(inputs()), "bidirectional network reads the whole"),
+        (lambda: as_system(from_torch(module("gru", bidirectional=True))).carry(inputs()), "bidirectional"),
+        (lambda: as_system(lambda x: x).carry(inputs()), r"write it as \(x_BTI, state_BS=None\)"),
+        (lambda: as_system(bad_states).carry(inputs()), r"gives its states as \(4, 7, S\).*this one gives tuple"),
+        (lambda: as_system(module("gru"))(inputs()[..., :2]), "takes 3 inputs a step, got 2"),
+        (lambda: as_system(module("gru"))(inputs()[0]), r"inputs are \(B, T, I\).*got \(7, 3\)"),
+        (lambda: as_system(module("lstm")).carry(inputs(), torch.zeros(4, 10)), r"is \(4, 20\); got \(4, 10\)"),
+        (lambda: as_system(from_torch(module("gru"))).carry(inputs(), torch.zeros(3, 10)), r"is \(4, 10\)"),
+        (lambda: as_system(lambda x: x[:, -1])(inputs()), r"\(4, 7, 'O'\); the callable gives \(4, 3\)"),
+        (lambda: as_system(nn.GRUCell(3, 5)), "GRUCell is a single step"),
+        (lambda: as_system(3), "a system is a torch.nn.RNN"),
+        (lambda: measured(module("gru"), torch.zeros(3)), r"\(T, I\) or \(B, T, I\).*got \(3,\)"),
+        (lambda: measured(module("gru"), torch.zeros(0, 3)), "or sequences of them"),
+    ],
+    ids=range(13),
+)
+def test_what_cannot_be_measured_is_said(action: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        action()
+
+
+def test_a_network_of_several_replicas_is_not_one_system() -> None:
+    network: Network = draw(Architecture(cells.build("gru"), 3, 5, 0), [inits.build("torch")] * 2, [0, 1], 5)
+    with pytest.raises(ValueError, match="2 replicas"):
+        as_system(network)

@@ -1,0 +1,86 @@
+"""Studies on a real PostgreSQL: several processes share them from the first touch on, and some are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from small_search import SMALL, Small
+
+from farback.experiment import Experiment
+from farback.records.record import UserError
+from farback.runs.search import history, search, winners
+from farback.stores.memory import Memory
+from farback.stores.studies import opened
+
+DRIVE = """
+import sys
+from farback.runs.search import search
+from farback.stores.memory import Memory
+search(sys.argv[1], workers=1, store=Memory(), storage=sys.argv[2])
+"""
+TRIALS = 6
+
+
+def started(config: Path, uri: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", DRIVE, str(config), uri]
+    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
+
+
+def begun(uri: str) -> int:
+    """How many trials have begun, as plain Optuna sees it; 0 while there are no tables."""
+    try:
+        names = optuna.get_all_study_names(uri)
+        trials = [trial for name in names for trial in optuna.load_study(study_name=name, storage=uri).trials]
+    except Exception:  # the tables are being made
+        return 0
+    return sum(trial.state.name != "WAITING" for trial in trials)
+
+
+@pytest.mark.parametrize("kill", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["whole", "one killed"])
+def test_processes_that_meet_on_an_empty_server_share_its_studies(small: Small, postgres_uri: str, kill: bool) -> None:
+    config = small(text=SMALL.replace("steps: 4", "steps: 20").replace("trials: 4", f"trials: {TRIALS}")).path
+    crowd = [started(config, postgres_uri) for _ in range(3 if kill else 2)]
+    until = time.monotonic() + 120
+    while begun(postgres_uri) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    crowd[0].send_signal(signal.SIGKILL)
+    for process in crowd:
+        _, said = process.communicate(timeout=120)
+        assert process is crowd[0] or process.returncode == 0, said.decode()
+    search(
+        config, workers=1, store=Memory(), storage=postgres_uri
+    )  # nothing is left to do but what the killed one left
+    table = history(Experiment.load(config), postgres_uri)
+    counted = table[table["counted"]]
+    assert counted.groupby("group").size().to_dict() == {"RNN tanh": TRIALS, "memoryless": TRIALS}
+    assert not counted.duplicated(["group", "slot"]).any()
+    assert (counted["state"] == "complete").all()
+    assert len(winners(Experiment.load(config), table)) == 2
+
+
+def test_one_process_at_a_time_is_in_the_block(postgres_uri: str) -> None:
+    first, second = opened(postgres_uri), opened(postgres_uri)
+    with first.alone, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("farback.stores.database.ADVISORY_SECONDS", 0.3)
+        began = time.monotonic()
+        with second.alone:  # waits, then goes on without the lock: it only saves work
+            assert time.monotonic() - began >= 0.3
+    began = time.monotonic()
+    with second.alone:
+        assert time.monotonic() - began < 0.3
+
+
+def test_a_password_that_is_wrong_is_not_shown(postgres_uri: str) -> None:
+    secret = "not-the-password"
+    head, _, tail = postgres_uri.rpartition("@")
+    with pytest.raises(UserError, match=r"cannot be opened") as caught:
+        opened(f"{head.rpartition(':')[0]}:{secret}@{tail}")
+    assert secret not in str(caught.value)

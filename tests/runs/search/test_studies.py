@@ -1,0 +1,187 @@
+"""Claims and parameters, without training: every sampler, conditions, points that cannot be trained, dead processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import optuna
+import pytest
+from small_search import SMALL, Small
+
+from farback.cli.dashboard import BLOCKED, addresses, listening
+from farback.experiment import Experiment
+from farback.records.record import UserError
+from farback.runs.search import history
+from farback.runs.search.budget import slots, void, wanted
+from farback.runs.search.study import Study
+from farback.stores.client import client
+from farback.stores.studies import Storage, located, opened
+
+CONDITIONAL = (
+    SMALL.replace(
+        "    clip: [1.0, null]\n",
+        "    clip: [1.0, null]\n    optimizer: [adam, {name: sgd}]\n"
+        "    optimizer.momentum: {float: [0.0, 0.9], step: 0.3, when: {optimizer.name: sgd}}\n",
+    )
+    .replace("  groups: {cell: [elman, memoryless]}\n", "")
+    .replace("  lag: 2\n", "  lag: 2\n  cell: elman\n")
+)
+
+
+def study(experiment: Experiment, storage: Storage | None = None, total: int = 12) -> Study:
+    assert experiment.search is not None
+    made = storage or opened(located(None, experiment.root))
+    return Study(experiment, experiment.search.groups[0], made, total)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "random", "nsga2"])
+def test_every_sampler_stays_within_the_space(
+    small: Small, sampler: str, global_generators_untouched: Callable[[], AbstractContextManager[None]]
+) -> None:
+    own = study(small(f"search.sampler={sampler}"))
+    for _ in range(3):
+        with global_generators_untouched():
+            claims = own.claim(4)
+        for claim in claims:
+            assert 1e-3 <= claim.values["optimizer.lr"] <= 1e-1
+            assert claim.values["hidden"] in (2, 3, 4)
+            assert claim.values["clip"] in (1.0, None)
+            own.complete(claim, [claim.values["optimizer.lr"]])
+    assert own.claim(4) == []
+    assert own.unfinished() == 0
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
+def test_a_condition_decides_whether_a_parameter_is_there(small: Small, sampler: str) -> None:
+    experiment = small(f"search.sampler={sampler}", text=CONDITIONAL)
+    own = study(experiment)
+    for _ in range(3):
+        for claim in own.claim(4):
+            assert ("optimizer.momentum" in claim.values) == (claim.values["optimizer"] == "sgd")
+            trial = own.search.trial(own.group, claim.values, 0)
+            assert trial.optimizer.name == claim.values["optimizer"]
+            assert trial.parameters().get("optimizer.momentum") == claim.values.get("optimizer.momentum")
+            assert trial.optimizer.lr == claim.values["optimizer.lr"]
+            own.complete(claim, [0.5])
+    assert set(history(experiment)["param.optimizer"]) == {"adam", "sgd"}
+
+
+def test_a_trial_is_claimed_once(small: Small) -> None:
+    experiment = small()
+    storage = opened(located(None, experiment.root))
+    first, second = study(experiment, storage), study(experiment, storage)
+    claims = [claim.number for _ in range(3) for own in (first, second) for claim in own.claim(2)]
+    assert sorted(claims) == list(range(12))
+
+
+def test_trials_of_a_dead_process_are_tried_again_and_those_of_a_living_one_are_not(small: Small) -> None:
+    experiment = small()
+    storage = opened(located(None, experiment.root))
+    dead = study(experiment, storage, total=2)
+    dead.me = f"{dead.me.rsplit(':', 2)[0]}:999999999:1.00"
+    (lost,) = dead.claim(1)
+    alive = study(experiment, storage, total=2)
+    (again,) = alive.claim(1)
+    assert (again.slot, again.values) == (lost.slot, lost.values)
+    (other,) = study(experiment, storage, total=2).claim(2)
+    assert other.slot != again.slot
+    assert not dead.complete(lost, [1.0])  # it comes too late
+    assert alive.complete(again, [0.5])
+    table = history(experiment).set_index("number")
+    assert table.loc[[lost.number, again.number, other.number], "state"].tolist() == ["failed", "complete", "running"]
+
+
+def test_a_trial_of_another_machine_is_given_up_when_its_pulse_stands_still(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = small()
+    storage = opened(located(None, experiment.root))
+    far = study(experiment, storage, total=1)
+    far.me = "elsewhere:1:1.00"
+    (claim,) = far.claim(1)
+    here = study(experiment, storage, total=1)
+    now = 0.0
+    monkeypatch.setattr("farback.runs.search.study.time.monotonic", lambda: now)
+    for beat in range(3):
+        far.note(claim.id, pulse=beat)
+        assert here.claim(1) == []
+        now += 80
+    now += 80
+    assert [again.values for again in here.claim(1)] == [claim.values]
+
+
+def test_trials_made_twice_are_void(small: Small) -> None:
+    """What two machines may do at once on a database server: the lower number counts."""
+    own = study(small(), total=2)
+    own.claim(0)
+    for lacking in wanted([], 2):
+        own.study.enqueue_trial(**lacking)
+    assert [slot.last.number for slot in slots(own.trials()) if slot.last] == [0, 1]
+    assert [trial.number for trial in void(own.trials())] == [2, 3]
+    assert [claim.number for claim in own.claim(9)] == [0, 1]
+    assert [trial.state.name for trial in own.trials()] == ["RUNNING", "RUNNING", "FAIL", "FAIL"]
+    assert history(own.experiment)["counted"].sum() == 0
+
+
+def test_a_storage_is_a_database_of_its_own(tmp_path, small: Small) -> None:
+    client(f"sqlite:///{tmp_path}/mlflow.db")
+    with pytest.raises(UserError, match="not a database of Optuna's"):
+        opened(f"sqlite:///{tmp_path}/mlflow.db")
+    with pytest.raises(UserError, match="sqlite:///FILE or another database"):
+        located("results/optuna.db", tmp_path)
+    with pytest.raises(UserError, match="cannot be opened") as caught:
+        opened("postgresql://user:secret@127.0.0.1:1/studies")
+    assert "secret" not in str(caught.value)
+    assert history(small()).empty
+
+
+def test_the_dashboard_serves_the_study_to_this_machine_only(small: Small) -> None:
+    import threading
+    import urllib.error
+    import urllib.request
+
+    experiment = small()
+    own = study(experiment)
+    for claim in own.claim(3):
+        own.complete(claim, [0.5])
+    ((name, page),) = addresses(own.storage, "small")
+    assert name == "small/RNN tanh"
+    with pytest.raises(UserError, match="there are: small/RNN tanh"):
+        addresses(own.storage, "other")
+    server = listening(own.storage, 6665)
+    assert server.server_port not in BLOCKED
+    assert server.server_address[0] == "127.0.0.1"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        base = f"http://127.0.0.1:{server.server_port}"
+        with urllib.request.urlopen(base + page) as answer:
+            assert "html" in answer.headers["Content-Type"]
+        with urllib.request.urlopen(f"{base}/api/studies/{page.rpartition('/')[2]}?after=0") as answer:
+            assert b"optimizer.lr" in answer.read()
+        for header in ({"Host": "elsewhere.org"}, {"Origin": "http://elsewhere.org"}):
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(urllib.request.Request(f"{base}/api/studies", headers=header))
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_optunas_own_figures_are_drawn_of_a_study(small: Small) -> None:
+    import warnings
+
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    experiment = small()
+    own = study(experiment, total=6)
+    for claim in own.claim(6):
+        own.complete(claim, [claim.values["optimizer.lr"]])
+    loaded = optuna.load_study(study_name="small/RNN tanh", storage=located(None, experiment.root))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for draw in ("optimization_history", "slice", "parallel_coordinate", "param_importances", "timeline", "edf"):
+            axes = getattr(optuna.visualization.matplotlib, f"plot_{draw}")(loaded)
+            assert axes is not None

@@ -1,0 +1,275 @@
+"""A sweep whose lags are picked by bisection: less is trained, and the tables say the same as of the whole grid."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+import farback
+from farback import tables
+from farback.cli.progress import Display
+from farback.executors import Pool, Serial
+from farback.experiment import Experiment
+from farback.records.record import UserError
+from farback.runs import sweep
+from farback.runs.page import publish
+from farback.runs.progress import Tally
+from farback.runs.schedule import Plan, Schedule, bisected, plan
+from farback.stores.memory import Memory
+from farback.stores.mlflow import MLflow
+from farback.trials.cohort import Cohort
+from farback.trials.events import Event, Failed, Finished, TrialResult, scores
+from farback.trials.trial import Trial
+
+LAGS = [1, 2, 4, 8, 16]
+CONFIG = """
+name: small
+question: How far?
+base:
+  task: {name: recall, symbols: 2, filler: blank}
+  hidden: 24
+  batch: 16
+  steps: 75
+  evaluate_every: 25
+  optimizer: {name: adam, lr: 3.0e-2}
+  measures: [{name: retention, sequences: 100}]
+sweep:
+  - cell: [shift_register, memoryless]
+    lag: LAGS
+    seed: {range: 3}
+"""
+
+
+def config(folder: Path, lag: str = "{bracket: [1, 16]}", name: str = "small") -> Experiment:
+    (folder / "configs").mkdir(exist_ok=True)
+    path = folder / "configs" / f"{name}.yaml"
+    path.write_text(CONFIG.replace("LAGS", lag).replace("name: small", f"name: {name}"))
+    return Experiment.load(path)
+
+
+def horizon_of(trial: Trial) -> int:
+    """What a made-up network can do: by its seed, from little to everything."""
+    return 0 if trial.cell.name == "memoryless" else [1, 5, 16][trial.seed]
+
+
+def ended(trial: Trial) -> Finished:
+    value = float(trial.lag <= horizon_of(trial))
+    values = {"skill": value, "success": value, "accuracy": value, "chance_accuracy": 0.5}
+    rows = [("retention", 75, trial.lag, name, number) for name, number in values.items()]
+    return Finished(TrialResult(trial.key, scores(rows), "finished"))
+
+
+class MadeUp(Serial):
+    """Trains nothing: every trial ends as its horizon says, or fails."""
+
+    def __init__(self, failing: int | None = None) -> None:
+        super().__init__()
+        self.failing = failing
+        self.cohorts: list[Cohort] = []
+
+    def map(self, function: Any, items: Any) -> Iterator[tuple[Cohort, Event]]:
+        for cohort in items:
+            self.cohorts.append(cohort)
+            for trial in cohort.trials:
+                yield cohort, Failed(trial.key, "it broke") if trial.lag == self.failing else ended(trial)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The same networks at every lag."""
+    store = Memory()
+    farback.run(config(tmp_path_factory.mktemp("whole"), str(LAGS), "grid"), workers=1, store=store)
+    return store.frame("grid")
+
+
+def agree(part: pd.DataFrame, full: pd.DataFrame) -> None:
+    for table in (tables.trainability, tables.seed_horizons, tables.success_by_lag):
+        pd.testing.assert_frame_equal(table(part), table(full))
+
+
+def test_horizons_are_those_of_the_whole_grid_from_fewer_trainings(tmp_path: Path, whole: pd.DataFrame) -> None:
+    """Trained for real: a shift register of eight slots remembers 4 steps and not 8, the memoryless cell nothing."""
+    store = Memory()
+    summary = farback.run(config(tmp_path), workers=1, store=store)
+    part = store.frame("small")
+    assert set(tables.seed_horizons(whole)["horizon"]) == {"[4, 8)", "< 1"}
+    assert summary.trained == part["key"].nunique() == 12  # of 30: two lags a seed
+    agree(part, whole)
+    again = farback.run(config(tmp_path), workers=1, store=store)
+    assert (again.trained, again.reused) == (0, 12)
+
+
+def test_two_workers_train_the_same_bits(tmp_path: Path, whole: pd.DataFrame) -> None:
+    alone, shared = Memory(), Memory()
+    farback.run(config(tmp_path), workers=1, store=alone)
+    farback.run(config(tmp_path), workers=2, store=shared)
+    pd.testing.assert_frame_equal(alone.frame("small"), shared.frame("small"), check_exact=True)
+    agree(shared.frame("small"), whole)
+
+
+@pytest.mark.parametrize("events", [0, 1, 4, 9, 17])
+def test_stopped_at_any_instant_only_what_is_due_is_trained(tmp_path: Path, events: int) -> None:
+    experiment, once, halted = config(tmp_path), Memory(), Memory()
+    farback.run(experiment, executor=MadeUp(), store=once)
+    stream = sweep.execute(prepared(experiment, halted), MadeUp(), halted)
+    for _, _event in zip(range(events), stream, strict=False):
+        pass
+    stream.close()
+    before = set(halted.frame("small")["key"])
+    rest = farback.run(experiment, executor=MadeUp(), store=halted)
+    pd.testing.assert_frame_equal(once.frame("small"), halted.frame("small"), check_exact=True)
+    assert (rest.reused, rest.trained) == (len(before), once.frame("small")["key"].nunique() - len(before))
+
+
+def prepared(experiment: Experiment, store: Memory) -> Plan:
+    return sweep.prepared(experiment, experiment.trials(), store, 1, sweep.checkpoints(experiment))
+
+
+def test_what_a_grid_has_trained_is_used(tmp_path: Path) -> None:
+    store = Memory()
+    full = farback.run(config(tmp_path, str(LAGS)), executor=MadeUp(), store=store)
+    assert full.trained == 30
+    assert farback.run(config(tmp_path), executor=MadeUp(), store=store).trained == 0
+
+
+def test_a_failed_trial_holds_its_chain_up_until_the_next_run(tmp_path: Path) -> None:
+    store = Memory()
+    broken = farback.run(config(tmp_path), executor=MadeUp(failing=4), store=store)
+    assert (broken.trained, broken.failed) == (0, 6)  # 4 is the first lag of every chain, and tried once
+    mended = farback.run(config(tmp_path), executor=MadeUp(), store=store)
+    assert mended.failed == 0
+    horizons = tables.seed_horizons(store.frame("small")).set_index(["label", "seed"])["horizon"]
+    assert list(horizons["shift_register"]) == ["[1, 2)", "[4, 8)", ">= 16"]
+
+
+def test_only_narrows_a_bracket(tmp_path: Path) -> None:
+    experiment, store = config(tmp_path), Memory()
+    trials = experiment.only(["lag=2,4,8", "cell=shift_register"])
+    todo = sweep.prepared(experiment, trials, store, 1, sweep.checkpoints(experiment))
+    assert {trial.lag for cohort in todo.cohorts for trial in cohort.trials} == {4}
+    for _ in sweep.execute(todo, MadeUp(), store):
+        pass
+    assert set(store.frame("small")["trained_lag"]) == {2, 4, 8}
+
+
+def test_a_grid_beside_a_bracket_is_trained_whole(tmp_path: Path) -> None:
+    experiment = config(tmp_path)
+    text = experiment.text + "  - {cell: [memoryless], lag: [3, 5], seed: {range: 2}}\n"
+    experiment.path.write_text(text)
+    store = Memory()
+    farback.run(Experiment.load(experiment.path), executor=MadeUp(), store=store)
+    lags = store.frame("small")[["key", "trained_lag"]].drop_duplicates()["trained_lag"].value_counts()
+    assert (lags[3], lags[5]) == (2, 2)
+
+
+def test_no_worker_waits_for_a_round_to_end(tmp_path: Path) -> None:
+    """What is due after the first of a cohort has ended is there before the others end; until then there is nothing."""
+    todo = plan(config(tmp_path).trials(), set(), 1, bisection=bisected(config(tmp_path), chosen(tmp_path), empty()))
+    schedule = Schedule(todo)
+    handed = iter(schedule)
+    first = [next(handed) for _ in todo.cohorts]
+    assert next(handed) is None
+    quick = first[0].trials[0]
+    schedule.learn(ended(quick))
+    following = next(handed)
+    assert [trial.seed for trial in following.trials] == [quick.seed]
+    assert following.trials[0].lag != quick.lag
+    assert next(handed) is None
+
+
+def test_what_is_due_at_one_lag_is_packed_into_one_cohort(tmp_path: Path) -> None:
+    executor = MadeUp()
+    farback.run(config(tmp_path), executor=executor, store=Memory())
+    assert len(executor.cohorts) < sum(len(cohort.trials) for cohort in executor.cohorts)
+
+
+def chosen(folder: Path) -> list[Trial]:
+    return config(folder).trials()
+
+
+def empty() -> pd.DataFrame:
+    return Memory().frame("small")
+
+
+def test_progress_is_against_the_most_that_may_be_needed(tmp_path: Path) -> None:
+    store = Memory()
+    todo = prepared(config(tmp_path), store)
+    assert (len(todo.needed()), len(todo.missing)) == (18, 30)  # three lags of five for each of six chains, at most
+    tally = Tally(todo)
+    display = Display(todo, tally, Console(width=100, record=True))
+    shares, most = [], []
+    for event in sweep.execute(todo, MadeUp(), store):
+        tally.add(event)
+        display.add(event)
+        shares.append(tally.share)
+        most.append(len(todo.needed()))
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    assert most == sorted(most, reverse=True)
+    assert most[-1] == len(tally.finished)
+    display.console.print(display)
+    said = display.console.export_text()
+    assert f"{most[-1]} of at most {most[-1]} trials trained" in said
+    assert "[4, 8)" in said  # of half of the seeds: implied outcomes count
+
+
+def test_the_page_says_that_the_rest_is_implied(tmp_path: Path) -> None:
+    store, experiment = Memory(), config(tmp_path)
+    todo = prepared(experiment, store)
+    stream = sweep.execute(todo, MadeUp(), store)
+    for _ in range(8):
+        next(stream)
+    stream.close()
+    text = publish(experiment, store).report.read_text()
+    assert "The lags of 6 networks and seeds (" in text
+    assert "are not done) were picked by bisection" in text
+    farback.run(experiment, executor=MadeUp(), store=store)
+    text = publish(experiment, store).report.read_text()
+    trained = store.frame("small")["key"].nunique()
+    assert f"{trained} of 30 trials of" in text
+    assert "The lags of 6 networks and seeds were picked by bisection" in text
+    grid = config(tmp_path, str(LAGS))
+    farback.run(grid, executor=MadeUp(), store=store)
+    assert "bisection" not in publish(grid, store).report.read_text()
+
+
+def test_a_bracket_without_retention_is_refused(tmp_path: Path) -> None:
+    experiment = config(tmp_path)
+    text = experiment.text.replace("{name: retention, sequences: 100}", "gradient_reach")
+    experiment.path.write_text(text)
+    with pytest.raises(UserError, match="need the measure retention"):
+        farback.run(Experiment.load(experiment.path), executor=MadeUp(), store=Memory())
+
+
+def test_runs_in_mlflow_carry_the_bracket(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    with MLflow(uri) as store:
+        farback.run(config(tmp_path), executor=MadeUp(), store=store)
+        assert set(store.frame("small")["bracket"]) == {"1 2 4 8 16"}
+    with MLflow(uri) as store:
+        found = store.client.get_experiment_by_name("small")
+        runs = store.client.search_runs([found.experiment_id], "tags.kind = 'trial'")
+        assert {run.data.params["bracket"] for run in runs} == {"1 2 4 8 16"}
+
+
+@pytest.mark.parametrize("executor", [Serial, lambda: Pool(2)], ids=["serial", "pool"])
+def test_none_among_the_cohorts_means_later(tmp_path: Path, executor: Any) -> None:
+    """Every executor asks again after the next event, and ends where nothing trains."""
+    trials = [trial for trial in config(tmp_path).trials() if trial.lag == 1][:4]
+    seen: list[str] = []
+
+    def one_after_the_other() -> Iterator[Cohort | None]:
+        for trial in trials:
+            while len(seen) < trials.index(trial):
+                yield None
+            yield Cohort.of(trial)
+
+    with executor() as running:
+        for _, event in running.map(sweep.train, one_after_the_other()):
+            if isinstance(event, Finished):
+                seen.append(event.key)
+        assert seen == [trial.key for trial in trials]
+        assert list(running.map(sweep.train, iter([None, Cohort.of(trials[0])]))) == []

@@ -1,0 +1,86 @@
+"""How long a plan takes: arithmetic on what was timed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from farback.executors import Serial
+from farback.runs.estimate import UNKNOWN, Seconds, estimated, makespan, shares, timed
+from farback.runs.schedule import plan
+from farback.stores.memory import Memory
+from farback.system import devices
+from farback.trials.cohort import Cohort
+from farback.trials.events import Event, Finished, Progress, TrialResult, scores
+from farback.trials.trial import Trial
+
+PARTS = {"begin": 1.0, "update": 0.5, "evaluation": 2.0, "start": 3.0, "way": 4.0, "end": 5.0}
+
+
+class Stopwatch(Serial):
+    """Every kind of cohort takes the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Cohort] = []
+
+    def map(self, function: Any, items: Any) -> Iterator[tuple[Cohort, Event]]:
+        for cohort in items:
+            self.asked.append(cohort)
+            yield cohort, Progress(cohort.trials[0].key, 0, {**PARTS, "all": 1e9})
+
+
+def trial(seed: int = 0, steps: int = 100, **fields: Any) -> Trial:
+    small = {"task": "recall", "lag": 3, "cell": "elman", "hidden": 4, "batch": 4, "evaluate_every": 25}
+    return Trial.model_validate({**small, "seed": seed, "steps": steps, **fields})
+
+
+def test_a_cohort_takes_its_updates_evaluations_and_measures() -> None:
+    seconds = Seconds(**PARTS)
+    whole = 1 + 100 * 0.5 + 3 * (4 * 2 + 3 + 4 + 5)
+    assert seconds.of(Cohort.of(*(trial(seed) for seed in range(3))), 1.0) == pytest.approx(whole)
+    half = 1 + 50 * 0.5 + (2 * 2 + 3 + 4 + 5)
+    assert seconds.of(Cohort.of(trial()), 0.5) == pytest.approx(half)
+
+
+def test_workers_take_the_next_piece_as_they_are_free() -> None:
+    assert makespan([5, 4, 3, 2], 2) == 7  # 5 + 2 and 4 + 3
+    assert makespan([5, 4, 3, 2], 1) == 14
+    assert makespan([5, 4], 8) == 5
+    assert makespan([], 2) == 0
+
+
+def test_kinds_are_timed_once_and_what_is_known_of_repeats_counts() -> None:
+    trials = [trial(seed) for seed in range(8)] + [trial(seed, stop="never") for seed in range(8)]
+    todo = plan(trials, set(), 1)
+    executor = Stopwatch()
+    unknown = estimated(todo, executor, {}, devices.CPU)
+    assert len(executor.asked) == len({(c.trials[0].shape, len(c.trials)) for c in todo.cohorts})
+    assert len(executor.asked) < len(todo.cohorts) or len(todo.cohorts) == 2
+    known = estimated(todo, executor, {trial().group: 0.25}, devices.CPU)
+    assert known.most == unknown.most > unknown.expected > known.expected
+    early, late = ([c for c in todo.cohorts if (c.trials[0].stop == "never") == never] for never in (False, True))
+    seconds = Seconds(**PARTS)
+    assert unknown.expected == pytest.approx(
+        sum(seconds.of(c, UNKNOWN) for c in early) + sum(seconds.of(c, 1) for c in late)
+    )
+
+
+def test_what_repeats_needed_is_read_from_the_store() -> None:
+    store = Memory()
+    trials = [trial(seed) for seed in range(3)]
+    store.begin("small", trials)
+    for one, updates in zip(trials, (25.0, 75.0), strict=False):
+        store.put(Finished(TrialResult(one.key, scores([("training", 25, -1, "updates", updates)]), "finished")))
+    assert shares(store.frame("small"), trials) == {trials[2].group: 0.5}
+    assert shares(store.frame("nothing"), trials) == {}
+
+
+def test_a_little_of_a_cohort_is_timed_for_real() -> None:
+    measures = [{"name": "retention", "sequences": 32, "at": ["start", 10, "end"]}]
+    (event,) = timed(Cohort.of(trial(measures=measures), trial(1, measures=measures)), devices.CPU)
+    assert isinstance(event, Progress)
+    parts = event.metrics
+    assert all(0 < parts[name] < 30 for name in PARTS)
+    assert parts["start"] == parts["way"] == parts["end"]  # one measure, once each
+    assert parts["all"] >= parts["begin"] + parts["evaluation"] + parts["end"]

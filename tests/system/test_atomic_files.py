@@ -1,0 +1,125 @@
+"""A file is whole or as it was before."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from farback.system import processes
+from farback.system.atomic_files import aside, scratch, sweep
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path, durable: bool) -> None:
+    path = tmp_path / "page [1]*.md"
+    path.write_text("before")
+    with aside(path, durable=durable) as file:
+        file.write_text("half")
+        assert path.read_text() == "before"
+        file.write_text("whole")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_fails_on_the_way_leaves_the_earlier_file(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text("before")
+
+    def write() -> None:
+        with aside(path) as file:
+            file.write_text("half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write()
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_removed_later_and_a_living_ones_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    old, young, foreign = (tmp_path / name for name in (".page.md.1.unfinished", ".page.md.2.unfinished", ".other"))
+    for each in (old, young, foreign):
+        each.write_text("half")
+    for each in (old, foreign):
+        os.utime(each, (time.time() - 7200, time.time() - 7200))
+    with aside(path) as file:
+        file.write_text("whole")
+    assert sorted(tmp_path.iterdir()) == sorted([path, young, foreign])
+
+
+def test_what_a_process_left_that_was_killed_here_is_removed_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    script = (
+        "import os, sys, pathlib\n"
+        "from farback.system.atomic_files import aside\n"
+        "with aside(pathlib.Path(sys.argv[1])) as file:\n"
+        "    file.write_text('half')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == -signal.SIGKILL
+        assert len(list(tmp_path.iterdir())) == 1
+    with aside(path) as file:
+        file.write_text("whole")
+        assert len(list(tmp_path.iterdir())) == 1
+        sweep(tmp_path)
+        assert file.exists()  # we live
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# Folders for a while ---------------------------------------------------------------------------------------------
+
+KILLED = (
+    "import os\nfrom farback.system.atomic_files import scratch\n"
+    "with scratch() as folder:\n    (folder / 'a').touch()\n"
+)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The system's folder for what is temporary, as a process finds it that has just begun."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def test_a_folder_that_a_killed_process_left_is_removed_by_the_next(temporary: Path) -> None:
+    script = KILLED + "    os.kill(os.getpid(), 9)\n"
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert len(list(temporary.iterdir())) == 1
+    with scratch() as folder:
+        assert list(temporary.iterdir()) == [folder]
+        assert list(folder.iterdir()) == []
+    assert list(temporary.iterdir()) == []
+
+
+def test_folders_of_the_living_of_others_and_links_stay(temporary: Path, tmp_path: Path) -> None:
+    here, mine = processes.file_mark().rpartition("-")[0], tmp_path / "mine"
+    mine.mkdir()
+    (mine / "file").touch()
+    kept = [temporary / f"farback-{here}-{os.getpid()}.x", temporary / "farback-notes", temporary / "tmpabc"]
+    kept.append(temporary / f"farback-00000000-{2**22 + 1}.x")  # of another machine, or before it was started again
+    for each in kept:
+        each.mkdir()
+    link = temporary / f"farback-{here}-{2**22 + 1}.x"
+    link.symlink_to(mine)
+    with scratch() as folder:
+        assert set(temporary.iterdir()) == {*kept, link, folder}
+    assert (mine / "file").exists()
+
+
+def test_one_of_another_user_stays(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = temporary / f"farback-{processes.file_mark().rpartition('-')[0]}-{2**22 + 1}.x"
+    other.mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: other.stat().st_uid + 1)
+    with scratch():
+        assert other.exists()

@@ -1,0 +1,280 @@
+"""Going on from a checkpoint is, bit for bit, never having stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from farback.cells import Cell
+from farback.system import safetensors
+from farback.tasks import Task
+from farback.training import checkpoint as resuming
+from farback.training import replicas
+from farback.training.batches import Asked
+from farback.training.loop import train
+from farback.trials.cohort import Cohort
+from farback.trials.events import Checkpoint, Event, Finished, Paused, Progress, TrialResult, Wish
+from farback.trials.trial import Trial
+
+Make = Callable[..., Trial]
+
+
+def said(cohort: Cohort, seconds: float = 1e9) -> list[Event]:
+    return [event for event in train(cohort, seconds) if event is not None]
+
+
+def results(events: Sequence[Event]) -> dict[str, TrialResult]:
+    return {event.key: event.result for event in events if isinstance(event, Finished)}
+
+
+def progress(events: Sequence[Event], key: str) -> list[Progress]:
+    """What is shown of a trial; but what says nothing."""
+    return [event for event in events if isinstance(event, Progress) and event.key == key and event.metrics]
+
+
+def checkpoints(events: Sequence[Event]) -> dict[int, dict[str, Checkpoint]]:
+    """By step and key."""
+    found: dict[int, dict[str, Checkpoint]] = {}
+    for event in events:
+        if isinstance(event, Checkpoint):
+            found.setdefault(event.step, {})[event.key] = event
+    return found
+
+
+def same(a: TrialResult, b: TrialResult) -> None:
+    assert (a.key, a.status) == (b.key, b.status)
+    assert a.scores.to_csv() == b.scores.to_csv()
+    pd.testing.assert_frame_equal(a.scores, b.scores, check_exact=True)
+
+
+def paused(cohort: Cohort, count: int) -> tuple[list[Event], list[Cohort]]:
+    """Train for `count` updates, then ask for the end: what came, and what is left."""
+    events, found, breaths = train(cohort, 1e9), [], 0
+    event = next(events, None)
+    try:
+        while True:
+            if event is not None:
+                found.append(event)
+            breaths += event is None
+            event = events.send(Wish(finish=breaths >= count))
+    except StopIteration:
+        pass
+    left = {event.key: event for event in found if isinstance(event, Checkpoint)}
+    assert set(left) == {event.key for event in found if isinstance(event, Paused)}
+    trials = tuple(trial for trial in cohort.trials if trial.key in left)
+    return found, [Cohort(trials, tuple(left[trial.key] for trial in trials))] if trials else []
+
+
+# Law 6, within a trial -------------------------------------------------------------------------------------------
+
+AT = {"name": "retention", "sequences": 16, "at": ["start", 3, "end"]}
+FORMS: list[dict[str, Any]] = [
+    {},
+    {"optimizer": {"name": "sgd", "lr": 0.1}},
+    {"optimizer": {"name": "sgd", "momentum": 0.9}},
+    {"optimizer": {"name": "rmsprop", "momentum": 0.5}},
+    {"depth": 2, "bidirectional": True, "initial_state": "learned", "cell": "lstm"},
+    {"train_lags": {"uniform": [1, 6]}, "lag": 6, "cell": "gru"},
+    {"train_lags": {"log_uniform": [1, 6]}, "lag": 6, "clip": None},
+    {"task": "nback", "lag": 3},
+    {"task": {"name": "digits", "order": "rows"}, "lag": 64, "steps": 4},  # validates on data of its own
+    {"task": "lightning", "encoder": "conv"},
+    {"cell": "echo_state", "depth": 2},  # frozen weights
+    {"stop": "never", "evaluate_every": 1},
+    {"evaluate_every": 100},
+    {"steps": 40, "evaluate_every": 15, "batch": 2},  # over several blocks of drawn batches
+    {"measures": [AT, {"name": "gradient_reach", "at": [2]}], "cell": "gru"},
+    {"hidden": 1, "batch": 1},
+]
+
+
+@pytest.mark.parametrize("fields", FORMS, ids=str)
+def test_going_on_at_any_update_is_never_having_stopped(fields: dict[str, Any], trial_of: Make) -> None:
+    """The scores byte for byte, and every point that was shown on the way; packed and alone."""
+    check_every_update([trial_of(**fields, seed=seed) for seed in (0, 7)])
+
+
+def test_so_it_is_where_sequences_ask_different_numbers_of_questions(
+    trial_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No task of ours does; the path that serves such a task reads every step out."""
+    monkeypatch.setattr(Asked, "of", classmethod(lambda cls, trial: cls(trial.task.answer, None)))
+    check_every_update([trial_of(task="selective_copy", lag=9, cell="gru", seed=seed) for seed in (0, 7)])
+
+
+def check_every_update(trials: list[Trial]) -> None:
+    whole = said(Cohort.of(*trials), seconds=0)
+    expected, found = results(whole), checkpoints(whole)
+    assert sorted(found) == list(range(1, trials[0].steps + 1))
+    for step, by_key in found.items():
+        packed = said(Cohort(tuple(trials), tuple(by_key[trial.key] for trial in trials)))
+        alone = said(Cohort(tuple(trials[1:]), (by_key[trials[1].key],)))
+        for events, own in ((packed, trials), (alone, trials[1:])):
+            assert set(results(events)) == {trial.key for trial in own}
+            for trial in own:
+                same(results(events)[trial.key], expected[trial.key])
+                assert repr(progress(events, trial.key)) == repr(progress(whole, trial.key)), step  # nan is nan
+
+
+def test_every_cell_goes_on_as_if_it_had_not_stopped(every_cell: Cell, trial_of: Make) -> None:
+    check_halfway(trial_of(cell=every_cell, hidden=18, depth=2, steps=4, evaluate_every=2))
+
+
+def test_every_task_goes_on_as_if_it_had_not_stopped(every_task: Task, trial_of: Make) -> None:
+    check_halfway(trial_of(task=every_task, lag=every_task.lag, cell="gru", steps=4, evaluate_every=2))
+
+
+def check_halfway(trial: Trial) -> None:
+    _, left = paused(Cohort.of(trial), 3)  # between two evaluations
+    assert left[0].step == 3
+    same(results(said(left[0]))[trial.key], results(said(Cohort.of(trial)))[trial.key])
+
+
+@settings(max_examples=15, deadline=None)
+@given(stops=st.lists(st.integers(1, 12), max_size=6), pick=st.randoms(use_true_random=False))
+def test_any_number_of_stops_and_any_company_give_the_same_scores(stops: list[int], pick: Any) -> None:
+    """Three trials, one of which succeeds early and one of which diverges, stopped again and again and dealt out."""
+    trials = trio()
+    expected = results(said(Cohort.of(*trials)))
+    assert {result.status for result in expected.values()} == {"finished", "diverged"}
+    found, waiting = {}, [Cohort.of(*trials)]
+    for count in stops:
+        events, left = zip(*(paused(cohort, count) for cohort in waiting), strict=True) if waiting else ((), ())
+        for own in events:
+            found |= results(own)
+        pairs = [pair for many in left for c in many for pair in zip(c.trials, c.start, strict=True)]
+        waiting = dealt(pairs, pick)
+    for cohort in waiting:
+        found |= results(said(cohort))
+    assert found.keys() == expected.keys()
+    for key, result in found.items():
+        same(result, expected[key])
+
+
+def dealt(left: list[tuple[Trial, Checkpoint]], pick: Any) -> list[Cohort]:
+    """Cohorts of equal steps, in any order and of any width."""
+    pick.shuffle(left)
+    waiting: list[Cohort] = []
+    for trial, one in left:
+        fits = [cohort for cohort in waiting if cohort.step == one.step]
+        if fits and pick.random() < 0.5:
+            waiting.remove(fits[0])
+            waiting.append(Cohort((*fits[0].trials, trial), (*fits[0].start, one)))
+        else:
+            waiting.append(Cohort((trial,), (one,)))
+    return waiting
+
+
+def trio() -> list[Trial]:
+    base = {
+        "task": {"name": "recall", "symbols": 2, "filler": "noise"},
+        "lag": 1,
+        "cell": {"name": "elman", "nonlinearity": "identity"},
+        "hidden": 6,
+        "batch": 16,
+        "steps": 30,
+        "evaluate_every": 4,
+        "measures": [{"name": "retention", "sequences": 32}],
+    }
+    rates: list[tuple[float, float | None]] = [(0.5, 1.0), (1e-4, 1.0), (1e3, None)]
+    return [
+        Trial.model_validate({**base, "seed": seed, "clip": clip, "optimizer": {"name": "sgd", "lr": rate}})
+        for seed, (rate, clip) in enumerate(rates)
+    ]
+
+
+def test_sustained_success_counts_over_a_stop(trial_of: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replicas, "SOLVED_SKILL", -1e9)
+    trial = trial_of(steps=20, evaluate_every=2)
+    for count in range(1, 6):
+        _, (left,) = paused(Cohort.of(trial), count)
+        updates = results(said(left))[trial.key].scores.query("measure == 'training'")["value"]
+        assert updates.tolist() == [6.0]
+
+
+def test_a_trial_that_is_given_up_after_a_stop_says_so_at_its_update(trial_of: Make) -> None:
+    trials = [trial_of(seed=seed) for seed in range(2)]
+    _, (left,) = paused(Cohort.of(*trials), 3)
+    events = train(left)
+    while next(events) is not None:
+        pass
+    gone = events.send(Wish(frozenset({trials[0].key})))
+    assert (type(gone).__name__, gone.key, gone.step) == ("Stopped", trials[0].key, 4)
+    whole = results(said(Cohort.of(trials[1])))
+    same(results([event for event in events if event])[trials[1].key], whole[trials[1].key])
+
+
+# When checkpoints come -------------------------------------------------------------------------------------------
+
+
+def test_checkpoints_come_as_often_as_is_asked(trial_of: Make) -> None:
+    trial = trial_of()
+    assert not checkpoints(said(Cohort.of(trial)))
+    assert sorted(checkpoints(said(Cohort.of(trial), seconds=0))) == [1, 2, 3, 4, 5, 6]
+
+
+def test_whoever_asks_for_the_end_gets_a_checkpoint_of_every_trial_at_the_next_update(trial_of: Make) -> None:
+    trials = [trial_of(seed=seed) for seed in range(3)]
+    found, (left,) = paused(Cohort.of(*trials), 1)
+    assert [type(event) for event in found] == [Checkpoint] * 3 + [Paused] * 3
+    assert {event.step for event in found} == {1}
+    assert left.trials == tuple(trials)
+
+
+# What a checkpoint is --------------------------------------------------------------------------------------------
+
+
+def one(trial: Trial) -> Checkpoint:
+    _, (left,) = paused(Cohort.of(trial), 3)
+    return left.start[0]
+
+
+def test_a_checkpoint_says_what_it_is_of_and_is_not_read_as_anything_else(trial_of: Make) -> None:
+    mine, other = trial_of(), trial_of(seed=1)
+    saved = resuming.read(mine.key, one(mine).state)
+    assert (saved.said["key"], saved.said["step"], saved.said["format"]) == (mine.key, 3, resuming.FORMAT)
+    with pytest.raises(ValueError, match=f"it is of trial {mine.key}"):
+        resuming.read(other.key, one(mine).state)
+    arrays, text = safetensors.unpacked(one(mine).state)
+    later = safetensors.packed(arrays, json.dumps({**json.loads(text), "format": 99}))
+    with pytest.raises(ValueError, match="format 99"):
+        resuming.read(mine.key, later)
+
+
+def test_a_checkpoint_is_the_same_packed_and_alone(trial_of: Make) -> None:
+    trials = [trial_of(seed=seed, optimizer={"name": "adam", "lr": 0.01 * (seed + 1)}) for seed in range(3)]
+    _, (packed,) = paused(Cohort.of(*trials), 3)
+    assert [checkpoint.state for checkpoint in packed.start] == [one(trial).state for trial in trials]
+
+
+@settings(max_examples=60, deadline=None)
+@given(place=st.floats(0, 1), change=st.integers(1, 255), cut=st.booleans())
+def test_a_checkpoint_that_was_changed_anywhere_is_never_read(place: float, change: int, cut: bool) -> None:
+    state = EXAMPLE.state
+    at = min(int(place * len(state)), len(state) - 1)
+    broken = state[:at] if cut else state[:at] + bytes([state[at] ^ change]) + state[at + 1 :]
+    try:
+        arrays, text = safetensors.unpacked(broken)
+    except ValueError:
+        return
+    whole, said_there = safetensors.unpacked(state)  # JSON has several ways to write one thing: padding, say
+    assert text == said_there
+    assert all((arrays[name] == whole[name]).all() for name in whole)
+
+
+EXAMPLE = one(trio()[0])
+
+
+def test_what_several_machines_made_names_all_of_them() -> None:
+    first = {"cpu": "A", "torch": "2", "pid": "1"}
+    assert resuming.joined({}, first) == first
+    both = resuming.joined(first, {"cpu": "B", "torch": "2", "pid": "2"})
+    assert both == {"cpu": "A, then B", "torch": "2", "pid": "2"}
+    assert resuming.joined(both, {"cpu": "B", "torch": "2", "pid": "3"})["cpu"] == "A, then B"
+    assert resuming.joined(both, first)["cpu"] == "A, then B, then A"

@@ -1,0 +1,200 @@
+"""The driver's folder of checkpoints: whole or not there, never gone on from wrongly, and out of the way when done."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from farback.system import safetensors
+from farback.system.provenance import DECIDING, versions
+from farback.training.checkpoint_folder import Folder
+from farback.training.loop import train
+from farback.trials.cohort import Cohort
+from farback.trials.events import Checkpoint, Failed, Finished, Paused, Progress, Stopped, Wish
+from farback.trials.trial import Trial
+
+Make = Callable[..., Trial]
+
+
+def checkpoint(trial: Trial) -> Checkpoint:
+    """After the first update."""
+    events = train(Cohort.of(trial), 1e9)
+    while next(events) is not None:
+        pass
+    found = events.send(Wish(finish=True))
+    assert isinstance(found, Checkpoint)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder.of(tmp_path, "small", 60.0)
+
+
+@pytest.fixture
+def trial(trial_of: Make) -> Trial:
+    return trial_of()
+
+
+def names(folder: Folder) -> list[str]:
+    return sorted(path.name for path in folder.path.iterdir()) if folder.path.exists() else []
+
+
+def test_what_is_put_is_loaded_and_the_last_one_counts(folder: Folder, trial: Trial, tmp_path: Path) -> None:
+    assert folder.load([trial]) == {}
+    assert names(folder) == []
+    first = checkpoint(trial)
+    folder.put(first)
+    assert folder.load([trial]) == {trial.key: first}
+    assert (tmp_path / "results" / "store" / "checkpoints" / "small" / f"{trial.key}.safetensors").exists()
+    folder.put(first)
+    assert names(folder) == [f"{trial.key}.safetensors"]
+
+
+def test_only_the_trials_that_are_asked_for_are_loaded(folder: Folder, trial: Trial, trial_of: Make) -> None:
+    other = trial_of(seed=1)
+    for one in (trial, other):
+        folder.put(checkpoint(one))
+    assert list(folder.load([other])) == [other.key]
+    assert folder.held() == {trial.key, other.key}
+
+
+def test_a_trial_that_is_done_or_given_up_keeps_none_and_one_that_lost_its_workers_does(
+    folder: Folder, trial: Trial
+) -> None:
+    for event, kept in [
+        (next(event for event in train(Cohort.of(trial)) if isinstance(event, Finished)), False),
+        (Stopped(trial.key, 1), False),
+        (Failed(trial.key, "ValueError: a bug", "Traceback ..."), False),  # mended code must not go on from its numbers
+        (Failed(trial.key, "the worker process 1 died (killed by SIGKILL)"), True),
+        (Paused(trial.key, 1), True),
+        (Progress(trial.key, 1, {}), True),
+    ]:
+        folder.put(checkpoint(trial))
+        folder.put(event)
+        assert bool(names(folder)) is kept, event
+
+
+def test_what_others_did_is_forgotten(folder: Folder, trial: Trial) -> None:
+    folder.put(checkpoint(trial))
+    folder.forget([trial.key, "0123456789abcdef"])
+    assert names(folder) == []
+
+
+# What cannot be gone on from -------------------------------------------------------------------------------------
+
+
+def changed(state: bytes, **said: object) -> bytes:
+    arrays, text = safetensors.unpacked(state)
+    return safetensors.packed(arrays, json.dumps({**json.loads(text), **said}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda state: b"", "cut short"),
+        (lambda state: state[:100], "cut short"),
+        (lambda state: state[:-1], "cut short"),
+        (lambda state: state[:-1] + bytes([state[-1] ^ 1]), "digest"),
+        (lambda state: b"\0" * len(state), "not in the format"),
+        (lambda state: b"cos\nsystem\n(S'echo owned'\ntR.", "cut short"),  # a pickle: nothing here would run it
+        (lambda state: changed(state, format=99), "format 99"),
+        (lambda state: changed(state, key="0123456789abcdef"), "it is of trial 0123456789abcdef"),
+        (lambda state: changed(state, made={"torch": "1.0", "farback": "0"}), "made with farback 0"),
+    ],
+)
+def test_it_is_set_aside_with_a_message_and_the_trial_starts_anew(
+    spoil: Callable[[bytes], bytes], says: str, folder: Folder, trial: Trial, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.put(checkpoint(trial))
+    path = folder.path / f"{trial.key}.safetensors"
+    broken = spoil(path.read_bytes())
+    path.write_bytes(broken)
+    assert folder.load([trial]) == {}
+    assert says in caplog.text
+    assert str(path) in caplog.text
+    aside = folder.path / f"{trial.key}.unusable"
+    assert names(folder) == [aside.name]
+    assert aside.read_bytes() == broken
+    folder.put(checkpoint(trial))
+    path.write_bytes(b"again")
+    assert folder.load([trial]) == {}
+    assert names(folder) == [aside.name, f"{trial.key}.unusable1"]  # nothing is overwritten
+    assert aside.read_bytes() == broken
+
+
+@pytest.mark.parametrize("package", sorted(versions()))
+def test_one_of_another_version_of_anything_that_decides_bits_is_not_gone_on_from(
+    package: str, folder: Folder, trial: Trial, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert package in DECIDING
+    one = checkpoint(trial)
+    made = json.loads(safetensors.unpacked(one.state)[1])["made"]
+    folder.put(Checkpoint(trial.key, one.step, changed(one.state, made={**made, package: "0.0.1"})))
+    assert folder.load([trial]) == {}
+    assert f"it was made with {package} 0.0.1, and this is {versions()[package]}" in caplog.text
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_no_crash(folder: Folder, trial: Trial) -> None:
+    (folder.path / f"{trial.key}.safetensors").mkdir(parents=True)
+    assert folder.load([trial]) == {}
+
+
+# Disks -----------------------------------------------------------------------------------------------------------
+
+
+def test_where_a_checkpoint_cannot_be_written_training_goes_on_and_it_is_said_once(
+    folder: Folder, trial: Trial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = checkpoint(trial)
+    folder.put(good)
+
+    def full(number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    for _ in range(3):
+        folder.put(checkpoint(trial))
+    assert [record.getMessage().count("No space left on device") for record in caplog.records] == [1]
+    monkeypatch.undo()
+    assert names(folder) == [f"{trial.key}.safetensors"]  # the one before
+    assert folder.load([trial]) == {trial.key: good}
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from farback.training.checkpoint_folder import Folder
+from farback.system.provenance import DECIDING, versions
+from farback.trials.trial import Checkpoint
+folder, states = Folder(Path(sys.argv[1]), 0.0), [Path(name).read_bytes() for name in sys.argv[3:]]
+print("ready", flush=True)
+while True:
+    for state in states:
+        folder.put(Checkpoint(sys.argv[2], 1, state))
+"""
+
+
+def test_a_writer_killed_at_any_instant_leaves_a_whole_checkpoint(
+    folder: Folder, trial: Trial, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = checkpoint(trial).state
+    states = {changed(state, successes=number): tmp_path / f"state{number}" for number in (1, 2)}
+    for content, path in states.items():
+        path.write_bytes(content)
+    command = [sys.executable, "-c", WRITER, str(folder.path), trial.key, *map(str, states.values())]
+    for wait in (0.0, 0.013, 0.031):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(0.05 + wait)
+        process.kill()
+        process.communicate()
+        assert folder.load([trial])[trial.key].state in states
+    assert caplog.text == ""

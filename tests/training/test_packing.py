@@ -1,0 +1,75 @@
+"""How many replicas train as one cohort: enough to be worth it, and no more than fit into memory."""
+
+from typing import Any
+
+import pytest
+
+from farback.experiment import Experiment
+from farback.runs.schedule import plan
+from farback.training import packing as rule
+from farback.training.packing import MOST, MOST_BYTES, held, width
+from farback.training.replicas import Replicas
+from farback.trials.trial import Trial
+
+
+def trial(**fields: Any) -> Trial:
+    return Trial.model_validate({"task": "recall", "lag": 20, "cell": "elman", "hidden": 32, **fields})
+
+
+def test_small_networks_train_in_wide_cohorts_and_large_ones_in_narrow_ones() -> None:
+    widths = [width(trial(hidden=hidden)) for hidden in (8, 32, 128, 512)]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] == MOST
+    assert widths[-1] == 1
+    lags = [width(trial(lag=lag)) for lag in (5, 50, 500)]
+    assert lags == sorted(lags, reverse=True)
+    assert width(trial(cell="lstm")) < width(trial())
+
+
+def test_the_fixed_cost_is_the_share_that_it_may_be() -> None:
+    steps, replicas = 22, width(trial(hidden=64))
+    assert replicas < MOST
+    one = rule.seconds(trial(hidden=64), steps)
+    share = rule.fixed(trial()) / (rule.fixed(trial()) + replicas * one)
+    assert share == pytest.approx(rule.SHARE, rel=0.35)  # the number of replicas is whole, the steps are about
+
+
+def test_memory_bounds_the_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rule, "FIXED_SECONDS", 1e3)  # nothing else does
+    large = trial(cell="lstm", hidden=128, lag=500, batch=128)
+    assert width(large) == 1
+    assert width(trial()) == MOST
+    long = trial(lag=500)
+    assert 1 < width(long) < MOST
+    assert width(long) * held(long, 512) < 1.1 * MOST_BYTES
+
+
+def test_what_a_replica_holds_is_about_what_its_tensors_take() -> None:
+    """The part that can be added up: its data and its parameters."""
+    one = trial(lag=100)
+    replicas = Replicas([one])
+    replicas.training.next()
+    tensors = [part for questions in replicas.training.waiting for part in questions]
+    tensors += [*replicas.validation[0], replicas.theta_RP, *replicas.moments.values()]
+    counted = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    steps = replicas.validation[0].x_RTBI.shape[1]
+    kept = 2 * one.batch * steps * one.hidden * 3 * rule.FLOAT
+    assert counted < held(one, steps) - kept < 4 * counted
+
+
+def test_a_plan_packs_by_the_rule() -> None:
+    trials = [trial(hidden=512, lag=100, seed=seed) for seed in range(4)] + [
+        trial(hidden=8, seed=seed) for seed in range(80)
+    ]
+    sizes = sorted(len(cohort.trials) for cohort in plan(trials, set()).cohorts if cohort.trials[0].hidden == 512)
+    assert sizes == [1, 1, 1, 1]
+    assert max(len(cohort.trials) for cohort in plan(trials, set()).cohorts) == MOST
+    many = plan(trials, set(), workers=40).cohorts
+    assert len(many) >= 80  # narrower, rather than leave a worker without one
+
+
+def test_cohorts_of_horizon_fit_into_a_worker() -> None:
+    trials = Experiment.load("configs/horizon.yaml").trials()
+    for cohort in plan(trials, set(), workers=2).cohorts:
+        first = cohort.trials[0]
+        assert len(cohort.trials) * held(first, first.lag + 30) < MOST_BYTES

@@ -1,0 +1,44 @@
+"""Keys that were recorded before the code was rearranged: whatever moves, results that are stored are still found.
+
+The list was made by the release 0.1.0 and is never made again: a key that changes means a trial that is trained again.
+It goes over every task, cell, init, encoder, optimizer and measure, and over every field of a trial.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farback import cells, encoders, inits, measures, optimizers, tasks
+from farback.trials.trial import Trial
+
+GOLDEN: list[dict[str, Any]] = json.loads(Path(__file__).with_name("golden_keys.json").read_text())
+
+
+def test_every_key_is_as_it_was_recorded() -> None:
+    made = {json.dumps(each["trial"]): Trial.model_validate(each["trial"]).key for each in GOLDEN}
+    recorded = {json.dumps(each["trial"]): each["key"] for each in GOLDEN}
+    assert made == recorded
+    assert len(set(recorded.values())) == len(GOLDEN) >= 200
+
+
+@pytest.mark.parametrize(
+    ("field", "family"),
+    [("task", tasks), ("cell", cells), ("init", inits), ("encoder", encoders), ("optimizer", optimizers)],
+)
+def test_the_list_has_every_component_of_the_release(field: str, family: Any) -> None:
+    specs = [each["trial"].get(field) for each in GOLDEN]
+    named = {spec if isinstance(spec, str) else spec["name"] for spec in specs if spec is not None}
+    assert named <= set(family.names())
+    assert len(named) >= {"task": 17, "cell": 21, "init": 8, "encoder": 1, "optimizer": 3}[field]
+
+
+def test_the_list_has_every_measure_and_every_field() -> None:
+    specs = [spec for each in GOLDEN for spec in each["trial"].get("measures", [])]
+    named = {spec if isinstance(spec, str) else spec["name"] for spec in specs}
+    assert len(named) >= 14
+    assert named <= set(measures.names())
+    assert {field for each in GOLDEN for field in each["trial"]} == Trial.model_fields.keys()

@@ -1,0 +1,78 @@
+"""What a result says of how it came to be."""
+
+import multiprocessing
+import os
+import platform
+import socket
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy
+import pytest
+import scipy
+import torch
+from llvmlite import binding
+
+from farback.system.provenance import DECIDING, PLUGINS, deciding, machine, versions
+from farback.training.loop import train
+from farback.trials.cohort import Cohort
+from farback.trials.events import Finished
+from farback.trials.provenance import provenance
+from farback.trials.trial import Trial
+
+Make = Callable[..., Trial]
+
+
+def test_versions_are_those_that_are_imported() -> None:
+    assert versions() == {
+        "farback": version("farback"),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+        "numba": version("numba"),
+        "python": platform.python_version(),
+    }
+
+
+def test_a_result_says_all_that_decides_its_bits(trial_of: Make) -> None:
+    (said,) = [event.result.provenance for event in train(Cohort.of(trial_of())) if isinstance(event, Finished)]
+    assert set(DECIDING) - {"device", PLUGINS} <= set(
+        said
+    )  # these are said of a GPU and of other packages' plug-ins only
+    assert "" not in said.values()
+    assert said["threads"] == "1"  # while it trained, whatever the process has otherwise
+    assert said["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+    assert said["cpu_target"] == binding.get_host_cpu_name()
+    assert "openblas" in said["blas"]
+    assert (said["pid"], "pid" in deciding(said)) == (str(os.getpid()), False)
+
+
+def test_another_process_on_the_same_machine_says_the_same(trial_of: Make) -> None:
+    trial = trial_of()
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        elsewhere = pool.submit(provenance, trial).result(timeout=120)
+    here = provenance(trial)
+    different = {name for name in here if here[name] != elsewhere[name]}
+    assert different <= {"pid", "threads"}
+
+
+def test_neither_machine_nor_folder_nor_person_is_named() -> None:
+    text = " ".join([*versions().values(), *machine().values()])
+    for name in (socket.gethostname(), str(Path.home()), str(Path.cwd()), os.environ.get("USER") or "/"):
+        assert name not in text
+
+
+def test_the_digest_of_the_processors_features_is_of_all_and_in_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    from farback.system.cpu import processor
+
+    class Features:
+        def __init__(self, text: str) -> None:
+            self.flatten = lambda: text
+
+    digests = []
+    for text in ("+avx2,+fma", "+fma,+avx2", "+avx2,-fma"):
+        monkeypatch.setattr(binding, "get_host_cpu_features", lambda text=text: Features(text))
+        digests.append(processor()[1])
+    assert digests[0] == digests[1] != digests[2]
