@@ -29,7 +29,7 @@ from farback.runs import sweep
 from farback.stores.memory import Memory
 from farback.training.loop import train
 from farback.trials.cohort import Cohort, cohorts
-from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, Progress, Stopped
+from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, Progress, Pruned
 from farback.trials.trial import Trial
 
 pytestmark = pytest.mark.xdist_group("dask")
@@ -103,7 +103,7 @@ def test_a_trial_that_is_given_up_ends_and_the_others_go_on(dask: Dask, trial_of
     for item in dask.map(train, cohorts(trials, 2)):
         found.append(item)
         dask.drop([trials[0].key])
-    assert list(of(found, Stopped)) == [trials[0].key]
+    assert list(of(found, Pruned)) == [trials[0].key]
     assert list(of(found, Finished)) == [trials[1].key]
 
 

@@ -14,7 +14,7 @@ from farback.runs.progress import Tally
 from farback.runs.schedule import plan
 from farback.stores.memory import Memory
 from farback.trials.cohort import Cohort
-from farback.trials.events import Event, Failed, Finished, Wish
+from farback.trials.events import Event, Failed, Finished, Request
 from farback.trials.trial import Trial
 
 SMALL = """
@@ -116,7 +116,7 @@ class Finishing(Serial):
         super().__init__()
         self.updates = updates
 
-    def _wishes(self) -> Wish:
+    def _wishes(self) -> Request:
         self.updates -= 1
         if self.updates < 0:
             self.finish()

@@ -19,7 +19,7 @@ from farback.training import replicas
 from farback.training.batches import Asked
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
-from farback.trials.events import Checkpoint, Event, Finished, Paused, Progress, TrialResult, Wish
+from farback.trials.events import Checkpoint, Event, Finished, Paused, Progress, Request, TrialResult
 from farback.trials.trial import Trial
 
 Make = Callable[..., Trial]
@@ -62,7 +62,7 @@ def paused(cohort: Cohort, count: int) -> tuple[list[Event], list[Cohort]]:
             if event is not None:
                 found.append(event)
             breaths += event is None
-            event = events.send(Wish(finish=breaths >= count))
+            event = events.send(Request(finish=breaths >= count))
     except StopIteration:
         pass
     left = {event.key: event for event in found if isinstance(event, Checkpoint)}
@@ -204,8 +204,8 @@ def test_a_trial_that_is_given_up_after_a_stop_says_so_at_its_update(trial_of: M
     events = train(left)
     while next(events) is not None:
         pass
-    gone = events.send(Wish(frozenset({trials[0].key})))
-    assert (type(gone).__name__, gone.key, gone.step) == ("Stopped", trials[0].key, 4)
+    gone = events.send(Request(frozenset({trials[0].key})))
+    assert (type(gone).__name__, gone.key, gone.step) == ("Pruned", trials[0].key, 4)
     whole = results(said(Cohort.of(trials[1])))
     same(results([event for event in events if event])[trials[1].key], whole[trials[1].key])
 

@@ -16,7 +16,7 @@ from farback.system.provenance import DECIDING, versions
 from farback.training.checkpoint_folder import Folder
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
-from farback.trials.events import Checkpoint, Failed, Finished, Paused, Progress, Stopped, Wish
+from farback.trials.events import Checkpoint, Failed, Finished, Paused, Progress, Pruned, Request
 from farback.trials.trial import Trial
 
 Make = Callable[..., Trial]
@@ -27,7 +27,7 @@ def checkpoint(trial: Trial) -> Checkpoint:
     events = train(Cohort.of(trial), 1e9)
     while next(events) is not None:
         pass
-    found = events.send(Wish(finish=True))
+    found = events.send(Request(finish=True))
     assert isinstance(found, Checkpoint)
     return found
 
@@ -70,7 +70,7 @@ def test_a_trial_that_is_done_or_given_up_keeps_none_and_one_that_lost_its_worke
 ) -> None:
     for event, kept in [
         (next(event for event in train(Cohort.of(trial)) if isinstance(event, Finished)), False),
-        (Stopped(trial.key, 1), False),
+        (Pruned(trial.key, 1), False),
         (Failed(trial.key, "ValueError: a bug", "Traceback ..."), False),  # mended code must not go on from its numbers
         (Failed(trial.key, "the worker process 1 died (killed by SIGKILL)"), True),
         (Paused(trial.key, 1), True),

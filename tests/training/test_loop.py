@@ -22,7 +22,7 @@ from farback.training.batches import Asked, Data, lags
 from farback.training.loop import fingerprint, train
 from farback.training.replicas import Replica, Replicas
 from farback.trials.cohort import Cohort
-from farback.trials.events import Event, Finished, Progress, Stopped, TrialResult, Wish
+from farback.trials.events import Event, Finished, Progress, Pruned, Request, TrialResult
 from farback.trials.trial import Trial
 
 Make = Callable[..., Trial]
@@ -536,8 +536,8 @@ def test_a_trial_that_is_given_up_leaves_and_the_others_do_not_notice(trial_of: 
     with suppress(StopIteration):
         while True:
             steered.append(event)
-            event = events.send(Wish(frozenset({trials[1].key})) if len(steered) > 9 else None)
-    assert [event for event in steered if isinstance(event, Stopped)] == [Stopped(trials[1].key, 4)]
+            event = events.send(Request(frozenset({trials[1].key})) if len(steered) > 9 else None)
+    assert [event for event in steered if isinstance(event, Pruned)] == [Pruned(trials[1].key, 4)]
     kept = {event.key: event.result.scores for event in steered if isinstance(event, Finished)}
     assert list(kept) == [trials[0].key, trials[2].key]
     for key, scores in kept.items():

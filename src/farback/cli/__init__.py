@@ -8,7 +8,19 @@ from typing import NoReturn
 
 import typer
 
-from farback.cli import calibrate, claims, doctor, init, list, run, search, show, ui  # noqa: F401 - each adds its commands
+from farback.cli import (  # noqa: F401 - each adds its commands
+    calibrate,
+    claims,
+    dashboard,
+    doctor,
+    init,
+    list,
+    report,
+    run,
+    search,
+    show,
+    ui,
+)
 from farback.cli.app import app
 
 __all__ = ["app", "main"]
@@ -17,9 +29,8 @@ __all__ = ["app", "main"]
 def main() -> None:
     """The entry point: mistakes end with a message and exit code 2, an interruption with 130, a bug with 1.
 
-    A store that cannot be used, which is nobody's mistake, ends it with a message and exit code 1 (all of them are in
-    docs/command-line.md). Whatever is said of an error, by us or by a library, is said without the passwords of the
-    stores' URIs.
+    A store that cannot be used ends it with a message and exit code 1; all codes are in docs/command-line.md. Messages
+    and tracebacks, ours or a library's, are printed without the passwords of the stores' URIs.
     """
     from farback.records.record import UserError
 
@@ -33,18 +44,18 @@ def main() -> None:
     except OSError as error:
         from farback.stores.retries import diagnosed
 
-        trouble = diagnosed(error)
-        if trouble is None or trouble.passes:
-            _surprised()
-        said = f"{error.filename or 'a file'} cannot be written: {trouble.advice} ({error.strerror})"
-        typer.echo(_masked(said), err=True)
+        found = diagnosed(error)
+        if found is None or found.retry:
+            _unexpected()
+        message = f"{error.filename or 'a file'} cannot be written: {found.advice} ({error.strerror})"
+        typer.echo(_masked(message), err=True)
         sys.exit(1)
     except Exception:
-        _surprised()
+        _unexpected()
 
 
-def _surprised() -> NoReturn:
-    """Say where an error comes from that nobody foresaw."""
+def _unexpected() -> NoReturn:
+    """Print the traceback of an unexpected error."""
     typer.echo(_masked(traceback.format_exc()), err=True)
     sys.exit(1)
 

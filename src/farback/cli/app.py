@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 from farback.cli.completion import configs
 from farback.cli.console import echo
 
-# In the help, by how often they are typed; a command that is not named here comes last.
+# Order in the help, by how often they are typed; other commands come last
 ORDER = (
     "init",
     "run",
@@ -49,7 +49,7 @@ app = typer.Typer(
 )
 
 Config = Annotated[str, typer.Argument(help="a config: configs/demo.yaml, or its name, demo", autocompletion=configs)]
-Json = Annotated[bool, typer.Option("--json", help="one JSON document to stdout, for programs; the rest to stderr")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON document to stdout, everything else to stderr")]
 StorageURI = Annotated[
     str | None, typer.Option("--storage", help="the studies' database URI (default: results/store/optuna.db)")
 ]
@@ -72,9 +72,7 @@ Address = Annotated[str | None, typer.Option(help="of a Dask scheduler: tcp://HO
 
 CheckpointSeconds = Annotated[
     float | None,
-    typer.Option(
-        "--checkpoint-seconds", min=0, help="between checkpoints of what trains (default: the config's, else 60)"
-    ),
+    typer.Option("--checkpoint-seconds", min=0, help="between checkpoints (default: the config's, else 60)"),
 ]
 
 Device = Annotated[
@@ -85,17 +83,12 @@ Device = Annotated[
 ShiftSeeds = Annotated[
     int,
     typer.Option(
-        "--shift-seeds", min=0, help="add so much to every seed: the same trials with other networks and data"
+        "--shift-seeds", min=0, help="add a number to every seed: the same trials with other networks and data"
     ),
 ]
 
 
-class Place(NamedTuple):
-    """Where a command was asked to train."""
-
-    executor: str | None
-    address: str | None
-    workers: int | None
+DryRun = Annotated[bool, typer.Option("--dry-run", help="print what would be trained, and how long it takes")]
 
 
 @app.callback(invoke_without_command=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from farback.cli.app import Json, app
-from farback.cli.console import Printer, page_plain
+from farback.cli.console import Printer, page_document
 
 if TYPE_CHECKING:  # as in `running`: `--help` stays quick
     from farback.measures.known import Check
@@ -47,7 +47,7 @@ def calibrate(
     page = write_calibration(pd.DataFrame(rows), output)
     console.print(page.analysis.headline, highlight=False)
     off = [check for check in found if not check.holds]
-    console.document({"checks": rows, "off": len(off), **page_plain(page)})
+    console.document({"checks": rows, "off": len(off), **page_document(page)})
     console.places(page)
     if off:
         console.print(f"{len(off)} checks are off", style="red")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,25 +13,24 @@ from farback.cli.app import (
     Address,
     CheckpointSeconds,
     Device,
+    DryRun,
     ExecutorName,
     Json,
-    Place,
     ShiftSeeds,
     StoreURI,
     Workers,
     app,
 )
-from farback.cli.console import Printer, failed_plain, page_plain
+from farback.cli.console import Printer, failures_document, page_document
 from farback.cli.list import refresh_schema
-from farback.cli.run import Training, failed, trained
-from farback.cli.signals import Stopping
+from farback.cli.run import exit_on_failures, train_with_progress
+from farback.cli.signals import Signals
 
-if TYPE_CHECKING:  # as in `running`: `--help` stays quick
-    from farback.executors import Executor
-    from farback.experiment import Experiment
+if TYPE_CHECKING:  # as in `run`: `--help` stays quick
+    from farback.experiment import Sweep
     from farback.report.page import Page
     from farback.runs.claims import Ledger
-    from farback.stores.base import Store
+    from farback.runs.session import Options, Session
     from farback.trials.events import Failed
 
 
@@ -40,9 +40,7 @@ def claims(
         list[str] | None, typer.Option(help="train for this claim alone, by its id, or by its experiment's name")
     ] = None,
     report: Annotated[bool, typer.Option("--report", help="write the page from the store, training nothing")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="say what would be trained, and how long it takes")
-    ] = False,
+    dry_run: DryRun = False,
     shift_seeds: ShiftSeeds = 0,
     workers: Workers = None,
     executor: ExecutorName = None,
@@ -54,102 +52,91 @@ def claims(
 ) -> None:
     """Check published claims: train what is missing of the configs that carry them, then write results/claims.
 
-    May be stopped at any instant: the same command goes on. SIGINT (Ctrl-C) and SIGTERM first checkpoint what trains.
-    With --shift-seeds all is repeated with other seeds, and the pages lie beside the first.
+    May be stopped at any instant: the same command resumes. SIGINT (Ctrl-C) and SIGTERM first write checkpoints.
+    With --shift-seeds everything is repeated with other seeds, and the pages lie beside the first ones.
     """
-    stopping, place = Stopping(), Place(executor, address, workers)
-    with stopping.listening():
-        console = Printer(as_json)
-        _claims(stopping, console, only or [], report, dry_run, shift_seeds, place, store, checkpoint_seconds, device)
+    signals = Signals()
+    with signals.handled():
+        from farback.runs.claims import opened
+        from farback.runs.session import Options
+
+        options = Options(workers, executor, address, store, None, checkpoint_seconds, device)
+        _claims(opened(Path(), shift_seeds), only or [], options, report, dry_run, signals, Printer(as_json))
 
 
 def _claims(
-    stopping: Stopping,
-    console: Printer,
+    ledger: Ledger,
     only: list[str],
+    options: Options,
     report: bool,
     dry_run: bool,
-    shift_seeds: int,
-    place: Place,
-    store: str | None,
-    checkpoint_seconds: float | None,
-    device: str | None,
+    signals: Signals,
+    console: Printer,
 ) -> None:
-    from farback.executors import chosen, opened
-    from farback.runs import claims as ledger
-    from farback.runs import dead_axes
+    from farback.runs.claims import publish
+    from farback.runs.schedule import remaining_in
+    from farback.runs.session import open_session
     from farback.stores import open_store
-    from farback.system import devices
 
-    where = devices.checked(device or devices.CPU)
-    known = ledger.opened(Path(), shift_seeds)
-    wanted = known.chosen(only)
+    wanted = ledger.chosen(only)
     failures: list[Failed] = []
     counts: Counter[str] = Counter()
     planned: dict[str, Any] = {"experiments": [], "seconds": 0.0, "seconds_at_most": 0.0}
-    with open_store(store, known.root) as recording:
-        todo = [] if report else [one for one in wanted if ledger.outlook(one, recording).needed()]
-        for experiment in todo:
-            dead_axes.check(experiment)
-            if not dry_run:
-                refresh_schema(experiment.path)
+    with open_store(options.store, ledger.root) as store:
+        todo = [] if report else [one for one in wanted if remaining_in(store, one, one.trials()).needed()]
         if todo:
-            with opened(chosen(None, *place, device=where), known.root) as running:
+            with open_session(todo, replace(options, store=store)) as session:
                 if dry_run:
-                    planned = _foretell(todo, recording, running, where, console)
-                else:
-                    training = Training(recording, running, where, checkpoint_seconds)
-                    for experiment in todo:
-                        done = trained(experiment, experiment.trials(), training, stopping, console)
-                        failures += done.failures
-                        counts.update(trained=done.trained, diverged=done.diverged)
+                    planned = _estimate(session, todo, console)
+                for sweep in [] if dry_run else todo:
+                    refresh_schema(sweep.path)
+                    done = train_with_progress(session, sweep, sweep.trials(), signals, console)
+                    failures += done.failures
+                    counts.update(trained=done.trained, diverged=done.diverged)
         if dry_run:
-            console.document({**planned, "gpu": _elsewhere(known, bool(todo), console)})
+            console.document({**planned, "gpu": _elsewhere(ledger, bool(todo), console)})
             return
-        page = ledger.publish(known, wanted if only else known.experiments, recording)
+        page = publish(ledger, wanted if only else ledger.experiments, store)
     _show(page, console)
-    stated = [table.frame for table in page.analysis.tables if table.name in ("claims", "gpu")]
-    rows = [row for frame in stated for row in frame.to_dict("records")]
-    said = {"trained": counts["trained"], "diverged": counts["diverged"], **failed_plain(failures)}
-    console.document({**said, "claims": rows, **page_plain(page)})
-    failed(failures, console)
+    tables = [table.frame for table in page.analysis.tables if table.name in ("claims", "gpu")]
+    rows = [row for frame in tables for row in frame.to_dict("records")]
+    document = {"trained": counts["trained"], "diverged": counts["diverged"], **failures_document(failures)}
+    console.document({**document, "claims": rows, **page_document(page)})
+    exit_on_failures(failures, console)
 
 
-def _foretell(
-    todo: list[Experiment], recording: Store, running: Executor, where: str, console: Printer
-) -> dict[str, Any]:
-    """Say what would be trained of each experiment, and how long each takes and all of them; the same as a document."""
+def _estimate(session: Session, todo: list[Sweep], console: Printer) -> dict[str, Any]:
+    """Print what would be trained of each sweep, and how long each and all of them take; the same as a document."""
     from farback.cli.progress import minutes
-    from farback.runs import schedule, sweep
+    from farback.runs.estimate import estimate
+    from farback.runs.schedule import plan, remaining_beside
 
-    say = console.say
     expected = most = 0.0
     experiments: list[dict[str, Any]] = []
-    for experiment in todo:
-        frame = recording.frame(experiment.name)
-        plan = schedule.outlook(experiment, experiment.trials(), frame, running.size)
-        each = sweep.estimate(plan, running, frame, where)
+    for sweep in todo:
+        frame = session.store.frame(sweep.name)
+        what = remaining_beside(frame, sweep, sweep.trials())
+        each = estimate(plan(what, session.executor.size), session.executor, frame, session.device)
         expected, most = expected + each.expected, most + each.most
-        ids = [claim.id for claim in experiment.claims]
-        took = f"{minutes(each.expected)}, at most {minutes(each.most)}"
-        say(f"{experiment.name}: {plan.amount} trials, {took} ({', '.join(ids)})")
+        ids = [claim.id for claim in sweep.claims]
+        time = f"{minutes(each.expected)}, at most {minutes(each.most)}"
+        console.say(f"{sweep.name}: {what.amount} trials, {time} ({', '.join(ids)})")
         seconds = {"seconds": each.expected, "seconds_at_most": each.most}
-        experiments.append({"name": experiment.name, "claims": ids, "to_train": len(plan.needed()), **seconds})
-    say(f"in all: {minutes(expected)}; at most {minutes(most)}, if no trial stops early")
+        experiments.append({"name": sweep.name, "claims": ids, "to_train": len(what.needed()), **seconds})
+    console.say(f"in all: {minutes(expected)}; at most {minutes(most)}, if no trial stops early")
     return {"experiments": experiments, "seconds": expected, "seconds_at_most": most}
 
 
-def _elsewhere(known: Ledger, more: bool, console: Printer) -> list[str]:
-    """Say what this command does not train; the names of those experiments."""
+def _elsewhere(ledger: Ledger, more: bool, console: Printer) -> list[str]:
+    """Print what this command does not train; the names of those experiments."""
     from farback.runs.claims import needs_gpu
 
-    say = console.say
     if not more:
-        say("nothing is missing")
-    large = [experiment for experiment in known.experiments if needs_gpu(experiment)]
-    for experiment in large:
-        say(f"{experiment.name}: needs a GPU; where there is one: farback run {experiment.shown} --device cuda")
-    return [experiment.name for experiment in large]
+        console.say("nothing is missing")
+    large = [sweep for sweep in ledger.experiments if needs_gpu(sweep)]
+    for sweep in large:
+        console.say(f"{sweep.name}: needs a GPU; where there is one: farback run {sweep.shown} --device cuda")
+    return [sweep.name for sweep in large]
 
 
 def _show(page: Page, console: Printer) -> None:

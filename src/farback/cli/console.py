@@ -80,7 +80,7 @@ def echo(text: str) -> None:
         _closed()
 
 
-def page_plain(page: Page) -> dict[str, Any]:
+def page_document(page: Page) -> dict[str, Any]:
     """A page that was written, as a document has it: what it says first, and where its files are."""
     return {
         "headline": page.analysis.headline,
@@ -90,7 +90,7 @@ def page_plain(page: Page) -> dict[str, Any]:
     }
 
 
-def failed_plain(failures: Sequence[Failed]) -> dict[str, Any]:
+def failures_document(failures: Sequence[Failed]) -> dict[str, Any]:
     """Trials that could not be carried out, as a document has them."""
     return {"failed": len(failures), "failures": [{"key": one.key, "error": one.error} for one in failures]}
 

@@ -1,4 +1,4 @@
-"""Optuna's own dashboard on the studies, for this machine only."""
+"""`farback dashboard`: optuna-dashboard on the studies, for this machine only."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ import sys
 import webbrowser
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
+from pathlib import Path
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import typer
+
+from farback.cli.app import StorageURI, app, config_path
+from farback.cli.completion import configs
 from farback.records.record import UserError
 from farback.stores import locations
-from farback.stores.studies import Storage, exists, opened, quiet
+
+if TYPE_CHECKING:  # optuna takes a second to import
+    from farback.stores.studies import Storage
 
 HOST = "127.0.0.1"
 # Ports that browsers refuse, of those that anyone may listen on (the Fetch standard's "bad ports").
@@ -33,6 +40,27 @@ class _Silent(WSGIRequestHandler):
         """Nothing: a line for each request would bury the address."""
 
 
+@app.command()
+def dashboard(
+    config: Annotated[
+        str | None, typer.Argument(help="the search to open (default: all of them)", autocompletion=configs)
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="where to listen, on 127.0.0.1")] = 8080,
+    storage: StorageURI = None,
+    browser: Annotated[bool, typer.Option(help="open a browser")] = False,
+) -> None:
+    """Browse the studies in optuna-dashboard, on this machine only."""
+    from farback.experiment import Experiment
+    from farback.stores.studies import located
+
+    root, name = Path.cwd(), None
+    if config is not None:
+        path = config_path(config)
+        name = path.stem
+        root = Experiment.load(path).root if path.exists() else root
+    raise typer.Exit(serve(located(storage, root), name, port, browser))
+
+
 def serve(uri: str, experiment: str | None = None, port: int = 8080, open_browser: bool = False) -> int:
     """Serve the dashboard until Ctrl-C.
 
@@ -48,6 +76,8 @@ def serve(uri: str, experiment: str | None = None, port: int = 8080, open_browse
     Raises:
         UserError: the dashboard is not installed, there is no study, or no port is free.
     """
+    from farback.stores.studies import exists, opened
+
     if find_spec("optuna_dashboard") is None:
         raise UserError("the dashboard needs the package optuna-dashboard: pip install 'farback[search]'")
     if not exists(uri):
@@ -80,6 +110,8 @@ def addresses(storage: Storage, experiment: str | None) -> list[tuple[str, str]]
     Raises:
         UserError: the experiment has no study.
     """
+    from farback.stores.studies import quiet
+
     with quiet():
         ids = {study.study_name: study._study_id for study in storage.optuna.get_all_studies()}
         if experiment is None:
@@ -100,21 +132,21 @@ def listening(storage: Storage, port: int) -> WSGIServer:
     """
     from optuna_dashboard import wsgi
 
-    app = wsgi(storage.optuna)
+    pages = wsgi(storage.optuna)
     for wanted in range(port, min(port + TRIES, 65536)):
         if wanted in BLOCKED:
             continue
         try:
-            server: WSGIServer = make_server(HOST, wanted, app, server_class=_Server, handler_class=_Silent)
+            server: WSGIServer = make_server(HOST, wanted, pages, server_class=_Server, handler_class=_Silent)
         except OSError:
             continue
-        server.set_app(own_pages_only(app, server.server_port))
+        server.set_app(own_pages_only(pages, server.server_port))
         return server
     raise UserError(f"no free port from {port} on")
 
 
-def own_pages_only(app: App, port: int) -> App:
-    """The app, for this machine's browser and its own pages: others could delete studies through an open tab.
+def own_pages_only(pages: App, port: int) -> App:
+    """The app for this machine's browser and its own pages only: other sites could delete studies through an open tab.
 
     A page elsewhere may point its name at 127.0.0.1 (the Host header gives it away) or send requests (Origin does).
     """
@@ -126,7 +158,7 @@ def own_pages_only(app: App, port: int) -> App:
         if environ.get("HTTP_HOST") not in hosts or (origin is not None and origin not in origins):
             start_response("403 Forbidden", [("Content-Type", "text/plain")])
             return [b"this page is served to this machine only\n"]
-        return app(environ, start_response)
+        return pages(environ, start_response)
 
     return checked
 

@@ -27,7 +27,7 @@ class Display:
 
     def __init__(self, plan: Plan, tally: Tally, console: Console) -> None:
         self.plan, self.tally, self.console = plan, tally, console
-        self.trials = {trial.key: trial for trial in plan.missing}
+        self.trials = {trial.key: trial for trial in plan.remaining.missing}
         self.passed: dict[tuple[str, bool], dict[int, list[bool]]] = {}
         self.last_line = time.monotonic()
         self.live: Live | None = None
@@ -54,7 +54,7 @@ class Display:
     def _at(self, label: str, mixed: bool) -> dict[int, list[bool]]:
         """Who passes at each lag; where bisection picks the lags, what is implied too."""
         at = {lag: list(passed) for lag, passed in self.passed.get((label, mixed), {}).items()}
-        for trial, passed in self.plan.bisection.decided():
+        for trial, passed in self.plan.remaining.bisection.decided():
             if trial.label == label and not mixed:
                 at.setdefault(trial.lag, []).append(passed)
         return at
@@ -70,8 +70,8 @@ class Display:
 
     def _counts(self) -> str:
         tally = self.tally
-        most = "at most " * self.plan.picked
-        parts = [f"{len(tally.finished)} of {most}{len(self.plan.needed())} trials trained"]
+        most = "at most " * self.plan.remaining.picked
+        parts = [f"{len(tally.finished)} of {most}{len(self.plan.remaining.needed())} trials trained"]
         parts.append(f"{len(tally.failures)} failed")
         diverged = sum(one.result.status == "diverged" for one in tally.finished.values())
         parts += [f"{diverged} diverged"] * (diverged > 0)
@@ -92,10 +92,14 @@ class Display:
         table = Table(box=None, padding=(0, 3, 0, 0))
         table.add_column("network")
         kinds = [(False, "trained at each lag"), (True, "one net, every lag")]
-        kinds = [kind for kind in kinds if any(isinstance(t.train_lags, Mixed) == kind[0] for t in self.plan.missing)]
+        kinds = [
+            kind
+            for kind in kinds
+            if any(isinstance(t.train_lags, Mixed) == kind[0] for t in self.plan.remaining.missing)
+        ]
         for _, title in kinds:
             table.add_column(title, justify="right")
-        for label in dict.fromkeys(trial.label for trial in self.plan.trials):
+        for label in dict.fromkeys(trial.label for trial in self.plan.remaining.trials):
             table.add_row(label, *(self._horizon(label, mixed) for mixed, _ in kinds))
         bar = Table.grid()
         bar.add_row(ProgressBar(1.0, self.tally.share, 60, complete_style="green", finished_style="green"))

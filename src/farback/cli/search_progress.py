@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from farback.cli.progress import LINE_SECONDS, minutes
-from farback.runs.search.driver import Driver
+from farback.runs.search.driver import SearchRun
 from farback.runs.search.winners import best, params
 from farback.trials.events import Event, Progress
 
@@ -35,12 +35,12 @@ class Standing:
     setting: str
 
 
-class Panel:
+class SearchDisplay:
     """Shows a driver's studies as they grow: a live panel on a terminal, now and then a line elsewhere."""
 
-    def __init__(self, driver: Driver, console: Console) -> None:
-        self.driver, self.console = driver, console
-        self.standings = standings(driver)
+    def __init__(self, run: SearchRun, console: Console) -> None:
+        self.run, self.console = run, console
+        self.standings = standings(run)
         self.first = self.done
         self.started = self.looked = self.line = time.monotonic()
         self.live: Live | None = None
@@ -56,14 +56,14 @@ class Panel:
         return sum(standing.total for standing in self.standings)
 
     @contextmanager
-    def shown(self) -> Iterator[Panel]:
+    def shown(self) -> Iterator[SearchDisplay]:
         """Show until the end of the block."""
         if not self.console.is_terminal:
             yield self
             return
         with Live(self, console=self.console, refresh_per_second=4) as self.live:
             yield self
-            self.standings = standings(self.driver)
+            self.standings = standings(self.run)
 
     def add(self, event: Event) -> None:
         """Take note of an event."""
@@ -71,7 +71,7 @@ class Panel:
         if isinstance(event, Progress) or now - self.looked < LOOK_SECONDS:
             return
         self.looked = now
-        self.standings = standings(self.driver)
+        self.standings = standings(self.run)
         if self.live is None and now - self.line > LINE_SECONDS:
             self.line = now
             self.console.print(self.text(), highlight=False, soft_wrap=True, markup=False)
@@ -84,7 +84,7 @@ class Panel:
     def _counts(self) -> str:
         pruned, failed = (sum(getattr(s, name) for s in self.standings) for name in ("pruned", "failed"))
         parts = [f"{self.done} of {self.total} trials done", f"{pruned} pruned", f"{failed} failed"]
-        diverged = self.driver.diverged
+        diverged = self.run.diverged
         parts += [f"{diverged} trainings diverged"] * (diverged > 0)
         made, passed = self.done - self.first, time.monotonic() - self.started
         left = self.total - self.done
@@ -94,12 +94,12 @@ class Panel:
 
     def __rich__(self) -> Group:
         """The panel."""
-        objectives = " and ".join(str(objective) for objective in self.driver.search.objectives)
+        objectives = " and ".join(str(objective) for objective in self.run.search.objectives)
         table = Table(box=None, padding=(0, 3, 0, 0))
         for title in ("group", "done", "pruned", "failed", f"best {objectives}", "with"):
             table.add_column(title, justify="left" if title in ("group", "with") else "right")
         for s in self.standings:
-            name = s.group or self.driver.experiment.name
+            name = s.group or self.run.search.name
             table.add_row(name, f"{s.done} of {s.total}", str(s.pruned), str(s.failed), s.best, Text(s.setting))
         share = self.done / max(1, self.total)
         bar = Table.grid()
@@ -107,21 +107,21 @@ class Panel:
         return Group(bar, Text(f"{share:4.0%}  {self._counts()}"), Text(), table)
 
 
-def standings(driver: Driver) -> list[Standing]:
+def standings(run: SearchRun) -> list[Standing]:
     """How far each group is, from what its study says."""
-    history = driver.history()
+    history = run.history()
     found = []
-    for study in driver.studies:
+    for study in run.studies:
         own = history[history["group"] == study.group.label]
         counted = own[own["counted"]]
-        top = best(driver.search, counted[counted["state"] == "complete"])
-        columns = ["value", "value_1"][: len(driver.search.objectives)]
+        top = best(run.search, counted[counted["state"] == "complete"])
+        columns = ["value", "value_1"][: len(run.search.objectives)]
         value = " and ".join(f"{top[name].iloc[0]:.4g}" for name in columns) if len(top) == 1 else ""
         if len(top) > 1:
             value = f"front of {len(top)}"
         setting = ""
         if len(top):
-            values = params(driver.search, top.iloc[0])
+            values = params(run.search, top.iloc[0])
             texts = (f"{v:.3g}" if isinstance(v, float) else str(v) for v in values.values())
             setting = ", ".join(f"{path}={text}" for path, text in zip(values, texts, strict=True))
         pruned, failed = (int((counted["state"] == state).sum()) for state in ("pruned", "failed"))

@@ -1,7 +1,7 @@
-"""What SIGINT and SIGTERM do to a command that trains: everything comes to an end, and nothing is lost.
+"""SIGINT and SIGTERM in a command that trains: it writes checkpoints and exits, and nothing is lost.
 
-The first one asks the executor to finish: what trains is checkpointed, what runs is closed. A second one, or one that
-comes while nothing trains, ends the command at once, like Ctrl-C in any program.
+The first signal asks the executor to finish: what trains is checkpointed, connections are closed. A second one, or one
+that comes while nothing trains, ends the command at once, like Ctrl-C in any program.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import typer
 if TYPE_CHECKING:
     from farback.executors import Executor
 
-HEARD = (signal.SIGINT, signal.SIGTERM)
+HANDLED = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -31,18 +31,18 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
-class Stopping:
-    """Listens for signals, for one command."""
+class Signals:
+    """Handles signals for one command."""
 
     def __init__(self) -> None:
         self.number: int | None = None
         self.executor: Executor | None = None
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Until the end of the block; a signal ends it with exit code 128 + its number, as shells count."""
-        before = {number: signal.signal(number, self._heard) for number in HEARD}
-        unraisable, sys.unraisablehook = sys.unraisablehook, _again
+    def handled(self) -> Iterator[None]:
+        """Handle signals in this block; one that ends it gives exit code 128 + its number, as shells count."""
+        before = {number: signal.signal(number, self._handle) for number in HANDLED}
+        unraisable, sys.unraisablehook = sys.unraisablehook, _resend
         try:
             yield
         except Interrupted as error:
@@ -54,10 +54,10 @@ class Stopping:
 
     @contextmanager
     def finishing(self, executor: Executor) -> Iterator[None]:
-        """In this block a first signal lets what trains come to an end.
+        """In this block, the first signal lets the executor finish.
 
         Raises:
-            Interrupted: at the end of the block, if there was one.
+            Interrupted: at the end of the block, if there was a signal.
         """
         self.executor = executor
         try:
@@ -67,18 +67,18 @@ class Stopping:
         if self.number is not None:
             raise Interrupted(self.number)
 
-    def _heard(self, number: int, frame: object) -> None:
+    def _handle(self, number: int, frame: object) -> None:
         first, self.number = self.number is None, number
         if not first or self.executor is None:
             raise Interrupted(number)
         self.executor.finish()
         name = signal.Signals(number).name
-        # Not by print: the signal may have come in the middle of one.
-        os.write(2, f"\n{name}: what trains is checkpointed, then this ends; once more ends it at once\n".encode())
+        # Not with print: the signal may have come in the middle of one
+        os.write(2, f"\n{name}: exiting after checkpoints; send it again (Ctrl-C) to quit now\n".encode())
 
 
-def _again(lost: sys.UnraisableHookArgs) -> None:
-    """A signal that came while memory was given back could not end anything there: it is given a moment later."""
+def _resend(lost: sys.UnraisableHookArgs) -> None:
+    """Send a signal again that came during garbage collection, where its exception could not end anything."""
     if not isinstance(lost.exc_value, Interrupted):
         sys.__unraisablehook__(lost)
         return
@@ -87,6 +87,6 @@ def _again(lost: sys.UnraisableHookArgs) -> None:
     later.start()
 
 
-def command() -> str:
-    """The command that goes on where this one was stopped."""
+def resume_command() -> str:
+    """The command that resumes where this one was stopped."""
     return shlex.join([os.path.basename(sys.argv[0]).replace("__main__.py", "farback"), *sys.argv[1:]])

@@ -40,6 +40,20 @@ class NothingRecorded(RuntimeError):
     """There is no experiment to show."""
 
 
+@app.command()
+def ui(
+    config: Annotated[
+        str | None, typer.Argument(help="the experiment to open (default: the newest)", autocompletion=configs)
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="where to listen, on 127.0.0.1")] = 5000,
+    store: StoreURI = None,
+    browser: Annotated[bool, typer.Option(help="open a browser")] = False,
+) -> None:
+    """Browse the runs in the MLflow UI, on this machine only."""
+    name = Path(config).stem if config else None
+    raise typer.Exit(serve(locations.located(store), name, port, browser))
+
+
 def serve(uri: str, experiment: str | None = None, port: int = 5000, open_browser: bool = False) -> int:
     """Serve MLflow's pages until Ctrl-C, and say where the saved views are.
 
@@ -227,20 +241,3 @@ def _say(text: str) -> None:
 def _refuse(text: str) -> int:
     sys.stderr.write(text + "\n")
     return 2
-
-
-@app.command()
-def ui(
-    config: Annotated[
-        str | None, typer.Argument(help="the experiment to open (default: the newest)", autocompletion=configs)
-    ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="where to listen, on 127.0.0.1")] = 5000,
-    store: StoreURI = None,
-    browser: Annotated[bool, typer.Option(help="open a browser")] = False,
-) -> None:
-    """Browse the runs in the MLflow UI, on this machine only."""
-    from farback.cli.ui import serve
-    from farback.stores.locations import located
-
-    name = Path(config).stem if config else None
-    raise typer.Exit(serve(located(store), name, port, browser))

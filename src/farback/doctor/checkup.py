@@ -1,32 +1,31 @@
-"""Looking at a whole store: its files, every run and result of its experiments, and the studies beside it."""
+"""A checkup of a whole store: its files, every run and result of its experiments, and the studies beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from farback.doctor import files, runs
-from farback.doctor.config_keys import named
-from farback.doctor.findings import Finding, counted
-from farback.doctor.repairs import mend
-from farback.doctor.results import Place, results
-from farback.doctor.studies import studies
+from farback.doctor.config_keys import config_trials
+from farback.doctor.issues import Issue, LogPoints, Repair, SetTag, counted
+from farback.doctor.results import ResultReader, results
 from farback.records.record import UserError, choices
 from farback.report.provenance_note import sets
-from farback.stores import client as tracking
 from farback.stores import descriptions, locations, queries
+from farback.stores.client import connect
 from farback.stores.retries import StoreFault
 from farback.stores.run_tags import provenance_of
 from farback.system import provenance
 
-ROUNDS = 5  # of looking and mending: what is mended first may show more, but not without end
+ROUNDS = 5  # of checking and repairing: a repair may uncover more, but not without end
 
 
 @dataclass(frozen=True)
-class Patient:
-    """What is looked at.
+class Target:
+    """What is checked.
 
     Attributes:
         uri: of the store.
@@ -40,76 +39,67 @@ class Patient:
     root: Path
     experiment: str = ""
 
-    @property
-    def folder(self) -> Path:
-        """Where the store keeps files beside its database."""
-        path = locations.database(self.uri)
-        return path.parent if path else self.root / "results" / "store"
-
 
 @dataclass(frozen=True)
-class Examination:
-    """What was found, and how much was looked at."""
+class Checkup:
+    """What was found, and how much was checked."""
 
-    findings: list[Finding] = field(default_factory=list)
-    mended: list[Finding] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    repaired: list[Issue] = field(default_factory=list)
     trials: int = 0
     experiments: int = 0
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing is wrong: there may be things to know."""
-        return all(finding.severity == "note" for finding in self.findings)
+        """Whether nothing is wrong; there may be notes."""
+        return all(issue.severity == "note" for issue in self.issues)
 
 
-def examine(patient: Patient, repair: bool = False) -> Examination:
-    """Look at a store, and mend what is safe where that is asked for; then the findings are those that remain.
+def check(target: Target, repair: bool = False) -> Checkup:
+    """Check a store, and repair what is safe if asked to; then the issues are those that remain.
 
     Raises:
         UserError: there is no store, or no such experiment in it.
     """
-    found, client = _looked(patient)
-    mended: list[Finding] = []
-    failed: list[Finding] = []
+    found, client = _checked(target)
+    repaired: list[Issue] = []
+    failed: list[Issue] = []
     for _ in range(ROUNDS if repair else 0):
-        done, failed = mend(found.findings, client)
+        done, failed = _repaired(found.issues, client)
         if not done:
             break
-        mended += done
-        found, client = _looked(patient)
-    return Examination([*found.findings, *failed], mended, found.trials, found.experiments)
+        repaired += done
+        found, client = _checked(target)
+    return Checkup([*found.issues, *failed], repaired, found.trials, found.experiments)
 
 
-def _looked(patient: Patient) -> tuple[Examination, Any]:
-    """One look, and the client that was used; None where the store cannot be opened."""
-    path = locations.database(patient.uri)
-    found = list(files.half_made(path)) if path else []
-    if path and not path.exists() and not found:
-        raise UserError(f"nothing is recorded yet in {locations.shown(patient.uri)}: {locations.BEGIN}")
-    broken = list(files.database(path)) if path and path.exists() else []
-    client, trials, names = None, 0, []
-    if not broken and (path is None or path.exists()):
+def _checked(target: Target) -> tuple[Checkup, Any]:
+    """One round, and the client that was used; None where the store cannot be opened."""
+    path = locations.database(target.uri)
+    if path and not path.exists():
+        raise UserError(f"nothing is recorded yet in {locations.shown(target.uri)}: {locations.BEGIN}")
+    found: list[Issue] = []
+    broken = list(files.database(path)) if path else []
+    client, trials, experiments = None, 0, list[Any]()
+    if not broken:
         try:
-            client = tracking.client(patient.uri)
-            experiments = _experiments(client, patient.experiment)
-        except StoreFault as error:
-            client, experiments = None, []
-            broken = [_closed(patient, error)]
-        except UserError:
-            raise
+            client = connect(target.uri)
+            experiments = _experiments(client, target.experiment)
+        except UserError as error:
+            if not isinstance(error, StoreFault):
+                raise
+            broken = [_unusable(target, error)]
         except Exception as error:  # whatever MLflow, a driver or the network raises
-            client, experiments = None, []
-            broken = [_closed(patient, error)]
+            broken = [_unusable(target, error)]
         for experiment in experiments:
-            count, own = _experiment(patient, client, experiment)
-            names.append(experiment.name)
+            count, own = _experiment(target, client, experiment)
             trials, found = trials + count, found + own
-    found += [*broken, *studies(patient.storage, patient.experiment)]
-    return Examination(found, trials=trials, experiments=len(names)), client
+    found += [*broken, *files.studies(target.storage)]
+    return Checkup(found, trials=trials, experiments=len(experiments)), None if broken else client
 
 
 def _experiments(client: Any, name: str) -> list[Any]:
-    """Ours among the experiments that were not deleted; a server may have others."""
+    """Those that farback made and that were not deleted; a server may have others."""
     found, token = [], None
     while True:
         page = client.search_experiments(page_token=token)
@@ -123,51 +113,80 @@ def _experiments(client: Any, name: str) -> list[Any]:
     return sorted((one for one in found if name in ("", one.name)), key=lambda one: str(one.name))
 
 
-def _experiment(patient: Patient, client: Any, experiment: Any) -> tuple[int, list[Finding]]:
+def _experiment(target: Target, client: Any, experiment: Any) -> tuple[int, list[Issue]]:
     """The number of finished trials of an experiment, and what was found."""
     name, experiment_id = str(experiment.name), str(experiment.experiment_id)
-    everything = queries.every_run(patient.uri, client, experiment_id)
-    trials = runs.Trials.of(everything)
+    everything = queries.every_run(target.uri, client, experiment_id)
+    trials = runs.TrialRuns.of(everything)
     reported = {run.key for run in everything if run.tags.get("phase") == "report"}
-    theirs, config = named(patient.root, name, patient.storage, reported)
-    place = Place(patient.uri, client)
+    own, config = config_trials(target.root, name, target.storage, reported)
+    installed = provenance.versions()["farback"]
     found = [
         *runs.unfinished(trials, name),
-        *runs.lost(everything, name),
-        *results(trials, theirs, name, place, provenance.versions()["farback"]),
+        *runs.untagged(everything, name),
+        *results(trials, own, name, ResultReader(target.uri, client), installed),
     ]
-    aside = {each.run_id for finding in found if finding.severity == "error" for each in _runs(finding)}
-    readable = runs.Trials.of([run for run in everything if run.run_id not in aside])
+    unusable = {repair.run_id for issue in found if issue.severity == "error" for repair in issue.repairs}
+    readable = runs.TrialRuns.of([run for run in everything if run.run_id not in unusable])
     found += runs.duplicates(readable, name)
-    found += runs.unnamed(trials, theirs, name, config)
+    found += runs.not_in_config(trials, own, name, config)
     found += _versions(trials, name)
-    found += files.checkpoints(patient.folder, readable, name)
-    path, tables = locations.database(patient.uri), queries.runs(patient.uri)
-    folder = locations.local(experiment.artifact_location, patient.uri)
+    path, tables = locations.database(target.uri), queries.runs(target.uri)
+    folder = locations.local(experiment.artifact_location, target.uri)
     if path and folder and tables:
         here = folder if folder.exists() else path.parent / "artifacts" / name
         found += files.artifacts(here, tables.ids(), name)
     return len(trials.standing), found
 
 
-def _runs(finding: Finding) -> Iterator[Any]:
-    """The steps of a finding that are about runs."""
-    return (each for each in finding.mends if hasattr(each, "run_id"))
-
-
-def _versions(trials: runs.Trials, name: str) -> Iterator[Finding]:
-    """Other versions than those installed, or several: nothing is wrong with them, but bits may differ."""
+def _versions(trials: runs.TrialRuns, name: str) -> Iterator[Issue]:
+    """Other versions than those installed, or several: not wrong, but results may differ in their last bits."""
     made = [provenance.deciding(provenance_of(run.tags)) for run in trials.standing.values()]
-    for said, count in sets(made, provenance.versions()):
-        by = ", ".join(f"{what} {value}" for what, value in said.items())
-        yield Finding("note", "versions", f"{counted(count, 'trial')} made by {by}", "", name)
+    for versions, count in sets(made, provenance.versions()):
+        by = ", ".join(f"{what} {value}" for what, value in versions.items())
+        yield Issue("note", "versions", f"{counted(count, 'trial')} made by {by}", "", name)
 
 
-def _closed(patient: Patient, error: Exception) -> Finding:
+def _unusable(target: Target, error: Exception) -> Issue:
     first = str(error).splitlines()[0] if str(error) else repr(error)
     remedy = "nothing was changed; check the address, that the server runs, and MLflow's version"
     if "schema" in first:  # of an SQLite file or a server's database, in MLflow's words
         first = first.partition("Take a backup")[0].strip()
         remedy = "install the version of MLflow that made it, or back it up and run `mlflow db upgrade`"
     what = f"MLflow cannot open it: {locations.shown(first)}"
-    return Finding("error", "database", what, locations.shown(patient.uri), "", remedy)
+    return Issue("error", "database", what, locations.shown(target.uri), "", remedy)
+
+
+def _repaired(issues: Iterable[Issue], client: Any) -> tuple[list[Issue], list[Issue]]:
+    """Carry out what is safe: the issues that were repaired, and a new one for each repair that failed."""
+    done, failed = [], []
+    for issue in issues:
+        try:
+            outcomes = [_carried_out(repair, client) for repair in issue.repairs]
+        except Exception as error:  # a full disk, a server that is gone: the other repairs may still work
+            reason = locations.shown(str(error).splitlines()[0]) if str(error) else repr(error)
+            what = f"could not be repaired: {reason}"
+            failed.append(Issue("error", "repair", what, issue.where, issue.experiment, "repair again"))
+        else:
+            done += [issue] if outcomes and all(outcomes) else []
+    return done, failed
+
+
+def _carried_out(repair: Repair, client: Any) -> bool:
+    """Carry out a repair; False where something has changed since the check."""
+    if isinstance(repair, SetTag):
+        client.set_tag(repair.run_id, repair.name, repair.value)
+        return True
+    return _logged(repair, client)
+
+
+def _logged(repair: LogPoints, client: Any) -> bool:
+    """Log points again, unless MLflow would not show them: the last value is that of the largest step."""
+    names = {point.name: point.step for point in reversed(repair.points)}
+    for name, last in names.items():
+        if any(old.step > last for old in client.get_metric_history(repair.run_id, name)):
+            return False
+    now = time.time_ns() // 1_000_000
+    for point in repair.points:
+        client.log_metric(repair.run_id, point.name, point.value, timestamp=now, step=point.step)
+    return True

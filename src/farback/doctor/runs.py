@@ -1,63 +1,51 @@
-"""Checks of the runs of one experiment that need no result: who left them, which of them count."""
+"""Checks of the runs of one experiment that need no result: which are unfinished, which of them count."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
-from farback.doctor.findings import End, Finding, SetTag, counted, unless
-from farback.stores.queries import Run, newest
+from farback.doctor.issues import Issue, SetTag, counted, unless
+from farback.stores.queries import TrackedRun, newest
 from farback.stores.run_tags import SUPERSEDED
 from farback.system import processes
 
 
-class Trials(NamedTuple):
-    """The runs that count as trials, by key, as the checks want them."""
+class TrialRuns(NamedTuple):
+    """The runs of trials, by key."""
 
-    ended: dict[str, list[Run]]
-    running: dict[str, list[Run]]
+    ended: dict[str, list[TrackedRun]]
+    running: dict[str, list[TrackedRun]]
 
     @classmethod
-    def of(cls, runs: Sequence[Run]) -> Trials:
-        """Those among all runs of an experiment."""
-        found: Trials = cls({}, {})
+    def of(cls, runs: Sequence[TrackedRun]) -> TrialRuns:
+        """The runs of trials among all runs of an experiment."""
+        found: TrialRuns = cls({}, {})
         for run in runs:
             if run.kind == "trial" and run.key:
                 (found.running if run.status == "RUNNING" else found.ended).setdefault(run.key, []).append(run)
         return found
 
     def is_held(self, key: str) -> bool:
-        """Whether a driver may be at it now: one that lives, or one of which that cannot be known from here."""
+        """Whether a driver may be training it: one that lives, or that cannot be seen from here."""
         return any(not processes.is_dead(run.tags.get("owner", "")) for run in self.running.get(key, []))
 
     @property
-    def standing(self) -> dict[str, Run]:
-        """The finished run that stands for each key, as for the store's frame."""
+    def standing(self) -> dict[str, TrackedRun]:
+        """The finished run that counts for each key, as in the store's frame."""
         by_id = {run.run_id: run for runs in self.ended.values() for run in runs}
-        return {key: by_id[past.run_id] for key, past in newest(run.past for run in by_id.values()).items()}
+        return {key: by_id[run.run_id] for key, run in newest(run.as_ended for run in by_id.values()).items()}
 
 
-def unfinished(trials: Trials, experiment: str) -> Iterator[Finding]:
-    """Runs that say RUNNING though their driver is gone, and what is being trained now."""
-    alive, elsewhere = 0, Counter[str]()
-    for run in (run for runs in trials.running.values() for run in runs):
-        owner = run.tags.get("owner", "")
-        if processes.is_dead(owner):
-            what = f"says RUNNING, but its driver {owner} is gone"
-            remedy = "ends it as KILLED; the next run trains the trial"
-            yield Finding("warning", "unfinished", what, _run(run), experiment, remedy, (End(run.run_id, owner),))
-        elif processes.is_here(owner):
-            alive += 1
-        else:
-            elsewhere[owner.rsplit(":", 2)[0] or "a driver without a name"] += 1
-    if alive:
-        what = f"{counted(alive, 'trial')} in training by a driver here"
-        yield Finding("note", "unfinished", what, "", experiment)
-    for host, count in sorted(elsewhere.items()):
-        what = f"{counted(count, 'trial')} in training by {host}, whose drivers cannot be seen from here"
-        yield Finding("note", "unfinished", what, "", experiment)
-    standing, left = trials.standing, Counter[str]()
+def unfinished(trials: TrialRuns, experiment: str) -> Iterator[Issue]:
+    """What is being trained now, and what ended without a result: the next run trains it."""
+    owners = [run.tags.get("owner", "") for runs in trials.running.values() for run in runs]
+    dead = sum(processes.is_dead(owner) for owner in owners)
+    if len(owners) > dead:
+        what = f"{counted(len(owners) - dead, 'trial')} in training by drivers that live or cannot be seen from here"
+        yield Issue("note", "unfinished", what, "", experiment)
+    standing, left = trials.standing, Counter({"killed": dead} if dead else {})
     for key, runs in trials.ended.items():
         last = max(runs, key=lambda run: (run.ended, run.run_id))
         if key not in standing and key not in trials.running and last.tags.get("status") != "pruned":
@@ -65,11 +53,10 @@ def unfinished(trials: Trials, experiment: str) -> Iterator[Finding]:
     if left:
         counts = ", ".join(f"{count} {status}" for status, count in sorted(left.items()))
         ended = f"{counted(left.total(), 'trial')} ended without a result ({counts})"
-        what = f"{ended}: the next run with the same settings tries again"
-        yield Finding("note", "unfinished", what, "", experiment)
+        yield Issue("note", "unfinished", f"{ended}: the next run with the same settings tries again", "", experiment)
 
 
-def duplicates(trials: Trials, experiment: str) -> Iterator[Finding]:
+def duplicates(trials: TrialRuns, experiment: str) -> Iterator[Issue]:
     """Several ended runs of one trial that all count: the UI shows each, and averages over them."""
     for key, stands in trials.standing.items():
         others = [run for run in trials.ended[key] if run.run_id != stands.run_id]
@@ -77,31 +64,31 @@ def duplicates(trials: Trials, experiment: str) -> Iterator[Finding]:
             continue
         finished = sum(run.status == "FINISHED" for run in others)
         what = f"is finished by {finished + 1} runs" if finished else "has unfinished runs beside its result"
-        mends = tuple(SetTag(run.run_id, "kind", SUPERSEDED) for run in others)
-        fixed = unless(trials.is_held(key), f"marks all but run {stands.run_id} as {SUPERSEDED}", mends)
+        repairs = tuple(SetTag(run.run_id, "kind", SUPERSEDED) for run in others)
+        fixed = unless(trials.is_held(key), f"marks all but run {stands.run_id} as {SUPERSEDED}", repairs)
         where = ", ".join(_run(run) for run in others)
-        yield Finding("warning", "duplicates", f"trial {key} {what}", where, experiment, *fixed)
+        yield Issue("warning", "duplicates", f"trial {key} {what}", where, experiment, *fixed)
 
 
-def lost(runs: Sequence[Run], experiment: str) -> Iterator[Finding]:
-    """Runs that have a trial's name but do not say what they are, so that neither store nor views count them."""
+def untagged(runs: Sequence[TrackedRun], experiment: str) -> Iterator[Issue]:
+    """Runs with a trial's key but without a kind, so that neither store nor views count them."""
     for run in runs:
         if run.key and not run.kind:
+            repair = SetTag(run.run_id, "kind", "trial")
             remedy = "writes kind = trial again"
-            mend = SetTag(run.run_id, "kind", "trial")
-            yield Finding("warning", "tags", "the tag kind is missing", _run(run), experiment, remedy, (mend,))
+            yield Issue("warning", "tags", "the tag kind is missing", _run(run), experiment, remedy, (repair,))
 
 
-def unnamed(trials: Trials, named: Mapping[str, object] | None, experiment: str, shown: str) -> Iterator[Finding]:
-    """Finished trials that the config, as it stands, does not name."""
-    if named is None:
+def not_in_config(trials: TrialRuns, keys: Container[str] | None, experiment: str, config: str) -> Iterator[Issue]:
+    """Finished trials that are not in the present config."""
+    if keys is None:
         return
-    others = sum(key not in named for key in trials.standing)
+    others = sum(key not in keys for key in trials.standing)
     if others:
         known = f"{others} of {len(trials.standing)} finished trials"
-        what = f"{known} are not in {shown} as it stands: kept, not in its report"
-        yield Finding("note", "config", what, "", experiment)
+        what = f"{known} are not in the present {config}: kept, but not in its report"
+        yield Issue("note", "config", what, "", experiment)
 
 
-def _run(run: Run) -> str:
+def _run(run: TrackedRun) -> str:
     return f"run {run.run_id}"

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from farback.trials.cohort import Cohort, cohorts
-from farback.trials.events import Checkpoint, Event, Failed, Left, Paused, Wish
+from farback.trials.events import Checkpoint, Event, Failed, Halted, Paused, Request
 
 Work = Callable[[Cohort], Iterable[Event | None]]
 
@@ -45,7 +45,7 @@ class Executor(ABC):
     def drop(self, keys: Iterable[str]) -> None:  # noqa: B027 - to do nothing is right, only slower
         """Ask that trials be given up. They may still end as if nobody had asked: it saves time, and decides nothing.
 
-        A trial that is given up ends as `Stopped`.
+        A trial that is given up ends as `Pruned`.
         """
 
     @abstractmethod
@@ -84,7 +84,7 @@ class Open:
         """Take note of an event."""
         if isinstance(event, Checkpoint):
             self.last[event.key] = event
-        elif isinstance(event, Left) and event.key in self.keys:
+        elif isinstance(event, Halted) and event.key in self.keys:
             self.keys.remove(event.key)
 
     def step(self, key: str) -> int:
@@ -144,7 +144,7 @@ class Queue:
         self.closed = True
 
 
-def steered(events: Iterable[Event | None], wishes: Callable[[], Wish]) -> Iterator[Event]:
+def steered(events: Iterable[Event | None], wishes: Callable[[], Request]) -> Iterator[Event]:
     """Events, their generator being told what is wished of it.
 
     Args:
@@ -154,7 +154,7 @@ def steered(events: Iterable[Event | None], wishes: Callable[[], Wish]) -> Itera
     if not isinstance(events, Generator):
         yield from (event for event in events if event is not None)
         return
-    wish, looked = Wish(), time.monotonic()
+    wish, looked = Request(), time.monotonic()
     try:
         event = next(events)
         while True:

@@ -27,7 +27,7 @@ from farback.executors.dask_worker import Message, tell, work
 from farback.records.execution import TLS
 from farback.records.record import UserError
 from farback.trials.cohort import Cohort
-from farback.trials.events import Event, Paused, Wish
+from farback.trials.events import Event, Paused, Request
 
 POLL_SECONDS = 0.5  # between looks at whether to finish, while no event comes
 LOOK_SECONDS = 1.0  # between looks at which workers there are
@@ -126,7 +126,7 @@ class Dask(Executor):
         for name, task in self.running.items():
             own = keys & frozenset(task.still.keys)
             if own and task.attempt:
-                self._tell(name, Wish(own))
+                self._tell(name, Request(own))
 
     def finish(self) -> None:
         """As soon as `map` looks, and then the tasks."""
@@ -170,9 +170,9 @@ class Dask(Executor):
             self._forget(key)
             yield from ((task.still.cohort, Paused(one, task.still.step(one))) for one in task.still.keys)
         for key in self.running:
-            self._tell(key, Wish(finish=True))
+            self._tell(key, Request(finish=True))
 
-    def _tell(self, key: str, wish: Wish) -> None:
+    def _tell(self, key: str, wish: Request) -> None:
         """Tell a task that has asked to begin; a worker that is gone hears nothing."""
         task = self.running[key]
         with self._asking():
@@ -207,7 +207,7 @@ class Dask(Executor):
         elif message.kind == "ready" and task.attempt in ("", message.attempt):
             task.attempt, (task.address, theirs) = message.attempt, message.content
             self._note(task.address, theirs)
-            self._tell(message.task, Wish())
+            self._tell(message.task, Request())
         elif message.kind == "ready":
             yield from self._died(message.task, queue)
         elif message.attempt == task.attempt and message.kind == "events":

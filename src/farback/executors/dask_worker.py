@@ -14,7 +14,7 @@ from distributed import Queue, get_worker
 from farback.executors.base import steered
 from farback.executors.compatibility import VERSIONS, differences, likeness
 from farback.kernels.precompile import used, warm
-from farback.trials.events import Event, Progress, Wish
+from farback.trials.events import Event, Progress, Request
 
 AGAIN_SECONDS = 10.0  # until the driver is asked again whether to begin
 SEND_SECONDS = 0.2  # between two messages of mere progress: a message takes about a millisecond, however much is in it
@@ -70,11 +70,11 @@ def work(task: str, channel: str, ours: Mapping[str, str], given: bytes) -> None
         line.close()
 
 
-def tell(task: str, attempt: str, wish: Wish, dask_worker: Any) -> None:
+def tell(task: str, attempt: str, wish: Request, dask_worker: Any) -> None:
     """Run on a worker by the driver: leave a wish for a task; the first one, whatever it is, lets it begin."""
     if task in dask_worker.state.tasks:
         told = dask_worker.extensions.setdefault(WISHES, {})
-        told[attempt] = told.get(attempt, Wish()) | wish
+        told[attempt] = told.get(attempt, Request()) | wish
 
 
 class _Gone(Exception):
@@ -88,7 +88,7 @@ class _Line:
         self.worker: Any = get_worker()
         self.task, self.attempt = task, uuid.uuid4().hex
         self.address = str(self.worker.address)
-        self.told: dict[str, Wish] = self.worker.extensions.setdefault(WISHES, {})
+        self.told: dict[str, Request] = self.worker.extensions.setdefault(WISHES, {})
         self.queue = Queue(channel)
         self.held: list[Event] = []
         self.sent = 0.0  # so that the first event goes at once
@@ -125,12 +125,12 @@ class _Line:
             self.say("events", held)
             self.sent = time.monotonic()
 
-    def wishes(self) -> Wish:
+    def wishes(self) -> Request:
         """What the driver wishes of this task since the last look; an occasion to send what is held."""
         self.look()
         if time.monotonic() - self.sent >= SEND_SECONDS:
             self.flush()
-        return self.told.pop(self.attempt, Wish())
+        return self.told.pop(self.attempt, Request())
 
     def look(self) -> None:
         """Stop where the task was cancelled, by the driver or by its end."""

@@ -22,7 +22,7 @@ from typing import Any
 from farback.executors.base import Executor, Open, Queue, Work, steered
 from farback.records.record import UserError
 from farback.trials.cohort import Cohort
-from farback.trials.events import Event, Paused, Wish
+from farback.trials.events import Event, Paused, Request
 
 # One thread each, for every library that brings threads of its own. Read by them when they are first imported.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
@@ -97,7 +97,7 @@ class Pool(Executor):
         self._woken.recv_bytes()
         queue.close()
         for worker in busy:
-            worker.say(Wish(finish=True))
+            worker.say(Request(finish=True))
 
     def _feed(self, function: Work, queue: Queue, busy: list[_Worker]) -> None:
         """Give every idle worker a cohort, starting workers as they are needed."""
@@ -161,9 +161,9 @@ class _Worker:
         """Tell which trials are given up, those that it still trains."""
         own = frozenset(keys) & frozenset(self.still.keys if self.still else ())
         if own:
-            self.say(Wish(own))
+            self.say(Request(own))
 
-    def say(self, wish: Wish) -> None:
+    def say(self, wish: Request) -> None:
         """Tell what is wished of the cohort that it is at."""
         if self.alive:
             with suppress(ConnectionError):
@@ -222,7 +222,7 @@ class _Service:
             self._send("up", None)
             while not self.leaving:
                 message = self._receive()
-                if not isinstance(message, Wish):  # that is for the last cohort, which had ended
+                if not isinstance(message, Request):  # that is for the last cohort, which had ended
                     self.idle = False
                     self._work(*message)
                     self.idle = True
@@ -242,8 +242,8 @@ class _Service:
         except Exception as error:
             self._send("error", (f"{type(error).__name__}: {error}", "".join(tracebacks.format_exception(error))))
 
-    def _wishes(self) -> Wish:
-        found = Wish(finish=self.leaving)
+    def _wishes(self) -> Request:
+        found = Request(finish=self.leaving)
         with suppress(ConnectionError):
             while self.pipe.poll():
                 found |= self._receive()

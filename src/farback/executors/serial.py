@@ -8,7 +8,7 @@ from types import TracebackType
 
 from farback.executors.base import Executor, Open, Queue, Work, steered
 from farback.trials.cohort import Cohort
-from farback.trials.events import Event, Wish
+from farback.trials.events import Event, Request
 
 
 class Serial(Executor):
@@ -49,9 +49,9 @@ class Serial(Executor):
                 text = "".join(tracebacks.format_exception(error))
                 yield from still.failed(f"{type(error).__name__}: {error}", text)
 
-    def _wishes(self) -> Wish:
+    def _wishes(self) -> Request:
         dropped, self.dropped = frozenset(self.dropped), set()
-        return Wish(dropped, self._finishing)
+        return Request(dropped, self._finishing)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

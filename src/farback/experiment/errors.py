@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from farback.experiment.problems import Mark, joined, shown
+from farback.experiment.problems import Mark, Problem, joined, shown
 from farback.experiment.yaml_tree import Node
 from farback.networks.equal_size import MatchError
 from farback.records.component import Component, Family
 from farback.records.record import Record, choices
 from farback.trials.trial import Trial
-
-Schema = Mapping[str, Any]
 
 WORDS = {
     "int_type": "must be an integer",
@@ -51,25 +47,39 @@ class Located(NamedTuple):
     message: str
 
 
+def record_problems(failure: ValidationError, node: Node, key: Mark, path: str, model: type[Record]) -> list[Problem]:
+    """What is wrong with a record, other than a trial, that was read from a config.
+
+    Args:
+        failure: raised by validating it.
+        node: what was validated.
+        key: where it begins.
+        path: dotted path of it.
+        model: its class.
+    """
+    whole = Located(key, path, "")
+    found = [located(error, node, key, whole, model, path) for error in failure.errors(include_url=False)]
+    return [Problem(str(one.mark), one.path, one.message) for one in dict.fromkeys(found)]
+
+
 def located(
     error: ErrorDetails, tree: Node, key: Mark, whole: Located, model: type[Record] = Trial, root: str = "base"
 ) -> Located:
-    """One of pydantic's errors about a trial, or about another record, in the config's terms.
+    """One of pydantic's errors about a record, in the config's terms.
 
     Args:
         error: from `ValidationError.errors()`.
         tree: what was validated.
-        key: where the base begins.
-        whole: mark and path for an error of the trial as a whole.
-        model: the record that was validated.
-        root: the path at which it stands.
+        key: where it begins.
+        whole: mark and path for an error of the record as a whole.
+        model: the record's class.
+        root: dotted path of the record.
     """
-    begin = partial(_Place, tree, key, model, root)
-    place = begin().followed(_one_lag(error["loc"], tree))
+    place = _Place(tree, key, model, root).followed(_one_lag(error["loc"], tree))
+    parent = _Place(tree, key, model, root).followed(error["loc"][:-1])
     if error["type"] == "extra_forbidden":
-        parent = begin().followed(error["loc"][:-1])
         path = re.sub(r"\[\d+\]$", "", place.path)  # an axis is wrong, not its level
-        return Located(place.key, path, _unknown_key(str(error["loc"][-1]), parent.model))
+        return Located(place.key, path, _unknown_key(str(error["loc"][-1]), parent.record))
     if error["type"] == "missing":
         top = len(error["loc"]) == 1 and model is Trial
         return Located(place.mark, place.path, "is missing: give it in base or as an axis" if top else "is missing")
@@ -81,7 +91,6 @@ def located(
     if not error["loc"]:
         return whole._replace(message=worded(error))
     if error["loc"][-1] == "name" and error["type"] == "literal_error":
-        parent = begin().followed(error["loc"][:-1])
         return Located(place.mark, place.path, _unknown(parent, str(error["input"]), _quoted(error, "expected")))
     return Located(place.mark, place.path, worded(error))
 
@@ -127,7 +136,7 @@ def _unnamed(error: ErrorDetails, place: _Place) -> Located:
         message = _unknown(place, str(error["ctx"]["tag"]), _quoted(error, "expected_tags"))
         named = place.followed(("name",))
         return Located(named.mark, named.path, message)
-    allowed = [str(tag) for tag in place.schema.get("choices", {})]
+    allowed = place.family.names() if place.family else []
     has = ", ".join(place.node.entries) if place.node else ""
     message = f"needs a name{f' beside {has}' if has else ''}; choose from {', '.join(allowed)}"
     return Located(place.mark, place.path, message)
@@ -152,55 +161,35 @@ def _one_lag(loc: tuple[int | str, ...], tree: Node) -> tuple[int | str, ...]:
 
 
 class _Place:
-    """A position in a tree and, beside it, in the type that the tree is meant to have.
+    """A position in what is written and, beside it, the record that belongs there.
 
-    Pydantic's locations also name the chosen member of a union; walking the type tells such words from keys.
+    Pydantic's locations also name the chosen member of a union: such a word is neither written nor a field.
     """
 
     def __init__(self, node: Node, key: Mark, model: type[Record], root: str) -> None:
         self.node: Node | None = node
-        self.key = key
-        self.mark = key
+        self.key = self.mark = key
         self.path = root
-        self.definitions: dict[str, Schema] = {}
-        self.schema: Schema = self.bare(model.__pydantic_core_schema__)
-
-    def bare(self, schema: Schema) -> Schema:
-        """A core schema without defaults, validators and references around it."""
-        while True:
-            if schema["type"] == "definitions":
-                self.definitions |= {item["ref"]: item for item in schema["definitions"]}
-            if schema["type"] == "definition-ref":
-                schema = self.definitions[schema["schema_ref"]]
-            elif "schema" in schema and schema["type"] != "model":
-                schema = schema["schema"]
-            else:
-                return schema
+        self.records: list[type[Record]] = [model]  # what may stand here; a family's base stands for its members
 
     def followed(self, loc: tuple[int | str, ...]) -> _Place:
         """Move along one of pydantic's locations."""
         for item in loc:
-            self.step(item)
+            fields = [record.model_fields[item] for record in self.records if item in record.model_fields]
+            if isinstance(item, str) and not fields and not (self.node and item in self.node.entries):
+                self._choose(item)
+                continue
+            if isinstance(item, str):
+                self.records = [found for field in fields for found in _records(field.annotation)]
+            self._move(item)
         return self
 
-    def step(self, item: int | str) -> None:
-        schema, inner = self.schema, None
-        if schema["type"] == "tagged-union":
-            member = schema["choices"].get(item)
-            if member is not None:
-                self.schema = self.bare(member)
-                return
-        elif schema["type"] == "model":
-            inner = self.bare(schema["schema"]).get("fields", {}).get(item, {}).get("schema")
-        elif schema["type"] in ("tuple", "list"):
-            items = schema["items_schema"]
-            inner = items[min(int(item), len(items) - 1)] if isinstance(items, list) else items
-        elif schema["type"] == "union":
-            return  # an untagged member's label
-        self.schema = self.bare(inner) if inner else {"type": "any"}
-        self.move(item)
+    def _choose(self, label: str) -> None:
+        """Keep the member of a union that pydantic calls `label`, if that is the name of one."""
+        if self.family and label in self.family.names():
+            self.records = [self.family.plugin(label)]
 
-    def move(self, item: int | str) -> None:
+    def _move(self, item: int | str) -> None:
         """To a key or position, or past the end of what is written."""
         value = self.node.value if self.node else None
         if item == "name" and isinstance(value, str):
@@ -218,19 +207,23 @@ class _Place:
             )
 
     @property
-    def model(self) -> type[Any] | None:
-        """The record that belongs here."""
-        return self.schema["cls"] if self.schema["type"] == "model" else None
+    def record(self) -> type[Record] | None:
+        """The class of the record that is written here."""
+        return self.records[0] if self.records else None
 
     @property
     def family(self) -> Family[Any] | None:
         """Of the component that belongs here."""
-        members = [self.schema, *self.schema.get("choices", {}).values()]
-        classes = [self.bare(member).get("cls") for member in members if isinstance(member, Mapping)]
-        found = [item.family for item in classes if item and issubclass(item, Component) and item.family]
-        return found[0] if found else None
+        return next((one.family for one in self.records if issubclass(one, Component) and one.family), None)
 
     @property
     def kind(self) -> str:
         """What one of these is called: "cell"."""
         return self.family.kind if self.family else re.sub(r"\[\d+\]", "", self.path).rpartition(".")[2]
+
+
+def _records(annotation: Any) -> list[type[Record]]:
+    """The record classes in a type, such as those of `tuple[Measure, ...] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        return [annotation]
+    return [found for inner in get_args(annotation) for found in _records(inner)]

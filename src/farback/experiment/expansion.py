@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from farback.experiment.errors import Located, echoes, located
+from farback.experiment.grids import Axis, Grid, setting
 from farback.experiment.problems import Mark, Problem, joined
-from farback.experiment.sweep import Axis, Grid, setting
 from farback.experiment.yaml_tree import Entry, Node
 from farback.trials.trial import Trial
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from farback.experiment.grids import PATH, placed
 from farback.experiment.problems import ConfigError, Mark, Problem, shown
-from farback.experiment.sweep import PATH, placed
 from farback.experiment.yaml_tree import Entry, Node, parse
 from farback.trials.trial import Trial
 

@@ -11,7 +11,7 @@ import textwrap
 from typing import Any
 
 from farback.experiment.experiment import CHECKPOINT_SECONDS, NAME
-from farback.experiment.search import Options
+from farback.experiment.search import SearchOptions
 from farback.experiment.search_objective import OBJECTIVES
 from farback.records.claim import Claim
 from farback.records.execution import Placement
@@ -173,7 +173,7 @@ def _space(paths: dict[str, list[Schema]]) -> dict[str, Schema]:
 
 def _search(definitions: Schema) -> Schema:
     """The keys of a search. Its plain options come from their record."""
-    options = _cleaned(Options.model_json_schema())
+    options = _cleaned(SearchOptions.model_json_schema())
     definitions |= options.pop("$defs")
     definitions["Sampler"].pop("required", None)
     objective = {

@@ -1,4 +1,4 @@
-"""What a config says under `search:`: a space, groups with equal budgets, an objective, and how it is searched."""
+"""A search: a space, groups with equal budgets, an objective, and how the space is searched."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field
+from typing_extensions import override
 
-from farback.experiment.errors import Located, located
-from farback.experiment.problems import Mark, Problem, joined, shown
-from farback.experiment.search_objective import Direction, Objective, directions, objectives
-from farback.experiment.search_space import Dimension, Plain, space, spelled
-from farback.experiment.sweep import Axis, Grid, grid, placed
-from farback.experiment.yaml_tree import Entry, Node
-from farback.records.record import Record, choices
+from farback.experiment.experiment import Experiment
+from farback.experiment.grids import Grid, placed
+from farback.experiment.problems import Mark
+from farback.experiment.search_objective import Direction, Objective
+from farback.experiment.search_space import Dimension, Plain, inner
+from farback.experiment.yaml_tree import Node
+from farback.records.record import Record
 from farback.trials.trial import Trial
 
 SEARCH_SEEDS = 10_000  # search trials are trained from seeds from here on, reported ones from those below
@@ -47,7 +48,7 @@ def _named(spec: Any) -> Any:
     return {"name": spec} if isinstance(spec, str) else spec
 
 
-class Options(Record):
+class SearchOptions(Record):
     """The keys of `search:`. Those of type Any are read where places are known.
 
     Attributes:
@@ -58,7 +59,7 @@ class Options(Record):
         pruner: whether a setting that goes badly is given up on the way.
         batch: settings asked for at once.
         report: how many fresh seeds the winners are trained on.
-        budget: minutes after which a run of the command asks for nothing more.
+        budget: minutes after which the command asks for no more settings.
     """
 
     space: Any
@@ -83,48 +84,65 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Search:
-    """A search as declared.
+class Search(Experiment):
+    """A config with a space to search.
 
     Attributes:
-        mark: where it stands.
-        base: what every trial shares.
+        mark: where `search:` stands.
+        tree: what every trial shares, with places.
         space: dimensions, what others depend on first.
         grid: the groups as a grid.
-        groups: the same, named; of at least one.
+        groups: the same, named; at least one.
         objectives: one, or two for a Pareto front.
-        directions: of each.
+        directions: of each objective.
         options: the rest.
         keys: where each key stands.
     """
 
-    mark: Mark
-    base: Node = field(repr=False)
+    mark: Mark = field(default=Mark(""), repr=False)
+    tree: Node = field(default=Node(Mark(""), {}), repr=False)
     space: tuple[Dimension, ...] = ()
     grid: Grid = field(default=Grid(Mark(""), "search.groups", ()), repr=False)
     groups: tuple[Group, ...] = (Group(""),)
     objectives: tuple[Objective, ...] = ()
     directions: tuple[Direction, ...] = ()
-    options: Options = field(default=Options(space=None, objective=None), repr=False)
+    options: SearchOptions = field(default=SearchOptions(space=None, objective=None), repr=False)
     keys: Mapping[str, Mark] = field(default_factory=dict, repr=False, compare=False)
 
+    @override
+    def contrasts(self) -> list[tuple[str, str, list[Trial]]]:
+        """The groups, and each dimension at its choices or ends, in every group."""
+        seed = self.search_seeds[0]
+        found = []
+        if len(self.groups) > 1:
+            firsts = [self.walk(group, lambda one: one.levels[0])[0] for group in self.groups]
+            axes = " + ".join(axis.path for axis in self.grid.axes)
+            found.append((axes, str(self.grid.mark), [self._trial(tree, seed) for tree in firsts]))
+        for group in self.groups:
+            for varied in self.space:
+                points = [self.at(group, varied, level) for level in varied.levels]
+                trials = [self._trial(tree, seed) for tree, chosen in points if varied.path in chosen]
+                if len(trials) > 1:
+                    found.append((varied.path, str(varied.key), trials))
+        return found
+
     def place(self, key: str) -> Mark:
-        """Where one of its keys stands; a key that is left out, where the search does."""
+        """Where one of its keys stands; for a key that is left out, where the search does."""
         return self.keys.get(key, self.mark)
 
     @property
-    def trials(self) -> int:
+    def trials_per_group(self) -> int:
         """The budget of each group."""
         return self.options.trials
 
     @property
     def search_seeds(self) -> tuple[int, ...]:
-        """What a setting is trained from while it is searched: from 10 000 on."""
+        """The seeds that a setting is trained with during the search: from 10 000 on."""
         return tuple(range(SEARCH_SEEDS, SEARCH_SEEDS + self.options.seeds))
 
     @property
     def report_seeds(self) -> tuple[int, ...]:
-        """What the winners are trained from: 0, 1, 2... which no search uses."""
+        """The seeds that the winners are trained with: 0, 1, 2... which no search uses."""
         return tuple(range(self.options.report.seeds))
 
     def walk(self, group: Group, choose: Callable[[Dimension], Node]) -> tuple[Node, dict[str, Node]]:
@@ -134,31 +152,52 @@ class Search:
             The tree of a trial, and what was chosen, by path.
         """
         chosen: dict[str, tuple[Mark, Node]] = {}
-        tree = self._tree(group, chosen)
+        tree = self._placed(group, chosen)
         for dimension in self.space:
             if all(condition.holds(tree) for condition in dimension.when):
                 chosen[dimension.path] = (dimension.key, choose(dimension))
-                tree = self._tree(group, chosen)
+                tree = self._placed(group, chosen)
         return tree, {path: node for path, (_, node) in chosen.items()}
 
-    def _tree(self, group: Group, chosen: Mapping[str, tuple[Mark, Node]]) -> Node:
-        """Whole components before their fields."""
-        tree = self.base
+    def at(self, group: Group, varied: Dimension, level: Node) -> tuple[Node, dict[str, Node]]:
+        """The point with one dimension at a level, what its conditions ask for, and the first level of the others."""
+        needed = self._enabling(varied)
+        return self.walk(group, lambda one: level if one is varied else needed.get(one.path, one.levels[0]))
+
+    def _enabling(self, dimension: Dimension) -> dict[str, Node]:
+        """Choices of other dimensions that make the conditions of a dimension hold."""
+        found: dict[str, Node] = {}
+        for condition in dimension.when:
+            for one in self.space:
+                for level in one.levels if one.kind == "categorical" else ():
+                    below = condition.path.removeprefix(one.path).removeprefix(".")
+                    value = inner(level, below.split(".")) if below else level.plain
+                    wanted = [node.plain for node in condition.values]
+                    if f"{condition.path}.".startswith(f"{one.path}.") and value in wanted:
+                        found.setdefault(one.path, level)
+        return found
+
+    def _placed(self, group: Group, chosen: Mapping[str, tuple[Mark, Node]]) -> Node:
+        """The base with settings in their places, whole components before their fields."""
+        tree = self.tree
         settings = [*group.settings, *((path, *pair) for path, pair in chosen.items())]
         for path, key, value in sorted(settings, key=lambda setting: setting[0].count(".")):
             tree = placed(tree, path.split("."), key, value, Trial.model_fields)
         return tree
 
     def trial(self, group: Group, values: Mapping[str, Plain], seed: int) -> Trial:
-        """The trial of a point whose values are as a tracker has them.
+        """The trial of a point whose values are as Optuna has them.
 
         Raises:
             pydantic.ValidationError: the point cannot be trained.
         """
-        return Trial.model_validate({**self.tree(group, values).plain, "seed": seed})
+        return self._trial(self.point(group, values), seed)
 
-    def tree(self, group: Group, values: Mapping[str, Plain]) -> Node:
-        """The tree of a point whose values are as a tracker has them."""
+    def _trial(self, tree: Node, seed: int) -> Trial:
+        return Trial.model_validate({**tree.plain, "seed": seed})
+
+    def point(self, group: Group, values: Mapping[str, Plain]) -> Node:
+        """The tree of a point whose values are as Optuna has them."""
         return self.walk(group, lambda dimension: dimension.node(values[dimension.path]))[0]
 
     def settings(self, group: Group, values: Mapping[str, Plain]) -> dict[str, Any]:
@@ -167,9 +206,9 @@ class Search:
         return {path: node.plain for path, _, node in group.settings} | {p: node.plain for p, node in chosen.items()}
 
     def identity(self) -> dict[str, Any]:
-        """What a study was made for: two searches of one identity may go on with each other's trials."""
+        """What a study was made for: searches of equal identity may continue each other's studies."""
         return {
-            "base": self.base.plain,
+            "base": self.tree.plain,
             "space": {dimension.path: dimension.plain() for dimension in self.space},
             "objectives": [str(objective) for objective in self.objectives],
             "directions": list(self.directions),
@@ -177,100 +216,3 @@ class Search:
             "sampler": self.options.sampler.model_dump(),
             "pruner": self.options.pruner,
         }
-
-
-def declared(base: Entry, entry: Entry, problems: list[Problem]) -> Search | None:
-    """The search that an entry declares, its groups not yet named. What is wrong goes into `problems`."""
-    before = len(problems)
-    node = entry.node
-    if not isinstance(node.value, dict):
-        message = f"must be a mapping with space and objective, got {shown(node.plain)}"
-        problems.append(Problem(str(entry.key), "search", message))
-        return None
-    options = _options(node, entry.key, problems)
-    dimensions = space(node.entries["space"], problems) if "space" in node.entries else []
-    dimensions, groups = _groups(node.entries.get("groups"), dimensions, problems)
-    goals = objectives(node.entries["objective"], problems) if "objective" in node.entries else []
-    ways = directions(node.entries.get("direction"), goals, problems)
-    _seeds_are_given(base, dimensions, groups, problems)
-    if options and len(problems) == before:
-        _fits(options, len(goals), node, dimensions, problems)
-    if not options or len(problems) > before:
-        return None
-    keys = {name: own.key for name, own in node.entries.items()}
-    return Search(entry.key, base.node, tuple(dimensions), groups, (), tuple(goals), tuple(ways), options, keys)
-
-
-def _options(node: Node, key: Mark, problems: list[Problem]) -> Options | None:
-    try:
-        return Options.model_validate(node.plain)
-    except ValidationError as failure:
-        whole = Located(key, "search", "")
-        found = [located(error, node, key, whole, Options, "search") for error in failure.errors(include_url=False)]
-        problems += [Problem(str(one.mark), one.path, one.message) for one in dict.fromkeys(found)]
-        return None
-
-
-def _groups(entry: Entry | None, dimensions: list[Dimension], problems: list[Problem]) -> tuple[list[Dimension], Grid]:
-    """The groups as a grid. A path of the space as text makes each of its choices a group."""
-    if entry is None or entry.node.value is None:
-        return dimensions, Grid(entry.key if entry else Mark(""), "search.groups", ())
-    where = "search.groups"
-    node = entry.node
-    if isinstance(node.value, str):
-        own = next((one for one in dimensions if one.path == node.value), None)
-        grouped = [one.path for one in dimensions if one.kind == "categorical" and not one.when]
-        if own is None or own.path not in grouped:
-            there = choices(node.value, grouped) if grouped else "the space has none"
-            message = "must be axes as in a sweep, or a path of the space that has choices and no condition, got "
-            message += f"{shown(node.value)}; {there}"
-            problems.append(Problem(str(node.mark), where, message))
-            return dimensions, Grid(entry.key, where, ())
-        if len(own.levels) > MOST_GROUPS:
-            message = f"{own.path} has {len(own.levels)} choices; at most {MOST_GROUPS} groups are allowed"
-            problems.append(Problem(str(node.mark), where, message))
-        axis = Axis((own.path,), (own.key,), tuple((level,) for level in own.levels))
-        return [one for one in dimensions if one is not own], Grid(entry.key, where, (axis,))
-    found = grid(node, where, problems)
-    if found and found.count > MOST_GROUPS:
-        message = f"makes {found.count} groups or more; at most {MOST_GROUPS} are allowed"
-        problems.append(Problem(str(entry.key), where, message))
-    for axis in found.axes if found else ():
-        for path, key in zip(axis.paths, axis.keys, strict=True):
-            if twice := next((one for one in dimensions if one.path == path), None):
-                message = f"is searched too, at {twice.key}: keep one"
-                problems.append(Problem(str(key), joined(where, path), message))
-    return dimensions, found or Grid(entry.key, where, ())
-
-
-def _seeds_are_given(base: Entry, dimensions: list[Dimension], groups: Grid, problems: list[Problem]) -> None:
-    """A search gives the seeds, so that those of the report are none of its own."""
-    places = [(base.node.entries["seed"].key, "base.seed")] if "seed" in base.node.entries else []
-    places += [(one.key, "search.space.seed") for one in dimensions if one.path == "seed"]
-    axes = [pair for axis in groups.axes for pair in zip(axis.paths, axis.keys, strict=True)]
-    places += [(key, "search.groups.seed") for path, key in axes if path == "seed"]
-    for mark, path in places:
-        message = "a search gives the seeds itself: set search.seeds, and search.report.seeds for the report"
-        problems.append(Problem(str(mark), path, message))
-
-
-def _fits(options: Options, objectives: int, node: Node, dimensions: list[Dimension], problems: list[Problem]) -> None:
-    """What depends on two keys at once."""
-    name = options.sampler.name
-
-    def wrong(key: str, message: str) -> None:
-        problems.append(Problem(str(node.entries[key].key), f"search.{key}", message))
-
-    if objectives > 1 and options.pruner != "none":
-        wrong("pruner", f"{options.pruner} prunes by one objective, and there are two: leave it out")
-    if objectives > 1 and name == "cmaes":
-        wrong("sampler", "cmaes searches one objective, and there are two; nsga2, tpe and gp search both")
-    if options.pruner == "wilcoxon" and options.seeds < 3:
-        got = f"seeds is {options.seeds}"
-        wrong("pruner", f"wilcoxon compares seed by seed and needs at least 3 of them, {got}")
-    if name == "grid":
-        for endless in [one.path for one in dimensions if one.count is None]:
-            wrong("sampler", f"a grid needs finitely many values: give {endless} a step, or choices")
-
-
-__all__ = ["Group", "Objective", "Options", "Search", "declared", "spelled"]

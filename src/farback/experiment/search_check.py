@@ -9,10 +9,10 @@ from itertools import product
 
 from farback.experiment.errors import Located
 from farback.experiment.expansion import validated
+from farback.experiment.grids import setting
 from farback.experiment.problems import Mark, Problem, joined, shown, word
 from farback.experiment.search import Group, Search, Settings
-from farback.experiment.search_space import Dimension, inner, spelled, value_at
-from farback.experiment.sweep import setting
+from farback.experiment.search_space import Dimension, spelled, value_at
 from farback.experiment.yaml_tree import Entry, Node
 from farback.records.component import Component
 from farback.trials.trial import Trial
@@ -77,25 +77,7 @@ def points(search: Search, group: Group) -> Iterator[tuple[Node, dict[str, Node]
     yield search.walk(group, lambda one: one.levels[0])
     for varied in search.space:
         for level in varied.levels[1:]:
-            fixed = _enabling(search, varied)
-            yield search.walk(
-                group,
-                lambda one, v=varied, n=level, f=fixed: n if one is v else f.get(one.path, one.levels[0]),  # type: ignore[misc]
-            )
-
-
-def _enabling(search: Search, dimension: Dimension) -> dict[str, Node]:
-    """Choices that make the conditions of a dimension hold, where they are about other dimensions."""
-    found: dict[str, Node] = {}
-    for condition in dimension.when:
-        for one in search.space:
-            for level in one.levels if one.kind == "categorical" else ():
-                below = condition.path.removeprefix(one.path).removeprefix(".")
-                value = inner(level, below.split(".")) if below else level.plain
-                wanted = [node.plain for node in condition.values]
-                if f"{condition.path}.".startswith(f"{one.path}.") and value in wanted:
-                    found.setdefault(one.path, level)
-    return found
+            yield search.at(group, varied, level)
 
 
 def grid_points(search: Search, group: Group, enough: int = MOST_POINTS) -> list[dict[str, object]]:
@@ -125,34 +107,6 @@ def _level(one: Dimension, level: int) -> Node:
         return one.levels[level]
     value = one.low + level * (one.step or 1)
     return one.node(round(value) if one.kind == "int" else min(value, one.high))
-
-
-def contrasts(search: Search) -> list[tuple[str, str, list[Trial]]]:
-    """For each dimension, its path, its place and trials that differ in it alone: as `Experiment.contrasts`."""
-    seed = search.search_seeds[0]
-
-    def trial(tree: Node) -> Trial:
-        return Trial.model_validate({**tree.plain, "seed": seed})
-
-    found = []
-    firsts = [trial(search.walk(group, lambda one: one.levels[0])[0]) for group in search.groups]
-    if len(search.groups) > 1:
-        axes = " + ".join(axis.path for axis in search.grid.axes)
-        found.append((axes, str(search.grid.mark), firsts))
-    for group in search.groups:
-        for varied in search.space:
-            fixed = _enabling(search, varied)
-            trials = []
-            for level in varied.levels:
-                tree, chosen = search.walk(
-                    group,
-                    lambda one, v=varied, n=level, f=fixed: n if one is v else f.get(one.path, one.levels[0]),  # type: ignore[misc]
-                )
-                if varied.path in chosen:
-                    trials.append(trial(tree))
-            if len(trials) > 1:
-                found.append((varied.path, str(varied.key), trials))
-    return found
 
 
 def _settings(search: Search, combination: tuple[int, ...]) -> Settings:
@@ -212,13 +166,13 @@ def _grid_is_large_enough(search: Search, problems: list[Problem]) -> None:
         return
     for group in search.groups:
         try:
-            count = len(grid_points(search, group, search.trials))
+            count = len(grid_points(search, group, search.trials_per_group))
         except ValueError as error:
             problems.append(Problem(str(search.place("space")), "search.space", str(error)))
             return
-        if search.trials > count:
+        if search.trials_per_group > count:
             named = f" of {group.label}" if group.label else ""
-            message = f"the grid{named} has {count} points: at most {count} trials, got {search.trials}"
+            message = f"the grid{named} has {count} points: at most {count} trials, got {search.trials_per_group}"
             problems.append(Problem(str(search.place("trials")), "search.trials", message))
             return
 

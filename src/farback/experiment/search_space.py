@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from farback.experiment.grids import PATH
 from farback.experiment.problems import Mark, Problem, joined, shown, word
-from farback.experiment.sweep import PATH
 from farback.experiment.yaml_tree import Entry, Node
 from farback.records.record import Record, choices
 from farback.trials.trial import Trial

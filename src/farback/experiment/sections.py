@@ -1,4 +1,4 @@
-"""What a config says under `claims:`."""
+"""Reads `claims:` and `executor:` of a config."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections import Counter
 
 from pydantic import ValidationError
 
-from farback.experiment.errors import Located, located
+from farback.experiment.errors import record_problems
 from farback.experiment.problems import Problem, shown
 from farback.experiment.yaml_tree import Entry, Node
 from farback.records.claim import Claim
 from farback.records.execution import Placement
 
 
-def claimed(entry: Entry | None, problems: list[Problem]) -> tuple[Claim, ...]:
+def claims_section(entry: Entry | None, problems: list[Problem]) -> tuple[Claim, ...]:
     """The claims that a config lists. What is wrong goes into `problems`."""
     if entry is None:
         return ()
@@ -39,13 +39,11 @@ def _claim(node: Node, path: str, problems: list[Problem]) -> Claim | None:
     try:
         return Claim.model_validate(node.plain)
     except ValidationError as error:
-        whole = Located(node.mark, path, "")
-        found = [located(each, node, node.mark, whole, Claim, path) for each in error.errors()]
-        problems += [Problem(str(one.mark), one.path, one.message) for one in dict.fromkeys(found)]
+        problems += record_problems(error, node, node.mark, path, Claim)
         return None
 
 
-def placed(entry: Entry | None, problems: list[Problem]) -> Placement | None:
+def executor_section(entry: Entry | None, problems: list[Problem]) -> Placement | None:
     """The executor that a config names: a name, or a mapping with `name`. What is wrong goes into `problems`."""
     if entry is None:
         return None
@@ -57,7 +55,5 @@ def placed(entry: Entry | None, problems: list[Problem]) -> Placement | None:
     try:
         return Placement.model_validate({"name": value} if isinstance(value, str) else value)
     except ValidationError as error:
-        whole = Located(entry.key, "executor", "")
-        found = [located(each, entry.node, entry.key, whole, Placement, "executor") for each in error.errors()]
-        problems += [Problem(str(one.mark), one.path, one.message) for one in dict.fromkeys(found)]
+        problems += record_problems(error, entry.node, entry.key, "executor", Placement)
         return None

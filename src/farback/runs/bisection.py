@@ -8,7 +8,7 @@ import pandas as pd
 
 from farback import tables
 from farback.records.record import UserError
-from farback.trials.events import Event, Finished, Left, TrialResult
+from farback.trials.events import Event, Finished, Halted, TrialResult
 from farback.trials.trial import Trial
 
 Chain = Sequence[Trial]  # trials that differ in the lag alone, by rising lag
@@ -84,7 +84,7 @@ class Bisection:
 
     def learn(self, event: Event) -> bool:
         """Take note of an event; whether other trials are due than before."""
-        if event.key not in self._of or not isinstance(event, Left):
+        if event.key not in self._of or not isinstance(event, Halted):
             return False
         if not isinstance(event, Finished):
             self._held.add(event.key)

@@ -1,4 +1,4 @@
-"""The ledger of claims: which configs check published statements, what is missing of them, and what came out."""
+"""The ledger of claims: which configs check published statements, and what came out."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from farback.experiment import Experiment
+from farback.experiment import Experiment, Sweep
 from farback.experiment.yaml_tree import read
 from farback.records.record import UserError, choices
 from farback.report.claims_page import Earlier, Row, write_ledger
-from farback.report.page import Page, found
-from farback.runs import schedule
-from farback.runs.page import publish as farback_publish
-from farback.runs.page import subject as farback_subject
-from farback.runs.schedule import Plan
+from farback.report.page import Page, Subject, found
+from farback.runs.page import publish_from, subject
+from farback.runs.sweep import checked_sweep
 from farback.stores.base import Store
 from farback.system.project import CLAIMS, RESULTS, configs_in
 
@@ -35,7 +33,7 @@ class Ledger:
     """
 
     root: Path
-    experiments: tuple[Experiment, ...]
+    experiments: tuple[Sweep, ...]
     seeds_shifted: int = 0
 
     @property
@@ -44,7 +42,7 @@ class Ledger:
         name = f"{CLAIMS}--seeds-{self.seeds_shifted}" if self.seeds_shifted else CLAIMS
         return self.root / RESULTS / name
 
-    def chosen(self, only: Sequence[str] = ()) -> list[Experiment]:
+    def chosen(self, only: Sequence[str] = ()) -> list[Sweep]:
         """The experiments to train: those that need no GPU, or those of them that are named.
 
         Args:
@@ -62,7 +60,7 @@ class Ledger:
             experiment = homes.get(name.removeprefix("claims/"))
             if experiment is None:
                 raise UserError(
-                    f"--only {name}: no claim and no experiment with claims is called so; {choices(name, list(homes))}"
+                    f"--only {name}: no claim and no experiment with claims has this name; {choices(name, list(homes))}"
                 )
             if needs_gpu(experiment):
                 command = f"farback run {experiment.shown} --device cuda"
@@ -86,76 +84,80 @@ def opened(root: Path, seeds: int = 0) -> Ledger:
     paths = [path for path in configs_in(root) if "claims" in read(path)[1].entries]
     if not paths:
         raise UserError(f"no config in {root / 'configs'} has claims; docs/claims.md says how one is written")
-    experiments = [Experiment.load(path) for path in sorted(paths, key=lambda path: path.stem)]
-    seen: dict[str, Experiment] = {}
+    experiments = [checked_sweep(Experiment.load(path)) for path in sorted(paths, key=lambda path: path.stem)]
+    seen: dict[str, Sweep] = {}
     for one in experiments:
         for name in (one.name, *(f"claim {claim.id}" for claim in one.claims)):
             if name in seen:
-                raise UserError(f"{name} stands in {seen[name].shown} and in {one.shown}: a name is used once")
+                raise UserError(f"{name} stands in {seen[name].shown} and in {one.shown}: names must differ")
             seen[name] = one
     return Ledger(root, tuple(one.shifted(seeds) if seeds else one for one in experiments), seeds)
 
 
-def needs_gpu(experiment: Experiment) -> bool:
+def needs_gpu(sweep: Sweep) -> bool:
     """Whether its claims need one: all of a config do, or none."""
-    return any(claim.needs for claim in experiment.claims)
+    return any(claim.needs for claim in sweep.claims)
 
 
-def outlook(experiment: Experiment, store: Store, workers: int = 1) -> Plan:
-    """What is missing of an experiment, and what a run would do."""
-    return schedule.outlook(experiment, experiment.trials(), store.frame(experiment.name), workers)
+def publish(ledger: Ledger, sweeps: Sequence[Sweep], store: Store) -> Page:
+    """Write the pages of sweeps of which anything is recorded, then the page of all claims.
 
+    If the ledger's page has more verdicts than this store has trials for, it stays, and the new page lies beside it.
 
-def rows(ledger: Ledger, store: Store) -> list[Row]:
-    """Every claim as it stands, from the store alone: those that have a place first, in its order.
-
-    Raises:
-        UserError: a script does not answer exactly what its config claims.
-    """
-    first = _first(ledger)
-    all_rows = [row for experiment in ledger.experiments for row in _rows(ledger, experiment, store, first)]
-    return sorted(all_rows, key=lambda row: row.claim.place or math.inf)
-
-
-def publish(ledger: Ledger, experiments: Sequence[Experiment], store: Store) -> Page:
-    """Write the pages of experiments of which anything is recorded, then that of all claims.
-
-    A page with more verdicts than this store has trials for is not written over: that of the few lies beside it.
+    Args:
+        ledger: all claims.
+        sweeps: of the ledger, whose pages are written.
+        store: with their trials.
 
     Raises:
-        UserError: a script does not answer exactly what its config claims.
+        UserError: a script's findings are not exactly the claims of its config.
     """
-    for experiment in experiments:
-        plan = outlook(experiment, store)
-        if plan.reused:
-            # its script may need more trials than there are: its rows say how many are missing
-            with suppress(UserError) if plan.needed() else nullcontext():
-                farback_publish(experiment, store)
+    found_rows = rows(ledger, store, sweeps)
     options = f" --shift-seeds {ledger.seeds_shifted}" if ledger.seeds_shifted else ""
-    every = rows(ledger, store)
-    fewer = sum(row.finding is not None for row in every) < _judged(ledger.folder)
+    fewer = sum(row.finding is not None for row in found_rows) < _judged(ledger.folder)
     folder = ledger.folder.with_name(f"{ledger.folder.name}--part") if fewer else ledger.folder
-    return write_ledger(every, folder, options, listed=not (options or fewer))
+    return write_ledger(found_rows, folder, options, listed=not (options or fewer))
+
+
+def rows(ledger: Ledger, store: Store, sweeps: Sequence[Sweep] = ()) -> list[Row]:
+    """Every claim as the store has it: those that have a place first, in its order.
+
+    Args:
+        ledger: all claims.
+        store: with their trials.
+        sweeps: of the ledger, whose pages are written on the way, so that each sweep is read once.
+
+    Raises:
+        UserError: a script's findings are not exactly the claims of its config.
+    """
+    first, found_rows = _first(ledger), list[Row]()
+    for sweep in ledger.experiments:
+        frame = store.frame(sweep.name)
+        about = subject(sweep, store, frame)
+        if sweep in sweeps and frame["key"].isin(about.keys).any():
+            # the script may need more trials than there are: the claims then show how many are missing
+            with suppress(UserError) if about.missing else nullcontext():
+                publish_from(sweep, store, frame, about)
+        found_rows += _rows(ledger, sweep, frame, about, first)
+    return sorted(found_rows, key=lambda row: row.claim.place or math.inf)
 
 
 def _judged(folder: Path) -> int:
-    """How many verdicts the page has that is there."""
+    """How many verdicts the present page has."""
     path = folder / "claims.csv"
     if not path.exists():
         return 0
     return int((pd.read_csv(path, keep_default_na=False)["verdict"] != "").sum())
 
 
-def _rows(ledger: Ledger, experiment: Experiment, store: Store, first: Mapping[str, Earlier]) -> list[Row]:
-    frame = store.frame(experiment.name)
-    subject = farback_subject(experiment, store, frame)
-    findings = found(subject, frame)
-    report = subject.folder / "report.md"
-    config = _link(ledger, experiment.path)
+def _rows(ledger: Ledger, sweep: Sweep, frame: pd.DataFrame, about: Subject, first: Mapping[str, Earlier]) -> list[Row]:
+    findings = found(about, frame)
+    report = about.folder / "report.md"
+    config = _link(ledger, sweep.path)
     page = _link(ledger, report) if report.exists() else ""
     return [
-        Row(claim, experiment.name, config, page, findings.get(claim.id), subject.missing, first.get(claim.id))
-        for claim in experiment.claims
+        Row(claim, sweep.name, config, page, findings.get(claim.id), about.missing, first.get(claim.id))
+        for claim in sweep.claims
     ]
 
 
@@ -165,7 +167,7 @@ def _link(ledger: Ledger, path: Path) -> str:
 
 
 def _first(ledger: Ledger) -> dict[str, Earlier]:
-    """What the page of the seeds that are written in the configs says, where others are asked for."""
+    """The verdicts with the seeds of the configs, where the ledger is of others."""
     path = ledger.root / RESULTS / CLAIMS / "claims.csv"
     if not ledger.seeds_shifted or not path.exists():
         return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from farback.experiment import ConfigError, Experiment, Problem
+from farback.experiment import ConfigError, Experiment, Problem, Sweep
 from farback.training.loop import fingerprint
 from farback.training.packing import too_large
 from farback.trials.trial import Trial
@@ -24,8 +24,8 @@ def check(experiment: Experiment) -> None:
     """
     problems = []
     found = experiment.contrasts()
-    every = [trial for _, _, trials in found for trial in trials] if experiment.search else experiment.trials()
-    if large := too_large(every):
+    contrasted = [trial for _, _, trials in found for trial in trials]
+    if large := too_large(experiment.trials() if isinstance(experiment, Sweep) else contrasted):
         raise ConfigError([Problem(experiment.shown, "", large)])
     for axis, where, trials in found:
         if all(path.split(".")[0] in LATER for path in axis.split(" + ")):  # paths that are zipped are one axis

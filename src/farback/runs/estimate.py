@@ -12,6 +12,7 @@ from functools import partial
 import pandas as pd
 
 from farback.executors import Executor
+from farback.kernels.precompile import used, warm
 from farback.runs.schedule import Plan
 from farback.training.loop import arithmetic
 from farback.training.packing import packed
@@ -61,16 +62,18 @@ class Estimate:
     most: float
 
 
-def estimated(plan: Plan, executor: Executor, shares: Mapping[str, float], device: str) -> Estimate:
-    """Time every kind of cohort on the executor, and put a plan's together on its workers, the longest first.
+def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -> Estimate:
+    """Time a few updates of every kind of cohort on the executor, and add up a plan's on its workers, longest first.
 
     Args:
-        plan: of at least one cohort.
+        plan: with at least one cohort.
         executor: where it would run.
-        shares: of their updates that trials are known to need, by group.
-        device: what it would run on.
+        frame: what a store holds of its trials: repeats of one trial need about as many updates.
+        device: that it would run on.
     """
-    packs = packed(plan.needed(), plan.workers, {one.key: one for pack in plan.cohorts for one in pack.start})
+    warm(used(trial.cell.kernel for trial in plan.remaining.missing))
+    known = shares(frame, plan.remaining.trials)
+    packs = packed(plan.remaining.needed(), plan.workers, {one.key: one for pack in plan.cohorts for one in pack.start})
     kinds = {_kind(pack): pack for pack in packs}
     asked, found = time.monotonic(), {}
     ready = None
@@ -81,7 +84,7 @@ def estimated(plan: Plan, executor: Executor, shares: Mapping[str, float], devic
             ready = time.monotonic() - asked - event.metrics["all"] if ready is None else ready
             found[_kind(cohort)] = Seconds(**{name: event.metrics[name] for name in Seconds.__dataclass_fields__})
     lengths = [
-        [found[_kind(pack)].of(pack, share) for pack in packs for share in [_share(pack, shares) if early else 1.0]]
+        [found[_kind(pack)].of(pack, share) for pack in packs for share in [_share(pack, known) if early else 1.0]]
         for early in (True, False)
     ]
     expected, most = (makespan(each, plan.workers) + max(0.0, ready or 0.0) for each in lengths)

@@ -7,11 +7,11 @@ from typing import TypedDict
 
 import pandas as pd
 
-from farback.experiment import Experiment
+from farback.experiment import Sweep
 from farback.report.page import Page, Subject, write
 from farback.report.provenance_note import made_with, origins
 from farback.report.sweep_report import Ladder
-from farback.runs.schedule import bisected, outlook
+from farback.runs.schedule import remaining_beside
 from farback.stores.base import Store
 from farback.system.provenance import VERSIONS, deciding, versions
 from farback.tasks.base import Task
@@ -22,75 +22,81 @@ KIND = ("machine", "cpu", "cpu_capability", "blas", "device")  # of what trained
 
 
 class Made(TypedDict):
-    """What `made_by` tells a page."""
+    """The part of a `Subject` that `made_by` finds."""
 
     origins: str
     made_with: dict[str, str]
 
 
-def publish(experiment: Experiment, store: Store) -> Page:
-    """Write the experiment's folder under `results/` and its summary in the store, from what the store holds."""
-    frame = store.frame(experiment.name)
-    page = write(subject(experiment, store, frame), frame)
-    if not (experiment.overrides or experiment.seeds_shifted):  # the summary in the store is of the config as it stands
-        store.summarise(experiment.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
+def publish(sweep: Sweep, store: Store) -> Page:
+    """Write the sweep's folder under `results/` and its summary in the store, from what the store holds."""
+    frame = store.frame(sweep.name)
+    return publish_from(sweep, store, frame, subject(sweep, store, frame))
+
+
+def publish_from(sweep: Sweep, store: Store, frame: pd.DataFrame, about: Subject) -> Page:
+    """The same from a frame that was read before."""
+    page = write(about, frame)
+    if not (sweep.overrides or sweep.seeds_shifted):  # the summary in the store is of the unchanged config
+        store.summarise(sweep.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
     return page
 
 
-def subject(experiment: Experiment, store: Store, frame: pd.DataFrame) -> Subject:
-    """What the experiment's page is about.
+def subject(sweep: Sweep, store: Store, frame: pd.DataFrame) -> Subject:
+    """What the sweep's page is about.
 
     Args:
-        experiment: a sweep.
-        store: which knows what made its trials.
-        frame: the store's, of the experiment.
+        sweep: the sweep.
+        store: for what made its trials.
+        frame: the store's, of the sweep.
     """
-    trials = experiment.trials()
+    trials = sweep.trials()
+    what = remaining_beside(frame, sweep, trials)
     tasks = {trial.task.name for trial in trials}
-    ladder = ladder_of(trials[0].task) if len(tasks) == 1 else ()  # of one task: on two there is no common scale
-    claims = () if experiment.overrides else experiment.claims  # they are about the config as it stands
+    ladder = ladder_of(trials[0].task) if len(tasks) == 1 else ()  # two tasks have no common scale
+    claims = () if sweep.overrides else sweep.claims  # they are about the unchanged config
     return Subject(
-        name=experiment.name,
-        question=experiment.question,
-        config=experiment.arguments,
-        folder=experiment.results_folder,
+        name=sweep.name,
+        question=sweep.question,
+        config=sweep.arguments,
+        folder=sweep.results_folder,
         keys=tuple(trial.key for trial in trials),
         ladder=ladder,
-        root=experiment.root,
-        bisected=bisected(experiment, trials, frame).said(),
+        root=sweep.root,
+        bisected=what.bisection.said(),
         claims=claims,
-        missing=len(outlook(experiment, trials, frame, workers=1).needed()) if claims else 0,
+        missing=len(what.needed()),
         chance=chance_of(trials),
-        config_text=experiment.text,
-        **made_by(experiment, store, [trial.key for trial in trials]),
+        config_text=sweep.text,
+        **made_by(sweep.name, store, [trial.key for trial in trials]),
     )
 
 
-def made_by(experiment: Experiment, store: Store, keys: Iterable[str]) -> Made:
-    """What the page says of the versions and processors that made these trials, and whether they are all the same."""
-    said = store.provenance(experiment.name)
-    own = [said[key] for key in keys if key in said]
+def made_by(experiment: str, store: Store, keys: Iterable[str]) -> Made:
+    """The versions and processors that made these trials of an experiment, and whether they are all the same."""
+    provenance = store.provenance(experiment)
+    own = [provenance[key] for key in keys if key in provenance]
     return Made(
         origins=origins([deciding(each) for each in own], versions()), made_with=made_with(own, (*VERSIONS, *KIND))
     )
 
 
 def ladder_of(task: Task) -> Ladder:
-    """What partial memory scores on a task, in skill."""
+    """The skill of partial memory on a task."""
     chance = task.chance()
     return tuple((rung.remembered, skill(rung.loss, chance)) for rung in task.ladder())
 
 
 def chance_of(trials: Iterable[Trial]) -> str:
-    """What the best guess without memory scores on the tasks of these trials, in words."""
+    """The score of the best guess without memory on the tasks of these trials, in words."""
     scores: dict[str, list[Chance]] = {}
     for task in {trial.task.digest(): trial.task for trial in trials}.values():
         scores.setdefault(task.name, []).append(task.chance())
-    said = []
+    texts = []
     for name, found in scores.items():
         accuracy = between(one.accuracy for one in found)
-        said.append(f"on {name} an accuracy of {accuracy} at a loss of {between(one.loss for one in found)}")
-    return "; ".join(said)
+        texts.append(f"on {name} an accuracy of {accuracy} at a loss of {between(one.loss for one in found)}")
+    return "; ".join(texts)
 
 
 def between(values: Iterable[float]) -> str:

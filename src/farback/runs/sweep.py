@@ -1,4 +1,4 @@
-"""The one path that every trial takes: what is missing is packed into cohorts, trained, and recorded."""
+"""Runs a sweep: what is missing is packed into cohorts, trained, and recorded."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from farback.executors import Executor, chosen, opened
-from farback.experiment import Experiment
+from farback.executors import Executor
+from farback.experiment import Experiment, Sweep
 from farback.kernels.precompile import used, warm
-from farback.runs import bisection, dead_axes
-from farback.runs.estimate import Estimate, estimated, shares
-from farback.runs.leased_work import Share
+from farback.records.record import UserError
+from farback.runs.bisection import outcomes
+from farback.runs.leased_work import LeasedWork
 from farback.runs.progress import Summary, Tally
-from farback.runs.schedule import Plan, Schedule, bisected, plan
+from farback.runs.schedule import Plan, Schedule, plan, remaining_in
+from farback.runs.session import Options, Session, open_session
 from farback.stores import open_store
 from farback.stores.base import Store
 from farback.system import devices
-from farback.training.checkpoint_folder import Folder
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.events import Ended, Event, Progress
@@ -32,110 +32,103 @@ from farback.trials.trial import Trial
 
 POLL_SECONDS = 1.0  # between looks at what other drivers are doing
 
-
 log = logging.getLogger("farback")
 
 
-def prepared(experiment: Experiment, trials: Sequence[Trial], store: Store, workers: int, folder: Folder) -> Plan:
-    """Begin with an experiment: the store is told of its trials, and asked what is done.
+class SweepRun:
+    """One run of a sweep in an open session: a plan, and the events of carrying it out.
 
     Args:
-        experiment: whose.
-        trials: of the experiment, perhaps not all.
-        store: where they are recorded.
-        workers: how many processes will share the work.
-        folder: where checkpoints of earlier runs are.
+        session: store, executor and device.
+        sweep: whose trials.
+        trials: of the sweep, perhaps not all.
     """
-    store.begin(experiment.name, trials, question=experiment.question, config_text=experiment.text)
-    done = store.finished([trial.key for trial in trials])
-    folder.forget(folder.held() & done)  # a driver may be killed after it records a trial, and before it forgets this
-    start = folder.load(trial for trial in trials if trial.key not in done)
-    picked = bisected(experiment, trials, store.frame(experiment.name)) if experiment.brackets(trials) else None
-    return plan(trials, done, workers, start, picked)
+
+    def __init__(self, session: Session, sweep: Sweep, trials: Sequence[Trial]) -> None:
+        self.session, self.sweep = session, sweep
+        self.folder = session.checkpoints(sweep)
+        what = remaining_in(session.store, sweep, trials)
+        missing = {trial.key for trial in what.missing}
+        self.folder.forget(self.folder.held() & {trial.key for trial in trials} - missing)  # left by a killed driver
+        start = self.folder.load(trial for trial in trials if trial.key in missing)
+        self.plan: Plan = plan(what, session.executor.size, start)
+        self.trials = trials
+
+    def events(self) -> Iterator[Event]:
+        """Train what is missing; every event is recorded before it is passed on."""
+        session, sweep = self.session, self.sweep
+        with session.store.begin(sweep.name, self.trials, question=sweep.question, config_text=sweep.text) as recorder:
+            work = LeasedWork(session.store, sweep.name, recorder, self.folder)
+            yield from execute(self.plan, session.executor, work, session.device)
 
 
-def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -> Estimate:
-    """How long a plan takes on an executor and a device, given what a store holds of its trials and their repeats."""
-    warm(used(trial.cell.kernel for trial in plan.missing))
-    return estimated(plan, executor, shares(frame, plan.trials), device)
+def execute(plan: Plan, executor: Executor, work: LeasedWork, device: str = devices.CPU) -> Iterator[Event]:
+    """Train a plan; every event is recorded before it is passed on.
 
-
-def execute(
-    plan: Plan,
-    executor: Executor,
-    store: Store,
-    folder: Folder | None = None,
-    device: str = devices.CPU,
-    experiment: str = "",
-) -> Iterator[Event]:
-    """Train what is missing, or what bisection wants of it; every event is recorded before it is passed on.
-
-    What another driver is at is left to it, and waited for when nothing else is left.
+    Trials that another driver trains are left to it, and waited for when nothing else is left.
 
     Args:
         plan: what to train.
         executor: where.
-        store: of what comes of it.
-        folder: of checkpoints.
-        device: what it trains on.
-        experiment: whose trials bisection picks, to read what became of those that another driver trained.
+        work: leases and records trials.
+        device: that they train on.
     """
     executor.prepare(train, len(plan.cohorts))
-    warm(used(trial.cell.kernel for trial in plan.missing))  # once, for all workers
-    share, schedule, waited = Share(store, folder), Schedule(plan), False
+    warm(used(trial.cell.kernel for trial in plan.remaining.missing))  # once, for all workers
+    schedule, waited = Schedule(plan), False
     todo: Iterable[Cohort | None] = schedule
     while not executor.finishing:
-        for event in recorded(todo, executor, share, device):
-            schedule.learn(event)
+        for event in trained(todo, executor, work, device):
+            schedule.update(event)
             yield event
-        reused = list(share.settled())
-        if reused and plan.picked:
-            schedule.recall(bisection.outcomes(store.frame(experiment)))
+        reused = list(work.finished_elsewhere())
+        if reused and plan.remaining.picked:
+            schedule.recall(outcomes(work.store.frame(work.experiment)))
         yield from reused
-        again = share.again()
+        again = work.retry()
         if not again and not schedule.waiting:
             return
         if again and not executor.finishing:
             if not waited:
                 count = sum(len(cohort.trials) for cohort in again)
-                log.warning("another driver is training %d trials: waiting for it to end, or to die", count)
+                log.warning("another driver is training %d trials: waiting until it has finished or died", count)
             waited = True
             time.sleep(POLL_SECONDS)
         todo = chain(again, schedule)
 
 
-def recorded(
-    cohorts: Iterable[Cohort | None], executor: Executor, share: Share, device: str = devices.CPU
+def trained(
+    cohorts: Iterable[Cohort | None], executor: Executor, work: LeasedWork, device: str = devices.CPU
 ) -> Iterator[Event]:
-    """Train cohorts, which may still be thought up while others train; every event is recorded, then passed on.
+    """Train cohorts, which may be made while others train; every event is recorded, then passed on.
 
     Args:
-        cohorts: what to train; None where there is nothing for now, but will be when something ends.
+        cohorts: what to train; None where there is nothing until something ends.
         executor: where.
-        share: claims them, and has the store of what comes of it and the folder of checkpoints; without a folder
-            there are none, but for those that an executor asks for. It keeps the cohorts that other drivers are at.
-        device: what it trains on.
+        work: leases and records trials.
+        device: that they train on.
     """
-    folder = share.folder
-    work = partial(train, checkpoint_seconds=folder.seconds if folder else math.inf, device=device)
-    curves = Curves()
-    for cohort, event in executor.map(work, share.ours(cohorts)):
+    folder = work.folder
+    function = partial(train, checkpoint_seconds=folder.seconds if folder else math.inf, device=device)
+    curves = _Curves()
+    for _, event in executor.map(function, work.ours(cohorts)):
         new = curves.new(event)
-        if new is None or not share.put(cohort, new):
+        if new is None:
             continue
+        work.put(new)
         if folder:
             folder.put(new)
         yield new
 
 
-class Curves:
-    """What was shown of each trial that trains: one that goes on from a checkpoint shows all of it again."""
+class _Curves:
+    """The last step of each curve: a trial that resumes from a checkpoint repeats its progress from the start."""
 
     def __init__(self) -> None:
         self.last: dict[str, dict[str, int]] = {}
 
     def new(self, event: Event) -> Event | None:
-        """The event, less the points that were shown already; None where nothing is left."""
+        """The event without the points that were passed on before; None where nothing is left."""
         if isinstance(event, Ended):
             self.last.pop(event.key, None)
         if not isinstance(event, Progress):
@@ -155,32 +148,40 @@ def run(
     checkpoint_seconds: float | None = None,
     device: str | None = None,
 ) -> Summary:
-    """Train what the store does not hold of an experiment, going on where an earlier run was stopped.
+    """Train what the store does not hold of a sweep, resuming where an earlier run was stopped.
 
     Args:
-        experiment: a config, or the path of one.
+        experiment: a sweep, or the path of its config.
         workers: processes of a pool; by default what the config's `executor:` says, else one for each core. 1 trains
             in this process.
         executor: where cohorts run, instead: `farback.executors.dask.Dask("tcp://...")`.
-        store: a store or its URI; by default MLflow's environment variable, or a database under `results/`.
+        store: a store or its URI; by default MLFLOW_TRACKING_URI, else a database below `results/`.
         checkpoint_seconds: between checkpoints; by default what the config says, else 60.
         device: cpu, cuda or cuda:N; by default what the config says, else cpu.
 
     Raises:
         ConfigError: the config has a mistake; nothing was trained.
-        UserError: the device is not there.
+        UserError: the config is a search, or the device is not there.
     """
-    config = experiment if isinstance(experiment, Experiment) else Experiment.load(experiment)
-    where = devices.checked(device or config.device)
-    dead_axes.check(config)
-    executing = executor or opened(chosen(config.executor, workers=workers, device=where), config.root)
-    with open_store(store, config.root) as recording, executing as running:
-        folder = checkpoints(config, checkpoint_seconds)
-        todo = prepared(config, config.trials(), recording, running.size, folder)
-        tally = Tally(todo)
-        for event in execute(todo, running, recording, folder, where, config.name):
+    sweep = checked_sweep(experiment if isinstance(experiment, Experiment) else Experiment.load(experiment))
+    options = Options(workers, executor, None, store, None, checkpoint_seconds, device)
+    with open_session([sweep], options) as session:
+        this = SweepRun(session, sweep, sweep.trials())
+        tally = Tally(this.plan)
+        for event in this.events():
             tally.add(event)
         return tally.summary()
+
+
+def checked_sweep(experiment: Experiment) -> Sweep:
+    """An experiment, if it is a sweep.
+
+    Raises:
+        UserError: it is a search.
+    """
+    if not isinstance(experiment, Sweep):
+        raise UserError(f"{experiment.shown} is a search: run it with `farback search {experiment.name}`")
+    return experiment
 
 
 def frame(name: str, store: Store | str | None = None) -> pd.DataFrame:
@@ -188,12 +189,7 @@ def frame(name: str, store: Store | str | None = None) -> pd.DataFrame:
 
     Args:
         name: the experiment's.
-        store: a store or its URI; by default MLflow's environment variable, or the database below this directory.
+        store: a store or its URI; by default MLFLOW_TRACKING_URI, else the database below this directory.
     """
     with open_store(store, Path.cwd()) as opened:
         return opened.frame(name)
-
-
-def checkpoints(experiment: Experiment, seconds: float | None = None) -> Folder:
-    """The folder of an experiment's checkpoints, made as often as its config says, or every so many seconds."""
-    return Folder.of(experiment.root, experiment.name, experiment.checkpoint_seconds if seconds is None else seconds)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from farback.stores.base import Store
-from farback.stores.locations import default_uri
+if TYPE_CHECKING:
+    from farback.stores.base import Store
 
 
 def open_store(store: Store | str | None, root: Path) -> AbstractContextManager[Store]:
@@ -18,8 +19,11 @@ def open_store(store: Store | str | None, root: Path) -> AbstractContextManager[
             below `root`.
         root: the project's directory.
     """
+    from farback.stores.base import Store  # torch and mlflow take seconds to import
+
     if isinstance(store, Store):
         return nullcontext(store)
-    from farback.stores.mlflow import MLflow  # mlflow takes seconds to import
+    from farback.stores.locations import default_uri
+    from farback.stores.mlflow import MLflow
 
     return MLflow(store or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root))

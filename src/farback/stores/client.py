@@ -1,4 +1,4 @@
-"""The only door to mlflow, which is imported late: its client, called with patience, and what is written through it."""
+"""MLflow's client with retries. The only module that imports mlflow, and only when it is needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from farback.stores import database, locations
-from farback.stores.retries import Patience
+from farback.stores.retries import Retries
 from farback.stores.run_metrics import Point
 from farback.system.atomic_files import aside, scratch, sweep
 
@@ -23,49 +23,49 @@ SETTINGS = {  # read by mlflow, some of them when it is imported
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it would print through our progress bars
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # it would try for minutes without a word: the patience is ours
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # it would retry for minutes without a message; we retry ourselves
 }
 
 
-class _Hush:
-    """Loggers that are off while anyone wants them so, in whichever thread; and their levels from before."""
+class _Silencer:
+    """Turns loggers off while any thread is inside, and restores their levels afterwards."""
 
     def __init__(self, *names: str) -> None:
         self.loggers = [logging.getLogger(name) for name in names]
-        self._lock, self._wanted, self._levels = threading.Lock(), 0, [0 for _ in names]
+        self._lock, self._inside, self._levels = threading.Lock(), 0, [0 for _ in names]
 
     def __enter__(self) -> None:
         with self._lock:
-            if not self._wanted:
+            if not self._inside:
                 self._levels = [logger.level for logger in self.loggers]
                 for logger in self.loggers:
-                    logger.setLevel(logging.CRITICAL + 1)  # what is the matter, we say ourselves
-            self._wanted += 1
+                    logger.setLevel(logging.CRITICAL + 1)  # farback reports errors itself
+            self._inside += 1
 
     def __exit__(self, *error: object) -> None:
         with self._lock:
-            self._wanted -= 1
-            if not self._wanted:
+            self._inside -= 1
+            if not self._inside:
                 for logger, level in zip(self.loggers, self._levels, strict=True):
                     logger.setLevel(level)
 
 
-hushed = _Hush("mlflow", "alembic", "urllib3")
+silenced = _Silencer("mlflow", "alembic", "urllib3")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Mlflow's and alembic's chatter and warnings, off while our calls run and as before afterwards."""
+    """Silence the log messages and warnings of mlflow and alembic inside the block."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import mlflow  # noqa: F401 - it sets its loggers up, so it has to come first
+        import mlflow  # noqa: F401 - it configures its loggers, so it has to come first
 
-        with hushed:
+        with silenced:
             yield
 
 
 def found_runs(client: Any, experiment_id: str, text: str = "") -> Iterator[Any]:
-    """The runs of an experiment that a filter of MLflow's lets through, page by page."""
+    """The runs of an experiment that match an MLflow filter, page by page."""
     token = None
     while True:
         found = client.search_runs([experiment_id], text, max_results=PAGE, page_token=token)
@@ -75,85 +75,85 @@ def found_runs(client: Any, experiment_id: str, text: str = "") -> Iterator[Any]
             return
 
 
-class Tracking:
-    """A tracking store, opened. What passes of the faults of its server or database is waited for.
+class Client:
+    """An opened tracking store whose calls are retried.
 
     Attributes:
         uri: of the store.
-        client: MLflow's client.
-        patience: that it is called with.
+        mlflow: MLflow's client; its calls may be made twice, which matters to `create_run` only.
+        retries: of every call.
     """
 
-    def __init__(self, uri: str, patience: Patience) -> None:
-        self.uri, self.patience = uri, patience
-        self._bare = patience.keep(lambda: client(uri))
-        self.client: Any = _Patient(self._bare, patience)
+    def __init__(self, uri: str, retries: Retries) -> None:
+        self.uri, self.retries = uri, retries
+        self._bare = retries.call(lambda: connect(uri))
+        self.mlflow: Any = _Retrying(self._bare, retries)
 
     def search(self, experiment_id: str, text: str) -> Iterator[Any]:
-        """The runs of an experiment that a filter of MLflow's lets through."""
-        return found_runs(self.client, experiment_id, text)
+        """The runs of an experiment that match an MLflow filter."""
+        return found_runs(self.mlflow, experiment_id, text)
 
     def create_experiment(self, name: str, artifacts: str | None) -> str:
-        """The id of a new experiment, or of the one that another driver made at the same moment."""
+        """The id of a new experiment, or of the one that another driver created at the same moment."""
         from mlflow.exceptions import MlflowException
 
-        def made() -> str:
+        def create() -> str:
             try:
                 return str(self._bare.create_experiment(name, artifacts))
-            except MlflowException as error:  # before the patience sees it: it says of itself that two wrote the same
+            except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
                 return str(self._bare.get_experiment_by_name(name).experiment_id)
 
-        return self.patience.keep(made)
+        return self.retries.call(create)
 
     def create_run(
-        self, experiment_id: str, named: Mapping[str, str], name: str, found: Callable[[], Any] = lambda: None
+        self, experiment_id: str, tags: Mapping[str, str], name: str, find: Callable[[], Any] = lambda: None
     ) -> Any:
-        """A new run.
+        """Create a run.
 
         Args:
             experiment_id: MLflow's.
-            named: its tags.
-            name: in lists.
-            found: looks for the run, should the answer have been lost.
+            tags: of the run.
+            name: in lists of runs.
+            find: looks for the run if a call failed, in case only its answer was lost.
         """
         start = now()
-        return self.patience.keep(
-            lambda: self._bare.create_run(experiment_id, start_time=start, tags=dict(named), run_name=name), found
+        return self.retries.call(
+            lambda: self._bare.create_run(experiment_id, start_time=start, tags=dict(tags), run_name=name), find
         )
 
-    def batch(
+    def log(
         self,
         run_id: str,
         values: Sequence[tuple[Point, int]] = (),
         parameters: Mapping[str, str] | None = None,
-        named: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Write numbers (with their time in ms), parameters and tags of a run."""
+        """Write metrics (with their time in ms), parameters and tags of a run."""
         from mlflow.entities import Metric, Param, RunTag
 
-        self.client.log_batch(
+        self.mlflow.log_batch(
             run_id,
             metrics=[Metric(point.name, point.value, milliseconds, point.step) for point, milliseconds in values],
             params=[Param(name, value) for name, value in (parameters or {}).items()],
-            tags=[RunTag(name, value) for name, value in (named or {}).items()],
+            tags=[RunTag(name, value) for name, value in (tags or {}).items()],
         )
 
-    def log_dataset(self, run_id: str, said: Mapping[str, str]) -> None:
-        """Note the dataset of a run."""
+    def log_dataset(self, run_id: str, fields: Mapping[str, str]) -> None:
+        """Write the dataset of a run."""
         from mlflow.entities import Dataset, DatasetInput
 
-        self.client.log_inputs(run_id, [DatasetInput(Dataset(**said))])
+        self.mlflow.log_inputs(run_id, [DatasetInput(Dataset(**fields))])
 
     def store_files(self, uri: str, files: Mapping[str, bytes]) -> None:
-        """Add artifacts to a run; on this machine each is whole and on the disk on return, or not there.
+        """Add artifacts to a run. Local files are whole and flushed to the disk when this returns, or absent.
 
         Args:
             uri: of the run's artifacts.
-            files: what they hold, by name.
+            files: contents by name.
         """
-        self.patience.keep(lambda: self._store_files(uri, files))
+        self.retries.call(lambda: self._store_files(uri, files))
 
     def _store_files(self, uri: str, files: Mapping[str, bytes]) -> None:
         local = locations.local(uri, self.uri)
@@ -169,13 +169,13 @@ class Tracking:
                 unfinished.write_bytes(content)
 
     def sweep_files(self, uri: str) -> None:
-        """Remove what a writer was at that was killed, among the artifacts of a run on this machine."""
+        """Remove unfinished files of killed writers from the local artifacts of a run."""
         local = locations.local(uri, self.uri)
         if local is not None:
             sweep(local)
 
     def replace_files(self, uri: str, files: Sequence[Path]) -> None:
-        """Put files in the place of a run's artifacts."""
+        """Replace all artifacts of a run."""
         artifacts = self._repository(uri)
 
         def replace() -> None:
@@ -184,10 +184,10 @@ class Tracking:
             for path in files:
                 artifacts.log_artifact(str(path))
 
-        self.patience.keep(replace)
+        self.retries.call(replace)
 
     def read_files(self, uri: str, names: Sequence[str]) -> list[bytes]:
-        """What some of a run's artifacts hold.
+        """The contents of some artifacts of a run.
 
         Raises:
             OSError: one cannot be read.
@@ -200,7 +200,7 @@ class Tracking:
         artifacts = self._repository(uri)
         with scratch() as copies:
             try:
-                paths = [self.patience.keep(partial(artifacts.download_artifacts, name, str(copies))) for name in names]
+                paths = [self.retries.call(partial(artifacts.download_artifacts, name, str(copies))) for name in names]
             except MlflowException as error:
                 raise OSError(locations.shown(str(error))) from None
             return [Path(path).read_bytes() for path in paths]
@@ -211,40 +211,40 @@ class Tracking:
         return get_artifact_repository(uri, tracking_uri=self.uri)
 
 
-class _Patient:
-    """A client all of whose calls are made with patience. They may be made twice: only `create_run` minds."""
+class _Retrying:
+    """A client all of whose calls are retried."""
 
-    def __init__(self, bare: Any, patience: Patience) -> None:
-        self._bare, self._patience = bare, patience
+    def __init__(self, bare: Any, retries: Retries) -> None:
+        self._bare, self._retries = bare, retries
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._bare, name)
         if not callable(found):
             return found
-        return lambda *given, **named: self._patience.keep(lambda: found(*given, **named))
+        return lambda *args, **options: self._retries.call(lambda: found(*args, **options))
 
 
-class ExperimentBoard:
-    """The tags of an experiment as the board that drivers agree on: every backend of MLflow's has them."""
+class TagBoard:
+    """The tags of an experiment as the board of `farback.stores.leases`: every backend of MLflow has them."""
 
-    def __init__(self, tracking: Tracking, experiment_id: str) -> None:
-        self._client, self._id = tracking._bare, experiment_id
+    def __init__(self, client: Client, experiment_id: str) -> None:
+        self._client, self._id = client._bare, experiment_id
 
     def read(self) -> Mapping[str, str]:
-        """See claims.Board."""
-        with hushed:
+        """All tags."""
+        with silenced:
             return dict(self._client.get_experiment(self._id).tags)
 
     def write(self, name: str, text: str) -> None:
-        """See claims.Board."""
-        with hushed:
+        """Set a tag."""
+        with silenced:
             self._client.set_experiment_tag(self._id, name, text)
 
     def erase(self, name: str) -> None:
-        """See claims.Board."""
+        """Delete a tag, if it is there."""
         from mlflow.exceptions import MlflowException
 
-        with hushed:
+        with silenced:
             try:
                 self._client.delete_experiment_tag(self._id, name)
             except MlflowException as error:
@@ -252,8 +252,8 @@ class ExperimentBoard:
                     raise
 
 
-def client(uri: str) -> Any:
-    """An MLflow client; the database behind it is made if it is an SQLite file that is not there.
+def connect(uri: str) -> Any:
+    """An MLflow client; an SQLite file is created if it is not there.
 
     Raises:
         StoreFault: the database is not MLflow's, or of another version.
@@ -276,7 +276,7 @@ def _migrate(uri: str) -> None:
 
 
 def _head() -> tuple[str, frozenset[str]]:
-    """The version of MLflow's tables that is installed, and all that it knows."""
+    """The version of the tables of the installed MLflow, and all versions that it knows."""
     from alembic.script import ScriptDirectory
     from mlflow.store.db import utils
 

@@ -1,9 +1,8 @@
-"""Which driver trains which trial, agreed upon through a board of texts that all drivers of an experiment see.
+"""Advisory leases: which driver trains which trial, so that several drivers on one store share the work.
 
-Every driver writes only texts of its own: a sign of life, and for each batch of trials that it holds a list of their
-keys. It writes its claim first and looks afterwards; so of two that write at once at least one sees the other, and who
-sees another one withdraws, waits for a moment and comes again. No lock is needed and no common clock: whether a driver
-lives is judged by whether its sign of life moves, in the looking driver's own time (docs/decisions/0013).
+A driver announces itself with a heartbeat and with lists of the keys that it trains, as texts that all drivers of an
+experiment can read: its tags in MLflow. It writes texts of its own only. A lease excludes nobody: two drivers that take
+a trial at the same moment both train it, record the same bits, and the newer run counts (docs/decisions/0025).
 """
 
 from __future__ import annotations
@@ -11,339 +10,182 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from farback.stores.client import ExperimentBoard, Tracking
 from farback.system import processes
 
-DRIVER, CLAIM, GRAVE = "farback.driver.", "farback.claim.", "farback.grave."
-AT_ONCE = 200  # keys in one text: MLflow allows 5000 characters
-ATTEMPTS = 8  # at trials that others ask for at that very moment; who gets none comes again when the rest is done
-FIRST_WAIT = 0.05  # seconds, at most; twice as long each time
-
-
-@dataclass(frozen=True)
-class Lease:
-    """How long a driver may be silent.
-
-    Attributes:
-        beat: seconds between two signs of life.
-        seconds: of silence, after which a driver on another machine is taken for dead. One that was asleep for more
-            than half of that looks whether its trials are still its own before it records anything.
-    """
-
-    beat: float = 60.0
-    seconds: float = 600.0
-
-
-class Board(Protocol):
-    """Texts by name. What one driver has written is seen by every read that begins afterwards."""
-
-    def read(self) -> Mapping[str, str]:
-        """All texts as they were at one instant."""
-
-    def write(self, name: str, text: str) -> None:
-        """Put a text up, in place of an earlier one of that name."""
-
-    def erase(self, name: str) -> None:
-        """Take a text down; nothing where there is none."""
-
-
-@dataclass
-class _Seen:
-    """Another driver: its last sign of life, when that was first seen, and for how long it has not changed since."""
-
-    sign: str
-    looked: float
-    silent: float = 0.0
-
-
-class Claims:
-    """The claims of one driver on the trials of one experiment. `beat` may be called from another thread."""
-
-    def __init__(
-        self,
-        board: Board,
-        lease: Lease | None = None,
-        *,
-        owner: str | None = None,
-        clock: Callable[[], float] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """Nothing is written before the first claim.
-
-        Args:
-            board: of the experiment.
-            lease: how long a driver may be silent.
-            owner: who we are, as `owners.owner` says it.
-            clock: seconds, which go on while the machine sleeps.
-            sleep: waits for so many seconds.
-        """
-        self.board, self.lease = board, lease or Lease()
-        self.owner = owner or processes.identity()
-        self.buried: set[str] = set()  # owners that were found dead; the store closes their runs
-        self._clock, self._sleep = clock or awake, sleep
-        self._lock = threading.RLock()
-        self._rng = secrets.SystemRandom()
-        self._seen: dict[str, _Seen] = {}
-        self._lost: set[str] = set()
-        self._beats = 0
-        self._reborn()
-
-    def _reborn(self) -> None:
-        self.id = secrets.token_hex(6)
-        self._proven: float | None = None  # when we last certainly lived in the eyes of others
-        self._held: dict[str, set[str]] = {}  # keys by the name of the text that claims them
-        self._batches = 0
-
-    # What a driver does
-
-    def take(self, keys: Iterable[str]) -> set[str]:
-        """Claim trials; those that are now ours, and that no other living driver holds."""
-        with self._lock:
-            self._confirm()
-            wanted = list(dict.fromkeys(keys))
-            ours = {key for key in wanted if self.holds(key)}
-            rest = [key for key in wanted if key not in ours]
-            for begin in range(0, len(rest), AT_ONCE):
-                ours |= self._take(rest[begin : begin + AT_ONCE])
-            self._lost -= ours
-            return ours
-
-    def release(self, keys: Iterable[str]) -> None:
-        """Give trials back. Others see it when the last one of a batch is back, for the price of one text."""
-        with self._lock:
-            back = set(keys)
-            for name, held in list(self._held.items()):
-                held -= back
-                if not held:
-                    self.board.erase(name)
-                    del self._held[name]
-
-    def holds(self, key: str) -> bool:
-        """Whether a trial was ours when we last looked."""
-        return any(key in held for held in self._held.values())
-
-    @property
-    def sure(self) -> bool:
-        """Whether nobody can have taken us for dead since we last gave a sign of life, if we ever did."""
-        return self._proven is None or self._clock() - self._proven <= self.lease.seconds / 2
-
-    def lost(self, key: str) -> bool:
-        """Whether a trial that was ours has been taken by another driver, who took us for dead. Looks if need be."""
-        with self._lock:
-            self._confirm()
-            return key in self._lost
-
-    def beat(self) -> None:
-        """Give a sign of life where we hold anything, and look at those of the others."""
-        with self._lock:
-            if self._proven is not None:
-                self._live()
-
-    def look(self) -> set[str]:
-        """The keys that other living drivers hold. Those found dead are buried."""
-        with self._lock:
-            return self._others(self.board.read())
-
-    def close(self) -> None:
-        """Give everything back and go."""
-        with self._lock:
-            if self._proven is not None:
-                for name in [*self._held, DRIVER + self.id]:
-                    self.board.erase(name)
-            self._reborn()
-
-    # Taking
-
-    def _take(self, wanted: list[str]) -> set[str]:
-        ours: set[str] = set()
-        for attempt in range(ATTEMPTS):
-            settled = self._others(self.board.read())  # held by others before we asked: there is nothing to compete for
-            free = [key for key in wanted if key not in settled]
-            if not free:
-                break
-            if self._proven is None:
-                self._live()
-            name = f"{CLAIM}{self.id}.{self._batches}"
-            self._batches += 1
-            self._held[name] = set()
-            self.board.write(name, " ".join(free))
-            contested = self._others(self.board.read()) & set(free)
-            self._settle(name, free, contested)
-            ours |= set(free) - contested
-            wanted = [key for key in free if key in contested]
-            if not wanted:
-                break
-            self._sleep(self._rng.uniform(0, FIRST_WAIT * 2**attempt))
-        return ours
-
-    def _settle(self, name: str, asked: list[str], contested: set[str]) -> None:
-        """Withdraw from what others want, too. What stays ours is claimed all the while."""
-        kept = [key for key in asked if key not in contested]
-        if not kept:
-            self.board.erase(name)
-            del self._held[name]
-        elif contested:
-            self.board.write(name, " ".join(kept))
-        if kept:
-            self._held[name] = set(kept)
-
-    # Living
-
-    def _confirm(self) -> None:
-        """Where we were silent for long, show that we live and see what is still ours."""
-        if not self.sure:
-            self._live()
-
-    def _live(self) -> None:
-        """Give a sign of life, then look whether anyone had buried us."""
-        began = self._clock()
-        self._beats += 1
-        self.board.write(DRIVER + self.id, f"{self._beats} {self.owner}")
-        texts = self.board.read()
-        whole = all(name in texts for name, held in self._held.items() if held)
-        if GRAVE + self.id in texts or not whole:
-            self._lost |= {key for held in self._held.values() for key in held}
-            self._erase(self.id, texts)
-            self._reborn()
-        else:
-            self._proven = began
-            self._others(texts)
-
-    # Others
-
-    def _others(self, texts: Mapping[str, str]) -> set[str]:
-        """The keys that others hold by these texts, once the dead are buried."""
-        now = self._clock()
-        signs = {name.removeprefix(DRIVER): sign for name, sign in texts.items() if name.startswith(DRIVER)}
-        claimed: dict[str, set[str]] = {}
-        for name, text in texts.items():
-            if name.startswith(CLAIM):
-                claimed.setdefault(name.removeprefix(CLAIM).rpartition(".")[0], set()).update(text.split())
-        for driver in (claimed.keys() | signs.keys()) - {self.id}:
-            if self._is_dead(driver, signs.get(driver, ""), now) and self._bury(driver):
-                claimed.pop(driver, None)
-        self._seen = {driver: seen for driver, seen in self._seen.items() if driver in claimed or driver in signs}
-        return {key for driver, keys in claimed.items() if driver != self.id for key in keys}
-
-    def _is_dead(self, driver: str, sign: str, now: float) -> bool:
-        """Whether a driver is gone from this machine, or was silent for a lease.
-
-        Only time between two looks that are close to each other counts: while the store could not be reached, nobody
-        could give a sign.
-        """
-        seen = self._seen.get(driver)
-        if seen is None or seen.sign != sign:
-            self._seen[driver] = seen = _Seen(sign, now)
-        seen.silent += min(now - seen.looked, 2 * self.lease.beat)
-        seen.looked = now
-        owner = sign.partition(" ")[2]
-        if processes.is_dead(owner):
-            return True
-        lives = processes.is_alive(owner) and owner != self.owner  # of ours, one that was never closed may be left
-        return seen.silent >= self.lease.seconds and not lives
-
-    def _bury(self, driver: str) -> bool:
-        """Take down what a dead driver left; False where it turns out to live.
-
-        The grave is dug before the last look, and a driver that wakes gives its sign of life before it looks for a
-        grave: so either we see the sign, or it sees the grave or that its claims are gone.
-        """
-        before = self._seen[driver].sign
-        self.board.write(GRAVE + driver, self.id)
-        texts = self.board.read()
-        if texts.get(DRIVER + driver, "") != before:
-            self.board.erase(GRAVE + driver)
-            return False
-        self._erase(driver, texts)
-        if before:
-            self.buried.add(before.partition(" ")[2])
-        return True
-
-    def _erase(self, driver: str, texts: Collection[str]) -> None:
-        """The grave goes last: who wakes in between sees it."""
-        for name in [name for name in texts if name.startswith(f"{CLAIM}{driver}.")]:
-            self.board.erase(name)
-        self.board.erase(DRIVER + driver)
-        self.board.erase(GRAVE + driver)
-
-
-def awake() -> float:
-    """Seconds that go on while the machine sleeps, where the system can tell them."""
-    boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boot is None else time.clock_gettime(boot)
-
-
+HEARTBEAT, LEASE = "farback.heartbeat.", "farback.lease."
+KEYS_PER_TEXT = 200  # MLflow allows 5000 characters in a tag
+BEAT_SECONDS = 60.0
+SILENT_SECONDS = 600.0  # without a heartbeat, after which a driver on another machine counts as dead
 JOIN_SECONDS = 5.0
 
 
-class Heart:
-    """Calls a function every so many seconds until it is stopped; what the function raises is left to the next call."""
+class Heartbeat:
+    """A thread that calls a function every so many seconds; an exception is left to the next call."""
 
     def __init__(self, beat: Callable[[], None], seconds: float) -> None:
         self._beat, self._seconds = beat, seconds
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="farback-heart")
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="farback-heartbeat")
 
     def start(self) -> None:
-        """Begin; once."""
+        """Start, once."""
         if not self._thread.is_alive():
             self._thread.start()
 
     def stop(self) -> None:
-        """End, and wait a little for a call that is under way: it may hang on a server that does not answer."""
-        self._ended.set()
+        """Stop, waiting a little for a call in progress: it may hang on a server that does not answer."""
+        self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
 
     def _run(self) -> None:
-        while not self._ended.wait(self._seconds):
-            try:
+        while not self._stopped.wait(self._seconds):
+            with suppress(Exception):  # the driver reports an unreachable store when it next needs it
                 self._beat()
-            except Exception:  # the store cannot be reached: the driver says so when it next wants something of it
-                continue
 
 
-class Holding:
-    """The claims of this driver. Nothing is written, and no thread started, before the first one."""
+class Board(Protocol):
+    """Texts by name that all drivers of an experiment read and write."""
 
-    def __init__(self, tracking: Tracking, experiment_id: str, lease: Lease) -> None:
-        self._keep = tracking.patience.keep
-        self._claims = Claims(ExperimentBoard(tracking, experiment_id), lease)
-        self._heart = Heart(self._claims.beat, lease.beat)
+    def read(self) -> Mapping[str, str]:
+        """All texts."""
 
-    def take(self, keys: Collection[str]) -> set[str]:
-        """Claim trials; those that are now ours."""
-        self._heart.start()
-        return self._keep(lambda: self._claims.take(keys))
+    def write(self, name: str, text: str) -> None:
+        """Write a text, replacing an earlier one of that name."""
 
-    def release(self, keys: Collection[str]) -> None:
-        """Give trials back."""
-        self._keep(lambda: self._claims.release(keys))
+    def erase(self, name: str) -> None:
+        """Remove a text, if it is there."""
 
-    def lost(self, key: str) -> bool:
-        """Whether a trial that was ours has been taken over."""
-        return self._keep(lambda: self._claims.lost(key))
+
+@dataclass
+class _Driver:
+    """Another driver as its texts show it."""
+
+    heartbeat: str = ""
+    leases: dict[str, tuple[str, set[str]]] = field(default_factory=dict)  # text name -> time stamp, keys
 
     @property
-    def sure(self) -> bool:
-        """Whether nobody can have taken us for dead."""
-        return self._claims.sure
+    def process(self) -> str:
+        return self.heartbeat.partition(" ")[2]
 
-    def dead(self) -> set[str]:
-        """Look around; the owners that were found dead since this was last asked."""
-        self._keep(self._claims.look)
-        return self.found_dead()
 
-    def found_dead(self) -> set[str]:
-        """The same without another look."""
-        found, self._claims.buried = self._claims.buried, set()
-        return found
+class Leases:
+    """The leases of one driver on the trials of one experiment.
+
+    Args:
+        board: of the experiment.
+        silent_seconds: without a heartbeat, after which a driver on another machine counts as dead.
+        process: this driver's, as `processes.identity`.
+        clock: seconds that only ever grow.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        silent_seconds: float = SILENT_SECONDS,
+        *,
+        process: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.board, self.silent_seconds, self._clock = board, silent_seconds, clock
+        self.process = process or processes.identity()
+        self.id = secrets.token_hex(6)
+        self._beats = 0
+        self._batches = 0
+        self._held: dict[str, set[str]] = {}  # keys by the name of the text that lists them
+        self._heard: dict[str, tuple[str, float]] = {}  # the last heartbeat of each other driver, and when it was new
+        self.dead: set[str] = set()  # processes of drivers that were found dead
+
+    def take(self, keys: Iterable[str]) -> set[str]:
+        """Lease trials; of these keys, those that no other living driver has leased."""
+        wanted = set(keys)
+        ours = {key for held in self._held.values() for key in held} & wanted
+        free = sorted(wanted - ours - self._leased(self.board.read()).keys())
+        for begin in range(0, len(free), KEYS_PER_TEXT):
+            ours |= self._take(free[begin : begin + KEYS_PER_TEXT])
+        return ours
+
+    def release(self, keys: Iterable[str]) -> None:
+        """Give trials back. Others see it once a whole list is back, which saves writing."""
+        back = set(keys)
+        for name, held in list(self._held.items()):
+            held -= back
+            if not held:
+                self.board.erase(name)
+                del self._held[name]
+
+    def beat(self) -> None:
+        """Renew the heartbeat, if anything is leased. May be called from another thread."""
+        if self._beats:
+            self._beats += 1
+            self.board.write(HEARTBEAT + self.id, f"{self._beats} {self.process}")
+
+    def look(self) -> None:
+        """Look for dead drivers, remove their leases, and add their processes to `dead`."""
+        self._leased(self.board.read())
 
     def close(self) -> None:
         """Give everything back."""
-        self._heart.stop()
-        self._keep(self._claims.close)
+        names, self._held = [*self._held, *([HEARTBEAT + self.id] if self._beats else [])], {}
+        self._beats = 0
+        for name in names:
+            self.board.erase(name)
+
+    def _take(self, keys: list[str]) -> set[str]:
+        """Announce a list of keys; of two drivers that announce a key at once, the earlier one keeps it."""
+        if not self._beats:
+            self._beats = 1
+            self.board.write(HEARTBEAT + self.id, f"1 {self.process}")
+        name, stamp = f"{LEASE}{self.id}.{self._batches}", f"{time.time_ns()}"
+        self._batches += 1
+        self.board.write(name, f"{stamp} {' '.join(keys)}")
+        others = self._leased(self.board.read())
+        kept = {key for key in keys if others.get(key, (stamp, self.id)) >= (stamp, self.id)}
+        if kept:
+            self._held[name] = set(kept)
+        if not kept:
+            self.board.erase(name)
+        elif len(kept) < len(keys):
+            self.board.write(name, f"{stamp} {' '.join(sorted(kept))}")
+        return kept
+
+    def _leased(self, texts: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+        """The keys that other living drivers have leased, each with the time stamp and the driver of its lease."""
+        drivers: dict[str, _Driver] = {}
+        for name, text in texts.items():
+            if name.startswith(HEARTBEAT):
+                drivers.setdefault(name.removeprefix(HEARTBEAT), _Driver()).heartbeat = text
+            elif name.startswith(LEASE):
+                stamp, _, listed = text.partition(" ")
+                driver = drivers.setdefault(name.removeprefix(LEASE).rpartition(".")[0], _Driver())
+                driver.leases[name] = stamp, set(listed.split())
+        drivers.pop(self.id, None)
+        leased: dict[str, tuple[str, str]] = {}
+        for identifier, driver in drivers.items():
+            if self._is_dead(identifier, driver):
+                self._remove(identifier, driver)
+                continue
+            for stamp, keys in driver.leases.values():
+                leased |= {key: min(leased.get(key, (stamp, identifier)), (stamp, identifier)) for key in keys}
+        return leased
+
+    def _is_dead(self, identifier: str, driver: _Driver) -> bool:
+        """Whether a driver's process is gone from this machine, or its heartbeat has not changed for too long."""
+        now = self._clock()
+        if self._heard.get(identifier, ("", 0.0))[0] != driver.heartbeat or identifier not in self._heard:
+            self._heard[identifier] = driver.heartbeat, now
+        if processes.is_dead(driver.process):
+            return True
+        silent = now - self._heard[identifier][1] >= self.silent_seconds
+        return silent and not (processes.is_alive(driver.process) and driver.process != self.process)
+
+    def _remove(self, identifier: str, driver: _Driver) -> None:
+        for name in [*driver.leases, HEARTBEAT + identifier]:
+            self.board.erase(name)
+        if driver.process:
+            self.dead.add(driver.process)

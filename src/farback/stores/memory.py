@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+from typing_extensions import override
 
-from farback.stores.base import Recorded, Store, checked_name, tidy
+from farback.stores.base import Recorded, Recorder, Store, checked_name, tidy
 from farback.stores.views import SearchViews
-from farback.trials.events import SCORE_COLUMNS, Entry, Failed, Finished, Progress, Stopped
+from farback.trials.events import SCORE_COLUMNS, Failed, Finished, Progress, Pruned, Recordable
 from farback.trials.trial import Trial
 
 
 @dataclass
-class Summary:
-    """What `summarise` was given last."""
+class MemorySummary:
+    """The last arguments of `summarise`."""
 
     note: str
     metrics: dict[str, float]
@@ -24,105 +25,60 @@ class Summary:
 
 
 @dataclass
-class _Experiment:
-    claims: dict[str, Memory] = field(default_factory=dict)
+class MemoryExperiment:
+    """What is recorded of one experiment."""
+
     question: str = ""
-    study: SearchViews | None = None
-    trials: dict[str, Trial] = field(default_factory=dict)
+    views: SearchViews | None = None
+    leases: dict[str, MemoryRecorder] = field(default_factory=dict)
     results: dict[str, Recorded] = field(default_factory=dict)
     provenance: dict[str, dict[str, str]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
-    summary: Summary | None = None
+    summary: MemorySummary | None = None
 
 
 class Memory(Store):
-    """Records in dictionaries. Read `progress`, `failures`, `stopped` and `experiments` to see what else was put."""
+    """Records in dictionaries. Read `progress`, `failures`, `stopped` and `experiments` to see what was recorded."""
 
-    def __init__(self, beside: Memory | None = None) -> None:
-        """Empty, or another driver's hold on the same dictionaries.
-
-        Args:
-            beside: the other driver's.
-        """
-        self.experiments: dict[str, _Experiment] = beside.experiments if beside else {}
+    def __init__(self) -> None:
+        self.experiments: dict[str, MemoryExperiment] = {}
         self.progress: list[Progress] = []
         self.failures: list[Failed] = []
-        self.stopped: list[Stopped] = []
-        self._now = ""
+        self.stopped: list[Pruned] = []
 
+    @override
     def begin(
         self,
         experiment: str,
-        trials: Sequence[Trial],
+        trials: Iterable[Trial] = (),
         *,
         question: str = "",
         config_text: str = "",
-        study: SearchViews | None = None,
-    ) -> None:
-        """See Store."""
-        if checked_name(experiment) != self._now:
-            self.close()
-        self._now = experiment
-        entry = self.experiments.setdefault(experiment, _Experiment())
+        views: SearchViews | None = None,
+    ) -> MemoryRecorder:
+        entry = self.experiments.setdefault(checked_name(experiment), MemoryExperiment())
         entry.question = question or entry.question
-        entry.study = study or entry.study
-        entry.trials |= {trial.key: trial for trial in trials}
+        recorder = MemoryRecorder(self, entry)
+        recorder.add(trials, views)
+        return recorder
 
-    def finished(self, keys: Iterable[str]) -> set[str]:
-        """See Store."""
-        return set(keys) & set(self._begun().results)
+    @override
+    def finished(self, experiment: str, keys: Iterable[str]) -> set[str]:
+        entry = self.experiments.get(experiment)
+        return set(keys) & entry.results.keys() if entry else set()
 
-    def claim(self, keys: Iterable[str]) -> set[str]:
-        """See Store."""
-        entry = self._begun()
-        free = set(keys) - entry.results.keys()
-        return {key for key in free if entry.claims.setdefault(key, self) is self}
-
-    def release(self, keys: Iterable[str]) -> None:
-        """See Store."""
-        claims = self._begun().claims
-        for key in keys:
-            if claims.get(key) is self:
-                del claims[key]
-
-    def put(self, event: Entry) -> None:
-        """See Store."""
-        entry = self._begun()
-        if event.key not in entry.trials:
-            raise ValueError(f"{event.key} is none of the trials that {self._now} began with")
-        if isinstance(event, Finished):
-            result = event.result
-            columns = entry.trials[event.key].columns()
-            rows = list(result.scores[SCORE_COLUMNS].itertuples(index=False, name=None))
-            entry.results[event.key] = Recorded(columns, result.status, rows)
-            said = result.provenance.items()
-            entry.provenance[event.key] = {name: text for name, text in said if name != "pid"}
-        elif isinstance(event, Failed):
-            self.failures.append(event)
-        elif isinstance(event, Stopped):
-            self.stopped.append(event)
-        else:
-            self.progress.append(event)
-
-    def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
-        """See Store."""
-        entry = self._begun()
-        if key not in entry.trials:
-            raise ValueError(f"{key} is none of the trials that {self._now} began with")
-        entry.tags.setdefault(key, {}).update(tags)
-        entry.metrics.setdefault(key, {}).update(metrics or {})
-
+    @override
     def frame(self, experiment: str) -> pd.DataFrame:
-        """See Store."""
         entry = self.experiments.get(experiment)
         return tidy(entry.results.values() if entry else ())
 
+    @override
     def provenance(self, experiment: str) -> dict[str, dict[str, str]]:
-        """See Store."""
         entry = self.experiments.get(experiment)
-        return {key: dict(said) for key, said in entry.provenance.items()} if entry else {}
+        return {key: dict(made) for key, made in entry.provenance.items()} if entry else {}
 
+    @override
     def summarise(
         self,
         experiment: str,
@@ -131,19 +87,63 @@ class Memory(Store):
         metrics: Mapping[str, float] | None = None,
         files: Sequence[Path] = (),
     ) -> None:
-        """See Store."""
         if experiment not in self.experiments:
             raise ValueError(f"nothing is recorded of {experiment!r}")
         contents = {path.name: path.read_bytes() for path in files}
-        self.experiments[experiment].summary = Summary(note, dict(metrics or {}), contents)
+        self.experiments[experiment].summary = MemorySummary(note, dict(metrics or {}), contents)
 
+
+class MemoryRecorder(Recorder):
+    """One experiment of a `Memory` store, open for one driver."""
+
+    def __init__(self, store: Memory, entry: MemoryExperiment) -> None:
+        self.store, self.entry = store, entry
+        self.trials: dict[str, Trial] = {}
+
+    @override
+    def add(self, trials: Iterable[Trial], views: SearchViews | None = None) -> None:
+        self.trials |= {trial.key: trial for trial in trials}
+        self.entry.views = views or self.entry.views
+
+    @override
+    def lease(self, keys: Iterable[str]) -> set[str]:
+        free = set(keys) - self.entry.results.keys()
+        return {key for key in free if self.entry.leases.setdefault(key, self) is self}
+
+    @override
+    def release(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            if self.entry.leases.get(key) is self:
+                del self.entry.leases[key]
+
+    @override
+    def put(self, event: Recordable) -> None:
+        trial = self._announced(event.key)
+        if isinstance(event, Finished):
+            result = event.result
+            rows = list(result.scores[SCORE_COLUMNS].itertuples(index=False, name=None))
+            self.entry.results[event.key] = Recorded(trial.columns(), result.status, rows)
+            made = result.provenance.items()
+            self.entry.provenance[event.key] = {name: text for name, text in made if name != "pid"}
+        elif isinstance(event, Failed):
+            self.store.failures.append(event)
+        elif isinstance(event, Pruned):
+            self.store.stopped.append(event)
+        else:
+            self.store.progress.append(event)
+
+    @override
+    def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
+        self._announced(key)
+        self.entry.tags.setdefault(key, {}).update(tags)
+        self.entry.metrics.setdefault(key, {}).update(metrics or {})
+
+    @override
     def close(self) -> None:
-        """See Store."""
-        for entry in self.experiments.values():
-            for key in [key for key, driver in entry.claims.items() if driver is self]:
-                del entry.claims[key]
+        for key in [key for key, driver in self.entry.leases.items() if driver is self]:
+            del self.entry.leases[key]
 
-    def _begun(self) -> _Experiment:
-        if not self._now:
-            raise ValueError("call begin first")
-        return self.experiments[self._now]
+    def _announced(self, key: str) -> Trial:
+        if key not in self.trials:
+            raise ValueError(f"{key} is none of the trials that were announced to this recorder")
+        return self.trials[key]

@@ -1,4 +1,4 @@
-"""The store that people browse: every trial a flat MLflow run."""
+"""The store that people browse: every trial is a flat MLflow run."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from typing_extensions import override
 
-from farback.stores import descriptions, locations, queries, redaction, result_files, views
-from farback.stores import run_tags as tags
-from farback.stores.base import Overtaken, Recorded, Store, checked_name, tidy
-from farback.stores.client import Tracking, now, quiet
-from farback.stores.leases import Holding, Lease
-from farback.stores.queries import Lookup, Past
-from farback.stores.retries import SECONDS, Patience, StoreFault
+from farback.stores import descriptions, locations, queries, redaction, result_files, run_tags
+from farback.stores.base import Recorded, Recorder, Store, checked_name, tidy
+from farback.stores.client import Client, TagBoard, now, quiet
+from farback.stores.leases import BEAT_SECONDS, SILENT_SECONDS, Heartbeat, Leases
+from farback.stores.queries import EndedRun, Lookup
+from farback.stores.retries import SECONDS, Retries, StoreFault
 from farback.stores.run_metrics import legal, points
-from farback.stores.run_writer import Recording, Run, Said
-from farback.stores.views import SearchViews
+from farback.stores.run_writer import Attached, OpenRun, RunWriter
+from farback.stores.views import SearchViews, write_views
 from farback.system import processes
-from farback.trials.events import Ended, Entry, Failed, Finished, Stopped
+from farback.trials.events import Failed, Finished, Pruned, Recordable
 from farback.trials.trial import Trial
 
 READERS = 8  # artifacts fetched at once
@@ -30,143 +30,75 @@ class MLflow(Store):
     """Records in an MLflow tracking store: SQLite by default, any database or server by URI."""
 
     def __init__(
-        self, uri: str | None = None, *, patience_seconds: float = SECONDS, lease: Lease | None = None
+        self, uri: str | None = None, *, retry_seconds: float = SECONDS, silent_seconds: float = SILENT_SECONDS
     ) -> None:
         """Open a store; an SQLite file is made if it is not there.
 
         Args:
             uri: `sqlite:///FILE`, `http://HOST:PORT`, another database; by default MLFLOW_TRACKING_URI, else the
                 SQLite file in `results/store` below the current directory.
-            patience_seconds: for which a server that is gone, or a database that is locked, is waited for.
-            lease: how long another driver on another machine may be silent before its trials are taken over.
+            retry_seconds: how long to retry while a server does not answer or a database is locked.
+            silent_seconds: without a heartbeat, after which a driver on another machine counts as dead.
 
         Raises:
             UserError: a plain folder.
-            StoreFault: it cannot be used: what is there is no store or one of another version, or may not be written.
+            StoreFault: it cannot be used: not a store, one of another version, or read-only.
         """
         self.uri = redaction.signed_in(locations.located(uri))
-        self._tracking = Tracking(self.uri, Patience(self.uri, patience_seconds))
-        self.client = self._tracking.client
-        self._lookup = Lookup(self._tracking)
-        self._lease = lease or Lease()
-        self._recording = Recording(self._tracking, self._lookup)
-        self._holding: Holding | None = None
-        self.experiment = ""
+        self.client = Client(self.uri, Retries(self.uri, retry_seconds))
+        self.lookup = Lookup(self.client)
+        self.silent_seconds = silent_seconds
         self._ids: dict[str, str] = {}
-        self._trials: dict[str, Trial] = {}
-        self._said: dict[str, Said] = {}
-        self._past: dict[str, list[Past]] = {}
 
+    @override
     def begin(
         self,
         experiment: str,
-        trials: Sequence[Trial],
+        trials: Iterable[Trial] = (),
         *,
         question: str = "",
         config_text: str = "",
-        study: SearchViews | None = None,
-    ) -> None:
-        """See Store."""
-        if experiment != self.experiment:
-            self.close()
-            self._trials, self._past, self._said = {}, {}, {}
+        views: SearchViews | None = None,
+    ) -> MLflowRecorder:
         with quiet():
             experiment_id = self._id(checked_name(experiment)) or self._created(experiment)
-            self.experiment = experiment
-            begun = {trial.key: trial for trial in trials}
-            self._trials |= begun
-            self._said = {key: said for key, said in self._said.items() if key not in begun}
-            self._holding = self._holding or Holding(self._tracking, experiment_id, self._lease)
-            self._close_orphans(self._holding.dead())
-            parameters = (tags.parameters(trial) for trial in self._trials.values())
-            views.write(self.client, experiment_id, self._trials, parameters, study)
-            descriptions.describe(self.client, experiment_id, question, config_text)
+            recorder = MLflowRecorder(self, experiment, experiment_id)
+            recorder.add(trials, views)
+            descriptions.describe(self.client.mlflow, experiment_id, question, config_text)
+        return recorder
 
-    def finished(self, keys: Iterable[str]) -> set[str]:
-        """See Store."""
-        keys = list(keys)
+    @override
+    def finished(self, experiment: str, keys: Iterable[str]) -> set[str]:
         with quiet():
-            self._look_up(keys)
-        return {key for key in keys if any(run.status == "FINISHED" for run in self._past[key])}
+            experiment_id = self._id(experiment)
+            ended = self.lookup.ended(experiment_id, set(keys)) if experiment_id else ()
+        return {run.key for run in ended if run.status == "FINISHED"}
 
-    def claim(self, keys: Iterable[str]) -> set[str]:
-        """See Store."""
-        holding, wanted = self._held(), list(keys)
-        with quiet():
-            granted = holding.take(wanted)
-            if dead := holding.found_dead():
-                self._close_orphans(dead)
-            done = self.finished(granted) if granted else set()  # another driver may have ended them before we came
-            if done:
-                holding.release(done)
-        return granted - done
-
-    def release(self, keys: Iterable[str]) -> None:
-        """See Store."""
-        holding, given = self._held(), list(keys)
-        with quiet():
-            holding.release(given)
-
-    def _held(self) -> Holding:
-        if self._holding is None:
-            raise ValueError("call begin first")
-        return self._holding
-
-    def put(self, event: Entry) -> None:
-        """See Store."""
-        if event.key not in self._trials:
-            raise ValueError(f"{event.key} is none of the trials that {self.experiment or 'the experiment'} began with")
-        with quiet():
-            if isinstance(event, Ended) and self._holding is not None and self._holding.lost(event.key):
-                self._recording.overtaken(event.key)
-                raise Overtaken(f"trial {event.key} was taken over by another driver while this one was silent")
-            run = self._recording.open.get(event.key) or self._start(self._trials[event.key])
-            if isinstance(event, Finished):
-                self._recording.finish(run, self._trials[event.key], event.result)
-                self._end(run, event.key, "FINISHED")
-            elif isinstance(event, Failed):
-                self._recording.fail(run, event)
-                self._end(run, event.key, "FAILED")
-            elif isinstance(event, Stopped):
-                self._recording.stop(run, event)
-                self._end(run, event.key, "KILLED")
-            else:
-                self._recording.progress(run, event)
-
-    def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
-        """See Store."""
-        if key not in self._trials:
-            raise ValueError(f"{key} is none of the trials that {self.experiment or 'the experiment'} began with")
-        said = self._said.setdefault(key, Said())
-        said.tags |= {legal(name): text for name, text in tags.items()}
-        said.metrics |= metrics or {}
-        with quiet():
-            whole = [run for run in self._history(key) if run.status == "FINISHED"]
-            run_id = said.run_id or (max(whole, key=queries.age).run_id if whole else None)
-            if run_id is not None:
-                self._tracking.batch(run_id, said.points(), named=said.tags)
-
+    @override
     def frame(self, experiment: str) -> pd.DataFrame:
-        """See Store.
+        """As every store's.
 
         Raises:
             StoreFault: a finished run's scores cannot be read.
         """
         with quiet():
             experiment_id = self._id(experiment)
-            newest = queries.newest(self._lookup.ended(experiment_id) if experiment_id else ())
+            newest = queries.newest(self.lookup.ended(experiment_id) if experiment_id else ())
             with ThreadPoolExecutor(READERS) as pool:
                 return tidy(pool.map(self._recorded, newest.values()))
 
+    @override
     def provenance(self, experiment: str) -> dict[str, dict[str, str]]:
-        """See Store."""
         with quiet():
             experiment_id = self._id(experiment)
-            found = queries.every_run(self.uri, self.client, experiment_id, metrics=False) if experiment_id else []
-        standing = queries.newest(run.past for run in found if run.kind == "trial")
-        said = {run.run_id: run.tags for run in found}
-        return {key: tags.provenance_of(said[past.run_id]) for key, past in standing.items()}
+            runs = (
+                queries.every_run(self.uri, self.client.mlflow, experiment_id, metrics=False) if experiment_id else []
+            )
+        newest = queries.newest(run.as_ended for run in runs if run.kind == "trial")
+        tags = {run.run_id: run.tags for run in runs}
+        return {key: run_tags.provenance_of(tags[run.run_id]) for key, run in newest.items()}
 
+    @override
     def summarise(
         self,
         experiment: str,
@@ -175,96 +107,33 @@ class MLflow(Store):
         metrics: Mapping[str, float] | None = None,
         files: Sequence[Path] = (),
     ) -> None:
-        """See Store."""
         with quiet():
             experiment_id = self._id(experiment)
             if experiment_id is None:
                 raise ValueError(f"nothing is recorded of {experiment!r} in {locations.shown(self.uri)}")
             run = self._summary(experiment_id, {legal(name) for name in metrics or {}})
-            self._tracking.replace_files(run.info.artifact_uri, files)
+            self.client.replace_files(run.info.artifact_uri, files)
             old_values = run.data.metrics
             changed = [p for p in points(metrics or {}, 0) if old_values.get(p.name) != p.value]
-            at, said = now(), descriptions.summary(note, run.info.run_id, files)
-            self._tracking.batch(run.info.run_id, [(p, at) for p in changed], named={descriptions.NOTE: said})
-            self.client.set_terminated(run.info.run_id, "FINISHED")
-            descriptions.describe(self.client, experiment_id, summary=run.info.run_id)
+            at, text = now(), descriptions.summary(note, run.info.run_id, files)
+            self.client.log(run.info.run_id, [(p, at) for p in changed], tags={descriptions.NOTE: text})
+            self.client.mlflow.set_terminated(run.info.run_id, "FINISHED")
+            descriptions.describe(self.client.mlflow, experiment_id, summary=run.info.run_id)
 
-    def close(self) -> None:
-        """See Store."""
-        with quiet():
-            self._recording.kill()
-            if self._holding is not None:
-                self._holding.close()
-        self._holding = None
-
-    def abandon(self) -> None:
-        """See Store."""
-        self._tracking.patience.seconds = 0.0
-        try:
-            self.close()
-        except StoreFault:  # it has been said already; the next driver closes what is left
-            self._recording.open, self._holding = {}, None
-
-    # Runs of trials
-
-    def _start(self, trial: Trial) -> Run:
-        return self._recording.start(self._ids[self.experiment], trial, self._said.setdefault(trial.key, Said()))
-
-    def _end(self, run: Run, key: str, status: str) -> None:
-        """End a run, and take those that it replaces out of the views: they stay, with another `kind`."""
-        self.client.set_terminated(run.run_id, status)
-        del self._recording.open[key]
-        ours = Past(key, run.run_id, status, now(), run.artifacts)
-        if self._holding is not None and not self._holding.sure:  # we slept: another driver may have ended it, too
-            self._look_up([key])
-            ours = next((past for past in self._history(key) if past.run_id == run.run_id), ours)
-        others = [past for past in self._history(key) if past.run_id != run.run_id]
-        whole = [past for past in others if past.status == "FINISHED"]
-        standing = max([ours, *whole], key=queries.age) if status == "FINISHED" else ours
-        kept = [standing] if status == "FINISHED" else [*whole, ours]
-        for past in [*others, ours]:
-            if past not in kept:
-                self.client.set_tag(past.run_id, "kind", tags.SUPERSEDED)
-        self._past[key] = kept
-
-    def _close_orphans(self, dead: Collection[str]) -> None:
-        """End the runs that dead drivers left running: those that are gone from this machine, and those named."""
-        for run in self._lookup.running(self._ids[self.experiment]):
-            owner = run.data.tags.get("owner", "")
-            if owner in dead or processes.is_dead(owner):
-                said = {"status": "killed", "killed": f"its driver {owner} is gone"}
-                self._tracking.batch(run.info.run_id, named=said)
-                self._tracking.sweep_files(run.info.artifact_uri)
-                self.client.set_terminated(run.info.run_id, "KILLED")
-
-    def _history(self, key: str) -> list[Past]:
-        """The ended runs of a trial of this experiment."""
-        if key not in self._past:
-            self._look_up([key])
-        return self._past[key]
-
-    def _look_up(self, keys: Collection[str]) -> None:
-        """Read the ended runs of trials of this experiment."""
-        self._past |= {key: [] for key in keys}
-        for run in self._lookup.ended(self._ids[self.experiment], keys):
-            self._past[run.key].append(run)
-
-    def _recorded(self, run: Past) -> Recorded:
+    def _recorded(self, run: EndedRun) -> Recorded:
         """The exact result of a finished run."""
         try:
-            about, table = self._tracking.read_files(run.artifacts, (result_files.RESULT, result_files.SCORES))
+            about, table = self.client.read_files(run.artifacts, (result_files.RESULT, result_files.SCORES))
             return result_files.read(about, table)
         except (OSError, result_files.Damaged) as error:
             place = f"run {run.run_id} in {locations.shown(self.uri)}"
-            mend = "if they are lost, `farback doctor --repair` sets the run aside, and the next run trains it again"
-            raise StoreFault(f"the scores of {place} cannot be read ({error}): {mend}") from error
-
-    # The experiment
+            advice = "`farback doctor --repair` sets the run aside, and the next run trains it again"
+            raise StoreFault(f"cannot read the scores of {place} ({error}); if they are lost, {advice}") from error
 
     def _id(self, experiment: str) -> str | None:
         """The id of an experiment, if there is one."""
         if experiment not in self._ids:
-            found = self.client.get_experiment_by_name(experiment)
+            found = self.client.mlflow.get_experiment_by_name(experiment)
             if found is None:
                 return None
             if found.lifecycle_stage != "active":
@@ -276,14 +145,147 @@ class MLflow(Store):
 
     def _created(self, experiment: str) -> str:
         artifacts = locations.artifacts(self.uri, experiment)
-        self._ids[experiment] = self._tracking.create_experiment(experiment, artifacts)
+        self._ids[experiment] = self.client.create_experiment(experiment, artifacts)
         return self._ids[experiment]
 
     def _summary(self, experiment_id: str, names: set[str]) -> Any:
-        """The summary run, new where there is none or where it has metrics that are no longer among `names`."""
-        for run in self._tracking.search(experiment_id, "tags.kind = 'summary'"):
+        """The summary run; a new one if there is none, or if it has metrics that are no longer among `names`."""
+        for run in self.client.search(experiment_id, "tags.kind = 'summary'"):
             if set(run.data.metrics) <= names:
                 return run
-            self.client.delete_run(run.info.run_id)  # MLflow cannot take a single metric away
-        named = {"kind": "summary", "cell": "summary", "owner": processes.identity(), **tags.driver_tags()}
-        return self._tracking.create_run(experiment_id, named, "summary")
+            self.client.mlflow.delete_run(run.info.run_id)  # MLflow cannot remove a single metric
+        tags = {"kind": "summary", "cell": "summary", "owner": processes.identity(), **run_tags.driver_tags()}
+        return self.client.create_run(experiment_id, tags, "summary")
+
+
+class MLflowRecorder(Recorder):
+    """One experiment of an MLflow store, open for this driver.
+
+    Args:
+        store: the store.
+        experiment: its name.
+        experiment_id: MLflow's.
+    """
+
+    def __init__(self, store: MLflow, experiment: str, experiment_id: str) -> None:
+        self.store, self.experiment, self.experiment_id = store, experiment, experiment_id
+        self.client, self.lookup = store.client, store.lookup
+        self.writer = RunWriter(self.client, self.lookup)
+        self.trials: dict[str, Trial] = {}
+        self.attached: dict[str, Attached] = {}
+        self._ended: dict[str, list[EndedRun]] = {}  # runs of trials that have ended, as far as they were looked up
+        self.leases = Leases(TagBoard(self.client, experiment_id), store.silent_seconds)
+        self._heartbeat = Heartbeat(self.leases.beat, min(BEAT_SECONDS, store.silent_seconds / 10))
+        self._end_orphans()
+
+    @override
+    def add(self, trials: Iterable[Trial], views: SearchViews | None = None) -> None:
+        new = {trial.key: trial for trial in trials}
+        self.trials |= new
+        for key in new:
+            self.attached.pop(key, None)
+        with quiet():
+            parameters = (run_tags.parameters(trial) for trial in self.trials.values())
+            write_views(self.client, self.experiment_id, self.trials, parameters, views)
+
+    @override
+    def lease(self, keys: Iterable[str]) -> set[str]:
+        self._heartbeat.start()
+        wanted = list(keys)
+        with quiet():
+            granted = self.client.retries.call(lambda: self.leases.take(wanted))
+            if self.leases.dead:
+                self._end_orphans()
+            self._ended |= {key: [] for key in granted}
+            for run in self.lookup.ended(self.experiment_id, granted) if granted else ():
+                self._ended[run.key].append(run)
+            finished = {key for key in granted if any(run.status == "FINISHED" for run in self._ended[key])}
+            if finished:  # another driver finished them before we took them
+                self.release(finished)
+        return granted - finished
+
+    @override
+    def release(self, keys: Iterable[str]) -> None:
+        given = list(keys)
+        with quiet():
+            self.client.retries.call(lambda: self.leases.release(given))
+
+    @override
+    def put(self, event: Recordable) -> None:
+        trial = self._announced(event.key)
+        with quiet():
+            run = self.writer.open.get(event.key) or self.writer.start(
+                self.experiment_id, trial, self.attached.setdefault(event.key, Attached())
+            )
+            if isinstance(event, Finished):
+                self.writer.finish(run, trial, event.result)
+                self._end(run, event.key, "FINISHED")
+            elif isinstance(event, Failed):
+                self.writer.fail(run, event)
+                self._end(run, event.key, "FAILED")
+            elif isinstance(event, Pruned):
+                self.writer.prune(run, event)
+                self._end(run, event.key, "KILLED")
+            else:
+                self.writer.progress(run, event)
+
+    @override
+    def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
+        self._announced(key)
+        attached = self.attached.setdefault(key, Attached())
+        attached.tags |= {legal(name): text for name, text in tags.items()}
+        attached.metrics |= metrics or {}
+        with quiet():
+            finished = [run for run in self._history(key) if run.status == "FINISHED"]
+            run_id = attached.run_id or (max(finished, key=queries.age).run_id if finished else None)
+            if run_id is not None:
+                self.client.log(run_id, attached.points(), tags=attached.tags)
+
+    @override
+    def close(self) -> None:
+        self._heartbeat.stop()
+        with quiet():
+            self.writer.kill()
+            self.client.retries.call(self.leases.close)
+
+    @override
+    def abandon(self) -> None:
+        self.client.retries.seconds = 0.0
+        try:
+            self.close()
+        except StoreFault:  # it was reported already; the next driver ends what is left
+            self.writer.open = {}
+
+    def _announced(self, key: str) -> Trial:
+        if key not in self.trials:
+            raise ValueError(f"{key} is none of the trials that were announced for {self.experiment}")
+        return self.trials[key]
+
+    def _end(self, run: OpenRun, key: str, status: str) -> None:
+        """End a run. Runs that it replaces keep their data under another `kind`, so that views leave them out."""
+        self.client.mlflow.set_terminated(run.run_id, status)
+        del self.writer.open[key]
+        ours = EndedRun(key, run.run_id, status, now(), run.artifacts)
+        others = [ended for ended in self._history(key) if ended.run_id != run.run_id]
+        kept = [ours] if status == "FINISHED" else [*(ended for ended in others if ended.status == "FINISHED"), ours]
+        for ended in others:
+            if ended not in kept:
+                self.client.mlflow.set_tag(ended.run_id, "kind", run_tags.SUPERSEDED)
+        self._ended[key] = kept
+
+    def _end_orphans(self) -> None:
+        """End the runs that dead drivers left running."""
+        self.client.retries.call(self.leases.look)
+        dead, self.leases.dead = self.leases.dead, set()
+        for run in self.lookup.running(self.experiment_id):
+            owner = run.data.tags.get("owner", "")
+            if owner in dead or processes.is_dead(owner):
+                self.client.log(run.info.run_id, tags={"status": "killed", "killed": f"its driver {owner} is gone"})
+                self.client.sweep_files(run.info.artifact_uri)
+                self.client.mlflow.set_terminated(run.info.run_id, "KILLED")
+
+    def _history(self, key: str) -> Collection[EndedRun]:
+        """The ended runs of a trial of this experiment."""
+        if key not in self._ended:
+            self._ended[key] = self.lookup.ended(self.experiment_id, [key])
+        return self._ended[key]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from farback.stores import database, locations
-from farback.stores.client import Tracking, found_runs
+from farback.stores.client import Client, found_runs
 
 AT_ONCE = 1000  # keys in one question
 ENDED = """
@@ -41,7 +41,7 @@ METRICS = f"""
 """
 
 
-class Past(NamedTuple):
+class EndedRun(NamedTuple):
     """A run that has ended."""
 
     key: str
@@ -52,7 +52,7 @@ class Past(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Run:
+class TrackedRun:
     """A run that was not deleted: a trial's, a summary, or one that another replaced.
 
     Attributes:
@@ -82,26 +82,26 @@ class Run:
         return self.tags.get("farback.key", "")
 
     @property
-    def past(self) -> Past:
+    def as_ended(self) -> EndedRun:
         """As the store speaks of runs that have ended."""
-        return Past(self.key, self.run_id, self.status, self.ended, self.artifacts)
+        return EndedRun(self.key, self.run_id, self.status, self.ended, self.artifacts)
 
 
-def newest(ended: Iterable[Past]) -> dict[str, Past]:
+def newest(ended: Iterable[EndedRun]) -> dict[str, EndedRun]:
     """The finished run that stands for each key, where there are several."""
-    found: dict[str, Past] = {}
+    found: dict[str, EndedRun] = {}
     for run in ended:
         if run.status == "FINISHED" and (run.key not in found or age(found[run.key]) < age(run)):
             found[run.key] = run
     return found
 
 
-def age(run: Past) -> tuple[int, str]:
+def age(run: EndedRun) -> tuple[int, str]:
     """By which of several finished runs of a trial the newest stands, for whoever looks."""
     return run.ended, run.run_id
 
 
-class Runs:
+class RunTables:
     """The runs in an SQLite file or on a PostgreSQL server. Reads only; every error is SQLAlchemy's."""
 
     def __init__(self, uri: str) -> None:
@@ -112,7 +112,7 @@ class Runs:
         """
         self.engine = database.engine(uri)
 
-    def ended(self, experiment_id: str, keys: Sequence[str] | None = None) -> list[Past]:
+    def ended(self, experiment_id: str, keys: Sequence[str] | None = None) -> list[EndedRun]:
         """The trial runs of an experiment that have ended.
 
         Args:
@@ -121,15 +121,15 @@ class Runs:
         """
         from sqlalchemy import bindparam, text
 
-        found: list[Past] = []
+        found: list[EndedRun] = []
         with self.engine.connect() as connection:
             if keys is None:
                 rows = connection.execute(text(ENDED), {"experiment": int(experiment_id)})
-                return [Past(*row) for row in rows]
+                return [EndedRun(*row) for row in rows]
             question = text(ENDED + " and key.value in :keys").bindparams(bindparam("keys", expanding=True))
             for begin in range(0, len(keys), AT_ONCE):
                 asked = {"experiment": int(experiment_id), "keys": keys[begin : begin + AT_ONCE]}
-                found += [Past(*row) for row in connection.execute(question, asked)]
+                found += [EndedRun(*row) for row in connection.execute(question, asked)]
         return found
 
     def running(self, experiment_id: str) -> list[str]:
@@ -139,7 +139,7 @@ class Runs:
         with self.engine.connect() as connection:
             return list(connection.execute(text(RUNNING), {"experiment": int(experiment_id)}).scalars())
 
-    def every(self, experiment_id: str, metrics: bool = True) -> list[Run]:
+    def every(self, experiment_id: str, metrics: bool = True) -> list[TrackedRun]:
         """All runs of an experiment that were not deleted, at one moment.
 
         Args:
@@ -150,7 +150,7 @@ class Runs:
 
         asked = {"experiment": int(experiment_id)}
         with self._still() as connection:
-            found = {row[0]: Run(*row) for row in connection.execute(text(RUNS), asked)}
+            found = {row[0]: TrackedRun(*row) for row in connection.execute(text(RUNS), asked)}
             for run_id, name, value in connection.execute(text(TAGS), asked):
                 found[run_id].tags[name] = value
             for run_id, name, number in connection.execute(text(METRICS), asked) if metrics else ():
@@ -175,12 +175,12 @@ class Runs:
             yield connection
 
 
-def runs(uri: str) -> Runs | None:
+def runs(uri: str) -> RunTables | None:
     """What looks up runs in the database that a URI names; None where that is a server of MLflow's or another kind."""
-    return Runs(uri) if locations.database(uri) is not None or uri.startswith(database.POSTGRES) else None
+    return RunTables(uri) if locations.database(uri) is not None or uri.startswith(database.POSTGRES) else None
 
 
-def every_run(uri: str, client: Any, experiment_id: str, metrics: bool = True) -> list[Run]:
+def every_run(uri: str, client: Any, experiment_id: str, metrics: bool = True) -> list[TrackedRun]:
     """The runs of an experiment.
 
     Args:
@@ -196,7 +196,7 @@ def every_run(uri: str, client: Any, experiment_id: str, metrics: bool = True) -
         with contextlib.suppress(SQLAlchemyError):  # MLflow's tables changed
             return tables.every(experiment_id, metrics)
     return [
-        Run(
+        TrackedRun(
             run.info.run_id,
             run.info.status,
             run.info.end_time or 0,
@@ -218,9 +218,9 @@ RUNNING_FILTER = "tags.kind = 'trial' and attributes.status = 'RUNNING'"
 class Lookup:
     """Asks the database where it is at hand, else MLflow's own search, which is slower."""
 
-    def __init__(self, tracking: Tracking) -> None:
-        self.tracking = tracking
-        self._runs = runs(tracking.uri)
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._runs = runs(client.uri)
 
     def running(self, experiment_id: str) -> list[Any]:
         """The trial runs of an experiment that have not ended."""
@@ -228,12 +228,12 @@ class Lookup:
 
         if self._runs is not None:
             try:
-                return [self.tracking.client.get_run(run_id) for run_id in self._runs.running(experiment_id)]
+                return [self.client.mlflow.get_run(run_id) for run_id in self._runs.running(experiment_id)]
             except SQLAlchemyError:  # as in `ended`
                 pass
-        return list(self.tracking.search(experiment_id, RUNNING_FILTER))
+        return list(self.client.search(experiment_id, RUNNING_FILTER))
 
-    def ended(self, experiment_id: str, keys: Collection[str] | None = None) -> list[Past]:
+    def ended(self, experiment_id: str, keys: Collection[str] | None = None) -> list[EndedRun]:
         """The ended trial runs of an experiment, of these trials where they are given."""
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -245,9 +245,9 @@ class Lookup:
                 pass
         few = wanted is not None and len(wanted) <= FEW
         each = [f" and tags.`farback.key` = '{key}'" for key in wanted or ()] if few else [""]
-        found = [run for more in each for run in self.tracking.search(experiment_id, ENDED_FILTER + more)]
+        found = [run for more in each for run in self.client.search(experiment_id, ENDED_FILTER + more)]
         past = [
-            Past(run.data.tags["farback.key"], info.run_id, info.status, info.end_time or 0, info.artifact_uri)
+            EndedRun(run.data.tags["farback.key"], info.run_id, info.status, info.end_time or 0, info.artifact_uri)
             for run in found
             if (info := run.info)
         ]

@@ -1,7 +1,7 @@
-"""What to do when the store cannot be used: wait for what passes, say plainly what does not.
+"""Retries while a store cannot be used for the moment, and a plain message where retrying is of no use.
 
-A server that is gone or a database that is locked comes back; a full disk, a file that is no database or a wrong
-password do not. Whatever is said of a store is said without its secrets.
+A server that does not answer or a locked database may come back; a full disk, a file that is no database or a wrong
+password will not. Messages never contain the store's secrets.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from farback.stores import locations
 
 T = TypeVar("T")
 
-SECONDS = 600.0  # a server that is restarted is back by then
+SECONDS = 600.0  # a restarted server is back by then
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0  # seconds between two attempts
-SAY_SECONDS = 60.0  # between two messages
+REPORT_SECONDS = 60.0  # between two messages
 REASON_CHARACTERS = 300
 
-LOGGER = logging.getLogger("farback.stores")  # without a handler of anyone's, warnings go to the standard error stream
+LOGGER = logging.getLogger("farback.stores")  # without a handler, warnings go to standard error
 
-FULL = "there is no space left: free some, then run the same command again; what was recorded is safe"
-READ_ONLY = "it cannot be written to: see to the permissions, or choose another place with --store"
-BROKEN = "it is not a database, or damaged: nothing was changed; move it away, or choose another place with --store"
-DENIED = "it does not let us in: see to the user, the password or the token"
-LOCKED = "another process holds it locked"
-RACED = "another process wrote the same at the same moment"
+FULL = "there is no space left: free some and run the same command again; what was recorded is safe"
+READ_ONLY = "it cannot be written to: check its permissions, or choose another place with --store"
+BROKEN = "it is not a database, or it is damaged: nothing was changed; move it away, or choose another --store"
+DENIED = "access is denied: check the user, the password or the token"
+LOCKED = "another process has locked it"
+RACED = "another process wrote the same record at the same moment"
 GONE = "it does not answer"
 
 FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 READ_ONLY_CODES = (errno.EROFS, errno.EACCES, errno.EPERM)
-# By what their texts say: MLflow passes on little else of what its database or its server told
+# By their texts: MLflow passes on little else of its database's or its server's errors
 TEXTS = (
     (FULL, False, ("disk is full", "no space left", "quota exceeded", "file too large", "disk i/o error")),
     (READ_ONLY, False, ("readonly database", "read-only file system", "permission denied", "unable to open database")),
@@ -72,98 +72,95 @@ DENIED_STATUS = (401, 403)
 
 
 class StoreFault(UserError):
-    """The store cannot be used, through no fault of the config: the command ends with exit code 1."""
+    """The store cannot be used, and the config is not to blame: the command ends with exit code 1."""
 
     exit_code: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """What is the matter with a store."""
+class Diagnosis:
+    """What is wrong with a store: what to do, whether to retry, and the error's own words."""
 
     advice: str
-    passes: bool
+    retry: bool
     reason: str
 
 
-class Patience:
-    """Calls what may fail for a while."""
+class Retries:
+    """Repeats calls that fail for a reason that may pass.
+
+    Args:
+        place: the store's URI.
+        seconds: how long a call is retried.
+    """
 
     def __init__(self, place: str, seconds: float = SECONDS) -> None:
-        """Nothing is called yet.
-
-        Args:
-            place: the store's URI.
-            seconds: for which a call is tried again.
-        """
         self.place, self.seconds = locations.shown(place), seconds
 
-    def keep(self, call: Callable[[], T], found: Callable[[], T | None] = lambda: None) -> T:
-        """What a call returns, as soon as it does.
+    def call(self, function: Callable[[], T], find: Callable[[], T | None] = lambda: None) -> T:
+        """The result of a function, retried with growing pauses.
 
         Args:
-            call: may be called again after it has raised.
-            found: looks whether a call that raised was carried out all the same, and returns what came of it.
+            function: may be called again after it has raised.
+            find: looks for the result of a call that raised although it was carried out.
 
         Raises:
-            StoreFault: it is of no use to wait, or to wait longer.
+            StoreFault: retrying is of no use, or has taken `seconds`.
         """
-        began = said = time.monotonic()
+        began = reported = time.monotonic()
         wait, tries = FIRST_WAIT, 0
         while True:
             try:
-                done = found() if tries else None
-                done = call() if done is None else done
+                result = find() if tries else None
+                result = function() if result is None else result
                 if tries:
                     LOGGER.warning("%s is back after %.0f s", self.place, time.monotonic() - began)
-                return done
+                return result
             except Exception as error:
-                trouble = diagnosed(error)
-                if trouble is None:
+                found = diagnosed(error)
+                if found is None:
                     raise
                 now = time.monotonic()
-                if not trouble.passes or now - began >= self.seconds:
-                    raise self._fault(trouble, now - began) from None  # its texts may hold the password
-            if not tries or now - said >= SAY_SECONDS:
-                said, left = now, self.seconds - (now - began)
-                LOGGER.warning(
-                    "%s: %s (%s): trying for another %.0f s", self.place, trouble.advice, trouble.reason, left
-                )
+                if not found.retry or now - began >= self.seconds:
+                    raise self._fault(found, now - began) from None  # the error's texts may hold the password
+            if not tries or now - reported >= REPORT_SECONDS:
+                reported, left = now, self.seconds - (now - began)
+                LOGGER.warning("%s: %s (%s): retrying for another %.0f s", self.place, found.advice, found.reason, left)
             tries += 1
             time.sleep(min(wait, max(0.01, self.seconds - (now - began))))
             wait = min(2 * wait, LONGEST_WAIT)
 
-    def _fault(self, trouble: Trouble, waited: float) -> StoreFault:
-        after = f" for {waited:.0f} s" if trouble.passes else ""
-        again = "; what was recorded is safe, and the same command goes on from there" if trouble.passes else ""
-        return StoreFault(f"the store {self.place} cannot be used: {trouble.advice}{after}{again} ({trouble.reason})")
+    def _fault(self, found: Diagnosis, waited: float) -> StoreFault:
+        after = f" for {waited:.0f} s" if found.retry else ""
+        again = "; what was recorded is safe, and the same command resumes from there" if found.retry else ""
+        return StoreFault(f"the store {self.place} cannot be used: {found.advice}{after}{again} ({found.reason})")
 
 
-def diagnosed(error: BaseException) -> Trouble | None:
-    """What an error says of the store; None where it is of another kind."""
+def diagnosed(error: BaseException) -> Diagnosis | None:
+    """What an error says about the store; None for an error of another kind."""
     if isinstance(error, UserError):
         return None
     chain = list(_chain(error))
-    local = any(hasattr(each, "orig") for each in chain)  # a database's error, which MLflow dresses as a server's
+    local = any(hasattr(each, "orig") for each in chain)  # a database's error, which MLflow presents as a server's
     for each in chain:
         code = each.errno if isinstance(each, OSError) else None
         if code in FULL_CODES or code in READ_ONLY_CODES:
-            return Trouble(FULL if code in FULL_CODES else READ_ONLY, False, _reason(each))
-    said = " ".join(str(each).lower() for each in chain)
-    for advice, passes, texts in TEXTS:
-        if any(text in said for text in texts):
-            return Trouble(advice, passes, _reason(error))
+            return Diagnosis(FULL if code in FULL_CODES else READ_ONLY, False, _reason(each))
+    text = " ".join(str(each).lower() for each in chain)
+    for advice, retry, texts in TEXTS:
+        if any(part in text for part in texts):
+            return Diagnosis(advice, retry, _reason(error))
     for each in chain:
         status = None if local else _status(each)
         if status in GONE_STATUS or status in DENIED_STATUS:
-            return Trouble(GONE if status in GONE_STATUS else DENIED, status in GONE_STATUS, _reason(each))
+            return Diagnosis(GONE if status in GONE_STATUS else DENIED, status in GONE_STATUS, _reason(each))
         if isinstance(each, ConnectionError | TimeoutError):
-            return Trouble(GONE, True, _reason(each))
+            return Diagnosis(GONE, True, _reason(each))
     return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it came from."""
+    """An error and its causes."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -173,7 +170,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status that an answer had, where the error knows it."""
+    """The HTTP status of an error's response, if it has one."""
     response: Any = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
     if status is None and hasattr(error, "get_http_status_code"):

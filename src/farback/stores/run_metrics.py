@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from farback.trials.events import Row
+from farback.trials.events import ScoreRow
 
 LONGEST = 250  # characters of a name, MLflow's limit
 SMALLER_IS_BETTER = ("loss", "error")
@@ -36,7 +36,7 @@ def points(metrics: Mapping[str, float], step: int) -> list[Point]:
     return [Point(legal(name), float(value), step) for name, value in metrics.items() if math.isfinite(value)]
 
 
-def closing(rows: Iterable[Row], curves: Mapping[str, Sequence[float]]) -> list[Point]:
+def closing(rows: Iterable[ScoreRow], curves: Mapping[str, Sequence[float]]) -> list[Point]:
     """What is logged when a trial ends.
 
     Args:

@@ -27,8 +27,8 @@ def parameters(trial: Trial) -> dict[str, str]:
     return {"cell": trial.label, **{legal(name): _text(value) for name, value in named.items()}}
 
 
-def name(trial: Trial) -> str:
-    """How the run is called in lists."""
+def run_name(trial: Trial) -> str:
+    """The run's name in lists."""
     lag = trial.lag if trial.train_lags == "fixed" else trial.train_lags
     return f"{trial.label}, lag {lag}, seed {trial.seed}"
 

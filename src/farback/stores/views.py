@@ -227,7 +227,7 @@ def written(keys: Collection[str]) -> list[View]:
     return [view for view in (*sweep, *search) if TAG + view.id in keys] or list(saved([]))
 
 
-def write(
+def write_views(
     client: Any,
     experiment_id: str,
     keys: Iterable[str],

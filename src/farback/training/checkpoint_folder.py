@@ -17,7 +17,7 @@ from pathlib import Path
 from farback.system import atomic_files
 from farback.system.provenance import VERSIONS, versions
 from farback.training import checkpoint
-from farback.trials.events import Checkpoint, Event, Failed, Finished, Stopped
+from farback.trials.events import Checkpoint, Event, Failed, Finished, Pruned
 from farback.trials.trial import Trial
 
 log = logging.getLogger("farback")
@@ -59,7 +59,7 @@ class Folder:
         """Keep a checkpoint; forget a trial's when it is done, given up, or failed by an error of its own."""
         if isinstance(event, Checkpoint):
             self._write(event)
-        elif isinstance(event, Finished | Stopped) or (isinstance(event, Failed) and event.traceback):
+        elif isinstance(event, Finished | Pruned) or (isinstance(event, Failed) and event.traceback):
             self.forget([event.key])
 
     def forget(self, keys: Iterable[str]) -> None:

@@ -21,14 +21,14 @@ from farback.measures.retention import scored
 from farback.training import checkpoint
 from farback.training.replicas import Replicas, Window
 from farback.trials.cohort import Cohort
-from farback.trials.events import Event, Finished, Paused, Status, Stopped, TrialResult, Wish, scores
+from farback.trials.events import Event, Finished, Paused, Pruned, Request, Status, TrialResult, scores
 from farback.trials.provenance import provenance
 from farback.trials.trial import Trial
 
 
 def train(
     cohort: Cohort, checkpoint_seconds: float = 60.0, device: str = "cpu"
-) -> Generator[Event | None, Wish | None, None]:
+) -> Generator[Event | None, Request | None, None]:
     """Train a cohort.
 
     Args:
@@ -38,8 +38,8 @@ def train(
 
     Yields:
         Progress of each replica at every evaluation, and Finished once for each, as it leaves; a Checkpoint of each
-        every `checkpoint_seconds`. None after every update, for whoever trains the cohort to send a Wish: replicas that
-        it drops leave with Stopped, and when it says finish, all leave with a Checkpoint and Paused.
+        every `checkpoint_seconds`. None after every update, so that the caller can send a Request: replicas that it
+        drops leave with Pruned; if it asks to finish, all leave with a Checkpoint and Paused.
     """
     try:
         with arithmetic():
@@ -82,7 +82,7 @@ class _Training:
         self.seconds = seconds
         self.saved = time.monotonic()  # when the last checkpoints were made
 
-    def events(self) -> Generator[Event | None, Wish | None, None]:
+    def events(self) -> Generator[Event | None, Request | None, None]:
         """Train to the end."""
         replicas = self.replicas
         # Where they go on, all is shown again: it may be another run that listens. And a list takes no wish.
@@ -93,7 +93,7 @@ class _Training:
         while self.count < self.steps:
             self.count += 1
             yield from self._update()
-            wish = (yield None) or Wish()
+            wish = (yield None) or Request()
             yield from self._heed(wish)
             if not replicas.each:
                 return
@@ -133,13 +133,13 @@ class _Training:
         self.replicas.window = Window()
         return solved
 
-    def _heed(self, wish: Wish) -> Iterator[Event]:
+    def _heed(self, wish: Request) -> Iterator[Event]:
         """Let go of what is not wanted any more; make checkpoints where it is time, or the end."""
         dropped = [r for r, key in enumerate(self.replicas.keys) if key in wish.dropped]
         keys = [self.replicas.keys[r] for r in dropped]
         self.replicas.without(dropped)
         for key in keys:
-            yield Stopped(key, self.count)
+            yield Pruned(key, self.count)
         if wish.finish or time.monotonic() - self.saved >= self.seconds:
             for r, replica in enumerate(self.replicas.each):
                 yield checkpoint.checkpoint(

@@ -5,23 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from farback.trials.events import SCORE_COLUMNS as SCORE_COLUMNS
-from farback.trials.events import Checkpoint as Checkpoint
-from farback.trials.events import Ended as Ended
-from farback.trials.events import Entry as Entry
-from farback.trials.events import Event as Event
-from farback.trials.events import Failed as Failed
-from farback.trials.events import Finished as Finished
-from farback.trials.events import Left as Left
-from farback.trials.events import Paused as Paused
-from farback.trials.events import Progress as Progress
-from farback.trials.events import Reused as Reused
-from farback.trials.events import Row as Row
-from farback.trials.events import Status as Status
-from farback.trials.events import Stopped as Stopped
-from farback.trials.events import TrialResult as TrialResult
-from farback.trials.events import Wish as Wish
-from farback.trials.events import scores as scores
+from farback.trials.events import Checkpoint
 from farback.trials.trial import Trial
 
 

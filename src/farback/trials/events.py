@@ -13,10 +13,10 @@ import pandas as pd
 
 Status = Literal["finished", "diverged"]
 SCORE_COLUMNS = ["measure", "step", "lag", "statistic", "value"]
-Row = tuple[str, int, int, str, float]  # measure, update, lag (-1 where there is none), statistic, value
+ScoreRow = tuple[str, int, int, str, float]  # measure, update, lag (-1 where there is none), statistic, value
 
 
-def scores(rows: Sequence[Row]) -> pd.DataFrame:
+def scores(rows: Sequence[ScoreRow]) -> pd.DataFrame:
     """A tidy frame of scores, of rows."""
     frame = pd.DataFrame(list(rows), columns=SCORE_COLUMNS)
     return frame.astype({"measure": "str", "step": "int64", "lag": "int64", "statistic": "str", "value": "float64"})
@@ -63,7 +63,7 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Stopped:
+class Pruned:
     """The trial was given up on the way, after `step` updates: a search's pruner saw no hope. It leaves no result."""
 
     key: str
@@ -98,19 +98,19 @@ class Reused:
     key: str
 
 
-Ended = Finished | Failed | Stopped  # the trial has come to its end
-Entry = Progress | Ended  # what a store is told
-Left = Ended | Paused  # it trains no more here, for now at least
-Event = Entry | Checkpoint | Paused | Reused
+Ended = Finished | Failed | Pruned  # the trial has come to its end
+Recordable = Progress | Ended  # what a store is told
+Halted = Ended | Paused  # it trains no more here, for now at least
+Event = Recordable | Checkpoint | Paused | Reused
 
 
 @dataclass(frozen=True)
-class Wish:
+class Request:
     """What a training that goes on is asked for: to give some trials up, or to come to an end with all of them."""
 
     dropped: frozenset[str] = frozenset()
     finish: bool = False
 
-    def __or__(self, other: Wish) -> Wish:
+    def __or__(self, other: Request) -> Request:
         """Both."""
-        return Wish(self.dropped | other.dropped, self.finish or other.finish)
+        return Request(self.dropped | other.dropped, self.finish or other.finish)

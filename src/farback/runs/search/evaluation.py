@@ -1,39 +1,36 @@
-"""A setting while it is trained, and what the store is told of its runs."""
+"""A setting while its trials train, and what is recorded about them."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
-from farback.experiment import Experiment, Search
-from farback.runs.search.study import LEASE_SECONDS, Claim, Study, study_name
+from farback.experiment import Search
+from farback.runs.search.study import GroupStudy, TakenTrial, study_name
 from farback.runs.search.winners import Winner
 from farback.stores.views import SearchViews
 from farback.trials.trial import Trial
 
 
 @dataclass
-class Asked:
-    """One of Optuna's trials while it is trained.
+class Evaluation:
+    """One of Optuna's trials, a setting, while its networks train.
 
     Attributes:
-        study: whose.
-        claim: its number and parameters.
+        study: of its group.
+        taken: its number and parameters.
         trials: one for each search seed.
-        waiting: those not yet given out.
+        waiting: those that have not been queued yet.
         values: the objectives of those that ended, by key.
         failures: why others failed, by key.
-        skills: of the seeds on the way, by update and key.
-        hopeless: what the pruner said last.
+        skills: validation skill of the seeds, by update and key.
+        hopeless: the pruner's last answer.
     """
 
-    study: Study
-    claim: Claim
+    study: GroupStudy
+    taken: TakenTrial
     trials: list[Trial]
     waiting: list[Trial] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=dict)
@@ -42,40 +39,39 @@ class Asked:
     hopeless: bool = False
 
     @property
-    def given_out(self) -> list[Trial]:
-        """The trials that are trained, or were."""
+    def queued(self) -> list[Trial]:
+        """The trials that were queued: they wait, train, or have ended."""
         return self.trials[: len(self.trials) - len(self.waiting)]
 
     @property
     def is_back(self) -> bool:
-        """Whether all of those have ended."""
-        return all(trial.key in self.values or trial.key in self.failures for trial in self.given_out)
+        """Whether all queued trials have ended."""
+        return all(trial.key in self.values or trial.key in self.failures for trial in self.queued)
 
     def means(self) -> list[float]:
         """The objectives, over the seeds that ended."""
         return [float(mean) for mean in np.mean(list(self.values.values()), axis=0)]
 
-    def said(self) -> dict[str, str]:
-        """What the store is told of its runs when they begin."""
+    def tags(self) -> dict[str, str]:
+        """The tags of its runs when they begin."""
         group = self.study.group.label
         return {
             "study": self.study.name,
             "phase": "search",
-            "group": group or self.study.experiment.name,
-            "setting": f"{group} #{self.claim.slot}".strip(),  # Optuna gives another number to one that is tried again
-            "optuna.number": str(self.claim.number),
+            "group": group or self.study.search.name,
+            "setting": f"{group} #{self.taken.slot}".strip(),  # Optuna's number changes when a setting is tried again
+            "optuna.number": str(self.taken.number),
             "optuna.state": "running",
         }
 
 
-def reported(experiment: Experiment, winner: Winner) -> dict[str, str]:
-    """What the store is told of a winner's runs from fresh seeds."""
-    assert experiment.search is not None
-    group = next(group for group in experiment.search.groups if group.label == winner.group)
+def report_tags(search: Search, winner: Winner) -> dict[str, str]:
+    """The tags of a winner's runs with fresh seeds."""
+    group = next(group for group in search.groups if group.label == winner.group)
     return {
-        "study": study_name(experiment, group),
+        "study": study_name(search, group),
         "phase": "report",
-        "group": winner.group or experiment.name,
+        "group": winner.group or search.name,
         "setting": f"{winner.group} {winner.setting} (#{winner.slot})".strip(),
         "optuna.number": str(winner.number),
         "optuna.state": "complete",
@@ -83,52 +79,12 @@ def reported(experiment: Experiment, winner: Winner) -> dict[str, str]:
     }
 
 
-class Pulse:
-    """Counts up on every trial that this process trains, several times within a lease. Off where storage is local."""
-
-    def __init__(self, is_local: bool) -> None:
-        self.trials: dict[tuple[str, int], Study] = {}
-        self._lock, self._ended = threading.Lock(), threading.Event()
-        self._thread = None if is_local else threading.Thread(target=self._beat, daemon=True, name="farback-pulse")
-
-    def add(self, study: Study, trial_id: int) -> None:
-        """Begin with a trial."""
-        with self._lock:
-            self.trials[study.name, trial_id] = study
-
-    def remove(self, study: Study, trial_id: int) -> None:
-        """End with it."""
-        with self._lock:
-            self.trials.pop((study.name, trial_id), None)
-
-    def _beat(self) -> None:
-        count = 0
-        while not self._ended.wait(LEASE_SECONDS / 6):
-            count += 1
-            with self._lock:
-                alive = list(self.trials.items())
-            for (_, trial_id), study in alive:
-                study.note(trial_id, pulse=count)
-
-    def __enter__(self) -> Self:
-        if self._thread:
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        if self._thread:
-            self._thread.join()
-
-
-def viewed(search: Search, settings: Sequence[str] = ()) -> SearchViews:
-    """The searched parameters, objectives and groups by the names that runs have.
+def search_views(search: Search, settings: Sequence[str] = ()) -> SearchViews:
+    """What the tracker's saved views of a search show.
 
     Args:
         search: the search.
-        settings: those that are trained on fresh seeds, as their runs name them.
+        settings: those that are trained with fresh seeds, as their runs name them.
     """
     tree, _ = search.walk(search.groups[0], lambda one: one.levels[0])
     flat = Trial.model_validate({**tree.plain, "seed": 0}).parameters()

@@ -8,20 +8,20 @@ from typing import Any
 import pandas as pd
 from optuna.trial import FrozenTrial
 
-from farback.experiment import Experiment, Search
+from farback.experiment import Search
 from farback.runs.search.budget import slots
 from farback.runs.search.study import existing
-from farback.stores.studies import exists, located, opened
+from farback.stores.studies import exists, located, opened, quiet
 
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting"}
 
 
-def history(experiment: Experiment, storage: str | None = None) -> pd.DataFrame:
+def history(search: Search, storage: str | None = None) -> pd.DataFrame:
     """One row for each of Optuna's trials, group after group, by number.
 
     Args:
-        experiment: a search.
-        storage: the studies' URI; by default the SQLite file below the experiment's root.
+        search: the search.
+        storage: the studies' URI; by default the SQLite file below the search's root.
 
     Returns:
         group (label; "" without groups), number, slot (which unit of the budget it fills), attempt (from 1), state
@@ -30,11 +30,10 @@ def history(experiment: Experiment, storage: str | None = None) -> pd.DataFrame:
         for each dimension (NaN where its conditions did not hold), keys (of its trials, joined by a space), started,
         seconds, reason. Empty where there is no study yet.
     """
-    search = experiment.search
-    assert search is not None
-    uri = located(storage, experiment.root)
-    found = existing(experiment, opened(uri)) if exists(uri) else {}
-    return frame(search, found)
+    uri = located(storage, search.root)
+    studies = existing(search, opened(uri)) if exists(uri) else {}
+    with quiet():
+        return frame(search, {label: study.get_trials(deepcopy=False) for label, study in studies.items()})
 
 
 def frame(search: Search, found: dict[str, list[FrozenTrial]]) -> pd.DataFrame:

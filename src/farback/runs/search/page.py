@@ -7,62 +7,56 @@ from collections.abc import Mapping, Sequence
 import optuna
 import pandas as pd
 
-from farback.experiment import Experiment, Search
+from farback.experiment import Search
 from farback.report import Objective, Searched
 from farback.report.page import Page, Subject, write_search
 from farback.report.sweep_report import Ladder
 from farback.runs.page import chance_of, ladder_of, made_by
-from farback.runs.search.api import configs
+from farback.runs.search.api import winner_configs
 from farback.runs.search.history import history
 from farback.runs.search.importances import importances
 from farback.runs.search.objectives import value
-from farback.runs.search.optuna_figures import figures
-from farback.runs.search.study import study_name
+from farback.runs.search.study import existing
 from farback.runs.search.winners import Winner, defaults, equal_budgets, winners
 from farback.stores.base import Store
-from farback.stores.studies import exists, located, opened, quiet
-from farback.system.atomic_files import scratch
+from farback.stores.studies import exists, located, opened
 from farback.trials.trial import Trial
 
 ADAPTIVE = ("tpe", "gp", "cmaes", "nsga2")  # samplers that look back at what they have seen
 
 
-def publish(experiment: Experiment, store: Store, storage: str | None = None) -> Page:
+def publish(search: Search, store: Store, storage: str | None = None) -> Page:
     """Write the folder of a search under `results/` and its summary in the store, training nothing.
 
     Args:
-        experiment: a search.
-        store: of its trainings.
-        storage: of its studies; by default the SQLite file below the experiment's root.
+        search: the search.
+        store: of its trained networks.
+        storage: of its studies; by default the SQLite file below the search's root.
 
     Raises:
         UserError: nothing was trained on fresh seeds yet.
     """
-    search = experiment.search
-    assert search is not None
-    past = history(experiment, storage)
-    tuned = winners(experiment, past)
-    studies = _studies(experiment, storage)
-    reported = [*tuned, *defaults(experiment, past)]
-    found = searched(search, past, reported, store.frame(experiment.name), studies)
+    past = history(search, storage)
+    tuned = winners(search, past)
+    uri = located(storage, search.root)
+    studies = existing(search, opened(uri)) if exists(uri) else {}
+    reported = [*tuned, *defaults(search, past)]
+    found = searched(search, past, reported, store.frame(search.name), studies)
     subject = Subject(
-        name=experiment.name,
-        question=experiment.question,
-        config=experiment.arguments,
-        folder=experiment.results_folder,
+        name=search.name,
+        question=search.question,
+        config=search.arguments,
+        folder=search.results_folder,
         keys=(),
         ladder=found.ladder,
-        root=experiment.root,
+        root=search.root,
         chance=chance_of(trial for one in reported for trial in one.trials),
-        config_text=experiment.text,
-        **made_by(experiment, store, found.keys),
+        config_text=search.text,
+        **made_by(search.name, store, found.keys),
     )
-    page = write_search(subject, found, configs(experiment, tuned))
-    if not experiment.overrides:  # the summary in the store is of the config as it stands
-        with scratch() as folder:
-            drawn = figures(studies, folder)
-            files = [*page.files, *drawn]
-            store.summarise(experiment.name, note=page.note, metrics=page.analysis.metrics, files=files)
+    page = write_search(subject, found, winner_configs(search, tuned))
+    if not search.overrides:  # the summary in the store is of the unchanged config
+        store.summarise(search.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
     return page
 
 
@@ -144,18 +138,3 @@ def _ladder(trials: Sequence[Trial]) -> Ladder:
     """What partial memory scores, where all trials have one task at one lag."""
     tasks = {trial.task.digest(): trial.task for trial in trials}
     return ladder_of(next(iter(tasks.values()))) if len(tasks) == 1 else ()
-
-
-def _studies(experiment: Experiment, storage: str | None) -> dict[str, optuna.Study]:
-    """The studies that are there, by group."""
-    assert experiment.search is not None
-    uri = located(storage, experiment.root)
-    if not exists(uri):
-        return {}
-    with quiet():
-        there = opened(uri).optuna
-        names = set(optuna.get_all_study_names(storage=there))
-        wanted = {group.label: study_name(experiment, group) for group in experiment.search.groups}
-        return {
-            label: optuna.load_study(study_name=name, storage=there) for label, name in wanted.items() if name in names
-        }

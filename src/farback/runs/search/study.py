@@ -1,4 +1,4 @@
-"""One group's study in Optuna: claims, parameters and outcomes of its trials, exactly as many as the budget says."""
+"""One group's study in Optuna: its trials are taken, and their outcomes told, exactly as many as the budget says."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from farback.experiment import Experiment, Group
+from farback.experiment import Group, Search
 from farback.experiment.search_check import grid_points
 from farback.experiment.search_space import Dimension, Plain
 from farback.experiment.yaml_tree import Node
 from farback.records.record import UserError, digest
-from farback.runs.search.budget import Slot, slots, void, wanted
+from farback.runs.search.budget import Slot, duplicates, lacking, slots
 from farback.runs.search.samplers import pruner, sampler, suggested
 from farback.runs.search.winners import default_point
-from farback.stores.studies import Storage, give_up, quiet
+from farback.stores.studies import Storage, fail_abandoned, quiet
 from farback.system import processes
 
-LEASE_SECONDS = 90.0  # another machine's trial whose pulse stands still for so long is given up
+SILENT_SECONDS = 90.0  # without a heartbeat, after which a trial of another machine counts as abandoned
 REASON_CHARACTERS = 500
 
 
-def study_name(experiment: Experiment, group: Group) -> str:
-    """NAME, or NAME/GROUP: what `optuna.load_study` takes."""
-    name = experiment.results_folder.name
+def study_name(search: Search, group: Group) -> str:
+    """NAME, or NAME/GROUP: the name for `optuna.load_study`."""
+    name = search.results_folder.name
     return f"{name}/{group.label}" if group.label else name
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A trial of Optuna's that is this process' to train."""
+class TakenTrial:
+    """A trial of Optuna's that this process trains."""
 
     number: int
     id: int
@@ -43,34 +43,34 @@ class Claim:
 
 
 @dataclass
-class Study:
+class GroupStudy:
     """A group's study, opened.
 
     Attributes:
-        group: whose.
-        total: its budget.
-        me: this process, as `owners.owner`.
+        search: the whole search.
+        group: of the search.
+        storage: of the studies.
+        total: the group's budget.
+        process: this one, as `farback.system.processes.identity`.
     """
 
-    experiment: Experiment
+    search: Search
     group: Group
     storage: Storage
     total: int
-    me: str = field(default_factory=processes.identity)
+    process: str = field(default_factory=processes.identity)
 
     def __post_init__(self) -> None:
-        search = self.experiment.search
-        assert search is not None
-        self.search = search
-        self.name = study_name(self.experiment, self.group)
-        self._pulses: dict[int, tuple[Any, float]] = {}
+        search = self.search
+        self.name = study_name(search, self.group)
+        self._heartbeats: dict[int, tuple[Any, float]] = {}
         with quiet(), self.storage.alone:
             self.study = optuna.create_study(
                 storage=self.storage.optuna,
                 study_name=self.name,
                 directions=list(search.directions),
                 sampler=sampler(search),
-                pruner=pruner(search, int(search.base.plain.get("steps", 1000))),
+                pruner=pruner(search, int(search.tree.plain.get("steps", 1000))),
                 load_if_exists=True,
             )
             self._check_identity()
@@ -86,25 +86,23 @@ class Study:
             raise UserError(f"the grid of {self.name} has {len(self._first)} points: at most so many trials")
 
     def _check_identity(self) -> None:
-        """A study goes on only as what it began as: its trials must be comparable."""
+        """A study is continued only by the search that it was made for: its trials must be comparable."""
         mine = {**self.search.identity(), "group": {path: node.plain for path, _, node in self.group.settings}}
         attrs = self.study.user_attrs
         if "search" not in attrs:
             self.study.set_user_attr("search", mine)
-            self.study.set_user_attr("experiment", self.experiment.name)
+            self.study.set_user_attr("experiment", self.search.name)
             self.study.set_user_attr("group", self.group.label)
             self.study.set_metric_names([str(objective) for objective in self.search.objectives])
         elif digest(attrs["search"]) != digest(mine):
             differ = [key for key in mine if digest(attrs["search"].get(key)) != digest(mine[key])]
             raise UserError(
-                f"{self.experiment.shown}: the study {self.name} was begun with another {', '.join(differ)}: "
-                f"give the config a new name, or begin again with --restart, which deletes its studies"
+                f"{self.search.shown}: the study {self.name} was begun with another {', '.join(differ)}: "
+                f"give the config a new name, or start over with --restart, which deletes its studies"
             )
 
-    # What is there
-
     def trials(self) -> list[FrozenTrial]:
-        """Every trial, as it now is."""
+        """Every trial of Optuna's, as it is now."""
         with quiet():
             return self.study.get_trials(deepcopy=False)
 
@@ -113,57 +111,55 @@ class Study:
         return slots(self.trials(), self.total)[: self.total]
 
     def left(self) -> int:
-        """Slots that nobody has yet trained or is training."""
+        """Slots that are neither done nor being trained."""
         return sum(not slot.is_done and slot.state is not TrialState.RUNNING for slot in self.slots())
 
     def unfinished(self) -> int:
-        """Slots that are not done, those that others are at among them."""
+        """Slots that are not done, including those that other processes train."""
         return sum(not slot.is_done for slot in self.slots())
 
-    # What is done
-
-    def claim(self, count: int) -> list[Claim]:
-        """Take up to so many waiting trials. Those of dead processes are put back first."""
+    def take(self, count: int) -> list[TakenTrial]:
+        """Take up to `count` waiting trials, after putting back those of dead processes."""
         taken: list[tuple[FrozenTrial, int]] = []
         with quiet():
             with self.storage.alone:
-                self._give_up_dead()
-                trials = self.trials()
-                for lacking in wanted(trials, self.total, self._first):
-                    self.study.enqueue_trial(**lacking)
+                self._fail_abandoned()
+                for missing in lacking(self.trials(), self.total, self._first):
+                    self.study.enqueue_trial(**missing)
                 trials = self.trials()
                 for slot in slots(trials, self.total)[: self.total]:
-                    if len(taken) < count and slot.last and slot.state is TrialState.WAITING and self._take(slot.last):
+                    if len(taken) < count and slot.last and slot.state is TrialState.WAITING and self._run(slot.last):
                         taken.append((slot.last, slot.index))
-                for extra in void(trials):
+                for extra in duplicates(trials):
                     if extra.state is TrialState.WAITING:
                         reason = "made twice by two processes at once: not counted"
-                        give_up(self.storage.optuna, extra._trial_id, reason)
-            return [self._asked(trial, slot) for trial, slot in taken]
+                        fail_abandoned(self.storage.optuna, extra._trial_id, reason)
+            return [self._sampled(trial, slot) for trial, slot in taken]
 
-    def _take(self, trial: FrozenTrial) -> bool:
+    def _run(self, trial: FrozenTrial) -> bool:
+        """Change a trial from waiting to running; False if another process was faster."""
         try:
             if not self.storage.optuna.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
                 return False
         except UpdateFinishedTrialError:
             return False
-        self.note(trial._trial_id, owner=self.me)
+        self.note(trial._trial_id, owner=self.process)
         return True
 
-    def _asked(self, trial: FrozenTrial, slot: int) -> Claim:
+    def _sampled(self, trial: FrozenTrial, slot: int) -> TakenTrial:
         """Have the sampler choose the parameters, in the order of the space, where their conditions hold."""
-        asked = optuna.trial.Trial(self.study, trial._trial_id)
+        handle = optuna.trial.Trial(self.study, trial._trial_id)
         values: dict[str, Plain] = {}
 
         def choose(dimension: Dimension) -> Node:
-            values[dimension.path] = suggested(asked, dimension)
+            values[dimension.path] = suggested(handle, dimension)
             return dimension.node(values[dimension.path])
 
         self.search.walk(self.group, choose)
-        return Claim(trial.number, trial._trial_id, slot, values)
+        return TakenTrial(trial.number, trial._trial_id, slot, values)
 
     def note(self, trial_id: int, **attrs: Any) -> None:
-        """Write user attributes on a trial; one that was given up meanwhile is left alone."""
+        """Set user attributes of a trial, unless it has ended."""
         with quiet():
             for name, value in attrs.items():
                 try:
@@ -171,87 +167,82 @@ class Study:
                 except UpdateFinishedTrialError:
                     return
 
-    def complete(self, claim: Claim, values: Sequence[float]) -> bool:
-        """Tell what came out; False where another process had given this trial up."""
-        return self._tell(claim, values=list(values), state=TrialState.COMPLETE)
+    def complete(self, taken: TakenTrial, values: Sequence[float]) -> bool:
+        """Tell a trial's values; False if another process had failed the trial as abandoned."""
+        return self._tell(taken, values=list(values), state=TrialState.COMPLETE)
 
-    def prune(self, claim: Claim, reason: str) -> bool:
-        """Tell that it was not worth going on."""
-        self.note(claim.id, reason=reason[:REASON_CHARACTERS])
-        return self._tell(claim, state=TrialState.PRUNED)
+    def prune(self, taken: TakenTrial, reason: str) -> bool:
+        """Tell that a trial was pruned."""
+        self.note(taken.id, reason=reason[:REASON_CHARACTERS])
+        return self._tell(taken, state=TrialState.PRUNED)
 
-    def fail(self, claim: Claim, reason: str, *, final: bool = False, blameless: bool = False) -> bool:
-        """Tell that it was not trained; it is tried again, unless it is final or failed often enough.
+    def fail(self, taken: TakenTrial, reason: str, *, final: bool = False, blameless: bool = False) -> bool:
+        """Tell that a trial failed; its slot is tried again, unless it is final or failed often enough.
 
         Args:
-            claim: the trial.
+            taken: the trial.
             reason: for people.
             final: trying again would not help.
-            blameless: the process was stopped: it does not count among the failures.
+            blameless: the process was stopped; this does not count as a failure.
         """
         flags = {"final": final, "blameless": blameless}
-        self.note(claim.id, reason=reason[:REASON_CHARACTERS], **{name: True for name, flag in flags.items() if flag})
-        return self._tell(claim, state=TrialState.FAIL)
+        self.note(taken.id, reason=reason[:REASON_CHARACTERS], **{name: True for name, flag in flags.items() if flag})
+        return self._tell(taken, state=TrialState.FAIL)
 
-    def _tell(self, claim: Claim, **outcome: Any) -> bool:
+    def _tell(self, taken: TakenTrial, **outcome: Any) -> bool:
         with quiet():
             try:
-                self.study.tell(claim.number, **outcome)
-            except (ValueError, UpdateFinishedTrialError):  # no longer running: it was given up
+                self.study.tell(taken.number, **outcome)
+            except (ValueError, UpdateFinishedTrialError):  # no longer running
                 return False
             return True
 
-    def should_prune(self, claim: Claim, value: float, step: int) -> bool:
-        """Report a value on the way and ask the pruner."""
+    def should_prune(self, taken: TakenTrial, value: float, step: int) -> bool:
+        """Report an intermediate value and ask the pruner."""
         with quiet():
-            trial = optuna.trial.Trial(self.study, claim.id)
+            trial = optuna.trial.Trial(self.study, taken.id)
             trial.report(value, step)
             return bool(trial.should_prune())
 
-    # Those who died
-
-    def _give_up_dead(self) -> None:
-        """Tell FAIL for the trials of processes that are gone; their slots then lack a trial."""
+    def _fail_abandoned(self) -> None:
+        """Fail the running trials of dead processes, so that their slots get another."""
         now = time.monotonic()
         for trial in self.trials():
             if trial.state is not TrialState.RUNNING:
                 continue
             owner = str(trial.user_attrs.get("owner", ""))
-            pulse = trial.user_attrs.get("pulse")
-            seen = self._pulses.setdefault(trial._trial_id, (pulse, now))
-            if seen[0] != pulse:
-                self._pulses[trial._trial_id] = seen = (pulse, now)
-            silent = now - seen[1] > LEASE_SECONDS
+            heartbeat = trial.user_attrs.get("heartbeat")
+            seen = self._heartbeats.setdefault(trial._trial_id, (heartbeat, now))
+            if seen[0] != heartbeat:
+                self._heartbeats[trial._trial_id] = seen = (heartbeat, now)
+            silent = now - seen[1] > SILENT_SECONDS
             here = processes.is_here(owner)
             if processes.is_dead(owner) or (not owner and self.storage.is_local) or (silent and not here):
-                give_up(self.storage.optuna, trial._trial_id, f"its process {owner or '(unknown)'} is gone")
+                fail_abandoned(self.storage.optuna, trial._trial_id, f"its process {owner or '(unknown)'} is gone")
 
 
 def _shuffled(points: Sequence[Mapping[str, object]], seed: int) -> list[dict[str, Any]]:
-    """A grid's points in an order that depends on the seed alone."""
+    """A grid's points in an order that depends on the seed only."""
     return [dict(point) for point in sorted(points, key=lambda point: digest([seed, dict(point)]))]
 
 
-def delete(experiment: Experiment, storage: Storage) -> list[str]:
+def delete(search: Search, storage: Storage) -> list[str]:
     """Delete the studies of a search; their names."""
-    assert experiment.search is not None
     with quiet(), storage.alone:
         there = set(optuna.get_all_study_names(storage=storage.optuna))
-        names = [name for group in experiment.search.groups if (name := study_name(experiment, group)) in there]
+        names = [name for group in search.groups if (name := study_name(search, group)) in there]
         for name in names:
             optuna.delete_study(study_name=name, storage=storage.optuna)
     return names
 
 
-def existing(experiment: Experiment, storage: Storage) -> dict[str, list[FrozenTrial]]:
-    """The trials of the studies that are there, by group, changing nothing."""
-    assert experiment.search is not None
-    found = {}
+def existing(search: Search, storage: Storage) -> dict[str, optuna.Study]:
+    """The studies that exist, by group, for reading."""
     with quiet():
         there = set(optuna.get_all_study_names(storage=storage.optuna))
-        for group in experiment.search.groups:
-            name = study_name(experiment, group)
-            if name in there:
-                study = optuna.load_study(study_name=name, storage=storage.optuna)
-                found[group.label] = study.get_trials(deepcopy=False)
-    return found
+        names = {group.label: study_name(search, group) for group in search.groups}
+        return {
+            label: optuna.load_study(study_name=name, storage=storage.optuna)
+            for label, name in names.items()
+            if name in there
+        }

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from farback.experiment import Experiment, Group, Search
+from farback.experiment import Group, Search
 from farback.experiment.search_space import Dimension, Plain, spelled, value_at
 from farback.experiment.yaml_tree import Node
 from farback.trials.trial import Trial
@@ -42,7 +42,7 @@ class Winner:
     setting: Literal["tuned", "default"] = "tuned"
 
 
-def winners(experiment: Experiment, history: pd.DataFrame) -> list[Winner]:
+def winners(search: Search, history: pd.DataFrame) -> list[Winner]:
     """The winner of each group, in the order of the groups; of two objectives, each group's Pareto front.
 
     Groups are compared at equal budgets: where some have done more trials than others (a search that was stopped), as
@@ -51,8 +51,6 @@ def winners(experiment: Experiment, history: pd.DataFrame) -> list[Winner]:
     Raises:
         RuntimeError: a trial of the search used a seed that the report is to be trained from.
     """
-    search = experiment.search
-    assert search is not None
     counted = equal_budgets(search, history)
     found = []
     for group in search.groups:
@@ -64,7 +62,7 @@ def winners(experiment: Experiment, history: pd.DataFrame) -> list[Winner]:
     return found
 
 
-def defaults(experiment: Experiment, history: pd.DataFrame) -> list[Winner]:
+def defaults(search: Search, history: pd.DataFrame) -> list[Winner]:
     """The default setting of each group, where the search began with it and it could be trained.
 
     It is reported on the same fresh seeds as the winner, so that what tuning gave can be told.
@@ -72,8 +70,6 @@ def defaults(experiment: Experiment, history: pd.DataFrame) -> list[Winner]:
     Raises:
         RuntimeError: as `winners`.
     """
-    search = experiment.search
-    assert search is not None
     if not search.options.report.default:
         return []
     counted = equal_budgets(search, history)
@@ -115,7 +111,7 @@ def _winner(search: Search, group: Group, row: pd.Series) -> Winner:
     values = params(search, row)
     scores = tuple(float(row[name]) for name in ["value", "value_1"][: len(search.objectives)])
     trials = [search.trial(group, values, seed) for seed in search.report_seeds]
-    base = search.tree(group, values).plain
+    base = search.point(group, values).plain
     settings = search.settings(group, values)
     return Winner(group.label, int(row["slot"]), int(row["number"]), settings, scores[0], scores, base, trials)
 
