@@ -1,6 +1,6 @@
 """Which of Optuna's embedded storages holds under several writers and kills: `python benchmarks/search_storage.py`.
 
-For each kind: processes that all touch a fresh file at once; processes that claim the same waiting trials, which must
+For each kind: processes that all touch a fresh file at once; processes that take the same waiting trials, which must
 get every trial exactly once; and writers that are killed (SIGKILL) at random instants, after which the file must still
 be read and written, without waiting for anybody.
 """
@@ -29,7 +29,7 @@ SPAWN = multiprocessing.get_context("spawn")
 
 
 def opened(kind: str, path: Path) -> tuple[Any, Any]:
-    """A storage of a kind, and the block in which to claim."""
+    """A storage of a kind, and the block in which to take a trial."""
     if kind == "sqlite":
         return RDBStorage(f"sqlite:///{path}"), nullcontext()
     if kind == "farback":
@@ -50,8 +50,8 @@ def touch(kind: str, path: Path, at: float, answers: Any) -> None:
         answers.put(type(error).__name__)
 
 
-def claim(kind: str, path: Path, at: float, answers: Any) -> None:
-    """Claim waiting trials until there are none; tell each."""
+def take(kind: str, path: Path, at: float, answers: Any) -> None:
+    """Take waiting trials until there are none; tell each."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     opened_storage, alone = opened(kind, path)
     study = optuna.load_study(storage=opened_storage, study_name="one")
@@ -64,8 +64,8 @@ def claim(kind: str, path: Path, at: float, answers: Any) -> None:
                 if not waiting:
                     break
                 first = waiting[0]
-                claimed = opened_storage.set_trial_state_values(first._trial_id, optuna.trial.TrialState.RUNNING)
-            if claimed:
+                taken = opened_storage.set_trial_state_values(first._trial_id, optuna.trial.TrialState.RUNNING)
+            if taken:
                 mine.append(first.number)
                 opened_storage.set_trial_user_attr(first._trial_id, "owner", 1)
                 study.tell(first.number, 1.0)
@@ -89,17 +89,17 @@ def kind_report(kind: str, folder: Path) -> str:
     processes, answers = started(touch, kind, folder / "fresh", PROCESSES)
     failed = [text for text in (answers.get(timeout=120) for _ in processes) if text]
 
-    path = folder / "claims"
+    path = folder / "taken"
     study = optuna.create_study(storage=opened(kind, path)[0], study_name="one")
     for _ in range(TRIALS):
         study.enqueue_trial({})
     began = time.time() + 4
-    processes, answers = started(claim, kind, path, PROCESSES)
+    processes, answers = started(take, kind, path, PROCESSES)
     found = [answers.get(timeout=300) for _ in processes]
     seconds = time.time() - began
-    claims = [number for mine, _ in found for number in mine]
+    taken = [number for mine, _ in found for number in mine]
     errors = [error for _, own in found for error in own]
-    doubled = len(claims) - len(set(claims))
+    doubled = len(taken) - len(set(taken))
 
     path = folder / "kills"
     study = optuna.create_study(storage=opened(kind, path)[0], study_name="one")
@@ -108,7 +108,7 @@ def kind_report(kind: str, folder: Path) -> str:
     random.seed(0)
     stalls, broken = [], ""
     for _ in range(KILLS):
-        processes, _ = started(claim, kind, path, 2)
+        processes, _ = started(take, kind, path, 2)
         time.sleep(4.3 + random.random())
         for process in processes:
             process.kill()
@@ -122,7 +122,7 @@ def kind_report(kind: str, folder: Path) -> str:
         stalls.append(time.time() - began)
     return (
         f"{kind:17} first touch: {len(failed)} of {PROCESSES} failed {set(failed) or ''}; "
-        f"claims: {len(claims)} of {TRIALS}, {doubled} doubled, {len(errors)} errors {set(errors) or ''}, "
+        f"taken: {len(taken)} of {TRIALS}, {doubled} doubled, {len(errors)} errors {set(errors) or ''}, "
         f"{1000 * seconds / TRIALS:.0f} ms a trial; "
         f"after {len(stalls)} pairs of kills: {broken or 'sound'}, longest wait {max(stalls, default=0):.1f} s"
     )

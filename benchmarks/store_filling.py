@@ -6,7 +6,6 @@ what `put` writes (`tests/stores/test_filling.py`).
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -70,9 +69,9 @@ def fill(
         here: from an artifact URI to the folder on this machine.
     """
     first = wanted[0]
-    store.begin(experiment, [first])
-    for event in told(events, first):
-        store.put(event)
+    with store.begin(experiment, [first]) as recorder:
+        for event in told(events, first):
+            recorder.put(event)
     (result,) = [event.result for event in events if isinstance(event, Finished)]
     engine = sqlalchemy.create_engine(database)
     with engine.connect() as connection:
@@ -80,7 +79,6 @@ def fill(
             for setting in ("synchronous = off", "cache_size = -1000000"):  # it is made up: a crash costs nothing
                 connection.exec_driver_sql(f"pragma {setting}")
         pattern = _pattern(connection, first)
-        scores = (here(pattern.artifacts) / result_files.SCORES).read_text()
         for begin in range(1, len(wanted), AT_ONCE):
             rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in COPIED}
             for trial in wanted[begin : begin + AT_ONCE]:
@@ -88,9 +86,8 @@ def fill(
                 pattern.add(rows, trial, run_id)
                 folder = here(pattern.artifacts.replace(pattern.run_id, run_id))
                 folder.mkdir(parents=True)
-                about = {"status": result.status, "trial": trial.columns(), "provenance": result.provenance}
-                (folder / result_files.RESULT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-                (folder / result_files.SCORES).write_text(scores, encoding="utf-8")
+                for name, content in result_files.written(trial.columns(), result).items():
+                    (folder / name).write_bytes(content)
             mark = "?" if engine.dialect.paramstyle == "qmark" else "%s"
             for name in COPIED:
                 columns = ", ".join(pattern.columns[name])
@@ -114,9 +111,9 @@ class _Pattern:
 
     def add(self, rows: dict[str, list[tuple[Any, ...]]], trial: Trial, run_id: str) -> None:
         """Add the rows of another trial."""
-        own = {**run_tags.trial_tags(trial, self.owner), "mlflow.runName": run_tags.name(trial)}
+        own = {**run_tags.trial_tags(trial, self.owner), "mlflow.runName": run_tags.run_name(trial)}
         changed = {
-            "runs": {"name": run_tags.name(trial), "artifact_uri": self.artifacts.replace(self.run_id, run_id)},
+            "runs": {"name": run_tags.run_name(trial), "artifact_uri": self.artifacts.replace(self.run_id, run_id)},
             "inputs": {"input_uuid": uuid.uuid4().hex},
         }
         for table, found in self.rows.items():

@@ -26,18 +26,21 @@ from importlib.metadata import version
 from pathlib import Path
 
 import psutil
-from store_filling import fill, told, trials
 
 from farback.cli.list import between
 from farback.experiment import Experiment
 from farback.stores import locations
+from farback.stores.base import Recorder
 from farback.stores.mlflow import MLflow
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Progress
 from farback.trials.trial import Trial
 
+sys.path.append(str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
+from store_filling import fill, told, trials
+
 import servers
 
 MISSING = 100  # trials of the big experiment, and of the one beside it
@@ -89,19 +92,24 @@ def measured(name: str, uri: str, count: int, events: Sequence[Event], bytes_use
     everything = [*wanted, *missing]
     keys, left = [trial.key for trial in everything], [trial.key for trial in missing]
     with MLflow(uri) as store:
-        store.begin("big", everything)  # writes the views; a resumed run finds them
-    with MLflow(uri) as store:
-        begin = seconds(lambda: store.begin("big", everything))
-        resume = seconds(lambda: check(store.finished(keys), set(keys) - set(left)))
-        some = seconds(lambda: check(store.finished(left), set()))
+        store.begin("big", everything).close()  # writes the views; a resumed run finds them
+    with MLflow(uri) as store, contextlib.ExitStack() as open_recorders:
+
+        def begun(name: str, announced: Sequence[Trial]) -> Recorder:
+            return open_recorders.enter_context(store.begin(name, announced))
+
+        begin = seconds(lambda: begun("big", everything))
+        resume = seconds(lambda: check(store.finished("big", keys), set(keys) - set(left)))
+        some = seconds(lambda: check(store.finished("big", left), set()))
 
         def beside() -> None:
-            store.begin(f"beside {secrets.token_hex(4)}", missing)  # a new one each time
-            check(store.finished(left), set())
+            name = f"beside {secrets.token_hex(4)}"  # a new one each time
+            begun(name, missing)
+            check(store.finished(name, left), set())
 
         other = seconds(beside)
-        store.begin(f"puts {secrets.token_hex(4)}", missing)
-        put = min(seconds(partial(record, store, events, trial), 1) for trial in missing[:REPEATS])
+        recorder = begun(f"puts {secrets.token_hex(4)}", missing)
+        put = min(seconds(partial(record, recorder, events, trial), 1) for trial in missing[:REPEATS])
     frame, memory = "", ""
     if count <= LARGEST_FRAME.get(name, count):
         said = subprocess.run([sys.executable, "-c", FRAME, uri], capture_output=True, text=True, check=True).stdout
@@ -114,10 +122,10 @@ def measured(name: str, uri: str, count: int, events: Sequence[Event], bytes_use
     return row
 
 
-def record(store: MLflow, events: Sequence[Event], trial: Trial) -> None:
+def record(recorder: Recorder, events: Sequence[Event], trial: Trial) -> None:
     """Put everything that comes of a trial."""
     for event in told(events, trial):
-        store.put(event)
+        recorder.put(event)
 
 
 def check(found: set[str], expected: set[str]) -> None:
@@ -205,11 +213,13 @@ def written_events(folder: Path, events: Sequence[Event]) -> str:
     wanted = trials(COHORT)
 
     def write() -> None:
-        with MLflow(locations.SQLITE + str(folder / "events.db")) as store:
-            store.begin(f"events {secrets.token_hex(4)}", wanted)
+        with (
+            MLflow(locations.SQLITE + str(folder / "events.db")) as store,
+            store.begin(f"events {secrets.token_hex(4)}", wanted) as recorder,
+        ):
             for step in range(EVENTS // COHORT):
                 for trial in wanted:
-                    store.put(replace(pattern, key=trial.key, step=step))
+                    recorder.put(replace(pattern, key=trial.key, step=step))
 
     return f"{EVENTS / seconds(write, 3):.0f} events of progress a second, of {len(pattern.metrics)} numbers each"
 

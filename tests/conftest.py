@@ -10,6 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
@@ -19,6 +20,8 @@ import torch
 import servers
 from farback import cells, inits, tasks
 from farback.records.component import Component
+from farback.stores import locations
+from farback.stores.mlflow import MLflow
 from farback.trials.trial import Trial
 
 torch.set_num_threads(1)  # a test worker has one core: at these sizes a second thread only gets into the other's way
@@ -86,9 +89,17 @@ def postgres_uri(postgres: servers.Postgres) -> str:
     return postgres.make(f"empty {secrets.token_hex(4)}")
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with MLflow's tables and no experiment, to be copied: MLflow takes seconds to make one."""
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    MLflow(locations.SQLITE + str(path)).close()
+    return path
+
+
 @pytest.fixture
 def trial_of() -> Callable[..., Trial]:
-    """A trial that trains in a blink, but for the fields given."""
+    """A trial that trains in a fraction of a second, with the given fields changed."""
 
     def make(**fields: Any) -> Trial:
         retention = {"name": "retention", "sequences": 64}

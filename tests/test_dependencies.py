@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PARTS = {"pydantic-core": "pydantic", "llvmlite": "numba", "mlflow-skinny": "mlflow", "mlflow-tracing": "mlflow"}
-TESTED = {"requests": "what MLflow's own client sends is looked at in tests/stores/test_secrets.py"}
+TESTED = {"requests": "what MLflow's own client sends is looked at in tests/stores/test_redaction.py"}
 
 
 def normal(name: str) -> str:

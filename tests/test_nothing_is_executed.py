@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from farback.doctor.checkup import Patient, examine
+from farback.doctor.checkup import Target, check
 from farback.experiment import Experiment
 from farback.runs import sweep
 from farback.runs.page import publish
@@ -71,15 +71,7 @@ REVIEWED = {
     ("executors/dask_worker.py", "pickle"): "the same",
     ("executors/dask_worker.py", "loads"): "the same",
 }
-OWNERS = {
-    "folder",
-    "self.folder",
-    "share.folder",
-    "json",
-    "Experiment",
-    "safetensors",
-    "Checkpoint",
-}  # whose `load` or `system` reads text, or asks
+OWNERS = {"Experiment", "json", "self.folder"}  # whose `load` reads text or numbers
 
 
 def suspicious(path: Path) -> Iterator[tuple[str, int]]:
@@ -172,9 +164,9 @@ def test_a_store_full_of_pickles_runs_none_of_them(tmp_path: Path) -> None:
     for key in [trial.key for trial in experiment.trials()] + ["0123456789abcdef"]:
         for ending in ("safetensors", "pt", "unusable"):
             (kept.path / f"{key}.{ending}").write_bytes(bomb)
-    patient = Patient(uri, f"sqlite:///{tmp_path}/results/store/optuna.db", tmp_path)
-    assert not examine(patient).is_clean
-    examine(patient, repair=True)
+    target = Target(uri, f"sqlite:///{tmp_path}/results/store/optuna.db", tmp_path)
+    assert not check(target).is_clean
+    check(target, repair=True)
     assert not mark.exists()
     with MLflow(uri) as store, pytest.raises((ValueError, OSError)):
         publish(experiment, store)

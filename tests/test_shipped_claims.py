@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from farback.experiment import Experiment
+from farback.experiment import Sweep
 from farback.report import Analysis
 from farback.report.page import _script
 from farback.report.verdicts import judged
@@ -27,7 +27,7 @@ NAMES = [experiment.name for experiment in LEDGER.experiments]
 
 
 @pytest.mark.parametrize("experiment", LEDGER.experiments, ids=NAMES)
-def test_every_claim_is_complete_and_has_a_script_that_answers_it(experiment: Experiment) -> None:
+def test_every_claim_is_complete_and_has_a_script_that_answers_it(experiment: Sweep) -> None:
     script = _script(script_of(experiment.name, ROOT))
     if not claims.needs_gpu(experiment) or script is not None:
         assert script is not None
@@ -64,10 +64,10 @@ def made_up(name: str, values: Callable[[Trial], Values]) -> pd.DataFrame:
     """The frame of all trials of an experiment, with scores by a rule."""
     experiment = next(one for one in LEDGER.experiments if one.name == name)
     store = Memory()
-    store.begin(name, experiment.trials())
-    for trial in experiment.trials():
-        table = scores([*values(trial), ("training", trial.steps, -1, "updates", float(trial.steps))])
-        store.put(Finished(TrialResult(trial.key, table, "finished")))
+    with store.begin(name, experiment.trials()) as recorder:
+        for trial in experiment.trials():
+            table = scores([*values(trial), ("training", trial.steps, -1, "updates", float(trial.steps))])
+            recorder.put(Finished(TrialResult(trial.key, table, "finished")))
     return store.frame(name)
 
 

@@ -22,12 +22,12 @@ def made_up(name: str, skill: Callable[[Trial], float]) -> tuple[ModuleType, pd.
     """An experiment's script, and a frame of all its trials with skills by a rule."""
     trials = Experiment.load(ROOT / "configs" / f"{name}.yaml").trials()
     store = Memory()
-    store.begin(name, trials)
-    for trial in trials:
-        value = skill(trial)
-        rows = [("skill", value), ("accuracy", value), ("chance_accuracy", 0.0), ("success", float(value >= 0.5))]
-        table = scores([("retention", 9, trial.lag, statistic, number) for statistic, number in rows])
-        store.put(Finished(TrialResult(trial.key, table, "finished")))
+    with store.begin(name, trials) as recorder:
+        for trial in trials:
+            value = skill(trial)
+            rows = [("skill", value), ("accuracy", value), ("chance_accuracy", 0.0), ("success", float(value >= 0.5))]
+            table = scores([("retention", 9, trial.lag, statistic, number) for statistic, number in rows])
+            recorder.put(Finished(TrialResult(trial.key, table, "finished")))
     script = _script(ROOT / "experiments" / f"{name}.py")
     assert script is not None
     return script, store.frame(name)

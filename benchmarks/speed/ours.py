@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.speed.points import Point
 
-from farback.kernels.precompile import used, warm
+from farback.kernels.precompile import precompile
 from farback.training.batches import Questions
 from farback.training.loop import arithmetic
 from farback.training.replicas import Replicas, Window, drawn
@@ -26,7 +26,7 @@ class Ours:
 
     def __init__(self, point: Point) -> None:
         trials = point.trials
-        warm(used([trials[0].cell.kernel]))
+        precompile([trials[0].cell.kernel])
         self.network = drawn(trials)  # before the first step
         self.replicas = Replicas(trials)
         self.questions = self.replicas.training.next()

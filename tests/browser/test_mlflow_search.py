@@ -57,12 +57,12 @@ def links(project: Path) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def history(project: Path) -> pd.DataFrame:
     """What Optuna's own store holds: a row for each setting."""
-    return farback.runs.search.history(Experiment.load(project / "configs" / "rates.yaml"))
+    return farback.search.history(Experiment.load(project / "configs" / "rates.yaml"))
 
 
 @pytest.fixture(scope="module")
 def winners(project: Path, history: pd.DataFrame) -> tuple[Winner, ...]:
-    return farback.runs.search.winners(Experiment.load(project / "configs" / "rates.yaml"), history)
+    return farback.search.winners(Experiment.load(project / "configs" / "rates.yaml"), history)
 
 
 def test_best_first_begins_with_the_setting_that_the_search_liked_best(

@@ -115,8 +115,8 @@ def test_the_filters_of_the_guide_find_what_they_say(project: Path) -> None:
 
     (block,) = re.findall(r"```text\n(.*?)```", (ROOT / "docs" / "mlflow-ui.md").read_text(), re.DOTALL)
     with MLflow(f"sqlite:///{project}/results/store/mlflow.db") as store:
-        experiment = store.client.get_experiment_by_name("far").experiment_id
-        found = {text: len(store.client.search_runs([experiment], text)) for text in block.splitlines()}
+        experiment = store.client.mlflow.get_experiment_by_name("far").experiment_id
+        found = {text: len(store.client.mlflow.search_runs([experiment], text)) for text in block.splitlines()}
     cell, lag, diverged, good, summary = found.values()
     assert (cell, lag, diverged, summary) == (8, 8, 0, 1)
     assert 0 < good < 32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -52,7 +53,9 @@ GPU = "    needs: gpu\n    why: it is large\n"
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "results" / "store").mkdir(parents=True)
+    shutil.copy(empty_database, tmp_path / "results" / "store" / "mlflow.db")
     for folder, name, claim in (
         ("", "plain", "it-holds"),
         ("claims/", "own", "it-holds-too"),
@@ -77,8 +80,8 @@ def farback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         monkeypatch.setattr(sys, "argv", ["farback", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out + said.err
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out + printed.err
 
     return typed
 
@@ -88,31 +91,31 @@ def verdicts(folder: Path) -> dict[str, str]:
     return dict(zip(table["id"], table["verdict"], strict=True))
 
 
-def test_the_whole_path_of_claims(project: Path, farback: Callable[..., tuple[int, str]]) -> None:
-    code, said = farback("claims", "--report")
-    assert code == 0, said
-    assert "0 rows run: 0 confirmed, 0 refuted, 0 depends; 1 need a GPU; 2 not run yet." in said
+def test_the_whole_path_of_claims(project: Path, empty_database: Path, farback: Callable[..., tuple[int, str]]) -> None:
+    code, text = farback("claims", "--report")
+    assert code == 0, text
+    assert "0 rows run: 0 confirmed, 0 refuted, 0 depends; 1 need a GPU; 2 not run yet." in text
 
-    code, said = farback("claims", "--dry-run", "--workers", "1")
-    assert code == 0, said
-    assert "own: 8 trials, " in said
-    assert "plain: 8 trials, " in said
-    assert "in all: " in said
-    assert "big: needs a GPU; where there is one: farback run configs/claims/big.yaml --device cuda" in said
+    code, text = farback("claims", "--dry-run", "--workers", "1")
+    assert code == 0, text
+    assert "own: 8 trials, " in text
+    assert "plain: 8 trials, " in text
+    assert "in all: " in text
+    assert "big: needs a GPU; where there is one: farback run configs/claims/big.yaml --device cuda" in text
 
-    code, said = farback("claims", "--only", "it-holds-too", "--workers", "1")
-    assert code == 0, said
-    assert "own: 8 trials to train, 0 recorded already" in said
-    assert "plain: " not in said
+    code, text = farback("claims", "--only", "it-holds-too", "--workers", "1")
+    assert code == 0, text
+    assert "own: 8 trials to train, 0 recorded already" in text
+    assert "plain: " not in text
     assert verdicts(project / "results/claims") == {"it-holds": "", "it-holds-too": "confirmed"}
     own = (project / "results/own/report.md").read_text()
     assert "Published claims that this experiment checks" in own
     assert "8 of 8" in own
 
-    code, said = farback("claims", "--workers", "1")
-    assert code == 0, said
-    assert "plain: 8 trials to train" in said
-    assert "own: " not in said
+    code, text = farback("claims", "--workers", "1")
+    assert code == 0, text
+    assert "plain: 8 trials to train" in text
+    assert "own: " not in text
     page = (project / "results/claims/report.md").read_text()
     assert "2 rows run: 2 confirmed, 0 refuted, 0 depends; 1 need a GPU." in page
     for link in (
@@ -124,40 +127,40 @@ def test_the_whole_path_of_claims(project: Path, farback: Callable[..., tuple[in
         assert f"]({link})" in page
         assert (project / "results/claims" / link).exists()
 
-    code, said = farback("claims", "--report", "--store", f"sqlite:///{project}/empty.db")
-    assert code == 0, said
-    assert (project / "results/claims/report.md").read_text() == page  # a poorer store does not write over it
+    code, text = farback("claims", "--report", "--store", f"sqlite:///{empty_database}")
+    assert code == 0, text
+    assert (project / "results/claims/report.md").read_text() == page  # a store with fewer verdicts does not replace it
     assert verdicts(project / "results/claims--part") == {"it-holds": "", "it-holds-too": ""}
     assert "claims--part" not in (project / "results/index.html").read_text()
 
-    code, said = farback("claims", "--only", "own", "--shift-seeds", "100", "--workers", "1")
-    assert code == 0, said
-    assert "own: 8 trials to train" in said
+    code, text = farback("claims", "--only", "own", "--shift-seeds", "100", "--workers", "1")
+    assert code == 0, text
+    assert "own: 8 trials to train" in text
     assert (project / "results/claims/report.md").read_text() == page
     other = project / "results/claims--seeds-100"
     assert verdicts(other) == {"it-holds": "", "it-holds-too": "confirmed"}
     assert "seeds [100, 101]" in (other / "claims.csv").read_text()
-    assert "1 of 1 verdicts are those of the first seeds" in said
+    assert "1 of 1 verdicts are those of the first seeds" in text
     assert "farback claims --report --shift-seeds 100" in (other / "report.md").read_text()
     assert "claims/own.yaml --shift-seeds 100" in (project / "results/own--seeds-100/report.md").read_text()
 
     alone = (project / "results/own--seeds-100/report.md").read_text()
-    code, said = farback("report", "own", "--shift-seeds", "100")
-    assert code == 0, said
+    code, text = farback("report", "own", "--shift-seeds", "100")
+    assert code == 0, text
     assert (project / "results/own--seeds-100/report.md").read_text() == alone
-    code, said = farback("run", "claims/own", "--shift-seeds", "100", "--dry-run")
-    assert "8 trials, 8 recorded already" in said
+    code, text = farback("run", "claims/own", "--shift-seeds", "100", "--dry-run")
+    assert "8 trials, 8 recorded already" in text
 
-    code, said = farback("claims", "--dry-run")
-    assert "nothing is missing" in said
-    code, said = farback("doctor", "own")
-    assert code == 0, said
-    code, said = farback("report", "claims/own")
-    assert code == 0, said
+    code, text = farback("claims", "--dry-run")
+    assert "nothing is missing" in text
+    code, text = farback("doctor", "own")
+    assert code == 0, text
+    code, text = farback("report", "claims/own")
+    assert code == 0, text
     assert (project / "results/own/report.md").read_text() == own
 
 
-def test_a_program_reads_what_is_to_do_and_what_came_out(
+def test_documents_have_the_plan_and_the_verdicts(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def document(*arguments: str) -> dict[str, Any]:
@@ -186,31 +189,31 @@ def test_a_program_reads_what_is_to_do_and_what_came_out(
     assert document("--report")["claims"] == done["claims"]
 
 
-def test_what_cannot_be_asked_for_is_told(project: Path, farback: Callable[..., tuple[int, str]]) -> None:
-    code, said = farback("claims", "--only", "it-hold")
+def test_a_mistake_is_reported_with_the_choices(project: Path, farback: Callable[..., tuple[int, str]]) -> None:
+    code, text = farback("claims", "--only", "it-hold")
     assert code == 2
-    assert "did you mean 'it-holds'" in said
-    code, said = farback("claims", "--only", "far")
+    assert "did you mean 'it-holds'" in text
+    code, text = farback("claims", "--only", "far")
     assert code == 2
-    assert "needs a GPU (it is large)" in said
+    assert "needs a GPU (it is large)" in text
     (project / "configs/claims/own.yaml").write_text(CONFIG.format(name="own", id="it-holds"))
-    code, said = farback("claims", "--dry-run")
+    code, text = farback("claims", "--dry-run")
     assert code == 2
-    assert "claim it-holds stands in" in said
+    assert "claim it-holds stands in" in text
     for path in project.glob("configs/**/*.yaml"):
         path.unlink()
-    code, said = farback("claims")
+    code, text = farback("claims")
     assert code == 2
-    assert "no config in" in said
+    assert "no config in" in text
 
 
-def test_a_script_without_findings_is_told_before_the_page_is_written(
+def test_a_script_without_findings_is_reported_before_the_page_is_written(
     project: Path, farback: Callable[..., tuple[int, str]]
 ) -> None:
     (project / "experiments/claims/own.py").unlink()
-    code, said = farback("claims", "--only", "own", "--workers", "1")
+    code, text = farback("claims", "--only", "own", "--workers", "1")
     assert code == 2
-    assert "own claims it-holds-too: its script needs a function findings" in said
+    assert "own claims it-holds-too: its script needs a function findings" in text
 
 
 @pytest.fixture
@@ -231,7 +234,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_signal_ends_it_with_the_code_that_shells_count(
     project: Path, farback: Callable[..., tuple[int, str]], interrupted: None
 ) -> None:
-    code, said = farback("claims", "--workers", "1")
+    code, text = farback("claims", "--workers", "1")
     assert code == 128 + signal.SIGINT
-    assert "to go on:" in said
-    assert "plain: " not in said
+    assert "to resume:" in text
+    assert "plain: " not in text

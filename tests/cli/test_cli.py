@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,23 +51,25 @@ def farback(
         monkeypatch.setattr(sys, "argv", ["farback", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
-        said = capsys.readouterr()
+        printed = capsys.readouterr()
         code = ended.value.code
-        return Result(code if isinstance(code, int) else 0, said.out, said.err)
+        return Result(code if isinstance(code, int) else 0, printed.out, printed.err)
 
     return typed
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
     folder = tmp_path_factory.mktemp("project")
+    (folder / "results" / "store").mkdir(parents=True)
+    shutil.copy(empty_database, folder / "results" / "store" / "mlflow.db")
     (folder / "configs").mkdir()
     (folder / "configs" / "tiny.yaml").write_text(CONFIG)
     return folder
 
 
 def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[..., Result]) -> None:
-    planned = farback("run", "tiny", "--dry-run")
+    planned = farback("run", "tiny", "--dry-run", "--workers", "1")
     assert "8 trials, 0 recorded already, 8 to train" in planned.stdout, planned.stderr
     assert re.search(r"estimated time.*: \d+", planned.stdout)
     part = farback("run", "configs/tiny.yaml", "--only", "cell.name=elman", "--workers", "1")
@@ -82,7 +85,9 @@ def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[.
     (project / "Makefile").write_text("ui:\n\ttrue\n")
     again = farback("run", "tiny", "--workers", "1")
     assert "0 trials to train, 8 recorded already" in again.stdout
-    assert re.search(r"browse   make ui NAME=tiny +\(or: farback ui tiny\)\n", again.stdout)  # as the project has it
+    assert re.search(
+        r"browse   make ui NAME=tiny +\(or: farback ui tiny\)\n", again.stdout
+    )  # as the Makefile of the project has it
     assert "rebuild  farback report tiny\n" in again.stdout
     other = farback("run", "tiny", "--set", "steps=2", "--workers", "1")
     assert "browse   make ui NAME=tiny" in other.stdout, other.stderr
@@ -124,7 +129,8 @@ def test_help_and_import_are_light() -> None:
         "import sys, farback, farback.cli\n"
         "from typer.testing import CliRunner\n"
         "assert CliRunner().invoke(farback.cli.app, ['--help']).exit_code == 0\n"
-        "print([name for name in ('torch', 'mlflow', 'pandas', 'numba', 'matplotlib') if name in sys.modules])"
+        "heavy = {'torch', 'mlflow', 'optuna', 'pandas', 'numpy', 'numba', 'matplotlib'}\n"
+        "print(sorted(heavy & sys.modules.keys()))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
@@ -134,9 +140,9 @@ def test_a_schema_beside_a_config_is_kept_in_step(project: Path, farback: Callab
     """So that a new plug-in is completed by editors after the first run that uses it."""
     stale = project / "configs" / "schema.json"
     stale.write_text("{}")
-    farback("run", "tiny", "--dry-run")
+    farback("run", "tiny", "--dry-run", "--workers", "1")
     assert stale.read_text() == "{}"  # a dry run writes nothing
-    farback("run", "tiny")
+    farback("run", "tiny", "--workers", "1")
     assert json.loads(stale.read_text()) == json.loads(json.dumps(schema()))
     stale.unlink()
     assert farback("schema").returncode == 0
@@ -153,7 +159,7 @@ def test_durations_read_well(seconds: float, text: str) -> None:
     assert minutes(seconds) == text
 
 
-def test_a_dry_run_of_a_bracket_says_the_most_that_may_be_trained(
+def test_a_dry_run_of_a_bracket_counts_at_most_what_may_be_trained(
     project: Path, farback: Callable[..., Result]
 ) -> None:
     text = CONFIG.replace("name: tiny", "name: picked").replace("lag: [1, 2]", "lag: {bracket: [1, 16]}")

@@ -10,10 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from farback import cells, encoders, inits, measures, tasks
+from farback import cells, encoders, inits, measures, optimizers, tasks
 from farback.cli import completion, main
 
-FAMILIES = {"tasks": tasks, "cells": cells, "inits": inits, "encoders": encoders, "measures": measures}
+FAMILIES = {
+    "tasks": tasks,
+    "cells": cells,
+    "inits": inits,
+    "encoders": encoders,
+    "optimizers": optimizers,
+    "measures": measures,
+}
 SRC = Path(__file__).parents[2] / "src"
 
 
@@ -51,7 +58,7 @@ def test_configs_are_completed_by_name_and_by_path(command: str, tab: Callable[[
 def test_commands_kinds_and_plug_ins_are_completed(tab: Callable[[str], list[str]]) -> None:
     assert tab("farback sea") == ["search"]
     assert tab("farback list c") == ["cells"]
-    assert tab("farback show ") == ["task", "cell", "init", "encoder", "measure"]
+    assert tab("farback show ") == ["task", "cell", "init", "encoder", "optimizer", "measure"]
     assert tab("farback show cell ls") == ["lstm"]
     assert tab("farback show inits ") == inits.names()
     assert tab("farback show nonsense ") == []
@@ -67,7 +74,7 @@ def test_a_press_of_tab_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys, farback.cli as c; sys.argv = ['farback']\n"
         "try: c.main()\n"
-        "finally: print([m for m in ('torch', 'pandas', 'numpy', 'mlflow') if m in sys.modules])"
+        "finally: print([m for m in ('torch', 'pandas', 'numpy', 'optuna', 'mlflow') if m in sys.modules])"
     )
     words = {"_FARBACK_COMPLETE": "complete_bash", "COMP_WORDS": "farback show cell gr", "COMP_CWORD": "3"}
     environment = {**os.environ, **words, "PYTHONPATH": str(SRC)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from farback.cli import console, main
+from farback.records.entry_points import KINDS
 
 SRC = Path(__file__).parents[2] / "src"
 ENVIRONMENT = {name: text for name, text in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "FORCE_COLOR")}
@@ -56,8 +58,10 @@ Typed = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
     folder = tmp_path_factory.mktemp("project")
+    (folder / "results" / "store").mkdir(parents=True)
+    shutil.copy(empty_database, folder / "results" / "store" / "mlflow.db")
     (folder / "configs").mkdir()
     (folder / "configs" / "tiny.yaml").write_text(CONFIG)
     (folder / "configs" / "found.yaml").write_text(SEARCH)
@@ -74,9 +78,9 @@ def typed(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         monkeypatch.setattr(sys, "argv", ["farback", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
-        said = capsys.readouterr()
+        printed = capsys.readouterr()
         code = ended.value.code
-        return code if isinstance(code, int) else 0, said.out, said.err
+        return code if isinstance(code, int) else 0, printed.out, printed.err
 
     return run
 
@@ -84,7 +88,7 @@ def typed(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 # One document ----------------------------------------------------------------------------------------------------
 
 
-def test_a_run_says_what_it_did_and_where_its_files_are(project: Path, typed: Typed) -> None:
+def test_the_document_of_a_run_has_its_counts_and_files(project: Path, typed: Typed) -> None:
     code, out, _ = typed("run", "tiny", "--dry-run", "--json", "--workers", "1")
     planned = json.loads(out)
     assert (code, planned["trials"], planned["reused"], planned["to_train"], planned["workers"]) == (0, 4, 0, 4, 1)
@@ -102,7 +106,7 @@ def test_a_run_says_what_it_did_and_where_its_files_are(project: Path, typed: Ty
     }
     assert Path(done["report"]) == project / "results" / "tiny" / "report.html"
     assert all(Path(file).is_absolute() and Path(file).exists() for file in done["files"])
-    assert "4 trials to train" in err  # what people read is still said
+    assert "4 trials to train" in err  # what people read goes to stderr
     code, out, _ = typed("run", "tiny", "--json", "--workers", "1")
     assert (json.loads(out)["trained"], json.loads(out)["reused"]) == (0, 4)
     code, out, _ = typed("report", "tiny", "--json")
@@ -110,7 +114,7 @@ def test_a_run_says_what_it_did_and_where_its_files_are(project: Path, typed: Ty
     assert again == {key: done[key] for key in ("name", "headline", "verdict", "report", "files")}
 
 
-def test_a_search_says_what_it_found(project: Path, typed: Typed) -> None:
+def test_the_document_of_a_search_has_its_counts_and_configs(project: Path, typed: Typed) -> None:
     code, out, err = typed("search", "found", "--json", "--workers", "1")
     assert code == 0, err
     done = json.loads(out)
@@ -118,7 +122,7 @@ def test_a_search_says_what_it_found(project: Path, typed: Typed) -> None:
     assert all(Path(config).exists() for config in done["configs"])
 
 
-def test_the_doctor_and_the_ruler_answer_in_json(project: Path, typed: Typed) -> None:
+def test_doctor_and_calibrate_write_documents(project: Path, typed: Typed) -> None:
     typed("run", "tiny", "--workers", "1")
     code, out, _ = typed("doctor", "tiny", "--json")
     assert (code, json.loads(out)["clean"]) == (0, True)
@@ -142,7 +146,7 @@ def test_the_doctor_and_the_ruler_answer_in_json(project: Path, typed: Typed) ->
         (["measure", "retention"], ("facts",), {}),
     ],
 )
-def test_what_show_says_is_there_for_programs(
+def test_the_document_of_show_has_its_facts(
     arguments: list[str], path: tuple[str, ...], value: object, typed: Typed
 ) -> None:
     code, out, _ = typed("show", *arguments, "--json")
@@ -156,7 +160,8 @@ def test_what_show_says_is_there_for_programs(
 def test_without_a_kind_every_name_is_listed(typed: Typed) -> None:
     code, out, _ = typed("list")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["tasks", "cells", "inits", "encoders", "measures"]
+    assert [line[:12].rstrip() for line in out.splitlines()] == list(KINDS)
+    assert all(line[12:].split(", ") == sorted(line[12:].split(", ")) for line in out.splitlines())
     assert " lstm" in out
     code, out, _ = typed("list", "--json")
     assert {entry["name"] for entry in json.loads(out)["cells"]} >= {"elman", "lstm"}
@@ -198,7 +203,7 @@ def test_usage_is_2(typed: Typed) -> None:
     assert typed("run", "absent")[0] == 2
 
 
-def test_help_says_the_exit_codes(typed: Typed) -> None:
+def test_help_lists_the_exit_codes(typed: Typed) -> None:
     code, out, _ = typed("--help")
     assert code == 0
     assert "Exit codes: 0 fine; 1 something failed" in " ".join(out.split())
@@ -223,7 +228,7 @@ def with_source(**more: str) -> dict[str, str]:
     return {**ENVIRONMENT, "PYTHONPATH": str(SRC), **more}
 
 
-@pytest.mark.parametrize("arguments", [["list", "cells"], ["list", "cells", "--json"], ["show", "cell", "lstm"]])
+@pytest.mark.parametrize("arguments", [["--version"], ["list", "cells"], ["list", "cells", "--json"]])
 def test_a_reader_that_goes_away_ends_it_quietly(arguments: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)  # as `| head` has done when it has seen enough
@@ -289,19 +294,19 @@ def test_a_sweep_into_a_pipe_is_plain_lines(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_that_is_told_to_stop_says_so_by_its_exit_code(project: Path) -> None:
+def test_a_run_that_is_stopped_ends_with_the_exit_code_of_the_signal(project: Path) -> None:
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         arguments = ["run", "tiny", "--set", "steps=200000", "--set", "stop=never", "--workers", "1", "--json"]
         with subprocess.Popen(
             [*PROGRAM, *arguments], cwd=project, env=with_source(), stdout=-1, stderr=-1, text=True
         ) as process:
-            said = wait_for(process.stderr, "to train")
+            seen = wait_for(process.stderr, "to train")
             time.sleep(0.5)
             process.send_signal(number)
             out, err = process.communicate(timeout=60)
-        assert process.returncode == code, said + err
+        assert process.returncode == code, seen + err
         assert out == ""
-        assert "to go on" in err
+        assert "to resume" in err
 
 
 def wait_for(lines: Iterator[str] | None, text: str) -> str:

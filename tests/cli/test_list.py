@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from farback import cells, encoders, inits, measures, tasks
+from farback import cells, encoders, inits, measures, optimizers, tasks
 from farback.cells.base import Cell
 from farback.cli import app, plugin_info
 from farback.cli import list as listed
@@ -20,7 +20,14 @@ from farback.records.component import Component
 from farback.records.record import UserError
 from farback.tasks.base import Task
 
-FAMILIES = {"tasks": tasks, "cells": cells, "inits": inits, "encoders": encoders, "measures": measures}
+FAMILIES = {
+    "tasks": tasks,
+    "cells": cells,
+    "inits": inits,
+    "encoders": encoders,
+    "optimizers": optimizers,
+    "measures": measures,
+}
 EVERY = [(kind, name) for kind, family in FAMILIES.items() for name in family.names()]
 
 
@@ -76,7 +83,7 @@ def test_json_holds_what_the_records_hold(kind: str, typed: Callable[..., str]) 
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
-def test_every_plug_in_says_what_it_is_in_a_sentence_and_where_it_is_from(kind: str, name: str) -> None:
+def test_every_plug_in_has_a_sentence_and_a_source(kind: str, name: str) -> None:
     entry = plugin_info.entry(FAMILIES[kind].FAMILY.plugin(name))
     assert entry.line.endswith((".", "?"))
     assert len(entry.line) < 160
@@ -84,17 +91,17 @@ def test_every_plug_in_says_what_it_is_in_a_sentence_and_where_it_is_from(kind: 
     assert not any(parameter.allowed == "anything" for parameter in entry.parameters)
 
 
-def test_fields_are_told_as_a_config_writes_them() -> None:
-    def told(family: type[Component]) -> dict[str, tuple[str, str]]:
+def test_fields_are_shown_as_a_config_writes_them() -> None:
+    def shown(family: type[Component]) -> dict[str, tuple[str, str]]:
         return {one.name: (one.default, one.allowed) for one in plugin_info.entry(family).parameters}
 
-    recall = told(tasks.FAMILY.plugin("recall"))
+    recall = shown(tasks.FAMILY.plugin("recall"))
     assert recall["symbols"] == ("4", "an integer from 2 to 1024")
     assert recall["filler"] == ("noise", "noise, counted, blank, same")
     assert recall["length"] == ("null", "an integer from 1 to 100001, or null")
-    assert told(inits.FAMILY.plugin("orthogonal"))["gain"] == ("1", "a number above 0 up to 10")
-    assert told(cells.FAMILY.plugin("leaky_integrator"))["decay"] == ("0.9", "a number from 0 on below 1")
-    assert told(measures.FAMILY.plugin("retention"))["at"][0] == "[end]"
+    assert shown(inits.FAMILY.plugin("orthogonal"))["gain"] == ("1", "a number above 0 up to 10")
+    assert shown(cells.FAMILY.plugin("leaky_integrator"))["decay"] == ("0.9", "a number from 0 on below 1")
+    assert shown(measures.FAMILY.plugin("retention"))["at"][0] == "[end]"
 
 
 # Tables of a page ------------------------------------------------------------------------------------------------
@@ -153,11 +160,11 @@ def test_show_of_a_cell_gives_shapes_and_counts_at_the_size_asked_for(
     total = 0
     for name, shape in every_cell.parameters(2, 6).items():
         frozen = name in every_cell.frozen
-        said = re.escape(" x ".join(map(str, shape)) + " (drawn, never trained)" * frozen)
-        assert re.search(rf"^  {name} +{said}$", output, re.MULTILINE)
+        text = re.escape(" x ".join(map(str, shape)) + " (drawn, never trained)" * frozen)
+        assert re.search(rf"^  {name} +{text}$", output, re.MULTILINE)
         total += int(np.prod(shape)) * (not frozen)
     assert re.search(rf"^  trained parameters +{total}$", output, re.MULTILINE)
-    assert (f"fused kernel {every_cell.kernel!r}" in output) == (every_cell.kernel is not None)
+    assert (f"fused kernel {str(every_cell.kernel)!r}" in output) == (every_cell.kernel is not None)
     for role, gate in (("keeps", every_cell.keep), ("writes", every_cell.write)):
         assert gate is None or re.search(rf"^gate that {role} +{gate}$", output, re.MULTILINE)
 

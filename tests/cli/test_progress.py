@@ -8,7 +8,7 @@ from rich.console import Console
 from farback.cli import progress
 from farback.cli.progress import Display
 from farback.runs.progress import Tally
-from farback.runs.schedule import plan
+from farback.runs.schedule import plan, remaining
 from farback.trials.events import Failed, Finished, TrialResult, scores
 from farback.trials.trial import Trial
 
@@ -24,7 +24,7 @@ def finished(of: Trial, lags: dict[int, bool], status: str = "finished") -> Fini
 
 
 def panel(trials: list[Trial], events: list[Finished | Failed]) -> str:
-    todo = plan(trials, set())
+    todo = plan(remaining(trials, set()))
     tally = Tally(todo)
     shown = Display(todo, tally, Console(file=io.StringIO(), width=100))
     for event in events:
@@ -35,7 +35,7 @@ def panel(trials: list[Trial], events: list[Finished | Failed]) -> str:
     return console.export_text()
 
 
-def test_the_panel_counts_and_says_the_horizon_so_far() -> None:
+def test_the_panel_shows_counts_and_the_horizon_so_far() -> None:
     trials = [trial(lag, seed) for lag in (5, 10) for seed in (0, 1)] + [trial(20, 0, mixed=True)]
     events: list[Finished | Failed] = [
         finished(trials[0], {5: True}),
@@ -51,17 +51,17 @@ def test_the_panel_counts_and_says_the_horizon_so_far() -> None:
     assert "[20, 40)" in text  # one net, every lag
 
 
-def test_nothing_is_claimed_before_anything_is_known() -> None:
+def test_the_panel_shows_no_horizon_before_a_result() -> None:
     text = panel([trial(5, 0)], [])
     assert "0 of 1 trials trained" in text
     assert "timing" in text
     assert "[" not in text
 
 
-def test_without_a_terminal_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_lines_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
     trials = [trial(5, 0), trial(5, 1)]
-    todo = plan(trials, set())
+    todo = plan(remaining(trials, set()))
     out = io.StringIO()
     tally = Tally(todo)
     with Display(todo, tally, Console(file=out, width=100)).shown() as shown:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: what trains is checkpointed, runs are closed, what is left is said; the same command goes on."""
+"""SIGINT and SIGTERM: checkpoints are written, runs are closed, the rest is counted; the same command resumes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ import pytest
 from typer import Exit
 
 import farback
-from farback.cli.signals import Stopping
+from farback.cli.signals import Signals
 from farback.executors import Serial
 from farback.experiment import Experiment
 from farback.runs.search import history, search
+from farback.runs.search.api import checked_search
 from farback.stores.locations import default_uri
 from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
@@ -59,34 +60,34 @@ Write = Callable[[str], Path]
 def test_the_first_signal_asks_the_executor_to_finish_and_the_second_interrupts(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    stopping, executor = Stopping(), Serial()
+    signals, executor = Signals(), Serial()
     before = signal.getsignal(signal.SIGTERM)
 
     def training() -> None:
-        with stopping.listening(), stopping.finishing(executor):
+        with signals.handled(), signals.finishing(executor):
             assert not executor.finishing
             signal.raise_signal(signal.SIGTERM)
             assert executor.finishing
             signal.raise_signal(signal.SIGINT)
-            pytest.fail("the second signal is not heard")
+            pytest.fail("the second signal does not interrupt")
 
     with pytest.raises(Exit) as ended:
         training()
     assert ended.value.exit_code == 130
-    assert "SIGTERM: what trains is checkpointed" in capfd.readouterr().err
+    assert "SIGTERM: exiting after checkpoints" in capfd.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_exit_code_is_that_of_the_signal(number: int, code: int) -> None:
     def idle() -> None:
-        with Stopping().listening():
+        with Signals().handled():
             signal.raise_signal(number)
-            pytest.fail("it is not heard at once, though nothing trains")
+            pytest.fail("it does not interrupt at once, though nothing trains")
 
     def training() -> None:
-        stopping = Stopping()
-        with stopping.listening(), stopping.finishing(Serial()):
+        signals = Signals()
+        with signals.handled(), signals.finishing(Serial()):
             signal.raise_signal(number)
 
     for block in (idle, training):
@@ -95,19 +96,19 @@ def test_the_exit_code_is_that_of_the_signal(number: int, code: int) -> None:
         assert ended.value.exit_code == code
 
 
-def test_a_signal_that_comes_while_memory_is_given_back_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_signal_during_garbage_collection_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
     class Thing:
-        """Something to be given back, which is when Python drops exceptions."""
+        """An object that is collected: Python drops exceptions in its finalizer."""
 
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGINT)
 
     def idle() -> None:
-        with Stopping().listening():
+        with Signals().handled():
             Thing()
             for _ in range(1000):
                 time.sleep(0.01)
-            pytest.fail("it is not heard")
+            pytest.fail("it does not interrupt")
 
     before = sys.unraisablehook
     with pytest.raises(Exit) as ended:
@@ -117,11 +118,11 @@ def test_a_signal_that_comes_while_memory_is_given_back_is_not_lost(capfd: pytes
     assert sys.unraisablehook is before
 
 
-def test_what_is_not_stopped_is_left_alone() -> None:
-    stopping = Stopping()
-    with stopping.listening(), stopping.finishing(Serial()):
+def test_without_a_signal_nothing_is_interrupted() -> None:
+    signals = Signals()
+    with signals.handled(), signals.finishing(Serial()):
         pass
-    assert stopping.number is None
+    assert signals.number is None
 
 
 # Whole commands --------------------------------------------------------------------------------------------------
@@ -129,7 +130,7 @@ def test_what_is_not_stopped_is_left_alone() -> None:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """A config in a project of its own."""
+    """A config in its own project."""
 
     def written(text: str) -> Path:
         (tmp_path / "configs").mkdir(exist_ok=True)
@@ -173,16 +174,16 @@ def wait_for_a_checkpoint(path: Path, process: subprocess.Popen[str], before: di
 
 
 def running(path: Path) -> list[str]:
-    """Runs that the store takes for running."""
+    """Runs that are RUNNING in the store."""
     with MLflow(default_uri(path.parent.parent)) as store:
-        experiment = store.client.get_experiment_by_name("small")
-        found = store.client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
+        experiment = store.client.mlflow.get_experiment_by_name("small")
+        found = store.client.mlflow.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
         return [run.info.run_id for run in found]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("workers", "group"), [(1, False), (2, True), (2, False)])
-def test_a_run_that_is_stopped_says_what_is_left_and_goes_on(write: Write, workers: int, group: bool) -> None:
+def test_a_run_that_is_stopped_counts_the_rest_and_resumes(write: Write, workers: int, group: bool) -> None:
     path = write(SWEEP)
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         before = files(path)
@@ -209,25 +210,25 @@ def test_a_run_that_is_stopped_says_what_is_left_and_goes_on(write: Write, worke
     farback.run(path, workers=1, store=default_uri(path.parent.parent))
     assert files(path) == {}
     whole = Memory()
-    farback.run(Experiment.load(path), workers=1, store=whole)
+    farback.run(path, workers=1, store=whole)
     with MLflow(default_uri(path.parent.parent)) as store:
         pd.testing.assert_frame_equal(store.frame("small"), whole.frame("small"), check_exact=True)
 
 
 @pytest.mark.slow
-def test_a_search_that_is_stopped_goes_on(write: Write) -> None:
+def test_a_search_that_is_stopped_resumes(write: Write) -> None:
     path = write(SEARCH)
     process = started(path, "search", 2)
     wait_for_a_checkpoint(path, process, {})
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=240)
     assert process.returncode == 143, errors
-    counts = re.search(r"interrupted: (\d) of 4 trials are done, (\d+) trainings have a checkpoint; to go on:", output)
+    counts = re.search(r"interrupted: (\d) of 4 trials are done, (\d+) networks have a checkpoint; to resume:", output)
     assert counts, output
     assert int(counts[2]) == len(files(path))
     assert "Traceback" not in errors
     assert running(path) == []
     search(path, workers=1, store=default_uri(path.parent.parent))
     assert files(path) == {}
-    table = history(Experiment.load(path))
+    table = history(checked_search(Experiment.load(path)))
     assert table[table["counted"]].groupby("state").size().to_dict() == {"complete": 4}

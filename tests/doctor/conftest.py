@@ -3,19 +3,19 @@
 from pathlib import Path
 
 import pytest
-from wards import CONFIG, Ward
+from trained_project import CONFIG, TrainedProject
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Ward:
+def intact(tmp_path_factory: pytest.TempPathFactory) -> TrainedProject:
     folder = tmp_path_factory.mktemp("project")
     (folder / "configs").mkdir()
     (folder / "configs" / "tiny.yaml").write_text(CONFIG)
-    ward = Ward(folder)
-    assert ward.train().trained == 4
-    return ward
+    project = TrainedProject(folder)
+    assert project.train().trained == 4
+    return project
 
 
 @pytest.fixture
-def ward(whole: Ward, tmp_path: Path) -> Ward:
-    return whole.copied(tmp_path / "copy")
+def project(intact: TrainedProject, tmp_path: Path) -> TrainedProject:
+    return intact.copied(tmp_path / "copy")

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +13,13 @@ import pandas as pd
 import pytest
 from test_results import half_the_scores
 from test_runs import twice
-from wards import GONE, Ward, left_running
+from trained_project import GONE, TrainedProject, left_running
 
 from farback.cli import main
 from farback.doctor import checkup
-from farback.experiment import Experiment
 from farback.runs.search.api import search
+from farback.stores.mlflow import MLflow
 from farback.stores.studies import opened
-from farback.system import processes
 
 SEARCH = """\
 name: sought
@@ -47,9 +47,9 @@ search:
 
 @pytest.fixture
 def typed(
-    ward: Ward, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: TrainedProject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., SimpleNamespace]:
-    monkeypatch.chdir(ward.root)
+    monkeypatch.chdir(project.root)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     def run(*arguments: str) -> SimpleNamespace:
@@ -62,70 +62,84 @@ def typed(
     return run
 
 
-def hurt(ward: Ward) -> None:
+def damage(project: TrainedProject) -> None:
     """Much at once."""
-    twice(ward)
-    runs = ward.runs()
-    half_the_scores(ward.artifacts(runs[-1]))
-    ward.sql("delete from latest_metrics where run_uuid = ? and key like 'final/%'", runs[-2])
-    ward.sql("delete from metrics where run_uuid = ? and key like 'final/%'", runs[-2])
-    left_running(ward, GONE)
-    folder = ward.path.parent / "checkpoints" / "tiny"
-    folder.mkdir(parents=True)
-    (folder / f"{ward.config.trials()[1].key}.safetensors").write_bytes(b"half")
-    ward.path.with_name("mlflow.db.new").write_text("half")
+    twice(project)
+    runs = project.runs()
+    half_the_scores(project.artifacts(runs[-1]))
+    project.sql("delete from latest_metrics where run_uuid = ? and key like 'final/%'", runs[-2])
+    project.sql("delete from metrics where run_uuid = ? and key like 'final/%'", runs[-2])
+    project.sql("delete from tags where run_uuid = ? and key = 'status'", runs[-3])
+    left_running(project, GONE)
 
 
-def test_a_whole_store_says_so(typed: Callable[..., SimpleNamespace]) -> None:
+def test_an_intact_store_says_so(typed: Callable[..., SimpleNamespace]) -> None:
     said = typed()
     assert said.code == 0, said.out
     assert "4 finished trials in 1 experiment" in said.out
-    assert said.out.splitlines()[-1] == "The store is whole."
+    assert said.out.splitlines()[-1] == "The store is intact."
     assert typed("configs/tiny.yaml").out == typed("tiny").out
 
 
 def test_what_is_wrong_is_a_line_each_and_the_last_says_what_to_do(
-    ward: Ward, typed: Callable[..., SimpleNamespace]
+    project: TrainedProject, typed: Callable[..., SimpleNamespace]
 ) -> None:
-    before = ward.frame()
-    hurt(ward)
-    untouched = ward.dump()
+    before = project.frame()
+    damage(project)
+    untouched = project.dump()
     said = typed("tiny")
     lines = said.out.splitlines()
     assert said.code == 1
-    assert lines[-1] == "Found 6 faults: `farback doctor --repair` mends 6."
-    assert [line.split()[0] for line in lines if "[--repair:" in line] == ["warning", "error"] + ["warning"] * 4
-    assert ward.dump() == untouched  # looking changes nothing
+    assert lines[-1] == "Found 4 faults: `farback doctor --repair` fixes 4."
+    assert [line.split()[0] for line in lines if "[--repair:" in line] == ["error"] + ["warning"] * 3
+    assert project.dump() == untouched  # a check changes nothing
     repaired = typed("--repair")
     assert repaired.code == 0, repaired.out
-    assert repaired.out.splitlines()[-1] == "The store is whole. `farback run` trains again what was set aside."
-    assert repaired.out.count("[mended: ") >= 6
-    after = ward.dump()
+    assert repaired.out.splitlines()[-1] == "The store is intact. `farback run` trains again what was set aside."
+    assert repaired.out.count("[repaired: ") == 4
+    after = project.dump()
     again = typed("--repair")
-    assert (again.code, again.out.splitlines()[-1]) == (0, "The store is whole.")
-    assert ward.dump() == after
-    assert ward.train().trained == 1
-    pd.testing.assert_frame_equal(ward.frame(), before, check_exact=True)
+    assert (again.code, again.out.splitlines()[-1]) == (0, "The store is intact.")
+    assert project.dump() == after
+    assert project.train().trained == 1
+    pd.testing.assert_frame_equal(project.frame(), before, check_exact=True)
     assert typed().code == 0
 
 
-def test_as_json_it_is_all_there(ward: Ward, typed: Callable[..., SimpleNamespace]) -> None:
-    hurt(ward)
-    said = json.loads(typed("--json").out)
-    assert (said["clean"], said["trials"], said["experiments"]) == (False, 4, 1)
-    assert len(said["findings"]) == 6
-    assert all(set(one) >= {"severity", "check", "what", "where", "remedy", "repairable"} for one in said["findings"])
-    mended = json.loads(typed("--json", "--repair").out)
-    assert (mended["clean"], len(mended["findings"])) == (True, 0)
-    assert len(mended["mended"]) >= 6
+def test_what_cannot_be_repaired_safely_is_counted(
+    project: TrainedProject, typed: Callable[..., SimpleNamespace]
+) -> None:
+    first, second, *_ = project.runs()
+    half_the_scores(project.artifacts(first))
+    with MLflow(project.uri) as store:
+        store.client.mlflow.log_metric(second, "final/skill", 7.0, step=10_000)
+    project.path.with_name("optuna.db").write_text("no database")
+    assert typed().out.splitlines()[-1] == (
+        "Found 3 faults: `farback doctor --repair` fixes 2; the rest need manual action."
+    )
+    left = typed("--repair")
+    assert left.code == 1
+    assert "Found 2 faults that cannot be repaired safely: each line says what to do." in left.out.splitlines()[-1]
+
+
+def test_as_json_it_is_all_there(project: TrainedProject, typed: Callable[..., SimpleNamespace]) -> None:
+    damage(project)
+    found = json.loads(typed("--json").out)
+    assert (found["clean"], found["trials"], found["experiments"]) == (False, 4, 1)
+    assert Counter(issue["severity"] for issue in found["issues"]) == {"error": 1, "warning": 3, "note": 1}
+    assert all(set(one) >= {"severity", "check", "what", "where", "remedy", "repairable"} for one in found["issues"])
+    assert sum(issue["repairable"] for issue in found["issues"]) == 4
+    after = json.loads(typed("--json", "--repair").out)
+    assert (after["clean"], len(after["repaired"])) == (True, 4)
+    assert [issue["severity"] for issue in after["issues"]] == ["note"] * len(after["issues"])
 
 
 def test_of_many_alike_the_first_are_shown_and_the_rest_is_counted(
-    ward: Ward, typed: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
+    project: TrainedProject, typed: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("farback.cli.doctor.MOST", 1)
-    for run_id in ward.runs():
-        half_the_scores(ward.artifacts(run_id))
+    for run_id in project.runs():
+        half_the_scores(project.artifacts(run_id))
     assert "error   scores: 3 more like these (--json lists all)" in typed().out
 
 
@@ -139,45 +153,35 @@ def test_a_mistake_is_one_message(typed: Callable[..., SimpleNamespace], argumen
     assert not Path("none.db").exists()
 
 
-def test_a_server_that_does_not_answer_is_a_finding_without_secrets(
+def test_a_server_that_does_not_answer_is_an_issue_without_secrets(
     typed: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*given: object) -> None:
         raise ConnectionError("http://anna:hunter2@127.0.0.1:1/api does not answer")
 
-    monkeypatch.setattr(checkup, "_experiments", refuse)
+    monkeypatch.setattr(checkup, "connect", refuse)
     said = typed("--store", "http://anna:hunter2@127.0.0.1:1")
     assert (said.code, "cannot open it" in said.out, "hunter2" in said.out) == (1, True, False)
 
 
-def test_what_dead_processes_left_in_a_study_is_given_up(ward: Ward, typed: Callable[..., SimpleNamespace]) -> None:
-    (ward.root / "configs" / "sought.yaml").write_text(SEARCH)
-    config = Experiment.load(ward.root / "configs" / "sought.yaml")
-    search(config, workers=1, store=ward.uri)
+def test_the_database_of_studies_is_checked_too(project: TrainedProject, typed: Callable[..., SimpleNamespace]) -> None:
+    (project.root / "configs" / "sought.yaml").write_text(SEARCH)
+    search(project.root / "configs" / "sought.yaml", workers=1, store=project.uri)
     assert typed().code == 0
-    storage = opened(ward.patient().storage)
-    study = optuna.load_study(study_name="sought", storage=storage.optuna)
-    dead, alive, early = (study.ask() for _ in range(3))
-    dead.set_user_attr("owner", GONE)
-    alive.set_user_attr("owner", processes.identity())
-    said = typed()
-    assert said.code == 1
-    assert f"trial {dead.number} of the study sought" in said.out
-    assert f"trial {early.number} of the study sought" in said.out
-    assert typed("tiny").code == 0  # of another experiment
-    assert typed("--repair").code == 0
-    states = [study.trials[one.number].state.name for one in (dead, alive, early)]
-    assert states == ["FAIL", "RUNNING", "FAIL"]
-    assert study.trials[dead.number].user_attrs["reason"].endswith("is gone")
-    ward.path.with_name("optuna.db").write_bytes(b"SQLite format 3\0" + bytes(5000))
+    study = optuna.load_study(study_name="sought", storage=opened(project.target().storage).optuna)
+    study.ask().set_user_attr("owner", GONE)
+    assert typed().code == 0  # the next search gives it up
+    project.path.with_name("optuna.db").write_bytes(b"SQLite format 3\0" + bytes(5000))
     broken = typed()
     assert (broken.code, "optuna.db" in broken.out) == (1, True)
 
 
-def test_the_trials_of_a_search_are_in_its_config(ward: Ward, typed: Callable[..., SimpleNamespace]) -> None:
-    (ward.root / "configs" / "sought.yaml").write_text(SEARCH)
-    search(ward.root / "configs" / "sought.yaml", workers=1, store=ward.uri)
-    said = json.loads(typed("sought", "--json").out)
-    assert (said["findings"], said["trials"] > 0) == ([], True)
-    os.remove(ward.path.with_name("optuna.db"))
-    assert "not in configs/sought.yaml" in typed("sought").out
+def test_the_trials_of_a_search_are_in_its_config(
+    project: TrainedProject, typed: Callable[..., SimpleNamespace]
+) -> None:
+    (project.root / "configs" / "sought.yaml").write_text(SEARCH)
+    search(project.root / "configs" / "sought.yaml", workers=1, store=project.uri)
+    found = json.loads(typed("sought", "--json").out)
+    assert (found["issues"], found["trials"] > 0) == ([], True)
+    os.remove(project.path.with_name("optuna.db"))
+    assert "2 of 3 finished trials are not in the present configs/sought.yaml" in typed("sought").out

@@ -1,4 +1,4 @@
-"""Every kind of damage to what was recorded: found, mended, and trained again to the same scores."""
+"""Every kind of damage to what was recorded: found, set aside or repaired, and trained again to the same scores."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from wards import Ward, of
+from trained_project import TrainedProject, of
 
 from farback.records.record import UserError
 from farback.stores import result_files
@@ -65,21 +65,28 @@ def zeros(folder: Path) -> None:
 
 
 def another_trial(folder: Path) -> None:
-    edited(folder, lambda said: said["trial"].update(key="0123456789abcdef"))
+    edited(folder, lambda values: values["trial"].update(key="0123456789abcdef"))
 
 
 def other_columns(folder: Path) -> None:
-    edited(folder, lambda said: said["trial"].update(batch=9))
+    edited(folder, lambda values: values["trial"].update(batch=9))
 
 
 def without_digest(folder: Path) -> None:
-    edited(folder, lambda said: said.pop("scores"))
+    edited(folder, lambda values: None)
 
 
 def edited(folder: Path, change: Callable[[dict], object]) -> None:
-    said = json.loads((folder / result_files.RESULT).read_text())
-    change(said)
-    (folder / result_files.RESULT).write_text(json.dumps(said, indent=1) + "\n")
+    """A description of the first release, which had no digest of it, with a change."""
+    values = json.loads((folder / result_files.RESULT).read_text())
+    del values[result_files.DIGEST]
+    change(values)
+    (folder / result_files.RESULT).write_text(json.dumps(values, indent=1) + "\n")
+
+
+def another_digit(folder: Path) -> None:
+    text = (folder / result_files.RESULT).read_text()
+    (folder / result_files.RESULT).write_text(text.replace('"seed": 0', '"seed": 1'))
 
 
 DAMAGE = [
@@ -95,141 +102,150 @@ DAMAGE = [
     zeros,
     another_trial,
     other_columns,
+    another_digit,
 ]
 
 
-def test_a_store_that_was_trained_gives_no_findings(ward: Ward) -> None:
-    found = ward.looked()
-    assert (found.findings, found.is_clean, found.trials, found.experiments) == ([], True, 4, 1)
-    before = ward.dump()
-    assert ward.repaired() == found
-    assert ward.dump() == before
+def test_a_store_that_was_trained_gives_no_issues(project: TrainedProject) -> None:
+    found = project.check()
+    assert (found.issues, found.is_clean, found.trials, found.experiments) == ([], True, 4, 1)
+    before = project.dump()
+    assert project.repair() == found
+    assert project.dump() == before
 
 
-def test_results_of_an_earlier_release_are_whole_without_a_digest(ward: Ward) -> None:
-    for run_id in ward.runs():
-        without_digest(ward.artifacts(run_id))
-    assert ward.looked().findings == []
+def test_results_of_the_first_release_need_no_digest_of_their_description(project: TrainedProject) -> None:
+    for run_id in project.runs():
+        without_digest(project.artifacts(run_id))
+    assert project.check().issues == []
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_result_is_set_aside_and_trained_again(ward: Ward, damage: Callable[[Path], None]) -> None:
-    before = ward.frame()
-    run_id = ward.runs()[1]
-    damage(ward.artifacts(run_id))
-    files = {path: path.read_bytes() for path in ward.path.parent.rglob("artifacts/tiny/**/*") if path.is_file()}
-    (found,) = ward.looked().findings
+def test_a_damaged_result_is_set_aside_and_trained_again(
+    project: TrainedProject, damage: Callable[[Path], None]
+) -> None:
+    before = project.frame()
+    run_id = project.runs()[1]
+    damage(project.artifacts(run_id))
+    files = {path: path.read_bytes() for path in project.path.parent.rglob("artifacts/tiny/**/*") if path.is_file()}
+    (found,) = project.check().issues
     assert (found.severity, found.check, found.where) == ("error", "scores", f"run {run_id}")
-    after = ward.repaired()
+    after = project.repair()
     assert after.is_clean
-    assert after.mended == [found]
-    assert ward.tag(run_id, "kind") == "set aside"
+    assert after.repaired == [found]
+    assert project.tag(run_id, "kind") == "set aside"
     assert {path: path.read_bytes() for path in files} == files  # nothing is deleted
-    assert ward.frame()["key"].nunique() == 3
-    again = ward.train()
+    assert project.frame()["key"].nunique() == 3
+    again = project.train()
     assert (again.trained, again.reused) == (1, 3)
-    pd.testing.assert_frame_equal(ward.frame(), before, check_exact=True)
-    assert ward.looked().findings == []
+    pd.testing.assert_frame_equal(project.frame(), before, check_exact=True)
+    assert project.check().issues == []
 
 
-def test_until_then_reading_says_what_to_do(ward: Ward) -> None:
-    half_the_scores(ward.artifacts(ward.runs()[0]))
-    with pytest.raises(UserError, match=r"cannot be read.*farback doctor --repair"):
-        ward.frame()
+def test_until_then_reading_says_what_to_do(project: TrainedProject) -> None:
+    half_the_scores(project.artifacts(project.runs()[0]))
+    with pytest.raises(UserError, match=r"cannot read the scores of run .*farback doctor --repair"):
+        project.frame()
 
 
-def test_columns_of_another_release_are_not_held_against_a_result(ward: Ward) -> None:
-    run_id = ward.runs()[0]
-    other_columns(ward.artifacts(run_id))
-    ward.set_tag(run_id, "version.farback", "0.0.1")
-    assert ward.looked().findings == []
+def test_columns_of_another_release_are_not_held_against_a_result(project: TrainedProject) -> None:
+    run_id = project.runs()[0]
+    other_columns(project.artifacts(run_id))
+    project.set_tag(run_id, "version.farback", "0.0.1")
+    assert project.check().issues == []
 
 
-def test_where_all_artifacts_are_out_of_reach_nothing_is_set_aside(ward: Ward) -> None:
-    """Another machine, or a disk that is not mounted: the results may be whole."""
-    (ward.path.parent / "artifacts").rename(ward.path.parent / "elsewhere")
-    before = ward.dump()
-    for look in (ward.looked, ward.repaired):
+def test_where_all_artifacts_are_out_of_reach_nothing_is_set_aside(project: TrainedProject) -> None:
+    """Another machine, or a disk that is not mounted: the results may be intact."""
+    (project.path.parent / "artifacts").rename(project.path.parent / "elsewhere")
+    before = project.dump()
+    for look in (project.check, project.repair):
         found = look()
-        (one,) = found.findings
-        assert (one.severity, one.check, one.mends) == ("error", "scores", ())
+        (one,) = found.issues
+        assert (one.severity, one.check, one.repairs) == ("error", "scores", ())
         assert "3 more" in one.where
         assert not found.is_clean
-    assert ward.dump() == before
+    assert project.dump() == before
 
 
-def test_a_folder_that_may_not_be_read_is_not_damage(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_read_is_not_damage(project: TrainedProject, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path) -> bytes:
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    assert [finding.mends for finding in ward.looked().findings] == [()] * 4
+    assert [issue.repairs for issue in project.check().issues] == [()] * 4
 
 
 LOST = "delete from {} where run_uuid = ? and key = ?"
 
 
 @pytest.mark.parametrize("name", ["final/skill", "best/loss", "retention/skill", "train/loss", "valid/accuracy"])
-def test_a_missing_metric_is_written_again(ward: Ward, whole: Ward, name: str) -> None:
-    run_id = ward.runs()[2]
+def test_a_missing_metric_is_written_again(project: TrainedProject, intact: TrainedProject, name: str) -> None:
+    run_id = project.runs()[2]
     for table in ("metrics", "latest_metrics"):
-        ward.sql(LOST.format(table), run_id, name)
-    (found,) = ward.looked().findings
+        project.sql(LOST.format(table), run_id, name)
+    (found,) = project.check().issues
     assert (found.severity, found.check) == ("warning", "metrics")
     assert f"1 metric missing: {name}" in found.what
-    assert ward.repaired().findings == []
+    assert project.repair().issues == []
     curve = "select step, value from metrics where run_uuid = ? and key = ? order by step"
     last = "select step, value from latest_metrics where run_uuid = ? and key = ?"
     for text in (curve, last):
-        assert ward.sql(text, run_id, name) == whole.sql(text, run_id, name) != []
+        assert project.sql(text, run_id, name) == intact.sql(text, run_id, name) != []
 
 
-def test_a_metric_that_is_not_what_the_scores_say_is_written_again(ward: Ward, whole: Ward) -> None:
-    run_id = ward.runs()[0]
-    ward.sql("update latest_metrics set value = 7 where run_uuid = ? and key = 'final/skill'", run_id)
-    ward.sql("update metrics set value = 7 where run_uuid = ? and key = 'final/skill'", run_id)
-    (found,) = ward.looked().findings
-    assert "1 metric not what the exact scores say: final/skill" in found.what
-    assert ward.repaired().findings == []
+def test_a_metric_that_differs_from_the_exact_scores_is_written_again(
+    project: TrainedProject, intact: TrainedProject
+) -> None:
+    run_id = project.runs()[0]
+    project.sql("update latest_metrics set value = 7 where run_uuid = ? and key = 'final/skill'", run_id)
+    project.sql("update metrics set value = 7 where run_uuid = ? and key = 'final/skill'", run_id)
+    (found,) = project.check().issues
+    assert "1 metric different from the exact scores: final/skill" in found.what
+    assert project.repair().issues == []
     last = "select step, value from latest_metrics where run_uuid = ? and key = 'final/skill'"
-    assert ward.sql(last, run_id) == whole.sql(last, run_id)
+    assert project.sql(last, run_id) == intact.sql(last, run_id)
 
 
-def test_a_metric_that_cannot_be_put_right_stays_a_finding_and_is_not_written_over_and_over(ward: Ward) -> None:
-    run_id = ward.runs()[0]
-    with MLflow(ward.uri) as store:
-        store.client.log_metric(run_id, "final/skill", 7.0, step=10_000)
-    before = ward.dump()
-    assert not ward.repaired().is_clean
-    assert ward.dump() == before
+def test_a_metric_that_cannot_be_corrected_stays_an_issue_and_is_not_written_over_and_over(
+    project: TrainedProject,
+) -> None:
+    run_id = project.runs()[0]
+    with MLflow(project.uri) as store:
+        store.client.mlflow.log_metric(run_id, "final/skill", 7.0, step=10_000)
+    before = project.dump()
+    assert not project.repair().is_clean
+    assert project.dump() == before
 
 
 @pytest.mark.parametrize("name", ["status", "cell", "kind"])
-def test_a_missing_tag_is_written_again(ward: Ward, whole: Ward, name: str) -> None:
-    run_id = ward.runs()[3]
-    before = ward.tag(run_id, name)
-    ward.sql(LOST.format("tags"), run_id, name)
-    assert of(ward.looked().findings, "tags", "warning")
-    assert ward.repaired().findings == []
-    assert ward.tag(run_id, name) == before
-    pd.testing.assert_frame_equal(ward.frame(), whole.frame(), check_exact=True)
+def test_a_missing_tag_is_written_again(project: TrainedProject, intact: TrainedProject, name: str) -> None:
+    run_id = project.runs()[3]
+    before = project.tag(run_id, name)
+    project.sql(LOST.format("tags"), run_id, name)
+    assert of(project.check().issues, "tags", "warning")
+    assert project.repair().issues == []
+    assert project.tag(run_id, name) == before
+    pd.testing.assert_frame_equal(project.frame(), intact.frame(), check_exact=True)
 
 
-def test_where_the_files_of_all_runs_are_missing_nothing_is_set_aside(ward: Ward) -> None:
+def test_where_the_files_of_all_runs_are_missing_nothing_is_set_aside(project: TrainedProject) -> None:
     """A server whose disk is not mounted lists no files, and no error."""
-    for run_id in ward.runs():
-        no_folder(ward.artifacts(run_id))
-    before = ward.dump()
-    (found,) = ward.repaired().findings
-    assert (found.severity, found.check, found.mends) == ("error", "scores", ())
+    for run_id in project.runs():
+        no_folder(project.artifacts(run_id))
+    before = project.dump()
+    (found,) = project.repair().issues
+    assert (found.severity, found.check, found.repairs) == ("error", "scores", ())
     assert "those of all runs are missing" in found.what
-    assert ward.dump() == before
+    assert project.dump() == before
 
 
-def test_what_fails_while_mending_is_said_and_the_rest_is_mended(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second, *_ = ward.runs()
+def test_a_repair_that_fails_is_reported_and_the_others_are_carried_out(
+    project: TrainedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, *_ = project.runs()
     for run_id in (first, second):
-        half_the_scores(ward.artifacts(run_id))
+        half_the_scores(project.artifacts(run_id))
     from mlflow import MlflowClient
 
     real = MlflowClient.set_tag
@@ -240,9 +256,9 @@ def test_what_fails_while_mending_is_said_and_the_rest_is_mended(ward: Ward, mon
         real(self, run_id, name, value)
 
     monkeypatch.setattr(MlflowClient, "set_tag", full)
-    found = ward.repaired()
-    assert [one.where for one in found.mended] == [f"run {second}"]
-    assert {one.check for one in found.findings} == {"scores", "repair"}
-    assert "No space left" in of(found.findings, "repair", "error")[0].what
+    found = project.repair()
+    assert [one.where for one in found.repaired] == [f"run {second}"]
+    assert {one.check for one in found.issues} == {"scores", "repair"}
+    assert "No space left" in of(found.issues, "repair", "error")[0].what
     monkeypatch.undo()
-    assert ward.repaired().is_clean
+    assert project.repair().is_clean

@@ -43,8 +43,8 @@ class Cluster:
         process = self._run("scheduler", "--port", port, "--scheduler-file", str(file))
         deadline = time.monotonic() + 60
         while not self.address:
-            assert process.poll() is None, self.said()
-            assert time.monotonic() < deadline, self.said()
+            assert process.poll() is None, self.output()
+            assert time.monotonic() < deadline, self.output()
             time.sleep(0.05)
             if file.exists():
                 try:
@@ -69,7 +69,7 @@ class Cluster:
         with (self.folder / f"{kind}.log").open("ab") as log:
             return subprocess.Popen([*command, *self.options], stdout=log, stderr=log, env=own | environment)
 
-    def said(self) -> str:
+    def output(self) -> str:
         """What the processes printed."""
         return "\n".join(path.read_text() for path in self.folder.glob("*.log"))
 

@@ -1,4 +1,4 @@
-"""What only a cluster can go through: a real one, started from the command line, loses workers and its scheduler."""
+"""What can happen to a cluster alone: a real one, started from the command line, loses workers and its scheduler."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from farback.executors.dask import Dask
 from farback.experiment import Experiment
 from farback.records.execution import TLS
 from farback.records.record import UserError
-from farback.runs import sweep
 from farback.stores.memory import Memory
 from farback.training.loop import train
 from farback.trials.cohort import Cohort, cohorts
-from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, Progress, Pruned
+from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, Progress
 from farback.trials.trial import Trial
+from open_sweeps import session, sweep_run
 
 pytestmark = pytest.mark.xdist_group("dask")
 
@@ -58,10 +58,10 @@ def assert_scores_of_serial(results: dict[str, Finished], trials: list[Trial]) -
         pd.testing.assert_frame_equal(results[key].result.scores, event.result.scores, check_exact=True)
 
 
-def test_a_worker_killed_in_mid_training_costs_no_trial_and_not_one_bit(
+def test_a_worker_killed_during_training_changes_no_trial_and_no_bit(
     cluster: Cluster, dask: Dask, trial_of: Make
 ) -> None:
-    """Dask itself would begin its cohort again; we go on from the last checkpoints."""
+    """Dask itself would start its cohort anew; farback resumes it from the last checkpoints."""
     trials = long(trial_of, 6)
     pids = dask.client.run(os.getpid)
     found: Found = []
@@ -83,7 +83,7 @@ def test_a_worker_killed_in_mid_training_costs_no_trial_and_not_one_bit(
     assert 0 not in resumed
 
 
-def test_a_new_start_by_dask_is_stopped_and_what_is_left_goes_on_from_its_checkpoints(
+def test_a_restart_by_dask_is_stopped_and_the_rest_resumes_from_its_checkpoints(
     cluster: Cluster, dask: Dask, trial_of: Make
 ) -> None:
     cohort = Cohort.of(*(trial_of(seed=seed) for seed in [0, 1, 2, 3, 4, 6]))
@@ -97,17 +97,7 @@ def test_a_new_start_by_dask_is_stopped_and_what_is_left_goes_on_from_its_checkp
     assert set(finished) == set(cohort.keys)
 
 
-def test_a_trial_that_is_given_up_ends_and_the_others_go_on(dask: Dask, trial_of: Make) -> None:
-    trials = long(trial_of, 2)
-    found = []
-    for item in dask.map(train, cohorts(trials, 2)):
-        found.append(item)
-        dask.drop([trials[0].key])
-    assert list(of(found, Pruned)) == [trials[0].key]
-    assert list(of(found, Finished)) == [trials[1].key]
-
-
-def test_who_is_told_to_finish_leaves_checkpoints_to_go_on_from(cluster: Cluster, trial_of: Make) -> None:
+def test_an_executor_that_finishes_leaves_checkpoints_to_resume_from(cluster: Cluster, trial_of: Make) -> None:
     trials = long(trial_of, 3)
     with Dask(cluster.address) as executor:
         found = []
@@ -125,7 +115,7 @@ def test_who_is_told_to_finish_leaves_checkpoints_to_go_on_from(cluster: Cluster
     assert_scores_of_serial(of(list(Serial().map(train, rest)), Finished), trials)
 
 
-def test_who_stops_listening_leaves_nothing_running(dask: Dask, trial_of: Make) -> None:
+def test_a_caller_that_closes_the_events_leaves_nothing_running(dask: Dask, trial_of: Make) -> None:
     events = dask.map(work.lingers, [Cohort.of(trial_of())])
     next(events)
     events.close()
@@ -137,12 +127,12 @@ def test_who_stops_listening_leaves_nothing_running(dask: Dask, trial_of: Make) 
         time.sleep(0.05)
 
 
-def test_no_scheduler_is_said_with_its_address() -> None:
+def test_a_missing_scheduler_is_reported_with_its_address() -> None:
     with pytest.raises(UserError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9; .*dask scheduler"):
         Dask("tcp://127.0.0.1:9", connect_seconds=0.5).size  # noqa: B018 - it asks
 
 
-def test_a_cluster_of_dask_s_own_may_be_given_as_it_is(trial_of: Make) -> None:
+def test_a_cluster_object_of_dask_may_be_given_instead_of_an_address(trial_of: Make) -> None:
     """As dask-jobqueue makes them: the scheduler lives in this process."""
     with (
         LocalCluster(
@@ -169,18 +159,17 @@ sweep: [{seed: {range: 6}}]
 """
 
 
-def test_when_the_scheduler_dies_what_was_done_stays_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_after_the_scheduler_has_died_the_same_command_resumes(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SWEEP)
     experiment = Experiment.load(tmp_path / "small.yaml")
     store, whole = Memory(), Memory()
-    folder = sweep.checkpoints(experiment, 0.05)
-    with Cluster(tmp_path) as cluster:
+    folder = session(store).checkpoints(experiment)
+    with Cluster(tmp_path, workers=1) as cluster:
 
         def until_it_dies() -> None:
             with Dask(cluster.address) as executor:
-                executor.client.wait_for_workers(2)
-                plan = sweep.prepared(experiment, experiment.trials(), store, executor.size, folder)
-                for event in sweep.execute(plan, executor, store, folder):
+                executor.client.wait_for_workers(1)
+                for event in sweep_run(experiment, store, executor, checkpoint_seconds=0.05).events():
                     if isinstance(event, Checkpoint) and event.step > 20:
                         cluster.scheduler.kill()
 
@@ -213,12 +202,12 @@ def test_a_trial_that_kills_three_workers_fails_and_no_other_does(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_a_driver_waits_for_workers_says_so_and_refuses_those_of_another_kind(
+def test_a_driver_waits_for_workers_and_refuses_those_with_another_source(
     tmp_path: Path, trial_of: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     """None at first; then one whose farback differs in one comment; then a right one."""
     shutil.copytree(Path(farback.__file__).parent, tmp_path / "other" / "farback")
-    with (tmp_path / "other" / "farback" / "streams.py").open("a") as file:
+    with (tmp_path / "other" / "farback" / "system" / "random_streams.py").open("a") as file:
         file.write("# changed\n")
     paths = os.pathsep.join([str(tmp_path / "other"), str(Path(work.__file__).parent)])
     caplog.set_level(logging.WARNING, logger="farback")
@@ -239,7 +228,7 @@ def test_a_driver_waits_for_workers_says_so_and_refuses_those_of_another_kind(
 
 
 @pytest.mark.slow
-def test_tls_keeps_out_who_has_no_certificate(tmp_path: Path, trial_of: Make) -> None:
+def test_a_client_without_a_certificate_is_refused(tmp_path: Path, trial_of: Make) -> None:
     ca, cert, key = certificates(tmp_path)
     options = ["--protocol", "tls", "--tls-ca-file", ca, "--tls-cert", cert, "--tls-key", key]
     with Cluster(tmp_path, workers=1, options=options) as cluster:

@@ -1,4 +1,4 @@
-"""The real commands on a real cluster: a search, a driver that is killed, and going on without the cluster."""
+"""The real commands on a real cluster: a search, a driver that is killed, and resuming without the cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask commands")]
 
 BASE = """
 name: small
-question: Is what comes out the same, wherever it is trained and whoever dies?
+question: Are the results the same, wherever they are trained and whichever process dies?
 base:
   task: {name: recall, symbols: 2, filler: noise}
   cell: gru
@@ -44,7 +44,7 @@ class Kept(NamedTuple):
 
     Attributes:
         scores: the bytes of each trial's scores, by key.
-        tried: of a search: of each slot what was tried and what it came to.
+        tried: of a search: the parameters and the value of each slot.
     """
 
     scores: dict[str, bytes]
@@ -52,7 +52,7 @@ class Kept(NamedTuple):
 
 
 def kept(project: Project) -> Kept:
-    """Read it past farback, MLflow and Optuna.
+    """Read it without farback, MLflow and Optuna.
 
     Raises:
         AssertionError: a trial has two runs that count, or a run or a study's trial says that it still runs.
@@ -95,7 +95,7 @@ def ended(command: Command, code: int = 0) -> None:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kept]:
-    """What one process comes to that nothing happened to, by command."""
+    """What one process leaves that nothing happened to, by command."""
     found = {}
     for verb, config in WORDS.items():
         project = Project(tmp_path_factory.mktemp(verb), config)
@@ -125,7 +125,7 @@ def test_a_command_on_a_cluster_leaves_what_one_process_leaves(
 
 
 @pytest.mark.parametrize("verb", ["run", "search"])
-def test_a_driver_killed_while_workers_train_goes_on_and_leaves_the_same(
+def test_a_driver_killed_while_workers_train_resumes_and_leaves_the_same(
     verb: str, project: Project, cluster: Cluster, alone: dict[str, Kept]
 ) -> None:
     """Twice; nobody tells the workers, and they stop: a cluster is soon free for others."""
@@ -146,7 +146,7 @@ def test_a_driver_killed_while_workers_train_goes_on_and_leaves_the_same(
 
 
 @pytest.mark.parametrize("verb", ["run", "search"])
-def test_after_the_scheduler_has_died_a_pool_goes_on_and_leaves_the_same(
+def test_after_the_scheduler_has_died_a_pool_resumes_and_leaves_the_same(
     verb: str, project: Project, tmp_path: Path, alone: dict[str, Kept]
 ) -> None:
     with Cluster(tmp_path) as cluster:

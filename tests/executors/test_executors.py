@@ -17,9 +17,8 @@ import pytest
 import work
 
 from farback.executors import Executor, Pool, Serial
-from farback.executors.pool import _Worker
 from farback.trials.cohort import Cohort, cohorts
-from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, Progress
+from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, Progress, Pruned
 from farback.trials.trial import Trial
 
 # Starting a worker takes seconds: with `--dist loadgroup` one pool serves the whole suite.
@@ -36,7 +35,7 @@ def pool() -> Iterator[Pool]:
         left = processes(executor)
         assert left
         assert all(work.alive(pid) for pid in left)
-    assert not any(work.alive(pid) for pid in left)  # no process is left when a pool is left
+    assert not any(work.alive(pid) for pid in left)  # no process is left when a pool is closed
     assert not set(left) & {child.pid for child in psutil.Process().children(recursive=True)}
 
 
@@ -118,6 +117,34 @@ def test_cohorts_are_taken_only_as_they_can_be_run(executor: Executor, trial_of:
     assert taken == list(range(8))
 
 
+def test_a_trial_that_is_dropped_ends_as_pruned_and_the_others_finish(executor: Executor, trial_of: Make) -> None:
+    (dropped, kept) = trials = [trial_of(seed=seed) for seed in (0, 1)]
+    found = []
+    for cohort, event in executor.map(work.awaits_a_drop, [Cohort.of(*trials)]):
+        found.append((cohort, event))
+        executor.drop([dropped.key])
+    assert sorted(ended(found, Pruned)) == [dropped.seed]
+    assert sorted(ended(found, Finished)) == [kept.seed]
+
+
+def test_none_among_the_cohorts_means_later(executor: Executor, trial_of: Make) -> None:
+    """An executor takes again after the next event, and ends where nothing trains."""
+    seen: list[str] = []
+    items = packs(trial_of, [0], [1], [2], [3])
+
+    def one_after_the_other() -> Iterator[Cohort | None]:
+        for number, cohort in enumerate(items):
+            while len(seen) < number:
+                yield None
+            yield cohort
+
+    for _, event in executor.map(work.quick, one_after_the_other()):
+        if isinstance(event, Finished):
+            seen.append(event.key)
+    assert seen == [key for cohort in items for key in cohort.keys]
+    assert list(executor.map(work.quick, iter([None, items[0]]))) == []
+
+
 def test_scores_are_serial_s_to_the_last_bit(executor: Executor, trial_of: Make) -> None:
     """Law 1: cohorts of other widths, other processes, the same numbers."""
     trials = [trial_of(seed=seed, cell=cell, depth=2) for seed in range(3) for cell in ("gru", "elman")]
@@ -158,12 +185,12 @@ def test_every_trial_ends_once(executor: Executor, trial_of: Make) -> None:
 
 @pytest.fixture(params=["serial", "pool"])
 def own(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    """One that may be told to finish, which is for good."""
+    """One that may be asked to finish, which is for good."""
     with Serial() if request.param == "serial" else Pool(1) as executor:
         yield executor
 
 
-def test_who_is_told_to_finish_leaves_checkpoints_and_begins_nothing_more(own: Executor, trial_of: Make) -> None:
+def test_an_executor_that_finishes_leaves_checkpoints_and_begins_nothing_more(own: Executor, trial_of: Make) -> None:
     assert not own.finishing
     found = []
     for cohort, event in own.map(work.waits, packs(trial_of, [0, 1], [2], [3])):
@@ -184,7 +211,7 @@ def test_finishing_while_nothing_runs_begins_nothing(trial_of: Make) -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_while_all_is_to_end_leaves_its_trials_as_they_were(trial_of: Make) -> None:
+def test_trials_of_a_worker_that_dies_while_finishing_are_paused(trial_of: Make) -> None:
     with Pool(1) as executor:
         found = []
         for cohort, event in executor.map(work.dies_slowly, packs(trial_of, [0, 1])):
@@ -202,7 +229,7 @@ def processes(pool: Pool) -> list[int]:
 
 
 def where(found: list[tuple[Cohort, Event]]) -> set[int]:
-    """The processes that cohorts ran in, as `work.quick` tells."""
+    """The processes that cohorts ran in, as `work.quick` reports."""
     return {int(event.result.scores["statistic"][0]) for _, event in found if isinstance(event, Finished)}
 
 
@@ -230,7 +257,7 @@ def test_a_trial_that_kills_three_workers_fails_with_the_reason_and_no_other_doe
     assert sorted(ended(list(pool.map(work.quick, packs(trial_of, [0], [1], [2]))), Finished)) == [0, 1, 2]
 
 
-def test_what_a_killed_worker_had_goes_on_from_its_last_checkpoints(pool: Pool, trial_of: Make) -> None:
+def test_the_trials_of_a_killed_worker_resume_from_their_last_checkpoints(pool: Pool, trial_of: Make) -> None:
     """Those of one step together, in two halves, each trial once."""
     found = list(pool.map(work.stumbles, packs(trial_of, [0, 1, 2, 3, 4, 6])))
     scores = {seed: event.result.scores for seed, event in ended(found, Finished).items()}
@@ -243,7 +270,7 @@ def test_what_a_killed_worker_had_goes_on_from_its_last_checkpoints(pool: Pool, 
 
 
 @pytest.mark.slow
-def test_a_worker_that_leaves_is_reported_with_its_exit_code(pool: Pool, trial_of: Make) -> None:
+def test_a_worker_that_exits_is_reported_with_its_exit_code(pool: Pool, trial_of: Make) -> None:
     failed = ended(list(pool.map(work.leaves, packs(trial_of, [work.BAD], [1]))), Failed)
     assert list(failed) == [work.BAD]
     assert "exit code 7" in failed[work.BAD].error
@@ -260,19 +287,16 @@ def test_a_worker_killed_while_it_is_idle_costs_no_trial(pool: Pool, trial_of: M
     assert not ended(found, Failed)
 
 
-def test_ctrl_c_while_a_worker_starts_is_the_drivers_alone(
-    pool: Pool, trial_of: Make, capfd: pytest.CaptureFixture[str]
-) -> None:
-    worker = _Worker()
-    pool.workers.insert(0, worker)  # the first idle one is given what there is to do
-    for _ in range(10):  # while Python starts, and while it imports
-        os.kill(int(worker.process.pid or 0), signal.SIGINT)
-        time.sleep(0.02)
-    assert ended(list(pool.map(work.quick, packs(trial_of, [0]))), Finished).keys() == {0}
-    assert pool.workers[0] is worker
+def test_ctrl_c_while_a_worker_starts_is_the_drivers_alone(trial_of: Make, capfd: pytest.CaptureFixture[str]) -> None:
+    with Pool(1) as pool:
+        pool.prepare(work.quick, 1)
+        (worker,) = processes(pool)
+        for _ in range(10):  # while Python starts, and while it imports
+            os.kill(worker, signal.SIGINT)
+            time.sleep(0.02)
+        found = list(pool.map(work.quick, packs(trial_of, [0])))
+    assert where(found) == {worker}
     assert not capfd.readouterr().err
-    pool.workers.remove(worker)
-    worker.stop()
 
 
 def test_an_event_that_cannot_be_sent_fails_its_cohort(pool: Pool, trial_of: Make) -> None:
@@ -281,7 +305,7 @@ def test_an_event_that_cannot_be_sent_fails_its_cohort(pool: Pool, trial_of: Mak
     assert "pickle" in failed[0].error
 
 
-def test_who_stops_listening_leaves_nothing_running(pool: Pool, trial_of: Make) -> None:
+def test_a_caller_that_closes_the_events_leaves_nothing_running(pool: Pool, trial_of: Make) -> None:
     events = pool.map(work.dawdles, packs(trial_of, [work.SLOW]))
     running = next(
         int(e.metrics["train/loss"]) for c, e in events if c.trials[0].seed == work.SLOW and isinstance(e, Progress)
@@ -295,7 +319,7 @@ def test_who_stops_listening_leaves_nothing_running(pool: Pool, trial_of: Make) 
 
 
 @pytest.mark.slow
-def test_no_process_is_left_when_a_pool_is_left_by_an_error(trial_of: Make) -> None:
+def test_no_process_is_left_when_an_error_closes_a_pool(trial_of: Make) -> None:
     started = []
 
     def stopped() -> None:
@@ -312,10 +336,10 @@ def test_no_process_is_left_when_a_pool_is_left_by_an_error(trial_of: Make) -> N
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_told_to_leave_hands_its_cohort_back_as_far_as_it_is(pool: Pool, trial_of: Make) -> None:
-    """By SIGTERM, as a process group or a machine's administrator sends it. Another one goes on."""
+def test_a_worker_that_is_terminated_hands_its_cohort_back_with_checkpoints(pool: Pool, trial_of: Make) -> None:
+    """By SIGTERM, as a process group or a machine's administrator sends it. Another worker resumes."""
     found = []
-    for cohort, event in pool.map(work.waits_or_goes_on, packs(trial_of, [0, 1])):
+    for cohort, event in pool.map(work.waits_or_resumes, packs(trial_of, [0, 1])):
         found.append((cohort, event))
         if isinstance(event, Progress) and event.metrics["train/loss"] > 1:
             os.kill(int(event.metrics["train/loss"]), signal.SIGTERM)
@@ -327,7 +351,8 @@ def test_a_worker_that_is_told_to_leave_hands_its_cohort_back_as_far_as_it_is(po
 DRIVER = """
 import work
 from farback.executors import Pool
-from farback.trials.trial import Cohort, Trial
+from farback.trials.cohort import Cohort
+from farback.trials.trial import Trial
 trials = [Trial.model_validate({"task": "recall", "lag": 3, "cell": "elman", "hidden": 9, "seed": s}) for s in (0, 99)]
 if __name__ == "__main__":
     with Pool(2) as pool:
@@ -336,8 +361,8 @@ if __name__ == "__main__":
 """
 
 
-def test_workers_end_soon_when_their_driver_is_killed_whatever_they_are_at(tmp_path: Path) -> None:
-    """One that looks after every update, and one that is busy for a minute."""
+def test_workers_end_soon_after_their_driver_is_killed(tmp_path: Path) -> None:
+    """One worker that looks for requests all the time, and one that is busy for a minute."""
     script = tmp_path / "driver.py"
     script.write_text(DRIVER)
     path = os.pathsep.join([str(Path(work.__file__).parent), os.environ.get("PYTHONPATH", "")])
@@ -369,7 +394,7 @@ def wait_until(done: Callable[[], bool], seconds: float = 10) -> None:
 
 
 @pytest.mark.slow
-def test_a_script_that_trains_without_a_guard_is_told_so(tmp_path: Path) -> None:
+def test_a_script_that_trains_without_a_guard_gets_an_error_that_says_so(tmp_path: Path) -> None:
     """Workers import the script that started them: it would start workers of its own, which Python refuses."""
     (tmp_path / "tiny.yaml").write_text(
         "name: tiny\nbase: {task: {name: recall, symbols: 2}, lag: 1, hidden: 4, steps: 4}\n"

@@ -1,4 +1,4 @@
-"""What cohorts are given to do: top-level functions, so that a spawned worker can import them."""
+"""Work for cohorts: top-level functions, so that a spawned worker can import them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
-from farback.trials.events import Checkpoint, Event, Finished, Paused, Progress, TrialResult, scores
+from farback.trials.events import Checkpoint, Event, Finished, Paused, Progress, Pruned, TrialResult, scores
 
 BAD, SLOW = 13, 99  # seeds that mark a cohort
 
@@ -22,7 +22,7 @@ def marked(cohort: Cohort, seed: int) -> bool:
 
 
 def quick(cohort: Cohort) -> Iterator[Event]:
-    """Two events a trial, without training: the value is the seed, and the statistic says which process it was."""
+    """Two events a trial, without training: the value is the seed, and the statistic is the process id."""
     for trial in cohort.trials:
         yield Progress(trial.key, 1, {"train/loss": float(trial.seed)})
         yield Finished(
@@ -51,7 +51,7 @@ def dies(cohort: Cohort) -> Iterator[Event]:
 
 
 def stumbles(cohort: Cohort) -> Iterator[Event]:
-    """Who begins is killed after checkpoints of two steps; who goes on tells from where, and in how wide a cohort."""
+    """A cohort that begins is killed after checkpoints of two steps; one that resumes reports its step and width."""
     for trial in cohort.trials:
         if not cohort.start:
             yield Checkpoint(trial.key, 5 + trial.seed % 2, b"so far")
@@ -63,19 +63,19 @@ def stumbles(cohort: Cohort) -> Iterator[Event]:
 
 
 def waits(cohort: Cohort) -> Iterator[Event | None]:
-    """Goes on until it is told to finish, then leaves a checkpoint."""
+    """Runs until it is asked to finish, then leaves checkpoints."""
     yield Progress(cohort.trials[0].key, 1, {"train/loss": float(os.getpid())})
-    wish = None
-    while not (wish and wish.finish):
+    request = None
+    while not (request and request.finish):
         time.sleep(0.01)
-        wish = yield None
+        request = yield None
     for trial in cohort.trials:
         yield Checkpoint(trial.key, 3, b"so far")
         yield Paused(trial.key, 3)
 
 
-def waits_or_goes_on(cohort: Cohort) -> Iterator[Event | None]:
-    """As `waits`; who goes on tells from where."""
+def waits_or_resumes(cohort: Cohort) -> Iterator[Event | None]:
+    """As `waits`; a cohort that resumes reports from which step."""
     if not cohort.start:
         yield from waits(cohort)
         return
@@ -83,18 +83,33 @@ def waits_or_goes_on(cohort: Cohort) -> Iterator[Event | None]:
         yield Finished(TrialResult(trial.key, scores([("work", 1, -1, "from", float(cohort.step))]), "finished"))
 
 
-def dies_slowly(cohort: Cohort) -> Iterator[Event | None]:
-    """Leaves one checkpoint, and is killed when it is told to finish."""
-    yield Checkpoint(cohort.trials[0].key, 2, b"so far")
-    wish = None
-    while not (wish and wish.finish):
+def awaits_a_drop(cohort: Cohort) -> Iterator[Event | None]:
+    """Runs until it is asked to drop trials; the others finish."""
+    yield Progress(cohort.trials[0].key, 1, {"train/loss": 1.0})
+    dropped: frozenset[str] = frozenset()
+    while not dropped:
         time.sleep(0.01)
-        wish = yield None
+        request = yield None
+        dropped = request.dropped if request else dropped
+    for trial in cohort.trials:
+        if trial.key in dropped:
+            yield Pruned(trial.key, 1)
+        else:
+            yield from list(quick(Cohort.of(trial)))[1:]
+
+
+def dies_slowly(cohort: Cohort) -> Iterator[Event | None]:
+    """Leaves one checkpoint, and is killed when it is asked to finish."""
+    yield Checkpoint(cohort.trials[0].key, 2, b"so far")
+    request = None
+    while not (request and request.finish):
+        time.sleep(0.01)
+        request = yield None
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def lingers(cohort: Cohort) -> Iterator[Event | None]:
-    """Goes on for a minute, looking around all the time or, where it is marked, never."""
+    """Runs for a minute, looking for requests all the time or, where it is marked, never."""
     yield Progress(cohort.trials[0].key, 1, {"train/loss": float(os.getpid())})
     if marked(cohort, SLOW):
         time.sleep(60)
@@ -110,7 +125,7 @@ def leaves(cohort: Cohort) -> Iterator[Event]:
 
 
 def dawdles(cohort: Cohort) -> Iterator[Event]:
-    """A marked cohort says which process it is in, and takes a minute."""
+    """A marked cohort reports which process it is in, and takes a minute."""
     if marked(cohort, SLOW):
         yield Progress(cohort.trials[0].key, 1, {"train/loss": float(os.getpid())})
         time.sleep(60)

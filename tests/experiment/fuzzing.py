@@ -28,7 +28,7 @@ from ruamel.yaml import YAML
 
 from farback import cells, encoders, inits, measures, tasks
 from farback.cli import main
-from farback.experiment import ConfigError, Experiment
+from farback.experiment import ConfigError, Experiment, Sweep
 from farback.trials.trial import Trial
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
@@ -206,7 +206,7 @@ def fault(data: bytes, folder: Path) -> tuple[str, str]:
         with limited(SECONDS):
             experiment = Experiment.load(path)
             experiment.contrasts()
-            if not experiment.search:
+            if isinstance(experiment, Sweep):
                 experiment.trials()
     except ConfigError as error:
         lines = str(error).replace(f"{folder}/", "").splitlines()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from farback.experiment import Experiment
+from farback.experiment import Sweep
 
 
 def config(sweep: str = "", base: str = "{task: recall, lag: 5, cell: elman, steps: 10}") -> str:
@@ -12,5 +12,5 @@ def config(sweep: str = "", base: str = "{task: recall, lag: 5, cell: elman, ste
     return f"name: demo\nbase: {base}\n" + (f"sweep:\n{sweep}\n" if sweep else "")
 
 
-def values(experiment: Experiment, names: Sequence[str]) -> list[tuple[object, ...]]:
+def values(experiment: Sweep, names: Sequence[str]) -> list[tuple[object, ...]]:
     return [tuple(trial.parameters()[name] for name in names) for trial in experiment.trials()]

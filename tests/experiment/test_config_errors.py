@@ -129,7 +129,7 @@ WRONG = {
     ),
     "a component without a name": (
         HEAD + "base: {task: recall, lag: 5, cell: elman, optimizer: {lr: 0.1}}\n",
-        "demo.yaml:2:43: base.optimizer: needs a name beside lr; choose from adam, sgd, rmsprop",
+        "demo.yaml:2:43: base.optimizer: needs a name beside lr; choose from adam, rmsprop, sgd",
     ),
     "a word for a list": (
         HEAD + "base: {task: recall, lag: 5, cell: elman, measures: retention}\n",
@@ -138,6 +138,14 @@ WRONG = {
     "training lags in the wrong order": (
         HEAD + "base: {task: recall, cell: elman, train_lags: {uniform: [9, 5]}}\n",
         "demo.yaml:2:35: base.train_lags: needs two lags [smallest, largest], got [9, 5]",
+    ),
+    "a key beside training lags": (
+        HEAD + "base: {task: recall, cell: elman, train_lags: {uniform: [5, 9], largest: 3}}\n",
+        "demo.yaml:2:65: base.train_lags.largest: unknown key 'largest'; choose from uniform",
+    ),
+    "a component's field with the component's name": (
+        HEAD + "base: {task: recall, lag: 5, cell: {name: elman, elman: 3}}\n",
+        "demo.yaml:2:50: base.cell.elman: unknown key 'elman'; choose from nonlinearity",
     ),
     "a training lag out of range, said once": (
         HEAD + "base: {task: recall, cell: elman, train_lags: {uniform: [1, -7]}}\n",

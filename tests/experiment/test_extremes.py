@@ -169,7 +169,8 @@ import json, sys
 from pathlib import Path
 from farback.training.packing import training_bytes
 from farback.training.loop import train
-from farback.trials.trial import Cohort, Trial
+from farback.trials.cohort import Cohort
+from farback.trials.trial import Trial
 def peak():
     # getrusage would count what the process held that started this one
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from farback.experiment import Experiment
-from farback.records.record import UserError
+from farback.experiment import Search
 
-Load = Callable[..., Experiment]
+Load = Callable[..., Search]
 Problems = Callable[..., list[str]]
 
 HEAD = """\
@@ -30,8 +29,7 @@ def config(space: str = "{hidden: [8, 16]}", objective: str = "area", **keys: st
 def test_a_search_has_groups_a_space_and_defaults(load: Load) -> None:
     numbers = "optimizer.lr: {log: [1e-4, 1e-1]}, hidden: {int: [8, 32], step: 8}, clip: {float: [0.5, 2]}"
     space = f"{{{numbers}, init: [torch, chrono]}}"
-    search = load(config(space, groups="{cell: [gru, lstm]}")).search
-    assert search is not None
+    search = load(config(space, groups="{cell: [gru, lstm]}"))
     assert [group.label for group in search.groups] == ["GRU", "LSTM"]
     assert [(one.path, one.kind, one.count, one.log) for one in search.space] == [
         ("optimizer.lr", "float", None, True),
@@ -39,22 +37,20 @@ def test_a_search_has_groups_a_space_and_defaults(load: Load) -> None:
         ("clip", "float", None, False),
         ("init", "categorical", 2, False),
     ]
-    assert (search.trials, search.options.seeds, search.options.batch) == (40, 2, 4)
+    assert (search.trials_per_group, search.options.seeds, search.options.batch) == (40, 2, 4)
     assert (search.options.sampler.name, search.options.pruner) == ("tpe", "none")
     assert search.directions == ("maximize",)
     assert not set(search.search_seeds) & set(search.report_seeds)
 
 
 def test_seeds_of_search_and_report_never_meet(load: Load) -> None:
-    search = load(config(seeds="1000", report="{seeds: 1000}")).search
-    assert search is not None
+    search = load(config(seeds="1000", report="{seeds: 1000}"))
     assert len(set(search.search_seeds) | set(search.report_seeds)) == 2000
 
 
 def test_a_point_becomes_a_trial_whole_components_first(load: Load) -> None:
     space = "{optimizer.lr: [1e-3, 1e-2], optimizer: [sgd, adam], hidden: {int: [8, 16]}}"
-    search = load(config(space)).search
-    assert search is not None
+    search = load(config(space))
     trial = search.trial(search.groups[1], {"optimizer": "sgd", "optimizer.lr": 1e-2, "hidden": 9}, seed=7)
     assert (trial.cell.name, trial.optimizer.name, trial.optimizer.lr, trial.hidden, trial.seed) == (
         *("gru", "sgd", 0.01, 9, 7),
@@ -63,42 +59,37 @@ def test_a_point_becomes_a_trial_whole_components_first(load: Load) -> None:
 
 def test_a_condition_may_speak_of_the_group(load: Load) -> None:
     space = "{cell.nonlinearity: {choices: [tanh, relu], when: {cell.name: elman}}, hidden: [8]}"
-    search = load(config(space, groups="{cell: [elman, gru]}")).search
-    assert search is not None
+    search = load(config(space, groups="{cell: [elman, gru]}"))
     assert [group.label for group in search.groups] == ["elman", "gru"]  # what is searched is no part of a name
     settings = [search.walk(group, lambda one: one.levels[-1])[1] for group in search.groups]
     assert [set(chosen) for chosen in settings] == [{"cell.nonlinearity", "hidden"}, {"hidden"}]
 
 
 def test_groups_may_be_a_path_of_the_space(load: Load) -> None:
-    search = load(config("{hidden: [8, 16], cell: [gru, lstm, elman]}", groups="cell")).search
-    assert search is not None
+    search = load(config("{hidden: [8, 16], cell: [gru, lstm, elman]}", groups="cell"))
     assert [group.label for group in search.groups] == ["GRU", "LSTM", "RNN tanh"]
     assert [one.path for one in search.space] == ["hidden"]
 
 
 def test_two_objectives_have_a_direction_each(load: Load) -> None:
-    search = load(config(objective="[{skill: 5}, updates]")).search
-    assert search is not None
+    search = load(config(objective="[{skill: 5}, updates]"))
     assert search.directions == ("maximize", "minimize")
     assert [str(objective) for objective in search.objectives] == ["skill at lag 5", "updates to solve"]
 
 
 def test_overrides_reach_keys_dimensions_and_base(load: Load) -> None:
     text = config("{hidden: [8, 16], optimizer.lr: {log: [1e-4, 1e-1]}}")
-    search = load(
-        text, "search.trials=3", "hidden=9", "steps=20", "search.space.optimizer.lr={log: [1e-3, 1e-2]}"
-    ).search
-    assert search is not None
-    assert search.trials == 3
+    search = load(text, "search.trials=3", "hidden=9", "steps=20", "search.space.optimizer.lr={log: [1e-3, 1e-2]}")
+    assert search.trials_per_group == 3
     assert search.space[0].spelled() == [9]
     assert (search.space[1].low, search.space[1].high) == (1e-3, 1e-2)
     assert search.trial(search.groups[0], {"hidden": 9, "optimizer.lr": 2e-3}, 0).steps == 20
 
 
 def test_a_search_has_no_trials_of_its_own(load: Load) -> None:
-    with pytest.raises(UserError, match="farback search demo"):
-        load(config()).trials()
+    search = load(config())
+    assert isinstance(search, Search)
+    assert not hasattr(search, "trials")
 
 
 def test_contrasts_are_the_groups_and_the_ends_of_every_dimension(load: Load) -> None:

@@ -6,15 +6,14 @@ import sys
 import time
 from collections.abc import Callable
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_configs import config, values
 
 from farback import cells
-from farback.experiment import Experiment
+from farback.experiment import Sweep
 
-Load = Callable[..., Experiment]
+Load = Callable[..., Sweep]
 
 quietly = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 
@@ -72,7 +71,7 @@ def test_a_grid_is_the_product_of_its_axes(load: Load, axes: dict[str, list[int]
     lines = "\n".join(f"    {path}: {levels}" for path, levels in axes.items())
     experiment = load(config("  -" + lines[3:]))
     assert values(experiment, list(axes)) == list(itertools.product(*axes.values()))
-    assert [axis.path for axis in experiment.axes()[0]] == list(axes)
+    assert [axis.path for axis in experiment.grids[0].axes] == list(axes)
 
 
 def test_a_dotted_path_goes_into_a_component_given_by_its_bare_name(load: Load) -> None:
@@ -139,13 +138,16 @@ def test_contrasts_differ_in_one_axis_and_stay_at_the_first_level_of_the_others(
     assert [len(trials) for _, _, trials in experiment.contrasts()] == [2, 3]
 
 
-def test_a_path_has_a_place(load: Load) -> None:
+def test_an_axis_and_its_levels_have_places(load: Load) -> None:
     experiment = load(config("  - task.symbols: [3, 8]\n    seed: {range: 2}", "{task: recall, lag: 5, cell: gru}"))
-    assert experiment.where("base.lag") == "demo.yaml:2:22"
-    assert experiment.where("sweep[0].seed") == "demo.yaml:5:5"
-    assert experiment.where("sweep[0].task.symbols[1]") == "demo.yaml:4:23"
-    with pytest.raises(KeyError):
-        experiment.where("base.hidden")
+    (grid,) = experiment.grids
+    symbols, seed = grid.axes
+    assert (str(grid.mark), grid.origin) == ("demo.yaml:4:5", "sweep[0]")
+    assert list(map(str, (*symbols.keys, *seed.keys))) == ["demo.yaml:4:5", "demo.yaml:5:5"]
+    assert [(str(node.mark), node.origin) for (node,) in symbols.levels] == [
+        ("demo.yaml:4:20", "sweep[0].task.symbols[0]"),
+        ("demo.yaml:4:23", "sweep[0].task.symbols[1]"),
+    ]
 
 
 def test_ten_thousand_trials_take_seconds(load: Load) -> None:

@@ -39,7 +39,7 @@ class Tried:
 
 LAST = "the work since the last checkpoints"
 NOTHING = "nothing"
-ON = "the same command says how much is left, and goes on"
+ON = "the same command reports how much is left, and resumes"
 
 FAULTS = {
     "driver": Fault("the driver is killed", "SIGKILL to the driver at a random instant, again and again", LAST, ON),
@@ -56,9 +56,9 @@ FAULTS = {
         LAST,
         ON,
     ),
-    "SIGINT": Fault("Ctrl-C", "SIGINT to the process group", NOTHING, "what is left and how to go on; exit code 130"),
+    "SIGINT": Fault("Ctrl-C", "SIGINT to the process group", NOTHING, "what is left and how to resume; exit code 130"),
     "SIGTERM": Fault(
-        "a batch system ends it", "SIGTERM to the driver", NOTHING, "what is left and how to go on; exit code 143"
+        "a batch system ends it", "SIGTERM to the driver", NOTHING, "what is left and how to resume; exit code 143"
     ),
     "twice": Fault("Ctrl-C twice", "SIGINT, and again within a second", LAST, "it ends at once; exit code 130"),
     "asleep": Fault("the machine sleeps", "SIGSTOP to everything, then SIGCONT", NOTHING, "nothing"),
@@ -76,7 +76,7 @@ FAULTS = {
         "two drivers at once",
         "the same command twice at the same time",
         NOTHING,
-        "each trial is trained by one of them",
+        "each trial is recorded once",
     ),
     "one of two drivers": Fault(
         "one of two drivers is killed", "SIGKILL to one of them and its workers", LAST, "the other one takes over"
@@ -131,13 +131,13 @@ FAULTS = {
         "the tracking server is gone and comes back",
         "a real `mlflow server` is killed and started again",
         NOTHING,
-        "a message that it waits; it goes on when the server is back",
+        "a message that it retries; it resumes when the server is back",
     ),
     "locked": Fault(
         "another process holds the database locked",
         "`BEGIN EXCLUSIVE` in another process, for seconds at a time",
         NOTHING,
-        "nothing, or a message that it waits",
+        "nothing, or a message that it retries",
     ),
     "Dask worker": Fault(
         "a Dask worker is killed", "SIGKILL to a worker of a real cluster", LAST + " of its cohorts", "a message"

@@ -11,8 +11,9 @@ from pathlib import Path
 from projects import Project
 
 import farback
-from farback.doctor.checkup import Patient, examine
+from farback.doctor import checkup
 from farback.experiment import Experiment
+from farback.stores.result_files import DIGEST
 from farback.stores.studies import located as study_storage
 
 OF_THE_PROCESS = ("owner", "killed")  # tags that say who wrote a run, which is not the same after a kill
@@ -26,7 +27,7 @@ class Holdings:
 
     Attributes:
         scores: bytes of each trial's file of scores, by key.
-        about: the file beside it, less the process.
+        about: the file beside it, less the process and the digest.
         metrics: every point of every curve, as often as it is there.
         params: of each trial.
         tags: of each trial, less those that name the process.
@@ -89,6 +90,7 @@ def held(project: Project, uri: str | None = None) -> Holdings:
     about = {key: json.loads((path / "result.json").read_text()) for key, path in files.items()}
     for each in about.values():
         each["provenance"].pop(PID)
+        each.pop(DIGEST)  # the process is in it
     return Holdings(
         scores={key: (path / "scores.csv").read_bytes() for key, path in files.items()},
         about=about,
@@ -174,6 +176,6 @@ def check(
 
 def assert_whole(project: Project, uri: str | None = None) -> None:
     """The doctor finds nothing."""
-    patient = Patient(uri or _uri(project), study_storage(None, project.root), project.root)
-    found = examine(patient, repair=False)
-    assert found.is_clean, [finding.plain() for finding in found.findings if finding.severity != "note"]
+    target = checkup.Target(uri or _uri(project), study_storage(None, project.root), project.root)
+    found = checkup.check(target)
+    assert found.is_clean, [issue.plain() for issue in found.issues if issue.severity != "note"]

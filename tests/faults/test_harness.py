@@ -31,7 +31,7 @@ def test_three_kills_are_survived_and_a_changed_bit_would_be_seen(
     scores = next(project.store.glob("artifacts/small/*/artifacts/scores.csv"))
     whole = scores.read_bytes()
     scores.write_bytes(whole.replace(b"retention,", b"retention ,", 1))
-    with pytest.raises(Exception, match="cannot be read"):
+    with pytest.raises(Exception, match="cannot read the scores"):
         held(project)
     scores.write_bytes(whole)
     with closing(sqlite3.connect(project.database)) as connection:

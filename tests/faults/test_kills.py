@@ -91,7 +91,7 @@ def test_a_run_that_is_asked_to_end_says_what_is_left(
         assert "Traceback" not in command.errors, command.said
         if phase == "training" and code == CODES[kind]:
             assert "are left" in command.output, command.said
-            assert "to go on:" in command.output, command.said
+            assert "to resume:" in command.output, command.said
         if code != -number and command.training:
             assert not open_runs(project)
     assert finish(project, 1 + case % 2).to_train <= len(reference.scores)

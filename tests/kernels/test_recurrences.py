@@ -8,7 +8,7 @@ from farback.kernels.elman import elman
 from farback.kernels.gru import gru
 from farback.kernels.lstm import lstm
 from farback.kernels.nonlinearities import NONLINEARITIES
-from farback.kernels.precompile import supports
+from farback.kernels.unroll import DiagonalKernel, GatedKernel
 
 DTYPES = [torch.float32, torch.float64]
 ELMAN = [f"elman {nonlinearity}" for nonlinearity in NONLINEARITIES]
@@ -189,11 +189,12 @@ def test_errors_carry_name_and_value():
         elman(torch.zeros(1, 0, 3, 4), torch.zeros(1, 4, 4), None, torch.zeros(1, 3, 4), "tanh")
 
 
-def test_supported_is_what_runs():
-    assert supports("gru")
-    assert supports("elman tanh", torch.float64)
-    assert supports("diagonal", torch.complex64)
-    assert supports("diagonal complex")
-    assert not supports("gru", torch.complex64)
-    assert not supports("gru", torch.bfloat16)
-    assert not supports("elman swish")
+def test_a_kernel_that_is_not_there_is_refused_by_name():
+    GatedKernel("elman", "tanh").compile(torch.float64)
+    DiagonalKernel(is_complex=True).compile()
+    with pytest.raises(ValueError, match="'swish'; there is for tanh"):
+        GatedKernel("elman", "swish").compile()
+    with pytest.raises(ValueError, match="no kernel mgu"):
+        GatedKernel("mgu").compile()
+    with pytest.raises(ValueError, match=r"not in torch\.bfloat16"):
+        GatedKernel("gru").compile(torch.bfloat16)

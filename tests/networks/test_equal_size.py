@@ -261,11 +261,11 @@ def test_sizes_of_every_trial_are_logged_and_in_the_frame() -> None:
 
 def frame_of(*trials: Trial, without: tuple[str, ...] = ()) -> Any:
     store = Memory()
-    store.begin("sizes", trials)
-    for one in trials:
-        rows = [("retention", 6, one.lag, "skill", 1.0), ("retention", 6, one.lag, "accuracy", 1.0)]
-        rows.append(("retention", 6, one.lag, "chance_accuracy", 0.25))
-        store.put(Finished(TrialResult(one.key, scores(rows), "finished")))
+    with store.begin("sizes", trials) as recorder:
+        for one in trials:
+            rows = [("retention", 6, one.lag, "skill", 1.0), ("retention", 6, one.lag, "accuracy", 1.0)]
+            rows.append(("retention", 6, one.lag, "chance_accuracy", 0.25))
+            recorder.put(Finished(TrialResult(one.key, scores(rows), "finished")))
     return store.frame("sizes").drop(columns=list(without))
 
 

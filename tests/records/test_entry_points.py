@@ -1,4 +1,4 @@
-"""What another package's entry points bring is a plug-in like any other; what is broken in it says so, and no more."""
+"""Plug-ins of other packages are used like farback's own; a broken one is reported and breaks nothing else."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ from executors.cluster import Cluster
 from farback import cells
 from farback.cli import app
 from farback.records.entry_points import PluginError, offers
+from farback.records.record import UserError
+from farback.stores.locations import default_uri
+from farback.stores.mlflow import MLflow
+from farback.system.provenance import PLUGINS
 
 SRC = Path(__file__).parents[2] / "src"
 Typed = Callable[..., subprocess.CompletedProcess[str]]
@@ -30,6 +34,7 @@ base:
   measures: [retention, last]
   init: small
   encoder: doubled
+  optimizer: plain
   hidden: 4
   batch: 8
   steps: 4
@@ -69,40 +74,49 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def here(site: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """The command in this process, for what makes no trial: trials know the plug-ins of their process's start."""
-    monkeypatch.syspath_prepend(str(site))
-    return lambda *arguments: CliRunner().invoke(app, list(arguments)).output
+
+    def typed(site: Path, *arguments: str) -> str:
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(str(site))
+            done = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
+        if done.exception:
+            raise done.exception
+        return done.output
+
+    return typed
+
+
+TRIALS = "-c from farback import Experiment; print(len(Experiment.load('configs/mine.yaml').trials()))"
 
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
-def test_plug_ins_of_every_kind_are_listed_with_their_package(kind: str, name: str, here: Callable[..., str]) -> None:
-    found = {entry["name"]: entry for entry in json.loads(here("list", kind, "--json"))}
+def test_plug_ins_of_every_kind_are_listed_with_their_package(
+    kind: str, name: str, site: Path, here: Callable[..., str]
+) -> None:
+    found = {entry["name"]: entry for entry in json.loads(here(site, "list", kind, "--json"))}
     assert found[name]["package"] == "tiny-memory 0.1"
     assert found[name]["error"] == ""
     assert {entry["package"] for other, entry in found.items() if (kind, other) not in NAMES} == {""}
 
 
-def test_one_is_shown_like_any_other(here: Callable[..., str]) -> None:
-    shown = here("show", "cell", "ema", "--hidden", "4", "--inputs", "2")
+def test_one_is_shown_like_any_other(site: Path, here: Callable[..., str]) -> None:
+    shown = here(site, "show", "cell", "ema", "--hidden", "4", "--inputs", "2")
     assert "h_t = 0.9 h_{t-1}" in shown
     assert "weight_hh" in shown
     assert "tiny-memory 0.1" in shown
 
 
-def test_a_sweep_of_them_trains_in_a_pool_and_says_what_made_it(site: Path, config: Path, farback: Typed) -> None:
+def test_a_sweep_of_them_trains_in_a_pool_and_records_their_package(site: Path, config: Path, farback: Typed) -> None:
     done = farback(site, "run", "mine", "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (config.parents[1] / "results" / "mine" / "report.md").exists()
-    again = farback(site, "run", "mine", "--workers", "2")
-    assert "0 trials to train, 4 recorded already" in again.stdout
-    code = (
-        "from farback import Experiment; from farback.system.provenance import PLUGINS, provenance;"
-        "import farback.stores as o; from pathlib import Path;"
-        "t = Experiment.load('configs/mine.yaml').trials()\n"
-        "with o.open_store(None, Path.cwd()) as s: print({p.get(PLUGINS) for p in s.provenance('mine').values()})"
-    )
-    assert farback(site, program=f"-c {code}").stdout.strip() == "{'tiny-memory 0.1'}"
+    again = farback(site, "run", "mine", "--workers", "2", "--dry-run")
+    assert "4 recorded already, 0 to train" in again.stdout
+    with MLflow(default_uri(config.parents[1])) as store:
+        made = store.provenance("mine").values()
+    assert {each[PLUGINS] for each in made} == {"tiny-memory 0.1"}
 
 
 def test_a_cell_of_another_package_keeps_its_identity_apart_from_one_that_may_be_shipped_later(
@@ -146,7 +160,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_broken_one_says_whose_it_is_and_why(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_broken_one_names_its_package(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name, value, reason = BROKEN[what]
     monkeypatch.syspath_prepend(str(installed(tmp_path / "site", {"farback.cells": {name: value}})))
     assert name in cells.names()
@@ -158,28 +174,29 @@ def test_a_broken_one_says_whose_it_is_and_why(what: str, tmp_path: Path, monkey
     assert name not in {member.model_fields["name"].default for member in cells.FAMILY.members()}
 
 
-def test_a_broken_one_breaks_no_other(tmp_path: Path, config: Path, farback: Typed) -> None:
+def test_a_broken_one_breaks_no_other(tmp_path: Path, config: Path, farback: Typed, here: Callable[..., str]) -> None:
     broken = {"absent": "tiny_memory.absent:Absent"}
     site = installed(tmp_path / "site", {**ENTRIES, "farback.cells": {**ENTRIES["farback.cells"], **broken}})
-    assert "4 to train" in farback(site, "run", "mine", "--dry-run", "--workers", "1").stdout
-    listed = farback(site, "list", "cells")
-    assert listed.returncode == 0
-    assert "No module named 'no_such_library'" in " ".join(listed.stdout.split())
+    assert farback(site, program=TRIALS).stdout == "4\n"
+    assert "No module named 'no_such_library'" in " ".join(here(site, "list", "cells").split())
     config.write_text(CONFIG.replace("ema, elman", "absent, elman"))
     done = farback(site, "run", "mine", "--dry-run")
     assert done.returncode == 2
-    assert "mine.yaml:13:12: sweep[0].cell[0]: the cell 'absent' of tiny-memory 0.1" in done.stderr
-    assert farback(site, "show", "cell", "absent").returncode == 2
+    assert "mine.yaml:14:12: sweep[0].cell[0]: the cell 'absent' of tiny-memory 0.1" in done.stderr
+    with pytest.raises(UserError, match=r"the cell 'absent' of tiny-memory 0\.1"):
+        here(site, "show", "cell", "absent")
 
 
-def test_a_name_of_farback_s_own_stays_farback_s(tmp_path: Path, config: Path, farback: Typed) -> None:
+def test_a_name_of_farback_s_own_stays_farback_s(
+    tmp_path: Path, config: Path, farback: Typed, here: Callable[..., str]
+) -> None:
     site = installed(
         tmp_path / "site", {**ENTRIES, "farback.cells": {"ema": "tiny_memory.ema:Ema", "lstm": "tiny_memory.ema:Ema"}}
     )
-    assert "torch.nn.LSTM" in farback(site, "show", "cell", "lstm").stdout
-    done = farback(site, "run", "mine", "--dry-run", "--workers", "1")
+    assert "torch.nn.LSTM" in here(site, "show", "cell", "lstm")
+    done = farback(site, program=TRIALS)
     assert "the cell 'lstm' of tiny-memory 0.1 is not used: farback has one of that name" in done.stderr
-    assert "is not used: farback has one of that name" in " ".join(farback(site, "list", "cells").stdout.split())
+    assert "is not used: farback has one of that name" in " ".join(here(site, "list", "cells").split())
 
 
 def test_two_packages_with_one_name_are_both_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,12 +221,12 @@ def test_a_sweep_of_them_trains_on_a_dask_cluster(site: Path, config: Path, tmp_
     with Cluster(tmp_path, workers=0) as cluster:
         cluster.join(PYTHONPATH=os.pathsep.join([str(SRC), str(site)]))
         done = farback(site, "run", "mine", "--executor", "dask", "--address", cluster.address)
-        assert done.returncode == 0, done.stdout + done.stderr + cluster.said()
+        assert done.returncode == 0, done.stdout + done.stderr + cluster.output()
     assert "4 trials to train" in done.stdout
 
 
-def test_what_a_node_of_a_cluster_is_compared_by_has_the_package(site: Path, farback: Typed) -> None:
-    """So that a node without it, or with another version, is told from one that can do the work."""
+def test_nodes_of_a_cluster_are_compared_by_the_package(site: Path, farback: Typed) -> None:
+    """So that a node without it, or with another version, is refused."""
     code = "from farback.executors.compatibility import VERSIONS, likeness; print(likeness()[VERSIONS[-1]])"
     assert farback(site, program=f"-c {code}").stdout == "tiny-memory 0.1\n"
 

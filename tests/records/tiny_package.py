@@ -66,6 +66,15 @@ SOURCES = {
         class Doubled(Identity):
             """Twice the input."""
         ''',
+    "plain.py": '''
+        """A plain rule."""
+
+        from farback.optimizers.sgd import SGD
+
+
+        class Plain(SGD):
+            """Gradient descent."""
+        ''',
     "last.py": '''
         """A measure of nothing."""
 
@@ -85,6 +94,7 @@ ENTRIES = {
     "farback.tasks": {"near": "tiny_memory.tasks:Near", "far": "tiny_memory.tasks:Far"},
     "farback.inits": {"small": "tiny_memory.small:Small"},
     "farback.encoders": {"doubled": "tiny_memory.doubled:Doubled"},
+    "farback.optimizers": {"plain": "tiny_memory.plain:Plain"},
     "farback.measures": {"last": "tiny_memory.last:Last"},
 }
 Entries = Mapping[str, Mapping[str, str]]

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from farback.experiment import Experiment
+from farback.experiment import Experiment, Sweep
 from farback.report import Finding
 from farback.report.page import _script
 from farback.report.verdicts import judged
@@ -46,18 +46,20 @@ def rows(trial: Trial, skill: float) -> Iterator[tuple[str, int, int, str, float
 
 
 @lru_cache
-def loaded(name: str) -> Experiment:
+def loaded(name: str) -> Sweep:
     """A claim's config: read once."""
-    return Experiment.load(config_of(name, ROOT))
+    sweep = Experiment.load(config_of(name, ROOT))
+    assert isinstance(sweep, Sweep)
+    return sweep
 
 
-def made_up(name: str, rule: Rule, made: Callable[..., Any] = rows) -> tuple[ModuleType, Experiment, pd.DataFrame]:
+def made_up(name: str, rule: Rule, made: Callable[..., Any] = rows) -> tuple[ModuleType, Sweep, pd.DataFrame]:
     """A claim's script, its experiment, and a frame of all its trials with skills by a rule."""
     experiment = loaded(name)
     store = Memory()
-    store.begin(name, experiment.trials())
-    for trial in experiment.trials():
-        store.put(Finished(TrialResult(trial.key, scores([*made(trial, rule(trial))]), "finished")))
+    with store.begin(name, experiment.trials()) as recorder:
+        for trial in experiment.trials():
+            recorder.put(Finished(TrialResult(trial.key, scores([*made(trial, rule(trial))]), "finished")))
     script = _script(script_of(name, ROOT))
     assert script is not None
     return script, experiment, store.frame(name)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import farback
-from farback.experiment import Experiment
+from farback.experiment import Experiment, Sweep
 from farback.records.record import UserError
 from farback.report import sized, standard
 from farback.report.analysis import Figure, markdown
@@ -39,7 +39,7 @@ sweep:
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Memory]:
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sweep, Memory]:
     folder = tmp_path_factory.mktemp("project")
     (folder / "configs").mkdir()
     (folder / "configs" / "paper.yaml").write_text(CONFIG)
@@ -53,7 +53,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_a_deleted_folder_is_rebuilt_byte_for_byte(recorded: tuple[Experiment, Memory]) -> None:
+def test_a_deleted_folder_is_rebuilt_byte_for_byte(recorded: tuple[Sweep, Memory]) -> None:
     experiment, store = recorded
     folder = publish(experiment, store).report.parent
     before = contents(folder)
@@ -64,7 +64,7 @@ def test_a_deleted_folder_is_rebuilt_byte_for_byte(recorded: tuple[Experiment, M
 
 
 def test_every_link_of_the_page_leads_somewhere_and_every_figure_has_its_numbers(
-    recorded: tuple[Experiment, Memory],
+    recorded: tuple[Sweep, Memory],
 ) -> None:
     page = publish(*recorded)
     text = page.report.read_text()
@@ -77,7 +77,7 @@ def test_every_link_of_the_page_leads_somewhere_and_every_figure_has_its_numbers
         assert figure.alt
 
 
-def test_the_page_asks_the_question_and_says_how_to_reproduce_it(recorded: tuple[Experiment, Memory]) -> None:
+def test_the_page_asks_the_question_and_says_how_to_reproduce_it(recorded: tuple[Sweep, Memory]) -> None:
     text = publish(*recorded).report.read_text()
     assert "Does the page say it?" in text
     assert "farback run" in text
@@ -85,12 +85,12 @@ def test_the_page_asks_the_question_and_says_how_to_reproduce_it(recorded: tuple
     assert str(Path.cwd()) not in text
 
 
-def test_both_protocols_have_their_table(recorded: tuple[Experiment, Memory]) -> None:
+def test_both_protocols_have_their_table(recorded: tuple[Sweep, Memory]) -> None:
     names = [table.name for table in standard(recorded[1].frame("paper")).tables]
     assert names == ["trainability", "trainability_seeds", "comparisons", "retention_horizons", "sizes"]
 
 
-def test_sizes_are_left_out_where_some_trial_was_recorded_without(recorded: tuple[Experiment, Memory]) -> None:
+def test_sizes_are_left_out_where_some_trial_was_recorded_without(recorded: tuple[Sweep, Memory]) -> None:
     frame = recorded[1].frame("paper")
     (table,) = sized(frame)
     assert table.shown.columns.tolist() == ["network", "hidden", "parameters", "numbers of state", "FLOPs a step"]
@@ -104,7 +104,7 @@ def test_sizes_are_left_out_where_some_trial_was_recorded_without(recorded: tupl
     assert standard(frame.drop(columns="flops")).tables[-1].name == "retention_horizons"
 
 
-def test_trials_that_the_config_no_longer_names_are_left_out(recorded: tuple[Experiment, Memory]) -> None:
+def test_trials_that_the_config_no_longer_names_are_left_out(recorded: tuple[Sweep, Memory]) -> None:
     experiment, store = recorded
     fewer = Experiment.load(experiment.path, ["seed=0"])
     page = publish(fewer, store)
@@ -113,16 +113,16 @@ def test_trials_that_the_config_no_longer_names_are_left_out(recorded: tuple[Exp
     assert "--set seed=0" in page.report.read_text()
 
 
-def test_nothing_recorded_says_what_to_type(tmp_path: Path, recorded: tuple[Experiment, Memory]) -> None:
+def test_nothing_recorded_says_what_to_type(tmp_path: Path, recorded: tuple[Sweep, Memory]) -> None:
     with pytest.raises(UserError, match="farback run"):
         publish(recorded[0], Memory())
 
 
-def test_a_script_that_needs_every_trial_says_how_many_are_missing(recorded: tuple[Experiment, Memory]) -> None:
+def test_a_script_that_needs_every_trial_says_how_many_are_missing(recorded: tuple[Sweep, Memory]) -> None:
     experiment, store = recorded
     trial, some = experiment.trials()[0], Memory()
-    some.begin(experiment.name, experiment.trials())
-    some.put(Finished(TrialResult(trial.key, scores([("retention", 8, 1, "skill", 1.0)]), "finished")))
+    with some.begin(experiment.name, experiment.trials()) as recorder:
+        recorder.put(Finished(TrialResult(trial.key, scores([("retention", 8, 1, "skill", 1.0)]), "finished")))
     script = experiment.root / "experiments" / "paper.py"
     script.parent.mkdir(exist_ok=True)
     script.write_text("def analyse(scores, ladder):\n    raise ValueError('no trial has lag 4')\n")
@@ -145,9 +145,7 @@ def test_a_script_that_needs_every_trial_says_how_many_are_missing(recorded: tup
         ("PREDICTION = 'It rains.'\n", "has no function analyse"),
     ],
 )
-def test_a_script_that_cannot_be_used_is_told_in_a_line(
-    text: str, said: str, recorded: tuple[Experiment, Memory]
-) -> None:
+def test_a_script_that_cannot_be_used_is_told_in_a_line(text: str, said: str, recorded: tuple[Sweep, Memory]) -> None:
     experiment, store = recorded
     script = experiment.root / "experiments" / "paper.py"
     script.parent.mkdir(exist_ok=True)
@@ -160,7 +158,7 @@ def test_a_script_that_cannot_be_used_is_told_in_a_line(
     assert "\n" not in str(raised.value)
 
 
-def test_the_starters_script_bears_another_config(recorded: tuple[Experiment, Memory]) -> None:
+def test_the_starters_script_bears_another_config(recorded: tuple[Sweep, Memory]) -> None:
     """What `farback init` writes is there to be changed: neither its lag nor its networks need be."""
     experiment, store = recorded
     starter = _script(Path(str(files("farback") / "starter" / "experiments" / "first.py")))
@@ -171,7 +169,7 @@ def test_the_starters_script_bears_another_config(recorded: tuple[Experiment, Me
     assert len(starter.analyse(scores, ()).verdict) == 2
 
 
-def test_an_experiment_of_its_own_judges(recorded: tuple[Experiment, Memory]) -> None:
+def test_an_experiment_of_its_own_judges(recorded: tuple[Sweep, Memory]) -> None:
     experiment, store = recorded
     script = experiment.root / "experiments" / "paper.py"
     script.parent.mkdir(exist_ok=True)
@@ -190,7 +188,7 @@ def test_an_experiment_of_its_own_judges(recorded: tuple[Experiment, Memory]) ->
     assert "- **Refuted**: sun." in text
 
 
-def test_the_store_gets_the_headline_and_the_files(recorded: tuple[Experiment, Memory]) -> None:
+def test_the_store_gets_the_headline_and_the_files(recorded: tuple[Sweep, Memory]) -> None:
     experiment, store = recorded
     page = publish(experiment, store)
     assert "| network | horizon |" in page.note
@@ -199,7 +197,7 @@ def test_the_store_gets_the_headline_and_the_files(recorded: tuple[Experiment, M
     assert {path.suffix for path in page.files} == {".md", ".html", ".csv", ".png", ".svg"}
 
 
-def test_the_page_for_the_browser_says_what_the_numbers_rest_on(recorded: tuple[Experiment, Memory]) -> None:
+def test_the_page_for_the_browser_says_what_the_numbers_rest_on(recorded: tuple[Sweep, Memory]) -> None:
     experiment, store = recorded
     text = publish(experiment, store).html.read_text()
     assert "on recall an accuracy of 0.5 at a loss of 0.693" in text  # of two symbols
@@ -211,7 +209,7 @@ def test_the_page_for_the_browser_says_what_the_numbers_rest_on(recorded: tuple[
     assert f"Made by <code>farback run {experiment.shown}</code>" in text
 
 
-def test_the_index_has_the_page_and_not_that_of_a_changed_config(recorded: tuple[Experiment, Memory]) -> None:
+def test_the_index_has_the_page_and_not_that_of_a_changed_config(recorded: tuple[Sweep, Memory]) -> None:
     experiment, store = recorded
     publish(experiment, store)
     index = experiment.root / "results" / "index.html"
@@ -221,7 +219,7 @@ def test_the_index_has_the_page_and_not_that_of_a_changed_config(recorded: tuple
     assert index.read_bytes() == before
 
 
-def test_a_script_can_keep_its_page_out_of_the_index(recorded: tuple[Experiment, Memory]) -> None:
+def test_a_script_can_keep_its_page_out_of_the_index(recorded: tuple[Sweep, Memory]) -> None:
     experiment, store = recorded
     script = experiment.root / "experiments" / "paper.py"
     script.parent.mkdir(exist_ok=True)
@@ -237,7 +235,7 @@ def test_a_script_can_keep_its_page_out_of_the_index(recorded: tuple[Experiment,
     assert index.exists()
 
 
-def test_every_parameter_that_varies_tells_groups_apart(recorded: tuple[Experiment, Memory]) -> None:
+def test_every_parameter_that_varies_tells_groups_apart(recorded: tuple[Sweep, Memory]) -> None:
     frame = recorded[1].frame("paper")
     wider = pd.concat([frame, frame.assign(hidden=8, key=frame["key"] + "x")], ignore_index=True)
     table = standard(wider).tables[0]
@@ -263,7 +261,7 @@ def test_the_shipped_experiments_analyse_what_their_configs_make() -> None:
         assert callable(module.analyse)
 
 
-def test_a_figure_is_a_picture_with_numbers(recorded: tuple[Experiment, Memory]) -> None:
+def test_a_figure_is_a_picture_with_numbers(recorded: tuple[Sweep, Memory]) -> None:
     parts = standard(recorded[1].frame("paper")).parts
     assert {part.name for part in parts if isinstance(part, Figure)} == {"success", "trainability_forest", "retention"}
 

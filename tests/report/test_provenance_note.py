@@ -3,12 +3,12 @@
 import pytest
 
 import farback
-from farback.experiment import Experiment
+from farback.experiment import Experiment, Sweep
 from farback.records.record import UserError
 from farback.report.provenance_note import made_with, origins
 from farback.runs.page import publish
 from farback.stores.memory import Memory
-from farback.system.provenance import VERSIONS, versions
+from farback.system.provenance import VERSIONS, deciding, versions
 from farback.trials.events import Finished, TrialResult, scores
 
 NOW = {"torch": "2.13.0", "numpy": "2.4.6"}
@@ -41,7 +41,8 @@ def test_what_an_earlier_release_did_not_record_is_not_held_against_it() -> None
 
 def test_the_processor_that_a_page_is_written_on_changes_nothing_in_it() -> None:
     """Only the versions are asked for; a page is the same wherever it is written."""
-    assert set(versions()) == set(VERSIONS)
+    assert set(versions()) == {*VERSIONS, "mlflow"}
+    assert set(deciding(versions())) == set(VERSIONS)  # mlflow records numbers and makes none
     assert origins([MADE], versions() | NOW) == ""
 
 
@@ -68,27 +69,27 @@ def test_several_sets_are_told_apart_by_what_differs() -> None:
 
 
 @pytest.fixture(scope="module")
-def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     folder = tmp_path_factory.mktemp("project")
     (folder / "configs").mkdir()
     (folder / "configs" / "mixed.yaml").write_text(CONFIG)
     return Experiment.load(folder / "configs" / "mixed.yaml")
 
 
-def made_elsewhere(experiment: Experiment, store: Memory, count: int, **said: str) -> Memory:
+def made_elsewhere(experiment: Sweep, store: Memory, count: int, **said: str) -> Memory:
     """The same results, some of which say that others made them."""
     other = Memory()
     trials = experiment.trials()
-    other.begin(experiment.name, trials)
     entry = store.experiments[experiment.name]
-    for index, trial in enumerate(trials):
-        own = entry.provenance[trial.key] | (said if index < count else {})
-        recorded = entry.results[trial.key]
-        other.put(Finished(TrialResult(trial.key, scores(recorded.rows), "finished", own)))
+    with other.begin(experiment.name, trials) as recorder:
+        for index, trial in enumerate(trials):
+            own = entry.provenance[trial.key] | (said if index < count else {})
+            recorded = entry.results[trial.key]
+            recorder.put(Finished(TrialResult(trial.key, scores(recorded.rows), "finished", own)))
     return other
 
 
-def test_a_page_says_so_and_otherwise_keeps_its_bytes(experiment: Experiment) -> None:
+def test_a_page_says_so_and_otherwise_keeps_its_bytes(experiment: Sweep) -> None:
     store = Memory()
     farback.run(experiment, workers=1, store=store)
     page = publish(experiment, store)
@@ -105,7 +106,7 @@ def test_a_page_says_so_and_otherwise_keeps_its_bytes(experiment: Experiment) ->
     assert (text[:start] + text[text.index("8 of 8 trials") :]).encode() == plain
 
 
-def test_trials_that_the_config_does_not_name_say_nothing(experiment: Experiment) -> None:
+def test_trials_that_the_config_does_not_name_say_nothing(experiment: Sweep) -> None:
     store = Memory()
     farback.run(experiment, workers=1, store=store)
     fewer = Experiment.load(experiment.path, ["seed=1"])

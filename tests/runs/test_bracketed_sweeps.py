@@ -1,5 +1,7 @@
 """A sweep whose lags are picked by bisection: less is trained, and the tables say the same as of the whole grid."""
 
+import shutil
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,18 +13,19 @@ from rich.console import Console
 import farback
 from farback import tables
 from farback.cli.progress import Display
-from farback.executors import Pool, Serial
-from farback.experiment import Experiment
+from farback.executors import Serial, base
+from farback.experiment import Experiment, Sweep
 from farback.records.record import UserError
-from farback.runs import sweep
 from farback.runs.page import publish
 from farback.runs.progress import Tally
-from farback.runs.schedule import Plan, Schedule, bisected, plan
+from farback.runs.schedule import Schedule
+from farback.runs.sweep import checked_sweep
 from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Finished, TrialResult, scores
 from farback.trials.trial import Trial
+from open_sweeps import sweep_run
 
 LAGS = [1, 2, 4, 8, 16]
 CONFIG = """
@@ -43,15 +46,15 @@ sweep:
 """
 
 
-def config(folder: Path, lag: str = "{bracket: [1, 16]}", name: str = "small") -> Experiment:
+def config(folder: Path, lag: str = "{bracket: [1, 16]}", name: str = "small") -> Sweep:
     (folder / "configs").mkdir(exist_ok=True)
     path = folder / "configs" / f"{name}.yaml"
     path.write_text(CONFIG.replace("LAGS", lag).replace("name: small", f"name: {name}"))
-    return Experiment.load(path)
+    return checked_sweep(Experiment.load(path))
 
 
 def horizon_of(trial: Trial) -> int:
-    """What a made-up network can do: by its seed, from little to everything."""
+    """The longest lag at which a made-up network succeeds: by its seed, from short to the whole range."""
     return 0 if trial.cell.name == "memoryless" else [1, 5, 16][trial.seed]
 
 
@@ -102,10 +105,30 @@ def test_horizons_are_those_of_the_whole_grid_from_fewer_trainings(tmp_path: Pat
     assert (again.trained, again.reused) == (0, 12)
 
 
+class Alternating(Serial):
+    """Has two cohorts at a time, and yields an event of each in turn, as two workers do, without their processes."""
+
+    @property
+    def size(self) -> int:
+        return 2
+
+    def map(self, function: Any, items: Any) -> Iterator[tuple[Cohort, Event]]:
+        queue, busy = base.Queue(items), deque[tuple[Cohort, Iterator[Event]]]()
+        while True:
+            while len(busy) < 2 and (cohort := queue.take()) is not None:
+                busy.append((cohort, iter([event for event in function(cohort) if event is not None])))
+            if not busy:
+                return
+            cohort, events = busy.popleft()
+            if (event := next(events, None)) is not None:
+                yield cohort, event
+                busy.append((cohort, events))
+
+
 def test_two_workers_train_the_same_bits(tmp_path: Path, whole: pd.DataFrame) -> None:
     alone, shared = Memory(), Memory()
     farback.run(config(tmp_path), workers=1, store=alone)
-    farback.run(config(tmp_path), workers=2, store=shared)
+    farback.run(config(tmp_path), executor=Alternating(), store=shared)
     pd.testing.assert_frame_equal(alone.frame("small"), shared.frame("small"), check_exact=True)
     agree(shared.frame("small"), whole)
 
@@ -114,7 +137,7 @@ def test_two_workers_train_the_same_bits(tmp_path: Path, whole: pd.DataFrame) ->
 def test_stopped_at_any_instant_only_what_is_due_is_trained(tmp_path: Path, events: int) -> None:
     experiment, once, halted = config(tmp_path), Memory(), Memory()
     farback.run(experiment, executor=MadeUp(), store=once)
-    stream = sweep.execute(prepared(experiment, halted), MadeUp(), halted)
+    stream = sweep_run(experiment, halted, MadeUp()).events()
     for _, _event in zip(range(events), stream, strict=False):
         pass
     stream.close()
@@ -122,10 +145,6 @@ def test_stopped_at_any_instant_only_what_is_due_is_trained(tmp_path: Path, even
     rest = farback.run(experiment, executor=MadeUp(), store=halted)
     pd.testing.assert_frame_equal(once.frame("small"), halted.frame("small"), check_exact=True)
     assert (rest.reused, rest.trained) == (len(before), once.frame("small")["key"].nunique() - len(before))
-
-
-def prepared(experiment: Experiment, store: Memory) -> Plan:
-    return sweep.prepared(experiment, experiment.trials(), store, 1, sweep.checkpoints(experiment))
 
 
 def test_what_a_grid_has_trained_is_used(tmp_path: Path) -> None:
@@ -139,18 +158,17 @@ def test_a_failed_trial_holds_its_chain_up_until_the_next_run(tmp_path: Path) ->
     store = Memory()
     broken = farback.run(config(tmp_path), executor=MadeUp(failing=4), store=store)
     assert (broken.trained, broken.failed) == (0, 6)  # 4 is the first lag of every chain, and tried once
-    mended = farback.run(config(tmp_path), executor=MadeUp(), store=store)
-    assert mended.failed == 0
+    again = farback.run(config(tmp_path), executor=MadeUp(), store=store)
+    assert again.failed == 0
     horizons = tables.seed_horizons(store.frame("small")).set_index(["label", "seed"])["horizon"]
     assert list(horizons["shift_register"]) == ["[1, 2)", "[4, 8)", ">= 16"]
 
 
 def test_only_narrows_a_bracket(tmp_path: Path) -> None:
     experiment, store = config(tmp_path), Memory()
-    trials = experiment.only(["lag=2,4,8", "cell=shift_register"])
-    todo = sweep.prepared(experiment, trials, store, 1, sweep.checkpoints(experiment))
-    assert {trial.lag for cohort in todo.cohorts for trial in cohort.trials} == {4}
-    for _ in sweep.execute(todo, MadeUp(), store):
+    run = sweep_run(experiment, store, MadeUp(), trials=experiment.only(["lag=2,4,8", "cell=shift_register"]))
+    assert {trial.lag for cohort in run.plan.cohorts for trial in cohort.trials} == {4}
+    for _ in run.events():
         pass
     assert set(store.frame("small")["trained_lag"]) == {2, 4, 8}
 
@@ -167,13 +185,13 @@ def test_a_grid_beside_a_bracket_is_trained_whole(tmp_path: Path) -> None:
 
 def test_no_worker_waits_for_a_round_to_end(tmp_path: Path) -> None:
     """What is due after the first of a cohort has ended is there before the others end; until then there is nothing."""
-    todo = plan(config(tmp_path).trials(), set(), 1, bisection=bisected(config(tmp_path), chosen(tmp_path), empty()))
+    todo = sweep_run(config(tmp_path), Memory()).plan
     schedule = Schedule(todo)
     handed = iter(schedule)
     first = [next(handed) for _ in todo.cohorts]
     assert next(handed) is None
     quick = first[0].trials[0]
-    schedule.learn(ended(quick))
+    schedule.update(ended(quick))
     following = next(handed)
     assert [trial.seed for trial in following.trials] == [quick.seed]
     assert following.trials[0].lag != quick.lag
@@ -186,40 +204,31 @@ def test_what_is_due_at_one_lag_is_packed_into_one_cohort(tmp_path: Path) -> Non
     assert len(executor.cohorts) < sum(len(cohort.trials) for cohort in executor.cohorts)
 
 
-def chosen(folder: Path) -> list[Trial]:
-    return config(folder).trials()
-
-
-def empty() -> pd.DataFrame:
-    return Memory().frame("small")
-
-
 def test_progress_is_against_the_most_that_may_be_needed(tmp_path: Path) -> None:
-    store = Memory()
-    todo = prepared(config(tmp_path), store)
-    assert (len(todo.needed()), len(todo.missing)) == (18, 30)  # three lags of five for each of six chains, at most
+    run = sweep_run(config(tmp_path), Memory(), MadeUp())
+    todo, what = run.plan, run.plan.remaining
+    assert (len(what.needed()), len(what.missing)) == (18, 30)  # three lags of five for each of six chains, at most
     tally = Tally(todo)
     display = Display(todo, tally, Console(width=100, record=True))
     shares, most = [], []
-    for event in sweep.execute(todo, MadeUp(), store):
+    for event in run.events():
         tally.add(event)
         display.add(event)
         shares.append(tally.share)
-        most.append(len(todo.needed()))
+        most.append(len(what.needed()))
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
     assert most == sorted(most, reverse=True)
     assert most[-1] == len(tally.finished)
     display.console.print(display)
-    said = display.console.export_text()
-    assert f"{most[-1]} of at most {most[-1]} trials trained" in said
-    assert "[4, 8)" in said  # of half of the seeds: implied outcomes count
+    shown = display.console.export_text()
+    assert f"{most[-1]} of at most {most[-1]} trials trained" in shown
+    assert "[4, 8)" in shown  # of half of the seeds: implied outcomes count
 
 
 def test_the_page_says_that_the_rest_is_implied(tmp_path: Path) -> None:
     store, experiment = Memory(), config(tmp_path)
-    todo = prepared(experiment, store)
-    stream = sweep.execute(todo, MadeUp(), store)
+    stream = sweep_run(experiment, store, MadeUp()).events()
     for _ in range(8):
         next(stream)
     stream.close()
@@ -244,32 +253,12 @@ def test_a_bracket_without_retention_is_refused(tmp_path: Path) -> None:
         farback.run(Experiment.load(experiment.path), executor=MadeUp(), store=Memory())
 
 
-def test_runs_in_mlflow_carry_the_bracket(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+def test_runs_in_mlflow_carry_the_bracket(tmp_path: Path, empty_database: Path) -> None:
+    uri = f"sqlite:///{shutil.copy(empty_database, tmp_path)}"
     with MLflow(uri) as store:
         farback.run(config(tmp_path), executor=MadeUp(), store=store)
         assert set(store.frame("small")["bracket"]) == {"1 2 4 8 16"}
     with MLflow(uri) as store:
-        found = store.client.get_experiment_by_name("small")
-        runs = store.client.search_runs([found.experiment_id], "tags.kind = 'trial'")
+        found = store.client.mlflow.get_experiment_by_name("small")
+        runs = store.client.mlflow.search_runs([found.experiment_id], "tags.kind = 'trial'")
         assert {run.data.params["bracket"] for run in runs} == {"1 2 4 8 16"}
-
-
-@pytest.mark.parametrize("executor", [Serial, lambda: Pool(2)], ids=["serial", "pool"])
-def test_none_among_the_cohorts_means_later(tmp_path: Path, executor: Any) -> None:
-    """Every executor asks again after the next event, and ends where nothing trains."""
-    trials = [trial for trial in config(tmp_path).trials() if trial.lag == 1][:4]
-    seen: list[str] = []
-
-    def one_after_the_other() -> Iterator[Cohort | None]:
-        for trial in trials:
-            while len(seen) < trials.index(trial):
-                yield None
-            yield Cohort.of(trial)
-
-    with executor() as running:
-        for _, event in running.map(sweep.train, one_after_the_other()):
-            if isinstance(event, Finished):
-                seen.append(event.key)
-        assert seen == [trial.key for trial in trials]
-        assert list(running.map(sweep.train, iter([None, Cohort.of(trials[0])]))) == []

@@ -1,13 +1,14 @@
-"""How long a plan takes: arithmetic on what was timed."""
+"""How long a plan takes: arithmetic on measured times."""
 
 from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from farback.executors import Serial
-from farback.runs.estimate import UNKNOWN, Seconds, estimated, makespan, shares, timed
-from farback.runs.schedule import plan
+from farback.runs.estimate import UNKNOWN, Seconds, estimate, makespan, shares, timed
+from farback.runs.schedule import plan, remaining
 from farback.stores.memory import Memory
 from farback.system import devices
 from farback.trials.cohort import Cohort
@@ -50,14 +51,14 @@ def test_workers_take_the_next_piece_as_they_are_free() -> None:
     assert makespan([], 2) == 0
 
 
-def test_kinds_are_timed_once_and_what_is_known_of_repeats_counts() -> None:
+def test_each_kind_is_timed_once_and_repeats_that_ended_count() -> None:
     trials = [trial(seed) for seed in range(8)] + [trial(seed, stop="never") for seed in range(8)]
-    todo = plan(trials, set(), 1)
+    todo = plan(remaining(trials, set()), 1)
     executor = Stopwatch()
-    unknown = estimated(todo, executor, {}, devices.CPU)
+    unknown = estimate(todo, executor, Memory().frame("small"), devices.CPU)
     assert len(executor.asked) == len({(c.trials[0].shape, len(c.trials)) for c in todo.cohorts})
     assert len(executor.asked) < len(todo.cohorts) or len(todo.cohorts) == 2
-    known = estimated(todo, executor, {trial().group: 0.25}, devices.CPU)
+    known = estimate(todo, executor, frame_of({trials[0]: 25.0}), devices.CPU)
     assert known.most == unknown.most > unknown.expected > known.expected
     early, late = ([c for c in todo.cohorts if (c.trials[0].stop == "never") == never] for never in (False, True))
     seconds = Seconds(**PARTS)
@@ -66,14 +67,20 @@ def test_kinds_are_timed_once_and_what_is_known_of_repeats_counts() -> None:
     )
 
 
-def test_what_repeats_needed_is_read_from_the_store() -> None:
+def frame_of(updates: dict[Trial, float]) -> pd.DataFrame:
+    """The frame of a store with trials that needed so many updates."""
     store = Memory()
+    with store.begin("small", updates) as recorder:
+        for one, count in updates.items():
+            rows = scores([("training", 25, -1, "updates", count)])
+            recorder.put(Finished(TrialResult(one.key, rows, "finished")))
+    return store.frame("small")
+
+
+def test_the_updates_that_repeats_needed_are_read_from_the_store() -> None:
     trials = [trial(seed) for seed in range(3)]
-    store.begin("small", trials)
-    for one, updates in zip(trials, (25.0, 75.0), strict=False):
-        store.put(Finished(TrialResult(one.key, scores([("training", 25, -1, "updates", updates)]), "finished")))
-    assert shares(store.frame("small"), trials) == {trials[2].group: 0.5}
-    assert shares(store.frame("nothing"), trials) == {}
+    assert shares(frame_of({trials[0]: 25.0, trials[1]: 75.0}), trials) == {trials[2].group: 0.5}
+    assert shares(frame_of({}), trials) == {}
 
 
 def test_a_little_of_a_cohort_is_timed_for_real() -> None:

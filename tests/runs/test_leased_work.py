@@ -1,4 +1,4 @@
-"""Several drivers train one sweep: every trial once, and all of it whoever dies."""
+"""Several drivers train one sweep: every trial has one result, whichever driver dies."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ import pytest
 
 import farback
 import servers
-from farback import Experiment
 from farback.executors import Serial
+from farback.experiment import Experiment, Sweep
 from farback.runs import sweep
-from farback.runs.leased_work import Share
+from farback.runs.leased_work import LeasedWork
 from farback.stores import locations
-from farback.stores.base import Overtaken
+from farback.stores.leases import HEARTBEAT, LEASE
 from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
-from farback.trials.events import Finished, Reused
+from farback.training.loop import train
+from farback.trials.cohort import Cohort
+from farback.trials.events import Checkpoint, Finished, Reused
+from open_sweeps import session
 
 CONFIG = """\
 name: shared
@@ -41,6 +44,7 @@ sweep:
     lag: [1, 2]
     seed: {{range: 4}}
 """
+RARE = 4  # trials that two drivers train, having leased them at the same moment
 DRIVE = """
 import sys, farback
 done = farback.run(sys.argv[1], workers=1, store=sys.argv[2])
@@ -48,75 +52,82 @@ print(done.trained, done.reused, done.failed)
 """
 
 
-def config(folder: Path, steps: int = 20) -> Experiment:
+def config(folder: Path, steps: int = 20) -> Sweep:
     path = folder / "configs" / "shared.yaml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(CONFIG.format(steps=steps))
-    return Experiment.load(path)
+    return sweep.checked_sweep(Experiment.load(path))
 
 
-def test_drivers_in_one_process_train_every_trial_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drivers_in_one_process_share_the_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of them may rarely train one trial; the store has one result of each, as one driver alone would leave it."""
     monkeypatch.setattr(sweep, "POLL_SECONDS", 0.05)
     monkeypatch.setattr("farback.training.packing.width", lambda trial: 2)
-    experiment, whole, first = config(tmp_path), Memory(), Memory()
+    experiment, whole, shared = config(tmp_path), Memory(), Memory()
     farback.run(experiment, workers=1, store=whole)
-    stores = [first, Memory(beside=first), Memory(beside=first)]
     summaries = []
 
-    def drive(store: Memory) -> None:
-        summaries.append(farback.run(experiment, executor=Serial(), store=store))
+    def drive() -> None:
+        summaries.append(farback.run(experiment, executor=Serial(), store=shared))
 
-    threads = [threading.Thread(target=drive, args=(store,)) for store in stores]
+    threads = [threading.Thread(target=drive) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert sum(done.trained for done in summaries) == 16
+    assert 16 <= sum(done.trained for done in summaries) <= 16 + RARE
     assert [done.trained + done.reused for done in summaries] == [16, 16, 16]
-    pd.testing.assert_frame_equal(first.frame("shared"), whole.frame("shared"), check_exact=True)
+    assert set(shared.experiments["shared"].results) == {trial.key for trial in experiment.trials()}
+    assert not shared.experiments["shared"].leases
+    pd.testing.assert_frame_equal(shared.frame("shared"), whole.frame("shared"), check_exact=True)
 
 
 def test_what_another_driver_leaves_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "POLL_SECONDS", 0.05)
-    experiment, other = config(tmp_path), Memory()
+    experiment, store = config(tmp_path), Memory()
     trials = experiment.trials()
-    other.begin("shared", trials)
+    other = store.begin("shared", trials)
     held = [trial.key for trial in trials[:5]]
-    assert other.claim(held) == set(held)
+    assert other.lease(held) == set(held)
     left = threading.Timer(1.0, other.close)
     left.start()
-    done = farback.run(experiment, workers=1, store=Memory(beside=other))
+    done = farback.run(experiment, workers=1, store=store)
     left.join()
     assert (done.trained, done.reused) == (16, 0)
 
 
-def test_an_outcome_of_a_trial_that_was_taken_over_is_not_passed_on(tmp_path: Path) -> None:
-    experiment = config(tmp_path)
-    trials = experiment.trials()[:2]
-
-    class Losing(Memory):
-        def put(self, event) -> None:
-            if isinstance(event, Finished) and event.key == trials[0].key:
-                raise Overtaken("gone")
-            super().put(event)
-
-    store = Losing()
-    store.begin("shared", trials)
-    share = Share(store)
-    events = list(sweep.recorded(sweep.plan(trials, set()).cohorts, Serial(), share))
-    assert [event.key for event in events if isinstance(event, Finished)] == [trials[1].key]
-    assert [cohort.keys for cohort in share.elsewhere] == [[trials[0].key]]
-    assert list(share.settled()) == []
-    Memory.put(store, next(event for event in elsewhere(trials[:1]) if isinstance(event, Finished)))
-    assert list(share.settled()) == [Reused(trials[0].key)]
-    assert share.again() == []
+def test_trials_of_another_driver_are_left_to_it_until_they_are_finished(tmp_path: Path) -> None:
+    experiment, store = config(tmp_path), Memory()
+    cohort = Cohort.of(*experiment.trials()[:3])
+    mine, others, free = cohort.keys
+    with store.begin("shared", cohort.trials) as other, store.begin("shared", cohort.trials) as recorder:
+        work = LeasedWork(store, "shared", recorder)
+        other.lease([others])
+        assert [each.keys for each in work.ours([cohort]) if each] == [[mine, free]]
+        assert [each.keys for each in work.elsewhere] == [[others]]
+        assert list(work.finished_elsewhere()) == []
+        for event in train(cohort.only([others])[0]):
+            if isinstance(event, Finished):
+                other.put(event)
+        assert list(work.finished_elsewhere()) == [Reused(others)]
+        assert work.retry() == []
 
 
-def elsewhere(trials):
-    return (event for _, event in Serial().map(sweep.train, sweep.plan(trials, set()).cohorts))
+def test_a_trial_that_another_driver_left_is_resumed_from_its_checkpoint(tmp_path: Path) -> None:
+    experiment, store = config(tmp_path), Memory()
+    cohort = Cohort.of(experiment.trials()[0])
+    with store.begin("shared", cohort.trials) as other, store.begin("shared", cohort.trials) as recorder:
+        work = LeasedWork(store, "shared", recorder, session(store).checkpoints(experiment))
+        other.lease(cohort.keys)
+        assert list(work.ours([cohort])) == []
+        kept = next(event for event in train(cohort, checkpoint_seconds=0) if isinstance(event, Checkpoint))
+        work.folder.put(kept)
+        assert list(work.ours(work.retry())) == []
+        other.close()
+        assert [each.start for each in work.ours(work.retry()) if each] == [(kept,)]
 
 
-def started(experiment: Experiment, uri: str) -> subprocess.Popen[str]:
+def started(experiment: Sweep, uri: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", DRIVE, str(experiment.path), uri]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -124,22 +135,22 @@ def started(experiment: Experiment, uri: str) -> subprocess.Popen[str]:
     )
 
 
-def said(process: subprocess.Popen[str]) -> tuple[int, int, int]:
+def counts(process: subprocess.Popen[str]) -> tuple[int, int, int]:
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     trained, reused, failed = map(int, out.split())
     return trained, reused, failed
 
 
-def check(experiment: Experiment, uri: str) -> Counter[str]:
+def check(experiment: Sweep, uri: str) -> Counter[str]:
     """Every trial is there as one driver alone would have left it, and no run is left open; the kinds of runs."""
     alone = Memory()
     farback.run(experiment, workers=1, store=alone)
     with MLflow(uri) as store:
         pd.testing.assert_frame_equal(store.frame("shared"), alone.frame("shared"), check_exact=True)
-        found = store.client.get_experiment_by_name("shared")
-        runs = list(store.client.search_runs([found.experiment_id]))
-        assert not [name for name in found.tags if name.startswith(("farback.claim", "farback.grave"))]
+        found = store.client.mlflow.get_experiment_by_name("shared")
+        runs = list(store.client.mlflow.search_runs([found.experiment_id]))
+        assert not [name for name in found.tags if name.startswith((HEARTBEAT, LEASE))]
     assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
     trials = Counter(run.data.tags["farback.key"] for run in runs if run.data.tags["kind"] == "trial")
     assert trials == Counter(trial.key for trial in experiment.trials())
@@ -148,32 +159,34 @@ def check(experiment: Experiment, uri: str) -> Counter[str]:
 
 
 @pytest.mark.slow
-def test_three_processes_train_every_trial_once(tmp_path: Path) -> None:
+def test_three_processes_share_the_trials(tmp_path: Path) -> None:
     experiment = config(tmp_path, steps=300)
     uri = locations.default_uri(tmp_path)
-    done = [said(process) for process in [started(experiment, uri) for _ in range(3)]]
-    assert sum(trained for trained, _, _ in done) == 16
-    assert [trained + reused for trained, reused, _ in done] == [16, 16, 16]
-    assert check(experiment, uri) == {"trial": 16}
+    done = [counts(process) for process in [started(experiment, uri) for _ in range(3)]]
+    doubles = sum(trained for trained, _, _ in done) - 16
+    assert 0 <= doubles <= RARE
+    assert [(trained + reused, failed) for trained, reused, failed in done] == [(16, 0)] * 3
+    kinds = check(experiment, uri)
+    assert (kinds["trial"], kinds["superseded"]) == (16, doubles)
 
 
 @pytest.mark.slow
-def test_what_a_killed_process_was_at_is_taken_over_by_the_other(tmp_path: Path) -> None:
+def test_the_trials_of_a_killed_process_are_taken_over_by_the_other(tmp_path: Path) -> None:
     experiment = config(tmp_path, steps=600)
     uri = locations.default_uri(tmp_path)
     victim = started(experiment, uri)
     with MLflow(uri) as store:
         until = time.monotonic() + 120
         while time.monotonic() < until:
-            found = store.client.get_experiment_by_name("shared")
-            if found and list(store.client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'")):
+            found = store.client.mlflow.get_experiment_by_name("shared")
+            if found and list(store.client.mlflow.search_runs([found.experiment_id], "attributes.status = 'RUNNING'")):
                 break
             time.sleep(0.1)
     other = started(experiment, uri)
     time.sleep(2)  # it begins beside the first
     victim.send_signal(signal.SIGKILL)
     victim.communicate()
-    trained, reused, failed = said(other)
+    trained, reused, failed = counts(other)
     assert (trained + reused, failed) == (16, 0)
     assert trained > 0
     kinds = check(experiment, uri)
@@ -188,7 +201,7 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for(tmp_path: Path) -> None
     MLflow(backend).close()
     with servers.mlflow_server(backend, tmp_path, port=port) as address:
         driver = started(experiment, address)
-        client = MLflow(address).client
+        client = MLflow(address).client.mlflow
         until = time.monotonic() + 120
         while time.monotonic() < until and driver.poll() is None:
             found = client.get_experiment_by_name("shared")

@@ -8,14 +8,17 @@ import pytest
 
 import farback
 from farback.executors import Serial, base
-from farback.experiment import ConfigError, Experiment
-from farback.runs import dead_axes, sweep
+from farback.experiment import ConfigError, Experiment, Sweep
+from farback.runs import dead_axes, progress
 from farback.runs.progress import Tally
-from farback.runs.schedule import plan
+from farback.runs.schedule import plan, remaining
+from farback.runs.sweep import checked_sweep
 from farback.stores.memory import Memory
+from farback.training.loop import train
 from farback.trials.cohort import Cohort
-from farback.trials.events import Event, Failed, Finished, Request
+from farback.trials.events import Event, Failed, Finished
 from farback.trials.trial import Trial
+from open_sweeps import session, sweep_run
 
 SMALL = """
 name: small
@@ -34,11 +37,11 @@ sweep:
 """
 
 
-def config(folder: Path, text: str = SMALL) -> Experiment:
+def config(folder: Path, text: str = SMALL) -> Sweep:
     (folder / "configs").mkdir(exist_ok=True)
     path = folder / "configs" / "small.yaml"
     path.write_text(text)
-    return Experiment.load(path)
+    return checked_sweep(Experiment.load(path))
 
 
 def frame(store: Memory) -> pd.DataFrame:
@@ -73,8 +76,7 @@ def test_a_pool_gives_the_bits_of_one_process(tmp_path: Path) -> None:
 def test_stopping_at_any_instant_and_running_again_gives_the_same_store(tmp_path: Path, events: int) -> None:
     experiment, whole, halted = config(tmp_path), Memory(), Memory()
     farback.run(experiment, workers=1, store=whole)
-    halted.begin("small", experiment.trials())
-    stream = sweep.execute(plan(experiment.trials(), set()), Serial(), halted)
+    stream = sweep_run(experiment, halted).events()
     for _ in range(events):
         next(stream)
     stream.close()
@@ -83,26 +85,25 @@ def test_stopping_at_any_instant_and_running_again_gives_the_same_store(tmp_path
 
 
 @pytest.mark.parametrize("events", [1, 10, 30, 50, 90])
-def test_what_was_checkpointed_is_gone_on_from_and_gives_the_same_store(tmp_path: Path, events: int) -> None:
+def test_a_run_resumed_from_checkpoints_gives_the_same_store(tmp_path: Path, events: int) -> None:
     """With a checkpoint at every update; a driver that dies just stops reading."""
     experiment, whole, halted = config(tmp_path), Memory(), Memory()
     farback.run(experiment, workers=1, store=whole)
-    folder = sweep.checkpoints(experiment, seconds=0)
-    halted.begin("small", experiment.trials())
-    stream = sweep.execute(sweep.plan(experiment.trials(), set()), Serial(), halted, folder)
+    first = sweep_run(experiment, halted, checkpoint_seconds=0)
+    stream = first.events()
     for _ in range(events):
         next(stream)
     stream.close()
-    kept = folder.held()
-    done = halted.finished([trial.key for trial in experiment.trials()])
-    plan = sweep.prepared(experiment, experiment.trials(), halted, 1, folder)
+    kept = first.folder.held()
+    done = halted.finished("small", [trial.key for trial in experiment.trials()])
+    plan = sweep_run(experiment, halted).plan
     assert {one.key for cohort in plan.cohorts for one in cohort.start} == kept - done
-    assert plan.begun == len(kept - done) > 0
+    assert plan.resumed == len(kept - done) > 0
     assert [cohort.step > 0 for cohort in plan.cohorts] == sorted((c.step > 0 for c in plan.cohorts), reverse=True)
     before = len(halted.progress)
     assert farback.run(experiment, workers=1, store=halted).reused == len(done)
     pd.testing.assert_frame_equal(frame(whole), frame(halted), check_exact=True)
-    assert folder.held() == set()
+    assert first.folder.held() == set()
     again = {(one.key, one.step): one.metrics for one in halted.progress[before:]}
     assert again == {  # a new run in the store has its whole curve
         (one.key, one.step): one.metrics for one in whole.progress if one.key not in done
@@ -110,20 +111,29 @@ def test_what_was_checkpointed_is_gone_on_from_and_gives_the_same_store(tmp_path
 
 
 class Finishing(Serial):
-    """Told to finish after so many updates in all."""
+    """Is asked to finish after so many updates in all."""
 
     def __init__(self, updates: int) -> None:
         super().__init__()
         self.updates = updates
 
-    def _wishes(self) -> Request:
-        self.updates -= 1
-        if self.updates < 0:
-            self.finish()
-        return super()._wishes()
+    def map(self, function, items) -> Iterator[tuple[Cohort, Event]]:
+        def counted(cohort: Cohort):
+            training = function(cohort)
+            try:
+                event = next(training)
+                while True:
+                    self.updates -= 1
+                    if self.updates < 0:
+                        self.finish()
+                    event = training.send((yield event))
+            except StopIteration:
+                return
+
+        return super().map(counted, items)
 
 
-def test_a_run_that_is_told_to_finish_keeps_checkpoints_and_the_next_goes_on(
+def test_a_run_that_is_asked_to_finish_keeps_checkpoints_and_the_next_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "LOOK_SECONDS", 0.0)
@@ -137,11 +147,11 @@ def test_a_run_that_is_told_to_finish_keeps_checkpoints_and_the_next_goes_on(
     assert sum(summary.trained for summary in summaries) == 8
     assert not halted.failures
     pd.testing.assert_frame_equal(frame(whole), frame(halted), check_exact=True)
-    assert sweep.checkpoints(experiment).held() == set()
+    assert session(halted).checkpoints(experiment).held() == set()
 
 
 def test_no_point_of_a_curve_is_recorded_twice_where_a_worker_died(tmp_path: Path) -> None:
-    """What goes on from a checkpoint shows again what was before: a store that saw it needs it no more."""
+    """A trial that resumes repeats its progress from the start; the store of this run has the first part already."""
     experiment, whole, halted = config(tmp_path), Memory(), Memory()
     farback.run(experiment, workers=1, store=whole)
     stumbling = Stumbling()
@@ -154,7 +164,7 @@ def test_no_point_of_a_curve_is_recorded_twice_where_a_worker_died(tmp_path: Pat
 
 
 class Stumbling(Serial):
-    """Every cohort loses its worker, and goes on from its last checkpoints."""
+    """Every cohort loses its worker, and resumes from its last checkpoints."""
 
     deaths = 0
 
@@ -172,10 +182,10 @@ class Stumbling(Serial):
 
 
 def test_a_config_says_how_often_checkpoints_are_made(tmp_path: Path) -> None:
-    assert sweep.checkpoints(config(tmp_path)).seconds == 60
+    assert session(Memory()).checkpoints(config(tmp_path)).seconds == 60
     often = config(tmp_path, SMALL + "checkpoint_seconds: 2.5\n")
-    assert sweep.checkpoints(often).seconds == 2.5
-    assert sweep.checkpoints(often, 9).seconds == 9
+    assert session(Memory()).checkpoints(often).seconds == 2.5
+    assert session(Memory(), checkpoint_seconds=9).checkpoints(often).seconds == 9
     assert [trial.key for trial in often.trials()] == [trial.key for trial in config(tmp_path).trials()]
     for wrong in ("-1", "true", "soon", ".inf", "[1]"):
         with pytest.raises(ConfigError, match=r"small.yaml:\d+:\d+: checkpoint_seconds: must be a number of seconds"):
@@ -191,18 +201,18 @@ class Breaking(Serial):
                 yield cohort, Failed(key, "it broke")
 
 
-def test_what_failed_is_said_and_tried_again(tmp_path: Path) -> None:
+def test_failures_are_reported_and_tried_again(tmp_path: Path) -> None:
     store = Memory()
     broken = farback.run(config(tmp_path), workers=1, executor=Breaking(), store=store)
     assert (broken.trained, broken.failed) == (0, 8)
     assert broken.failures[0].error == "it broke"
-    mended = farback.run(config(tmp_path), workers=1, store=store)
-    assert (mended.trained, mended.reused, mended.failed) == (8, 0, 0)
+    again = farback.run(config(tmp_path), workers=1, store=store)
+    assert (again.trained, again.reused, again.failed) == (8, 0, 0)
 
 
-def test_the_longest_cohorts_go_first_and_no_worker_is_left_without_one(tmp_path: Path) -> None:
+def test_the_longest_cohorts_come_first_and_every_worker_gets_one(tmp_path: Path) -> None:
     trials = config(tmp_path).trials()
-    todo = plan(trials, set(), workers=4)
+    todo = plan(remaining(trials, set()), workers=4)
     assert sorted(trial.key for pack in todo.cohorts for trial in pack.trials) == sorted(trial.key for trial in trials)
     assert len(todo.cohorts) == 8  # two for each worker
     assert todo.cohorts[0].trials[0].lag == 2
@@ -226,15 +236,15 @@ def test_an_axis_that_changes_nothing_is_refused(tmp_path: Path) -> None:
         farback.run(experiment, workers=1, store=Memory())
 
 
-def test_a_network_that_fails_at_its_first_step_is_told_with_its_axis(
+def test_a_network_that_fails_at_its_first_step_is_reported_with_its_axis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(trial: Trial) -> bytes:
         raise ZeroDivisionError("of somebody's own cell")
 
     monkeypatch.setattr(dead_axes, "fingerprint", fails)
-    said = r"small.yaml:\d+.* fails at step 0: ZeroDivisionError: of somebody's own cell \(.*test_runner.py:\d+\)"
-    with pytest.raises(ConfigError, match=said):
+    message = r"small.yaml:\d+.* fails at step 0: ZeroDivisionError: of somebody's own cell \(.*test_sweep.py:\d+\)"
+    with pytest.raises(ConfigError, match=message):
         dead_axes.check(config(tmp_path))
 
 
@@ -251,14 +261,14 @@ def test_diverged_trials_are_results(tmp_path: Path) -> None:
     assert farback.run(config(tmp_path, text), workers=1, store=store).trained == 0
 
 
-def test_the_tally_knows_how_far_it_is(tmp_path: Path) -> None:
+def test_the_tally_counts_the_share_that_is_done(tmp_path: Path) -> None:
     trials = config(tmp_path).trials()
-    todo = plan(trials, set())
+    todo = plan(remaining(trials, set()))
     tally = Tally(todo)
     assert tally.share == 0
     assert tally.seconds_left is None
     shares = []
-    for _, event in Serial().map(sweep.train, todo.cohorts):
+    for _, event in Serial().map(train, todo.cohorts):
         tally.add(event)
         shares.append(tally.share)
         if isinstance(event, Finished):
@@ -268,10 +278,10 @@ def test_the_tally_knows_how_far_it_is(tmp_path: Path) -> None:
 
 
 def test_the_time_left_is_counted_from_the_first_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    todo = plan(config(tmp_path).trials(), set())
-    events = [event for _, event in Serial().map(sweep.train, todo.cohorts)]
+    todo = plan(remaining(config(tmp_path).trials(), set()))
+    events = [event for _, event in Serial().map(train, todo.cohorts)]
     now = [1000.0]
-    monkeypatch.setattr(sweep.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     tally = Tally(todo)
     now[0] += 60  # workers start, and nothing of this is the pace
     tally.add(events[0])
@@ -287,11 +297,11 @@ def test_the_time_left_is_counted_from_the_first_progress(tmp_path: Path, monkey
 
 
 def test_what_is_only_measured_counts_as_work(tmp_path: Path) -> None:
-    todo = plan(config(tmp_path, SMALL.replace("  steps: 12", "  steps: 0")).trials(), set())
+    todo = plan(remaining(config(tmp_path, SMALL.replace("  steps: 12", "  steps: 0")).trials(), set()))
     tally = Tally(todo)
     assert tally.share == 0
     shares = []
-    for _, event in Serial().map(sweep.train, todo.cohorts):
+    for _, event in Serial().map(train, todo.cohorts):
         tally.add(event)
         if isinstance(event, Finished):
             shares.append(tally.share)

@@ -62,9 +62,9 @@ def on_server(server: str) -> Iterator[str]:
 def set_aside(uri: str) -> None:
     """Rename what a test left, so that the next one finds none of it."""
     with MLflow(uri) as store:
-        for experiment in store.client.search_experiments():
+        for experiment in store.client.mlflow.search_experiments():
             if not experiment.name.startswith(("Default", "aside ")):
-                store.client.rename_experiment(experiment.experiment_id, f"aside {experiment.experiment_id}")
+                store.client.mlflow.rename_experiment(experiment.experiment_id, f"aside {experiment.experiment_id}")
 
 
 URIS = {"mlflow": "uri", "postgres": "on_postgres", "server": "on_server"}

@@ -16,6 +16,7 @@ import sqlalchemy
 import servers
 from farback import Experiment, run
 from farback.stores import database, locations
+from farback.stores.leases import HEARTBEAT, LEASE
 from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
 
@@ -49,7 +50,10 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def drive(folder: Path, uri: str, names: tuple[str, ...]) -> list[Path]:
-    """Run drivers at once; the configs, every trial of which one driver, and only one, says to have trained."""
+    """Run drivers at once; the configs, every trial of which a driver reports to have trained.
+
+    Two drivers may rarely take a trial at the same moment and both train it.
+    """
     configs = [folder / "configs" / f"{name}.yaml" for name in names]
     configs[0].parent.mkdir()
     for path in configs:
@@ -62,32 +66,35 @@ def drive(folder: Path, uri: str, names: tuple[str, ...]) -> list[Path]:
     ]
     trained: Counter[Path] = Counter()
     for path, process in zip(configs, crowd, strict=True):
-        counted, said = process.communicate(timeout=240)
-        assert process.returncode == 0, said.decode()
+        counted, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors.decode()
         trained[path] += int(counted)
-    assert trained == {path: len(Experiment.load(path).trials()) for path in configs}
+    for path in configs:
+        wanted, twice = len(Experiment.load(path).trials()), names.count(path.stem) - 1
+        assert wanted <= trained[path] <= wanted * (1 + twice)
     return sorted(set(configs))
 
 
 def check(configs: list[Path], uri: str) -> None:
-    """Every trial is there once, whole, and as it is without a database."""
+    """Every trial is recorded once, whole, and as a single driver records it."""
     with MLflow(uri) as store:
         for path in configs:
             alone = Memory()
             run(path, workers=1, store=alone)
             pd.testing.assert_frame_equal(store.frame(path.stem), alone.frame(path.stem), check_exact=True)
-            experiment = store.client.get_experiment_by_name(path.stem)
-            runs = store.client.search_runs([experiment.experiment_id], "tags.kind = 'trial'")
+            experiment = store.client.mlflow.get_experiment_by_name(path.stem)
+            runs = list(store.client.search(experiment.experiment_id, "tags.kind = 'trial'"))
             assert Counter(run.data.tags["farback.key"] for run in runs) == Counter(
                 trial.key for trial in Experiment.load(path).trials()
             )
             assert {run.info.status for run in runs} == {"FINISHED"}
+            assert not [name for name in experiment.tags if name.startswith((HEARTBEAT, LEASE))]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("names", [OWN, SHARED], ids=["own", "shared"])
 @pytest.mark.parametrize("empty", ["sqlite", "postgres"], indirect=True)
-def test_drivers_that_meet_on_an_empty_database_train_every_trial_once(
+def test_drivers_that_meet_on_an_empty_database_record_every_trial_once(
     empty: str, names: tuple[str, ...], tmp_path: Path
 ) -> None:
     check(drive(tmp_path, empty, names), empty)
@@ -104,31 +111,27 @@ def test_drivers_share_a_server_in_front_of_postgresql(
 
 @pytest.mark.parametrize("where", ["uri", "on_postgres", "on_server"])
 def test_drivers_may_begin_a_new_experiment_at_the_same_moment(where: str, request: pytest.FixtureRequest) -> None:
-    """Each is made to believe that nobody was quicker, as one is that looked just before."""
+    """The second one looked just before the first one created it."""
     uri = request.getfixturevalue(where)
-    with MLflow(uri) as first, MLflow(uri) as second:
-        first.begin("first", [])
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(second, "_id", lambda name: None)
-            second.begin("first", [])
-        assert second._ids == first._ids
+    with MLflow(uri) as one, MLflow(uri) as two, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(two.client.mlflow, "get_experiment_by_name", lambda name: None, raising=False)
+        with one.begin("first") as first, two.begin("first") as second:
+            assert second.experiment_id == first.experiment_id
 
 
 @pytest.mark.parametrize("where", ["uri", "on_postgres", "on_server"])
 def test_drivers_may_write_one_tag_at_the_same_moment(where: str, request: pytest.FixtureRequest) -> None:
     uri = request.getfixturevalue(where)
-    with MLflow(uri) as store:
-        store.begin("first", [])
-        experiment_id = store._ids["first"]
-        names = [f"tag {number}" for number in range(20)]
+    with MLflow(uri) as store, store.begin("first") as recorder:
+        client, names = store.client.mlflow, [f"tag {number}" for number in range(20)]
 
         def write(text: str) -> None:
             for name in names:
-                store.client.set_experiment_tag(experiment_id, name, text)
+                client.set_experiment_tag(recorder.experiment_id, name, text)
 
         with ThreadPoolExecutor(4) as crowd:
             list(crowd.map(write, "abcd"))
-        tags = store.client.get_experiment_by_name("first").tags
+        tags = client.get_experiment_by_name("first").tags
         assert {tags[name] for name in names} <= set("abcd")
 
 

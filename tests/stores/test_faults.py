@@ -16,7 +16,7 @@ from made_up import finished, progress, trial
 
 from farback.stores import locations, retries
 from farback.stores.mlflow import MLflow
-from farback.stores.retries import Patience, StoreFault, diagnosed
+from farback.stores.retries import Retries, StoreFault, diagnosed
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -27,7 +27,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 def refused(uri: str, said: str, seconds: float = 0.5) -> None:
     with pytest.raises(StoreFault, match=said):
-        MLflow(uri, patience_seconds=seconds)
+        MLflow(uri, retry_seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["a letter to a friend\n" * 100, "x", "SQLite format 3\0" + "x" * 4096])
@@ -83,15 +83,15 @@ def locked(path: Path) -> Iterator[None]:
         holder.execute("rollback")
 
 
-def test_a_locked_database_is_waited_for_and_then_given_up(uri: str, tmp_path: Path) -> None:
+def test_a_locked_database_is_retried_and_then_given_up(uri: str, tmp_path: Path) -> None:
     with locked(tmp_path / "mlflow.db"):
         began = time.monotonic()
-        refused(uri, "locked for . s.*the same command goes on from there", seconds=1.0)
-        assert time.monotonic() - began < 15  # no patience of MLflow's on top
+        refused(uri, "locked it for . s.*the same command resumes from there", seconds=1.0)
+        assert time.monotonic() - began < 15  # MLflow does not retry on top of it
     MLflow(uri).close()
 
 
-def test_a_database_that_is_locked_for_a_while_is_waited_for(
+def test_a_database_that_is_locked_for_a_while_is_retried(
     uri: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ended = threading.Event()
@@ -103,15 +103,15 @@ def test_a_database_that_is_locked_for_a_while_is_waited_for(
     holder = threading.Thread(target=hold)
     holder.start()
     threading.Timer(1.5, ended.set).start()
-    MLflow(uri, patience_seconds=60).close()
+    MLflow(uri, retry_seconds=60).close()
     holder.join()
-    assert [record.message for record in caplog.records if "another process holds it locked" in record.message]
+    assert [record.message for record in caplog.records if "another process has locked it" in record.message]
     assert "is back after" in caplog.records[-1].message
 
 
 def test_a_damaged_database_is_refused_on_the_way_too(uri: str, tmp_path: Path) -> None:
     with MLflow(uri) as store:
-        store.begin("first", [trial()])
+        store.begin("first", [trial()]).close()
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as opened:
         opened.execute("pragma wal_checkpoint(truncate)")
     path = tmp_path / "mlflow.db"
@@ -121,8 +121,8 @@ def test_a_damaged_database_is_refused_on_the_way_too(uri: str, tmp_path: Path) 
         store.begin("first", [trial()])
 
 
-def test_patience_ends_and_says_what_it_waits_for(caplog: pytest.LogCaptureFixture) -> None:
-    kept = Patience("postgresql://me:sesame@host/db", 1.2)
+def test_retries_end_and_say_what_the_store_is(caplog: pytest.LogCaptureFixture) -> None:
+    retried = Retries("postgresql://me:sesame@host/db", 1.2)
     calls = []
 
     def call() -> None:
@@ -130,7 +130,7 @@ def test_patience_ends_and_says_what_it_waits_for(caplog: pytest.LogCaptureFixtu
         raise ConnectionRefusedError("connection to postgresql://me:sesame@host/db refused")
 
     with pytest.raises(StoreFault) as caught:
-        kept.keep(call)
+        retried.call(call)
     assert len(calls) >= 3
     assert calls[-1] - calls[0] >= 1.2
     said = str(caught.value) + caplog.text
@@ -146,17 +146,17 @@ def test_what_was_carried_out_though_it_failed_is_not_done_twice() -> None:
         made.append("run")
         raise ConnectionResetError("the answer was lost")
 
-    assert Patience("here", 5).keep(call, lambda: made[0] if made else None) == "run"
+    assert Retries("here", 5).call(call, lambda: made[0] if made else None) == "run"
     assert made == ["run"]
 
 
 def test_errors_of_other_kinds_pass() -> None:
     with pytest.raises(KeyError):
-        Patience("here", 5).keep(lambda: {}["x"])
+        Retries("here", 5).call(lambda: {}["x"])
 
 
 @pytest.mark.parametrize(
-    ("error", "advice", "passes"),
+    ("error", "advice", "retry"),
     [
         (OSError(28, "No space left on device"), retries.FULL, False),
         (OSError(27, "File too large"), retries.FULL, False),
@@ -170,13 +170,13 @@ def test_errors_of_other_kinds_pass() -> None:
         (TimeoutError("timed out"), retries.GONE, True),
     ],
 )
-def test_what_is_the_matter_is_told_from_the_error(error: Exception, advice: str, passes: bool) -> None:
+def test_an_error_is_diagnosed_from_its_texts_and_causes(error: Exception, advice: str, retry: bool) -> None:
     wrapped = ValueError("something else")
     wrapped.__cause__ = error
     for each in (error, wrapped):
         found = diagnosed(each)
         assert found is not None
-        assert (found.advice, found.passes) == (advice, passes)
+        assert (found.advice, found.retry) == (advice, retry)
     assert diagnosed(ValueError("a bug")) is None
 
 
@@ -188,14 +188,14 @@ def test_a_result_that_does_not_fit_on_the_disk_is_not_recorded(uri: str, monkey
         raise OSError(28, "No space left on device")
 
     with MLflow(uri) as store:
-        store.begin("first", [one])
-        store.put(progress(one))
+        recorder = store.begin("first", [one])
+        recorder.put(progress(one))
         with monkeypatch.context() as patch:
             patch.setattr(Path, "write_bytes", full)
             with pytest.raises(StoreFault, match=r"no space left.*run the same command again"):
-                store.put(finished(one))
-    with MLflow(uri) as store:
-        store.begin("first", [one])
-        assert store.finished([one.key]) == set()
-        store.put(finished(one))
-        assert store.finished([one.key]) == {one.key}
+                recorder.put(finished(one))
+        recorder.abandon()
+    with MLflow(uri) as store, store.begin("first", [one]) as recorder:
+        assert store.finished("first", [one.key]) == set()
+        recorder.put(finished(one))
+        assert store.finished("first", [one.key]) == {one.key}

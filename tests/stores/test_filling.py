@@ -54,13 +54,13 @@ def test_a_filled_store_is_a_store_that_was_put(migrated: Path, tmp_path: Path) 
             if name == "filled":
                 store_filling.fill(store, uri, "first", wanted, events, lambda artifacts, uri=uri: here(artifacts, uri))
             else:
-                store.begin("first", wanted[:1])
-                store.begin("first", wanted)
-                for trial in wanted:
-                    for event in store_filling.told(events, trial):
-                        store.put(event)
+                with store.begin("first", wanted[:1]) as recorder:
+                    recorder.add(wanted)
+                    for trial in wanted:
+                        for event in store_filling.told(events, trial):
+                            recorder.put(event)
             frames.append(store.frame("first"))
-            assert store.finished([trial.key for trial in wanted]) == {trial.key for trial in wanted}
+            assert store.finished("first", [trial.key for trial in wanted]) == {trial.key for trial in wanted}
         found.append(rows(path))
     for table in store_filling.COPIED:
         assert len(found[0][table]) >= 3

@@ -85,7 +85,7 @@ def test_a_full_disk_ends_the_command_with_a_message(disk: Path, left: int) -> N
     farback.run(disk / "configs" / "filling.yaml", workers=1, store=alone)
     with MLflow(uri) as store:
         pd.testing.assert_frame_equal(store.frame("filling"), alone.frame("filling"), check_exact=True)
-        runs = store.client.search_runs([store.client.get_experiment_by_name("filling").experiment_id])
+        runs = store.client.search(store.client.mlflow.get_experiment_by_name("filling").experiment_id, "")
         assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}
     leftovers = list((disk / "results").rglob(".*.unfinished"))
     assert leftovers == []

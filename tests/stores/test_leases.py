@@ -1,325 +1,218 @@
-"""Two living drivers never hold a trial at once, however their steps meet and whatever their clocks say."""
+"""Leases: drivers on one store share its trials, whatever their clocks show and whichever of them is killed."""
 
 from __future__ import annotations
 
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
+import time
+from contextlib import suppress
 
 import psutil
 import pytest
-from hypothesis import given, settings
+from boards import SILENT_SECONDS, MemoryBoard, Player
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from farback.stores.leases import CLAIM, DRIVER, GRAVE, Claims, Lease
+from farback.stores.leases import HEARTBEAT, Heartbeat
 from farback.system import processes
 
-LEASE = Lease(beat=1.0, seconds=10.0)
+UNUSED_PID = 2**22 + 1  # above the largest that Linux gives
 
 
-class Wall:
-    """A board in memory; `before` is called before each access, and may let other drivers act."""
-
-    def __init__(self) -> None:
-        self.texts: dict[str, str] = {}
-        self.accesses: list[str] = []
-        self.before: Callable[[], None] = lambda: None
-
-    def read(self) -> Mapping[str, str]:
-        self.before()
-        self.accesses.append("read")
-        return dict(self.texts)
-
-    def write(self, name: str, text: str) -> None:
-        self.before()
-        self.accesses.append("write")
-        self.texts[name] = text
-
-    def erase(self, name: str) -> None:
-        self.before()
-        self.accesses.append("erase")
-        self.texts.pop(name, None)
+@pytest.fixture
+def board() -> MemoryBoard:
+    return MemoryBoard()
 
 
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self, now: float = 0.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def driver(wall: Wall, clock: Clock, host: str = "far") -> Claims:
-    return Claims(wall, LEASE, owner=f"{host}:1:1.00", clock=clock, sleep=lambda seconds: None)
-
-
-def test_a_trial_is_one_drivers_until_it_is_given_back() -> None:
-    wall, clock = Wall(), Clock()
-    one, two = driver(wall, clock, "a"), driver(wall, clock, "b")
+def test_a_trial_is_leased_by_one_driver_until_it_is_given_back(board: MemoryBoard) -> None:
+    one, two = board.driver("a:1:1.00"), board.driver("b:1:1.00")
     assert one.take(["x", "y"]) == {"x", "y"}
     assert one.take(["x"]) == {"x"}
     assert two.take(["x", "y", "z"]) == {"z"}
     one.release(["x"])
-    assert two.take(["x"]) == set()  # a batch comes back as a whole
+    assert two.take(["x"]) == set()  # a list comes back as a whole
     one.release(["y"])
     assert two.take(["x", "y"]) == {"x", "y"}
     two.close()
     assert one.take(["x", "y", "z"]) == {"x", "y", "z"}
     one.close()
-    assert wall.texts == {}
+    assert board.texts == {}
 
 
-def test_a_claim_costs_the_same_whatever_is_stored() -> None:
-    wall, clock = Wall(), Clock()
-    one = driver(wall, clock)
+def test_the_cost_of_a_lease_is_constant(board: MemoryBoard) -> None:
+    one = board.driver("a:1:1.00")
     one.take(["first"])
     one.release(["first"])
-    costs = []
     for batch in range(50):
-        wall.accesses.clear()
+        board.accesses.clear()
         keys = [f"{batch}.{index}" for index in range(10)]
         assert one.take(keys) == set(keys)
         one.release(keys)
-        costs.append(list(wall.accesses))
-    assert costs == [["read", "write", "read", "erase"]] * 50
-    assert list(wall.texts) == [DRIVER + one.id]  # nothing piles up
+        assert board.accesses == ["read", "write", "read", "erase"]
+    assert list(board.texts) == [HEARTBEAT + one.id]  # nothing piles up
 
 
-def test_more_trials_than_a_text_holds_are_claimed_in_several() -> None:
-    wall, clock = Wall(), Clock()
+def test_more_keys_than_a_text_holds_are_leased_in_several(board: MemoryBoard) -> None:
     keys = [f"{number:016x}" for number in range(1001)]
-    assert driver(wall, clock, "a").take(keys) == set(keys)
-    assert max(len(text) for text in wall.texts.values()) < 5000  # what MLflow takes
-    assert driver(wall, clock, "b").take(keys) == set()
+    assert board.driver("a:1:1.00").take(keys) == set(keys)
+    assert max(len(text) for text in board.texts.values()) < 5000  # what MLflow takes
+    assert board.driver("b:1:1.00").take(keys) == set()
 
 
-def test_a_silent_driver_elsewhere_is_dead_after_its_lease_and_not_before() -> None:
-    wall, clock = Wall(), Clock()
-    one, two = driver(wall, clock, "a"), driver(wall, Clock(1e6), "b")  # clocks that agree on nothing
+@pytest.mark.parametrize("process", ["far:1:1.00", "this host, another machine", "this host, another container"])
+def test_a_silent_driver_elsewhere_is_dead_after_silent_seconds_and_not_before(
+    board: MemoryBoard, process: str
+) -> None:
+    name, place = processes.identity().split("@")
+    gone, (machine, boot, table) = f"{name.split(':')[0]}:{UNUSED_PID}:1.00", place.split(".")
+    if process.startswith("this host"):
+        process = f"{gone}@{machine}.{boot}.other" if "container" in process else f"{gone}@other.other.{table}"
+    one, two = board.driver(process), board.driver("b:1:1.00", ahead=1e6)  # clocks that agree on nothing
     one.take(["x"])
     for second in range(10):
-        two._clock.now = 1e6 + second
+        board.now = 1000.0 + second  # it looks for the first time: before, nobody may have reached the store
         assert two.take(["x"]) == set()
-    two._clock.now = 1e6 + 10
+    assert two.dead == set()
+    board.now = 1010.0
     assert two.take(["x"]) == {"x"}
-    assert two.buried == {"a:1:1.00"}
-    clock.now = 30.0
-    assert one.lost("x")
-    assert one.take(["x", "y"]) == {"y"}
-    assert not one.lost("y")
-    assert not [name for name in wall.texts if name.startswith(GRAVE)]
+    assert two.dead == {process}
+    assert not [name for name in board.texts if one.id in name]
 
 
-def test_a_driver_that_gives_signs_of_life_keeps_what_it_has() -> None:
-    wall, clock = Wall(), Clock()
-    one, two = driver(wall, clock, "a"), driver(wall, clock, "b")
+def test_a_heartbeat_keeps_a_lease(board: MemoryBoard) -> None:
+    one, two = board.driver("a:1:1.00"), board.driver("b:1:1.00")
+    one.beat()
+    assert board.texts == {}  # without a lease there is nothing to keep
     one.take(["x"])
     for second in range(100):
-        clock.now = float(second)
+        board.now = float(second)
         one.beat()
         assert two.take(["x"]) == set()
-    assert not one.lost("x")
 
 
-def test_time_in_which_nobody_could_reach_the_store_is_not_silence() -> None:
-    wall, clock = Wall(), Clock()
-    one, two = driver(wall, clock, "a"), driver(wall, clock, "b")
-    one.take(["x"])
-    two.look()
-    clock.now = 1000.0  # the server was gone, then the other driver is the first to come
-    assert two.take(["x"]) == set()
-    one.beat()
-    assert not one.lost("x")
-
-
-def test_a_process_of_this_machine_is_dead_when_it_is_gone_and_not_when_it_is_slow() -> None:
-    wall, clock = Wall(), Clock()
+def test_a_process_of_this_machine_is_dead_when_it_is_gone_and_not_when_it_is_slow(board: MemoryBoard) -> None:
     parent = psutil.Process(os.getppid())
-    slow = Claims(wall, LEASE, owner=f"{socket.gethostname()}:{parent.pid}:{parent.create_time():.2f}", clock=clock)
-    gone = Claims(wall, LEASE, owner=f"{socket.gethostname()}:{2**22 + 1}:1.00", clock=clock)
+    slow = board.driver(f"{socket.gethostname()}:{parent.pid}:{parent.create_time():.2f}")
+    gone, two = board.driver(f"{socket.gethostname()}:{UNUSED_PID}:1.00"), board.driver("b:1:1.00")
     assert (slow.take(["x"]), gone.take(["y"])) == ({"x"}, {"y"})
-    two = driver(wall, clock)
     assert two.take(["x", "y"]) == {"y"}
-    for second in range(100):
-        clock.now = float(second)
-        assert two.take(["x"]) == set()
+    assert two.dead == {gone.process}
+    board.now = 100.0
+    assert two.take(["x"]) == set()
 
 
-def test_names_of_hosts_are_not_enough_to_tell_that_a_process_is_gone() -> None:
-    name, place = processes.identity().split("@")
-    machine, boot, table = place.split(".")
-    pid = 2**22 + 1
-    gone = f"{socket.gethostname()}:{pid}:1.00"
-    assert processes.is_dead(gone)  # as earlier releases wrote it
-    assert processes.is_dead(f"{gone}@{place}")
-    assert processes.is_alive(f"{name}@{place}")
-    assert not processes.is_dead(f"{gone}@{machine}.{boot}.another")  # a container of this machine
-    assert not processes.is_dead(f"{gone}@another.another.{table}")  # a machine of the same name
-    assert not processes.is_dead(f"elsewhere:{pid}:1.00@{place}")
-    if machine:
-        assert processes.is_dead(f"{name}@{machine}.earlier.{table}")  # before the power was cut
-
-
-class Turns:
-    """Drivers in threads of their own, of which one at a time goes on, from one access of the board to the next."""
-
-    def __init__(self, scripts: Sequence[Callable[[], None]]) -> None:
-        self.turn = [threading.Semaphore(0) for _ in scripts]
-        self.back = threading.Semaphore(0)
-        self.current, self.halted = -1, False
-        self.waiting = set(range(len(scripts)))
-        self.errors: list[BaseException] = []
-        for index, script in enumerate(scripts):
-            threading.Thread(target=self._run, args=(index, script), daemon=True).start()
-
-    def _run(self, index: int, script: Callable[[], None]) -> None:
-        self.turn[index].acquire()
-        try:
-            if not self.halted:
-                script()
-        except HaltedError:
-            pass
-        except BaseException as error:
-            self.errors.append(error)
-        self.waiting.discard(index)
-        self.back.release()
-
-    def pause(self) -> None:
-        """Called by the driver whose turn it is: let others go on."""
-        mine = self.current
-        self.back.release()
-        self.turn[mine].acquire()
-        if self.halted:
-            raise HaltedError
-
-    def give(self, index: int) -> None:
-        self.current = index
-        self.turn[index].release()
-        self.back.acquire()
-
-    def halt(self) -> None:
-        self.halted = True
-        for index in sorted(self.waiting):
-            self.give(index)
-
-
-class HaltedError(BaseException):
-    pass
-
-
-def play(me: Claims, script: list[str]) -> Callable[[], None]:
-    """A driver that does these things one after the other."""
-
-    def run() -> None:
-        for line in script:
-            what, *keys = line.split()
-            if what == "take":
-                me.take(keys)
-            elif what == "release":
-                me.release(keys)
-            elif what == "beat":
-                me.beat()
-            else:
-                me.lost("x")
-
-    return run
-
-
-QUICK = Lease(beat=5.0, seconds=10.0)
-ACTIONS = ("take x", "take x y", "take y", "release x", "release x y", "beat", "check")
-
-
-@settings(max_examples=500, deadline=None)
-@given(
-    scripts=st.lists(st.lists(st.sampled_from(ACTIONS), min_size=1, max_size=8), min_size=2, max_size=3),
-    order=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([0.0, 0.0, 0.0, 1.0, 4.0, 6.0, 11.0])), max_size=120),
-)
-def test_of_drivers_that_run_at_once_at_most_one_holds_a_trial(
-    scripts: list[list[str]], order: list[tuple[int, float]]
+@pytest.mark.parametrize(("access", "is_earlier"), [(1, False), (3, True)])
+def test_of_two_drivers_that_announce_a_key_at_once_the_earlier_keeps_it(
+    board: MemoryBoard, access: int, is_earlier: bool
 ) -> None:
-    """Every order of their accesses to the board, any of them asleep for any time between any two of them."""
-    wall, clock = Wall(), Clock()
-    drivers = [
-        Claims(wall, QUICK, owner=f"{name}:1:1.00", clock=clock, sleep=lambda seconds: None)
-        for name, _ in zip("abc", scripts, strict=False)
-    ]
+    """The second driver acts within the first one's `take`: between its first look and its lease, or just after it."""
+    one, two, taken = board.driver("a:1:1.00"), board.driver("b:1:1.00"), set[str]()
 
-    turns = Turns([play(*each) for each in zip(drivers, scripts, strict=True)])
-    wall.before = turns.pause
-    for index, seconds in order:
-        clock.now += seconds
-        if index in turns.waiting:
-            turns.give(index)
-        for key in ("x", "y"):
-            holders = [each for each in drivers if each.holds(key) and sure(each)]
-            assert len(holders) <= 1
-    turns.halt()
-    assert not turns.errors
+    def act() -> None:
+        if len(board.accesses) == access:
+            board.before = lambda: None
+            taken.update(two.take(["x", "y"]))
+
+    board.before = act
+    kept = one.take(["w", "x"])
+    assert (kept, taken) == (({"w", "x"}, {"y"}) if is_earlier else ({"w"}, {"x", "y"}))
 
 
-@pytest.mark.parametrize("waking", ["check", "beat", "take x"])
-def test_a_driver_that_wakes_while_it_is_buried_and_the_one_that_buries_it_never_both_hold(waking: str) -> None:
-    """Every order of the accesses of the two, exhaustively."""
-    outcomes = set()
-    for early in range(6):  # accesses of the waking one among the first 12 of both
-        for places in combinations(range(12), early):
-            wall, clock = Wall(), Clock()
-            asleep, other = (
-                Claims(wall, QUICK, owner=f"{name}:1:1.00", clock=clock, sleep=lambda seconds: None) for name in "ab"
-            )
-            asleep.take(["x"])
-            other.look()
-            clock.now = 10.0
-            turns = Turns([play(asleep, [waking]), play(other, ["take x"])])
-            wall.before = turns.pause
-            schedule = [0 if step in places else 1 for step in range(12)] + [0] * 12 + [1] * 20
-            for index in schedule:
-                if index in turns.waiting:
-                    turns.give(index)
-                assert not (asleep.holds("x") and sure(asleep) and other.holds("x") and sure(other))
-            assert not turns.waiting
-            assert not turns.errors
-            wall.before = lambda: None
-            kept = asleep.holds("x") and not asleep.lost("x")
-            taken = other.holds("x") and not other.lost("x")
-            assert kept + taken <= 1
-            outcomes.add((kept, taken))
-    assert {(True, False), (False, True)} <= outcomes
-
-
-def sure(each: Claims) -> bool:
-    """Whether a driver would act on what it holds without another look."""
-    return each._proven is not None and each.sure
-
-
-@pytest.mark.parametrize("steps", range(1, 8))
-def test_a_driver_killed_at_any_access_blocks_nobody_for_longer_than_a_lease(steps: int) -> None:
-    class KilledError(BaseException):
-        pass
-
-    wall, clock = Wall(), Clock()
-    one, two = driver(wall, clock, "a"), driver(wall, clock, "b")
-    left = steps
-
-    def kill() -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise KilledError
-
-    wall.before = kill
-    try:
+@pytest.mark.parametrize("access", range(6))
+def test_a_driver_killed_at_any_access_blocks_nobody_for_longer_than_silent_seconds(
+    board: MemoryBoard, access: int
+) -> None:
+    one, two = board.driver("a:1:1.00"), board.driver("b:1:1.00")
+    board.fail_once(access, SystemExit())
+    with suppress(SystemExit):
         one.take(["x", "y"])
         one.release(["x", "y"])
-    except KilledError:
-        pass
-    wall.before = lambda: None
-    for second in range(12):
-        clock.now = float(second)
-        taken = two.take(["x", "y"])
-    assert taken == {"x", "y"}
-    assert {name for name in wall.texts if name.startswith((CLAIM, GRAVE)) and two.id not in name} == set()
+        one.close()
+    two.look()
+    board.now = SILENT_SECONDS
+    assert two.take(["x", "y"]) == {"x", "y"}
+    two.close()
+    assert board.texts == {}
+
+
+@pytest.mark.parametrize("access", range(6))
+def test_what_fails_and_is_called_again_leaves_nothing(board: MemoryBoard, access: int) -> None:
+    """The store retries every call."""
+    one = board.driver("a:1:1.00")
+    board.fail_once(access, ConnectionError())
+    for call in (lambda: one.take(["x"]), lambda: one.release(["x"]), one.close):
+        try:
+            call()
+        except ConnectionError:
+            call()
+    assert board.texts == {}
+
+
+ACTIONS = st.sampled_from(["take x", "take x y", "take y", "release x", "release x y", "beat", "look", "close"])
+SECONDS = st.sampled_from([0.0, 0.0, 4.0, 11.0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(ACTIONS, max_size=8), min_size=2, max_size=3), st.lists(st.tuples(st.integers(0, 2), SECONDS)))
+def test_no_key_is_lost_however_drivers_interleave(scripts: list[list[str]], order: list[tuple[int, float]]) -> None:
+    """Every driver may sleep before any access, for so long that others take it for dead."""
+    board = MemoryBoard()
+    players = [Player(board.driver(f"{index}:1:1.00"), [*each, "close"]) for index, each in enumerate(scripts)]
+    board.before = lambda: [player.end_turn() for player in players].clear()
+    for player in players:
+        player.thread.start()
+    for index, seconds in order:
+        board.now += seconds
+        players[index % len(players)].give_turn()
+    while any(player.script for player in players):
+        for player in players:
+            player.give_turn()
+    assert [player.errors for player in players] == [[] for _ in players]
+    after = board.driver("after:1:1.00")
+    after.look()
+    board.now += SILENT_SECONDS
+    assert after.take(["x", "y"]) == {"x", "y"}
+    after.close()
+    assert board.texts == {}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), ACTIONS, SECONDS)))
+@example([(0, "take x", 0), (1, "look", 0), (0, "close", 0), (2, "look", 11), (0, "take x", 0), (1, "take x", 0)])
+def test_where_accesses_do_not_overlap_one_driver_holds_a_key(steps: list[tuple[int, str, float]]) -> None:
+    board = MemoryBoard()
+    players = [Player(board.driver(f"{index}:1:1.00")) for index in range(3)]
+    for index, what, seconds in steps:
+        for player in players:
+            player.leases.beat()
+        board.now += seconds
+        free = {"x", "y"} - board.leased
+        players[index].act(what)
+        held = [key for player in players for key in player.held]
+        assert len(held) == len(set(held))
+        if what.startswith("take"):
+            assert free & set(what.split()[1:]) <= players[index].held
+    for player in players:
+        player.act("close")
+    assert board.texts == {}
+
+
+def test_a_heartbeat_survives_an_error_and_stops_when_it_is_told() -> None:
+    calls, enough = [], threading.Event()
+
+    def beat() -> None:
+        calls.append(time.monotonic())
+        if len(calls) == 3:
+            enough.set()
+        raise ConnectionError
+
+    heartbeat = Heartbeat(beat, 0.01)
+    heartbeat.start()
+    heartbeat.start()
+    assert enough.wait(10)
+    heartbeat.stop()
+    made = len(calls)
+    time.sleep(0.05)
+    assert len(calls) == made
+    Heartbeat(beat, 0.01).stop()  # one that was not started

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -15,10 +16,10 @@ import pytest
 from made_up import finished, progress, trial
 
 from farback.records.record import UserError
-from farback.stores import database, locations
-from farback.stores.base import Overtaken
-from farback.stores.leases import Lease
-from farback.stores.mlflow import MLflow
+from farback.stores import database, locations, queries
+from farback.stores.leases import Leases
+from farback.stores.mlflow import MLflow, MLflowRecorder
+from farback.stores.queries import Lookup
 from farback.trials.events import Failed
 
 GONE = f"{socket.gethostname()}:{2**22 + 1}:1.00"  # above the largest pid that Linux gives
@@ -26,7 +27,7 @@ ELSEWHERE = "another-host:1:1.00"
 
 
 def runs(store: MLflow, text: str = "") -> list:
-    return list(store.client.search_runs([store.client.get_experiment_by_name("first").experiment_id], text))
+    return list(store.client.search(store.client.mlflow.get_experiment_by_name("first").experiment_id, text))
 
 
 def artifacts(uri: str, name: str) -> list[Path]:
@@ -48,10 +49,10 @@ def test_a_trial_is_recorded_beside_its_database_and_leaves_nothing_elsewhere(
     page.write_text("a page")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with MLflow(uri) as store:
-        store.begin("first", [trial(0), trial(1)])
-        store.put(progress(trial(0)))
-        store.put(finished(trial(0)))
-        store.put(Failed(trial(1).key, "no", "Traceback ..."))
+        with store.begin("first", [trial(0), trial(1)]) as recorder:
+            recorder.put(progress(trial(0)))
+            recorder.put(finished(trial(0)))
+            recorder.put(Failed(trial(1).key, "no", "Traceback ..."))
         store.summarise("first", metrics={"horizon": 3.0}, files=[page])
         assert set(store.frame("first")["key"]) == {trial(0).key}
     assert [path.read_text() for path in artifacts(uri, "traceback.txt")] == ["Traceback ..."]
@@ -60,13 +61,13 @@ def test_a_trial_is_recorded_beside_its_database_and_leaves_nothing_elsewhere(
 def test_a_run_says_what_it_is(uri: str) -> None:
     one = trial(seed=3, lag=20)
     with MLflow(uri) as store:
-        store.begin("first", [one])
-        for step in (100, 300, 200):
-            store.put(progress(one, step))
-        store.put(finished(one, skill=0.5))
+        with store.begin("first", [one]) as recorder:
+            for step in (100, 300, 200):
+                recorder.put(progress(one, step))
+            recorder.put(finished(one, skill=0.5))
         (run,) = runs(store)
-        history = {m.step: m.value for m in store.client.get_metric_history(run.info.run_id, "retention/skill")}
-        curve = [m.step for m in store.client.get_metric_history(run.info.run_id, "train/loss")]
+        history = {m.step: m.value for m in store.client.mlflow.get_metric_history(run.info.run_id, "retention/skill")}
+        curve = [m.step for m in store.client.mlflow.get_metric_history(run.info.run_id, "train/loss")]
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "GRU, lag 20, seed 3"
     assert run.info.start_time <= run.info.end_time
@@ -90,14 +91,14 @@ def test_a_run_says_what_it_is(uri: str) -> None:
 def test_reopening_sees_everything(uri: str) -> None:
     one, two = trial(1), trial(2)
     with MLflow(uri) as store:
-        store.begin("first", [one, two])
-        store.put(finished(one))
-        store.put(progress(two))
+        with store.begin("first", [one, two]) as recorder:
+            recorder.put(finished(one))
+            recorder.put(progress(two))
         before = store.frame("first")
     with MLflow(uri) as again:
         pd.testing.assert_frame_equal(again.frame("first"), before, check_exact=True)
-        again.begin("first", [one, two])
-        assert again.finished([one.key, two.key]) == {one.key}
+        again.begin("first", [one, two]).close()
+        assert again.finished("first", [one.key, two.key]) == {one.key}
         assert [run.info.status for run in runs(again, f"tags.`farback.key` = '{two.key}'")] == ["KILLED"]
 
 
@@ -105,19 +106,17 @@ def test_reopening_sees_everything(uri: str) -> None:
 def test_only_runs_of_dead_drivers_are_closed(uri: str, owner: str | None, status: str) -> None:
     one = trial()
     crashed = MLflow(uri)
-    crashed.begin("first", [one])
-    crashed.put(progress(one))
+    crashed.begin("first", [one]).put(progress(one))
     (run,) = runs(crashed)
     if owner is None:  # a driver that lives: our parent
         parent = psutil.Process(os.getppid())
         owner = f"{socket.gethostname()}:{parent.pid}:{parent.create_time():.2f}"
-    crashed.client.set_tag(run.info.run_id, "owner", owner)
-    with MLflow(uri) as store:
-        store.begin("first", [one])
+    crashed.client.mlflow.set_tag(run.info.run_id, "owner", owner)
+    with MLflow(uri) as store, store.begin("first", [one]) as recorder:
         assert [each.info.status for each in runs(store)] == [status]
-        assert store.finished([one.key]) == set()
-        store.put(finished(one))
-        assert store.finished([one.key]) == {one.key}
+        assert store.finished("first", [one.key]) == set()
+        recorder.put(finished(one))
+        assert store.finished("first", [one.key]) == {one.key}
         kinds = sorted(each.data.tags["kind"] for each in runs(store))
     assert kinds == (["superseded", "trial"] if status == "KILLED" else ["trial", "trial"])
 
@@ -125,19 +124,17 @@ def test_only_runs_of_dead_drivers_are_closed(uri: str, owner: str | None, statu
 def test_a_pid_used_again_is_not_its_old_owner(uri: str) -> None:
     one = trial()
     crashed = MLflow(uri)
-    crashed.begin("first", [one])
-    crashed.put(progress(one))
-    crashed.client.set_tag(runs(crashed)[0].info.run_id, "owner", f"{socket.gethostname()}:{os.getpid()}:1.00")
-    with MLflow(uri) as store:
-        store.begin("first", [one])
+    crashed.begin("first", [one]).put(progress(one))
+    owner = f"{socket.gethostname()}:{os.getpid()}:1.00"
+    crashed.client.mlflow.set_tag(runs(crashed)[0].info.run_id, "owner", owner)
+    with MLflow(uri) as store, store.begin("first", [one]):
         assert runs(store)[0].info.status == "KILLED"
 
 
 def test_a_failure_keeps_its_reason(uri: str) -> None:
     one = trial()
-    with MLflow(uri) as store:
-        store.begin("first", [one])
-        store.put(Failed(one.key, "RuntimeError: out of memory", "Traceback: here"))
+    with MLflow(uri) as store, store.begin("first", [one]) as recorder:
+        recorder.put(Failed(one.key, "RuntimeError: out of memory", "Traceback: here"))
         (run,) = runs(store)
     assert (run.info.status, run.data.tags["error"]) == ("FAILED", "RuntimeError: out of memory")
     assert artifacts(uri, "traceback.txt")[0].read_text() == "Traceback: here"
@@ -147,7 +144,7 @@ def test_the_summary_is_replaced(uri: str, tmp_path: Path) -> None:
     for name in ("old.csv", "new.csv"):
         (tmp_path / name).write_text(name)
     with MLflow(uri) as store:
-        store.begin("first", [trial()], question="How far?", config_text="name: first")
+        store.begin("first", [trial()], question="How far?", config_text="name: first").close()
         store.summarise("first", note="old", metrics={"horizon/GRU": 1.0}, files=[tmp_path / "old.csv"])
         store.summarise("first", note="new", metrics={"horizon/GRU": 2.0, "more": 3.0}, files=[tmp_path / "new.csv"])
         (run,) = runs(store, "tags.kind = 'summary'")
@@ -158,51 +155,54 @@ def test_the_summary_is_replaced(uri: str, tmp_path: Path) -> None:
         store.summarise("first", metrics={"horizon/LSTM": 1.0})  # a metric that is gone must not linger
         (run,) = runs(store, "tags.kind = 'summary'")
         assert run.data.metrics == {"horizon/LSTM": 1.0}
-        note = store.client.get_experiment_by_name("first").tags["mlflow.note.content"]
+        note = store.client.mlflow.get_experiment_by_name("first").tags["mlflow.note.content"]
     assert "How far?" in note
     assert f"/runs/{run.info.run_id}" in note
     assert "name: first" in note
 
 
 @pytest.mark.parametrize("where", ["uri", "on_postgres"])
-def test_the_quick_way_to_the_runs_agrees_with_mlflow(where: str, request: pytest.FixtureRequest) -> None:
+def test_looking_up_runs_in_the_database_agrees_with_mlflow_s_search(
+    where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uri = request.getfixturevalue(where)
     trials = [trial(seed) for seed in range(3)]
-    with MLflow(uri) as store:
-        store.begin("first", trials)
-        store.put(finished(trials[0]))
-        store.put(Failed(trials[1].key, "no"))
-        store.put(progress(trials[2]))
+    with MLflow(uri) as store, store.begin("first", trials) as recorder:
+        recorder.put(finished(trials[0]))
+        recorder.put(Failed(trials[1].key, "no"))
+        recorder.put(progress(trials[2]))
         store.summarise("first")
-        experiment_id = store.client.get_experiment_by_name("first").experiment_id
-        asked = [trials[1].key, trials[2].key, trial(3).key]
-        many = [*asked, *(f"{number:016x}" for number in range(2000))]
-        quick, some = store._lookup.ended(experiment_id), store._lookup.ended(experiment_id, many)
-        running = [run.info.run_id for run in store._lookup.running(experiment_id)]
-        store._lookup._runs = None
-        assert [run.info.run_id for run in store._lookup.running(experiment_id)] == running
+        experiment_id = recorder.experiment_id
+        some = [trials[1].key, trials[2].key, trial(3).key]
+        many = [*some, *(f"{number:016x}" for number in range(2000))]
+        monkeypatch.setattr(queries, "runs", lambda uri: None)
+        slow = Lookup(store.client)
+        running = [run.info.run_id for run in store.lookup.running(experiment_id)]
         assert len(running) == 1
-        assert sorted(store._lookup.ended(experiment_id)) == sorted(quick)
-        assert store._lookup.ended(experiment_id, asked) == store._lookup.ended(experiment_id, many) == some
-        assert [past.key for past in some] == [trials[1].key]
-    assert sorted(past.status for past in quick) == ["FAILED", "FINISHED"]
+        assert [run.info.run_id for run in slow.running(experiment_id)] == running
+        ended = store.lookup.ended(experiment_id)
+        assert sorted(slow.ended(experiment_id)) == sorted(ended)
+        found = store.lookup.ended(experiment_id, many)
+        assert slow.ended(experiment_id, some) == slow.ended(experiment_id, many) == found
+        assert [run.key for run in found] == [trials[1].key]
+    assert sorted(run.status for run in ended) == ["FAILED", "FINISHED"]
 
 
 def test_lost_artifacts_are_an_error(uri: str) -> None:
     one = trial()
     with MLflow(uri) as store:
-        store.begin("first", [one])
-        store.put(finished(one))
+        with store.begin("first", [one]) as recorder:
+            recorder.put(finished(one))
         artifacts(uri, "scores.csv")[0].unlink()
-        with pytest.raises(UserError, match=r"cannot be read.*farback doctor --repair"):
+        with pytest.raises(UserError, match=r"cannot read the scores of run .*farback doctor --repair"):
             store.frame("first")
 
 
 def test_a_project_may_move(uri: str, tmp_path: Path) -> None:
     one = trial()
     with MLflow(uri) as store:
-        store.begin("first", [one])
-        store.put(finished(one))
+        with store.begin("first", [one]) as recorder:
+            recorder.put(finished(one))
         before = store.frame("first")
     moved = tmp_path / "moved"
     moved.mkdir()
@@ -214,11 +214,10 @@ def test_a_project_may_move(uri: str, tmp_path: Path) -> None:
 
 
 def test_a_deleted_experiment_says_so(uri: str) -> None:
-    with MLflow(uri) as store:
-        store.begin("first", [])
-        store.client.delete_experiment(store.client.get_experiment_by_name("first").experiment_id)
+    with MLflow(uri) as store, store.begin("first") as recorder:
+        store.client.mlflow.delete_experiment(recorder.experiment_id)
     with MLflow(uri) as store, pytest.raises(ValueError, match="was deleted in MLflow"):
-        store.begin("first", [])
+        store.begin("first")
 
 
 def test_loggers_and_warnings_stay_as_they_were(uri: str) -> None:
@@ -226,15 +225,14 @@ def test_loggers_and_warnings_stay_as_they_were(uri: str) -> None:
     names = ("mlflow", "alembic", "")
     before = [logging.getLogger(name).level for name in names]
     with MLflow(uri) as store:
-        store.begin("first", [])
+        store.begin("first").close()
     assert [logging.getLogger(name).level for name in names] == before
 
 
 def _touch(uri: str, seed: int) -> None:
     one = trial(seed)
-    with MLflow(uri) as store:
-        store.begin(f"by {seed}", [one])
-        store.put(finished(one))
+    with MLflow(uri) as store, store.begin(f"by {seed}", [one]) as recorder:
+        recorder.put(finished(one))
 
 
 @pytest.mark.slow
@@ -260,60 +258,78 @@ def test_a_database_half_made_is_made_again(tmp_path: Path) -> None:
     assert not path.with_name("mlflow.db.new").exists()
 
 
-class Asleep:
-    """A clock that is set forward by hand: how long the machine slept."""
+def asleep_for(seconds: float, sleeper: MLflowRecorder, other: MLflowRecorder) -> None:
+    """Two drivers of different machines, of which the first is silent for a while after it took its trials."""
+    now = 0.0
+    for name, recorder in (("sleeper", sleeper), ("other", other)):
+        process = f"{name}:1:1.00"
+        recorder.leases = Leases(recorder.leases.board, 2000.0, process=process, clock=lambda: now)
+    assert sleeper.lease(sleeper.trials) == set(sleeper.trials)
+    assert other.lease(other.trials) == set()
+    now = seconds
 
-    def __init__(self) -> None:
-        self.now = 0.0
 
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_a_driver_that_slept_too_long_records_nothing_of_what_another_has_taken_over(uri: str) -> None:
+def test_of_two_drivers_that_finish_a_trial_the_newer_run_counts(uri: str) -> None:
+    """One slept so long that the other took the trial over: nothing excludes that, so it must do no harm."""
     one, two = trial(1), trial(2)
-    clock, lease = Asleep(), Lease(beat=1000.0, seconds=2000.0)
-    with MLflow(uri, lease=lease) as sleeper, MLflow(uri, lease=lease) as other:
-        for number, store in enumerate((sleeper, other)):
-            store.begin("first", [one, two])
-            store._holding._claims._clock = clock
-            store._holding._claims.owner = f"{number}-far:1:1.00"
-        assert sleeper.claim([one.key, two.key]) == {one.key, two.key}
-        sleeper.put(progress(one))
-        assert other.claim([one.key, two.key]) == set()
-        clock.now = 2000.0
-        assert other.claim([one.key]) == {one.key}
-        other.put(finished(one, skill=0.5))
-        for key in (one, two):
-            with pytest.raises(Overtaken, match=key.key):
-                sleeper.put(finished(key, skill=0.25))
-        assert sleeper.claim([one.key, two.key]) == {two.key}
-        sleeper.put(finished(two, skill=0.25))
-        (first,) = runs(other, f"tags.`farback.key` = '{one.key}' and tags.kind = 'trial'")
-        assert (first.info.status, first.data.metrics["final/skill"]) == ("FINISHED", 0.5)
-        assert [run.info.status for run in runs(other, "tags.kind = 'superseded'")] == ["KILLED"]
-        assert len(other.frame("first")["key"].unique()) == 2
+    with MLflow(uri) as store:
+        with store.begin("first", [one, two]) as sleeper, store.begin("first", [one, two]) as other:
+            asleep_for(2000.0, sleeper, other)
+            sleeper.put(progress(one))
+            assert other.lease([one.key]) == {one.key}
+            other.put(finished(one, skill=0.5))
+            sleeper.put(finished(one, skill=0.5))
+            assert sleeper.lease([one.key]) == set()
+            sleeper.put(finished(two, skill=0.25))
+            found = runs(store, f"tags.`farback.key` = '{one.key}' and attributes.status = 'FINISHED'")
+            by_age = sorted(found, key=lambda run: run.info.end_time)
+            assert [run.data.tags["kind"] for run in by_age] == ["superseded", "trial"]
+        frame = store.frame("first")
+        assert len(frame) == 2 * len(finished(one).result.scores)
+        assert set(frame["key"]) == {one.key, two.key}
 
 
-def test_of_two_finished_runs_of_a_trial_one_counts(uri: str) -> None:
-    """A driver that slept between its last look and its writing: nothing can exclude that, so it must do no harm."""
+def test_a_dead_driver_s_run_of_a_trial_that_has_finished_does_not_count(uri: str) -> None:
     one = trial()
-    clock, lease = Asleep(), Lease(beat=1000.0, seconds=2000.0)
-    with MLflow(uri, lease=lease) as sleeper, MLflow(uri) as other:
-        for store in (sleeper, other):
-            store.begin("first", [one])
-        sleeper._holding._claims._clock = clock
-        sleeper.claim([one.key])
-        sleeper.put(progress(one))
-        other.put(finished(one, skill=0.5))
-        finish = sleeper._recording.finish
+    with MLflow(uri) as store:
+        crashed = store.begin("first", [one])
+        crashed.put(progress(one))
+        (run,) = runs(store)
+        with store.begin("first", [one]) as other:
+            other.put(finished(one))
+        store.client.mlflow.set_tag(run.info.run_id, "owner", GONE)
+        store.begin("first", [one]).close()
+        found = {each.data.tags["kind"]: each.info.status for each in runs(store)}
+    assert found == {"superseded": "KILLED", "trial": "FINISHED"}
 
-        def slowly(*given: object) -> None:
-            finish(*given)
-            clock.now = 1500.0
 
-        sleeper._recording.finish = slowly
-        sleeper.put(finished(one, skill=0.5))
-        found = runs(sleeper, "attributes.status = 'FINISHED'")
-        assert sorted(run.data.tags["kind"] for run in found) == ["superseded", "trial"]
-        assert len(sleeper.frame("first")) == len(finished(one).result.scores)
+def test_a_trial_that_is_cut_off_and_was_finished_by_another_driver_does_not_count(uri: str) -> None:
+    one = trial()
+    with MLflow(uri) as store:
+        with store.begin("first", [one]) as other, store.begin("first", [one]) as cut_off:
+            cut_off.put(progress(one))
+            other.put(finished(one))
+        found = {each.data.tags["kind"]: each.info.status for each in runs(store)}
+    assert found == {"superseded": "KILLED", "trial": "FINISHED"}
+
+
+def test_a_driver_that_is_taken_for_dead_in_its_own_process_keeps_its_runs(uri: str) -> None:
+    """An earlier recorder of this process that was never closed is silent, and has this process' identity."""
+    one, two = trial(1), trial(2)
+    with MLflow(uri, silent_seconds=0.2) as store:
+        left = Leases(store.begin("first", [one]).leases.board, 0.2)
+        left.take([one.key])
+        with store.begin("first", [one, two]) as recorder:
+            recorder.put(progress(two))
+            deadline = time.monotonic() + 20
+            while not recorder.lease([one.key]) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert recorder.lease([one.key]) == {one.key}
+            (run,) = runs(store)
+            assert run.info.status == "RUNNING"
+
+
+def test_a_store_retries_again_after_a_recorder_was_abandoned(uri: str) -> None:
+    with MLflow(uri, retry_seconds=17.0) as store:
+        store.begin("first", [trial()]).abandon()
+        assert store.client.retries.seconds == 17.0

@@ -1,4 +1,4 @@
-"""The quick way to all runs agrees with MLflow's own."""
+"""Reading all runs from the database agrees with MLflow's search."""
 
 from dataclasses import replace
 
@@ -12,35 +12,35 @@ from farback.trials.events import Failed
 
 
 @pytest.mark.parametrize("where", ["uri", "on_postgres"])
-def test_the_quick_way_to_the_runs_agrees_with_mlflow(
+def test_reading_runs_from_the_database_agrees_with_mlflow_s_search(
     where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials, uri = [trial(seed) for seed in range(4)], request.getfixturevalue(where)
     with MLflow(uri) as store:
-        store.begin("first", trials)
-        store.begin("second", trials[:1])
-        store.put(finished(trials[0]))
-        store.begin("first", trials)
-        store.put(progress(trials[0]))
-        store.put(finished(trials[0]))
-        store.put(Failed(trials[1].key, "no"))
-        store.put(progress(trials[2]))
-        store.put(finished(trials[3]))
+        with store.begin("second", trials[:1]) as other:
+            other.put(finished(trials[0]))
+        recorder = store.begin("first", trials)
+        experiment_id, client = recorder.experiment_id, store.client.mlflow
+        recorder.put(progress(trials[0]))
+        recorder.put(finished(trials[0]))
+        recorder.put(Failed(trials[1].key, "no"))
+        recorder.put(progress(trials[2]))
+        recorder.put(finished(trials[3]))
         store.summarise("first", metrics={"horizon": 3.0})
-        experiment_id = store.client.get_experiment_by_name("first").experiment_id
-        (gone,) = [run for run in queries.every_run(uri, store.client, experiment_id) if run.key == trials[3].key]
-        store.client.delete_run(gone.run_id)
+        (gone,) = [run for run in queries.every_run(uri, client, experiment_id) if run.key == trials[3].key]
+        client.delete_run(gone.run_id)
         monkeypatch.setattr(queries, "found_runs", refuse)  # MLflow's search
-        quick = {run.run_id: run for run in queries.every_run(uri, store.client, experiment_id)}
-        bare = queries.runs(uri, store.client, experiment_id, metrics=False)
+        quick = {run.run_id: run for run in queries.every_run(uri, client, experiment_id)}
+        bare = queries.every_run(uri, client, experiment_id, metrics=False)
         provenance = store.provenance("first")
         tables = queries.runs(uri)
         assert tables is not None
         assert {gone.run_id, *quick} < tables.ids()
         monkeypatch.undo()
         monkeypatch.setattr(queries, "runs", lambda uri: None)
-        slow = {run.run_id: run for run in queries.every_run(uri, store.client, experiment_id)}
+        slow = {run.run_id: run for run in queries.every_run(uri, client, experiment_id)}
         assert store.provenance("first") == provenance
+        recorder.close()
     assert quick == slow
     assert sorted(run.kind for run in quick.values()) == ["summary", "trial", "trial", "trial"]
     assert sorted(run.status for run in quick.values()) == ["FAILED", "FINISHED", "FINISHED", "RUNNING"]
@@ -53,13 +53,12 @@ def test_where_the_tables_are_not_as_we_know_them_mlflow_is_asked(
     where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri = request.getfixturevalue(where)
-    with MLflow(uri) as store:
-        store.begin("first", [trial()])
-        store.put(finished(trial()))
-        experiment_id = store.client.get_experiment_by_name("first").experiment_id
-        known = {run.run_id: run for run in queries.every_run(uri, store.client, experiment_id)}
+    with MLflow(uri) as store, store.begin("first", [trial()]) as recorder:
+        recorder.put(finished(trial()))
+        experiment_id, client = recorder.experiment_id, store.client.mlflow
+        known = {run.run_id: run for run in queries.every_run(uri, client, experiment_id)}
         monkeypatch.setattr(queries, "TAGS", queries.TAGS.replace("tags", "labels"))
-        assert {run.run_id: run for run in queries.every_run(uri, store.client, experiment_id)} == known
+        assert {run.run_id: run for run in queries.every_run(uri, client, experiment_id)} == known
     assert len(known) == 1
 
 

@@ -17,7 +17,7 @@ from farback.trials.trial import Trial
 
 
 def entries(store: MLflow) -> dict[str, dict]:
-    found = store.client.get_experiment_by_name("first").tags
+    found = store.client.mlflow.get_experiment_by_name("first").tags
     return {
         name.removeprefix(views.TAG): json.loads(text) for name, text in found.items() if name.startswith(views.TAG)
     }
@@ -25,7 +25,7 @@ def entries(store: MLflow) -> dict[str, dict]:
 
 def test_views_decode_to_what_was_meant(uri: str) -> None:
     with MLflow(uri) as store:
-        store.begin("first", [trial(seed, cell) for cell in ("gru", "lstm") for seed in (0, 1)])
+        store.begin("first", [trial(seed, cell) for cell in ("gru", "lstm") for seed in (0, 1)]).close()
         found = entries(store)
     assert [entry["name"] for _, entry in sorted(found.items())] == ["Cells", "What decides", "How far back", "Trials"]
     states = {entry["name"]: views.unpacked(entry["state"]) for entry in found.values()}
@@ -50,13 +50,12 @@ def test_views_decode_to_what_was_meant(uri: str) -> None:
 
 
 def test_views_written_again_keep_their_birthday(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with MLflow(uri) as store:
-        store.begin("first", [trial(0)])
+    with MLflow(uri) as store, store.begin("first", [trial(0)]) as recorder:
         before = entries(store)
         monkeypatch.setattr(views.time, "time", lambda: 4e9)
-        store.begin("first", [trial(0)])
+        store.begin("first", [trial(0)]).close()
         assert entries(store) == before
-        store.begin("first", [trial(1, "lstm")])
+        recorder.add([trial(1, "lstm")])
         after = entries(store)
     assert {name: entry["createdAt"] for name, entry in after.items()} == {
         name: entry["createdAt"] for name, entry in before.items()
@@ -126,9 +125,9 @@ STUDY = views.SearchViews(
 def test_a_search_has_views_of_its_own(uri: str) -> None:
     """Best first, fresh seeds apart from what the search saw, by group, parallel coordinates over what is searched."""
     with MLflow(uri) as store:
-        store.begin("first", [trial(0)], study=STUDY)
+        store.begin("first", [trial(0)], views=STUDY).close()
         found = entries(store)
-        told = store.client.get_experiment_by_name("first").tags[descriptions.NOTE]
+        told = store.client.mlflow.get_experiment_by_name("first").tags[descriptions.NOTE]
     names = ["Best first", "On fresh seeds", "By group", "Parallel coordinates"]
     assert [found[f"farback-{name}"]["name"] for name in ("best", "fresh", "groups", "parallel")] == names
     states = {entry["name"]: views.unpacked(entry["state"]) for entry in found.values()}
@@ -231,21 +230,20 @@ def test_few_trials_show_the_levels_of_all(parameters: list[dict[str, str]]) -> 
 
 def test_views_that_are_there_are_not_made_again(uri: str) -> None:
     one, two = trial(0, lag=10), trial(1, lag=20)
-    with MLflow(uri) as store:
-        store.begin("first", [one, two])
-        experiment = store.client.get_experiment_by_name("first")
+    with MLflow(uri) as store, store.begin("first", [one, two]):
+        experiment = store.client.mlflow.get_experiment_by_name("first")
 
         def never() -> Iterator[dict[str, str]]:
             raise AssertionError("looked at the trials again")
             yield {}
 
-        views.write(store.client, experiment.experiment_id, [two.key, one.key], never())
-        assert store.client.get_experiment_by_name("first").tags == experiment.tags
+        views.write_views(store.client.mlflow, experiment.experiment_id, [two.key, one.key], never())
+        assert store.client.mlflow.get_experiment_by_name("first").tags == experiment.tags
         with pytest.raises(AssertionError, match="looked at the trials again"):
-            views.write(store.client, experiment.experiment_id, [two.key], never())
-        store.client.delete_experiment_tag(experiment.experiment_id, views.TAG + "farback-far")
-        store.begin("first", [])  # a view that somebody took away comes back
-        assert views.TAG + "farback-far" in store.client.get_experiment_by_name("first").tags
+            views.write_views(store.client.mlflow, experiment.experiment_id, [two.key], never())
+        store.client.mlflow.delete_experiment_tag(experiment.experiment_id, views.TAG + "farback-far")
+        store.begin("first").close()  # a view that somebody took away comes back
+        assert views.TAG + "farback-far" in store.client.mlflow.get_experiment_by_name("first").tags
 
 
 def test_a_summary_shows_its_first_figure(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def elsewhere() -> Callable[[], AbstractContextManager[None]]:
     @contextmanager
     def replaced() -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("farback.kernels.unroll.here", lambda x: False)
+            patched.setattr("farback.kernels.unroll.on_cpu", lambda x: False)
             patched.setattr("farback.optimizers.adam.supported", lambda *tensors: False)
             patched.setattr("farback.optimizers.base.supported", lambda *tensors: False)
             patched.setattr(linear, "DTYPES", ())  # so that every format is one of the others

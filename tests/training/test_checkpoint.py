@@ -1,4 +1,4 @@
-"""Going on from a checkpoint is, bit for bit, never having stopped."""
+"""Resuming from a checkpoint gives, bit for bit, what never stopping gives."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from farback.trials.trial import Trial
 Make = Callable[..., Trial]
 
 
-def said(cohort: Cohort, seconds: float = 1e9) -> list[Event]:
+def events_of(cohort: Cohort, seconds: float = 1e9) -> list[Event]:
     return [event for event in train(cohort, seconds) if event is not None]
 
 
@@ -34,7 +34,7 @@ def results(events: Sequence[Event]) -> dict[str, TrialResult]:
 
 
 def progress(events: Sequence[Event], key: str) -> list[Progress]:
-    """What is shown of a trial; but what says nothing."""
+    """The progress of a trial, without events that carry no number."""
     return [event for event in events if isinstance(event, Progress) and event.key == key and event.metrics]
 
 
@@ -54,7 +54,7 @@ def same(a: TrialResult, b: TrialResult) -> None:
 
 
 def paused(cohort: Cohort, count: int) -> tuple[list[Event], list[Cohort]]:
-    """Train for `count` updates, then ask for the end: what came, and what is left."""
+    """Train for `count` updates, then request the end: the events, and the cohorts that are left."""
     events, found, breaths = train(cohort, 1e9), [], 0
     event = next(events, None)
     try:
@@ -95,7 +95,7 @@ FORMS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("fields", FORMS, ids=str)
-def test_going_on_at_any_update_is_never_having_stopped(fields: dict[str, Any], trial_of: Make) -> None:
+def test_resuming_at_any_update_equals_never_stopping(fields: dict[str, Any], trial_of: Make) -> None:
     """The scores byte for byte, and every point that was shown on the way; packed and alone."""
     check_every_update([trial_of(**fields, seed=seed) for seed in (0, 7)])
 
@@ -109,12 +109,12 @@ def test_so_it_is_where_sequences_ask_different_numbers_of_questions(
 
 
 def check_every_update(trials: list[Trial]) -> None:
-    whole = said(Cohort.of(*trials), seconds=0)
+    whole = events_of(Cohort.of(*trials), seconds=0)
     expected, found = results(whole), checkpoints(whole)
     assert sorted(found) == list(range(1, trials[0].steps + 1))
     for step, by_key in found.items():
-        packed = said(Cohort(tuple(trials), tuple(by_key[trial.key] for trial in trials)))
-        alone = said(Cohort(tuple(trials[1:]), (by_key[trials[1].key],)))
+        packed = events_of(Cohort(tuple(trials), tuple(by_key[trial.key] for trial in trials)))
+        alone = events_of(Cohort(tuple(trials[1:]), (by_key[trials[1].key],)))
         for events, own in ((packed, trials), (alone, trials[1:])):
             assert set(results(events)) == {trial.key for trial in own}
             for trial in own:
@@ -122,18 +122,18 @@ def check_every_update(trials: list[Trial]) -> None:
                 assert repr(progress(events, trial.key)) == repr(progress(whole, trial.key)), step  # nan is nan
 
 
-def test_every_cell_goes_on_as_if_it_had_not_stopped(every_cell: Cell, trial_of: Make) -> None:
+def test_every_cell_resumes_as_if_it_had_not_stopped(every_cell: Cell, trial_of: Make) -> None:
     check_halfway(trial_of(cell=every_cell, hidden=18, depth=2, steps=4, evaluate_every=2))
 
 
-def test_every_task_goes_on_as_if_it_had_not_stopped(every_task: Task, trial_of: Make) -> None:
+def test_every_task_resumes_as_if_it_had_not_stopped(every_task: Task, trial_of: Make) -> None:
     check_halfway(trial_of(task=every_task, lag=every_task.lag, cell="gru", steps=4, evaluate_every=2))
 
 
 def check_halfway(trial: Trial) -> None:
     _, left = paused(Cohort.of(trial), 3)  # between two evaluations
     assert left[0].step == 3
-    same(results(said(left[0]))[trial.key], results(said(Cohort.of(trial)))[trial.key])
+    same(results(events_of(left[0]))[trial.key], results(events_of(Cohort.of(trial)))[trial.key])
 
 
 @settings(max_examples=15, deadline=None)
@@ -141,7 +141,7 @@ def check_halfway(trial: Trial) -> None:
 def test_any_number_of_stops_and_any_company_give_the_same_scores(stops: list[int], pick: Any) -> None:
     """Three trials, one of which succeeds early and one of which diverges, stopped again and again and dealt out."""
     trials = trio()
-    expected = results(said(Cohort.of(*trials)))
+    expected = results(events_of(Cohort.of(*trials)))
     assert {result.status for result in expected.values()} == {"finished", "diverged"}
     found, waiting = {}, [Cohort.of(*trials)]
     for count in stops:
@@ -151,7 +151,7 @@ def test_any_number_of_stops_and_any_company_give_the_same_scores(stops: list[in
         pairs = [pair for many in left for c in many for pair in zip(c.trials, c.start, strict=True)]
         waiting = dealt(pairs, pick)
     for cohort in waiting:
-        found |= results(said(cohort))
+        found |= results(events_of(cohort))
     assert found.keys() == expected.keys()
     for key, result in found.items():
         same(result, expected[key])
@@ -194,11 +194,11 @@ def test_sustained_success_counts_over_a_stop(trial_of: Make, monkeypatch: pytes
     trial = trial_of(steps=20, evaluate_every=2)
     for count in range(1, 6):
         _, (left,) = paused(Cohort.of(trial), count)
-        updates = results(said(left))[trial.key].scores.query("measure == 'training'")["value"]
+        updates = results(events_of(left))[trial.key].scores.query("measure == 'training'")["value"]
         assert updates.tolist() == [6.0]
 
 
-def test_a_trial_that_is_given_up_after_a_stop_says_so_at_its_update(trial_of: Make) -> None:
+def test_a_trial_that_is_pruned_after_a_stop_reports_its_update(trial_of: Make) -> None:
     trials = [trial_of(seed=seed) for seed in range(2)]
     _, (left,) = paused(Cohort.of(*trials), 3)
     events = train(left)
@@ -206,20 +206,20 @@ def test_a_trial_that_is_given_up_after_a_stop_says_so_at_its_update(trial_of: M
         pass
     gone = events.send(Request(frozenset({trials[0].key})))
     assert (type(gone).__name__, gone.key, gone.step) == ("Pruned", trials[0].key, 4)
-    whole = results(said(Cohort.of(trials[1])))
+    whole = results(events_of(Cohort.of(trials[1])))
     same(results([event for event in events if event])[trials[1].key], whole[trials[1].key])
 
 
 # When checkpoints come -------------------------------------------------------------------------------------------
 
 
-def test_checkpoints_come_as_often_as_is_asked(trial_of: Make) -> None:
+def test_checkpoints_come_as_often_as_requested(trial_of: Make) -> None:
     trial = trial_of()
-    assert not checkpoints(said(Cohort.of(trial)))
-    assert sorted(checkpoints(said(Cohort.of(trial), seconds=0))) == [1, 2, 3, 4, 5, 6]
+    assert not checkpoints(events_of(Cohort.of(trial)))
+    assert sorted(checkpoints(events_of(Cohort.of(trial), seconds=0))) == [1, 2, 3, 4, 5, 6]
 
 
-def test_whoever_asks_for_the_end_gets_a_checkpoint_of_every_trial_at_the_next_update(trial_of: Make) -> None:
+def test_a_request_to_finish_gives_a_checkpoint_of_every_trial_at_the_next_update(trial_of: Make) -> None:
     trials = [trial_of(seed=seed) for seed in range(3)]
     found, (left,) = paused(Cohort.of(*trials), 1)
     assert [type(event) for event in found] == [Checkpoint] * 3 + [Paused] * 3
@@ -235,7 +235,7 @@ def one(trial: Trial) -> Checkpoint:
     return left.start[0]
 
 
-def test_a_checkpoint_says_what_it_is_of_and_is_not_read_as_anything_else(trial_of: Make) -> None:
+def test_a_checkpoint_names_its_trial_and_is_read_as_no_other(trial_of: Make) -> None:
     mine, other = trial_of(), trial_of(seed=1)
     saved = resuming.read(mine.key, one(mine).state)
     assert (saved.said["key"], saved.said["step"], saved.said["format"]) == (mine.key, 3, resuming.FORMAT)
@@ -263,8 +263,8 @@ def test_a_checkpoint_that_was_changed_anywhere_is_never_read(place: float, chan
         arrays, text = safetensors.unpacked(broken)
     except ValueError:
         return
-    whole, said_there = safetensors.unpacked(state)  # JSON has several ways to write one thing: padding, say
-    assert text == said_there
+    whole, text_there = safetensors.unpacked(state)  # JSON has several ways to write one thing: padding, say
+    assert text == text_there
     assert all((arrays[name] == whole[name]).all() for name in whole)
 
 

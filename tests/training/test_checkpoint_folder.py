@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from farback.system import safetensors
-from farback.system.provenance import DECIDING, versions
+from farback.system.provenance import DECIDING, VERSIONS, versions
 from farback.training.checkpoint_folder import Folder
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
@@ -65,13 +67,13 @@ def test_only_the_trials_that_are_asked_for_are_loaded(folder: Folder, trial: Tr
     assert folder.held() == {trial.key, other.key}
 
 
-def test_a_trial_that_is_done_or_given_up_keeps_none_and_one_that_lost_its_workers_does(
+def test_a_trial_that_is_done_or_pruned_keeps_none_and_one_that_lost_its_workers_does(
     folder: Folder, trial: Trial
 ) -> None:
     for event, kept in [
         (next(event for event in train(Cohort.of(trial)) if isinstance(event, Finished)), False),
         (Pruned(trial.key, 1), False),
-        (Failed(trial.key, "ValueError: a bug", "Traceback ..."), False),  # mended code must not go on from its numbers
+        (Failed(trial.key, "ValueError: a bug", "Traceback ..."), False),  # fixed code must not resume from its numbers
         (Failed(trial.key, "the worker process 1 died (killed by SIGKILL)"), True),
         (Paused(trial.key, 1), True),
         (Progress(trial.key, 1, {}), True),
@@ -81,7 +83,7 @@ def test_a_trial_that_is_done_or_given_up_keeps_none_and_one_that_lost_its_worke
         assert bool(names(folder)) is kept, event
 
 
-def test_what_others_did_is_forgotten(folder: Folder, trial: Trial) -> None:
+def test_the_checkpoints_of_trials_that_others_finished_are_removed(folder: Folder, trial: Trial) -> None:
     folder.put(checkpoint(trial))
     folder.forget([trial.key, "0123456789abcdef"])
     assert names(folder) == []
@@ -90,9 +92,9 @@ def test_what_others_did_is_forgotten(folder: Folder, trial: Trial) -> None:
 # What cannot be gone on from -------------------------------------------------------------------------------------
 
 
-def changed(state: bytes, **said: object) -> bytes:
+def changed(state: bytes, **fields: object) -> bytes:
     arrays, text = safetensors.unpacked(state)
-    return safetensors.packed(arrays, json.dumps({**json.loads(text), **said}))
+    return safetensors.packed(arrays, json.dumps({**json.loads(text), **fields}))
 
 
 @pytest.mark.parametrize(
@@ -129,8 +131,8 @@ def test_it_is_set_aside_with_a_message_and_the_trial_starts_anew(
     assert aside.read_bytes() == broken
 
 
-@pytest.mark.parametrize("package", sorted(versions()))
-def test_one_of_another_version_of_anything_that_decides_bits_is_not_gone_on_from(
+@pytest.mark.parametrize("package", VERSIONS)
+def test_a_checkpoint_of_another_version_of_anything_that_decides_bits_is_not_resumed(
     package: str, folder: Folder, trial: Trial, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert package in DECIDING
@@ -149,7 +151,7 @@ def test_a_folder_in_place_of_a_checkpoint_is_no_crash(folder: Folder, trial: Tr
 # Disks -----------------------------------------------------------------------------------------------------------
 
 
-def test_where_a_checkpoint_cannot_be_written_training_goes_on_and_it_is_said_once(
+def test_where_a_checkpoint_cannot_be_written_training_continues_with_one_warning(
     folder: Folder, trial: Trial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = checkpoint(trial)
@@ -168,16 +170,19 @@ def test_where_a_checkpoint_cannot_be_written_training_goes_on_and_it_is_said_on
 
 
 WRITER = """
-import sys
+import os, sys
 from pathlib import Path
 from farback.training.checkpoint_folder import Folder
-from farback.system.provenance import DECIDING, versions
-from farback.trials.trial import Checkpoint
+from farback.trials.events import Checkpoint
 folder, states = Folder(Path(sys.argv[1]), 0.0), [Path(name).read_bytes() for name in sys.argv[3:]]
-print("ready", flush=True)
-while True:
-    for state in states:
-        folder.put(Checkpoint(sys.argv[2], 1, state))
+for line in sys.stdin:  # each asks for a writer, a process that only a signal ends
+    writer = os.fork()
+    while not writer:
+        for state in states:
+            folder.put(Checkpoint(sys.argv[2], 1, state))
+    print(writer, flush=True)
+    os.waitpid(writer, 0)
+    print("ended", flush=True)
 """
 
 
@@ -189,12 +194,16 @@ def test_a_writer_killed_at_any_instant_leaves_a_whole_checkpoint(
     for content, path in states.items():
         path.write_bytes(content)
     command = [sys.executable, "-c", WRITER, str(folder.path), trial.key, *map(str, states.values())]
-    for wait in (0.0, 0.013, 0.031):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, bufsize=1, **pipes) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        time.sleep(0.05 + wait)
-        process.kill()
-        process.communicate()
-        assert folder.load([trial])[trial.key].state in states
+        for wait in (0.0, 0.007, 0.013, 0.019, 0.031):
+            process.stdin.write("write\n")
+            writer = int(process.stdout.readline())
+            time.sleep(0.05 + wait)
+            os.kill(writer, signal.SIGKILL)
+            assert process.stdout.readline() == "ended\n"
+            assert folder.load([trial])[trial.key].state in states
+        process.stdin.close()
     assert caplog.text == ""

@@ -29,13 +29,13 @@ Make = Callable[..., Trial]
 SGD = {"name": "sgd", "lr": 0.1}
 
 
-def said(*trials: Trial) -> list[Event]:
+def events_of(*trials: Trial) -> list[Event]:
     return [event for event in train(Cohort.of(*trials)) if event is not None]
 
 
 def results(trials: list[Trial]) -> list[TrialResult]:
     """By trial, whatever order they ended in."""
-    ended = {event.key: event.result for event in said(*trials) if isinstance(event, Finished)}
+    ended = {event.key: event.result for event in events_of(*trials) if isinstance(event, Finished)}
     assert set(ended) == {trial.key for trial in trials}
     return [ended[trial.key] for trial in trials]
 
@@ -228,7 +228,7 @@ def test_the_number_of_threads_is_put_back(trial_of: Make) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        said(trial_of())
+        events_of(trial_of())
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -347,7 +347,7 @@ def test_the_last_update_is_evaluated_whatever_the_interval(trial_of: Make) -> N
 
 def test_measures_are_taken_at_the_start_after_chosen_updates_and_at_the_end(trial_of: Make) -> None:
     measure = {"name": "retention", "lags": [1, 2], "sequences": 20, "at": ["start", 2, "end"]}
-    events = said(trial_of(steps=4, evaluate_every=4, measures=[measure], stop="never"))
+    events = events_of(trial_of(steps=4, evaluate_every=4, measures=[measure], stop="never"))
     (result,) = [event.result for event in events if isinstance(event, Finished)]
     taken = result.scores.query("measure == 'retention' and statistic == 'skill'")
     assert sorted(set(taken["step"])) == [0, 2, 4]
@@ -358,7 +358,7 @@ def test_measures_are_taken_at_the_start_after_chosen_updates_and_at_the_end(tri
     pd.testing.assert_frame_equal(first.reset_index(drop=True), drawn.reset_index(drop=True), check_exact=True)
 
 
-def test_measuring_on_the_way_changes_nothing_of_the_training(trial_of: Make) -> None:
+def test_measuring_during_training_changes_no_number(trial_of: Make) -> None:
     measures = [{"name": "retention", "at": at} for at in (["end"], ["start", 2, 3, "end"])]
     plain, often = results([trial_of(measures=[measures[0]])]) + results([trial_of(measures=[measures[1]])])
     columns = "measure in ('train', 'valid', 'grad')"
@@ -399,7 +399,7 @@ def test_an_echo_state_network_trains_its_readout_alone(trial_of: Make) -> None:
 
 def test_progress_comes_at_every_evaluation_of_every_replica_and_finished_once(trial_of: Make) -> None:
     trials = [trial_of(seed=seed) for seed in range(2)]
-    events = said(*trials)
+    events = events_of(*trials)
     for trial in trials:
         own = [event for event in events if event.key == trial.key]
         assert [event.step for event in own if isinstance(event, Progress)] == [2, 4, 6]
@@ -415,8 +415,8 @@ def test_progress_comes_at_every_evaluation_of_every_replica_and_finished_once(t
         }
 
 
-def test_progress_says_what_the_scores_record(trial_of: Make) -> None:
-    events = said(trial_of())
+def test_progress_shows_what_the_scores_record(trial_of: Make) -> None:
+    events = events_of(trial_of())
     (result,) = [event.result for event in events if isinstance(event, Finished)]
     shown = [event.metrics["valid/loss"] for event in events if isinstance(event, Progress)]
     assert value(result, "valid", "loss").tolist() == shown
@@ -528,9 +528,9 @@ def test_a_fingerprint_is_of_the_trial_alone(trial_of: Make) -> None:
     assert fingerprint(trial_of()) == fingerprint(trial_of(steps=999, clip=None, optimizer="sgd"))
 
 
-def test_a_trial_that_is_given_up_leaves_and_the_others_do_not_notice(trial_of: Make) -> None:
+def test_a_dropped_trial_leaves_and_changes_no_other(trial_of: Make) -> None:
     trials = [trial_of(seed=seed, steps=20) for seed in range(3)]
-    whole = {event.key: event.result.scores for event in said(*trials) if isinstance(event, Finished)}
+    whole = {event.key: event.result.scores for event in events_of(*trials) if isinstance(event, Finished)}
     events, steered = train(Cohort.of(*trials)), []
     event = next(events)
     with suppress(StopIteration):

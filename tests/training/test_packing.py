@@ -1,11 +1,12 @@
-"""How many replicas train as one cohort: enough to be worth it, and no more than fit into memory."""
+"""How many replicas train as one cohort: enough to spread the fixed cost, no more than fit into memory."""
 
 from typing import Any
 
 import pytest
 
 from farback.experiment import Experiment
-from farback.runs.schedule import plan
+from farback.runs.schedule import plan, remaining
+from farback.runs.sweep import checked_sweep
 from farback.training import packing as rule
 from farback.training.packing import MOST, MOST_BYTES, held, width
 from farback.training.replicas import Replicas
@@ -61,15 +62,16 @@ def test_a_plan_packs_by_the_rule() -> None:
     trials = [trial(hidden=512, lag=100, seed=seed) for seed in range(4)] + [
         trial(hidden=8, seed=seed) for seed in range(80)
     ]
-    sizes = sorted(len(cohort.trials) for cohort in plan(trials, set()).cohorts if cohort.trials[0].hidden == 512)
-    assert sizes == [1, 1, 1, 1]
-    assert max(len(cohort.trials) for cohort in plan(trials, set()).cohorts) == MOST
-    many = plan(trials, set(), workers=40).cohorts
+    what = remaining(trials, set())
+    few = plan(what).cohorts
+    assert [len(cohort.trials) for cohort in few if cohort.trials[0].hidden == 512] == [1, 1, 1, 1]
+    assert max(len(cohort.trials) for cohort in few) == MOST
+    many = plan(what, workers=40).cohorts
     assert len(many) >= 80  # narrower, rather than leave a worker without one
 
 
 def test_cohorts_of_horizon_fit_into_a_worker() -> None:
-    trials = Experiment.load("configs/horizon.yaml").trials()
-    for cohort in plan(trials, set(), workers=2).cohorts:
+    trials = checked_sweep(Experiment.load("configs/horizon.yaml")).trials()
+    for cohort in plan(remaining(trials, set()), workers=2).cohorts:
         first = cohort.trials[0]
         assert len(cohort.trials) * held(first, first.lag + 30) < MOST_BYTES

@@ -15,7 +15,7 @@ import scipy
 import torch
 from llvmlite import binding
 
-from farback.system.provenance import DECIDING, PLUGINS, deciding, machine, versions
+from farback.system.provenance import DECIDING, PLUGINS, VERSIONS, deciding, machine, versions
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.events import Finished
@@ -33,20 +33,20 @@ def test_versions_are_those_that_are_imported() -> None:
         "scipy": scipy.__version__,
         "numba": version("numba"),
         "python": platform.python_version(),
+        "mlflow": version("mlflow"),
     }
+    assert set(VERSIONS) == versions().keys() - {"mlflow"}  # which records numbers and decides none
 
 
 def test_a_result_says_all_that_decides_its_bits(trial_of: Make) -> None:
-    (said,) = [event.result.provenance for event in train(Cohort.of(trial_of())) if isinstance(event, Finished)]
-    assert set(DECIDING) - {"device", PLUGINS} <= set(
-        said
-    )  # these are said of a GPU and of other packages' plug-ins only
-    assert "" not in said.values()
-    assert said["threads"] == "1"  # while it trained, whatever the process has otherwise
-    assert said["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
-    assert said["cpu_target"] == binding.get_host_cpu_name()
-    assert "openblas" in said["blas"]
-    assert (said["pid"], "pid" in deciding(said)) == (str(os.getpid()), False)
+    (made,) = [event.result.provenance for event in train(Cohort.of(trial_of())) if isinstance(event, Finished)]
+    assert set(DECIDING) - {"device", PLUGINS} <= set(made)  # these two: only of a GPU and of other packages' plug-ins
+    assert "" not in made.values()
+    assert made["threads"] == "1"  # while it trained, whatever the process has otherwise
+    assert made["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+    assert made["cpu_target"] == binding.get_host_cpu_name()
+    assert "openblas" in made["blas"]
+    assert (made["pid"], "pid" in deciding(made)) == (str(os.getpid()), False)
 
 
 def test_another_process_on_the_same_machine_says_the_same(trial_of: Make) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from farback import tasks
+from farback import cells, encoders, inits, measures, optimizers, tasks
 from farback.trials.cohort import cohorts
 from farback.trials.lags import LogUniform, Uniform
 from farback.trials.trial import Trial
@@ -42,7 +42,7 @@ OTHER: dict[str, list[dict[str, Any]]] = {
     ],
     "encoder": [{"encoder": {"name": "conv", "state": "map", **more}} for more in ({}, {"channels": 2}, {"kernel": 1})],
     "hidden": [{"hidden": 9}],
-    "match": [],  # chooses `hidden` and is no part of the identity: tests/test_matching.py
+    "match": [],  # chooses `hidden` and is no part of the identity: tests/networks/test_equal_size.py
     "depth": [{"depth": 2}],
     "bias": [{"bias": False}],
     "bidirectional": [{"bidirectional": True}],
@@ -88,17 +88,12 @@ def test_no_two_levels_of_any_field_share_a_key() -> None:
     assert len(set(keys)) == len(keys)
 
 
-@pytest.mark.parametrize("family", ["tasks", "cells", "inits", "measures"])
-def test_any_changed_field_of_any_component_changes_its_digest(family: str) -> None:
-    """Walked automatically: another value of the field's own type, where it makes a valid record."""
-    import farback.cells
-    import farback.inits
-    import farback.measures
-    import farback.tasks
+FAMILIES = [cells, encoders, inits, measures, optimizers, tasks]
 
-    kind = {"tasks": farback.tasks, "cells": farback.cells, "inits": farback.inits, "measures": farback.measures}[
-        family
-    ]
+
+@pytest.mark.parametrize("kind", FAMILIES, ids=lambda family: family.__name__)
+def test_any_changed_field_of_any_component_changes_its_digest(kind: Any) -> None:
+    """Walked automatically: another value of the field's own type, where it makes a valid record."""
     walked = 0
     for name in kind.names():
         component = kind.build(name)
@@ -116,7 +111,8 @@ def test_any_changed_field_of_any_component_changes_its_digest(family: str) -> N
 
 def test_the_key_holds_the_versions_of_the_components(monkeypatch: pytest.MonkeyPatch) -> None:
     before = trial().key
-    for component in (trial().task, trial().cell, trial().init, trial().encoder, trial().measures[0]):
+    base = trial()
+    for component in (base.task, base.cell, base.init, base.encoder, base.optimizer, base.measures[0]):
         with monkeypatch.context() as patch:
             patch.setattr(type(component), "version", 2)
             assert trial().key != before

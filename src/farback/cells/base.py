@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from farback.kernels.unroll import DiagonalKernel, Kernel
 from farback.kernels.unroll import product as product
 from farback.records.component import Component, Family
 
@@ -45,7 +46,7 @@ class Cell(Component):
     known_as: ClassVar[str] = ""
 
     @property
-    def kernel(self) -> str | None:
+    def kernel(self) -> Kernel | None:
         """The fused kernel that computes this recurrence; None is stepped."""
         return None
 
@@ -160,9 +161,9 @@ class DiagonalCell(Cell):
     """
 
     @property
-    def kernel(self) -> str | None:
+    def kernel(self) -> Kernel | None:
         """Fused."""
-        return "diagonal"
+        return DiagonalKernel()
 
     @abstractmethod
     def coefficients(self, p: Parameters, gates_RTBG: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from farback.cells.base import GatedCell, Parameters, State, recurrent
+from farback.kernels.unroll import GatedKernel, Kernel
 
 
 class EchoState(GatedCell):
@@ -29,9 +30,9 @@ class EchoState(GatedCell):
     leak: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @property
-    def kernel(self) -> str | None:
+    def kernel(self) -> Kernel | None:
         """Without a leak it is Elman's."""
-        return "elman tanh" if self.leak == 1 else None
+        return GatedKernel("elman", "tanh") if self.leak == 1 else None
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         """One weight for the input, one for the state, and one bias."""

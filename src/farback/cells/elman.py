@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from farback.cells.base import Array, GatedCell, Parameters, State, recurrent
 from farback.cells.support.nonlinearities import NONLINEARITIES, modrelu, small_offsets
+from farback.kernels.unroll import GatedKernel, Kernel
 
 
 class Elman(GatedCell):
@@ -28,9 +29,9 @@ class Elman(GatedCell):
     )
 
     @property
-    def kernel(self) -> str | None:
+    def kernel(self) -> Kernel | None:
         """Fused, but for modrelu, whose offsets the kernel does not know."""
-        return None if self.nonlinearity == "modrelu" else f"elman {self.nonlinearity}"
+        return None if self.nonlinearity == "modrelu" else GatedKernel("elman", self.nonlinearity)
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         """Those of torch.nn.RNN, and the offsets of modrelu."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from farback.cells.base import GatedCell, Parameters, State, recurrent, sigmoid
+from farback.kernels.unroll import GatedKernel, Kernel
 
 
 class GRU(GatedCell):
@@ -27,9 +28,9 @@ class GRU(GatedCell):
     keep: ClassVar[str | None] = "z"
 
     @property
-    def kernel(self) -> str | None:
+    def kernel(self) -> Kernel | None:
         """Fused."""
-        return "gru"
+        return GatedKernel("gru")
 
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
         """One step."""

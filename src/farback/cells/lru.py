@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from farback.cells.base import Array, DiagonalCell, Parameters, State, linear
+from farback.kernels.unroll import DiagonalKernel, Kernel
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -45,9 +46,9 @@ class LRU(DiagonalCell):
         return self
 
     @property
-    def kernel(self) -> str | None:
+    def kernel(self) -> Kernel | None:
         """Fused, over complex numbers."""
-        return "diagonal complex"
+        return DiagonalKernel(is_complex=True)
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         """B and D, C, and the recurrence."""

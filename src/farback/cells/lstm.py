@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from farback.cells.base import GatedCell, Parameters, State, recurrent, sigmoid
+from farback.kernels.unroll import GatedKernel, Kernel
 
 
 class LSTM(GatedCell):
@@ -30,9 +31,9 @@ class LSTM(GatedCell):
     write: ClassVar[str | None] = "i"
 
     @property
-    def kernel(self) -> str | None:
+    def kernel(self) -> Kernel | None:
         """Fused."""
-        return "lstm"
+        return GatedKernel("lstm")
 
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
         """One step."""

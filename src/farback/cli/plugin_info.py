@@ -197,7 +197,7 @@ def of_cell(cell: Cell, inputs: int, hidden: int) -> Facts:
         "gates": list(cell.gates),
         "keeps": cell.keep,
         "writes": cell.write,
-        "kernel": cell.kernel,
+        "kernel": None if cell.kernel is None else str(cell.kernel),
         "inputs": inputs,
         "hidden": hidden,
         "shapes": {name: list(shape) for name, shape in cell.parameters(inputs, hidden).items()},

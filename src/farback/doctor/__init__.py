@@ -1,1 +1,1 @@
-"""Is a store whole? `examination` looks, `mending` does what is safe, `farback doctor` shows both."""
+"""`farback doctor`: `checkup` checks a store and repairs what is safe; the other modules are its checks."""

@@ -40,12 +40,17 @@ class TrialRuns(NamedTuple):
 
 def unfinished(trials: TrialRuns, experiment: str) -> Iterator[Issue]:
     """What is being trained now, and what ended without a result: the next run trains it."""
-    owners = [run.tags.get("owner", "") for runs in trials.running.values() for run in runs]
-    dead = sum(processes.is_dead(owner) for owner in owners)
-    if len(owners) > dead:
-        what = f"{counted(len(owners) - dead, 'trial')} in training by drivers that live or cannot be seen from here"
+    running = [run for runs in trials.running.values() for run in runs]
+    dead = sum(processes.is_dead(run.tags.get("owner", "")) for run in running)
+    if len(running) > dead:
+        what = f"{counted(len(running) - dead, 'trial')} in training by drivers that live or cannot be seen from here"
         yield Issue("note", "unfinished", what, "", experiment)
-    standing, left = trials.standing, Counter({"killed": dead} if dead else {})
+    if dead:
+        what = (
+            f"{counted(dead, 'run')} left by drivers that are gone: the next run ends them, and trains what is missing"
+        )
+        yield Issue("note", "unfinished", what, "", experiment)
+    standing, left = trials.standing, Counter[str]()
     for key, runs in trials.ended.items():
         last = max(runs, key=lambda run: (run.ended, run.run_id))
         if key not in standing and key not in trials.running and last.tags.get("status") != "pruned":

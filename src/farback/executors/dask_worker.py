@@ -13,7 +13,7 @@ from distributed import Queue, get_worker
 
 from farback.executors.base import steered
 from farback.executors.compatibility import VERSIONS, differences, likeness
-from farback.kernels.precompile import used, warm
+from farback.kernels.precompile import precompile
 from farback.trials.events import Event, Progress, Request
 
 AGAIN_SECONDS = 10.0  # until the driver is asked again whether to begin
@@ -54,7 +54,7 @@ def work(task: str, channel: str, ours: Mapping[str, str], given: bytes) -> None
         line.wait()
         try:
             function, cohort = pickle.loads(given)
-            warm(used(trial.cell.kernel for trial in cohort.trials))
+            precompile(trial.cell.kernel for trial in cohort.trials)
             for event in steered(function(cohort), line.wishes):
                 line.add(event)
             line.flush()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, NamedTuple, get_args
 
-from pydantic import ValidationError
+from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from farback.experiment.problems import Mark, Problem, joined, shown
@@ -163,7 +164,7 @@ def _one_lag(loc: tuple[int | str, ...], tree: Node) -> tuple[int | str, ...]:
 class _Place:
     """A position in what is written and, beside it, the record that belongs there.
 
-    Pydantic's locations also name the chosen member of a union: such a word is neither written nor a field.
+    Pydantic's locations also name the chosen member of a union: such a label is neither written nor a field.
     """
 
     def __init__(self, node: Node, key: Mark, model: type[Record], root: str) -> None:
@@ -171,23 +172,30 @@ class _Place:
         self.key = self.mark = key
         self.path = root
         self.records: list[type[Record]] = [model]  # what may stand here; a family's base stands for its members
+        self.tagged: dict[str, list[type[Record]]] = {}  # the same, by the labels of a union with tags
 
     def followed(self, loc: tuple[int | str, ...]) -> _Place:
         """Move along one of pydantic's locations."""
         for item in loc:
-            fields = [record.model_fields[item] for record in self.records if item in record.model_fields]
-            if isinstance(item, str) and not fields and not (self.node and item in self.node.entries):
-                self._choose(item)
-                continue
-            if isinstance(item, str):
-                self.records = [found for field in fields for found in _records(field.annotation)]
-            self._move(item)
+            if isinstance(item, int):
+                self._move(item)
+            elif not self._choose(item):
+                fields = [record.model_fields[item] for record in self.records if item in record.model_fields]
+                if fields or (self.node and item in self.node.entries):
+                    self.records = [found for field in fields for found in _records(field.annotation)]
+                    self.tagged = {tag: found for field in fields for tag, found in _tagged(field.annotation).items()}
+                    self._move(item)
         return self
 
-    def _choose(self, label: str) -> None:
-        """Keep the member of a union that pydantic calls `label`, if that is the name of one."""
-        if self.family and label in self.family.names():
-            self.records = [self.family.plugin(label)]
+    def _choose(self, label: str) -> bool:
+        """Keep the member of a union that pydantic calls `label`, if one is called so: the label comes first."""
+        if label in self.tagged:
+            self.records, self.tagged = self.tagged[label], {}
+            return True
+        if self.family and self.record is self.family.base and label in (members := _members(self.family)):
+            self.records = [members[label]]
+            return True
+        return False
 
     def _move(self, item: int | str) -> None:
         """To a key or position, or past the end of what is written."""
@@ -222,8 +230,21 @@ class _Place:
         return self.family.kind if self.family else re.sub(r"\[\d+\]", "", self.path).rpartition(".")[2]
 
 
+@cache  # as pydantic does: a field keeps the members that it had when its record was defined
+def _members(family: Family[Any]) -> dict[str, type[Record]]:
+    """The plug-ins of a family, by their names."""
+    return {member.model_fields["name"].default: member for member in family.members()}
+
+
 def _records(annotation: Any) -> list[type[Record]]:
     """The record classes in a type, such as those of `tuple[Measure, ...] | None`."""
     if isinstance(annotation, type) and issubclass(annotation, Record):
         return [annotation]
     return [found for inner in get_args(annotation) for found in _records(inner)]
+
+
+def _tagged(annotation: Any) -> dict[str, list[type[Record]]]:
+    """The record classes of each tag in a type, such as `Annotated[Uniform, Tag("uniform")] | ...`."""
+    arguments = get_args(annotation)
+    found = {one.tag: _records(annotation) for one in arguments if isinstance(one, Tag)}
+    return found | {tag: records for one in arguments for tag, records in _tagged(one).items()}

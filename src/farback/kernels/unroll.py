@@ -1,52 +1,155 @@
-"""One door to every recurrence, fused where there is a kernel for it, else stepped; to products; and to updates."""
+"""The interface of the kernels: fused recurrences, products and optimizer steps, with a way around each.
+
+Kernels compute on the CPU. They are imported when they are first used, since numba takes a second to import.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 Parameters = Mapping[str, Tensor]
 State = tuple[Tensor, ...]
+Back = Callable[[Tensor], Tensor]
+"""From the gradient of the outputs, (R, N, O), to that of the flat parameters, (R, P)."""
 
 
 class Recurrence(Protocol):
-    """What `unroll` asks of a cell; of one whose kernel is "diagonal", `DiagonalCell.scan` too."""
+    """What the kernels need to know of a cell."""
 
     @property
-    def kernel(self) -> str | None:
-        """The fused kernel's name, with an option behind a space: "gru", "elman tanh"; None is stepped.
-
-        elman, gru and lstm take the input in too: such a cell projects it as `W_ih x + b_ih`.
-        """
+    def kernel(self) -> Kernel | None:
+        """The kernel that computes it; None: it is computed step by step."""
 
     def project(self, p: Any, x_RTBI: Tensor) -> Tensor:
-        """What the inputs contribute, for all steps at once."""
+        """The contribution of the inputs, for all steps at once."""
 
     def unroll(self, p: Any, gates_RTBG: Tensor, state: Any) -> tuple[Tensor, State]:
         """The recurrence without a kernel."""
 
 
-def here(x: Tensor) -> bool:
+class Kernel(ABC):
+    """A compiled recurrence, forward and backward.
+
+    Attributes:
+        takes_input: whether it computes the projection of the inputs too, `W_ih x + b_ih`.
+    """
+
+    takes_input: ClassVar[bool] = False
+
+    @abstractmethod
+    def unroll(self, cell: Any, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
+        """Outputs (R, T, B, H) of all steps, and the state after the last."""
+
+    @abstractmethod
+    def compile(self, dtype: torch.dtype = torch.float32) -> None:
+        """Compile the kernel for a type of numbers, or load it from disk.
+
+        Raises:
+            ValueError: there is no such kernel.
+        """
+
+
+@dataclass(frozen=True)
+class GatedKernel(Kernel):
+    """A cell with the parameters of `torch.nn.RNN`, from its inputs to its outputs.
+
+    Attributes:
+        cell: "elman", "gru" or "lstm".
+        nonlinearity: of elman.
+    """
+
+    takes_input: ClassVar[bool] = True
+    cell: str
+    nonlinearity: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.cell} {self.nonlinearity}".strip()
+
+    @property
+    def form(self) -> Any:
+        """Its compiled step, forward and backward (`farback.kernels.time_loop.Form`).
+
+        Raises:
+            ValueError: there is none.
+        """
+        from farback.kernels import elman, gru, lstm
+
+        if self.cell == "elman":
+            return elman.form(self.nonlinearity)
+        forms = {"gru": gru.FORM, "lstm": lstm.FORM}
+        if self.cell not in forms or self.nonlinearity:
+            raise ValueError(f"there is no kernel {self}")
+        return forms[self.cell]
+
+    @override
+    def unroll(self, cell: Any, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
+        return self._run(p, None, gates_RTBG, state, None)
+
+    def layer(self, p: Parameters, x_RTBI: Tensor, state: State, index_RN: Tensor | None) -> tuple[Tensor, State]:
+        """As the function `layer`."""
+        return self._run(p, x_RTBI, None, state, index_RN)
+
+    def _run(
+        self, p: Parameters, x: Tensor | None, gates: Tensor | None, state: State, index: Tensor | None
+    ) -> tuple[Tensor, State]:
+        from farback.kernels.autograd import Weights, layer
+
+        weight, bias = (p["weight_ih"], p.get("bias_ih")) if gates is None else (None, None)
+        return layer(self.form, x, gates, Weights(weight, p["weight_hh"], bias, p.get("bias_hh")), state, index)
+
+    @override
+    def compile(self, dtype: torch.dtype = torch.float32) -> None:
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, requires_grad=True)
+
+        blocks, state = self.form.blocks, zeros(1, 1, 1)
+        states = (state,) if self.form.carried is None else (state, state)
+        outputs, _ = self.unroll(None, {"weight_hh": zeros(1, blocks, 1)}, zeros(1, 1, 1, blocks), states)
+        outputs.sum().backward()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class DiagonalKernel(Kernel):
+    """A recurrence whose state entries do not mix, h_t = a_t h_{t-1} + b_t, of a `farback.cells.base.DiagonalCell`."""
+
+    is_complex: bool = False
+
+    def __str__(self) -> str:
+        return "diagonal complex" if self.is_complex else "diagonal"
+
+    @override
+    def unroll(self, cell: Any, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
+        from farback.kernels.diagonal import diagonal
+
+        found: tuple[Tensor, State] = cell.scan(p, gates_RTBG, state, diagonal)
+        return found
+
+    @override
+    def compile(self, dtype: torch.dtype = torch.float32) -> None:
+        from farback.kernels.diagonal import diagonal
+
+        step = torch.zeros(1, 1, 1, 1, dtype=dtype, requires_grad=True)
+        step = torch.complex(step, step) if self.is_complex else step
+        diagonal(step, step, step[:, 0]).real.sum().backward()  # type: ignore[no-untyped-call]
+
+
+def on_cpu(x: Tensor) -> bool:
     """Whether a tensor is where the kernels compute."""
     return x.is_cpu
 
 
 def unroll(cell: Recurrence, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
-    """Outputs (R, T, B, H) of all steps, and the state after the last.
-
-    Kernels are for the CPU; elsewhere, and for a cell that has none, the cell's own `unroll` computes the same.
-    """
-    if cell.kernel is None or not here(gates_RTBG):
+    """Outputs (R, T, B, H) of all steps, and the state after the last: by the cell's kernel, or step by step."""
+    if cell.kernel is None or not on_cpu(gates_RTBG):
         return cell.unroll(p, gates_RTBG, state)
-    if cell.kernel.startswith("diagonal"):
-        from farback.kernels.diagonal import diagonal  # numba takes a second to import: only where it is used
-
-        found: tuple[Tensor, State] = cell.scan(p, gates_RTBG, state, diagonal)  # type: ignore[attr-defined]
-        return found
-    return _fused(cell.kernel, p, None, gates_RTBG, state, None)
+    return cell.kernel.unroll(cell, p, gates_RTBG, state)
 
 
 def layer(
@@ -54,11 +157,11 @@ def layer(
 ) -> tuple[Tensor, State]:
     """A layer from its inputs on: outputs (R, T, B, H) of all steps, and the state after the last.
 
-    With `index_RN`, which ascends and counts the T * B outputs, only those are given, (R, N, H): where few are asked
-    for, neither they nor their gradients are ever laid out over all steps.
+    With `index_RN`, ascending indices into the T * B outputs, only those are returned, (R, N, H): where few are
+    needed, neither they nor their gradients are ever laid out over all steps.
     """
-    if cell.kernel is not None and here(x_RTBI) and cell.kernel.split()[0] in _LAYERS:
-        return _fused(cell.kernel, p, x_RTBI, None, state, index_RN)
+    if isinstance(cell.kernel, GatedKernel) and on_cpu(x_RTBI):
+        return cell.kernel.layer(p, x_RTBI, state, index_RN)
     h_RTBH, state = unroll(cell, p, cell.project(p, x_RTBI), state)
     return h_RTBH if index_RN is None else picked(h_RTBH, index_RN), state
 
@@ -66,35 +169,6 @@ def layer(
 def picked(h_RTBH: Tensor, index_RN: Tensor) -> Tensor:
     """Some of the T * B outputs, (R, N, H)."""
     return h_RTBH.flatten(1, 2).gather(1, index_RN.unsqueeze(-1).expand(-1, -1, h_RTBH.shape[-1]))
-
-
-_LAYERS = ("elman", "gru", "lstm")
-
-
-def _fused(
-    kernel: str, p: Parameters, x: Tensor | None, gates: Tensor | None, state: State, index: Tensor | None
-) -> tuple[Tensor, State]:
-    from farback.kernels import autograd
-
-    return autograd.layer(_form(kernel), x, gates, _weights(p, gates is None), state, index)
-
-
-def _form(kernel: str) -> Any:
-    from farback.kernels import elman, gru, lstm
-
-    name, _, option = kernel.partition(" ")
-    return {"gru": gru.FORM, "lstm": lstm.FORM}[name] if name != "elman" else elman.form(option)
-
-
-def _weights(p: Parameters, with_input: bool) -> Any:
-    from farback.kernels.autograd import Weights
-
-    ih = (p["weight_ih"], p.get("bias_ih")) if with_input else (None, None)
-    return Weights(ih[0], p["weight_hh"], ih[1], p.get("bias_hh"))
-
-
-Back = Callable[[Tensor], Tensor]
-"""From the gradient of the answers to that of the flat parameters, (R, P)."""
 
 
 def with_back(
@@ -105,38 +179,44 @@ def with_back(
     x_RTBI: Tensor,
     index_RN: Tensor | None,
 ) -> tuple[Tensor, Back] | None:
-    """A layer from rest and a readout, (R, N, O), and how to go back; None where autograd is needed.
+    """A layer from the zero state and a readout, (R, N, O), with its backward pass; None where autograd is needed.
 
-    See `kernels/learning.py`; `sizes` are hidden units and outputs.
+    Args:
+        cell: of the layer.
+        flat_RP: parameters.
+        starts: where each parameter begins among the flat ones.
+        sizes: hidden units and outputs.
+        x_RTBI: inputs.
+        index_RN: as of `layer`.
     """
-    if cell.kernel is None or not here(x_RTBI) or cell.kernel.split()[0] not in _LAYERS:
+    if not isinstance(cell.kernel, GatedKernel) or not on_cpu(x_RTBI):
         return None
     from farback.kernels import explicit_gradient
 
-    return explicit_gradient.answered(_form(cell.kernel), flat_RP, starts, *sizes, x_RTBI, index_RN)
+    return explicit_gradient.answered(cell.kernel.form, flat_RP, starts, *sizes, x_RTBI, index_RN)
 
 
 def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
-    """`x W' + b` for every replica, (R, N, G); see `kernels/linear.py`."""
+    """`x W' + b` for every replica, (R, N, G); see `farback.kernels.linear`."""
     from farback.kernels.linear import linear
 
     return linear(x_RNI, weight_RGI, bias_RG)
 
 
 def supported(*tensors: Tensor) -> bool:
-    """Whether `clip` and `adam` can compute on these: contiguous, in memory, float32 or float64."""
+    """Whether `clip` and `adam` can compute on these: contiguous, on the CPU, float32 or float64."""
     return all(t.is_cpu and t.dtype in (torch.float32, torch.float64) and t.is_contiguous() for t in tensors)
 
 
 def clip(grad_RP: Tensor, limit_R1: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradient scaled down to each replica's limit, and the norms before, (R,); see `kernels/updates.py`."""
+    """The gradient scaled down to each replica's limit, and the norms before, (R,)."""
     from farback.kernels import optimizer_steps
 
     return optimizer_steps.clip(grad_RP, limit_R1)
 
 
 def adam(theta: Tensor, grad: Tensor, first: Tensor, second: Tensor, rules: dict[str, Tensor], count: int) -> None:
-    """One Adam step of all replicas, in place; see `kernels/updates.py`."""
+    """One Adam step of all replicas, in place."""
     from farback.kernels import optimizer_steps
 
     optimizer_steps.adam(theta, grad, first, second, rules, count)

@@ -12,7 +12,7 @@ from functools import partial
 import pandas as pd
 
 from farback.executors import Executor
-from farback.kernels.precompile import used, warm
+from farback.kernels.precompile import precompile
 from farback.runs.schedule import Plan
 from farback.training.loop import arithmetic
 from farback.training.packing import packed
@@ -71,7 +71,7 @@ def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -
         frame: what a store holds of its trials: repeats of one trial need about as many updates.
         device: that it would run on.
     """
-    warm(used(trial.cell.kernel for trial in plan.remaining.missing))
+    precompile(trial.cell.kernel for trial in plan.remaining.missing)
     known = shares(frame, plan.remaining.trials)
     packs = packed(plan.remaining.needed(), plan.workers, {one.key: one for pack in plan.cohorts for one in pack.start})
     kinds = {_kind(pack): pack for pack in packs}

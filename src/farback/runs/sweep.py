@@ -15,7 +15,7 @@ import pandas as pd
 
 from farback.executors import Executor
 from farback.experiment import Experiment, Sweep
-from farback.kernels.precompile import used, warm
+from farback.kernels.precompile import precompile
 from farback.records.record import UserError
 from farback.runs.bisection import outcomes
 from farback.runs.leased_work import LeasedWork
@@ -74,7 +74,7 @@ def execute(plan: Plan, executor: Executor, work: LeasedWork, device: str = devi
         device: that they train on.
     """
     executor.prepare(train, len(plan.cohorts))
-    warm(used(trial.cell.kernel for trial in plan.remaining.missing))  # once, for all workers
+    precompile(trial.cell.kernel for trial in plan.remaining.missing)  # once, for all workers
     schedule, waited = Schedule(plan), False
     todo: Iterable[Cohort | None] = schedule
     while not executor.finishing:

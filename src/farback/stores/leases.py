@@ -95,7 +95,8 @@ class Leases:
         self.board, self.silent_seconds, self._clock = board, silent_seconds, clock
         self.process = process or processes.identity()
         self.id = secrets.token_hex(6)
-        self._beats = 0
+        self._is_announced = False
+        self._beats = 0  # never starts again: to others, a heartbeat that they have seen before is silence
         self._batches = 0
         self._held: dict[str, set[str]] = {}  # keys by the name of the text that lists them
         self._heard: dict[str, tuple[str, float]] = {}  # the last heartbeat of each other driver, and when it was new
@@ -121,7 +122,7 @@ class Leases:
 
     def beat(self) -> None:
         """Renew the heartbeat, if anything is leased. May be called from another thread."""
-        if self._beats:
+        if self._is_announced:
             self._beats += 1
             self.board.write(HEARTBEAT + self.id, f"{self._beats} {self.process}")
 
@@ -130,28 +131,32 @@ class Leases:
         self._leased(self.board.read())
 
     def close(self) -> None:
-        """Give everything back."""
-        names, self._held = [*self._held, *([HEARTBEAT + self.id] if self._beats else [])], {}
-        self._beats = 0
-        for name in names:
+        """Give everything back. After an error it may be called again."""
+        for name in list(self._held):
             self.board.erase(name)
+            del self._held[name]
+        if self._is_announced:
+            self.board.erase(HEARTBEAT + self.id)
+            self._is_announced = False
 
     def _take(self, keys: list[str]) -> set[str]:
         """Announce a list of keys; of two drivers that announce a key at once, the earlier one keeps it."""
-        if not self._beats:
-            self._beats = 1
-            self.board.write(HEARTBEAT + self.id, f"1 {self.process}")
+        if not self._is_announced:
+            self._is_announced = True
+            self.beat()
         name, stamp = f"{LEASE}{self.id}.{self._batches}", f"{time.time_ns()}"
         self._batches += 1
+        self._held[name] = set()  # if an access fails below, `release` and `close` still remove the text
         self.board.write(name, f"{stamp} {' '.join(keys)}")
         others = self._leased(self.board.read())
         kept = {key for key in keys if others.get(key, (stamp, self.id)) >= (stamp, self.id)}
-        if kept:
-            self._held[name] = set(kept)
         if not kept:
             self.board.erase(name)
-        elif len(kept) < len(keys):
-            self.board.write(name, f"{stamp} {' '.join(sorted(kept))}")
+            del self._held[name]
+        else:
+            if len(kept) < len(keys):
+                self.board.write(name, f"{stamp} {' '.join(sorted(kept))}")
+            self._held[name] = set(kept)
         return kept
 
     def _leased(self, texts: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -186,7 +186,7 @@ class MLflowRecorder(Recorder):
             self.attached.pop(key, None)
         with quiet():
             parameters = (run_tags.parameters(trial) for trial in self.trials.values())
-            write_views(self.client, self.experiment_id, self.trials, parameters, views)
+            write_views(self.client.mlflow, self.experiment_id, self.trials, parameters, views)
 
     @override
     def lease(self, keys: Iterable[str]) -> set[str]:
@@ -196,9 +196,7 @@ class MLflowRecorder(Recorder):
             granted = self.client.retries.call(lambda: self.leases.take(wanted))
             if self.leases.dead:
                 self._end_orphans()
-            self._ended |= {key: [] for key in granted}
-            for run in self.lookup.ended(self.experiment_id, granted) if granted else ():
-                self._ended[run.key].append(run)
+            self._look_up(granted)
             finished = {key for key in granted if any(run.status == "FINISHED" for run in self._ended[key])}
             if finished:  # another driver finished them before we took them
                 self.release(finished)
@@ -245,16 +243,21 @@ class MLflowRecorder(Recorder):
     def close(self) -> None:
         self._heartbeat.stop()
         with quiet():
+            killed = list(self.writer.open)
             self.writer.kill()
+            self._supersede(killed)
             self.client.retries.call(self.leases.close)
 
     @override
     def abandon(self) -> None:
-        self.client.retries.seconds = 0.0
+        retries = self.client.retries
+        seconds, retries.seconds = retries.seconds, 0.0
         try:
             self.close()
         except StoreFault:  # it was reported already; the next driver ends what is left
             self.writer.open = {}
+        finally:
+            retries.seconds = seconds  # the store may be used again
 
     def _announced(self, key: str) -> Trial:
         if key not in self.trials:
@@ -262,30 +265,48 @@ class MLflowRecorder(Recorder):
         return self.trials[key]
 
     def _end(self, run: OpenRun, key: str, status: str) -> None:
-        """End a run. Runs that it replaces keep their data under another `kind`, so that views leave them out."""
+        """End a run."""
         self.client.mlflow.set_terminated(run.run_id, status)
         del self.writer.open[key]
-        ours = EndedRun(key, run.run_id, status, now(), run.artifacts)
-        others = [ended for ended in self._history(key) if ended.run_id != run.run_id]
-        kept = [ours] if status == "FINISHED" else [*(ended for ended in others if ended.status == "FINISHED"), ours]
-        for ended in others:
-            if ended not in kept:
-                self.client.mlflow.set_tag(ended.run_id, "kind", run_tags.SUPERSEDED)
-        self._ended[key] = kept
+        self._supersede([key])
 
     def _end_orphans(self) -> None:
         """End the runs that dead drivers left running."""
         self.client.retries.call(self.leases.look)
         dead, self.leases.dead = self.leases.dead, set()
+        ours = {run.run_id for run in self.writer.open.values()}
+        ended = []
         for run in self.lookup.running(self.experiment_id):
             owner = run.data.tags.get("owner", "")
-            if owner in dead or processes.is_dead(owner):
+            if run.info.run_id not in ours and (owner in dead or processes.is_dead(owner)):
                 self.client.log(run.info.run_id, tags={"status": "killed", "killed": f"its driver {owner} is gone"})
                 self.client.sweep_files(run.info.artifact_uri)
                 self.client.mlflow.set_terminated(run.info.run_id, "KILLED")
+                ended.append(run.data.tags["farback.key"])
+        self._supersede(ended)
+
+    def _supersede(self, keys: Collection[str]) -> None:
+        """Of the ended runs of each trial, keep one: the newest finished one, else the newest.
+
+        The others keep their data under another `kind`, so that views leave them out.
+        """
+        self._look_up(keys)  # again: another driver may have ended one of them
+        for key in keys:
+            ended = self._ended[key]
+            kept = max([run for run in ended if run.status == "FINISHED"] or ended, key=queries.age, default=None)
+            for run in ended:
+                if run is not kept:
+                    self.client.mlflow.set_tag(run.run_id, "kind", run_tags.SUPERSEDED)
+            self._ended[key] = [kept] if kept else []
 
     def _history(self, key: str) -> Collection[EndedRun]:
         """The ended runs of a trial of this experiment."""
         if key not in self._ended:
-            self._ended[key] = self.lookup.ended(self.experiment_id, [key])
+            self._look_up([key])
         return self._ended[key]
+
+    def _look_up(self, keys: Collection[str]) -> None:
+        """Read the ended runs of trials of this experiment."""
+        self._ended |= {key: [] for key in keys}
+        for run in self.lookup.ended(self.experiment_id, keys) if keys else ():
+            self._ended[run.key].append(run)

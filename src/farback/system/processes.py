@@ -25,21 +25,23 @@ def identity() -> str:
 def is_here(process: str) -> bool:
     """Whether an identity is of a process that would be visible from here."""
     name, _, place = process.partition("@")
-    if name.count(":") < 2 or name.rsplit(":", 2)[0] != socket.gethostname():
+    host, *rest = name.rsplit(":", 2)
+    if host != socket.gethostname() or len(rest) < 2 or not rest[0].isdigit():
         return False
     return not place or _same(place.split("."))
 
 
 def is_dead(process: str) -> bool:
     """Whether the process ran here and is gone. False where that cannot be known: another host, or no identity."""
-    name, _, place = process.partition("@")
-    if not is_here(process) or not (pid := name.rsplit(":", 2)[1]).isdigit():
+    if not is_here(process):
         return False
+    name, _, place = process.partition("@")
     if place and place.split(".")[1] != _fingerprints()[1]:
         return True  # the machine was booted again since
     try:
+        _, pid, start = name.rsplit(":", 2)
         found = psutil.Process(int(pid))
-        same = abs(found.create_time() - float(name.rpartition(":")[2])) <= CLOCK_SECONDS
+        same = abs(found.create_time() - float(start)) <= CLOCK_SECONDS
         return not same or found.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

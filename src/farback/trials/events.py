@@ -1,7 +1,4 @@
-"""What is said of trials while they train: progress, results, failures, checkpoints; and what is wished of them.
-
-`farback.trials.trial` has all of these names, too.
-"""
+"""Events emitted during training, and requests sent back."""
 
 from __future__ import annotations
 

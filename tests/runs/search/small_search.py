@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from farback.experiment import Experiment
+from farback.experiment import Search
 
 SMALL = """\
 name: small
@@ -28,4 +28,4 @@ search:
   report: {seeds: 2}
 """
 
-Small = Callable[..., Experiment]
+Small = Callable[..., Search]

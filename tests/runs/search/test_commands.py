@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+from small_search import SMALL, Small
 from typer.testing import CliRunner
 
-from conftest import Small
 from farback.cli import app
 from farback.experiment import Experiment
-from farback.experiment.search import Options
+from farback.experiment.search import SearchOptions
 from farback.records.record import UserError
 from farback.runs.search import history
-from farback.stores.client import client
+from farback.runs.search.api import checked_search
+from farback.stores.client import connect
 
 
-def said(*arguments: str) -> str:
+def printed(*arguments: str) -> str:
     result = CliRunner().invoke(app, list(arguments))
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -25,16 +27,20 @@ def said(*arguments: str) -> str:
     return result.output
 
 
-def test_a_search_says_what_it_found_and_where(small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_search_prints_what_it_found_and_where(
+    small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, empty_database: Path
+) -> None:
+    (tmp_path / "results" / "store").mkdir(parents=True)
+    shutil.copy(empty_database, tmp_path / "results" / "store" / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    small()
-    text = said("search", "small", "--workers", "1")
-    assert "0 of 8 trials done already" in text
+    small(text=SMALL.replace("trials: 4", "trials: 2"))
+    text = printed("search", "small", "--workers", "1")
+    assert "0 of 4 trials done already" in text
     assert "config   results/small/winner-rnn-tanh.yaml" in text
     assert "farback dashboard small" in text
-    runs = client(f"sqlite:///{tmp_path}/results/store/mlflow.db").search_runs(["1"], "tags.kind = 'trial'")
-    table = history(Experiment.load("configs/small.yaml"))
+    runs = connect(f"sqlite:///{tmp_path}/results/store/mlflow.db").search_runs(["1"], "tags.kind = 'trial'")
+    table = history(checked_search(Experiment.load("configs/small.yaml")))
     keys = [key for keys in table["keys"] for key in keys.split()]
     searched = [run for run in runs if run.data.tags["phase"] == "search"]
     assert sorted(run.data.tags["farback.key"] for run in searched) == sorted(keys)
@@ -45,11 +51,11 @@ def test_a_search_says_what_it_found_and_where(small: Small, monkeypatch: pytest
         assert run.data.metrics["search/skill_lag_2"] == values[run.data.params["setting"]]
     assert len(runs) == len(searched) + 2 * 2
 
-    again = said("search", "small", "--trials", "5", "--workers", "1")
-    assert "8 of 10 trials done already" in again
-    assert "deleted the study small/memoryless" in said("search", "small", "--restart", "--workers", "1")
+    again = printed("search", "small", "--trials", "3", "--workers", "1")
+    assert "4 of 6 trials done already" in again
+    assert "deleted the study small/memoryless" in printed("search", "small", "--restart", "--workers", "1")
 
-    winner = said("run", "results/small/winner-memoryless.yaml", "--dry-run")
+    winner = printed("run", "results/small/winner-memoryless.yaml", "--dry-run", "--workers", "1")
     assert winner.startswith("winner-memoryless: 2 trials")
 
 
@@ -58,20 +64,20 @@ def test_a_search_is_not_run_as_a_sweep_nor_a_sweep_searched(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     small()
-    with pytest.raises(UserError, match=r"small.yaml is a search.*`farback search small` runs it"):
-        said("run", "small")
+    with pytest.raises(UserError, match=r"small.yaml is a search: run it with `farback search small`"):
+        printed("run", "small")
     (tmp_path / "configs" / "one.yaml").write_text("name: one\nbase: {task: recall, lag: 2, cell: elman, steps: 1}\n")
     with pytest.raises(UserError, match=r"one.yaml has no search"):
-        said("search", "one")
+        printed("search", "one")
 
 
 def test_a_dashboard_without_a_study_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"nothing was searched yet in sqlite:///.*optuna.db"):
-        said("dashboard")
+        printed("dashboard")
     monkeypatch.setattr("farback.cli.dashboard.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'farback\[search\]'"):
-        said("dashboard")
+        printed("dashboard")
 
 
 def test_the_config_of_the_guide_loads_and_its_condition_may_be_added(tmp_path: Path) -> None:
@@ -80,8 +86,7 @@ def test_the_config_of_the_guide_loads_and_its_condition_may_be_added(tmp_path: 
     path = tmp_path / "tune.yaml"
     for text in (config, config.replace("    init:", f"{condition}    init:")):
         path.write_text(text)
-        search = Experiment.load(path).search
-        assert search is not None
+        search = checked_search(Experiment.load(path))
         assert [group.label for group in search.groups] == ["RNN tanh", "GRU", "LSTM"]
     assert {one.path for one in search.space} >= {"optimizer", "optimizer.momentum"}
 
@@ -89,4 +94,4 @@ def test_the_config_of_the_guide_loads_and_its_condition_may_be_added(tmp_path: 
 def test_the_keys_of_the_guide_are_those_of_a_search() -> None:
     guide = (Path(__file__).parents[3] / "docs" / "search.md").read_text()
     table = guide.split("| key | meaning | default |")[1].split("\n\n")[0]
-    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == set(Options.model_fields)
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == set(SearchOptions.model_fields)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from farback.experiment import Experiment
+from farback.runs.search.api import checked_search
 from farback.runs.search.winners import default_point
 
 CONFIG = """
@@ -26,8 +27,7 @@ search:
 def points(tmp_path: Path, space: str) -> list[dict[str, object] | None]:
     path = tmp_path / "small.yaml"
     path.write_text(CONFIG.format(space=space))
-    search = Experiment.load(path).search
-    assert search is not None
+    search = checked_search(Experiment.load(path))
     return [default_point(search, group) for group in search.groups]
 
 
@@ -66,11 +66,9 @@ def test_the_point_is_the_trial_that_the_base_describes(tmp_path: Path) -> None:
     """Walking the space along it changes nothing."""
     path = tmp_path / "small.yaml"
     path.write_text(CONFIG.format(space="{optimizer.lr: {log: [1e-4, 1e-1]}, init: [torch, orthogonal]}"))
-    search = Experiment.load(path).search
+    search = checked_search(Experiment.load(path))
     path.write_text(CONFIG.format(space="{clip: [1.0, 2.0]}"))
-    plain = Experiment.load(path).search
-    assert search is not None
-    assert plain is not None
+    plain = checked_search(Experiment.load(path))
     for group, other in zip(search.groups, plain.groups, strict=True):
         point, base = default_point(search, group), default_point(plain, other)
         assert point is not None

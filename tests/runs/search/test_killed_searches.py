@@ -1,4 +1,4 @@
-"""A search may be killed at any instant, and shared: its trials are neither lost nor doubled."""
+"""A search may be killed at any instant, and shared by processes: every setting of its budget counts once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from small_search import SMALL, Small
 
 from farback.experiment import Experiment
 from farback.runs.search import history, search, winners
+from farback.runs.search.api import checked_search
 from farback.stores.memory import Memory
 from farback.stores.studies import located
 
@@ -38,13 +39,13 @@ def started(config: Path, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def ended(process: subprocess.Popen[bytes]) -> None:
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said.decode()
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors.decode()
 
 
 def check_whole(config: Path, trials: int) -> None:
-    """Every group has exactly its trials; a setting that died was tried again, with the same parameters."""
-    experiment = Experiment.load(config)
+    """Every group has exactly its trials; a setting whose process died was tried again with the same parameters."""
+    experiment = checked_search(Experiment.load(config))
     table = history(experiment)
     counted = table[table["counted"]]
     assert counted.groupby("group").size().to_dict() == {"RNN tanh": trials, "memoryless": trials}
@@ -61,44 +62,28 @@ def check_whole(config: Path, trials: int) -> None:
     assert len(winners(experiment, table)) == 2
 
 
-def begun(config: Path) -> int:
-    """How many trials have begun, as plain Optuna sees it."""
+def owners(config: Path) -> set[int]:
+    """The processes that have begun a trial, as plain Optuna shows them."""
     uri = located(None, config.parent.parent)
     if not Path(uri.removeprefix("sqlite:///")).exists():
-        return 0
+        return set()
     there = set(optuna.get_all_study_names(uri)) & set(STUDIES)
     trials = [trial for name in there for trial in optuna.load_study(study_name=name, storage=uri).trials]
-    return sum(trial.state.name != "WAITING" for trial in trials)
+    return {int(trial.user_attrs["owner"].split(":")[1]) for trial in trials if "owner" in trial.user_attrs}
 
 
-def wait_until(trials: int, config: Path) -> None:
+def test_processes_share_one_study_and_finish_what_a_killed_one_left(small: Small) -> None:
+    config = small(text=longer(steps=30, trials=8)).path
+    killed, other = both = [started(config) for _ in range(2)]
     until = time.monotonic() + 60
-    while begun(config) < trials:
+    while not {process.pid for process in both} <= owners(config):
         assert time.monotonic() < until
         time.sleep(0.02)
-
-
-def test_a_search_killed_twice_goes_on_to_the_same_total(small: Small) -> None:
-    config = small(text=longer(steps=30, trials=5)).path
-    for trials in (1, 6):
-        process = started(config)
-        wait_until(trials, config)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    search(config, workers=1, store=Memory())
-    check_whole(config, 5)
-
-
-def test_two_processes_share_one_study(small: Small) -> None:
-    config = small(text=longer(steps=20, trials=8)).path
-    other = started(config)
-    wait_until(1, config)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
     search(config, workers=1, store=Memory())
     ended(other)
     check_whole(config, 8)
-    uri = located(None, config.parent.parent)
-    studies = [optuna.load_study(study_name=name, storage=uri) for name in STUDIES]
-    assert len({trial.user_attrs["owner"] for study in studies for trial in study.trials}) == 2
 
 
 @pytest.mark.slow

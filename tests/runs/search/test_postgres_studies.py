@@ -1,4 +1,4 @@
-"""Studies on a real PostgreSQL: several processes share them from the first touch on, and some are killed."""
+"""Studies on a real PostgreSQL: several processes share them from the first call on, and some are killed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from small_search import SMALL, Small
 from farback.experiment import Experiment
 from farback.records.record import UserError
 from farback.runs.search import history, search, winners
+from farback.runs.search.api import checked_search
 from farback.stores.memory import Memory
 from farback.stores.studies import opened
 
@@ -51,19 +52,19 @@ def test_processes_that_meet_on_an_empty_server_share_its_studies(small: Small, 
     while begun(postgres_uri) < 2:
         assert time.monotonic() < until
         time.sleep(0.1)
-    crowd[0].send_signal(signal.SIGKILL)
+    if kill:
+        crowd[0].send_signal(signal.SIGKILL)
     for process in crowd:
-        _, said = process.communicate(timeout=120)
-        assert process is crowd[0] or process.returncode == 0, said.decode()
-    search(
-        config, workers=1, store=Memory(), storage=postgres_uri
-    )  # nothing is left to do but what the killed one left
-    table = history(Experiment.load(config), postgres_uri)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == (-signal.SIGKILL if kill and process is crowd[0] else 0), errors.decode()
+    experiment = checked_search(Experiment.load(config))
+    search(experiment, workers=1, store=Memory(), storage=postgres_uri)  # the trials that the killed process left
+    table = history(experiment, postgres_uri)
     counted = table[table["counted"]]
     assert counted.groupby("group").size().to_dict() == {"RNN tanh": TRIALS, "memoryless": TRIALS}
     assert not counted.duplicated(["group", "slot"]).any()
     assert (counted["state"] == "complete").all()
-    assert len(winners(Experiment.load(config), table)) == 2
+    assert len(winners(experiment, table)) == 2
 
 
 def test_one_process_at_a_time_is_in_the_block(postgres_uri: str) -> None:
@@ -71,7 +72,7 @@ def test_one_process_at_a_time_is_in_the_block(postgres_uri: str) -> None:
     with first.alone, pytest.MonkeyPatch.context() as patch:
         patch.setattr("farback.stores.database.ADVISORY_SECONDS", 0.3)
         began = time.monotonic()
-        with second.alone:  # waits, then goes on without the lock: it only saves work
+        with second.alone:  # waits, then continues without the lock, which only saves work
             assert time.monotonic() - began >= 0.3
     began = time.monotonic()
     with second.alone:

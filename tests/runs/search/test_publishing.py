@@ -5,10 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from farback.experiment import Experiment
+from farback.experiment import Experiment, Search
 from farback.records.record import UserError
 from farback.report.page import Page
 from farback.runs.search import history, search, winners
+from farback.runs.search.api import checked_search
 from farback.runs.search.page import publish
 from farback.runs.search.winners import default_point, defaults
 from farback.stores.memory import Memory
@@ -40,18 +41,18 @@ search:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Experiment, Memory]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Search, Memory]:
     folder = tmp_path_factory.mktemp("project")
     (folder / "configs").mkdir()
     (folder / "configs" / "small.yaml").write_text(CONFIG)
-    experiment = Experiment.load(folder / "configs" / "small.yaml")
+    experiment = checked_search(Experiment.load(folder / "configs" / "small.yaml"))
     store = Memory()
     search(experiment, workers=1, store=store)
     return experiment, store
 
 
 @pytest.fixture(scope="module")
-def page(done: tuple[Experiment, Memory]) -> Page:
+def page(done: tuple[Search, Memory]) -> Page:
     return publish(*done)
 
 
@@ -59,7 +60,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_a_deleted_folder_is_rebuilt_byte_for_byte(done: tuple[Experiment, Memory], page: Page) -> None:
+def test_a_deleted_folder_is_rebuilt_byte_for_byte(done: tuple[Search, Memory], page: Page) -> None:
     folder = page.report.parent
     before = contents(folder)
     for path in folder.iterdir():
@@ -70,35 +71,33 @@ def test_a_deleted_folder_is_rebuilt_byte_for_byte(done: tuple[Experiment, Memor
 
 
 def test_the_search_begins_with_the_default_setting_and_reports_it_beside_the_winner(
-    done: tuple[Experiment, Memory], page: Page
+    done: tuple[Search, Memory], page: Page
 ) -> None:
     experiment, _ = done
-    assert experiment.search is not None
     past = history(experiment)
-    for group in experiment.search.groups:
+    for group in experiment.groups:
         first = past[(past["group"] == group.label) & (past["slot"] == 0)].iloc[0]
-        point = default_point(experiment.search, group)
+        point = default_point(experiment, group)
         assert point == {"optimizer.lr": 1e-2, "init": "torch"}
         assert {path: first[f"param.{path}"] for path in point} == point
     reported = page.analysis.tables[0].frame
     assert list(zip(reported["group"], reported["setting"], strict=True)) == [
-        (group.label, setting) for group in experiment.search.groups for setting in ("tuned", "default")
+        (group.label, setting) for group in experiment.groups for setting in ("tuned", "default")
     ]
     assert (reported["seeds"] == 3).all()
 
 
 def test_reported_numbers_are_means_over_seeds_that_the_search_never_saw(
-    done: tuple[Experiment, Memory], page: Page
+    done: tuple[Search, Memory], page: Page
 ) -> None:
     experiment, store = done
-    assert experiment.search is not None
     past, frame = history(experiment), store.frame("small")
     seen = {key for keys in past["keys"] for key in keys.split()}
     reported = page.analysis.tables[0].frame.set_index(["group", "setting"])["value"]
     for one in (*winners(experiment, past), *defaults(experiment, past)):
         keys = [trial.key for trial in one.trials]
         assert not seen & set(keys)
-        assert not {trial.seed for trial in one.trials} & set(experiment.search.search_seeds)
+        assert not {trial.seed for trial in one.trials} & set(experiment.search_seeds)
         rows = frame[frame["key"].isin(keys) & (frame["measure"] == "retention") & (frame["statistic"] == "skill")]
         last = rows[(rows["step"] == rows.groupby("key")["step"].transform("max")) & (rows["lag"] == 2)]
         assert len(last) == 3
@@ -113,7 +112,7 @@ def test_budgets_are_equal_and_counted(page: Page) -> None:
     assert (table["updates"] > 0).all()
 
 
-def test_a_winning_config_is_the_reported_setting(done: tuple[Experiment, Memory], page: Page) -> None:
+def test_a_winning_config_is_the_reported_setting(done: tuple[Search, Memory], page: Page) -> None:
     experiment, _ = done
     found = winners(experiment, history(experiment))
     for winner, name in zip(found, ("winner-rnn-tanh", "winner-rnn-relu"), strict=True):
@@ -121,44 +120,43 @@ def test_a_winning_config_is_the_reported_setting(done: tuple[Experiment, Memory
         assert [trial.key for trial in config.trials()] == [trial.key for trial in winner.trials]
 
 
-def test_the_summary_run_carries_optunas_figures_and_the_note(done: tuple[Experiment, Memory], page: Page) -> None:
+def test_the_summary_run_carries_the_page_and_the_note(done: tuple[Search, Memory], page: Page) -> None:
     _, store = done
     summary = store.experiments["small"].summary
     assert summary is not None
-    optunas = {name for name in summary.files if name.startswith("optuna-")}
-    assert {"optuna-RNN-tanh-history.png", "optuna-RNN-relu-importances.png", "optuna-edf.png"} <= optunas
-    assert not {path.name for path in page.report.parent.iterdir()} & optunas
+    assert set(summary.files) == {path.name for path in page.files}
+    assert summary.files[page.report.name] == page.report.read_bytes()
     assert "fresh seeds" in summary.note
     assert set(summary.metrics) == set(page.analysis.metrics)
 
 
-def test_the_views_know_what_is_searched(done: tuple[Experiment, Memory]) -> None:
-    study = done[1].experiments["small"].study
-    assert study is not None
-    assert study.parameters == ("optimizer.lr", "init.name")
-    assert study.objectives == (("skill", True),)
-    assert study.groups == ("RNN tanh", "RNN relu")
-    assert {text.split()[2] for text in study.settings} == {"tuned", "default"}
+def test_the_views_know_what_is_searched(done: tuple[Search, Memory]) -> None:
+    views = done[1].experiments["small"].views
+    assert views is not None
+    assert views.parameters == ("optimizer.lr", "init.name")
+    assert views.objectives == (("skill", True),)
+    assert views.groups == ("RNN tanh", "RNN relu")
+    assert {text.split()[2] for text in views.settings} == {"tuned", "default"}
 
 
 def test_a_random_search_has_the_band_of_all_orders(page: Page) -> None:
     curve: pd.DataFrame = next(part.frame for part in page.analysis.parts if part.name == "best_after")
     last = curve.groupby("group").last()
     assert (last["best"] == last["expected"]).all()
-    assert "all orders" not in page.report.read_text()  # said in the figure
+    assert "all orders" not in page.report.read_text()  # the figure has it
 
 
 def test_without_fresh_seeds_there_is_no_page(tmp_path: Path) -> None:
     path = tmp_path / "small.yaml"
     path.write_text(CONFIG)
     with pytest.raises(UserError, match="no setting of small was trained on fresh seeds"):
-        publish(Experiment.load(path), Memory())
+        publish(checked_search(Experiment.load(path)), Memory())
 
 
 def test_a_search_that_reports_no_default_does_not_begin_with_it(tmp_path: Path) -> None:
     path = tmp_path / "small.yaml"
     path.write_text(CONFIG.replace("{seeds: 3}", "{seeds: 2, default: false}"))
-    experiment = Experiment.load(path, ["search.trials=2", "steps=1", "evaluate_every=1"])
+    experiment = checked_search(Experiment.load(path, ["search.trials=2", "steps=1", "evaluate_every=1"]))
     store = Memory()
     search(experiment, workers=1, store=store)
     assert (history(experiment)["param.optimizer.lr"] != 1e-2).all()

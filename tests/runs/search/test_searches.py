@@ -12,23 +12,23 @@ from small_search import SMALL, Small
 
 from farback.executors import Serial
 from farback.executors.base import Work
-from farback.experiment import Experiment
+from farback.experiment import Experiment, Search
 from farback.records.record import UserError
 from farback.runs.search import history, search, winners
-from farback.runs.search.api import forget
+from farback.runs.search.api import forget, open_search
 from farback.runs.search.budget import MOST_ATTEMPTS
-from farback.runs.search.driver import Driver
 from farback.runs.search.winners import check_disjoint
-from farback.runs.sweep import checkpoints
+from farback.runs.sweep import checked_sweep
 from farback.stores.memory import Memory
-from farback.stores.studies import located, opened
+from farback.stores.studies import located
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed
+from open_sweeps import session
 
 LR, HIDDEN = "param.optimizer.lr", "param.hidden"
 
 
-def counted(experiment: Experiment) -> pd.DataFrame:
+def counted(experiment: Search) -> pd.DataFrame:
     table = history(experiment)
     return table[table["counted"]]
 
@@ -58,15 +58,15 @@ def test_the_same_seed_gives_the_same_parameters(small: Small, sampler: str, tmp
 
 
 @pytest.mark.parametrize("events", [0, 1, 4, 9])
-def test_stopping_after_any_event_and_going_on_gives_the_same_search(small: Small, events: int) -> None:
+def test_a_search_stopped_after_any_event_and_resumed_is_the_same(small: Small, events: int) -> None:
     whole, halted = small(), small("search.batch=2")  # the same search, with studies of its own
     store = Memory()
     search(whole, workers=1, store=Memory())
-    driver = Driver(halted, store, Serial(), opened(located(None, halted.root)), 1, 4, checkpoints(halted))
-    stream = driver.events()
-    for _ in range(events):
-        next(stream)
-    stream.close()
+    with open_search(session(store), halted) as run:
+        stream = run.events()
+        for _ in range(events):
+            next(stream)
+        stream.close()
     assert set(history(halted)["state"]) <= {"complete", "failed", "waiting"}
     search(halted, workers=1, store=store)
     columns = ["group", "slot", "value", LR, HIDDEN, "keys"]
@@ -122,13 +122,13 @@ def test_reported_seeds_are_none_of_the_search(small: Small) -> None:
     found = search(experiment, workers=1, store=store)
     table = history(experiment)
     searched = {key for keys in table["keys"] for key in keys.split()}
-    trials = store.experiments["small"].trials
-    seeds = {trials[key].seed for key in searched}
+    frame = store.frame("small")
+    seeds = set(frame[frame["key"].isin(searched)]["seed"])
     reported = [trial for winner in found.winners for trial in winner.trials]
     assert seeds == {10_000, 10_001}
     assert {trial.seed for trial in reported} == {0, 1}
     assert not searched & {trial.key for trial in reported}
-    assert store.finished(trial.key for trial in reported) == {trial.key for trial in reported}
+    assert store.finished("small", [trial.key for trial in reported]) == {trial.key for trial in reported}
     table.loc[0, "keys"] = reported[0].key
     with pytest.raises(RuntimeError, match="seen by the search"):
         check_disjoint(found.winners, table)
@@ -150,7 +150,7 @@ def test_a_winners_config_is_what_was_reported(small: Small) -> None:
     found = search(experiment, workers=1, store=Memory())
     assert [path.name for path in found.configs] == ["winner-rnn-tanh.yaml", "winner-memoryless.yaml"]
     for winner, path in zip(found.winners, found.configs, strict=True):
-        loaded = Experiment.load(path)
+        loaded = checked_sweep(Experiment.load(path))
         assert [trial.key for trial in loaded.trials()] == [trial.key for trial in winner.trials]
         assert loaded.root == experiment.root
 
@@ -168,7 +168,7 @@ def test_plain_optuna_opens_a_study(small: Small) -> None:
     assert study.trials_dataframe().shape[0] == 4
 
 
-def test_more_trials_go_on_where_the_search_ended(small: Small) -> None:
+def test_more_trials_extend_a_search_that_ended(small: Small) -> None:
     experiment = small()
     search(experiment, workers=1, store=Memory())
     before = history(experiment)
@@ -213,7 +213,7 @@ def test_a_grid_visits_every_point_once(small: Small) -> None:
         assert len(own) == len(set(zip(own[LR], own[HIDDEN], own["param.clip"], strict=True))) == 12
 
 
-def test_a_hopeless_setting_is_given_up_seed_by_seed(small: Small) -> None:
+def test_a_hopeless_setting_is_pruned_seed_by_seed(small: Small) -> None:
     """One learning rate learns nothing: five seeds of it are enough for a signed-rank test."""
     text = SMALL.replace("steps: 4", "steps: 150").replace("[elman, memoryless]", "[elman]").replace("lag: 2", "lag: 1")
     text = text.replace("{log: [1.0e-3, 1.0e-1]}", "[0.05, 1.0e-9]").replace("clip: [1.0, null]", "clip: [1.0]")
@@ -227,37 +227,25 @@ def test_a_hopeless_setting_is_given_up_seed_by_seed(small: Small) -> None:
     hopeless = table.loc[1e-9]
     assert hopeless["number"] == 1  # with the seed given, the good one comes first and there is something to compare
     assert hopeless["state"] == "pruned"
-    assert hopeless["reason"].startswith("wilcoxon gave it up after")
+    assert hopeless["reason"].startswith("pruned by wilcoxon after")
     trained = [key in store.experiments["small"].results for key in hopeless["keys"].split()]
     assert 2 <= sum(trained) < 8
 
 
-@pytest.mark.parametrize(("workers", "pace"), [(1, 10), (2, 400)])
-def test_a_training_without_hope_is_stopped_on_the_way(small: Small, workers: int, pace: int) -> None:
-    """Ten learning rates of a lookup that any rate but the smallest learns: the median gives that one up.
-
-    ``pace``: updates from one evaluation to the next, enough of them for word to reach a worker before the last.
-    """
-    text = (
-        SMALL.replace("steps: 4", f"steps: {9 * pace}")
-        .replace("[elman, memoryless]", "[elman]")
-        .replace("lag: 2", "lag: 1")
-    )
-    text = text.replace("{log: [1.0e-3, 1.0e-1]}", "{log: [1.0e-9, 1.0e-1]}").replace(
-        "clip: [1.0, null]", "clip: [1.0]"
-    )
-    text = text.replace("evaluate_every: 2", f"evaluate_every: {pace}\n  stop: never").replace(
-        "{skill: 2}", "{skill: 1}"
-    )
+def test_a_hopeless_training_is_stopped_before_its_end(small: Small) -> None:
+    """Ten learning rates of a lookup that any rate but the smallest learns: the median prunes that one."""
+    text = SMALL.replace("steps: 4", "steps: 90").replace("[elman, memoryless]", "[elman]").replace("lag: 2", "lag: 1")
+    text = text.replace("{log: [1.0e-3, 1.0e-1]}", "{log: [1.0e-9, 1.0e-1]}").replace("[1.0, null]", "[1.0]")
+    text = text.replace("evaluate_every: 2", "evaluate_every: 10\n  stop: never").replace("{skill: 2}", "{skill: 1}")
     experiment = small("search.pruner=median", "search.trials=10", text=text.replace("{int: [2, 4]}", "[8]"))
     store = Memory()
-    search(experiment, workers=workers, store=store)
+    search(experiment, workers=1, store=store)
     table = counted(experiment)
     pruned = table[table["state"] == "pruned"]
     assert len(table) == 10
     assert len(pruned) > 0
-    late = "|".join(str(turn * pace) for turn in range(3, 10))
-    assert pruned["reason"].str.contains(rf"median gave it up after (?:{late}) updates").all()
+    late = "|".join(str(updates) for updates in range(30, 100, 10))
+    assert pruned["reason"].str.contains(rf"pruned by median after (?:{late}) updates").all()
     entry = store.experiments["small"]
     stopped = {key for keys in pruned["keys"] for key in keys.split()}
     assert {event.key for event in store.stopped} | (stopped & set(entry.results)) == stopped
@@ -272,18 +260,18 @@ def test_the_time_that_is_given_ends_a_search(small: Small) -> None:
     assert found.winners == ()
 
 
-def test_a_store_is_told_what_optuna_made_of_every_training(small: Small) -> None:
+def test_the_tags_of_a_training_carry_its_outcome_in_optuna(small: Small) -> None:
     experiment = small()
     store = Memory()
     found = search(experiment, workers=1, store=store)
     entry = store.experiments["small"]
     for _, row in counted(experiment).iterrows():
         for key in row["keys"].split():
-            said = entry.tags[key]
-            assert said["study"] == f"small/{row['group']}"
-            assert (said["phase"], said["optuna.state"]) == ("search", "complete")
-            assert said["optuna.number"] == str(row["number"])
-            assert said["setting"] == f"{row['group']} #{row['number']}"
+            tags = entry.tags[key]
+            assert tags["study"] == f"small/{row['group']}"
+            assert (tags["phase"], tags["optuna.state"]) == ("search", "complete")
+            assert tags["optuna.number"] == str(row["number"])
+            assert tags["setting"] == f"{row['group']} #{row['number']}"
             assert entry.metrics[key]["search/skill_lag_2"] == row["value"]
     for winner in found.winners:
         for trial in winner.trials:

@@ -1,4 +1,4 @@
-"""Claims and parameters, without training: every sampler, conditions, points that cannot be trained, dead processes."""
+"""Taken trials and their parameters, without training: every sampler, conditions, dead processes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from small_search import SMALL, Small
 
 from farback.cli.dashboard import BLOCKED, addresses, listening
-from farback.experiment import Experiment
+from farback.experiment import Search
 from farback.records.record import UserError
 from farback.runs.search import history
-from farback.runs.search.budget import slots, void, wanted
-from farback.runs.search.study import Study
-from farback.stores.client import client
+from farback.runs.search.budget import duplicates, lacking, slots
+from farback.runs.search.study import GroupStudy
+from farback.stores.client import connect
 from farback.stores.studies import Storage, located, opened
 
 CONDITIONAL = (
@@ -29,10 +29,8 @@ CONDITIONAL = (
 )
 
 
-def study(experiment: Experiment, storage: Storage | None = None, total: int = 12) -> Study:
-    assert experiment.search is not None
-    made = storage or opened(located(None, experiment.root))
-    return Study(experiment, experiment.search.groups[0], made, total)
+def study(search: Search, storage: Storage | None = None, total: int = 12) -> GroupStudy:
+    return GroupStudy(search, search.groups[0], storage or opened(located(None, search.root)), total)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "random", "nsga2"])
@@ -42,13 +40,13 @@ def test_every_sampler_stays_within_the_space(
     own = study(small(f"search.sampler={sampler}"))
     for _ in range(3):
         with global_generators_untouched():
-            claims = own.claim(4)
-        for claim in claims:
-            assert 1e-3 <= claim.values["optimizer.lr"] <= 1e-1
-            assert claim.values["hidden"] in (2, 3, 4)
-            assert claim.values["clip"] in (1.0, None)
-            own.complete(claim, [claim.values["optimizer.lr"]])
-    assert own.claim(4) == []
+            taken = own.take(4)
+        for one in taken:
+            assert 1e-3 <= one.values["optimizer.lr"] <= 1e-1
+            assert one.values["hidden"] in (2, 3, 4)
+            assert one.values["clip"] in (1.0, None)
+            own.complete(one, [one.values["optimizer.lr"]])
+    assert own.take(4) == []
     assert own.unfinished() == 0
 
 
@@ -57,34 +55,34 @@ def test_a_condition_decides_whether_a_parameter_is_there(small: Small, sampler:
     experiment = small(f"search.sampler={sampler}", text=CONDITIONAL)
     own = study(experiment)
     for _ in range(3):
-        for claim in own.claim(4):
-            assert ("optimizer.momentum" in claim.values) == (claim.values["optimizer"] == "sgd")
-            trial = own.search.trial(own.group, claim.values, 0)
-            assert trial.optimizer.name == claim.values["optimizer"]
-            assert trial.parameters().get("optimizer.momentum") == claim.values.get("optimizer.momentum")
-            assert trial.optimizer.lr == claim.values["optimizer.lr"]
-            own.complete(claim, [0.5])
+        for one in own.take(4):
+            assert ("optimizer.momentum" in one.values) == (one.values["optimizer"] == "sgd")
+            trial = own.search.trial(own.group, one.values, 0)
+            assert trial.optimizer.name == one.values["optimizer"]
+            assert trial.parameters().get("optimizer.momentum") == one.values.get("optimizer.momentum")
+            assert trial.optimizer.lr == one.values["optimizer.lr"]
+            own.complete(one, [0.5])
     assert set(history(experiment)["param.optimizer"]) == {"adam", "sgd"}
 
 
-def test_a_trial_is_claimed_once(small: Small) -> None:
+def test_a_trial_is_taken_once(small: Small) -> None:
     experiment = small()
     storage = opened(located(None, experiment.root))
     first, second = study(experiment, storage), study(experiment, storage)
-    claims = [claim.number for _ in range(3) for own in (first, second) for claim in own.claim(2)]
-    assert sorted(claims) == list(range(12))
+    numbers = [one.number for _ in range(3) for own in (first, second) for one in own.take(2)]
+    assert sorted(numbers) == list(range(12))
 
 
 def test_trials_of_a_dead_process_are_tried_again_and_those_of_a_living_one_are_not(small: Small) -> None:
     experiment = small()
     storage = opened(located(None, experiment.root))
     dead = study(experiment, storage, total=2)
-    dead.me = f"{dead.me.rsplit(':', 2)[0]}:999999999:1.00"
-    (lost,) = dead.claim(1)
+    dead.process = f"{dead.process.rsplit(':', 2)[0]}:999999999:1.00"
+    (lost,) = dead.take(1)
     alive = study(experiment, storage, total=2)
-    (again,) = alive.claim(1)
+    (again,) = alive.take(1)
     assert (again.slot, again.values) == (lost.slot, lost.values)
-    (other,) = study(experiment, storage, total=2).claim(2)
+    (other,) = study(experiment, storage, total=2).take(2)
     assert other.slot != again.slot
     assert not dead.complete(lost, [1.0])  # it comes too late
     assert alive.complete(again, [0.5])
@@ -92,40 +90,40 @@ def test_trials_of_a_dead_process_are_tried_again_and_those_of_a_living_one_are_
     assert table.loc[[lost.number, again.number, other.number], "state"].tolist() == ["failed", "complete", "running"]
 
 
-def test_a_trial_of_another_machine_is_given_up_when_its_pulse_stands_still(
+def test_a_trial_of_another_machine_is_abandoned_when_its_heartbeat_stops(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment = small()
     storage = opened(located(None, experiment.root))
     far = study(experiment, storage, total=1)
-    far.me = "elsewhere:1:1.00"
-    (claim,) = far.claim(1)
+    far.process = "elsewhere:1:1.00"
+    (taken,) = far.take(1)
     here = study(experiment, storage, total=1)
     now = 0.0
     monkeypatch.setattr("farback.runs.search.study.time.monotonic", lambda: now)
     for beat in range(3):
-        far.note(claim.id, pulse=beat)
-        assert here.claim(1) == []
+        far.note(taken.id, heartbeat=beat)
+        assert here.take(1) == []
         now += 80
     now += 80
-    assert [again.values for again in here.claim(1)] == [claim.values]
+    assert [again.values for again in here.take(1)] == [taken.values]
 
 
-def test_trials_made_twice_are_void(small: Small) -> None:
+def test_of_trials_made_twice_one_counts(small: Small) -> None:
     """What two machines may do at once on a database server: the lower number counts."""
     own = study(small(), total=2)
-    own.claim(0)
-    for lacking in wanted([], 2):
-        own.study.enqueue_trial(**lacking)
+    own.take(0)
+    for missing in lacking([], 2):
+        own.study.enqueue_trial(**missing)
     assert [slot.last.number for slot in slots(own.trials()) if slot.last] == [0, 1]
-    assert [trial.number for trial in void(own.trials())] == [2, 3]
-    assert [claim.number for claim in own.claim(9)] == [0, 1]
+    assert [trial.number for trial in duplicates(own.trials())] == [2, 3]
+    assert [one.number for one in own.take(9)] == [0, 1]
     assert [trial.state.name for trial in own.trials()] == ["RUNNING", "RUNNING", "FAIL", "FAIL"]
-    assert history(own.experiment)["counted"].sum() == 0
+    assert history(own.search)["counted"].sum() == 0
 
 
 def test_a_storage_is_a_database_of_its_own(tmp_path, small: Small) -> None:
-    client(f"sqlite:///{tmp_path}/mlflow.db")
+    connect(f"sqlite:///{tmp_path}/mlflow.db")
     with pytest.raises(UserError, match="not a database of Optuna's"):
         opened(f"sqlite:///{tmp_path}/mlflow.db")
     with pytest.raises(UserError, match="sqlite:///FILE or another database"):
@@ -143,8 +141,8 @@ def test_the_dashboard_serves_the_study_to_this_machine_only(small: Small) -> No
 
     experiment = small()
     own = study(experiment)
-    for claim in own.claim(3):
-        own.complete(claim, [0.5])
+    for one in own.take(3):
+        own.complete(one, [0.5])
     ((name, page),) = addresses(own.storage, "small")
     assert name == "small/RNN tanh"
     with pytest.raises(UserError, match="there are: small/RNN tanh"):
@@ -169,7 +167,7 @@ def test_the_dashboard_serves_the_study_to_this_machine_only(small: Small) -> No
         thread.join()
 
 
-def test_optunas_own_figures_are_drawn_of_a_study(small: Small) -> None:
+def test_plain_optuna_can_plot_a_study(small: Small) -> None:
     import warnings
 
     import matplotlib as mpl
@@ -177,8 +175,8 @@ def test_optunas_own_figures_are_drawn_of_a_study(small: Small) -> None:
     mpl.use("agg")
     experiment = small()
     own = study(experiment, total=6)
-    for claim in own.claim(6):
-        own.complete(claim, [claim.values["optimizer.lr"]])
+    for one in own.take(6):
+        own.complete(one, [one.values["optimizer.lr"]])
     loaded = optuna.load_study(study_name="small/RNN tanh", storage=located(None, experiment.root))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

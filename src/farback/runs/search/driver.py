@@ -16,7 +16,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from farback.experiment import Search
-from farback.kernels.precompile import used, warm
+from farback.kernels.precompile import precompile
 from farback.runs.leased_work import LeasedWork
 from farback.runs.schedule import Plan, Remaining, plan, remaining
 from farback.runs.search.evaluation import Evaluation, report_tags, search_views
@@ -120,7 +120,7 @@ class SearchRun:
         while self.queue or self._ask():
             if self.queue:
                 cohort = self.queue.popleft()
-                warm(used(trial.cell.kernel for trial in cohort.trials))
+                precompile(trial.cell.kernel for trial in cohort.trials)
                 yield cohort
 
     def _ask(self) -> bool:

@@ -1,4 +1,6 @@
-"""A project with a trained sweep in a real store, and ways to look at it and to hurt it."""
+"""A project with a trained sweep in a real store, and ways to read, check and damage it."""
+
+from __future__ import annotations
 
 import contextlib
 import shutil
@@ -11,16 +13,18 @@ from pathlib import Path
 import pandas as pd
 
 import farback
-from farback.doctor.checkup import Examination, Patient, examine
-from farback.doctor.findings import Finding
-from farback.experiment import Experiment
+from farback.doctor.checkup import Checkup, Target, check
+from farback.doctor.issues import Issue
+from farback.experiment import Experiment, Sweep
+from farback.runs.sweep import checked_sweep
 from farback.stores import locations
 from farback.stores.mlflow import MLflow
+from farback.trials.events import Progress
 
 GONE = f"{socket.gethostname()}:{2**22 + 1}:1.00"  # above the largest pid that Linux gives
 CONFIG = """\
 name: tiny
-question: Is the store whole?
+question: Is the store intact?
 base:
   task: {name: recall, symbols: 2, filler: blank}
   hidden: 4
@@ -35,7 +39,7 @@ sweep:
 
 
 @dataclass(frozen=True)
-class Ward:
+class TrainedProject:
     """A project's folder."""
 
     root: Path
@@ -49,18 +53,18 @@ class Ward:
         return locations.SQLITE + str(self.path)
 
     @property
-    def config(self) -> Experiment:
-        return Experiment.load(self.root / "configs" / "tiny.yaml")
+    def config(self) -> Sweep:
+        return checked_sweep(Experiment.load(self.root / "configs" / "tiny.yaml"))
 
-    def patient(self, experiment: str = "") -> Patient:
+    def target(self, experiment: str = "") -> Target:
         storage = locations.SQLITE + str(self.path.with_name("optuna.db"))
-        return Patient(self.uri, storage, self.root, experiment)
+        return Target(self.uri, storage, self.root, experiment)
 
-    def looked(self) -> Examination:
-        return examine(self.patient())
+    def check(self) -> Checkup:
+        return check(self.target())
 
-    def repaired(self) -> Examination:
-        return examine(self.patient(), repair=True)
+    def repair(self) -> Checkup:
+        return check(self.target(), repair=True)
 
     def train(self) -> farback.Summary:
         return farback.run(self.config, workers=1, store=self.uri)
@@ -97,27 +101,23 @@ class Ward:
         files = (path for path in sorted(self.path.parent.rglob("*")) if not path.name.startswith("mlflow.db"))
         return lines + [f"{path} {path.stat().st_size if path.is_file() else ''}" for path in files]
 
-    def copied(self, root: Path) -> "Ward":
-        """A copy whose database speaks of the copy."""
+    def copied(self, root: Path) -> TrainedProject:
+        """A copy whose database names the files of the copy."""
         shutil.copytree(self.root, root)
-        new = Ward(root)
+        new = TrainedProject(root)
         for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
             new.sql(f"update {table} set {column} = replace({column}, ?, ?)", self.root.as_uri(), root.as_uri())
         return new
 
 
-def left_running(ward: Ward, owner: str) -> str:
-    """What a driver leaves that is killed in the middle of a trial: the run's id."""
-    from farback.trials.events import Progress
-
-    trial = ward.config.trials()[0]
-    store = MLflow(ward.uri)
-    store.begin("tiny", [trial])
-    store.put(Progress(trial.key, 2, {"train/loss": 1.0}))
-    ((run_id,),) = ward.sql("select run_uuid from runs where status = 'RUNNING'")
-    ward.set_tag(run_id, "owner", owner)
+def left_running(project: TrainedProject, owner: str, seed: int = 0) -> str:
+    """The id of a run that a driver left when it was killed; its trial has finished before if its seed is 0."""
+    trial = Experiment.load(project.config.path, [f"seed={seed}"]).trials()[0]
+    MLflow(project.uri).begin("tiny", [trial]).put(Progress(trial.key, 2, {"train/loss": 1.0}))
+    ((run_id,),) = project.sql("select run_uuid from runs where status = 'RUNNING'")
+    project.set_tag(run_id, "owner", owner)
     return str(run_id)
 
 
-def of(findings: Sequence[Finding], check: str, severity: str = "") -> list[Finding]:
-    return [one for one in findings if one.check == check and severity in ("", one.severity)]
+def of(issues: Sequence[Issue], check: str, severity: str = "") -> list[Issue]:
+    return [one for one in issues if one.check == check and severity in ("", one.severity)]

@@ -1,0 +1,44 @@
+"""Identities of processes: who is alive, who is gone, and of whom that cannot be known."""
+
+import os
+import socket
+
+import psutil
+
+from farback.system import processes
+
+UNUSED_PID = 2**22 + 1  # above the largest that Linux gives
+
+
+def test_the_name_of_a_host_is_not_enough_to_tell_that_a_process_is_gone() -> None:
+    name, place = processes.identity().split("@")
+    machine, boot, table = place.split(".")
+    gone = f"{socket.gethostname()}:{UNUSED_PID}:1.00"
+    assert processes.is_dead(gone)  # as earlier releases wrote it
+    assert processes.is_dead(f"{gone}@{place}")
+    assert processes.is_alive(f"{name}@{place}")
+    assert not processes.is_dead(f"{gone}@{machine}.{boot}.another")  # a container of this machine
+    assert not processes.is_dead(f"{gone}@another.another.{table}")  # a machine of the same name
+    assert not processes.is_dead(f"elsewhere:{UNUSED_PID}:1.00@{place}")
+    if machine:
+        assert processes.is_dead(f"{name}@{machine}.earlier.{table}")  # before the machine was booted again
+
+
+def test_a_process_that_got_the_number_of_another_is_not_taken_for_it() -> None:
+    parent = psutil.Process(os.getppid())
+    assert processes.is_alive(f"{socket.gethostname()}:{parent.pid}:{parent.create_time():.2f}")
+    assert processes.is_dead(f"{socket.gethostname()}:{parent.pid}:{parent.create_time() - 100:.2f}")
+
+
+def test_of_what_is_no_identity_nothing_is_known() -> None:
+    for text in ("", "a", "a:b", f"{socket.gethostname()}:x:1.00", "@", "::"):
+        assert not processes.is_dead(text)
+        assert not processes.is_alive(text)
+
+
+def test_the_mark_of_a_file_tells_whether_its_process_is_gone() -> None:
+    place = processes.file_mark().rpartition("-")[0]
+    assert not processes.is_mark_of_dead(processes.file_mark())
+    assert processes.is_mark_of_dead(f"{place}-{UNUSED_PID}")
+    assert not processes.is_mark_of_dead(f"another-{UNUSED_PID}")
+    assert not processes.is_mark_of_dead("notes")
