@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -108,14 +109,19 @@ def test_one_is_shown_like_any_other(site: Path, here: Callable[..., str]) -> No
     assert "tiny-memory 0.1" in shown
 
 
-def test_a_sweep_of_them_trains_in_a_pool_and_records_their_package(site: Path, config: Path, farback: Typed) -> None:
+def test_a_sweep_of_them_trains_in_a_pool_and_records_their_package(
+    site: Path, config: Path, farback: Typed, empty_database: Path
+) -> None:
+    store = config.parents[1] / "results" / "store"
+    store.mkdir(parents=True)
+    shutil.copy(empty_database, store / "mlflow.db")
     done = farback(site, "run", "mine", "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (config.parents[1] / "results" / "mine" / "report.md").exists()
     again = farback(site, "run", "mine", "--workers", "2", "--dry-run")
     assert "4 recorded already, 0 to train" in again.stdout
-    with MLflow(default_uri(config.parents[1])) as store:
-        made = store.provenance("mine").values()
+    with MLflow(default_uri(config.parents[1])) as opened:
+        made = opened.provenance("mine").values()
     assert {each[PLUGINS] for each in made} == {"tiny-memory 0.1"}
 
 

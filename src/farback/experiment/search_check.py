@@ -12,7 +12,7 @@ from farback.experiment.expansion import validated
 from farback.experiment.grids import setting
 from farback.experiment.problems import Mark, Problem, joined, shown, word
 from farback.experiment.search import Group, Search, Settings
-from farback.experiment.search_space import Dimension, spelled, value_at
+from farback.experiment.search_space import Dimension, scalar, value_at
 from farback.experiment.yaml_tree import Entry, Node
 from farback.records.component import Component
 from farback.trials.trial import Trial
@@ -95,7 +95,7 @@ def grid_points(search: Search, group: Group, enough: int = MOST_POINTS) -> list
     for levels in product(*(range(count) for _, count in counts)):
         at = {one.path: _level(one, level) for (one, _), level in zip(counts, levels, strict=True)}
         _, chosen = search.walk(group, lambda one, at=at: at[one.path])  # type: ignore[misc]
-        values = {path: spelled(node.plain) for path, node in chosen.items()}
+        values = {path: scalar(node.plain) for path, node in chosen.items()}
         found.setdefault(tuple(values.items()), dict(values))
         if len(found) >= enough:
             break
@@ -140,8 +140,8 @@ def _never(search: Search, active: set[str], seen: dict[str, list[object]], prob
     for dimension in search.space:
         for condition in dimension.when:
             wanted = [node.plain for node in condition.values]
-            values = list(dict.fromkeys(word(spelled(value)) for value in seen.get(condition.path, [])))
-            absent = [value for value in wanted if word(spelled(value)) not in values]
+            values = list(dict.fromkeys(word(scalar(value)) for value in seen.get(condition.path, [])))
+            absent = [value for value in wanted if word(scalar(value)) not in values]
             if not absent:
                 continue
             there = f"it is {' or '.join(values)}" if values != ["null"] else "there is nothing at that path"
@@ -189,7 +189,7 @@ def _labelled(search: Search, groups: list[Group], met: dict[str, list[Trial]]) 
             if isinstance(made, Component) and not (searched or inner):
                 parts.append(made.label())
             elif isinstance(made, Component):
-                parts.append(str(spelled(node.plain)))
+                parts.append(str(scalar(node.plain)))
             else:
                 parts.append(setting(path, node))
         labels.append(", ".join(parts))

@@ -74,14 +74,14 @@ class Dimension:
             return len(self.levels)
         return None if self.step is None or self.log else round((self.high - self.low) / self.step) + 1
 
-    def spelled(self) -> list[Plain]:
+    def scalars(self) -> list[Plain]:
         """The choices as trackers take them: plain words and numbers; anything else as text."""
-        return [spelled(node.plain) for node in self.levels]
+        return [scalar(node.plain) for node in self.levels]
 
     def node(self, value: Plain) -> Node:
         """The value that a tracker knows by its plain word or number, at its place in the config."""
         if self.kind == "categorical":
-            return next(n for n in self.levels if spelled(n.plain) == value and type(spelled(n.plain)) is type(value))
+            return next(n for n in self.levels if scalar(n.plain) == value and type(scalar(n.plain)) is type(value))
         number = int(str(value)) if self.kind == "int" else float(str(value))
         return Node(self.key, number, self.levels[0].origin.removesuffix("[0]"))
 
@@ -92,7 +92,7 @@ class Dimension:
         return {"kind": self.kind, "levels": levels, "step": self.step, "log": self.log, "when": when}
 
 
-def spelled(value: Any) -> Plain:
+def scalar(value: Any) -> Plain:
     """A value as a plain word or number: a component without settings is its name, one with settings is JSON."""
     if isinstance(value, dict) and set(value) == {"name"}:
         return str(value["name"])
@@ -122,7 +122,7 @@ def inner(node: Node | None, names: Sequence[str]) -> Any:
 
 
 def _same(a: Any, b: Any) -> bool:
-    return spelled(a) == spelled(b) and isinstance(a, bool) == isinstance(b, bool)
+    return scalar(a) == scalar(b) and isinstance(a, bool) == isinstance(b, bool)
 
 
 def space(entry: Entry, problems: list[Problem]) -> list[Dimension]:
@@ -179,7 +179,7 @@ def _flag(kind: str, node: Node) -> bool:
 def _categorical(path: str, key: Mark, node: Node, where: str, problems: list[Problem]) -> Dimension | None:
     values = node.value if isinstance(node.value, tuple) else ()
     wrong = "" if values else f"must be a list of choices, got {shown(node.plain)}"
-    names = [word(spelled(value.plain)) for value in values]
+    names = [word(scalar(value.plain)) for value in values]
     twice = [name for index, name in enumerate(names) if name in names[:index]]
     if twice:
         wrong = f"the choice {twice[0]} stands twice"

@@ -110,7 +110,7 @@ def suggested(trial: Trial, one: Dimension) -> Plain:
     """What the sampler chooses of a dimension."""
     value: Plain
     if one.kind == "categorical":
-        value = trial.suggest_categorical(one.path, one.spelled())
+        value = trial.suggest_categorical(one.path, one.scalars())
     elif one.kind == "int":
         step = 1 if one.log else int(one.step or 1)
         value = trial.suggest_int(one.path, int(one.low), int(one.high), log=one.log, step=step)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from farback.experiment import Group, Search
-from farback.experiment.search_space import Dimension, Plain, spelled, value_at
+from farback.experiment.search_space import Dimension, Plain, scalar, value_at
 from farback.experiment.yaml_tree import Node
 from farback.trials.trial import Trial
 
@@ -151,7 +151,7 @@ def default_point(search: Search, group: Group) -> dict[str, Plain] | None:
     outside = []
 
     def choose(one: Dimension) -> Node:
-        value = spelled(value_at(tree, one.path) if len(one.levels) > 1 else one.levels[0].plain)
+        value = scalar(value_at(tree, one.path) if len(one.levels) > 1 else one.levels[0].plain)
         if not _holds(one, value):
             outside.append(one.path)
             return one.levels[0]
@@ -166,7 +166,7 @@ def default_point(search: Search, group: Group) -> dict[str, Plain] | None:
 def _holds(one: Dimension, value: Plain) -> bool:
     """Whether a value is one of a dimension's."""
     if one.kind == "categorical":
-        return any(value == level and type(value) is type(level) for level in one.spelled())
+        return any(value == level and type(value) is type(level) for level in one.scalars())
     if isinstance(value, bool) or not isinstance(value, int if one.kind == "int" else int | float):
         return False
     if not one.low <= value <= one.high:
