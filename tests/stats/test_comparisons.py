@@ -9,6 +9,8 @@ from scipy import stats as scipy_stats
 
 from farback.stats import Horizon, benjamini_hochberg, compare, holm, iqm, probability_of_improvement
 
+few = settings(max_examples=25, deadline=None)
+
 p_values = st.lists(st.floats(0, 1), max_size=12)
 small = st.lists(st.sampled_from([0.0, 5.0, 10.0, 20.0, 40.0, math.inf]), min_size=1, max_size=5)
 CENSORED = Horizon(40, math.inf)
@@ -33,7 +35,7 @@ def test_cf27_corrections_and_means():
     assert (iqm(range(10)), iqm(range(8)), iqm([1] * 7 + [0] * 3)) == (4.5, 3.5, pytest.approx(0.8333, abs=1e-4))
 
 
-@settings(deadline=None)
+@few
 @given(small, small)
 def test_it_is_the_permutation_test_counted_in_full(a, b):
     pooled = scipy_stats.rankdata([*a, *b])
@@ -43,6 +45,7 @@ def test_it_is_the_permutation_test_counted_in_full(a, b):
     assert compare(a, b).p == pytest.approx(np.mean(distance >= observed - 1e-9))
 
 
+@few
 @given(st.sets(st.integers(0, 60), min_size=4, max_size=18), st.integers(1, 3))
 def test_without_ties_it_is_scipys_exact_mann_whitney(values, size):
     mixed = np.random.default_rng(len(values)).permutation(sorted(values))
@@ -50,6 +53,7 @@ def test_without_ties_it_is_scipys_exact_mann_whitney(values, size):
     assert compare(a, b).p == pytest.approx(scipy_stats.mannwhitneyu(a, b, method="exact").pvalue)
 
 
+@few
 @given(horizons, horizons)
 def test_comparing_is_symmetric(a, b):
     one, other = compare(a, b), compare(b, a)
@@ -58,6 +62,7 @@ def test_comparing_is_symmetric(a, b):
     assert 0 < one.p <= 1
 
 
+@few
 @given(small)
 def test_a_group_does_not_differ_from_itself(a):
     assert compare(a, a).p == pytest.approx(1)
@@ -73,6 +78,7 @@ def test_overlapping_intervals_are_ties():
     assert compare([Horizon(10, 20)], [10.0]).improvement == 0.5
 
 
+@few
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=8))
 def test_pairs_are_tested_by_every_flip_of_signs(pairs):
     a, b = zip(*pairs, strict=True)
@@ -104,6 +110,7 @@ def test_many_values_use_the_normal_approximation():
         compare([CENSORED] * 101, [CENSORED] * 100)
 
 
+@few
 @given(p_values)
 def test_holm_never_lowers_a_p_value_and_keeps_their_order(values):
     adjusted, false_discovery = holm(values), benjamini_hochberg(values)
@@ -115,6 +122,7 @@ def test_holm_never_lowers_a_p_value_and_keeps_their_order(values):
     assert (np.diff(adjusted[order]) >= 0).all()
 
 
+@few
 @given(small, small)
 def test_the_probability_of_improvement_is_mann_whitneys_u(a, b):
     expected = scipy_stats.mannwhitneyu(a, b, method="asymptotic").statistic / len(a) / len(b) if set(a + b) else 0

@@ -2,10 +2,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farback.stats import Horizon, first_failure, largest_success, median_horizon, retention_horizon, success_threshold
+
+few = settings(max_examples=25, deadline=None)
 
 curves = st.lists(st.booleans(), min_size=1, max_size=9)
 
@@ -57,6 +59,7 @@ def test_a_gap_at_the_front_is_not_monotone():
     assert not first_failure([5, 10], [False, True]).monotone
 
 
+@few
 @given(curves)
 def test_the_first_failure_is_never_beyond_the_largest_success(passed):
     lags = [3 * 2**k for k in range(len(passed))]
@@ -68,6 +71,7 @@ def test_the_first_failure_is_never_beyond_the_largest_success(passed):
     )
 
 
+@few
 @given(curves, st.randoms())
 def test_the_order_of_the_lags_does_not_matter(passed, random):
     lags = [2**k for k in range(len(passed))]
@@ -76,6 +80,7 @@ def test_the_order_of_the_lags_does_not_matter(passed, random):
     assert first_failure(*zip(*pairs, strict=True)) == first_failure(lags, passed)
 
 
+@few
 @given(curves, st.integers(0, 8))
 def test_one_more_success_never_brings_the_horizon_nearer(passed, at):
     lags = [2**k for k in range(len(passed))]

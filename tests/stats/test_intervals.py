@@ -2,11 +2,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from farback.stats import bootstrap, clopper_pearson, wilson
+
+few = settings(max_examples=25, deadline=None)
 
 CF25 = [
     (10, 10, (0.7225, 1), (0.6915, 1)),
@@ -26,6 +28,7 @@ def test_cf25_intervals(successes, trials, score, exact):
     assert clopper_pearson(successes, trials) == pytest.approx(exact, abs=6e-5)
 
 
+@few
 @given(counts, st.floats(0.5, 0.999))
 def test_wilson_is_its_closed_form(count, confidence):
     successes, trials = count
@@ -36,6 +39,7 @@ def test_wilson_is_its_closed_form(count, confidence):
     assert wilson(successes, trials, confidence) == pytest.approx((middle - half, middle + half), abs=1e-9)
 
 
+@few
 @given(counts)
 def test_clopper_pearson_inverts_the_binomial_tails(count):
     successes, trials = count
@@ -46,6 +50,7 @@ def test_clopper_pearson_inverts_the_binomial_tails(count):
         assert scipy_stats.binom.cdf(successes, trials, high) == pytest.approx(0.025, abs=1e-6)
 
 
+@few
 @given(counts)
 def test_failures_mirror_successes(count):
     successes, trials = count
@@ -94,6 +99,7 @@ def test_seeds_that_agree_give_a_point_without_a_warning():
     assert bootstrap([math.inf, math.inf]) == (math.inf, math.inf)
 
 
+@few
 @given(st.lists(st.floats(-100, 100), min_size=1, max_size=8), st.floats(0.1, 10), st.floats(-10, 10))
 def test_the_bootstrap_moves_with_its_values(values, scale, shift):
     low, high = bootstrap(values, resamples=200)

@@ -2,11 +2,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import isotonic_regression
 
 from farback.stats import isotonic, mean_horizon, spearman_karber
+
+few = settings(max_examples=25, deadline=None)
 
 LAGS = [5, 10, 20, 40]
 rates = st.lists(st.integers(0, 6), min_size=1, max_size=7)
@@ -37,6 +39,7 @@ def test_a_rise_of_the_rate_is_pooled_by_its_trials():
     assert spearman_karber(LAGS, [5, 1, 3, 0], [5] * 4) == spearman_karber(LAGS, [5, 2, 2, 0], [5] * 4)
 
 
+@few
 @given(rates)
 def test_isotonic_is_scipys_and_falls(successes):
     fitted = isotonic(successes, [6] * len(successes))
@@ -44,6 +47,7 @@ def test_isotonic_is_scipys_and_falls(successes):
     assert fitted == pytest.approx(isotonic_regression(np.array(successes) / 6, increasing=False).x)
 
 
+@few
 @given(rates, st.floats(0.1, 100))
 def test_spearman_karber_scales_with_lag(successes, scale):
     trials = [6] * len(successes)
@@ -52,6 +56,7 @@ def test_spearman_karber_scales_with_lag(successes, scale):
     assert scaled == pytest.approx(scale * plain, rel=1e-9)
 
 
+@few
 @given(rates, st.integers(0, 6))
 def test_more_successes_never_bring_spearman_karber_nearer(successes, at):
     better = [min(6, value + (k == at)) for k, value in enumerate(successes)]
@@ -60,6 +65,7 @@ def test_more_successes_never_bring_spearman_karber_nearer(successes, at):
     assert lags[0] <= spearman_karber(lags, successes, trials) <= lags[-1] * (1 + 1e-9)
 
 
+@few
 @given(rates, st.randoms())
 def test_spearman_karber_does_not_mind_the_order(successes, random):
     rows = list(zip(grid(len(successes)), successes, [6] * len(successes), strict=True))
@@ -100,6 +106,7 @@ def test_seeds_beyond_the_lags_open_the_interval():
     assert (one_lag.lag, one_lag.low, one_lag.high) == (10, 0, math.inf)
 
 
+@few
 @given(st.lists(st.lists(st.integers(0, 1), min_size=4, max_size=4), min_size=1, max_size=6))
 def test_the_interval_holds_the_estimate(passed):
     mean = mean_horizon(LAGS, passed, resamples=300)

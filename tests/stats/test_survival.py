@@ -2,10 +2,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farback.stats import kaplan_meier
+
+few = settings(max_examples=25, deadline=None)
 
 samples = st.lists(st.tuples(st.sampled_from([0, 5, 10, 20, 40]), st.booleans()), min_size=1, max_size=12)
 
@@ -48,6 +50,7 @@ def test_everything_censored_says_so():
     assert kaplan_meier([0, 0]).median == 0
 
 
+@few
 @given(samples)
 def test_it_is_the_product_limit_formula(sample):
     values, censored = zip(*sample, strict=True)
@@ -57,6 +60,7 @@ def test_it_is_the_product_limit_formula(sample):
     assert 0 <= curve.restricted_mean <= max(values)
 
 
+@few
 @given(samples, st.floats(0.1, 10))
 def test_it_scales_with_lag(sample, scale):
     values, censored = zip(*sample, strict=True)

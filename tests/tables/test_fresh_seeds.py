@@ -33,21 +33,21 @@ def searched(rng, trials=20, seeds=3, spread=0.0):
 def test_pure_noise_has_the_gap_of_the_largest_of_so_many_normals_and_fresh_seeds_none():
     """All settings are worth 0: the search sees E[max of 20 normals] / sqrt 3, fresh seeds see 0."""
     rng = np.random.default_rng(0)
-    found = [tables.gaps(*searched(rng)[:2]).iloc[0] for _ in range(200)]
+    found = [tables.gaps(*searched(rng)[:2]).iloc[0] for _ in range(60)]
     density = scipy.integrate.quad(lambda x: x * 20 * scipy.stats.norm.pdf(x) * scipy.stats.norm.cdf(x) ** 19, -8, 8)[0]
-    error = 0.35 / np.sqrt(200)  # the largest of 20 varies by 0.53 / sqrt 3, the mean of ten seeds by 0.32
+    error = 0.35 / np.sqrt(60)  # the largest of 20 varies by 0.53 / sqrt 3, the mean of ten seeds by 0.32
     assert np.mean([row["gap"] for row in found]) == pytest.approx(density / np.sqrt(3), abs=4 * error)
-    assert np.mean([row["fresh"] for row in found]) == pytest.approx(0.0, abs=4 * 0.32 / np.sqrt(200))
+    assert np.mean([row["fresh"] for row in found]) == pytest.approx(0.0, abs=4 * 0.32 / np.sqrt(60))
     assert np.mean([row["gap"] > 0 for row in found]) > 0.95
 
 
 def test_fresh_seeds_are_unbiased_also_where_settings_differ():
     rng = np.random.default_rng(1)
     off = []
-    for _ in range(200):
+    for _ in range(60):
         past, again, worth = searched(rng, spread=1.0)
         off.append(tables.gaps(past, again)["fresh"].iloc[0] - worth)
-    assert np.mean(off) == pytest.approx(0.0, abs=4 * 0.32 / np.sqrt(200))
+    assert np.mean(off) == pytest.approx(0.0, abs=4 * 0.32 / np.sqrt(60))
 
 
 def test_the_gap_is_on_the_side_of_seeing_too_good_in_both_directions():

@@ -1,4 +1,4 @@
-"""Aggregates over several tasks, with runs resampled within each: what one number may say of a whole comparison."""
+"""Aggregates over several tasks, with intervals from resampling the runs of each task separately."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from farback.stats.comparisons import probability_of_improvement
-from farback.stats.intervals import RESAMPLES, percentiles
+from farback.stats.intervals import RESAMPLES, check_resamples, percentiles
 
-Strata = Sequence[ArrayLike]  # the runs of each task, a list of numbers each
+Strata = Sequence[ArrayLike]  # for each task a list with the scores of its runs
 Numbers = NDArray[np.float64]
 
 
@@ -23,14 +23,14 @@ def stratified_bootstrap(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The percentile interval of a statistic of all runs together, runs being resampled within each task by itself.
+    """The percentile interval of a statistic of all runs, which are resampled within each task.
 
-    So every resample has as many runs of each task as there were: an interval tells what other seeds would give on
-    these tasks, not what other tasks would (Agarwal et al. 2021, section 4.2 and their library rliable).
+    Every resample has as many runs of each task as the data. The interval covers what other seeds would give on these
+    tasks, not what other tasks would give (Agarwal et al. 2021, section 4.2 and their library rliable).
 
     Args:
-        strata: for each task the scores of its runs; tasks may have different numbers of them.
-        statistic: from all scores to a number; by default their interquartile mean.
+        strata: for each task the scores of its runs; tasks may have different numbers of runs.
+        statistic: from all scores to a number; the interquartile mean by default.
         confidence: of the interval.
         resamples: how many.
         seed: of the resampling; equal seeds give equal intervals.
@@ -39,17 +39,18 @@ def stratified_bootstrap(
         ValueError: no task, a task without runs, or a nan.
     """
     values = _checked(strata, "strata")
+    check_resamples(resamples)
     rng = np.random.default_rng(seed)
-    rows = [rng.integers(0, len(own), (_count(resamples), len(own))) for own in values]
+    rows = [rng.integers(0, len(own), (resamples, len(own))) for own in values]
     drawn_BN = np.concatenate([own[index_BN] for own, index_BN in zip(values, rows, strict=True)], axis=1)
-    if statistic is None:  # of all resamples at once: one by one it takes a hundred times as long
+    if statistic is None:  # computed for all resamples at once: a loop takes a hundred times as long
         return percentiles(scipy.stats.trim_mean(drawn_BN, 0.25, axis=1), confidence)
     return percentiles(np.array([float(statistic(drawn_N)) for drawn_N in drawn_BN]), confidence)
 
 
 @dataclass(frozen=True)
 class Improvement:
-    """How likely a run of `a` beats one of `b` on the same task, averaged over tasks, ties half; with its interval."""
+    """The probability that a run of `a` beats a run of `b` on the same task, averaged over tasks, with its interval."""
 
     probability: float
     low: float
@@ -61,29 +62,25 @@ def improvement(
 ) -> Improvement:
     """The average probability of improvement of `a` over `b` (Agarwal et al. 2021), with a stratified bootstrap.
 
-    Every task counts the same, however many runs it has. The runs of `a` and of `b` are resampled independently.
+    Ties count half. Every task has the same weight, whatever its number of runs. The runs of `a` and `b` are resampled
+    independently.
 
     Raises:
-        ValueError: as `stratified_bootstrap`, or unlike numbers of tasks.
+        ValueError: as `stratified_bootstrap`, or different numbers of tasks.
     """
     value_a, value_b = _checked(a, "a"), _checked(b, "b")
     if len(value_a) != len(value_b):
         raise ValueError(f"a has {len(value_a)} tasks and b has {len(value_b)}: give both the same tasks in order")
+    check_resamples(resamples)
     rng = np.random.default_rng(seed)
-    shares, count = np.zeros(_count(resamples)), len(value_a)
+    share_S, count = np.zeros(resamples), len(value_a)
     for own_A, other_B in zip(value_a, value_b, strict=True):
         row_SA = rng.integers(0, len(own_A), (resamples, len(own_A)))
         row_SB = rng.integers(0, len(other_B), (resamples, len(other_B)))
         ahead_AB = (own_A[:, None] > other_B) + 0.5 * (own_A[:, None] == other_B)
-        shares += ahead_AB[row_SA[:, :, None], row_SB[:, None, :]].mean((1, 2)) / count
-    point = sum(probability_of_improvement(x, y) for x, y in zip(value_a, value_b, strict=True)) / count
-    return Improvement(point, *percentiles(shares, confidence))
-
-
-def _count(resamples: int) -> int:
-    if resamples < 1:
-        raise ValueError(f"resamples must be at least 1, got {resamples}")
-    return resamples
+        share_S += ahead_AB[row_SA[:, :, None], row_SB[:, None, :]].mean((1, 2)) / count
+    mean = sum(probability_of_improvement(x, y) for x, y in zip(value_a, value_b, strict=True)) / count
+    return Improvement(mean, *percentiles(share_S, confidence))
 
 
 def _checked(strata: Strata, name: str) -> list[Numbers]:

@@ -1,4 +1,4 @@
-"""Intervals for a proportion of seeds, and the bootstrap over seeds."""
+"""Intervals of proportions and medians over seeds, and the bootstrap over seeds."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-RESAMPLES = 2000  # moves a 95 % percentile end by about 1 % of the interval's width
+RESAMPLES = 2000  # more would move an end of a 95 % percentile interval by about 1 % of the interval's width
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The score interval of a proportion (Wilson 1927), our default: its coverage is right on average.
+    """The score interval of a proportion (Wilson 1927), the default in farback: its mean coverage is right.
 
     Raises:
         ValueError: no trials, successes outside 0..trials, or a confidence outside (0, 1).
@@ -23,7 +23,7 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
 
 
 def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a proportion (Clopper and Pearson 1934): never covers less than it says.
+    """The exact interval of a proportion (Clopper and Pearson 1934): its coverage is at least the confidence.
 
     Raises:
         ValueError: as `wilson`.
@@ -44,42 +44,35 @@ def _proportion(
 
 
 def median(values: ArrayLike) -> float:
-    """The lower of the two middle values: always one that was measured, also where half of them are infinite.
+    """The median; of an even number of values the lower of the middle two, so that it is finite if half of them are.
 
     Raises:
         ValueError: no values, or a nan among them.
     """
-    value_N = _numbers(values)
+    value_N = number_list(values)
     return float(np.sort(value_N)[(len(value_N) - 1) // 2])
 
 
 def median_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a median, from one order statistic to another, whatever the values are drawn from.
+    """The exact interval of a median, between two order statistics, for values from any distribution.
 
-    The ranks come from the binomial distribution with one half (Conover 1999, section 3.2). Fewer than six values
-    cannot bracket a median with 95 %: then it is the smallest and the largest of them (93.75 % with five).
+    The ranks come from the binomial distribution with probability one half (Conover 1999, section 3.2). With fewer than
+    six values no interval reaches 95 %: then it runs from the smallest to the largest value (93.75 % with five).
 
     Raises:
         ValueError: no values, a nan among them, or a confidence outside (0, 1).
     """
-    value_N = np.sort(_numbers(values))
+    value_N = np.sort(number_list(values))
     check_confidence(confidence)
     rank = _rank(len(value_N), (1 - confidence) / 2)
     return float(value_N[rank]), float(value_N[len(value_N) - 1 - rank])
 
 
-@lru_cache  # a curve asks for the same rank at every lag
+@lru_cache  # a curve needs the same rank at every lag
 def _rank(count: int, tail: float) -> int:
-    """The order statistic below which a median lies with a probability of at most `tail`; 0 where none is that sure."""
+    """The largest rank whose order statistic lies above the median with probability at most `tail`; 0 if none does."""
     below = int(scipy.stats.binom.ppf(tail, count, 0.5))
     return max(0, below - 1 if scipy.stats.binom.cdf(below, count, 0.5) > tail else below)
-
-
-def _numbers(values: ArrayLike) -> NDArray[np.float64]:
-    value_N = np.asarray(values, float)
-    if value_N.ndim != 1 or not len(value_N) or np.isnan(value_N).any():
-        raise ValueError(f"needs a list of at least one number and no nan, got {value_N.tolist()}")
-    return value_N
 
 
 def bootstrap(
@@ -89,14 +82,14 @@ def bootstrap(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The percentile interval of a statistic (by default the mean) over seeds; equal `seed`, equal interval.
+    """The percentile bootstrap interval of a statistic over seeds; equal `seed`, equal interval.
 
-    Percentiles, not BCa: with few seeds ties are the rule and BCa is undefined when all values are equal, whereas this
-    gives that value twice. With five seeds or fewer it is too narrow: show the seeds beside it. Values may be infinite.
+    Percentiles, not BCa: with few seeds ties are common, and BCa is undefined when all values are equal. With five
+    seeds or fewer the interval is too narrow: show the seeds beside it. Values may be infinite.
 
     Args:
         values: one number per seed, shape (n,).
-        statistic: from such an array to a number.
+        statistic: from such an array to a number; the mean by default.
         confidence: of the interval.
         resamples: how many.
         seed: of the resampling; the global generator is untouched.
@@ -104,30 +97,43 @@ def bootstrap(
     Raises:
         ValueError: no values, or a nan among them.
     """
-    value_N = _numbers(values)
-    function = np.mean if statistic is None else statistic
-    drawn = [float(function(value_N[rows])) for rows in resampled(len(value_N), resamples, seed)]
-    return percentiles(np.array(drawn), confidence)
+    value_N = number_list(values)
+    drawn_BN = value_N[resampled(len(value_N), resamples, seed)]
+    if statistic is None:
+        return percentiles(drawn_BN.mean(axis=1), confidence)
+    return percentiles(np.array([float(statistic(drawn_N)) for drawn_N in drawn_BN]), confidence)
 
 
 def resampled(count: int, resamples: int, seed: int) -> NDArray[np.int64]:
-    """Rows of indices with replacement, shape (resamples, count)."""
-    if resamples < 1:
-        raise ValueError(f"resamples must be at least 1, got {resamples}")
+    """Indices drawn with replacement, shape (resamples, count)."""
+    check_resamples(resamples)
     return np.random.default_rng(seed).integers(0, count, (resamples, count))
 
 
 def percentiles(value_B: NDArray[np.float64], confidence: float) -> tuple[float, float]:
-    """The ends of the central interval, each a value that was drawn: no average of a number and infinity."""
+    """The ends of the central interval; each end is one of the values, never an average of a number and infinity."""
     check_confidence(confidence)
     tail = (1 - confidence) / 2
-    return (
-        float(np.quantile(value_B, tail, method="inverted_cdf")),
-        float(np.quantile(value_B, 1 - tail, method="inverted_cdf")),
-    )
+    low, high = np.quantile(value_B, [tail, 1 - tail], method="inverted_cdf")
+    return float(low), float(high)
+
+
+def number_list(values: ArrayLike, subject: str = "") -> NDArray[np.float64]:
+    """The values as an array of floats; ValueError unless they are a list of at least one number and no nan."""
+    value_N = np.asarray(values, float)
+    if value_N.ndim != 1 or not len(value_N) or np.isnan(value_N).any():
+        need = f"{subject} must be" if subject else "needs"
+        raise ValueError(f"{need} a list of at least one number and no nan, got {value_N.tolist()}")
+    return value_N
 
 
 def check_confidence(confidence: float) -> None:
     """Raise ValueError unless a confidence lies strictly between 0 and 1."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
+
+
+def check_resamples(resamples: int) -> None:
+    """Raise ValueError unless at least one resample is drawn."""
+    if resamples < 1:
+        raise ValueError(f"resamples must be at least 1, got {resamples}")

@@ -1,4 +1,4 @@
-"""The best of several draws: what a search of n trials would have found, exactly and without resampling."""
+"""The distribution of the best of several draws: what a search of n trials would have found."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from farback.stats.intervals import check_confidence
 
 @dataclass(frozen=True)
 class Best:
-    """The distribution of the largest of some draws: its mean, and the ends of its central interval."""
+    """The distribution of the largest of several draws: its mean and the ends of its central interval."""
 
     expected: float
     low: float
@@ -20,20 +20,20 @@ class Best:
 
 
 def best_of(values: ArrayLike, draws: int, confidence: float = 0.95, again: bool = False) -> Best:
-    """The largest of `draws` values picked at random from those given.
+    """The largest of `draws` values drawn at random from `values`, computed exactly.
 
-    Without replacement it is the best after so many trials if the same trials had come in another order, all orders
-    being equally likely: P(best <= k-th smallest) = C(k, n) / C(N, n). With replacement (`again`) it is the bootstrap
-    of the best: P = (k / N)^n, which never lies above the largest value that was seen.
+    Without replacement this is the best after n trials if all orders of the same trials are equally likely:
+    P(best <= k-th smallest) = C(k, n) / C(N, n). With replacement it is the bootstrap of the best: P = (k / N)^n, which
+    is never above the largest value.
 
     Args:
         values: larger is better, finite, shape (N,).
         draws: n, at least 1, and at most N without replacement.
-        confidence: of the interval; its ends are values that occur.
-        again: whether a value may be drawn more than once.
+        confidence: of the interval; its ends are elements of `values`.
+        again: draw with replacement.
 
     Raises:
-        ValueError: no values, one that is not finite, or a number of draws that cannot be made.
+        ValueError: no values, a value that is not finite, or an impossible number of draws.
     """
     value_N = np.asarray(values, float)
     if value_N.ndim != 1 or not len(value_N) or not np.isfinite(value_N).all():
@@ -44,13 +44,13 @@ def best_of(values: ArrayLike, draws: int, confidence: float = 0.95, again: bool
     below_N = _below(len(value_N), int(draws), again)
     sorted_N = np.sort(value_N)
     tail = (1 - confidence) / 2
-    ends = np.searchsorted(below_N, [tail - 1e-12, 1 - tail - 1e-12])  # sums of products end a hair below what they are
+    ends = np.searchsorted(below_N, [tail - 1e-12, 1 - tail - 1e-12])  # 1e-12: rounding may leave the sums too small
     expected = sorted_N[0] + np.diff(sorted_N) @ (1 - below_N[:-1])
     return Best(float(expected), float(sorted_N[ends[0]]), float(sorted_N[min(ends[1], len(value_N) - 1)]))
 
 
 def _below(count: int, draws: int, again: bool) -> NDArray[np.float64]:
-    """[k - 1]: the probability that none of the draws lies above the k-th smallest of `count` values."""
+    """[k - 1]: the probability that no draw is above the k-th smallest of `count` values."""
     rank_N = np.arange(1, count + 1, dtype=float)
     if again:
         return (rank_N / count) ** draws

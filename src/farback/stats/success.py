@@ -1,4 +1,4 @@
-"""How far back from success rates: isotonic regression on proportions, then Spearman-Karber on log2 lag."""
+"""Mean horizons from success rates: isotonic regression of proportions, then Spearman-Karber on log2 lag."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class MeanHorizon:
 
     Attributes:
         lag: Spearman-Karber estimate.
-        low: lower end of the bootstrap interval; 0 when seeds that fail the smallest lag hold it at that lag.
-        high: upper end; inf when seeds that pass the largest lag hold it at that lag.
+        low: lower end of the bootstrap interval; 0 where it is the smallest lag and some seeds fail there.
+        high: upper end; inf where it is the largest lag and some seeds pass there.
     """
 
     lag: float
@@ -29,10 +29,10 @@ class MeanHorizon:
 
 
 def isotonic(successes: ArrayLike, trials: ArrayLike) -> NDArray[np.float64]:
-    """Success rates that never rise with lag, by pooling adjacent violators, weighted by trials.
+    """Success rates that never increase with lag, by pooling adjacent violators, weighted by trials.
 
     Args:
-        successes: at each lag, in the order of rising lag.
+        successes: at each lag, in the order of increasing lag.
         trials: at each lag.
 
     Raises:
@@ -54,10 +54,10 @@ def isotonic(successes: ArrayLike, trials: ArrayLike) -> NDArray[np.float64]:
 def spearman_karber(lags: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> float:
     """The mean horizon from success rates: isotonic regression, then Spearman-Karber on log2 lag.
 
-    A drop of the rate between two lags is a share of seeds whose horizon lies between them; it counts at their
-    geometric mean. Beyond the tested lags nothing is invented: the share that fails at the smallest lag counts at the
-    smallest lag (so the value is an upper bound), the share that passes the largest counts at the largest (a lower
-    bound). It needs no fitted curve and so survives complete separation, where maximum likelihood diverges.
+    A drop of the rate between two lags is the share of seeds with a horizon between them; it counts at the geometric
+    mean of the two. Nothing is extrapolated: the share that fails at the smallest lag counts at that lag (so the value
+    is an upper bound), the share that passes at the largest counts there (a lower bound). No curve is fitted, so that
+    complete separation, where maximum likelihood diverges, is no problem.
 
     Args:
         lags: above 0, in any order, each once.
@@ -69,14 +69,12 @@ def spearman_karber(lags: ArrayLike, successes: ArrayLike, trials: ArrayLike) ->
 
     Source: Spearman 1908, Karber 1931; ends restricted as in a restricted mean survival time.
     """
-    lag_L = np.asarray(lags, float)
-    check_lags(lag_L)
-    _check_positive(lag_L)
+    lag_L = _positive_lags(lags)
     success_L, trial_L = np.asarray(successes, float), np.asarray(trials, float)
     if not lag_L.shape == success_L.shape == trial_L.shape:
         raise ValueError(f"needs successes and trials for each of {len(lag_L)} lags, got {success_L}, {trial_L}")
     order = np.argsort(lag_L)
-    low, high = _mean_ends(lag_L[order], isotonic(success_L[order], trial_L[order]))
+    low, high = _mean_ends(lag_L[order], success_L[order], trial_L[order])
     return _power((low + high) / 2)
 
 
@@ -85,8 +83,8 @@ def mean_horizon(
 ) -> MeanHorizon:
     """Spearman-Karber over seeds with a percentile bootstrap interval; seeds are resampled, never sequences.
 
-    A horizon is known only to lie between two lags, so the lower end of the interval places every horizon at the lag
-    that passes and the upper end at the lag that fails: five seeds that agree on [20, 40) give 20 to 40, not a point.
+    A horizon is known only to lie between two lags. The lower end of the interval therefore places every horizon at the
+    lag that passes, and the upper end at the lag that fails: five seeds with [20, 40) give 20 to 40, not a point.
 
     Args:
         lags: above 0, shape (L,), in any order, each once.
@@ -98,9 +96,7 @@ def mean_horizon(
     Raises:
         ValueError: shapes that do not fit, a lag tried by no seed, a seed tried at no lag.
     """
-    lag_L, passed_SL = np.asarray(lags, float), np.asarray(passed, float)
-    check_lags(lag_L)
-    _check_positive(lag_L)
+    lag_L, passed_SL = _positive_lags(lags), np.asarray(passed, float)
     if passed_SL.ndim != 2 or passed_SL.shape[1] != len(lag_L) or not len(passed_SL):
         raise ValueError(f"needs passes of shape (seeds, {len(lag_L)} lags), got shape {passed_SL.shape}")
     tried_SL = ~np.isnan(passed_SL)
@@ -111,40 +107,43 @@ def mean_horizon(
     order = np.argsort(lag_L)
     lag_L, tried_SL, success_SL = lag_L[order], tried_SL[:, order], np.nan_to_num(passed_SL[:, order])
 
-    # Few seeds give few distinct counts, so each is worked out once.
+    # Few seeds give few distinct counts, so each distinct one is computed once.
     rows_BS = resampled(len(success_SL), resamples, seed)
     counts = np.concatenate([success_SL[rows_BS].sum(1), tried_SL[rows_BS].sum(1)], axis=1)
     distinct, which_B = np.unique(counts, axis=0, return_inverse=True)
-    ends = np.array([_counted_ends(lag_L, *np.split(row, 2)) for row in distinct])[which_B.reshape(-1)]
-    low = _power(percentiles(ends[:, 0], confidence)[0])
-    high = _power(percentiles(ends[:, 1], confidence)[1])
-    trial_L, rate_L = tried_SL.sum(0), success_SL.sum(0) / tried_SL.sum(0)
+    ends = []
+    for row in distinct:
+        table_3L = np.stack([lag_L, *np.split(row, 2)])
+        ends.append(_mean_ends(*table_3L[:, table_3L[2] > 0]))  # a resample may lack every seed that tried a lag
+    end_B2 = np.array(ends)[which_B.reshape(-1)]
+    low = _power(percentiles(end_B2[:, 0], confidence)[0])
+    high = _power(percentiles(end_B2[:, 1], confidence)[1])
+    success_L, trial_L = success_SL.sum(0), tried_SL.sum(0)
     return MeanHorizon(
-        spearman_karber(lag_L, success_SL.sum(0), trial_L),
-        0.0 if rate_L[0] < 1 and math.isclose(low, lag_L[0]) else low,
-        math.inf if rate_L[-1] > 0 and math.isclose(high, lag_L[-1]) else high,
+        spearman_karber(lag_L, success_L, trial_L),
+        0.0 if success_L[0] < trial_L[0] and math.isclose(low, lag_L[0]) else low,
+        math.inf if success_L[-1] > 0 and math.isclose(high, lag_L[-1]) else high,
     )
 
 
-def _counted_ends(
+def _mean_ends(
     lag_L: NDArray[np.float64], success_L: NDArray[np.float64], trial_L: NDArray[np.float64]
 ) -> tuple[float, float]:
-    tried_L = trial_L > 0  # a resample may hold no seed that was tried at some lag
-    return _mean_ends(lag_L[tried_L], isotonic(success_L[tried_L], trial_L[tried_L]))
-
-
-def _mean_ends(lag_L: NDArray[np.float64], rate_L: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean log2 horizon with each one at the lag that passes, and with each at the lag that fails."""
+    """The mean log2 horizon with every horizon at the lag that passes, and with every horizon at the lag that fails."""
+    rate_L = isotonic(success_L, trial_L)
     log_L = np.log2(lag_L)
     step = np.diff(log_L)
     return float(log_L[0] + step @ rate_L[1:]), float(log_L[0] + step @ rate_L[:-1])
 
 
 def _power(log2_lag: float) -> float:
-    """2 to a power, without the last digits' noise: 20.0, not 20.000000000000004."""
+    """2 to a power, rounded to 12 digits: 20.0, not 20.000000000000004."""
     return float(f"{2.0**log2_lag:.12g}")
 
 
-def _check_positive(lag_L: NDArray[np.float64]) -> None:
+def _positive_lags(lags: ArrayLike) -> NDArray[np.float64]:
+    lag_L = np.asarray(lags, float)
+    check_lags(lag_L)
     if (lag_L <= 0).any():
-        raise ValueError(f"lags must be above 0, for their logarithm is taken, got {lag_L.tolist()}")
+        raise ValueError(f"lags must be above 0 because their logarithm is taken, got {lag_L.tolist()}")
+    return lag_L

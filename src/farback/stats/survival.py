@@ -1,4 +1,4 @@
-"""Kaplan-Meier for horizons of which some are only known to be at least so large."""
+"""The Kaplan-Meier curve of horizons, some of which are lower bounds."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Survival:
     """A survival curve: `share[i]` of the group has a horizon beyond `lag[i]`.
 
     Attributes:
-        lag: where the curve may step, rising.
+        lag: the lags at which the curve may step, increasing.
         share: the curve from that lag on; 1 before the first.
-        median: the smallest lag at which the curve is at 0.5 *or below*; inf when it stays above, so that more than
-            half of the group may lie beyond the last lag. (Where the curve is exactly 0.5 software differs: R takes the
-            middle of the flat stretch. Ours is always a lag that occurs.)
+        median: the smallest lag at which the curve is at most 0.5; inf when it stays above, so that more than half of
+            the group may lie beyond the last lag. (Where the curve is exactly 0.5, R takes the middle of the flat
+            stretch; here it is always a lag that occurs.)
         restricted_mean: area under the curve from 0 to the limit.
     """
 
@@ -33,13 +33,13 @@ def kaplan_meier(values: ArrayLike, censored: ArrayLike | None = None, limit: fl
     """The Kaplan-Meier curve of horizons, by `scipy.stats.ecdf`.
 
     Args:
-        values: a horizon each, finite and at least 0.
-        censored: whether each is only a lower bound (right-censored); none by default.
-        limit: the restricted mean ends here; by default at the largest value.
+        values: one horizon per seed, finite and at least 0.
+        censored: whether each horizon is a lower bound (right-censored); none by default.
+        limit: where the restricted mean ends; the largest value by default.
 
     Raises:
-        ValueError: no values, values below 0 or not finite, flags that do not fit, or a limit that is negative or
-            beyond the largest value while the curve has not come down to 0.
+        ValueError: no values, a value below 0 or not finite, not one flag for each value, or a limit that is negative,
+            or beyond the largest value while the curve is above 0.
     """
     value_N = np.asarray(values, float)
     flag_N = np.zeros(value_N.shape, bool) if censored is None else np.asarray(censored)
@@ -49,14 +49,13 @@ def kaplan_meier(values: ArrayLike, censored: ArrayLike | None = None, limit: fl
         raise ValueError(f"horizons must be finite and at least 0 (censor them instead), got {value_N.tolist()}")
     if flag_N.shape != value_N.shape or not np.isin(flag_N, (False, True)).all():
         raise ValueError(f"needs one flag, True or False, for each of {len(value_N)} horizons, got {flag_N.tolist()}")
-    sample = scipy.stats.CensoredData.right_censored(value_N, flag_N.astype(bool))
-    curve = scipy.stats.ecdf(sample).sf
+    curve = scipy.stats.ecdf(scipy.stats.CensoredData.right_censored(value_N, flag_N.astype(bool))).sf
     lag, share = np.asarray(curve.quantiles, float), np.asarray(curve.probabilities, float)
 
     end = float(value_N.max()) if limit is None else float(limit)
     if not 0 <= end < math.inf or (end > value_N.max() and share[-1] > 0):
         raise ValueError(f"the limit must be from 0 to {value_N.max():g}, beyond which nothing is known, got {end}")
-    below = np.flatnonzero(share <= 0.5 + 1e-12)  # the curve is a product of ratios: 0.5 may come as 0.5000000000000001
+    below = np.flatnonzero(share <= 0.5 + 1e-12)  # 0.5 may come out as 0.5000000000000001
     edges = np.minimum(np.concatenate([[0.0], lag, [max(end, lag[-1])]]), end)
     area = float(np.diff(edges) @ np.concatenate([[1.0], share]))
     return Survival(lag, share, float(lag[below[0]]) if len(below) else math.inf, area)

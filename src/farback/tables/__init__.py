@@ -1,17 +1,27 @@
 """Frames in, frames out: from the tidy scores of every trial to how far back each group of seeds remembers.
 
-The frame that goes in has a row per (trial, measure, step, lag, statistic), with the trial's own columns beside it:
-what `farback.frame(name)` gives. Every function takes `by`, the columns that make a group; the trials of one group must
-differ in nothing but seed and lag, for seeds are the repeats that statistics are made over. What comes out is sorted
-and its columns stand in a fixed order. A trial that diverged counts as a failure at every lag; none is dropped.
+The input frame has a row per (trial, measure, step, lag, statistic), with the trial's own columns beside it, as
+`farback.frame(name)` gives it. Every function takes `by`, the columns that make a group; the trials of one group must
+differ only in seed and lag, because the statistics are over seeds. The result is sorted and its columns have a fixed
+order. A trial that diverged counts as a failure at every lag; none is dropped. Every function raises ValueError, with
+what the frame has, if the frame lacks a column, a measure or a row that the table needs, or if two trials of a group
+share a seed.
 
-Searches have two frames of their own: the history of what the optimiser saw (`histories`), and the settings it chose
-trained again on fresh seeds (`fresh`), which alone are results.
+Searches have two frames of their own: the history of the optimiser's trials (`search_history`), and the chosen settings
+trained again on fresh seeds (`fresh_seeds`), from which the results come.
 """
 
 from farback.tables.comparisons import comparisons
-from farback.tables.curves import curves, gate_times, gradient_curves, memory_curves, numbers, rates
-from farback.tables.files import write_csv
+from farback.tables.csv_files import write_csv
+from farback.tables.curves import (
+    curves,
+    gate_times,
+    gradient_curves,
+    learning_curves,
+    memory_curves,
+    numbers,
+    rates,
+)
 from farback.tables.fresh_seeds import DEFAULT, TUNED, contests, gains, gaps, reported, tuning_share
 from farback.tables.horizons import (
     horizon_grid,
@@ -21,9 +31,8 @@ from farback.tables.horizons import (
     success_by_lag,
     trainability,
 )
-from farback.tables.learning_curves import learning_curves, outcomes
 from farback.tables.lengths import extrapolation, horizon_by_update, retained_by_lag, trained_and_tested
-from farback.tables.outcomes import tested
+from farback.tables.outcomes import outcomes, tested
 from farback.tables.rankings import improvements, ranking, sizes, skills
 from farback.tables.reaches import reach_horizons, reaches, seed_reaches
 from farback.tables.search_history import best_after, budgets, front, parameters, top_settings

@@ -1,137 +1,127 @@
-"""Curves over the lag, and numbers that belong to none, of the measures that say how far back: medians over seeds."""
+"""Curves over the lag, and numbers without a lag, of the measures of memory: medians over seeds."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from farback.tables.moments import earlier_first, middles, taken
-from farback.tables.outcomes import By, as_frame, groups, ordered
+from farback.tables.grouping import By, as_frame, check_columns, groups, ordered
+from farback.tables.measure_rows import in_training_order, measure_rows, medians, statistic_rows
+
+
+def learning_curves(scores: pd.DataFrame, by: By = ("label",), statistic: str = "skill") -> pd.DataFrame:
+    """A validation score against the updates so far, over the seeds that still train.
+
+    Args:
+        scores: the tidy frame.
+        by: what makes a group of seeds.
+        statistic: skill, accuracy or loss.
+
+    Returns:
+        by..., step, seeds, median, low, high (`stats.median_interval`).
+    """
+    check_columns(scores, ("measure", "statistic", "step", "value", "seed", *by))
+    return medians(scores[(scores["measure"] == "valid") & (scores["statistic"] == statistic)], by, ("step",))
 
 
 def curves(scores: pd.DataFrame, measure: str, statistic: str, by: By = ("label",)) -> pd.DataFrame:
-    """One statistic of a measure at every lag, at every moment it was taken.
+    """One statistic of a measure at every lag and every moment at which it was taken.
 
-    Where `lag` counts something else it is that: the index of a Lyapunov exponent.
+    For the measure lyapunov `lag` is the index of the exponent.
 
     Returns:
         by..., moment, lag, seeds, median, low, high (`stats.median_interval`).
-
-    Raises:
-        ValueError: missing columns, measure or statistic, or a group in which two trials share a seed.
     """
-    rows = _statistic(taken(scores, measure, by), measure, statistic)
-    return earlier_first(middles(rows[rows["lag"] >= 0], by, ("moment", "lag")), by)
+    rows = statistic_rows(measure_rows(scores, measure, by), statistic)
+    return in_training_order(medians(rows[rows["lag"] >= 0], by, ("moment", "lag")), by)
 
 
 def numbers(scores: pd.DataFrame, measure: str, by: By = ("label",)) -> pd.DataFrame:
-    """What a measure says that belongs to no lag: time constants, totals, horizons.
+    """The numbers of a measure that have no lag: time constants, totals, horizons.
 
     Returns:
         by..., moment, statistic, seeds, median, low, high.
-
-    Raises:
-        ValueError: as `curves`.
     """
-    rows = taken(scores, measure, by)
-    return earlier_first(middles(rows[rows["lag"] < 0], by, ("moment", "statistic")), by)
+    rows = measure_rows(scores, measure, by)
+    return in_training_order(medians(rows[rows["lag"] < 0], by, ("moment", "statistic")), by)
 
 
 def gradient_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """How strongly the last step depends on the input k steps before, in decades relative to the least lag.
+    """How strongly the last step depends on the input k steps before, in decades relative to the smallest lag.
 
-    Seeds are normalised one by one, so that a median compares rates and not sizes. Where the gradient is exactly zero
-    the value is -inf; where already that at the least lag is zero, or not finite, the seed has no curve.
+    Seeds are normalised separately, so that a median compares rates and not sizes. Where the gradient is exactly zero
+    the value is -inf; a seed whose gradient at the smallest lag is zero or not finite has no curve.
 
     Returns:
         The columns of `curves`.
-
-    Raises:
-        ValueError: as `curves`.
     """
-    rows = _statistic(taken(scores, "gradient_reach", by), "gradient_reach", "log10")
-    return earlier_first(middles(relative(rows), by, ("moment", "lag")), by)
+    rows = statistic_rows(measure_rows(scores, "gradient_reach", by), "log10")
+    return in_training_order(medians(relative(rows), by, ("moment", "lag")), by)
 
 
 def relative(rows: pd.DataFrame) -> pd.DataFrame:
-    """Logarithms less that at the least lag, for each trial and moment; nan where there is nothing to divide by."""
-    sorted_rows = rows[rows["lag"] >= 0].sort_values(["key", "step", "lag"], kind="stable")
-    first = sorted_rows.groupby(["key", "step"])["value"].transform("first")
-    return sorted_rows.assign(value=sorted_rows["value"] - first.where(np.isfinite(first)))
+    """Logarithms minus the one at the smallest lag, by trial and moment; nan where that one is not finite."""
+    by_lag = rows[rows["lag"] >= 0].sort_values(["key", "step", "lag"], kind="stable")
+    first = by_lag.groupby(["key", "step"])["value"].transform("first")
+    return by_lag.assign(value=by_lag["value"] - first.where(np.isfinite(first)))
 
 
 def memory_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """The memory function: how much of the input k steps before a linear readout of the state gives back.
+    """The memory function: how well a linear readout of the state recovers the input k steps before.
 
     Returns:
-        The columns of `curves`, then null_low, null_high (what a system without memory scores; medians over seeds) and
-        features (how many numbers are read: no system can hold more inputs than that).
-
-    Raises:
-        ValueError: as `curves`.
+        The columns of `curves`, then null_low, null_high (the range of a system without memory; medians over seeds) and
+        features (the number of state variables that are read, an upper bound of the total).
     """
-    rows = taken(scores, "memory_function", by)
-    keys = [*by, "moment", "lag"]
-    parts = {
-        name: middles(_statistic(rows, "memory_function", name), by, ("moment", "lag"))
-        for name in ("r2", "null_low", "null_high", "features")
-    }
-    table = parts["r2"]
-    for name in ("null_low", "null_high"):
-        table = table.merge(parts[name].loc[:, [*keys, "median"]].rename(columns={"median": name}), on=keys)
-    features = parts["features"].loc[:, [*by, "moment", "median"]].rename(columns={"median": "features"})
-    return earlier_first(table.merge(features, on=[*by, "moment"]), by)
+    rows = measure_rows(scores, "memory_function", by)
+    table = medians(statistic_rows(rows, "r2"), by, ("moment", "lag"))
+    for name, within in (("null_low", ("moment", "lag")), ("null_high", ("moment", "lag")), ("features", ("moment",))):
+        table = table.merge(_medians_alone(rows, name, by, within), on=[*by, *within], how="left")
+    return in_training_order(table, by)
 
 
 def gate_times(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """The time constants of a cell's gates: which share of the units keep at least so long.
+    """The time constants of a cell's gates: the share of the units that keep at least so many steps.
 
-    The units of all seeds are taken together, for it is their distribution that is asked for.
+    The distribution is over the units of all seeds together.
 
     Returns:
         by..., moment, seeds, unit (counted from the slowest), tau (steps), share (of the units with at least this tau).
-
-    Raises:
-        ValueError: as `curves`.
     """
-    rows = _statistic(taken(scores, "gate_times", by), "gate_times", "tau")
+    rows = statistic_rows(measure_rows(scores, "gate_times", by), "tau")
     rows = ordered(rows[rows["lag"] >= 0].dropna(subset="value"), [*by, "seed", "lag"])
-    found = []
+    results = []
     for group, own in groups(rows, [*by, "moment"]):
         slowest = np.sort(own["value"].to_numpy(float))[::-1]
         seeds = own["seed"].nunique()
-        found += [(*group, seeds, unit, tau, (unit + 1) / len(slowest)) for unit, tau in enumerate(slowest.tolist())]
+        results += [(*group, seeds, unit, tau, (unit + 1) / len(slowest)) for unit, tau in enumerate(slowest.tolist())]
     columns = (*by, "moment", "seeds", "unit", "tau", "share")
-    return earlier_first(as_frame(found, columns, rows, by), by)
+    return in_training_order(as_frame(results, columns, rows, by), by)
 
 
 def rates(scores: pd.DataFrame, by: By) -> pd.DataFrame:
-    """How fast the gradient falls or grows with the lag, for a table of many networks.
+    """How fast the gradient shrinks or grows with the lag.
 
     Returns:
-        by..., moment, seeds, median, low, high (of `slope`, natural logarithm per step: below 0 it vanishes, above it
-        explodes), half_life, reach (medians, steps), exploding (share of seeds), law ("exponential", "power", "none":
-        what most seeds follow).
-
-    Raises:
-        ValueError: as `curves`.
+        by..., moment, seeds, median, low, high (of `slope`, natural logarithm per step: below 0 the gradient vanishes,
+        above 0 it explodes), half_life, reach (medians, steps), exploding (share of seeds), law (of most seeds:
+        "exponential", "power" or "none").
     """
-    rows = taken(scores, "gradient_reach", by)
+    rows = measure_rows(scores, "gradient_reach", by)
     rows = rows[rows["lag"] < 0]
     keys = [*by, "moment"]
-    table = middles(_statistic(rows, "gradient_reach", "slope"), by, ("moment",))
+    table = medians(statistic_rows(rows, "slope"), by, ("moment",))
     for name in ("half_life", "reach"):
-        part = middles(_statistic(rows, "gradient_reach", name), by, ("moment",))
-        table = table.merge(part.loc[:, [*keys, "median"]].rename(columns={"median": name}), on=keys, how="left")
-    exploding = _statistic(rows, "gradient_reach", "exploding").groupby(keys, dropna=False)["value"].mean()
-    laws = _statistic(rows, "gradient_reach", "law").groupby(keys, dropna=False)["value"]
-    common = laws.agg(lambda values: ("none", "exponential", "power")[int(values.mode().iloc[0])])
-    table = table.merge(exploding.rename("exploding").reset_index(), on=keys, how="left")
-    return earlier_first(table.merge(common.rename("law").reset_index(), on=keys, how="left"), by)
+        table = table.merge(_medians_alone(rows, name, by, ("moment",)), on=keys, how="left")
+    exploding = statistic_rows(rows, "exploding").groupby(keys, dropna=False)["value"].mean().rename("exploding")
+    laws = statistic_rows(rows, "law").groupby(keys, dropna=False)["value"]
+    law = laws.agg(lambda values: ("none", "exponential", "power")[int(values.mode().iloc[0])]).rename("law")
+    for column in (exploding, law):
+        table = table.merge(column.reset_index(), on=keys, how="left")
+    return in_training_order(table, by)
 
 
-def _statistic(rows: pd.DataFrame, measure: str, statistic: str) -> pd.DataFrame:
-    own = rows[rows["statistic"] == statistic]
-    if own.empty:
-        raise ValueError(f"{measure} has no statistic {statistic!r}; it has {sorted(set(rows['statistic']))}")
-    return own
+def _medians_alone(rows: pd.DataFrame, statistic: str, by: By, within: By) -> pd.DataFrame:
+    """The medians of a statistic, in a column with its name, without their intervals."""
+    table = medians(statistic_rows(rows, statistic), by, within)
+    return table.loc[:, [*by, *within, "median"]].rename(columns={"median": statistic})

@@ -1,4 +1,4 @@
-"""Tables as files."""
+"""Tables as CSV files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from farback.system.atomic_files import aside
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a table so that equal numbers give equal bytes: six significant digits, "\\n" at line ends, UTF-8."""
+    """Write a table; equal numbers give equal bytes: six significant digits, "\\n" as line end, UTF-8."""
     floats = [name for name in frame.columns if is_float_dtype(frame[name])]
-    whole = frame.assign(**{name: frame[name] + 0.0 for name in floats})  # -0.0 + 0.0 is 0.0
+    positive = frame.assign(**{name: frame[name] + 0.0 for name in floats})  # -0.0 + 0.0 is 0.0
     with aside(Path(path)) as file:
-        whole.to_csv(file, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
+        positive.to_csv(file, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
