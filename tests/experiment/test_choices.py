@@ -58,8 +58,8 @@ def test_the_last_override_of_a_key_counts(load: Load) -> None:
         ("lag=[", "--set lag=[: not YAML: expected the node content"),
         ("hiden=3", "--set hiden=3: hiden: unknown key 'hiden'; did you mean 'hidden'?"),
         ("task.symbls=3", "--set task.symbls=3: task.symbls: unknown key 'symbls'; did you mean 'symbols'?"),
-        ("lag=[5, 6]", "--set lag=[5, 6]: lag: the sweep has no axis 'lag' to give levels to; give one value"),
-        ("seed={range: 3}", "--set seed={range: 3}: seed: the sweep has no axis 'seed' to give levels to"),
+        ("lag=[5, 6]", "--set lag=[5, 6]: lag: the sweep has no axis 'lag', so it takes one value, not several"),
+        ("seed={range: 3}", "--set seed={range: 3}: seed: the sweep has no axis 'seed', so it takes one value"),
     ],
 )
 def test_a_wrong_override_is_told_by_its_text(override: str, line: str, problems: Problems) -> None:

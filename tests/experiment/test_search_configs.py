@@ -81,7 +81,7 @@ def test_overrides_reach_keys_dimensions_and_base(load: Load) -> None:
     text = config("{hidden: [8, 16], optimizer.lr: {log: [1e-4, 1e-1]}}")
     search = load(text, "search.trials=3", "hidden=9", "steps=20", "search.space.optimizer.lr={log: [1e-3, 1e-2]}")
     assert search.trials_per_group == 3
-    assert search.space[0].spelled() == [9]
+    assert search.space[0].scalars() == [9]
     assert (search.space[1].low, search.space[1].high) == (1e-3, 1e-2)
     assert search.trial(search.groups[0], {"hidden": 9, "optimizer.lr": 2e-3}, 0).steps == 20
 
@@ -133,9 +133,9 @@ SPACE = "search.space"
         (config("{hidden: {int: [9, 8]}}"), f"demo.yaml:4:20: {SPACE}.hidden.int: the first must be smaller"),
         (config("{clip: {log: [0, 1]}}"), f"demo.yaml:4:18: {SPACE}.clip.log: a logarithmic range must begin above 0"),
         (config("{clip: {folat: [0, 1]}}"), f"demo.yaml:4:11: {SPACE}.clip: must be a list of choices"),
-        (config("{clip: [1.0, 1.0]}"), f"demo.yaml:4:17: {SPACE}.clip: the choice 1 stands twice"),
-        (config("{seed: [1, 2]}"), f"demo.yaml:4:11: {SPACE}.seed: a search gives the seeds itself"),
-        (config("[8]"), f"demo.yaml:4:3: {SPACE}: must map paths to what is tried"),
+        (config("{clip: [1.0, 1.0]}"), f"demo.yaml:4:17: {SPACE}.clip: the choice 1 is given twice"),
+        (config("{seed: [1, 2]}"), f"demo.yaml:4:11: {SPACE}.seed: a search sets the seeds itself"),
+        (config("[8]"), f"demo.yaml:4:3: {SPACE}: must map paths to choices or ranges"),
         (
             config("{cell.nonlinearity: [tanh, relu]}"),
             f"demo.yaml:4:11: {SPACE}.cell.nonlinearity: unknown key 'nonlinearity'; gru has no fields (at cell=gru)",
@@ -146,11 +146,11 @@ SPACE = "search.space"
         ),
         (
             config("{hidden: {choices: [8], when: {clip: 1.0}}, clip: {choices: [1.0], when: {hidden: 8}}}"),
-            f"demo.yaml:4:11: {SPACE}.hidden: the conditions of hidden, clip go in a circle",
+            f"demo.yaml:4:11: {SPACE}.hidden: the conditions of hidden, clip form a circle",
         ),
         (config(objective="horzon"), "demo.yaml:5:14: search.objective: must be horizon, skill, {skill: LAG}"),
         (config(objective="{skill: 3}"), "demo.yaml:5:3: search.objective: skill at lag 3: no measure has lag 3"),
-        (config(objective="[area, area]"), "demo.yaml:5:3: search.objective: area under the retention curve stands"),
+        (config(objective="[area, area]"), "demo.yaml:5:3: search.objective: area under the retention curve is given"),
         (config(groups="{cell: [gru, lsmt]}"), "demo.yaml:6:24: search.groups.cell[1]: unknown cell 'lsmt'; did you"),
         (config(groups="{hidden: [8, 9]}"), "demo.yaml:6:12: search.groups.hidden: is searched too, at demo.yaml:4:11"),
         (config(groups="hiden"), "demo.yaml:6:11: search.groups: must be axes as in a sweep, or a path of the space"),
@@ -180,4 +180,4 @@ def test_what_is_wrong_is_told_with_its_place(text: str, line: str, problems: Pr
 def test_a_measure_without_lags_has_no_horizon(problems: Problems) -> None:
     text = config(objective="horizon").replace("lags: [1, 5]", "lags: [5]")
     (found,) = problems(text)
-    assert "needs retention at several lags above 0, it is measured at [5]" in found
+    assert "needs retention at several lags above 0, but it is measured at [5]" in found

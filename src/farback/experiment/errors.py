@@ -1,11 +1,11 @@
-"""Pydantic's errors in plain words, at the place in the config that they are about."""
+"""Pydantic's validation errors as plain messages with their position in the config."""
 
 from __future__ import annotations
 
 import re
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
@@ -40,68 +40,66 @@ WORDS = {
 }
 
 
-class Located(NamedTuple):
-    """One error: where, on which dotted path, what."""
-
-    mark: Mark
-    path: str
-    message: str
-
-
-def record_problems(failure: ValidationError, node: Node, key: Mark, path: str, model: type[Record]) -> list[Problem]:
-    """What is wrong with a record, other than a trial, that was read from a config.
+def record_problems(failure: ValidationError, tree: Node, key: Mark, path: str, model: type[Record]) -> list[Problem]:
+    """The problems of a record other than a trial.
 
     Args:
         failure: raised by validating it.
-        node: what was validated.
+        tree: the values that were validated.
         key: where it begins.
-        path: dotted path of it.
+        path: its dotted path.
         model: its class.
     """
-    whole = Located(key, path, "")
-    found = [located(error, node, key, whole, model, path) for error in failure.errors(include_url=False)]
-    return [Problem(str(one.mark), one.path, one.message) for one in dict.fromkeys(found)]
+    found = [problem(error, tree, key, (key, path), model, path) for error in failure.errors(include_url=False)]
+    return list(dict.fromkeys(found))
 
 
-def located(
-    error: ErrorDetails, tree: Node, key: Mark, whole: Located, model: type[Record] = Trial, root: str = "base"
-) -> Located:
-    """One of pydantic's errors about a record, in the config's terms.
+def problem(
+    error: ErrorDetails, tree: Node, key: Mark, whole: tuple[Mark, str], model: type[Record] = Trial, root: str = "base"
+) -> Problem:
+    """One of pydantic's errors with its position in the config.
 
     Args:
         error: from `ValidationError.errors()`.
-        tree: what was validated.
-        key: where it begins.
-        whole: mark and path for an error of the record as a whole.
+        tree: the values that were validated.
+        key: where they begin.
+        whole: position and path for an error of the record as a whole.
         model: the record's class.
         root: dotted path of the record.
     """
-    place = _Place(tree, key, model, root).followed(_one_lag(error["loc"], tree))
+    place = _Place(tree, key, model, root).followed(_written_lag(error["loc"], tree))
     parent = _Place(tree, key, model, root).followed(error["loc"][:-1])
+    mark, path, message = place.mark, place.path, worded(error)
     if error["type"] == "extra_forbidden":
-        path = re.sub(r"\[\d+\]$", "", place.path)  # an axis is wrong, not its level
-        return Located(place.key, path, _unknown_key(str(error["loc"][-1]), parent.record))
-    if error["type"] == "missing":
-        top = len(error["loc"]) == 1 and model is Trial
-        return Located(place.mark, place.path, "is missing: give it in base or as an axis" if top else "is missing")
-    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        return _unnamed(error, place)
-    if isinstance(error.get("ctx", {}).get("error"), MatchError):
+        mark, path = place.key, re.sub(r"\[\d+\]$", "", place.path)  # the axis is wrong, not its level
+        message = _unknown_key(str(error["loc"][-1]), parent.record)
+    elif error["type"] == "missing":
+        is_trial_field = len(error["loc"]) == 1 and model is Trial
+        message = "is missing: give it in base or as an axis" if is_trial_field else "is missing"
+    elif error["type"] == "union_tag_invalid":
+        message = _unknown_name(place, str(error["ctx"]["tag"]), _quoted(error, "expected_tags"))
+        name = place.followed(("name",))
+        mark, path = name.mark, name.path
+    elif error["type"] == "union_tag_not_found":
+        beside = f" beside {', '.join(place.node.entries)}" if place.node and place.node.entries else ""
+        names = place.family.names() if place.family else []
+        message = f"needs a name{beside}; choose from {', '.join(names)}"
+    elif isinstance(error.get("ctx", {}).get("error"), MatchError):
         matched = place.followed(("match", *list(tree.entries["match"].node.entries)[:1]))
-        return Located(matched.mark, matched.path, worded(error))
-    if not error["loc"]:
-        return whole._replace(message=worded(error))
-    if error["loc"][-1] == "name" and error["type"] == "literal_error":
-        return Located(place.mark, place.path, _unknown(parent, str(error["input"]), _quoted(error, "expected")))
-    return Located(place.mark, place.path, worded(error))
+        mark, path = matched.mark, matched.path
+    elif not error["loc"]:
+        mark, path = whole
+    elif error["loc"][-1] == "name" and error["type"] == "literal_error":
+        message = _unknown_name(parent, str(error["input"]), _quoted(error, "expected"))
+    return Problem(str(mark), path, message)
 
 
 def worded(error: ErrorDetails) -> str:
-    """What an error says, without its place."""
+    """The message of an error, without its position."""
     ctx = error.get("ctx", {})
     got = f"got {shown(error['input'])}"
     if error["type"] == "value_error":
-        inner = ctx["error"]  # raised by a record's own check, or by a record that the check built
+        inner = ctx["error"]  # raised by a record's own validator, or by a record that the validator built
         return worded(inner.errors()[0]) if isinstance(inner, ValidationError) else str(inner)
     if error["type"] == "literal_error":
         allowed = _quoted(error, "expected")
@@ -115,64 +113,51 @@ def worded(error: ErrorDetails) -> str:
 
 
 def _quoted(error: ErrorDetails, name: str) -> list[str]:
-    """The words that pydantic lists, as in "'zeros' or 'learned'"."""
+    """The words that pydantic lists in quotes, as in "'zeros' or 'learned'"."""
     return re.findall(r"'([^']*)'", str(error.get("ctx", {}).get(name, "")))
 
 
 def _unknown_key(key: str, model: type[Any] | None) -> str:
-    allowed = [name for name in model.model_fields if name != "name"] if model else []
+    is_component = model is not None and issubclass(model, Component)
+    allowed = [name for name in model.model_fields if name != "name" or not is_component] if model else []
     if allowed:
         return f"unknown key {shown(key)}; {choices(key, allowed)}"
     return f"unknown key {shown(key)}; {str(model.model_fields['name'].default) + ' ' if model else ''}has no fields"
 
 
-def _unknown(place: _Place, given: str, allowed: list[str]) -> str:
+def _unknown_name(place: _Place, given: str, allowed: list[str]) -> str:
     broken = place.family.broken() if place.family else {}
     return broken.get(given, f"unknown {place.kind} {shown(given)}; {choices(given, allowed)}")
 
 
-def _unnamed(error: ErrorDetails, place: _Place) -> Located:
-    """A component whose name is missing or unknown."""
-    if error["type"] == "union_tag_invalid":
-        message = _unknown(place, str(error["ctx"]["tag"]), _quoted(error, "expected_tags"))
-        named = place.followed(("name",))
-        return Located(named.mark, named.path, message)
-    allowed = place.family.names() if place.family else []
-    has = ", ".join(place.node.entries) if place.node else ""
-    message = f"needs a name{f' beside {has}' if has else ''}; choose from {', '.join(allowed)}"
-    return Located(place.mark, place.path, message)
+def repeats_train_lags(error: ErrorDetails, tree: Node) -> bool:
+    """Whether an error is about a lag that the trial copied from its training lags, so the user did not write it."""
+    return error["type"] != "missing" and error["loc"][-1:] == ("lag",) and not _lag_paths(tree)
 
 
-def echoes(error: ErrorDetails, tree: Node) -> bool:
-    """Whether an error is about a lag that is not written, which a trial takes from its training lags."""
-    written = "lag" in tree.entries or ("task" in tree.entries and "lag" in tree.entries["task"].node.entries)
-    return error["type"] != "missing" and error["loc"][-1:] == ("lag",) and not written
+def _written_lag(loc: tuple[int | str, ...], tree: Node) -> tuple[int | str, ...]:
+    """The location of the lag that the user wrote: a trial copies its lag to its task and back."""
+    paths = _lag_paths(tree)
+    return paths[0] if len(paths) == 1 and loc[-1:] == ("lag",) and loc[0] in ("task", "lag") else loc
 
 
-def _one_lag(loc: tuple[int | str, ...], tree: Node) -> tuple[int | str, ...]:
-    """A trial copies its lag to its task and back: point at the one that is written."""
-    if loc[-1:] != ("lag",) or loc[0] not in ("task", "lag"):
-        return loc
-    if "lag" in tree.entries:
-        own = "task" in tree.entries and "lag" in tree.entries["task"].node.entries
-        return loc if own else ("lag",)
-    if "task" in tree.entries and "lag" in tree.entries["task"].node.entries:
-        return ("task", "lag")
-    return loc
+def _lag_paths(tree: Node) -> list[tuple[str, ...]]:
+    task = tree.child("task")
+    return [*([("lag",)] if "lag" in tree.entries else []), *([("task", "lag")] if task and task.child("lag") else [])]
 
 
 class _Place:
-    """A position in what is written and, beside it, the record that belongs there.
+    """A position in the config, and the record classes that are allowed there.
 
-    Pydantic's locations also name the chosen member of a union: such a label is neither written nor a field.
+    Pydantic's locations also contain labels of union members, which are neither written in the config nor fields.
     """
 
     def __init__(self, node: Node, key: Mark, model: type[Record], root: str) -> None:
         self.node: Node | None = node
         self.key = self.mark = key
         self.path = root
-        self.records: list[type[Record]] = [model]  # what may stand here; a family's base stands for its members
-        self.tagged: dict[str, list[type[Record]]] = {}  # the same, by the labels of a union with tags
+        self.records: list[type[Record]] = [model]  # a family's base class stands for all its members
+        self.tagged: dict[str, list[type[Record]]] = {}  # the same, by the labels of a tagged union
 
     def followed(self, loc: tuple[int | str, ...]) -> _Place:
         """Move along one of pydantic's locations."""
@@ -182,13 +167,13 @@ class _Place:
             elif not self._choose(item):
                 fields = [record.model_fields[item] for record in self.records if item in record.model_fields]
                 if fields or (self.node and item in self.node.entries):
-                    self.records = [found for field in fields for found in _records(field.annotation)]
-                    self.tagged = {tag: found for field in fields for tag, found in _tagged(field.annotation).items()}
+                    self.records = [record for field in fields for record in _records(field.annotation)]
+                    self.tagged = {tag: own for field in fields for tag, own in _tagged(field.annotation).items()}
                     self._move(item)
         return self
 
     def _choose(self, label: str) -> bool:
-        """Keep the member of a union that pydantic calls `label`, if one is called so: the label comes first."""
+        """Keep only the member of a union that pydantic calls `label`, if there is one."""
         if label in self.tagged:
             self.records, self.tagged = self.tagged[label], {}
             return True
@@ -198,10 +183,10 @@ class _Place:
         return False
 
     def _move(self, item: int | str) -> None:
-        """To a key or position, or past the end of what is written."""
+        """Go to a key or list position, even if the config does not contain it."""
         value = self.node.value if self.node else None
         if item == "name" and isinstance(value, str):
-            return  # a bare name
+            return  # a component given by its bare name
         self.node = None
         if isinstance(value, dict) and item in value:
             self.key, self.node = value[str(item)]
@@ -210,29 +195,27 @@ class _Place:
             self.key = self.node.mark
         self.path = (self.node.origin if self.node else "") or joined(self.path, item)
         if self.node:
-            self.mark = (
-                self.node.mark if self.node.origin or not isinstance(self.node.value, dict | tuple) else self.key
-            )
+            is_scalar = not isinstance(self.node.value, dict | tuple)
+            self.mark = self.node.mark if self.node.origin or is_scalar else self.key
 
     @property
     def record(self) -> type[Record] | None:
-        """The class of the record that is written here."""
+        """The class of the record at this position."""
         return self.records[0] if self.records else None
 
     @property
     def family(self) -> Family[Any] | None:
-        """Of the component that belongs here."""
+        """The family of the component at this position."""
         return next((one.family for one in self.records if issubclass(one, Component) and one.family), None)
 
     @property
     def kind(self) -> str:
-        """What one of these is called: "cell"."""
+        """The noun for what belongs at this position: "cell"."""
         return self.family.kind if self.family else re.sub(r"\[\d+\]", "", self.path).rpartition(".")[2]
 
 
-@cache  # as pydantic does: a field keeps the members that it had when its record was defined
+@cache  # as in pydantic, a field keeps the members that its family had when the record class was defined
 def _members(family: Family[Any]) -> dict[str, type[Record]]:
-    """The plug-ins of a family, by their names."""
     return {member.model_fields["name"].default: member for member in family.members()}
 
 
@@ -240,11 +223,11 @@ def _records(annotation: Any) -> list[type[Record]]:
     """The record classes in a type, such as those of `tuple[Measure, ...] | None`."""
     if isinstance(annotation, type) and issubclass(annotation, Record):
         return [annotation]
-    return [found for inner in get_args(annotation) for found in _records(inner)]
+    return [record for inner in get_args(annotation) for record in _records(inner)]
 
 
 def _tagged(annotation: Any) -> dict[str, list[type[Record]]]:
     """The record classes of each tag in a type, such as `Annotated[Uniform, Tag("uniform")] | ...`."""
     arguments = get_args(annotation)
-    found = {one.tag: _records(annotation) for one in arguments if isinstance(one, Tag)}
-    return found | {tag: records for one in arguments for tag, records in _tagged(one).items()}
+    own = {one.tag: _records(annotation) for one in arguments if isinstance(one, Tag)}
+    return own | {tag: records for one in arguments for tag, records in _tagged(one).items()}

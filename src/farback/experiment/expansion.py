@@ -1,131 +1,124 @@
-"""Every combination of a sweep becomes a frozen trial before anything runs, or a problem that says where."""
+"""Makes a trial from every combination of a sweep, or reports what is wrong with it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from farback.experiment.errors import Located, echoes, located
-from farback.experiment.grids import Axis, Grid, setting
-from farback.experiment.problems import Mark, Problem, joined
-from farback.experiment.yaml_tree import Entry, Node
+from farback.experiment.errors import problem, repeats_train_lags
+from farback.experiment.grids import Axis, Grid, spelled, with_settings
+from farback.experiment.problems import Mark, Problem, Problems, joined
+from farback.experiment.yaml_tree import KeyValue, Node
 from farback.trials.trial import Trial
 
-AXES_MAY_MEND = ("missing", "union_tag_not_found", "value_error")  # errors of a base that a sweep completes
+AXES_MAY_FIX = ("missing", "union_tag_not_found", "value_error")  # errors of a base that the axes of a sweep may fix
 NAMED_LEVELS = 3  # of an axis, in "at lag=5 or lag=10"
 
 
-def expanded(base: Entry, grids: Iterable[Grid], problems: list[Problem]) -> list[tuple[Trial, ...]]:
-    """The trials of each grid, in order. What is wrong goes into `problems`, each thing once.
+@dataclass(frozen=True)
+class Combination:
+    """One level of each axis of a grid, and the trial that they make."""
 
-    The base is looked at by itself too, for a mistake in a value that every grid replaces would go unseen.
+    grid: Grid
+    levels: tuple[int, ...]
+
+    def __str__(self) -> str:
+        settings = [spelled(path, value) for path, _, value in self.grid.settings(self.levels)]
+        return ", ".join(settings) or "the base alone"
+
+
+def expanded(base: KeyValue, grids: Iterable[Grid], problems: Problems) -> list[tuple[Trial, ...]]:
+    """The trials of each grid, in order. Each problem is added to `problems` once.
+
+    The base is also checked alone, because a mistake in a value that every grid replaces would otherwise go unnoticed.
     """
-    findings: dict[Located, _Finding] = {}
-    made: list[tuple[Trial, ...]] = []
-    first: dict[Trial, tuple[Grid, tuple[int, ...]]] = {}
-    twice: dict[tuple[str, str], _Twice] = {}
+    failed: dict[Problem, list[Combination]] = {}
+    trials_of_grids: list[tuple[Trial, ...]] = []
+    first: dict[Trial, Combination] = {}
+    repeated: dict[tuple[Mark, Mark], list[tuple[Combination, Combination]]] = {}
     for grid in grids:
-        trials, lags = [], grid.bracket
-        for combination in grid.combinations():
-            trial = _trial(base, grid, combination, findings)
-            if trial is None:
+        trials = []
+        for levels in grid.combinations():
+            here = Combination(grid, levels)
+            made = validated(with_settings(base.node, grid.settings(levels)), base.key, (grid.mark, grid.origin))
+            if not isinstance(made, Trial):
+                for each in made:
+                    failed.setdefault(each, []).append(here)
                 continue
-            trials.append(trial.picked(lags) if lags else trial)
-            seen = first.setdefault(trial, (grid, combination))
-            if seen != (grid, combination):
-                pair = _Twice(seen, (grid, combination))
-                twice.setdefault((pair.earlier.location, pair.later.location), pair).count += 1
-        made.append(tuple(trials))
-    _trial(base, Grid(base.key, "base", ()), (), findings, partial=True)
-    problems += [findings[found].problem(found) for found in sorted(findings, key=_order)]
-    problems += [pair.problem() for pair in twice.values()]
-    return made
+            trials.append(made.picked(grid.bracket) if grid.bracket else made)
+            earlier = first.setdefault(made, here)
+            if earlier is not here:
+                places = _difference(earlier, here)[0], _difference(here, earlier)[0]
+                repeated.setdefault(places, []).append((earlier, here))
+        trials_of_grids.append(tuple(trials))
+    alone = validated(base.node, base.key, (base.key, "base"), partial=True)
+    for each in alone if isinstance(alone, list) else ():
+        failed.setdefault(each, [])
+    problems += [_with_levels(each, where) for each, where in failed.items()]
+    for (mark, later_mark), pairs in repeated.items():
+        earlier, later = pairs[0]
+        more = f"; and {len(pairs) - 1} more pairs like this" if len(pairs) > 1 else ""
+        message = f"the same trial twice: {later} is also made by {earlier} at {mark}{more}"
+        problems.add(later_mark, _difference(later, earlier)[1], message)
+    return trials_of_grids
 
 
-def _order(found: Located) -> tuple[str, int, int]:
-    return found.mark.source, found.mark.line, found.mark.column
-
-
-def _trial(
-    base: Entry, grid: Grid, combination: tuple[int, ...], findings: dict[Located, _Finding], partial: bool = False
-) -> Trial | None:
-    made = validated(grid.tree(base.node, combination), base.key, Located(grid.mark, grid.origin, ""), partial)
-    if isinstance(made, Trial):
-        return made
-    for found in made:
-        findings.setdefault(found, _Finding(grid)).add(grid, combination)
-    return None
-
-
-def validated(tree: Node, key: Mark, whole: Located, partial: bool = False) -> Trial | list[Located]:
-    """The trial that a tree describes, or what is wrong with it.
+def validated(tree: Node, key: Mark, whole: tuple[Mark, str], partial: bool = False) -> Trial | list[Problem]:
+    """The trial that a tree describes, or its problems.
 
     Args:
-        tree: the base with settings in their places.
+        tree: the base with all settings inserted.
         key: where the base begins.
-        whole: mark and path for an error of the trial as a whole.
-        partial: whether more settings will complete it.
+        whole: position and path for an error of the trial as a whole.
+        partial: whether more settings will be inserted, so that missing ones are no problem yet.
     """
-    twice = _two_lags(tree) or _two_sizes(tree)
-    if twice:
-        return [twice]
+    conflict = _two_lags(tree) or _two_sizes(tree)
+    if conflict:
+        return [conflict]
     try:
         return Trial.model_validate(tree.plain)
     except ValidationError as failure:
         errors = failure.errors(include_url=False)
-        own = [error for error in errors if not echoes(error, tree)]
-        counted = [error for error in own or errors if not (partial and error["type"] in AXES_MAY_MEND)]
-        return [located(error, tree, key, whole) for error in counted]
+        own = [error for error in errors if not repeats_train_lags(error, tree)]
+        counted = [error for error in own or errors if not (partial and error["type"] in AXES_MAY_FIX)]
+        return [problem(error, tree, key, whole) for error in counted]
 
 
-def _two_lags(tree: Node) -> Located | None:
-    """The lag may stand on the trial or on its task: on both, one of them would silently win."""
-    task = tree.entries["task"].node.entries if "task" in tree.entries else {}
-    if "lag" not in task or "lag" not in tree.entries or task["lag"].node.plain == tree.entries["lag"].node.plain:
+def _two_lags(tree: Node) -> Problem | None:
+    """The problem of two different lags, on the trial and on its task: one of them would be ignored."""
+    task, lag = tree.child("task"), tree.child("lag")
+    inner = task.child("lag") if task else None
+    if inner is None or lag is None or inner.plain == lag.plain:
         return None
-    path = task["lag"].node.origin or joined("base", "task", "lag")
-    other = tree.entries["lag"].node.mark
-    return Located(task["lag"].node.mark, path, f"the lag is given twice, here and at {other}: keep one")
+    path = inner.origin or joined("base", "task", "lag")
+    return Problem(str(inner.mark), path, f"the lag is given twice, here and at {lag.mark}: keep one")
 
 
-def _two_sizes(tree: Node) -> Located | None:
-    """Matching chooses the hidden size: where both are written, one of them would silently win."""
-    if "hidden" not in tree.entries or "match" not in tree.entries or tree.entries["match"].node.value is None:
+def _two_sizes(tree: Node) -> Problem | None:
+    """The problem of a hidden size beside `match`, which chooses the hidden size: one of them would be ignored."""
+    hidden, match = tree.child("hidden"), tree.child("match")
+    if hidden is None or match is None or match.value is None:
         return None
-    key, node = tree.entries["match"]
-    other = tree.entries["hidden"].node.mark
-    return Located(key, node.origin or joined("base", "match"), f"chooses hidden, given at {other}: keep one of them")
+    path, message = match.origin or joined("base", "match"), f"chooses hidden, given at {hidden.mark}: keep one of them"
+    return Problem(str(tree.entries["match"].key), path, message)
 
 
-@dataclass
-class _Finding:
-    """The combinations of a grid, the first that has it, in which an error occurs."""
-
-    grid: Grid
-    levels: list[set[int]] = field(default_factory=list)
-
-    def add(self, grid: Grid, combination: tuple[int, ...]) -> None:
-        if grid is not self.grid:
-            return
-        self.levels = self.levels or [set() for _ in combination]
-        for met, level in zip(self.levels, combination, strict=False):
-            met.add(level)
-
-    def problem(self, found: Located) -> Problem:
-        """With the levels that it takes, where not every combination has it."""
-        takes = [
-            _any_of(axis, sorted(met))
-            for axis, met in zip(self.grid.axes, self.levels, strict=False)
-            if len(met) < len(axis.levels) and not _within(found.path, axis)
-        ]
-        return Problem(str(found.mark), found.path, found.message + (f" (at {', '.join(takes)})" if takes else ""))
+def _with_levels(each: Problem, where: list[Combination]) -> Problem:
+    """The problem with the levels that cause it, unless every combination of the first such grid does."""
+    grid = where[0].grid if where else None
+    causes = []
+    for index, axis in enumerate(grid.axes if grid else ()):
+        levels = sorted({one.levels[index] for one in where if one.grid is grid})
+        if len(levels) < len(axis.levels) and not _contains(axis, each.path):
+            causes.append(_any_of(axis, levels))
+    return Problem(each.location, each.path, each.message + (f" (at {', '.join(causes)})" if causes else ""))
 
 
-def _within(path: str, axis: Axis) -> bool:
-    """Whether a problem stands in an axis, which then need not be named."""
+def _contains(axis: Axis, path: str) -> bool:
+    """Whether a path lies in an axis, which then need not be named."""
     origins = [re.escape(level.origin.removesuffix("[0]")) for level in axis.levels[0]]
     return any(re.match(rf"{origin}($|\[)", path) for origin in origins)
 
@@ -134,44 +127,13 @@ def _any_of(axis: Axis, levels: list[int]) -> str:
     if len(levels) > NAMED_LEVELS:
         return f"{len(levels)} levels of {axis.path}"
     named = [zip(axis.paths, axis.levels[level], strict=True) for level in levels]
-    return " or ".join(", ".join(setting(path, value) for path, value in pairs) for pairs in named)
+    return " or ".join(", ".join(spelled(path, value) for path, value in pairs) for pairs in named)
 
 
-@dataclass
-class _Made:
-    """One of two combinations that make the same trial."""
-
-    grid: Grid
-    combination: tuple[int, ...]
-    axis: int | None
-
-    @property
-    def mark(self) -> Mark:
-        """The level that is one too many, or the grid."""
-        if self.axis is None:
-            return self.grid.mark
-        return self.grid.axes[self.axis].levels[self.combination[self.axis]][0].mark
-
-    @property
-    def location(self) -> str:
-        return str(self.mark)
-
-
-class _Twice:
-    """Pairs of combinations that make the same trial, for the same reason."""
-
-    def __init__(self, earlier: tuple[Grid, tuple[int, ...]], later: tuple[Grid, tuple[int, ...]]) -> None:
-        differ = None
-        if earlier[0] is later[0]:
-            differ = next(index for index, (a, b) in enumerate(zip(earlier[1], later[1], strict=True)) if a != b)
-        self.earlier, self.later = _Made(*earlier, differ), _Made(*later, differ)
-        self.count = 0
-
-    def problem(self) -> Problem:
-        """Both, by their settings and their places."""
-        more = f"; and {self.count - 1} more pairs like this" if self.count > 1 else ""
-        names = [made.grid.settings(made.combination) or "the base alone" for made in (self.earlier, self.later)]
-        message = f"the same trial twice: {names[1]} is also made by {names[0]} at {self.earlier.location}{more}"
-        grid, axis = self.later.grid, self.later.axis
-        path = grid.origin if axis is None else grid.axes[axis].levels[self.later.combination[axis]][0].origin
-        return Problem(self.later.location, path, message)
+def _difference(one: Combination, other: Combination) -> tuple[Mark, str]:
+    """Position and path of the first level in which a combination differs from another of its grid; else its grid."""
+    if one.grid is other.grid:
+        for axis, own, level in zip(one.grid.axes, one.levels, other.levels, strict=True):
+            if own != level:
+                return axis.levels[own][0].mark, axis.levels[own][0].origin
+    return one.grid.mark, one.grid.origin

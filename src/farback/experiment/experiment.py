@@ -1,8 +1,7 @@
-"""An experiment: a config that was read and checked. It is a sweep or a search."""
+"""An experiment: a config file that was read and checked. It is a sweep or a search."""
 
 from __future__ import annotations
 
-import math
 import re
 import shlex
 from abc import ABC, abstractmethod
@@ -11,36 +10,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from farback.experiment.config_file import ConfigFile, config_file
 from farback.experiment.overrides import overridden
-from farback.experiment.problems import ConfigError, Problem, joined, shown
-from farback.experiment.sections import executor_section
-from farback.experiment.yaml_tree import Entry, Node, read
+from farback.experiment.problems import ConfigError, Problem, Problems, shown
+from farback.experiment.yaml_tree import KeyValue, Node, read
+from farback.records.claim import Claim
 from farback.records.execution import Placement
-from farback.records.record import UserError, choices
-from farback.system import devices
+from farback.records.record import UserError
 from farback.system.project import RESULTS, root_of
 from farback.trials.trial import Trial
-
-KEYS = ("name", "question", "base", "sweep", "search", "claims", "checkpoint_seconds", "executor", "device")
-CHECKPOINT_SECONDS = 60.0  # checkpoints cost next to nothing, and a minute of training is soon repeated
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # a folder below results/, and an MLflow experiment
 
 
 @dataclass(frozen=True)
 class Experiment(ABC):
-    """What a sweep and a search have in common.
+    """The base class of `Sweep` and `Search`.
 
     Attributes:
-        name: the config's stem.
+        name: the config file's name without .yaml.
         question: one sentence, or nothing.
-        base: the fields that every trial shares, as written, overrides included.
-        path: the config.
-        text: the config's source.
-        overrides: as given to `load`.
-        checkpoint_seconds: between two checkpoints; part of no trial's identity.
-        executor: where the config says that trials are trained; part of no trial's identity.
-        device: that they are trained on (`farback.system.devices`); part of no trial's identity.
-        seeds_shifted: added to the seed of every trial, to repeat the experiment with other seeds.
+        base: the settings that every trial shares, as written, overrides included.
+        path: the config file.
+        text: the text of the config file.
+        overrides: as passed to `load`.
+        checkpoint_seconds: time between two checkpoints of a running training.
+        executor: where trials are trained, if the config names it.
+        device: the device that trials are trained on (`farback.system.devices`).
+        claims: published statements that the experiment checks; always empty for a search.
+        seeds_shifted: a number added to the seed of every trial, to repeat the experiment with other seeds.
     """
 
     name: str
@@ -52,48 +48,56 @@ class Experiment(ABC):
     checkpoint_seconds: float
     executor: Placement | None = field(compare=False)
     device: str
+    claims: tuple[Claim, ...]
     seeds_shifted: int = field(default=0, kw_only=True)
 
     @staticmethod
     def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
-        """Read a config and make every trial of a sweep; for a search, try the ends of its space.
+        """Read a config file and check everything in it before anything runs.
+
+        Every trial of a sweep is made. For a search, trials at the ends of its space are made.
 
         Args:
             path: a YAML file.
-            overrides: each "key=value": a dotted path below `base`, an axis of the sweep or a key of the search
-                (`search.trials`), and a YAML value.
+            overrides: each "key=value". The key is a dotted path below `base`, an axis of the sweep, or a key of the
+                search such as `search.trials`. The value is YAML.
 
         Returns:
             A `farback.experiment.Sweep` or a `farback.experiment.Search`.
 
         Raises:
-            ConfigError: everything that is wrong, a line each: place, dotted path, value, what is allowed.
+            ConfigError: the config is wrong. The message has one line for each problem: its place, its dotted path,
+                the value, and what is allowed.
         """
         path = Path(path)
         text, document = read(path)
-        problems: list[Problem] = []
-        _check_top(document, path, problems)
-        entries = document.entries
-        executor = executor_section(entries.get("executor"), problems)
-        base, sweep, search = _base(document, problems), entries.get("sweep"), entries.get("search")
-        if sweep and search:
+        keys = ", ".join(ConfigFile.model_fields)
+        if not isinstance(document.value, dict):
+            what = "is empty" if document.value is None else f"must be a mapping, got {shown(document.plain)}"
+            raise ConfigError.at(document.mark, "", f"{what}; a config has the keys {keys}")
+        problems = Problems()
+        config = config_file(document, path.stem, problems)
+        sweep, search = document.entries.get("sweep"), document.entries.get("search")
+        if search and sweep:
             message = f"a config is a sweep or a search, and the sweep is at {sweep.key}: keep one"
-            raise ConfigError([*problems, Problem(str(search.key), "search", message)])
-        base, sweep, search = overridden(base, sweep, search, overrides, problems)
-        seconds = float(entries["checkpoint_seconds"].node.plain) if "checkpoint_seconds" in entries else None
-        device = entries["device"].node.plain if "device" in entries else devices.CPU
-        question = entries["question"].node.plain if "question" in entries else ""
-        seconds = CHECKPOINT_SECONDS if seconds is None else seconds
-        common = path.stem, question, base.node.plain, path, text, tuple(overrides), seconds, executor, device
-        loader = _LOADERS["search" if search else "sweep"]
-        made = loader(common, base, search or sweep, entries.get("claims"), problems)
-        if problems or made is None:
+            problems.add(search.key, "search", message)
+            raise ConfigError(problems)
+        if search and config.claims:
+            key = document.entries["claims"].key
+            message = "only a sweep can check claims: the trials of a search are not known beforehand"
+            problems.add(key, "claims", message)
+        base, sweep, search = overridden(_base(document), sweep, search, overrides, problems)
+        common = {key: getattr(config, key) for key in COPIED_KEYS}
+        common |= {"name": path.stem, "base": base.node.plain, "path": path, "text": text}
+        common |= {"overrides": tuple(overrides)}
+        experiment = _LOADERS["search" if search else "sweep"](common, base, search or sweep, problems)
+        if problems or experiment is None:
             raise ConfigError(sorted(problems, key=_position))
-        return made
+        return experiment
 
     @abstractmethod
     def contrasts(self) -> list[tuple[str, str, list[Trial]]]:
-        """For each axis: its path, its place in the config, and trials that differ along this axis only."""
+        """For each axis: its path, its place in the config, and trials that differ only along this axis."""
 
     @property
     def root(self) -> Path:
@@ -102,44 +106,44 @@ class Experiment(ABC):
 
     @property
     def shown(self) -> str:
-        """The path as it was given."""
+        """The path for messages, as the user wrote it."""
         return str(self.path)
 
     @property
     def arguments(self) -> str:
-        """The config and the options that changed it, as typed on a command line."""
+        """The command-line arguments that load this experiment again: the config and the options that changed it."""
         shift = [f"--shift-seeds {self.seeds_shifted}"] if self.seeds_shifted else []
         return " ".join([shlex.quote(self.shown), *(f"--set {shlex.quote(text)}" for text in self.overrides), *shift])
 
     @property
     def results_folder(self) -> Path:
-        """Where the page goes: `results/NAME`, or a folder beside it where options changed the config.
+        """The folder of the report: `results/NAME`, or `results/NAME--OPTIONS` if options changed the config.
 
         Raises:
-            UserError: it is a symbolic link, so that writing there could replace files outside the project. `results`
-                itself may be one.
+            UserError: the folder is a symbolic link, so writing to it could replace files outside the project. The
+                folder `results` itself may be a symbolic link.
         """
         shift = [f"seeds-{self.seeds_shifted}"] if self.seeds_shifted else []
         settings = re.sub(r"[^\w.=-]+", "_", "-".join([*self.overrides, *shift]))[:100]
         path = self.root / RESULTS / (f"{self.name}--{settings}" if settings else self.name)
         if path.is_symlink():
             raise UserError(
-                f"{path} is a symbolic link to {path.readlink()}; farback does not write a page through it: remove the "
-                "link, or link results/ as a whole"
+                f"{path} is a symbolic link to {path.readlink()}; farback does not write reports through links: "
+                "remove the link, or make results/ itself the link"
             )
         return path
 
 
-Common = tuple[str, str, dict[str, Any], Path, str, tuple[str, ...], float, Placement | None, str]
-Loader = Callable[[Common, Entry, Entry | None, Entry | None, list[Problem]], Experiment | None]
+Loader = Callable[[dict[str, Any], KeyValue, KeyValue | None, Problems], Experiment | None]
+COPIED_KEYS = ("question", "claims", "checkpoint_seconds", "executor", "device")
 _LOADERS: dict[str, Loader] = {}
 
 
 def loads(kind: str) -> Callable[[Loader], Loader]:
-    """Register the function that turns a config's section, "sweep" or "search", into an experiment.
+    """Register the function that makes an experiment from the section `kind` of a config: "sweep" or "search".
 
-    It takes what all experiments have in common, the entries of base, of the section and of `claims`, and a list to
-    which it adds what is wrong.
+    Its arguments are the fields that all experiments share, the section `base`, the section itself, and a list to which
+    it appends problems.
     """
 
     def register(loader: Loader) -> Loader:
@@ -150,56 +154,12 @@ def loads(kind: str) -> Callable[[Loader], Loader]:
 
 
 def _position(problem: Problem) -> tuple[int, ...]:
-    """Line and column, for the order of the file; a problem without a place comes first."""
-    found = re.search(r":(\d+):(\d+)$", problem.location)
-    return tuple(map(int, found.groups())) if found else (0, 0)
+    """Line and column, to sort problems in the order of the file; a problem without a place comes first."""
+    place = re.search(r":(\d+):(\d+)$", problem.location)
+    return tuple(map(int, place.groups())) if place else (0, 0)
 
 
-def _check_top(document: Node, path: Path, problems: list[Problem]) -> None:
-    """Check everything in a config but its base, sweep and search."""
-    if not isinstance(document.value, dict):
-        what = "is empty" if document.value is None else f"must be a mapping, got {shown(document.plain)}"
-        raise ConfigError([Problem(str(document.mark), "", f"{what}; a config has the keys {', '.join(KEYS)}")])
-    for key, entry in document.entries.items():
-        if key not in KEYS:
-            problems.append(
-                Problem(str(entry.key), joined(key), f"unknown key {shown(key)}; {choices(key, list(KEYS))}")
-            )
-    allowed = "1 to 64 letters, digits, - and _"
-    if not NAME.fullmatch(path.stem):
-        problems.append(Problem(str(path), "", f"the file's name must be {allowed}, and .yaml; got {shown(path.stem)}"))
-    name = document.entries.get("name")
-    if name is None:
-        problems.append(Problem(str(document.mark), "name", f"is missing: write name: {path.stem}"))
-    elif not isinstance(name.node.value, str) or not NAME.fullmatch(name.node.value):
-        problems.append(Problem(str(name.node.mark), "name", f"must be {allowed}, got {shown(name.node.plain)}"))
-    elif name.node.value != path.stem:
-        got = shown(name.node.value)
-        message = f"must equal the file's name, {shown(path.stem)}, for results are kept under it; got {got}"
-        problems.append(Problem(str(name.node.mark), "name", message))
-    question = document.entries.get("question")
-    if question and not isinstance(question.node.value, str):
-        problems.append(Problem(str(question.node.mark), "question", f"must be text, got {shown(question.node.plain)}"))
-    seconds = document.entries.get("checkpoint_seconds")
-    if seconds and not _is_time(seconds.node.value):
-        message = f"must be a number of seconds, 0 or more, got {shown(seconds.node.plain)}"
-        problems.append(Problem(str(seconds.node.mark), "checkpoint_seconds", message))
-    device = document.entries.get("device")
-    if device and not (isinstance(device.node.value, str) and re.fullmatch(devices.FORM, device.node.value)):
-        message = f"must be {devices.ALLOWED}, got {shown(device.node.plain)}"
-        problems.append(Problem(str(device.node.mark), "device", message))
-
-
-def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-
-
-def _base(document: Node, problems: list[Problem]) -> Entry:
-    """The base; an empty one where there is none, since axes may give every field."""
-    entry = document.entries.get("base")
-    if entry is None:
-        return Entry(document.mark, Node(document.mark, {}))
-    if entry.node.value is not None and not isinstance(entry.node.value, dict):
-        got = shown(entry.node.plain)
-        problems.append(Problem(str(entry.node.mark), "base", f"must be a mapping of a trial's fields, got {got}"))
-    return entry if isinstance(entry.node.value, dict) else Entry(entry.key, Node(entry.node.mark, {}))
+def _base(document: Node) -> KeyValue:
+    """The section `base`; an empty one if it is missing, because axes may set every field."""
+    section = document.entries.get("base") or KeyValue(document.mark, Node(document.mark, {}))
+    return section if section.node.entries else KeyValue(section.key, Node(section.node.mark, {}))

@@ -1,119 +1,109 @@
-"""`--set key=value`: a value of the base, the levels of the axes of that name, or a key of the search."""
+"""Applies `--set key=value` to the base, the sweep or the search of a config."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from farback.experiment.grids import PATH, placed
-from farback.experiment.problems import ConfigError, Mark, Problem, shown
-from farback.experiment.yaml_tree import Entry, Node, parse
+from farback.experiment.problems import ConfigError, Mark, Problems, shown
+from farback.experiment.yaml_tree import KeyValue, Node, parse
 from farback.trials.trial import Trial
 
 
 def overridden(
-    base: Entry, sweep: Entry | None, search: Entry | None, overrides: Sequence[str], problems: list[Problem]
-) -> tuple[Entry, Entry | None, Entry | None]:
-    """The base, the sweep and the search with each override in its place. What is wrong goes into `problems`.
+    base: KeyValue, sweep: KeyValue | None, search: KeyValue | None, overrides: Sequence[str], problems: Problems
+) -> tuple[KeyValue, KeyValue | None, KeyValue | None]:
+    """The base, the sweep and the search after all overrides. Problems are added to `problems`.
 
-    A key that is an axis of the sweep gets the value as its only level, or the list or `{range: n}` as its levels; any
-    other is set in the base. An axis over a whole component (`task`) does not undo what is set in it (`task.symbols`).
-    `search.trials` is a key of the search, `search.space.hidden` a dimension; a dimension's own path (`hidden`), or one
-    in it, becomes its choices.
+    If the key is an axis of the sweep, the value becomes its only level, and a list or `{range: n}` becomes its levels.
+    Otherwise the value is set in the base. A field (`task.symbols`) stays overridden even if the sweep has an axis over
+    the whole component (`task`).
+
+    In a search, `search.trials` sets a key of the search and `search.space.hidden` sets a dimension. The path of a
+    dimension (`hidden`), or a path below one, sets its choices.
     """
     for text in overrides:
         key, equals, written = text.partition("=")
         key = key.strip()
         mark = Mark(f"--set {text}")
         if not equals or not PATH.fullmatch(key):
-            problems.append(Problem(str(mark), "", "write key=value, such as lag=5 or optimizer.lr=1e-3"))
+            problems.add(mark, "", "write key=value, such as lag=5 or optimizer.lr=1e-3")
             continue
         try:
             value = replace(parse(written, str(mark), lines=False), origin=key)
         except ConfigError as error:
             problems += error.problems
             continue
-        several = isinstance(value.value, tuple) or set(value.entries) in ({"range"}, {"bracket"})
-        if search is not None and (key.startswith("search.") or _searched(search, key)):
-            search = _in_search(search, key, Entry(mark, value), several)
+        is_list = isinstance(value.value, tuple)
+        has_levels = is_list or set(value.entries) in ({"range"}, {"bracket"})
+        levels = value if has_levels else Node(mark, (value,), key)
+        if search is not None and (key.startswith("search.") or _is_searched(search, key)):
+            search = _search_with(search, key, mark, value, levels)
             continue
-        found = sweep is not None and any(key in _axes(grid) for grid in _grids(sweep))
-        if sweep is not None:
-            sweep = _in_sweep(sweep, key, Entry(mark, value), several)
-        listed = key in Trial.model_fields and isinstance(Trial.model_fields[key].default, tuple)
-        if several and not found and not (listed or (isinstance(value.value, tuple) and "." in key)):
-            problems.append(
-                Problem(str(mark), key, f"the sweep has no axis {shown(key)} to give levels to; give one value")
-            )
-        elif not (several and found):
-            base = Entry(base.key, placed(base.node, key.split("."), mark, value, Trial.model_fields))
+        is_axis = sweep is not None and any(key in _paths(grid) for grid in _grids(sweep))
+        if sweep is not None and isinstance(sweep.node.value, tuple):
+            changed = tuple(_grid_with(grid, key, KeyValue(mark, levels), has_levels) for grid in sweep.node.value)
+            sweep = KeyValue(sweep.key, replace(sweep.node, value=changed))
+        takes_list = key in Trial.model_fields and isinstance(Trial.model_fields[key].default, tuple)
+        if has_levels and not is_axis and not (takes_list or (is_list and "." in key)):
+            problems.add(mark, key, f"the sweep has no axis {shown(key)}, so it takes one value, not several")
+        elif not (has_levels and is_axis):
+            base = KeyValue(base.key, placed(base.node, key.split("."), mark, value, Trial.model_fields))
     return base, sweep, search
 
 
-def _searched(search: Entry, key: str) -> bool:
-    """Whether a path, or a component that holds it, is searched."""
-    space = search.node.entries.get("space")
-    paths = space.node.entries if space else {}
-    return any(f"{key}.".startswith(f"{path}.") for path in paths)
+def _is_searched(search: KeyValue, key: str) -> bool:
+    """Whether a path, or a component that contains it, is a dimension of the search."""
+    space = search.node.child("space")
+    return any(f"{key}.".startswith(f"{path}.") for path in (space.entries if space else ()))
 
 
-def _in_search(search: Entry, key: str, entry: Entry, several: bool) -> Entry:
-    """The search with one of its keys, or the choices of one dimension, replaced."""
+def _search_with(search: KeyValue, key: str, mark: Mark, value: Node, levels: Node) -> KeyValue:
+    """The search with one key changed to `value`, or one dimension changed to the choices `levels`."""
     path = key.removeprefix("search.")
     if path == key:
-        levels = entry.node if several else Node(entry.key, (entry.node,), entry.node.origin)
-        path, entry = f"space.{key}", Entry(entry.key, levels)
+        path, value = f"space.{key}", levels
     head, _, rest = path.partition(".")
     steps = [head, rest] if head in ("space", "groups") and rest else path.split(".")
-    return Entry(search.key, placed(search.node, steps, entry.key, entry.node))
+    return KeyValue(search.key, placed(search.node, steps, mark, value))
 
 
-def _grids(sweep: Entry) -> list[Node]:
-    return [node for node in sweep.node.value if node.entries] if isinstance(sweep.node.value, tuple) else []
-
-
-def _axes(grid: Node) -> set[str]:
-    """The paths that a grid varies, in `zip` too."""
-    return {name for name in grid.entries if name != "zip"} | {name for node in _zips(grid) for name in node.entries}
+def _grids(sweep: KeyValue) -> Iterator[Node]:
+    return (node for node in sweep.node.value if node.entries) if isinstance(sweep.node.value, tuple) else iter(())
 
 
 def _zips(grid: Node) -> list[Node]:
-    node = grid.entries["zip"].node if "zip" in grid.entries else None
+    node = grid.child("zip")
     return [] if node is None else list(node.value) if isinstance(node.value, tuple) else [node]
 
 
-def _in_sweep(sweep: Entry, key: str, entry: Entry, several: bool) -> Entry:
-    """The sweep with the levels of one path replaced in every grid that has it, or a component that holds it."""
-    if not isinstance(sweep.node.value, tuple):
-        return sweep
-    levels = entry if several else Entry(entry.key, Node(entry.key, (entry.node,), entry.node.origin))
-    grids = []
-    for grid in sweep.node.value:
-        above = any(key.startswith(f"{name}.") for name in _axes(grid))
-        changed = grid
-        if key in _axes(grid) or (above and not several):
-            changed = Node(grid.mark, _with_levels(grid, key, levels, several), grid.origin)
-        grids.append(changed)
-    return Entry(sweep.key, Node(sweep.node.mark, tuple(grids)))
+def _paths(grid: Node) -> set[str]:
+    """The paths that a grid varies, also below `zip`."""
+    return {name for node in (grid, *_zips(grid)) for name in node.entries} - {"zip"}
 
 
-def _with_levels(grid: Node, key: str, levels: Entry, several: bool) -> dict[str, Entry]:
-    """A grid's entries: levels go where the path is; a single value leaves its `zip`, for it goes with every pair."""
+def _grid_with(grid: Node, key: str, levels: KeyValue, has_levels: bool) -> Node:
+    """The grid with the levels of one path changed, if it varies that path or a component that contains it.
+
+    A single value moves from its `zip` to an axis of its own, because it goes with every pair.
+    """
+    paths = _paths(grid)
+    if key not in paths and (has_levels or not any(key.startswith(f"{path}.") for path in paths)):
+        return grid
     entries = dict(grid.entries)
     zips = [dict(node.entries) for node in _zips(grid)]
-    holders = [node for node in zips if key in node]
-    if not holders:
+    in_zip = [node for node in zips if key in node]
+    for node in in_zip if has_levels else ():
+        node[key] = levels
+    if not (in_zip and has_levels):
         entries[key] = levels
-        return entries
-    for node in holders:
-        if several:
-            node[key] = levels
-        else:
+        for node in in_zip:
             del node[key]
-            entries[key] = levels
-    mark = entries["zip"].key
-    kept = tuple(Node(mark, node) for node in zips if node)
-    entries["zip"] = Entry(mark, kept[0] if len(kept) == 1 else Node(mark, kept))
-    if not kept:
-        del entries["zip"]
-    return entries
+    if in_zip:
+        mark = entries["zip"].key
+        kept = tuple(Node(mark, node) for node in zips if node)
+        entries["zip"] = KeyValue(mark, kept[0] if len(kept) == 1 else Node(mark, kept))
+        if not kept:
+            del entries["zip"]
+    return Node(grid.mark, entries, grid.origin)

@@ -1,4 +1,4 @@
-"""Where something stands in a config, and what is wrong with it: one line for each problem, all of them at once."""
+"""Positions in a config, and problems: all of them are reported at once, one line each."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from farback.records.record import UserError
 
-SHOWN_PROBLEMS = 20  # more than a screen of them helps nobody
+SHOWN_PROBLEMS = 20  # about one screen
 SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A place: a file with line and column, both from 1, or a command-line override, which has neither (0)."""
+    """A position: a file with line and column, both from 1. A command-line option has line and column 0."""
 
     source: str
     line: int = 0
@@ -26,7 +26,13 @@ class Mark:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: where it stands, the dotted path there, what is wrong and what is allowed."""
+    """One thing that is wrong in a config.
+
+    Attributes:
+        location: the file with line and column, or the command-line option.
+        path: the dotted path of the wrong value, or nothing.
+        message: what is wrong and what is allowed.
+    """
 
     location: str
     path: str
@@ -36,11 +42,19 @@ class Problem:
         return ": ".join(one_line(part) for part in (self.location, self.path, self.message) if part)
 
 
+class Problems(list[Problem]):
+    """The problems that were found in a config."""
+
+    def add(self, place: Mark | str, path: str, message: str) -> None:
+        """Append a problem."""
+        self.append(Problem(str(place), path, message))
+
+
 class ConfigError(UserError):
-    """A config that cannot be run. Its text is one line for each problem.
+    """A config that cannot be run. Its message has one line for each problem.
 
     Attributes:
-        problems: every problem found, in the order of the file.
+        problems: every problem, in the order of the file.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -50,14 +64,19 @@ class ConfigError(UserError):
             lines.append(f"and {len(self.problems) - SHOWN_PROBLEMS} more")
         super().__init__("\n".join(lines))
 
+    @classmethod
+    def at(cls, place: Mark | str, path: str, message: str) -> ConfigError:
+        """The error of a single problem."""
+        return cls([Problem(str(place), path, message)])
+
 
 def one_line(text: str) -> str:
-    """The text with every run of white space and control characters as one space."""
+    """The text with each run of white space and control characters replaced by one space."""
     return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text).split())
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: as YAML spells it, on one line, not too long."""
+    """A value for a message: in YAML's spelling, on one line, shortened if it is long."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -76,14 +95,14 @@ def shown(value: object) -> str:
 
 
 def word(value: object) -> str:
-    """As `shown`, with plain text left without quotes: the way `--set` and `--only` take it."""
+    """Like `shown`, but plain words have no quotes, as `--set` and `--only` accept them."""
     if value is None:
         return "null"
     return value if isinstance(value, str) and re.fullmatch(r"[\w./+-]{1,40}", value) else shown(value)
 
 
 def joined(*parts: str | int) -> str:
-    """A dotted path, with positions in lists in brackets: `measures[0].lags[2]`."""
+    """A dotted path, with list positions in brackets: `measures[0].lags[2]`."""
     path = ""
     for part in parts:
         if isinstance(part, int):

@@ -10,12 +10,9 @@ import re
 import textwrap
 from typing import Any
 
-from farback.experiment.experiment import CHECKPOINT_SECONDS, NAME
+from farback.experiment.config_file import ConfigFile
 from farback.experiment.search import SearchOptions
 from farback.experiment.search_objective import OBJECTIVES
-from farback.records.claim import Claim
-from farback.records.execution import Placement
-from farback.system import devices
 from farback.trials.trial import Trial
 
 Schema = dict[str, Any]
@@ -50,74 +47,45 @@ BRACKET: Schema = {
 
 def schema() -> Schema:
     """The JSON Schema (draft 2020-12) of a config."""
+    whole = _cleaned(ConfigFile.model_json_schema())
     trial = _cleaned(Trial.model_json_schema())
-    definitions = trial.pop("$defs")
+    definitions = {**whole.pop("$defs"), **trial.pop("$defs"), "Range": RANGE, "Bracket": BRACKET}
     for members in _unions(trial):
         for member in members:
             definitions[_target(member)]["required"] = ["name"]
     paths = _paths(trial["properties"], definitions)
     grid = {path: _levels(values) for path, values in paths.items()}
     grid["lag"]["anyOf"].append({"$ref": "#/$defs/Bracket"})
-    pairs = {
-        "description": "Axes of equal length that move together.",
+    definitions["Pairs"] = {
+        "description": "Axes of equal length that change together.",
         "type": "object",
         "properties": {path: {"$ref": f"#/$defs/Grid/properties/{path}"} for path in grid},
         "additionalProperties": False,
         "minProperties": 1,
     }
     several = {"type": "array", "items": {"$ref": "#/$defs/Pairs"}, "minItems": 1}
-    definitions |= {"Range": RANGE, "Bracket": BRACKET}
-    definitions["Pairs"] = pairs
     definitions["Grid"] = {
-        "description": "The product of its axes, the last one fastest. An axis is a field, or a dotted path.",
+        "description": "All combinations of the axes. An axis is a field of a trial, or a dotted path.",
         "type": "object",
         "properties": {**grid, "zip": {"anyOf": [{"$ref": "#/$defs/Pairs"}, several]}},
         "additionalProperties": False,
     }
     definitions |= _space(paths)
     definitions["Search"] = _search(definitions)
-    definitions["Claim"] = _cleaned(Claim.model_json_schema())
-    definitions["Executor"] = _executor(definitions)
-    base = {key: value for key, value in trial.items() if key != "required"}  # axes may give what base leaves out
-    name = {"description": "The file's name without .yaml.", "type": "string", "pattern": f"^{NAME.pattern}$"}
+    del trial["required"]  # axes may set what base leaves out
+    whole["properties"]["base"]["anyOf"][0] = trial
+    whole["properties"]["sweep"] |= {"type": "array", "items": {"$ref": "#/$defs/Grid"}, "minItems": 1}
+    whole["properties"]["search"] = {"$ref": "#/$defs/Search"}
+    whole["properties"]["executor"]["anyOf"][0] = definitions.pop("Placement")
+    for key in whole["properties"].values():
+        if not key.get("default", True):
+            del key["default"]  # an empty default says no more than that the key may be left out
     return {
+        **whole,
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "farback config",
-        "type": "object",
-        "properties": {
-            "name": name,
-            "question": {"description": "What the experiment answers, in a sentence.", "type": "string"},
-            "base": {"description": "What every trial shares.", "anyOf": [base, {"type": "null"}]},
-            "sweep": {
-                "description": "Grids of trials; without it, the base is the one trial.",
-                "type": "array",
-                "items": {"$ref": "#/$defs/Grid"},
-                "minItems": 1,
-            },
-            "search": {"$ref": "#/$defs/Search"},
-            "claims": {
-                "description": "Published statements that the experiment checks; part of no trial (docs/claims.md).",
-                "type": "array",
-                "items": {"$ref": "#/$defs/Claim"},
-                "minItems": 1,
-            },
-            "checkpoint_seconds": {
-                "description": "Between checkpoints of what trains: so much work is lost at most. Changes no trial.",
-                "type": "number",
-                "minimum": 0,
-                "default": CHECKPOINT_SECONDS,
-            },
-            "executor": {"$ref": "#/$defs/Executor"},
-            "device": {
-                "description": "Where it trains: cpu, cuda, or cuda:1 for the second GPU. Changes no trial's identity.",
-                "type": "string",
-                "pattern": f"^({devices.FORM})$",
-                "default": devices.CPU,
-            },
-        },
         "required": ["name"],
         "not": {"required": ["sweep", "search"]},
-        "additionalProperties": False,
         "$defs": definitions,
     }
 
@@ -200,14 +168,6 @@ def _search(definitions: Schema) -> Schema:
         },
     }
     return {**options, "description": "A search instead of a sweep: docs/search.md."}
-
-
-def _executor(definitions: Schema) -> Schema:
-    """Where trials are trained."""
-    placement = _cleaned(Placement.model_json_schema())
-    definitions |= placement.pop("$defs")
-    text = "Where trials are trained, a name or a mapping: docs/scale.md. It changes no result."
-    return {"description": text, "anyOf": [placement["properties"]["name"], placement]}
 
 
 def _paths(properties: Schema, definitions: Schema) -> dict[str, list[Schema]]:

@@ -1,4 +1,4 @@
-"""A search: a space, groups with equal budgets, an objective, and how the space is searched."""
+"""A search: a space, groups with equal budgets, an objective, and the options of Optuna."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from pydantic import BeforeValidator, Field
 from typing_extensions import override
 
 from farback.experiment.experiment import Experiment
-from farback.experiment.grids import Grid, placed
+from farback.experiment.grids import Grid, Setting, with_settings
 from farback.experiment.problems import Mark
 from farback.experiment.search_objective import Direction, Objective
-from farback.experiment.search_space import Dimension, Plain, inner
+from farback.experiment.search_space import Dimension, Plain, inner_value
 from farback.experiment.yaml_tree import Node
-from farback.records.record import Record
+from farback.records.record import Record, named
 from farback.trials.trial import Trial
 
-SEARCH_SEEDS = 10_000  # search trials are trained from seeds from here on, reported ones from those below
+SEARCH_SEEDS = 10_000  # trials of the search have seeds from this number on, trials of the report have seeds below it
 MOST_SEEDS = 1000
-MOST_GROUPS = 100  # each has a study of its own, and its space is tried before anything runs
-Settings = tuple[tuple[str, Mark, Node], ...]
+MOST_GROUPS = 100  # each group has a study of its own, and its space is tried before anything runs
 
 
 class Sampler(Record):
-    """How points are chosen: one of Optuna's samplers, or every point of a grid in a random order.
+    """How settings are chosen: one of Optuna's samplers, or every point of a grid in random order.
 
     Attributes:
-        name: which one.
-        seed: of its random numbers.
+        name: which sampler.
+        seed: seed of its random numbers.
     """
 
     name: Literal["tpe", "gp", "cmaes", "random", "grid", "nsga2"] = "tpe"
@@ -37,29 +36,30 @@ class Sampler(Record):
 
 
 class Report(Record):
-    """How the best setting of each group is reported: trained again from so many fresh seeds, and beside it the default
-    setting (what `base` says), which is then the first trial of each group where the space holds it."""
+    """How the best setting of each group is reported.
+
+    Attributes:
+        seeds: number of fresh seeds that it is trained again with.
+        default: whether the default setting (what `base` sets) is reported beside it. It is then also the first trial
+            of each group, if the space contains it.
+    """
 
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 10
     default: bool = True
 
 
-def _named(spec: Any) -> Any:
-    return {"name": spec} if isinstance(spec, str) else spec
-
-
 class SearchOptions(Record):
-    """The keys of `search:`. Those of type Any are read where places are known.
+    """The keys of `search:`. Those of type Any are read elsewhere, together with their positions.
 
     Attributes:
-        space: what is tried of each path: a list of choices, or a range.
-        trials: settings tried in each group.
-        seeds: trainings of each setting; its value is their mean.
+        space: what is searched: a list of choices or a range for each path.
+        trials: number of settings tried in each group.
+        seeds: number of trainings of each setting; its value is their mean.
         sampler: how settings are chosen, a name or a mapping with a seed.
-        pruner: whether a setting that goes badly is given up on the way.
-        batch: settings asked for at once.
-        report: how many fresh seeds the winners are trained on.
-        budget: minutes after which the command asks for no more settings.
+        pruner: whether, and how, the training of a bad setting is stopped early.
+        batch: number of settings that are chosen at once.
+        report: how the best settings are reported.
+        budget: minutes after which no more settings are chosen.
     """
 
     space: Any
@@ -68,7 +68,7 @@ class SearchOptions(Record):
     direction: Any = None
     trials: Annotated[int, Field(ge=1, le=10_000)] = 40
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 2
-    sampler: Annotated[Sampler, BeforeValidator(_named, json_schema_input_type=Sampler | str)] = Sampler()
+    sampler: Annotated[Sampler, BeforeValidator(named, json_schema_input_type=Sampler | str)] = Sampler()
     pruner: Literal["none", "median", "hyperband", "wilcoxon"] = "none"
     batch: Annotated[int, Field(ge=1, le=1000)] = 4
     report: Report = Report()
@@ -77,10 +77,10 @@ class SearchOptions(Record):
 
 @dataclass(frozen=True)
 class Group:
-    """A part of a search with a budget and a study of its own: "LSTM". Without groups there is one, called ""."""
+    """A part of a search with its own study and budget, such as "LSTM". Without `groups:` there is one, named ""."""
 
     label: str
-    settings: Settings = field(default=(), repr=False)
+    settings: tuple[Setting, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,15 @@ class Search(Experiment):
     """A config with a space to search.
 
     Attributes:
-        mark: where `search:` stands.
-        tree: what every trial shares, with places.
-        space: dimensions, what others depend on first.
+        mark: the position of `search:`.
+        tree: the settings that every trial shares, with their positions.
+        space: the dimensions, each after those it depends on.
         grid: the groups as a grid.
-        groups: the same, named; at least one.
+        groups: the groups with their names; at least one.
         objectives: one, or two for a Pareto front.
         directions: of each objective.
-        options: the rest.
-        keys: where each key stands.
+        options: the other keys.
+        keys: the position of each key.
     """
 
     mark: Mark = field(default=Mark(""), repr=False)
@@ -111,102 +111,98 @@ class Search(Experiment):
 
     @override
     def contrasts(self) -> list[tuple[str, str, list[Trial]]]:
-        """The groups, and each dimension at its choices or ends, in every group."""
+        """The groups, and for each group every dimension at its choices or at the ends of its range."""
         seed = self.search_seeds[0]
-        found = []
+        contrasts = []
         if len(self.groups) > 1:
             firsts = [self.walk(group, lambda one: one.levels[0])[0] for group in self.groups]
             axes = " + ".join(axis.path for axis in self.grid.axes)
-            found.append((axes, str(self.grid.mark), [self._trial(tree, seed) for tree in firsts]))
+            contrasts.append((axes, str(self.grid.mark), [_trial(tree, seed) for tree in firsts]))
         for group in self.groups:
             for varied in self.space:
                 points = [self.at(group, varied, level) for level in varied.levels]
-                trials = [self._trial(tree, seed) for tree, chosen in points if varied.path in chosen]
+                trials = [_trial(tree, seed) for tree, chosen in points if varied.path in chosen]
                 if len(trials) > 1:
-                    found.append((varied.path, str(varied.key), trials))
-        return found
+                    contrasts.append((varied.path, str(varied.key), trials))
+        return contrasts
 
     def place(self, key: str) -> Mark:
-        """Where one of its keys stands; for a key that is left out, where the search does."""
+        """The position of a key, or of the whole search if the key is left out."""
         return self.keys.get(key, self.mark)
 
     @property
     def trials_per_group(self) -> int:
-        """The budget of each group."""
+        """The number of settings tried in each group."""
         return self.options.trials
 
     @property
     def search_seeds(self) -> tuple[int, ...]:
-        """The seeds that a setting is trained with during the search: from 10 000 on."""
+        """The seeds that every setting is trained with during the search: 10 000, 10 001..."""
         return tuple(range(SEARCH_SEEDS, SEARCH_SEEDS + self.options.seeds))
 
     @property
     def report_seeds(self) -> tuple[int, ...]:
-        """The seeds that the winners are trained with: 0, 1, 2... which no search uses."""
+        """The seeds that the best settings are trained with afterwards: 0, 1, 2..., which no search uses."""
         return tuple(range(self.options.report.seeds))
 
     def walk(self, group: Group, choose: Callable[[Dimension], Node]) -> tuple[Node, dict[str, Node]]:
-        """One point: each dimension is chosen in turn, where its conditions hold.
+        """One point of the space.
+
+        Args:
+            group: one of the groups.
+            choose: gives the value of a dimension. It is called for each dimension in turn whose conditions hold.
 
         Returns:
-            The tree of a trial, and what was chosen, by path.
+            The tree of a trial, and the chosen values by path.
         """
-        chosen: dict[str, tuple[Mark, Node]] = {}
-        tree = self._placed(group, chosen)
-        for dimension in self.space:
-            if all(condition.holds(tree) for condition in dimension.when):
-                chosen[dimension.path] = (dimension.key, choose(dimension))
-                tree = self._placed(group, chosen)
-        return tree, {path: node for path, (_, node) in chosen.items()}
+        settings = list(group.settings)
+        chosen: dict[str, Node] = {}
+        tree = with_settings(self.tree, settings)
+        for one in self.space:
+            if all(condition.holds(tree) for condition in one.when):
+                chosen[one.path] = choose(one)
+                settings.append((one.path, one.key, chosen[one.path]))
+                tree = with_settings(self.tree, settings)
+        return tree, chosen
 
     def at(self, group: Group, varied: Dimension, level: Node) -> tuple[Node, dict[str, Node]]:
-        """The point with one dimension at a level, what its conditions ask for, and the first level of the others."""
+        """The point with one dimension at `level`; the others at their first level, or where its conditions hold."""
         needed = self._enabling(varied)
         return self.walk(group, lambda one: level if one is varied else needed.get(one.path, one.levels[0]))
 
     def _enabling(self, dimension: Dimension) -> dict[str, Node]:
-        """Choices of other dimensions that make the conditions of a dimension hold."""
-        found: dict[str, Node] = {}
+        """Choices of other dimensions that fulfil the conditions of a dimension."""
+        choices: dict[str, Node] = {}
         for condition in dimension.when:
+            needed = [node.plain for node in condition.values]
             for one in self.space:
-                for level in one.levels if one.kind == "categorical" else ():
-                    below = condition.path.removeprefix(one.path).removeprefix(".")
-                    value = inner(level, below.split(".")) if below else level.plain
-                    wanted = [node.plain for node in condition.values]
-                    if f"{condition.path}.".startswith(f"{one.path}.") and value in wanted:
-                        found.setdefault(one.path, level)
-        return found
-
-    def _placed(self, group: Group, chosen: Mapping[str, tuple[Mark, Node]]) -> Node:
-        """The base with settings in their places, whole components before their fields."""
-        tree = self.tree
-        settings = [*group.settings, *((path, *pair) for path, pair in chosen.items())]
-        for path, key, value in sorted(settings, key=lambda setting: setting[0].count(".")):
-            tree = placed(tree, path.split("."), key, value, Trial.model_fields)
-        return tree
+                if one.kind != "categorical" or not f"{condition.path}.".startswith(f"{one.path}."):
+                    continue
+                names = condition.path.split(".")[one.path.count(".") + 1 :]
+                for level in one.levels:
+                    if inner_value(level, names) in needed:
+                        choices.setdefault(one.path, level)
+        return choices
 
     def trial(self, group: Group, values: Mapping[str, Plain], seed: int) -> Trial:
-        """The trial of a point whose values are as Optuna has them.
+        """The trial of a point with the values that Optuna stores.
 
         Raises:
             pydantic.ValidationError: the point cannot be trained.
         """
-        return self._trial(self.point(group, values), seed)
-
-    def _trial(self, tree: Node, seed: int) -> Trial:
-        return Trial.model_validate({**tree.plain, "seed": seed})
+        return _trial(self.point(group, values), seed)
 
     def point(self, group: Group, values: Mapping[str, Plain]) -> Node:
-        """The tree of a point whose values are as Optuna has them."""
+        """The tree of a point with the values that Optuna stores."""
         return self.walk(group, lambda dimension: dimension.node(values[dimension.path]))[0]
 
     def settings(self, group: Group, values: Mapping[str, Plain]) -> dict[str, Any]:
-        """A point and its group as plain values by path, as they go into a config."""
+        """The settings of a group and a point as plain values by path, as a config spells them."""
         _, chosen = self.walk(group, lambda dimension: dimension.node(values[dimension.path]))
         return {path: node.plain for path, _, node in group.settings} | {p: node.plain for p, node in chosen.items()}
 
     def identity(self) -> dict[str, Any]:
-        """What a study was made for: searches of equal identity may continue each other's studies."""
+        """What a study was created for. Searches of equal identity may continue each other's studies."""
         return {
             "base": self.tree.plain,
             "space": {dimension.path: dimension.plain() for dimension in self.space},
@@ -216,3 +212,7 @@ class Search(Experiment):
             "sampler": self.options.sampler.model_dump(),
             "pruner": self.options.pruner,
         }
+
+
+def _trial(tree: Node, seed: int) -> Trial:
+    return Trial.model_validate({**tree.plain, "seed": seed})

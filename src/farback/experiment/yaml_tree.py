@@ -1,15 +1,15 @@
-"""YAML text to a tree of values that know where they stand.
+"""YAML text as a tree whose keys and values remember their line and column.
 
-ruamel.yaml scans and parses; the tree is built here from its events, so that every key and value keeps its mark, plain
-scalars follow the core schema of YAML 1.2 and nothing else (`1e-3` is a number; `no`, `1_000` and `2024-01-01` are
-text), tags, which could ask for objects, are refused, and hostile text (deep nesting, aliases of aliases) costs little.
+The tree is built from ruamel.yaml's parsing events, so that every key and value keeps its position. Plain scalars
+follow the core schema of YAML 1.2 only: `1e-3` is a number, but `no`, `1_000` and `2024-01-01` are text. Tags are
+refused, because they can create arbitrary objects. Limits on size and depth make hostile files quick to refuse.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -27,15 +27,15 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from farback.experiment.problems import ConfigError, Mark, Problem, joined, shown
+from farback.experiment.problems import ConfigError, Mark, Problems, joined, shown
 from farback.records.record import choices
 
-LARGEST_FILE = 262_144  # bytes; ruamel needs seconds for this much, and a config is a page
-DEEPEST = 32  # levels of nesting; ruamel's time grows with the square of them
-MOST_VALUES = 20_000  # values, once aliases are followed
+LARGEST_FILE = 262_144  # bytes; ruamel.yaml takes seconds to parse this much, and a config is about a page
+DEEPEST = 32  # levels of nesting; ruamel.yaml's time grows with the square of the depth
+MOST_VALUES = 20_000  # values, counting every use of an alias
 MOST_PROBLEMS = 100
 LONGEST_NUMBER = 40  # characters
-MERGE = "<<"
+LISTED_FILES = 20  # in the message about a missing file
 
 NUMBERS: tuple[tuple[str, Callable[[str], int | float]], ...] = (
     (r"[-+]?[0-9]+", int),
@@ -49,8 +49,8 @@ NUMBERS: tuple[tuple[str, Callable[[str], int | float]], ...] = (
 Scalar = str | int | float | bool | None
 
 
-class Entry(NamedTuple):
-    """A key of a mapping, where it stands, and its value."""
+class KeyValue(NamedTuple):
+    """The position of a key of a mapping, and its value."""
 
     key: Mark
     node: Node
@@ -58,10 +58,18 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """A value and where it stands. `origin` is its dotted path where a value was moved from, as sweep levels are."""
+    """A value and its position.
+
+    Attributes:
+        mark: where the value begins.
+        value: a scalar, a list of nodes, or a mapping.
+        origin: the dotted path in the file, if the value was moved elsewhere in the tree (as the levels of a sweep
+            are).
+        size: how many values it contains, itself included.
+    """
 
     mark: Mark
-    value: Scalar | tuple[Node, ...] | dict[str, Entry]
+    value: Scalar | tuple[Node, ...] | dict[str, KeyValue]
     origin: str = ""
     size: int = 1
 
@@ -75,206 +83,201 @@ class Node:
         return self.value
 
     @property
-    def entries(self) -> dict[str, Entry]:
-        """The entries of a mapping; none of anything else."""
+    def entries(self) -> dict[str, KeyValue]:
+        """The keys and values of a mapping; empty for anything else."""
         return self.value if isinstance(self.value, dict) else {}
+
+    def child(self, name: str) -> Node | None:
+        """The value of a key, if this is a mapping that has it."""
+        entry = self.entries.get(name)
+        return entry.node if entry else None
 
 
 def read(path: Path) -> tuple[str, Node]:
     """The text of a config file and its tree.
 
     Raises:
-        ConfigError: no such file, not a file, too large, not UTF-8, not YAML.
+        ConfigError: the file is missing, unreadable, too large, not UTF-8, or not YAML.
     """
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError([Problem(str(path), "", f"cannot be read ({reason.lower()}){_siblings(path)}")]) from None
+        raise ConfigError.at(str(path), "", f"cannot be read ({reason.lower()}){_siblings(path)}") from None
     if len(data) > LARGEST_FILE:
-        raise ConfigError([Problem(str(path), "", f"is larger than {LARGEST_FILE // 1024} kB, too large for a config")])
+        raise ConfigError.at(str(path), "", f"is larger than {LARGEST_FILE // 1024} kB, too large for a config")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
         mark = Mark(str(path), line, column)
-        raise ConfigError([Problem(str(mark), "", f"is not UTF-8 (byte 0x{data[error.start]:02x})")]) from None
+        raise ConfigError.at(mark, "", f"is not UTF-8 (byte 0x{data[error.start]:02x})") from None
     return text, parse(text, str(path))
 
 
 def _siblings(path: Path) -> str:
-    """The configs that are there, where the one asked for is not."""
+    """A hint that lists the configs in the folder of a missing file."""
     try:
-        names = sorted(item.name for item in path.parent.glob("*.yaml"))[:20] if not path.exists() else []
+        names = sorted(item.name for item in path.parent.glob("*.yaml"))[:LISTED_FILES] if not path.exists() else []
     except (OSError, ValueError):
         return ""
     return f"; {choices(path.name, names)}" if names else ""
 
 
 def parse(text: str, source: str, lines: bool = True) -> Node:
-    """The tree of a YAML text; an empty text is null.
+    """The tree of one YAML document; an empty text is null.
 
     Args:
-        text: one YAML document.
-        source: the file it comes from, or the override.
-        lines: whether marks carry line and column.
+        text: the document.
+        source: what messages call it: the file, or the command-line option.
+        lines: whether messages name line and column.
 
     Raises:
-        ConfigError: not YAML, or YAML with tags, duplicate keys, self-reference, or out of bounds.
+        ConfigError: not YAML, or YAML with tags, duplicate keys or self-references, or beyond the limits above.
     """
-    builder = _Builder(source, lines)
+    builder = _TreeBuilder(source, lines)
     try:
-        for event in YAML(typ="safe", pure=True).parse(text):
-            builder.take(event)
+        root = builder.document(YAML(typ="safe", pure=True).parse(text))
     except ConfigError:
         raise
     except MarkedYAMLError as error:
-        at = error.problem_mark or error.context_mark
-        mark = builder.mark(at.line, at.column) if at else Mark(source)
+        place = error.problem_mark or error.context_mark
+        mark = builder.mark(place.line, place.column) if place else Mark(source)
         words = [part for part in (error.problem, error.context) if part]
-        raise ConfigError([Problem(str(mark), "", f"not YAML: {', '.join(words)}")]) from None
+        raise ConfigError.at(mark, "", f"not YAML: {', '.join(words)}") from None
     except ReaderError as error:
         before = text[: error.position]
         mark = builder.mark(before.count("\n"), len(before) - before.rfind("\n") - 1)
         what = f"the character U+{ord(text[error.position]):04X} is not allowed"
-        raise ConfigError([Problem(str(mark), "", f"not YAML: {what}")]) from None
-    except Exception as error:  # ruamel's scanner raises many types on hostile text: it was at or behind this place
-        raise ConfigError([Problem(str(builder.at), "", f"not YAML: {error}")]) from None
+        raise ConfigError.at(mark, "", f"not YAML: {what}") from None
+    except Exception as error:  # ruamel.yaml raises many types on hostile text, at or after the last event
+        raise ConfigError.at(builder.last, "", f"not YAML: {error}") from None
     if builder.problems:
         raise ConfigError(builder.problems)
-    return builder.root or Node(builder.mark(0, 0), None)
+    return root
 
 
-@dataclass
-class _Open:
-    """A list or mapping whose end has not come."""
-
-    mark: Mark
-    anchor: str | None
-    mapping: bool
-    items: list[Node] = field(default_factory=list)
-    entries: dict[str, Entry] = field(default_factory=dict)
-    merged: list[Node] = field(default_factory=list)
-    key: tuple[str, Mark] | None = None
-
-
-class _Builder:
-    """Builds the tree from the parser's events, as they come: ruamel's parser is lazy, so what is refused stops it."""
+class _TreeBuilder:
+    """Builds a tree from parsing events. ruamel.yaml parses lazily, so an error here also stops the parser."""
 
     def __init__(self, source: str, lines: bool) -> None:
         self.source, self.lines = source, lines
-        self.root: Node | None = None
-        self.problems: list[Problem] = []
-        self.open: list[_Open] = []
+        self.problems = Problems()
         self.anchors: dict[str, Node] = {}
-        self.taken = 0
-        self.at = self.mark(0, 0)  # the last event
+        self.path: list[str | int] = []
+        self.count = 0  # of events
+        self.last = self.mark(0, 0)  # position of the last event
 
     def mark(self, line: int, column: int) -> Mark:
         return Mark(self.source, line + 1, column + 1) if self.lines else Mark(self.source)
 
-    def path(self) -> str:
-        parts = [(level.key[0] if level.key else "") if level.mapping else len(level.items) for level in self.open]
-        return joined(*parts)
-
-    def refuse(self, mark: Mark, message: str) -> NoReturn:
-        raise ConfigError([*self.problems, Problem(str(mark), self.path(), message)])
-
-    def take(self, event: Any) -> None:
-        mark = self.at = self.mark(event.start_mark.line, event.start_mark.column)
-        self.taken += 1
+    def report(self, mark: Mark, message: str) -> None:
+        self.problems.add(mark, joined(*self.path), message)
         if len(self.problems) > MOST_PROBLEMS:
             raise ConfigError(self.problems)
-        if self.taken > MOST_VALUES:
-            self.refuse(mark, f"holds more than {MOST_VALUES} values")
-        if getattr(event, "tag", None) is not None:
-            self.problems.append(Problem(str(mark), self.path(), f"tags are not read, got {shown(str(event.tag))}"))
-        match event:
-            case DocumentStartEvent():
-                if self.root:
-                    self.refuse(mark, "a config is one YAML document, and this one goes on after '---'")
+
+    def refuse(self, mark: Mark, message: str) -> NoReturn:
+        self.report(mark, message)
+        raise ConfigError(self.problems)
+
+    def document(self, events: Iterator[Any]) -> Node:
+        root: Node | None = None
+        self.events = map(self.checked, events)
+        for event in self.events:
+            if isinstance(event, DocumentStartEvent):
+                if root:
+                    self.refuse(self.last, "a config is one YAML document, and another one begins after '---'")
                 if event.version not in (None, (1, 2)) or event.tags:
-                    self.refuse(mark, "directives other than %YAML 1.2 are not read")
-            case ScalarEvent():
-                text = self.writable(event.value, mark)
-                plain = event.style is None
-                if plain and text == "<<" and self.open and self.open[-1].mapping and not self.open[-1].key:
-                    self.open[-1].key = (MERGE, mark)
-                else:
-                    node = Node(mark, self.scalar(text, mark) if plain else text)
-                    self.put(node, event.anchor, text)
-            case AliasEvent():
-                if event.anchor not in self.anchors:
-                    self.refuse(mark, f"*{event.anchor} has no anchor &{event.anchor} that ends before it")
-                self.put(self.anchors[event.anchor], None, None)
-            case SequenceStartEvent() | MappingStartEvent():
-                if len(self.open) == DEEPEST:
-                    self.refuse(mark, f"nested deeper than {DEEPEST} levels")
-                self.open.append(_Open(mark, event.anchor, isinstance(event, MappingStartEvent)))
-            case SequenceEndEvent() | MappingEndEvent():
-                done = self.open.pop()
-                self.put(self.closed(done), done.anchor, None)
+                    self.refuse(self.last, "the only directive allowed is %YAML 1.2")
+            elif isinstance(event, AliasEvent | ScalarEvent | SequenceStartEvent | MappingStartEvent):
+                root = self.node(event, self.last)
+        return root or Node(self.mark(0, 0), None)
 
-    def put(self, node: Node, anchor: str | None, text: str | None) -> None:
-        """Place a finished node: the document, the next item of a list, the next key or value of a mapping.
+    def checked(self, event: Any) -> Any:
+        """An event, after noting its position and refusing tags and too many values."""
+        self.last = self.mark(event.start_mark.line, event.start_mark.column)
+        self.count += 1
+        if self.count > MOST_VALUES:
+            self.refuse(self.last, f"holds more than {MOST_VALUES} values")
+        if getattr(event, "tag", None) is not None:
+            self.report(self.last, f"tags are not allowed, got {shown(str(event.tag))}")
+        return event
 
-        Args:
-            node: the node.
-            anchor: its name, if it has one.
-            text: how a scalar is written: keys are text, whatever they look like.
-        """
-        if anchor is not None:
-            self.anchors[anchor] = node
-        if not self.open:
-            self.root = node
-            return
-        into = self.open[-1]
-        if not into.mapping:
-            into.items.append(node)
-        elif into.key is None:
-            if isinstance(node.value, dict | tuple):
-                self.refuse(node.mark, "a key must be a word, got a list or a mapping")
-            into.key = (str(node.value) if text is None else text, node.mark)
+    def node(self, event: Any, mark: Mark) -> Node:
+        """The value that begins with an event."""
+        if isinstance(event, AliasEvent):
+            if event.anchor not in self.anchors:
+                self.refuse(mark, f"*{event.anchor} has no anchor &{event.anchor} that ends before it")
+            return self.anchors[event.anchor]
+        if isinstance(event, ScalarEvent):
+            text = self.writable(event.value, mark)
+            node = Node(mark, self.scalar(text, mark) if event.style is None else text)
         else:
-            self.enter(into, *into.key, node)
-            into.key = None
+            if len(self.path) == DEEPEST:
+                self.refuse(mark, f"nested deeper than {DEEPEST} levels")
+            value = self.items() if isinstance(event, SequenceStartEvent) else self.mapping()
+            children = value if isinstance(value, tuple) else [entry.node for entry in value.values()]
+            node = Node(mark, value, size=1 + sum(child.size for child in children))
+            if node.size > MOST_VALUES:
+                self.refuse(mark, f"holds more than {MOST_VALUES} values")
+        if event.anchor is not None:
+            self.anchors[event.anchor] = node
+        return node
 
-    def enter(self, into: _Open, name: str, key: Mark, node: Node) -> None:
-        """Put a key and its value into a mapping."""
-        if node.value is None and node.mark.line > key.line:
-            node = replace(node, mark=key)  # ruamel places a value that was left out where the next one begins
-        if name == MERGE:
-            sources = node.value if isinstance(node.value, tuple) else (node,)
-            if not all(isinstance(item.value, dict) for item in sources):
-                self.refuse(key, "<< takes a mapping or a list of mappings")
-            into.merged += sources
-        elif name in into.entries:
-            first = into.entries[name].key
-            where = f", first on line {first.line}" if first.line else ""
-            self.problems.append(Problem(str(key), self.path(), f"key {shown(name)} stands twice{where}"))
-        else:
-            into.entries[name] = Entry(key, node)
+    def items(self) -> tuple[Node, ...]:
+        """The items of a list, up to its end."""
+        items: list[Node] = []
+        self.path.append(0)
+        while not isinstance(event := next(self.events), SequenceEndEvent):
+            items.append(self.node(event, self.last))
+            self.path[-1] = len(items)
+        self.path.pop()
+        return tuple(items)
 
-    def closed(self, done: _Open) -> Node:
-        """A list or mapping that has ended; its own keys go before merged ones."""
-        for source in done.merged:
+    def mapping(self) -> dict[str, KeyValue]:
+        """The keys and values of a mapping, up to its end; its own keys win over merged ones."""
+        entries: dict[str, KeyValue] = {}
+        merged: list[Node] = []
+        self.path.append("")
+        while not isinstance(event := next(self.events), MappingEndEvent):
+            key = self.last
+            name = self.path[-1] = self.key(event, key)
+            node = self.node(next(self.events), self.last)
+            if node.value is None and node.mark.line > key.line:
+                node = replace(node, mark=key)  # ruamel.yaml places an omitted value where the next one begins
+            if name == "<<":
+                sources = node.value if isinstance(node.value, tuple) else (node,)
+                if not all(isinstance(item.value, dict) for item in sources):
+                    self.refuse(key, "<< takes a mapping or a list of mappings")
+                merged += sources
+            elif name in entries:
+                first = entries[name].key
+                where = f", first on line {first.line}" if first.line else ""
+                self.report(key, f"key {shown(name)} is given twice{where}")
+            else:
+                entries[name] = KeyValue(key, node)
+            self.path[-1] = ""
+        self.path.pop()
+        for source in merged:
             for name, entry in source.entries.items():
-                done.entries.setdefault(name, entry)
-        value = done.entries if done.mapping else tuple(done.items)
-        nodes = [entry.node for entry in done.entries.values()] if done.mapping else done.items
-        size = 1 + sum(node.size for node in nodes)
-        if size > MOST_VALUES:
-            self.refuse(done.mark, f"holds more than {MOST_VALUES} values")
-        return Node(done.mark, value, size=size)
+                entries.setdefault(name, entry)
+        return entries
+
+    def key(self, event: Any, mark: Mark) -> str:
+        """A key as text: `5: x` has the key "5"."""
+        node = self.node(event, mark)
+        if isinstance(node.value, dict | tuple):
+            self.refuse(mark, "a key must be a word, got a list or a mapping")
+        return event.value if isinstance(event, ScalarEvent) and not isinstance(node.value, str) else str(node.value)
 
     def writable(self, text: str, mark: Mark) -> str:
-        """A text that files and databases take; JSON's escapes of characters in two halves are put together."""
+        """The text with surrogate pairs combined, as JSON escapes them; refused if files cannot hold it."""
         if re.search(r"[\ud800-\udfff]", text):
             text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
         if wrong := re.search(r"[\x00\ud800-\udfff]", text):
-            self.refuse(mark, f"a text with the character U+{ord(wrong[0]):04X} cannot be written anywhere")
+            self.refuse(mark, f"the character U+{ord(wrong[0]):04X} cannot be stored in a file")
         return text
 
     def scalar(self, text: str, mark: Mark) -> Scalar:
@@ -283,10 +286,10 @@ class _Builder:
             return None
         if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
             return text[0] in "tT"
-        number = next((read for pattern, read in NUMBERS if re.fullmatch(pattern, text)), None)
+        number = next((convert for pattern, convert in NUMBERS if re.fullmatch(pattern, text)), None)
         if number is None:
             return text
         if len(text) > LONGEST_NUMBER:
-            self.problems.append(Problem(str(mark), self.path(), f"a number of {len(text)} characters is too long"))
+            self.report(mark, f"a number of {len(text)} characters is too long")
             return None
         return number(text)

@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from farback.records.entry_points import Offer, PluginError, chosen, offers
-from farback.records.record import LARGEST, SMALLEST, Record, choices
+from farback.records.record import LARGEST, SMALLEST, Record, choices, named
 
 log = logging.getLogger("farback")
 
@@ -192,8 +192,4 @@ class Family(Generic[C]):
         if len(members) > 1:
             record = Annotated[record, Discriminator("name")]
         name: Any = Literal[tuple(str(member.model_fields["name"].default) for member in members)]
-        return Annotated[record, BeforeValidator(_named, json_schema_input_type=record | name)]
-
-
-def _named(spec: Any) -> Any:
-    return {"name": spec} if isinstance(spec, str) else spec
+        return Annotated[record, BeforeValidator(named, json_schema_input_type=record | name)]

@@ -97,6 +97,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def named(spec: Any) -> Any:
+    """A bare name as a mapping: `lstm` is `{name: lstm}`."""
+    return {"name": spec} if isinstance(spec, str) else spec
+
+
 def choices(given: str, allowed: list[str]) -> str:
     """The allowed words as a phrase, with the nearest to `given` first."""
     near = get_close_matches(given, allowed, n=1, cutoff=0.5)
