@@ -4,7 +4,7 @@ BIN  := $(VENV)/bin
 UV   := $(BIN)/uv
 GIVEN := $(filter-out undefined,$(origin NAME))
 NAME ?= demo
-# As it was typed: neither make nor a shell expands anything in it
+# The text as typed: neither make nor a shell expands it
 override NAME := $(value NAME)
 export NAME
 TORCH := torch==2.13.0
@@ -14,23 +14,23 @@ export UV_COMPILE_BYTECODE := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help named demo run search report claims calibrate ui dashboard test test-all test-faults lint smoke bench docs docs-links audit clean
+.PHONY: help named demo run search report claims calibrate ui dashboard test test-all test-faults test-lowest coverage lint smoke bench docs docs-links audit clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 named:
 	@case "$$NAME" in ''|-*|*[!A-Za-z0-9_-]*) \
-		printf "NAME must be that of a config in configs/ or configs/claims/: letters, digits, - and _; got '%s'\n" "$$NAME" >&2; exit 2;; \
+		printf "NAME must be the name of a config in configs/ or configs/claims/: letters, digits, - and _; got '%s'\n" "$$NAME" >&2; exit 2;; \
 	esac
 
-demo: $(VENV)/.ok ## the main job on real input: how far back do four networks remember? (3 minutes)
+demo: $(VENV)/.ok ## the main experiment: how far back do four networks remember? (3 minutes)
 	$(BIN)/farback run configs/demo.yaml
 
-run: named $(VENV)/.ok ## train what is missing of a config, then report (NAME=horizon)
+run: named $(VENV)/.ok ## train what a config asks for and the store lacks, then write results/NAME (NAME=horizon)
 	$(BIN)/farback run "$$NAME"
 
-search: named $(VENV)/.ok ## search configs/NAME.yaml, or go on with it, then report its winners (NAME=tune)
+search: named $(VENV)/.ok ## search configs/NAME.yaml, or resume it, then report its winners on new seeds (NAME=tune)
 	$(BIN)/farback search "$$NAME"
 
 report: named $(VENV)/.ok ## rebuild results/NAME from the store, training nothing (NAME=horizon)
@@ -39,23 +39,35 @@ report: named $(VENV)/.ok ## rebuild results/NAME from the store, training nothi
 claims: $(VENV)/.ok ## check published claims: train what is missing, then write results/claims
 	$(BIN)/farback claims
 
-calibrate: $(VENV)/.ok ## hold the ruler against systems whose memory is known (seconds); fails when it is off
+calibrate: $(VENV)/.ok ## check the measures on systems with known memory (seconds); fails when a number is wrong
 	$(BIN)/farback calibrate
 
 ui: named $(VENV)/.ok ## browse every run in the MLflow UI on 127.0.0.1 (NAME=horizon)
 	$(BIN)/farback ui "$$NAME"
 
-dashboard: named $(VENV)/.ok ## browse the studies of all searches, or of one, in optuna-dashboard on 127.0.0.1 (NAME=tune)
+dashboard: named $(VENV)/.ok ## browse searches in optuna-dashboard on 127.0.0.1 (NAME=tune: only that one)
 	$(BIN)/farback dashboard $(if $(GIVEN),"$$NAME")
 
-test: $(VENV)/.ok ## run the tests
+test: $(VENV)/.ok ## run the tests (5 minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not faults"
 
-test-all: $(VENV)/.ok ## run every test, the slow ones too
+test-all: $(VENV)/.ok ## run all tests, the slow ones too
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not faults"
 
-test-faults: $(VENV)/.ok ## kill sweeps and searches at random, 200 times and more; the table in docs/reliability.md (20 minutes)
+test-faults: $(VENV)/.ok ## kill sweeps and searches at random, 200 times and more, and write the table of docs/reliability.md (20 minutes)
 	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal -m faults --faults-table docs/reliability.md
+
+test-lowest: $(VENV)/.ok ## a short run of everything with the lowest and the newest library versions allowed (10 minutes)
+	@for versions in lowest-direct highest; do \
+		$(UV) venv -q --clear build/$$versions && export VIRTUAL_ENV=$(CURDIR)/build/$$versions && \
+		{ $(UV) pip install -q --torch-backend=auto --resolution $$versions -e . 'pytest>=8.4' 2>/dev/null \
+			|| $(UV) pip install -q --resolution $$versions -e . 'pytest>=8.4'; } && \
+		echo "$$versions:" && $(UV) pip list 2>/dev/null | grep -E '^(torch|numpy|pandas|mlflow|optuna|pydantic) ' && \
+		build/$$versions/bin/python -m pytest --noconftest tests/test_short_run.py || exit 1; \
+	done
+
+coverage: $(VENV)/.ok ## branch coverage of the tests, by file; fails below 90 %
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not faults" --cov --cov-report=term:skip-covered
 
 lint: $(VENV)/.ok ## style, types and import contracts
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
@@ -63,7 +75,7 @@ lint: $(VENV)/.ok ## style, types and import contracts
 smoke: $(VENV)/.ok ## the smallest sweep through every layer (seconds)
 	$(BIN)/farback run configs/smoke.yaml
 
-bench: $(VENV)/.ok ## time training against torch.nn, JAX and a plain script, on a quiet machine (half an hour)
+bench: $(VENV)/.ok ## time training against torch.nn, JAX and a plain script; needs an idle machine (half an hour)
 	$(UV) pip install -q -c constraints.txt -e '.[bench]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed
 
@@ -72,10 +84,10 @@ docs: $(VENV)/.docs ## build the guide and the reference as a site in build/docs
 	$(BIN)/sphinx-build -q -E -W --keep-going -c docs -d build/doctrees . build/docs
 	@echo "open build/docs/index.html"
 
-docs-links: $(VENV)/.docs ## ask for every external link of the guide; needs a network
+docs-links: $(VENV)/.docs ## check every external link of the guide; needs a network
 	$(BIN)/sphinx-build -q -b linkcheck -c docs -d build/doctrees . build/docs-links
 
-audit: $(VENV)/.ok ## ask a vulnerability service about every installed package; exit 3 where none can be reached
+audit: $(VENV)/.ok ## ask a vulnerability service about every installed package; exit code 3 when none answers
 	$(BIN)/python .ci/audit.py
 
 clean: ## delete caches and the environment, never results
@@ -83,7 +95,7 @@ clean: ## delete caches and the environment, never results
 	find src tests experiments -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.docs: $(VENV)/.ok
-	$(UV) pip install -q -c constraints.txt --group docs
+	$(UV) pip install -q -c constraints.txt -e '.[docs]'
 	@touch $@
 
 $(VENV)/.ok: pyproject.toml constraints.txt

@@ -1,8 +1,7 @@
-"""How `make docs` builds the site: docs/decisions/0022-one-set-of-pages.md says why it is done this way.
+"""Settings of `make docs`; docs/decisions/0022-one-set-of-pages.md gives the reasons.
 
-The source folder is the repository, so a link from a page to a config, a result or the README is the same relative
-link in the repository and on the site. Pages stay plain Markdown: what belongs to the site alone, the order of the
-menu, is here and is added to a page while it is read.
+The source folder is the repository, so that relative links from a page to a config, a result or the README work in the
+repository and on the site. Pages are plain Markdown; the menu of the site is defined here and added when a page is read.
 """
 
 import re
@@ -35,8 +34,9 @@ MENU = {
         "docs/scale",
         "docs/reliability",
         "docs/security",
+        "docs/source-tree",
     ),
-    "Reference": ("docs/reference/config", "docs/reference/*"),
+    "Reference": ("docs/reference/components", "docs/reference/config", "docs/reference/*"),
     "Findings": ("docs/claims", "results/*/report"),
     "Project": ("README", "CONTRIBUTING", "CHANGELOG", "docs/decisions/index", "docs/log"),
     "More": ("docs/*",),

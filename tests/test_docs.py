@@ -4,16 +4,18 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from farback.cli.list import replaced
-from farback.cli.plugin_info import KINDS, entries
+from farback.cli.list import between, markdown
+from farback.cli.plugin_info import KINDS, components
 from farback.experiment import Experiment
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+COMPONENTS = (ROOT / "docs" / "reference" / "components.md").read_text()
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -27,8 +29,9 @@ def test_the_config_of_the_readme_loads(tmp_path: Path) -> None:
     assert len(Experiment.load(path).trials()) == 2 * 3 * 4 * 5
 
 
-def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
-    (code,) = blocks(README, "python")
+@pytest.mark.slow
+def test_the_python_of_the_page_on_sweeps_runs(tmp_path: Path) -> None:
+    (code,) = blocks((ROOT / "docs" / "sweeps.md").read_text(), "python")
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     code = code.replace('"configs/smoke.yaml"', '"smoke.yaml"')
@@ -56,22 +59,14 @@ def test_the_cell_of_the_recipe_works() -> None:
     torch.testing.assert_close(after[0], 0.9 * h[0] + 0.1 * torch.tanh(inner))
 
 
-def test_the_table_of_the_readme_is_the_one_that_was_measured() -> None:
-    """Copy it from results/demo/report.md."""
-    shown = README.split("results/demo: begin")[1].split("-->\n", 1)[1].split("<!-- results/demo: end")[0].strip()
-    report = (ROOT / "results" / "demo" / "report.md").read_text()
-    table = report.split("## Trained at each lag")[1].split("\n\n")[1].strip()
-    assert shown == table
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_tables_of_components_are_those_of_the_docstrings(kind: str) -> None:
+    """`farback list cells --into docs/reference/components.md` writes one of them."""
+    assert between(COMPONENTS, kind, markdown(kind, components(kind)), "components.md") == COMPONENTS
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if f"<!-- {kind}: begin" in README])
-def test_the_plug_in_tables_of_the_readme_are_those_of_the_docstrings(kind: str) -> None:
-    """Where there is one: `farback list cells --into README.md` writes it."""
-    assert replaced(README, kind, entries(kind), "README.md") == README
-
-
-def test_the_tree_of_the_readme_is_the_tree() -> None:
-    (tree,) = [block for block in blocks(README, "text") if "src/farback/" in block]
+def test_the_source_tree_that_is_described_is_there() -> None:
+    (tree,) = blocks((ROOT / "docs" / "source-tree.md").read_text(), "text")
     named = set(re.findall(r"^  ([a-z_]+(?:\.py|/))", tree, re.MULTILINE))
     here = {
         path.name + "/" * path.is_dir()
@@ -79,6 +74,16 @@ def test_the_tree_of_the_readme_is_the_tree() -> None:
         if path.name not in ("__pycache__", "__init__.py", "py.typed")
     }
     assert named == here
+
+
+def test_the_import_rows_that_are_described_are_those_of_the_contract() -> None:
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    rows = re.findall(r"^\| \d \| (.*) \|$", (ROOT / "docs" / "source-tree.md").read_text(), re.MULTILINE)
+    assert [row.split(", ") for row in rows] == [layer.split(" | ") for layer in contract["layers"]]
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.encode()) <= 9000
 
 
 @pytest.mark.parametrize(
