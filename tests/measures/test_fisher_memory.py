@@ -19,14 +19,14 @@ def total(cell: Any, init: Any, hidden: int, seed: int = 0) -> float:
 
 
 @pytest.mark.parametrize("gain", [0.5, 0.95])
-def test_a_normal_network_has_one_unit_of_it_whatever_its_size(gain: float) -> None:
+def test_a_normal_network_of_any_size_has_total_one(gain: float) -> None:
     linear = {"name": "elman", "nonlinearity": "identity"}
-    for hidden in (4, 16):
+    for hidden in (4, 9):
         assert total(linear, {"name": "orthogonal", "gain": gain}, hidden) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_a_register_has_the_harmonic_number_and_no_network_has_more_than_its_units() -> None:
+def test_a_register_has_the_harmonic_number_and_no_network_more_than_its_units() -> None:
     assert total("shift_register", "torch", 8) == pytest.approx(sum(1 / k for k in range(1, 9)), abs=1e-9)
-    for seed in range(5):
+    for seed in range(2):
         linear = {"name": "elman", "nonlinearity": "identity"}
         assert total(linear, {"name": "scaled", "radius": 0.9}, 8, seed) <= 8

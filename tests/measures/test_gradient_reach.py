@@ -1,4 +1,4 @@
-"""Gradient reach on systems whose gradient is known: CF5 to CF8, CF11, CF13 to CF15, CF30."""
+"""Gradient reach of systems with known gradients: CF5 to CF8, CF11, CF13 to CF15, CF30."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ ONES, ZEROS, TORCH = torch.ones, torch.zeros, inits.build("torch")
 CF5 = {0.9: (9.491222, 6.578813, 7, 65), 0.95: (19.495726, 13.513407, 14, 134), 0.99: (99.499162, 68.967564, 69, 687)}
 
 
-@pytest.mark.parametrize(("rho", "units"), [(0.9, 64), (0.95, 64), (0.99, 64), (0.8, 5), (0.93, 100), (0.97, 1)])
-def test_cf5_a_scaled_orthogonal_net_falls_by_rho_a_step(rho: float, units: int) -> None:
-    """At any width, through one input weight, with the steps of its whole reach."""
+@pytest.mark.parametrize(("rho", "units"), [(0.9, 64), (0.95, 8), (0.99, 8), (0.97, 1)])
+def test_cf5_a_scaled_orthogonal_network_decays_by_rho_per_step(rho: float, units: int) -> None:
+    """At any width, over the steps of its whole reach."""
     rate = -math.log(rho)
     reach = math.floor(math.log(1e3) / rate)
     found = gradient_reach(rnn(rho * orthogonal(units)), ZEROS(reach + 10, 1))
@@ -39,7 +39,7 @@ def test_cf5_a_scaled_orthogonal_net_falls_by_rho_a_step(rho: float, units: int)
 
 
 @pytest.mark.parametrize("rho", [1.0, 1.02])
-def test_cf5_without_decay_the_reach_is_beyond_the_sequence_and_with_growth_it_explodes(rho: float) -> None:
+def test_cf5_without_decay_the_reach_is_infinite_and_with_growth_it_explodes(rho: float) -> None:
     found = gradient_reach(rnn(rho * orthogonal(16)), ZEROS(100, 1))
     assert found.reach() == math.inf
     assert found.half_life == math.inf
@@ -49,8 +49,8 @@ def test_cf5_without_decay_the_reach_is_beyond_the_sequence_and_with_growth_it_e
     assert found.slope == pytest.approx(math.log(rho), abs=1e-12)
 
 
-@pytest.mark.parametrize("units", [3, 8, 16])
-def test_a_register_has_a_gradient_up_to_its_last_slot_and_exactly_none_behind(units: int) -> None:
+@pytest.mark.parametrize("units", [3])
+def test_a_register_has_a_gradient_up_to_its_length_and_exactly_zero_beyond(units: int) -> None:
     found = gradient_reach(shift_register(units), ONES(30, 1))
     assert found.ratio == pytest.approx([1.0] * units + [0.0] * (30 - units))
     assert found.reach() == units - 1
@@ -59,9 +59,8 @@ def test_a_register_has_a_gradient_up_to_its_last_slot_and_exactly_none_behind(u
     assert math.isnan(found.tau)
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3, 5])
-@pytest.mark.parametrize("decay", [0.9, 0.75])
-def test_cf6_depth_adds_delay_and_leaves_the_rate_of_the_tail(decay: float, depth: int) -> None:
+@pytest.mark.parametrize(("decay", "depth"), [(0.75, 1), (0.9, 3)])
+def test_cf6_depth_adds_delay_and_keeps_the_rate_of_the_tail(decay: float, depth: int) -> None:
     found = gradient_reach(cascade(decay, depth), ONES(1000, 1))
     exact = [math.comb(k + depth - 1, k) * decay**k * (1 - decay) ** depth for k in range(1000)]
     np.testing.assert_allclose(found.norm, exact, rtol=1e-11)
@@ -77,8 +76,8 @@ def test_cf6_depth_adds_delay_and_leaves_the_rate_of_the_tail(decay: float, dept
 
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
-@pytest.mark.parametrize("bias", [0.0, 1.0, math.log(99), -0.7, 2.5])
-def test_cf7_a_constant_gate_keeps_its_share_every_step(kind: Any, bias: float) -> None:
+@pytest.mark.parametrize("bias", [0.0, 1.0])
+def test_cf7_a_constant_gate_keeps_the_same_share_at_every_step(kind: Any, bias: float) -> None:
     keep = 1 / (1 + math.exp(-bias))
     found = gradient_reach(constant_gate(kind, keep), ZEROS(60, 1))
     np.testing.assert_allclose(found.ratio, keep**found.lag, rtol=1e-10)
@@ -90,11 +89,11 @@ def test_cf7_a_constant_gate_keeps_its_share_every_step(kind: Any, bias: float) 
 
 
 def uniform_gates(units: int) -> nn.RNN:
-    """Units that keep shares spread evenly over (0, 1), all fed the same input."""
+    """Units whose decay rates are spread evenly over (0, 1), with the same input."""
     return rnn(torch.diag((torch.arange(units) + 0.5) / units), ONES(units, 1))
 
 
-def test_cf8_gates_spread_evenly_forget_by_a_power_law_and_no_time_constant_is_printed() -> None:
+def test_cf8_evenly_spread_gates_decay_by_a_power_law_without_time_constant() -> None:
     units = 200
     found = gradient_reach(uniform_gates(units), ZEROS(120, 1), loss=lambda output, state: output[:, -1].mean(-1))
     assert found.ratio[[1, 9, 99]] == pytest.approx([0.5, 0.1, 0.01], rel=2e-2)
@@ -105,7 +104,7 @@ def test_cf8_gates_spread_evenly_forget_by_a_power_law_and_no_time_constant_is_p
     assert whole.law == "power"
 
 
-def test_cf11_a_hump_does_not_end_the_reach_and_half_life_and_rate_disagree() -> None:
+def test_cf11_reach_and_half_life_come_after_a_hump() -> None:
     module = rnn([[0.9, 1.0], [0.0, 0.9]], torch.eye(2))
     found = gradient_reach(module, ZEROS(400, 2))
     c = found.lag * 0.9 ** (found.lag - 1.0)
@@ -119,11 +118,11 @@ def test_cf11_a_hump_does_not_end_the_reach_and_half_life_and_rate_disagree() ->
 
 
 @pytest.mark.parametrize(("nonlinearity", "rate", "tolerance"), [("tanh", 3, 0.08), ("relu", 6, 0.15)])
-@pytest.mark.parametrize("hidden", [64, 100])
-def test_cf13_pytorch_s_default_has_a_short_reach_and_relu_the_shortest(
+@pytest.mark.parametrize("hidden", [64])
+def test_cf13_the_default_of_pytorch_has_a_short_reach_and_relu_a_shorter_one(
     nonlinearity: str, rate: float, tolerance: float, hidden: int
 ) -> None:
-    """The mean square falls by 3 (tanh at zero) or 6 (relu, half of whose units are on) a step."""
+    """The mean square falls by 3 (tanh at zero) or 6 (relu, with half of its units on) per step."""
     tau = [
         gradient_reach(seeded(nn.RNN, 1, hidden, nonlinearity=nonlinearity, seed=seed), ZEROS(25, 1)).tau
         for seed in range(5)
@@ -131,8 +130,8 @@ def test_cf13_pytorch_s_default_has_a_short_reach_and_relu_the_shortest(
     assert np.mean(tau) == pytest.approx(2 / math.log(rate), rel=tolerance)
 
 
-@pytest.mark.parametrize("weight", [2.0, 1.5])
-def test_cf14_a_latch_remembers_for_ever_and_has_no_gradient(weight: float) -> None:
+@pytest.mark.parametrize("weight", [2.0])
+def test_cf14_a_latch_keeps_its_value_and_loses_its_gradient(weight: float) -> None:
     module, held = latch(weight)
     x = ZEROS(40, 1)
     x[0] = math.atanh(held)
@@ -147,7 +146,7 @@ def test_cf14_a_latch_remembers_for_ever_and_has_no_gradient(weight: float) -> N
 
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
-def test_cf15_the_backward_half_of_the_last_output_sees_the_last_input_only(kind: Any) -> None:
+def test_cf15_the_backward_half_of_the_last_output_depends_on_the_last_input_only(kind: Any) -> None:
     hidden = 4
     module = seeded(kind, 3, hidden, bidirectional=True)
     x = torch.from_numpy(np.random.default_rng(0).standard_normal((2, 9, 3)))
@@ -163,7 +162,7 @@ def test_cf15_the_backward_half_of_the_last_output_sees_the_last_input_only(kind
     assert not torch.allclose(output[:, -1, hidden:], h_n[-1])
 
 
-def test_cf30_a_leaky_cell_of_the_harness_falls_by_its_decay() -> None:
+def test_cf30_a_leaky_cell_decays_at_its_rate() -> None:
     network = draw(Architecture(cells.build({"name": "leaky_integrator", "decay": 0.9}), 1, 3, 0), [TORCH], [0], 5)
     found = gradient_reach(network, ONES(40, 1))
     assert found.ratio == pytest.approx(0.9**found.lag)
@@ -171,7 +170,7 @@ def test_cf30_a_leaky_cell_of_the_harness_falls_by_its_decay() -> None:
 
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
-def test_the_gradient_is_the_derivative_by_central_differences(kind: Any) -> None:
+def test_the_gradient_equals_central_differences(kind: Any) -> None:
     module, x = seeded(kind, 2, 5, 2).double(), torch.from_numpy(np.random.default_rng(3).standard_normal((1, 6, 2)))
     found = gradient_reach(module, x)
     for lag in range(6):
@@ -185,20 +184,20 @@ def test_the_gradient_is_the_derivative_by_central_differences(kind: Any) -> Non
 
 
 def test_projections_of_a_large_state_estimate_the_exact_gradient() -> None:
-    """Over many seeds: no bias in the square, and a spread within the error that is stated."""
+    """Over many seeds: no bias, and a spread within the stated error."""
     module, x = seeded(nn.GRU, 2, 40), torch.from_numpy(np.random.default_rng(3).standard_normal((4, 8, 2)))
     exact = gradient_reach(module, x)
-    drawn = [gradient_reach(module, x, probes=10, seed=seed) for seed in range(60)]
-    off = np.array([found.log_norm - exact.log_norm for found in drawn])
+    drawn = [gradient_reach(module, x, probes=10, seed=seed) for seed in range(40)]
+    error = np.array([found.log_norm - exact.log_norm for found in drawn])
     assert exact.error == 0
-    assert np.abs(off.mean(0)).max() < 0.08
-    assert off.std() < drawn[0].error
-    assert not np.array_equal(off[0], off[1])
+    assert np.abs(error.mean(0)).max() < 0.08
+    assert error.std() < drawn[0].error
+    assert not np.array_equal(error[0], error[1])
     assert np.array_equal(drawn[0].log_norm, gradient_reach(module, x, probes=10).log_norm)
 
 
-def test_a_float32_underflow_is_no_true_zero() -> None:
-    """The closure cannot be widened: its gradient is lost at 1e-38, where double precision goes on to 1e-308."""
+def test_a_float32_underflow_is_not_a_true_zero() -> None:
+    """A closure in single precision underflows at 1e-38, a module in double precision at 1e-308."""
     module = rnn([[0.5]], [[1.0]]).float()
     narrow = gradient_reach(lambda x: module(x), ZEROS(300, 1))
     wide = gradient_reach(module, ZEROS(300, 1))
@@ -212,7 +211,7 @@ def test_a_float32_underflow_is_no_true_zero() -> None:
     assert deep.tau == pytest.approx(1 / math.log(2), rel=1e-9)
 
 
-def test_an_overflow_is_not_finite_and_still_explodes() -> None:
+def test_an_overflow_is_nonfinite_and_exploding() -> None:
     found = gradient_reach(rnn([[3.0]], [[1.0]], "relu"), 1e-300 * ONES(700, 1, dtype=torch.float64))
     assert found.status[0] == "measured"
     assert found.status[-1] == "nonfinite"
@@ -221,7 +220,7 @@ def test_an_overflow_is_not_finite_and_still_explodes() -> None:
 
 
 class OwnCell(nn.Module):
-    """Written outside the project, in PyTorch's own precision: h' = h + step (tanh(W x + U h) - h)."""
+    """A user's module in single precision: h' = h + step (tanh(W x + U h) - h)."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
@@ -236,7 +235,7 @@ class OwnCell(nn.Module):
         return torch.stack(states, 1), torch.stack(states, 1)
 
 
-def test_a_hand_written_module_is_measured_as_it_is() -> None:
+def test_a_user_module_is_measured_and_left_unchanged() -> None:
     with torch.random.fork_rng():
         own = OwnCell(2, 6)
     with torch.no_grad():
@@ -249,7 +248,7 @@ def test_a_hand_written_module_is_measured_as_it_is() -> None:
     assert own.w.weight.grad is None
 
 
-def test_a_system_that_ignores_its_inputs_has_a_gradient_of_exactly_zero() -> None:
+def test_a_system_that_ignores_its_inputs_has_gradient_zero() -> None:
     for system in (lambda x: torch.ones(*x.shape[:2], 2), lambda x: 0 * x):
         found = gradient_reach(system, ONES(5, 1))
         assert found.status == ["zero"] * 5
@@ -258,7 +257,7 @@ def test_a_system_that_ignores_its_inputs_has_a_gradient_of_exactly_zero() -> No
         assert math.isnan(found.reach())
 
 
-def test_a_diverged_network_is_measured_as_no_number() -> None:
+def test_a_diverged_network_has_status_nonfinite() -> None:
     module = rnn([[math.nan]])
     found = gradient_reach(module, ONES(8, 1))
     assert found.status == ["nonfinite"] * 8
@@ -270,8 +269,8 @@ def net(name: str, task: Any, replicas: int = 1, **options: Any) -> Network:
     return draw(architecture, [TORCH] * replicas, list(range(replicas)), task.lag)
 
 
-def test_with_a_task_the_loss_is_that_of_each_sequence_s_last_asked_step() -> None:
-    """Cues that move: lags are counted from where the answer is asked, and shorter sequences end sooner."""
+def test_with_a_task_the_loss_is_taken_at_the_last_asked_step_of_each_sequence() -> None:
+    """With moving cues, lags count from each sequence's own readout step."""
     task = tasks.build({"name": "recall", "lag": 4, "length": 9})
     network = net("gru", task).to(torch.float64)
     found = gradient_reach(network, task=task, sequences=12, seed=7)
@@ -289,7 +288,7 @@ def test_with_a_task_the_loss_is_that_of_each_sequence_s_last_asked_step() -> No
     assert len({len(part) for part in logs}) > 2
 
 
-def test_the_measure_s_rows_are_those_of_each_replica_alone() -> None:
+def test_rows_of_a_replica_do_not_depend_on_the_others() -> None:
     task = tasks.build({"name": "recall", "lag": 6})
     network = net("lstm", task, 3)
     for measure in (GradientReachMeasure(sequences=5), GradientReachMeasure(sequences=5, of="state")):
@@ -306,7 +305,7 @@ def test_the_measure_s_rows_are_those_of_each_replica_alone() -> None:
         assert set(measure.live(packed[0])) == {"tau", "half_life", "reach", "slope", "exploding", "law"}
 
 
-def test_the_measure_says_what_the_function_says() -> None:
+def test_the_measure_agrees_with_the_function() -> None:
     task = tasks.build({"name": "recall", "lag": 30})
     network = net("elman", task)
     rows = GradientReachMeasure().rows(network, task, [3], lambda: network)[0]
@@ -327,7 +326,7 @@ def test_a_longer_sequence_shows_more_lags() -> None:
         GradientReachMeasure(length=25).check(tasks.build({"name": "recall", "lag": 3, "length": 9}))
 
 
-def test_every_task_and_cell_can_be_measured(every_task: Any) -> None:
+def test_every_task_can_be_measured(every_task: Any) -> None:
     task = every_task.at(max(every_task.lag, 8))
     network = net("gru", task)
     rows = GradientReachMeasure(sequences=3).rows(network, task, [0], lambda: network)[0]
@@ -337,27 +336,27 @@ def test_every_task_and_cell_can_be_measured(every_task: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "inputs, with a loss or without, or else a task"),
-        ({"inputs": ONES(4, 3), "task": tasks.build("recall")}, "or else a task"),
-        ({"inputs": ONES(4, 2)}, "takes 3 inputs a step, got 2"),
+        ({}, "either inputs .* or a task"),
+        ({"inputs": ONES(4, 3), "task": tasks.build("recall")}, "either inputs .* or a task"),
+        ({"inputs": ONES(4, 2)}, "takes 3 inputs per step, got 2"),
         ({"inputs": ONES(4, 3), "probes": 0}, "at least one projection"),
-        ({"inputs": ONES(4, 3), "loss": lambda output, state: output}, r"one a sequence; got \(1, 4, 5\)"),
+        ({"inputs": ONES(4, 3), "loss": lambda output, state: output}, r"one per sequence; got \(1, 4, 5\)"),
         ({"inputs": ONES(4, 3), "window": (4, 2)}, "the window is"),
     ],
     ids=range(6),
 )
-def test_what_cannot_be_measured_is_said(arguments: dict[str, Any], message: str) -> None:
+def test_unusable_arguments_are_errors(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         gradient_reach(nn.GRU(3, 5), **arguments)
 
 
 def test_a_task_needs_its_number_of_outputs() -> None:
     task = tasks.build("recall")
-    with pytest.raises(ValueError, match="recall needs 4 outputs, the system gives 5"):
+    with pytest.raises(ValueError, match="recall needs 4 outputs, the system has 5"):
         gradient_reach(nn.GRU(task.inputs, 5), task=task)
 
 
-def test_global_generators_stay_as_they_are(global_generators_untouched: Any) -> None:
+def test_global_generators_are_unchanged(global_generators_untouched: Any) -> None:
     module = seeded(nn.GRU, 2, 6)
     with global_generators_untouched():
         gradient_reach(module, ONES(6, 2), probes=3)

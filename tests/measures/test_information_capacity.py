@@ -1,4 +1,4 @@
-"""Information processing capacity where it is known: linear systems have degree 1 alone, a polynomial its terms."""
+"""Information processing capacity with known values: linear systems have degree 1 only, polynomials their terms."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_shift_register_has_its_length_in_degree_one(
     assert (found.features, found.terms) == (5, 219)
 
 
-def test_a_cube_is_84_hundredths_linear_and_16_cubic(rng: np.random.Generator) -> None:
+def test_the_cube_of_a_uniform_input_is_84_percent_linear_and_16_percent_cubic(rng: np.random.Generator) -> None:
     """u^3 = 3/5 P1 + 2/5 P3 on [-1, 1]: variances 9/75 and 4/175 of 1/7."""
     input_T = rng.uniform(-1, 1, 40_000)
     found = information_capacity(input_T, past(input_T, 2)[:, None] ** 3, 4, 4)
@@ -46,7 +46,7 @@ def test_a_cube_is_84_hundredths_linear_and_16_cubic(rng: np.random.Generator) -
     assert found.total() == pytest.approx(1, abs=0.005)
 
 
-def test_a_cube_of_a_normal_number_is_nine_fifteenths_linear(rng: np.random.Generator) -> None:
+def test_the_cube_of_a_normal_input_is_nine_fifteenths_linear(rng: np.random.Generator) -> None:
     """x^3 = He3 + 3 He1: variances 6 and 9 of 15."""
     input_T = rng.normal(size=40_000)
     found = information_capacity(input_T, input_T[:, None] ** 3, 2, 3, "normal")
@@ -61,14 +61,11 @@ def test_a_product_counts_once_in_degree_two_at_its_larger_lag(rng: np.random.Ge
     assert found.by_degree == pytest.approx([0, 2, 0], abs=0.03)
 
 
-def test_tanh_units_fill_their_number_and_no_more(rng: np.random.Generator) -> None:
-    """A nonlinear net whose memory fades: its capacities sum to its number of units (Dambre's theorem).
-
-    A stronger drive turns linear into nonlinear capacity, of odd degrees alone.
-    """
+def test_capacities_of_tanh_units_sum_to_their_number(rng: np.random.Generator) -> None:
+    """Dambre's theorem for networks with fading memory. A stronger input shifts capacity from linear to odd degrees."""
     W = rng.normal(size=(6, 6))
     W *= 0.3 / np.abs(np.linalg.eigvals(W)).max()
-    w, input_T = rng.normal(size=6), rng.uniform(-1, 1, 20_000)
+    w, input_T = rng.normal(size=6), rng.uniform(-1, 1, 10_000)
     linear = []
     for gain in (0.3, 2.0):
         h, states = np.zeros(6), []
@@ -90,8 +87,8 @@ def test_degree_one_is_the_memory_function(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("false_positives", [1e-4, 1.0])
-def test_states_that_know_nothing_have_no_capacity(false_positives: float, rng: np.random.Generator) -> None:
-    """3275 terms; plain R2 would add up to 3275 * 20 / 1979 = 33."""
+def test_independent_states_have_no_capacity(false_positives: float, rng: np.random.Generator) -> None:
+    """Unadjusted R2 of 3275 terms would sum to 3275 * 20 / 1979 = 33."""
     found = information_capacity(
         rng.uniform(size=2000), rng.normal(size=(2000, 20)), 24, 3, false_positives=false_positives
     )
@@ -101,14 +98,14 @@ def test_states_that_know_nothing_have_no_capacity(false_positives: float, rng: 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((3, 0), "max_degree must be 1 or more"), ((40, 6), "terms of degree 6 over lags 0 to 40"), ((50, 1), "nothing")],
+    [((3, 0), "max_degree must be 1 or more"), ((40, 6), "max_degree 6 and max_lag 40 give"), ((50, 1), "no samples")],
 )
-def test_what_cannot_be_done_is_said(arguments: tuple[int, int], message: str, rng: np.random.Generator) -> None:
+def test_impossible_options_are_errors(arguments: tuple[int, int], message: str, rng: np.random.Generator) -> None:
     with pytest.raises(ValueError, match=message):
         information_capacity(rng.uniform(size=50), rng.normal(size=(50, 2)), *arguments)
 
 
-def test_the_rows_are_those_of_the_contract() -> None:
+def test_the_rows_of_the_measure() -> None:
     network = draw(Architecture(cells.build("shift_register"), 2, 8, 1), [inits.build("torch")], [0], 5)
     measure = InformationCapacityMeasure(length=1000, max_lag=6, max_degree=2)
     (rows,) = measure.rows(network, tasks.build("adding"), [0], lambda: network)
@@ -121,6 +118,6 @@ def test_the_rows_are_those_of_the_contract() -> None:
     assert alone["features"] == 4.0
 
 
-def test_too_many_terms_are_refused_before_anything_is_trained() -> None:
+def test_too_many_terms_are_an_error_before_training() -> None:
     with pytest.raises(ValueError, match="more than"):
         InformationCapacityMeasure(max_lag=400, max_degree=4).check(tasks.build("adding"))

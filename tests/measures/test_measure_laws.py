@@ -1,4 +1,4 @@
-"""What holds of every measure in a trial: it can be taken on every task and cell, and replicas do not meet."""
+"""Laws of every measure: it can be taken on every task and cell, and replicas do not affect each other."""
 
 from __future__ import annotations
 
@@ -9,20 +9,34 @@ from typing import Any
 import pytest
 
 from farback import cells, inits, measures, tasks
-from farback.measures.base import Measure, Row
+from farback.measures.base import Measure, MeasureRow
 from farback.networks.network import Architecture, Network, draw
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.trial import Trial
 
-SMALL = {"sequences": 60, "length": 150, "washout": 10, "max_lag": 12}  # those that a measure has, where they fit
+SMALL = {"sequences": 60, "length": 150, "washout": 10, "max_lag": 12}  # applied to measures with such a field
+
+# The short suite runs every measure on a few cells and tasks, and every cell and task with a few measures: those that
+# use different code paths. All other pairs are slow tests.
+CELLS, TASKS = {"elman", "lstm", "lru"}, {"recall", "adding", "lightning", "kernel"}
+CELL_MEASURES, TASK_MEASURES = {"retention", "gradient_reach", "memory_function"}, {"retention", "causal_reach"}
+
+
+def pairs(components: Sequence[str], few_components: set[str], few_measures: set[str]) -> list[Any]:
+    """Every measure with every component; a pair is slow if neither is among the few."""
+    return [
+        pytest.param(name, each, marks=[] if each in few_components or name in few_measures else pytest.mark.slow)
+        for name in measures.names()
+        for each in components
+    ]
 
 
 def small(name: str) -> Measure:
     own = measures.FAMILY.plugin(name).model_fields
     fields = {key: value for key, value in SMALL.items() if key in own}
     if "sequences" in own:
-        fields.pop("length", None)  # there it is the lag of the sequences
+        fields.pop("length", None)  # `length` is then the lag of the sequences
     return measures.build({"name": name, **fields})
 
 
@@ -41,8 +55,8 @@ def fits(measure: Measure, task: Any) -> bool:
     return True
 
 
-def check(measure: Measure, network: Network, task: Any) -> list[list[Row]]:
-    """Rows of two replicas, packed as each alone; none where the measure says that it is not for that task."""
+def check(measure: Measure, network: Network, task: Any) -> list[list[MeasureRow]]:
+    """Rows of two replicas, equal to those of each replica alone; none if the measure does not apply to the task."""
     if not fits(measure, task):
         return []
     packed = measure.rows(network, task, [4, 5], lambda: network)
@@ -54,15 +68,13 @@ def check(measure: Measure, network: Network, task: Any) -> list[list[Row]]:
     return packed
 
 
-@pytest.mark.parametrize("cell", cells.names())
-@pytest.mark.parametrize("name", measures.names())
+@pytest.mark.parametrize(("name", "cell"), pairs(cells.names(), CELLS, CELL_MEASURES))
 def test_every_cell_can_be_measured(cell: str, name: str) -> None:
     task = tasks.build({"name": "recall", "lag": 5})
     check(small(name), replicas(cells.build(cell), task), task)
 
 
-@pytest.mark.parametrize("task", tasks.names())
-@pytest.mark.parametrize("name", measures.names())
+@pytest.mark.parametrize(("name", "task"), pairs(tasks.names(), TASKS, TASK_MEASURES))
 def test_every_task_can_be_measured_on(task: str, name: str) -> None:
     own = tasks.build(task)
     own = own.at(max(own.least, min(own.lag, 9)))
@@ -80,8 +92,8 @@ def test_every_shape_of_network_can_be_measured(name: str, fields: dict[str, Any
 
 @pytest.mark.parametrize("factor", [math.nan, 1e30, 3.0], ids=["nan", "overflows", "explodes"])
 @pytest.mark.parametrize("name", measures.names())
-def test_a_network_that_diverged_is_measured_without_a_fault(name: str, factor: float) -> None:
-    """Diverging is a result: its rows are nan, or missing, and never an exception or a warning."""
+def test_a_diverged_network_is_measured_without_an_error(name: str, factor: float) -> None:
+    """Divergence is a result: rows are nan or missing, without an exception or a warning."""
     task, measure = tasks.build({"name": "recall", "lag": 30}), small(name)
     network = replicas(cells.build({"name": "elman", "nonlinearity": "relu"}), task)
     larger = {parameter: value.abs() * factor for parameter, value in network.parameters.items()}
@@ -90,7 +102,7 @@ def test_a_network_that_diverged_is_measured_without_a_fault(name: str, factor: 
 
 
 @pytest.mark.parametrize("name", measures.names())
-def test_a_trial_can_take_every_measure_before_on_the_way_and_after(
+def test_a_trial_can_take_every_measure_before_during_and_after_training(
     name: str, trial_of: Callable[..., Trial], global_generators_untouched: Callable[[], Any]
 ) -> None:
     measure = small(name).model_copy(update={"at": ("start", 2, "end")})

@@ -1,4 +1,4 @@
-"""The memory function from simulated states: closed forms through plain modules, and what it says of nothing."""
+"""The memory function from simulated states: closed forms with torch modules, and independent states."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from farback.measures.memory_function import MemoryFunctionMeasure
 from farback.networks.network import Architecture, Network, draw
 
 
-@pytest.mark.parametrize(("size", "max_lag"), [(8, 19), (5, 30)])
+@pytest.mark.parametrize(("size", "max_lag"), [(8, 19)])
 def test_cf1_a_shift_register_in_a_plain_relu_rnn(size: int, max_lag: int, rng: np.random.Generator) -> None:
-    """19 900 samples; the lags it does not hold sum to nothing, where plain R2 would sum to N (lags) / (T - 1)."""
+    """The lags beyond its length sum to 0; unadjusted R2 would sum to N (lags) / (T - 1)."""
     input_T = rng.uniform(0, 1, 19_900 + max_lag)
     found = memory_function(input_T, driven(relu_rnn(shift(size), first(size)), input_T), max_lag)
     assert found.samples == 19_900
@@ -50,19 +50,17 @@ def test_simulation_agrees_with_the_exact_function(W: Any, w: Any, rng: np.rando
     assert found.features == exact.features
 
 
-@pytest.mark.parametrize(("size", "steps", "max_lag"), [(100, 2000, 200), (40, 500, 60)])
-def test_cf28_states_that_know_nothing_score_nothing(
-    size: int, steps: int, max_lag: int, rng: np.random.Generator
-) -> None:
+@pytest.mark.parametrize(("size", "steps", "max_lag"), [(100, 2000, 200)])
+def test_cf28_independent_states_have_total_zero(size: int, steps: int, max_lag: int, rng: np.random.Generator) -> None:
     input_T, state_TN = rng.normal(size=steps + max_lag), rng.normal(size=(steps + max_lag, size))
     found = memory_function(input_T, state_TN, max_lag)
     naive = 1 - (1 - found.r2) * (steps - size - 1) / (steps - 1)
-    assert naive.sum() == pytest.approx((max_lag + 1) * size / (steps - 1), rel=0.1)  # 10.055 for the first
+    assert naive.sum() == pytest.approx((max_lag + 1) * size / (steps - 1), rel=0.1)  # 10.055
     assert found.total() == pytest.approx(0, abs=0.5)
     assert (found.r2 < 0).any()  # not clipped
 
 
-def test_the_null_interval_holds_95_of_100_lags_that_are_not_remembered() -> None:
+def test_the_null_interval_covers_95_percent_of_independent_lags() -> None:
     inside = []
     for seed in range(30):
         rng = np.random.default_rng(seed)
@@ -73,8 +71,8 @@ def test_the_null_interval_holds_95_of_100_lags_that_are_not_remembered() -> Non
     assert (found.null_high > 0).all()
 
 
-def test_the_null_interval_is_that_of_independent_draws_of_r2(rng: np.random.Generator) -> None:
-    """Against least squares written out, on 4000 independent targets."""
+def test_the_null_interval_equals_the_quantiles_of_simulated_r2(rng: np.random.Generator) -> None:
+    """Least squares on 4000 independent targets."""
     state_TN, target_TK = rng.normal(size=(60, 7)), rng.normal(size=(60, 4000))
     design = np.column_stack([np.ones(60), state_TN])
     residual = target_TK - design @ np.linalg.lstsq(design, target_TK, rcond=None)[0]
@@ -84,7 +82,7 @@ def test_the_null_interval_is_that_of_independent_draws_of_r2(rng: np.random.Gen
     assert (found.null_low[0], found.null_high[0]) == pytest.approx(tuple(expected), abs=0.02)
 
 
-def test_adjusted_r2_is_that_of_least_squares(rng: np.random.Generator) -> None:
+def test_adjusted_r2_equals_least_squares(rng: np.random.Generator) -> None:
     input_T = rng.normal(size=80)
     state_TN = rng.normal(size=(80, 3)) + 0.5 * np.roll(input_T, 2)[:, None]
     found = memory_function(input_T, state_TN, 4)
@@ -95,8 +93,8 @@ def test_adjusted_r2_is_that_of_least_squares(rng: np.random.Generator) -> None:
         assert found.r2[k] == pytest.approx(1 - left @ left / 72 / target.var(ddof=1), abs=1e-12)
 
 
-def test_directions_a_billion_times_smaller_are_not_lost(rng: np.random.Generator) -> None:
-    """Four delays, in coordinates that normal equations cannot tell apart."""
+def test_directions_a_billion_times_smaller_are_kept(rng: np.random.Generator) -> None:
+    """Four delays, in coordinates for which the normal equations are singular in double precision."""
     input_T = rng.normal(size=3000)
     delays = np.stack([np.roll(input_T, k) for k in range(4)], 1)
     mixed = np.cumsum(delays * 10.0 ** -np.arange(0, 12, 3), 1) * [1.0, 1e-8, 1e8, 1.0]
@@ -106,7 +104,7 @@ def test_directions_a_billion_times_smaller_are_not_lost(rng: np.random.Generato
     assert np.abs(found.r2[4:]).max() < 0.02
 
 
-def test_numbers_that_say_the_same_twice_are_counted_once(rng: np.random.Generator) -> None:
+def test_linearly_dependent_components_count_once(rng: np.random.Generator) -> None:
     input_T = rng.normal(size=500)
     state_TN = np.stack([input_T, np.roll(input_T, 1)], 1)
     twice = np.column_stack([state_TN, state_TN.sum(1), 3 - state_TN[:, 0], np.full(500, 0.1)])
@@ -115,13 +113,13 @@ def test_numbers_that_say_the_same_twice_are_counted_once(rng: np.random.Generat
     assert found.r2 == pytest.approx(plain.r2, abs=1e-12)
 
 
-def test_a_state_that_never_moves_remembers_nothing(rng: np.random.Generator) -> None:
+def test_a_constant_state_remembers_nothing(rng: np.random.Generator) -> None:
     found = memory_function(rng.normal(size=50), np.full((50, 3), 0.3), 4)
     assert found.r2.tolist() == [0.0] * 5
     assert (found.features, found.half) == (0, -1)
 
 
-def test_what_is_washed_out_does_not_matter(rng: np.random.Generator) -> None:
+def test_steps_of_the_washout_have_no_effect(rng: np.random.Generator) -> None:
     input_T, state_TN = rng.normal(size=300), rng.normal(size=(300, 4))
     spoiled = state_TN.copy()
     spoiled[:50] = 1e6
@@ -129,7 +127,7 @@ def test_what_is_washed_out_does_not_matter(rng: np.random.Generator) -> None:
     assert np.array_equal(whole.r2, cut.r2)
 
 
-def test_tensors_and_arrays_are_welcome_and_a_default_lstm_at_any_size() -> None:
+def test_tensors_are_accepted() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(1)
         module, input_T = nn.LSTM(1, 24, batch_first=True), torch.rand(4000) * 2 - 1
@@ -148,14 +146,14 @@ def test_tensors_and_arrays_are_welcome_and_a_default_lstm_at_any_size() -> None
         (np.zeros((9, 1)), np.zeros((9, 2)), (2,), r"inputs must have 1 axes, got shape \(9, 1\)"),
         (np.arange(9.0), np.zeros(9), (2,), "states must have 2 axes"),
         (np.arange(9.0), np.full((9, 2), np.inf), (2,), "states must be finite; 18 values are not"),
-        (np.arange(9.0), np.zeros((9, 2)), (9,), "9 steps leave nothing"),
-        (np.arange(9.0), np.zeros((9, 2)), (2, 7), "9 steps leave nothing"),
+        (np.arange(9.0), np.zeros((9, 2)), (9,), "9 steps leave no samples"),
+        (np.arange(9.0), np.zeros((9, 2)), (2, 7), "9 steps leave no samples"),
         (np.arange(9.0), np.zeros((9, 6)), (2,), "7 samples are too few for a fit of 6"),
         (np.ones(9), np.zeros((9, 2)), (2,), "constant at 1"),
         (np.arange(9.0), np.zeros((9, 2)), (-1,), "0 or more"),
     ],
 )
-def test_what_cannot_be_fitted_is_said(inputs: Any, states: Any, arguments: tuple[int, ...], message: str) -> None:
+def test_unusable_signals_are_errors(inputs: Any, states: Any, arguments: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         memory_function(inputs, states, *arguments)
 
@@ -169,8 +167,8 @@ def statistic(rows: Any, name: str) -> Any:
     return [row.value for row in rows if row.statistic == name]
 
 
-@pytest.mark.parametrize("decay", [0.9, 0.7])
-def test_cf30_the_measure_of_a_leaky_integrator_falls_as_its_square(decay: float) -> None:
+@pytest.mark.parametrize("decay", [0.9])
+def test_cf30_the_measure_of_a_leaky_integrator_decays_with_the_square_of_its_rate(decay: float) -> None:
     """MC_k = (1 - a^2) a^2k: ratio 0.81 for a = 0.9."""
     network = network_of({"name": "leaky_integrator", "decay": decay}, hidden=1)
     measure = MemoryFunctionMeasure(length=20_000, max_lag=12)
@@ -179,7 +177,7 @@ def test_cf30_the_measure_of_a_leaky_integrator_falls_as_its_square(decay: float
     assert statistic(rows[0], "r2") == pytest.approx(expected, abs=0.02)
 
 
-def test_the_rows_are_those_of_the_contract() -> None:
+def test_the_rows_of_the_measure() -> None:
     network = network_of("shift_register")
     measure = MemoryFunctionMeasure(length=500, max_lag=10, washout=5)
     rows = measure.rows(network, tasks.build("adding"), [0, 1], lambda: network)[0]
@@ -187,18 +185,21 @@ def test_the_rows_are_those_of_the_contract() -> None:
     assert curves == {"r2", "null_low", "null_high"}
     alone = {row.statistic: row.value for row in rows if row.lag < 0}
     assert alone.keys() == {"total", "total_from_1", "half", "features"}
-    assert (alone["half"], alone["features"]) == (3.0, 4.0)  # eight numbers, but only one of two channels is driven
+    assert (alone["half"], alone["features"]) == (
+        3.0,
+        4.0,
+    )  # four of eight units, as only one of two channels is driven
     assert alone["total"] - alone["total_from_1"] == pytest.approx(1.0)
 
 
-def test_a_replica_s_rows_are_those_it_has_alone() -> None:
+def test_rows_of_a_replica_do_not_depend_on_the_others() -> None:
     network, task = network_of("gru"), tasks.build("adding")
     measure = MemoryFunctionMeasure(length=300, max_lag=5)
     packed = measure.rows(network, task, [4, 5], lambda: network)
     assert [measure.rows(network.replica(r), task, [4 + r], lambda: network)[0] for r in range(2)] == packed
 
 
-@pytest.mark.parametrize(("cell", "depth", "full"), [("lstm", 1, 16), ("lstm", 2, 32), ("gru", 2, 16)])
+@pytest.mark.parametrize(("cell", "depth", "full"), [("lstm", 2, 32)])
 def test_the_full_state_has_every_layer_and_part(cell: str, depth: int, full: int) -> None:
     network, task = network_of(cell, depth=depth), tasks.build("adding")
     for features, count in (("h", 8), ("full", full)):
@@ -207,7 +208,7 @@ def test_the_full_state_has_every_layer_and_part(cell: str, depth: int, full: in
         assert statistic(rows, "features") == [count]
 
 
-def test_a_network_that_explodes_has_no_rows_nor_one_without_a_full_state() -> None:
+def test_networks_that_diverge_or_have_no_full_state_have_no_rows() -> None:
     network, task = network_of({"name": "elman", "nonlinearity": "relu"}), tasks.build("adding")
     exploding = Network(network.architecture, {name: 50 * value.abs() for name, value in network.parameters.items()})
     assert MemoryFunctionMeasure().rows(exploding, task, [0, 1], lambda: network) == [[], []]
@@ -216,11 +217,11 @@ def test_a_network_that_explodes_has_no_rows_nor_one_without_a_full_state() -> N
     assert MemoryFunctionMeasure(length=300).rows(both_ways, task, [0, 1], lambda: network)[0]
 
 
-def test_the_channel_is_one_of_the_task_s(
+def test_the_channel_must_be_one_of_the_task(
     global_generators_untouched: Callable[[], Any],
 ) -> None:
     task, network = tasks.build("adding"), network_of("gru")
-    with pytest.raises(ValueError, match="channel is 3, and adding has inputs 0 to 1"):
+    with pytest.raises(ValueError, match="channel is 3, but adding has only inputs 0 to 1"):
         MemoryFunctionMeasure(channel=3).check(task)
     with global_generators_untouched():
         zeroth, first = (MemoryFunctionMeasure(length=200, max_lag=3, channel=c) for c in (0, 1))

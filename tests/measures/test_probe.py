@@ -1,4 +1,4 @@
-"""Probes where it is known what can be decoded: delay lines, leaky units, nothing."""
+"""Probes of systems with known decodability: delay lines, leaky units, independent states."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def symbols(rng: np.random.Generator, count: int, steps: int = 12, sequences: in
     return symbol_BT, np.eye(count)[symbol_BT]
 
 
-@pytest.mark.parametrize(("count", "slots"), [(4, 6), (2, 1), (7, 3)])
+@pytest.mark.parametrize(("count", "slots"), [(4, 6), (2, 1)])
 def test_a_delay_line_is_decoded_up_to_its_length_and_at_chance_beyond(
     count: int, slots: int, rng: np.random.Generator
 ) -> None:
@@ -51,14 +51,14 @@ def test_a_delay_line_is_decoded_up_to_its_length_and_at_chance_beyond(
     assert np.isnan(found.untrained_skill).all()
 
 
-def test_a_line_as_long_as_the_sequence_is_right_censored_and_none_at_all_left() -> None:
+def test_horizons_are_censored_at_both_ends() -> None:
     rng = np.random.default_rng(0)
     inputs = symbols(rng, 3, steps=4, sequences=200)[1]
     assert probe(delay_line(4), inputs).horizon == Horizon(3, math.inf)
     assert probe(lambda x: 0 * x, inputs, lags=[1, 2]).horizon == Horizon(0, 1)
 
 
-def test_what_is_decodable_does_not_depend_on_the_coordinates(rng: np.random.Generator) -> None:
+def test_decoding_does_not_depend_on_the_coordinates(rng: np.random.Generator) -> None:
     _, inputs = symbols(rng, 3)
     turn = torch.from_numpy(rng.normal(size=(12, 12)) * 10.0 ** rng.uniform(-3, 3, 12))
     line = delay_line(4)
@@ -66,16 +66,16 @@ def test_what_is_decodable_does_not_depend_on_the_coordinates(rng: np.random.Gen
     assert mixed.skill[:4] == pytest.approx(plain.skill[:4], abs=1e-3)
 
 
-def test_classes_weigh_alike_however_rare(rng: np.random.Generator) -> None:
-    """A state that knows nothing scores 1 / K, not the share of the commonest symbol."""
+def test_rare_classes_have_the_same_weight(rng: np.random.Generator) -> None:
+    """An independent state scores 1 / K, not the share of the most frequent symbol."""
     symbol_BT = rng.choice(3, p=[0.9, 0.05, 0.05], size=(3000, 3))
     noise = torch.from_numpy(rng.standard_normal((3000, 3, 2)))
     found = probe(lambda x: noise[: len(x)], np.eye(3)[symbol_BT])
     assert found.accuracy == pytest.approx(np.full(3, 1 / 3), abs=0.12)
 
 
-def test_numbers_are_scored_by_the_variance_explained(rng: np.random.Generator) -> None:
-    """Half of the state is the input of one step ago, the other half as strong noise: R2 = 1/2, and 0 elsewhere."""
+def test_numbers_are_scored_by_r2(rng: np.random.Generator) -> None:
+    """The state is the input one step ago plus noise of the same variance: R2 = 1/2 at lag 1, and 0 elsewhere."""
     inputs = rng.standard_normal((3000, 6, 1))
     noise = torch.from_numpy(rng.standard_normal((3000, 6, 1)))
     found = probe(lambda x: pad(x, (0, 0, 1, 0))[:, :-1] + noise[: len(x)], inputs)
@@ -84,11 +84,9 @@ def test_numbers_are_scored_by_the_variance_explained(rng: np.random.Generator) 
     assert found.classes.tolist() == [0] * 6
 
 
-@pytest.mark.parametrize("decay", [0.9, 0.7])
-def test_cf30_a_leaky_integrator_is_decoded_as_well_as_its_memory_function_says(
-    decay: float, rng: np.random.Generator
-) -> None:
-    """R2 = (1 - a^2) a^2k, the ratio 0.81 for a = 0.9, as the memory function, the Sobol index and the gate time."""
+@pytest.mark.parametrize("decay", [0.9])
+def test_cf30_decoding_of_a_leaky_integrator_equals_its_memory_function(decay: float, rng: np.random.Generator) -> None:
+    """R2 = (1 - a^2) a^2k: ratio 0.81 for a = 0.9, as for the memory function and the Sobol index."""
     module = relu_rnn(np.array([[decay]]), np.array([1 - decay]))
     found = probe(module, rng.random((6000, 70, 1)), lags=range(12))
     assert found.skill == pytest.approx((1 - decay**2) * decay ** (2.0 * np.arange(12)), abs=0.04)
@@ -104,14 +102,14 @@ def test_symbols_may_be_given_where_they_cannot_be_seen_in_the_input(rng: np.ran
     assert probe(delay_line(3), noisy, torch.from_numpy(symbol_BT)).skill.tolist() == found.skill.tolist()
 
 
-def test_the_readout_step_may_differ_from_sequence_to_sequence(rng: np.random.Generator) -> None:
+def test_the_readout_step_may_differ_between_sequences(rng: np.random.Generator) -> None:
     _, inputs = symbols(rng, 3)
     found = probe(delay_line(2), inputs, step=rng.integers(5, 12, size=900))
     assert found.lag.tolist() == list(range(6))
     assert found.horizon == Horizon(1, 2)
 
 
-def test_one_possible_input_leaves_nothing_to_decode(rng: np.random.Generator) -> None:
+def test_a_lag_with_one_possible_input_is_nan(rng: np.random.Generator) -> None:
     inputs = symbols(rng, 3)[1]
     inputs[:, -3] = [1, 0, 0]
     found = probe(delay_line(4), inputs)
@@ -119,10 +117,10 @@ def test_one_possible_input_leaves_nothing_to_decode(rng: np.random.Generator) -
     assert found.horizon == Horizon(3, 4)
 
 
-def test_a_torch_module_has_its_untrained_self_as_a_control(
+def test_a_torch_module_is_compared_with_its_untrained_copy(
     rng: np.random.Generator, global_generators_untouched: Callable[[], Any]
 ) -> None:
-    """Random weights decode short lags too; those set by hand to ignore the input decode none."""
+    """Weights that ignore the input decode nothing; random weights decode short lags."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = nn.GRU(3, 24, batch_first=True)
@@ -137,7 +135,7 @@ def test_a_torch_module_has_its_untrained_self_as_a_control(
 
 
 def test_the_full_state_of_an_lstm_can_be_probed(rng: np.random.Generator) -> None:
-    """A cell whose output gate is shut: c holds the first symbol, h shows nothing."""
+    """With a closed output gate, c holds the first symbol and h is zero."""
     module = nn.LSTM(2, 2, batch_first=True, dtype=torch.float64)
     with torch.no_grad():
         for value in module.parameters():
@@ -159,7 +157,7 @@ def test_the_full_state_of_an_lstm_can_be_probed(rng: np.random.Generator) -> No
         (np.full((40, 4, 1), np.nan), {}, "states must be finite"),
     ],
 )
-def test_what_cannot_be_probed_is_said(inputs: Any, options: dict[str, Any], message: str) -> None:
+def test_unusable_arguments_are_errors(inputs: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         probe(delay_line(1), inputs, **options)
 
@@ -173,7 +171,7 @@ def values(rows: Any, name: str) -> dict[int, float]:
     return {row.lag: row.value for row in rows if row.statistic == name}
 
 
-def test_on_a_task_a_register_holds_as_many_inputs_as_it_has_slots() -> None:
+def test_a_register_on_a_task_holds_as_many_inputs_as_slots() -> None:
     task = tasks.build({"name": "nback", "lag": 4})
     network = network_of("shift_register", task, hidden=12)  # three slots
     measure = ProbeMeasure(sequences=600, lags=(0, 1, 2, 3, 9))
@@ -195,18 +193,18 @@ def test_on_a_task_a_register_holds_as_many_inputs_as_it_has_slots() -> None:
     assert values(rows, "horizon") == {-1: 2.0}
 
 
-def test_the_cue_of_recall_is_decoded_at_its_own_lag() -> None:
+def test_the_cue_of_recall_is_decoded_at_its_lag() -> None:
     task = tasks.build({"name": "recall", "lag": 6, "filler": "blank"})
     for slots, skill in ((7, True), (6, False)):
         network = network_of("shift_register", task, hidden=slots * task.inputs)
         measure = ProbeMeasure(sequences=300)
         rows = measure.rows(network, task, [0, 1], lambda n=network: n)[0]
-        assert list(values(rows, "skill")) == [6]  # between cue and question there are blanks alone
+        assert list(values(rows, "skill")) == [6]  # the other lags are blank
         assert (values(rows, "skill")[6] > 0.5) is skill
         assert values(rows, "horizon") == {-1: 6.0 * skill}
 
 
-def test_a_replica_s_rows_are_those_it_has_alone() -> None:
+def test_rows_of_a_replica_do_not_depend_on_the_others() -> None:
     task = tasks.build({"name": "adding", "lag": 4})
     network, other = network_of("gru", task), network_of("lstm", task)
     measure = ProbeMeasure(sequences=90)
@@ -216,7 +214,7 @@ def test_a_replica_s_rows_are_those_it_has_alone() -> None:
     assert values(packed[0], "untrained_skill") != values(packed[0], "skill")
 
 
-def test_nothing_to_decode_and_nothing_finite_give_no_rows() -> None:
+def test_blank_inputs_and_nonfinite_states_give_no_rows() -> None:
     blanks = tasks.build({"name": "selective_copy", "lag": 40})
     network = network_of("gru", blanks)
     assert ProbeMeasure(sequences=90).rows(network, blanks, [0, 1], lambda: network) == [[], []]

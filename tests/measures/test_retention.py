@@ -1,4 +1,4 @@
-"""Retention on systems whose memory is known: CF31, and the shift register that fixes what a lag is."""
+"""Retention of systems with known memory: CF31, and the shift register that defines a lag."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAGS = [1, 2, 4, 8, 16, 32]
 
 
 def ring_buffer(task: Any, slots: int, slot: int | None = None) -> Network:
-    """A shift register whose readout sums the cues in all slots, or looks at one slot."""
+    """A shift register with a readout that sums the cues in all slots, or reads one slot."""
     architecture = Architecture(cells.build("shift_register"), task.inputs, slots * task.inputs, task.answer.outputs)
     weight = torch.zeros(1, task.symbols, slots, task.inputs)
     for k in range(slots):
@@ -43,16 +43,16 @@ def test_cf31_a_ring_buffer_of_twelve_slots_fails_between_8_and_16() -> None:
     assert found.skill[4:] == pytest.approx([0.0] * 2, abs=1e-6)
 
 
-@pytest.mark.parametrize("slots", [1, 2, 5])
-def test_a_register_remembers_lags_below_its_slots_and_no_other(slots: int) -> None:
-    """Lag k stands in slot k: the off-by-one that this field makes most often."""
+@pytest.mark.parametrize("slots", [1, 5])
+def test_a_register_remembers_exactly_the_lags_below_its_number_of_slots(slots: int) -> None:
+    """Lag k is in slot k; an off-by-one error is common in this field."""
     task = tasks.build("recall")
     found = retention(ring_buffer(task, slots), task, range(8), sequences=300)
     assert found.remembered.tolist() == [lag < slots for lag in range(8)]
 
 
 @pytest.mark.parametrize("lag", [0, 1, 4])
-def test_one_slot_answers_nback_at_its_own_lag(lag: int) -> None:
+def test_one_slot_solves_nback_at_its_lag_only(lag: int) -> None:
     task = tasks.build({"name": "nback", "lag": lag})
     for slot in range(6):
         found = retention(ring_buffer(task, 6, slot), task, [lag], sequences=50)
@@ -60,7 +60,7 @@ def test_one_slot_answers_nback_at_its_own_lag(lag: int) -> None:
 
 
 def oracle(task: Any) -> Any:
-    """Reads the cue of recall off the whole sequence."""
+    """Reads the cue of recall from the whole sequence."""
 
     def call(x_BTI: Tensor) -> tuple[Tensor, Tensor]:
         cue_BK = x_BTI[:, :, : task.symbols].sum(1)
@@ -70,7 +70,7 @@ def oracle(task: Any) -> Any:
     return call
 
 
-def test_cf31_a_perfect_oracle_is_right_censored_never_the_largest_lag() -> None:
+def test_cf31_the_horizon_of_a_perfect_oracle_is_right_censored() -> None:
     task = tasks.build("recall")
     found = retention(oracle(task), task, LAGS, sequences=100)
     assert found.horizon == Horizon(32, math.inf)
@@ -79,7 +79,7 @@ def test_cf31_a_perfect_oracle_is_right_censored_never_the_largest_lag() -> None
     assert found.skill == pytest.approx([1.0] * 6)
 
 
-def test_cf31_a_constant_answer_is_left_censored_with_skill_zero() -> None:
+def test_cf31_the_horizon_of_a_constant_answer_is_left_censored() -> None:
     task = tasks.build("recall")
     found = retention(lambda x: (torch.zeros(*x.shape[:2], 4),) * 2, task, LAGS, sequences=2000)
     assert found.horizon == Horizon(0, 1)
@@ -88,8 +88,8 @@ def test_cf31_a_constant_answer_is_left_censored_with_skill_zero() -> None:
     assert found.accuracy == pytest.approx([0.25] * 6, abs=4 * math.sqrt(0.1875 / 2000))
 
 
-def test_a_timer_is_flagged_and_its_horizon_is_the_first_failure() -> None:
-    """Right at lags 1, 2 and 8 alone, as training at one lag can leave a net."""
+def test_a_timer_is_not_monotone_and_its_horizon_is_the_first_failure() -> None:
+    """Correct at lags 1, 2 and 8 only, as can happen after training at one lag."""
     task = tasks.build("recall")
     right = oracle(task)
 
@@ -103,7 +103,7 @@ def test_a_timer_is_flagged_and_its_horizon_is_the_first_failure() -> None:
     assert found.remembered.tolist() == [True, True, False, True, False, False]
 
 
-def test_one_of_two_bits_is_not_remembering() -> None:
+def test_one_of_two_bits_does_not_count_as_remembered() -> None:
     task = tasks.build("recall")
     right = oracle(task)
 
@@ -118,7 +118,7 @@ def test_one_of_two_bits_is_not_remembering() -> None:
 
 
 def test_only_asked_steps_that_need_memory_are_scored() -> None:
-    """A net that puts out blanks is right at 99 % of copy's steps; it remembers nothing (the defect found in TCN)."""
+    """Always answering blank is correct at 99 % of copy's steps without memory (a defect of the TCN benchmark)."""
     task = tasks.build("copy")
 
     def blanks(x_BTI: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,7 +129,7 @@ def test_only_asked_steps_that_need_memory_are_scored() -> None:
     assert retention(blanks, task, [200], sequences=20).accuracy.tolist() == [0.0]
 
 
-def test_a_value_that_is_no_number_is_no_success() -> None:
+def test_nan_outputs_are_failures() -> None:
     for name, outputs in (("recall", 4), ("adding", 1)):
         task = tasks.build(name)
         found = retention(
@@ -139,7 +139,7 @@ def test_a_value_that_is_no_number_is_no_success() -> None:
         assert found.accuracy.tolist() == [0.0, 0.0]
 
 
-def test_equal_seeds_give_equal_curves_and_others_do_not() -> None:
+def test_only_equal_seeds_give_equal_curves() -> None:
     task = tasks.build("recall")
     network = draw(Architecture(cells.build("gru"), task.inputs, 8, 4), [inits.build("torch")], [0], 5)
     a, b, c = (retention(network, task, LAGS, sequences=200, seed=seed) for seed in (0, 0, 1))
@@ -147,7 +147,7 @@ def test_equal_seeds_give_equal_curves_and_others_do_not() -> None:
     assert not np.array_equal(a.loss, c.loss)
 
 
-def test_a_lag_s_score_does_not_depend_on_the_other_lags_asked_nor_on_the_task_s_own() -> None:
+def test_the_score_at_a_lag_does_not_depend_on_other_lags() -> None:
     task = tasks.build("recall")
     network = draw(Architecture(cells.build("gru"), task.inputs, 8, 4), [inits.build("torch")], [0], 5)
     alone = retention(network, task, [4], sequences=200)
@@ -156,7 +156,7 @@ def test_a_lag_s_score_does_not_depend_on_the_other_lags_asked_nor_on_the_task_s
     assert among.loss[1] == alone.loss[0]
 
 
-def test_torch_modules_are_systems_in_either_layout() -> None:
+def test_torch_modules_of_both_layouts_are_accepted() -> None:
     task = tasks.build("nback")
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -170,19 +170,19 @@ def test_torch_modules_are_systems_in_either_layout() -> None:
 @pytest.mark.parametrize(
     ("system", "lags", "sequences", "message"),
     [
-        (nn.GRU(9, 5), [1], 10, "4 outputs, the system gives 5"),
+        (nn.GRU(9, 5), [1], 10, "4 outputs, the system has 5"),
         (nn.GRU(9, 4), [], 10, "at least one lag"),
         (nn.GRU(9, 4), [1], 0, "one sequence"),
         (3, [1], 10, "a system is"),
     ],
     ids=["outputs", "lags", "sequences", "system"],
 )
-def test_what_cannot_be_measured_is_said(system: Any, lags: list[int], sequences: int, message: str) -> None:
+def test_unusable_arguments_are_errors(system: Any, lags: list[int], sequences: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         retention(system, tasks.build("recall"), lags, sequences)
 
 
-def test_the_measure_always_asks_at_the_lag_that_was_trained() -> None:
+def test_the_measure_always_includes_the_training_lag() -> None:
     task = tasks.build({"name": "recall", "lag": 5})
     network = ring_buffer(task, 6)
     rows = RetentionMeasure(lags=(2,), sequences=30).rows(network, task, [0], lambda: network)
@@ -192,8 +192,7 @@ def test_the_measure_always_asks_at_the_lag_that_was_trained() -> None:
     assert [row.value for row in rows[0] if row.statistic == "chance_accuracy"] == [0.25, 0.25]
 
 
-def test_the_measure_gives_each_replica_its_own_rows() -> None:
-    """As each would have alone, on sequences of its own seed."""
+def test_rows_of_a_replica_do_not_depend_on_the_others() -> None:
     task = tasks.build({"name": "recall", "lag": 5})
     architecture = Architecture(cells.build("gru"), task.inputs, 8, 4)
     network = draw(architecture, [inits.build("torch")] * 3, [4, 5, 6], 5)
@@ -204,6 +203,6 @@ def test_the_measure_gives_each_replica_its_own_rows() -> None:
     assert packed[0] != packed[1]
 
 
-def test_a_trial_measures_retention_unless_told_otherwise() -> None:
+def test_a_trial_measures_retention_by_default() -> None:
     trial = Trial.model_validate({"task": "recall", "lag": 5, "cell": "gru"})
     assert [measure.name for measure in trial.measures] == ["retention"]

@@ -1,7 +1,8 @@
-"""Matching: the hidden size that a budget allows, what is counted, and that the way to a size is not part of a key."""
+"""Networks of equal size: the chosen hidden size, the counts, and that the budget is not part of a trial's key."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from farback import cells, encoders, inits
 from farback.cells.base import Cell
 from farback.encoders.base import Encoder
-from farback.networks.equal_size import LARGEST_HIDDEN, Match, MatchError
+from farback.networks.equal_size import LARGEST_HIDDEN, MatchError, SizeMatch
 from farback.networks.network import Architecture, Network, draw
 from farback.report import groups
 from farback.stores import run_tags
@@ -42,68 +43,63 @@ def possible(architecture: Architecture) -> bool:
     return True
 
 
+def sizes_of(network: Architecture, largest: int = 24) -> list[int]:
+    """The hidden sizes that the cell supports."""
+    return [hidden for hidden in range(1, largest + 1) if possible(replace(network, hidden=hidden))]
+
+
 def networks(cell: Cell) -> Iterator[Architecture]:
-    """Shapes of a network around the cell, those that some size of it can have."""
-    for depth, bias, both, learned in ((1, True, False, False), (3, False, False, True), (2, True, True, False)):
-        network = Architecture(cell, 4, 1, 3, depth, bias, both, learned)
-        if any(possible(replace(network, hidden=hidden)) for hidden in range(1, 65)):
+    """Several architectures with the cell, except those for which it supports no hidden size."""
+    for depth, bias, bidirectional, learned in (
+        (1, True, False, False),
+        (3, False, False, True),
+        (2, True, True, False),
+    ):
+        network = Architecture(cell, 4, 1, 3, depth, bias, bidirectional, learned)
+        if sizes_of(network):
             yield network
 
 
 # The chosen size -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_count_keeps_to_the_budget_and_the_next_size_up_does_not(every_cell: Cell, kind: str) -> None:
-    tried = 0
-    for network in networks(every_cell):
-        sizes = [hidden for hidden in range(1, 65) if possible(replace(network, hidden=hidden))]
+def test_the_count_is_within_the_budget_and_the_next_size_exceeds_it(every_cell: Cell) -> None:
+    for network, kind in itertools.product(networks(every_cell), KINDS):
+        sizes = sizes_of(network)
         counts = [replace(network, hidden=hidden).counts[kind] for hidden in sizes]
-        for index in range(len(sizes) - 1):
-            budgets = {counts[index], counts[index] + 1, counts[index + 1] - 1}
-            for budget in budgets:
-                if counts[index] <= budget < counts[index + 1] and budget > 0:
-                    assert Match.model_validate({kind: budget}).hidden(network) == sizes[index]
-                    tried += 1
-    assert tried
+        assert counts == sorted(set(counts))  # bisection needs increasing counts
+        for index in {0, len(sizes) // 2}:
+            for budget in {counts[index], counts[index + 1] - 1}:
+                assert SizeMatch.model_validate({kind: budget}).hidden(network) == sizes[index]
+        if counts[0] > 1:
+            message = rf"{counts[0] - 1} .* too small: .*\(hidden {sizes[0]}\) has {counts[0]}$"
+            with pytest.raises(MatchError, match=message):
+                SizeMatch.model_validate({kind: counts[0] - 1}).hidden(network)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_counts_grow_with_the_hidden_size(every_cell: Cell, kind: str) -> None:
-    """What finding a size by halving rests on."""
-    for network in networks(every_cell):
-        counts = [replace(network, hidden=hidden).counts[kind] for hidden in (*range(1, 40), 100, 1000, LARGEST_HIDDEN)]
-        assert counts == sorted(counts)
-        assert counts[0] < counts[-1]
+def test_counts_increase_up_to_the_largest_hidden_size(every_cell: Cell) -> None:
+    for network, kind in itertools.product(networks(every_cell), KINDS):
+        counts = [replace(network, hidden=hidden).counts[kind] for hidden in (25, 100, 1000, LARGEST_HIDDEN)]
+        assert counts == sorted(set(counts))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_impossible_budget_names_the_smallest_possible_count(every_cell: Cell, kind: str) -> None:
-    for network in networks(every_cell):
-        smallest = next(hidden for hidden in range(1, 65) if possible(replace(network, hidden=hidden)))
-        least = replace(network, hidden=smallest).counts[kind]
-        if least > 1:
-            with pytest.raises(MatchError, match=rf"{least - 1} .* too small: .*\(hidden {smallest}\) has {least}$"):
-                Match.model_validate({kind: least - 1}).hidden(network)
-
-
-def test_a_budget_that_no_size_exhausts_is_refused() -> None:
+def test_a_budget_above_the_largest_size_is_an_error() -> None:
     network = Architecture(cells.build("gru"), 4, 1, 3)
-    assert Match(state=LARGEST_HIDDEN - 1).hidden(network) == LARGEST_HIDDEN - 1
+    assert SizeMatch(state=LARGEST_HIDDEN - 1).hidden(network) == LARGEST_HIDDEN - 1
     with pytest.raises(MatchError, match=r"too large: GRU .* 8192, has 8192"):
-        Match(state=LARGEST_HIDDEN).hidden(network)
+        SizeMatch(state=LARGEST_HIDDEN).hidden(network)
 
 
-def test_a_cell_that_can_have_some_sizes_only_gets_one_of_them() -> None:
+def test_a_cell_that_supports_only_some_sizes_gets_one_of_them() -> None:
     network = Architecture(cells.build("shift_register"), 9, 1, 4)
-    assert [Match(state=budget).hidden(network) for budget in (9, 17, 18, 100)] == [9, 9, 18, 99]
+    assert [SizeMatch(state=budget).hidden(network) for budget in (9, 17, 18, 100)] == [9, 9, 18, 99]
     with pytest.raises(MatchError, match=r"too small: .*\(hidden 9\) has 9"):
-        Match(state=8).hidden(network)
-    with pytest.raises(MatchError, match="no hidden size up to 8192 suits"):  # the upper layer sees both directions
-        Match(state=100).hidden(replace(network, depth=2, bidirectional=True))
+        SizeMatch(state=8).hidden(network)
+    with pytest.raises(MatchError, match="no hidden size up to 8192 suits"):  # the upper layer reads both directions
+        SizeMatch(state=100).hidden(replace(network, depth=2, bidirectional=True))
 
 
-# What is counted -------------------------------------------------------------------------------------------------
+# Counts -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -114,7 +110,7 @@ def test_a_cell_that_can_have_some_sizes_only_gets_one_of_them() -> None:
         ("gru", nn.GRU, 74, 17_316),
     ],
 )
-def test_published_counts_at_two_inputs_are_those_of_torch(
+def test_published_counts_at_two_inputs_equal_those_of_torch(
     cell: str, module: Callable[..., nn.Module], hidden: int, parameters: int
 ) -> None:
     network = Architecture(cells.build(cell), 2, hidden, 0)
@@ -126,10 +122,10 @@ def test_published_counts_at_two_inputs_are_those_of_torch(
 
 @pytest.mark.parametrize(("cell", "module"), [("elman", nn.RNNCell), ("lstm", nn.LSTMCell), ("gru", nn.GRUCell)])
 @pytest.mark.parametrize(("inputs", "hidden", "depth", "outputs"), [(2, 7, 1, 0), (5, 16, 3, 4)])
-def test_flops_per_step_are_those_that_torch_counts(
+def test_flops_per_step_equal_those_counted_by_torch(
     cell: str, module: Callable[..., nn.Module], inputs: int, hidden: int, depth: int, outputs: int
 ) -> None:
-    """One step of one sequence through torch's own cells and readout, counted by torch."""
+    """One step of one sequence through torch's cells and readout."""
     layers = [module(inputs if layer == 0 else hidden, hidden) for layer in range(depth)]
     with FlopCounterMode(display=False) as counter:
         x = torch.zeros(1, inputs)
@@ -141,16 +137,16 @@ def test_flops_per_step_are_those_that_torch_counts(
     network = Architecture(cells.build(cell), inputs, hidden, outputs, depth)
     assert network.flops_per_step == counter.get_total_flops()
     both = replace(network, bidirectional=True)
-    upper = (depth - 1) * len(network.cell.gates) * 2 * hidden * hidden  # layers above see both directions
+    upper = (depth - 1) * len(network.cell.gates) * 2 * hidden * hidden  # upper layers read both directions
     assert both.flops_per_step == 2 * (network.flops_per_step + upper)
 
 
-# Multiplications by parameters that are no matrices, by hand: u; w_c and w_a; lambda, four, and exp(gamma), two.
+# Elementwise multiplications by parameters, per unit: u; w_c and w_a; lambda (four) and exp(gamma) (two).
 ELEMENTWISE = {"indrnn": 1, "brc": 2, "lru": 6}
 
 
-def test_flops_of_every_cell_are_those_of_its_matrix_products(every_cell: Cell) -> None:
-    """One step of one sequence through the network, without numbers: torch counts what each product would take."""
+def test_flops_of_every_cell_equal_its_matrix_products(every_cell: Cell) -> None:
+    """One step of one sequence on torch's meta device, which counts the operations without computing them."""
     for network in networks(every_cell):
         network = next(n for hidden in (5, 8) if possible(n := replace(network, hidden=hidden)))
         drawn = draw(network, [inits.build("torch")], [0], lag=5).parameters
@@ -163,8 +159,8 @@ def test_flops_of_every_cell_are_those_of_its_matrix_products(every_cell: Cell) 
 
 
 @pytest.mark.parametrize("state", ["pixel", "map"])
-def test_flops_of_a_convolution_are_those_of_torch(state: str) -> None:
-    """A net per pixel counts at every pixel; the decoder too."""
+def test_flops_of_a_convolution_equal_those_counted_by_torch(state: str) -> None:
+    """Cells and readout count once per pixel if every pixel has its own state."""
     grid, hidden, channels = 4, 6, 5
     encoder = encoders.build({"name": "conv", "channels": channels, "kernel": 3, "state": state})
     sites = grid**2 if state == "pixel" else 1
@@ -178,7 +174,7 @@ def test_flops_of_a_convolution_are_those_of_torch(state: str) -> None:
     assert network.state_count == hidden * sites
 
 
-def test_an_encoder_counts_before_the_cell() -> None:
+def test_an_encoder_is_counted() -> None:
     class Widening(Encoder):
         def parameters(self, inputs: int) -> dict[str, tuple[int, ...]]:
             return {"weight": (10, inputs), "bias": (10,)}
@@ -194,14 +190,14 @@ def test_an_encoder_counts_before_the_cell() -> None:
     assert widened.parameter_count - plain.parameter_count == 10 * 4 + 10 + 6 * (10 - 4)
     assert widened.flops_per_step - plain.flops_per_step == 2 * (10 * 4 + 6 * (10 - 4))
     budget = widened.parameter_count
-    assert Match(parameters=budget).hidden(widened) == 6
+    assert SizeMatch(parameters=budget).hidden(widened) == 6
 
 
 # Identity --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("match", [{"parameters": 5000}, {"state": 64}, {"flops": 20_000}], ids=str)
-def test_the_way_to_a_size_is_not_part_of_the_identity(match: dict[str, int]) -> None:
+def test_the_budget_is_not_part_of_the_identity(match: dict[str, int]) -> None:
     matched = trial(match=match)
     plain = trial(hidden=matched.hidden)
     assert matched.hidden != trial().hidden or match == {"state": 64}
@@ -211,25 +207,25 @@ def test_the_way_to_a_size_is_not_part_of_the_identity(match: dict[str, int]) ->
     assert matched.key != trial(hidden=matched.hidden + 1).key
 
 
-def test_a_matched_trial_keeps_its_size_wherever_it_goes() -> None:
+def test_a_matched_trial_keeps_its_size_when_copied() -> None:
     matched = trial(match={"parameters": 5000}, depth=2)
-    for again in (
+    for copied in (
         pickle.loads(pickle.dumps(matched)),
         Trial.model_validate(json.loads(matched.model_dump_json())),
         Trial.model_validate({**dict(matched)}),
     ):
-        assert again.hidden == matched.hidden
-        assert again.match == matched.match
-        assert again.key == matched.key
+        assert copied.hidden == matched.hidden
+        assert copied.match == matched.match
+        assert copied.key == matched.key
 
 
-def test_a_size_that_the_match_contradicts_is_refused() -> None:
-    with pytest.raises(ValidationError, match=r"hidden is 8 and match \(parameters 5000\) comes to 29"):
+def test_a_hidden_size_that_contradicts_the_match_is_an_error() -> None:
+    with pytest.raises(ValidationError, match=r"hidden is 8 but match \(parameters 5000\) chooses 29"):
         trial(hidden=8, match={"parameters": 5000})
 
 
-def test_the_size_is_chosen_for_everything_that_the_network_has() -> None:
-    """Each of these costs parameters, so that the same budget leaves fewer units."""
+def test_the_budget_includes_every_part_of_the_network() -> None:
+    """Each of these fields adds parameters, so the same budget allows fewer units."""
     budget = {"match": {"parameters": trial(hidden=64).architecture.parameter_count}}
     plain = trial(**budget).hidden
     assert plain == 64
@@ -245,10 +241,10 @@ def test_the_size_is_chosen_for_everything_that_the_network_has() -> None:
     assert trial(match={"parameters": bare}).hidden < 64
 
 
-# Where people look -----------------------------------------------------------------------------------------------
+# Records -----------------------------------------------------------------------------------------------
 
 
-def test_sizes_of_every_trial_are_logged_and_in_the_frame() -> None:
+def test_sizes_of_every_trial_are_logged() -> None:
     matched, plain = trial(match={"state": 64}), trial(hidden=8)
     for one in (matched, plain):
         counts = one.architecture.counts
@@ -269,8 +265,8 @@ def frame_of(*trials: Trial, without: tuple[str, ...] = ()) -> Any:
     return store.frame("sizes").drop(columns=list(without))
 
 
-def test_sizes_make_no_groups_of_their_own() -> None:
-    """Nor does a hidden size that was chosen, for it follows from the network and the budget."""
+def test_sizes_define_no_groups() -> None:
+    """Neither does a hidden size chosen by a budget, as it follows from the network and the budget."""
     plain = [trial(cell=cell, hidden=8) for cell in ("lstm", "gru", "elman")]
     assert groups(frame_of(*plain)) == ["label"]
     assert groups(frame_of(*plain, *(trial(cell=cell, hidden=9) for cell in ("lstm", "gru")))) == ["label", "hidden"]

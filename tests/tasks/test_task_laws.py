@@ -14,7 +14,7 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
 from farback import tasks
-from farback.measures.retention import needs_memory
+from farback.measures.retention import scored_steps
 from farback.tasks import Batch, Bits, OneOf, Task, Within, skill
 
 FIT, SCORED = 6000, 6000  # sequences: standard errors near 0.005 where a sequence asks once
@@ -198,7 +198,7 @@ def test_chance_is_not_remembering(every_task: Task) -> None:
 
 def seen(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of every asked step that needs memory: the step, the present input, the answer."""
-    needed = needs_memory(batch)
+    needed = scored_steps(batch)
     step_N = needed.nonzero()[:, 1].numpy()
     return step_N, batch.input_BTI[needed].numpy().astype(np.float64), batch.target_BT[needed].numpy()
 

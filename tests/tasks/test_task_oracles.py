@@ -10,7 +10,7 @@ import pytest
 from oracles import ORACLES, PARTIAL
 
 from farback import tasks
-from farback.measures.retention import needs_memory
+from farback.measures.retention import scored_steps
 from farback.tasks import Batch, OneOf, Task
 
 VARIANTS: list[dict[str, Any]] = [
@@ -175,7 +175,7 @@ RUNGS = [
 def test_partial_memory_scores_its_rung(spec: dict[str, Any], rung: int, rng: np.random.Generator) -> None:
     task = tasks.build(spec)
     batch = task.sample(rng, 20_000)
-    needed = needs_memory(batch)
+    needed = scored_steps(batch)
     answer_BN = batch.target_BT[needed].numpy().reshape(20_000, -1)
     output = PARTIAL[task.name](task, answer_BN, batch.input_BTI.numpy(), rung, rng)
     if isinstance(task.answer, OneOf):

@@ -1,11 +1,12 @@
-"""A measure is something computed on a trained network that depends on lag."""
+"""The interface of a measure: a quantity computed on a trained network, usually for each lag."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from farback.networks.network import Network
@@ -14,74 +15,107 @@ from farback.records.record import Several, Since
 from farback.system.random_streams import stream
 from farback.tasks.base import Batch, Task
 
+Floats = NDArray[np.float64]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Lag = Annotated[int, Field(ge=0, le=100_000)]
 
-class Row(NamedTuple):
-    """One number: `lag` is -1 where the statistic belongs to no lag."""
+
+class MeasureRow(NamedTuple):
+    """One number; `lag` is -1 if the statistic belongs to no lag."""
 
     lag: int
     statistic: str
     value: float
 
 
+Row = MeasureRow  # the name in 0.1.0, which plug-ins import
 Untrained = Callable[[], Network]
 When = Literal["start", "end"] | Annotated[int, Field(ge=1, le=10_000_000)]
 
 
-class Measure(Component):
-    """The base of the measures, as they are named in a trial.
+def curve_rows(lags: Iterable[int], curves: Mapping[str, Any]) -> list[MeasureRow]:
+    """A row for each lag and statistic; each curve has one value per lag."""
+    return [
+        MeasureRow(int(lag), statistic, float(values[index]))
+        for index, lag in enumerate(lags)
+        for statistic, values in curves.items()
+    ]
 
-    `at` says when a measure is taken: at the `start` (as initialised), after so many updates, at the `end`. A network
-    that leaves training early is measured at its end only, whatever updates would have come.
+
+def summary_rows(**values: Any) -> list[MeasureRow]:
+    """A row for each statistic that belongs to no lag."""
+    return [MeasureRow(-1, statistic, float(value)) for statistic, value in values.items()]
+
+
+class Measure(Component):
+    """The base class of the measures. A subclass defines `network_rows`, or `rows` if it needs the untrained network.
+
+    `at` lists when the measure is taken: at the `start` (as initialised), after a number of updates, or at the `end`.
+    If training stops early, the measure is still taken at the end; later updates in the list are skipped.
     """
 
     at: Annotated[Several[When], Since("0.2"), Field(min_length=1)] = ("end",)
 
-    @abstractmethod
-    def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[Row]]:
-        """Measure every replica of a network.
+    def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[MeasureRow]]:
+        """Measure every replica of a network; return one list of rows per replica.
 
         Args:
             network: R replicas.
-            task: what they were trained on, at the lag they were trained at.
-            seeds: the replicas' seeds, from which the measure names streams of its own.
-            untrained: makes the same replicas as they were drawn, for measures that compare with them.
+            task: the task they were trained on, with their training lag.
+            seeds: the seed of each replica; random numbers of the measure come from separate streams of these seeds.
+            untrained: returns the same replicas with their initial parameters.
         """
+        return [self.network_rows(network.replica(index), task, seed) for index, seed in enumerate(seeds)]
 
-    def taken(self, updates: int) -> bool:
-        """Whether the measure is taken after so many updates, on the way."""
+    def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
+        """Measure one replica, passed as a network with a single replica."""
+        raise NotImplementedError(f"measure {self.name} must define network_rows or rows")
+
+    def is_due(self, updates: int) -> bool:
+        """Whether the measure is taken during training after this number of updates."""
         return (updates or "start") in self.at
 
-    def live(self, rows: Sequence[Row]) -> dict[str, float]:
-        """What of one replica's rows is shown as a curve over the updates: by default what belongs to no lag."""
+    def live(self, rows: Sequence[MeasureRow]) -> dict[str, float]:
+        """The values of one replica that are plotted over updates: by default the rows that belong to no lag."""
         return {row.statistic: row.value for row in rows if row.lag < 0}
 
     def check(self, task: Task) -> None:
-        """Raise ValueError where the measure cannot be taken on that task."""
+        """Raise ValueError if the measure does not apply to this task."""
 
 
 class Sampled(Measure):
-    """The base of measures that are taken on fresh sequences of the trial's task.
+    """The base class of measures that run the network on fresh sequences of the trial's task.
 
-    `length` is the lag of those sequences where it is not the trial's: a longer one shows more lags.
+    `length` is the lag of these sequences; by default it is the trial's lag. A larger value shows more lags.
     """
 
-    sequences: Annotated[int, Field(ge=1, le=1_000_000)] = 64
-    length: Annotated[int, Field(ge=0, le=100_000)] | None = None
+    sequences: Count = 64
+    length: Lag | None = None
 
     def sample(self, task: Task, seed: int) -> Batch:
-        """Sequences of a stream of their own."""
-        asked = task if self.length is None else task.at(self.length)
-        return asked.sample(stream(seed, "test", self.name, asked.lag), self.sequences)
+        """Sequences from a random stream that only this measure uses."""
+        longer = task if self.length is None else task.at(self.length)
+        return longer.sample(stream(seed, "test", self.name, longer.lag), self.sequences)
 
     def check(self, task: Task) -> None:
-        """At that length the task must be possible, and look the same to the network."""
+        """The task must exist at lag `length`, with the same inputs and answers."""
         if self.length is None:
             return
         other = task.at(self.length)
         if (other.inputs, other.answer) != (task.inputs, task.answer):
-            raise ValueError(
-                f"{task.name} has other inputs or answers at lag {self.length}, so length must be left out"
-            )
+            raise ValueError(f"length must be left out: {task.name} has other inputs or answers at lag {self.length}")
+
+
+class SingleInput(Measure):
+    """The base class of measures that drive one of the task's input channels and hold the others at zero."""
+
+    max_lag: Lag = 100
+    channel: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+    def check(self, task: Task) -> None:
+        """The task must have this channel."""
+        if self.channel >= task.inputs:
+            raise ValueError(f"channel is {self.channel}, but {task.name} has only inputs 0 to {task.inputs - 1}")
 
 
 FAMILY = Family("farback.measures", Measure, "measure")

@@ -1,11 +1,11 @@
-"""Causal reach: what happens to the answer when the input of k steps ago is replaced by another that could have been.
+"""Causal reach: how much the answer changes if the input k steps ago is replaced by another possible input.
 
 Shapes: B sequences, T steps, I inputs, O outputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -16,17 +16,16 @@ from pydantic import Field
 from torch import Tensor
 
 from farback import stats
-from farback.measures.base import Row, Untrained
-from farback.measures.support.asked_lags import AtLags, checked_lags, steps
-from farback.measures.support.regression import Floats
+from farback.measures.base import Floats, MeasureRow, curve_rows, summary_rows
+from farback.measures.support.lag_selection import AtLags, readout_steps, sorted_lags
 from farback.measures.support.system import System, measured
 from farback.networks.network import Network
 from farback.system.random_streams import stream
 from farback.tasks.base import Task
 from farback.tasks.support.answers import OneOf
 
-THRESHOLD = 0.01  # of the answer's variance
-ROUNDING = 1e-12  # of the outputs' size: what varies by less does not vary
+THRESHOLD = 0.01  # share of the answer's variance
+ROUNDING = 1e-12  # answers with a smaller standard deviation, relative to their size, are constant
 
 Sampler = Callable[[np.random.Generator, int, int], Any]
 
@@ -37,14 +36,14 @@ class CausalReach:
 
     Attributes:
         lag: increasing.
-        effect: total-effect Sobol index S_T(k): the share of the answer's variance that goes when the input of k steps
-            ago is known to all but the answer. They sum to 1 without interactions, to more with them.
+        effect: total-effect Sobol index S_T(k): the share of the answer's variance that remains if all inputs except
+            the one k steps ago are known. The indices sum to 1 without interactions between inputs, and to more with.
         effect_error: standard error of `effect` over sequences.
-        kl: mean divergence, in nats, from the class probabilities to those with the input replaced; nan for answers
-            that are no classes.
-        loss_increase: by how much the loss rises; nan without targets.
-        horizon: from the largest lag whose effect is at least the threshold to the next lag that was tested. An input
-            that has no effect changes nothing at all, so that no significance is asked for.
+        kl: mean KL divergence, in nats, from the original class probabilities to those after the replacement; nan if
+            the outputs are not classes.
+        loss_increase: mean increase of the loss; nan without targets.
+        horizon: from the largest lag with an effect of at least the threshold to the next tested lag. There is no
+            significance test, as an input without effect changes nothing at all.
     """
 
     lag: NDArray[np.int64]
@@ -68,75 +67,74 @@ def causal_reach(
     threshold: float = THRESHOLD,
     seed: int = 0,
 ) -> CausalReach:
-    """How much the answer at one step depends on the input k steps before, all other inputs left as they are.
+    """How much the answer at one step depends on the input k steps before, with all other inputs unchanged.
 
-    The input is replaced by that of another sequence at the same lag: a draw from its marginal distribution, so that
-    the network sees nothing that could not occur, where inputs do not depend on each other. (Zeros in its place would
-    overstate reach.) A system that can be carried on from a state reads what comes before that step only once.
+    The input is replaced by the input of another sequence at the same lag, which is a draw from its marginal
+    distribution. If inputs are independent, the network sees only sequences that can occur. (Replacing by zeros would
+    overestimate the reach.) If the system can resume from a state, the steps before the replaced input are run once.
 
     Args:
         system: see `farback.measures.support.system`.
-        inputs: sequences as they occur, (B, T, I).
-        lags: which lags; by default all.
-        classes: whether outputs are the logits of classes: the answer is then their probabilities, else the outputs.
-        targets: the right answers, (B,) classes or (B, O) numbers, for `loss_increase`: nats, or squared error.
+        inputs: a sample of sequences, (B, T, I).
+        lags: by default all.
+        classes: whether outputs are logits of classes. The answer is then the class probabilities, else the outputs.
+        targets: the correct answers, (B,) classes or (B, O) numbers, for `loss_increase`: nats, or squared error.
         step: readout step, one for all sequences or one for each; by default the last.
-        sampler: draws other inputs, (rng, B, lag) -> (B, I), in place of other sequences.
-        draws: how many replacements of each input.
-        threshold: the effect that counts for the horizon.
+        sampler: draws the replacements, (rng, B, lag) -> (B, I), instead of other sequences.
+        draws: number of replacements of each input.
+        threshold: smallest effect that counts for the horizon.
         seed: of the replacements.
 
     Raises:
-        ValueError: fewer than two sequences, a lag or step outside them, or a sampler's draw of another shape.
+        ValueError: fewer than two sequences, a lag or step outside them, or a sampler result of the wrong shape.
 
     Source: Jansen 1999, Computer Physics Communications 117; Sobol indices from Saltelli et al. 2010.
     """
-    face, x_BTI = measured(system, inputs)
+    wrapped, x_BTI = measured(system, inputs)
     B, T, _ = x_BTI.shape
     if B < 2 or draws < 1:
-        raise ValueError(f"needs two sequences, to take inputs from one another, and one draw; got {B} and {draws}")
-    step_B = steps(step, B, T)
-    wanted = checked_lags(lags, step_B)
+        raise ValueError(f"needs at least two sequences and one draw, got {B} and {draws}")
+    step_B = readout_steps(step, B, T)
+    lags = sorted_lags(lags, step_B)
     rng = stream(seed, "measure", "causal_reach")
-    with torch.no_grad(), np.errstate(invalid="ignore", over="ignore"):  # answers of a net that exploded
-        output_BO = face(x_BTI)[0][torch.arange(B), step_B]
-        answer = _Answer(output_BO, classes, None if targets is None else torch.as_tensor(targets))
-        found = {}
-        for lag, replayed in _replays(face, x_BTI, step_B, wanted):
+    with torch.no_grad(), np.errstate(invalid="ignore", over="ignore"):  # outputs of a diverged network
+        output_BO = wrapped(x_BTI)[0][torch.arange(B), step_B]
+        original = _Answers(output_BO, classes, None if targets is None else torch.as_tensor(targets))
+        effects = {}
+        for lag, rerun in _reruns(wrapped, x_BTI, step_B, lags):
             changes = []
             for _ in range(draws):
                 new_BI = _others(x_BTI, step_B, lag, rng) if sampler is None else _drawn(sampler, rng, x_BTI, lag)
-                changes.append(answer.changed(replayed(new_BI)))
-            found[lag] = answer.summary(np.mean(changes, 0))
-    effect, error, kl, loss = np.array([found[lag] for lag in wanted]).T
-    horizon = stats.largest_success(wanted, effect >= threshold).horizon
-    return CausalReach(np.array(wanted), effect, error, kl, loss, horizon)
+                changes.append(original.changes(rerun(new_BI)))
+            effects[lag] = original.effect(np.mean(changes, 0))
+    effect, error, kl, loss = np.array([effects[lag] for lag in lags]).T
+    horizon = stats.largest_success(lags, effect >= threshold).horizon
+    return CausalReach(np.array(lags), effect, error, kl, loss, horizon)
 
 
-class _Answer:
-    """The answers as they were, and how far others are from them."""
+class _Answers:
+    """The answers to the original sequences, compared with answers after a replacement."""
 
     def __init__(self, output_BO: Tensor, classes: bool, target: Tensor | None) -> None:
         self.output_BO, self.classes, self.target = output_BO, classes, target
-        self.value_BO = self._value(output_BO)
-        centred_BO = self.value_BO - self.value_BO.mean(0)
+        self.answer_BO = self._answer(output_BO)
+        centred_BO = self.answer_BO - self.answer_BO.mean(0)
         self.square_B = (centred_BO.square().sum(1) * len(output_BO) / (len(output_BO) - 1)).double().numpy()
-        size = float(self.value_BO.abs().max())
-        self.constant = self.square_B.mean() <= (ROUNDING * size) ** 2
+        self.constant = self.square_B.mean() <= (ROUNDING * float(self.answer_BO.abs().max())) ** 2
 
-    def changed(self, output_BO: Tensor) -> Floats:
-        """Squared change, divergence and rise in loss of each sequence, (3, B)."""
-        change_B = (self._value(output_BO) - self.value_BO).square().sum(1)
-        nothing_B = torch.full_like(change_B, torch.nan)
-        kl_B = nothing_B
+    def changes(self, output_BO: Tensor) -> Floats:
+        """Squared change of the answer, KL divergence and increase of the loss of each sequence, (3, B)."""
+        change_B = (self._answer(output_BO) - self.answer_BO).square().sum(1)
+        kl_B = loss_B = torch.full_like(change_B, torch.nan)
         if self.classes:
-            kl_B = (self.value_BO * (self.output_BO.log_softmax(1) - output_BO.log_softmax(1))).sum(1)
-        loss_B = nothing_B if self.target is None else self._loss(output_BO) - self._loss(self.output_BO)
+            kl_B = (self.answer_BO * (self.output_BO.log_softmax(1) - output_BO.log_softmax(1))).sum(1)
+        if self.target is not None:
+            loss_B = self._loss(output_BO, self.target) - self._loss(self.output_BO, self.target)
         return np.asarray(torch.stack([change_B, kl_B, loss_B]).double().numpy())
 
-    def summary(self, change_3B: Floats) -> tuple[float, float, float, float]:
-        """Effect with its standard error (that of a ratio of two means), mean divergence and rise in loss."""
-        half_B, kl, loss = change_3B[0] / 2, float(change_3B[1].mean()), float(change_3B[2].mean())
+    def effect(self, changes_3B: Floats) -> tuple[float, float, float, float]:
+        """Effect with its standard error (that of a ratio of two means), mean KL divergence and increase of loss."""
+        half_B, kl, loss = changes_3B[0] / 2, float(changes_3B[1].mean()), float(changes_3B[2].mean())
         if self.constant:
             return 0.0, 0.0, kl, loss
         variance = self.square_B.mean()
@@ -144,50 +142,52 @@ class _Answer:
         residual_B = half_B - effect * self.square_B
         return float(effect), float(residual_B.std(ddof=1) / variance / len(half_B) ** 0.5), kl, loss
 
-    def _value(self, output_BO: Tensor) -> Tensor:
+    def _answer(self, output_BO: Tensor) -> Tensor:
         return output_BO.softmax(1) if self.classes else output_BO
 
-    def _loss(self, output_BO: Tensor) -> Tensor:
-        assert self.target is not None
+    def _loss(self, output_BO: Tensor, target: Tensor) -> Tensor:
         if self.classes:
-            return -output_BO.log_softmax(1).gather(1, self.target.view(-1, 1)).squeeze(1)
-        return (output_BO - self.target.view(len(output_BO), -1)).square().sum(1)
+            return -output_BO.log_softmax(1).gather(1, target.view(-1, 1)).squeeze(1)
+        return (output_BO - target.view(len(output_BO), -1)).square().sum(1)
 
 
-def _replays(face: System, x_BTI: Tensor, step_B: Tensor, lags: list[int]) -> Any:
-    """For each lag, largest first: a function from the inputs put in its place, (B, I), to the outputs, (B, O)."""
-    carries = _carries(face, x_BTI)
-    row_B, state_BS, read = torch.arange(len(x_BTI)), None, 0
+Rerun = Callable[[Tensor], Tensor]  # replacement inputs (B, I) to outputs at the readout steps (B, O)
+
+
+def _reruns(system: System, x_BTI: Tensor, step_B: Tensor, lags: list[int]) -> Iterator[tuple[int, Rerun]]:
+    """For each lag, largest first, a function that runs the sequences with the inputs at this lag replaced."""
+    resumes = _can_resume(system, x_BTI)
+    row_B, state_BS, done = torch.arange(len(x_BTI)), None, 0
     for lag in reversed(lags):
-        start = int(step_B.min()) - lag if carries else 0
-        if start > read:
-            state_BS, read = face.carry(x_BTI[:, read:start], state_BS)[1], start
+        start = int(step_B.min()) - lag if resumes else 0
+        if start > done:
+            state_BS, done = system.carry(x_BTI[:, done:start], state_BS)[1], start
 
-        def replayed(new_BI: Tensor, lag: int = lag, start: int = start, state_BS: Tensor | None = state_BS) -> Tensor:
+        def rerun(new_BI: Tensor, lag: int = lag, start: int = start, state_BS: Tensor | None = state_BS) -> Tensor:
             rest_BTI = x_BTI[:, start:].clone()
             rest_BTI[row_B, step_B - lag - start] = new_BI
-            output_BTO = face.carry(rest_BTI, state_BS)[0] if carries else face(rest_BTI)[0]
+            output_BTO = system.carry(rest_BTI, state_BS)[0] if resumes else system(rest_BTI)[0]
             return output_BTO[row_B, step_B - start]
 
-        yield lag, replayed
+        yield lag, rerun
 
 
-def _carries(face: System, x_BTI: Tensor) -> bool:
-    """Whether reading two sequences in two parts gives what reading them whole does."""
+def _can_resume(system: System, x_BTI: Tensor) -> bool:
+    """Whether running two sequences in two parts gives the same outputs as running them whole."""
     x_BTI = x_BTI[:2]
     half = x_BTI.shape[1] // 2
     if not half:
         return False
     try:
-        state_BS = face.carry(x_BTI[:, :half])[1]
-        parts_BTO = face.carry(x_BTI[:, half:], state_BS)[0]
-    except (ValueError, TypeError, RuntimeError):  # one that takes no state, or means something else by it
+        state_BS = system.carry(x_BTI[:, :half])[1]
+        parts_BTO = system.carry(x_BTI[:, half:], state_BS)[0]
+    except (ValueError, TypeError, RuntimeError):  # takes no state, or its second argument is something else
         return False
-    return torch.allclose(parts_BTO, face(x_BTI)[0][:, half:], rtol=1e-4, atol=1e-6, equal_nan=True)
+    return torch.allclose(parts_BTO, system(x_BTI)[0][:, half:], rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
 def _others(x_BTI: Tensor, step_B: Tensor, lag: int, rng: np.random.Generator) -> Tensor:
-    """The input at that lag of another sequence, never a sequence's own."""
+    """The input at this lag of another sequence, never of the same one."""
     order_B = torch.from_numpy(rng.permutation(len(x_BTI)))
     donor_B = torch.empty_like(order_B)
     donor_B[order_B] = order_B.roll(1)
@@ -197,35 +197,27 @@ def _others(x_BTI: Tensor, step_B: Tensor, lag: int, rng: np.random.Generator) -
 def _drawn(sampler: Sampler, rng: np.random.Generator, x_BTI: Tensor, lag: int) -> Tensor:
     new_BI = torch.as_tensor(sampler(rng, len(x_BTI), lag)).to(x_BTI.dtype)
     if new_BI.shape != x_BTI[:, 0].shape:
-        raise ValueError(f"the sampler must give inputs {tuple(x_BTI[:, 0].shape)}, got {tuple(new_BI.shape)}")
+        raise ValueError(f"the sampler must return inputs {tuple(x_BTI[:, 0].shape)}, got {tuple(new_BI.shape)}")
     return new_BI
 
 
 class CausalReachMeasure(AtLags):
-    """The effect of the inputs before the last asked step on the answer there, on the trial's own task.
+    """The effect of each input before the last asked step on the answer at that step, on the trial's own task.
 
-    At the lag that the task is asked at, this replaces the cue by that of another sequence.
+    At the task's lag, the cue is replaced by the cue of another sequence.
 
     Source: Jansen 1999; Saltelli et al. 2010.
     """
 
     sequences: Annotated[int, Field(ge=2, le=1_000_000)] = 512
 
-    def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[Row]]:
-        """Rows effect, effect_error and kl for each lag; horizon (its low end, 0 where there is none) belongs to none.
+    def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
+        """Rows effect, effect_error and kl for each lag; horizon (its lower end, or 0) without a lag.
 
-        kl is nan for answers that are no classes.
+        kl is nan if the answers are not classes.
         """
-        return [self._rows(network.replica(index), task, seed) for index, seed in enumerate(seeds)]
-
-    def _rows(self, network: Network, task: Task, seed: int) -> list[Row]:
-        batch, last_B, lags = self.asked(task, seed)
+        batch, last_B, lags = self.readouts(task, seed)
         classes = isinstance(task.answer, OneOf)
-        found = causal_reach(network, batch.input_BTI, lags, classes=classes, step=last_B, seed=seed)
-        curves = {"effect": found.effect, "effect_error": found.effect_error, "kl": found.kl}
-        rows = [
-            Row(lag, statistic, float(values[at]))
-            for at, lag in enumerate(found.lag.tolist())
-            for statistic, values in curves.items()
-        ]
-        return [*rows, Row(-1, "horizon", max(0.0, found.horizon.low))]
+        result = causal_reach(network, batch.input_BTI, lags, classes=classes, step=last_B, seed=seed)
+        curves = {"effect": result.effect, "effect_error": result.effect_error, "kl": result.kl}
+        return curve_rows(result.lag, curves) + summary_rows(horizon=max(0.0, result.horizon.low))

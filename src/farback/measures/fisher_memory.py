@@ -1,39 +1,34 @@
-"""Fisher memory: how well a noisy linear system tells its past inputs apart."""
+"""Fisher memory: how precisely the state of a noisy linear system determines each past input."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 from scipy.linalg import cho_factor, cho_solve, eigvals, solve_discrete_lyapunov
 
-from farback.measures.base import Measure, Row, Untrained
-from farback.measures.linear_memory_function import ON_THE_EDGE, linear_system
-from farback.measures.support.driven_signal import check_channel
+from farback.measures.base import Floats, MeasureRow, SingleInput, curve_rows, summary_rows
+from farback.measures.linear_memory_function import RADIUS_TOLERANCE, linear_system
 from farback.measures.support.linearisation import linearisation
-from farback.measures.support.regression import Floats
 from farback.networks.network import Network
 from farback.tasks.base import Task
 
 
 def fisher_memory(W: Any, w: Any, max_lag: int, noise: float = 1.0) -> Floats:
-    """How well the state of a noisy linear system tells its past inputs apart, (max_lag + 1,): exact.
+    """The Fisher information in the state about the input k steps ago, (max_lag + 1,), exact.
 
-    J(k) = v_k' C_n^-1 v_k, with v_k = W^k w and C_n the covariance that noise of variance `noise` in every unit at
-    every step builds up: the Fisher information of the input of k steps ago. Where `linear_memory_function` says what
-    a readout of infinite precision could recover, this says what noise leaves of it. The sum is |w|^2 / noise for every
-    normal W, and at most N times that.
+    J(k) = v_k' C_n^-1 v_k with v_k = W^k w. C_n is the stationary covariance when every unit receives independent noise
+    of variance `noise` at every step. `linear_memory_function` is what a readout of infinite precision could recover;
+    this is what remains under noise. The sum over lags is |w|^2 / noise for every normal W, and at most N times that.
 
     Raises:
-        ValueError: as `linear_memory_function`, here for any eigenvalue of W; noise not above 0.
+        ValueError: as `linear_memory_function`, but for any eigenvalue of W; or `noise` is not above 0.
 
     Source: Ganguli, Huh and Sompolinsky 2008, PNAS 105.
     """
     W_NN, w_N = linear_system(W, w, max_lag)
     radius = np.abs(eigvals(W_NN)).max(initial=0.0)
-    if radius > 1 - ON_THE_EDGE or not noise > 0:
+    if radius > 1 - RADIUS_TOLERANCE or not noise > 0:
         raise ValueError(f"the spectral radius must be below 1 and the noise above 0, got {radius:.6g} and {noise}")
     factor = cho_factor(solve_discrete_lyapunov(W_NN, noise * np.eye(len(w_N))))
     information = np.zeros(max_lag + 1)
@@ -43,41 +38,29 @@ def fisher_memory(W: Any, w: Any, max_lag: int, noise: float = 1.0) -> Floats:
     return information
 
 
-class FisherMemoryMeasure(Measure):
-    """The Fisher memory of the network linearised where it comes to rest, all layers, the full state; noise 1.
+class FisherMemoryMeasure(SingleInput):
+    """The Fisher memory, at noise 1, of the network linearised at its resting state (all layers, the full state).
 
-    The signal enters through one channel of the task's inputs, whose weights are scaled to length 1, the others are
-    zero. See `linearisation` for when a network has none, and then no rows.
+    The input enters through one channel, with its weights scaled to length 1; the other channels are zero.
 
     Source: Ganguli, Huh and Sompolinsky 2008, PNAS 105.
     """
 
-    max_lag: Annotated[int, Field(ge=0, le=100_000)] = 100
-    channel: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
+        """Rows information for each lag; total (lags 0 to max_lag) and states (size of the state) without a lag.
 
-    def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[Row]]:
-        """Rows information for each lag; total (lags 0 to max_lag) and states (how many numbers) belong to none.
-
-        No rows where the network does not come to rest, rests where it would not forget, or where the channel does not
-        reach the state.
+        No rows if the network has no linearisation, is not stable there, or ignores the channel.
         """
-        return [self._rows(network.replica(index)) for index in range(len(seeds))]
-
-    def _rows(self, network: Network) -> list[Row]:
-        found = linearisation(network, self.channel)
-        if found is None:
+        system = linearisation(network, self.channel)
+        if system is None:
             return []
-        W_NN, w_N = found
+        W_NN, w_N = system
         length = float(np.linalg.norm(w_N))
         if length == 0:
             return []
         try:
             information = fisher_memory(W_NN, w_N / length, self.max_lag)
-        except ValueError:  # it rests there, but at the edge of stability
+        except ValueError:  # the resting state is not stable
             return []
-        rows = [Row(lag, "information", float(value)) for lag, value in enumerate(information)]
-        return [*rows, Row(-1, "total", float(information.sum())), Row(-1, "states", float(len(w_N)))]
-
-    def check(self, task: Task) -> None:
-        """The channel must be one of the task's inputs."""
-        check_channel(self.channel, task)
+        rows = curve_rows(range(self.max_lag + 1), {"information": information})
+        return rows + summary_rows(total=information.sum(), states=len(w_N))

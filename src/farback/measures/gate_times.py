@@ -1,18 +1,18 @@
-"""Time constants of the gates that keep the state, unit by unit.
+"""Time constants of the gates that keep the state, for each hidden unit.
 
-The direct path of an LSTM is dc_T / dc_{T-k} = product of f. A unit's time constant is taken from the mean of ln f, the
-geometric mean of the gate: what k steps keep is exp(k mean ln f). The path through the states into the gates is left
-out, so this is a bound in neither direction; it is exact where the gates do not depend on the inputs.
+The direct path of an LSTM is dc_T / dc_{T-k} = product of f. A unit's time constant follows from the mean of ln f (the
+geometric mean of the gate): after k steps exp(k mean ln f) is kept. Paths through the hidden state into the gates are
+ignored, so the result is neither an upper nor a lower bound of memory; it is exact if the gates do not depend on the
+inputs.
 
-Two traps. `torch.nn` has two biases a gate: one filled with 1 and the other as well is a forget bias of 2. And in
-`torch.nn.GRU` z keeps, h' = (1 - z) n + z h, where other texts let z write.
+Two common mistakes: `torch.nn` has two bias vectors per gate, so filling both with 1 gives a forget bias of 2. And in
+`torch.nn.GRU` z keeps the state, h' = (1 - z) n + z h, while in other texts z writes.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,42 +21,42 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from farback.measures.base import Row, Sampled, Untrained
-from farback.measures.support.system import sequences
+from farback.measures.base import Floats, MeasureRow, Sampled, curve_rows, summary_rows
+from farback.measures.support.system import require_single, sequences
 from farback.networks.network import Network, from_torch
 from farback.tasks.base import Task
 
 
 @dataclass(frozen=True)
 class GateTimes:
-    """Keep gates f of all units, averaged over steps and sequences; N units, layer by layer, bottom to top.
+    """Keep gates f of all N units, averaged over steps and sequences, layer by layer from bottom to top.
 
     Attributes:
         log_keep: mean of ln f, (N,).
-        layer: the layer each unit is in, from 0; a bidirectional layer has its forward units first.
+        layer: index of each unit's layer, from 0; a bidirectional layer has its forward units first.
     """
 
-    log_keep: NDArray[np.float64]
+    log_keep: Floats
     layer: NDArray[np.int64]
 
     @property
-    def keep(self) -> NDArray[np.float64]:
+    def keep(self) -> Floats:
         """The geometric mean of the gate."""
         return np.exp(self.log_keep)
 
     @property
-    def tau(self) -> NDArray[np.float64]:
-        """-1 / mean ln f, in steps: inf for a gate that never lets go, 0 for one that keeps nothing."""
+    def tau(self) -> Floats:
+        """-1 / mean ln f, in steps: inf for a gate that keeps everything, 0 for one that keeps nothing."""
         with np.errstate(divide="ignore"):
             return np.asarray(1 / np.abs(self.log_keep))
 
     @property
-    def half_life(self) -> NDArray[np.float64]:
+    def half_life(self) -> Floats:
         """ln 2 tau, in steps."""
         return math.log(2) * self.tau
 
     @property
-    def chrono(self) -> NDArray[np.float64]:
+    def chrono(self) -> Floats:
         """1 / (1 - f) of the geometric mean, in steps; 1 + e^b for a constant gate of bias b."""
         with np.errstate(divide="ignore"):
             return np.asarray(1 / np.abs(np.expm1(self.log_keep)))
@@ -66,85 +66,77 @@ def gate_times(system: Any, inputs: Any) -> GateTimes:
     """Time constants of the keep gates along given inputs, in double precision.
 
     Args:
-        system: a `torch.nn.LSTM` (forget gate) or `GRU` (z, which keeps), or a farback network whose cell has a gate;
-            at any depth, in either layout.
+        system: a `torch.nn.LSTM` (forget gate) or `GRU` (z, which keeps), of any depth and layout, or a farback network
+            whose cell has a gate.
         inputs: (T, I) or (B, T, I), tensor or array.
 
     Raises:
-        ValueError: a system without gates, or whose gates cannot be seen; inputs of another shape.
+        ValueError: a system without gates, or whose gates cannot be read; inputs of the wrong shape.
 
     Source: Tallec and Ollivier 2018 (1804.11188); Gers et al. 2000.
     """
     if isinstance(system, nn.RNNBase):
         system = copy.deepcopy(system)
-        system.dropout = 0.0  # gates are measured as in evaluation
+        system.dropout = 0.0  # as in evaluation mode
         system = from_torch(system)
     if not isinstance(system, Network):
         kind = type(system).__name__
-        raise ValueError(f"gates are seen in a torch.nn.LSTM or GRU and in farback networks, not in a {kind}")
-    if system.replicas != 1:
-        raise ValueError(f"a system is one network, this has {system.replicas} replicas: use replica(r)")
-    found = _gates(system.to(torch.float64), sequences(inputs))
-    if found is None:
+        raise ValueError(f"gates can be read from torch.nn.LSTM, torch.nn.GRU and farback networks, not from a {kind}")
+    require_single(system)
+    gates = _gate_times(system.to(torch.float64), sequences(inputs))
+    if gates is None:
         raise ValueError(f"{system.architecture.cell.label()} has no gate that keeps the state")
-    return found
+    return gates
 
 
 @torch.no_grad()
-def _gates(network: Network, x_BTI: Tensor) -> GateTimes | None:
-    """Step every layer through the sequence, and ask its gates before each step."""
+def _gate_times(network: Network, x_BTI: Tensor) -> GateTimes | None:
+    """Step every layer through the sequence and read its gates before each step; None for a cell without gates."""
     a, parameters = network.architecture, network.parameters
     if x_BTI.shape[-1] != a.inputs:
-        raise ValueError(f"the system takes {a.inputs} inputs a step, got {x_BTI.shape[-1]}")
+        raise ValueError(f"the system takes {a.inputs} inputs per step, got {x_BTI.shape[-1]}")
     x_RTBI = x_BTI.transpose(0, 1).unsqueeze(0)
     initial = network.initial(x_RTBI)
-    encoder = {name[8:]: value for name, value in parameters.items() if name.startswith("encoder.")}
-    x_RTBI = a.encoder.encode(encoder, x_RTBI)
-    kept: list[Tensor] = []
+    x_RTBI = network.encoded(x_RTBI)
+    log_keeps: list[Tensor] = []
     outputs: list[Tensor] = []
     for place, state in zip(a.layers(), initial, strict=True):
         p = {name: parameters[name + place.suffix] for name in a.cell_shapes(place)}
         gates_RTBG = a.cell.project(p, x_RTBI.flip(1) if place.reverse else x_RTBI)
-        total, steps = None, []
+        logs, steps = [], []
         for gates_RBG in gates_RTBG.unbind(1):
             log_RBH = a.cell.log_keep(p, gates_RBG, state)
             if log_RBH is None:
                 return None
-            total = log_RBH if total is None else total + log_RBH
+            logs.append(log_RBH)
             state = a.cell.step(p, gates_RBG, state)
             steps.append(a.cell.output(p, gates_RBG, state))
-        assert total is not None  # a sequence has a step
-        kept.append(total[0].mean(0) / len(steps))
+        log_keeps.append(sum(logs[1:], logs[0])[0].mean(0) / len(steps))
         output_RTBH = torch.stack(steps, 1)
         outputs.append(output_RTBH.flip(1) if place.reverse else output_RTBH)
         if len(outputs) == a.directions:
             x_RTBI, outputs = torch.cat(outputs, -1), []
-    layer = [index // a.directions for index, part in enumerate(kept) for _ in range(len(part))]
-    return GateTimes(torch.cat(kept).numpy(), np.array(layer))
+    layer = [index // a.directions for index, part in enumerate(log_keeps) for _ in range(len(part))]
+    return GateTimes(torch.cat(log_keeps).numpy(), np.array(layer))
 
 
 class GateTimesMeasure(Sampled):
-    """Time constants of the keep gates along sequences of the task; a cell without gates has no rows.
+    """Time constants of the keep gates along sequences of the task.
 
     Source: see `gate_times`.
     """
 
-    def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[Row]]:
-        """Rows tau, whose lag is the number of the unit, layer by layer; median, geometric_mean, largest (of tau) and
-        chrono_median.
+    def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
+        """Rows tau, with the number of the unit in place of the lag; median, geometric_mean and largest of tau, and
+        chrono_median. No rows if the cell has no gates.
         """
-        return [self._rows(network.replica(index), task, seed) for index, seed in enumerate(seeds)]
-
-    def _rows(self, network: Network, task: Task, seed: int) -> list[Row]:
-        found = _gates(network.to(torch.float64), sequences(self.sample(task, seed).input_BTI))
-        if found is None:
+        gates = _gate_times(network.to(torch.float64), sequences(self.sample(task, seed).input_BTI))
+        if gates is None:
             return []
         with np.errstate(divide="ignore", invalid="ignore"):
-            summary = {
-                "median": np.median(found.tau),
-                "geometric_mean": np.exp(np.log(found.tau).mean()),
-                "largest": found.tau.max(),
-                "chrono_median": np.median(found.chrono),
-            }
-        rows = [Row(unit, "tau", float(value)) for unit, value in enumerate(found.tau)]
-        return rows + [Row(-1, statistic, float(value)) for statistic, value in summary.items()]
+            return curve_rows(range(len(gates.tau)), {"tau": gates.tau}) + summary_rows(
+                median=np.median(gates.tau),
+                geometric_mean=np.exp(np.log(gates.tau).mean()),
+                largest=gates.tau.max(),
+                chrono_median=np.median(gates.chrono),
+            )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, islice
 from typing import Annotated, Any, Literal
@@ -17,30 +16,28 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import eval_hermitenorm, eval_legendre
 
-from farback.measures.base import Row, Untrained
-from farback.measures.support.driven_signal import Driven
-from farback.measures.support.regression import Floats, delayed, samples, span
+from farback.measures.base import Floats, Lag, MeasureRow, curve_rows, summary_rows
+from farback.measures.support.driven_states import Driven
+from farback.measures.support.regression import aligned_samples, delayed, span
 from farback.networks.network import Network
 from farback.tasks.base import Task
 
-CHUNK_NUMBERS = 2_000_000  # values of terms held at once
-MOST_TERMS = 1_000_000  # beyond it a call would take minutes
-FALSE_POSITIVES = 1e-4  # the share of absent terms that is let through, as in the source
-
-Term = tuple[int, ...]  # the lags of the factors, each as often as its degree
+CHUNK_NUMBERS = 2_000_000  # values of terms held in memory at once
+MOST_TERMS = 1_000_000  # more would take minutes
+FALSE_POSITIVES = 1e-4  # share of absent terms that pass the threshold, as in the source
 
 
 @dataclass(frozen=True)
 class InformationCapacity:
-    """Capacities summed over the terms of one degree whose largest lag is k.
+    """Capacities, summed over the terms with the same degree and the same largest lag.
 
     Attributes:
-        lag: 0, 1, ..., the largest.
-        degree: 1, 2, ..., the largest.
-        capacity_DK: what the terms of each degree and largest lag contribute.
-        features: linearly independent numbers of the state, the bound of the total over all lags and degrees.
-        terms: how many were looked at.
-        samples: steps that were fitted.
+        lag: 0, 1, ..., max_lag.
+        degree: 1, 2, ..., max_degree.
+        capacity_DK: the summed capacity for each degree and largest lag.
+        features: number of linearly independent components of the state, the upper bound of the total.
+        terms: number of terms evaluated.
+        samples: number of fitted steps.
     """
 
     lag: NDArray[np.int64]
@@ -52,11 +49,11 @@ class InformationCapacity:
 
     @property
     def by_degree(self) -> Floats:
-        """The capacity of each degree, over all lags, (D,). The first is the linear memory capacity."""
+        """The capacity of each degree, summed over lags, (D,). Degree 1 is the linear memory capacity."""
         return np.asarray(self.capacity_DK.sum(1))
 
     def total(self) -> float:
-        """Over all degrees and lags."""
+        """The sum over all degrees and lags."""
         return float(self.capacity_DK.sum())
 
 
@@ -71,115 +68,104 @@ def information_capacity(
 ) -> InformationCapacity:
     """The information processing capacity of a system driven by a scalar signal.
 
-    The terms are all products of Legendre (uniform inputs) or Hermite (normal inputs) polynomials of the inputs of 0 to
-    `max_lag` steps ago, of total degree 1 to `max_degree`: uncorrelated targets, so that their capacities add up, to N
-    at most. A term's capacity is the adjusted R2 of its regression on the states, and 0 where R2 could come from states
-    that do not know it.
+    The terms are all products of Legendre (uniform inputs) or Hermite (normal inputs) polynomials of the inputs 0 to
+    `max_lag` steps ago, with total degree 1 to `max_degree`. They are uncorrelated, so their capacities add up, to at
+    most N. The capacity of a term is the adjusted R2 of its regression on the states, or 0 if that R2 is not
+    significantly above the value for independent states.
 
     Args:
-        inputs: the signal, (T,), independent from step to step; it is put on the polynomials' scale by its extremes
-            (uniform) or its mean and standard deviation (normal).
-        states: the states after each step, (T, N).
+        inputs: the signal, (T,), independent from step to step. It is rescaled by its minimum and maximum (uniform) or
+            by its mean and standard deviation (normal).
+        states: the state after each step, (T, N).
         max_lag: the largest lag.
         max_degree: the largest total degree. There are (max_lag + 1 + max_degree over max_degree) - 1 terms.
-        distribution: of the inputs.
-        washout: steps to leave out at the start.
-        false_positives: the share of absent terms that is let through. 1 takes every term, so that nothing small is
-            lost and the absent ones cancel in the mean.
+        distribution: the distribution of the inputs.
+        washout: number of steps to drop at the start.
+        false_positives: share of absent terms that pass the significance threshold. With 1 every term counts: small
+            capacities are kept, and absent terms cancel on average.
 
     Raises:
         ValueError: as `memory_function`; a degree below 1, a share outside (0, 1], or too many terms.
 
     Source: Dambre, Verstraeten, Schrauwen and Massar 2012, Scientific Reports 2:514. Deviation: the threshold is the
-    exact quantile of R2, and what passes is adjusted for the fit.
+    exact quantile of R2, and capacities above it are adjusted for the fit.
     """
     if max_degree < 1 or not 0 < false_positives <= 1:
         raise ValueError(
             f"max_degree must be 1 or more and false_positives in (0, 1], got {max_degree} and {false_positives}"
         )
-    input_T, state_TN = samples(inputs, states, max_lag, washout)
-    count = math.comb(max_lag + 1 + max_degree, max_degree) - 1
-    if count > MOST_TERMS:
-        raise ValueError(
-            f"{count} terms of degree {max_degree} over lags 0 to {max_lag}, more than {MOST_TERMS}: "
-            f"take a smaller max_lag or max_degree"
-        )
-    reach = span(state_TN)
-    least = reach.null(1 - false_positives)
-    polynomial = _polynomials(delayed(_standard(input_T, distribution), max_lag), max_degree, distribution)
+    input_T, state_TN = aligned_samples(inputs, states, max_lag, washout)
+    count = _term_count(max_lag, max_degree)
+    fit = span(state_TN)
+    threshold = fit.null_quantile(1 - false_positives)
+    scaled_TK = delayed(_rescaled(input_T, distribution), max_lag)
+    evaluate = eval_legendre if distribution == "uniform" else eval_hermitenorm
+    values_DKT = [np.ascontiguousarray(evaluate(degree, scaled_TK).T) for degree in range(max_degree + 1)]
     capacity_DK = np.zeros((max_degree, max_lag + 1))
+    size = max(1, CHUNK_NUMBERS // fit.samples)
     for degree in range(1, max_degree + 1):
-        terms = combinations_with_replacement(range(max_lag + 1), degree)
-        for chunk in _chunks(terms, max(1, CHUNK_NUMBERS // reach.samples)):
-            r2 = reach.r2(np.stack([_product(polynomial, term) for term in chunk]).T)
-            capacity = np.where(r2 >= least, reach.adjusted(r2), 0.0)
+        terms = combinations_with_replacement(range(max_lag + 1), degree)  # the lag of each factor
+        while chunk := list(islice(terms, size)):
+            targets = [
+                np.prod([values_DKT[power][lag] for lag, power in Counter(term).items()], axis=0) for term in chunk
+            ]
+            r2 = fit.r2(np.stack(targets).T)
+            capacity = np.where(r2 >= threshold, fit.adjusted(r2), 0.0)
             np.add.at(capacity_DK[degree - 1], [term[-1] for term in chunk], capacity)
     return InformationCapacity(
-        np.arange(max_lag + 1), np.arange(1, max_degree + 1), capacity_DK, reach.features, count, reach.samples
+        np.arange(max_lag + 1), np.arange(1, max_degree + 1), capacity_DK, fit.features, count, fit.samples
     )
 
 
-def _standard(input_T: Floats, distribution: str) -> Floats:
-    """On [-1, 1], or with mean 0 and variance 1."""
+def _term_count(max_lag: int, max_degree: int) -> int:
+    """The number of terms.
+
+    Raises:
+        ValueError: more than MOST_TERMS.
+    """
+    count = math.comb(max_lag + 1 + max_degree, max_degree) - 1
+    if count > MOST_TERMS:
+        raise ValueError(
+            f"max_degree {max_degree} and max_lag {max_lag} give {count} terms, more than {MOST_TERMS}: "
+            "choose a smaller max_lag or max_degree"
+        )
+    return count
+
+
+def _rescaled(input_T: Floats, distribution: str) -> Floats:
+    """The inputs on [-1, 1] (uniform), or with mean 0 and variance 1 (normal)."""
     if distribution == "uniform":
         low, high = input_T.min(), input_T.max()
         return np.asarray((2 * input_T - low - high) / (high - low))
     return np.asarray((input_T - input_T.mean()) / input_T.std())
 
 
-def _polynomials(input_TK: Floats, max_degree: int, distribution: str) -> list[list[Floats]]:
-    """By degree, then by lag: the values at each step, (T,)."""
-    evaluate = eval_legendre if distribution == "uniform" else eval_hermitenorm
-    return [list(np.ascontiguousarray(evaluate(degree, input_TK).T)) for degree in range(max_degree + 1)]
-
-
-def _product(polynomial: list[list[Floats]], term: Term) -> Floats:
-    factors = [polynomial[degree][lag] for lag, degree in Counter(term).items()]
-    value = factors[0]
-    for factor in factors[1:]:
-        value = value * factor
-    return value
-
-
-def _chunks(terms: Iterator[Term], size: int) -> Iterator[list[Term]]:
-    while chunk := list(islice(terms, size)):
-        yield chunk
-
-
 class InformationCapacityMeasure(Driven):
-    """Capacity by degree, and by the largest lag of a term; see `driven` for the drive.
+    """Information processing capacity by degree, and by the largest lag of a term.
 
     Source: Dambre, Verstraeten, Schrauwen and Massar 2012.
     """
 
     length: Annotated[int, Field(ge=10, le=10_000_000)] = 4000
-    max_lag: Annotated[int, Field(ge=0, le=100_000)] = 16
+    max_lag: Lag = 16
     max_degree: Annotated[int, Field(ge=1, le=20)] = 3
 
-    def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[Row]]:
-        """Rows degree_1, degree_2, ... for each lag; degree_1_total, ..., total and features belong to none.
+    def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
+        """Rows degree_1, degree_2, ... for each lag; degree_1_total, ..., total and features without a lag.
 
-        A net whose state does not stay finite has no rows.
+        No rows if the state does not stay finite.
         """
-        return [self._rows(network.replica(index), seed) for index, seed in enumerate(seeds)]
-
-    def _rows(self, network: Network, seed: int) -> list[Row]:
         driven = self.driven(network, seed)
         if driven is None:
             return []
-        found = information_capacity(*driven, self.max_lag, self.max_degree, washout=self.washout)
-        rows = [
-            Row(lag, f"degree_{degree}", float(value))
-            for degree, curve in zip(found.degree.tolist(), found.capacity_DK, strict=True)
-            for lag, value in enumerate(curve)
-        ]
-        rows += [Row(-1, f"degree_{d}_total", float(v)) for d, v in zip(found.degree, found.by_degree, strict=True)]
-        return [*rows, Row(-1, "total", found.total()), Row(-1, "features", float(found.features))]
+        capacity = information_capacity(*driven, self.max_lag, self.max_degree, washout=self.washout)
+        names = [f"degree_{degree}" for degree in capacity.degree]
+        totals = {f"{name}_total": total for name, total in zip(names, capacity.by_degree, strict=True)}
+        return curve_rows(capacity.lag, dict(zip(names, capacity.capacity_DK, strict=True))) + summary_rows(
+            **totals, total=capacity.total(), features=capacity.features
+        )
 
     def check(self, task: Task) -> None:
-        """The channel must be one of the task's inputs, and the terms must be few enough."""
+        """The task must have the channel, and the number of terms must be limited."""
         super().check(task)
-        if math.comb(self.max_lag + 1 + self.max_degree, self.max_degree) > MOST_TERMS:
-            raise ValueError(
-                f"max_degree {self.max_degree} over max_lag {self.max_lag} has more than {MOST_TERMS} terms"
-            )
+        _term_count(self.max_lag, self.max_degree)

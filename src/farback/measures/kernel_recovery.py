@@ -1,53 +1,51 @@
-"""The memory kernel that a network has learned, read off its outputs."""
+"""Kernel recovery: the memory kernel that a network has learned, estimated from its outputs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 
-from farback.measures.base import Measure, Row, Untrained
+from farback.measures.base import Count, Floats, Measure, MeasureRow, curve_rows, summary_rows
 from farback.measures.support.system import as_system
 from farback.networks.network import Network
 from farback.system.random_streams import stream
 from farback.tasks.base import Task
-from farback.tasks.kernel import Kernel
+from farback.tasks.kernel import KernelTask
 
 
 @dataclass(frozen=True)
 class KernelRecovery:
-    """A kernel beside the one that was asked for.
+    """The kernel of a network beside the kernel of the task.
 
     Attributes:
-        lag: 0 to the kernel's last.
+        lag: 0 to the kernel's last lag.
         known: the task's weights.
-        recovered: the network's, by least squares of its outputs on the inputs.
-        linear: share of the outputs' variance that the recovered kernel explains; below 1 where the network is not
-            linear, or remembers beyond the kernel's last lag.
+        recovered: the network's weights, by least squares of its outputs on the inputs.
+        linear: share of the outputs' variance that the recovered kernel explains; below 1 if the network is nonlinear
+            or remembers beyond the kernel's last lag.
     """
 
     lag: NDArray[np.int64]
-    known: NDArray[np.float64]
-    recovered: NDArray[np.float64]
+    known: Floats
+    recovered: Floats
     linear: float
 
 
-def kernel_recovery(system: Any, task: Kernel, sequences: int = 500, seed: int = 0) -> KernelRecovery:
-    """Recover the kernel of a system that was trained on the task `kernel`, from fresh white noise.
+def kernel_recovery(system: Any, task: KernelTask, sequences: int = 500, seed: int = 0) -> KernelRecovery:
+    """Recover the kernel of a system trained on the task `kernel`, from fresh white noise.
 
     Args:
-        system: see `farback.measures`; one output a step.
-        task: the task, whose weights are the known kernel.
-        sequences: how many; each gives `task.asked` equations for lag + 1 weights and a constant.
+        system: see `farback.measures`; one output per step.
+        task: the task, which has the known weights.
+        sequences: number of sequences; each gives `task.asked` equations for lag + 1 weights and a constant.
         seed: of the test stream.
 
     Raises:
-        ValueError: fewer equations than weights, or more than one output.
+        ValueError: too few equations for the weights, or more than one output.
     """
     if sequences * task.asked < 2 * (task.lag + 2):
         raise ValueError(f"{sequences} sequences of {task.asked} answers are too few for {task.lag + 1} weights")
@@ -55,38 +53,34 @@ def kernel_recovery(system: Any, task: Kernel, sequences: int = 500, seed: int =
     with torch.no_grad():
         output_BTO = as_system(system)(input_BTI)[0]
     if output_BTO.shape[-1] != 1:
-        raise ValueError(f"kernel needs 1 output, the system gives {output_BTO.shape[-1]}")
+        raise ValueError(f"kernel needs 1 output, the system has {output_BTO.shape[-1]}")
     y_N = output_BTO[..., 0][lag_BT >= 0].double().numpy()
     window_BNK = np.lib.stride_tricks.sliding_window_view(input_BTI[..., 0].double().numpy(), task.lag + 1, axis=1)
     x_NK = window_BNK[..., ::-1].reshape(-1, task.lag + 1)
     design = np.column_stack([np.ones(len(x_NK)), x_NK])
     weight, *_ = np.linalg.lstsq(design, y_N, rcond=None)
-    spread = float(y_N.var())
-    linear = 1 - float((y_N - design @ weight).var()) / spread if spread > 0 else float("nan")
+    variance = float(y_N.var())
+    linear = 1 - float((y_N - design @ weight).var()) / variance if variance > 0 else float("nan")
     return KernelRecovery(np.arange(task.lag + 1), task.weights(), weight[1:], linear)
 
 
 class KernelRecoveryMeasure(Measure):
-    """The kernel that a network has learned, beside the known one, lag by lag.
+    """The kernel that a network has learned beside the known kernel of the task, for each lag.
 
     Source: least squares on white noise (Wiener); the task `kernel`.
     """
 
-    sequences: Annotated[int, Field(ge=1, le=1_000_000)] = 500
+    sequences: Count = 500
 
-    def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[Row]]:
-        """Rows known and recovered for each lag; linear and error (their squared distance) without one."""
-        assert isinstance(task, Kernel)  # as checked
-        found = []
-        for index, seed in enumerate(seeds):
-            one = kernel_recovery(network.replica(index), task, self.sequences, seed)
-            rows = [Row(-1, "linear", one.linear), Row(-1, "error", float(((one.known - one.recovered) ** 2).sum()))]
-            for name, values in (("known", one.known), ("recovered", one.recovered)):
-                rows += [Row(int(lag), name, float(value)) for lag, value in zip(one.lag, values, strict=True)]
-            found.append(rows)
-        return found
+    def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
+        """Rows known and recovered for each lag; linear and error (squared distance of the two) without a lag."""
+        assert isinstance(task, KernelTask)  # ensured by `check`
+        kernel = kernel_recovery(network, task, self.sequences, seed)
+        error = ((kernel.known - kernel.recovered) ** 2).sum()
+        curves = {"known": kernel.known, "recovered": kernel.recovered}
+        return summary_rows(linear=kernel.linear, error=error) + curve_rows(kernel.lag, curves)
 
     def check(self, task: Task) -> None:
-        """Only the task `kernel` has a known one."""
-        if not isinstance(task, Kernel):
-            raise ValueError(f"a kernel is recovered from the task kernel, and the task is {task.name}")
+        """The task must be kernel."""
+        if not isinstance(task, KernelTask):
+            raise ValueError(f"kernel_recovery can only be taken on the task kernel, and the task is {task.name}")

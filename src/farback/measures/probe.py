@@ -1,7 +1,7 @@
-"""Probes: which past inputs a linear readout can decode from the state.
+"""Linear probes: which past inputs a linear readout can decode from the state.
 
-What can be decoded is an upper bound of what is used, and a network that was never trained can be decoded too: that is
-why every curve comes with two controls.
+Decodability is an upper bound of what the network uses, and inputs can also be decoded from an untrained network.
+Therefore every curve comes with two controls: an untrained network and shuffled answers.
 
 Shapes: B sequences, T steps, I inputs, S numbers of the state, K lags.
 """
@@ -20,10 +20,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from farback import stats
-from farback.measures.base import Row, Untrained
-from farback.measures.support.asked_lags import AtLags, checked_lags, steps
-from farback.measures.support.classifier import Labels, Whitening, logistic
-from farback.measures.support.regression import Floats, floats
+from farback.measures.base import Floats, MeasureRow, Untrained, curve_rows, summary_rows
+from farback.measures.support.lag_selection import AtLags, readout_steps, sorted_lags
+from farback.measures.support.logistic_regression import Labels, logistic_regression, whitened
+from farback.measures.support.regression import floats
 from farback.measures.support.system import measured, sequences
 from farback.networks.network import Network
 from farback.system.random_streams import stream
@@ -31,24 +31,24 @@ from farback.tasks.base import Task
 
 CHUNK_NUMBERS = 4_000_000  # states of one forward pass
 TEST_SHARE = 1 / 3
-FEWEST = 30  # sequences
-LEAST_TRAIN, LEAST_TEST = 8, 4  # sequences of a class, below which it is left out
-MOST_CLASSES = 64  # distinct inputs at a step, beyond which inputs are numbers and no symbols
+FEWEST = 30  # smallest number of sequences
+LEAST_TRAIN, LEAST_TEST = 8, 4  # a class with fewer sequences than this is left out
+MOST_CLASSES = 64  # if more distinct inputs occur at a step, inputs are treated as numbers instead of symbols
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Decoding scores on sequences that the probe was not fitted on.
+    """Decoding scores on held-out sequences, which the probe was not fitted on.
 
     Attributes:
         lag: increasing.
-        skill: 0 = chance, 1 = perfect: `1 - CE / ln K` with every class counting alike, or R2 of a number; nan where
-            fewer than two classes are met often enough.
-        accuracy: mean over classes of the share that is named right; nan for numbers.
-        untrained_skill: the same from the untrained network; nan without one.
-        shuffled_skill: the same from the network measured, with the answers shuffled among sequences.
-        classes: how many are told apart; 0 for numbers.
-        horizon: from the largest lag with skill of a half to the next lag that was tested.
+        skill: 0 = chance, 1 = perfect: `1 - CE / ln K` with equal weight per class, or R2 for numbers; nan if fewer
+            than two classes occur often enough.
+        accuracy: mean over classes of the share decoded correctly; nan for numbers.
+        untrained_skill: skill on the untrained network; nan without one.
+        shuffled_skill: skill on the measured network with the answers shuffled among sequences.
+        classes: number of classes; 0 for numbers.
+        horizon: from the largest lag with skill of at least 0.5 to the next tested lag.
     """
 
     lag: NDArray[np.int64]
@@ -71,22 +71,23 @@ def probe(
     features: Literal["h", "full"] = "h",
     seed: int = 0,
 ) -> Probe:
-    """Decode what stood k steps before the readout from the state at the readout.
+    """Decode the input k steps before the readout from the state at the readout.
 
-    Symbols by multinomial logistic regression, numbers by ridge regression, on whitened states: linear, and the same in
-    any coordinates. Two thirds of the sequences are fitted, the others scored. Classes weigh alike.
+    Symbols are decoded by multinomial logistic regression and numbers by ridge regression on whitened states, so the
+    result does not depend on linear transformations of the state. Two thirds of the sequences are used for fitting, the
+    others for scoring. All classes have the same weight.
 
     Args:
         system: see `farback.measures.support.system`.
         inputs: (B, T, I).
-        symbols: what is decoded, (B, T): integers are symbols, other numbers are regressed on. Without it, the inputs
-            themselves: which of the distinct inputs that occur at a step stood there, or, where they are too many
-            (numbers, not symbols), the number on the first channel.
-        lags: which lags; by default all.
+        symbols: the targets, (B, T): integers are classes, other numbers are targets of a regression. By default the
+            inputs themselves: which of the distinct inputs occurred, or, if there are more than 64 of them, the value
+            on the first channel.
+        lags: by default all.
         step: readout step, one for all sequences or one for each; by default the last.
-        untrained: the same network before its training, a control. For a `torch.nn` module it is drawn anew.
-        features: `h`, the states that the outputs are read from, or `full`, all that is carried on.
-        seed: of the split and of the shuffled control.
+        untrained: the same network before training, as a control. For a `torch.nn` module it is drawn automatically.
+        features: `h`, the states that the outputs are computed from, or `full`, everything that is carried.
+        seed: of the split and the shuffled control.
 
     Raises:
         ValueError: fewer than 30 sequences, shapes that do not fit, a lag or step outside the sequences, or states
@@ -98,42 +99,42 @@ def probe(
     if len(x_BTI) < FEWEST:
         raise ValueError(f"needs inputs (B, T, I) of {FEWEST} sequences or more, got {tuple(x_BTI.shape)}")
     B, T, _ = x_BTI.shape
-    step_B = steps(step, B, T)
-    wanted = checked_lags(lags, step_B)
+    step_B = readout_steps(step, B, T)
+    lags = sorted_lags(lags, step_B)
     symbol_BT = None if symbols is None else torch.as_tensor(symbols).detach().cpu().numpy()
     if symbol_BT is not None and symbol_BT.shape != (B, T):
         raise ValueError(f"symbols must be one for each step, {(B, T)}; got {symbol_BT.shape}")
     row_B = np.arange(B)
     source = x_BTI.numpy() if symbol_BT is None else symbol_BT
-    asked = [_question(source[row_B, step_B.numpy() - lag]) for lag in wanted]
+    targets = [_target(source[row_B, step_B.numpy() - lag]) for lag in lags]
     rng = stream(seed, "measure", "probe")
     order_B = rng.permutation(B)
     split = order_B[: int(B * TEST_SHARE)], order_B[int(B * TEST_SHARE) :]
-    shuffled = [answer[rng.permutation(B)] for answer in asked]
-    scores = _scores(_states(system, x_BTI, step_B, features), [*asked, *shuffled], *split)
-    own, control = scores[: len(wanted)], scores[len(wanted) :]
+    shuffled = [target_B[rng.permutation(B)] for target_B in targets]
+    scores = _scores(_states(system, x_BTI, step_B, features), [*targets, *shuffled], *split)
+    own, control = scores[: len(lags)], scores[len(lags) :]
     if untrained is None and isinstance(system, nn.RNNBase):
-        untrained = _redrawn(system, seed)
-    before = [_NOTHING] * len(wanted)
+        untrained = _reinitialised(system, seed)
+    before = [_NO_SCORE] * len(lags)
     if untrained is not None:
-        before = _scores(_states(untrained, x_BTI, step_B, features), asked, *split)
+        before = _scores(_states(untrained, x_BTI, step_B, features), targets, *split)
     skill = np.array([score[0] for score in own])
     return Probe(
-        lag=np.array(wanted),
+        lag=np.array(lags),
         skill=skill,
         accuracy=np.array([score[1] for score in own]),
         untrained_skill=np.array([score[0] for score in before]),
         shuffled_skill=np.array([score[0] for score in control]),
         classes=np.array([score[2] for score in own]),
-        horizon=stats.largest_success(wanted, skill >= 0.5).horizon,
+        horizon=stats.largest_success(lags, skill >= 0.5).horizon,
     )
 
 
 _Score = tuple[float, float, int]  # skill, accuracy, classes
-_NOTHING: _Score = (float("nan"), float("nan"), 0)
+_NO_SCORE: _Score = (float("nan"), float("nan"), 0)
 
 
-def _question(value_B: NDArray[Any]) -> NDArray[Any]:
+def _target(value_B: NDArray[Any]) -> NDArray[Any]:
     """Classes 0, 1, ... (integers) or numbers (floats), one for each sequence."""
     if value_B.ndim == 2:
         distinct, label_B = np.unique(value_B, axis=0, return_inverse=True)
@@ -145,50 +146,49 @@ def _question(value_B: NDArray[Any]) -> NDArray[Any]:
 
 def _states(system: Any, x_BTI: Tensor, step_B: Tensor, features: str) -> Floats:
     """The states at the readout steps, (B, S)."""
-    face, x_BTI = measured(system, x_BTI)
+    wrapped, x_BTI = measured(system, x_BTI)
     with torch.no_grad():
-        width = face(x_BTI[:1])[1].shape[-1]
+        width = wrapped(x_BTI[:1])[1].shape[-1]
         size = max(1, CHUNK_NUMBERS // (x_BTI.shape[1] * max(width, x_BTI.shape[2])))
         parts = []
         for x, step in zip(torch.split(x_BTI, size), torch.split(step_B, size), strict=True):
-            state_BTS = face.trajectory(x) if features == "full" else face(x)[1]
+            state_BTS = wrapped.trajectory(x) if features == "full" else wrapped(x)[1]
             parts.append(state_BTS[torch.arange(len(x)), step])
     return floats("states", torch.cat(parts), 2)
 
 
-def _scores(state_BS: Floats, asked: list[NDArray[Any]], test: Labels, train: Labels) -> list[_Score]:
-    """The scores of a probe for each question, fitted on some sequences and scored on others."""
-    whitened = Whitening.of(state_BS[train])
-    x, other = whitened(state_BS[train]), whitened(state_BS[test])
-    scores = [_NOTHING] * len(asked)
+def _scores(state_BS: Floats, targets: list[NDArray[Any]], test: Labels, train: Labels) -> list[_Score]:
+    """The score of each target, with a probe fitted on the sequences `train` and scored on `test`."""
+    train_NG, test_MG = whitened(state_BS[train], state_BS[test])
+    scores = [_NO_SCORE] * len(targets)
     symbolic = []
-    for at, answer_B in enumerate(asked):
-        if np.issubdtype(answer_B.dtype, np.floating):
-            scores[at] = _regressed(x, answer_B[train], other, answer_B[test])
+    for index, target_B in enumerate(targets):
+        if np.issubdtype(target_B.dtype, np.floating):
+            scores[index] = _regression_score(train_NG, target_B[train], test_MG, target_B[test])
             continue
-        label_B, count = _frequent(answer_B, test, train)
+        label_B, count = _frequent(target_B, test, train)
         if count > 1:
-            symbolic.append((at, label_B, count))
+            symbolic.append((index, label_B, count))
     if symbolic:
         label_BP = np.stack([label_B for _, label_B, _ in symbolic], 1)
         count_P = np.array([count for _, _, count in symbolic])
-        weight_NP = _balanced(label_BP[train], count_P)
-        log_p_MPC = logistic(x, label_BP[train], weight_NP, count_P, other)
-        for p, (at, label_B, count) in enumerate(symbolic):
-            scores[at] = _named(log_p_MPC[:, p, :count], label_B[test])
+        weight_NP = _balanced_weights(label_BP[train], count_P)
+        log_p_MPC = logistic_regression(train_NG, label_BP[train], weight_NP, count_P, test_MG)
+        for p, (index, label_B, count) in enumerate(symbolic):
+            scores[index] = _class_score(log_p_MPC[:, p, :count], label_B[test])
     return scores
 
 
 def _frequent(label_B: Labels, test: Labels, train: Labels) -> tuple[Labels, int]:
-    """Labels renumbered among the classes that are met often enough, -1 for the others; and how many those are."""
+    """Labels renumbered among the classes that occur often enough (-1 for other classes), and their number."""
     size = int(label_B.max()) + 1
     often = np.bincount(label_B[train], minlength=size) >= LEAST_TRAIN
     often &= np.bincount(label_B[test], minlength=size) >= LEAST_TEST
     return np.where(often, np.cumsum(often) - 1, -1)[label_B], int(often.sum())
 
 
-def _balanced(label_NP: Labels, count_P: Labels) -> Floats:
-    """Weights under which the classes of a problem weigh alike, and N together; 0 where the label is -1."""
+def _balanced_weights(label_NP: Labels, count_P: Labels) -> Floats:
+    """Weights that give all classes of a problem the same total, summing to N; 0 for label -1."""
     weight_NP = np.zeros(label_NP.shape)
     for p, count in enumerate(count_P.tolist()):
         size_C = np.bincount(label_NP[label_NP[:, p] >= 0, p], minlength=count)
@@ -196,26 +196,26 @@ def _balanced(label_NP: Labels, count_P: Labels) -> Floats:
     return weight_NP
 
 
-def _named(log_p_MC: Floats, label_M: Labels) -> _Score:
+def _class_score(log_p_MC: Floats, label_M: Labels) -> _Score:
     kept = label_M >= 0
     log_p_MC, label_M = log_p_MC[kept], label_M[kept]
     count = log_p_MC.shape[1]
-    loss_M, right_M = -log_p_MC[np.arange(len(label_M)), label_M], log_p_MC.argmax(1) == label_M
-    size_C, loss_C, right_C = (np.bincount(label_M, of, minlength=count) for of in (None, loss_M, right_M))
-    return 1 - float((loss_C / size_C).mean()) / np.log(count), float((right_C / size_C).mean()), count
+    loss_M, correct_M = -log_p_MC[np.arange(len(label_M)), label_M], log_p_MC.argmax(1) == label_M
+    size_C, loss_C, correct_C = (np.bincount(label_M, weight, minlength=count) for weight in (None, loss_M, correct_M))
+    return 1 - float((loss_C / size_C).mean()) / np.log(count), float((correct_C / size_C).mean()), count
 
 
-def _regressed(x_NG: Floats, y_N: Floats, other_MG: Floats, y_M: Floats) -> _Score:
-    centre = y_N.mean()
-    spread = float(np.square(y_M - centre).sum())
-    if not spread or np.ptp(y_N) == 0:
-        return _NOTHING
-    slope_G = x_NG.T @ (y_N - centre) / (len(y_N) + 1)  # ridge: whitened features are orthogonal
-    return 1 - float(np.square(y_M - centre - other_MG @ slope_G).sum()) / spread, float("nan"), 0
+def _regression_score(x_NG: Floats, y_N: Floats, test_MG: Floats, y_M: Floats) -> _Score:
+    mean = y_N.mean()
+    variation = float(np.square(y_M - mean).sum())
+    if not variation or np.ptp(y_N) == 0:
+        return _NO_SCORE
+    slope_G = x_NG.T @ (y_N - mean) / (len(y_N) + 1)  # ridge regression, as whitened features are orthogonal
+    return 1 - float(np.square(y_M - mean - test_MG @ slope_G).sum()) / variation, float("nan"), 0
 
 
-def _redrawn(module: nn.RNNBase, seed: int) -> nn.RNNBase:
-    """A fresh copy of a module; torch draws from its global generator alone, which is put back as it was."""
+def _reinitialised(module: nn.RNNBase, seed: int) -> nn.RNNBase:
+    """A copy of a module with new initial parameters; torch's global generator is restored afterwards."""
     fresh = copy.deepcopy(module)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -224,11 +224,11 @@ def _redrawn(module: nn.RNNBase, seed: int) -> nn.RNNBase:
 
 
 class ProbeMeasure(AtLags):
-    """Which inputs before the last asked step can be decoded from the state there, on the trial's own task.
+    """Which inputs before the last asked step can be decoded from the state at that step, on the trial's own task.
 
-    What is decoded is the input itself: which of the inputs that occur at that lag it was (in recall: which distractor,
-    or, at the lag asked, which cue), or, where inputs are numbers, the number on the first channel. A lag at which
-    there is but one possible input (copy's blanks) has no rows, and a task that has no other lags has none at all.
+    The target is the input itself: which of the inputs that occur at this lag it was (for recall, which distractor, or
+    which cue at the task's lag), or the number on the first channel if inputs are numbers. Lags with only one possible
+    input (copy's blanks) have no rows; a task with only such lags has no rows at all.
 
     Source: Alain and Bengio 2016 (1610.01644); Hewitt and Liang 2019 (1909.03368).
     """
@@ -236,33 +236,31 @@ class ProbeMeasure(AtLags):
     sequences: Annotated[int, Field(ge=FEWEST, le=1_000_000)] = 1000
     features: Literal["h", "full"] = "h"
 
-    def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[Row]]:
-        """Rows skill, accuracy, untrained_skill, shuffled_skill for each lag; horizon (its low end, or 0) for none.
+    def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[MeasureRow]]:
+        """Rows skill, accuracy, untrained_skill, shuffled_skill for each lag; horizon (its lower end, or 0) without.
 
-        accuracy is nan where the input is a number. A net whose state is not finite has no rows, nor has the full state
-        of a bidirectional one.
+        accuracy is nan if the input is a number. No rows if the state is not finite, nor for the full state of a
+        bidirectional network.
         """
         if self.features == "full" and network.architecture.bidirectional:
             return [[] for _ in seeds]
-        drawn = untrained()
+        initial = untrained()
         return [
-            self._rows(network.replica(index), drawn.replica(index), task, seed) for index, seed in enumerate(seeds)
+            self._replica_rows(network.replica(index), initial.replica(index), task, seed)
+            for index, seed in enumerate(seeds)
         ]
 
-    def _rows(self, network: Network, drawn: Network, task: Task, seed: int) -> list[Row]:
-        batch, last_B, lags = self.asked(task, seed)
+    def _replica_rows(self, network: Network, initial: Network, task: Task, seed: int) -> list[MeasureRow]:
+        batch, last_B, lags = self.readouts(task, seed)
         if len(last_B) < FEWEST:
             return []
-        settings: dict[str, Any] = {"step": last_B, "untrained": drawn, "features": self.features, "seed": seed}
         try:
-            found = probe(network, batch.input_BTI, None, lags, **settings)
+            scores = probe(
+                network, batch.input_BTI, None, lags, step=last_B, untrained=initial, features=self.features, seed=seed
+            )
         except ValueError:  # states that are not finite
             return []
+        scored = np.isfinite(scores.skill)
         names = ("skill", "accuracy", "untrained_skill", "shuffled_skill")
-        rows = [
-            Row(lag, name, float(getattr(found, name)[at]))
-            for at, lag in enumerate(found.lag.tolist())
-            if np.isfinite(found.skill[at])
-            for name in names
-        ]
-        return [*rows, Row(-1, "horizon", max(0.0, found.horizon.low))] if rows else []
+        rows = curve_rows(scores.lag[scored], {name: getattr(scores, name)[scored] for name in names})
+        return rows + summary_rows(horizon=max(0.0, scores.horizon.low)) if rows else []

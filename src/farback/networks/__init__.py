@@ -1,1 +1,1 @@
-"""Networks: encoder, stack of cells, readout, as one tensor program over replicas; and networks of equal size."""
+"""Networks (encoder, stack of cells, readout) with a replica axis, and networks of equal size."""

@@ -1,7 +1,8 @@
-"""Equal size: the number of hidden units that a budget of parameters, state or arithmetic allows a network."""
+"""Networks of equal size: the number of hidden units that a budget of parameters, state or arithmetic allows."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self, cast
@@ -11,23 +12,23 @@ from pydantic import Field, model_validator
 from farback.networks.network import Architecture
 from farback.records.record import Record
 
-LARGEST_HIDDEN = 8192  # units of a layer; a guard against a slip
+LARGEST_HIDDEN = 8192  # largest hidden size of a layer, a guard against typing errors
 
 Kind = Literal["parameters", "state", "flops"]
 Budget = Annotated[int, Field(ge=1, le=10**15)]
-WORDS = {"parameters": "parameters", "state": "numbers of state", "flops": "FLOPs a step"}
+UNITS = {"parameters": "parameters", "state": "numbers of state", "flops": "FLOPs per step"}
 
 
 class MatchError(ValueError):
-    """A budget that no hidden size fits, or that contradicts a hidden size which is given too."""
+    """No hidden size fits the budget, or a given hidden size contradicts it."""
 
 
-class Match(Record):
-    """What `hidden` is chosen for: the largest that keeps to a budget of parameters, state or FLOPs per step.
+class SizeMatch(Record):
+    """Choose the largest `hidden` within a budget of parameters, state or FLOPs per step.
 
     `{parameters: 5000}` counts everything that is trained (encoder, cells, learned initial states, readout),
     `{state: 64}` the numbers carried from step to step in all layers, `{flops: 20000}` the multiplications and
-    additions of one step of one sequence. The counts are those of `Architecture`.
+    additions of one step of one sequence.
     """
 
     parameters: Budget | None = None
@@ -36,77 +37,74 @@ class Match(Record):
 
     @model_validator(mode="before")
     @classmethod
-    def _has_a_budget(cls, values: Any) -> Any:
+    def _check_mapping(cls, values: Any) -> Any:
         if isinstance(values, str):
             raise ValueError(f"needs a budget, such as {{parameters: 5000}} or {{state: 64}}, got {values!r}")
         return values
 
     @model_validator(mode="after")
-    def _of_one_kind(self) -> Self:
-        given = [name for name in WORDS if getattr(self, name) is not None]
+    def _check_one_kind(self) -> Self:
+        given = [name for name in UNITS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"takes one of {', '.join(WORDS)}, got {' and '.join(given) or 'none of them'}")
+            raise ValueError(f"takes one of {', '.join(UNITS)}, got {' and '.join(given) or 'none of them'}")
         return self
 
     @property
     def kind(self) -> Kind:
-        """What is counted."""
-        return cast(Kind, next(name for name in WORDS if getattr(self, name) is not None))
+        """The quantity that is limited."""
+        return cast(Kind, next(name for name in UNITS if getattr(self, name) is not None))
 
     @property
     def budget(self) -> int:
-        """The largest count that is allowed."""
+        """The largest allowed count."""
         return int(getattr(self, self.kind))
 
     def hidden(self, architecture: Architecture) -> int:
-        """The hidden size that such a network is given; its own is not looked at.
+        """The hidden size within the budget for this architecture; the architecture's own hidden size has no effect.
 
         Raises:
             MatchError: every possible size exceeds the budget, or none does.
         """
-        return fitted(replace(architecture, hidden=1), self.kind, self.budget)
+        return largest_hidden(replace(architecture, hidden=1), self.kind, self.budget)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.budget}"
 
 
-@lru_cache(maxsize=4096)  # a sweep asks for the same network with every seed and learning rate
-def fitted(architecture: Architecture, kind: Kind, budget: int) -> int:
-    """The largest hidden size that the cell can have and whose count does not exceed the budget.
+@lru_cache(maxsize=4096)  # a sweep needs the same result for every seed and learning rate
+def largest_hidden(architecture: Architecture, kind: Kind, budget: int) -> int:
+    """The largest hidden size that the cell supports and whose count does not exceed the budget.
 
-    Not the nearest: no network of a comparison then has more than the others were allowed. Counts grow with the hidden
-    size, so it is found by halving; a cell that can have some sizes only (`Cell.check`) gets the next one below.
+    The result never exceeds the budget, so that no network of a comparison is larger than allowed. Counts increase with
+    the hidden size, so bisection finds it; if the cell supports only some sizes (`Cell.check`), the next smaller one is
+    used.
 
     Raises:
-        MatchError: see `Match.hidden`.
+        MatchError: see `SizeMatch.hidden`.
     """
 
     def count(hidden: int) -> int:
         return replace(architecture, hidden=hidden).counts[kind]
 
-    refused = [_refusal(architecture, 1)]
-    while refused[-1] and len(refused) < LARGEST_HIDDEN:
-        refused.append(_refusal(architecture, len(refused) + 1))
-    if refused[-1]:
-        raise MatchError(f"no hidden size up to {LARGEST_HIDDEN} suits this network: {refused[0]}")
-    smallest, label, counted = len(refused), architecture.cell.label(), WORDS[kind]
+    sizes = range(1, LARGEST_HIDDEN + 1)
+    smallest = next((hidden for hidden in sizes if not _problem(architecture, hidden)), None)
+    if smallest is None:
+        raise MatchError(f"no hidden size up to {LARGEST_HIDDEN} suits this network: {_problem(architecture, 1)}")
+    label = architecture.cell.label()
     if count(smallest) > budget:
-        least = f"the smallest such network of {label} (hidden {smallest}) has {count(smallest)}"
-        raise MatchError(f"a budget of {budget} {counted} is too small: {least}")
+        detail = f"the smallest such network of {label} (hidden {smallest}) has {count(smallest)}"
+        raise MatchError(f"a budget of {budget} {UNITS[kind]} is too small: {detail}")
     if count(LARGEST_HIDDEN) <= budget:
-        most = f"{label} with the largest hidden size that is allowed, {LARGEST_HIDDEN}, has {count(LARGEST_HIDDEN)}"
-        raise MatchError(f"a budget of {budget} {counted} is too large: {most}")
-    low, high = smallest, LARGEST_HIDDEN  # the first keeps to the budget, the second exceeds it
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if count(middle) <= budget else (low, middle)
-    while _refusal(architecture, low):
-        low -= 1
-    return low
+        detail = f"{label} with the largest allowed hidden size, {LARGEST_HIDDEN}, has {count(LARGEST_HIDDEN)}"
+        raise MatchError(f"a budget of {budget} {UNITS[kind]} is too large: {detail}")
+    hidden = bisect_right(sizes, budget, lo=smallest, key=count)  # how many sizes are within the budget
+    while _problem(architecture, hidden):
+        hidden -= 1
+    return hidden
 
 
-def _refusal(architecture: Architecture, hidden: int) -> str:
-    """Why the cell cannot have that many units at that place; nothing where it can."""
+def _problem(architecture: Architecture, hidden: int) -> str:
+    """Why the cell does not support this hidden size; an empty string if it does."""
     sized = replace(architecture, hidden=hidden)
     try:
         for place in sized.layers():

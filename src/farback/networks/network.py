@@ -1,9 +1,9 @@
 """A network: encoder, a stack of cells, a readout; R replicas of it as one tensor program.
 
-Shapes: R replicas, T steps, B sequences, I inputs, H hidden units, D directions, O outputs, S sites
-(1, but for an encoder that gives every pixel cells of its own). Parameters are a dict of
-tensors with the replicas first, under the names of `torch.nn.RNN` (`weight_ih_l0`, `bias_hh_l1_reverse`) with
-`readout.weight`, `readout.bias`, `encoder.*` and `initial.*` beside them.
+Shapes: R replicas, T steps, B sequences, I inputs, H hidden units, D directions, O outputs, S sites (1, except for an
+encoder that gives every pixel its own hidden units). Parameters are a dict of tensors with the replicas as first axis,
+named as in `torch.nn.RNN` (`weight_ih_l0`, `bias_hh_l1_reverse`); other names are `readout.weight`, `readout.bias`,
+`encoder.*` and `initial.*`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from farback.kernels.unroll import layer, picked, product
 from farback.system.random_streams import stream
 
 NO_ENCODER = encoders.build("identity")
-NetworkState = tuple[State, ...]  # one for each layer and direction, in the order of `Architecture.layers`
+NetworkState = tuple[State, ...]  # one per layer and direction, in the order of `Architecture.layers`
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a layer stands in the stack: its suffix in parameter names, its input width, its direction."""
+    """A layer's place in the stack: the suffix of its parameter names, its input width, and its direction."""
 
     suffix: str
     inputs: int
@@ -39,10 +39,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Architecture:
-    """The shape of a network: everything but the numbers. `outputs = 0` means no readout.
+    """Everything that defines a network except the values of its parameters. `outputs = 0` means no readout.
 
     Attributes:
-        start: added to the readout's bias as it is drawn: where the answers start from (`Answer.start`).
+        start: added to the initial bias of the readout, so that answers start at `Answer.start`.
     """
 
     cell: Cell
@@ -58,16 +58,16 @@ class Architecture:
 
     @property
     def sites(self) -> int:
-        """S: how many sites of an input have cells and a readout of their own, with shared parameters."""
+        """S: the number of sites of an input with their own state and readout; their parameters are shared."""
         return self.encoder.sites(self.inputs)
 
     @property
     def directions(self) -> int:
-        """D: 2 when bidirectional."""
+        """D: 2 if bidirectional, else 1."""
         return 2 if self.bidirectional else 1
 
     def layers(self) -> Iterator[Place]:
-        """Bottom to top, forward before reverse."""
+        """All layers from bottom to top, forward before reverse."""
         for depth in range(self.depth):
             width = self.hidden * self.directions if depth else self.encoder.width(self.inputs)
             yield Place(f"_l{depth}", width, False)
@@ -76,31 +76,31 @@ class Architecture:
 
     @functools.cached_property
     def layout(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], int]]:
-        """Shape, strides and place of every parameter among a replica's flat ones."""
-        shapes, layout, start = self.shapes(), {}, 0
-        for name, shape in shapes.items():
+        """Shape, strides and offset of every parameter in a replica's flat parameter vector."""
+        layout, start = {}, 0
+        for name, shape in self.shapes().items():
             layout[name] = shape, tuple(math.prod(shape[i + 1 :]) for i in range(len(shape))), start
             start += math.prod(shape)
         return layout
 
     @functools.cached_property
     def starts(self) -> dict[str, int]:
-        """Where the parameters of a `plain` network begin among its flat ones, under the names of its one layer."""
+        """The offset of every parameter of an `is_single_layer` network, by its name without the layer suffix."""
         return {name.removesuffix("_l0"): start for name, (_, _, start) in self.layout.items()}
 
     @functools.cached_property
     def stack(self) -> tuple[tuple[Place, tuple[str, ...]], ...]:
-        """Every layer with the names of its parameters, without the suffix; looked up in every update."""
+        """Every layer with the names of its parameters, without the suffix; cached because every update needs it."""
         return tuple((place, tuple(self.cell_shapes(place))) for place in self.layers())
 
     @functools.cached_property
-    def plain(self) -> bool:
-        """One layer in one direction with a readout, and nothing else that is trained."""
+    def is_single_layer(self) -> bool:
+        """Whether the trained parameters are those of one forward layer and a readout, and nothing is frozen."""
         simple = self.encoder.name == "identity" and not (self.learned_state or self.bidirectional or self.frozen)
         return simple and self.depth == 1 and self.outputs > 0
 
     def cell_shapes(self, place: Place) -> dict[str, tuple[int, ...]]:
-        """One layer's parameters, without the suffix."""
+        """The shapes of one layer's parameters, by name without the suffix."""
         shapes = self.cell.parameters(place.inputs, self.hidden)
         return {name: shape for name, shape in shapes.items() if self.bias or not name.startswith("bias")}
 
@@ -109,7 +109,7 @@ class Architecture:
         return [tuple(part.shape[2:]) for part in self.cell.zero(torch.zeros(1, 1, self.hidden))]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Every parameter's shape, without the replica axis."""
+        """The shape of every parameter, without the replica axis."""
         shapes = {f"encoder.{name}": shape for name, shape in self.encoder.parameters(self.inputs).items()}
         for place in self.layers():
             shapes |= {name + place.suffix: shape for name, shape in self.cell_shapes(place).items()}
@@ -122,27 +122,27 @@ class Architecture:
         return shapes
 
     def layer(self, place: Place, lag: int) -> Layer:
-        """What an initialisation needs to know."""
+        """The description of a layer that initialisations use."""
         drawn = {n: shape for n, shape in self.cell_shapes(place).items() if n.startswith(("weight", "bias"))}
         return Layer(drawn, self.hidden, self.cell.gates, self.cell.keep, self.cell.write, lag)
 
     def check(self, init: Init) -> None:
-        """Raise ValueError where encoder, cell, size and initialisation do not go together."""
+        """Raise ValueError if encoder, cell, size and initialisation do not fit together."""
         self.encoder.check(self.inputs, self.outputs)
         for place in self.layers():
             self.cell.check(self.hidden, place.inputs)
             init.check(self.layer(place, lag=1))
 
     def draw(self, init: Init, lag: int, rng: np.random.Generator) -> dict[str, Array]:
-        """One replica's parameters.
+        """One replica's initial parameters.
 
-        The cells' weights and biases by `init`, what else they have as they draw it; encoder and readout as PyTorch
-        would; initial states zero.
+        Weights and biases of the cells are drawn by `init`, their other parameters by the cell, encoder and readout as
+        in PyTorch; learned initial states are zero.
         """
         values: dict[str, Array] = {}
         encoder = self.encoder.parameters(self.inputs)
         for name, shape in encoder.items():
-            fan_in = float(np.prod(encoder[name.replace("bias", "weight")][1:]))
+            fan_in = math.prod(encoder[name.replace("bias", "weight")][1:])
             values[f"encoder.{name}"] = rng.uniform(-(fan_in**-0.5), fan_in**-0.5, size=shape)
         for place in self.layers():
             drawn = init.draw(self.layer(place, lag), rng) | self.cell.special(self.hidden, lag, rng)
@@ -155,27 +155,26 @@ class Architecture:
 
     @functools.cached_property
     def frozen(self) -> frozenset[str]:
-        """Names of the parameters that are drawn and never trained."""
+        """Names of the parameters that keep their initial values during training."""
         return frozenset(name + place.suffix for place in self.layers() for name in self.cell.frozen)
 
     @property
     def parameter_count(self) -> int:
-        """Numbers that are trained."""
-        frozen = self.frozen
-        return sum(int(np.prod(shape)) for name, shape in self.shapes().items() if name not in frozen)
+        """The number of trained parameters."""
+        return sum(math.prod(shape) for name, shape in self.shapes().items() if name not in self.frozen)
 
     @property
     def state_count(self) -> int:
-        """Numbers that are carried from step to step."""
-        per_layer = sum(int(np.prod(shape)) for shape in self.state_shapes())
+        """The size of the state: numbers carried from step to step."""
+        per_layer = sum(math.prod(shape) for shape in self.state_shapes())
         return per_layer * self.depth * self.directions * self.sites
 
     @property
     def flops_per_step(self) -> int:
-        """Multiplications and additions of one step of one sequence: encoder, cells and readout.
+        """Multiplications and additions of one step of one sequence, for encoder, cells and readout.
 
-        Two for every time a weight is used; biases, nonlinearities and products of gates, which are a few operations a
-        unit, are left out.
+        Each use of a weight counts as two. Biases, nonlinearities and products of gates (a few operations per unit)
+        are not counted.
         """
         layers = sum(self.cell.flops(place.inputs, self.hidden) for place in self.layers())
         readout = 2 * self.outputs * self.hidden * self.directions
@@ -183,7 +182,7 @@ class Architecture:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The three sizes that networks are compared at."""
+        """The three measures of size by which networks can be matched."""
         return {"parameters": self.parameter_count, "state": self.state_count, "flops": self.flops_per_step}
 
 
@@ -196,15 +195,15 @@ class Network:
 
     @property
     def replicas(self) -> int:
-        """R; a network without parameters counts as one."""
+        """R; 1 for a network without parameters."""
         return next((int(value.shape[0]) for value in self.parameters.values()), 1)
 
     def to(self, dtype: torch.dtype) -> Network:
-        """The same numbers in another precision, detached."""
+        """The same parameters in another precision, detached."""
         return replace(self, parameters={name: value.detach().to(dtype) for name, value in self.parameters.items()})
 
     def replica(self, index: int) -> Network:
-        """One replica, as a network of its own."""
+        """A network of one replica only."""
         return replace(self, parameters={name: value[index : index + 1] for name, value in self.parameters.items()})
 
     def initial(self, x_RTBI: Tensor) -> NetworkState:
@@ -216,49 +215,55 @@ class Network:
             return tuple(zero for _ in self.architecture.layers())
         return tuple(
             tuple(
-                part + self.parameters[f"initial.{i}{place.suffix}"].unsqueeze(1)  # the same for every sequence
+                part + self.parameters[f"initial.{i}{place.suffix}"].unsqueeze(1)  # equal for all sequences
                 for i, part in enumerate(zero)
             )
             for place in self.architecture.layers()
         )
 
+    def encoded(self, x_RTBI: Tensor) -> Tensor:
+        """The inputs of the first layer."""
+        encoder = {name[8:]: value for name, value in self.parameters.items() if name.startswith("encoder.")}
+        return self.architecture.encoder.encode(encoder, x_RTBI)
+
     def run(
         self, x_RTBI: Tensor, state: NetworkState | None = None, index_RN: Tensor | None = None
     ) -> tuple[Tensor, NetworkState]:
-        """Outputs of the top layer at every step, (R, T, B, S*D*H), and the state after the last.
+        """Outputs of the top layer at every step, (R, T, B, S*D*H), and the state after the last step.
 
-        With `index_RN`, which ascends, only those of the T*B outputs, (R, N, S*D*H).
-        A carried `state` continues a sequence exactly where it was left (not for bidirectional networks, whose other
-        direction has not been read yet).
+        Args:
+            x_RTBI: inputs.
+            state: the state to start from; by default the initial state.
+            index_RN: increasing indices into the T*B outputs; only these are returned, (R, N, S*D*H).
+
+        Raises:
+            ValueError: a `state` for a bidirectional network, which reads the whole sequence before it answers.
         """
         architecture = self.architecture
         R, T, B = x_RTBI.shape[:3]
         if state is not None and architecture.bidirectional:
-            raise ValueError(
-                "a bidirectional network reads the whole sequence: its state cannot be carried over a split"
-            )
+            raise ValueError("a bidirectional network reads the whole sequence: it cannot resume from a state")
         before = self.initial(x_RTBI) if state is None else state
-        encoder = {name[8:]: value for name, value in self.parameters.items() if name.startswith("encoder.")}
-        x_RTBI = architecture.encoder.encode(encoder, x_RTBI)
-        direct = index_RN if architecture.directions == architecture.sites == 1 else None  # the kernel picks itself
+        x_RTBI = self.encoded(x_RTBI)
+        kernel_index = index_RN if architecture.directions == architecture.sites == 1 else None  # selects in the kernel
         after, outputs = [], []
         for index, (place, names) in enumerate(architecture.stack):
             p = {name: self.parameters[name + place.suffix] for name in names}
             source_RTBI = x_RTBI.flip(1) if place.reverse else x_RTBI
-            top = direct if index == len(architecture.stack) - 1 else None
+            top = kernel_index if index == len(architecture.stack) - 1 else None
             output_RTBH, last = layer(architecture.cell, p, source_RTBI, before[index], top)
             outputs.append(output_RTBH.flip(1) if place.reverse else output_RTBH)
             after.append(last)
             if len(outputs) == architecture.directions:
                 x_RTBI = torch.cat(outputs, -1) if architecture.bidirectional else outputs[0]
                 outputs = []
-        if direct is not None:
+        if kernel_index is not None:
             return x_RTBI, tuple(after)
         x_RTBI = x_RTBI.reshape(R, T, B, -1)
         return x_RTBI if index_RN is None else picked(x_RTBI, index_RN), tuple(after)
 
     def readout(self, h_RNH: Tensor) -> Tensor:
-        """The answer from the top layer's output: (R, N, O)."""
+        """The answers from outputs of the top layer, (R, N, O)."""
         R, N, width = h_RNH.shape
         sites = self.architecture.sites
         h_RMH = h_RNH.reshape(R, N * sites, width // sites)
@@ -272,7 +277,7 @@ def draw(
     lag: int,
     dtype: torch.dtype = torch.float32,
 ) -> Network:
-    """R fresh replicas: replica r by `inits[r]` from the weight stream of `seeds[r]`."""
+    """R untrained replicas: replica r is drawn by `inits[r]` from the weight stream of `seeds[r]`."""
     drawn = [architecture.draw(init, lag, stream(seed, "weights")) for init, seed in zip(inits, seeds, strict=True)]
     parameters = {
         name: torch.from_numpy(np.stack([values[name] for values in drawn])).to(dtype) for name in architecture.shapes()
@@ -281,10 +286,10 @@ def draw(
 
 
 def from_torch(module: nn.Module) -> Network:
-    """A network of one replica, without readout, with the numbers of a `torch.nn.RNN`, `LSTM` or `GRU`.
+    """A network of one replica, without readout, with the parameters of a `torch.nn.RNN`, `LSTM` or `GRU`.
 
     Raises:
-        ValueError: another module, or one with dropout or projections, which farback does not have.
+        ValueError: another module, or one with dropout or projections, which farback does not support.
     """
     cell: Cell
     if isinstance(module, nn.LSTM) and not module.proj_size:
@@ -294,9 +299,9 @@ def from_torch(module: nn.Module) -> Network:
     elif isinstance(module, nn.RNN):
         cell = cells.build({"name": "elman", "nonlinearity": module.nonlinearity})
     else:
-        raise ValueError(f"can take over torch.nn.RNN, GRU and LSTM without projections, got {module}")
+        raise ValueError(f"needs a torch.nn.RNN, GRU or LSTM without projections, got {module}")
     if module.dropout:
-        raise ValueError(f"dropout is {module.dropout}; farback networks have none: set it to 0")
+        raise ValueError(f"dropout is {module.dropout}; farback networks do not support dropout: set it to 0")
     architecture = Architecture(
         cell, module.input_size, module.hidden_size, 0, module.num_layers, module.bias, module.bidirectional
     )
@@ -305,19 +310,19 @@ def from_torch(module: nn.Module) -> Network:
 
 
 def to_torch(network: Network) -> nn.RNNBase:
-    """The recurrent layers of a one-replica network as a `torch.nn` module (batch_first), with the same numbers.
+    """The recurrent layers of a one-replica network as a `torch.nn` module (batch_first), with the same parameters.
 
     Raises:
-        ValueError: several replicas, a learned initial state, or a cell that PyTorch does not have.
+        ValueError: several replicas, a learned initial state, or a cell or encoder that PyTorch does not have.
     """
     a = network.architecture
     if network.replicas != 1:
-        raise ValueError(f"a torch.nn module holds one network, this has {network.replicas} replicas: use replica(r)")
+        raise ValueError(f"a torch.nn module is a single network, this has {network.replicas} replicas: use replica(r)")
     if a.learned_state:
         raise ValueError("torch.nn modules start from zeros; this network has a learned initial state")
     if a.encoder.name != "identity":
         raise ValueError(f"torch.nn modules have no encoder; this network has {a.encoder.name}")
-    with torch.random.fork_rng(devices=[]):  # the module draws numbers, which are replaced
+    with torch.random.fork_rng(devices=[]):  # the module draws initial parameters, which are replaced below
         module = a.cell.to_torch(a.inputs, a.hidden, a.depth, a.bias, a.bidirectional)
     own = {name: value[0].detach().clone() for name, value in network.parameters.items() if "readout" not in name}
     module = module.to(next(iter(own.values())).dtype)
@@ -328,6 +333,6 @@ def to_torch(network: Network) -> nn.RNNBase:
 def states(network: Network, x_BTI: Tensor) -> Tensor:
     """Outputs of the top layer for a batch, (B, T, D*H), as the `output` of `torch.nn.RNN(batch_first=True)`."""
     if network.replicas != 1:
-        raise ValueError(f"states takes one network, this has {network.replicas} replicas: use replica(r)")
+        raise ValueError(f"states needs a single network, this has {network.replicas} replicas: use replica(r)")
     x_RTBI = x_BTI.transpose(0, 1).unsqueeze(0)
     return network.run(x_RTBI)[0][0].transpose(0, 1)

@@ -1,4 +1,4 @@
-"""A trial is one training of one network: a frozen record, and the unit of storage and resumption."""
+"""A trial is one training of one network: a frozen record, stored and resumed as a unit."""
 
 from __future__ import annotations
 
@@ -7,55 +7,57 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+from typing_extensions import override
 
 from farback import encoders, inits, measures, optimizers
 from farback.cells.base import Cell
 from farback.encoders.base import Encoder
 from farback.inits.base import Init
 from farback.measures.base import Measure
-from farback.networks.equal_size import LARGEST_HIDDEN, Match, MatchError
+from farback.networks.equal_size import LARGEST_HIDDEN, MatchError, SizeMatch
 from farback.networks.network import Architecture
 from farback.optimizers.base import Optimizer
 from farback.records.record import Record, Several, digest, single
 from farback.tasks.base import Task
 from farback.trials.lags import Lag, Mixed, TrainLags
 
+PlainValue = str | int | float | bool | None
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
-# What may differ between the replicas of one cohort. The optimizer's numbers may, its rule may not.
+# What may differ between the replicas of one cohort, besides the optimizer's numbers. Its name may not differ.
 REPLICA_FIELDS = ("seed", "init", "clip")
 
 
 class Trial(Record):
-    """One training of one network. Every field but `match` is part of its identity; device and cohort are not.
+    """One training of one network.
 
-    `lag` is the training lag k = readout step - cue step; with mixed `train_lags` it is the largest of them. It may be
-    given here or on the task, and ends up in both. `match` stands in place of `hidden`, which is chosen by it: trials
-    that come to the same size are the same trial, however they came to it.
+    Every field except `match` is part of the trial's identity. Device and cohort are not.
+
+    The lag is k = readout step - cue step. It may be set on the trial or on its task, and is then copied to both.
+    `match` chooses `hidden`; trials that get the same hidden size are the same trial, however it was chosen.
 
     Attributes:
-        task: what is asked of the network.
-        lag: readout step minus cue step of the sequences it trains on; the largest of them where `train_lags` mixes.
+        task: the task that the network is trained on.
+        lag: readout step minus cue step in the training sequences; the largest such lag if `train_lags` mixes several.
         train_lags: how the lag of each training sequence is drawn.
-        cell: the recurrence.
-        init: how its parameters are drawn.
-        encoder: what the cells see of a step.
-        hidden: units of a layer, H.
-        match: in place of `hidden`: a budget of `parameters`, `state` or `flops` a step, for which the largest size is
-            taken.
-        depth: layers of cells.
+        cell: the recurrent cell.
+        init: how the parameters of the cell are initialised.
+        encoder: how the inputs of a step are encoded before the first layer.
+        hidden: units of each layer, H.
+        match: chooses the largest `hidden` that keeps to a budget of `parameters`, `state` or `flops` per step.
+        depth: number of recurrent layers.
         bias: whether the cells have biases.
-        bidirectional: whether every layer also reads from the end.
-        initial_state: the state before the first step: zeros, or parameters that are learned.
-        optimizer: how the parameters are changed.
-        clip: the largest norm of the gradient of one network, to which a larger one is scaled; null does not clip.
-        batch: sequences of an update.
-        steps: updates at most.
-        evaluate_every: updates between two looks at validation sequences.
-        stop: sustained ends a training after three evaluations in a row that count as remembering; never takes all
-            steps.
+        bidirectional: whether every layer also reads the sequence backwards.
+        initial_state: the state before the first step, either zeros or learned parameters.
+        optimizer: the optimizer.
+        clip: gradients of a network with a larger norm are scaled down to this norm; null does not clip.
+        batch: sequences per update.
+        steps: largest number of updates.
+        evaluate_every: updates between two evaluations on validation sequences.
+        stop: sustained ends the training after three successive evaluations that count as remembering; never always
+            trains for all steps.
         measures: what is measured on the network.
-        seed: from which weights, training, validation and test sequences are drawn, each from a stream of its own.
+        seed: seed of separate random streams for the weights and for training, validation and test sequences.
     """
 
     task: Task
@@ -65,7 +67,7 @@ class Trial(Record):
     init: Init = inits.build("torch")
     encoder: Encoder = encoders.build("identity")
     hidden: Annotated[int, Field(ge=1, le=LARGEST_HIDDEN)] = 32
-    match: Match | None = None
+    match: SizeMatch | None = None
     depth: Annotated[int, Field(ge=1, le=64)] = 1
     bias: bool = True
     bidirectional: bool = False
@@ -83,7 +85,7 @@ class Trial(Record):
     @model_validator(mode="before")
     @classmethod
     def _one_lag(cls, values: Any) -> Any:
-        """Let the lag be given once, on the trial, on the task, or as the upper bound of mixed lags."""
+        """Copy a lag that is given once (on the trial, on the task, or as the upper bound of mixed lags) to both."""
         if not isinstance(values, dict) or "task" not in values:
             return values
         task = values["task"]
@@ -100,7 +102,7 @@ class Trial(Record):
         top = bounds[-1] if isinstance(bounds, list | tuple) and bounds else None
         given = [value for value in (values.get("lag"), task.get("lag")) if value is not None]
         if len(given) == 2 and given[0] != given[1] and not isinstance(values["task"], Task):
-            raise ValueError(f"lag is {given[0]} and task.lag is {given[1]}: give one of them, or equal values")
+            raise ValueError(f"lag is {given[0]} and task.lag is {given[1]}: keep one of them")
         lag = given[0] if given else top
         if lag is None or not isinstance(lag, int):
             return values
@@ -108,13 +110,12 @@ class Trial(Record):
 
     @model_validator(mode="after")
     def _matched(self) -> Self:
-        """Choose the hidden size, before anything looks at it."""
+        """Set the hidden size that `match` chooses, before other validators use it."""
         if self.match is not None:
             hidden = self.match.hidden(self.architecture)
             if "hidden" in self.model_fields_set and self.hidden != hidden:
-                comes = f"match ({self.match}) comes to {hidden}"
-                raise MatchError(f"hidden is {self.hidden} and {comes}: give one of them")
-            self.__dict__["hidden"] = hidden  # frozen for everyone else
+                raise MatchError(f"hidden is {self.hidden} but match ({self.match}) chooses {hidden}: keep one of them")
+            self.__dict__["hidden"] = hidden  # because the record is frozen
         return self
 
     @model_validator(mode="after")
@@ -122,7 +123,9 @@ class Trial(Record):
         if isinstance(self.train_lags, Mixed):
             low, high = self.train_lags.bounds
             if not self.task.mixes:
-                raise ValueError(f"{self.task.name} asks one question for each lag, so its train_lags must be fixed")
+                raise ValueError(
+                    f"the targets of {self.task.name} depend on the training lag, so train_lags must be fixed"
+                )
             if high != self.lag:
                 raise ValueError(f"lag is {self.lag} but train_lags end at {high}: leave lag out, or make them equal")
             self.task.at(low)
@@ -133,7 +136,7 @@ class Trial(Record):
 
     @property
     def architecture(self) -> Architecture:
-        """The shape of the network."""
+        """The architecture of the network."""
         return Architecture(
             cell=self.cell,
             inputs=self.task.inputs,
@@ -149,22 +152,23 @@ class Trial(Record):
 
     @property
     def bracket(self) -> tuple[int, ...]:
-        """The lags that bisection picked this trial's from; none where it was given. No part of the identity."""
+        """The lags among which bisection chose this one; empty if the lag was given. Not part of the identity."""
         return self._bracket
 
     def picked(self, lags: tuple[int, ...]) -> Trial:
-        """The same trial, as one that bisection may pick among those of these lags."""
+        """The same trial, marked as one of the trials with these lags among which bisection chooses."""
         copy = self.model_copy()
         copy._bracket = lags
         return copy
 
     def reseeded(self, seed: int) -> Trial:
-        """The same trial from another seed."""
+        """The same trial with another seed."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return Trial.model_validate({**given, "seed": seed}).picked(self.bracket)
 
+    @override
     def digested(self) -> dict[str, Any]:
-        """As for any record, less how the hidden size was chosen."""
+        """The fields of the identity: all but `match`, because only the chosen hidden size counts."""
         return {name: value for name, value in super().digested().items() if name != "match"}
 
     @cached_property
@@ -180,18 +184,18 @@ class Trial(Record):
 
     @cached_property
     def shape(self) -> str:
-        """Trials of one shape may train together: the key without what may differ between replicas."""
+        """A hash of what the replicas of one cohort have in common. Trials of one shape may train together."""
         values = {name: value for name, value in self.digested().items() if name not in REPLICA_FIELDS}
         return digest({**values, "optimizer": self.optimizer.name})
 
     @cached_property
     def group(self) -> str:
-        """Trials of one group are repeats: the key without the seed."""
+        """A hash of everything but the seed. Trials of one group are repetitions."""
         return digest({name: value for name, value in self.digested().items() if name != "seed"})
 
     @property
     def label(self) -> str:
-        """A readable name of the network, the same for every seed and lag: "LSTM, chrono, 2 layers"."""
+        """A readable name of the network, which does not depend on seed and lag: "LSTM, chrono, 2 layers"."""
         parts = [self.cell.label()]
         if self.init.name != "torch":
             parts.append(self.init.label())
@@ -201,45 +205,37 @@ class Trial(Record):
             parts.append("bidirectional")
         return ", ".join(parts)
 
-    def parameters(self) -> dict[str, str | int | float | bool | None]:
-        """The record flattened to dotted names and plain values, for tables and trackers."""
-        flat: dict[str, str | int | float | bool | None] = {}
-        for name in type(self).model_fields:
-            value = getattr(self, name)
+    def parameters(self) -> dict[str, PlainValue]:
+        """The fields as dotted names and plain values, for tables and MLflow."""
+        flat: dict[str, PlainValue] = {}
+        for name, value in self:
             if name == "measures":
                 flat[name] = ", ".join(measure.name for measure in value)
-                flat |= _settings(value)
-            elif name == "train_lags" or isinstance(value, Match):
-                flat[name] = str(value)
-            elif name == "match":
-                continue  # not used
-            elif isinstance(value, Record):
-                for inner in type(value).model_fields:
-                    if (name, inner) == ("task", "lag"):
-                        continue  # the trial's own
-                    item = getattr(value, inner)
-                    flat[f"{name}.{inner}"] = item if isinstance(item, str | int | float | bool | None) else str(item)
-            else:
-                flat[name] = value
+                flat |= _changed_settings(value)
+            elif isinstance(value, Record) and not isinstance(value, Mixed | SizeMatch):
+                own = {
+                    inner: item for inner, item in value if (name, inner) != ("task", "lag")
+                }  # the trial has the lag
+                flat |= {f"{name}.{inner}": _plain(item) for inner, item in own.items()}
+            elif name != "match" or value is not None:
+                flat[name] = _plain(value)
         return flat
 
     def columns(self) -> dict[str, Any]:
-        """What the tidy frame says of the trial, in every one of its rows."""
-        named = {
-            "key": self.key,
-            "label": self.label,
-            "cell": self.cell.label(),
-            "init": self.init.label(),
-            "task": self.task.name,
-            "trained_lag": self.lag,
-        }
+        """The columns about the trial in every row of the tidy data frame."""
+        own = {"key": self.key, "label": self.label, "cell": self.cell.label(), "init": self.init.label()}
+        own |= {"task": self.task.name, "trained_lag": self.lag}
         rest = {name: value for name, value in self.parameters().items() if name != "lag"}
-        picked = {"bracket": " ".join(map(str, self.bracket))} if self.bracket else {}
-        return {**named, **rest, **self.architecture.counts, **picked}
+        bracket = {"bracket": " ".join(map(str, self.bracket))} if self.bracket else {}
+        return {**own, **rest, **self.architecture.counts, **bracket}
 
 
-def _settings(taken: Iterable[Measure]) -> dict[str, str | int | float | bool | None]:
-    """The plain fields of measures that are not at their default: two trials may differ in how they are measured."""
+def _plain(value: Any) -> PlainValue:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _changed_settings(taken: Iterable[Measure]) -> dict[str, PlainValue]:
+    """The fields of measures that differ from their default, because two trials may differ only in these."""
     return {
         f"measures.{measure.name}.{name}": value
         for measure in taken

@@ -1,4 +1,4 @@
-"""Trained short, tested long, on oracles: a ring buffer remembers the same whatever it was trained at."""
+"""Train short, test long, with buffers of known length in place of trained networks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from farback.measures import length_matrix, retention
 
 
 def buffer(task: Any, slots: int, least: int = 0) -> Any:
-    """Answers recall from a buffer of so many slots, and only from a lag on."""
+    """Solves recall with a buffer of `slots` steps, but fails below lag `least`."""
 
     def call(x_BTI: Tensor) -> tuple[Tensor, Tensor]:
         T = x_BTI.shape[1]
@@ -29,7 +29,7 @@ def buffer(task: Any, slots: int, least: int = 0) -> Any:
 LAGS = [1, 2, 4, 8, 16, 32]
 
 
-def test_a_ring_buffer_s_matrix_is_one_up_to_its_slots_and_chance_beyond_in_every_row() -> None:
+def test_a_buffer_is_perfect_up_to_its_length_and_at_chance_beyond() -> None:
     task = tasks.build({"name": "recall", "symbols": 5})
     systems = {4: buffer(task, 12), 16: buffer(task, 12), (1, 8): buffer(task, 12)}
     found = length_matrix(systems, task, LAGS, sequences=1500)
@@ -45,8 +45,8 @@ def test_a_ring_buffer_s_matrix_is_one_up_to_its_slots_and_chance_beyond_in_ever
     assert found.beyond == pytest.approx([(1 + 0.2 + 0.2) / 3, 0.2, 0.2], abs=0.05)
 
 
-def test_failing_below_the_trained_length_is_no_extrapolation() -> None:
-    """Right from lag 4 on, as training at one lag can leave a net."""
+def test_a_failure_below_the_trained_lag_means_no_extrapolation() -> None:
+    """Correct only from lag 4 on, as can happen after training at one lag."""
     task = tasks.build("recall")
     found = retention(buffer(task, 100, least=4), task, LAGS, sequences=200)
     assert found.extrapolation(8) == 0.0
@@ -54,7 +54,7 @@ def test_failing_below_the_trained_length_is_no_extrapolation() -> None:
     assert found.beyond(8) == 1.0
 
 
-def test_a_perfect_oracle_extrapolates_as_far_as_it_was_tested() -> None:
+def test_a_perfect_system_extrapolates_to_the_largest_tested_lag() -> None:
     task = tasks.build("recall")
     found = retention(buffer(task, 1000), task, LAGS, sequences=50)
     assert found.extrapolation(4) == 8.0
@@ -62,13 +62,13 @@ def test_a_perfect_oracle_extrapolates_as_far_as_it_was_tested() -> None:
     assert math.isnan(found.beyond(32))
 
 
-def test_rows_are_tested_on_the_same_sequences() -> None:
+def test_all_rows_use_the_same_sequences() -> None:
     task = tasks.build("recall")
     found = length_matrix({1: lambda x: (torch.zeros(*x.shape[:2], 4),) * 2, 2: buffer(task, 1)}, task, [3], 100)
     assert found.accuracy_NL[0] == found.accuracy_NL[1]
 
 
 @pytest.mark.parametrize("systems", [{}, {0: None}])
-def test_networks_without_a_trained_length_are_refused(systems: Any) -> None:
+def test_missing_or_zero_training_lags_are_errors(systems: Any) -> None:
     with pytest.raises(ValueError, match="by the lag they were trained at"):
         length_matrix(systems, tasks.build("recall"), LAGS)

@@ -1,4 +1,4 @@
-"""Every kind of network wears one face: outputs, the full state carried from any step, double precision."""
+"""One interface to every kind of network: outputs, the full state, resuming from a state, double precision."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def inputs(batch: int = 4, steps: int = 7) -> Tensor:
 
 
 class Leaky(nn.Module):
-    """Written by hand; given a `precision`, its first state is made in that one, whatever the inputs are."""
+    """A user's module; given a `precision`, its initial state has that one for inputs of any precision."""
 
     def __init__(self, precision: torch.dtype | None = None) -> None:
         super().__init__()
@@ -67,80 +67,80 @@ def system(request: pytest.FixtureRequest) -> Any:
         return SYSTEMS[request.param]()
 
 
-def test_a_sequence_split_anywhere_and_carried_ends_in_the_same_outputs_and_state(system: Any) -> None:
-    face, x = measured(system, inputs())
-    whole, last = face.carry(x)
-    assert torch.equal(whole, face(x)[0])
+def test_a_split_sequence_gives_the_same_outputs_and_state(system: Any) -> None:
+    wrapped, x = measured(system, inputs())
+    whole, last = wrapped.carry(x)
+    assert torch.equal(whole, wrapped(x)[0])
     for split in range(1, x.shape[1]):
-        first, state = face.carry(x[:, :split])
-        second, end = face.carry(x[:, split:], state)
+        first, state = wrapped.carry(x[:, :split])
+        second, end = wrapped.carry(x[:, split:], state)
         torch.testing.assert_close(torch.cat([first, second], 1), whole, rtol=1e-12, atol=1e-14)
         torch.testing.assert_close(end, last, rtol=1e-12, atol=1e-14)
 
 
-def test_the_trajectory_holds_the_carried_state_of_every_step(system: Any) -> None:
-    face, x = measured(system, inputs())
-    full = face.trajectory(x)
+def test_the_trajectory_is_the_full_state_after_every_step(system: Any) -> None:
+    wrapped, x = measured(system, inputs())
+    full = wrapped.trajectory(x)
     assert full.shape[:2] == x.shape[:2]
     for step in range(x.shape[1]):
-        torch.testing.assert_close(full[:, step], face.carry(x[:, : step + 1])[1], rtol=1e-12, atol=1e-14)
-    tail = face.trajectory(x[:, 3:], full[:, 2])
+        torch.testing.assert_close(full[:, step], wrapped.carry(x[:, : step + 1])[1], rtol=1e-12, atol=1e-14)
+    tail = wrapped.trajectory(x[:, 3:], full[:, 2])
     torch.testing.assert_close(tail, full[:, 3:], rtol=1e-12, atol=1e-14)
 
 
-def test_the_carried_state_is_differentiable_in_the_state_it_started_from(system: Any) -> None:
+def test_the_final_state_is_differentiable_in_the_starting_state(system: Any) -> None:
     """Against central differences."""
-    face, x = measured(system, inputs(2, 3))
-    state = face.carry(x)[1].detach()
-    arrow = torch.from_numpy(np.random.default_rng(2).standard_normal(tuple(state.shape)))
-    asked = state.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(face.carry(x, asked)[1].sum(), asked)
-    up, down = (float(face.carry(x, state + sign * 1e-6 * arrow)[1].sum()) for sign in (1, -1))
-    assert float((gradient * arrow).sum()) == pytest.approx((up - down) / 2e-6, rel=1e-6)
+    wrapped, x = measured(system, inputs(2, 3))
+    state = wrapped.carry(x)[1].detach()
+    direction = torch.from_numpy(np.random.default_rng(2).standard_normal(tuple(state.shape)))
+    leaf = state.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(wrapped.carry(x, leaf)[1].sum(), leaf)
+    up, down = (float(wrapped.carry(x, state + sign * 1e-6 * direction)[1].sum()) for sign in (1, -1))
+    assert float((gradient * direction).sum()) == pytest.approx((up - down) / 2e-6, rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_module_and_the_network_made_of_it_have_the_same_full_state(kind: str) -> None:
-    torch_face, network_face = as_system(module(kind)), as_system(from_torch(module(kind)))
+def test_a_module_and_the_network_converted_from_it_have_the_same_full_state(kind: str) -> None:
+    module_system, network_system = as_system(module(kind)), as_system(from_torch(module(kind)))
     x = inputs()
-    torch.testing.assert_close(torch_face.trajectory(x), network_face.trajectory(x), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(module_system.trajectory(x), network_system.trajectory(x), rtol=1e-10, atol=1e-12)
     parts = 2 if kind == "lstm" else 1
-    assert torch_face.trajectory(x).shape == (4, 7, 2 * 5 * parts)
+    assert module_system.trajectory(x).shape == (4, 7, 2 * 5 * parts)
 
 
-def test_double_precision_is_a_copy_and_the_user_s_module_stays_as_it_was() -> None:
+def test_double_precision_uses_a_copy_and_leaves_the_module_unchanged() -> None:
     own = nn.LSTM(3, 5, 2, dropout=0.5)
     before = {name: value.clone() for name, value in own.state_dict().items()}
-    face, x = measured(own, inputs())
-    assert face.dtype is torch.float64
-    assert face(x)[0].dtype is torch.float64
-    assert torch.equal(face(x)[0], face(x)[0])  # dropout is off
+    wrapped, x = measured(own, inputs())
+    assert wrapped.dtype is torch.float64
+    assert wrapped(x)[0].dtype is torch.float64
+    assert torch.equal(wrapped(x)[0], wrapped(x)[0])  # dropout is off
     assert own.training
     assert all(torch.equal(value, before[name]) for name, value in own.state_dict().items())
     assert all(value.dtype is torch.float32 and value.requires_grad for value in own.parameters())
 
 
-def test_what_cannot_be_widened_is_measured_in_its_own_precision() -> None:
+def test_a_callable_fixed_to_single_precision_is_measured_in_single_precision() -> None:
     hand = Leaky(torch.float32)
-    closure = lambda x: hand(x)  # noqa: E731 - a closure over float32 weights, which nobody can see into
+    closure = lambda x: hand(x)  # noqa: E731 - a closure over float32 weights
     for own in (hand, hand.forward, closure):
-        face, x = measured(own, inputs())
+        wrapped, x = measured(own, inputs())
         assert x.dtype is torch.float32
-        assert face(x)[0].dtype is torch.float32
+        assert wrapped(x)[0].dtype is torch.float32
 
 
-def test_a_method_of_a_module_is_widened_with_its_module() -> None:
+def test_a_method_of_a_module_is_run_in_double_precision() -> None:
     class Plain(nn.Linear):
         def outputs(self, x: Tensor) -> Tensor:
             return self(x)
 
     plain = Plain(3, 2)
-    face, x = measured(plain.outputs, inputs())
-    assert face(x)[0].dtype is torch.float64
+    wrapped, x = measured(plain.outputs, inputs())
+    assert wrapped(x)[0].dtype is torch.float64
     assert plain.weight.dtype is torch.float32
 
 
-def test_outputs_stand_for_states_where_a_callable_gives_none_of_every_step() -> None:
+def test_outputs_serve_as_states_if_a_callable_returns_no_state_for_every_step() -> None:
     x = inputs()
     gru = module("gru")
     for function in (lambda x: gru(x)[0], gru.forward):
@@ -148,7 +148,7 @@ def test_outputs_stand_for_states_where_a_callable_gives_none_of_every_step() ->
         assert torch.equal(state, output)
 
 
-def test_two_inputs_layouts_and_arrays_are_welcome() -> None:
+def test_inputs_may_be_arrays_or_lists_with_or_without_a_batch_axis() -> None:
     gru, x = module("gru"), inputs()
     for given in (x[0], x[0].numpy(), x[0].float(), x[0].tolist()):
         assert measured(gru, given)[1].shape == (1, 7, 3)
@@ -164,25 +164,25 @@ def bad_states(x: Tensor, h: Tensor | None = None) -> tuple[Tensor, Any]:
         (lambda: as_system(module("gru", bidirectional=True)).carry(inputs()), "bidirectional network reads the whole"),
         (lambda: as_system(from_torch(module("gru", bidirectional=True))).carry(inputs()), "bidirectional"),
         (lambda: as_system(lambda x: x).carry(inputs()), r"write it as \(x_BTI, state_BS=None\)"),
-        (lambda: as_system(bad_states).carry(inputs()), r"gives its states as \(4, 7, S\).*this one gives tuple"),
-        (lambda: as_system(module("gru"))(inputs()[..., :2]), "takes 3 inputs a step, got 2"),
-        (lambda: as_system(module("gru"))(inputs()[0]), r"inputs are \(B, T, I\).*got \(7, 3\)"),
+        (lambda: as_system(bad_states).carry(inputs()), r"return its states as \(4, 7, S\).*this one returns tuple"),
+        (lambda: as_system(module("gru"))(inputs()[..., :2]), "takes 3 inputs per step, got 2"),
+        (lambda: as_system(module("gru"))(inputs()[0]), r"inputs must be \(B, T, I\).*got \(7, 3\)"),
         (lambda: as_system(module("lstm")).carry(inputs(), torch.zeros(4, 10)), r"is \(4, 20\); got \(4, 10\)"),
         (lambda: as_system(from_torch(module("gru"))).carry(inputs(), torch.zeros(3, 10)), r"is \(4, 10\)"),
-        (lambda: as_system(lambda x: x[:, -1])(inputs()), r"\(4, 7, 'O'\); the callable gives \(4, 3\)"),
+        (lambda: as_system(lambda x: x[:, -1])(inputs()), r"\(4, 7, 'O'\); the callable returns \(4, 3\)"),
         (lambda: as_system(nn.GRUCell(3, 5)), "GRUCell is a single step"),
         (lambda: as_system(3), "a system is a torch.nn.RNN"),
         (lambda: measured(module("gru"), torch.zeros(3)), r"\(T, I\) or \(B, T, I\).*got \(3,\)"),
-        (lambda: measured(module("gru"), torch.zeros(0, 3)), "or sequences of them"),
+        (lambda: measured(module("gru"), torch.zeros(0, 3)), "not empty"),
     ],
     ids=range(13),
 )
-def test_what_cannot_be_measured_is_said(action: Any, message: str) -> None:
+def test_unusable_systems_and_inputs_are_errors(action: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         action()
 
 
-def test_a_network_of_several_replicas_is_not_one_system() -> None:
+def test_a_network_of_several_replicas_is_an_error() -> None:
     network: Network = draw(Architecture(cells.build("gru"), 3, 5, 0), [inits.build("torch")] * 2, [0, 1], 5)
     with pytest.raises(ValueError, match="2 replicas"):
         as_system(network)

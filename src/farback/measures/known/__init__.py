@@ -1,5 +1,5 @@
-"""Systems whose memory is known, and what each measure must say of them: the ruler's own ruler."""
+"""Systems with known memory, and checks that each measure gives the known value."""
 
-from farback.measures.known.cases import CASES, Check, Ruler, check_all
+from farback.measures.known.cases import CASES, Check, check_all
 
-__all__ = ["CASES", "Check", "Ruler", "check_all"]
+__all__ = ["CASES", "Check", "check_all"]

@@ -1,6 +1,6 @@
-"""Networks with known memory, as plain `torch.nn` modules wherever one can be: what a person would hand to a measure.
+"""Networks with known memory, as plain `torch.nn` modules where possible, and random signals to drive them.
 
-A `torch.nn.RNN` with relu, weights and inputs that are not negative is exactly linear: h_t = W h_{t-1} + w x_t.
+A `torch.nn.RNN` with relu and non-negative weights and inputs is exactly linear: h_t = W h_{t-1} + w x_t.
 """
 
 from __future__ import annotations
@@ -10,34 +10,55 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Matrix = NDArray[np.float64]
+from farback.measures.base import Floats
+from farback.measures.support.system import as_system
+from farback.system.random_streams import stream
 
-PULSE = 5.0  # input that puts a latch on one side for sure
-CERTAIN = 40.0  # a logit that leaves no doubt
+PULSE = 5.0  # an input large enough to set a latch
+CERTAIN = 40.0  # a logit with a probability of 1 up to rounding
+SEQUENCES = 1500
+SAMPLES = 20_000  # steps of a simulated signal
 
 
-def shift_register(size: int) -> tuple[Matrix, Matrix]:
+def signal(steps: int) -> Floats:
+    """Independent inputs, uniform on [0, 1), (T, 1); not negative, so that a relu network stays linear."""
+    return stream(0, "calibrate", "signal").uniform(size=(steps, 1))
+
+
+def signals(steps: int) -> Floats:
+    """Many sequences of such inputs, (B, T, 1)."""
+    return stream(0, "calibrate", "sequences").uniform(size=(SEQUENCES, steps, 1))
+
+
+def driven(module: nn.RNNBase) -> tuple[Floats, Floats]:
+    """A signal, (T,), and the states of a module driven by it, (T, N)."""
+    input_T1 = signal(SAMPLES)
+    with torch.no_grad():
+        states = as_system(module).double()(torch.from_numpy(input_T1).unsqueeze(0))[1]
+    return input_T1[:, 0], states[0].numpy()
+
+
+def shift_register(size: int) -> tuple[Floats, Floats]:
     """W and w of a buffer of the last `size` inputs."""
     return np.eye(size, k=-1), np.eye(size)[0]
 
 
-def ring(size: int, gain: float) -> tuple[Matrix, Matrix]:
-    """W and w of a buffer whose end leads back to its beginning (Rodan and Tino 2011)."""
+def ring(size: int, gain: float) -> tuple[Floats, Floats]:
+    """W and w of a buffer whose last unit feeds back into the first (Rodan and Tino 2011)."""
     return gain * np.roll(np.eye(size), 1, axis=0), np.eye(size)[0]
 
 
-def linear(W: Matrix, w: Matrix) -> nn.RNN:
-    """h_t = W h_{t-1} + w x_t as a `torch.nn.RNN`, for W, w and inputs that are not negative."""
+def linear(W: Floats, w: Floats) -> nn.RNN:
+    """h_t = W h_{t-1} + w x_t as a `torch.nn.RNN`, for non-negative W, w and inputs."""
     module = nn.RNN(1, len(w), nonlinearity="relu", batch_first=True, dtype=torch.float64)
     _fill(module, weight_hh_l0=torch.tensor(W), weight_ih_l0=torch.tensor(w).unsqueeze(1))
     return module
 
 
 def cascade(depth: int, decay: float) -> nn.RNN:
-    """`depth` leaky integrators, one above the other: h_t = a h_{t-1} + (1 - a) x_t."""
+    """A stack of `depth` leaky integrators: h_t = a h_{t-1} + (1 - a) x_t."""
     module = nn.RNN(1, 1, depth, nonlinearity="relu", batch_first=True, dtype=torch.float64)
     layers = {f"weight_hh_l{layer}": _rows(decay) for layer in range(depth)}
     layers |= {f"weight_ih_l{layer}": _rows(1 - decay) for layer in range(depth)}
@@ -46,7 +67,7 @@ def cascade(depth: int, decay: float) -> nn.RNN:
 
 
 def scaled_orthogonal(size: int, gain: float, seed: int = 0) -> nn.RNN:
-    """A tanh network whose recurrent matrix turns and shrinks by `gain`; linear at rest, under no input."""
+    """A tanh network whose recurrent matrix is orthogonal times `gain`; linear at rest under zero input."""
     module = nn.RNN(1, size, nonlinearity="tanh", batch_first=True, dtype=torch.float64)
     turned, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(size, size)))
     _fill(module, weight_hh_l0=torch.tensor(gain * turned), weight_ih_l0=torch.ones(size, 1))
@@ -54,9 +75,9 @@ def scaled_orthogonal(size: int, gain: float, seed: int = 0) -> nn.RNN:
 
 
 class Latch(nn.Module):
-    """One tanh unit that feeds itself with `weight` > 1, and so keeps a sign for ever.
+    """One tanh unit with recurrent weight `weight` > 1, which keeps its sign for ever.
 
-    Takes the inputs of `recall` with two cues and blank filler; answers with the logits of the cues.
+    Reads the inputs of `recall` with two cues and blank filler; its outputs are the logits of the cues.
     """
 
     def __init__(self, weight: float) -> None:
@@ -71,7 +92,7 @@ class Latch(nn.Module):
 
 
 def latched(weight: float) -> tuple[float, float]:
-    """Where a latch comes to rest, h = tanh(w h), and the slope w (1 - h^2) there."""
+    """The resting state of a latch, h = tanh(w h), and the slope w (1 - h^2) at it."""
     h = 1.0
     for _ in range(200):
         h = math.tanh(weight * h)
@@ -79,7 +100,7 @@ def latched(weight: float) -> tuple[float, float]:
 
 
 def gated(kind: str, keep: float) -> nn.RNNBase:
-    """An LSTM or GRU of one unit whose keep gate is constant: all weights are zero but that of the candidate."""
+    """An LSTM or GRU of one unit with a constant keep gate: all weights are zero except that of the candidate."""
     bias = math.log(keep / (1 - keep))
     if kind == "lstm":
         lstm = nn.LSTM(1, 1, batch_first=True, dtype=torch.float64)  # gates i, f, g, o
@@ -91,10 +112,10 @@ def gated(kind: str, keep: float) -> nn.RNNBase:
 
 
 class Register(nn.Module):
-    """Answers `recall` with blank filler from a buffer of the last `slots` steps.
+    """Solves `recall` with blank filler by a buffer of the last `slots` steps.
 
     Attributes:
-        rnn: the buffer, a relu network: slot j holds the cues of j steps before.
+        rnn: the buffer, a relu network: slot j holds the cues j steps ago.
     """
 
     def __init__(self, cues: int, slots: int) -> None:
@@ -102,7 +123,7 @@ class Register(nn.Module):
         self.cues = cues
         self.rnn = nn.RNN(cues + 1, cues * slots, nonlinearity="relu", batch_first=True, dtype=torch.float64)
         weight_ih = torch.zeros(cues * slots, cues + 1)
-        weight_ih[:cues, :cues] = torch.eye(cues)  # the go flag is not a cue
+        weight_ih[:cues, :cues] = torch.eye(cues)  # the last input is the go flag
         shift = torch.tensor(np.eye(cues * slots, k=-cues))
         _fill(self.rnn, weight_hh_l0=shift, weight_ih_l0=weight_ih)
 
@@ -113,14 +134,14 @@ class Register(nn.Module):
 
 
 def parity(x_BTI: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """The product of the last `length` inputs at every step, twice: it is all that can be seen of the state."""
+    """The product of the last `length` inputs at every step, as outputs and as states."""
     padded = torch.cat([torch.ones_like(x_BTI[:, : length - 1]), x_BTI], 1)
     product_BT1 = padded.unfold(1, length, 1).prod(-1)
     return product_BT1, product_BT1
 
 
 def weighted(x_BTI: Tensor, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """The sum of the last inputs, w_0 x_t + w_1 x_{t-1} + ..., at every step, twice."""
+    """The weighted sum of the last inputs, w_0 x_t + w_1 x_{t-1} + ..., as outputs and as states."""
     padded = torch.cat([torch.zeros_like(x_BTI[:, : len(weights) - 1]), x_BTI], 1)
     sum_BT1 = padded.unfold(1, len(weights), 1) @ torch.tensor(list(reversed(weights)), dtype=x_BTI.dtype)
     return sum_BT1, sum_BT1
@@ -132,7 +153,7 @@ def _rows(*values: float) -> Tensor:
 
 
 def _fill(module: nn.RNNBase, **values: Tensor) -> None:
-    """Zero everything but what is named."""
+    """Set the named parameters to these values and all others to zero."""
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             parameter.zero_()

@@ -1,4 +1,4 @@
-"""Trained short, tested long: networks by the length they were trained at, tested at every length."""
+"""Train short, test long: the retention of networks by the lag they were trained at."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from farback.measures.base import Floats
 from farback.measures.retention import Retention, retention
-from farback.measures.support.regression import Floats
 from farback.tasks.base import Task
 
-Length = int | tuple[int, int]  # trained at one lag, or at all from the first to the second
+Length = int | tuple[int, int]  # one training lag, or the first and last of a range of training lags
 
 
 @dataclass(frozen=True)
 class LengthMatrix:
-    """What networks trained at some lengths (rows) remember at others (columns); lengths are lags of the task.
+    """Scores of N networks trained at some lags (rows), tested at L lags (columns).
 
     Attributes:
-        trained: what each row was trained at, as it was given.
-        longest: the largest lag each row was trained at.
+        trained: the training lag or lags of each row, as passed by the caller.
+        longest: the largest training lag of each row.
         lag: test lags, increasing.
-        accuracy_NL: share of right answers, rows by test lags.
+        accuracy_NL: share of correct answers.
         skill_NL: 0 = chance, 1 = perfect.
-        remembered_NL: half-way from chance to perfect, or better.
-        rows: each network's retention.
+        remembered_NL: whether the score is at least half-way from chance to perfect.
+        rows: the retention of each network.
     """
 
     trained: tuple[Length, ...]
@@ -40,17 +40,17 @@ class LengthMatrix:
 
     @property
     def extrapolation(self) -> Floats:
-        """The largest lag up to which all are remembered over the largest trained at, for each row; see `Retention`."""
+        """`Retention.extrapolation` of each row: the lag before the first failure, divided by the longest trained."""
         return np.array([row.extrapolation(longest) for row, longest in zip(self.rows, self.longest, strict=True)])
 
     @property
     def beyond(self) -> Floats:
-        """Mean accuracy over the lags longer than those trained at, for each row; nan where none was tested."""
+        """Mean accuracy over the lags above those trained at, for each row; nan if none was tested."""
         return np.array([row.beyond(longest) for row, longest in zip(self.rows, self.longest, strict=True)])
 
     @property
     def within(self) -> NDArray[np.bool_]:
-        """Whether all tested lags up to the largest trained at are remembered, for each row."""
+        """Whether all tested lags up to the largest training lag are remembered, for each row."""
         return np.array([row.within(longest) for row, longest in zip(self.rows, self.longest, strict=True)])
 
 
@@ -60,17 +60,16 @@ def length_matrix(
     """Test every network at every lag, on the same fresh sequences.
 
     Args:
-        systems: networks (`farback.measures.support.system`) by the lag they were trained at, or by
-            (smallest, largest).
-        task: the task they were trained on; its own lag does not matter.
-        lags: test lags, shorter ones too: a net can fail below the length it was trained at.
-        sequences: how many a lag.
+        systems: networks (`farback.measures.support.system`) by training lag, or by (smallest, largest) training lag.
+        task: the task they were trained on; its own lag has no effect.
+        lags: test lags; include short ones, as a network can fail below the lag it was trained at.
+        sequences: number of sequences per lag.
         seed: of the test stream.
 
     Raises:
         ValueError: no networks, a training lag below 1, or as `retention`.
 
-    Source: the protocol of Deletang et al. 2023 (2207.02098), whose score is `beyond`.
+    Source: the protocol of Deletang et al. 2023 (2207.02098), who report `beyond`.
     """
     longest = [max(key) if isinstance(key, tuple) else key for key in systems]
     if not systems or min(longest) < 1:

@@ -1,4 +1,4 @@
-"""A network as a linear system, around the state it comes to rest in without input.
+"""A network as a linear system around its resting state, the state it settles in under zero input.
 
 Shapes: S numbers of the full state (all layers, and h and c of an LSTM), I inputs.
 """
@@ -8,66 +8,66 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from farback.measures.support.regression import Floats
+from farback.measures.base import Floats
 from farback.measures.support.system import System, as_system
 from farback.networks.network import Network
 
-SETTLE = 500  # steps without input, before Newton's method
-NEWTON = 20  # it doubles the digits each time, from a state that is near
-AT_REST = 1e-10  # of the state's size: what a step may still change
-NUDGE = 1e-6  # how far a kink is looked for, relative to the state's size
+SETTLE_STEPS = 500  # steps under zero input before Newton's method
+NEWTON_STEPS = 20  # each doubles the number of correct digits near the solution
+REST_TOLERANCE = 1e-10  # largest change in one step at rest, relative to the size of the state
+KINK_DISTANCE = 1e-6  # perturbation used to find kinks, relative to the size of the state
 
 
 def linearisation(network: Network, channel: int) -> tuple[Floats, Floats] | None:
-    """W (S, S) and w (S,) of one replica: how the full state and one input channel move the next state, at rest.
+    """W (S, S) and w (S,) of one replica: derivatives of the next state by the state and by one input, at rest.
 
-    The rest state is where the network settles under zero input from its own first state, made exact by Newton's
-    method. None where there is none (it oscillates, wanders or grows; or it is bidirectional and carries no state), and
-    where it has no derivative: a relu unit that rests on its kink, as all do without biases.
+    The resting state is where the network settles from its initial state under zero input, refined by Newton's method.
+    None if there is no resting state (the network oscillates, wanders, grows or is bidirectional), or no derivative
+    there: a relu unit exactly on its kink, as every relu unit without a bias.
     """
     if network.architecture.bidirectional:
         return None
-    system = as_system(network).double()
+    system, inputs = as_system(network).double(), network.architecture.inputs
     with torch.no_grad():
-        rest_S = system.carry(torch.zeros(1, SETTLE, network.architecture.inputs, dtype=torch.float64))[1][0]
-    for _ in range(NEWTON):
+        rest_S = system.carry(torch.zeros(1, SETTLE_STEPS, inputs, dtype=torch.float64))[1][0]
+    for _ in range(NEWTON_STEPS):
         if not bool(torch.isfinite(rest_S).all()):
             return None
-        W_SS, w_S, after_S = _slopes(system, rest_S, network.architecture.inputs, channel)
+        W_SS, w_S, next_S = _derivatives(system, rest_S, inputs, channel)
         size = 1 + float(rest_S.abs().max())
-        if float((after_S - rest_S).abs().max()) <= AT_REST * size:
-            smooth = _smooth(system, rest_S, NUDGE * size, network.architecture.inputs, channel)
+        if float((next_S - rest_S).abs().max()) <= REST_TOLERANCE * size:
+            smooth = _is_smooth(system, rest_S, KINK_DISTANCE * size, inputs, channel)
             return (W_SS.numpy(), w_S.numpy()) if smooth else None
-        step_S, failed = torch.linalg.solve_ex(torch.eye(len(rest_S), dtype=W_SS.dtype) - W_SS, after_S - rest_S)
+        step_S, failed = torch.linalg.solve_ex(torch.eye(len(rest_S), dtype=W_SS.dtype) - W_SS, next_S - rest_S)
         if int(failed):
             return None
         rest_S = rest_S + step_S
     return None
 
 
-def _slopes(system: System, state_S: Tensor, inputs: int, channel: int) -> tuple[Tensor, Tensor, Tensor]:
-    """d next / d state, d next / d input, and the next state: one sequence for each number of the next state."""
+def _derivatives(system: System, state_S: Tensor, inputs: int, channel: int) -> tuple[Tensor, Tensor, Tensor]:
+    """d next / d state, d next / d input, and the next state, from a batch with one copy per number of the state."""
     S = len(state_S)
     x_BTI = torch.zeros(S, 1, inputs, dtype=state_S.dtype, requires_grad=True)
-    before_BS = state_S.detach().repeat(S, 1).requires_grad_()
-    after_BS = system.carry(x_BTI, before_BS)[1]
-    dx, dstate = torch.autograd.grad(after_BS.diagonal().sum(), [x_BTI, before_BS], allow_unused=True)
+    state_BS = state_S.detach().repeat(S, 1).requires_grad_()
+    next_BS = system.carry(x_BTI, state_BS)[1]
+    dx, dstate = torch.autograd.grad(next_BS.diagonal().sum(), [x_BTI, state_BS], allow_unused=True)
     W_SS = torch.zeros(S, S, dtype=state_S.dtype) if dstate is None else dstate
     w_S = torch.zeros(S, dtype=state_S.dtype) if dx is None else dx[:, 0, channel]
-    return W_SS, w_S, after_BS[0].detach()
+    return W_SS, w_S, next_BS[0].detach()
 
 
-def _smooth(system: System, state_S: Tensor, nudge: float, inputs: int, channel: int) -> bool:
-    """Whether the step answers a nudge to either side alike, in every number of the state and in the input."""
+def _is_smooth(system: System, state_S: Tensor, distance: float, inputs: int, channel: int) -> bool:
+    """Whether small changes of opposite sign, in each number of the state and in the input, have opposite effects."""
     S = len(state_S)
     state_BS = state_S.repeat(2 * S + 3, 1)
     x_BTI = torch.zeros(2 * S + 3, 1, inputs, dtype=state_S.dtype)
-    either = nudge * torch.eye(S, dtype=state_S.dtype)
-    state_BS[:S] += either
-    state_BS[S : 2 * S] -= either
-    x_BTI[2 * S, 0, channel], x_BTI[2 * S + 1, 0, channel] = nudge, -nudge
+    change = distance * torch.eye(S, dtype=state_S.dtype)
+    state_BS[:S] += change
+    state_BS[S : 2 * S] -= change
+    x_BTI[2 * S, 0, channel], x_BTI[2 * S + 1, 0, channel] = distance, -distance
     with torch.no_grad():
-        moved_BS = system.carry(x_BTI, state_BS)[1]
-    moved_BS = moved_BS[:-1] - moved_BS[-1]
-    bend = torch.cat([moved_BS[:S] + moved_BS[S : 2 * S], (moved_BS[2 * S] + moved_BS[2 * S + 1])[None]])
-    return float(bend.abs().max()) <= 1e-2 * max(float(moved_BS.abs().max()), 1e-3 * nudge)
+        next_BS = system.carry(x_BTI, state_BS)[1]
+    effect_BS = next_BS[:-1] - next_BS[-1]
+    bend = torch.cat([effect_BS[:S] + effect_BS[S : 2 * S], (effect_BS[2 * S] + effect_BS[2 * S + 1])[None]])
+    return float(bend.abs().max()) <= 1e-2 * max(float(effect_BS.abs().max()), 1e-3 * distance)

@@ -1,4 +1,4 @@
-"""How much of a target the states can express linearly, without the bias of fitting.
+"""Linear regression of targets on states, with R2 adjusted for the number of fitted parameters.
 
 Shapes: T samples, N numbers of the state, K targets.
 """
@@ -10,47 +10,44 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import betaincinv
 
-Floats = NDArray[np.float64]
+from farback.measures.base import Floats
+
 EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
 class Span:
-    """What [1, state] can express over T samples, less the constant: an orthonormal basis of it, (T, features).
-
-    `features` is the number of linearly independent numbers of the state, which is what a fit has to spend.
-    """
+    """The centred column space of the states over T samples, as an orthonormal basis, (T, features)."""
 
     basis_TF: Floats
 
     @property
     def samples(self) -> int:
-        """T."""
+        """The number of samples T."""
         return int(self.basis_TF.shape[0])
 
     @property
     def features(self) -> int:
-        """Independent columns, at most N."""
+        """The number of linearly independent columns, at most N: the degrees of freedom of a fit."""
         return int(self.basis_TF.shape[1])
 
     def r2(self, target_TK: Floats) -> Floats:
-        """Share of each target's variance that least squares with an intercept explains, (K,); nan for a constant."""
+        """The share of each target's variance explained by least squares with an intercept, (K,); nan if constant."""
         centred_TK = target_TK - target_TK.mean(0)
         explained_K = np.square(self.basis_TF.T @ centred_TK).sum(0)
         with np.errstate(invalid="ignore"):
             return np.asarray(explained_K / np.square(centred_TK).sum(0))
 
     def adjusted(self, r2: Floats) -> Floats:
-        """`1 - (1 - R2)(T - 1)/(T - F - 1)`: zero in the mean where target and states are independent. Not clipped."""
+        """`1 - (1 - R2)(T - 1)/(T - F - 1)`: has mean zero if target and states are independent. Not clipped."""
         return np.asarray(1 - (1 - r2) * (self.samples - 1) / (self.samples - self.features - 1))
 
-    def null(self, probability: float) -> float:
-        """The R2 that independent states stay below with that probability: R2 ~ Beta(F/2, (T - 1 - F)/2).
+    def null_quantile(self, probability: float) -> float:
+        """The quantile of R2 for a target independent of the states: R2 ~ Beta(F/2, (T - 1 - F)/2).
 
-        Exact for Gaussian targets, whatever the states; Source: Cramer 1946, section 29.
+        Exact for Gaussian targets and any states. Source: Cramer 1946, section 29.
         """
         if not self.features:
             return 0.0
@@ -58,29 +55,29 @@ class Span:
 
 
 def span(state_TN: Floats) -> Span:
-    """The span of states.
+    """The column space of the states, by singular value decomposition in float64.
 
-    By singular values in float64, each column at unit length first: the directions in which a net keeps old inputs can
-    be many orders of magnitude smaller than those of new ones, and normal equations would lose them.
+    Each column is scaled to unit length first: directions that hold old inputs can be many orders of magnitude smaller
+    than those of new inputs, and the normal equations would lose them.
 
     Raises:
-        ValueError: no more samples than a fit has unknowns.
+        ValueError: fewer than N + 3 samples, which leave less than two degrees of freedom for the residual.
     """
     T, N = state_TN.shape
-    if T < N + 3:  # two degrees of freedom are left to the residual
+    if T < N + 3:
         raise ValueError(f"{T} samples are too few for a fit of {N} numbers of state and a constant: {N + 3} at least")
     largest_N = np.abs(state_TN).max(0, initial=0.0)
-    scaled_TN = state_TN / np.where(largest_N > 0, largest_N, 1.0)  # so that no square overflows
+    scaled_TN = state_TN / np.where(largest_N > 0, largest_N, 1.0)  # so that squares do not overflow
     centred_TN = scaled_TN - scaled_TN.mean(0)
     length_N = np.sqrt(np.square(centred_TN).sum(0))
-    varies_N = length_N > 8 * EPS * np.sqrt(T)  # what is left of a constant is rounding
+    varies_N = length_N > 8 * EPS * np.sqrt(T)  # a constant column has only rounding errors left
     left_TF, value_F, _ = np.linalg.svd(centred_TN[:, varies_N] / length_N[varies_N], full_matrices=False)
-    tolerance = EPS * (N + np.sqrt(T))  # what rounding leaves of a direction that is not there
+    tolerance = EPS * (N + np.sqrt(T))  # singular values below this are rounding errors
     return Span(left_TF[:, value_F > tolerance * value_F.max(initial=0.0)])
 
 
 def floats(name: str, values: Any, axes: int) -> Floats:
-    """An array or a tensor as float64.
+    """An array or tensor as float64.
 
     Raises:
         ValueError: another number of axes, or a value that is not finite.
@@ -91,18 +88,18 @@ def floats(name: str, values: Any, axes: int) -> Floats:
         raise ValueError(f"{name} must have {axes} axes, got shape {array.shape}")
     wrong = np.argwhere(~np.isfinite(array))
     if len(wrong):
-        at = tuple(wrong[0].tolist())
-        raise ValueError(f"{name} must be finite; {len(wrong)} values are not, the first is {array[at]} at {at}")
+        index = tuple(wrong[0].tolist())
+        raise ValueError(f"{name} must be finite; {len(wrong)} values are not, the first is {array[index]} at {index}")
     return array
 
 
 def delayed(input_T: Floats, max_lag: int) -> Floats:
-    """The inputs of 0, 1, ... `max_lag` steps before each step from `max_lag` on, (T - max_lag, max_lag + 1)."""
+    """The inputs 0, 1, ... `max_lag` steps before each step from `max_lag` on, (T - max_lag, max_lag + 1)."""
     return np.lib.stride_tricks.sliding_window_view(input_T, max_lag + 1)[:, ::-1]
 
 
-def samples(inputs: Any, states: Any, max_lag: int, washout: int) -> tuple[Floats, Floats]:
-    """A scalar signal, (T,), and the states it left, (T - max_lag, N), from step `max_lag` on, both without wash-out.
+def aligned_samples(inputs: Any, states: Any, max_lag: int, washout: int) -> tuple[Floats, Floats]:
+    """A scalar signal without its washout, (T,), and the states from step `max_lag` of it on, (T - max_lag, N).
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite, a constant signal, or too few steps.
@@ -113,7 +110,7 @@ def samples(inputs: Any, states: Any, max_lag: int, washout: int) -> tuple[Float
     if len(input_T) != len(state_TN):
         raise ValueError(f"needs one state for each input, got {len(input_T)} inputs and {len(state_TN)} states")
     if len(input_T) <= washout + max_lag:
-        raise ValueError(f"{len(input_T)} steps leave nothing after a wash-out of {washout} and {max_lag} lags")
+        raise ValueError(f"{len(input_T)} steps leave no samples after a washout of {washout} and {max_lag} lags")
     kept_T = input_T[washout:]
     if np.ptp(kept_T) <= 0:
         raise ValueError(f"the inputs are constant at {kept_T[0]}: there is nothing to remember")

@@ -1,15 +1,15 @@
-"""One face for every network that is measured.
+"""One interface to every kind of network that can be measured.
 
 A system is a `torch.nn.RNN`, `LSTM` or `GRU` (any depth, either layout), a farback network of one replica, or a
-callable `x_BTI -> (output_BTO, state_BTS)`, such as a module written by hand. What is measured sees only a `System`.
+callable `x_BTI -> (output_BTO, state_BTS)`, such as a user's own module. Measures see only the class `System`.
 
-A callable that also takes a state, `(x_BTI, state_BS) -> (output_BTO, state_BTS)`, can be carried on from any state;
-its states must then be everything it remembers. A callable that returns outputs alone, or beside them something that is
-not a state of every step (as torch's h_n), is measured by its outputs. Callables that are modules are never touched:
-what needs double precision works on a copy.
+A callable that also takes a state, `(x_BTI, state_BS) -> (output_BTO, state_BTS)`, can resume from any state; its state
+must then contain everything that it remembers. If a callable returns outputs only, or a second value that is not a
+state for every step (such as torch's h_n), its outputs are used as its states. User modules are never modified: double
+precision uses a copy.
 
-Shapes: B sequences, T steps, I inputs, O outputs, S numbers of the *full* state: those of all layers, bottom to top,
-and of all parts of a layer's state (h and c of an LSTM); a complex number counts as two.
+Shapes: B sequences, T steps, I inputs, O outputs, S numbers of the *full* state: all layers, bottom to top, and all
+parts of a layer's state (h and c of an LSTM); a complex number counts as two.
 """
 
 from __future__ import annotations
@@ -23,18 +23,23 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from farback.networks.network import Network, NetworkState
 
 KINDS = "a torch.nn.RNN, LSTM or GRU, a farback network, or a callable x_BTI -> (output_BTO, state_BTS)"
+BIDIRECTIONAL = (
+    "a bidirectional network reads the whole sequence before it answers, so it has no state to carry from step to "
+    "step; use a measure of its outputs (gradient_reach), or measure one direction"
+)
 
 
 class System(ABC):
-    """What a measure sees of a network. Everything is differentiable in the inputs and in the state.
+    """A network as measures see it. Everything is differentiable in the inputs and in the state.
 
     Attributes:
-        inputs: I, or None where any is taken.
-        dtype: the precision it computes in, to which inputs are cast; None where they are handed on as they are.
+        inputs: I, or None if any number is accepted.
+        dtype: precision of the computation, to which inputs are cast; None to pass inputs unchanged.
     """
 
     inputs: int | None = None
@@ -42,19 +47,19 @@ class System(ABC):
 
     @abstractmethod
     def __call__(self, x_BTI: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs (B, T, O), and the states that the outputs are read from: (B, T, H) of the top layer."""
+        """Outputs (B, T, O), and the states that the outputs are computed from: (B, T, H) of the top layer."""
 
     @abstractmethod
     def carry(self, x_BTI: Tensor, state_BS: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Outputs (B, T, O), and the full state (B, S) after the last step, from a full state or from the first one.
+        """Outputs (B, T, O), and the full state (B, S) after the last step; starts at `state_BS` or the initial state.
 
         Raises:
-            ValueError: the system cannot be carried on from a state; the message says why, and what to do.
+            ValueError: the system cannot resume from a state; the message says why, and what to do.
         """
 
     @abstractmethod
     def double(self) -> System:
-        """The same numbers in double precision, as a detached copy."""
+        """The same network in double precision, as a detached copy."""
 
     def trajectory(self, x_BTI: Tensor, state_BS: Tensor | None = None) -> Tensor:
         """The full state after every step, (B, T, S).
@@ -75,35 +80,35 @@ class System(ABC):
             ValueError: not of shape (B, T, I).
         """
         if x_BTI.dim() != 3 or 0 in x_BTI.shape:
-            raise ValueError(f"inputs are (B, T, I), sequences by steps by inputs; got {tuple(x_BTI.shape)}")
+            raise ValueError(f"inputs must be (B, T, I), sequences by steps by inputs; got {tuple(x_BTI.shape)}")
         if self.inputs is not None and x_BTI.shape[-1] != self.inputs:
-            raise ValueError(f"the system takes {self.inputs} inputs a step, got {x_BTI.shape[-1]}")
+            raise ValueError(f"the system takes {self.inputs} inputs per step, got {x_BTI.shape[-1]}")
         return x_BTI if self.dtype is None else x_BTI.to(self.dtype)
 
 
 def as_system(system: Any) -> System:
-    """The `System` behind what a person hands over; a `System` is itself one.
+    """The `System` for any supported network.
 
-    The outputs of a `torch.nn` module are its top layer's; those of a farback network its readout's, where it has one.
+    The outputs of a `torch.nn` module are those of its top layer; of a farback network, those of its readout, if any.
 
     Raises:
-        ValueError: not a system, or a farback network of several replicas.
+        ValueError: not a supported kind, or a farback network with several replicas.
     """
     if isinstance(system, System):
         return system
     if isinstance(system, Network):
-        return _Network(system)
+        return _NetworkSystem(system)
     if isinstance(system, nn.RNNBase):
-        return _Module(system)
+        return _ModuleSystem(system)
     if isinstance(system, nn.RNNCellBase):
         raise ValueError(f"{type(system).__name__} is a single step; wrap it in a callable that loops over the steps")
     if callable(system):
-        return _Callable(system)
+        return _CallableSystem(system)
     raise ValueError(f"a system is {KINDS}; got {type(system).__name__}")
 
 
 def measured(system: Any, inputs: Any) -> tuple[System, Tensor]:
-    """A system and its inputs as they are measured: in double precision, or the callable's own where it has another.
+    """A system and its inputs in double precision, or in the only precision that a callable supports.
 
     Args:
         system: see the module.
@@ -112,46 +117,52 @@ def measured(system: Any, inputs: Any) -> tuple[System, Tensor]:
     Raises:
         ValueError: not a system, or inputs of another shape.
     """
-    own = as_system(system)
+    original = as_system(system)
     x_BTI = sequences(inputs)
-    exact = own.double()
-    if not isinstance(exact, _Callable):
-        return exact, exact.cast(x_BTI)
-    try:
-        with torch.no_grad():
-            exact(x_BTI)
-    except (RuntimeError, TypeError, ValueError):
-        # a closure over float32 weights, or a state made in float32: only its author can widen it
-        single = own if own.dtype is not None else _Callable(system, torch.get_default_dtype())
-        return single, single.cast(x_BTI)
-    return exact, exact.cast(x_BTI)
+    double = original.double()
+    if isinstance(double, _CallableSystem):
+        try:
+            with torch.no_grad():
+                double(x_BTI)
+        except (RuntimeError, TypeError, ValueError):
+            # the function uses float32 weights or creates a float32 state, which cannot be changed from outside
+            default = torch.get_default_dtype()
+            double = original if original.dtype is not None else _CallableSystem(system, default)
+    return double, double.cast(x_BTI)
 
 
 def sequences(inputs: Any) -> Tensor:
     """A tensor or array (T, I) or (B, T, I) as detached double-precision (B, T, I).
 
     Raises:
-        ValueError: another shape, or nothing in it.
+        ValueError: another shape, or an empty one.
     """
     x = torch.as_tensor(np.asarray(inputs) if isinstance(inputs, Sequence) else inputs).detach().cpu().double()
     if x.dim() not in (2, 3) or 0 in x.shape:
-        raise ValueError(f"inputs are (T, I) or (B, T, I): steps by inputs, or sequences of them; got {tuple(x.shape)}")
+        raise ValueError(f"inputs must be (T, I) or (B, T, I), steps by inputs, not empty; got {tuple(x.shape)}")
     return x if x.dim() == 3 else x.unsqueeze(0)
 
 
-class _Network(System):
+def require_single(network: Network) -> None:
+    """Raise ValueError unless the network has exactly one replica."""
+    if network.replicas != 1:
+        raise ValueError(f"a system is a single network, this has {network.replicas} replicas: use replica(r)")
+
+
+class _NetworkSystem(System):
     """A farback network of one replica."""
 
     def __init__(self, network: Network) -> None:
-        if network.replicas != 1:
-            raise ValueError(f"a system is one network, this has {network.replicas} replicas: use replica(r)")
+        require_single(network)
         self.network = network
         self.inputs = network.architecture.inputs
         self.dtype = next((value.dtype for value in network.parameters.values()), None)
 
+    @override
     def __call__(self, x_BTI: Tensor) -> tuple[Tensor, Tensor]:
         return self._run(x_BTI, None)[:2]
 
+    @override
     def carry(self, x_BTI: Tensor, state_BS: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if self.network.architecture.bidirectional:
             raise ValueError(BIDIRECTIONAL)
@@ -160,11 +171,11 @@ class _Network(System):
         real = [torch.view_as_real(part) if part.is_complex() else part for part in parts]
         return output_BTO, torch.cat([part.flatten(1) for part in real], 1)
 
+    @override
     def double(self) -> System:
-        """Parameters without values, as a shift register's, leave the inputs' precision to choose."""
-        exact = _Network(self.network.to(torch.float64))
-        exact.dtype = torch.float64
-        return exact
+        double = _NetworkSystem(self.network.to(torch.float64))
+        double.dtype = torch.float64  # a network without parameters would use the precision of the inputs
+        return double
 
     def _run(self, x_BTI: Tensor, state_BS: Tensor | None) -> tuple[Tensor, Tensor, NetworkState]:
         x_RTBI = self.cast(x_BTI).transpose(0, 1).unsqueeze(0)
@@ -178,21 +189,21 @@ class _Network(System):
         return output_BTO, state_BTS, after
 
     def _state(self, x_RTBI: Tensor, state_BS: Tensor) -> NetworkState:
-        """The flat state in the parts that the cells keep it in."""
+        """The flat state, split into the parts of each layer's state."""
         like = self.network.initial(x_RTBI)
         sizes = [part[0, 0].numel() * (2 if part.is_complex() else 1) for layer in like for part in layer]
         flat = iter(torch.split(_checked(state_BS, x_RTBI.shape[2], sum(sizes)).to(x_RTBI.dtype), sizes, 1))
 
-        def part_of(part: Tensor) -> Tensor:
+        def unflattened(part: Tensor) -> Tensor:
             values = next(flat)
             if not part.is_complex():
                 return values.reshape(part.shape)
             return torch.view_as_complex(values.reshape(*part.shape, 2).contiguous())
 
-        return tuple(tuple(part_of(part) for part in layer) for layer in like)
+        return tuple(tuple(unflattened(part) for part in layer) for layer in like)
 
 
-class _Module(System):
+class _ModuleSystem(System):
     """A `torch.nn.RNN`, `LSTM` or `GRU`."""
 
     def __init__(self, module: nn.RNNBase) -> None:
@@ -200,10 +211,12 @@ class _Module(System):
         self.inputs = module.input_size
         self.dtype = next(module.parameters()).dtype
 
+    @override
     def __call__(self, x_BTI: Tensor) -> tuple[Tensor, Tensor]:
         state_BTS = self._run(x_BTI, None)[0]
         return state_BTS, state_BTS
 
+    @override
     def carry(self, x_BTI: Tensor, state_BS: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if self.module.bidirectional:
             raise ValueError(BIDIRECTIONAL)
@@ -211,8 +224,9 @@ class _Module(System):
         parts = last if isinstance(last, tuple) else (last,)
         return output_BTO, torch.cat([part[layer] for layer in range(self.module.num_layers) for part in parts], 1)
 
+    @override
     def double(self) -> System:
-        return _Module(_doubled(self.module))
+        return _ModuleSystem(_double_copy(self.module))
 
     def _run(self, x_BTI: Tensor, state: Any) -> tuple[Tensor, Any]:
         x = self.cast(x_BTI)
@@ -231,8 +245,8 @@ class _Module(System):
         return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-class _Callable(System):
-    """A function or module of the user's own."""
+class _CallableSystem(System):
+    """A user's function or module."""
 
     def __init__(self, function: Callable[..., Any], dtype: torch.dtype | None = None) -> None:
         owner = function if isinstance(function, nn.Module) else getattr(function, "__self__", None)
@@ -241,65 +255,58 @@ class _Callable(System):
         values = [] if self.module is None else [p for p in self.module.parameters() if p.is_floating_point()]
         self.dtype = dtype or next((value.dtype for value in values), None)
 
+    @override
     def __call__(self, x_BTI: Tensor) -> tuple[Tensor, Tensor]:
-        x_BTI = self.cast(x_BTI)
-        output_BTO, state = self._checked(x_BTI, self.function(x_BTI))
+        output_BTO, state = self._call(self.cast(x_BTI))
         every_step = isinstance(state, Tensor) and state.dim() == 3 and state.shape[:2] == x_BTI.shape[:2]
         return output_BTO, state if every_step else output_BTO
 
+    @override
     def carry(self, x_BTI: Tensor, state_BS: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        if not self._takes_state():
+        forward = self.function.forward if isinstance(self.function, nn.Module) else self.function
+        try:
+            inspect.signature(forward).bind(None, None)
+        except (TypeError, ValueError):
             raise ValueError(
-                "this needs a system that can be carried on from any state, and the callable takes inputs alone: "
-                "write it as (x_BTI, state_BS=None) -> (output_BTO, state_BTS), its states being all it remembers"
-            )
+                "this measure needs a system that can resume from any state, but the callable takes only inputs: write "
+                "it as (x_BTI, state_BS=None) -> (output_BTO, state_BTS), with a state of everything it remembers"
+            ) from None
         x_BTI = self.cast(x_BTI)
         B, T = x_BTI.shape[:2]
-        output_BTO, state = self._checked(
-            x_BTI, self.function(x_BTI) if state_BS is None else self.function(x_BTI, state_BS)
-        )
+        output_BTO, state = self._call(x_BTI, *([] if state_BS is None else [state_BS]))
         shape = tuple(state.shape) if isinstance(state, Tensor) else type(state).__name__
         if isinstance(state, Tensor) and state.dim() == 3 and state.shape[:2] == (B, T):
             state = state[:, -1]
         S = None if state_BS is None else state_BS.shape[1]
         if not isinstance(state, Tensor) or state.dim() != 2 or len(state) != B or S not in (None, state.shape[1]):
             raise ValueError(
-                f"a callable that is carried on gives its states as ({B}, {T}, {S or 'S'}), or the last as "
-                f"({B}, {S or 'S'}); this one gives {shape}"
+                f"a callable that takes a state must return its states as ({B}, {T}, {S or 'S'}), or the last one as "
+                f"({B}, {S or 'S'}); this one returns {shape}"
             )
         return output_BTO, state
 
+    @override
     def double(self) -> System:
         if self.module is None:
-            return _Callable(self.function, torch.float64)
+            return _CallableSystem(self.function, torch.float64)
         try:
-            module = _doubled(self.module)
-        except (RuntimeError, TypeError):  # a module that cannot be copied is measured as it is
+            module = _double_copy(self.module)
+        except (RuntimeError, TypeError):  # the module cannot be copied, so it is used as it is
             return self
-        return _Callable(module if self.function is self.module else _rebound(self.function, module), torch.float64)
+        function: Any = module if self.function is self.module else self.function.__func__.__get__(module)  # type: ignore[attr-defined]
+        return _CallableSystem(function, torch.float64)
 
-    def _takes_state(self) -> bool:
-        function = self.function.forward if isinstance(self.function, nn.Module) else self.function
-        try:
-            inspect.signature(function).bind(None, None)
-        except (TypeError, ValueError):
-            return False
-        return True
-
-    def _checked(self, x_BTI: Tensor, result: Any) -> tuple[Tensor, Any]:
-        """Outputs, and what came beside them."""
+    def _call(self, *arguments: Tensor) -> tuple[Tensor, Any]:
+        """The outputs, and the second returned value (None if there is none)."""
+        result = self.function(*arguments)
         pair = result if isinstance(result, tuple | list) and len(result) else (result,)
-        output, shape = pair[0], tuple(x_BTI.shape[:2])
+        output, shape = pair[0], tuple(arguments[0].shape[:2])
         if not isinstance(output, Tensor) or output.dim() != 3 or tuple(output.shape[:2]) != shape:
             got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise ValueError(f"a system gives outputs (B, T, O), here {(*shape, 'O')}; the callable gives {got}")
+            raise ValueError(
+                f"a system returns outputs (B, T, O), expected {(*shape, 'O')}; the callable returns {got}"
+            )
         return output, pair[1] if len(pair) > 1 else None
-
-
-BIDIRECTIONAL = (
-    "a bidirectional network reads the whole sequence before it answers: there is no state that could be carried from "
-    "step to step; measure its outputs (gradient_reach), or one direction"
-)
 
 
 def _checked(state_BS: Tensor, batch: int, size: int) -> Tensor:
@@ -308,12 +315,6 @@ def _checked(state_BS: Tensor, batch: int, size: int) -> Tensor:
     return state_BS
 
 
-def _doubled(module: Any) -> Any:
-    """A copy in double precision, in evaluation mode (no dropout), without gradients of its own."""
+def _double_copy(module: Any) -> Any:
+    """A copy in double precision, in evaluation mode (no dropout), with parameters that need no gradient."""
     return copy.deepcopy(module).cpu().double().eval().requires_grad_(False)
-
-
-def _rebound(method: Any, module: nn.Module) -> Callable[..., Any]:
-    """The same method of another module."""
-    bound: Callable[..., Any] = method.__func__.__get__(module)
-    return bound

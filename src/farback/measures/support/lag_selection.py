@@ -1,0 +1,66 @@
+"""Readout steps and lags: defaults and checks for measures that examine single lags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from farback.measures.base import Lag, Sampled
+from farback.measures.retention import scored_steps
+from farback.records.record import Several
+from farback.tasks.base import Batch, Task
+
+
+class AtLags(Sampled):
+    """The base class of measures that examine single lags before the last scored step of each sequence.
+
+    Default `lags`: 0, 1, 2, 4, ... and the task's lag. Lags that reach before the first step of a sequence are dropped.
+    """
+
+    lags: Several[Lag] = ()
+
+    def readouts(self, task: Task, seed: int) -> tuple[Batch, Tensor, list[int]]:
+        """Sequences, the last scored step of each, (B,), and the lags in increasing order."""
+        batch = self.sample(task, seed)
+        last_B = last_scored_step(batch)
+        kept_B = last_B >= 0
+        batch, last_B = Batch(*(part[kept_B] for part in batch)), last_B[kept_B]
+        top = int(last_B.min())
+        task_lag = task.lag if self.length is None else self.length
+        lags = set(self.lags) or {0, task_lag, *(1 << power for power in range(top.bit_length()))}
+        return batch, last_B, sorted(lag for lag in lags if lag <= top)
+
+
+def last_scored_step(batch: Batch) -> Tensor:
+    """The last scored step of each sequence, (B,); -1 if it has none."""
+    scored_BT = scored_steps(batch)
+    return torch.where(scored_BT, torch.arange(scored_BT.shape[1]), -1).amax(1)
+
+
+def readout_steps(step: Any, sequences: int, length: int) -> Tensor:
+    """The readout step of each sequence, (B,), from one step for all or one for each; by default the last.
+
+    Raises:
+        ValueError: a step outside the sequences, or a wrong number of steps.
+    """
+    step_B = torch.as_tensor(-1 if step is None else step)
+    step_B = step_B.expand(sequences) if step_B.dim() == 0 else step_B
+    step_B = torch.where(step_B < 0, step_B + length, step_B)
+    if step_B.shape != (sequences,) or int(step_B.min()) < 0 or int(step_B.max()) >= length:
+        raise ValueError(f"step must be one of {length} steps, or one for each of {sequences} sequences; got {step}")
+    return step_B
+
+
+def sorted_lags(lags: Any, step_B: Tensor) -> list[int]:
+    """The lags in increasing order, without duplicates; by default all lags that every sequence has.
+
+    Raises:
+        ValueError: no lags, a negative lag, or one that reaches before the first step of a sequence.
+    """
+    top = int(step_B.min())
+    result = sorted({int(lag) for lag in (range(top + 1) if lags is None else lags)})
+    if not result or result[0] < 0 or result[-1] > top:
+        raise ValueError(f"lags must lie between 0 and {top}, the first readout step; got {result}")
+    return result
