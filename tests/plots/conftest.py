@@ -57,7 +57,7 @@ def horizon_table(labels, first="label", **more):
     return pd.DataFrame(rows, columns=[first, *columns]).assign(**more)
 
 
-@pytest.fixture(params=sorted(LABELS), ids=lambda count: f"{count} groups")
+@pytest.fixture(params=[1, pytest.param(8, marks=pytest.mark.slow), 24], ids=lambda count: f"{count} groups")
 def labels(request):
     return LABELS[request.param]
 

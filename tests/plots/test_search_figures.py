@@ -161,7 +161,7 @@ def test_importances_are_bars_of_their_length():
     assert texts(figure).count("70%") == 4
 
 
-def test_one_search_without_groups_is_drawn_too(tmp_path):
+def test_a_search_without_groups_is_drawn():
     past = history([""])
     for figure in (
         plots.best_after(tables.best_after(past)),
@@ -169,9 +169,8 @@ def test_one_search_without_groups_is_drawn_too(tmp_path):
         plots.parallel(past),
         plots.pareto(tables.front(past, ["maximize", "maximize"])),
     ):
-        paths = plots.save(figure, tmp_path / "one")
-        first = [path.read_bytes() for path in paths]
-        assert all(first)
+        figure.draw_without_rendering()
+        assert not figure.axes[0].get_title(loc="left")
 
 
 def test_numbers_of_few_values_stand_side_by_side_and_others_on_an_axis():

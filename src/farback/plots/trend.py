@@ -1,4 +1,4 @@
-"""A number against a setting, with a line for each level of another."""
+"""A number against a setting, with a line for each level of another setting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,15 +14,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from farback.plots.curve_panels import median_note
-from farback.plots.style import CELLS, OTHER_DASHES, OTHER_MARKERS, RC, Look, fitting, looks, names
+from farback.plots.axes import fixed_ticks, without_overlap
+from farback.plots.panels import legend_below, median_note, new_figure
+from farback.plots.style import OTHER_DASHES, OTHER_MARKERS, Look, looks, names, styled
 
-DASHES: tuple[Literal["--", ":", "-."], ...] = ("--", ":", "-.")
-SHADES = (0.0, 0.85)  # of the colour map: its lightest end cannot be read on white
+DASHES = ("--", ":", "-.")
+SHADES = (0.0, 0.85)  # of the colour map, whose lightest end cannot be read on white
 
 
+@styled
 def trend(
     table: pd.DataFrame,
     x: str,
@@ -39,137 +40,78 @@ def trend(
 
     Args:
         table: columns `x`, `line`, `panel`, then seeds, median, low, high.
-        x: the column of numbers along the axis, drawn on a logarithmic scale.
-        line: the column whose values get a line each: names of networks keep their usual looks, numbers get shades.
-        panel: the column whose values get a panel each.
+        x: the column of numbers for the x axis, which is logarithmic.
+        line: the column with a line for each value: names of networks keep their usual looks, numbers get shades.
+        panel: the column with a panel for each value.
         title: of the figure.
-        value: what is drawn, with its unit.
-        setting: what `x` is called; by default its name.
+        value: the label of the y axis, with the unit.
+        setting: the label of the x axis; by default the name of `x`.
         theory: lines to compare with: columns `x`, text, value, drawn in every panel.
-        level: a level to draw, where the value means something.
+        level: a height at which to draw a horizontal line.
     """
     kinds = [None] if panel is None else sorted(set(table[panel]))
     levels = list(dict.fromkeys(table.sort_values(line, kind="stable")[line]))
-    look = _looks(table, line, levels)
-    with mpl.rc_context(RC):
-        size = (7.0 if len(kinds) == 1 else 2.9 * min(4, len(kinds)) + 0.8, 4.4)
-        figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0]
-        for kind, ax in zip(kinds, axes, strict=True):
-            here = table if kind is None else table[table[panel] == kind]
-            if level is not None:
-                ax.axhline(level, color="0.45", linewidth=0.9, linestyle=":")
-            for name in levels:
-                _draw(ax, here[here[line] == name].sort_values(x, kind="stable"), x, look[name], str(name))
-            for (text, own), dash in zip(_groups(theory), DASHES, strict=False):
-                ax.plot(own[x], own["value"], color="0.3", linestyle=dash, linewidth=1.1, label=text, zorder=1.5)
-            ax.set_title("" if kind is None else _heading(str(panel), kind))
-            _number_axis(ax, table[x], max(1.0, len(kinds) / 2))
-            ax.set_xlabel(setting or _word(x))
-        axes[0].set_ylabel(value)
-        figure.suptitle(title, x=0.01, ha="left")
-        _legend(figure, levels, look, None if set(look) <= set(CELLS) else _word(line), theory, table)
+    look = _looks(levels)
+    expected = [] if theory is None else list(zip(theory.groupby("text", sort=False), DASHES, strict=False))
+    figure = new_figure(7.0 if len(kinds) == 1 else 2.9 * min(4, len(kinds)) + 0.8, 4.4, title)
+    axes = figure.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0]
+    for kind, ax in zip(kinds, axes, strict=True):
+        shown = table if kind is None else table[table[panel] == kind]
+        if level is not None:
+            ax.axhline(level, color="0.45", linewidth=0.9, linestyle=":")
+        for name in levels:
+            own = shown[shown[line] == name].sort_values(x, kind="stable")
+            ax.fill_between(own[x], own["low"], own["high"], color=look[name].colour, alpha=0.13, linewidth=0)
+            ax.plot(own[x], own["median"], **look[name].line, markersize=5, linewidth=1.5, label=str(name))
+        for (text, own), dashes in expected:
+            ax.plot(own[x], own["value"], color="0.3", linestyle=dashes, linewidth=1.1, label=text, zorder=1.5)
+        ax.set_title("" if kind is None else kind if " " in str(kind) else _with_word(str(panel), kind))
+        _number_axis(ax, table[x], max(1.0, len(kinds) / 2))
+        ax.set_xlabel(setting or _word(x))
+    axes[0].set_ylabel(value)
+    entries = [(name if isinstance(name, str) else _with_word(line, name), look[name].line) for name in levels]
+    entries += [(str(text), {"color": "0.3", "linestyle": dashes}) for (text, _), dashes in expected]
+    legend_below(
+        figure, [Line2D([], [], label=text, **own) for text, own in entries], median_note(table), handlelength=4
+    )
     return figure
 
 
-def _looks(table: pd.DataFrame, line: str, levels: Sequence[Any]) -> dict[Any, Look]:
+def _looks(levels: Sequence[Any]) -> dict[Any, Look]:
     if all(isinstance(level, str) for level in levels):
         named = names(pd.DataFrame({"label": levels, "seeds": 1}), "seeds")
-        own = looks(named)
-        return _apart({level: own[name] for level, name in zip(levels, named, strict=True)})
+        usual = looks(named)
+        seen: Counter[Look] = Counter()
+        found = {}
+        for level, name in zip(levels, named, strict=True):
+            own, turn = usual[name], seen[usual[name]] - 1
+            seen[own] += 1
+            if turn >= 0:  # for example another depth of the same cell
+                dashes, marker = OTHER_DASHES[turn % len(OTHER_DASHES)], OTHER_MARKERS[turn % len(OTHER_MARKERS)]
+                own = replace(own, dashes=dashes, marker=marker)
+            found[level] = own
+        return found
     shades = mpl.colormaps["viridis"](np.linspace(*SHADES, max(2, len(levels))))
     markers = ("o", "s", "^", "v", *OTHER_MARKERS)
-    colours = [mpl.colors.to_hex(shade) for shade in shades]
-    return {level: Look(colours[index], markers[index % len(markers)], "-") for index, level in enumerate(levels)}
-
-
-def _apart(look: dict[Any, Look]) -> dict[Any, Look]:
-    """Lines of one cell and initialisation, of several depths, say, get dashes and markers of their own."""
-    seen: Counter[Look] = Counter()
-    told = {}
-    for level, own in look.items():
-        turn = seen[own] - 1
-        dashes, marker = OTHER_DASHES[turn % len(OTHER_DASHES)], OTHER_MARKERS[turn % len(OTHER_MARKERS)]
-        told[level] = replace(own, dashes=dashes, marker=marker) if seen[own] else own
-        seen[own] += 1
-    return told
-
-
-def _draw(ax: Axes, own: pd.DataFrame, x: str, look: Look, text: str) -> None:
-    if own.empty:
-        return
-    ax.fill_between(own[x], own["low"], own["high"], color=look.colour, alpha=0.13, linewidth=0)
-    ax.plot(
-        own[x],
-        own["median"],
-        color=look.colour,
-        linestyle=look.dashes,
-        marker=look.marker,
-        markerfacecolor=look.fill,
-        markersize=5,
-        linewidth=1.5,
-        label=text,
-    )
+    return {
+        level: Look(mpl.colors.to_hex(shades[index]), markers[index % len(markers)], "-")
+        for index, level in enumerate(levels)
+    }
 
 
 def _number_axis(ax: Axes, numbers: pd.Series, narrow: float) -> None:
-    at = sorted(set(numbers.astype(float)))
-    if at[0] > 0:
+    """A logarithmic axis where all numbers are positive; `narrow` panels have room for fewer labels."""
+    distinct = sorted(set(numbers.astype(float)))
+    if distinct[0] > 0:
         ax.set_xscale("log")
-    place = [math.log(number) for number in at] if at[0] > 0 else at
-    ax.xaxis.set_major_locator(FixedLocator(fitting(at, place, 1.1 * narrow * (place[-1] - place[0]))))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+    positions = [math.log(number) for number in distinct] if distinct[0] > 0 else distinct
+    kept = without_overlap(distinct, positions, 1.1 * narrow * (positions[-1] - positions[0]))
+    fixed_ticks(ax.xaxis, kept, "{:g}".format)
 
 
-def _groups(theory: pd.DataFrame | None) -> list[tuple[str, pd.DataFrame]]:
-    return [] if theory is None else [(str(text), own) for text, own in theory.groupby("text", sort=False)]
-
-
-def _legend(
-    figure: Figure,
-    levels: Sequence[Any],
-    look: dict[Any, Look],
-    word: str | None,
-    theory: pd.DataFrame | None,
-    table: pd.DataFrame,
-) -> None:
-    named = all(isinstance(level, str) for level in levels)
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=look[level].colour,
-            linestyle=look[level].dashes,
-            marker=look[level].marker,
-            markerfacecolor=look[level].fill,
-            label=str(level) if named else f"{word} {_short(level)}",
-        )
-        for level in levels
-    ]
-    handles += [
-        Line2D([], [], color="0.3", linestyle=dash, label=text)
-        for (text, _), dash in zip(_groups(theory), DASHES, strict=False)
-    ]
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = max(1, min(len(handles), int(figure.get_size_inches()[0] * 13 / (longest + 10))))
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=columns,
-        handlelength=4.0,
-        title=median_note(table),
-        title_fontsize=8.5,
-    )
-
-
-def _heading(panel: str, level: Any) -> str:
-    """The level of a panel, with the word for it where it does not tell by itself."""
-    return level if isinstance(level, str) and " " in level else f"{_word(panel)} {_short(level)}"
-
-
-def _short(level: Any) -> str:
-    return str(level) if isinstance(level, str) else f"{level:g}"
+def _with_word(column: str, level: Any) -> str:
+    """A level with the name of its column: "hidden 8"."""
+    return f"{_word(column)} {level if isinstance(level, str) else format(level, 'g')}"
 
 
 def _word(column: str) -> str:

@@ -1,0 +1,83 @@
+"""Axes: ticks at chosen places, the logarithmic lag axis, and markers side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from farback.plots.style import Numbers
+
+
+def fixed_ticks(axis: Axis, ticks: Sequence[float], text: Callable[[float], str] = "{:.10g}".format) -> None:
+    """Put ticks at these places only, without minor ticks."""
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+
+
+def lag_axis(ax: Axes, lags: Sequence[float]) -> None:
+    """A log2 axis with a number at each lag, as far as they fit; lag 0 is drawn one doubling left of the others."""
+    distinct = sorted({float(lag) for lag in lags})
+    positive = [lag for lag in distinct if lag > 0]
+    if positive and distinct[0] == 0:
+        ax.set_xscale("symlog", base=2, linthresh=positive[0], linscale=1)
+    elif positive:
+        ax.set_xscale("log", base=2)
+    positions = [math.log2(lag or positive[0] / 2) if positive else 0.0 for lag in distinct]
+    fixed_ticks(ax.xaxis, without_overlap(distinct, positions, positions[-1] - positions[0] + 1))
+    if distinct[0] > 0:
+        ax.set_xlim(distinct[0] / 1.35, distinct[-1] * 1.35)
+
+
+def without_overlap(numbers: Sequence[float], positions: Sequence[float], length: float) -> list[float]:
+    """Those of some ascending numbers whose labels fit on an axis without overlap, always including the largest.
+
+    Args:
+        numbers: what the labels show.
+        positions: where each number is on the axis.
+        length: of the axis, in the unit of `positions`.
+    """
+    kept = [len(numbers) - 1]
+    for index in range(len(numbers) - 2, -1, -1):
+        digits = len(f"{numbers[kept[-1]]:.10g}")
+        width = 0.075 if digits <= 3 else 0.03 * digits  # of the axis, where a figure has two panels
+        if positions[kept[-1]] - positions[index] >= width * length:
+            kept.append(index)
+    return [numbers[index] for index in sorted(kept)]
+
+
+def text_beside(ax: Axes, height: float, text: str, place: float = 1.02, **style: Any) -> None:
+    """Write text at a height of the data; `place` is horizontal, as a share of the panel's width."""
+    ax.annotate(text, (place, height), xycoords=("axes fraction", "data"), va="center", **style)
+
+
+def inner_ticks(ax: Axes) -> None:
+    """Drop the ticks outside the limits of a linear axis: they are not drawn, but the layout reserves room for them."""
+    for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+        axis.set_ticks([tick for tick in axis.get_majorticklocs() if low <= tick <= high])
+
+
+def doublings(smallest: float, largest: float) -> list[float]:
+    """The smallest lag and its doublings up to the largest."""
+    return [smallest * 2.0**step for step in range(math.floor(math.log2(largest / smallest) + 1e-9) + 1)]
+
+
+def curve_ticks(largest: float, smallest: float = 0, digits: Sequence[int] = (1, 2, 5)) -> list[float]:
+    """Ticks for a curve of many lags: the smallest lag, and 1, 2, 5, 10... up to the largest."""
+    steps = [digit * 10.0**power for power in range(7) for digit in digits]
+    return [smallest, *(lag for lag in steps if smallest < lag <= largest)]
+
+
+def dodged(lags: Sequence[float], index: int, count: int) -> Numbers:
+    """Lags shifted a little, so that the markers of `count` groups at one lag are side by side on a log axis."""
+    places: Numbers = np.asarray(lags, float)
+    distinct = np.unique(places[places > 0])
+    gap = float(np.diff(np.log2(distinct)).min()) if len(distinct) > 1 else 1.0
+    step = min(0.16, 0.5 * gap / max(1, count))
+    return places * float(2.0 ** ((index - (count - 1) / 2) * step))

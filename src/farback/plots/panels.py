@@ -1,0 +1,225 @@
+"""Figures with panels: one for each cell, network or moment of measurement, and a legend below."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from farback.plots.style import GREY, GroupName, Look, groups, looks
+
+ONE_PANEL = 4  # groups that one panel shows without crowding
+ONE_PANEL_OF_CURVES = 8  # for example four cells with two initialisations each
+MOMENTS = {"start": "as initialised", "end": "trained"}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The axes of one panel, and the rows of each group that it shows."""
+
+    ax: Axes
+    parts: dict[GroupName, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Panels:
+    """A figure with panels.
+
+    Attributes:
+        figure: which `save` can write.
+        panels: from left to right, then from top to bottom.
+        look: of every group.
+        per_cell: whether each cell has panels of its own.
+    """
+
+    figure: Figure
+    panels: list[Panel]
+    look: dict[GroupName, Look]
+    per_cell: bool
+
+    def __iter__(self) -> Iterator[Panel]:
+        return iter(self.panels)
+
+    def labels(self, x: str, y: str) -> None:
+        """Label the outer axes."""
+        labels([panel.ax for panel in self.panels], x, y)
+
+    def legend(self, note: str, extra: Sequence[tuple[str, Look]] = ()) -> None:
+        """Add a legend of all groups, or of the initialisations' dashes where each cell has panels of its own."""
+        legend(self.figure, self.look, note, extra, dashes_only=self.per_cell)
+
+
+def new_figure(width: float, height: float, title: str) -> Figure:
+    """An empty figure, in inches, with a title at the left."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+def subplots(figure: Figure, count: int, columns: int, sharex: bool = True, sharey: bool = True) -> list[Axes]:
+    """Axes in rows of `columns`; those above an empty place keep the numbers of their x axis."""
+    rows = math.ceil(count / columns)
+    axes = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
+    for empty in axes.flat[count:]:
+        empty.remove()
+    for place in range(count, rows * columns):
+        axes.flat[place - columns].tick_params(labelbottom=True)
+    return list(axes.flat[:count])
+
+
+def group_panels(
+    table: pd.DataFrame, first_value: str, title: str, together: int = ONE_PANEL, height: float = 2.5
+) -> Panels:
+    """All groups in one panel if there are at most `together`, else one panel for all initialisations of a network.
+
+    Args:
+        table: its columns before `first_value` name the group of each row.
+        first_value: the first column that does not name the group.
+        title: of the figure.
+        together: how many groups fit into one panel.
+        height: of a panel in inches.
+    """
+    parts = groups(table, first_value)
+    shared = panel_groups(parts, together)
+    count, columns = len(shared), _columns(list(shared.values()))
+    width = 3.1 * columns + 0.8 if columns > 1 else 7.0
+    figure = new_figure(width, height * math.ceil(count / columns) + 1.2 if count > 1 else 4.2, title)
+    axes = subplots(figure, count, columns)
+    for ax, text in zip(axes, shared, strict=True):
+        ax.set_title(text)
+    panels = [Panel(ax, {name: parts[name] for name in own}) for ax, own in zip(axes, shared.values(), strict=True)]
+    return Panels(figure, panels, looks(parts), len(shared) > 1)
+
+
+def moment_panels(table: pd.DataFrame, first_value: str, title: str) -> Panels:
+    """A column of panels for each moment of measurement, and a row for each cell where there are many groups.
+
+    Args:
+        table: as of `group_panels`; its column `moment` does not name the group.
+        first_value: as of `group_panels`.
+        title: of the figure.
+
+    Raises:
+        ValueError: the table has no column `moment`, no group columns, or no rows.
+    """
+    if "moment" not in table.columns:
+        raise ValueError(f"a figure of curves needs a column 'moment'; the table has {list(table.columns)}")
+    parts = groups(table, first_value, ignored="moment")
+    moments = list(dict.fromkeys(table["moment"]))
+    shared = panel_groups(parts, ONE_PANEL_OF_CURVES)
+    rows, columns = len(shared), len(moments)
+    width = 7.0 if columns == 1 else 3.6 * columns + 0.8
+    figure = new_figure(width, 3.0 * rows + (1.6 if rows == 1 else 1.2), title)
+    panels = []
+    axes = subplots(figure, rows * columns, columns)
+    for ax, ((text, names), moment) in zip(axes, itertools.product(shared.items(), moments), strict=True):
+        now = {name: parts[name][parts[name]["moment"] == moment] for name in names}
+        panels.append(Panel(ax, {name: part for name, part in now.items() if len(part)}))
+        ax.set_title(", ".join(filter(None, (text, MOMENTS.get(moment, moment) if columns > 1 else ""))))
+    return Panels(figure, panels, looks(parts), len(shared) > 1)
+
+
+def panel_groups(distinct: Iterable[GroupName], together: int) -> dict[str, list[GroupName]]:
+    """The groups of each panel, by the panel's title."""
+    names = list(distinct)
+    if len(names) <= together:
+        return {"": names}
+    shared: dict[str, list[GroupName]] = {}
+    for name in names:
+        shared.setdefault(name.panel, []).append(name)
+    return shared
+
+
+def _columns(groups: list[list[GroupName]]) -> int:
+    """Panels in a row: all variants of a cell where each cell has equally many, else a near square of at most 4."""
+    cells = [own[0].cell for own in groups]
+    variants = {cells.count(cell) for cell in cells}
+    if len(variants) == 1 and 1 < max(variants) <= 4 and len(set(cells)) > 1:
+        return max(variants)
+    return min(4, math.ceil(math.sqrt(len(groups))))
+
+
+def labels(axes: Iterable[Axes], x: str, y: str) -> None:
+    """Label the outer axes."""
+    for ax in axes:
+        place = ax.get_subplotspec()
+        ax.set_xlabel(x if ax.xaxis.get_tick_params()["labelbottom"] else "")
+        ax.set_ylabel(y if place is not None and place.is_first_col() else "")
+
+
+def legend(
+    figure: Figure,
+    look: dict[GroupName, Look],
+    note: str,
+    extra: Sequence[tuple[str, Look]] = (),
+    dashes_only: bool = False,
+) -> None:
+    """Add a legend below the panels.
+
+    Args:
+        figure: to draw on.
+        look: of every group.
+        note: how to read the figure.
+        extra: lines that belong to no group.
+        dashes_only: explain the dashes of the initialisations instead of naming each group.
+    """
+    entries = [(name.text, own) for name, own in look.items()]
+    if dashes_only:
+        inits = {name.init: Look(GREY, "", own.dashes) for name, own in look.items()}
+        words = {"torch": "torch's default initialisation"}
+        ordered = sorted(inits, key=lambda init: (init != "torch", init))
+        entries = [(words.get(init, init), inits[init]) for init in ordered] if set(inits) != {"torch"} else []
+    lines = [Line2D([], [], label=text, **own.line) for text, own in [*entries, *extra]]
+    legend_below(figure, lines, note, handlelength=4.5, columnspacing=1.6)
+
+
+def legend_below(
+    figure: Figure, lines: Sequence[Artist], note: str, columns: int | None = None, **options: Any
+) -> None:
+    """Add a legend of these lines below the panels, in as many columns as fit; `options` as of `Figure.legend`."""
+    if columns is None:
+        longest = max((len(str(line.get_label())) for line in lines), default=0)
+        columns = max(1, min(len(lines), int(figure.get_size_inches()[0] * 13 / (longest + 10))))
+    style = {"loc": "outside lower center", "title": note, "title_fontsize": 8.5, **options}
+    figure.legend(handles=lines, ncols=columns, **style)
+
+
+def band(ax: Axes, own: pd.DataFrame, x: str, look: Look, text: str, floor: float = -np.inf) -> None:
+    """Draw a median over seeds and its interval against the column `x`; values below the floor are cut off."""
+    own = own.sort_values(x, kind="stable")
+    places, middle, low, high = (own[name].to_numpy(float) for name in (x, "median", "low", "high"))
+    ends = (low, high) if np.isinf(floor) else (np.maximum(low, floor), np.maximum(high, floor))
+    ax.fill_between(places, *ends, color=look.colour, alpha=0.15, linewidth=0)
+    middle = np.where(middle < floor, np.nan, middle)
+    marked = list(range(len(places)))
+    if len(places) > 12:  # about one marker for each doubling
+        steps = places[0] + np.unique(np.r_[0, 2 ** np.arange(0, 20)])
+        marked = sorted({int(np.abs(places - step).argmin()) for step in steps[steps <= places[-1]]})
+    ax.plot(places, middle, **look.line, markevery=marked, markersize=4.5, linewidth=1.5, label=text)
+
+
+def count_text(counts: Iterable[Any]) -> str:
+    """The range of some counts: "5", or "4 to 5"."""
+    distinct = sorted({int(count) for count in counts})
+    return f"{distinct[0]}" if len(distinct) == 1 else f"{distinct[0]} to {distinct[-1]}"
+
+
+def seeds_text(table: pd.DataFrame) -> str:
+    """How many seeds a figure shows: "5 seeds", "4 to 5 seeds", "one seed"."""
+    counts = count_text(table["seeds"])
+    return "one seed" if counts == "1" else f"{counts} seeds"
+
+
+def median_note(table: pd.DataFrame) -> str:
+    """What the line and the band of a figure show."""
+    seeds = seeds_text(table)
+    return seeds if seeds == "one seed" else f"line and band: median of {seeds} and its interval"
