@@ -14,7 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from farback.training import checkpoint as resuming
-from farback.training.checkpoint_folder import Folder
+from farback.training.checkpoint_folder import CheckpointFolder
 from farback.training.loop import arithmetic
 from farback.training.replicas import Replicas
 from farback.trials.cohort import Cohort
@@ -31,7 +31,7 @@ def cohort(cell: str, hidden: int) -> Cohort:
     return Cohort.of(*(Trial.model_validate({**fields, "seed": seed}) for seed in range(WIDTH)))
 
 
-def row(cell: str, hidden: int, folder: Folder) -> str:
+def row(cell: str, hidden: int, folder: CheckpointFolder) -> str:
     """One line of the table."""
     found, spent = cohort(cell, hidden), defaultdict(list)
     replicas = Replicas(found.trials)
@@ -64,7 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as path, arithmetic():
         for cell in ("elman", "lstm"):
             for hidden in (32, 256):
-                print(row(cell, hidden, Folder(Path(path), 60.0)), flush=True)
+                print(row(cell, hidden, CheckpointFolder(Path(path), 60.0)), flush=True)
 
 
 if __name__ == "__main__":

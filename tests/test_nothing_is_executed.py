@@ -159,7 +159,7 @@ def test_a_store_full_of_pickles_runs_none_of_them(tmp_path: Path) -> None:
         for name in ("model.pkl", "python_model.pkl", "MLmodel", "data.npy", "state.pt", "scores.parquet"):
             (item.parent / name).write_bytes(bomb)
     experiment = Experiment.load(path)
-    kept = checkpoint_folder.Folder.of(tmp_path, "tiny", 60.0)
+    kept = checkpoint_folder.CheckpointFolder.of(tmp_path, "tiny", 60.0)
     kept.path.mkdir(parents=True)
     for key in [trial.key for trial in experiment.trials()] + ["0123456789abcdef"]:
         for ending in ("safetensors", "pt", "unusable"):

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from benchmarks.speed.points import Point
 
 from farback.networks.network import Network
-from farback.training.batches import Questions
+from farback.training.batches import CohortBatch
 
 Parameters = dict[str, Any]
 LR, BETA1, BETA2, EPS, LIMIT = 1e-3, 0.9, 0.999, 1e-8, 1.0
@@ -76,7 +76,7 @@ def update(cell: str, p: Parameters, moments: Any, count: Any, x_TBI: Any, targe
 class Jax:
     """A cohort at a point of the grid."""
 
-    def __init__(self, point: Point, network: Network, questions: Questions) -> None:
+    def __init__(self, point: Point, network: Network, questions: CohortBatch) -> None:
         self.parameters = {name: jnp.asarray(value.detach().numpy()) for name, value in network.parameters.items()}
         zeros = {name: jnp.zeros_like(value) for name, value in self.parameters.items()}
         self.moments = (zeros, {name: jnp.zeros_like(value) for name, value in zeros.items()})

@@ -5,18 +5,18 @@ from __future__ import annotations
 from benchmarks.speed.points import Point
 
 from farback.kernels.precompile import precompile
-from farback.training.batches import Questions
+from farback.training.batches import CohortBatch
 from farback.training.loop import arithmetic
-from farback.training.replicas import Replicas, Window, drawn
+from farback.training.replicas import Replicas, Window, initial_network
 
 
 class _Same:
     """Data that is always the same batch: drawing is no part of the step."""
 
-    def __init__(self, questions: Questions) -> None:
+    def __init__(self, questions: CohortBatch) -> None:
         self.questions = questions
 
-    def next(self) -> Questions:
+    def next(self) -> CohortBatch:
         """The batch."""
         return self.questions
 
@@ -27,7 +27,7 @@ class Ours:
     def __init__(self, point: Point) -> None:
         trials = point.trials
         precompile([trials[0].cell.kernel])
-        self.network = drawn(trials)  # before the first step
+        self.network = initial_network(trials)  # before the first step
         self.replicas = Replicas(trials)
         self.questions = self.replicas.training.next()
         self.replicas.training = _Same(self.questions)  # type: ignore[assignment]

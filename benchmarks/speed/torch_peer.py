@@ -7,7 +7,7 @@ from benchmarks.speed.points import Point
 from torch import Tensor, nn
 
 from farback.networks.network import Network
-from farback.training.batches import Questions
+from farback.training.batches import CohortBatch
 
 MODULES: dict[str, type[nn.RNNBase]] = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 
@@ -40,7 +40,7 @@ class Script:
 class Torch:
     """A loop over the networks."""
 
-    def __init__(self, point: Point, network: Network, questions: Questions) -> None:
+    def __init__(self, point: Point, network: Network, questions: CohortBatch) -> None:
         self.scripts = [
             Script(point, network.replica(r), questions.x_RTBI[r], questions.target_RN[r]) for r in range(point.R)
         ]

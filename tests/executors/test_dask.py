@@ -72,7 +72,7 @@ def test_a_worker_killed_during_training_changes_no_trial_and_no_bit(
         if isinstance(event, Checkpoint):
             seen[event.key] = event.step
         if isinstance(event, Checkpoint) and all(seen.get(key, 0) > 20 for key in cohort.keys) and not killed:
-            address = next(task.address for task in dask.running.values() if event.key in task.still.keys)
+            address = next(task.address for task in dask.tasks.values() if event.key in task.cohort.keys)
             os.kill(pids[address], signal.SIGKILL)
             killed = set(cohort.keys)
             cluster.join()
@@ -173,10 +173,10 @@ def test_after_the_scheduler_has_died_the_same_command_resumes(tmp_path: Path) -
                     if isinstance(event, Checkpoint) and event.step > 20:
                         cluster.scheduler.kill()
 
-        message = rf"lost the Dask scheduler at {cluster.address} .*the same command goes on"
+        message = rf"lost the Dask scheduler at {cluster.address} .*run the same command again"
         with pytest.raises(UserError, match=message):
             until_it_dies()
-        assert folder.held()
+        assert folder.keys()
         for worker in cluster.workers:
             worker.wait(60)  # they end with their scheduler
         cluster.scheduler.wait()

@@ -154,7 +154,7 @@ def test_after_the_scheduler_has_died_a_pool_resumes_and_leaves_the_same(
         wait_for(lambda: fresh(project, {}) or not command.alive)
         cluster.scheduler.send_signal(signal.SIGKILL)
         ended(command, code=1)
-    assert re.search(rf"lost the Dask scheduler at {cluster.address} .*the same command goes on", command.errors)
+    assert re.search(rf"lost the Dask scheduler at {cluster.address} .*run the same command again", command.errors)
     assert project.checkpoints
     ended(started(project, verb, "--executor", "pool", "--workers", "2"))
     assert kept(project) == alone[verb]

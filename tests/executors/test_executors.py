@@ -252,8 +252,8 @@ def test_a_trial_that_kills_three_workers_fails_with_the_reason_and_no_other_doe
     assert sorted(ended(found, Finished)) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
     failed = ended(found, Failed)
     assert sorted(failed) == [work.BAD]
-    assert "killed by SIGKILL: out of memory" in failed[work.BAD].error
-    assert "as did 2 others" in failed[work.BAD].error
+    assert "killed by SIGKILL, perhaps because memory ran out" in failed[work.BAD].error
+    assert "2 other workers died while training this trial" in failed[work.BAD].error
     assert sorted(ended(list(pool.map(work.quick, packs(trial_of, [0], [1], [2]))), Finished)) == [0, 1, 2]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from farback.executors import Pool, Serial, chosen, opened
+from farback.executors import Pool, Serial, chosen_placement, open_executor
 from farback.experiment import ConfigError, Experiment
 from farback.records.execution import Placement
 from farback.records.record import UserError
@@ -44,18 +44,18 @@ def test_the_executor_is_in_no_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("executor: dusk", "small.yaml:3:1: executor: unknown executor 'dusk'; did you mean 'dask'?"),
-        ("executor: [dask]", "small.yaml:3:11: executor: must be the name of an executor or a mapping"),
-        ("executor: dask", "small.yaml:3:1: executor: dask needs the address of its scheduler"),
+        ("executor: dusk", "small.yaml:3:11: executor: unknown executor 'dusk'; did you mean 'dask'?"),
+        ("executor: [dask]", "small.yaml:3:1: executor: must be a mapping"),
+        ("executor: dask", "small.yaml:3:11: executor: dask needs the address of its scheduler"),
         ("executor: {name: pool, workers: 0}", "small.yaml:3:33: executor.workers: must be at least 1, got 0"),
         ("executor: {name: pool, wrokers: 2}", "executor.wrokers: unknown key 'wrokers'; did you mean 'workers'"),
-        ("executor: {name: dask, address: 'tcp://me:word@host:1'}", "an address holds no user and no password"),
+        ("executor: {name: dask, address: 'tcp://me:word@host:1'}", "an address must not contain a user or a password"),
         ("executor: {name: dask, address: 'http://host:1'}", "the address must be tcp://HOST:PORT"),
-        ("executor: {name: dask, address: 'tcp://h:1', workers: 2}", "workers goes with pool"),
-        ("executor: {address: 'tcp://h:1'}", "address goes with dask, not with pool"),
+        ("executor: {name: dask, address: 'tcp://h:1', workers: 2}", "workers is an option of pool"),
+        ("executor: {address: 'tcp://h:1'}", "address is an option of dask, not of pool"),
         ("executor: {name: dask, address: 'tcp://h:1', tls: {ca: a, cert: b, key: c}}", "begins with tls://"),
         ("executor: {name: dask, address: 'tls://h:1', tls: {ca: a, cert: b}}", "executor.tls.key: is missing"),
-        ("executor: {name: serial, workers: 2}", "serial is this process alone"),
+        ("executor: {name: serial, workers: 2}", "serial trains in this process only"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(tmp_path: Path, written: str, said: str) -> None:
@@ -66,32 +66,32 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, written: str, said: st
 
 
 def test_what_is_asked_for_now_goes_before_what_the_config_says() -> None:
-    assert chosen(DASK) == DASK
-    assert chosen() == Placement()
-    assert chosen(DASK, workers=2) == Placement(workers=2)
-    assert chosen(DASK, name="serial") == Placement(name="serial")
-    assert chosen(DASK, name="dask") == DASK
-    assert chosen(None, address="tcp://10.0.0.1:8786") == DASK
-    assert chosen(Placement(workers=3), "dask", "tcp://10.0.0.1:8786") == DASK
+    assert chosen_placement(DASK) == DASK
+    assert chosen_placement() == Placement()
+    assert chosen_placement(DASK, workers=2) == Placement(workers=2)
+    assert chosen_placement(DASK, name="serial") == Placement(name="serial")
+    assert chosen_placement(DASK, name="dask") == DASK
+    assert chosen_placement(None, address="tcp://10.0.0.1:8786") == DASK
+    assert chosen_placement(Placement(workers=3), "dask", "tcp://10.0.0.1:8786") == DASK
 
 
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
         (("dask", None, None), "--executor dask: dask needs the address"),
-        (("pool", "tcp://h:1", None), "--executor pool: address goes with dask"),
+        (("pool", "tcp://h:1", None), "--executor pool: address is an option of dask"),
         (("dusk", None, None), "--executor dusk: must be 'serial', 'pool' or 'dask'"),
     ],
 )
 def test_what_does_not_go_together_is_refused(asked: tuple[str, str | None, int | None], said: str) -> None:
     with pytest.raises(UserError, match=said):
-        chosen(None, *asked)
+        chosen_placement(None, *asked)
 
 
 def test_a_placement_becomes_an_executor() -> None:
-    assert isinstance(opened(Placement(name="serial")), Serial)
-    assert isinstance(opened(Placement(workers=1)), Serial)
-    with opened(Placement(workers=3)) as executor:
+    assert isinstance(open_executor(Placement(name="serial")), Serial)
+    assert isinstance(open_executor(Placement(workers=1)), Serial)
+    with open_executor(Placement(workers=3)) as executor:
         assert isinstance(executor, Pool)
         assert executor.size == 3
 
@@ -101,4 +101,4 @@ def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
     tls = {"ca": "ca.pem", "cert": "own.pem", "key": "own.key"}
     placement = Placement.model_validate({"name": "dask", "address": "tls://h:1", "tls": tls})
     with pytest.raises(UserError, match=r"executor.tls.cert: there is no file '.*own.pem'"):
-        opened(placement, tmp_path)
+        open_executor(placement, tmp_path)

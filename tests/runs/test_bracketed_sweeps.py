@@ -12,7 +12,7 @@ from rich.console import Console
 
 import farback
 from farback import tables
-from farback.cli.progress import Display
+from farback.cli.progress import SweepDisplay
 from farback.executors import Serial, base
 from farback.experiment import Experiment, Sweep
 from farback.records.record import UserError
@@ -113,7 +113,7 @@ class Alternating(Serial):
         return 2
 
     def map(self, function: Any, items: Any) -> Iterator[tuple[Cohort, Event]]:
-        queue, busy = base.Queue(items), deque[tuple[Cohort, Iterator[Event]]]()
+        queue, busy = base.CohortQueue(items), deque[tuple[Cohort, Iterator[Event]]]()
         while True:
             while len(busy) < 2 and (cohort := queue.take()) is not None:
                 busy.append((cohort, iter([event for event in function(cohort) if event is not None])))
@@ -209,7 +209,7 @@ def test_progress_is_against_the_most_that_may_be_needed(tmp_path: Path) -> None
     todo, what = run.plan, run.plan.remaining
     assert (len(what.needed()), len(what.missing)) == (18, 30)  # three lags of five for each of six chains, at most
     tally = Tally(todo)
-    display = Display(todo, tally, Console(width=100, record=True))
+    display = SweepDisplay(tally, Console(width=100, record=True))
     shares, most = [], []
     for event in run.events():
         tally.add(event)

@@ -94,7 +94,7 @@ def test_a_run_resumed_from_checkpoints_gives_the_same_store(tmp_path: Path, eve
     for _ in range(events):
         next(stream)
     stream.close()
-    kept = first.folder.held()
+    kept = first.folder.keys()
     done = halted.finished("small", [trial.key for trial in experiment.trials()])
     plan = sweep_run(experiment, halted).plan
     assert {one.key for cohort in plan.cohorts for one in cohort.start} == kept - done
@@ -103,7 +103,7 @@ def test_a_run_resumed_from_checkpoints_gives_the_same_store(tmp_path: Path, eve
     before = len(halted.progress)
     assert farback.run(experiment, workers=1, store=halted).reused == len(done)
     pd.testing.assert_frame_equal(frame(whole), frame(halted), check_exact=True)
-    assert first.folder.held() == set()
+    assert first.folder.keys() == set()
     again = {(one.key, one.step): one.metrics for one in halted.progress[before:]}
     assert again == {  # a new run in the store has its whole curve
         (one.key, one.step): one.metrics for one in whole.progress if one.key not in done
@@ -136,7 +136,7 @@ class Finishing(Serial):
 def test_a_run_that_is_asked_to_finish_keeps_checkpoints_and_the_next_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(base, "REQUEST_SECONDS", 0.0)
     experiment, whole, halted = config(tmp_path), Memory(), Memory()
     farback.run(experiment, workers=1, store=whole)
     summaries = []
@@ -147,7 +147,7 @@ def test_a_run_that_is_asked_to_finish_keeps_checkpoints_and_the_next_resumes(
     assert sum(summary.trained for summary in summaries) == 8
     assert not halted.failures
     pd.testing.assert_frame_equal(frame(whole), frame(halted), check_exact=True)
-    assert session(halted).checkpoints(experiment).held() == set()
+    assert session(halted).checkpoints(experiment).keys() == set()
 
 
 def test_no_point_of_a_curve_is_recorded_twice_where_a_worker_died(tmp_path: Path) -> None:
@@ -169,15 +169,15 @@ class Stumbling(Serial):
     deaths = 0
 
     def map(self, function, items) -> Iterator[tuple[Cohort, Event]]:
-        queue = base.Queue(items)
+        queue = base.CohortQueue(items)
         while (cohort := queue.take()) is not None:
-            still = base.Open(cohort)
+            still = base.RunningCohort(cohort)
             for count, event in enumerate(event for event in function(cohort) if event is not None):
-                still.seen(event)
+                still.update(event)
                 yield cohort, event
                 if count == 25 and cohort.step < 8:
                     self.deaths += 1
-                    yield from queue.died(still, "it was killed")
+                    yield from queue.worker_died(still, "it was killed")
                     break
 
 

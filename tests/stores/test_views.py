@@ -11,6 +11,7 @@ from hypothesis import given
 from made_up import trial
 
 from farback.cli import ui
+from farback.records.record import UserError
 from farback.stores import descriptions, run_tags, views
 from farback.stores.mlflow import MLflow
 from farback.trials.trial import Trial
@@ -67,7 +68,7 @@ def test_views_fit_into_a_tag() -> None:
     many = [
         run_tags.parameters(trial(seed, cell, lag)) for cell in ("gru", "lstm") for lag in (1, 9) for seed in range(9)
     ]
-    for view in views.saved(views.varying(many)):
+    for view in views.sweep_views(views.varying(many)):
         labels = [
             {**many[0], "cell": f"a rather long label {n}", "train_lags": f"uniform 1-{n % 2}"} for n in range(40)
         ]
@@ -82,12 +83,12 @@ def test_the_two_protocols_have_views_of_their_own() -> None:
     """A mean over nets trained at one lag and nets trained on many says nothing."""
     one = run_tags.parameters(trial(0))
     many = {**one, "train_lags": "uniform 1-80"}
-    (far, cells, *_) = views.saved([])
+    (far, cells, *_) = views.sweep_views([])
     assert far.searched == "tags.kind = 'trial'"
     assert grouped(far, [one]) == grouped(cells, [one]) == ["cell"]
     assert grouped(cells, [one, many]) == ["cell", "train_lags"]
     assert "param.cell.GRU,param.train_lags.uniform 1-80" in cells.state([one, many])["groupsExpanded"]
-    (far, each_lag, *_) = views.saved(["train_lags"])
+    (far, each_lag, *_) = views.sweep_views(["train_lags"])
     assert far.searched == "tags.kind = 'trial' and params.train_lags != 'fixed'"
     assert each_lag.searched == "tags.kind = 'trial' and params.train_lags = 'fixed'"
     for view in (far, each_lag):
@@ -97,19 +98,19 @@ def test_the_two_protocols_have_views_of_their_own() -> None:
 
 
 def test_nets_trained_at_different_lags_are_not_averaged_where_all_are_asked_at_the_same_lags() -> None:
-    (far, *_) = views.saved([])
+    (far, *_) = views.sweep_views([])
     own = [run_tags.parameters(trial(0, lag=lag)) for lag in (2, 8)]
     assert grouped(far, own) == ["cell"]  # each is one point of the line
     listed = {"measures": [{"name": "retention", "lags": [1, 2, 8]}]}
     asked = [run_tags.parameters(Trial.model_validate({**trial(0, lag=lag).model_dump(), **listed})) for lag in (2, 8)]
-    assert asked[0][views.ASKED] == "1 2 8"
+    assert asked[0][views.TEST_LAGS] == "1 2 8"
     assert grouped(far, asked) == ["cell", "lag"]
     assert set(far.state(asked)["groupsExpanded"]) == {"param.cell.GRU,param.lag.2", "param.cell.GRU,param.lag.8"}
 
 
 def test_what_a_trial_is_stands_before_what_it_came_to() -> None:
     """MLflow's own order has the parameters last, out of sight."""
-    state = next(view for view in views.saved(["depth"]) if view.name == "Trials").state()
+    state = next(view for view in views.sweep_views(["depth"]) if view.name == "Trials").state()
     order = [column for column in state["columnOrder"] if column in state["selectedColumns"]]
     assert order == state["selectedColumns"]
     assert order[:5] == ["params.`cell`", "params.`lag`", "params.`seed`", "params.`depth`", "tags.`status`"]
@@ -149,45 +150,44 @@ def test_a_search_has_views_of_its_own(uri: str) -> None:
 
 
 def test_the_smallest_is_first_where_less_is_better() -> None:
-    best = views.studied(views.SearchViews((), (("updates", False),)))[0]
+    best = views.search_views(views.SearchViews((), (("updates", False),)))[0]
     assert best.state()["orderByAsc"] is True
 
 
 def test_links_go_to_the_views_that_an_experiment_has() -> None:
-    search = [views.TAG + view.id for view in views.studied(STUDY)]
-    assert [view.id for view in views.written(search)] == [view.id for view in views.studied(STUDY)]
-    both = [views.TAG + view.id for view in views.saved(["train_lags"])]
-    assert [view.name for view in views.written(both)][:2] == ["How far back", "Trained at each lag"]
-    assert [view.id for view in views.written([])] == [view.id for view in views.saved([])]
+    search = [views.TAG + view.id for view in views.search_views(STUDY)]
+    assert [view.id for view in views.existing(search)] == [view.id for view in views.search_views(STUDY)]
+    both = [views.TAG + view.id for view in views.sweep_views(["train_lags"])]
+    assert [view.name for view in views.existing(both)][:2] == ["How far back", "Trained at each lag"]
+    assert [view.id for view in views.existing([])] == [view.id for view in views.sweep_views([])]
 
 
 def test_views_of_a_large_search_fit_into_a_tag() -> None:
     names = tuple(f"task.parameter_{n}" for n in range(20))
     labels = tuple(f"a rather long label of group {n}" for n in range(40))
-    for view in views.studied(views.SearchViews(names, (("skill_lag_80", True),), labels, labels)):
+    for view in views.search_views(views.SearchViews(names, (("skill_lag_80", True),), labels, labels)):
         assert len(views.packed(view.state([]))) < 4800
 
 
 def test_links_open_the_view_in_training_mode() -> None:
-    far, _, trials, _ = views.saved([])
+    far, _, trials, _ = views.sweep_views([])
     start = "http://h:1/#/experiments/7/runs?workflowType=machine_learning&viewStateShareKey"
     assert descriptions.link("http://h:1/", "7", far) == f"{start}=farback-far&compareRunsMode=CHART"
     assert descriptions.link("http://h:1", "7", trials) == f"{start}=farback-trials&compareRunsMode=TABLE"
 
 
-def test_nothing_recorded_is_said_before_a_server_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ui.serve(f"sqlite:///{tmp_path}/mlflow.db", "demo") == 2
-    assert "nothing is recorded yet" in capsys.readouterr().err
+def test_nothing_recorded_is_said_before_a_server_starts(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nothing is recorded yet"):
+        ui.serve(f"sqlite:///{tmp_path}/mlflow.db", "demo")
 
 
-def test_a_server_that_does_not_answer_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_does_not_answer_is_an_error() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    assert ui.serve(f"http://anna:hunter2@127.0.0.1:{port}") == 2
-    said = capsys.readouterr().err
-    assert "does not answer" in said
-    assert "hunter2" not in said
+    with pytest.raises(UserError, match="does not answer") as caught:
+        ui.serve(f"http://anna:hunter2@127.0.0.1:{port}")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_taken_port_is_not_used() -> None:
@@ -195,7 +195,7 @@ def test_a_taken_port_is_not_used() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert ui._free_port(port) != port
+        assert ui.free_port(port) != port
 
 
 def test_every_curve_by_lag_is_one_that_a_measure_logs() -> None:
@@ -204,15 +204,15 @@ def test_every_curve_by_lag_is_one_that_a_measure_logs() -> None:
 
     from farback import measures
     from farback.stores.charts import BY_LAG
-    from farback.training.replicas import drawn
+    from farback.training.replicas import initial_network
 
     made = trial(0)
-    network = drawn([made])
+    network = initial_network([made])
     for card in [card for section in BY_LAG for card in section.cards]:
-        measure, statistic = card.more["metricKey"].split("/")
-        rows = measures.build(measure).rows(network, made.task, [0], lambda: drawn([made]))[0]
+        measure, statistic = card["metricKey"].split("/")
+        rows = measures.build(measure).rows(network, made.task, [0], lambda: initial_network([made]))[0]
         values = [row.value for row in rows if row.statistic == statistic and row.lag >= 0]
-        assert values, card.more["metricKey"]
+        assert values, card["metricKey"]
         assert np.isfinite(values).any()
 
 
@@ -224,7 +224,7 @@ def test_every_curve_by_lag_is_one_that_a_measure_logs() -> None:
 def test_few_trials_show_the_levels_of_all(parameters: list[dict[str, str]]) -> None:
     few = views.covering(parameters)
     assert views.varying(few) == views.varying(parameters)
-    for view in (*views.saved([]), *views.saved(["train_lags"])):
+    for view in (*views.sweep_views([]), *views.sweep_views(["train_lags"])):
         assert view.state(few) == view.state(parameters)
 
 
@@ -251,4 +251,4 @@ def test_a_summary_shows_its_first_figure(tmp_path: Path) -> None:
     shown = "![a curve](get-artifact?path=a+curve.png&run_uuid=abc)"
     assert descriptions.summary("**GRU**", "abc", files) == f"**GRU**\n\n{shown}\n"
     assert descriptions.summary("**GRU**", "abc", files[:1]) == "**GRU**"
-    assert len(descriptions.summary("x" * 4880, "abc", files)) <= descriptions.LONGEST_NOTE
+    assert len(descriptions.summary("x" * 4880, "abc", files)) <= descriptions.NOTE_CHARACTERS

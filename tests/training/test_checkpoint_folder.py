@@ -1,4 +1,4 @@
-"""The driver's folder of checkpoints: whole or not there, never gone on from wrongly, and out of the way when done."""
+"""The folder of checkpoints: files are complete or absent, unusable ones are renamed, finished trials leave none."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from farback.system import safetensors
 from farback.system.provenance import DECIDING, VERSIONS, versions
-from farback.training.checkpoint_folder import Folder
+from farback.training.checkpoint_folder import CheckpointFolder
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.events import Checkpoint, Failed, Finished, Paused, Progress, Pruned, Request
@@ -24,19 +25,20 @@ from farback.trials.trial import Trial
 Make = Callable[..., Trial]
 
 
+@cache
 def checkpoint(trial: Trial) -> Checkpoint:
-    """After the first update."""
+    """The checkpoint after the first update."""
     events = train(Cohort.of(trial), 1e9)
     while next(events) is not None:
         pass
-    found = events.send(Request(finish=True))
-    assert isinstance(found, Checkpoint)
-    return found
+    event = events.send(Request(finish=True))
+    assert isinstance(event, Checkpoint)
+    return event
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder.of(tmp_path, "small", 60.0)
+def folder(tmp_path: Path) -> CheckpointFolder:
+    return CheckpointFolder.of(tmp_path, "small", 60.0)
 
 
 @pytest.fixture
@@ -44,11 +46,11 @@ def trial(trial_of: Make) -> Trial:
     return trial_of()
 
 
-def names(folder: Folder) -> list[str]:
+def names(folder: CheckpointFolder) -> list[str]:
     return sorted(path.name for path in folder.path.iterdir()) if folder.path.exists() else []
 
 
-def test_what_is_put_is_loaded_and_the_last_one_counts(folder: Folder, trial: Trial, tmp_path: Path) -> None:
+def test_the_last_checkpoint_is_loaded(folder: CheckpointFolder, trial: Trial, tmp_path: Path) -> None:
     assert folder.load([trial]) == {}
     assert names(folder) == []
     first = checkpoint(trial)
@@ -59,16 +61,16 @@ def test_what_is_put_is_loaded_and_the_last_one_counts(folder: Folder, trial: Tr
     assert names(folder) == [f"{trial.key}.safetensors"]
 
 
-def test_only_the_trials_that_are_asked_for_are_loaded(folder: Folder, trial: Trial, trial_of: Make) -> None:
+def test_only_the_requested_trials_are_loaded(folder: CheckpointFolder, trial: Trial, trial_of: Make) -> None:
     other = trial_of(seed=1)
     for one in (trial, other):
         folder.put(checkpoint(one))
     assert list(folder.load([other])) == [other.key]
-    assert folder.held() == {trial.key, other.key}
+    assert folder.keys() == {trial.key, other.key}
 
 
-def test_a_trial_that_is_done_or_pruned_keeps_none_and_one_that_lost_its_workers_does(
-    folder: Folder, trial: Trial
+def test_checkpoints_are_deleted_when_a_trial_ends_unless_its_worker_died(
+    folder: CheckpointFolder, trial: Trial
 ) -> None:
     for event, kept in [
         (next(event for event in train(Cohort.of(trial)) if isinstance(event, Finished)), False),
@@ -83,13 +85,13 @@ def test_a_trial_that_is_done_or_pruned_keeps_none_and_one_that_lost_its_workers
         assert bool(names(folder)) is kept, event
 
 
-def test_the_checkpoints_of_trials_that_others_finished_are_removed(folder: Folder, trial: Trial) -> None:
+def test_checkpoints_are_deleted_on_request(folder: CheckpointFolder, trial: Trial) -> None:
     folder.put(checkpoint(trial))
     folder.forget([trial.key, "0123456789abcdef"])
     assert names(folder) == []
 
 
-# What cannot be gone on from -------------------------------------------------------------------------------------
+# Unusable checkpoints -------------------------------------------------------------------------------------
 
 
 def changed(state: bytes, **fields: object) -> bytes:
@@ -98,28 +100,32 @@ def changed(state: bytes, **fields: object) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("damage", "message"),
     [
-        (lambda state: b"", "cut short"),
-        (lambda state: state[:100], "cut short"),
-        (lambda state: state[:-1], "cut short"),
+        (lambda state: b"", "truncated"),
+        (lambda state: state[:100], "truncated"),
+        (lambda state: state[:-1], "truncated"),
         (lambda state: state[:-1] + bytes([state[-1] ^ 1]), "digest"),
         (lambda state: b"\0" * len(state), "not in the format"),
-        (lambda state: b"cos\nsystem\n(S'echo owned'\ntR.", "cut short"),  # a pickle: nothing here would run it
+        (lambda state: b"cos\nsystem\n(S'echo owned'\ntR.", "truncated"),  # a pickle: nothing here would run it
         (lambda state: changed(state, format=99), "format 99"),
-        (lambda state: changed(state, key="0123456789abcdef"), "it is of trial 0123456789abcdef"),
+        (lambda state: changed(state, key="0123456789abcdef"), "it belongs to trial 0123456789abcdef"),
         (lambda state: changed(state, made={"torch": "1.0", "farback": "0"}), "made with farback 0"),
     ],
 )
-def test_it_is_set_aside_with_a_message_and_the_trial_starts_anew(
-    spoil: Callable[[bytes], bytes], says: str, folder: Folder, trial: Trial, caplog: pytest.LogCaptureFixture
+def test_an_unusable_checkpoint_is_renamed_with_a_warning(
+    damage: Callable[[bytes], bytes],
+    message: str,
+    folder: CheckpointFolder,
+    trial: Trial,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     folder.put(checkpoint(trial))
     path = folder.path / f"{trial.key}.safetensors"
-    broken = spoil(path.read_bytes())
+    broken = damage(path.read_bytes())
     path.write_bytes(broken)
     assert folder.load([trial]) == {}
-    assert says in caplog.text
+    assert message in caplog.text
     assert str(path) in caplog.text
     aside = folder.path / f"{trial.key}.unusable"
     assert names(folder) == [aside.name]
@@ -132,8 +138,8 @@ def test_it_is_set_aside_with_a_message_and_the_trial_starts_anew(
 
 
 @pytest.mark.parametrize("package", VERSIONS)
-def test_a_checkpoint_of_another_version_of_anything_that_decides_bits_is_not_resumed(
-    package: str, folder: Folder, trial: Trial, caplog: pytest.LogCaptureFixture
+def test_a_checkpoint_of_other_versions_is_not_resumed(
+    package: str, folder: CheckpointFolder, trial: Trial, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert package in DECIDING
     one = checkpoint(trial)
@@ -143,7 +149,7 @@ def test_a_checkpoint_of_another_version_of_anything_that_decides_bits_is_not_re
     assert f"it was made with {package} 0.0.1, and this is {versions()[package]}" in caplog.text
 
 
-def test_a_folder_in_place_of_a_checkpoint_is_no_crash(folder: Folder, trial: Trial) -> None:
+def test_a_directory_with_the_name_of_a_checkpoint_is_ignored(folder: CheckpointFolder, trial: Trial) -> None:
     (folder.path / f"{trial.key}.safetensors").mkdir(parents=True)
     assert folder.load([trial]) == {}
 
@@ -151,8 +157,8 @@ def test_a_folder_in_place_of_a_checkpoint_is_no_crash(folder: Folder, trial: Tr
 # Disks -----------------------------------------------------------------------------------------------------------
 
 
-def test_where_a_checkpoint_cannot_be_written_training_continues_with_one_warning(
-    folder: Folder, trial: Trial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_checkpoint_that_cannot_be_written_gives_one_warning(
+    folder: CheckpointFolder, trial: Trial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = checkpoint(trial)
     folder.put(good)
@@ -175,7 +181,7 @@ from pathlib import Path
 from farback.training.checkpoint_folder import Folder
 from farback.trials.events import Checkpoint
 folder, states = Folder(Path(sys.argv[1]), 0.0), [Path(name).read_bytes() for name in sys.argv[3:]]
-for line in sys.stdin:  # each asks for a writer, a process that only a signal ends
+for line in sys.stdin:  # each line starts a writer, a process that only a signal ends
     writer = os.fork()
     while not writer:
         for state in states:
@@ -186,8 +192,9 @@ for line in sys.stdin:  # each asks for a writer, a process that only a signal e
 """
 
 
-def test_a_writer_killed_at_any_instant_leaves_a_whole_checkpoint(
-    folder: Folder, trial: Trial, tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.slow
+def test_a_killed_writer_leaves_a_complete_checkpoint(
+    folder: CheckpointFolder, trial: Trial, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = checkpoint(trial).state
     states = {changed(state, successes=number): tmp_path / f"state{number}" for number in (1, 2)}

@@ -1,9 +1,9 @@
-"""Training: packed equals alone, streams, divergence, stopping, clipping, and a plain PyTorch script beside it."""
+"""Training: packed equals alone, random streams, divergence, stopping, clipping, and equality with plain PyTorch."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
@@ -17,8 +17,8 @@ from farback import cells, inits
 from farback.cells import Cell
 from farback.system.random_streams import stream
 from farback.tasks import Task
-from farback.training import replicas
-from farback.training.batches import Asked, Data, lags
+from farback.training import batches, replicas
+from farback.training.batches import BatchStream, ScoredSteps, lags
 from farback.training.loop import fingerprint, train
 from farback.training.replicas import Replica, Replicas
 from farback.trials.cohort import Cohort
@@ -27,6 +27,13 @@ from farback.trials.trial import Trial
 
 Make = Callable[..., Trial]
 SGD = {"name": "sgd", "lr": 0.1}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_validation_sequences() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batches, "VALIDATION", 32)
+        yield
 
 
 def events_of(*trials: Trial) -> list[Event]:
@@ -56,21 +63,22 @@ def value(result: TrialResult, measure: str, statistic: str) -> np.ndarray:
 
 
 def check_packed(trials: list[Trial]) -> list[TrialResult]:
+    """Train trials together, then the first and the last one alone."""
     packed = results(trials)
-    for trial, result in zip(trials, packed, strict=True):
-        same(results([trial])[0], result)
+    for r in (0, -1):
+        same(results([trials[r]])[0], packed[r])
     return packed
 
 
 def test_packed_equals_alone_for_every_cell(every_cell: Cell, trial_of: Make) -> None:
-    """Replicas that differ in all that replicas may differ in: seed, rate, clipping, initialisation."""
-    base = {"cell": every_cell, "hidden": 18, "depth": 2}
+    """Replicas with every difference that is allowed: seed, learning rate, clipping, initialisation."""
+    base = {"cell": every_cell, "hidden": 18, "depth": 2, "steps": 4}
     other = [name for name in inits.names() if fits(name, trial_of, base)][-1]
     rates = [{"name": "adam", "lr": rate} for rate in (1e-3, 0.1, 1e-2)]
     varied = [
         {"seed": 1, "optimizer": rates[0]},
-        {"seed": 2, "optimizer": rates[1], "clip": None, "init": other},
         {"seed": 1, "optimizer": rates[2], "clip": 0.01},
+        {"seed": 2, "optimizer": rates[1], "clip": None, "init": other},
     ]
     check_packed(
         [trial_of(**base, **fields, task={"name": "recall", "symbols": 4, "distractors": 4}) for fields in varied]
@@ -86,7 +94,7 @@ def fits(init: str, trial_of: Make, fields: dict[str, Any]) -> bool:
 
 
 def test_packed_equals_alone_for_every_task(every_task: Task, trial_of: Make) -> None:
-    """Among them `adding`, whose single output is a product of another kind for one replica than for two."""
+    """Includes `adding`, whose single output is computed by another matrix product for one replica than for two."""
     fields = {"task": every_task, "lag": every_task.lag, "cell": "gru", "steps": 4}
     check_packed([trial_of(**fields, seed=seed) for seed in (0, 5, 9)])
 
@@ -126,29 +134,30 @@ def linear(rate: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("every", [1, 7])
-def test_a_replica_that_diverges_ends_as_a_result_and_leaves_the_others_alone(trial_of: Make, every: int) -> None:
-    """Bit for bit, and whenever it happens: also at an update at which the others are evaluated."""
+def test_a_replica_that_diverges_ends_as_a_result_and_changes_no_other(trial_of: Make, every: int) -> None:
+    """Also if it diverges at an update after which the others are evaluated."""
     good = [trial_of(**linear(1e-3), seed=seed, evaluate_every=every) for seed in (0, 1)]
     bad = diverging(trial_of, evaluate_every=every)
     packed = check_packed([good[0], bad, good[1]])
+    same(results([bad])[0], packed[1])
     assert [result.status for result in packed] == ["finished", "diverged", "finished"]
     assert value(packed[1], "training", "updates")[0] < 40
     assert value(packed[0], "training", "updates").tolist() == [40.0]
     assert len(value(packed[0], "valid", "skill")) == -(-40 // every)
 
 
-def test_all_may_diverge(trial_of: Make) -> None:
+def test_all_replicas_of_a_cohort_may_diverge(trial_of: Make) -> None:
     packed = results([diverging(trial_of, seed=seed) for seed in (1, 2)])
     assert {result.status for result in packed} == {"diverged"}
 
 
-def test_what_diverged_is_no_success(trial_of: Make) -> None:
+def test_a_diverged_trial_is_no_success(trial_of: Make) -> None:
     (result,) = results([diverging(trial_of)])
     assert value(result, "retention", "success").tolist() == [0.0]
 
 
-def test_a_net_that_is_no_number_after_its_last_update_has_diverged(trial_of: Make) -> None:
-    """The loss of the last update is taken before it; what it left behind shows only when it is evaluated."""
+def test_a_network_that_is_not_finite_after_its_last_update_has_diverged(trial_of: Make) -> None:
+    """The loss of an update is computed before it, so only the evaluation shows the effect of the last one."""
     (whole,) = results([diverging(trial_of, evaluate_every=1)])
     for steps in range(1, int(value(whole, "training", "updates")[0]) + 1):
         (result,) = results([diverging(trial_of, evaluate_every=1, steps=steps)])
@@ -156,8 +165,8 @@ def test_a_net_that_is_no_number_after_its_last_update_has_diverged(trial_of: Ma
         assert result.status == ("finished" if finite else "diverged")
 
 
-def test_a_replica_that_stops_early_leaves_the_others_alone(trial_of: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first and the last hardly move; the threshold lies between their skills, so one of them stops."""
+def test_a_replica_that_stops_early_changes_no_other(trial_of: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first and the last hardly change; the threshold lies between their skills, so one of them stops."""
     fields = {"cell": "gru", "steps": 10, "evaluate_every": 2, "hidden": 5}
     trials = [
         trial_of(**fields, seed=seed, optimizer={"name": "adam", "lr": rate})
@@ -173,8 +182,8 @@ def test_a_replica_that_stops_early_leaves_the_others_alone(trial_of: Make, monk
 # Law 5 -----------------------------------------------------------------------------------------------------------
 
 
-def batches(trial: Trial, purpose: str, count: int = 3) -> list[torch.Tensor]:
-    data = Data([trial], purpose, Asked.of(trial), "cpu")
+def tensors(trial: Trial, purpose: str, count: int = 3) -> list[torch.Tensor]:
+    data = BatchStream([trial], purpose, ScoredSteps.of(trial), "cpu")
     return [part for _ in range(count) for part in data.next()]
 
 
@@ -182,26 +191,26 @@ def test_equal_seeds_give_every_cell_the_same_data(every_cell: Cell, trial_of: M
     plain = trial_of(hidden=18)
     other = trial_of(cell=every_cell, hidden=18, depth=2, clip=None, optimizer="sgd")
     for purpose in ("train", "validation"):
-        for a, b in zip(batches(plain, purpose), batches(other, purpose), strict=True):
+        for a, b in zip(tensors(plain, purpose), tensors(other, purpose), strict=True):
             assert torch.equal(a, b)
 
 
 def test_training_validation_and_other_seeds_are_other_data(trial_of: Make) -> None:
-    found = [batches(trial_of(seed=seed), purpose)[0] for seed in (0, 1) for purpose in ("train", "validation")]
-    assert len({x.numpy().tobytes() for x in found}) == 4
+    inputs = [tensors(trial_of(seed=seed), purpose)[0] for seed in (0, 1) for purpose in ("train", "validation")]
+    assert len({x.numpy().tobytes() for x in inputs}) == 4
 
 
 def test_every_batch_is_fresh(trial_of: Make) -> None:
     trial = trial_of(lag=12, batch=8)
-    data = Data([trial], "train", Asked.of(trial), "cpu")
+    data = BatchStream([trial], "train", ScoredSteps.of(trial), "cpu")
     seen = [data.next().x_RTBI.numpy().tobytes() for _ in range(50)]  # over several blocks
     assert len(set(seen)) == 50
 
 
-def test_a_stream_of_data_does_not_depend_on_how_many_replicas_share_it_or_leave(trial_of: Make) -> None:
+def test_a_stream_of_data_does_not_depend_on_other_replicas(trial_of: Make) -> None:
     trials = [trial_of(seed=seed, lag=5) for seed in range(3)]
-    asked = Asked.of(trials[0])
-    packed, alone = Data(trials, "train", asked, "cpu"), Data(trials[2:], "train", asked, "cpu")
+    asked = ScoredSteps.of(trials[0])
+    packed, alone = BatchStream(trials, "train", asked, "cpu"), BatchStream(trials[2:], "train", asked, "cpu")
     for at in range(40):
         if at == 5:
             packed.keep([0, 2])
@@ -216,7 +225,7 @@ def test_training_touches_no_global_generator(
         results([trial_of(cell="gru", initial_state="learned", train_lags={"uniform": [1, 3]})])
 
 
-def test_a_trial_gives_the_same_numbers_again_whatever_the_global_generators(trial_of: Make) -> None:
+def test_results_do_not_depend_on_the_global_generators(trial_of: Make) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(1)
         first = results([trial_of()])[0]
@@ -224,7 +233,7 @@ def test_a_trial_gives_the_same_numbers_again_whatever_the_global_generators(tri
         same(first, results([trial_of()])[0])
 
 
-def test_the_number_of_threads_is_put_back(trial_of: Make) -> None:
+def test_the_number_of_threads_is_restored(trial_of: Make) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -250,9 +259,20 @@ def test_mixed_lags_cover_their_range(train_lags: dict[str, Any], low: int, high
 # Against plain PyTorch -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", ["recall", "adding", "copy", "nback", "selective_copy"])
-@pytest.mark.parametrize(("cell", "module"), [("lstm", nn.LSTM), ("gru", nn.GRU), ("elman", nn.RNN)])
-def test_the_losses_are_those_of_a_plain_script(cell: str, module: type[nn.RNNBase], task: str, trial_of: Make) -> None:
+@pytest.mark.parametrize(
+    ("cell", "module", "task"),
+    [
+        ("lstm", nn.LSTM, "recall"),
+        ("lstm", nn.LSTM, "selective_copy"),
+        ("gru", nn.GRU, "adding"),
+        ("gru", nn.GRU, "copy"),
+        ("elman", nn.RNN, "nback"),
+        ("elman", nn.RNN, "adding"),
+    ],
+)
+def test_losses_equal_those_of_a_plain_pytorch_script(
+    cell: str, module: type[nn.RNNBase], task: str, trial_of: Make
+) -> None:
     """torch.nn module, nn.Linear, torch.optim.Adam, clip_grad_norm_ after backward, on the same batches."""
     trial = trial_of(
         task={"name": task},
@@ -294,7 +314,7 @@ def test_the_losses_are_those_of_a_plain_script(cell: str, module: type[nn.RNNBa
 
 
 def test_clipping_changes_the_update_and_comes_after_backward(trial_of: Make) -> None:
-    """With plain SGD the first update's length is rate * limit; clipped before backward, as in TCN's, it is not."""
+    """The first update of plain SGD has length rate * limit; clipping before backward, as in TCN, would not."""
     moved = []
     for clip in (None, 1e-3):
         trial = trial_of(clip=clip, optimizer=SGD, evaluate_every=1)
@@ -322,18 +342,17 @@ def test_success_at_three_evaluations_in_a_row_ends_a_trial(
     assert result.status == "finished"
 
 
-def test_a_success_that_is_interrupted_does_not_count(trial_of: Make) -> None:
+def test_successes_must_be_in_a_row(trial_of: Make) -> None:
     replica = Replica(trial_of())
     assert [replica.solved(skill) for skill in (0.95, 0.95, 0.5, 0.95, 0.9, 1.0)] == [False] * 5 + [True]
 
 
-def test_validation_decides_when_to_stop_and_test_data_do_not(trial_of: Make) -> None:
-    """Stopping looks at the validation stream; what is reported comes from another."""
+def test_stopping_and_reporting_use_different_data(trial_of: Make) -> None:
     (result,) = results([trial_of(steps=2, evaluate_every=2)])
     assert value(result, "valid", "loss")[-1] != value(result, "retention", "loss")[0]
 
 
-def test_a_trial_of_no_updates_is_measured_as_it_was_drawn(trial_of: Make) -> None:
+def test_a_trial_without_updates_is_measured_after_initialisation(trial_of: Make) -> None:
     (result,) = results([trial_of(steps=0)])
     assert value(result, "training", "updates").tolist() == [0.0]
     assert len(value(result, "retention", "skill")) == 1
@@ -345,7 +364,7 @@ def test_the_last_update_is_evaluated_whatever_the_interval(trial_of: Make) -> N
     assert steps.tolist() == [3, 6, 7]
 
 
-def test_measures_are_taken_at_the_start_after_chosen_updates_and_at_the_end(trial_of: Make) -> None:
+def test_measures_are_taken_before_during_and_after_training(trial_of: Make) -> None:
     measure = {"name": "retention", "lags": [1, 2], "sequences": 20, "at": ["start", 2, "end"]}
     events = events_of(trial_of(steps=4, evaluate_every=4, measures=[measure], stop="never"))
     (result,) = [event.result for event in events if isinstance(event, Finished)]
@@ -369,14 +388,20 @@ def test_measuring_during_training_changes_no_number(trial_of: Make) -> None:
     )
 
 
-# What is not trained ---------------------------------------------------------------------------------------------
+# Frozen parameters ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", {"name": "rmsprop", "momentum": 0.5}], ids=str)
-def test_what_a_cell_freezes_stays_as_it_was_drawn_and_all_else_is_trained(
-    every_cell: Cell, optimizer: Any, trial_of: Make
-) -> None:
-    trial = trial_of(cell=every_cell, optimizer=optimizer, clip=0.01, hidden=18)
+def test_frozen_parameters_keep_their_initial_values_and_all_others_change(every_cell: Cell, trial_of: Make) -> None:
+    check_frozen(trial_of(cell=every_cell, clip=0.01, hidden=18))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", {"name": "rmsprop", "momentum": 0.5}], ids=str)
+def test_no_optimizer_changes_frozen_parameters(optimizer: Any, trial_of: Make) -> None:
+    for cell in ("echo_state", "lstm"):
+        check_frozen(trial_of(cell=cell, optimizer=optimizer, clip=0.01))
+
+
+def check_frozen(trial: Trial) -> None:
     cohort = Replicas([trial])
     before = {name: value.clone() for name, value in cohort.network().parameters.items()}
     for count in (1, 2, 3):
@@ -385,7 +410,7 @@ def test_what_a_cell_freezes_stays_as_it_was_drawn_and_all_else_is_trained(
     assert moved == before.keys() - trial.architecture.frozen
 
 
-def test_an_echo_state_network_trains_its_readout_alone(trial_of: Make) -> None:
+def test_an_echo_state_network_trains_only_its_readout(trial_of: Make) -> None:
     trial = trial_of(cell="echo_state", depth=2)
     names = set(trial.architecture.shapes())
     assert names - trial.architecture.frozen == {"readout.weight", "readout.bias"}
@@ -397,7 +422,7 @@ def test_an_echo_state_network_trains_its_readout_alone(trial_of: Make) -> None:
 # Events ----------------------------------------------------------------------------------------------------------
 
 
-def test_progress_comes_at_every_evaluation_of_every_replica_and_finished_once(trial_of: Make) -> None:
+def test_each_replica_reports_progress_at_every_evaluation_and_finishes_once(trial_of: Make) -> None:
     trials = [trial_of(seed=seed) for seed in range(2)]
     events = events_of(*trials)
     for trial in trials:
@@ -415,7 +440,7 @@ def test_progress_comes_at_every_evaluation_of_every_replica_and_finished_once(t
         }
 
 
-def test_progress_shows_what_the_scores_record(trial_of: Make) -> None:
+def test_progress_equals_the_recorded_scores(trial_of: Make) -> None:
     events = events_of(trial_of())
     (result,) = [event.result for event in events if isinstance(event, Finished)]
     shown = [event.metrics["valid/loss"] for event in events if isinstance(event, Progress)]
@@ -427,7 +452,7 @@ def test_a_cohort_of_several_shapes_is_refused(trial_of: Make) -> None:
         Cohort.of(trial_of(hidden=9), trial_of(hidden=18))
 
 
-def test_provenance_says_what_ran(trial_of: Make) -> None:
+def test_provenance_holds_versions_and_sizes(trial_of: Make) -> None:
     (result,) = results([trial_of(cell="lstm")])
     assert result.provenance["torch"] == torch.__version__
     assert result.provenance["parameters"] == str(4 * 9 * (9 + 9 + 2) + 4 * 9 + 4)
@@ -438,15 +463,15 @@ def test_provenance_says_what_ran(trial_of: Make) -> None:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_a_small_gated_net_learns_to_recall_at_lag_three(cell: str, trial_of: Make) -> None:
+def test_a_small_gated_network_learns_recall_at_lag_three(cell: str, trial_of: Make) -> None:
     fields = {"hidden": 16, "batch": 32, "steps": 400, "evaluate_every": 20, "optimizer": {"name": "adam", "lr": 0.02}}
     (result,) = results([trial_of(cell=cell, measures=[{"name": "retention", "sequences": 500}], **fields)])
     assert value(result, "retention", "accuracy")[0] > 0.97
     assert value(result, "training", "updates")[0] < 400
 
 
-def test_a_net_without_memory_learns_nothing(trial_of: Make) -> None:
-    fields = {"batch": 64, "steps": 300, "evaluate_every": 100, "optimizer": {"name": "adam", "lr": 0.01}}
+def test_a_network_without_memory_learns_nothing(trial_of: Make) -> None:
+    fields = {"batch": 32, "steps": 100, "evaluate_every": 50, "optimizer": {"name": "adam", "lr": 0.01}}
     (result,) = results([trial_of(cell="memoryless", measures=[{"name": "retention", "sequences": 4000}], **fields)])
     assert value(result, "retention", "accuracy")[0] == pytest.approx(0.25, abs=4 * math.sqrt(0.1875 / 4000))
     assert -0.05 < value(result, "retention", "skill")[0] < 0.01
@@ -508,9 +533,9 @@ STRUCTURE: list[dict[str, Any]] = [
 
 
 def test_every_level_of_every_structural_axis_changes_weights_data_or_loss_at_step_0(trial_of: Make) -> None:
-    found = [fingerprint(trial_of()), *(fingerprint(trial_of(**level)) for level in STRUCTURE)]
-    same_as = {found.index(mark): at - 1 for at, mark in enumerate(found) if found.index(mark) != at}
-    assert same_as == {}
+    prints = [fingerprint(trial_of()), *(fingerprint(trial_of(**level)) for level in STRUCTURE)]
+    equal = {prints.index(one): number - 1 for number, one in enumerate(prints) if prints.index(one) != number}
+    assert equal == {}
 
 
 def test_every_task_has_a_fingerprint_of_its_own(every_task: Task, trial_of: Make) -> None:
@@ -524,21 +549,21 @@ def test_every_cell_has_a_fingerprint_of_its_own(every_cell: Cell, trial_of: Mak
     assert (fingerprint(other) == fingerprint(plain)) is (other.key == plain.key)
 
 
-def test_a_fingerprint_is_of_the_trial_alone(trial_of: Make) -> None:
+def test_a_fingerprint_depends_on_what_precedes_training_only(trial_of: Make) -> None:
     assert fingerprint(trial_of()) == fingerprint(trial_of(steps=999, clip=None, optimizer="sgd"))
 
 
 def test_a_dropped_trial_leaves_and_changes_no_other(trial_of: Make) -> None:
     trials = [trial_of(seed=seed, steps=20) for seed in range(3)]
     whole = {event.key: event.result.scores for event in events_of(*trials) if isinstance(event, Finished)}
-    events, steered = train(Cohort.of(*trials)), []
-    event = next(events)
+    training, events = train(Cohort.of(*trials)), []
+    event = next(training)
     with suppress(StopIteration):
         while True:
-            steered.append(event)
-            event = events.send(Request(frozenset({trials[1].key})) if len(steered) > 9 else None)
-    assert [event for event in steered if isinstance(event, Pruned)] == [Pruned(trials[1].key, 4)]
-    kept = {event.key: event.result.scores for event in steered if isinstance(event, Finished)}
+            events.append(event)
+            event = training.send(Request(frozenset({trials[1].key})) if len(events) > 9 else None)
+    assert [event for event in events if isinstance(event, Pruned)] == [Pruned(trials[1].key, 4)]
+    kept = {event.key: event.result.scores for event in events if isinstance(event, Finished)}
     assert list(kept) == [trials[0].key, trials[2].key]
     for key, scores in kept.items():
         pd.testing.assert_frame_equal(scores, whole[key], check_exact=True)

@@ -1,4 +1,4 @@
-"""How many replicas train as one cohort: enough to spread the fixed cost, no more than fit into memory."""
+"""The width of a cohort: enough replicas to make the fixed cost small, and no more than fit into memory."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ import pytest
 from farback.experiment import Experiment
 from farback.runs.schedule import plan, remaining
 from farback.runs.sweep import checked_sweep
-from farback.training import packing as rule
-from farback.training.packing import MOST, MOST_BYTES, held, width
+from farback.training import packing
+from farback.training.packing import MOST, MOST_BYTES, replica_bytes, width
 from farback.training.replicas import Replicas
 from farback.trials.trial import Trial
 
@@ -27,38 +27,38 @@ def test_small_networks_train_in_wide_cohorts_and_large_ones_in_narrow_ones() ->
     assert width(trial(cell="lstm")) < width(trial())
 
 
-def test_the_fixed_cost_is_the_share_that_it_may_be() -> None:
+def test_the_fixed_cost_is_a_small_share_of_an_update() -> None:
     steps, replicas = 22, width(trial(hidden=64))
     assert replicas < MOST
-    one = rule.seconds(trial(hidden=64), steps)
-    share = rule.fixed(trial()) / (rule.fixed(trial()) + replicas * one)
-    assert share == pytest.approx(rule.SHARE, rel=0.35)  # the number of replicas is whole, the steps are about
+    one = packing.replica_seconds(trial(hidden=64), steps)
+    share = packing.fixed_seconds(trial()) / (packing.fixed_seconds(trial()) + replicas * one)
+    assert share == pytest.approx(packing.SHARE, rel=0.35)  # replicas are rounded and steps are approximate
 
 
-def test_memory_bounds_the_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rule, "FIXED_SECONDS", 1e3)  # nothing else does
+def test_memory_limits_the_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "FIXED_SECONDS", 1e3)  # so that nothing else limits it
     large = trial(cell="lstm", hidden=128, lag=500, batch=128)
     assert width(large) == 1
     assert width(trial()) == MOST
     long = trial(lag=500)
     assert 1 < width(long) < MOST
-    assert width(long) * held(long, 512) < 1.1 * MOST_BYTES
+    assert width(long) * replica_bytes(long, 512) < 1.1 * MOST_BYTES
 
 
-def test_what_a_replica_holds_is_about_what_its_tensors_take() -> None:
-    """The part that can be added up: its data and its parameters."""
+def test_the_estimated_memory_of_a_replica_is_close_to_that_of_its_tensors() -> None:
+    """Of its data and parameters; the memory for the backward pass cannot be counted."""
     one = trial(lag=100)
     replicas = Replicas([one])
     replicas.training.next()
-    tensors = [part for questions in replicas.training.waiting for part in questions]
+    tensors = [part for batch in replicas.training.queued for part in batch]
     tensors += [*replicas.validation[0], replicas.theta_RP, *replicas.moments.values()]
     counted = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     steps = replicas.validation[0].x_RTBI.shape[1]
-    kept = 2 * one.batch * steps * one.hidden * 3 * rule.FLOAT
-    assert counted < held(one, steps) - kept < 4 * counted
+    kept = 2 * one.batch * steps * one.hidden * 3 * packing.FLOAT
+    assert counted < replica_bytes(one, steps) - kept < 4 * counted
 
 
-def test_a_plan_packs_by_the_rule() -> None:
+def test_a_plan_uses_the_computed_width() -> None:
     trials = [trial(hidden=512, lag=100, seed=seed) for seed in range(4)] + [
         trial(hidden=8, seed=seed) for seed in range(80)
     ]
@@ -67,11 +67,11 @@ def test_a_plan_packs_by_the_rule() -> None:
     assert [len(cohort.trials) for cohort in few if cohort.trials[0].hidden == 512] == [1, 1, 1, 1]
     assert max(len(cohort.trials) for cohort in few) == MOST
     many = plan(what, workers=40).cohorts
-    assert len(many) >= 80  # narrower, rather than leave a worker without one
+    assert len(many) >= 80  # narrow ones, so that no worker is idle
 
 
 def test_cohorts_of_horizon_fit_into_a_worker() -> None:
     trials = checked_sweep(Experiment.load("configs/horizon.yaml")).trials()
     for cohort in plan(remaining(trials, set()), workers=2).cohorts:
         first = cohort.trials[0]
-        assert len(cohort.trials) * held(first, first.lag + 30) < MOST_BYTES
+        assert len(cohort.trials) * replica_bytes(first, first.lag + 30) < MOST_BYTES

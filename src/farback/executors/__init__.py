@@ -1,4 +1,4 @@
-"""Executors: where cohorts run."""
+"""Executors: where cohorts run. The choice of one, from a config and the command line."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from farback.records.execution import Placement
 from farback.records.record import UserError
 from farback.system import devices
 
-__all__ = ["Executor", "Pool", "Serial", "chosen", "opened"]
+__all__ = ["Executor", "Pool", "Serial", "chosen_placement", "open_executor"]
 
 
-def chosen(
+def chosen_placement(
     declared: Placement | None = None,
     name: str | None = None,
     address: str | None = None,
     workers: int | None = None,
     device: str = devices.CPU,
 ) -> Placement:
-    """Where to train: what is asked for now goes before what the config declares.
+    """The placement from command-line options, or else the one that the config declares.
 
-    An address alone asks for dask, a number of workers alone for a pool. Certificates are the config's.
+    An address without a name means dask, a number of workers without a name means a pool.
 
     Args:
-        declared: by the config.
+        declared: in the config, which alone can give certificates.
         name: of an executor.
         address: of a Dask scheduler.
         workers: processes of a pool.
-        device: that they train on: a GPU has one worker, where nothing else is said.
+        device: that trials train on. It sets the number of workers if nothing else does: one on a GPU.
 
     Raises:
-        UserError: these do not go together, or there is no such executor.
+        UserError: the options contradict each other, or there is no such executor.
     """
     if declared is None and name is None and address is None and workers is None:
         workers = devices.workers(device)
@@ -49,20 +49,19 @@ def chosen(
     try:
         return Placement.model_validate({"name": name, "address": address, "workers": workers, "tls": tls})
     except ValidationError as error:
-        first = error.errors()[0]
-        said = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
-        raise UserError(f"--executor {name}: {said}") from None
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ").replace("Input should", "must")
+        raise UserError(f"--executor {name}: {reason}") from None
 
 
-def opened(placement: Placement | None = None, root: Path | None = None) -> Executor:
-    """The executor for a placement; by default a pool with a worker for each core, on one core this process.
+def open_executor(placement: Placement | None = None, root: Path | None = None) -> Executor:
+    """An executor for a placement; by default a pool with a worker per core.
 
     Args:
-        placement: what was asked for.
-        root: what paths of certificates are relative to; by default this directory.
+        placement: of the cohorts; a pool of one worker becomes `Serial`.
+        root: the folder that paths of certificates are relative to; by default the current one.
 
     Raises:
-        UserError: dask is not installed, or a certificate is not there.
+        UserError: dask is not installed, or a certificate file does not exist.
     """
     placement = placement or Placement()
     if placement.name == "dask":

@@ -1,169 +1,161 @@
-"""Where cohorts run: this process, a process pool, a Dask cluster."""
+"""The interface of executors, and the bookkeeping that all of them share."""
 
 from __future__ import annotations
 
 import time
+import traceback as tracebacks
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
-from types import TracebackType
 from typing import Self
 
 from farback.trials.cohort import Cohort, cohorts
 from farback.trials.events import Checkpoint, Event, Failed, Halted, Paused, Request
 
-Work = Callable[[Cohort], Iterable[Event | None]]
+Work = Callable[[Cohort], Iterable[Event | None]]  # trains a cohort; None gives the driver an occasion to send requests
 
-MOST_DEATHS = 3  # of a trial's workers: one may be killed by chance, but what kills three is not the machine's fault
-LOOK_SECONDS = 0.05  # between looks at what is wished, while a training has nothing to say
+MAX_DEATHS = 3  # dead workers per trial before it fails: one may die by chance, three in a row point to the trial
+REQUEST_SECONDS = 0.05  # between checks for new requests while a training emits no event
 
 
 class Executor(ABC):
-    """The base of the executors: a context manager that maps a function over cohorts and streams the events back.
+    """Maps a function over cohorts and streams the events back. A context manager.
 
-    An exception in the work ends as `Failed` events for those trials of its cohort that had not ended. A worker that
-    dies costs nothing but the time since its last checkpoints: another one goes on from these, until the same trial has
-    seen MOST_DEATHS of them. The other cohorts go on whatever happens.
+    An exception in the function ends the unfinished trials of its cohort with `Failed`. If a worker dies, another one
+    resumes its trials from their last checkpoints; a trial fails after MAX_DEATHS dead workers. Other cohorts are not
+    affected.
     """
+
+    finishing = False  # whether `finish` was called
 
     @abstractmethod
     def map(self, function: Work, items: Iterable[Cohort | None]) -> Iterator[tuple[Cohort, Event]]:
-        """Events as they come, each with the cohort that it belongs to: one of `items`, or what was left of it.
+        """Events as they arrive, each with its cohort: one of `items`, or the unfinished part of one.
 
-        `items` are taken as workers fall idle. None among them means that there is nothing for now, and perhaps more
-        after the next event; where nothing trains, it is the end.
+        Cohorts are taken from `items` as workers become idle. None in `items` means "no cohort yet, ask again after
+        the next event"; if no cohort is training then, `map` ends.
         """
 
     @property
     @abstractmethod
     def size(self) -> int:
-        """How many cohorts it runs at a time."""
+        """The number of cohorts that run at the same time."""
 
-    def prepare(self, function: Work, count: int) -> None:  # noqa: B027 - to do nothing is right, only slower
-        """Begin what takes time before so many cohorts can be mapped, while the caller does something else."""
+    def prepare(self, function: Work, count: int) -> None:  # noqa: B027 - optional: it only saves time
+        """Start up to `count` workers in the background, so that `map` need not wait for them."""
 
-    def drop(self, keys: Iterable[str]) -> None:  # noqa: B027 - to do nothing is right, only slower
-        """Ask that trials be given up. They may still end as if nobody had asked: it saves time, and decides nothing.
+    def drop(self, keys: Iterable[str]) -> None:  # noqa: B027 - optional: it only saves time
+        """Request that trials stop early, with `Pruned`. They may still finish first."""
 
-        A trial that is given up ends as `Pruned`.
-        """
-
-    @abstractmethod
     def finish(self) -> None:
-        """Ask everything to come to an end soon: for now and for good, from a signal handler or another thread, too.
+        """Request that everything stops soon and for good. Safe to call in signal handlers and other threads.
 
-        No cohort is begun any more; those that train yield a `Checkpoint` and `Paused` for each of their trials, and
-        `map` ends.
+        No new cohort starts. Running trials yield a `Checkpoint` and `Paused`, then `map` ends.
         """
-
-    @property
-    @abstractmethod
-    def finishing(self) -> bool:
-        """Whether `finish` was called."""
+        self.finishing = True
 
     def __enter__(self) -> Self:
-        """Enter."""
         return self
 
-    @abstractmethod
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Let go of processes and connections."""
+    def __exit__(self, *error: object) -> None:  # noqa: B027 - `Serial` has nothing to close
+        """Close processes and connections."""
 
 
-class Open:
-    """A cohort while a worker has it: the trials that have not ended yet, and their last checkpoints."""
+class RunningCohort:
+    """A cohort on a worker: the keys of its unfinished trials, and their last checkpoints."""
 
     def __init__(self, cohort: Cohort) -> None:
         self.cohort = cohort
         self.keys = list(cohort.keys)
-        self.last = {one.key: one for one in cohort.start}
+        self.checkpoints = {checkpoint.key: checkpoint for checkpoint in cohort.start}
 
-    def seen(self, event: Event) -> None:
-        """Take note of an event."""
+    def update(self, event: Event) -> None:
+        """Record an event of one of its trials."""
         if isinstance(event, Checkpoint):
-            self.last[event.key] = event
+            self.checkpoints[event.key] = event
         elif isinstance(event, Halted) and event.key in self.keys:
             self.keys.remove(event.key)
 
-    def step(self, key: str) -> int:
-        """Where a trial can go on from."""
-        return self.last[key].step if key in self.last else 0
-
     def failed(self, error: str, traceback: str = "") -> Iterator[tuple[Cohort, Event]]:
-        """A failure for each trial that is left."""
+        """A failure of each unfinished trial."""
         for key in self.keys:
             yield self.cohort, Failed(key, error, traceback)
 
-    def rest(self, keys: Collection[str]) -> list[Cohort]:
-        """Some of its trials as cohorts that go on from where each was last seen."""
+    def paused(self) -> Iterator[tuple[Cohort, Event]]:
+        """A pause of each unfinished trial, at its last checkpoint."""
+        for key in self.keys:
+            yield self.cohort, Paused(key, self.checkpoints[key].step if key in self.checkpoints else 0)
+
+    def unfinished(self, keys: Collection[str]) -> list[Cohort]:
+        """The trials with these keys as cohorts that resume from the last checkpoints."""
         trials = [trial for trial in self.cohort.trials if trial.key in keys]
-        return cohorts(trials, len(self.cohort.trials), self.last)
+        return cohorts(trials, len(self.cohort.trials), self.checkpoints)
 
 
-class Queue:
-    """What one `map` still has to hand out: what dead workers left, then the caller's cohorts as they can be run."""
+class CohortQueue:
+    """The cohorts that one `map` still has to start: unfinished parts after a death first, then the caller's items."""
 
     def __init__(self, items: Iterable[Cohort | None]) -> None:
         self.items = iter(items)
-        self.left: deque[Cohort] = deque()
+        self.returned: deque[Cohort] = deque()
         self.deaths: Counter[str] = Counter()
         self.closed = False
 
     def take(self) -> Cohort | None:
-        """The next cohort; None where there is none, for now or at all."""
+        """The next cohort, or None if there is none at present."""
         if self.closed:
             return None
-        return self.left.popleft() if self.left else next(self.items, None)
+        return self.returned.popleft() if self.returned else next(self.items, None)
 
-    def died(self, still: Open, reason: str) -> Iterator[tuple[Cohort, Event]]:
-        """Take back what a worker left that died: a failure for each trial that has seen too many deaths.
+    def worker_died(self, running: RunningCohort, reason: str) -> Iterator[tuple[Cohort, Event]]:
+        """Put the unfinished trials of a dead worker back; those with too many deaths fail instead.
 
-        Others come again in cohorts half as wide, for the memory of a whole one may be what the machine lacks; and
-        before their last chance alone, so that no trial fails for what another one did.
+        They come back in cohorts of half the size, because the machine may lack the memory for a whole one; before
+        its last attempt each trial is alone, so that it does not fail because of another trial.
 
         Args:
-            still: what the worker was at.
-            reason: why it died, for people.
+            running: the cohort of the worker.
+            reason: why the worker died, for the error message.
         """
         if self.closed:
-            yield from ((still.cohort, Paused(key, still.step(key))) for key in still.keys)
+            yield from running.paused()
             return
-        self.deaths.update(still.keys)
-        lost = [key for key in still.keys if self.deaths[key] >= MOST_DEATHS]
-        for key in lost:
-            yield still.cohort, Failed(key, f"{reason}, as did {MOST_DEATHS - 1} others at this trial")
-        for cohort in still.rest(set(still.keys) - set(lost)):
-            last_chance = max(self.deaths[key] for key in cohort.keys) == MOST_DEATHS - 1
-            alone = [one for key in cohort.keys for one in cohort.only({key})]
-            self.left.extend(alone if last_chance else cohort.halves())
-
-    def close(self) -> None:
-        """Hand nothing out any more."""
-        self.closed = True
+        self.deaths.update(running.keys)
+        failed = {key for key in running.keys if self.deaths[key] >= MAX_DEATHS}
+        for key in failed:
+            others = f"{MAX_DEATHS - 1} other workers died while training this trial"
+            yield running.cohort, Failed(key, f"{reason}; before it, {others}")
+        for cohort in running.unfinished(set(running.keys) - failed):
+            last_attempt = max(self.deaths[key] for key in cohort.keys) == MAX_DEATHS - 1
+            single = [part for key in cohort.keys for part in cohort.only({key})]
+            self.returned.extend(single if last_attempt else cohort.halves())
 
 
-def steered(events: Iterable[Event | None], wishes: Callable[[], Request]) -> Iterator[Event]:
-    """Events, their generator being told what is wished of it.
+def with_requests(events: Iterable[Event | None], new_requests: Callable[[], Request]) -> Iterator[Event]:
+    """Yield events, and send requests to the generator that makes them.
 
     Args:
-        events: work in progress, None where it only gives an occasion to be told; what is no generator cannot be told.
-        wishes: what came up since the last call.
+        events: of a training; only a generator can receive requests. None is not passed on.
+        new_requests: the requests since the last call.
     """
     if not isinstance(events, Generator):
         yield from (event for event in events if event is not None)
         return
-    wish, looked = Request(), time.monotonic()
+    request, checked = Request(), time.monotonic()
     try:
         event = next(events)
         while True:
             if event is not None:
                 yield event
-            if event is not None or time.monotonic() - looked >= LOOK_SECONDS:
-                wish, looked = wish | wishes(), time.monotonic()
-            event = events.send(wish)  # again and again, for not every event listens
+            if event is not None or time.monotonic() - checked >= REQUEST_SECONDS:
+                request, checked = request | new_requests(), time.monotonic()
+            event = events.send(request)  # sent each time, because a generator may ignore what `yield` returns
     except StopIteration:
         return
     finally:
         events.close()
+
+
+def described(error: Exception) -> tuple[str, str]:
+    """The message and the traceback of an exception, as `Failed` holds them."""
+    return f"{type(error).__name__}: {error}", "".join(tracebacks.format_exception(error))

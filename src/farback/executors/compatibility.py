@@ -1,4 +1,4 @@
-"""What has to be equal on two machines for equal trials to give equal bits."""
+"""Software versions and hardware that must be equal on two machines for equal trials to give equal bits."""
 
 from __future__ import annotations
 
@@ -16,25 +16,20 @@ MACHINE = ("machine", "cpu_capability")
 
 
 @cache
-def likeness() -> dict[str, str]:
-    """Versions, a hash of farback's source, which tells an old copy on one node from a new one, and the machine.
+def environment() -> dict[str, str]:
+    """The values of `VERSIONS` and `MACHINE` in this process.
 
-    Of packages that bring plug-ins it has the versions.
+    Plug-in packages are compared by version, farback by a hash of its source, which also detects edited copies.
     """
-    machine = provenance.machine()
-    brought = {provenance.PLUGINS: ", ".join(entry_points.packages()) or "none"}
-    return {**provenance.versions(), SOURCE: _source(), **brought, **{name: machine[name] for name in MACHINE}}
+    folder, source = Path(__file__).parents[1], hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        source.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    plugins = ", ".join(entry_points.packages()) or "none"
+    machine = {name: provenance.machine()[name] for name in MACHINE}
+    return {**provenance.versions(), SOURCE: source.hexdigest()[:12], provenance.PLUGINS: plugins, **machine}
 
 
 def differences(theirs: Mapping[str, str], ours: Mapping[str, str], names: tuple[str, ...]) -> str:
-    """What differs, for people: "torch 2.9.1 (here 2.13.0)"; empty where nothing does."""
-    other = [name for name in names if theirs.get(name) != ours.get(name)]
-    return ", ".join(f"{name} {theirs.get(name)} (here {ours.get(name)})" for name in other)
-
-
-def _source() -> str:
-    """A hash of every module's name and text."""
-    hashed, folder = hashlib.sha256(), Path(__file__).parents[1]
-    for path in sorted(folder.rglob("*.py")):
-        hashed.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return hashed.hexdigest()[:12]
+    """The values that differ, as text: "torch 2.9.1 (here 2.13.0)"; empty if none does."""
+    different = [name for name in names if theirs.get(name) != ours.get(name)]
+    return ", ".join(f"{name} {theirs.get(name)} (here {ours.get(name)})" for name in different)

@@ -1,34 +1,32 @@
-"""A cohort on a Dask worker: trains, sends its events to the driver's queue, and looks for what the driver wishes."""
+"""The part that runs on a Dask worker: trains a cohort, sends events to the driver and receives its requests."""
 
 from __future__ import annotations
 
 import pickle
 import time
-import traceback as tracebacks
 import uuid
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from distributed import Queue, get_worker
 
-from farback.executors.base import steered
-from farback.executors.compatibility import VERSIONS, differences, likeness
+from farback.executors.base import described, with_requests
+from farback.executors.compatibility import environment
 from farback.kernels.precompile import precompile
 from farback.trials.events import Event, Progress, Request
 
-AGAIN_SECONDS = 10.0  # until the driver is asked again whether to begin
-SEND_SECONDS = 0.2  # between two messages of mere progress: a message takes about a millisecond, however much is in it
-WISHES = "farback-wishes"  # among the worker's extensions: wishes by attempt
+REPEAT_SECONDS = 10.0  # between two messages that ask the driver for permission to begin
+SEND_SECONDS = 0.2  # between messages that hold only progress: a message takes about a millisecond, whatever its size
+REQUESTS = "farback-requests"  # the extension of the Dask worker that holds new requests by attempt
 
 
-class Message(NamedTuple):
-    """What a task tells the driver.
+class TaskMessage(NamedTuple):
+    """A message from a task to the driver.
 
     Attributes:
-        task: the key of the task.
-        attempt: Dask starts a task anew when its worker dies: which start this is.
-        kind: ready, refused, events, error or done.
-        content: of who is ready or must not be its address and what it is like; events; an error and its traceback.
+        task: key of the task.
+        attempt: a new value each time Dask starts the task, as it does when a worker dies.
+        kind: ready, events, error or done.
+        content: if ready, the worker's address and environment; the events; or an error and its traceback.
     """
 
     task: str
@@ -37,108 +35,102 @@ class Message(NamedTuple):
     content: Any = None
 
 
-def work(task: str, channel: str, ours: Mapping[str, str], given: bytes) -> None:
-    """Do a cohort's work, telling everything over a queue: the task itself has no result.
+def run_cohort(task: str, queue: str, payload: bytes) -> None:
+    """Train a cohort, with every result sent to a queue.
 
     Args:
-        task: its key.
-        channel: the queue's name.
-        ours: the driver's versions and machine.
-        given: the function and the cohort, pickled, so that what cannot be loaded here is an error of this cohort.
+        task: key of this task.
+        queue: name of the queue.
+        payload: the function and the cohort, pickled here so that an error of unpickling is reported as the cohort's.
     """
-    line = _Line(task, channel)
+    driver = _Driver(task, queue)
     try:
-        if differences(likeness(), ours, VERSIONS):
-            line.say("refused", (line.address, likeness()))
-            return
-        line.wait()
+        driver.wait_for_permission()
         try:
-            function, cohort = pickle.loads(given)
+            function, cohort = pickle.loads(payload)
             precompile(trial.cell.kernel for trial in cohort.trials)
-            for event in steered(function(cohort), line.wishes):
-                line.add(event)
-            line.flush()
-            line.say("done")
-        except _Gone:
+            for event in with_requests(function(cohort), driver.new_requests):
+                driver.add(event)
+            driver.flush()
+            driver.send("done")
+        except _Stopped:
             raise
         except Exception as error:
-            line.flush()
-            line.say("error", (f"{type(error).__name__}: {error}", "".join(tracebacks.format_exception(error))))
-    except _Gone:
-        return  # nobody is listening
+            driver.flush()
+            driver.send("error", described(error))
+    except _Stopped:
+        return
     finally:
-        line.close()
+        driver.close()
 
 
-def tell(task: str, attempt: str, wish: Request, dask_worker: Any) -> None:
-    """Run on a worker by the driver: leave a wish for a task; the first one, whatever it is, lets it begin."""
+def receive_request(task: str, attempt: str, request: Request, dask_worker: Any) -> None:
+    """Store a request for a task; the driver calls this on the task's worker. The first request permits the start."""
     if task in dask_worker.state.tasks:
-        told = dask_worker.extensions.setdefault(WISHES, {})
-        told[attempt] = told.get(attempt, Request()) | wish
+        requests = dask_worker.extensions.setdefault(REQUESTS, {})
+        requests[attempt] = requests.get(attempt, Request()) | request
 
 
-class _Gone(Exception):
-    """The driver has gone, or does not want this task any more."""
+class _Stopped(Exception):
+    """The driver has gone, or has cancelled this task."""
 
 
-class _Line:
-    """The way from a task to its driver."""
+class _Driver:
+    """A task's connection to its driver."""
 
-    def __init__(self, task: str, channel: str) -> None:
+    def __init__(self, task: str, queue: str) -> None:
         self.worker: Any = get_worker()
         self.task, self.attempt = task, uuid.uuid4().hex
-        self.address = str(self.worker.address)
-        self.told: dict[str, Request] = self.worker.extensions.setdefault(WISHES, {})
-        self.queue = Queue(channel)
-        self.held: list[Event] = []
-        self.sent = 0.0  # so that the first event goes at once
+        self.requests: dict[str, Request] = self.worker.extensions.setdefault(REQUESTS, {})
+        self.queue = Queue(queue)
+        self.unsent: list[Event] = []
+        self.sent = 0.0  # long ago, so that the first event is sent at once
 
-    def wait(self) -> None:
-        """Until the driver lets this start of the task begin: the first one, and no other that Dask makes."""
+    def wait_for_permission(self) -> None:
+        """Wait until the driver permits this attempt; it never permits a second attempt of one task."""
         while True:
-            self.say("ready", (self.address, likeness()))
-            asked = time.monotonic()
-            while time.monotonic() - asked < AGAIN_SECONDS:
-                if self.attempt in self.told:
+            self.send("ready", (str(self.worker.address), environment()))
+            sent = time.monotonic()
+            while time.monotonic() - sent < REPEAT_SECONDS:
+                if self.attempt in self.requests:
                     return
-                self.look()
+                self.check_cancelled()
                 time.sleep(0.002)
 
-    def say(self, kind: str, content: Any = None) -> None:
-        """Send one message; returns when the scheduler holds it, which may wait for the driver to read others."""
-        data = pickle.dumps(Message(self.task, self.attempt, kind, content))
+    def send(self, kind: str, content: Any = None) -> None:
+        """Send one message. Blocks while the scheduler holds too many that the driver has not read."""
+        data = pickle.dumps(TaskMessage(self.task, self.attempt, kind, content))
         try:
             self.queue.put(data)
-        except Exception as error:  # of many kinds: no connection, no queue any more
-            raise _Gone from error
+        except Exception as error:  # many types: connection lost, queue deleted
+            raise _Stopped from error
 
     def add(self, event: Event) -> None:
-        """Send an event: progress when there has been none for a while, what a dead worker would have lost at once."""
-        self.held.append(event)
+        """Send an event: progress in batches, everything else at once, so that a dying worker loses none of it."""
+        self.unsent.append(event)
         if not isinstance(event, Progress) or time.monotonic() - self.sent >= SEND_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Send what is held."""
-        held, self.held = self.held, []
-        if held:
-            self.say("events", held)
+        """Send the collected events."""
+        events, self.unsent = self.unsent, []
+        if events:
+            self.send("events", events)
             self.sent = time.monotonic()
 
-    def wishes(self) -> Request:
-        """What the driver wishes of this task since the last look; an occasion to send what is held."""
-        self.look()
+    def new_requests(self) -> Request:
+        """The driver's requests since the last call. Also sends collected events that have waited long enough."""
+        self.check_cancelled()
         if time.monotonic() - self.sent >= SEND_SECONDS:
             self.flush()
-        return self.told.pop(self.attempt, Request())
+        return self.requests.pop(self.attempt, Request())
 
-    def look(self) -> None:
-        """Stop where the task was cancelled, by the driver or by its end."""
-        known = self.worker.state.tasks.get(self.task)
-        if known is None or known.state not in ("executing", "long-running"):
-            raise _Gone
+    def check_cancelled(self) -> None:
+        """Raise `_Stopped` if the driver has cancelled the task or has ended."""
+        state = self.worker.state.tasks.get(self.task)
+        if state is None or state.state not in ("executing", "long-running"):
+            raise _Stopped
 
     def close(self) -> None:
-        """Nothing more will come, or be asked."""
-        self.told.pop(self.attempt, None)
+        self.requests.pop(self.attempt, None)
         self.queue.close()

@@ -1,59 +1,40 @@
-"""The reference: one cohort after the other, in this process."""
+"""The reference executor: one cohort after the other, in this process."""
 
 from __future__ import annotations
 
-import traceback as tracebacks
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 
-from farback.executors.base import Executor, Open, Queue, Work, steered
+from typing_extensions import override
+
+from farback.executors.base import CohortQueue, Executor, RunningCohort, Work, described, with_requests
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Request
 
 
 class Serial(Executor):
-    """Runs in this process: easiest to debug, and what the others must agree with bit for bit."""
+    """Runs in this process. Easiest to debug; the other executors must give the same bits."""
+
+    size = 1
 
     def __init__(self) -> None:
         self.dropped: set[str] = set()
-        self._finishing = False
 
-    @property
-    def size(self) -> int:
-        """One cohort."""
-        return 1
-
+    @override
     def drop(self, keys: Iterable[str]) -> None:
-        """At the next update of the cohort that is training."""
         self.dropped |= set(keys)
 
-    def finish(self) -> None:
-        """At the next update."""
-        self._finishing = True
-
-    @property
-    def finishing(self) -> bool:
-        """Whether `finish` was called."""
-        return self._finishing
-
+    @override
     def map(self, function: Work, items: Iterable[Cohort | None]) -> Iterator[tuple[Cohort, Event]]:
-        """One after the other."""
-        queue = Queue(items)
-        while not self._finishing and (cohort := queue.take()) is not None:
-            still = Open(cohort)
+        queue = CohortQueue(items)
+        while not self.finishing and (cohort := queue.take()) is not None:
+            running = RunningCohort(cohort)
             try:
-                for event in steered(function(cohort), self._wishes):
-                    still.seen(event)
+                for event in with_requests(function(cohort), self._new_requests):
+                    running.update(event)
                     yield cohort, event
-            except Exception as error:  # whatever a cell or task raises is that cohort's failure, not the sweep's
-                text = "".join(tracebacks.format_exception(error))
-                yield from still.failed(f"{type(error).__name__}: {error}", text)
+            except Exception as error:  # an error in a cell or task must not end the other cohorts
+                yield from running.failed(*described(error))
 
-    def _wishes(self) -> Request:
+    def _new_requests(self) -> Request:
         dropped, self.dropped = frozenset(self.dropped), set()
-        return Request(dropped, self._finishing)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Nothing to let go of."""
+        return Request(dropped, self.finishing)

@@ -1,4 +1,4 @@
-"""How long a plan takes: a little of every kind of cohort is timed where it would train; the rest is arithmetic."""
+"""How long a plan takes: time a few updates of each kind of cohort on its executor, then add up all cohorts."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Progress
 from farback.trials.trial import Trial
 
-FEWEST, MOST, SECONDS = 3, 9, 0.2  # updates timed of each kind: more than a few only where they are short
-UNKNOWN = 0.7  # of its updates, a trial that may stop early, where none like it has: between half and all, as a ratio
+FEWEST, MOST, SECONDS = 3, 9, 0.2  # updates to time per kind: more than 3 only until 0.2 s have passed
+EARLY_SHARE = 0.7  # share of its updates that a trial with early stopping is expected to need: between 0.5 and 1
 
 
 @dataclass(frozen=True)
-class Seconds:
-    """What the parts of training a cohort take.
+class CohortSeconds:
+    """Seconds for the parts of training a cohort.
 
     Attributes:
         begin: before the first update: networks, data for evaluations.
-        update: one update of all replicas, the drawing of its data included.
+        update: one update of all replicas, with drawing its data.
         evaluation: of one replica.
-        start: the measures of one replica before the first update.
-        end: its measures when it leaves.
-        way: its measures on the way, all of them.
+        start: measures of one replica before the first update.
+        way: measures of one replica during training, in all.
+        end: measures of one replica after its last update.
     """
 
     begin: float
@@ -45,8 +45,8 @@ class Seconds:
     way: float
     end: float
 
-    def of(self, cohort: Cohort, share: float) -> float:
-        """A cohort whose trials each need a share of their updates."""
+    def total(self, cohort: Cohort, share: float) -> float:
+        """Seconds for a cohort of which each trial needs this share of its updates."""
         trial, replicas = cohort.trials[0], len(cohort.trials)
         updates = max(0.0, share * trial.steps - cohort.step)
         evaluations = updates / trial.evaluate_every * self.evaluation
@@ -56,55 +56,53 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds that a plan takes: as expected, and if no trial stops early."""
+    """Seconds for a plan: expected, and the most, if no trial stops early."""
 
     expected: float
     most: float
 
 
 def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -> Estimate:
-    """Time a few updates of every kind of cohort on the executor, and add up a plan's on its workers, longest first.
+    """Estimate how long a plan takes on an executor.
 
     Args:
-        plan: with at least one cohort.
-        executor: where it would run.
-        frame: what a store holds of its trials: repeats of one trial need about as many updates.
-        device: that it would run on.
+        plan: has at least one cohort.
+        frame: a store's. Its finished trials show how early others of their group stop.
     """
     precompile(trial.cell.kernel for trial in plan.remaining.missing)
-    known = shares(frame, plan.remaining.trials)
-    packs = packed(plan.remaining.needed(), plan.workers, {one.key: one for pack in plan.cohorts for one in pack.start})
-    kinds = {_kind(pack): pack for pack in packs}
-    asked, found = time.monotonic(), {}
-    ready = None
+    shares = update_shares(frame, plan.remaining.trials)
+    start = {one.key: one for cohort in plan.cohorts for one in cohort.start}
+    cohorts = packed(plan.remaining.needed(), plan.workers, start)
+    kinds = {_kind(cohort): cohort for cohort in cohorts}
+    seconds: dict[tuple[str, int], CohortSeconds] = {}
+    began, startup = time.monotonic(), 0.0
     for cohort, event in executor.map(partial(timed, device=device), kinds.values()):
         if isinstance(event, Failed):
             raise RuntimeError(f"{event.error}\n{event.traceback}")
         if isinstance(event, Progress):
-            ready = time.monotonic() - asked - event.metrics["all"] if ready is None else ready
-            found[_kind(cohort)] = Seconds(**{name: event.metrics[name] for name in Seconds.__dataclass_fields__})
-    lengths = [
-        [found[_kind(pack)].of(pack, share) for pack in packs for share in [_share(pack, known) if early else 1.0]]
-        for early in (True, False)
-    ]
-    expected, most = (makespan(each, plan.workers) + max(0.0, ready or 0.0) for each in lengths)
-    return Estimate(expected, most)
+            if not seconds:  # workers need seconds to start
+                startup = max(0.0, time.monotonic() - began - event.metrics["all"])
+            parts = {name: value for name, value in event.metrics.items() if name != "all"}
+            seconds[_kind(cohort)] = CohortSeconds(**parts)
+    expected = (seconds[_kind(cohort)].total(cohort, _share(cohort, shares)) for cohort in cohorts)
+    most = (seconds[_kind(cohort)].total(cohort, 1.0) for cohort in cohorts)
+    return Estimate(makespan(expected, plan.workers) + startup, makespan(most, plan.workers) + startup)
 
 
 def makespan(seconds: Iterable[float], workers: int) -> float:
-    """When the last worker is done, each taking the next piece of work in turn as it is free."""
+    """When the last worker finishes, if each takes the next job in turn as soon as it is free."""
     free = [0.0] * workers
     for each in seconds:
         heapq.heappushpop(free, free[0] + each)
     return max(free)
 
 
-def shares(frame: pd.DataFrame, trials: Iterable[Trial]) -> dict[str, float]:
-    """Of their updates what finished trials needed, by group: repeats of one of them need about as much.
+def update_shares(frame: pd.DataFrame, trials: Iterable[Trial]) -> dict[str, float]:
+    """The mean share of their updates that finished trials needed, by group (repeats of one trial are a group).
 
     Args:
         frame: a store's.
-        trials: whose steps and groups are meant.
+        trials: trials of the same experiment, finished or not.
     """
     rows = frame[(frame["measure"] == "training") & (frame["statistic"] == "updates")]
     updates = dict(zip(rows["key"], rows["value"], strict=True))
@@ -116,43 +114,41 @@ def shares(frame: pd.DataFrame, trials: Iterable[Trial]) -> dict[str, float]:
 
 
 def timed(cohort: Cohort, device: str) -> Iterator[Event]:
-    """Train a little of a cohort, and say what everything took; nothing comes of it but that."""
-    asked = time.perf_counter()
+    """Train a few updates of a cohort; yields one `Progress`: `CohortSeconds` by name, and the seconds of "all"."""
+    began = time.perf_counter()
     with arithmetic():
         replicas = Replicas(cohort.trials, device)
-        begun = time.perf_counter()
-        replicas.update(1)  # kernels are loaded, memory is there
+        begin = time.perf_counter() - began
+        replicas.update(1)  # not timed: it loads kernels and allocates memory
         updates: list[float] = []
         while len(updates) < FEWEST or (len(updates) < MOST and sum(updates) < SECONDS):
-            updates.append(_took(lambda: replicas.update(2)))
-        drawing = _took(lambda: replicas.training.go_on(replicas.training.places, 0)) / replicas.training.block
-        evaluation = _took(lambda: replicas.validated(0))
-        taken = [(measure, _took(partial(replicas.measured, measure, [0]))) for measure in replicas.trial.measures]
-    begin = begun - asked
-    found = Seconds(
+            updates.append(_seconds(lambda: replicas.update(2)))
+        drawing = _seconds(lambda: replicas.training.resume(replicas.training.states, 0)) / replicas.training.block
+        evaluation = _seconds(lambda: replicas.validated(0))
+        measures = [(each, _seconds(partial(replicas.measured, each, [0]))) for each in replicas.trial.measures]
+    parts = CohortSeconds(
         begin=begin,
         update=statistics.median(updates) + (drawing if replicas.training.block > 1 else 0.0),
         evaluation=evaluation,
-        start=sum(seconds for measure, seconds in taken if measure.taken(0)),
-        way=sum(seconds * sum(type(at) is int for at in measure.at) for measure, seconds in taken),
-        end=sum(seconds for measure, seconds in taken if "end" in measure.at),
+        start=sum(seconds for measure, seconds in measures if measure.is_due(0)),
+        way=sum(seconds * sum(type(at) is int for at in measure.at) for measure, seconds in measures),
+        end=sum(seconds for measure, seconds in measures if "end" in measure.at),
     )
-    metrics = {**vars(found), "all": time.perf_counter() - asked}
-    yield Progress(cohort.trials[0].key, 0, metrics)
+    yield Progress(cohort.trials[0].key, 0, {**vars(parts), "all": time.perf_counter() - began})
 
 
-def _took(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
     call()
-    return time.perf_counter() - started
+    return time.perf_counter() - began
 
 
 def _kind(cohort: Cohort) -> tuple[str, int]:
-    """Cohorts that take equally long for an update."""
+    """The same for cohorts whose updates take equally long."""
     return cohort.trials[0].shape, len(cohort.trials)
 
 
 def _share(cohort: Cohort, shares: Mapping[str, float]) -> float:
-    """Of their updates what the trials of a cohort will need, on average."""
-    usual = 1.0 if cohort.trials[0].stop == "never" else UNKNOWN
-    return statistics.fmean(shares.get(trial.group, usual) for trial in cohort.trials)
+    """The mean share of their updates that the trials of a cohort will need."""
+    default = 1.0 if cohort.trials[0].stop == "never" else EARLY_SHARE
+    return statistics.fmean(shares.get(trial.group, default) for trial in cohort.trials)

@@ -1,50 +1,53 @@
-"""Which cohorts this driver trains, where several drivers share an experiment."""
+"""Splits the cohorts of an experiment among several drivers that share a store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from farback.stores.base import Recorder, Store
-from farback.training.checkpoint_folder import Folder
+from farback.training.checkpoint_folder import CheckpointFolder
 from farback.trials.cohort import Cohort, cohorts
 from farback.trials.events import Checkpoint, Ended, Event, Paused, Reused
 
 
 class LeasedWork:
-    """Takes leases on cohorts as they are handed out, and remembers those that other drivers train.
+    """Leases cohorts before they are trained, and keeps a list of those that other drivers are training.
 
     Args:
-        store: that the drivers share.
+        store: the store that the drivers share.
         experiment: its name.
-        recorder: this driver's, of the experiment.
-        folder: of checkpoints, from which trials that another driver left are resumed.
+        recorder: this driver's recorder of the experiment.
+        folder: checkpoints; trials that another driver left unfinished resume from them.
     """
 
-    def __init__(self, store: Store, experiment: str, recorder: Recorder, folder: Folder | None = None) -> None:
+    def __init__(
+        self, store: Store, experiment: str, recorder: Recorder, folder: CheckpointFolder | None = None
+    ) -> None:
         self.store, self.experiment, self.recorder, self.folder = store, experiment, recorder, folder
-        self.elsewhere: list[Cohort] = []
-        self._refused: set[str] = set()
+        self.elsewhere: list[Cohort] = []  # leased by other drivers
+        self._refused: set[str] = set()  # keys that another driver had leased at some time
 
-    def ours(self, items: Iterable[Cohort | None]) -> Iterator[Cohort | None]:
-        """The cohorts, or the parts of them, that this driver may train; None where there is nothing for now."""
+    def leased(self, items: Iterable[Cohort | None]) -> Iterator[Cohort | None]:
+        """The cohorts, or parts of them, whose leases this driver got; None is passed on."""
         for cohort in items:
             if cohort is None:
                 yield None
                 continue
             granted = self.recorder.lease(cohort.keys)
-            self.elsewhere += cohort.only(set(cohort.keys) - granted)
-            for ours in cohort.only(granted):
-                yield from self._resumed(ours)
-            self._refused |= set(cohort.keys) - granted
+            refused = set(cohort.keys) - granted
+            self.elsewhere += cohort.only(refused)
+            for own in cohort.only(granted):
+                yield from self._resumed(own)
+            self._refused |= refused
 
     def _resumed(self, cohort: Cohort) -> list[Cohort]:
-        """A cohort from its newest checkpoints, if another driver was training it."""
+        """The cohort with its newest checkpoints, if another driver was training it."""
         if self.folder is None or not self._refused & set(cohort.keys):
             return [cohort]
         return cohorts(cohort.trials, len(cohort.trials), self.folder.load(cohort.trials))
 
     def put(self, event: Event) -> None:
-        """Record an event, and give back the lease of a trial that has ended."""
+        """Record an event; release the lease of a trial that ended."""
         if isinstance(event, Checkpoint | Paused | Reused):
             return
         self.recorder.put(event)
@@ -52,13 +55,13 @@ class LeasedWork:
             self.recorder.release([event.key])
 
     def finished_elsewhere(self) -> Iterator[Reused]:
-        """The trials that other drivers have finished since."""
+        """The trials that other drivers have finished since the last call."""
         keys = [key for cohort in self.elsewhere for key in cohort.keys]
         done = self.store.finished(self.experiment, keys) if keys else set()
         yield from (Reused(key) for key in sorted(done))
         self.elsewhere = [left for cohort in self.elsewhere for left in cohort.only(set(cohort.keys) - done)]
 
     def retry(self) -> list[Cohort]:
-        """Take the cohorts that others train, to request them again: their driver may have died."""
+        """Remove and return the cohorts of other drivers, to lease them again: their driver may have died."""
         left, self.elsewhere = self.elsewhere, []
         return left

@@ -1,33 +1,34 @@
-"""One way to open a run, for `farback.run`, `farback.search` and the commands that train."""
+"""Opens the device, the store and the executor of a run, for `farback.run`, `farback.search` and the commands."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from farback.executors import Executor, chosen, opened
+from farback.executors import Executor, chosen_placement, open_executor
 from farback.experiment import Experiment
 from farback.runs import dead_axes
 from farback.stores import open_store
 from farback.stores.base import Store
 from farback.system import devices
-from farback.training.checkpoint_folder import Folder
+from farback.system.project import config_of
+from farback.training.checkpoint_folder import CheckpointFolder
 
 
 @dataclass(frozen=True)
-class Options:
-    """Where a run trains and records; no result depends on these.
+class RunOptions:
+    """Where a run trains and records. No result depends on these options.
 
     Attributes:
-        workers: processes of a pool; by default what the config's `executor:` says, else one for each core. 1 trains
-            in this process.
-        executor: serial, pool or dask, or an executor; by default what the config says, else pool.
+        workers: processes of the pool; default: the config's `executor:`, else one per core. 1 trains in this process.
+        executor: serial, pool, dask or an `Executor`; default: the config's, else pool.
         address: of a Dask scheduler.
-        store: a store or its URI; by default MLFLOW_TRACKING_URI, else a database below `results/`.
-        storage: URI of the studies of a search; by default a database below `results/`.
-        checkpoint_seconds: between checkpoints; by default what the config says, else 60.
-        device: cpu, cuda or cuda:N; by default what the config says, else cpu.
+        store: a store or its URI; default: MLFLOW_TRACKING_URI, else a database in `results/`.
+        storage: URI of the Optuna studies of a search; default: a database in `results/`.
+        checkpoint_seconds: seconds between checkpoints; default: the config's, else 60.
+        device: cpu, cuda or cuda:N; default: the config's, else cpu.
     """
 
     workers: int | None = None
@@ -41,46 +42,63 @@ class Options:
 
 @dataclass(frozen=True)
 class Session:
-    """An opened store and an opened executor.
-
-    Attributes:
-        store: where trials are recorded.
-        executor: where cohorts train.
-        device: that they train on.
-        options: as given.
-    """
+    """An opened store and executor, and the device to train on."""
 
     store: Store
     executor: Executor
     device: str
-    options: Options
+    options: RunOptions
 
-    def checkpoints(self, experiment: Experiment) -> Folder:
-        """The folder of an experiment's checkpoints."""
-        given = self.options.checkpoint_seconds
-        return Folder.of(experiment.root, experiment.name, experiment.checkpoint_seconds if given is None else given)
+    def checkpoints(self, experiment: Experiment) -> CheckpointFolder:
+        """The folder with the checkpoints of an experiment."""
+        seconds = self.options.checkpoint_seconds
+        if seconds is None:
+            seconds = experiment.checkpoint_seconds
+        return CheckpointFolder.of(experiment.root, experiment.name, seconds)
 
 
 @contextmanager
-def open_session(experiments: Sequence[Experiment], options: Options) -> Iterator[Session]:
-    """Check experiments of one project, then open a store and an executor for them.
+def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iterator[Session]:
+    """Check the experiments, then open a store and an executor for them.
 
     Args:
-        experiments: at least one; of several, what their configs say of executor and device does not count.
-        options: go before what a config says.
+        experiments: at least one, all of one project. `executor:` and `device:` of their configs count only where
+            there is a single experiment.
+        options: these override the configs.
 
     Raises:
-        ConfigError: an axis that changes nothing, or a trial that does not fit into memory.
-        UserError: the device is not there, or the options do not go together.
+        ConfigError: an axis changes nothing, or a trial does not fit into memory.
+        UserError: the device does not exist, or two options contradict each other.
     """
     first = experiments[0]
-    alone = len(experiments) == 1
-    device = devices.checked(options.device or (first.device if alone else devices.CPU))
+    single = len(experiments) == 1
+    device = devices.checked(options.device or (first.device if single else devices.CPU))
     for experiment in experiments:
         dead_axes.check(experiment)
     executor = options.executor
     if not isinstance(executor, Executor):
-        declared = first.executor if alone else None
-        executor = opened(chosen(declared, executor, options.address, options.workers, device), first.root)
+        configured = first.executor if single else None
+        executor = open_executor(
+            chosen_placement(configured, executor, options.address, options.workers, device), first.root
+        )
     with open_store(options.store, first.root) as store, executor as running:
         yield Session(store, running, device, options)
+
+
+def config_path(config: str | Path) -> Path:
+    """The path of a config, given its path or its name: `configs/demo.yaml` or `demo`, `claims/adding` or `adding`."""
+    path = Path(config)
+    return path if path.suffix or path.exists() else config_of(str(config))
+
+
+def load(experiment: Experiment | str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """An experiment, given itself, or the path or the name of its config.
+
+    Args:
+        experiment: if it is an `Experiment`, the overrides are ignored.
+        overrides: as of `Experiment.load`.
+
+    Raises:
+        ConfigError: the config has a mistake.
+    """
+    return experiment if isinstance(experiment, Experiment) else Experiment.load(config_path(experiment), overrides)

@@ -1,6 +1,6 @@
-"""Training and validation data of a cohort: each replica draws from streams of its own seed.
+"""Training and validation data of a cohort: each replica draws from random streams of its own seed.
 
-Shapes: R replicas, T steps, B sequences, I inputs, N asked steps of a batch, O outputs, C bits of an answer.
+Shapes: R replicas, T steps, B sequences, I inputs, N scored steps of a batch, O outputs, C bits of an answer.
 """
 
 from __future__ import annotations
@@ -20,162 +20,166 @@ from farback.tasks.support.answers import Answer
 from farback.trials.lags import LogUniform, Mixed
 from farback.trials.trial import Trial
 
-VALIDATION = 256  # sequences: a standard error of at most 0.03 in accuracy, and a small part of an interval's cost
-LAID_NUMBERS = 1_000_000  # inputs of all replicas that are laid out at once, which takes several copies
-BLOCK_NUMBERS = 1_000_000  # inputs that a replica draws at once: fewer calls, bounded memory
+VALIDATION = 256  # sequences: the standard error of accuracy is at most 0.03, and evaluation stays cheap
+STACKED_NUMBERS = 1_000_000  # inputs of all replicas that are stacked at once, because stacking makes several copies
+BLOCK_NUMBERS = 1_000_000  # inputs that a replica draws at once: fewer calls, with bounded memory
 
-Place = dict[str, Any]  # where a generator is, as numpy tells it: plain numbers and texts
+GeneratorState = dict[str, Any]  # of a numpy generator: plain numbers and strings
 
 
-class Questions(NamedTuple):
-    """Batches of R replicas, and where they ask."""
+class CohortBatch(NamedTuple):
+    """One batch of each of R replicas, and which steps are scored."""
 
     x_RTBI: Tensor
-    index_RN: Tensor  # into the T*B steps
+    index_RN: Tensor  # of the scored steps, among T*B
     target_RN: Tensor  # (R, N, C) for bits
-    needed_RN: Tensor  # 1 where the answer needs memory, or where none of the task's does; else 0
-    weight_RN: Tensor  # 1 / number of asked steps, 0 for padding
+    needed_RN: Tensor  # 1 if the answer needs memory, or if no answer of the batch does; else 0
+    weight_RN: Tensor  # 1 / number of scored steps; 0 for steps that are not scored
+
+    def rows(self, rows: slice | list[int]) -> CohortBatch:
+        """The batches of some replicas."""
+        return CohortBatch(*(part[rows] for part in self))
+
+    def to(self, device: str) -> CohortBatch:
+        """The same tensors on a device."""
+        return CohortBatch(*(part.to(device) for part in self))
 
 
 @dataclass(frozen=True)
-class Asked:
-    """How a task asks, found out once from its shape, so that nothing depends on who shares a cohort.
+class ScoredSteps:
+    """Which steps of a task's sequences are scored, and how.
 
-    `each` is the number of asked steps in every sequence, or None when it differs from sequence to sequence: then
-    every step is read out and unasked ones weigh nothing.
+    Attributes:
+        answer: the kind of target, with its loss.
+        per_sequence: scored steps of each sequence; None if it varies. Then the network is read out at every step, and
+            the steps that are not scored get weight 0.
     """
 
     answer: Answer
-    each: int | None
+    per_sequence: int | None
 
     @classmethod
-    def of(cls, trial: Trial) -> Asked:
-        """Look at a probe, drawn from a stream that belongs to no seed."""
+    def of(cls, trial: Trial) -> ScoredSteps:
+        """From sample sequences of a stream of no seed, so that the result is equal for all trials of one shape."""
         rng = stream(0, "probe")
         count_B = (trial.task.sample(rng, 64, lags(trial, rng, 64)).lag_BT >= 0).sum(1)
-        same = bool((count_B == count_B[0]).all()) and int(count_B[0]) > 0
-        return cls(trial.task.answer, int(count_B[0]) if same else None)
+        equal = bool((count_B == count_B[0]).all()) and int(count_B[0]) > 0
+        return cls(trial.task.answer, int(count_B[0]) if equal else None)
 
-    def questions(self, batches: Sequence[Batch]) -> Questions:
-        """Stack the replicas' batches, time first."""
+    def stacked(self, batches: Sequence[Batch]) -> CohortBatch:
+        """One batch of each replica as tensors with a replica axis, time before sequences."""
         x_RTBI = torch.stack([batch.input_BTI for batch in batches]).transpose(1, 2).contiguous()
         lag_RTB = torch.stack([batch.lag_BT for batch in batches]).transpose(1, 2)
         target_RTB = torch.stack([batch.target_BT for batch in batches]).transpose(1, 2)
         R, T, B = lag_RTB.shape
-        asked_RN = lag_RTB.reshape(R, T * B) >= 0
-        if self.each is None:
+        scored_RN = lag_RTB.reshape(R, T * B) >= 0
+        if self.per_sequence is None:
             index_RN = torch.arange(T * B).expand(R, T * B)
         else:
-            if int(asked_RN.sum()) != R * B * self.each:
-                raise RuntimeError(
-                    f"the task asked {int(asked_RN.sum())} steps where {R * B * self.each} were expected"
-                )
-            index_RN = asked_RN.nonzero()[:, 1].view(R, B * self.each)
+            count, expected = int(scored_RN.sum()), R * B * self.per_sequence
+            if count != expected:
+                raise RuntimeError(f"the task scored {count} steps; {expected} were expected")
+            index_RN = scored_RN.nonzero()[:, 1].view(R, B * self.per_sequence)
         lag_RN = lag_RTB.reshape(R, T * B).gather(1, index_RN)
         target_RN = torch.stack([t[index] for t, index in zip(target_RTB.flatten(1, 2), index_RN, strict=True)])
         weight_RN = (lag_RN >= 0).float()
         needed_RN = (lag_RN > 0).float()
         needed_RN = torch.where(needed_RN.sum(1, keepdim=True) > 0, needed_RN, weight_RN)
-        return Questions(x_RTBI, index_RN, target_RN, needed_RN, weight_RN / weight_RN.sum(1, keepdim=True))
+        return CohortBatch(x_RTBI, index_RN, target_RN, needed_RN, weight_RN / weight_RN.sum(1, keepdim=True))
 
-    def outputs(self, network: Network, questions: Questions) -> Tensor:
+    def outputs(self, network: Network, batch: CohortBatch) -> Tensor:
         """The network's answers, (R, N, O)."""
-        if self.each is not None:
-            return network.readout(network.run(questions.x_RTBI, index_RN=questions.index_RN)[0])
-        return network.readout(network.run(questions.x_RTBI)[0].flatten(1, 2))
+        if self.per_sequence is not None:
+            return network.readout(network.run(batch.x_RTBI, index_RN=batch.index_RN)[0])
+        return network.readout(network.run(batch.x_RTBI)[0].flatten(1, 2))
 
-    def loss(self, network: Network, questions: Questions) -> Tensor:
-        """Each replica's mean loss over its asked steps, (R,)."""
-        loss_RN = self.answer.loss(self.outputs(network, questions), questions.target_RN)
-        return (loss_RN * questions.weight_RN).sum(1)
+    def loss(self, network: Network, batch: CohortBatch) -> Tensor:
+        """Each replica's mean loss over its scored steps, (R,)."""
+        loss_RN = self.answer.loss(self.outputs(network, batch), batch.target_RN)
+        return (loss_RN * batch.weight_RN).sum(1)
 
-    def scores(self, network: Network, questions: Questions) -> tuple[float, float]:
-        """One replica's mean accuracy and loss over the asked steps that need memory."""
-        output_RNO = self.outputs(network, questions)
-        count = float(questions.needed_RN.double().sum())
-        correct_RN = self.answer.correct(output_RNO, questions.target_RN).double()
-        loss_RN = self.answer.loss(output_RNO, questions.target_RN).double()
-        needed_RN = questions.needed_RN > 0
+    def scores(self, network: Network, batch: CohortBatch) -> tuple[float, float]:
+        """One replica's mean accuracy and loss over the steps that need memory."""
+        output_RNO = self.outputs(network, batch)
+        count = float(batch.needed_RN.double().sum())
+        correct_RN = self.answer.correct(output_RNO, batch.target_RN).double()
+        loss_RN = self.answer.loss(output_RNO, batch.target_RN).double()
+        needed_RN = batch.needed_RN > 0
         return float(correct_RN[needed_RN].sum()) / count, float(loss_RN[needed_RN].sum()) / count
 
 
 def lags(trial: Trial, rng: np.random.Generator, size: int) -> Lags | None:
-    """The lag of each of `size` training sequences; None where all have the trial's."""
+    """The lag of each of `size` training sequences; None if all have the trial's lag."""
     if not isinstance(trial.train_lags, Mixed):
         return None
     low, high = trial.train_lags.bounds
     if isinstance(trial.train_lags, LogUniform):
-        drawn = np.exp(rng.uniform(np.log(low), np.log(high + 1), size))
-        return np.clip(drawn.astype(np.int64), low, high)
+        lag_B = np.exp(rng.uniform(np.log(low), np.log(high + 1), size))
+        return np.clip(lag_B.astype(np.int64), low, high)
     return rng.integers(low, high + 1, size)
 
 
-class Data:
-    """An endless stream of fresh batches for R replicas, drawn a block at a time."""
+class BatchStream:
+    """An endless stream of fresh batches for R replicas, drawn in blocks of several batches.
+
+    Attributes:
+        states: of the replicas' generators before the current block.
+        taken: batches taken from the current block.
+        queued: batches of the current block that were not taken yet.
+    """
 
     def __init__(
-        self, trials: Sequence[Trial], purpose: Literal["train", "validation"], asked: Asked, device: str
+        self, trials: Sequence[Trial], purpose: Literal["train", "validation"], scored: ScoredSteps, device: str
     ) -> None:
-        self.trial, self.purpose = trials[0], purpose
+        self.trial, self.scored, self.device = trials[0], scored, device
+        # A task with a finite data set has separate validation data
+        self.task: Task = self.trial.task if purpose == "train" else self.trial.task.held_out("validation")
         self.rngs = [stream(trial.seed, purpose) for trial in trials]
-        self.asked, self.device = asked, device
-        probe = self.task.sample(stream(0, "probe"), 1).input_BTI
-        self.block = max(1, min(16, BLOCK_NUMBERS // max(1, probe.numel() * self.trial.batch)))
-        self.waiting: list[Questions] = []
-        self.places = self._places()  # before the block that batches are taken from
-        self.taken = 0  # batches of that block
+        numbers = self.task.sample(stream(0, "probe"), 1).input_BTI.numel() * self.trial.batch
+        self.block = max(1, min(16, BLOCK_NUMBERS // max(1, numbers)))
+        self.queued: list[CohortBatch] = []
+        self.states = self._generator_states()
+        self.taken = 0
 
-    @property
-    def task(self) -> Task:
-        """The task, the same for every replica; validation has data of its own where these are not endless."""
-        return self.trial.task if self.purpose == "train" else self.trial.task.held_out("validation")
-
-    def next(self) -> Questions:
+    def next(self) -> CohortBatch:
         """The next batch of every replica."""
-        if not self.waiting:
-            self._fill()
+        if not self.queued:
+            self._draw_block()
         self.taken += 1
-        return self.waiting.pop(0)
+        return self.queued.pop(0)
 
-    def fixed(self) -> Questions:
-        """One set of sequences for evaluation."""
-        return self._on_device(self.asked.questions([self._draw(rng, VALIDATION) for rng in self.rngs]))
+    def validation(self) -> CohortBatch:
+        """VALIDATION sequences of every replica."""
+        return self.scored.stacked([self._sample(rng, VALIDATION) for rng in self.rngs]).to(self.device)
 
-    def go_on(self, places: Sequence[Place], taken: int) -> None:
-        """Go to where another stream of the same trials was: what `places` and `taken` were there."""
-        for rng, place in zip(self.rngs, places, strict=True):
-            rng.bit_generator.state = place
-        self._fill()
+    def resume(self, states: Sequence[GeneratorState], taken: int) -> None:
+        """Continue where another stream of the same trials had these `states` and `taken`."""
+        for rng, state in zip(self.rngs, states, strict=True):
+            rng.bit_generator.state = state
+        self._draw_block()
         self.taken = taken
-        del self.waiting[:taken]
+        del self.queued[:taken]
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these replicas only."""
+    def keep(self, rows: list[int]) -> None:
+        """Continue with these replicas only."""
         self.rngs = [self.rngs[r] for r in rows]
-        self.places = [self.places[r] for r in rows]
-        self.waiting = [Questions(*(part[list(rows)] for part in questions)) for questions in self.waiting]
+        self.states = [self.states[r] for r in rows]
+        self.queued = [batch.rows(rows) for batch in self.queued]
 
-    def _fill(self) -> None:
-        """Draw the next block, and lay out many of its batches at once: that costs little more than for one."""
-        self.places, self.taken = self._places(), 0
-        R = len(self.rngs)
-        drawn = [self._draw(rng, self.block * self.trial.batch) for rng in self.rngs]
-        numbers = drawn[0].input_BTI.numel() // self.block * R  # of one batch of every replica
-        split = [zip(*(torch.split(part, self.trial.batch) for part in batch), strict=True) for batch in drawn]
-        batches = [Batch(*parts) for replicas in zip(*split, strict=True) for parts in replicas]
-        some = R * max(1, LAID_NUMBERS // numbers)
-        for start in range(0, len(batches), some):
-            whole = self._on_device(
-                self.asked.questions(batches[start : start + some])
-            )  # the replicas of each batch are next to each other
-            each = zip(*(torch.split(part, R) for part in whole), strict=True)
-            self.waiting += [Questions(*parts) for parts in each]
+    def _draw_block(self) -> None:
+        """Draw the next block and stack many of its batches at once, which costs little more than stacking one."""
+        self.states, self.taken = self._generator_states(), 0
+        R, size = len(self.rngs), self.trial.batch
+        drawn = [self._sample(rng, self.block * size) for rng in self.rngs]
+        split = [zip(*(torch.split(part, size) for part in block), strict=True) for block in drawn]
+        batches = [Batch(*parts) for replicas in zip(*split, strict=True) for parts in replicas]  # replica by replica
+        step = R * max(1, STACKED_NUMBERS // (drawn[0].input_BTI.numel() // self.block * R))
+        for start in range(0, len(batches), step):
+            stacked = self.scored.stacked(batches[start : start + step]).to(self.device)
+            self.queued += [stacked.rows(slice(row, row + R)) for row in range(0, len(stacked.x_RTBI), R)]
 
-    def _places(self) -> list[Place]:
+    def _generator_states(self) -> list[GeneratorState]:
         return [dict(rng.bit_generator.state) for rng in self.rngs]
 
-    def _draw(self, rng: np.random.Generator, size: int) -> Batch:
+    def _sample(self, rng: np.random.Generator, size: int) -> Batch:
         return self.task.sample(rng, size, lags(self.trial, rng, size))
-
-    def _on_device(self, questions: Questions) -> Questions:
-        return Questions(*(part.to(self.device) for part in questions))

@@ -1,10 +1,9 @@
-"""Where the driver keeps the last checkpoint of each trial that is not done: a file each, whole or not there.
+"""The folder with the last checkpoint of each unfinished trial of an experiment, one file each.
 
     results/store/checkpoints/EXPERIMENT/KEY.safetensors
 
-A file is written aside, flushed to the disk and renamed, so that a kill or a power cut leaves the one before. What
-cannot be gone on from is set aside with a message, and its trial starts from the beginning: a checkpoint saves time,
-and decides nothing.
+A file is written under another name, flushed to disk and renamed, so that a kill or a power cut leaves the one before.
+A checkpoint that cannot be resumed is renamed with a warning, and its trial starts from the beginning.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from farback.trials.trial import Trial
 log = logging.getLogger("farback")
 
 
-class Folder:
-    """The checkpoints of an experiment, written and read by its driver alone.
+class CheckpointFolder:
+    """The checkpoints of an experiment. Only its driver reads and writes them.
 
     Args:
-        path: a folder; made when it is needed.
-        seconds: between checkpoints.
+        path: of the folder; made when the first checkpoint is written.
+        seconds: between checkpoints of a trial.
     """
 
     def __init__(self, path: Path, seconds: float) -> None:
@@ -36,37 +35,37 @@ class Folder:
         self._warned = False
 
     @classmethod
-    def of(cls, root: Path, experiment: str, seconds: float) -> Folder:
-        """That of an experiment in a project."""
+    def of(cls, root: Path, experiment: str, seconds: float) -> CheckpointFolder:
+        """The folder of an experiment in the project at `root`."""
         return cls(root / "results" / "store" / "checkpoints" / experiment, seconds)
 
     def load(self, trials: Iterable[Trial]) -> dict[str, Checkpoint]:
-        """The checkpoints that there are of some trials and that can be gone on from, by key."""
-        held, found = self.held(), {}
+        """The checkpoints of these trials that can be resumed, by key."""
+        keys, loaded = self.keys(), {}
         for trial in trials:
-            if trial.key in held:
+            if trial.key in keys:
                 try:
-                    found[trial.key] = _checked(trial, self._path(trial.key).read_bytes())
+                    loaded[trial.key] = _checked(trial, self._path(trial.key).read_bytes())
                 except (ValueError, OSError) as error:
                     self._set_aside(self._path(trial.key), error)
-        return found
+        return loaded
 
-    def held(self) -> set[str]:
-        """The keys of the trials that have one."""
+    def keys(self) -> set[str]:
+        """The keys of the trials that have a checkpoint."""
         return {path.stem for path in self.path.glob("*.safetensors")}
 
     def put(self, event: Event) -> None:
-        """Keep a checkpoint; forget a trial's when it is done, given up, or failed by an error of its own."""
+        """Write a checkpoint; delete that of a trial that finished, was pruned, or failed by an error of its own."""
         if isinstance(event, Checkpoint):
             self._write(event)
         elif isinstance(event, Finished | Pruned) or (isinstance(event, Failed) and event.traceback):
             self.forget([event.key])
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Remove the checkpoints of trials that need none any more."""
+        """Delete the checkpoints of trials, if they exist."""
         for key in keys:
             path = self._path(key)
-            with suppress(OSError):  # there was none; or one stays, which is only in the way
+            with suppress(OSError):  # a checkpoint that remains does no harm
                 path.unlink()
             atomic_files.sweep(self.path, path.name)
 
@@ -74,7 +73,7 @@ class Folder:
         return self.path / f"{key}.safetensors"
 
     def _write(self, event: Checkpoint) -> None:
-        """Aside, flushed, renamed. Where that fails, training goes on: only more would be lost if it were stopped."""
+        """Replace the checkpoint of a trial. On an error training continues, because stopping would lose more."""
         path = self._path(event.key)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -82,32 +81,31 @@ class Folder:
                 unfinished.write_bytes(event.state)
             self._warned = False
         except OSError as error:
-            if not self._warned:  # once, not every minute
-                log.warning("cannot write the checkpoint %s (%s): training goes on without", path, error)
+            if not self._warned:  # warn once, not with every checkpoint
+                log.warning("cannot write the checkpoint %s (%s): training continues without checkpoints", path, error)
             self._warned = True
 
     def _set_aside(self, path: Path, error: Exception) -> None:
-        """Out of the way of the next checkpoint, for whoever wants to know what happened to it."""
+        """Rename a checkpoint that cannot be resumed, so that a person can look at it."""
         names = (path.with_suffix(f".unusable{number or ''}") for number in range(1000))
-        there = next((name for name in names if not name.exists()), path)
+        target = next((name for name in names if not name.exists()), path)
         try:
-            path.rename(there)
-            became = f"it is now {there.name}"
+            path.rename(target)
+            outcome = f"it was renamed to {target.name}"
         except OSError as second:
-            became = f"nor can it be renamed ({second})"
-        log.warning("cannot go on from the checkpoint %s: %s; %s. Its trial starts anew", path, error, became)
+            outcome = f"it cannot be renamed either ({second})"
+        log.warning("cannot resume from the checkpoint %s: %s; %s. Its trial starts again", path, error, outcome)
 
 
 def _checked(trial: Trial, state: bytes) -> Checkpoint:
-    """The checkpoint of a trial.
+    """The checkpoint of a trial, made by the versions of this process.
 
     Raises:
-        ValueError: it cannot be gone on from.
+        ValueError: it cannot be resumed.
     """
-    saved = checkpoint.read(trial.key, state)
-    step, now = saved.said["step"], versions()
+    _, fields = checkpoint.read(trial.key, state)
     for name in VERSIONS:
-        made = saved.made.get(name, "unknown")
-        if made != now[name]:
-            raise ValueError(f"it was made with {name} {made}, and this is {now[name]}")
-    return Checkpoint(trial.key, step, state)
+        made, now = fields["made"].get(name, "unknown"), versions()[name]
+        if made != now:
+            raise ValueError(f"it was made with {name} {made}, and this is {now}")
+    return Checkpoint(trial.key, fields["step"], state)

@@ -1,8 +1,8 @@
-"""How many replicas train as one cohort.
+"""How many replicas train together as one cohort.
 
-As many as make what an update costs by itself, whatever its size, a small share of it; beyond that, one more costs as
-much as one alone. And no more than a worker has memory for. The constants are measured by `benchmarks/cohort_width.py`
-(decision 0019). No number of a trial depends on them: packed equals alone.
+An update has a fixed cost, whatever its size. A cohort is wide enough to make that a small share of the whole, and
+narrow enough for the memory of a worker. The constants were measured by `benchmarks/cohort_width.py` (decision 0019).
+They change no result, because a trial's numbers do not depend on its cohort.
 """
 
 from __future__ import annotations
@@ -19,72 +19,65 @@ from farback.trials.cohort import Cohort, cohorts
 from farback.trials.events import Checkpoint
 from farback.trials.trial import Trial
 
-FIXED_SECONDS = 0.5e-3  # of an update, and again of every layer, whatever their size: Python, torch's dispatcher
-SHARE = 0.1  # of an update that this may be
-FLOPS = 60e9  # a second, of a recurrence that trains: forward, and backward for twice as much
-MOST_BYTES = 250_000_000  # that the replicas of a cohort may hold together: a quarter of what a worker may
-MOST = 64  # replicas, however small: they leave one by one, and the last ones train nearly alone
+FIXED_SECONDS = 0.5e-3  # of an update, plus the same for each layer, whatever its size: Python and torch's dispatcher
+SHARE = 0.1  # the largest share of an update that the fixed cost may be
+FLOPS = 60e9  # per second in training; an update takes three times the operations of a forward pass
+MOST_BYTES = 250_000_000  # of the replicas of a cohort together
+MOST = 64  # replicas of a cohort: they leave one by one, so the last ones of a wide cohort train nearly alone
 FLOAT, INTEGER = 4, 8  # bytes
+PROBES = 64  # sequences that `ScoredSteps.of` draws
+TYPICAL = 4.0  # measured memory of a trial, as a multiple of `training_bytes`: 1.4 to 5.5
+UPDATE_COPIES = 5  # of the parameters: value, gradient, clipped gradient and two moments
 
 
 def width(trial: Trial) -> int:
-    """The most replicas of a cohort of such trials."""
+    """The maximum number of replicas in a cohort of trials of this shape."""
     steps = sequence_steps(trial.task)
-    wanted = fixed(trial) * (1 / SHARE - 1) / seconds(trial, steps)
-    return max(1, min(round(wanted), MOST, MOST_BYTES // held(trial, steps)))
+    enough = fixed_seconds(trial) * (1 / SHARE - 1) / replica_seconds(trial, steps)
+    return max(1, min(round(enough), MOST, MOST_BYTES // replica_bytes(trial, steps)))
 
 
-def fixed(trial: Trial) -> float:
-    """What an update costs by itself, in seconds, about."""
+def fixed_seconds(trial: Trial) -> float:
+    """The approximate fixed cost of an update, in seconds."""
     return FIXED_SECONDS * (1 + trial.depth * trial.architecture.directions)
 
 
-def seconds(trial: Trial, steps: int) -> float:
-    """What one replica more costs in an update, about.
-
-    Args:
-        trial: of the cohort.
-        steps: T, of a sequence.
-    """
+def replica_seconds(trial: Trial, steps: int) -> float:
+    """The approximate seconds that each replica adds to an update, for sequences of `steps` steps."""
     return 3 * trial.batch * steps * trial.architecture.flops_per_step / FLOPS
 
 
-def held(trial: Trial, steps: int) -> int:
-    """Bytes that one replica holds, about: its data, and what is kept for the backward pass with its gradient.
-
-    Args:
-        trial: of the cohort.
-        steps: T, of a sequence.
-    """
+def replica_bytes(trial: Trial, steps: int) -> int:
+    """The approximate memory of a replica: its data, its parameters, and what the backward pass needs."""
     network = trial.architecture
     inputs = network.inputs * FLOAT
     block = max(trial.batch, min(16 * trial.batch, BLOCK_NUMBERS // max(1, steps * network.inputs)))
     data = steps * (block * (2 * inputs + 4 * INTEGER) + VALIDATION * inputs)
     units = trial.depth * network.directions * network.sites * trial.hidden
     kept = 2 * trial.batch * steps * units * (len(trial.cell.gates) + 2) * FLOAT
-    return data + kept + 5 * network.parameter_count * FLOAT  # themselves, gradient, moments, and one on the way
+    return data + kept + UPDATE_COPIES * network.parameter_count * FLOAT
 
 
 @lru_cache(1000)
 def sequence_steps(task: Task) -> int:
-    """T, of a sequence; drawn once, for it may be long."""
+    """The number of steps T of a task's sequences. Cached, because one must be drawn."""
     return task.sample(stream(0, "probe"), 1).input_BTI.shape[1]
 
 
 def packed(trials: Iterable[Trial], workers: int, start: Mapping[str, Checkpoint] | None = None) -> list[Cohort]:
-    """Trials as cohorts, what was begun and what takes long first, so that no core is left with a long one at the end.
+    """Trials as cohorts: resumed ones first, then long ones, so that no worker is left with a long one at the end.
 
     Args:
-        trials: all are to be trained.
-        workers: as of `plan`.
-        start: as of `plan`.
+        trials: to train.
+        workers: cohorts that run at the same time.
+        start: checkpoints by key.
     """
     shapes: dict[str, list[Trial]] = {}
     for trial in trials:
         shapes.setdefault(trial.shape, []).append(trial)
     packs = [pack for some in shapes.values() for pack in cohorts(some, width(some[0]), start)]
     packs = [part for pack in packs for part in fitting(pack, workers)]
-    share = sum(map(cost, packs)) / (2 * workers)  # a cohort with more of the work may be what all others wait for
+    share = sum(map(cost, packs)) / (2 * workers)  # a cohort with more of the work could become the bottleneck
     parts: list[Cohort] = []
     while packs:
         pack = packs.pop()
@@ -99,17 +92,10 @@ def packed(trials: Iterable[Trial], workers: int, start: Mapping[str, Checkpoint
 
 
 def cost(cohort: Cohort) -> float:
-    """Roughly the work in a cohort; what is only measured counts as an update."""
+    """The approximate work left in a cohort, in arbitrary units. A trial without updates counts as one update."""
     trial = cohort.trials[0]
     per_step = trial.depth * len(trial.cell.gates) * (1 + trial.hidden / 32)
     return float(len(cohort.trials) * (trial.lag + 1) * per_step * max(1, trial.steps - cohort.step))
-
-
-PROBES = 64  # sequences that are drawn to see how a task asks
-
-TYPICAL = 4.0  # what is really held, in units of `training_bytes`
-
-UPDATE_COPIES = 5  # of the parameters: themselves, their gradient, two moments, the gradient clipped
 
 
 def machine_bytes() -> int:
@@ -118,30 +104,25 @@ def machine_bytes() -> int:
 
 
 def training_bytes(trial: Trial, steps: int | None = None) -> int:
-    """What one trial holds at once, at least: measured peaks were 1.4 to 5.5 times as much.
-
-    Args:
-        trial: by itself, without others in its cohort.
-        steps: T; by default the fewest that the lag allows.
-    """
+    """A lower bound of the memory of a trial that trains alone; by default with the shortest possible sequences."""
     network = trial.architecture
     T = steps or trial.lag + 1
     gates, outputs = len(trial.cell.gates) * trial.hidden, trial.hidden * network.directions
-    drawn = T * (2 * network.inputs * FLOAT + 2 * INTEGER)  # as it comes and as it lies in its batch; targets, lags
+    drawn = T * (2 * network.inputs * FLOAT + 2 * INTEGER)  # inputs as drawn and as stacked; targets and lags
     layer = T * (gates + outputs) * FLOAT * network.sites
     evaluation = VALIDATION * (drawn + (0 if trial.cell.kernel else layer))  # kernels keep no step without a gradient
-    kept = VALIDATION * T * network.inputs * FLOAT
-    update = trial.batch * (drawn + layer * trial.depth * network.directions) + kept
+    validation = VALIDATION * T * network.inputs * FLOAT
+    update = trial.batch * (drawn + layer * trial.depth * network.directions) + validation
     probe = PROBES * T * network.inputs * FLOAT
     return max(evaluation, update, probe) + UPDATE_COPIES * FLOAT * network.parameter_count
 
 
 def too_large(trials: Iterable[Trial]) -> str:
-    """Why one of these trials cannot be trained on this machine, with the numbers; nothing where all may fit."""
+    """An error message for the first trial that needs more memory than this machine has; empty if all may fit."""
     limit = machine_bytes()
-    # All that `training_bytes` asks for: what seeds and learning rates share is looked at once, and nothing is hashed
+    # One trial for each combination of the fields that `training_bytes` reads: seeds and rates make many equal ones
     for trial in {(trial.task, trial.architecture, trial.batch): trial for trial in trials}.values():
-        # Where even the shortest sequence does not fit, none can be looked at.
+        # To find T a sequence must be drawn, so first check that the shortest possible one fits
         T = sequence_steps(trial.task) if training_bytes(trial) <= limit else trial.lag + 1
         needed = training_bytes(trial, T)
         if needed > limit:
@@ -154,8 +135,8 @@ def too_large(trials: Iterable[Trial]) -> str:
 
 
 def fitting(cohort: Cohort, workers: int) -> list[Cohort]:
-    """A cohort in parts narrow enough for each worker's share of the memory; at least one trial each."""
-    share, first = machine_bytes() / max(1, workers), cohort.trials[0]
-    width = max(1, int(share / (TYPICAL * training_bytes(first, sequence_steps(first.task)))))
-    parts = [set(cohort.keys[first : first + width]) for first in range(0, len(cohort.keys), width)]
+    """A cohort in parts that fit into each worker's share of the memory, with at least one trial each."""
+    share, trial = machine_bytes() / max(1, workers), cohort.trials[0]
+    size = max(1, int(share / (TYPICAL * training_bytes(trial, sequence_steps(trial.task)))))
+    parts = [set(cohort.keys[start : start + size]) for start in range(0, len(cohort.keys), size)]
     return [one for part in parts for one in cohort.only(part)]

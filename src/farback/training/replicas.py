@@ -1,6 +1,6 @@
-"""The replicas of a cohort while they train: one tensor program, row r of every tensor being replica r.
+"""The replicas of a cohort in training: one tensor program, in which row r of every tensor belongs to replica r.
 
-No operation here mixes the replicas, so each one's numbers are, bit for bit, those it would have alone.
+No operation mixes replicas, so each one's numbers are, bit for bit, those that it would have alone.
 """
 
 from __future__ import annotations
@@ -13,100 +13,86 @@ import torch
 from torch import Tensor
 
 from farback import optimizers
-from farback.measures.base import Measure, Row
+from farback.measures.base import Measure, MeasureRow
 from farback.networks.network import Network, draw
-from farback.training.batches import Asked, Data
+from farback.training.batches import BatchStream, ScoredSteps
 from farback.training.gradient import gradient, network
-from farback.trials.events import Progress
+from farback.trials.events import Progress, ScoreRow
 from farback.trials.trial import Trial
 
-SOLVED_SKILL = 0.9  # sustained success: this validation skill...
-SUSTAINED = 3  # ...at so many evaluations in a row
+SOLVED_SKILL = 0.9  # sustained success is this validation skill...
+SUSTAINED = 3  # ...at this many evaluations in a row
 
 
 @dataclass
 class Replica:
-    """What is remembered of one trial while it trains.
+    """The state of one trial in training, except its tensors.
 
     Attributes:
         trial: the trial.
         rows: its scores so far.
         shown: its progress so far.
-        successes: evaluations in a row that were a success.
-        finite: whether the last validation loss was.
-        before: what processes before this one were, where it goes on from a checkpoint: as in a result's provenance.
+        successes: successful evaluations in a row.
+        finite: whether the last validation loss was finite.
+        before: if the trial was resumed, the provenance of the processes that trained it before.
     """
 
     trial: Trial
-    rows: list[tuple[str, int, int, str, float]] = field(default_factory=list)
+    rows: list[ScoreRow] = field(default_factory=list)
     shown: list[Progress] = field(default_factory=list)
     successes: int = 0
     finite: bool = True
     before: dict[str, str] = field(default_factory=dict)
 
     def solved(self, skill: float) -> bool:
-        """Whether success is sustained, counting this evaluation."""
+        """Count an evaluation; whether the trial stops because its success is sustained."""
         self.successes = self.successes + 1 if skill >= SOLVED_SKILL else 0
         return self.successes >= SUSTAINED and self.trial.stop == "sustained"
 
     def progress(self, count: int, metrics: dict[str, float]) -> Progress:
-        """Note progress, to be shown now, and again where somebody goes on from a checkpoint."""
+        """An event of progress after `count` updates, which is repeated if the trial is resumed."""
         self.shown.append(Progress(self.trial.key, count, metrics))
         return self.shown[-1]
 
 
 @dataclass
 class Window:
-    """Training values since the last evaluation, (R,) for each update."""
+    """Training values since the last evaluation, (R,) for each update: loss, gradient norm, whether it was clipped."""
 
     loss: list[Tensor] = field(default_factory=list)
     norm: list[Tensor] = field(default_factory=list)
     over: list[Tensor] = field(default_factory=list)
 
-    def add(self, loss_R: Tensor, norm_R: Tensor, over_R: Tensor) -> None:
-        """One update's values."""
-        self.loss.append(loss_R)
-        self.norm.append(norm_R)
-        self.over.append(over_R)
-
     def means(self) -> dict[str, list[float]]:
-        """Their means, by metric name; each replica's is summed by itself, in double precision."""
+        """Means over the updates by metric name, one for each replica, in double precision."""
         named = {"train/loss": self.loss, "grad/norm": self.norm, "grad/clipped": self.over}
         return {name: torch.stack(values).double().mean(0).tolist() for name, values in named.items()}
 
-    def kept(self, keep: list[int]) -> Window:
-        """The same for the replicas that stay."""
-        return Window(*([value[keep] for value in values] for values in (self.loss, self.norm, self.over)))
-
 
 class Replicas:
-    """The replicas still in training, before their first update or after any.
-
-    Args:
-        trials: of one shape.
-        device: where.
-    """
+    """The replicas of a cohort of trials of one shape; first before any update, later without those that ended."""
 
     def __init__(self, trials: Sequence[Trial], device: str = "cpu") -> None:
         self.each = [Replica(trial) for trial in trials]
         self.device = device
-        self.architecture = trials[0].architecture  # what it finds out about its layout is looked up in every update
-        self.theta_RP = torch.cat([value.flatten(1) for value in drawn(trials).parameters.values()], 1).to(device)
+        self.architecture = trials[0].architecture  # one object, because it caches the layout used in every update
+        parameters = initial_network(trials).parameters
+        self.theta_RP = torch.cat([value.flatten(1) for value in parameters.values()], 1).to(device)
         self.moments = type(trials[0].optimizer).moments(self.theta_RP)
-        self.asked = Asked.of(trials[0])
-        self.training = Data(trials, "train", self.asked, device)
-        self.validation = [Data([trial], "validation", self.asked, device).fixed() for trial in trials]
+        self.scored = ScoredSteps.of(trials[0])
+        self.training = BatchStream(trials, "train", self.scored, device)
+        self.validation = [BatchStream([trial], "validation", self.scored, device).validation() for trial in trials]
         self.window = Window()
         self._set_rules()
 
     @property
     def trial(self) -> Trial:
-        """What all replicas have in common."""
+        """The first trial, for what all have in common."""
         return self.each[0].trial
 
     @property
     def keys(self) -> list[str]:
-        """Of the trials."""
+        """The keys of the trials."""
         return [replica.trial.key for replica in self.each]
 
     def _set_rules(self) -> None:
@@ -116,32 +102,34 @@ class Replicas:
         self.limit_R1 = torch.tensor(limits, dtype=self.theta_RP.dtype, device=self.device)
 
     def network(self, rows: slice | list[int] = slice(None)) -> Network:
-        """The network that the flat parameters of some replicas stand for."""
+        """The network of some replicas."""
         return network(self.architecture, self.theta_RP[rows])
 
     def update(self, count: int) -> list[bool]:
-        """One update of every replica, the `count`th; whether each one's loss was finite."""
-        loss_R, grad_RP = gradient(self.architecture, self.theta_RP, self.asked, self.training.next())
+        """Do update number `count` of every replica; whether each one's loss was finite."""
+        loss_R, grad_RP = gradient(self.architecture, self.theta_RP, self.scored, self.training.next())
         with torch.no_grad():
             grad_RP, norm_R = optimizers.clipped(grad_RP, self.limit_R1)
             self.trial.optimizer.update(self.theta_RP, grad_RP, self.moments, self.rules, count)
-            self.window.add(loss_R, norm_R, norm_R > self.limit_R1.squeeze(1))
+        self.window.loss.append(loss_R)
+        self.window.norm.append(norm_R)
+        self.window.over.append(norm_R > self.limit_R1.squeeze(1))
         return [math.isfinite(loss) for loss in loss_R.tolist()]
 
     def validated(self, r: int) -> tuple[float, float]:
         """One replica's accuracy and loss on its validation data."""
         with torch.no_grad():
-            return self.asked.scores(self.network([r]), self.validation[r])
+            return self.scored.scores(self.network([r]), self.validation[r])
 
-    def measured(self, measure: Measure, at: list[int]) -> list[list[Row]]:
-        """A measure of some replicas, on the processor: it is no part of the tensor program."""
-        taken = self.network(at)
-        taken = Network(taken.architecture, {name: value.cpu() for name, value in taken.parameters.items()})
-        trials = [self.each[r].trial for r in at]
-        return measure.rows(taken, self.trial.task, [trial.seed for trial in trials], lambda: drawn(trials))
+    def measured(self, measure: Measure, rows: list[int]) -> list[list[MeasureRow]]:
+        """A measure of some replicas, computed on the CPU."""
+        part = self.network(rows)
+        part = Network(part.architecture, {name: value.cpu() for name, value in part.parameters.items()})
+        trials = [self.each[r].trial for r in rows]
+        return measure.rows(part, self.trial.task, [trial.seed for trial in trials], lambda: initial_network(trials))
 
-    def without(self, leaving: Sequence[int]) -> None:
-        """Take some replicas out of the program."""
+    def remove(self, leaving: Sequence[int]) -> None:
+        """Remove some replicas from every tensor."""
         if not leaving:
             return
         keep = [r for r in range(len(self.each)) if r not in leaving]
@@ -150,11 +138,11 @@ class Replicas:
         self.theta_RP = self.theta_RP[keep]
         self.moments = {name: value[keep] for name, value in self.moments.items()}
         self.training.keep(keep)
-        self.window = self.window.kept(keep)
+        self.window = Window(*([value[keep] for value in values] for values in vars(self.window).values()))
         self._set_rules()
 
 
-def drawn(trials: Sequence[Trial]) -> Network:
+def initial_network(trials: Sequence[Trial]) -> Network:
     """The replicas of a cohort before their first update."""
     first = trials[0]
     return draw(first.architecture, [trial.init for trial in trials], [trial.seed for trial in trials], first.lag)
