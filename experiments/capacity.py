@@ -1,15 +1,14 @@
 """How does linear memory depend on width, input scale and spectral radius?
 
-Nothing is trained: a stream of independent numbers drives networks as they are drawn, and a linear readout of the state
-gives back the number of k steps before as well as it can. The total over the lags is the memory capacity, which no
-network of N units can take above N.
+Nothing is trained: a stream of independent numbers drives networks at their initial weights, and a linear readout of
+the state estimates the number of k steps before. The total over the lags is the memory capacity; it is at most N for a
+network of N units.
 """
 
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Table, held, measure_parts
-from farback.report.sweep_report import Ladder
+from farback.report import Analysis, Figure, Ladder, Table, held, measure_parts
 
 PREDICTION = (
     "Written before any memory function of a network was measured here. (1) No total exceeds the number of units by "
@@ -30,7 +29,7 @@ TOTAL = "capacity (sum of R² over lags 0 to 100)"
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """Totals over the three settings, and profiles of the usual starts."""
+    """Totals over the three settings, and the memory functions of the usual initialisations."""
     tuned = scores[scores["init.name"] == "scaled"]
     tuned = tuned.assign(radius=tuned["init.radius"].astype(float), scale=_scale(tuned))
     usual = scores[scores["init.name"] != "scaled"]
@@ -69,7 +68,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(totals: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     at = totals.set_index(SETTING)["median"]
     over = float((totals["median"] - totals["hidden"]).max())
     lines = [held(over <= 1, "no total exceeds the number of units", f"at most {over:+.2f} beyond it")]
@@ -97,7 +96,7 @@ def verdict(totals: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
 
 
 def _scale(scores: pd.DataFrame) -> pd.Series:
-    """The input scale; the frame names it only where it is not the default, 1."""
+    """The input scale; the frame has no value where it is the default, 1."""
     column = "measures.memory_function.scale"
     return scores[column].astype(float).fillna(1.0) if column in scores else pd.Series(1.0, scores.index)
 

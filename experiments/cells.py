@@ -1,14 +1,13 @@
 """Which recurrent cell remembers best when every one has the same number of parameters?
 
-Four problems that strain memory in different ways: recall (one symbol, long), nback (a buffer), copy (a list, in
-order), adding (two real numbers among many). Each network starts as PyTorch or its authors start it.
+Four problems that need different kinds of memory: recall (one symbol, long), nback (a buffer), copy (a list, in
+order), adding (two real numbers among many). Each network has the initialisation of PyTorch or of its authors.
 """
 
 import pandas as pd
 
-from farback.report import Analysis, held, sized
+from farback.report import Analysis, Ladder, held, sized
 from farback.report.measure_parts import ranked
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained on these settings. LRU, which starts with units that remember "
@@ -46,7 +45,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(ranking: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     place = {cell: at for at, cell in enumerate(ranking["cell"], 1)}
     mean = dict(zip(ranking["cell"], ranking["iqm"], strict=True))
     successes = dict(zip(ranking["cell"], ranking["successes"], strict=True))

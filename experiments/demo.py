@@ -1,17 +1,17 @@
 """How far back does each recurrent network remember a single cue?
 
-Two protocols, kept apart: fresh networks trained at one lag each (how far back can it *learn* to look?), and one
-network trained on many lags and asked at each (how far back does it *look*?). Each cell is started as PyTorch starts it
-and as the literature starts it for long memory. Beside the horizons stands how far back the gradient reached before the
-first update and after the last.
+Two protocols, reported separately: new networks trained at one lag each (how far back can it *learn* to look?), and one
+network trained on many lags and tested at each (how far back does it *look*?). Each cell has PyTorch's default
+initialisation and the one that the literature recommends for long memory. The page also shows how far back the gradient
+reached before the first update and after the last.
 """
 
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held, listed, measure_parts, metrics, retained, trained
+from farback.report import Analysis, Finding, Ladder, held, listed, measure_parts, metrics, retained, trained
 from farback.report.claim_scripts import answered, mean_horizon, only, share
-from farback.report.sweep_report import Ladder, reach_text
+from farback.report.sweep_report import reach_text
 
 PREDICTION = (
     "Trained at one lag, no cell bridges 80 steps from PyTorch's default initialisation within 1000 updates: their "
@@ -38,7 +38,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     horizons, kept = learned[0].frame, looked[0].frame
     headline = (
         f"Trained at one lag ({_conditions(scores)}), half of the seeds reach, recalling a cue: "
-        f"{listed(horizons, ['label'])}. One network trained on lags 1-{LONGEST} and asked at each, retains it over: "
+        f"{listed(horizons, ['label'])}. One network trained on lags 1-{LONGEST} and tested at each retains it over: "
         f"{listed(kept, ['label'])}."
     )
     return Analysis(
@@ -50,7 +50,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(fixed: pd.DataFrame, horizons: pd.DataFrame, kept: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     rate = tables.success_by_lag(fixed, ["label"]).set_index(["label", "lag"])["rate"]
     reach = horizons.set_index("label")
     defaults = [cell for cell in RECOMMENDED if rate.get((cell, LONGEST), 0.0) >= 0.5]
@@ -72,13 +72,13 @@ def verdict(fixed: pd.DataFrame, horizons: pd.DataFrame, kept: pd.DataFrame, pai
 
 
 def apart(pairs: pd.DataFrame, cell: str, init: str) -> str:
-    """The p of the exact test between a cell's default start and another one, alone."""
+    """The uncorrected p-value of the exact test between a cell's default initialisation and another one."""
     two = {f"{cell}, torch", f"{cell}, {init}"}
     return f"p = {pairs[pairs['a'].isin(two) & pairs['b'].isin(two)]['p'].item():.2g}"
 
 
 def vanishing(longest: pd.DataFrame) -> str:
-    """What the gradient has to do with it: how far it reaches before training, beside the lag that is asked for."""
+    """Whether the gradient of every default initialisation vanishes within the longest lag."""
     reach = tables.numbers(longest, "gradient_reach")
     start = reach[(reach["statistic"] == "reach") & (reach["moment"] == "start")].set_index("label")["median"]
     short = start[list(RECOMMENDED)] < LONGEST
@@ -90,7 +90,7 @@ def vanishing(longest: pd.DataFrame) -> str:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger: what a standard RNN learns to bridge, and what it retains."""
+    """The findings for the claims: what a standard RNN learns to bridge, and what it retains."""
     fixed, mixed = scores[scores["train_lags"] == "fixed"], scores[scores["train_lags"] != "fixed"]
     reach = tables.trainability(fixed)
     default, orthogonal = only(reach, label="RNN tanh"), only(reach, label="RNN tanh, orthogonal")

@@ -1,14 +1,14 @@
 """At one budget of parameters, do more layers or another nonlinearity let a simple RNN learn to look farther back?
 
-Fresh networks trained at one lag each: nine nonlinearities x one to three layers x lag, from orthogonal recurrent
-matrices. Deeper networks have narrower layers, so that depth is not bought with size.
+New networks trained at one lag each: nine nonlinearities x one to three layers x lag, from orthogonal recurrent
+matrices. Deeper networks have narrower layers, so that all have the same number of parameters.
 """
 
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Table, held, listed, metrics, sized, trained
-from farback.report.sweep_report import Ladder, shown
+from farback.report import Analysis, Figure, Ladder, Table, held, listed, metrics, sized, trained
+from farback.report.sweep_report import shown
 
 PREDICTION = (
     "Written before any of these networks was trained on these settings. The slope at rest decides, depth does not: "
@@ -52,7 +52,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(horizons: pd.DataFrame, success: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     rate = success[(success["depth"] == 1) & (success["lag"] == REACH)].set_index("cell")["rate"]
     lines = []
     for name in (*STEEP, *FLAT):

@@ -1,12 +1,11 @@
-"""How many times farther than it was trained does each network work, and does it work at shorter lags?
+"""Up to which multiple of its training lag does each network work, and does it work at shorter lags?
 
-Trained at one lag, or on a mix of lags up to 40, and asked at every lag from 1 to 320.
+Networks trained at one lag, or on a mix of lags up to 40, and tested at every lag from 1 to 320.
 """
 
 import pandas as pd
 
-from farback.report import Analysis, held, measure_parts
-from farback.report.sweep_report import Ladder
+from farback.report import Analysis, Ladder, held, measure_parts
 
 PREDICTION = (
     "Known beforehand: default tanh networks trained at lag 10 are timers (docs/log.md), and from mixed lags up to 80 "
@@ -43,7 +42,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(factors: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     fixed = factors[factors["trained"].isin(LONG)].groupby("label")[["timers", "learned"]].sum()
     untimed = fixed[fixed["timers"] <= fixed["learned"] / 2]
     found = ", ".join(f"{name}: {row['timers']} of {row['learned']}" for name, row in fixed.iterrows())

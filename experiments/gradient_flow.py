@@ -1,9 +1,9 @@
-"""Which networks' gradients vanish with the lag, which explode, and how fast, against theory?
+"""Which networks' gradients vanish or explode with the lag, and how fast, compared with theory?
 
-Nothing is trained. The gradient of the last state by the input k steps before is taken of networks as they are drawn:
-cells, nonlinearities, initialisations, depths, and gains of the recurrent matrix. Theory: a tanh network near zero is
-linear, so its gradient changes by the gain g with every step; of a relu network half of the units are off, which leaves
-g / sqrt 2. PyTorch's default matrix, uniform on +-1 / sqrt H, has the gain 1 / sqrt 3.
+Nothing is trained. The gradient of the last state with respect to the input k steps before is measured in networks at
+their initial weights: cells, nonlinearities, initialisations, depths, and gains of the recurrent matrix. Theory: a tanh
+network near zero is linear, so each step multiplies its gradient by the gain g; in a relu network half of the units are
+off, which gives g / sqrt 2. PyTorch's default matrix, uniform on +-1 / sqrt H, has the gain 1 / sqrt 3.
 """
 
 import math
@@ -12,9 +12,8 @@ from typing import Any
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Finding, Table, held, measure_parts
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held, measure_parts
 from farback.report.claim_scripts import Middle, answered, only
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written from theory alone. From PyTorch's default every gradient vanishes exponentially: tanh by ln(1/√3) = -0.55 "
@@ -31,19 +30,19 @@ REFUTED_BY = (
 )
 DEFAULT = {"RNN tanh": -math.log(3) / 2, "RNN relu": -math.log(6) / 2}
 GATED = ("LSTM", "GRU")
-LOSS = {"RNN tanh": 0.0, "RNN relu": -math.log(2) / 2}  # of the rate, by the units that are off
+LOSS = {"RNN tanh": 0.0, "RNN relu": -math.log(2) / 2}  # change of the rate by the units that are off
 BY = ["cell", "init", "depth"]
 STARTS = ("torch", "orthogonal", "identity", "chrono")
 BRIDGED = 20  # steps: more than the 5-10 that are claimed of a standard RNN
 
 RATES = (
-    "How fast the gradient changes with the lag: the rate is a natural log a step over all lags; at the half-life it "
-    "is half of that at lag 0, which the first few steps decide"
+    "How fast the gradient changes with the lag: the rate is a natural logarithm per step over all lags; at the "
+    "half-life the gradient is half of its value at lag 0, which depends on the first few steps"
 )
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """Rates against theory, and the curves behind them."""
+    """Rates compared with theory, and the gradient curves."""
     starts = scores[scores["init"].isin(STARTS)]
     rates, gains = tables.rates(starts, BY), _gains(scores)
     curves = measure_parts.gradients(starts[starts["depth"] == 1])
@@ -82,7 +81,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(rates: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     at = rates.set_index(BY)["median"]
     default = {cell: at[cell, "torch", 1] for cell in rates["cell"].unique() if (cell, "torch", 1) in at}
     lines = []
@@ -130,7 +129,7 @@ def verdict(rates: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger: how far the gradient of a standard RNN reaches, and when tanh and relu explode."""
+    """The findings for the claims: how far the gradient of a standard RNN reaches, and when tanh and relu explode."""
     single = scores[scores["depth"] == 1]
     rates, gains = tables.rates(single[single["init"] == "torch"], ["cell"]), _gains(scores)
     default = {cell: only(rates, cell=cell) for cell in LOSS}
@@ -163,7 +162,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 
 def _reaches(single: pd.DataFrame, run: str) -> Finding:
-    """Up to which lag a thousandth of the gradient is left, from two starts of a tanh RNN."""
+    """The lag at which a thousandth of the gradient is left, for two initialisations of a tanh RNN."""
     rows = single[(single["measure"] == "gradient_reach") & (single["statistic"] == "reach")]
     rows = rows[rows["cell"] == "RNN tanh"]
     reach = {init: Middle.of(rows[rows["init"] == init]["value"]) for init in ("torch", "orthogonal")}
@@ -180,9 +179,10 @@ def _reaches(single: pd.DataFrame, run: str) -> Finding:
 
 
 def _rate(row: dict[Any, Any]) -> str:
-    """A rate for people, with the factor that a step multiplies the gradient by."""
+    """A rate as text, with the factor by which each step multiplies the gradient."""
     low, high = math.exp(row["low"]), math.exp(row["high"])
-    return f"{row['median']:.2f} a step (times {math.exp(row['median']):.2f}, {low:.2f} to {high:.2f})"
+    factor = f"each step multiplies the gradient by {math.exp(row['median']):.2f}, 95 %: {low:.2f} to {high:.2f}"
+    return f"{row['median']:.2f} per step ({factor})"
 
 
 def _middle(row: dict[Any, Any]) -> Middle:
@@ -197,13 +197,13 @@ def _explodes(gains: pd.DataFrame, cell: str) -> str:
 
 
 def _gains(scores: pd.DataFrame) -> pd.DataFrame:
-    """The rates of single layers whose recurrent matrix has a gain."""
+    """The rates of single layers whose initialisation sets the gain of the recurrent matrix."""
     tuned = scores[(scores["depth"] == 1) & scores["init.name"].isin(["orthogonal", "scaled"])]
     return tables.rates(_with_gain(tuned), ["network", "gain"])
 
 
 def _with_gain(tuned: pd.DataFrame) -> pd.DataFrame:
-    """The gain, whichever initialisation it belongs to, and the network without it."""
+    """Scores with two columns: the gain, and the network without its gain."""
     gain = tuned["init.gain"].where(tuned["init.name"] == "orthogonal", tuned["init.radius"]).astype(float)
     return tuned.assign(gain=gain, network=tuned["cell"] + ", " + tuned["init.name"])
 

@@ -1,13 +1,13 @@
 """How far back can each recurrent network learn to look, and what do depth and initialisation change?
 
-Fresh networks trained at one lag each: RNN tanh, RNN relu, GRU, LSTM x lag x depth x initialisation x seeds.
+New networks trained at one lag each: RNN tanh, RNN relu, GRU, LSTM x lag x depth x initialisation x seeds.
 """
 
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Table, held, listed, metrics, trained
-from farback.report.sweep_report import Ladder, shown
+from farback.report import Analysis, Figure, Ladder, Table, held, listed, metrics, trained
+from farback.report.sweep_report import shown
 
 PREDICTION = (
     "Initialisation moves the horizon more than the cell does: from PyTorch's default every cell stops below 80 steps "
@@ -47,7 +47,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(horizons: pd.DataFrame, success: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     default = success[(success["init"] == "torch") & (success["lag"] == 80) & (success["rate"] >= 0.5)]
     found = [f"{cell} with {depth} layers" for cell, depth in zip(default["cell"], default["depth"], strict=True)]
     lines = [held(not found, "no default-initialised network learns lag 80", ", ".join(found))]

@@ -1,14 +1,14 @@
-"""Is a cue lost by waiting, or by what is seen meanwhile?
+"""Does a network forget a cue with time, or because of the inputs that follow it?
 
-Networks are trained at one lag each, over blank steps (time alone), over distractors of an alphabet of their own, and
-over distractors that are cues themselves, told apart by a flag only; with 1, 3 and 5 bits to keep.
+Networks are trained at one lag each, over blank steps (time alone), over distractors from a separate alphabet, and over
+distractors from the alphabet of the cue, which only a flag distinguishes; with 1, 3 and 5 bits to keep.
 """
 
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Table, held, listed, metrics
-from farback.report.sweep_report import Ladder, shown
+from farback.report import Analysis, Figure, Ladder, Table, held, listed, metrics
+from farback.report.sweep_report import shown
 
 PREDICTION = (
     "Known beforehand, from `demo` (4 symbols, distractors of their own alphabet, 1000 updates): the default LSTM "
@@ -30,7 +30,7 @@ LAGS = (0, 5, 10, 20, 40, 80)
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """The map of lag, load and distractor, and the horizons along it."""
+    """Horizons by load and distractor, and the map of lag, load and distractor."""
     horizons = tables.trainability(scores, BY)
     success = tables.success_by_lag(scores, BY)
     parts: list[Table | Figure] = [
@@ -49,7 +49,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(horizons: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted, on what half of the seeds reach."""
+    """One line for each prediction, about the lag that half of the seeds reach."""
     reach = {
         (row["label"], row["task.symbols"], row["task.filler"]): _reached(row["horizon"])
         for row in horizons.to_dict("records")
@@ -87,7 +87,7 @@ def verdict(horizons: pd.DataFrame) -> list[str]:
 
 
 def _reached(horizon: str) -> int:
-    """The last lag that half of the seeds pass: 20 of "[20, 40)", 80 of ">= 80", 0 of "< 5"."""
+    """The last lag that half of the seeds pass: 20 for "[20, 40)", 80 for ">= 80", 0 for "< 5"."""
     if horizon.startswith("<"):
         return 0
     return int(horizon.strip("[>= ").split(",")[0])

@@ -1,17 +1,16 @@
-"""From the map of how many days ago can each recurrent network forecast lightning, and how many days does it remember?
+"""From how old a map can each recurrent network forecast lightning, and how many days does it remember?
 
-The seed article's problem with numbers under it: skill is 0 for the base rate at every pixel (climatology) and 1 for
-the best forecast there is (the Bayes oracle), both in closed form. Three parts: networks with a small net at every
-pixel, trained to answer for one watch day 5 to 80 days later; the same, where each of the last twenty days has a say;
-and the article's own layout, where one recurrent net holds the whole map.
+The problem of the seed article as a task with known scores: skill is 0 for the base rate at every pixel (climatology)
+and 1 for the best possible forecast (the Bayes oracle), both in closed form. Three parts: networks with a small net at
+every pixel, trained to forecast from the map of one watch day 5 to 80 days before; the same, where all of the last
+twenty days matter; and the layout of the article, where one recurrent net has the whole map as its input.
 """
 
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Middle, answered, middle
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "The last image alone (memoryless) has no skill at any lag, and no network is above the Bayes oracle. With a net "
@@ -28,10 +27,10 @@ REFUTED_BY = (
     "remembers more than the best gated one; a whole-map GRU or LSTM below 0.5 at lag 2, or as good as the pixels' at "
     "lag 10."
 )
-# Not all of it is blind. Tiny runs had shown, at 36 pixels or fewer: nets at the pixels reach the oracle at lags 5 and
-# 20 (gated, fixed lag) and, trained on lags from 1 to 40 together, at all of them, tanh RNN included; of ten days all
-# remember more than nine; a whole-map GRU reaches 0.96 at lag 5 with batches of 32. Nothing of a tanh RNN trained at
-# one long lag, of lag 80, of twenty days, or of whole maps at lag 10.
+# Not all predictions were blind. Small runs with at most 36 pixels had shown: nets at the pixels reach the oracle at
+# lags 5 and 20 (gated, fixed lag) and, trained on lags from 1 to 40 together, at all of them, including the tanh RNN;
+# all remember more than nine of ten days; a whole-map GRU reaches 0.96 at lag 5 with batches of 32. Not run before: a
+# tanh RNN trained at one long lag, lag 80, twenty days, and whole maps at lag 10.
 
 LAST_IMAGE, DEFAULT, CHRONO = "last image only", "RNN tanh", "LSTM, chrono"
 LONGEST, MAPPED, ALMOST, HALF, LUCK = 80, 20, 0.9, 0.5, 0.03
@@ -68,14 +67,14 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         ),
         Figure(
             "days_remembered",
-            "Days remembered, from the staircase of partial memory",
+            "Days remembered, from the losses of partial memories",
             plots.staircase(heights, stairs(days)),
             heights,
-            "Test loss against days remembered, on the staircase of a perfect memory of the last m days.",
+            "Test loss against days remembered, on the stepped curve of a perfect memory of the last m days.",
         ),
         Table(
             "whole_map",
-            "The article's layout, one net for the whole map, trained at each lag: median skill over seeds",
+            "The layout of the article, one net for the whole map, trained at each lag: median skill over seeds",
             fixed,
             text(wide(fixed, "lag", "skill")),
         ),
@@ -94,7 +93,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger: the last image, past days, and the article's own layout."""
+    """The findings for the claims about the last image, past days, and the layout of the article."""
     single = scores[(scores["encoder.state"] == "pixel") & (scores["task.mode"] == "single")]
     pixel, whole = tables.outcomes(single), tables.outcomes(scores[scores["encoder.state"] == "map"])
     last = max((middle(pixel, label="memoryless", lag=lag) for lag in sorted(set(pixel["lag"]))), key=lambda m: m.value)
@@ -119,7 +118,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 
 def _days(skills: dict[str, list[Middle]], run: str) -> Finding:
-    """Whether networks make the forecast over 5 and over 10 days."""
+    """The finding on forecasts from maps that are 5 and 10 days old."""
     each = {(name, days): one for name, two in skills.items() for days, one in zip((5, 10), two, strict=True)}
     short = [f"{name} after {days} days" for (name, days), one in each.items() if one.value < ALMOST]
     least = min(each.values(), key=lambda one: one.value)
@@ -147,7 +146,7 @@ def wide(table: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
 
 
 def between(table: pd.DataFrame, scores: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The table between the two forecasts that need no network: of skill 1 and 0, or at the ends of the staircase."""
+    """The table with a row above and below for the two forecasts without a network: oracle and climatology."""
     steps = pd.Series([0.0, 1.0]) if scores is None else stairs(scores)["height"]
     columns = [name for name in table.columns if name != "label"]
     oracle = {"label": "Bayes oracle", **dict.fromkeys(columns, float(steps.iloc[-1]))}
@@ -156,14 +155,14 @@ def between(table: pd.DataFrame, scores: pd.DataFrame | None = None) -> pd.DataF
 
 
 def remembered(scores: pd.DataFrame) -> pd.DataFrame:
-    """Days remembered and test loss of every seed."""
+    """Days remembered and test loss of every seed, from the measure ladder."""
     rows = scores[(scores["measure"] == "ladder") & scores["statistic"].isin(["height", "loss"])]
     found = rows.set_index(["label", "seed", "statistic"])["value"].unstack().reset_index()
     return found.loc[:, ["label", "seed", "height", "loss"]].sort_values(["label", "seed"], ignore_index=True)
 
 
 def stairs(scores: pd.DataFrame) -> pd.DataFrame:
-    """The staircase: height and loss of each rung."""
+    """The loss of a perfect memory of the last `height` days."""
     rows = scores[(scores["measure"] == "ladder") & scores["statistic"].str.startswith("rung_")]
     found = rows.drop_duplicates(["lag", "statistic"]).pivot(index="lag", columns="statistic", values="value")
     steps: pd.DataFrame = found.rename(columns={"rung_height": "height", "rung_loss": "loss"}).sort_index()
@@ -188,7 +187,7 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(curves: pd.DataFrame, heights: pd.DataFrame, fixed: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     pixel, whole = medians(curves, "skill"), medians(fixed, "skill")
     lags = sorted({lag for _, lag in pixel})
     days = heights.groupby("label")["height"].median()

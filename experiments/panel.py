@@ -1,15 +1,14 @@
-"""How far back, by every measure, on the same networks?
+"""How far back does each network remember by every measure?
 
-Gradient reach, causal reach, decodability, linear memory and behaviour are five answers to one question. They are taken
-of the same networks, on one lag axis, before and after training, and the page says where they disagree.
+Gradient reach, causal reach, decodability, linear memory and behaviour are measured on the same networks, on one lag
+axis, before and after training, and the page says where they disagree.
 """
 
 import numpy as np
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, held, measure_parts
-from farback.report.sweep_report import Ladder
+from farback.report import Analysis, Ladder, held, measure_parts
 
 PREDICTION = (
     "Known beforehand, from `demo` as it stood then: trained on mixed lags, all eight networks retain the cue over "
@@ -58,7 +57,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(scores: pd.DataFrame, horizons: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted, then where the measures disagree."""
+    """One line for each prediction, then where the measures disagree."""
     at = horizons.set_index(["moment", "reach", "label"])["low"].clip(lower=0)
     start, end = at["start"], at["end"]
     first = {cell: start["gradient"][cell] for cell in DEFAULTS if cell in start["gradient"]}
@@ -102,9 +101,9 @@ def verdict(scores: pd.DataFrame, horizons: pd.DataFrame) -> list[str]:
 
 
 def farther(trained: pd.DataFrame, more: str, less: str) -> list[str]:
-    """Networks of which one measure surely reaches farther than another: it passes where the other has failed.
+    """Networks in which one measure reaches farther than another for certain: it passes where the other has failed.
 
-    The measures were taken up to different lags, so that ">= 160" is not less than 320.
+    The measures have different largest lags, so that ">= 160" is not less than 320.
     """
     low = trained[trained["reach"] == more].set_index("label")["low"]
     high = trained[trained["reach"] == less].set_index("label")["high"]
@@ -113,39 +112,39 @@ def farther(trained: pd.DataFrame, more: str, less: str) -> list[str]:
 
 
 def disagreements(trained: pd.DataFrame) -> list[str]:
-    """What the measures say of each other, and why."""
+    """Where the measures disagree, and why."""
     lines = []
     if latch := farther(trained, "behaviour", "gradient"):
         lines.append(
             f"Gradient against behaviour: {_names(latch)} retain farther than their gradient reaches. What is retained "
-            "is a state that attracts: small changes of the cue are forgotten, which cue it was is not."
+            "is an attractor: small changes of the cue are forgotten, but not which cue it was."
         )
     if buffer := farther(trained, "behaviour", "memory"):
         lines.append(
-            f"Linear memory against behaviour: {_names(buffer)} retain one cue longer than they give back any stream "
-            "of numbers: a memory function counts the capacity of a buffer, and asks for every input alike."
+            f"Linear memory against behaviour: {_names(buffer)} retain one cue longer than a stream of numbers: a "
+            "memory function measures the capacity of a buffer, in which every input counts equally."
         )
     if ghost := farther(trained, "decodable", "behaviour"):
         lines.append(
-            f"Decodability against behaviour: in {_names(ghost)} more can be read from the state than is answered: a "
-            "probe is an upper bound of what is used."
+            f"Decodability against behaviour: in {_names(ghost)} the state has more information than the output uses: "
+            "a probe gives an upper bound."
         )
     return lines or ["The measures do not disagree on any trained network."]
 
 
 def _widest(trained: pd.DataFrame) -> str:
-    """The network and the two measures of it that lie farthest apart."""
+    """The network whose measures differ most, with its smallest and its largest."""
     low = trained.assign(low=trained["low"].clip(lower=0)).pivot(index="label", columns="reach", values="low")
     gap = np.log2(low.max(axis=1) + 1) - np.log2(low.min(axis=1) + 1)
     name = gap.idxmax()
     own = trained[trained["label"] == name].set_index("reach")["horizon"]
     least, most = low.loc[name].idxmin(), low.loc[name].idxmax()
     shortest = "no step" if own[least] in ("< 0", "< 1") else f"{own[least]} steps"
-    return f"The measures differ most on {name}: by {least} it looks back {shortest}, by {most} {own[most]}."
+    return f"The measures differ most on {name}: {shortest} by {least}, {own[most]} by {most}."
 
 
 def _span(trained: pd.DataFrame, reach: str) -> str:
-    """From the least to the farthest network, of what half of the seeds reach."""
+    """The range of one reach over all networks."""
     own = trained[trained["reach"] == reach].sort_values("low", kind="stable")
     low = own["low"].clip(lower=0)
     beyond = ">= " if np.isinf(own["high"].iloc[-1]) else ""

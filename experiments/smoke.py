@@ -3,8 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, held, standard
-from farback.report.sweep_report import Ladder
+from farback.report import Analysis, Ladder, held, standard
 
 PREDICTION = "The memoryless control stays at chance at every lag; a recurrent cell learns lag 2."
 REFUTED_BY = (
@@ -12,11 +11,11 @@ REFUTED_BY = (
     "No recurrent net that succeeds: then training is broken."
 )
 
-LISTED = False  # its page is made anew by every check and not kept: results/index.html leaves it out
+LISTED = False  # every check writes its page again and it is not committed, so results/index.html leaves it out
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """The standard tables, with the control's verdict."""
+    """The standard tables, with a verdict on the control."""
     base = standard(scores, ladder)
     success = tables.success_by_lag(scores, ["label"])
     control = success[success["label"] == "memoryless"]["successes"].sum()

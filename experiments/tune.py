@@ -2,7 +2,7 @@
 
 Four cells recall one cue over 80 steps of noise. Each gets the same number of trials of a search over learning rate,
 clipping, size and initialisation; its default setting (PyTorch's initialisation, Adam at 0.001, 32 units) is the first
-of them. Winner and default are trained again on the same fresh seeds, and only those numbers count.
+of them. The best and the default setting are trained again on the same fresh seeds, and only those numbers count.
 """
 
 import pandas as pd
@@ -33,25 +33,27 @@ def analyse(found: Searched) -> Analysis:
 
 
 def verdict(found: Searched, base: Analysis) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     frames = {table.name: table.frame for table in base.tables}
     reported = frames["reported"]
     lines = []
     for row in reported[reported["setting"] == "default"].to_dict("records"):
-        told = f"{row['successes']} of {row['trials']} seeds"
-        lines.append(held(row["rate"] < 0.5, f"{row['group']} does not learn the lag from its default setting", told))
+        numbers = f"{row['successes']} of {row['trials']} seeds"
+        lines.append(
+            held(row["rate"] < 0.5, f"{row['group']} does not learn the lag from its default setting", numbers)
+        )
     for row in reported[reported["setting"] == "tuned"].to_dict("records"):
-        told = f"{row['successes']} of {row['trials']} seeds"
-        lines.append(held(row["rate"] >= ENOUGH, f"{row['group']}, tuned, learns it in 8 of 10 seeds", told))
+        numbers = f"{row['successes']} of {row['trials']} seeds"
+        lines.append(held(row["rate"] >= ENOUGH, f"{row['group']}, tuned, learns it in 8 of 10 seeds", numbers))
     for row in frames.get("tuning_share", pd.DataFrame()).to_dict("records"):
-        told = f"{row['moved']:.3g} against {row['tuned']:.3g}"
+        numbers = f"{row['moved']:.3g} against {row['tuned']:.3g}"
         claim = "tuning moves a cell by more than three times as much as two tuned cells differ"
-        lines.append(held(row["moved"] > 3 * row["tuned"], claim, told))
+        lines.append(held(row["moved"] > 3 * row["tuned"], claim, numbers))
     if len(found.importances):
         first = found.importances.groupby("group", sort=False).first()["parameter"]
         others = first[~first.isin(INIT)]
-        told = "; ".join(f"{group}: {name}" for group, name in first.items())
-        lines.append(held(len(others) < 2, "what matters most is the initialisation in all cells but one", told))
+        numbers = "; ".join(f"{group}: {name}" for group, name in first.items())
+        lines.append(held(len(others) < 2, "what matters most is the initialisation in all cells but one", numbers))
     gaps = tables.gaps(found.history, found.fresh, found.objective.direction)
     mean = gaps[gaps["setting"] == "tuned"]["gap"].mean()
     lines.append(held(mean > 0, "the search saw its winners better than they are", f"by {mean:.3g} on average"))

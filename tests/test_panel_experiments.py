@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from farback import tables
-from farback.report.page import _script
+from farback.report.experiment_script import experiment_module
 from made_up_scores import EIGHT, behaviour, gradient, lengths, panel, rows_of
 
 ROOT = Path(__file__).parent.parent
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 def judged(name, scores):
     """The analysis, with every figure drawable and every part with numbers."""
-    module = _script(ROOT / "experiments" / f"{name}.py")
+    module = experiment_module(ROOT / "experiments" / f"{name}.py")
     analysis = module.analyse(scores, ())
     assert analysis.headline.endswith(".")
     assert len({part.name for part in analysis.parts}) == len(analysis.parts)
@@ -55,7 +55,7 @@ def test_panel_refutes_what_does_not_depend_on_the_cue():
     gates = rows_of("LSTM", 0, [("gate_times", 500, -1, "median", 50.0)])
     deaf = (scores["measure"] == "causal_reach") & (scores["lag"] >= 40)
     scores = pd.concat([scores.assign(value=scores["value"].mask(deaf, 0.0)), pd.DataFrame(gates)], ignore_index=True)
-    module = _script(ROOT / "experiments" / "panel.py")
+    module = experiment_module(ROOT / "experiments" / "panel.py")
     lines = module.verdict(scores, tables.reach_horizons(scores[scores["label"] != "LSTM"]))
     assert any(line.startswith("**Refuted**") and "LSTM, chrono (causal): 20" in line for line in lines)
     assert any(line.startswith("**Refuted**") and "LSTM: 50" in line for line in lines)
@@ -63,7 +63,7 @@ def test_panel_refutes_what_does_not_depend_on_the_cue():
 
 def test_panel_does_not_compare_what_lies_beyond_the_lags_tried():
     """A gradient that passes every lag up to 160 is not shorter than a behaviour that passes 320."""
-    module = _script(ROOT / "experiments" / "panel.py")
+    module = experiment_module(ROOT / "experiments" / "panel.py")
     horizons = tables.reach_horizons(panel(seeds=1, nets={"LSTM": 60.0, "RNN tanh": 1.0}))
     trained = horizons[horizons["moment"] == "end"]
     assert trained.set_index(["label", "reach"])["horizon"]["LSTM", "gradient"] == ">= 160"

@@ -12,7 +12,7 @@ import pytest
 
 from farback.experiment import Sweep
 from farback.report import Analysis
-from farback.report.page import _script
+from farback.report.experiment_script import experiment_module
 from farback.report.verdicts import judged
 from farback.runs import claims
 from farback.stores.memory import Memory
@@ -28,7 +28,7 @@ NAMES = [experiment.name for experiment in LEDGER.experiments]
 
 @pytest.mark.parametrize("experiment", LEDGER.experiments, ids=NAMES)
 def test_every_claim_is_complete_and_has_a_script_that_answers_it(experiment: Sweep) -> None:
-    script = _script(script_of(experiment.name, ROOT))
+    script = experiment_module(script_of(experiment.name, ROOT))
     if not claims.needs_gpu(experiment) or script is not None:
         assert script is not None
         assert script.PREDICTION
@@ -267,7 +267,7 @@ def test_a_claim_is_judged_by_the_rule_that_was_written_down(
     name: str, values: Callable[[Trial], Values], expected: dict[str, str]
 ) -> None:
     experiment = next(one for one in LEDGER.experiments if one.name == name)
-    script = _script(script_of(name, ROOT))
+    script = experiment_module(script_of(name, ROOT))
     assert script is not None
     frame = made_up(name, values)
     found = judged(script, experiment.claims, frame, name)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from farback.experiment import Experiment
-from farback.report.page import _script
+from farback.report.experiment_script import experiment_module
 from farback.stores.memory import Memory
 from farback.trials.events import Finished, TrialResult, scores
 from farback.trials.trial import Trial
@@ -28,7 +28,7 @@ def made_up(name: str, skill: Callable[[Trial], float]) -> tuple[ModuleType, pd.
             rows = [("skill", value), ("accuracy", value), ("chance_accuracy", 0.0), ("success", float(value >= 0.5))]
             table = scores([("retention", 9, trial.lag, statistic, number) for statistic, number in rows])
             recorder.put(Finished(TrialResult(trial.key, table, "finished")))
-    script = _script(ROOT / "experiments" / f"{name}.py")
+    script = experiment_module(ROOT / "experiments" / f"{name}.py")
     assert script is not None
     return script, store.frame(name)
 
@@ -88,7 +88,7 @@ def test_sizes_change_nothing_on_a_page_that_was_there_before_them() -> None:
 
 @pytest.mark.parametrize("reach", [12.0, 80.0])
 def test_the_demo_says_whether_the_gradient_of_every_default_start_vanishes(reach: float) -> None:
-    script = _script(ROOT / "experiments" / "demo.py")
+    script = experiment_module(ROOT / "experiments" / "demo.py")
     assert script is not None
     starts = {"LSTM": 13.0, "GRU": 12.0, "RNN tanh": 11.0, "RNN relu": reach, "LSTM, chrono": 80.0}
     columns = ["key", "label", "seed", "measure", "step", "lag", "statistic", "value"]

@@ -3,9 +3,8 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held, retained, sized
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held, retained, sized
 from farback.report.claim_scripts import Middle, answered, conditions, learning_figure
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained at this length. GRU learns T = 100 in every seed within 3000 "
@@ -38,18 +37,18 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def errors(scores: pd.DataFrame) -> pd.DataFrame:
-    """Root mean squared error of every seed at every test lag; one that diverged is at chance."""
+    """Root mean squared error of every seed at every test lag; that of chance for a trial that diverged."""
     curves = tables.retention_curves(scores)
     return curves.assign(rmse=(CHANCE * (1 - curves["skill"])).clip(lower=0.0) ** 0.5)
 
 
 def rmse(found: pd.DataFrame, network: str, lag: int) -> Middle:
-    """Its median over seeds."""
+    """The median error over seeds."""
     return Middle.of(found[(found["label"] == network) & (found["lag"] == lag)]["rmse"])
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     own = found[found["lag"] == TRAINED].groupby("label")["passed"]
     passed, seeds = own.sum(), own.size()
     text = {name: f"{passed[name]} of {seeds[name]} seeds" for name in (GRU, LSTM, TANH)}
@@ -63,7 +62,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found, run = errors(scores), conditions(scores)
     tanh, lstm, gru = (rmse(found, name, TRAINED) for name in (TANH, LSTM, GRU))
     able = found[(found["lag"] == TRAINED) & found["passed"]].loc[:, ["label", "seed"]]

@@ -1,11 +1,10 @@
-"""Which recurrent network learns to add two numbers of 50, and what do forget bias and identity start change?"""
+"""Which recurrent network learns to add two of 50 numbers, and what do forget bias and identity start change?"""
 
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Share, answered, chosen, conditions, learning_figure, middle, outcome_tables
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Known beforehand: a pilot of two seeds with these settings (GRU at .002 after 500 updates, LSTM from the "
@@ -38,7 +37,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     gru, lstm, biased, tanh = (middle(found, label=name) for name in (GRU, LSTM, BIASED, TANH))
     again = relapses(found)
     return [
@@ -49,13 +48,13 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def relapses(found: pd.DataFrame) -> Share:
-    """Seeds of the identity-relu network that end below what they had been, or diverge."""
+    """Seeds of the identity-relu network whose skill falls in the end, or that diverge."""
     own = chosen(found, label=IRNN)
     return Share(int((own["diverged"] | (own["best"] - own["skill"] >= RELAPSE)).sum()), len(own))
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found = tables.outcomes(scores)
     gru, lstm, biased, tanh = (middle(found, label=name) for name in (GRU, LSTM, BIASED, TANH))
     again, run = relapses(found), conditions(scores)

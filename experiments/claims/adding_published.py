@@ -3,9 +3,8 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Share, answered, conditions, learning_figure, outcome_tables, share
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained; known from the pilot at T = 50 is that identity-relu nets "
@@ -47,7 +46,7 @@ def learned(found: pd.DataFrame, lag: int) -> dict[str, Share]:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     short, long = learned(found, SHORT), learned(found, LONG)
     tanh = short[TANH].successes + long[TANH].successes
     return [
@@ -60,7 +59,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found = tables.outcomes(scores)
     short, long = learned(found, SHORT), learned(found, LONG)
     run = {lag: conditions(scores[scores["trained_lag"] == lag]) for lag in (SHORT, LONG)}

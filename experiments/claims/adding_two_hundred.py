@@ -3,9 +3,8 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held, sized
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held, sized
 from farback.report.claim_scripts import Middle, answered, conditions, learning_figure, middle, outcome_tables, share
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained; known from the pilot at T = 50 is the order GRU, chrono LSTM, "
@@ -40,7 +39,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(scores: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     found = tables.outcomes(scores)
     each = {name: share(found, label=name) for name in (GRU, CHRONO, BIASED, LSTM, TANH)}
     soon, gru = learned_after(scores, CHRONO), learned_after(scores, GRU)
@@ -55,7 +54,7 @@ def verdict(scores: pd.DataFrame) -> list[str]:
 
 
 def learned_after(scores: pd.DataFrame, network: str) -> Middle:
-    """Updates until half of the variance was explained; those given, where it never was."""
+    """Updates until half of the variance was explained; all updates if it never was."""
     own = scores[(scores["label"] == network) & (scores["measure"] == "valid") & (scores["statistic"] == "skill")]
     first = own[own["value"] >= HALF].groupby("key")["step"].min()
     given = scores[scores["label"] == network].groupby("key")["steps"].first()
@@ -63,7 +62,7 @@ def learned_after(scores: pd.DataFrame, network: str) -> Middle:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found, run = tables.outcomes(scores), conditions(scores)
     gru, biased, tanh = (middle(found, label=name) for name in (GRU, BIASED, TANH))
     soon, late = learned_after(scores, CHRONO), learned_after(scores, BIASED)

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import (
     Middle,
     Share,
@@ -14,7 +14,6 @@ from farback.report.claim_scripts import (
     outcome_tables,
     share,
 )
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any network was trained to copy with these settings. In 4000 updates no network copies all ten "
@@ -56,12 +55,12 @@ def skill(found: pd.DataFrame, network: str, delay: str = FIXED) -> Middle:
 
 
 def leaving(found: pd.DataFrame, network: str) -> Share:
-    """Seeds that leave the baseline of no memory."""
+    """How many seeds are better than a network without memory."""
     return share(found, LEAVES, label=network, train_lags=FIXED)
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     chrono, biased, simple = leaving(found, CHRONO), leaving(found, BIASED), [leaving(found, n) for n in (TANH, IRNN)]
     most = found["skill"].max()
     one, other = skill(found, CHRONO), skill(found, BIASED)
@@ -78,7 +77,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found = tables.outcomes(scores, BY)
     lstm, simple = leaving(found, BIASED), {name: leaving(found, name) for name in (TANH, IRNN)}
     one, other = skill(found, CHRONO), skill(found, BIASED)

@@ -5,9 +5,8 @@ import math
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Middle, answered, conditions, learning_figure, middle, outcome_tables
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained; that .020387 is the loss without memory is arithmetic. The "
@@ -55,7 +54,7 @@ def accuracy(found: pd.DataFrame, network: str, lag: int) -> Middle:
 
 
 def verdict(scores: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     found, losses = tables.outcomes(scores), long_losses(scores)
     off = {name: one.value / BASELINE - 1 for name, one in losses.items()}
     text = ", ".join(f"{name} {value:+.1%}" for name, value in off.items())
@@ -68,7 +67,7 @@ def verdict(scores: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found, losses = tables.outcomes(scores), long_losses(scores)
     recalls = any(accuracy(found, name, LONG).value >= KEPT for name in NETWORKS)
     below = any(losses[name].value < (1 - NEAR) * BASELINE for name in NETWORKS)

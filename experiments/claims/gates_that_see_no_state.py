@@ -3,9 +3,8 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Middle, answered, conditions, learning_figure, middle, outcome_tables
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained on this task. With 16 tokens in 64 steps one layer of minGRU "
@@ -43,7 +42,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     lines = []
     for cell in ("minGRU", "minLSTM"):
         one, two = accuracy(found, cell, 1), accuracy(found, cell, 2)
@@ -61,7 +60,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found = tables.outcomes(scores, BY)
     deep = {cell: accuracy(found, cell, 3) for cell in ("minGRU", "minLSTM")}
     small = accuracy(found, "minGRU", 3, FEW)
@@ -96,5 +95,5 @@ def _depth(found: pd.DataFrame, cell: str, run: str) -> Finding:
 
 
 def accuracy(found: pd.DataFrame, cell: str, depth: int, tokens: int = MANY) -> Middle:
-    """The share of right tokens."""
+    """The share of correct tokens."""
     return middle(found, "accuracy", cell=cell, depth=depth, **{"task.tokens": tokens})

@@ -3,9 +3,8 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Share, answered, conditions, learning_figure, outcome_tables, share
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained. LSTM with forget bias 1 learns adding over 400 steps in half "
@@ -39,7 +38,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def shares(found: pd.DataFrame) -> tuple[Share, Share, Share, Share]:
-    """Seeds of LSTM that learn adding over 400 and over 750, leave the baseline of copying; of expRNN that solve it."""
+    """Seeds of LSTM that learn adding over 400 and 750 and that beat the copying baseline; of expRNN that copy."""
     adding = [share(found, task="adding", lag=lag) for lag in (200, 375)]
     return (
         *(adding[0], adding[1]),
@@ -49,7 +48,7 @@ def shares(found: pd.DataFrame) -> tuple[Share, Share, Share, Share]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found = tables.outcomes(scores, BY)
     short, long, lstm, unitary = shares(found)
     some = share(found, 0.5, task="copy", label=UNITARY)

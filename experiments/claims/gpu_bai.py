@@ -3,9 +3,8 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held, sized
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held, sized
 from farback.report.claim_scripts import Middle, answered, conditions, learning_figure, middle, outcome_tables
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained. As published: GRU learns it, LSTM with forget bias 1 and the "
@@ -38,7 +37,7 @@ def skills(found: pd.DataFrame) -> dict[str, Middle]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     each = skills(tables.outcomes(scores))
     return {
         "bai-adding-600": answered(

@@ -3,9 +3,8 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Middle, answered, conditions, learning_figure, middle, outcome_tables
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained. With a fixed delay of 500 chrono ends above forget bias 1, "
@@ -38,7 +37,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def skills(found: pd.DataFrame) -> tuple[Middle, Middle, Middle, Middle]:
-    """Chrono and forget bias 1 with a fixed delay, then with varying ones."""
+    """The skills of chrono and forget bias 1 with a fixed delay, then with varying delays."""
     return (
         middle(found, label=CHRONO, train_lags=FIXED),
         middle(found, label=BIASED, train_lags=FIXED),
@@ -48,7 +47,7 @@ def skills(found: pd.DataFrame) -> tuple[Middle, Middle, Middle, Middle]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     one, other, vary, plain = skills(tables.outcomes(scores, BY))
     run = {delay: conditions(scores[scores["train_lags"] == delay]) for delay in (FIXED, VARYING)}
     return {

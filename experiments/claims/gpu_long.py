@@ -3,9 +3,8 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Share, answered, chosen, conditions, learning_figure, outcome_tables, share
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained. Half of the seeds of the LSTM of 1997 explain half of the "
@@ -38,13 +37,13 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def shares(found: pd.DataFrame) -> tuple[Share, Share, Share]:
-    """Seeds of LSTM that are right within .04, that explain half of the variance; of IndRNN that learn it."""
+    """Seeds of LSTM with errors below .04, and with half of the variance explained; of IndRNN that learn the task."""
     own = chosen(found, cell="LSTM")["accuracy"]
     return Share(int((own >= RIGHT).sum()), len(own)), share(found, cell="LSTM"), share(found, KEPT, cell="IndRNN")
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found = tables.outcomes(scores, BY)
     right, learned, kept = shares(found)
     run = {cell: conditions(scores[scores["cell"] == cell]) for cell in ("LSTM", "IndRNN")}

@@ -3,9 +3,8 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Middle, answered, chosen, conditions, learning_figure, middle, outcome_tables
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained. Three layers of minGRU copy 0.99 of the tokens, above "
@@ -37,12 +36,12 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def accuracy(found: pd.DataFrame, cell: str, depth: int) -> Middle:
-    """The share of right tokens."""
+    """The share of correct tokens."""
     return middle(found, "accuracy", cell=cell, depth=depth)
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found = tables.outcomes(scores, BY)
     depths = {cell: sorted(set(chosen(found, cell=cell)["depth"])) for cell in ("minGRU", "minLSTM")}
     mingru, minlstm = accuracy(found, "minGRU", 3), accuracy(found, "minLSTM", 3)

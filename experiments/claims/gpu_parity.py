@@ -3,9 +3,8 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Share, answered, chosen, conditions, learning_figure
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained. With a million updates half of the runs of both networks "
@@ -46,7 +45,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def solved(scores: pd.DataFrame) -> dict[tuple[str, float], Share]:
-    """How many runs solve it, by network and learning rate."""
+    """How many runs solve the task, by network and learning rate."""
     curves = tables.retention_curves(scores, BY)
     mean = curves[curves["lag"] > LONGEST].groupby([*BY, "seed"])["accuracy"].mean().rename("beyond").reset_index()
     found = {}
@@ -58,7 +57,7 @@ def solved(scores: pd.DataFrame) -> dict[tuple[str, float], Share]:
 
 
 def best_rates(found: dict[tuple[str, float], Share]) -> dict[str, Share]:
-    """Of each network the largest share over the learning rates."""
+    """The largest share of each network over the learning rates."""
     networks = dict.fromkeys(network for network, _ in found)
     return {name: max((one for (n, _), one in found.items() if n == name), key=lambda s: s.value) for name in networks}
 
@@ -68,7 +67,7 @@ def _whole(best: dict[str, Share]) -> bool:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found = solved(scores)
     best = best_rates(found)
     return {

@@ -2,9 +2,8 @@
 
 import pandas as pd
 
-from farback.report import Analysis, Finding, Table, held
+from farback.report import Analysis, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Share, answered
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "From how torch.nn defines its outputs: in one direction and without padding the last output is h_n of the top "
@@ -12,7 +11,7 @@ PREDICTION = (
     "first step. In padded batches the last column is h_n of no module, and each sequence's own last step is, forwards."
 )
 REFUTED_BY = "A single module and seed for which one of these equalities is otherwise."
-CASES = (  # what is compared, of which modules, and whether it must be equal
+CASES = (  # the compared tensors, the modules, and whether the two must be equal
     ("one direction", "last", "output[:, -1] and h_n[-1]", False, True),
     ("one direction, padded", "padded_last", "output[:, -1] and h_n[-1]", False, False),
     ("one direction, padded", "padded_own_last", "each sequence's own last step and h_n[-1]", False, True),
@@ -26,7 +25,7 @@ CASES = (  # what is compared, of which modules, and whether it must be equal
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """How many modules are equal, case by case."""
+    """In how many modules the two tensors are equal, by case."""
     found = [(*case, equal(scores, case[1], case[3])) for case in CASES]
     frame = pd.DataFrame(
         [
@@ -57,7 +56,7 @@ def verdict(scores: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The row of the ledger."""
+    """The finding for the claim of the config."""
     plain, two, padded = equal(scores, "last", False), equal(scores, "last", True), equal(scores, "padded_last", False)
     everywhere = all(share.successes == share.trials for share in (plain, two, padded))
     finding = answered(
@@ -73,7 +72,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 
 def equal(scores: pd.DataFrame, statistic: str, bidirectional: bool) -> Share:
-    """Of how many modules two things are equal."""
+    """In how many modules two tensors are equal."""
     own = scores[scores["bidirectional"] == bidirectional]
     values = own[(own["measure"] == "last_output") & (own["statistic"] == statistic)]["value"]
     return Share(int(values.sum()), len(values))

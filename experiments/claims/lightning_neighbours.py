@@ -1,15 +1,14 @@
 """Do neighbouring pixels matter to the forecast of lightning?
 
-Strikes of five days ago return one pixel on, or in their own place; a network at every pixel sees its 3 by 3
-neighbourhood, or the pixel alone.
+Strikes return five days later one pixel away, or at the same pixel; a network at every pixel has its 3 by 3
+neighbourhood as input, or the pixel alone.
 """
 
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Middle, answered, chosen, conditions, learning_figure, middle, outcome_tables
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "By construction a pixel's own past says nothing of strikes that come from its neighbour: without neighbours the "
@@ -50,7 +49,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     wide, alone = skill(found, WIDE, MOVES), skill(found, ALONE, MOVES)
     both = skill(found, WIDE, STAYS), skill(found, ALONE, STAYS)
     text = f"{both[0]} and {both[1]}"
@@ -63,7 +62,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The row of the ledger."""
+    """The finding for the claim of the config."""
     found = tables.outcomes(scores, BY)
     wide, alone = skill(found, WIDE, MOVES), skill(found, ALONE, MOVES)
     trained = min(skill(found, kernel, STAYS).value for kernel in (WIDE, ALONE)) >= ALMOST

@@ -3,9 +3,8 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Share, answered, conditions, learning_figure, outcome_tables, share
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Known beforehand: a pilot at 50 steps, which LSTM from PyTorch's default solves within 1500 updates, and from "
@@ -17,7 +16,7 @@ REFUTED_BY = (
     "of the seeds of some start at 1000."
 )
 STARTS = {"torch": "PyTorch's default", "forget_bias": "forget bias 1", "chrono": "chrono"}
-SOLVED = 0.9  # of skill: a mean squared error of 1/60, a fifth of what one known number leaves
+SOLVED = 0.9  # skill: a mean squared error of 1/60, a fifth of the error with one number known
 PUBLISHED = 1000
 BY = ["init.name"]
 
@@ -39,7 +38,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     near, far, chrono = solved(found, "torch", 100), solved(found, "torch", 500), solved(found, "chrono", 500)
     top = {STARTS[init]: solved(found, init, PUBLISHED) for init in STARTS}
     text = ", ".join(f"{name} {one}" for name, one in top.items())
@@ -52,7 +51,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The row of the ledger."""
+    """The finding for the claim of the config."""
     found = tables.outcomes(scores, BY)
     at = {init: solved(found, init, PUBLISHED) for init in STARTS}
     others = [f"{STARTS[init]} ({one})" for init, one in at.items() if init != "torch" and one.most]
@@ -70,7 +69,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 
 def solved(found: pd.DataFrame, init: str, length: int) -> Share:
-    """How many seeds solve a length of sequence."""
+    """How many seeds solve sequences of a length."""
     return share(found[found["init.name"] == init], SOLVED, lag=length // 2)
 
 
@@ -81,5 +80,5 @@ def longest(found: pd.DataFrame, init: str) -> int:
 
 
 def steps(length: int) -> str:
-    """A length for people."""
+    """A length as text."""
     return f"{length} steps" if length else "none"

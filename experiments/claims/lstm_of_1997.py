@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import (
     Share,
     answered,
@@ -14,7 +14,6 @@ from farback.report.claim_scripts import (
     outcome_tables,
     share,
 )
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained. Half of the seeds learn the temporal order of two symbols "
@@ -45,13 +44,13 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def right(found: pd.DataFrame, task: str) -> Share:
-    """Seeds with 0.99 of the answers right."""
+    """How many seeds answer 99 % correctly."""
     own = chosen(found, task=task)["accuracy"]
     return Share(int((own >= RIGHT).sum()), len(own))
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     order, sums, learned = right(found, "temporal_order"), right(found, "adding"), share(found, task="adding")
     return [
         held(order.most, "half of the seeds learn temporal order", str(order)),
@@ -61,7 +60,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found, rows = tables.outcomes(scores, BY), {}
     for claim, task in TASKS.items():
         one, learned, accuracy = right(found, task), share(found, task=task), middle(found, "accuracy", task=task)

@@ -3,9 +3,8 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Share, answered, chosen, conditions, learning_figure, outcome_tables, share
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any network was trained from these starts; known is that from PyTorch's none learned any of the "
@@ -26,7 +25,7 @@ LABELS = {
     "hs97-distractors-lstm-own-start": "recall, noise",
 }
 RIGHT = 0.99
-EVERY = ("recall, counted", "recall, noise")  # learned in every trial, they say
+EVERY = ("recall, counted", "recall, noise")  # learned in every published trial
 BY = [KIND, "optimizer.lr"]
 
 
@@ -45,7 +44,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     lines = [
         held(
             any(one.most for _, one in _shares(found, kind)),
@@ -63,7 +62,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     asked = _asked(scores)
     found, rows = tables.outcomes(asked, BY), {}
     for claim, kind in LABELS.items():
@@ -84,13 +83,13 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 
 def _asked(scores: pd.DataFrame) -> pd.DataFrame:
-    """With a column that names the task, and what lies between."""
+    """The outcomes with a column for the task and its distractors."""
     recall = scores["task"] == "recall"
     return scores.assign(**{KIND: scores["task"].where(~recall, "recall, " + scores["task.filler"].fillna(""))})
 
 
 def _shares(found: pd.DataFrame, kind: str) -> list[tuple[float, Share]]:
-    """Seeds that learn it, by learning rate, the published one first."""
+    """How many seeds learn the task, by learning rate, the published one first."""
     own = chosen(found, **{KIND: kind})
     rates = sorted(set(own["optimizer.lr"]), reverse=True)
     return [(float(lr), share(own, **{"optimizer.lr": lr})) for lr in rates]

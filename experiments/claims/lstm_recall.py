@@ -7,10 +7,9 @@ from typing import Any
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, held, listed, metrics, trained
+from farback.report import Analysis, Finding, Ladder, held, listed, metrics, trained
 from farback.report.analysis import three
 from farback.report.claim_scripts import Middle, Share, answered, conditions, mean_horizon, only, share
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained at lags above 160. Known from `horizon`: from PyTorch's default "
@@ -39,7 +38,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(scores: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     far, biased, plain = (
         learned(scores, "chrono", THOUSAND),
         learned(scores, "forget_bias", 100),
@@ -67,7 +66,7 @@ def verdict(scores: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     at = {init: learned(scores, init, THOUSAND) for init in STARTS}
     others = [f"{STARTS[init]} ({found})" for init, found in at.items() if init != "torch" and found.most]
     horizons = {init: row(scores, "LSTM", init) for init in STARTS}
@@ -116,14 +115,14 @@ def row(scores: pd.DataFrame, cell: str, init: str) -> dict[Any, Any]:
 
 
 def shown_ratio(own: Mapping[Any, Any], found: Middle) -> str:
-    """The ratio of a start's row with its interval; seeds beyond the lags tried make it a bound."""
+    """A ratio of horizons as text with its interval; it is a bound if seeds lie beyond the lags tried."""
     bound = "at least " if own["beyond"] else "at most " if own["below"] else ""
     high = three(found.high) if math.isfinite(found.high) else "more"
     return f"{bound}{three(found.value)} times ({three(found.low)} to {high})"
 
 
 def ratio(own: Mapping[Any, Any], base: Mapping[Any, Any]) -> Middle:
-    """The mean horizon of LSTM from a start over that of the tanh RNN from PyTorch's default, end over end."""
+    """The mean horizon of LSTM divided by that of the default tanh RNN; its interval divides opposite ends."""
     low = own["low"] / base["high"]
     high = own["high"] / base["low"] if base["low"] > 0 else math.inf
     return Middle(own["estimate"] / base["estimate"], low, high)

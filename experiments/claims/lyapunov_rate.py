@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 
 from farback import plots
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Middle, answered
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "From theory: every default start and every orthogonal gain below 1 has a negative exponent, so that its product "
@@ -23,7 +22,7 @@ REFUTED_BY = (
     "A default start or a gain below 1 whose exponent is not below 0; a tanh network of gain 1.5 or 2, or a relu "
     "network of gain 2, whose exponent is not above 0; a network whose slope and exponent differ by more than 0.05."
 )
-NEAR = 0.05  # nats a step: 5 % of the product, a step
+NEAR = 0.05  # nats per step: the product differs by 5 % per step
 BY = ["cell", "init"]
 GROWING = (("RNN tanh", 1.5), ("RNN tanh", 2.0), ("RNN relu", 2.0))
 
@@ -55,7 +54,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         level=0.0,
     )
     parts: list[Table | Figure] = [
-        Table("rates", "The rate of the product, twice (nats a step)", table, _shown(table)),
+        Table("rates", "The rate of the product, by two measures (nats per step)", table, _shown(table)),
         Figure(
             "gain",
             "The rate against the gain: above 0 the product grows with the chain",
@@ -69,7 +68,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(table: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     small = table[table["gain"].isna() | (table["gain"] < 1)]
     wrong = small[small["exponent"] >= 0]
     pairs = list(zip(table["cell"], table["gain"], strict=True))
@@ -87,7 +86,7 @@ def verdict(table: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found = rates(scores)
     table = summary(found)
     shrinks, grows = table["exponent_high"] < 0, table["exponent_low"] > 0

@@ -1,12 +1,11 @@
-"""Do networks keep to the bounds on memory capacity and on Fisher memory, and what does simulation see of them?"""
+"""Do networks respect the bounds on memory capacity and on Fisher memory, and how accurate is simulation?"""
 
 import numpy as np
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Middle, Share, answered
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "These are theorems, so that the exact numbers test the program: no total above N, exactly N in every random "
@@ -59,7 +58,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     over = (found["exact"] - found["hidden"]).max()
     lines = [held(bool(over <= SLACK), "no exact total exceeds N", f"{over:.1g} at most")]
     seen = [_seen(found, radius) for radius in RADII]
@@ -74,7 +73,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found = totals(scores)
     exact, simulated = found["exact"] - found["hidden"], found["simulated"] - found["hidden"]
     known, linear = Share(int((exact <= SLACK).sum()), int(exact.notna().sum())), found[_linear(found, RADII)]
@@ -127,7 +126,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 
 def totals(scores: pd.DataFrame) -> pd.DataFrame:
-    """A row for each network: its totals by each measure, nan where it has none."""
+    """A row for each network: its totals by each measure, nan where a measure does not apply."""
     rows = scores[(scores["statistic"] == "total") & scores["measure"].isin(MEASURES.values())]
     keys = ["key", "label", "cell", "init", "hidden", "seed"]
     wide = rows.pivot(index=keys, columns="measure", values="value").reset_index()
@@ -139,13 +138,13 @@ def _linear(found: pd.DataFrame, inits: tuple[str, ...]) -> "pd.Series[bool]":
 
 
 def _curved(found: pd.DataFrame) -> int:
-    """How many of the networks that have an exact total are not linear."""
+    """How many networks with an exact total are not linear."""
     straight = found["cell"].isin([LINEAR, "shift_register"])
     return int((found["exact"].notna() & ~straight).sum())
 
 
 def _seen(found: pd.DataFrame, radius: str) -> Middle:
-    """What simulation sees of 64 linear units, as a share of them."""
+    """The total of 64 linear units by simulation, as a share of the units."""
     return Middle.of((found["simulated"] / found["hidden"])[_linear(found, (radius,)) & (found["hidden"] == 64)])
 
 

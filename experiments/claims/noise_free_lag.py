@@ -6,7 +6,7 @@ Hochreiter and Schmidhuber's Table 2, in its own setting where a column of the c
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import (
     Share,
     answered,
@@ -17,7 +17,6 @@ from farback.report.claim_scripts import (
     outcome_tables,
     share,
 )
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any of these networks was trained. Cross-entropy has a steeper gradient than squared error, so "
@@ -38,7 +37,7 @@ NAMES = {"counted": "hs97-lag-100-lstm", "noise": "hs97-distractors-lstm"}
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """Shares of seeds against the published ones."""
+    """Shares of seeds beside the published ones."""
     found = tables.outcomes(scores, BY)
     short = _at(found, 4)
     headline = (
@@ -61,7 +60,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     short, ten = _at(found, 4), _at(found, 10)
     lines = [held(short[1.0].most, "at lag 4 and a learning rate of 1 the unit learns in most seeds", str(short[1.0]))]
     lines.append(held(not any(one.most for one in ten.values()), "few or none learn lag 10", _listed(ten)))
@@ -73,7 +72,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found = tables.outcomes(scores, BY)
     short, ten, hundred = _at(found, 4), _at(found, 10), _all(found, 100)
     within = [low <= PUBLISHED[lr] <= high for lr, one in short.items() for low, high in [one.interval]]
@@ -110,7 +109,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 
 def _soon(found: pd.DataFrame, sequences: int) -> bool:
-    """Whether the unit learns lag 4 from so many sequences in one of the seeds."""
+    """Whether the unit learns lag 4 within this number of sequences in at least one seed."""
     own = chosen(found, cell=UNIT, lag=4)
     return bool((own["passed"] & (own["updates"] <= sequences)).any())
 
@@ -126,7 +125,7 @@ def _at(found: pd.DataFrame, lag: int) -> dict[float, Share]:
 
 
 def _cell(found: pd.DataFrame, filler: str) -> pd.DataFrame:
-    """The LSTM's outcomes with such distractors."""
+    """The LSTM's outcomes with these distractors."""
     return chosen(found, cell=CELL, **{"task.filler": filler})
 
 

@@ -1,11 +1,10 @@
-"""Do recurrent networks that learn the parity of up to 40 bits know it of 500?"""
+"""Do recurrent networks that learn the parity of up to 40 bits also compute it for 500 bits?"""
 
 import pandas as pd
 
 from farback import stats, tables
-from farback.report import Analysis, Figure, Finding, Table, held, retained
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held, retained
 from farback.report.claim_scripts import Middle, Share, answered, conditions, learning_figure
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any network was trained on parity here. Parity gives no credit for partial memory, so that seeds "
@@ -53,7 +52,7 @@ def solved(found: pd.DataFrame, network: str) -> Share:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     each = {name: solved(found, name) for name in (*NETWORKS.values(), TANH)}
     some = all(0 < one.successes < one.trials for one in each.values())
     text = "; ".join(f"{name}: {one}" for name, one in each.items())
@@ -66,7 +65,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found = beyond(scores)
     rows = {}
     for claim, network in NETWORKS.items():

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Finding, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Share, answered, chosen, conditions, mean_horizon, share
-from farback.report.sweep_report import Ladder, reach_text, shown
+from farback.report.sweep_report import reach_text, shown
 
 PREDICTION = (
     "Written before any network was trained by SGD here. From PyTorch's default, whose gradient falls to a thousandth "
@@ -50,7 +50,12 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         + "."
     )
     parts: list[Table | Figure] = [
-        Table("horizons", "What half of the seeds learn, by start and rate", horizons, shown(horizons, BY, success)),
+        Table(
+            "horizons",
+            "The lag that half of the seeds learn, by start and rate",
+            horizons,
+            shown(horizons, BY, success),
+        ),
         Figure(
             "success",
             "Share of seeds that learn a lag",
@@ -64,7 +69,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(scores: pd.DataFrame) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     default, orthogonal = most(scores, DEFAULT, FAR), learned(scores, ORTHOGONAL, FAR, FAST)
     near = learned(scores, DEFAULT, 2, FAST)
     slow = {init: learned(scores, init, 10, SLOW) for init in (DEFAULT, ORTHOGONAL)}
@@ -78,7 +83,7 @@ def verdict(scores: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The row of the ledger."""
+    """The finding for the claim of the config."""
     default, orthogonal = most(scores, DEFAULT, FAR), most(scores, ORTHOGONAL, FAR)
     row, other = reach(scores, DEFAULT), reach(scores, ORTHOGONAL)
     number = f"from PyTorch's default {reach_text(row)}; from the orthogonal start {reach_text(other)}"
@@ -101,12 +106,12 @@ def learned(scores: pd.DataFrame, init: str, lag: int, rate: float) -> Share:
 
 
 def most(scores: pd.DataFrame, init: str, lag: int) -> Share:
-    """The same at the rate at which most do."""
+    """The same at the learning rate with the most successes."""
     rates = sorted(set(scores["optimizer.lr"]))
     return max((learned(scores, init, lag, rate) for rate in rates), key=lambda found: found.value)
 
 
 def reach(scores: pd.DataFrame, init: str) -> dict[Any, Any]:
-    """The row of `tables.trainability` of the rate that reaches farthest from a start."""
+    """The row of `tables.trainability` for the learning rate that reaches farthest from a start."""
     own = chosen(tables.trainability(scores, BY), init=init)
     return max(own.to_dict("records"), key=lambda row: float(row["estimate"]))

@@ -3,9 +3,8 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, Table, held
+from farback.report import Analysis, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Share, answered, chosen, share
-from farback.report.sweep_report import Ladder
 
 PREDICTION = (
     "Written before any network was guessed. With a spectral radius of 2 one unit in several is a latch, and where "
@@ -19,7 +18,7 @@ RUN = "200 networks of two units, never trained, 200 test sequences each"
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """Shares of guesses that are right."""
+    """The share of random networks that answer correctly."""
     found = tables.outcomes(scores, BY)
     each = {filler: share(chosen(found, **{"task.filler": filler})) for filler in (BLANK, NOISE)}
     rows = [
@@ -38,12 +37,12 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         f"Of random networks of two units {each[BLANK]} bridge 100 blank steps, one in some {_cost(each[BLANK])} "
         f"sequences tried; with noise in between {each[NOISE]} do."
     )
-    part = Table("guesses", "Random networks that answer both cues rightly", pd.DataFrame(rows), shown)
+    part = Table("guesses", "Random networks that answer both cues correctly", pd.DataFrame(rows), shown)
     return Analysis(headline, verdict(each), [part], {f"share/{name}": one.value for name, one in each.items()})
 
 
 def verdict(each: dict[str, Share]) -> list[str]:
-    """One line for each thing that was predicted."""
+    """One line for each prediction."""
     blank, noise = each[BLANK], each[NOISE]
     return [
         held(0.01 <= blank.value <= 0.2, "1 to 20 guesses in 100 solve the lag without noise", str(blank)),
@@ -52,7 +51,7 @@ def verdict(each: dict[str, Share]) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The rows of the ledger."""
+    """The findings for the claims of the config."""
     found = tables.outcomes(scores, BY)
     blank, noise = (share(chosen(found, **{"task.filler": filler})) for filler in (BLANK, NOISE))
     low = blank.interval[0]
@@ -79,5 +78,5 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 
 def _cost(one: Share) -> str:
-    """How many sequences a success costs, two a guess."""
+    """The mean number of sequences until a success, at two sequences a guess."""
     return f"{2 / one.value:.0f}" if one.successes else f"more than {2 / one.interval[1]:.0f}"

@@ -54,7 +54,7 @@ def found(project: Project) -> Found:
         for key, run in standing
     }
     page = {path.name: path.read_bytes() for path in (project.results / "small").iterdir() if path.name != SPENT}
-    spent = rb"\n## What each group was given and spent\n.*?(?=\n## |$)"
+    spent = rb"\n## The budget of each group, and how much of it was used\n.*?(?=\n## |$)"
     page["report.md"] = re.sub(spent, b"", page["report.md"], flags=re.DOTALL)
     page["report.html"] = re.sub(rb'<section id="budgets">.*?</section>', b"", page["report.html"], flags=re.DOTALL)
     return slots, scores, page

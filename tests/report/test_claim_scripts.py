@@ -1,4 +1,4 @@
-"""The scripts of claims judge made-up scores by the rules that their configs wrote down."""
+"""The scripts of claims judge made-up scores by the rules in their configs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ import pytest
 
 from farback.experiment import Experiment, Sweep
 from farback.report import Finding
-from farback.report.page import _script
+from farback.report.experiment_script import experiment_module
 from farback.report.verdicts import judged
-from farback.stores.memory import Memory
+from farback.stores.base import Recorded, tidy
 from farback.system.project import config_of, script_of
-from farback.trials.events import Finished, TrialResult, scores
 from farback.trials.trial import Trial
 
 ROOT = Path(__file__).parents[2]
 Rule = Callable[[Trial], float]
 CONFIRMED, REFUTED, DEPENDS = "confirmed", "refuted", "depends"
+ROW = ("training", 0, -1, "updates", 0.0)
+SCORE = ["measure", "step", "lag", "statistic", "value"]
+PAGES: set[str] = set()  # experiments that made a page: drawing takes time, so each makes one
 
 
 def rows(trial: Trial, skill: float) -> Iterator[tuple[str, int, int, str, float]]:
-    """What a trial of that final skill leaves: a learning curve that rises at half of its updates, and retention."""
+    """The scores of a trial with this final skill: a learning curve that rises half-way, and retention."""
     chance = trial.task.chance()
     for part in (1, 2, 3, 4):
         at = trial.steps * part // 4
@@ -46,43 +48,38 @@ def rows(trial: Trial, skill: float) -> Iterator[tuple[str, int, int, str, float
 
 
 @lru_cache
-def loaded(name: str) -> Sweep:
-    """A claim's config: read once."""
-    sweep = Experiment.load(config_of(name, ROOT))
-    assert isinstance(sweep, Sweep)
-    return sweep
-
-
-def made_up(name: str, rule: Rule, made: Callable[..., Any] = rows) -> tuple[ModuleType, Sweep, pd.DataFrame]:
-    """A claim's script, its experiment, and a frame of all its trials with skills by a rule."""
-    experiment = loaded(name)
-    store = Memory()
-    with store.begin(name, experiment.trials()) as recorder:
-        for trial in experiment.trials():
-            recorder.put(Finished(TrialResult(trial.key, scores([*made(trial, rule(trial))]), "finished")))
-    script = _script(script_of(name, ROOT))
+def loaded(name: str) -> tuple[ModuleType, Sweep, pd.DataFrame]:
+    """A claim's script, its experiment, and a frame with the trials' own columns."""
+    experiment = Experiment.load(config_of(name, ROOT))
+    assert isinstance(experiment, Sweep)
+    script = experiment_module(script_of(name, ROOT))
     assert script is not None
-    return script, experiment, store.frame(name)
+    trials = tidy(Recorded(trial.columns(), "finished", [ROW]) for trial in experiment.trials())
+    return script, experiment, trials.drop(columns=SCORE)
 
 
-def found(name: str, rule: Rule, made: Callable[..., Any] = rows) -> dict[str, Finding]:
-    """The findings, after the whole page was made and every claim of the config was answered."""
-    script, experiment, frame = made_up(name, rule, made)
-    analysis = script.analyse(frame, ())
-    assert analysis.headline.endswith(".")
-    assert analysis.verdict
-    assert len({part.name for part in analysis.parts}) == len(analysis.parts)
-    assert all(len(part.frame) for part in analysis.parts)
+def findings(name: str, rule: Rule, made: Callable[..., Any] = rows) -> dict[str, Finding]:
+    """The findings for every claim of a config, from skills by a rule; the first time after the page was made."""
+    script, experiment, trials = loaded(name)
+    made_up = [(trial.key, *row) for trial in experiment.trials() for row in made(trial, rule(trial))]
+    frame = trials.merge(pd.DataFrame(made_up, columns=["key", *SCORE]), on="key")
+    if name not in PAGES:
+        PAGES.add(name)
+        analysis = script.analyse(frame, ())
+        assert analysis.headline.endswith(".")
+        assert analysis.verdict
+        assert len({part.name for part in analysis.parts}) == len(analysis.parts)
+        assert all(len(part.frame) for part in analysis.parts)
     return judged(script, experiment.claims, frame, name)
 
 
-def said(name: str, rule: Rule, made: Callable[..., Any] = rows) -> dict[str, str]:
-    """The verdicts."""
-    return {claim: finding.verdict for claim, finding in found(name, rule, made).items()}
+def verdicts(name: str, rule: Rule, made: Callable[..., Any] = rows) -> dict[str, str]:
+    """The verdict on every claim of a config."""
+    return {claim: finding.verdict for claim, finding in findings(name, rule, made).items()}
 
 
 def by_label(skills: dict[str, float], rest: float = 0.0) -> Rule:
-    """Skills by network, with a little for each seed."""
+    """Skills by network, slightly different for each seed."""
     return lambda trial: skills.get(trial.label, rest) - trial.seed / 1e4
 
 
@@ -95,51 +92,51 @@ def test_the_noise_free_lag_by_its_published_shares() -> None:
         return float(trial.lag == 4 and trial.seed < published[trial.optimizer.lr])
 
     def soon(trial: Trial, skill: float) -> Iterator[tuple[str, int, int, str, float]]:
-        """Whatever is learned is learned within 1000 sequences."""
+        """Scores of trials that stop after 1000 sequences."""
         for measure, *place, value in rows(trial, skill):
             yield measure, *place, 1000.0 if measure == "training" else value  # type: ignore[misc]
 
-    assert set(said("noise_free_lag", as_published, soon).values()) == {CONFIRMED}
-    late = said("noise_free_lag", as_published)  # lag 4 takes longer than the others were given: they say nothing
+    assert set(verdicts("noise_free_lag", as_published, soon).values()) == {CONFIRMED}
+    late = verdicts("noise_free_lag", as_published)  # lag 4 takes longer than the others were given: they say nothing
     assert {late.pop(name) for name in ("hs97-lag-10", "hs97-lag-100")} == {DEPENDS}
     assert set(late.values()) == {CONFIRMED}
-    always = said("noise_free_lag", lambda trial: float(trial.cell.name != "lstm"))
+    always = verdicts("noise_free_lag", lambda trial: float(trial.cell.name != "lstm"))
     assert always.pop("hs97-lag-4") == DEPENDS  # 10 of 10 seeds agree with 78 % of trials, but not with 22 %
     assert set(always.values()) == {REFUTED}
-    some = said(
+    some = verdicts(
         "noise_free_lag", lambda trial: float(trial.seed == 0 or (trial.cell.name == "lstm" and trial.seed < 7))
     )
     assert {some[name] for name in ("hs97-lag-10", "hs97-lag-100", "hs97-lag-100-lstm")} == {DEPENDS}
-    assert found("noise_free_lag", as_published)["hs97-lag-4"].value == 0.8
+    assert findings("noise_free_lag", as_published)["hs97-lag-4"].value == 0.8
 
 
 def test_the_pilot_of_adding_by_order_gap_and_relapse() -> None:
     order = {"GRU": 0.99, "LSTM": 0.5, "LSTM, forget_bias": 0.97, "RNN tanh": 0.1}
-    assert said("adding_pilot", by_label(order)) == {
+    assert verdicts("adding_pilot", by_label(order)) == {
         "adding-order": CONFIRMED,
         "forget-bias-one": CONFIRMED,
         "irnn-unstable": REFUTED,
     }
     other = {"GRU": 0.9, "LSTM": 0.5, "LSTM, forget_bias": 0.5, "RNN tanh": 0.6}
-    assert said("adding_pilot", by_label(other))["adding-order"] == REFUTED
-    assert said("adding_pilot", by_label(other))["forget-bias-one"] == REFUTED
+    assert verdicts("adding_pilot", by_label(other))["adding-order"] == REFUTED
+    assert verdicts("adding_pilot", by_label(other))["forget-bias-one"] == REFUTED
 
     def relapsing(trial: Trial, skill: float) -> Iterator[tuple[str, int, int, str, float]]:
         yield from rows(trial, skill)
         if trial.init.name == "identity" and trial.seed < 5:
             yield "valid", trial.steps - 1, -1, "skill", skill + 0.2
 
-    assert said("adding_pilot", by_label(order), relapsing)["irnn-unstable"] == CONFIRMED
+    assert verdicts("adding_pilot", by_label(order), relapsing)["irnn-unstable"] == CONFIRMED
 
 
 @pytest.mark.parametrize(
-    ("excess", "fisher", "verdicts"),
+    ("excess", "fisher", "expected"),
     [
         (0.0, 1.0, [CONFIRMED, CONFIRMED, CONFIRMED, CONFIRMED]),
         (0.1, 1.1, [REFUTED, REFUTED, REFUTED, DEPENDS]),
     ],
 )
-def test_memory_is_held_against_its_bounds(excess: float, fisher: float, verdicts: list[str]) -> None:
+def test_memory_is_compared_with_its_bounds(excess: float, fisher: float, expected: list[str]) -> None:
     def totals(trial: Trial, _: float) -> Iterator[tuple[str, int, int, str, float]]:
         units = trial.hidden
         register = trial.cell.name == "shift_register"
@@ -148,7 +145,7 @@ def test_memory_is_held_against_its_bounds(excess: float, fisher: float, verdict
         yield "linear_memory_function", 0, -1, "total", units + excess
         yield "fisher_memory", 0, -1, "total", harmonic if register else fisher
 
-    assert list(said("memory_bounds", lambda trial: 0.0, totals).values()) == verdicts
+    assert list(verdicts("memory_bounds", lambda trial: 0.0, totals).values()) == expected
 
 
 def test_gates_that_see_no_state_are_judged_by_depth() -> None:
@@ -156,74 +153,74 @@ def test_gates_that_see_no_state_are_judged_by_depth() -> None:
         ahead = trial.cell.name == "mingru"
         return {1: 0.3, 2: 0.8, 3: 0.99 + 0.01 * ahead}[trial.depth] - trial.seed / 1e4 - 0.05 * (not ahead)
 
-    assert set(said("gates_that_see_no_state", deeper).values()) == {CONFIRMED}
-    flat = said("gates_that_see_no_state", lambda trial: 0.8 + 0.1 * (trial.cell.name == "minlstm"))
+    assert set(verdicts("gates_that_see_no_state", deeper).values()) == {CONFIRMED}
+    flat = verdicts("gates_that_see_no_state", lambda trial: 0.8 + 0.1 * (trial.cell.name == "minlstm"))
     assert set(flat.values()) == {REFUTED}
-    nothing = said("gates_that_see_no_state", lambda trial: 0.0)
+    nothing = verdicts("gates_that_see_no_state", lambda trial: 0.0)
     assert nothing.pop("mingru-small") == REFUTED  # its budget is the published one
     assert set(nothing.values()) == {DEPENDS}
 
 
 @pytest.mark.parametrize(
-    ("solving", "verdicts"),
+    ("solving", "expected"),
     [(10, [CONFIRMED, CONFIRMED, CONFIRMED]), (2, [DEPENDS, DEPENDS, REFUTED]), (0, [DEPENDS, DEPENDS, DEPENDS])],
 )
-def test_parity_counts_every_seed(solving: int, verdicts: list[str]) -> None:
-    assert list(said("parity_lengths", lambda trial: float(trial.seed < solving)).values()) == verdicts
+def test_parity_counts_every_seed(solving: int, expected: list[str]) -> None:
+    assert list(verdicts("parity_lengths", lambda trial: float(trial.seed < solving)).values()) == expected
 
 
-def test_parity_that_ends_with_the_training_lengths_refutes() -> None:
+def test_parity_without_success_beyond_the_training_lengths_refutes() -> None:
     def short(trial: Trial, skill: float) -> Iterator[tuple[str, int, int, str, float]]:
         for measure, step, lag, statistic, value in rows(trial, skill):
             yield measure, step, lag, statistic, 0.5 if lag > 39 and statistic == "accuracy" else value
 
-    verdicts = said("parity_lengths", lambda trial: 1.0, short)
-    assert (verdicts["parity-rnn"], verdicts["parity-lstm"]) == (REFUTED, REFUTED)
+    answers = verdicts("parity_lengths", lambda trial: 1.0, short)
+    assert (answers["parity-rnn"], answers["parity-lstm"]) == (REFUTED, REFUTED)
 
 
 def test_adding_two_hundred_by_skill_and_time() -> None:
     best = {"GRU": 0.99, "LSTM, chrono (longest 200)": 0.99}
-    verdicts = said("adding_two_hundred", by_label(best))
-    assert verdicts == {"bai-adding": CONFIRMED, "chrono-adding": CONFIRMED, "chrono-against-default": CONFIRMED}
-    verdicts = said("adding_two_hundred", lambda trial: 0.9)
-    assert verdicts == {"bai-adding": REFUTED, "chrono-adding": REFUTED, "chrono-against-default": REFUTED}
-    verdicts = said("adding_two_hundred", by_label({"GRU": 0.99}, rest=0.8))
-    assert verdicts["bai-adding"] == DEPENDS
-    assert set(said("adding_two_hundred", lambda trial: 0.0).values()) == {DEPENDS}
+    answers = verdicts("adding_two_hundred", by_label(best))
+    assert answers == {"bai-adding": CONFIRMED, "chrono-adding": CONFIRMED, "chrono-against-default": CONFIRMED}
+    answers = verdicts("adding_two_hundred", lambda trial: 0.9)
+    assert answers == {"bai-adding": REFUTED, "chrono-adding": REFUTED, "chrono-against-default": REFUTED}
+    answers = verdicts("adding_two_hundred", by_label({"GRU": 0.99}, rest=0.8))
+    assert answers["bai-adding"] == DEPENDS
+    assert set(verdicts("adding_two_hundred", lambda trial: 0.0).values()) == {DEPENDS}
 
 
 def test_published_adding_by_network_and_length() -> None:
     simple = {"LSTM, forget_bias": 0.9, "RNN relu, identity": 0.9}
 
-    def as_told(trial: Trial) -> float:
+    def as_published(trial: Trial) -> float:
         return by_label(simple)(trial) if trial.lag == 75 else by_label({"LSTM, forget_bias": 0.9})(trial)
 
-    assert said("adding_published", as_told) == {"arjovsky-adding": CONFIRMED, "le-irnn-adding": CONFIRMED}
-    verdicts = found("adding_published", by_label(simple))
-    assert verdicts["arjovsky-adding"].said == "depends on the simple network: RNN relu, identity learns it too"
-    none = said("adding_published", by_label({"LSTM, forget_bias": 0.9}))
+    assert verdicts("adding_published", as_published) == {"arjovsky-adding": CONFIRMED, "le-irnn-adding": CONFIRMED}
+    answers = findings("adding_published", by_label(simple))
+    assert answers["arjovsky-adding"].verdict_text == "depends on the simple network: RNN relu, identity learns it too"
+    none = verdicts("adding_published", by_label({"LSTM, forget_bias": 0.9}))
     assert none == {"arjovsky-adding": CONFIRMED, "le-irnn-adding": REFUTED}
-    assert set(said("adding_published", lambda trial: 0.0).values()) == {DEPENDS}
-    assert said("adding_published", by_label({"RNN tanh": 0.9}))["arjovsky-adding"] == REFUTED
+    assert set(verdicts("adding_published", lambda trial: 0.0).values()) == {DEPENDS}
+    assert verdicts("adding_published", by_label({"RNN tanh": 0.9}))["arjovsky-adding"] == REFUTED
 
 
 def test_copying_by_start_and_delay() -> None:
     chrono, biased = "LSTM, chrono (longest 120)", "LSTM, forget_bias"
 
-    def as_told(trial: Trial) -> float:
+    def as_published(trial: Trial) -> float:
         ahead = trial.train_lags == "fixed"
         return by_label({chrono: 0.9 if ahead else 0.1, biased: 0.2})(trial)  # both leave the baseline
 
-    assert set(said("copy_starts", as_told).values()) == {CONFIRMED}
+    assert set(verdicts("copy_starts", as_published).values()) == {CONFIRMED}
 
     def otherwise(trial: Trial) -> float:
         ahead = trial.train_lags != "fixed"
         return by_label({chrono: 0.9 if ahead else 0.05, biased: 0.2, "RNN tanh": 0.3})(trial)
 
-    verdicts = said("copy_starts", otherwise)
-    assert verdicts.pop("arjovsky-copy-lstm") == CONFIRMED
-    assert set(verdicts.values()) == {REFUTED}
-    nothing = said("copy_starts", lambda trial: 0.0)
+    answers = verdicts("copy_starts", otherwise)
+    assert answers.pop("arjovsky-copy-lstm") == CONFIRMED
+    assert set(answers.values()) == {REFUTED}
+    nothing = verdicts("copy_starts", lambda trial: 0.0)
     assert nothing == {
         "arjovsky-copy-lstm": REFUTED,
         "arjovsky-copy-simple": CONFIRMED,
@@ -232,8 +229,8 @@ def test_copying_by_start_and_delay() -> None:
     }
 
 
-@pytest.mark.parametrize(("lstm", "gru", "loss", "verdicts"), [(0.0, 0.5, 1.0, CONFIRMED), (0.5, 0.0, 0.5, REFUTED)])
-def test_copying_without_memory_by_loss_and_recall(lstm: float, gru: float, loss: float, verdicts: str) -> None:
+@pytest.mark.parametrize(("lstm", "gru", "loss", "expected"), [(0.0, 0.5, 1.0, CONFIRMED), (0.5, 0.0, 0.5, REFUTED)])
+def test_copying_without_memory_by_loss_and_recall(lstm: float, gru: float, loss: float, expected: str) -> None:
     def losses(trial: Trial, skill: float) -> Iterator[tuple[str, int, int, str, float]]:
         scale = 1.0 if trial.cell.name == "memoryless" else loss
         value = scale * trial.task.baseline().loss  # type: ignore[attr-defined]
@@ -243,10 +240,10 @@ def test_copying_without_memory_by_loss_and_recall(lstm: float, gru: float, loss
     def skill(trial: Trial) -> float:
         return {"lstm": lstm, "gru": gru}.get(trial.cell.name, 0.0) if trial.lag < 1000 else 0.0
 
-    assert set(said("copy_without_memory", skill, losses).values()) == {verdicts}
+    assert set(verdicts("copy_without_memory", skill, losses).values()) == {expected}
 
 
-def test_lengths_of_adding_count_those_that_learned_it() -> None:
+def test_lengths_of_adding_count_only_seeds_that_learned_the_task() -> None:
     def at_400(gru: float) -> Callable[..., Any]:
         def made(trial: Trial, skill: float) -> Iterator[tuple[str, int, int, str, float]]:
             for measure, step, lag, statistic, value in rows(trial, skill):
@@ -256,16 +253,16 @@ def test_lengths_of_adding_count_those_that_learned_it() -> None:
         return made
 
     learned = by_label({"LSTM": 0.99, "GRU": 0.99})
-    assert set(said("adding_lengths", learned, at_400(0.0)).values()) == {CONFIRMED}
-    assert said("adding_lengths", learned)["third-party-lengths"] == REFUTED
-    nothing = found("adding_lengths", by_label({"RNN tanh": 0.9}))
+    assert set(verdicts("adding_lengths", learned, at_400(0.0)).values()) == {CONFIRMED}
+    assert verdicts("adding_lengths", learned)["third-party-lengths"] == REFUTED
+    nothing = findings("adding_lengths", by_label({"RNN tanh": 0.9}))
     assert nothing["third-party-adding"].verdict == REFUTED
     assert nothing["third-party-lengths"].on == "what was learned at T = 100"
 
 
 @pytest.mark.parametrize(("skill", "verdict"), [(0.999, CONFIRMED), (0.8, DEPENDS), (0.2, REFUTED)])
-def test_the_lstm_of_1997_by_what_it_gets_right(skill: float, verdict: str) -> None:
-    assert set(said("lstm_of_1997", lambda trial: skill).values()) == {verdict}
+def test_the_lstm_of_1997_by_its_accuracy(skill: float, verdict: str) -> None:
+    assert set(verdicts("lstm_of_1997", lambda trial: skill).values()) == {verdict}
 
 
 @pytest.mark.parametrize(
@@ -273,17 +270,17 @@ def test_the_lstm_of_1997_by_what_it_gets_right(skill: float, verdict: str) -> N
 )
 def test_the_lstm_of_1997_from_its_own_start_by_the_published_rate(fast: float, slow: float, verdict: str) -> None:
     rule = lambda trial: fast if trial.optimizer.lr in (0.5, 1.0) else slow  # noqa: E731
-    assert set(said("lstm_of_1997_own_start", rule).values()) == {verdict}
+    assert set(verdicts("lstm_of_1997_own_start", rule).values()) == {verdict}
 
 
 @pytest.mark.parametrize(
-    ("blank", "noise", "verdicts"),
+    ("blank", "noise", "expected"),
     [(20, 0, [CONFIRMED, CONFIRMED]), (20, 20, [CONFIRMED, REFUTED]), (0, 0, [REFUTED, CONFIRMED])],
 )
-def test_guesses_are_counted(blank: int, noise: int, verdicts: list[str]) -> None:
+def test_guesses_are_counted(blank: int, noise: int, expected: list[str]) -> None:
     right = {"blank": blank, "noise": noise}
     rule = lambda trial: float(trial.seed < right[trial.task.filler])  # noqa: E731
-    assert list(said("weight_guessing", rule).values()) == verdicts
+    assert list(verdicts("weight_guessing", rule).values()) == expected
 
 
 SOLVING = {
@@ -309,7 +306,8 @@ FAILING: dict[str, Rule] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOLVING)
-def test_what_needs_a_gpu_is_judged_once_it_was_run(name: str) -> None:
-    assert set(said(name, SOLVING[name]).values()) == {CONFIRMED}
-    assert set(said(name, FAILING.get(name, lambda trial: 0.0)).values()) == {REFUTED}
+def test_claims_that_need_a_gpu_can_be_judged(name: str) -> None:
+    assert set(verdicts(name, SOLVING[name]).values()) == {CONFIRMED}
+    assert set(verdicts(name, FAILING.get(name, lambda trial: 0.0)).values()) == {REFUTED}

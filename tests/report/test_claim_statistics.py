@@ -1,4 +1,4 @@
-"""Shares, medians and answers of the scripts of claims."""
+"""Shares, medians and findings of the scripts of claims."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_share_has_its_wilson_interval() -> None:
     assert (Share(5, 10).most, Share(4, 10).most) == (True, False)
 
 
-def test_a_median_that_was_measured_and_what_lies_above_it() -> None:
+def test_medians_with_intervals_as_text_and_compared() -> None:
     low, high = Middle.of([1.0, 2.0, 3.0, 4.0]), Middle.of([5.0, 6.0, 7.0])
     assert (low.value, low.interval) == (2.0, (1.0, 4.0))
     assert high.above(low)
@@ -36,7 +36,7 @@ def test_a_median_that_was_measured_and_what_lies_above_it() -> None:
     assert str(Middle(14.14, 10.0, 20.0)) == "14 (10 to 20)"
 
 
-def test_shares_and_medians_of_the_rows_that_are_meant() -> None:
+def test_shares_and_medians_of_selected_rows() -> None:
     assert share(OUTCOMES, label="GRU") == Share(3, 4)
     assert share(OUTCOMES, 0.65, label="GRU") == Share(2, 4)
     assert middle(OUTCOMES, label="GRU").value == 0.6
@@ -49,9 +49,9 @@ def test_shares_and_medians_of_the_rows_that_are_meant() -> None:
     ("confirmed", "refuted", "verdict"),
     [(True, False, "confirmed"), (False, True, "refuted"), (False, False, "depends on luck")],
 )
-def test_an_answer_says_on_what_it_depends_only_where_it_does(confirmed: bool, refuted: bool, verdict: str) -> None:
+def test_a_finding_names_what_it_depends_on_only_if_it_depends(confirmed: bool, refuted: bool, verdict: str) -> None:
     one = answered(Share(9, 10), "share of seeds", confirmed, refuted, "luck", "10 seeds")
-    assert one.said == verdict
+    assert one.verdict_text == verdict
     assert (one.value, one.number) == (0.9, "9 of 10 (60 to 98 %)")
     several = answered("9 of 10 and 2 of 10", "", confirmed, refuted, "luck", "10 seeds")
     assert (several.value, several.low, several.high) == (None, None, None)

@@ -1,4 +1,4 @@
-"""The page for the browser, as a file: what it says, that it says it safely, and that it is always the same bytes."""
+"""The page for the browser as a file: its content, its safety, and its byte stability."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from made_up_pages import HOSTILE, analysis
 
 
 class Elements(HTMLParser):
-    """Every element of a page with its attributes, the texts of the page, and whether what was opened was closed."""
+    """The elements of a page with their attributes, its texts, and the elements that were not closed."""
 
     EMPTY = ("meta", "img", "br", "hr", "link", "input")
 
@@ -49,7 +49,7 @@ def published(folder: Path, text: str = "LSTM reaches `[20, 40)`", **context: ob
     return publish(analysis(text), folder, "noted.md.j2", about | context)
 
 
-def test_a_page_is_one_whole_file_that_names_no_other_place_to_load_from(tmp_path: Path) -> None:
+def test_a_page_loads_nothing_outside_its_file(tmp_path: Path) -> None:
     page = Elements(published(tmp_path).html.read_text())
     assert page.open == []
     assert not page.all("link")
@@ -59,7 +59,7 @@ def test_a_page_is_one_whole_file_that_names_no_other_place_to_load_from(tmp_pat
     assert policy.startswith("default-src 'none'; img-src data:;")
 
 
-def test_what_looks_like_html_in_a_text_is_shown_and_not_run(tmp_path: Path) -> None:
+def test_html_in_a_text_is_shown_as_text(tmp_path: Path) -> None:
     page = published(
         tmp_path, HOSTILE, prediction=HOSTILE, refuted_by=HOSTILE, config_text=HOSTILE, made_with={"cpu": HOSTILE}
     )
@@ -78,7 +78,7 @@ def test_texts_are_markdown() -> None:
     assert "<td>1</td>" in blocks("| a |\n| --- |\n| 1 |\n")
 
 
-def test_a_page_has_everything_that_a_reader_needs(tmp_path: Path) -> None:
+def test_a_page_has_prediction_verdict_provenance_and_working_links(tmp_path: Path) -> None:
     page = published(tmp_path, prediction="It rains.", refuted_by="Sun.", made_with={"torch": "2.13.0"})
     text = page.html.read_text()
     found = Elements(text)
@@ -95,7 +95,7 @@ def test_a_page_has_everything_that_a_reader_needs(tmp_path: Path) -> None:
         assert link[1:] in targets if link.startswith("#") else (tmp_path / link).exists(), link
 
 
-def test_equal_analyses_give_equal_bytes_wherever_they_are_written(tmp_path: Path) -> None:
+def test_equal_analyses_give_equal_bytes_in_any_folder(tmp_path: Path) -> None:
     first, second = published(tmp_path / "a").html, published(tmp_path / "b" / "c").html
     assert first.read_bytes() == second.read_bytes()
     assert str(tmp_path) not in first.read_text()
@@ -119,7 +119,8 @@ def test_a_column_is_numeric_where_every_cell_begins_with_a_number(cells: list[s
     assert column.numeric is numeric
 
 
-def test_a_page_of_every_measure_is_small_enough_to_keep(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_page_is_smaller_than_its_figures(tmp_path: Path) -> None:
     frame = made_up_scores.lengths()
     subject = Subject("far", "How far?", "configs/far.yaml", tuple(frame["key"]), (), tmp_path, tmp_path / "far")
     page = write(subject, frame)

@@ -1,4 +1,4 @@
-"""What a page says of the versions behind it."""
+"""Notes on a page about the versions with which its trials were made."""
 
 import pytest
 
@@ -28,21 +28,26 @@ sweep:
     lag: [1, 2]
     seed: {range: 2}
 """
+SCRIPT = """
+from farback.report import Analysis
+def analyse(scores, ladder):
+    return Analysis("One.", ["Two."])
+"""
 
 
-def test_nothing_is_said_where_all_trials_agree_with_the_present() -> None:
+def test_there_is_no_note_if_all_trials_have_the_installed_versions() -> None:
     assert origins([MADE] * 3, NOW) == ""
     assert origins([], NOW) == ""
 
 
-def test_what_an_earlier_release_did_not_record_is_not_held_against_it() -> None:
+def test_versions_that_an_earlier_release_did_not_record_are_ignored() -> None:
     assert origins([MADE, {"torch": "2.13.0"}], NOW) == ""
 
 
-def test_the_processor_that_a_page_is_written_on_changes_nothing_in_it() -> None:
-    """Only the versions are asked for; a page is the same wherever it is written."""
+def test_the_page_does_not_depend_on_the_processor_that_writes_it() -> None:
+    """The note compares versions only; a page is the same on every machine."""
     assert set(versions()) == {*VERSIONS, "mlflow"}
-    assert set(deciding(versions())) == set(VERSIONS)  # mlflow records numbers and makes none
+    assert set(deciding(versions())) == set(VERSIONS)  # mlflow records numbers and does not compute them
     assert origins([MADE], versions() | NOW) == ""
 
 
@@ -55,7 +60,7 @@ def test_other_versions_than_those_installed_are_named_with_how_many_trials_they
     assert "numpy" not in text
 
 
-def test_several_sets_are_told_apart_by_what_differs() -> None:
+def test_the_table_has_only_the_entries_that_differ() -> None:
     text = origins([MADE, {**MADE, "cpu_features": "bbbb"}, MADE, {"torch": "2.13.0"}], NOW)
     assert text.startswith("**Made by more than one set of versions or processor features.**")
     lines = text.splitlines()[2:]
@@ -73,25 +78,32 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     folder = tmp_path_factory.mktemp("project")
     (folder / "configs").mkdir()
     (folder / "configs" / "mixed.yaml").write_text(CONFIG)
+    (folder / "experiments").mkdir()
+    (folder / "experiments" / "mixed.py").write_text(SCRIPT)
     return Experiment.load(folder / "configs" / "mixed.yaml")
 
 
-def made_elsewhere(experiment: Sweep, store: Memory, count: int, **said: str) -> Memory:
-    """The same results, some of which say that others made them."""
+@pytest.fixture(scope="module")
+def store(experiment: Sweep) -> Memory:
+    memory = Memory()
+    farback.run(experiment, workers=1, store=memory)
+    return memory
+
+
+def made_elsewhere(experiment: Sweep, store: Memory, count: int, **provenance: str) -> Memory:
+    """The same results, of which the first `count` have another provenance."""
     other = Memory()
     trials = experiment.trials()
     entry = store.experiments[experiment.name]
     with other.begin(experiment.name, trials) as recorder:
         for index, trial in enumerate(trials):
-            own = entry.provenance[trial.key] | (said if index < count else {})
+            own = entry.provenance[trial.key] | (provenance if index < count else {})
             recorded = entry.results[trial.key]
             recorder.put(Finished(TrialResult(trial.key, scores(recorded.rows), "finished", own)))
     return other
 
 
-def test_a_page_says_so_and_otherwise_keeps_its_bytes(experiment: Sweep) -> None:
-    store = Memory()
-    farback.run(experiment, workers=1, store=store)
+def test_a_page_has_the_note_and_otherwise_keeps_its_bytes(experiment: Sweep, store: Memory) -> None:
     page = publish(experiment, store)
     plain, note = page.report.read_bytes(), page.note
     assert b"Made by" not in plain
@@ -106,9 +118,7 @@ def test_a_page_says_so_and_otherwise_keeps_its_bytes(experiment: Sweep) -> None
     assert (text[:start] + text[text.index("8 of 8 trials") :]).encode() == plain
 
 
-def test_trials_that_the_config_does_not_name_say_nothing(experiment: Sweep) -> None:
-    store = Memory()
-    farback.run(experiment, workers=1, store=store)
+def test_trials_that_the_config_does_not_have_are_ignored(experiment: Sweep, store: Memory) -> None:
     fewer = Experiment.load(experiment.path, ["seed=1"])
     first = made_elsewhere(experiment, store, 1, torch="1.0")
     assert experiment.trials()[0].seed == 0
@@ -117,7 +127,7 @@ def test_trials_that_the_config_does_not_name_say_nothing(experiment: Sweep) -> 
         publish(fewer, Memory())
 
 
-def test_what_made_the_trials_is_said_once_or_the_most_frequent_first() -> None:
+def test_made_with_lists_several_values_the_most_frequent_first() -> None:
     trials = [{"torch": "2", "cpu": "b"}, {"torch": "2", "cpu": "b"}, {"torch": "2", "cpu": "a"}, {"torch": "2"}]
     assert made_with(trials, ("torch", "numpy", "cpu")) == {"torch": "2", "cpu": "b; a"}
     assert made_with([], ("torch",)) == {}

@@ -1,16 +1,20 @@
-"""The page of a search, from made-up stores whose answer is known."""
+"""The page of a search, from made-up stores with known results."""
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from farback import tables
 from farback.records.record import UserError
-from farback.report import Objective, Searched, searched
+from farback.report import Analysis, ReportedObjective, Searched, searched
 from farback.report.page import Page, Subject, write_search
+from farback.report.search_report import horizons, success_at_lag
+from farback.report.search_tables import share_sentence
 
 CELLS = ("GRU", "LSTM")
 WINNER, SEEN = 2, 0.9
@@ -56,11 +60,17 @@ def made(worth: float = 0.7, default: float = 0.2, apart: float = 0.2, lags: tup
         fresh=pd.DataFrame(fresh, columns=["group", "setting", "number", "seed", "value", "diverged"]),
         scores=pd.DataFrame(scores),
         trainings=pd.DataFrame(trainings),
-        objectives=(Objective("skill at lag 80"),),
+        objectives=(ReportedObjective("skill at lag 80"),),
         importances=pd.DataFrame({"group": CELLS, "parameter": "optimizer.lr", "importance": 1.0}),
         seeds=1,
         log=("optimizer.lr",),
     )
+
+
+@cache
+def analysis() -> Analysis:
+    """The standard analysis, drawn once."""
+    return searched(made())
 
 
 def page(found: Searched, root: Path, configs: dict[str, str] | None = None) -> Page:
@@ -73,17 +83,16 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_only_fresh_seeds_are_in_the_headline_and_in_the_trackers_numbers() -> None:
-    analysis = searched(made())
-    assert "GRU 0.70 (" in analysis.headline
-    assert "6 fresh seeds" in analysis.headline
-    assert str(SEEN) not in analysis.headline
-    assert analysis.metrics["fresh/GRU tuned/value"] == pytest.approx(0.7)
-    assert analysis.metrics["gap/GRU tuned"] == pytest.approx(SEEN - 0.7)
-    assert SEEN not in analysis.metrics.values()
+    assert "GRU 0.70 (" in analysis().headline
+    assert "6 fresh seeds" in analysis().headline
+    assert str(SEEN) not in analysis().headline
+    assert analysis().metrics["fresh/GRU tuned/value"] == pytest.approx(0.7)
+    assert analysis().metrics["gap/GRU tuned"] == pytest.approx(SEEN - 0.7)
+    assert SEEN not in analysis().metrics.values()
 
 
 def test_the_headline_table_holds_mean_interval_and_success_at_the_lag() -> None:
-    table = searched(made()).tables[0]
+    table = analysis().tables[0]
     assert table.name == "reported"
     row = table.shown.iloc[0]
     assert row["skill at lag 80, 95 %"].startswith("0.70 (")
@@ -93,13 +102,15 @@ def test_the_headline_table_holds_mean_interval_and_success_at_the_lag() -> None
 
 def test_how_much_of_the_difference_is_tuning() -> None:
     """Defaults differ by 0.4, tuned settings are equal."""
-    analysis = searched(made(apart=0.4))
-    share = next(table for table in analysis.tables if table.name == "tuning_share").frame.iloc[0]
-    assert share["default"] == pytest.approx(0.4)
-    assert share["share"] == pytest.approx(1.0)
-    assert "tuning takes away 100%" in analysis.headline
+    share = tables.tuning_share(made(apart=0.4).fresh)
+    assert share["default"].tolist() == pytest.approx([0.4])
+    assert share["share"].tolist() == pytest.approx([1.0])
+    assert "tuning removes 100%" in share_sentence(share)
+    parts = {table.name: table for table in analysis().tables}
+    assert share_sentence(parts["tuning_share"].frame) in analysis().headline
 
 
+@pytest.mark.slow
 def test_a_deleted_folder_is_rebuilt_byte_for_byte(tmp_path: Path) -> None:
     folder = page(made(), tmp_path, {"winner-GRU.yaml": "name: winner-GRU\n"}).report.parent
     before = contents(folder)
@@ -137,11 +148,10 @@ def test_where_nothing_was_trained_on_fresh_seeds_there_is_no_result(tmp_path: P
 def test_an_experiment_of_its_own_judges_a_search(tmp_path: Path) -> None:
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "tune.py").write_text(
-        "from farback.report import Analysis, searched\n"
+        "from farback.report import Analysis\n"
         "PREDICTION, REFUTED_BY = 'It is tuning.', 'It is not.'\n"
         "def analyse(found):\n"
-        "    base = searched(found)\n"
-        "    return Analysis(base.headline, [f'{len(found.history)} trials'], base.parts, base.metrics)\n"
+        "    return Analysis(found.conditions, [f'{len(found.history)} trials'])\n"
     )
     text = page(made(), tmp_path).report.read_text()
     assert "It is tuning." in text
@@ -150,10 +160,10 @@ def test_an_experiment_of_its_own_judges_a_search(tmp_path: Path) -> None:
 
 def test_several_lags_have_their_horizons() -> None:
     found = made(lags=(40, 80))
-    names = [part.name for part in searched(found).parts]
+    names = [part.name for part in horizons(found)]
     assert {"trainability", "success", "trainability_forest"} <= set(names)
-    assert "succeed at lag 80" not in searched(found).tables[0].shown
-    assert "trainability" not in [part.name for part in searched(made()).parts]
+    assert success_at_lag(found) is None
+    assert "trainability" not in [part.name for part in analysis().parts]
 
 
 def test_a_default_that_nothing_beats_is_the_tuned_setting_too() -> None:
@@ -164,9 +174,9 @@ def test_a_default_that_nothing_beats_is_the_tuned_setting_too() -> None:
     own = found.scores["setting"] == "default"
     scores = pd.concat([found.scores[own], found.scores[own].assign(setting="tuned")], ignore_index=True)
     same = replace(found, fresh=fresh, scores=scores)
-    analysis = searched(same)
-    assert analysis.tables[0].frame["successes"].tolist() == [0, 3, 0, 3]  # GRU, LSTM; default, tuned
-    gains = next(table for table in analysis.tables if table.name == "gains").frame
+    result = searched(same)
+    assert result.tables[0].frame["successes"].tolist() == [0, 3, 0, 3]  # GRU, LSTM; default, tuned
+    gains = next(table for table in result.tables if table.name == "gains").frame
     assert gains["p"].tolist() == [1.0, 1.0]
     assert same.fresh_recorded == 12
 
@@ -183,14 +193,14 @@ def test_two_objectives_have_a_front_and_no_single_winner() -> None:
         history=found.history.assign(value_1=rng.uniform(0, 1, len(found.history))),
         fresh=fresh,
         scores=scores,
-        objectives=(Objective("skill at lag 80"), Objective("updates to solve", "minimize")),
+        objectives=(ReportedObjective("skill at lag 80"), ReportedObjective("updates to solve", "minimize")),
     )
-    analysis = searched(two)
-    names = [part.name for part in analysis.parts]
+    result = searched(two)
+    names = [part.name for part in result.parts]
     assert "front" in names
     assert not {"gains", "contests", "tuning_share"} & set(names)
-    assert analysis.tables[0].shown["updates to solve, 95 %"].tolist() == ["5 (5 to 5)"] * 4
-    assert "fresh/GRU tuned 1/value" in analysis.metrics
+    assert result.tables[0].shown["updates to solve, 95 %"].tolist() == ["5 (5 to 5)"] * 4
+    assert "fresh/GRU tuned 1/value" in result.metrics
 
 
 def test_one_search_without_groups_names_no_group() -> None:
@@ -200,7 +210,7 @@ def test_one_search_without_groups_names_no_group() -> None:
         for name in ("history", "fresh", "scores", "importances")
         for frame in [getattr(found, name)]
     }
-    analysis = searched(replace(found, **alone))
-    assert "the best setting 0.70 (" in analysis.headline
-    assert "group" not in analysis.tables[0].shown
-    assert "fresh/tuned/value" in analysis.metrics
+    result = searched(replace(found, **alone))
+    assert "the best setting 0.70 (" in result.headline
+    assert "group" not in result.tables[0].shown
+    assert "fresh/tuned/value" in result.metrics

@@ -37,7 +37,7 @@ def test_cf27_corrections_and_means():
 
 @few
 @given(small, small)
-def test_it_is_the_permutation_test_counted_in_full(a, b):
+def test_p_agrees_with_all_permutations(a, b):
     pooled = scipy_stats.rankdata([*a, *b])
     sums = [pooled[list(rows)].sum() for rows in itertools.combinations(range(len(pooled)), len(a))]
     distance = np.abs(np.array(sums) - len(a) * (len(pooled) + 1) / 2)
@@ -47,7 +47,7 @@ def test_it_is_the_permutation_test_counted_in_full(a, b):
 
 @few
 @given(st.sets(st.integers(0, 60), min_size=4, max_size=18), st.integers(1, 3))
-def test_without_ties_it_is_scipys_exact_mann_whitney(values, size):
+def test_without_ties_p_is_scipys_exact_mann_whitney(values, size):
     mixed = np.random.default_rng(len(values)).permutation(sorted(values))
     a, b = mixed[:size], mixed[size:]
     assert compare(a, b).p == pytest.approx(scipy_stats.mannwhitneyu(a, b, method="exact").pvalue)
@@ -80,7 +80,7 @@ def test_overlapping_intervals_are_ties():
 
 @few
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=8))
-def test_pairs_are_tested_by_every_flip_of_signs(pairs):
+def test_p_of_pairs_agrees_with_all_signs(pairs):
     a, b = zip(*pairs, strict=True)
     difference = np.array([x - y for x, y in pairs if x != y])
     ranks = scipy_stats.rankdata(np.abs(difference)) if len(difference) else np.zeros(0)
@@ -147,7 +147,7 @@ def test_impossible_p_values_are_refused(p):
         ([1, 2], [1], True, "equal length"),
     ],
 )
-def test_groups_that_cannot_be_compared_are_refused(a, b, paired, message):
+def test_unusable_groups_are_refused(a, b, paired, message):
     with pytest.raises(ValueError, match=message):
         compare(a, b, paired)
 

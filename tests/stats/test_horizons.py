@@ -24,14 +24,14 @@ curves = st.lists(st.booleans(), min_size=1, max_size=9)
         (2.5, 7.25, "[2.5, 7.25)", False, False),
     ],
 )
-def test_a_horizon_says_what_is_known(low, high, text, left, right):
+def test_the_text_of_a_horizon_shows_its_censoring(low, high, text, left, right):
     horizon = Horizon(low, high)
     assert str(horizon) == text
     assert (horizon.left, horizon.right, horizon.censored) == (left, right, left or right)
 
 
 @pytest.mark.parametrize(("low", "high"), [(5, 5), (9, 5), (math.nan, 5), (5, math.nan), (math.inf, math.inf)])
-def test_a_horizon_that_ends_before_it_begins_is_refused(low, high):
+def test_the_low_end_must_be_below_the_high_end(low, high):
     with pytest.raises(ValueError, match="low < high"):
         Horizon(low, high)
 
@@ -61,7 +61,7 @@ def test_a_gap_at_the_front_is_not_monotone():
 
 @few
 @given(curves)
-def test_the_first_failure_is_never_beyond_the_largest_success(passed):
+def test_the_first_failure_is_not_beyond_the_largest_success(passed):
     lags = [3 * 2**k for k in range(len(passed))]
     first, largest = first_failure(lags, passed), largest_success(lags, passed)
     assert first.horizon.low <= largest.horizon.low
@@ -82,14 +82,14 @@ def test_the_order_of_the_lags_does_not_matter(passed, random):
 
 @few
 @given(curves, st.integers(0, 8))
-def test_one_more_success_never_brings_the_horizon_nearer(passed, at):
+def test_one_more_success_never_shortens_the_horizon(passed, at):
     lags = [2**k for k in range(len(passed))]
     better = [good or k == at for k, good in enumerate(passed)]
     for read in (first_failure, largest_success):
         assert read(lags, better).horizon.low >= read(lags, passed).horizon.low
 
 
-def test_failing_at_lag_zero_is_left_of_every_lag():
+def test_a_failure_at_lag_zero_is_below_every_lag():
     assert str(first_failure([0, 1, 2], [False, False, False]).horizon) == "< 0"
     assert str(first_failure([0, 1, 2], [True, False, False]).horizon) == "< 1"
 
@@ -127,12 +127,12 @@ def test_the_median_is_a_lag_that_was_tested():
         ([1, 2], [0.7, 0.2], "True or False"),
     ],
 )
-def test_lags_and_answers_that_do_not_fit_are_refused(lags, passed, message):
+def test_unusable_lags_and_answers_are_refused(lags, passed, message):
     with pytest.raises(ValueError, match=message):
         first_failure(lags, passed)
 
 
-def test_a_chance_of_one_leaves_nothing_to_learn():
+def test_a_chance_of_one_is_refused():
     with pytest.raises(ValueError, match=r"\[0, 1\)"):
         success_threshold(1.0)
     with pytest.raises(ValueError, match="at least one"):

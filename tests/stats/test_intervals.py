@@ -52,7 +52,7 @@ def test_clopper_pearson_inverts_the_binomial_tails(count):
 
 @few
 @given(counts)
-def test_failures_mirror_successes(count):
+def test_intervals_of_failures_mirror_those_of_successes(count):
     successes, trials = count
     for interval in (wilson, clopper_pearson):
         low, high = interval(successes, trials)
@@ -93,7 +93,7 @@ def test_the_bootstrap_agrees_with_scipy():
     assert bootstrap(values, resamples=9999) == pytest.approx((theirs.low, theirs.high), abs=0.03)
 
 
-def test_seeds_that_agree_give_a_point_without_a_warning():
+def test_equal_values_give_a_point_without_a_warning():
     assert bootstrap([7.0] * 5) == (7.0, 7.0)
     assert bootstrap([7.0]) == (7.0, 7.0)
     assert bootstrap([math.inf, math.inf]) == (math.inf, math.inf)

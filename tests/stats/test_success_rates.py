@@ -23,25 +23,25 @@ def test_cf23_spearman_karber():
     assert spearman_karber(LAGS, [1, 1, 0.5, 0], [1, 1, 1, 1]) == 20.0
 
 
-def test_one_sharp_edge_lies_at_the_geometric_middle():
+def test_a_sharp_edge_gives_the_geometric_mean_of_its_lags():
     assert spearman_karber(LAGS, [5, 5, 0, 0], [5] * 4) == pytest.approx(math.sqrt(200))
     assert spearman_karber([3, 7, 50], [4, 4, 0], [4] * 3) == pytest.approx(math.sqrt(350))
 
 
-def test_beyond_the_tested_lags_nothing_is_invented():
+def test_nothing_is_extrapolated_beyond_the_tested_lags():
     assert spearman_karber(LAGS, [5] * 4, [5] * 4) == 40
     assert spearman_karber(LAGS, [0] * 4, [5] * 4) == 5
     assert spearman_karber([8], [3], [5]) == 8
 
 
-def test_a_rise_of_the_rate_is_pooled_by_its_trials():
+def test_increasing_rates_are_pooled_by_their_trials():
     assert isotonic([2, 0, 4], [4, 4, 8]).tolist() == pytest.approx([0.5, 1 / 3, 1 / 3])
     assert spearman_karber(LAGS, [5, 1, 3, 0], [5] * 4) == spearman_karber(LAGS, [5, 2, 2, 0], [5] * 4)
 
 
 @few
 @given(rates)
-def test_isotonic_is_scipys_and_falls(successes):
+def test_isotonic_is_scipys_and_never_increases(successes):
     fitted = isotonic(successes, [6] * len(successes))
     assert (np.diff(fitted) <= 1e-12).all()
     assert fitted == pytest.approx(isotonic_regression(np.array(successes) / 6, increasing=False).x)
@@ -58,7 +58,7 @@ def test_spearman_karber_scales_with_lag(successes, scale):
 
 @few
 @given(rates, st.integers(0, 6))
-def test_more_successes_never_bring_spearman_karber_nearer(successes, at):
+def test_more_successes_never_decrease_spearman_karber(successes, at):
     better = [min(6, value + (k == at)) for k, value in enumerate(successes)]
     lags, trials = grid(len(successes)), [6] * len(successes)
     assert spearman_karber(lags, better, trials) >= spearman_karber(lags, successes, trials) - 1e-9
@@ -67,7 +67,7 @@ def test_more_successes_never_bring_spearman_karber_nearer(successes, at):
 
 @few
 @given(rates, st.randoms())
-def test_spearman_karber_does_not_mind_the_order(successes, random):
+def test_spearman_karber_does_not_depend_on_the_order(successes, random):
     rows = list(zip(grid(len(successes)), successes, [6] * len(successes), strict=True))
     sorted_value = spearman_karber(*zip(*rows, strict=True))
     random.shuffle(rows)
@@ -92,7 +92,7 @@ def test_impossible_rates_are_refused(lags, successes, trials, message):
         spearman_karber(lags, successes, trials)
 
 
-def test_seeds_that_agree_give_their_interval_not_a_point():
+def test_equal_seeds_give_their_interval_not_a_point():
     mean = mean_horizon(LAGS, [[1, 1, 1, 0]] * 5)
     assert (mean.lag, mean.low, mean.high) == (pytest.approx(math.sqrt(800)), 20, 40)
 

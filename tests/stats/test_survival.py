@@ -30,7 +30,7 @@ def test_cf24_kaplan_meier():
     assert (curve.median, curve.restricted_mean) == (20, pytest.approx(26))
 
 
-def test_at_exactly_one_half_the_median_is_the_lag_reached():
+def test_at_exactly_one_half_the_median_is_that_lag():
     assert kaplan_meier([10, 20, 30, 40]).median == 20
     assert kaplan_meier([10, 20, 40, 40], [0, 0, 1, 1]).median == 20
     assert kaplan_meier([10, 40, 40], [0, 1, 1]).median == math.inf
@@ -44,7 +44,7 @@ def test_without_censoring_it_is_the_plain_mean():
     assert kaplan_meier(values, limit=0).restricted_mean == 0
 
 
-def test_everything_censored_says_so():
+def test_with_all_values_censored_the_median_is_infinite():
     curve = kaplan_meier([40, 40, 40], [True] * 3)
     assert (curve.median, curve.restricted_mean) == (math.inf, 40)
     assert kaplan_meier([0, 0]).median == 0
@@ -52,7 +52,7 @@ def test_everything_censored_says_so():
 
 @few
 @given(samples)
-def test_it_is_the_product_limit_formula(sample):
+def test_the_curve_is_the_product_limit_formula(sample):
     values, censored = zip(*sample, strict=True)
     curve = kaplan_meier(values, censored)
     assert curve.share == pytest.approx(by_hand(values, censored))
@@ -62,7 +62,7 @@ def test_it_is_the_product_limit_formula(sample):
 
 @few
 @given(samples, st.floats(0.1, 10))
-def test_it_scales_with_lag(sample, scale):
+def test_median_and_mean_scale_with_lag(sample, scale):
     values, censored = zip(*sample, strict=True)
     plain, scaled = kaplan_meier(values, censored), kaplan_meier(scale * np.array(values), censored)
     assert scaled.restricted_mean == pytest.approx(scale * plain.restricted_mean)

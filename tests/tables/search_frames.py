@@ -5,7 +5,7 @@ import pandas as pd
 
 
 def history(values, group="LSTM", states=None, **more):
-    """A search that saw these values in this order."""
+    """A search with these values in this order."""
     count = len(values)
     states = states or ["complete"] * count
     return pd.DataFrame(

@@ -1,4 +1,4 @@
-"""What a search found is worth: fresh seeds, against constructed cases."""
+"""Tables of fresh seeds, on constructed cases."""
 
 import itertools
 
@@ -22,7 +22,7 @@ def test_reported_is_the_mean_over_fresh_seeds_with_its_bootstrap_interval():
 
 
 def searched(rng, trials=20, seeds=3, spread=0.0):
-    """One whole search of settings of worth N(0, spread), each seen as the mean of some seeds with noise N(0, 1)."""
+    """A search over settings with true values N(0, spread), each measured as a mean over seeds with noise N(0, 1)."""
     worth = spread * rng.standard_normal(trials)
     seen = worth + rng.standard_normal((trials, seeds)).mean(1)
     winner = int(seen.argmax())
@@ -30,8 +30,8 @@ def searched(rng, trials=20, seeds=3, spread=0.0):
     return history(list(seen)), fresh(again, number=winner), worth[winner]
 
 
-def test_pure_noise_has_the_gap_of_the_largest_of_so_many_normals_and_fresh_seeds_none():
-    """All settings are worth 0: the search sees E[max of 20 normals] / sqrt 3, fresh seeds see 0."""
+def test_with_pure_noise_the_gap_is_the_expected_maximum_and_fresh_seeds_are_unbiased():
+    """All true values are 0: the search measures E[max of 20 normals] / sqrt 3, fresh seeds 0."""
     rng = np.random.default_rng(0)
     found = [tables.gaps(*searched(rng)[:2]).iloc[0] for _ in range(60)]
     density = scipy.integrate.quad(lambda x: x * 20 * scipy.stats.norm.pdf(x) * scipy.stats.norm.cdf(x) ** 19, -8, 8)[0]
@@ -41,7 +41,7 @@ def test_pure_noise_has_the_gap_of_the_largest_of_so_many_normals_and_fresh_seed
     assert np.mean([row["gap"] > 0 for row in found]) > 0.95
 
 
-def test_fresh_seeds_are_unbiased_also_where_settings_differ():
+def test_fresh_seeds_are_unbiased_if_settings_differ():
     rng = np.random.default_rng(1)
     off = []
     for _ in range(60):
@@ -50,7 +50,7 @@ def test_fresh_seeds_are_unbiased_also_where_settings_differ():
     assert np.mean(off) == pytest.approx(0.0, abs=4 * 0.32 / np.sqrt(60))
 
 
-def test_the_gap_is_on_the_side_of_seeing_too_good_in_both_directions():
+def test_the_gap_is_positive_in_both_directions():
     up = tables.gaps(history([0.2, 0.9]), fresh([0.6, 0.8], number=1)).iloc[0]
     down = tables.gaps(history([-0.2, -0.9]), fresh([-0.6, -0.8], number=1), "minimize").iloc[0]
     for row in (up, down):
@@ -59,7 +59,7 @@ def test_the_gap_is_on_the_side_of_seeing_too_good_in_both_directions():
         assert (row["gap_low"], row["gap_high"]) == (pytest.approx(0.1), pytest.approx(0.3))
 
 
-def test_a_default_that_the_search_did_not_try_has_no_gap_and_a_tuned_one_must_have():
+def test_only_a_default_setting_may_be_missing_in_the_history():
     past = history([0.2, 0.9])
     both = joined(fresh([0.6], number=1), fresh([0.5], setting="default", number=-1))
     assert tables.gaps(past, both)["setting"].tolist() == ["tuned"]
@@ -110,7 +110,7 @@ def test_contests_are_corrected_within_each_setting():
         ((0.0, 0.4, 0.8), -1.0),
     ],
 )
-def test_the_share_of_tuning_is_what_of_the_spread_it_takes_away(tuned, share):
+def test_the_share_of_tuning_is_the_removed_part_of_the_spread(tuned, share):
     default = (0.1, 0.3, 0.5)
     pairs = [([before] * 6, [after] * 6) for before, after in zip(default, tuned, strict=True)]
     frame = cells(**dict(zip("ABC", pairs, strict=True)))
@@ -121,7 +121,7 @@ def test_the_share_of_tuning_is_what_of_the_spread_it_takes_away(tuned, share):
     assert (row["groups"], row["seeds"]) == (3, 6)
 
 
-def test_where_no_cells_differ_at_their_defaults_there_is_nothing_to_take_away():
+def test_there_is_no_share_if_no_cells_differ_at_their_defaults():
     rng = np.random.default_rng(0)
     noise = {name: (0.01 * rng.standard_normal(10), 0.9 + 0.01 * rng.standard_normal(10)) for name in "ABC"}
     row = tables.tuning_share(cells(**noise)).iloc[0]
@@ -137,7 +137,7 @@ def test_there_is_no_share_without_two_groups_that_have_both_settings_or_without
     assert tables.contests(fresh([0.3, 0.4])).empty
 
 
-def test_what_cannot_be_reported_says_why():
+def test_frames_that_cannot_be_reported_are_errors():
     with pytest.raises(ValueError, match="seed 1000 comes twice in 'LSTM', tuned"):
         tables.reported(joined(fresh([0.1]), fresh([0.2])))
     with pytest.raises(ValueError, match="no setting of the search"):

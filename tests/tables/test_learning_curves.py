@@ -1,4 +1,4 @@
-"""What trials came to, and how they got there."""
+"""Outcomes of trials, and learning curves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def trial(seed: int, skill: float, best: float, status: str = "finished") -> pd.
     return pd.DataFrame(scores, columns=COLUMNS).assign(**fixed)
 
 
-def test_outcomes_are_those_at_the_lag_that_was_trained_at() -> None:
+def test_outcomes_are_at_the_training_lag() -> None:
     found = tables.outcomes(pd.concat([trial(0, 0.9, 0.9), trial(1, 0.2, 0.8)], ignore_index=True))
     assert found["lag"].tolist() == [8, 8]
     assert found["skill"].tolist() == pytest.approx([0.9, 0.2])

@@ -1,4 +1,4 @@
-"""Tables of the panel against frames whose reaches are known because they were made up."""
+"""Tables of the measures, on made-up frames with known reaches."""
 
 import math
 
@@ -50,7 +50,7 @@ def test_a_measure_that_was_not_taken_at_the_end_has_no_end():
     assert set(tables.gradient_curves(scores)["moment"]) == {"after 200 updates"}
 
 
-def test_gradients_are_relative_to_the_least_lag_seed_by_seed():
+def test_gradients_are_relative_to_the_smallest_lag_of_each_seed():
     scores = frame(*(rows_of("A", seed, gradient(0, 4.0, start=start)) for seed, start in enumerate((-3, 0, 5))))
     table = tables.gradient_curves(scores)
     assert table["median"].tolist() == pytest.approx((-table["lag"] / 4 / math.log(10)).tolist())
@@ -82,7 +82,7 @@ def test_reaches_end_where_each_measure_says():
     assert found.index.tolist() == ["gradient", "causal", "decodable", "memory", "behaviour"]
 
 
-def test_the_common_scale_stays_between_nothing_and_all():
+def test_the_common_scale_is_between_0_and_1():
     scores = panel(seeds=2, nets={"GRU": 1.5, "LSTM": 400.0})
     exploding = frame(rows_of("RNN relu", 0, gradient(0, -2.0)))
     table = tables.reaches(pd.concat([scores, exploding]))
@@ -90,7 +90,7 @@ def test_the_common_scale_stays_between_nothing_and_all():
     assert table[["median", "low", "high"]].to_numpy().max() <= 1
 
 
-def test_reach_horizons_are_medians_that_say_what_lies_beyond():
+def test_reach_horizons_are_medians_with_a_count_of_seeds_beyond():
     scores = frame(*(rows_of("A", seed, behaviour(9, reach), end=9) for seed, reach in enumerate((2, 20, 20, 80, 999))))
     row = tables.reach_horizons(scores).iloc[0]
     assert (row["horizon"], row["least"], row["most"], row["beyond"]) == ("[20, 40)", 2, 320, 1)
@@ -101,7 +101,7 @@ def test_a_diverged_net_has_no_behaviour():
     assert tables.seed_reaches(frame(lost))["horizon"].tolist() == ["< 1"]
 
 
-def test_memory_curves_carry_null_and_size():
+def test_memory_curves_have_the_null_range_and_the_number_of_features():
     table = tables.memory_curves(panel(seeds=3, nets=ONE))
     assert set(table["features"]) == {32}
     assert set(table["null_low"]) == {-0.02}
@@ -143,7 +143,7 @@ def test_extrapolation_counts_timers():
     assert mixed["horizon"] == "[160, 320)"
 
 
-def test_horizons_by_update_keep_what_left_early():
+def test_horizons_by_update_include_seeds_that_stopped_early():
     early = rows_of("A", 0, behaviour(0, 0) + behaviour(100, 5) + behaviour(150, 80), end=150)
     late = rows_of("A", 1, behaviour(0, 0) + behaviour(100, 5) + behaviour(200, 10) + behaviour(300, 20), end=300)
     table = tables.horizon_by_update(frame(early, late)).set_index("step")
@@ -153,7 +153,7 @@ def test_horizons_by_update_keep_what_left_early():
     assert table["horizon"].tolist() == ["< 1", "[5, 10)", "[10, 20)", "[20, 40)"]
 
 
-def test_decay_and_interference_are_kept_apart():
+def test_decay_and_interference_are_separate_groups():
     by = ["label", "task.symbols", "task.filler"]
     table = tables.retained_by_lag(loads(nets=("LSTM",)), by).set_index([*by[1:], "lag"])
     assert table.loc[(4, "blank", 160), "successes"] == 3
@@ -162,7 +162,7 @@ def test_decay_and_interference_are_kept_apart():
         tables.retained_by_lag(loads(nets=("LSTM",)), ["label"])
 
 
-def test_mistakes_name_what_is_there():
+def test_errors_name_what_the_frame_has():
     scores = panel(seeds=1, nets={"RNN tanh": 2.0})
     with pytest.raises(ValueError, match="needs the measure gate_times"):
         tables.gate_times(scores)
@@ -174,7 +174,7 @@ def test_mistakes_name_what_is_there():
         tables.reaches(scores[scores["measure"] == "lyapunov"])
 
 
-def test_a_median_interval_of_few_is_all_of_them():
+def test_a_median_interval_of_few_values_is_their_range():
     assert stats.median_interval([3.0, 1.0, 2.0]) == (1, 3)
     assert stats.median([1.0, 2.0, math.inf, math.inf]) == 2
     with pytest.raises(ValueError, match="no nan"):

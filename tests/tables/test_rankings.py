@@ -1,4 +1,4 @@
-"""Rankings of networks over problems, from scores with known answers; and that the figures draw them."""
+"""Rankings of networks over problems from scores with known results, and their figures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def scores() -> pd.DataFrame:
 
 
 def clipped(label: str, diverged: bool = True) -> list[list[float]]:
-    """In the order of the problems' names, chance where it is worse or diverged."""
+    """The skills of a network in the order of the problems' names, 0 where they are below chance or diverged."""
     own = {problem: [max(0.0, s) for s in seeds] for problem, seeds in zip(PROBLEMS, SKILLS[label], strict=True)}
     if label == "good" and diverged:
         own["adding", 10][0] = 0.0
@@ -61,7 +61,7 @@ def test_the_ranking_is_by_the_interquartile_mean_of_all_runs(scores: pd.DataFra
     assert table["successes"].tolist() == [8, 3, 0]
 
 
-def test_worse_than_chance_counts_as_chance_and_diverged_too(scores: pd.DataFrame) -> None:
+def test_skill_below_chance_and_of_diverged_trials_is_0(scores: pd.DataFrame) -> None:
     table = tables.skills(scores)
     assert table["skill"].min() == 0
     assert table[table["diverged"]]["skill"].tolist() == [0.0]
@@ -122,8 +122,8 @@ def test_figures_draw_the_numbers_of_their_tables(scores: pd.DataFrame) -> None:
     assert marks == pytest.approx(sorted(skills["skill"]))
 
 
-@pytest.mark.parametrize("count", [1, 2, 26])
-def test_figures_stand_any_number_of_networks(count: int) -> None:
+@pytest.mark.parametrize("count", [1, 2, pytest.param(26, marks=pytest.mark.slow)])
+def test_figures_can_draw_any_number_of_networks(count: int) -> None:
     skills = {f"cell {at}": [[at / 30, 0.5, 1.0]] * 3 for at in range(count)}
     parts = ranked(scores_of(skills)) if count > 1 else []
     figures = [part.drawing for part in parts if not hasattr(part, "shown")]
@@ -132,7 +132,7 @@ def test_figures_stand_any_number_of_networks(count: int) -> None:
         figure.draw_without_rendering()
 
 
-def test_the_shown_ranking_tells_successes_on_each_problem(scores: pd.DataFrame) -> None:
+def test_the_shown_ranking_has_successes_on_each_problem(scores: pd.DataFrame) -> None:
     table = ranked(scores)[0].shown
     assert table.columns.tolist() == [
         "network",

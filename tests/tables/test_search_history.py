@@ -1,4 +1,4 @@
-"""What a search saw, against numbers worked out by hand."""
+"""Tables of a search's history, compared with numbers computed by hand."""
 
 import itertools
 
@@ -36,14 +36,14 @@ def test_the_expected_best_does_not_depend_on_the_order_of_a_random_search():
     assert one["best"].tolist() != other["best"].tolist()
 
 
-def test_the_band_of_an_adaptive_search_is_the_bootstrap_of_what_it_had_seen():
+def test_the_band_of_an_adaptive_search_is_a_bootstrap_of_its_values():
     table = tables.best_after(history(SEEN))
     draws = [max(each) for each in itertools.product(SEEN[:3], repeat=3)]
     assert table["expected"][2] == pytest.approx(np.mean(draws))
     assert (table["high"] <= table["best"]).all()
 
 
-def test_a_pruned_trial_was_paid_for_and_found_nothing():
+def test_a_pruned_trial_counts_with_the_worst_value():
     states = ["pruned", "complete", "failed", "complete", "running"]
     table = tables.best_after(history([9, 0.5, 9, 0.9, 9], states=states))
     assert table["trials"].tolist() == [1, 2, 3, 4]
@@ -54,20 +54,20 @@ def test_a_pruned_trial_was_paid_for_and_found_nothing():
     assert table["expected"].tolist() == pytest.approx(worst_counts.mean(0).tolist())
 
 
-def test_a_trial_that_was_tried_again_uses_up_no_budget():
+def test_a_repeated_trial_counts_once_in_the_budget():
     again = history([9, 0.5, 0.9], states=["failed", "complete", "complete"], counted=[False, True, True])
     assert tables.best_after(again)["best"].tolist() == [0.5, 0.9]
     scores = pd.DataFrame({"key": ["a"], "step": [1]})
     assert tables.budgets(again, scores)[["trials", "failed", "other"]].iloc[0].tolist() == [2, 0, 1]
 
 
-def test_a_group_of_which_nothing_is_complete_has_a_budget_and_no_best():
+def test_a_group_without_complete_trials_has_a_budget_and_no_best_value():
     table = tables.best_after(joined(history(SEEN, "GRU", states=["failed"] * 4), history(SEEN)))
     assert table[table["group"] == "GRU"]["best"].isna().tolist() == [True] * 4
     assert table[table["group"] == "LSTM"]["best"].iloc[-1] == 0.9
 
 
-def test_groups_come_in_the_order_of_the_history_whatever_that_of_the_trials():
+def test_groups_are_in_the_order_of_the_history():
     both = joined(history(SEEN, "tanh"), history(SEEN, "GRU")).sort_values("number")
     assert tables.best_after(both)["group"].drop_duplicates().tolist() == ["tanh", "GRU"]
     assert tables.top_settings(both)["group"].drop_duplicates().tolist() == ["tanh", "GRU"]
@@ -81,7 +81,7 @@ def test_top_settings_are_the_best_ones_and_ties_go_to_the_earlier():
     assert tables.top_settings(history([0.2, 0.9]), "minimize", 1)["number"].tolist() == [0]
 
 
-def test_budgets_count_what_was_given_and_what_was_spent():
+def test_budgets_count_trials_trainings_and_updates():
     both = joined(history(SEEN, "GRU", states=["complete", "pruned", "failed", "running"]), history(SEEN[:3], "LSTM"))
     keys = [key for text in both["keys"] for key in text.split()]
     scores = pd.DataFrame({"key": keys * 2, "step": [50] * len(keys) + [100] * len(keys)})
@@ -115,6 +115,6 @@ def test_equal_points_are_on_the_front_together():
         (lambda: tables.front(history(SEEN, value_1=SEEN), ["maximize"]), "two directions"),
     ],
 )
-def test_a_history_that_cannot_be_summed_up_says_why(call, message):
+def test_an_unusable_history_is_an_error(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,16 +1,17 @@
-"""Reports: from tidy scores to a folder under `results/`."""
+"""Reports: from tidy scores to a folder below `results/`."""
 
 from farback.report.analysis import Analysis, Figure, Table, held
 from farback.report.search_report import Searched, searched
-from farback.report.search_tables import Objective
-from farback.report.sweep_report import groups, listed, metrics, retained, sized, standard, trained
+from farback.report.search_tables import ReportedObjective
+from farback.report.sweep_report import Ladder, groups, listed, metrics, retained, sized, standard, trained
 from farback.report.verdicts import Finding
 
 __all__ = [
     "Analysis",
     "Figure",
     "Finding",
-    "Objective",
+    "Ladder",
+    "ReportedObjective",
     "Searched",
     "Table",
     "groups",

@@ -1,4 +1,4 @@
-"""What an experiment found: tables, figures and a verdict, before they become a page."""
+"""The result of an experiment as tables, figures and a verdict, before it becomes a page."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
-HELD, REFUTED = "Held: ", "**Refuted**: "  # how lines of a verdict begin
-DECIMALS = 4  # of scores between 0 and 1; below that seeds, test sequences and chance differ by more
+HELD, REFUTED = "Held: ", "**Refuted**: "  # the first words of a line of a verdict
+DECIMALS = 4  # of scores between 0 and 1; smaller differences come from chance, seeds and test sequences
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report. `name` is its CSV's stem; `frame` holds the numbers, `shown` their text for people."""
+    """A table of the report. `name` is the stem of its CSV file with `frame`; `shown` has the texts for the page."""
 
     name: str
     caption: str
@@ -27,7 +27,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the report, and the numbers that it draws. `alt` says in a sentence what can be seen."""
+    """A figure of the report, and the numbers that it draws. `alt` describes it in a sentence."""
 
     name: str
     caption: str
@@ -44,7 +44,7 @@ class Analysis:
         headline: one sentence, with interval and conditions.
         verdict: whether the prediction held, line by line.
         parts: tables and figures in the order of the page; the first table is the headline table.
-        metrics: aggregates by name, for the tracker's summary run.
+        metrics: aggregates by name, for the summary run in MLflow.
     """
 
     headline: str
@@ -59,18 +59,24 @@ class Analysis:
 
     @property
     def figures(self) -> list[Figure]:
-        """The figures."""
+        """The figures, in the order of the page."""
         return [part for part in self.parts if isinstance(part, Figure)]
 
 
 def held(true: bool, claim: str, found: str = "") -> str:
-    """One line of a verdict: what was predicted, whether it held, what was found."""
-    behind = f" ({found})" if found else ""
-    return f"{HELD}{claim}{behind}." if true else f"{REFUTED}that {claim}{behind}."
+    """One line of a verdict.
+
+    Args:
+        true: whether the prediction held.
+        claim: what was predicted.
+        found: the measured numbers.
+    """
+    numbers = f" ({found})" if found else ""
+    return f"{HELD}{claim}{numbers}." if true else f"{REFUTED}that {claim}{numbers}."
 
 
 def outcome(line: str) -> Literal["held", "refuted", "noted"]:
-    """What a line of a verdict says of a prediction; "noted" where it says something else."""
+    """Whether a line of a verdict says that a prediction held or was refuted; "noted" for any other line."""
     return "held" if line.startswith(HELD) else "refuted" if line.startswith(REFUTED) else "noted"
 
 
@@ -82,7 +88,7 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def three(value: float) -> str:
-    """A number to three digits, without an exponent where it is large: updates are written 1500, not 1.5e+03."""
+    """A number with three significant digits and without an exponent: 1500, not 1.5e+03."""
     return f"{float(f'{value:.3g}'):.10g}"
 
 
@@ -92,14 +98,14 @@ def estimate(value: float, low: float, high: float, sign: str = "") -> str:
     Args:
         value: the number.
         low: lower end of its interval.
-        high: upper end.
-        sign: "+" where those above 0 get one.
+        high: upper end of its interval.
+        sign: "+" to mark positive numbers.
     """
-    ends = (value, low, high)
+    numbers = (value, low, high)
     scale = min(high - low, abs(value) or high - low)
-    if all(float(end).is_integer() for end in ends) or not 0 < scale < math.inf:
-        texts = [sign * (end >= 0) + three(end) for end in ends]
+    if all(float(number).is_integer() for number in numbers) or not 0 < scale < math.inf:
+        texts = [sign * (number >= 0) + three(number) for number in numbers]
     else:
         decimals = min(max(1 - math.floor(math.log10(scale)), 0), DECIMALS)
-        texts = [f"{round(end, decimals) + 0.0:{sign}.{decimals}f}" for end in ends]
+        texts = [f"{round(number, decimals) + 0.0:{sign}.{decimals}f}" for number in numbers]
     return "{} ({} to {})".format(*texts)

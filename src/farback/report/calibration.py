@@ -1,4 +1,4 @@
-"""The page of `farback calibrate`: the ruler held against systems whose memory is known."""
+"""The page of `farback calibrate`: the measures applied to systems with known memory."""
 
 from __future__ import annotations
 
@@ -10,29 +10,28 @@ import pandas as pd
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.page import Page, publish
 
-COLUMNS = ("system", "measure", "quantity", "expected", "measured", "error", "tolerance", "holds")
+COLUMNS = ["system", "measure", "quantity", "expected", "measured", "error", "tolerance", "holds"]
 NOTES = [
     "Write this page again: `farback calibrate`",
-    "Every number is measured by the public functions of `farback.measures`, on systems that are plain `torch.nn` "
-    "modules wherever one can be: what a person would hand to them. The systems are in "
-    "`src/farback/measures/known/`.",
-    "An error is what was measured less what the closed form says. Where a measure is exact its tolerance is "
-    "rounding; where it is a simulation, four standard errors. Differences below 1e-12 are the arithmetic's and are "
-    "shown as 0.",
+    "Every number is measured by the public functions of `farback.measures`. The systems are plain `torch.nn` modules "
+    "where possible, as a user would pass them. They are defined in `src/farback/measures/known/`.",
+    "An error is the measured value minus the value of the closed form. Where a measure is exact, its tolerance is "
+    "rounding; where it is a simulation, four standard errors. Differences below 1e-12 are rounding and are shown "
+    "as 0.",
     "The command ends with exit code 1 when a check is off.",
 ]
-ARITHMETIC = 1e-12  # a relative difference that is the arithmetic's, and may differ from one processor to another
+ROUNDING = 1e-12  # relative; smaller differences may change from one processor to another
 
 
 def calibration(checks: pd.DataFrame) -> Analysis:
-    """Expected against measured.
+    """Expected against measured values.
 
     Args:
         checks: a row for each check, with COLUMNS; `holds` says whether the error is within the tolerance.
     """
     from farback import plots  # matplotlib takes a second to import
 
-    frame = _rounded(checks.loc[:, list(COLUMNS)].reset_index(drop=True))
+    frame = _rounded(checks.loc[:, COLUMNS].reset_index(drop=True))
     off = frame[~frame["holds"]]
     systems, measures = frame["system"].nunique(), frame["measure"].nunique()
     headline = (
@@ -44,35 +43,34 @@ def calibration(checks: pd.DataFrame) -> Analysis:
         f"{number(row['expected'])} within {number(row['tolerance'])}."
         for row in off.to_dict("records")
     ]
-    caption = "Expected against measured"
+    shown = frame.assign(
+        **{name: frame[name].map(number) for name in ("expected", "measured")},
+        **{name: frame[name].map("{:.1g}".format) for name in ("error", "tolerance")},
+        holds=frame["holds"].map({True: "yes", False: "**no**"}),
+    )
     return Analysis(
         headline,
         verdict or ["Every number is within its tolerance."],
         [
             Figure(
                 "expected_measured",
-                caption,
+                "Expected against measured",
                 plots.calibration(frame),
                 frame.drop(columns="quantity").assign(share=frame["error"] / frame["tolerance"]),
                 "Left: measured against expected values, on the diagonal where they agree. Right: the error of each "
                 "check as a share of its tolerance.",
             ),
-            Table("calibration", "Every check", frame, _shown(frame)),
+            Table("calibration", "Every check", frame, shown),
         ],
         {"calibration/off": float(len(off)), "calibration/checks": float(len(frame))},
     )
 
 
 def write_calibration(checks: pd.DataFrame, folder: Path) -> Page:
-    """Write the page, the figure and the numbers; the same checks give the same bytes."""
-    analysis = calibration(checks)
-    context = {
-        "name": "calibrate",
-        "question": "Does the ruler give the right numbers where they are known?",
-        "command": "farback calibrate",
-        "notes": NOTES,
-    }
-    return publish(analysis, folder, "noted.md.j2", context)
+    """Write the page, the figure and the numbers; equal checks give equal bytes."""
+    question = "Do the measures give the right number where theory gives the answer?"
+    context = {"name": "calibrate", "question": question, "command": "farback calibrate", "notes": NOTES}
+    return publish(calibration(checks), folder, "noted.md.j2", context)
 
 
 def number(value: float) -> str:
@@ -81,18 +79,11 @@ def number(value: float) -> str:
 
 
 def _rounded(checks: pd.DataFrame) -> pd.DataFrame:
-    """Without the last digits of the arithmetic: what was measured is what was expected where they differ by less."""
-    scale = checks["expected"].abs().clip(lower=1.0)
-    same = checks["error"].abs() <= ARITHMETIC * scale
+    """Replace the measured value by the expected one where they differ by rounding alone."""
+    expected = checks["expected"].astype(float)
+    same = checks["error"].abs() <= ROUNDING * expected.abs().clip(lower=1.0)
     return checks.assign(
-        expected=checks["expected"].astype(float),
-        measured=checks["measured"].astype(float).mask(same, checks["expected"].astype(float)),
+        expected=expected,
+        measured=checks["measured"].astype(float).mask(same, expected),
         error=checks["error"].astype(float).mask(same, 0.0),
     )
-
-
-def _shown(frame: pd.DataFrame) -> pd.DataFrame:
-    texts = {name: [number(value) for value in frame[name]] for name in ("expected", "measured")}
-    small = {name: [f"{value:.1g}" for value in frame[name]] for name in ("error", "tolerance")}
-    verdict = {"holds": ["yes" if holds else "**no**" for holds in frame["holds"]]}
-    return frame.assign(**texts, **small, **verdict)

@@ -1,4 +1,4 @@
-"""What the scripts of claims share: shares of seeds, medians over seeds, and the parts of their pages."""
+"""Functions for the scripts that judge claims: shares of seeds, medians over seeds, and parts of their pages."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 import pandas as pd
 
-from farback import stats, tables
+from farback import plots, stats, tables
 from farback.report.analysis import Figure, Table, estimate
-from farback.report.sweep_report import name_of
+from farback.report.sweep_report import name_of, rows_with
 from farback.report.verdicts import Finding, Verdict
 
-LEAST = -0.25  # skill: one network that is sure and wrong has -5, and would press all others flat
+LEAST = -0.25  # the smallest skill drawn: a confident network that is wrong has -5, which would flatten all others
 
 
 @dataclass(frozen=True)
 class Share:
-    """How many seeds did something."""
+    """How many of the seeds succeeded."""
 
     successes: int
     trials: int
 
     @property
     def value(self) -> float:
-        """The share."""
+        """Successes by trials."""
         return self.successes / self.trials
 
     @property
@@ -35,7 +35,7 @@ class Share:
 
     @property
     def most(self) -> bool:
-        """Whether half of the seeds or more did."""
+        """Whether half of the seeds or more succeeded."""
         return 2 * self.successes >= self.trials
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class Share:
 
     @property
     def count(self) -> str:
-        """Without an interval: of what is computed and not sampled."""
+        """The text without an interval, for numbers without sampling error."""
         return f"{self.successes} of {self.trials}"
 
 
@@ -63,11 +63,11 @@ class Middle:
 
     @classmethod
     def of(cls, values: Sequence[float] | pd.Series[float]) -> Middle:
-        """Of one value a seed."""
+        """The median of one value per seed."""
         return cls(stats.median(values), *stats.median_interval(values))
 
     def above(self, other: Middle) -> bool:
-        """Whether it lies above, intervals included."""
+        """Whether its interval lies above the other's."""
         return self.low > other.high
 
     def __str__(self) -> str:
@@ -80,23 +80,21 @@ def chosen(outcomes: pd.DataFrame, **where: object) -> pd.DataFrame:
     Raises:
         ValueError: there are none.
     """
-    own = outcomes
-    for name, value in where.items():
-        own = own[own[name] == value]
+    own = rows_with(outcomes, where)
     if own.empty:
         raise ValueError(f"no trial has {where}")
     return own
 
 
 def share(outcomes: pd.DataFrame, least: float | None = None, **where: object) -> Share:
-    """How many of those trials learned it: half-way from chance to perfect, or a skill of at least `least`."""
+    """How many trials with these values learned the task: they passed, or have a skill of at least `least`."""
     own = chosen(outcomes, **where)
     passed = own["passed"] if least is None else own["skill"] >= least
     return Share(int(passed.sum()), len(own))
 
 
 def middle(outcomes: pd.DataFrame, column: str = "skill", **where: object) -> Middle:
-    """The median of a column over those trials; one that diverged has no skill, and an infinite loss."""
+    """The median of a column over trials with these values; a trial that diverged has skill 0 and infinite loss."""
     own = chosen(outcomes, **where)[column]
     return Middle.of(own.fillna(float("inf") if column == "loss" else 0.0))
 
@@ -110,16 +108,16 @@ def answered(
     run: str,
     of: Share | Middle | None = None,
 ) -> Finding:
-    """A row of the ledger.
+    """The finding for a claim.
 
     Args:
-        number: as a person reads it.
+        number: the result; its text is shown on the page.
         unit: of its value.
-        confirmed: whether what counts as confirmed came out.
-        refuted: whether what counts as refuted did; neither is "depends".
-        on: on what, then.
-        run: what was run (`conditions`).
-        of: the number and its interval for machines, where `number` is a text of several.
+        confirmed: whether the rule's condition for "confirmed" is met.
+        refuted: whether its condition for "refuted" is met; if neither is, the verdict is "depends".
+        on: what the verdict depends on, in that case.
+        run: the conditions of the run (`conditions`).
+        of: the number and its interval for the CSV file, where `number` is a text with several numbers.
     """
     verdict: Verdict = "confirmed" if confirmed else "refuted" if refuted else "depends"
     one = of if isinstance(number, str) else number
@@ -128,11 +126,11 @@ def answered(
 
 
 def outcome_tables(outcomes: pd.DataFrame, by: Sequence[str], caption: str) -> list[Table]:
-    """A row for each group and lag: how many seeds learned it, medians of skill and accuracy; and the same by seed."""
+    """A row for each group and lag: how many seeds learned the task, medians of skill and accuracy; and every seed."""
     keys = list(dict.fromkeys([*by, "lag"]))
     rows, shown, seeds = [], [], []
-    for group, own in outcomes.groupby(keys, sort=False, dropna=False):
-        named = dict(zip(keys, group, strict=True))
+    for values, own in outcomes.groupby(keys, sort=False, dropna=False):
+        group = dict(zip(keys, values, strict=True))
         learned, skill, accuracy = share(own), middle(own), middle(own, "accuracy")
         updates = float(own["updates"].median())
         low, high = learned.interval
@@ -148,15 +146,14 @@ def outcome_tables(outcomes: pd.DataFrame, by: Sequence[str], caption: str) -> l
             "updates": updates,
             "diverged": int(own["diverged"].sum()),
         }
-        rows.append(named | numbers)
-        heads = {name_of(name): str(value) for name, value in named.items()}
+        rows.append(group | numbers)
+        names = {name_of(name): str(value) for name, value in group.items()}
         texts = {"learned it": str(learned), "skill": str(skill), "accuracy": f"{accuracy.value:.3f}"}
         texts |= {"updates": f"{updates:.0f}"}
         texts |= {"diverged": str(numbers["diverged"])} if outcomes["diverged"].any() else {}
-        shown.append(heads | texts)
-        seeds.append(
-            heads | {f"seed {seed}": f"{one:.3f}" for seed, one in zip(own["seed"], own["skill"], strict=True)}
-        )
+        shown.append(names | texts)
+        skills = zip(own["seed"], own["skill"], strict=True)
+        seeds.append(names | {f"seed {seed}": f"{value:.3f}" for seed, value in skills})
     return [
         Table("outcomes", caption, pd.DataFrame(rows), pd.DataFrame(shown)),
         Table("outcomes_seeds", "The same, seed by seed: skill", outcomes, pd.DataFrame(seeds).fillna("")),
@@ -166,37 +163,34 @@ def outcome_tables(outcomes: pd.DataFrame, by: Sequence[str], caption: str) -> l
 def learning_figure(
     scores: pd.DataFrame, title: str, panel: str | None = None, line: str = "label", level: float | None = None
 ) -> Figure:
-    """Validated skill against updates, a line a network and a panel for each level of `panel`."""
-    from farback import plots  # matplotlib takes a second to import
-
-    by = [line] if panel is None else [panel, line]
-    curves = tables.learning_curves(scores, by)
-    shown = curves.assign(**{name: curves[name].clip(lower=LEAST) for name in ("median", "low", "high")})
-    cut = f"; below {LEAST:g} drawn there" if (curves["low"] < LEAST).any() else ""
+    """Validation skill against updates, a line for each network and a panel for each value of the column `panel`."""
+    curves = tables.learning_curves(scores, [line] if panel is None else [panel, line])
+    drawn = curves.assign(**{name: curves[name].clip(lower=LEAST) for name in ("median", "low", "high")})
+    cut = f"; lower values drawn at {LEAST:g}" if (curves["low"] < LEAST).any() else ""
     value = f"skill (0 chance, 1 perfect{cut})"
-    drawing = plots.trend(shown, "step", line, panel, title=title, value=value, setting="updates", level=level)
-    alt = "Validated skill against the updates so far, one line a network, with intervals over the seeds that train."
+    drawing = plots.trend(drawn, "step", line, panel, title=title, value=value, setting="updates", level=level)
+    alt = "Validation skill against the updates so far, one line a network, with intervals over the seeds that train."
     return Figure("learning", title, drawing, curves, alt)
 
 
 def conditions(scores: pd.DataFrame) -> str:
-    """What was run, for a row of the ledger: seeds, updates, batch, size, optimizer."""
+    """The conditions of a finding: seeds, updates, batch, size, optimizer."""
     counts = scores.groupby("label")["seed"].nunique()
     parts = [f"{_levels(counts)} seeds", f"{_levels(scores['steps'])} updates of {_levels(scores['batch'])}"]
     if "hidden" in scores:
         parts.append(f"{_levels(scores['hidden'])} units")
     rates = _levels(scores["optimizer.lr"])
-    parts.append(f"{' or '.join(sorted(set(scores['optimizer.name'])))} at {rates}")
-    return ", ".join(parts)
+    return ", ".join([*parts, f"{' or '.join(sorted(set(scores['optimizer.name'])))} at {rates}"])
 
 
 def _levels(column: pd.Series[Any]) -> str:
+    """The values of a column as text: "1 or 2 or 3", or "1 to 9" if there are more than three."""
     values = sorted(set(column.dropna().astype(float)))
     return " or ".join(f"{value:g}" for value in values) if len(values) <= 3 else f"{values[0]:g} to {values[-1]:g}"
 
 
 def only(table: pd.DataFrame, **where: object) -> dict[Any, Any]:
-    """The one row of a table that has these values.
+    """The only row of a table with these values.
 
     Raises:
         ValueError: there is none, or there are several.

@@ -1,65 +1,66 @@
-"""The page of `farback claims`: published statements, how each was checked, and what became of it."""
+"""The page of `farback claims`: published statements, how each was checked, and its verdict."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import pandas as pd
 
 from farback.records.claim import Claim
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.page import Page, publish
-from farback.report.verdicts import Finding, Verdict, row, rule
+from farback.report.verdicts import VERDICTS, Finding, row, rule
 
 NOTES = (
-    "Each claim stands in a config, with its source, the published number and the rule by which it is judged. They "
-    "were committed before the networks were trained; where those had been trained for another question, the setting "
-    "says that the rule is not blind. The function `findings` of the experiment's script applies the rule. Where a "
-    "rule proved wrong after the run, it says what was corrected, and what the verdict had been.",
-    "A verdict is about the setting in the second table, which says in what it differs from the publication's: what is "
-    "refuted there may hold in the original. One that depends on more updates than were run says that nothing was "
-    "learned here, and so nothing decided. Each row stands for itself: there is no correction for their number.",
+    "Each claim is in a config, with its source, the published number and the rule for its verdict. The rules were "
+    "committed before the networks were trained; where networks had been trained for another question before, the "
+    "setting says that the rule is not blind. The function `findings` of the experiment's script applies the rule. A "
+    "rule that proved wrong after the run says what was corrected, and what the verdict had been.",
+    "A verdict is about the setting in the second table, which also says how it differs from the publication's: a "
+    "claim that is refuted here may hold in the original setting. Where the verdict depends on more updates than were "
+    "run, no network learned the task with this budget, and the claim is undecided. Rows are judged separately: there "
+    "is no multiple-comparison correction.",
     "Train what is missing, then write this page: `farback claims{options}`",
-    "Write this page again from the store, training nothing: `farback claims --report{options}`",
-    "Repeat with other seeds: `farback claims --shift-seeds 100`, and a few rows alone with `--only ID`. They have a "
-    "page of their own.",
-    "Intervals are over seeds, 95 %. That of a median goes from one seed to another; with fewer than six seeds it is "
-    "the smallest and the largest (94 % with five, 75 % with three). Shares have Wilson's. A mean horizon is Spearman "
-    "and Karber's, where a seed beyond the lags tried counts as the last of them: `>=` and `<=` say so. Seeds, updates "
-    "and sizes that were run are in the second table.",
+    "Write this page again from the store, without training: `farback claims --report{options}`",
+    "Repeat with other seeds: `farback claims --shift-seeds 100`, or for a few rows with `--only ID`. The repetition "
+    "has its own page.",
+    "Intervals are over seeds, 95 %. The interval of a median runs between two seeds' values; with fewer than six "
+    "seeds it runs from the smallest to the largest (94 % with five, 75 % with three). Proportions use Wilson "
+    "intervals. A mean horizon is computed by the method of Spearman and Karber, where a seed beyond the lags tried "
+    "counts as the last of them, which `>=` and `<=` mark. Seeds, updates and sizes are in the second table.",
     "**Words.** *Skill* is 0 at the best guess without memory and 1 at perfect answers. A *horizon* `[20, 40)` passes "
-    "at lag 20 and fails at 40, the next one tried. Starts: *chrono* draws the biases of gates for memories of up to "
-    "the lag that is asked (Tallec and Ollivier 2018); *orthogonal* and *identity* are the recurrent matrix; *IRNN* is "
-    "relu from the identity. The *gain* multiplies an orthogonal matrix, *scaled* sets the spectral radius of a random "
-    "one. A gradient *explodes* where its mean log grows with the lag, in *nats* (natural logarithm) a step.",
-    "How a claim is added is in `docs/claims.md`.",
+    "at lag 20 and fails at 40, the next one tried. Initialisations: *chrono* draws the gate biases for memories of "
+    "up to the lag of the task (Tallec and Ollivier 2018); *orthogonal* and *identity* are the recurrent matrix; "
+    "*IRNN* is relu from the identity. The *gain* multiplies an orthogonal matrix, *scaled* sets the spectral radius "
+    "of a random one. A gradient *explodes* where its mean log grows with the lag, in *nats* (natural logarithm) a "
+    "step.",
+    "`docs/claims.md` explains how to add a claim.",
 )
-NOT_RUN = "not run yet"
-VERDICTS = get_args(Verdict)
 
 
-class Earlier(NamedTuple):
-    """What the first seeds came to, where a claim is repeated with others."""
+class FirstVerdict(NamedTuple):
+    """The result with the first seeds, where a claim is repeated with other seeds."""
 
     verdict: str
     number: str
 
 
 @dataclass(frozen=True)
-class Row:
-    """A claim as it stands.
+class ClaimRow:
+    """A claim with its present state.
 
     Attributes:
-        claim: what was said, and how it is checked.
-        experiment: that checks it.
-        config: of the experiment, as a link from the page.
-        report: its page, as a link from the ledger's; nothing where none was written.
-        finding: what became of it; None where it was not run.
-        missing: how many trials have to be trained first.
-        first: what the first seeds came to, where this is a repetition.
+        claim: the statement, and how it is checked.
+        experiment: the name of the experiment that checks it.
+        config: the experiment's config, as a link from the page of claims.
+        report: the experiment's page, as such a link; empty if it does not exist.
+        finding: None where the experiment was not run.
+        missing: how many trials are still to be trained.
+        first: the result with the first seeds, if this is a repetition.
     """
 
     claim: Claim
@@ -68,175 +69,121 @@ class Row:
     report: str
     finding: Finding | None
     missing: int
-    first: Earlier | None = None
+    first: FirstVerdict | None = None
+
+    @property
+    def waits_for_gpu(self) -> bool:
+        """Whether it was not run because it needs a GPU."""
+        return self.finding is None and self.claim.needs is not None
 
 
-def ledger(rows: Sequence[Row]) -> Analysis:
-    """All claims that were run, those that need a GPU apart, and the counts of verdicts."""
+def ledger(rows: Sequence[ClaimRow]) -> Analysis:
+    """The claims that were run, those that need a GPU in a separate table, and the counts of verdicts."""
     from farback import plots  # matplotlib takes a second to import
 
-    elsewhere = [one for one in rows if one.claim.needs and one.finding is None]
-    here = [one for one in rows if one not in elsewhere]
-    run = [one for one in here if one.finding is not None]
-    frame = pd.DataFrame([_flat(one) for one in here])
+    waiting = [one for one in rows if one.waits_for_gpu]
+    others = [one for one in rows if not one.waits_for_gpu]
     parts: list[Table | Figure] = []
-    if run:
-        drawn = pd.DataFrame([_drawn(one, one.finding) for one in run if one.finding])
-        alt = "One line for each claim, the refuted first, then those that depend on something, then the confirmed."
-        parts.append(Figure("verdicts", "Every claim that was run, by verdict", plots.verdicts(drawn), drawn, alt))
-    if here:
-        parts.insert(0, Table("claims", "What was claimed, and what was found", frame, _found(here)))
-        parts.append(Table("checks", "How each was checked", _checks(here), _checked(here)))
-    if elsewhere:
-        apart = pd.DataFrame([_flat(one) for one in elsewhere])
-        parts.append(Table("gpu", "Claims that need a GPU, with a config that is ready to run", apart, _gpu(elsewhere)))
-    return Analysis(headline(rows), _verdict(run), parts, _counts(rows))
+    if others:
+        texts = pd.DataFrame([_texts(one) for one in others])
+        repeated = ["with the first seeds"] if any(one.first for one in others) else []
+        shown = texts[["id", "claim", "published", "found", "verdict", *repeated, "page"]]
+        parts.append(Table("claims", "What was claimed, and what was found", _frame(others), shown))
+        if verdicts := {one.claim.id: one.finding.verdict for one in others if one.finding}:
+            drawn = texts.loc[texts["id"].isin(list(verdicts)), ["id", "verdict", "claim", "published", "found"]]
+            drawn = drawn.assign(verdict=drawn["id"].map(verdicts)).reset_index(drop=True)
+            alt = "One line for each claim, the refuted first, then those that depend on something, then the confirmed."
+            parts.append(Figure("verdicts", "Every claim that was run, by verdict", plots.verdicts(drawn), drawn, alt))
+        checks = texts[["id", "source", "setting", "check", "corrected", "run"]]
+        checks = checks.rename(columns={"check": "how it is checked"})
+        checks = checks.assign(config=[Path(one.config).name for one in others])
+        shown = texts[["id", "source", "setting, rule, and what was run", "config"]]
+        parts.append(Table("checks", "How each was checked", checks, shown))
+    if waiting:
+        caption = "Claims that need a GPU, with a config that is ready to run"
+        texts = pd.DataFrame([_texts(one) for one in waiting])
+        shown = texts[["id", "claim", "source", "published", "how it is checked", "why", "config"]]
+        parts.append(Table("gpu", caption, _frame(waiting), shown))
+    return Analysis(_headline(rows), _verdict(others), parts, _counts(rows))
 
 
-def headline(rows: Sequence[Row]) -> str:
-    """How many rows there are of every kind."""
-    counts = _counts(rows)
-    said = ", ".join(f"{counts[verdict]:g} {verdict}" for verdict in VERDICTS)
-    left = f"; {counts['not run']:g} not run yet" if counts["not run"] else ""
-    again = [one.finding.verdict == one.first.verdict for one in rows if one.finding and one.first]
-    same = f" {sum(again)} of {len(again)} verdicts are those of the first seeds." if again else ""
-    about = " A verdict is about the setting that was run here, which is rarely the original one."
-    rows_run = f"{counts['run']:g} row{'s' * (counts['run'] != 1)} run"
-    return f"{rows_run}: {said}; {counts['gpu']:g} need a GPU{left}.{about}{same}"
-
-
-def write_ledger(rows: Sequence[Row], folder: Path, options: str = "", listed: bool = True) -> Page:
-    """Write the page, the figure and the numbers; the same rows give the same bytes.
+def write_ledger(rows: Sequence[ClaimRow], folder: Path, options: str = "", listed: bool = True) -> Page:
+    """Write the page, the figure and the numbers; equal rows give equal bytes.
 
     Args:
         rows: of all configs.
-        folder: where.
-        options: of the command that writes this page, with a space before them.
-        listed: whether the page is in the index of all pages.
+        folder: of the page.
+        options: of the command that writes this page, beginning with a space.
+        listed: whether the index of all pages has this page.
     """
     context = {
         "name": "claims",
         "question": "Which published statements about the memory of recurrent networks hold?",
-        "prediction": "",
-        "refuted_by": "",
-        "notes": [note.format(options=options) if "{options}" in note else note for note in NOTES],
-        "origins": "",
+        "notes": [note.replace("{options}", options) for note in NOTES],
         "command": f"farback claims{options}",
         "listed": listed,
     }
     return publish(ledger(rows), folder, "noted.md.j2", context)
 
 
-def _counts(rows: Sequence[Row]) -> dict[str, float]:
-    verdicts = [one.finding.verdict for one in rows if one.finding]
-    gpu = sum(one.finding is None and one.claim.needs is not None for one in rows)
-    kinds = {verdict: float(verdicts.count(verdict)) for verdict in VERDICTS}
-    return {"run": float(len(verdicts)), **kinds, "gpu": float(gpu), "not run": float(len(rows) - len(verdicts) - gpu)}
+def _counts(rows: Sequence[ClaimRow]) -> dict[str, float]:
+    verdicts = Counter(one.finding.verdict for one in rows if one.finding)
+    run, gpu = verdicts.total(), sum(one.waits_for_gpu for one in rows)
+    counts = {"run": run, **{verdict: verdicts[verdict] for verdict in VERDICTS}, "gpu": gpu}
+    return {name: float(count) for name, count in (counts | {"not run": len(rows) - run - gpu}).items()}
 
 
-def _verdict(run: Sequence[Row]) -> list[str]:
-    """The claims that have a place, in its order; then how many others there are of each verdict."""
-    lines, others = [], []
+def _verdict_counts(rows: Sequence[ClaimRow]) -> str:
+    counts = _counts(rows)
+    return ", ".join(f"{counts[verdict]:g} {verdict}" for verdict in VERDICTS)
+
+
+def _headline(rows: Sequence[ClaimRow]) -> str:
+    counts = _counts(rows)
+    not_run = f"; {counts['not run']:g} not run yet" if counts["not run"] else ""
+    repeated = [one.finding.verdict == one.first.verdict for one in rows if one.finding and one.first]
+    same = f" {sum(repeated)} of {len(repeated)} verdicts are those of the first seeds." if repeated else ""
+    setting = " A verdict is about the setting that was run here, which is rarely the original one."
+    run = f"{counts['run']:g} row{'s' * (counts['run'] != 1)} run"
+    return f"{run}: {_verdict_counts(rows)}; {counts['gpu']:g} need a GPU{not_run}.{setting}{same}"
+
+
+def _verdict(rows: Sequence[ClaimRow]) -> list[str]:
+    """A line for each claim with a place, in its order; then the counts of the others."""
+    run = [one for one in rows if one.finding]
+    lines = []
     for one in run:
-        if one.claim.place is None:
-            others.append(one)
-        elif one.finding:
+        if one.finding and one.claim.place is not None:
             on = f" It depends on {one.finding.on}." if one.finding.on else ""
-            lines.append(
-                f"**{one.finding.verdict.capitalize()}**: {one.claim.statement} Found: {one.finding.number}.{on}"
-            )
-    counts = _counts(others)
-    said = ", ".join(f"{counts[verdict]:g} {verdict}" for verdict in VERDICTS)
-    if others:
-        lines.append(f"The other {len(others)} are in the table below: {said}.")
+            verdict = f"**{one.finding.verdict.capitalize()}**"
+            lines.append(f"{verdict}: {one.claim.statement} Found: {one.finding.number}.{on}")
+    if others := [one for one in run if one.claim.place is None]:
+        lines.append(f"The other {len(others)} are in the table below: {_verdict_counts(others)}.")
     return lines or ["No claim was run yet."]
 
 
-def _flat(one: Row) -> dict[str, object]:
-    """A row for machines."""
-    first = {"first_verdict": one.first.verdict, "first_number": one.first.number} if one.first else {}
-    return {**row(one.claim, one.finding), "experiment": one.experiment, **first}
+def _frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
+    flat = []
+    for one in rows:
+        first = {"first_verdict": one.first.verdict, "first_number": one.first.number} if one.first else {}
+        flat.append({**row(one.claim, one.finding), "experiment": one.experiment, **first})
+    return pd.DataFrame(flat)
 
 
-def _drawn(one: Row, finding: Finding) -> dict[str, str]:
+def _texts(one: ClaimRow) -> dict[str, str | None]:
+    """The texts of a claim in all tables, by heading."""
+    claim, finding = one.claim, one.finding
+    run = f" Run: {finding.conditions}." if finding else ""
     return {
-        "id": one.claim.id,
-        "verdict": finding.verdict,
-        "claim": one.claim.statement,
-        "published": one.claim.published,
-        "found": finding.number,
+        **{name: getattr(claim, name) for name in ("id", "source", "setting", "published", "check", "why")},
+        "claim": claim.statement,
+        "corrected": claim.corrected or "",
+        "found": finding.number if finding else "",
+        "verdict": finding.verdict_text if finding else f"not run yet: {one.missing} trials are missing",
+        "with the first seeds": f"{one.first.verdict}: {one.first.number}" if one.first else "",
+        "page": f"[{one.experiment}]({one.report})" if one.report else one.experiment,
+        "how it is checked": rule(claim),
+        "setting, rule, and what was run": rule(claim) + run,
+        "run": finding.conditions if finding else "",
+        "config": f"[{Path(one.config).name}]({one.config})",
     }
-
-
-def _found(here: Sequence[Row]) -> pd.DataFrame:
-    table = pd.DataFrame(
-        [
-            {
-                "id": one.claim.id,
-                "claim": one.claim.statement,
-                "published": one.claim.published,
-                "found": one.finding.number if one.finding else "",
-                "verdict": one.finding.said if one.finding else f"{NOT_RUN}: {one.missing} trials are missing",
-                "with the first seeds": f"{one.first.verdict}: {one.first.number}" if one.first else "",
-                "page": f"[{one.experiment}]({one.report})" if one.report else one.experiment,
-            }
-            for one in here
-        ]
-    )
-    return table if any(one.first for one in here) else table.drop(columns="with the first seeds")
-
-
-def _checks(here: Sequence[Row]) -> pd.DataFrame:
-    """How each is checked, for machines."""
-    return pd.DataFrame(
-        [
-            {
-                "id": one.claim.id,
-                "source": one.claim.source,
-                "setting": one.claim.setting,
-                "how it is checked": one.claim.check,
-                "corrected": one.claim.corrected or "",
-                "run": one.finding.conditions if one.finding else "",
-                "config": Path(one.config).name,
-            }
-            for one in here
-        ]
-    )
-
-
-def _checked(here: Sequence[Row]) -> pd.DataFrame:
-    """The same in as few columns as a page has room for."""
-    return pd.DataFrame(
-        [
-            {
-                "id": one.claim.id,
-                "source": one.claim.source,
-                "setting, rule, and what was run": " ".join(
-                    [rule(one.claim), *([f"Run: {one.finding.conditions}."] if one.finding else [])]
-                ),
-                "config": _link(one.config),
-            }
-            for one in here
-        ]
-    )
-
-
-def _gpu(elsewhere: Sequence[Row]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {
-                "id": one.claim.id,
-                "claim": one.claim.statement,
-                "source": one.claim.source,
-                "published": one.claim.published,
-                "how it is checked": rule(one.claim),
-                "why": one.claim.why,
-                "config": _link(one.config),
-            }
-            for one in elsewhere
-        ]
-    )
-
-
-def _link(config: str) -> str:
-    return f"[{Path(config).name}]({config})"

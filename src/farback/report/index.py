@@ -1,4 +1,4 @@
-"""`results/index.html`: every page below `results`, as each `report.html` tells of itself."""
+"""`results/index.html`, the index of all pages below `results`, from the data that each `report.html` contains."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from farback.report import html
-from farback.report.analysis import Analysis, outcome
 from farback.system.atomic_files import aside
 
 FOLDER, INDEX, PAGE = "results", "index.html", "report.html"
@@ -15,19 +14,19 @@ BEFORE, AFTER = '<script type="application/json" id="about">', "</script>"
 
 
 class About(BaseModel):
-    """What a page tells of itself.
+    """The data about a page that the index needs.
 
     Attributes:
-        name: the experiment's.
-        question: it asks.
+        name: of the experiment.
+        question: of the experiment.
         headline: the answer.
-        figure: the stem of its leading figure's files, "" where there is none.
-        alt: what can be seen on it.
-        coloured: whether it shows numbers as colours.
-        held: predictions that held.
-        refuted: predictions that did not.
-        experiment: whether a config stands behind it; else it is about farback itself.
-        listed: whether the index has it.
+        figure: the stem of the first figure's files, empty without a figure.
+        alt: the description of that figure.
+        coloured: whether that figure shows numbers as colours.
+        held: number of predictions that held.
+        refuted: number of predictions that were refuted.
+        experiment: whether the page belongs to a config; other pages are about farback itself.
+        listed: whether the index has the page.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,43 +43,23 @@ class About(BaseModel):
     listed: bool
 
 
-def about(
-    name: str, question: str, analysis: Analysis, *, coloured: bool = False, experiment: bool, listed: bool
-) -> About:
-    """What a page of an analysis tells of itself."""
-    lead = next(iter(analysis.figures), None)
-    outcomes = [outcome(line) for line in analysis.verdict]
-    return About(
-        name=name,
-        question=question,
-        headline=analysis.headline,
-        figure=lead.name if lead else "",
-        alt=lead.alt if lead else "",
-        coloured=coloured,
-        held=outcomes.count("held"),
-        refuted=outcomes.count("refuted"),
-        experiment=experiment,
-        listed=listed,
-    )
-
-
-def belongs(folder: Path) -> bool:
-    """Whether a page's folder has an index beside it: only folders in one called `results` do."""
+def is_indexed(folder: Path) -> bool:
+    """Whether a page's folder belongs to an index: only folders inside a folder `results` do."""
     return folder.absolute().parent.name == FOLDER
 
 
 def write(results: Path) -> Path:
-    """Write the index of what lies in `results` now; it comes out the same in whichever order pages were written.
+    """Write the index of the pages in `results`; it does not depend on the order in which they were written.
 
-    Others may write pages, and then the index, at the same time: what came while this one was written is put in.
+    Another process may write a page and the index at the same time, so the index is written again until it has every
+    page.
     """
     path, pages, written = results / INDEX, listed(results), None
     while pages != written:
+        entries = [{"folder": folder, **about.model_dump()} for folder, about in pages.items()]
         groups = {
-            "Experiments": [{"folder": folder, **one.model_dump()} for folder, one in pages.items() if one.experiment],
-            "About farback": [
-                {"folder": folder, **one.model_dump()} for folder, one in pages.items() if not one.experiment
-            ],
+            "Experiments": [entry for entry in entries if entry["experiment"]],
+            "About farback": [entry for entry in entries if not entry["experiment"]],
         }
         with aside(path) as file:
             file.write_text(html.page("index.html.j2", {"groups": groups}), encoding="utf-8", newline="\n")
@@ -89,15 +68,15 @@ def write(results: Path) -> Path:
 
 
 def listed(results: Path) -> dict[str, About]:
-    """The pages that the index shows, by the names of their folders; what farback did not write is passed over."""
-    found = {path.parent.name: told(path) for path in sorted(results.glob(f"*/{PAGE}"))}
-    return {folder: one for folder, one in found.items() if one is not None and one.listed}
+    """The pages that the index has, by the names of their folders; files that farback did not write are ignored."""
+    pages = {path.parent.name: about(path) for path in sorted(results.glob(f"*/{PAGE}"))}
+    return {folder: one for folder, one in pages.items() if one is not None and one.listed}
 
 
-def told(page: Path) -> About | None:
-    """What a page tells of itself; None where it tells nothing that is understood."""
+def about(page: Path) -> About | None:
+    """The data about a page; None if the file has none."""
     try:
         text = page.read_text(encoding="utf-8")
         return About.model_validate_json(text.partition(BEFORE)[2].partition(AFTER)[0])
-    except (OSError, UnicodeDecodeError, ValidationError):  # taken away meanwhile, or not written by farback
+    except (OSError, UnicodeDecodeError, ValidationError):  # deleted meanwhile, or not written by farback
         return None

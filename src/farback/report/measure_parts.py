@@ -1,4 +1,4 @@
-"""Tables and figures of the measures that say how far back, as parts of a page."""
+"""Tables and figures of the measures of memory, as parts of a page."""
 
 from __future__ import annotations
 
@@ -6,220 +6,151 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from farback import tables
+from farback import plots, tables
 from farback.report.analysis import Figure, Table
-from farback.report.sweep_report import name_of
+from farback.report.sweep_report import name_of, rows_with
 
 By = Sequence[str]
-WORDS = {"start": "as initialised", "end": "trained"}
 
 
-def reached(scores: pd.DataFrame, by: By = ("label",), moment: str = "end") -> list[Table | Figure]:
-    """Every reach of every network at one moment: the horizons, and the curves behind them."""
-    from farback import plots  # matplotlib takes a second to import
-
+def reached(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
+    """The reaches of every network: a table of horizons, and a figure of the curves as trained."""
     horizons = tables.reach_horizons(scores, by)
     curves = tables.reaches(scores, by)
-    now = curves[curves["moment"] == moment], horizons[horizons["moment"] == moment]
+    end = curves[curves["moment"] == "end"]
+    drawing = plots.reaches(end, horizons[horizons["moment"] == "end"])
+    caption = "How far back by every measure: the lag that half of the seeds reach"
+    alt = (
+        "A panel for each network: the curve of every measure on its own scale, and below it a bar to its horizon. "
+        "Causal reach and decodability are measured in sequences whose cue is at their largest lag: nearer inputs are "
+        "distractors."
+    )
     return [
-        Table(
-            "reach_horizons",
-            "How far back, by every measure: what half of the seeds reach",
-            horizons,
-            reach_texts(horizons, by),
-        ),
-        Figure(
-            "reaches",
-            f"The reaches of each network, {WORDS.get(moment, moment)}",
-            plots.reaches(*now),
-            now[0],
-            "A panel for each network: the curve of every measure on its own scale, and below it a bar to its horizon. "
-            "Causal reach and decodability are taken in sequences whose cue stands at their largest lag: nearer inputs "
-            "are distractors.",
-        ),
+        Table("reach_horizons", caption, horizons, reach_texts(horizons, by)),
+        Figure("reaches", "The reaches of each network, trained", drawing, end, alt),
     ]
 
 
 def reach_texts(horizons: pd.DataFrame, by: By) -> pd.DataFrame:
-    """A row for each network: the gradient's reach as initialised, and every reach as trained; the CSV has the rest."""
+    """A row for each network: the gradient's reach as initialised, and every reach as trained."""
     trained = horizons[horizons["moment"] == "end"]
     start = horizons[(horizons["moment"] == "start") & (horizons["reach"] == "gradient")]
     if trained.empty:
         trained, start = horizons[horizons["moment"] == "start"], start.iloc[:0]
     named = pd.concat([start.assign(reach="gradient at start"), trained])
-    order = list(dict.fromkeys(named["reach"]))
     text = named["horizon"].mask(named["horizon"] == "< 0", "none")  # not even the input of the same step
-    wide = named.assign(text=text).pivot(index=list(by), columns="reach", values="text").reindex(columns=order)
+    wide = named.assign(text=text).pivot(index=list(by), columns="reach", values="text")
+    wide = wide.reindex(columns=named["reach"].drop_duplicates().tolist())
     return wide.fillna("").reset_index().rename(columns={name: name_of(name) for name in by})
 
 
 def gradients(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
-    """Log gradient against lag at every moment it was taken at start or end."""
-    from farback import plots
-
-    curves = _ends(tables.gradient_curves(scores, by))
-    return Figure(
-        "gradients",
-        "How the gradient changes with the lag",
-        plots.gradients(curves),
-        curves,
-        "The gradient of the last step's loss by the input k steps before, in decades, one line a network, with what "
-        "theory says of PyTorch's default initialisation.",
+    """Log gradient against lag, at start and end."""
+    curves = _start_and_end(tables.gradient_curves(scores, by))
+    alt = (
+        "The gradient of the last step's loss with respect to the input k steps before, in decades, one line a "
+        "network, with the theory for PyTorch's default initialisation."
     )
+    return Figure("gradients", "How the gradient changes with the lag", plots.gradients(curves), curves, alt)
 
 
 def memory(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
-    """Memory functions."""
-    from farback import plots
-
-    curves = _ends(tables.memory_curves(scores, by))
-    return Figure(
-        "memory_function",
-        "Memory function: what a linear readout gives back of an unstructured input",
-        plots.memory(curves),
-        curves,
-        "Adjusted R² of the input k steps before, with the band that systems without memory stay in.",
-    )
+    """Memory functions at start and end."""
+    curves = _start_and_end(tables.memory_curves(scores, by))
+    caption = "Memory function: how well a linear readout recovers an unstructured input"
+    alt = "Adjusted R² of the input k steps before, with the range of systems without memory."
+    return Figure("memory_function", caption, plots.memory(curves), curves, alt)
 
 
 def spectra(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
-    """Lyapunov spectra."""
-    from farback import plots
-
-    curves = _ends(tables.curves(scores, "lyapunov", "exponent", by))
-    return Figure(
-        "lyapunov",
-        "Lyapunov spectrum",
-        plots.lyapunov(curves),
-        curves,
-        "Rates at which differences of the state shrink, from the slowest direction to the fastest.",
-    )
+    """Lyapunov spectra at start and end."""
+    curves = _start_and_end(tables.curves(scores, "lyapunov", "exponent", by))
+    alt = "Rates at which differences of the state shrink, from the slowest direction to the fastest."
+    return Figure("lyapunov", "Lyapunov spectrum", plots.lyapunov(curves), curves, alt)
 
 
 def gates(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
-    """Time constants of the gates."""
-    from farback import plots
-
-    times = _ends(tables.gate_times(scores, by))
-    return Figure(
-        "gate_times",
-        "Time constants of the gates",
-        plots.gate_times(times),
-        times,
-        "The share of the units whose gates keep at least so many steps.",
-    )
+    """Time constants of the gates at start and end."""
+    times = _start_and_end(tables.gate_times(scores, by))
+    alt = "The share of the units whose gates keep at least so many steps."
+    return Figure("gate_times", "Time constants of the gates", plots.gate_times(times), times, alt)
 
 
 def progress(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
-    """The retention horizon while training goes on."""
-    from farback import plots
-
+    """The retention horizon during training."""
     horizons = tables.horizon_by_update(scores, by)
-    return Figure(
-        "horizon_by_update",
-        "The horizon against training time",
-        plots.progress(horizons),
-        horizons,
-        "The largest lag that half of the seeds retain, against the updates so far.",
-    )
+    alt = "The largest lag that half of the seeds retain, against the updates so far."
+    return Figure("horizon_by_update", "The horizon during training", plots.progress(horizons), horizons, alt)
 
 
 def lengths(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
     """Training lags against test lags."""
-    from farback import plots
-
     factors = tables.extrapolation(scores, by)
     matrix = tables.trained_and_tested(scores, by)
+    caption = "The longest lag that each network reaches, relative to its training lag"
+    alt = "How many seeds pass at each test lag, a row for each training lag; the training lag itself is framed."
     return [
-        Table(
-            "extrapolation",
-            "How many times farther than it was trained each network works",
-            factors,
-            extrapolation_texts(factors, by),
-        ),
-        Figure(
-            "train_test",
-            "Trained at one lag, asked at another",
-            plots.length_map(matrix),
-            matrix,
-            "How many seeds pass at each test lag, a row for each training lag, whose own field is framed.",
-        ),
+        Table("extrapolation", caption, factors, extrapolation_texts(factors, by)),
+        Figure("train_test", "Trained at one lag, tested at others", plots.length_map(matrix), matrix, alt),
     ]
 
 
 def extrapolation_texts(factors: pd.DataFrame, by: By) -> pd.DataFrame:
-    """The factors for people: without a failure on the way, and counted from the training lag on."""
-    rows = factors.to_dict("records")
-    censored = [row["beyond"] > row["seeds"] / 2 for row in rows]
-    return pd.DataFrame(
-        {
-            **{name_of(name): factors[name] for name in by},
-            "trained at": factors["trained"],
-            "horizon": factors["horizon"],
-            "factor (interval)": [
-                f"{'>= ' if beyond else ''}{row['factor']:.3g} ({row['factor_low']:.3g} to {row['factor_high']:.3g})"
-                for row, beyond in zip(rows, censored, strict=True)
-            ],
-            "from its own lag on": [f"{row['onward']:.3g}" for row in rows],
-            "learned": [f"{row['learned']}/{row['seeds']}" for row in rows],
-            "timers": [f"{row['timers']}/{row['learned']}" for row in rows],
-        }
-    )
+    """The factors as text: up to the first failure, and counted from the training lag."""
+    rows = []
+    for row in factors.to_dict("records"):
+        bound = ">= " if row["beyond"] > row["seeds"] / 2 else ""
+        interval = f"({row['factor_low']:.3g} to {row['factor_high']:.3g})"
+        rows.append(
+            {
+                **{name_of(name): row[name] for name in by},
+                "trained at": row["trained"],
+                "horizon": row["horizon"],
+                "factor (interval)": f"{bound}{row['factor']:.3g} {interval}",
+                "from its own lag on": f"{row['onward']:.3g}",
+                "learned": f"{row['learned']}/{row['seeds']}",
+                "timers": f"{row['timers']}/{row['learned']}",
+            }
+        )
+    return pd.DataFrame(rows)
 
 
-def _ends(table: pd.DataFrame) -> pd.DataFrame:
-    """Start and end: what was taken between them is in the tracker, and would crowd the figure."""
-    return table[table["moment"].isin(list(WORDS))].reset_index(drop=True)
-
-
-def ranked(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> list[Table | Figure]:
-    """Ranking with intervals as table and figure, who beats whom, and every seed's skill.
+def ranked(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
+    """The ranking as table and figure, the probability that one network beats another, and every seed's skill.
 
     Args:
         scores: the tidy frame of trials trained at one lag each, every group on the same problems.
         by: what makes a group of seeds.
     """
-    from farback import plots  # matplotlib takes a second to import
-
     ranking, skills, pairs = tables.ranking(scores, by), tables.skills(scores, by), tables.improvements(scores, by)
+    intervals = (
+        "The interquartile mean of each network's skill over all problems, with 95 % intervals, the best on top."
+    )
+    map_alt = "A map: how likely a seed of the row's network beats one of the column's, averaged over the problems."
+    panels = "A panel for each problem, a line for each network: the skill of every seed, and their median."
     return [
-        Table("ranking", "Ranking over all problems", ranking, places(ranking, skills, by)),
-        Figure(
-            "ranking_intervals",
-            "The ranking with its intervals",
-            plots.ranking(ranking),
-            ranking,
-            "The interquartile mean of each network's skill over all problems, with 95 % intervals, the best on top.",
-        ),
-        Figure(
-            "improvement",
-            "Who beats whom",
-            plots.improvement(pairs),
-            pairs,
-            "A map: how likely a seed of the row's network beats one of the column's, averaged over the problems.",
-        ),
-        Figure(
-            "skills",
-            "Skill on each problem",
-            plots.skills(skills, ranking),
-            skills,
-            "A panel for each problem, a line for each network: the skill of every seed, and their median.",
-        ),
+        Table("ranking", "Ranking over all problems", ranking, _ranking_texts(ranking, skills, by)),
+        Figure("ranking_intervals", "The ranking with its intervals", plots.ranking(ranking), ranking, intervals),
+        Figure("improvement", "Who beats whom", plots.improvement(pairs), pairs, map_alt),
+        Figure("skills", "Skill on each problem", plots.skills(skills, ranking), skills, panels),
     ]
 
 
-def places(ranking: pd.DataFrame, skills: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """The ranking for people: the interquartile mean, its interval, and successes on each problem."""
+def _ranking_texts(ranking: pd.DataFrame, skills: pd.DataFrame, by: By) -> pd.DataFrame:
+    """The interquartile mean with its interval, and successes on each problem."""
     rows = []
-    for place, row in enumerate(ranking.to_dict("records"), 1):
-        cells = {**{name_of(name): row[name] for name in by}, "rank": f"{place}"}
+    for rank, row in enumerate(ranking.to_dict("records"), 1):
+        group = {name: row[name] for name in by}
+        cells = {**{name_of(name): value for name, value in group.items()}, "rank": f"{rank}"}
         cells["IQM of skill, 95 %"] = f"{row['iqm']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
-        own = skills
-        for name in by:
-            own = own[own[name] == row[name]]
-        for (task, lag), part in own.groupby(["task", "lag"]):
+        for (task, lag), part in rows_with(skills, group).groupby(["task", "lag"]):
             cells[f"{task} {lag}"] = f"{part['passed'].sum()}/{len(part)}"
         if ranking["diverged"].any():
             cells["diverged"] = f"{row['diverged']}"
         rows.append(cells)
     return pd.DataFrame(rows)
+
+
+def _start_and_end(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows at start and end; those between would make the figure unreadable (MLflow has them)."""
+    return table[table["moment"].isin(["start", "end"])].reset_index(drop=True)

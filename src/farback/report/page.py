@@ -1,12 +1,10 @@
-"""Write an experiment's folder under `results/`: the page twice (Markdown and HTML), each figure's picture and numbers.
+"""Writes an experiment's folder below `results/`: the page as Markdown and HTML, its figures and its numbers.
 
-Everything is made from the store alone and is byte-stable: the folder can be deleted and rebuilt without a difference.
+The pages depend on the store alone and are byte-stable: a deleted folder is rebuilt without a difference.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,15 +18,16 @@ from farback import tables
 from farback.records.claim import Claim
 from farback.records.record import UserError
 from farback.report import html, index, svg
-from farback.report.analysis import Analysis, Figure, markdown
+from farback.report.analysis import Analysis, Figure, markdown, outcome
+from farback.report.experiment_script import experiment_module, script_error
 from farback.report.search_report import Searched, searched
 from farback.report.sweep_report import Ladder, standard
 from farback.report.verdicts import Finding, claims_table, judged
 from farback.system.atomic_files import aside
 from farback.system.project import script_of
 
-# What a page's context may leave out. `command` made the page; `listed` says whether the index has it.
-UNSAID: Mapping[str, Any] = MappingProxyType(
+# Variables of the templates that a page may leave out. `command` writes the page; `listed`: the index has the page.
+DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
         **dict.fromkeys(("prediction", "refuted_by", "origins", "command", "config", "config_text"), ""),
         "made_with": {},
@@ -39,19 +38,22 @@ UNSAID: Mapping[str, Any] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Subject:
-    """What a page is about.
+    """The experiment that a page is about.
 
     Attributes:
-        name, question: of the experiment.
+        name: of the experiment.
+        question: of the experiment.
         config: its path and options, as typed on a command line.
         keys: of its trials.
         ladder: the skill of partial memory on its task.
-        origins: whether its trials were made alike (`farback.report.provenance_note`).
-        bisected: how bisection picked their lags, if it did.
+        root: the project's folder.
+        folder: of the page.
+        origins: a note if its trials were made with different versions (`farback.report.provenance_note`).
+        bisected: a note if bisection picked their lags.
         claims: that it checks.
-        missing: trials without which no claim is judged.
+        missing: number of trials that must be trained before the claims are judged.
         chance: the score of a guess without memory.
-        made_with: versions and machines behind the trials, by name.
+        made_with: versions and hardware of the trials, by name.
         config_text: the whole config.
     """
 
@@ -72,7 +74,7 @@ class Subject:
 
     @property
     def script(self) -> Path:
-        """The Python file of the same stem, which asks the question; it need not exist."""
+        """The experiment's Python file; it need not exist."""
         return script_of(self.name, self.root)
 
 
@@ -88,100 +90,88 @@ class Page:
 
     @property
     def picture(self) -> Path | None:
-        """The leading figure; None where there is none."""
+        """The first figure; None without a figure."""
         return next((path for path in self.files if path.suffix == ".png"), None)
 
 
 def write(subject: Subject, frame: pd.DataFrame) -> Page:
-    """Analyse the frame and write the folder.
+    """Analyse the scores of a sweep and write its folder.
 
     Args:
         subject: the experiment.
-        frame: the store's tidy frame; trials that the config no longer names are left out.
+        frame: the store's tidy frame; trials that the config no longer has are left out.
 
     Raises:
-        UserError: none of the experiment's trials is recorded, or too few for its script; a mistake in the script.
+        UserError: no trial of the experiment is recorded, or too few for its script; an error in the script.
     """
     own = frame[frame["key"].isin(subject.keys)]
     if own.empty:
         raise UserError(f"nothing is recorded for {subject.name} yet: farback run {subject.config}")
-    script = _script(subject.script)
+    script = experiment_module(subject.script)
     analyse: Callable[[pd.DataFrame, Ladder], Analysis] = standard if script is None else script.analyse
     status = own.groupby("key")["status"].first()
-    counts = {
-        "recorded": len(status),
-        "total": len(subject.keys),
-        "diverged": int((status == "diverged").sum()),
-    }
+    counts = {"recorded": len(status), "total": len(subject.keys), "diverged": int((status == "diverged").sum())}
     try:
         analysis = analyse(own, subject.ladder)
     except Exception as error:
         if script is None or isinstance(error, UserError):
             raise
-        if len(status) < len(subject.keys):  # scripts may count on every trial
+        if len(status) < len(subject.keys):  # scripts may need every trial
             raise UserError(
                 f"{len(status)} of {len(subject.keys)} trials of {subject.name} are recorded, and its script needs "
                 f"more ({error}): farback run {subject.config}"
             ) from error
-        then = f"what was trained is recorded: farback report {subject.config}"
-        raise _mistake(subject.script, error, then) from error
+        advice = f"the trained networks are recorded; correct the script, then: farback report {subject.config}"
+        raise script_error(subject.script, error, advice) from error
     if subject.claims:
-        left = f"not run yet: {subject.missing} trials are missing" if subject.missing else "not judged"
-        table = claims_table(subject.claims, found(subject, frame), left)
+        unjudged = f"not run yet: {subject.missing} trials are missing" if subject.missing else "not judged"
+        table = claims_table(subject.claims, findings_of(subject, frame), unjudged)
         analysis = replace(analysis, parts=[*analysis.parts, table])
-    return publish(analysis, subject.folder, "trained.md.j2", _about(subject, script, "run") | counts)
+    return publish(analysis, subject.folder, "trained.md.j2", _context(subject, script, "run") | counts)
 
 
-def found(subject: Subject, frame: pd.DataFrame) -> dict[str, Finding]:
-    """What became of an experiment's claims, by id; until every trial is there, nothing did.
+def findings_of(subject: Subject, frame: pd.DataFrame) -> dict[str, Finding]:
+    """The findings for an experiment's claims, by id; empty until every trial is recorded.
 
     Args:
         subject: the experiment.
-        frame: as of `write`.
+        frame: as for `write`.
 
     Raises:
-        UserError: its script does not answer exactly what its config claims.
+        UserError: its script does not answer exactly the claims of its config.
     """
     if subject.missing or not subject.claims:
         return {}
     own = frame[frame["key"].isin(subject.keys)]
-    return judged(_script(subject.script), subject.claims, own, subject.name)
+    return judged(experiment_module(subject.script), subject.claims, own, subject.name)
 
 
-def write_search(subject: Subject, found: Searched, configs: Mapping[str, str]) -> Page:
-    """Analyse what a search left and write the folder, with its winning settings as configs.
+def write_search(subject: Subject, results: Searched, configs: Mapping[str, str]) -> Page:
+    """Analyse the results of a search and write its folder, with the best settings as configs.
 
     Args:
         subject: the experiment.
-        found: what is in its two stores.
+        results: from its two stores.
         configs: YAML texts by the names of their files.
 
     Raises:
-        UserError: nothing was trained on fresh seeds yet, so that there is no result.
+        UserError: no setting was trained on fresh seeds yet, so that there is no result.
     """
-    if found.fresh.empty:
+    if results.fresh.empty:
         message = f"no setting of {subject.name} was trained on fresh seeds yet, and only those are results"
         raise UserError(f"{message}: farback search {subject.config}")
-    script = _script(subject.script)
+    script = experiment_module(subject.script)
     analyse: Callable[[Searched], Analysis] = searched if script is None else script.analyse
-    said = {"found": found, "configs": list(configs)}
-    context = _about(subject, script, "search") | said
-    return publish(analyse(found), subject.folder, "searched.md.j2", context, configs)
+    context = _context(subject, script, "search") | {"search": results, "configs": list(configs)}
+    return publish(analyse(results), subject.folder, "searched.md.j2", context, configs)
 
 
-def _about(subject: Subject, script: ModuleType | None, command: str) -> dict[str, Any]:
-    """What every experiment's page says of it; the folder of a config that `--set` changed is not in the index."""
-    return {
-        "name": subject.name,
-        "question": subject.question,
-        "config": subject.config,
+def _context(subject: Subject, script: ModuleType | None, command: str) -> dict[str, Any]:
+    """The variables of the templates; the index leaves out pages of a config that `--set` changed."""
+    names = ("name", "question", "config", "origins", "bisected", "chance", "made_with", "config_text")
+    return {name: getattr(subject, name) for name in names} | {
         "prediction": getattr(script, "PREDICTION", ""),
         "refuted_by": getattr(script, "REFUTED_BY", ""),
-        "origins": subject.origins,
-        "bisected": subject.bisected,
-        "chance": subject.chance,
-        "made_with": subject.made_with,
-        "config_text": subject.config_text,
         "command": f"farback {command} {subject.config}",
         "listed": subject.folder.name == subject.name and getattr(script, "LISTED", True),
     }
@@ -194,67 +184,68 @@ def publish(
     context: Mapping[str, Any],
     files: Mapping[str, str] = MappingProxyType({}),
 ) -> Page:
-    """Write a page with its figures and numbers, and the index of all pages; each file is whole whenever the process is
-    killed.
+    """Write a page with its figures and numbers, and the index of all pages. A killed process leaves no partial file.
 
     Args:
-        analysis: what the page says.
-        folder: where; it is made.
-        template: of what the page says about how it was made, in Markdown, in `templates/`.
-        context: what the template wants besides the analysis: name and question at least, and what is in `UNSAID`.
+        analysis: the content of the page.
+        folder: of the page; it is created.
+        template: of the section on how the page was made, in Markdown, in `templates/`.
+        context: further variables of the template: name, question, and any of `DEFAULTS`.
         files: further texts that belong to the page, by the names of their files.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    said = {**UNSAID, **context, "analysis": analysis}
-    made = _texts().get_template(template).render(**said).strip()
-    parts = _parts(analysis, folder)
+    environment = Environment(
+        loader=PackageLoader("farback.report"), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
+    )
+    variables = {**DEFAULTS, **context, "analysis": analysis}
+    variables["made"] = environment.get_template(template).render(**variables).strip()
+    parts = _write_parts(analysis, folder)
     texts = {
-        "report.md": _texts().get_template("page.md.j2").render(**said, made=made, markdown=markdown),
-        index.PAGE: _html(said | {"made": made}, folder),
+        "report.md": environment.get_template("page.md.j2").render(**variables, markdown=markdown),
+        index.PAGE: _html(variables, folder),
         **files,
     }
     for name, content in texts.items():
         with aside(folder / name) as file:
             file.write_text(content, encoding="utf-8", newline="\n")
-    if index.belongs(folder) and said["listed"]:
+    if index.is_indexed(folder) and variables["listed"]:
         index.write(folder.parent)
-    report, browsed, *others = (folder / name for name in texts)
-    return Page(analysis, report, browsed, [report, browsed, *others, *parts], _note(said, analysis))
+    paths = [folder / name for name in texts]
+    return Page(analysis, paths[0], paths[1], [*paths, *parts], _note(variables, analysis))
 
 
-def _texts() -> Environment:
-    """Of Markdown, in which nothing is escaped."""
-    return Environment(
-        loader=PackageLoader("farback.report"), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
-    )
-
-
-def _html(said: Mapping[str, Any], folder: Path) -> str:
-    """The page for the browser: the first figure leads, everything else keeps its order."""
-    analysis: Analysis = said["analysis"]
+def _html(variables: Mapping[str, Any], folder: Path) -> str:
+    """The page for the browser: the first figure is at the top, everything else keeps its order."""
+    analysis: Analysis = variables["analysis"]
     lead = next(iter(analysis.figures), None)
     pictures = {
         part.name: svg.picture((folder / f"{part.name}.svg").read_text(encoding="utf-8")) for part in analysis.figures
     }
-    about = index.about(
-        said["name"],
-        said["question"],
-        analysis,
+    outcomes = [outcome(line) for line in analysis.verdict]
+    about = index.About(
+        name=variables["name"],
+        question=variables["question"],
+        headline=analysis.headline,
+        figure=lead.name if lead else "",
+        alt=lead.alt if lead else "",
         coloured=lead is not None and pictures[lead.name].coloured,
-        experiment=bool(said["config"]),
-        listed=said["listed"],
+        held=outcomes.count("held"),
+        refuted=outcomes.count("refuted"),
+        experiment=bool(variables["config"]),
+        listed=variables["listed"],
     )
-    more = {
+    own = {
         "about": about.model_dump(),
         "lead": lead,
         "rest": [part for part in analysis.parts if part is not lead],
         "pictures": pictures,
-        "indexed": index.belongs(folder) and said["listed"],
+        "indexed": index.is_indexed(folder) and about.listed,
     }
-    return html.page("report.html.j2", {**said, **more})
+    return html.page("report.html.j2", {**variables, **own})
 
 
-def _parts(analysis: Analysis, folder: Path) -> list[Path]:
+def _write_parts(analysis: Analysis, folder: Path) -> list[Path]:
+    """Write the CSV file of every part, and the figures; returns the paths."""
     from farback.plots import save  # matplotlib takes a second to import
 
     written = []
@@ -267,43 +258,9 @@ def _parts(analysis: Analysis, folder: Path) -> list[Path]:
     return written
 
 
-def _note(context: Mapping[str, Any], analysis: Analysis) -> str:
-    """The headline for the tracker: a sentence, a table, the verdict, and what made the trials where they differ."""
-    headline = markdown(analysis.tables[0].shown) if analysis.tables else ""
+def _note(variables: Mapping[str, Any], analysis: Analysis) -> str:
+    """The summary for MLflow: the headline, its table, the verdict, and the provenance if trials differ in it."""
+    table = markdown(analysis.tables[0].shown) if analysis.tables else ""
     verdict = "\n".join(f"- {line}" for line in analysis.verdict)
-    origins = f"\n{context['origins']}\n" if context["origins"] else ""
-    return f"**{context['question']}**\n\n{analysis.headline}\n\n{headline}\n\n{verdict}\n{origins}"
-
-
-def _script(path: Path) -> ModuleType | None:
-    """An experiment's Python file, or None where there is none.
-
-    Raises:
-        UserError: it cannot be imported, or has no function `analyse`.
-    """
-    if not path.exists():
-        return None
-    spec = importlib.util.spec_from_file_location(f"farback_experiment_{path.stem}", path)
-    assert spec is not None  # the path ends in .py
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise _mistake(path, error, "it is imported for the page") from error
-    if not hasattr(module, "analyse"):
-        raise UserError(
-            f"{path}: has no function analyse(scores, ladder), which makes the page; without the file the page "
-            "has the standard tables and figures"
-        )
-    return module
-
-
-def _mistake(script: Path, error: Exception, then: str) -> UserError:
-    """A script's mistake in a line: where in the script, what, and what is left to do."""
-    if isinstance(error, SyntaxError) and error.filename == str(script):
-        line = error.lineno
-    else:
-        frames = traceback.extract_tb(error.__traceback__)
-        line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(script)), None)
-    return UserError(f"{script}{f':{line}' if line else ''}: {type(error).__name__}: {error}; {then}")
+    origins = f"\n{variables['origins']}\n" if variables["origins"] else ""
+    return f"**{variables['question']}**\n\n{analysis.headline}\n\n{table}\n\n{verdict}\n{origins}"

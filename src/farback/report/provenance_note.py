@@ -1,4 +1,4 @@
-"""Whether the trials behind a page were made alike: by the same versions on the same kind of processor."""
+"""Notes on the versions and hardware with which the trials of a page were made."""
 
 from __future__ import annotations
 
@@ -13,43 +13,44 @@ UNKNOWN = "not recorded"
 
 
 def origins(made: Iterable[Mapping[str, str]], now: Mapping[str, str]) -> str:
-    """What a page says of it, in markdown; nothing where all trials agree with each other and with the present.
+    """A warning in Markdown if trials were made with different versions, or with others than those installed.
 
     Args:
-        made: for each trial what decides its bits, by name. A name that a trial lacks, because an earlier release did
-            not record it, is not held against it.
-        now: the versions that are installed. The processor that a page is written on changes nothing in it.
+        made: for each trial the versions and processor features that decide its bits, by name. Names that a trial did
+            not record, because an earlier release made it, are ignored for that trial.
+        now: the installed versions. The processor of this machine does not matter.
     """
-    found = sets(made, now)
-    if not found:
+    sets = distinct_sets(made, now)
+    if not sets:
         return ""
-    several = len(found) > 1
-    whose = (
-        "more than one set of versions or processor features" if several else "other versions than are installed now"
-    )
-    rows = [{"trials": str(count), **said} for said, count in found]
-    differing = list(found[0][0])
-    if any(name in now for name in differing):
-        rows.append({"trials": "installed now", **{name: now.get(name, "") for name in differing}})
-    sentence = f"**Made by {whose}.** Trials come out bit for bit the same only where all of this is the same."
-    return f"{sentence}\n\n{markdown(pd.DataFrame(rows))}"
+    several = "more than one set of versions or processor features"
+    difference = several if len(sets) > 1 else "other versions than are installed now"
+    rows = [{"trials": str(count), **values} for values, count in sets]
+    names = list(sets[0][0])
+    if any(name in now for name in names):
+        rows.append({"trials": "installed now", **{name: now.get(name, "") for name in names}})
+    warning = f"**Made by {difference}.** Trials are equal bit for bit only where all of these are equal."
+    return f"{warning}\n\n{markdown(pd.DataFrame(rows))}"
 
 
 def made_with(made: Iterable[Mapping[str, str]], names: Sequence[str]) -> dict[str, str]:
-    """What made the trials of a page, by name: one value, or all that there are, the most frequent first.
+    """The versions and hardware of a page's trials, by name; several values are listed, the most frequent first.
 
     Args:
-        made: for each trial what its result says of it.
-        names: which of it to say; what no trial recorded is left out.
+        made: for each trial its recorded provenance.
+        names: the entries to list; those that no trial recorded are left out.
     """
     trials = list(made)
     counts = {name: Counter(each[name] for each in trials if name in each) for name in names}
-    ordered = {name: sorted(count.items(), key=lambda one: (-one[1], one[0])) for name, count in counts.items()}
+    ordered = {name: sorted(count.items(), key=lambda item: (-item[1], item[0])) for name, count in counts.items()}
     return {name: "; ".join(value for value, _ in values) for name, values in ordered.items() if values}
 
 
-def sets(made: Iterable[Mapping[str, str]], now: Mapping[str, str]) -> list[tuple[dict[str, str], int]]:
-    """What differs, with the number of trials that were made so, the most first; arguments as of `origins`."""
+def distinct_sets(made: Iterable[Mapping[str, str]], now: Mapping[str, str]) -> list[tuple[dict[str, str], int]]:
+    """The entries in which trials differ, with the number of trials of each set, the most frequent set first.
+
+    Arguments as of `origins`.
+    """
     trials = [dict(each) for each in made]
     names = list(dict.fromkeys(name for each in trials for name in each))
     values = {name: {each[name] for each in trials if name in each} for name in names}
@@ -58,4 +59,4 @@ def sets(made: Iterable[Mapping[str, str]], now: Mapping[str, str]) -> list[tupl
         return []
     counts = Counter(tuple(each.get(name, UNKNOWN) for name in differing) for each in trials)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [(dict(zip(differing, said, strict=True)), count) for said, count in ordered]
+    return [(dict(zip(differing, values, strict=True)), count) for values, count in ordered]

@@ -1,53 +1,41 @@
-"""The analysis of a search: what its settings are worth on fresh seeds, and how it came to them."""
+"""The analysis of a search: its settings on fresh seeds, and how it came to them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from farback import tables
+from farback.report import search_tables
 from farback.report.analysis import Analysis, Figure, Table, estimate
-from farback.report.search_tables import (
-    Objective,
-    budgets_shown,
-    contests_shown,
-    gains_shown,
-    gaps_shown,
-    reported_shown,
-    share_sentence,
-    share_shown,
-    top_shown,
-)
-from farback.report.sweep_report import Ladder, retained, trained
-
-BY = ("group", "setting", "number")
+from farback.report.search_tables import SETTING, ReportedObjective
+from farback.report.sweep_report import NO_PREDICTION, Ladder, retained, trained
 
 
 @dataclass(frozen=True)
 class Searched:
-    """What a search left in its two stores.
+    """The results of a search, from its two stores.
 
     Attributes:
         history: a row for each trial of the optimiser (`farback.tables.search_history`).
         fresh: a row for each fresh seed of each setting that is reported (`farback.tables.fresh_seeds`).
-        scores: the tidy frame of the fresh trainings, with group, setting and number beside.
+        scores: the tidy frame of the fresh trainings, with columns group, setting and number.
         trainings: the tidy frame of the search's own trainings.
         objectives: one, or two for a front.
         importances: group, parameter, importance.
-        sampler: its name, for people.
-        adaptive: whether the sampler looks back at what it has seen.
+        sampler: its name.
+        adaptive: whether the sampler uses the values of earlier trials.
         seeds: of each trial of the search.
         log: parameters whose space is logarithmic.
-        ladder: what partial memory scores.
+        ladder: the scores of partial memory.
     """
 
     history: pd.DataFrame
     fresh: pd.DataFrame
     scores: pd.DataFrame
     trainings: pd.DataFrame
-    objectives: tuple[Objective, ...]
+    objectives: tuple[ReportedObjective, ...]
     importances: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=["group", "parameter", "importance"])
     )
@@ -58,222 +46,184 @@ class Searched:
     ladder: Ladder = ()
 
     @property
-    def objective(self) -> Objective:
+    def objective(self) -> ReportedObjective:
         """The first one."""
         return self.objectives[0]
 
     @property
     def conditions(self) -> str:
-        """How it was searched, in a phrase."""
-        ended = tables.budgets(self.history, self.trainings)
-        counts = sorted(set(ended["trials"]))
-        each = " for each group" if len(ended) > 1 else ""
-        many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        seeds = f"{self.seeds} seed" + ("s" if self.seeds != 1 else "")
-        return f"{many} trials of {seeds}{each}, sampler {self.sampler}"
+        """The size of the search, in a phrase."""
+        budgets = tables.budgets(self.history, self.trainings)
+        counts = sorted(set(budgets["trials"]))
+        trials = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        each = " for each group" if len(budgets) > 1 else ""
+        return f"{trials} trials of {self.seeds} seed{'s' * (self.seeds != 1)}{each}, sampler {self.sampler}"
 
     @property
     def keys(self) -> list[str]:
-        """Of all trainings."""
-        return [str(key) for key in pd.concat([self.trainings["key"], self.scores["key"]]).drop_duplicates()]
+        """The keys of all trainings."""
+        return [str(key) for key in self._status().index]
 
     @property
     def recorded(self) -> int:
-        """How many there are."""
-        return len(self.keys)
+        """The number of trainings."""
+        return len(self._status())
 
     @property
     def fresh_recorded(self) -> int:
-        """Trainings on fresh seeds."""
-        return int(self.scores["key"].drop_duplicates().size)
+        """The number of trainings on fresh seeds."""
+        return int(self.scores["key"].nunique())
 
     @property
     def diverged(self) -> int:
-        """Trainings that diverged."""
-        both = pd.concat([self.trainings[["key", "status"]], self.scores[["key", "status"]]]).drop_duplicates("key")
-        return int((both["status"] == "diverged").sum())
+        """The number of trainings that diverged."""
+        return int((self._status() == "diverged").sum())
+
+    def _status(self) -> pd.Series:
+        """The status of every training by its key."""
+        both = pd.concat([self.trainings[["key", "status"]], self.scores[["key", "status"]]])
+        return both.drop_duplicates("key").set_index("key")["status"]
 
 
 def searched(found: Searched) -> Analysis:
-    """The standard analysis of a search, with which an experiment's own begins."""
+    """The standard analysis of a search; an experiment's own analysis may begin with it."""
     reported = tables.reported(found.fresh)
     tuned = reported[reported["setting"] == tables.TUNED]
     values = "; ".join(
         f"{row['group'] or 'the best setting'} {estimate(row['value'], row['low'], row['high'])}"
         for row in tuned.to_dict("records")
     )
-    seeds = sorted(set(tuned["seeds"]))
+    seeds = " to ".join(map(str, sorted(set(tuned["seeds"]))))
     headline = (
-        f"Tuned by {found.conditions}, and then trained on {' to '.join(map(str, seeds))} fresh seeds that the search "
-        f"never saw, {found.objective.text} is (mean, 95 %): {values}."
+        f"Tuned by {found.conditions}, then trained on {seeds} fresh seeds that the search never used, "
+        f"{found.objective.text} is (mean, 95 %): {values}."
     )
     share = tables.tuning_share(found.fresh) if _one_setting_each(found) else pd.DataFrame()
     if len(share):
-        headline += " " + share_sentence(share)
+        headline += " " + search_tables.share_sentence(share)
     parts = [*worth(found, reported), *_differences(found, share), *horizons(found), *process(found)]
-    return Analysis(headline, ["No prediction was written down for this experiment."], parts, metrics(found, reported))
+    return Analysis(headline, [NO_PREDICTION], parts, metrics(found, reported))
 
 
 def worth(found: Searched, reported: pd.DataFrame) -> list[Table | Figure]:
-    """What fresh seeds gave, and the gap to what the search saw."""
-    from farback import plots  # matplotlib takes a second to import
+    """The values on fresh seeds, and their difference from the search's own values."""
+    from farback import plots
 
     success = success_at_lag(found)
     gaps = tables.gaps(found.history, found.fresh, found.objective.direction)
-    parts: list[Table | Figure] = [
-        Table(
-            "reported",
-            f"On fresh seeds: {found.objective.text}",
-            reported if success is None else reported.merge(success, on=list(BY), how="left"),
-            reported_shown(reported, success, found.objectives),
-        )
-    ]
+    frame = reported if success is None else reported.merge(success, on=SETTING, how="left")
+    shown = search_tables.reported_shown(reported, success, found.objectives)
+    parts: list[Table | Figure] = [Table("reported", f"On fresh seeds: {found.objective.text}", frame, shown)]
     if len(gaps):
-        parts += [
-            Figure(
-                "seen_fresh",
-                "What the search saw, and what fresh seeds gave",
-                plots.seen_fresh(gaps, found.fresh, found.objective.text),
-                gaps,
-                "For each setting the value that the search saw, and the mean over fresh seeds with its 95 % interval.",
-            ),
-            Table("gaps", "By how much the search saw its settings better than they are", gaps, gaps_shown(gaps)),
-        ]
+        drawing = plots.seen_fresh(gaps, found.fresh, found.objective.text)
+        alt = "For each setting the search's own value, and the mean over fresh seeds with its 95 % interval."
+        parts.append(Figure("seen_fresh", "Values in the search, and on fresh seeds", drawing, gaps, alt))
+        caption = "How much the search overestimated its settings"
+        parts.append(Table("gaps", caption, gaps, search_tables.gaps_shown(gaps)))
     return parts
 
 
 def success_at_lag(found: Searched) -> pd.DataFrame | None:
-    """Successes of the fresh trainings at the one lag that they were trained at; None where there is not one."""
-    fixed = found.scores["train_lags"] == "fixed"
-    one = fixed.all() and (found.scores["trained_lag"] == found.scores["trained_lag"].iloc[0]).all()
-    if not one or not (found.scores["measure"] == "retention").any():
+    """Successes of the fresh trainings at their training lag; None if they have several, or no retention."""
+    one_lag = (found.scores["train_lags"] == "fixed").all() and len(set(found.scores["trained_lag"])) == 1
+    if not one_lag or not (found.scores["measure"] == "retention").any():
         return None
-    table = tables.success_by_lag(_apart(found.scores), BY)
-    return table.loc[:, [*BY, "lag", "trials", "successes", "rate", "low", "high"]].rename(
-        columns={"low": "rate_low", "high": "rate_high"}
-    )
+    table = tables.success_by_lag(_own_keys(found.scores), SETTING)
+    table = table.loc[:, [*SETTING, "lag", "trials", "successes", "rate", "low", "high"]]
+    return table.rename(columns={"low": "rate_low", "high": "rate_high"})
 
 
-def _differences(found: Searched, share: pd.DataFrame) -> list[Table | Figure]:
-    """Groups against each other and against their defaults, by exact tests."""
+def _differences(found: Searched, share: pd.DataFrame) -> list[Table]:
+    """Comparisons of groups with each other and of tuned with default settings, by exact tests."""
     if not _one_setting_each(found):
         return []
-    parts: list[Table | Figure] = []
     gains, contests = tables.gains(found.fresh), tables.contests(found.fresh)
-    if len(gains):
-        caption = "What tuning gave: default against tuned setting, exact tests on fresh seeds, Holm-corrected"
-        parts.append(Table("gains", caption, gains, gains_shown(gains)))
-    if len(share):
-        caption = "How much of the difference between groups is tuning"
-        parts.append(Table("tuning_share", caption, share, share_shown(share)))
-    if len(contests):
-        caption = "Which groups differ: exact tests on fresh seeds, Holm-corrected within each setting"
-        parts.append(Table("contests", caption, contests, contests_shown(contests)))
-    return parts
+    gained = "The effect of tuning: default against tuned setting, exact tests on fresh seeds, Holm-corrected"
+    differ = "Which groups differ: exact tests on fresh seeds, Holm-corrected within each setting"
+    removed = "How much of the difference between groups is tuning"
+    parts = [
+        Table("gains", gained, gains, search_tables.gains_shown(gains)),
+        Table("tuning_share", removed, share, search_tables.share_shown(share)),
+        Table("contests", differ, contests, search_tables.contests_shown(contests)),
+    ]
+    return [part for part in parts if len(part.frame)]
 
 
 def horizons(found: Searched) -> list[Table | Figure]:
-    """Horizon tables and figures of the fresh trainings, where they were trained or asked at several lags."""
+    """Horizon tables and figures of the fresh trainings, where they have several training or test lags."""
     if not (found.scores["measure"] == "retention").any():
         return []
-    scores = _apart(found.scores)
+    scores = _own_keys(found.scores)
+    by = SETTING[:2] if _one_setting_each(found) else SETTING
     fixed, mixed = scores[scores["train_lags"] == "fixed"], scores[scores["train_lags"] != "fixed"]
     parts: list[Table | Figure] = []
-    if len(fixed) and (fixed["trained_lag"] != fixed["trained_lag"].iloc[0]).any():
-        parts += trained(fixed, BY[:2] if _one_setting_each(found) else BY, within=["setting"])
+    if len(set(fixed["trained_lag"])) > 1:
+        parts += trained(fixed, by, within=["setting"])
     if len(mixed):
-        parts += retained(mixed, BY[:2] if _one_setting_each(found) else BY, found.ladder)
+        parts += retained(mixed, by, found.ladder)
     return parts
 
 
 def process(found: Searched) -> list[Table | Figure]:
-    """How the search came to its settings: what it saw, which is not a result."""
+    """How the search came to its settings: figures and tables of its own values, which are no results."""
     from farback import plots
 
     text, direction, largest = found.objective.text, found.objective.direction, found.objective.largest
     curve = tables.best_after(found.history, direction, found.adaptive)
+    last = found.history.drop_duplicates(["group", "number"], keep="last")  # the last attempt of repeated trials
+    last = last[last["number"] >= 0]  # a negative number marks an accidental duplicate
     columns = ["group", "number", "state", "counted", "value", *(["value_1"] if "value_1" in found.history else [])]
-    last = found.history.drop_duplicates(["group", "number"], keep="last")  # of those that were tried again
-    last = last[last["number"] >= 0]  # what was made twice by accident fills no place
     trials = last.loc[:, [*columns, *tables.parameters(found.history)]]
-    parts: list[Table | Figure] = [
-        Figure(
-            "best_after",
-            "Best after n trials, as the search saw it",
-            plots.best_after(curve, text, found.adaptive),
-            curve,
-            "The best value seen after each trial, a panel for each group, with a 95 % band.",
-        )
-    ]
+
+    drawing = plots.best_after(curve, text, found.adaptive)
+    alt = "The best value after each trial, a panel for each group, with a 95 % band."
+    parts: list[Table | Figure] = [Figure("best_after", "Best value in the search after n trials", drawing, curve, alt)]
     if len(found.objectives) > 1:
         front = tables.front(found.history, [each.direction for each in found.objectives])
-        names, best = [each.text for each in found.objectives], [each.largest for each in found.objectives]
-        parts.append(
-            Figure(
-                "front",
-                "The front: trials that no other one beats in both objectives, as the search saw them",
-                plots.pareto(front, names, best),
-                front,
-                "Two objectives against each other, a point for each trial, the front of each group joined by steps.",
-            )
-        )
+        drawing = plots.pareto(front, [one.text for one in found.objectives], [one.largest for one in found.objectives])
+        caption = "The Pareto front: trials of the search that no other trial beats in both objectives"
+        alt = "Two objectives against each other, a point for each trial, the front of each group joined by steps."
+        parts.append(Figure("front", caption, drawing, front, alt))
     if len(found.importances):
-        parts.append(
-            Figure(
-                "importances",
-                "Which parameters mattered: how differently each is distributed among the best quarter of the trials",
-                plots.importances(found.importances),
-                found.importances,
-                "Shares of importance by PED-ANOVA, a bar for each parameter, a panel for each group.",
-            )
-        )
-    parts += [
-        Figure(
-            "slices",
-            "Every trial of the search against each parameter",
-            plots.slices(last, found.log, text, largest),
-            trials,
-            "The value seen against each parameter, a panel each, a point for each trial.",
-        ),
-        Figure(
-            "parallel",
-            "Parallel coordinates of every trial",
-            plots.parallel(last, found.log, text, largest),
-            trials,
-            "One line for each trial through its parameters to the value seen; darker is better.",
-        ),
-    ]
+        caption = "Which parameters mattered: how differently each is distributed among the best quarter of the trials"
+        alt = "Shares of importance by PED-ANOVA, a bar for each parameter, a panel for each group."
+        drawing = plots.importances(found.importances)
+        parts.append(Figure("importances", caption, drawing, found.importances, alt))
+    drawing = plots.slices(last, found.log, text, largest)
+    alt = "The value in the search against each parameter, a panel each, a point for each trial."
+    parts.append(Figure("slices", "Every trial of the search against each parameter", drawing, trials, alt))
+    drawing = plots.parallel(last, found.log, text, largest)
+    alt = "One line for each trial through its parameters to its value in the search; darker is better."
+    parts.append(Figure("parallel", "Parallel coordinates of every trial", drawing, trials, alt))
     top = tables.top_settings(found.history, direction)
-    spent = tables.budgets(found.history, found.trainings)
-    return [
-        *parts,
-        Table("top_settings", "The best settings of each group as the search saw them", top, top_shown(top, text)),
-        Table("budgets", "What each group was given and spent", spent, budgets_shown(spent)),
-    ]
+    caption = "The best settings of each group by their value in the search"
+    parts.append(Table("top_settings", caption, top, search_tables.top_shown(top, text)))
+    budgets = tables.budgets(found.history, found.trainings)
+    caption = "The budget of each group, and how much of it was used"
+    parts.append(Table("budgets", caption, budgets, search_tables.budgets_shown(budgets)))
+    return parts
 
 
 def metrics(found: Searched, reported: pd.DataFrame) -> dict[str, float]:
-    """Aggregates for the tracker: what fresh seeds gave, never what the search saw but as the gap."""
+    """Metrics for MLflow: the values on fresh seeds, and the gaps."""
+    gaps = tables.gaps(found.history, found.fresh, found.objective.direction)
+    columns = SETTING if reported.duplicated(SETTING[:2]).any() else SETTING[:2]
     numbers: dict[str, float] = {}
-    for row in reported.to_dict("records"):
-        name = " ".join(str(row[key]) for key in _telling(reported) if row[key] != "")
-        numbers |= {f"fresh/{name}/{end}": float(row[end]) for end in ("value", "low", "high")}
-    for row in tables.gaps(found.history, found.fresh, found.objective.direction).to_dict("records"):
-        name = " ".join(str(row[key]) for key in _telling(reported) if row[key] != "")
-        numbers[f"gap/{name}"] = float(row["gap"])
+    for table in (reported, gaps):
+        for row in table.to_dict("records"):
+            name = " ".join(str(row[key]) for key in columns if row[key] != "")
+            if "gap" in row:
+                numbers[f"gap/{name}"] = float(row["gap"])
+            else:
+                numbers |= {f"fresh/{name}/{end}": float(row[end]) for end in ("value", "low", "high")}
     return numbers
 
 
-def _apart(scores: pd.DataFrame) -> pd.DataFrame:
-    """Trainings of each setting under keys of their own: where no trial beats the default, both settings share them."""
+def _own_keys(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores with different keys for each setting: tuned and default setting share trainings if they are equal."""
     return scores.assign(key=scores["setting"].str.cat(scores["number"].astype(str), " ").str.cat(scores["key"], " "))
-
-
-def _telling(reported: pd.DataFrame) -> Sequence[str]:
-    """The columns that tell reported settings apart."""
-    return BY[:2] if not reported.duplicated(list(BY[:2])).any() else BY
 
 
 def _one_setting_each(found: Searched) -> bool:
     """Whether each group has one tuned setting, so that groups can be compared."""
-    return not found.fresh.drop_duplicates(list(BY)).duplicated(list(BY[:2])).any()
+    return not found.fresh.drop_duplicates(SETTING).duplicated(SETTING[:2]).any()

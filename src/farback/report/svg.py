@@ -1,7 +1,7 @@
-"""A figure's SVG as a picture inside a page: about half the bytes, the same looks.
+"""A figure's SVG as an image inside a page: about half the bytes, the same appearance.
 
-A page shows a figure as `<img>` with a `data:` address. There, unlike among the elements of the page, the SVG is a
-document of its own: its names clash with nobody's, nothing in it runs, and a reader can save it as a picture.
+A page shows a figure as `<img>` with a `data:` address. There the SVG is a separate document: its names cannot clash
+with those of other figures, scripts in it do not run, and a reader can save it as an image.
 """
 
 from __future__ import annotations
@@ -13,12 +13,9 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-HREF = f"{{{XLINK}}}href"
-DROPPED = {f"{{{SVG}}}metadata"}
-COLOURED = ('id="QuadMesh_', "<image")  # how matplotlib writes a map, or the scale of one
+COLOURED = ('id="QuadMesh_', "<image")  # how matplotlib writes a map, or a colour scale
 NUMBER = re.compile(r"-?\d+\.\d+")
-DIGITS = 2  # after the point: hundredths of a point of print
-PLAIN = " '<>=:/;,()@!*+?$[]"  # characters that a `data:` address in an attribute may hold as they are
+PLAIN = " '<>=:/;,()@!*+?$[]"  # characters that need no escape in a `data:` address in an attribute
 
 
 @dataclass(frozen=True)
@@ -32,14 +29,15 @@ class Picture:
 
 
 def picture(svg: str) -> Picture:
-    """What a page embeds of an SVG that matplotlib wrote; equal files give equal pictures."""
+    """The image for a page from an SVG file by matplotlib; equal files give equal images."""
     root = ElementTree.fromstring(svg)
-    names, looks = _referenced(root), _looks(root)
+    names, classes = _short_names(root), _classes(root)
     for parent in root.iter():
-        for child in [child for child in parent if child.tag in DROPPED]:
+        for child in parent.findall(f"{{{SVG}}}metadata"):
             parent.remove(child)
-        _shorten(parent, names, looks)
-    _add_looks(root, looks)
+        _shorten(parent, names, classes)
+    sheet = next(root.iter(f"{{{SVG}}}style"))  # matplotlib puts a style sheet first
+    sheet.text = (sheet.text or "") + "".join(f".{name}{{{_compact(style)}}}" for style, name in classes.items())
     width, height = (float(root.attrib[side].removesuffix("pt")) * 4 / 3 for side in ("width", "height"))
     ElementTree.register_namespace("", SVG)
     text = ElementTree.tostring(root, encoding="unicode").replace('"', "'").replace(" />", "/>")
@@ -47,54 +45,48 @@ def picture(svg: str) -> Picture:
     return Picture(f"data:image/svg+xml,{quote(text, safe=PLAIN)}", round(width), round(height), coloured)
 
 
-def _referenced(root: ElementTree.Element) -> dict[str, str]:
-    """A short name for every name that some element refers to; matplotlib names all of them."""
+def _short_names(root: ElementTree.Element) -> dict[str, str]:
+    """A short name for every name that an element refers to; matplotlib gives a name to every element."""
     values = [value for element in root.iter() for value in element.attrib.values()]
-    said = [name for value in values for name in re.findall(r"^#(.+)$|url\(#([^)]+)\)", value)]
-    return {name: f"i{at}" for at, name in enumerate(dict.fromkeys(one or other for one, other in said))}
+    references = [pair for value in values for pair in re.findall(r"^#(.+)$|url\(#([^)]+)\)", value)]
+    return {name: f"i{index}" for index, name in enumerate(dict.fromkeys(a or b for a, b in references))}
 
 
-def _looks(root: ElementTree.Element) -> dict[str, str]:
+def _classes(root: ElementTree.Element) -> dict[str, str]:
     """A class for every style that several elements have."""
     counts = Counter(element.attrib["style"] for element in root.iter() if "style" in element.attrib)
-    return {style: f"c{at}" for at, style in enumerate(style for style, count in counts.items() if count > 1)}
+    repeated = [style for style, count in counts.items() if count > 1]
+    return {style: f"c{index}" for index, style in enumerate(repeated)}
 
 
-def _add_looks(root: ElementTree.Element, looks: dict[str, str]) -> None:
-    """Say what the classes look like, in the sheet that matplotlib puts first."""
-    sheet = next(root.iter(f"{{{SVG}}}style"))
-    rules = [f".{name}{{{_tight(style)}}}" for style, name in looks.items()]
-    sheet.text = "".join([sheet.text or "", *rules])
-
-
-def _shorten(element: ElementTree.Element, names: dict[str, str], looks: dict[str, str]) -> None:
-    """Take from one element what does not show."""
+def _shorten(element: ElementTree.Element, names: dict[str, str], classes: dict[str, str]) -> None:
+    """Shorten the attributes of one element and remove what is not visible."""
     element.text = (element.text or "").strip() or None
     element.tail = None
-    given = element.attrib
-    if name := given.pop("id", ""):
-        given |= {"id": names[name]} if name in names else {}
-    for key, value in list(given.items()):
-        if key == HREF:
-            del given[key]
-            given["href"] = f"#{names[value.removeprefix('#')]}" if value.startswith("#") else value
+    attributes = element.attrib
+    if name := attributes.pop("id", ""):
+        attributes |= {"id": names[name]} if name in names else {}
+    for key, value in list(attributes.items()):
+        if key == f"{{{XLINK}}}href":
+            del attributes[key]
+            attributes["href"] = f"#{names[value.removeprefix('#')]}" if value.startswith("#") else value
         elif key == "clip-path":
-            given[key] = re.sub(r"#([^)]+)", lambda found: f"#{names[found[1]]}", value)
+            attributes[key] = re.sub(r"#([^)]+)", lambda match: f"#{names[match[1]]}", value)
         elif key in ("d", "x", "y", "points"):
-            given[key] = " ".join(re.sub(r"\s*([A-Za-z])\s*", r"\1", NUMBER.sub(_rounded, value)).split())
+            attributes[key] = " ".join(re.sub(r"\s*([A-Za-z])\s*", r"\1", NUMBER.sub(_rounded, value)).split())
         elif key == "transform":
-            given[key] = re.sub(r"translate\([^)]*\)", lambda found: NUMBER.sub(_rounded, found[0]), value)
-        elif key == "style" and value in looks:
-            del given[key]
-            given["class"] = looks[value]
+            attributes[key] = re.sub(r"translate\([^)]*\)", lambda match: NUMBER.sub(_rounded, match[0]), value)
+        elif key == "style" and value in classes:
+            del attributes[key]
+            attributes["class"] = classes[value]
         elif key == "style":
-            given[key] = _tight(value)
+            attributes[key] = _compact(value)
 
 
-def _tight(style: str) -> str:
+def _compact(style: str) -> str:
     return re.sub(r"\s*([:;])\s*", r"\1", style)
 
 
-def _rounded(found: re.Match[str]) -> str:
-    text = f"{float(found[0]):.{DIGITS}f}".rstrip("0").rstrip(".")
+def _rounded(match: re.Match[str]) -> str:
+    text = f"{float(match[0]):.2f}".rstrip("0").rstrip(".")  # hundredths of a typographic point
     return "0" if text == "-0" else text

@@ -1,4 +1,4 @@
-"""What became of the claims that an experiment checks."""
+"""Findings: the experiment's answers to the published claims that it checks."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from farback.records.record import UserError, choices
 from farback.report.analysis import Table
 
 Verdict = Literal["confirmed", "refuted", "depends"]
+VERDICTS = get_args(Verdict)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Our answer to a claim.
+    """The answer to a claim.
 
     Attributes:
-        number: our number with its interval, as a person reads it: "12 of 15 (0.55 to 0.93)".
-        value: the same for machines; None where no single number says it.
+        number: our number with its interval, as text: "12 of 15 (0.55 to 0.93)".
+        value: the same as a number; None if the answer is not a single number.
         low: lower end of its interval.
-        high: upper end.
+        high: upper end of its interval.
         unit: of the three: "steps", "share of seeds", "skill".
-        verdict: whether the claim holds by the rule that its config wrote down.
-        on: of a claim that depends, on what; else nothing.
+        verdict: by the rule in the config.
+        on: what the answer depends on, if the verdict is "depends"; else empty.
         conditions: what was run: seeds, updates, sizes.
     """
 
@@ -41,55 +42,55 @@ class Finding:
     conditions: str
 
     def __post_init__(self) -> None:
-        if self.verdict not in get_args(Verdict):
-            raise ValueError(f"verdict must be one of {', '.join(get_args(Verdict))}, got {self.verdict!r}")
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"verdict must be one of {', '.join(VERDICTS)}, got {self.verdict!r}")
         if (self.verdict == "depends") != bool(self.on):
-            raise ValueError(f"a claim that depends says on what, and no other does: {self.verdict}, on {self.on!r}")
+            raise ValueError(f"`on` is for the verdict depends, and only for it; got {self.verdict}, on {self.on!r}")
 
     @property
-    def said(self) -> str:
-        """The verdict for people: "depends on the optimizer"."""
+    def verdict_text(self) -> str:
+        """The verdict for the page: "depends on the optimizer"."""
         return f"depends on {self.on}" if self.on else self.verdict
 
 
 def judged(script: ModuleType | None, claims: Sequence[Claim], scores: pd.DataFrame, name: str) -> dict[str, Finding]:
-    """The finding of every claim, by its id, from the scores of all trials.
+    """The finding for every claim, by the claim's id.
 
     Args:
         script: the experiment's Python file.
-        claims: its config's. Those that need a GPU may be left without a finding.
-        scores: the tidy frame of its trials.
-        name: the experiment's, for messages.
+        claims: of its config. Those that need a GPU may have no finding.
+        scores: the tidy frame of all its trials.
+        name: of the experiment, for messages.
 
     Raises:
-        UserError: the script has no function `findings`, or it leaves out a claim, or answers one that there is not.
+        UserError: the script has no function `findings`, or its answers are not those of the config's claims.
     """
     findings: Callable[[pd.DataFrame], dict[str, Finding]] | None = getattr(script, "findings", None)
     known = [claim.id for claim in claims]
-    wanted = [claim.id for claim in claims if claim.needs is None]
+    required = [claim.id for claim in claims if claim.needs is None]
     if findings is None:
-        if wanted:
+        if required:
             raise UserError(
-                f"{name} claims {', '.join(wanted)}: its script needs a function findings(scores) that answers them"
+                f"{name} claims {', '.join(required)}: its script needs a function findings(scores) that answers them"
             )
         return {}
-    found = findings(scores)
-    for extra in found.keys() - set(known):
+    answers = findings(scores)
+    for extra in answers.keys() - set(known):
         raise UserError(
             f"findings() of {name} answers {extra!r}, which its config does not claim; {choices(extra, known)}"
         )
-    if left := [claim for claim in wanted if claim not in found]:
-        raise UserError(f"findings() of {name} leaves out {', '.join(left)}")
-    return {claim: found[claim] for claim in known if claim in found}
+    if missing := [claim for claim in required if claim not in answers]:
+        raise UserError(f"findings() of {name} leaves out {', '.join(missing)}")
+    return {claim: answers[claim] for claim in known if claim in answers}
 
 
-def claims_table(claims: Sequence[Claim], findings: Mapping[str, Finding], left: str) -> Table:
-    """The claims of one experiment with what became of them.
+def claims_table(claims: Sequence[Claim], findings: Mapping[str, Finding], unjudged: str) -> Table:
+    """The claims of one experiment with their findings.
 
     Args:
         claims: of its config.
         findings: by id.
-        left: what stands for the verdict of a claim without a finding: why there is none.
+        unjudged: the text in place of the verdict of a claim without a finding.
     """
     rows = [row(claim, findings.get(claim.id)) for claim in claims]
     shown = [
@@ -100,7 +101,7 @@ def claims_table(claims: Sequence[Claim], findings: Mapping[str, Finding], left:
             "published": claim.published,
             "how it is checked": rule(claim),
             "found": findings[claim.id].number if claim.id in findings else "",
-            "verdict": findings[claim.id].said if claim.id in findings else left,
+            "verdict": findings[claim.id].verdict_text if claim.id in findings else unjudged,
         }
         for claim in claims
     ]
@@ -108,15 +109,12 @@ def claims_table(claims: Sequence[Claim], findings: Mapping[str, Finding], left:
 
 
 def rule(claim: Claim) -> str:
-    """The setting, how it is checked there, and what of that was put right after the run."""
-    after = f" **Corrected after the run:** {claim.corrected}" if claim.corrected else ""
-    return f"{claim.setting} {claim.check}{after}"
+    """The setting, how the claim is checked, and what was corrected after the run."""
+    corrected = f" **Corrected after the run:** {claim.corrected}" if claim.corrected else ""
+    return f"{claim.setting} {claim.check}{corrected}"
 
 
 def row(claim: Claim, finding: Finding | None) -> dict[str, object]:
-    """A claim and its finding as one flat row; what is not known is None."""
+    """A claim and its finding as one row of the CSV file; without a finding its columns are None."""
     names = Finding.__dataclass_fields__
-    return {
-        **claim.model_dump(exclude={"place"}),  # its row tells
-        **{name: getattr(finding, name) if finding else None for name in names},
-    }
+    return claim.model_dump(exclude={"place"}) | {name: getattr(finding, name, None) for name in names}

@@ -1,11 +1,12 @@
-"""Intervals, horizons, censoring, comparisons: seeds are the statistical unit, and nothing beyond a grid is invented.
+"""Intervals, horizons, censoring and comparisons over seeds.
 
-scipy does what it already does (Wilson, Clopper-Pearson, isotonic regression, Kaplan-Meier, the bootstrap); this
-package adds what it lacks: horizons that are known only to lie between two lags, Spearman-Karber, exact tests with ties
-and censoring, and Holm's correction.
+scipy does most of the work (Wilson, Clopper-Pearson, isotonic regression, Kaplan-Meier). This package adds horizons
+that are known only to lie between two lags, Spearman-Karber, exact tests with ties and censoring, and corrections for
+multiple tests.
 """
 
 from farback.stats.aggregates import Improvement, improvement, stratified_bootstrap
+from farback.stats.best_of_draws import Best, best_of
 from farback.stats.comparisons import Comparison, benjamini_hochberg, compare, holm, iqm, probability_of_improvement
 from farback.stats.horizons import (
     Horizon,
@@ -17,8 +18,7 @@ from farback.stats.horizons import (
     success_threshold,
 )
 from farback.stats.intervals import bootstrap, clopper_pearson, median, median_interval, wilson
-from farback.stats.records import Best, best_of
-from farback.stats.success import MeanHorizon, isotonic, mean_horizon, spearman_karber
+from farback.stats.success_rates import MeanHorizon, isotonic, mean_horizon, spearman_karber
 from farback.stats.survival import Survival, kaplan_meier
 
 __all__ = [

@@ -11,13 +11,12 @@ from farback.tables.grouping import By, as_text, check_columns, groups
 from farback.tables.outcomes import as_horizons
 
 
-def comparisons(horizons: pd.DataFrame, within: By = (), paired: bool = False) -> pd.DataFrame:
+def comparisons(horizons: pd.DataFrame, within: By = ()) -> pd.DataFrame:
     """Every pair of groups, compared exactly on the horizons of their seeds, with Holm's correction over the table.
 
     Args:
         horizons: the result of `seed_horizons`.
         within: compare only groups that agree in these columns; fewer tests have more power.
-        paired: compare seed by seed (equal seeds had equal data).
 
     Returns:
         a, b (the groups), seeds_a, seeds_b, horizon_a, horizon_b (median over seeds), improvement (probability that a
@@ -30,14 +29,10 @@ def comparisons(horizons: pd.DataFrame, within: By = (), paired: bool = False) -
     for (group_a, part_a), (group_b, part_b) in combinations(groups(horizons, by), 2):
         if any(group_a[by.index(column)] != group_b[by.index(column)] for column in within):
             continue
-        a, b = part_a.sort_values("seed"), part_b.sort_values("seed")
-        names = (as_text(group_a), as_text(group_b))
-        if paired and a["seed"].tolist() != b["seed"].tolist():
-            raise ValueError(f"{names[0]} and {names[1]} cannot be paired: their seeds differ")
-        horizons_a, horizons_b = as_horizons(a), as_horizons(b)
-        result = stats.compare(horizons_a, horizons_b, paired)
-        medians = (str(stats.median_horizon(horizons_a)), str(stats.median_horizon(horizons_b)))
-        rows.append((*names, len(a), len(b), *medians, result.improvement, result.p))
+        a, b = as_horizons(part_a), as_horizons(part_b)
+        result = stats.compare(a, b)
+        medians = (str(stats.median_horizon(a)), str(stats.median_horizon(b)))
+        rows.append((as_text(group_a), as_text(group_b), len(a), len(b), *medians, result.improvement, result.p))
     columns = ["a", "b", "seeds_a", "seeds_b", "horizon_a", "horizon_b", "improvement", "p"]
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(p_holm=stats.holm(table["p"].to_numpy(float)))

@@ -9,19 +9,14 @@ from farback.tables.grouping import By, as_frame, check_columns, groups, ordered
 from farback.tables.measure_rows import in_training_order, measure_rows, medians, statistic_rows
 
 
-def learning_curves(scores: pd.DataFrame, by: By = ("label",), statistic: str = "skill") -> pd.DataFrame:
-    """A validation score against the updates so far, over the seeds that still train.
-
-    Args:
-        scores: the tidy frame.
-        by: what makes a group of seeds.
-        statistic: skill, accuracy or loss.
+def learning_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
+    """Validation skill against the updates so far, over the seeds that still train.
 
     Returns:
         by..., step, seeds, median, low, high (`stats.median_interval`).
     """
     check_columns(scores, ("measure", "statistic", "step", "value", "seed", *by))
-    return medians(scores[(scores["measure"] == "valid") & (scores["statistic"] == statistic)], by, ("step",))
+    return medians(scores[(scores["measure"] == "valid") & (scores["statistic"] == "skill")], by, ("step",))
 
 
 def curves(scores: pd.DataFrame, measure: str, statistic: str, by: By = ("label",)) -> pd.DataFrame:

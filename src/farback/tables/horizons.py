@@ -106,19 +106,13 @@ def retention_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     return curves.loc[:, [*by, "seed", "lag", *values]].reset_index(drop=True)
 
 
-def horizon_grid(
-    scores: pd.DataFrame,
-    row: str = "depth",
-    column: str | Sequence[str] = "cell",
-    protocol: Protocol = "trainability",
-) -> pd.DataFrame:
-    """The horizon over two axes, for a heat map: a row for each combination that was run.
+def horizon_grid(scores: pd.DataFrame, row: str = "depth", column: str | Sequence[str] = "cell") -> pd.DataFrame:
+    """The trainability horizon over two axes, for a heat map: a row for each combination that was run.
 
     Args:
         scores: the tidy frame.
         row: the column whose values become the rows of the map.
         column: the column whose values become its columns; several are joined ("RNN tanh, orthogonal").
-        protocol: which horizon.
 
     Returns:
         `row`, `column` (with the joined name, "cell, init"), then the columns of `trainability`.
@@ -127,7 +121,7 @@ def horizon_grid(
     check_columns(scores, (*SCORE, *TRIAL, row, *columns))
     joined = ", ".join(columns)
     text = scores.loc[:, columns].astype("object").where(scores.loc[:, columns].notna(), "none").astype("str")
-    return _summary(scores.assign(**{joined: text.agg(", ".join, axis=1)}), (row, joined), protocol)
+    return _summary(scores.assign(**{joined: text.agg(", ".join, axis=1)}), (row, joined), "trainability")
 
 
 def _summary(scores: pd.DataFrame, by: By, protocol: Protocol) -> pd.DataFrame:

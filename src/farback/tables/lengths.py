@@ -41,7 +41,7 @@ def trained_and_tested(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFram
 
 
 def extrapolation(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """How many times longer than its training lag the lag is up to which a network never fails.
+    """The longest lag up to which a network never fails, relative to its training lag.
 
     The factor is the largest test lag up to which every lag passes, over the (largest) training lag; for a network that
     passes every test lag it is a lower bound. A network that fails below its training lag is a timer: its factor is

@@ -92,12 +92,12 @@ def _strata(table: pd.DataFrame, by: By) -> dict[Group, list[NDArray[np.float64]
     return strata
 
 
-def sizes(scores: pd.DataFrame, by: By = ("label",), over: Sequence[str] = ("task",)) -> pd.DataFrame:
+def sizes(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """The sizes of the networks of each group, by task, because inputs and outputs add to the size.
 
     Returns:
-        by..., over..., hidden, parameters, state, flops: a row for each size that occurs, in the order of the groups.
+        by..., task, hidden, parameters, state, flops: a row for each size that occurs, in the order of the groups.
     """
-    columns = list(dict.fromkeys([*by, *over, *SIZES]))
+    columns = list(dict.fromkeys([*by, "task", *SIZES]))
     check_columns(scores, columns)
     return scores.drop_duplicates("key").loc[:, columns].drop_duplicates().sort_values(columns, ignore_index=True)

@@ -6,8 +6,7 @@ This file is optional: without it the report has the same tables and figures, an
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, held, standard
-from farback.report.sweep_report import Ladder
+from farback.report import Analysis, Ladder, held, standard
 
 PREDICTION = (
     "Started as PyTorch starts it, no network learns a lag of 40. A GRU whose gates are started open for long (chrono) "

@@ -1,4 +1,4 @@
-"""The best of several draws against its definition and closed forms."""
+"""The best of several draws, compared with its definition and closed forms."""
 
 import itertools
 
@@ -13,7 +13,7 @@ VALUES = [0.3, -1.0, 0.3, 2.5, 0.9, 7.0]
 
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("draws", [1, 2, 4])
-def test_it_is_the_distribution_over_every_choice_written_out(draws, again):
+def test_the_distribution_agrees_with_all_possible_draws(draws, again):
     chosen = itertools.product(VALUES, repeat=draws) if again else itertools.combinations(VALUES, draws)
     best = np.array([max(each) for each in chosen])
     found = stats.best_of(VALUES, draws, 0.8, again=again)
@@ -25,7 +25,7 @@ def test_it_is_the_distribution_over_every_choice_written_out(draws, again):
 
 
 @pytest.mark.parametrize("draws", [1, 3, 10, 999, 1000])
-def test_the_best_of_ranks_is_the_textbook_one(draws):
+def test_the_best_of_ranks_has_the_textbook_mean(draws):
     """The largest of n of the numbers 1..N has mean n (N + 1) / (n + 1) without, N - sum (k / N)^n with replacement."""
     ranks = np.arange(1, 1001)
     assert stats.best_of(ranks, draws).expected == pytest.approx(draws * 1001 / (draws + 1))
@@ -46,6 +46,6 @@ def test_one_draw_is_the_mean_and_all_draws_are_the_largest():
 
 
 @pytest.mark.parametrize(("values", "draws"), [([], 1), ([1.0], 2), ([1.0], 0), ([1.0, np.inf], 1), ([1.0], 1.5)])
-def test_draws_that_cannot_be_made_are_refused(values, draws):
+def test_impossible_draws_are_refused(values, draws):
     with pytest.raises(ValueError, match=r"needs a list|draws must be"):
         stats.best_of(values, draws)
