@@ -1,4 +1,4 @@
-"""A Dask cluster as a person starts it: a scheduler and workers from the command line, on free ports of 127.0.0.1."""
+"""A Dask cluster started from the command line: a scheduler and workers on free ports of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ HERE = Path(__file__).parent
 
 
 class Cluster:
-    """Starts on entering, and leaves no process behind.
+    """A scheduler and workers, started on entering and killed on leaving.
 
     Args:
-        folder: for the scheduler's file, the workers' files and what they print.
-        workers: how many workers of one thread, each a process without a nanny, so that to kill it is to lose a node.
-        options: of `dask scheduler` and `dask worker` alike, such as those of TLS.
+        folder: for the scheduler's file, the workers' files and the logs.
+        workers: of one thread each, without a nanny, so that a killed worker is not restarted.
+        options: for both `dask scheduler` and `dask worker`, such as those of TLS.
     """
 
     def __init__(self, folder: Path, workers: int = 2, options: Sequence[str] = ()) -> None:
@@ -30,13 +30,13 @@ class Cluster:
         self.address = ""
 
     def __enter__(self) -> Self:
-        self.scheduler = self.started()
+        self.scheduler = self.start_scheduler()
         for _ in range(self.count):
-            self.join()
+            self.start_worker()
         return self
 
-    def started(self, port: str = "0") -> subprocess.Popen[bytes]:
-        """A scheduler."""
+    def start_scheduler(self, port: str = "0") -> subprocess.Popen[bytes]:
+        """Start a scheduler; by default on a free port."""
         file = self.folder / "scheduler.json"
         file.unlink(missing_ok=True)
         self.address = ""
@@ -53,8 +53,8 @@ class Cluster:
                     continue
         return process
 
-    def join(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
-        """One more worker."""
+    def start_worker(self, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start one more worker."""
         fixed = ["--nthreads", "1", "--memory-limit", "0", "--local-directory", str(self.folder), "--no-nanny"]
         worker = self._run(
             "worker", self.address, *fixed, "--preload", "farback.training.loop", *options, **environment
@@ -70,7 +70,7 @@ class Cluster:
             return subprocess.Popen([*command, *self.options], stdout=log, stderr=log, env=own | environment)
 
     def output(self) -> str:
-        """What the processes printed."""
+        """The logs of all processes."""
         return "\n".join(path.read_text() for path in self.folder.glob("*.log"))
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""The real commands on a real cluster: a search, a driver that is killed, and resuming without the cluster."""
+"""`farback run` and `farback search` on a Dask cluster: killed drivers, a dead scheduler, and resuming with a pool."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from distributed import Client
 
 from faults.projects import Command, Project, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dask commands")]
+pytestmark = pytest.mark.slow
 
 BASE = """
 name: small
-question: Are the results the same, wherever they are trained and whichever process dies?
+question: Do results depend on the executor, or on processes that die?
 base:
   task: {name: recall, symbols: 2, filler: noise}
   cell: gru
@@ -35,27 +35,27 @@ SEARCH = BASE.replace("1500", "400") + (
     "search: {space: {optimizer.lr: {log: [1.0e-3, 1.0e-1]}}, objective: skill, trials: 4, seeds: 2,"
     " sampler: random, report: {seeds: 2}}\n"
 )
-WORDS = {"run": SWEEP, "search": SEARCH}
-BUSY = lambda dask_worker: dask_worker.state.executing_count  # noqa: E731 - a def would be looked for by name there
+CONFIGS = {"run": SWEEP, "search": SEARCH}
+BUSY = lambda dask_worker: dask_worker.state.executing_count  # noqa: E731 - a worker cannot import a function of this module
 
 
-class Kept(NamedTuple):
-    """What two stores must both hold.
+class Content(NamedTuple):
+    """The content of a store, for comparison.
 
     Attributes:
         scores: the bytes of each trial's scores, by key.
-        tried: of a search: the parameters and the value of each slot.
+        tried: if it is a search, the parameters and the value of each slot.
     """
 
     scores: dict[str, bytes]
     tried: list[tuple[object, ...]]
 
 
-def kept(project: Project) -> Kept:
-    """Read it without farback, MLflow and Optuna.
+def content(project: Project) -> Content:
+    """Read the databases without farback, MLflow and Optuna.
 
     Raises:
-        AssertionError: a trial has two runs that count, or a run or a study's trial says that it still runs.
+        AssertionError: a trial has two runs that count, or a run or a trial of a study is marked as running.
     """
     runs = project.query(
         "select k.value, r.run_uuid, r.status from runs r join tags k on k.run_uuid = r.run_uuid"
@@ -68,7 +68,7 @@ def kept(project: Project) -> Kept:
         for key, run, _ in runs
     }
     if not (project.store / "optuna.db").exists():
-        return Kept(scores, [])
+        return Content(scores, [])
     assert project.query("select count(*) from trials where state = 'RUNNING'", name="optuna.db") == [(0,)]
     tried = project.query(
         "select cast(s.value_json as int), p.param_name, p.param_value, v.value from trials t"
@@ -77,7 +77,7 @@ def kept(project: Project) -> Kept:
         " where t.state = 'COMPLETE' order by 1, 2",
         name="optuna.db",
     )
-    return Kept(scores, tried)
+    return Content(scores, tried)
 
 
 def started(project: Project, verb: str, *where: str) -> Command:
@@ -94,41 +94,41 @@ def ended(command: Command, code: int = 0) -> None:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kept]:
-    """What one process leaves that nothing happened to, by command."""
-    found = {}
-    for verb, config in WORDS.items():
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Content]:
+    """The store of an undisturbed command in one process, by command."""
+    contents = {}
+    for verb, config in CONFIGS.items():
         project = Project(tmp_path_factory.mktemp(verb), config)
-        (project.root / "experiments" / "small.py").unlink()  # it is another sweep's
+        (project.root / "experiments" / "small.py").unlink()  # it belongs to another sweep
         ended(started(project, verb, "--executor", "serial"))
-        found[verb] = kept(project)
-    assert len(found["run"].scores) == 6
-    assert len(found["search"].tried) == 4
-    return found
+        contents[verb] = content(project)
+    assert len(contents["run"].scores) == 6
+    assert len(contents["search"].tried) == 4
+    return contents
 
 
 @pytest.fixture
 def project(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Project]:
-    """Of the command that the test is about."""
-    made = Project(tmp_path / "project", WORDS[request.getfixturevalue("verb")])
+    """A project with the config of the tested command."""
+    made = Project(tmp_path / "project", CONFIGS[request.getfixturevalue("verb")])
     (made.root / "experiments" / "small.py").unlink()
     yield made
     made.end()
 
 
 @pytest.mark.parametrize("verb", ["run", "search"])
-def test_a_command_on_a_cluster_leaves_what_one_process_leaves(
-    verb: str, project: Project, cluster: Cluster, alone: dict[str, Kept]
+def test_a_command_on_a_cluster_records_the_same_as_one_process(
+    verb: str, project: Project, cluster: Cluster, alone: dict[str, Content]
 ) -> None:
     ended(started(project, verb, *on(cluster)))
-    assert kept(project) == alone[verb]
+    assert content(project) == alone[verb]
 
 
 @pytest.mark.parametrize("verb", ["run", "search"])
-def test_a_driver_killed_while_workers_train_resumes_and_leaves_the_same(
-    verb: str, project: Project, cluster: Cluster, alone: dict[str, Kept]
+def test_a_command_resumes_after_its_driver_was_killed(
+    verb: str, project: Project, cluster: Cluster, alone: dict[str, Content]
 ) -> None:
-    """Twice; nobody tells the workers, and they stop: a cluster is soon free for others."""
+    """Twice. The workers stop training by themselves."""
     for _ in range(2):
         command = started(project, verb, *on(cluster))
         before = {path.name: path.stat().st_mtime_ns for path in project.checkpoints}
@@ -141,13 +141,13 @@ def test_a_driver_killed_while_workers_train_resumes_and_leaves_the_same(
     ended(last)
     if verb == "run":
         assert re.search(r"\d trials to train, \d of them from checkpoints", last.output), last.said
-    assert kept(project) == alone[verb]
+    assert content(project) == alone[verb]
     wait_for(lambda: not project.checkpoints, 5)
 
 
 @pytest.mark.parametrize("verb", ["run", "search"])
-def test_after_the_scheduler_has_died_a_pool_resumes_and_leaves_the_same(
-    verb: str, project: Project, tmp_path: Path, alone: dict[str, Kept]
+def test_a_pool_resumes_a_command_after_the_scheduler_died(
+    verb: str, project: Project, tmp_path: Path, alone: dict[str, Content]
 ) -> None:
     with Cluster(tmp_path) as cluster:
         command = started(project, verb, *on(cluster))
@@ -157,10 +157,10 @@ def test_after_the_scheduler_has_died_a_pool_resumes_and_leaves_the_same(
     assert re.search(rf"lost the Dask scheduler at {cluster.address} .*run the same command again", command.errors)
     assert project.checkpoints
     ended(started(project, verb, "--executor", "pool", "--workers", "2"))
-    assert kept(project) == alone[verb]
+    assert content(project) == alone[verb]
     wait_for(lambda: not project.checkpoints, 5)
 
 
 def fresh(project: Project, before: dict[str, int]) -> bool:
-    """Whether a checkpoint is there that was not, or was written again."""
+    """Whether a checkpoint was written that is not in `before`."""
     return any(before.get(path.name) != path.stat().st_mtime_ns for path in project.checkpoints)

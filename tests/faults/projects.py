@@ -184,13 +184,19 @@ class Command:
         return found
 
     def workers(self) -> list[psutil.Process]:
-        """Its pool's workers, without the tracker of resources that Python starts beside them."""
-        found = []
-        for process in self.members():
+        """The workers of its pool: children of the server process that multiprocessing copies them from."""
+        members = self.members()
+        servers = set()
+        for process in members:
             with suppress(psutil.Error):
-                if any("spawn_main" in word for word in process.cmdline()):
-                    found.append(process)
-        return found
+                if process.ppid() == self.process.pid and any("forkserver" in word for word in process.cmdline()):
+                    servers.add(process.pid)
+        workers = []
+        for process in members:
+            with suppress(psutil.Error):
+                if process.ppid() in servers:
+                    workers.append(process)
+        return workers
 
     def signal(self, number: signal.Signals) -> None:
         """To the driver alone."""

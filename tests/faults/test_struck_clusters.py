@@ -35,7 +35,7 @@ def test_a_run_on_a_cluster_survives_the_death_of_its_workers(
                 victim.kill()
                 victim.wait()
                 count("Dask worker", phase)
-                cluster.join()
+                cluster.start_worker()
         code = command.wait()
         assert code in (0, 1), command.said
         assert "Traceback" not in command.errors, command.said

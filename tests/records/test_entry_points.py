@@ -1,4 +1,4 @@
-"""Plug-ins of other packages are used like farback's own; a broken one is reported and breaks nothing else."""
+"""Plug-ins of other packages work like farback's own; a broken one is reported and does not affect the others."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny_package import ENTRIES, installed
@@ -46,17 +47,52 @@ sweep:
     seed: {range: 2}
 """
 
+# A process imports a package only once, so everything that makes trials of a package's plug-ins runs in this script.
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from farback import cells
+cells.names(), cells.build("lstm")
+found = {"imported before use": "tiny_memory" in sys.modules}
+import farback
+from farback import ConfigError, Experiment
+from farback.executors.compatibility import VERSIONS, environment
+from farback.experiment import schema
+from farback.stores.memory import Memory
+def error(old, new):
+    path = Path("configs/mine.yaml")
+    text = path.read_text()
+    path.write_text(text.replace(old, new))
+    try:
+        return str(Experiment.load(path).trials())
+    except ConfigError as wrong:
+        return str(wrong)
+    finally:
+        path.write_text(text)
+store = Memory()
+found["failed"] = farback.run(Experiment.load("configs/mine.yaml"), workers=1, store=store).failed
+found["packages"] = [made.get("PLUGINS") for made in store.provenance("mine").values()]
+found["schema"] = json.dumps(schema())
+found["typing error"] = error("ema, elman", "emma, elman")
+found["broken"] = error("ema, elman", "absent, elman")
+found["versions"] = environment()[VERSIONS[-1]]
+print(json.dumps(found))
+"""
+
+
+def environment(site: Path) -> dict[str, str]:
+    own = {name: text for name, text in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    path = os.pathsep.join([str(SRC), str(site), *own.get("PYTHONPATH", "").split(os.pathsep)])
+    return {**own, "PYTHONPATH": path, "COLUMNS": "200"}
+
 
 @pytest.fixture
-def farback(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """The command in a process of its own, with packages on its path: what a process has imported stays."""
-    environment = {name: text for name, text in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+def farback(tmp_path: Path) -> Typed:
+    """The command in a process of its own, with packages on its path."""
 
-    def typed(site: Path, *arguments: str, program: str = "-m farback.cli") -> subprocess.CompletedProcess[str]:
-        path = os.pathsep.join([str(SRC), str(site), *environment.get("PYTHONPATH", "").split(os.pathsep)])
-        command = [sys.executable, *program.split(" ", 1), *arguments]
-        here = {**environment, "PYTHONPATH": path, "COLUMNS": "200"}
-        return subprocess.run(command, cwd=tmp_path, env=here, capture_output=True, text=True, check=False)
+    def typed(site: Path, *arguments: str, program: str = "farback.cli") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", program, *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment(site), capture_output=True, text=True, check=False)
 
     return typed
 
@@ -75,8 +111,8 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """The command in this process, for what makes no trial: trials know the plug-ins of their process's start."""
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """The command in this process, for what makes no trial."""
 
     def typed(site: Path, *arguments: str) -> str:
         with monkeypatch.context() as patch:
@@ -89,29 +125,64 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     return typed
 
 
-TRIALS = "-c from farback import Experiment; print(len(Experiment.load('configs/mine.yaml').trials()))"
+@pytest.fixture(scope="module")
+def in_new_process(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `SCRIPT` prints with a package that has, beside its plug-ins, a broken one and one named like farback's."""
+    folder = tmp_path_factory.mktemp("project")
+    more = {"absent": "tiny_memory.absent:Absent", "lstm": "tiny_memory.ema:Ema"}
+    site = installed(folder / "site", {**ENTRIES, "farback.cells": {**ENTRIES["farback.cells"], **more}})
+    (folder / "configs").mkdir()
+    (folder / "configs" / "mine.yaml").write_text(CONFIG)
+    code = SCRIPT.replace("PLUGINS", PLUGINS)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment(site), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return {**json.loads(done.stdout.splitlines()[-1]), "stderr": done.stderr}
 
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
 def test_plug_ins_of_every_kind_are_listed_with_their_package(
-    kind: str, name: str, site: Path, here: Callable[..., str]
+    kind: str, name: str, site: Path, command: Callable[..., str]
 ) -> None:
-    found = {entry["name"]: entry for entry in json.loads(here(site, "list", kind, "--json"))}
-    assert found[name]["package"] == "tiny-memory 0.1"
-    assert found[name]["error"] == ""
-    assert {entry["package"] for other, entry in found.items() if (kind, other) not in NAMES} == {""}
+    listed = {entry["name"]: entry for entry in json.loads(command(site, "list", kind, "--json"))}
+    assert listed[name]["package"] == "tiny-memory 0.1"
+    assert listed[name]["error"] == ""
+    assert {entry["package"] for other, entry in listed.items() if (kind, other) not in NAMES} == {""}
 
 
-def test_one_is_shown_like_any_other(site: Path, here: Callable[..., str]) -> None:
-    shown = here(site, "show", "cell", "ema", "--hidden", "4", "--inputs", "2")
+def test_a_plug_in_is_shown_like_any_other(site: Path, command: Callable[..., str]) -> None:
+    shown = command(site, "show", "cell", "ema", "--hidden", "4", "--inputs", "2")
     assert "h_t = 0.9 h_{t-1}" in shown
     assert "weight_hh" in shown
     assert "tiny-memory 0.1" in shown
 
 
-def test_a_sweep_of_them_trains_in_a_pool_and_records_their_package(
-    site: Path, config: Path, farback: Typed, empty_database: Path
-) -> None:
+def test_a_sweep_of_them_trains_and_records_their_package(in_new_process: dict[str, Any]) -> None:
+    assert in_new_process["failed"] == 0
+    assert in_new_process["packages"] == ["tiny-memory 0.1"] * 4
+
+
+def test_a_package_is_not_imported_before_it_is_used(in_new_process: dict[str, Any]) -> None:
+    assert not in_new_process["imported before use"]
+
+
+def test_the_schema_contains_them(in_new_process: dict[str, Any]) -> None:
+    assert '"ema"' in in_new_process["schema"]
+    assert '"small"' in in_new_process["schema"]
+
+
+def test_a_typing_error_names_them(in_new_process: dict[str, Any]) -> None:
+    assert "unknown cell 'emma'; did you mean 'ema'?" in in_new_process["typing error"]
+
+
+def test_nodes_of_a_cluster_are_compared_by_the_package(in_new_process: dict[str, Any]) -> None:
+    """So that a node without the package, or with another version, is refused."""
+    assert in_new_process["versions"] == "tiny-memory 0.1"
+
+
+@pytest.mark.slow
+def test_a_sweep_of_them_trains_in_a_pool(site: Path, config: Path, farback: Typed, empty_database: Path) -> None:
     store = config.parents[1] / "results" / "store"
     store.mkdir(parents=True)
     shutil.copy(empty_database, store / "mlflow.db")
@@ -125,27 +196,12 @@ def test_a_sweep_of_them_trains_in_a_pool_and_records_their_package(
     assert {each[PLUGINS] for each in made} == {"tiny-memory 0.1"}
 
 
-def test_a_cell_of_another_package_keeps_its_identity_apart_from_one_that_may_be_shipped_later(
-    site: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_identity_of_a_plug_in_contains_its_package(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it differs from a cell of that name that farback may get later."""
     monkeypatch.syspath_prepend(str(site))
     cell = cells.build("ema")
     assert cell.digested() == {"version": 1, "package": "tiny_memory", "name": "ema"}
     assert "package" not in cells.build("lstm").digested()
-
-
-def test_the_schema_completes_them(site: Path, config: Path, farback: Typed) -> None:
-    assert farback(site, "schema").returncode == 0
-    text = (config.parent / "schema.json").read_text()
-    assert '"ema"' in text
-    assert '"small"' in text
-
-
-def test_a_typo_names_them(site: Path, config: Path, farback: Typed) -> None:
-    config.write_text(CONFIG.replace("ema, elman", "emma, elman"))
-    done = farback(site, "run", "mine", "--dry-run")
-    assert done.returncode == 2
-    assert "unknown cell 'emma'; did you mean 'ema'?" in done.stderr
 
 
 # What is wrong with a package ------------------------------------------------------------------------------------
@@ -180,29 +236,25 @@ def test_the_error_of_a_broken_one_names_its_package(
     assert name not in {member.model_fields["name"].default for member in cells.FAMILY.members()}
 
 
-def test_a_broken_one_breaks_no_other(tmp_path: Path, config: Path, farback: Typed, here: Callable[..., str]) -> None:
-    broken = {"absent": "tiny_memory.absent:Absent"}
-    site = installed(tmp_path / "site", {**ENTRIES, "farback.cells": {**ENTRIES["farback.cells"], **broken}})
-    assert farback(site, program=TRIALS).stdout == "4\n"
-    assert "No module named 'no_such_library'" in " ".join(here(site, "list", "cells").split())
-    config.write_text(CONFIG.replace("ema, elman", "absent, elman"))
-    done = farback(site, "run", "mine", "--dry-run")
-    assert done.returncode == 2
-    assert "mine.yaml:14:12: sweep[0].cell[0]: the cell 'absent' of tiny-memory 0.1" in done.stderr
+def test_a_broken_one_does_not_affect_the_others(
+    tmp_path: Path, in_new_process: dict[str, Any], command: Callable[..., str]
+) -> None:
+    site = installed(tmp_path / "site", {**ENTRIES, "farback.cells": {"absent": "tiny_memory.absent:Absent"}})
+    assert "No module named 'no_such_library'" in " ".join(command(site, "list", "cells").split())
+    line = "mine.yaml:14:12: sweep[0].cell[0]: the cell 'absent' of tiny-memory 0.1"
+    assert line in in_new_process["broken"]
     with pytest.raises(UserError, match=r"the cell 'absent' of tiny-memory 0\.1"):
-        here(site, "show", "cell", "absent")
+        command(site, "show", "cell", "absent")
 
 
 def test_a_name_of_farback_s_own_stays_farback_s(
-    tmp_path: Path, config: Path, farback: Typed, here: Callable[..., str]
+    tmp_path: Path, in_new_process: dict[str, Any], command: Callable[..., str]
 ) -> None:
-    site = installed(
-        tmp_path / "site", {**ENTRIES, "farback.cells": {"ema": "tiny_memory.ema:Ema", "lstm": "tiny_memory.ema:Ema"}}
-    )
-    assert "torch.nn.LSTM" in here(site, "show", "cell", "lstm")
-    done = farback(site, program=TRIALS)
-    assert "the cell 'lstm' of tiny-memory 0.1 is not used: farback has one of that name" in done.stderr
-    assert "is not used: farback has one of that name" in " ".join(here(site, "list", "cells").split())
+    site = installed(tmp_path / "site", {**ENTRIES, "farback.cells": {"lstm": "tiny_memory.ema:Ema"}})
+    assert "torch.nn.LSTM" in command(site, "show", "cell", "lstm")
+    warning = "the cell 'lstm' of tiny-memory 0.1 is not used: farback has one of that name"
+    assert warning in in_new_process["stderr"]
+    assert "is not used, because farback has a component" in " ".join(command(site, "list", "cells").split())
 
 
 def test_two_packages_with_one_name_are_both_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,32 +267,19 @@ def test_two_packages_with_one_name_are_both_named(tmp_path: Path, monkeypatch: 
     assert "ema" in cells.FAMILY.broken()
 
 
-def test_nothing_of_a_package_is_imported_before_it_is_asked_for(site: Path, farback: Typed) -> None:
-    code = (
-        "import sys; from farback import cells; cells.names(); cells.build('lstm'); print('tiny_memory' in sys.modules)"
-    )
-    assert farback(site, program=f"-c {code}").stdout == "False\n"
-
-
 @pytest.mark.slow
 def test_a_sweep_of_them_trains_on_a_dask_cluster(site: Path, config: Path, tmp_path: Path, farback: Typed) -> None:
     with Cluster(tmp_path, workers=0) as cluster:
-        cluster.join(PYTHONPATH=os.pathsep.join([str(SRC), str(site)]))
+        cluster.start_worker(PYTHONPATH=os.pathsep.join([str(SRC), str(site)]))
         done = farback(site, "run", "mine", "--executor", "dask", "--address", cluster.address)
         assert done.returncode == 0, done.stdout + done.stderr + cluster.output()
     assert "4 trials to train" in done.stdout
-
-
-def test_nodes_of_a_cluster_are_compared_by_the_package(site: Path, farback: Typed) -> None:
-    """So that a node without it, or with another version, is refused."""
-    code = "from farback.executors.compatibility import VERSIONS, likeness; print(likeness()[VERSIONS[-1]])"
-    assert farback(site, program=f"-c {code}").stdout == "tiny-memory 0.1\n"
 
 
 @pytest.mark.slow
 def test_the_laws_of_the_checkout_hold_a_package_s_cell(site: Path, farback: Typed) -> None:
     """As docs/plug-ins.md says: the law tests run over all that is installed."""
     laws = Path(__file__).parents[1] / "cells" / "test_cell_laws.py"
-    done = farback(site, str(laws), "-k", "ema and not antisymmetric", "-p", "no:xdist", program="-m pytest")
+    done = farback(site, str(laws), "-k", "ema and not antisymmetric", "-p", "no:xdist", program="pytest")
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from farback.kernels.unroll import with_back
+from farback.kernels.unroll import layer_with_backward
 from farback.networks.network import Architecture, Network
 from farback.training.batches import CohortBatch, ScoredSteps
 
@@ -73,7 +73,7 @@ def _by_kernel(
         return None
     sizes = architecture.hidden, architecture.outputs
     index_RN = None if scored.per_sequence is None else batch.index_RN
-    result = with_back(architecture.cell, theta_RP, architecture.starts, sizes, batch.x_RTBI, index_RN)
+    result = layer_with_backward(architecture.cell, theta_RP, architecture.starts, sizes, batch.x_RTBI, index_RN)
     if result is None:
         return None
     output_RNO, backward = result
