@@ -63,7 +63,7 @@ def test_claims_are_read_and_are_part_of_no_trial(tmp_path: Path) -> None:
             "claims[0].published: is missing",
         ),
         ("claims:\n" + CLAIM.replace("ONE", "a").replace('"4"', "4"), "claims[0].published: must be text, got 4"),
-        ("claims:\n" + CLAIM.replace("ONE", "a").replace("Nobody 1901", '" "'), "must say something"),
+        ("claims:\n" + CLAIM.replace("ONE", "a").replace("Nobody 1901", '" "'), "must not be empty"),
         ("claims:\n" + CLAIM.replace("ONE", "a") + CLAIM.replace("ONE", "a"), "2 claims have the id 'a'"),
         ("claims:\n" + CLAIM.replace("ONE", "a") + "    needs: gpu\n", "say why a needs a GPU"),
         ("claims:\n" + CLAIM.replace("ONE", "a") + "    why: it is large\n", "needs and why go together"),

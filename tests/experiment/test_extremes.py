@@ -38,7 +38,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "lag=0",
         "lag=1000 hidden=1 batch=1",
         "hidden=1 depth=1 batch=1",
-        "depth=64 hidden=1",
+        pytest.param("depth=64 hidden=1", marks=pytest.mark.slow),
         "optimizer.lr=1000",
         "optimizer.lr=1e-30",
         "optimizer.eps=1e30",
@@ -75,7 +75,7 @@ def test_extreme_values_train(settings: str, config: Path) -> None:
         ("optimizer.lr=1e30", "optimizer.lr: must be at most 1000, got 1e+30"),
         ("optimizer.lr=.nan", "optimizer.lr: must be a finite number, got nan"),
         ("optimizer.lr=.inf", "optimizer.lr: must be a finite number, got inf"),
-        ("optimizer.lr=1e-300", "optimizer.lr: must be between 1e-30 and 1e+30, what single precision holds"),
+        ("optimizer.lr=1e-300", "optimizer.lr: must be between 1e-30 and 1e+30, the range of single precision"),
         ("optimizer.eps=1e-300", "optimizer.eps: must be between 1e-30 and 1e+30"),
         ("optimizer.beta1=0.9999999999999999", "optimizer.beta1: must be at most 0.9999999"),
         ("clip=0", "clip: must be greater than 0"),
@@ -91,7 +91,7 @@ def test_extreme_values_train(settings: str, config: Path) -> None:
         ("evaluate_every=0", "evaluate_every: must be at least 1"),
         ("task=delay task.tolerance=5e-324", "tolerance must be 0 or between 1e-30 and 1e+30"),
         ("task=kernel task.width=1e-308", "width must be 0 or between 1e-30 and 1e+30"),
-        ("task=kernel task.shape=two_bumps task.width=0.001", "weighs no step at all"),
+        ("task=kernel task.shape=two_bumps task.width=0.001", "is zero at every step"),
     ],
 )
 def test_what_is_out_of_range_is_refused_by_name(settings: str, message: str, config: Path) -> None:

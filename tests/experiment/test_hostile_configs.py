@@ -1,4 +1,4 @@
-"""Whatever the file holds, it loads or gives a ConfigError of single lines, soon."""
+"""Any file either loads or gives a ConfigError of single lines, within seconds."""
 
 from __future__ import annotations
 
@@ -21,23 +21,26 @@ from farback.experiment import ConfigError, Experiment, Problem
 from farback.trials.trial import Trial
 
 Load = Callable[..., Experiment]
-quietly = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+quietly = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 
 HEAD = "name: demo\nbase: {task: recall, lag: 5, cell: elman}\n"
 PLACED = re.compile(r"^demo\.yaml(:\d+:\d+: |: is larger than \d+ kB)")
 SECONDS = 20  # each takes 3 at most on a quiet core
 
 
-def survives(load: Load, text: str | bytes, *overrides: str) -> None:
-    problems: tuple[Problem, ...] = ()
+def survives(load: Load, text: str | bytes, *overrides: str) -> bool:
+    """Check the messages for a text that is refused; whether it is refused."""
+    problems: tuple[Problem, ...] | None = None
     try:
         load(text, *overrides)
     except ConfigError as error:
-        problems = error.problems or (Problem("", "", ""),)
-    for line in map(str, problems):
+        problems = error.problems
+    assert problems != ()
+    for line in map(str, problems or ()):
         assert line.splitlines() == [line]
         assert len(line) < 2000
         assert overrides or PLACED.match(line), line
+    return problems is not None
 
 
 @quietly
@@ -79,7 +82,7 @@ def written(tree: Any) -> str:
     return out.getvalue()
 
 
-@settings(quietly, max_examples=50)
+@settings(quietly, max_examples=15)
 @given(st.dictionaries(fields, trees, max_size=6), st.lists(st.dictionaries(fields, trees, max_size=4), max_size=3))
 def test_any_mapping_as_base_and_sweep(load: Load, base: dict[str, Any], sweep: list[Any]) -> None:
     whole = {"task": "recall", "lag": 5, "cell": "elman", **base}
@@ -107,10 +110,10 @@ HOSTILE = {
     "aliases of aliases": HEAD
     + "sweep:\n"
     + "".join(f" - &a{i} [{', '.join([f'*a{i - 1}'] * 10) if i else 1}]\n" for i in range(15)),
-    "brackets": "[" * 200_000,
+    "brackets": "[" * 50_000,
     "braces": "{a: " * 50_000,
-    "dashes": "- " * 100_000,
-    "questions": "? " * 100_000,
+    "dashes": "- " * 50_000,
+    "questions": "? " * 50_000,
     "open keys": "[?" * 50_000,
     "one key many times": "a:\n" * 80_000,
     "many keys": "".join(f"k{i}: 1\n" for i in range(25_000)),
@@ -172,13 +175,21 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("case", HOSTILE)
+# Seconds each, and refused by a limit that a smaller case reaches too
+LARGE = {
+    *("many keys", "a long list", "merges", "many wrong trials", "a long quoted text", "empty lines", "a long block"),
+    *("a range of fifty axes", "a trillion trials in many grids", "a search of endless groups"),
+    *("a search of many groups", "a long word", "comments"),
+}
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow) if case in LARGE else case for case in HOSTILE]
+)
 def test_hostile_text_is_refused_soon(case: str, load: Load) -> None:
     started = time.process_time()
-    with pytest.raises(ConfigError):
-        load(HOSTILE[case])
-    survives(load, HOSTILE[case])
-    assert time.process_time() - started < 2 * SECONDS
+    assert survives(load, HOSTILE[case])
+    assert time.process_time() - started < SECONDS
     assert sorted(path.name for path in Path.cwd().iterdir()) == ["demo.yaml"]  # nothing was executed
 
 
@@ -228,9 +239,9 @@ def test_settings_stay_below_results(setting: str, load: Load) -> None:
 
 
 def test_a_few_seconds_of_fuzzing() -> None:
-    counts, found = fuzz(3.0, 20261125, print)
+    counts, found = fuzz(1.5, 20261125, print)
     assert not found
-    assert counts["refused"] + counts["loaded"] > 5
+    assert counts["refused"] + counts["loaded"] > 2
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_configs import config, values
@@ -15,7 +16,7 @@ from farback.experiment import Sweep
 
 Load = Callable[..., Sweep]
 
-quietly = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+quietly = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
 
 
 def test_without_a_sweep_the_base_is_the_one_trial(load: Load) -> None:
@@ -150,6 +151,7 @@ def test_an_axis_and_its_levels_have_places(load: Load) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_ten_thousand_trials_take_seconds(load: Load) -> None:
     started = time.monotonic()
     experiment = load(config("  - lag: {range: [1, 101]}\n    seed: {range: 50}\n    hidden: [8, 16]"))

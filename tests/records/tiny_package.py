@@ -60,10 +60,10 @@ SOURCES = {
     "doubled.py": '''
         """An encoder that doubles."""
 
-        from farback.encoders.identity import Identity
+        from farback.encoders.identity import IdentityEncoder
 
 
-        class Doubled(Identity):
+        class Doubled(IdentityEncoder):
             """Twice the input."""
         ''',
     "plain.py": '''

@@ -1,11 +1,12 @@
 """What a result says of how it came to be."""
 
-import multiprocessing
+import json
 import os
 import platform
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -49,13 +50,20 @@ def test_a_result_says_all_that_decides_its_bits(trial_of: Make) -> None:
     assert (made["pid"], "pid" in deciding(made)) == (str(os.getpid()), False)
 
 
-def test_another_process_on_the_same_machine_says_the_same(trial_of: Make) -> None:
+@pytest.mark.slow
+def test_another_process_has_the_same_key_and_the_same_provenance(trial_of: Make) -> None:
+    """Hash randomisation and the order of imports must not matter: the store looks trials up by key."""
     trial = trial_of()
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        elsewhere = pool.submit(provenance, trial).result(timeout=120)
-    here = provenance(trial)
-    different = {name for name in here if here[name] != elsewhere[name]}
-    assert different <= {"pid", "threads"}
+    code = (
+        "import json, sys; from farback.trials.trial import Trial; from farback.trials.provenance import provenance; "
+        "trial = Trial.model_validate_json(sys.argv[1]); print(json.dumps([trial.key, provenance(trial)]))"
+    )
+    command, environment = [sys.executable, "-c", code, trial.model_dump_json()], {"PYTHONHASHSEED": "12345"}
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=True, text=True)
+    key, made = json.loads(done.stdout)
+    assert key == trial.key
+    own = provenance(trial)
+    assert {name for name in own if own[name] != made[name]} <= {"pid", "threads"}
 
 
 def test_neither_machine_nor_folder_nor_person_is_named() -> None:

@@ -1,4 +1,4 @@
-"""A claim: a published statement and how it is checked, written down before anything is run."""
+"""A claim: a published statement and how it is checked, written down before anything is trained."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from farback.records.record import Record
 
-ID = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-
 
 def _one_line(text: str) -> str:
-    """The text on one line: YAML's folded blocks end with a line break."""
+    """The text on one line, because YAML's folded blocks end with a line break."""
     words = " ".join(text.split())
     if not words:
-        raise ValueError("must say something, got nothing")
+        raise ValueError("must not be empty")
     return words
 
 
@@ -23,22 +21,22 @@ Words = Annotated[str, AfterValidator(_one_line)]
 
 
 class Claim(Record):
-    """One row of the ledger; part of no trial and no key.
+    """A published statement that an experiment checks. It is not part of any trial.
 
     Attributes:
-        id: a name in lower-case words with hyphens, unique over all configs.
-        place: where its row stands among all: the lowest first, then those without one, in the order of their configs.
-        statement: what was said, in a sentence.
-        source: who said it, and where.
-        setting: what it was said of: task, sizes, training; and what is run here.
-        published: the published number as it was printed, or "no number".
-        check: how it is checked, and what counts as confirmed, as refuted and as "depends".
-        corrected: what of the rule was put right after the run, why, and what verdict it had given; else nothing.
-        needs: gpu, where two processor cores cannot run it in hours: the config is then ready to run elsewhere.
-        why: what makes it need that.
+        id: a name in lower-case words with hyphens, unique among all configs.
+        place: position in the table of claims. Claims without one come last, in the order of their configs.
+        statement: the published statement, in one sentence.
+        source: the authors, the year and where it was published.
+        setting: the task, sizes and training of the publication, and what is trained instead if that differs.
+        published: the published number as printed, or "no number".
+        check: how it is checked, and which results confirm it, refute it or make it depend on conditions.
+        corrected: what was changed in the check after the run, why, and the verdict before the change.
+        needs: gpu, if two processor cores would need more than hours. The config can then be run elsewhere.
+        why: why it needs a GPU.
     """
 
-    id: Annotated[str, StringConstraints(pattern=ID), Field(max_length=60)]
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$"), Field(max_length=60)]
     place: Annotated[int, Field(ge=1)] | None = None
     statement: Words
     source: Words
@@ -50,7 +48,7 @@ class Claim(Record):
     why: str = ""
 
     @model_validator(mode="after")
-    def _says_why(self) -> Self:
+    def _explains_needs(self) -> Self:
         if (self.needs is None) != (not self.why.strip()):
             raise ValueError(f"needs and why go together: say why {self.id} needs a GPU, or leave both out")
         return self

@@ -1,31 +1,28 @@
-"""A plug-in is a frozen pydantic record named by its file.
+"""Plug-ins: frozen pydantic records that are named by their file.
 
-A *family* is a package whose modules are the plug-ins: `tasks/recall.py` holds the task called `recall`. Adding a
-file adds a plug-in and nothing else has to know: configs, the JSON Schema, the law tests and `farback list` ask the
-family. Other packages add plug-ins by entry points (`farback.records.entry_points`). A record is its own identity:
-`spec()` writes it out, `digest()` hashes it, and `build` reads it back.
+A *family* is a package with one plug-in in each module: `tasks/recall.py` contains the task called `recall`. To add a
+plug-in, add a file; configs, the JSON Schema, the law tests and `farback list` find it through its family. Other
+packages add plug-ins by entry points (`farback.records.entry_points`).
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import logging
 import multiprocessing
+import operator
 import pkgutil
 from abc import ABC
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, cast
 
-from pydantic import (
-    BeforeValidator,
-    Discriminator,
-    GetCoreSchemaHandler,
-    model_validator,
-)
+from pydantic import BeforeValidator, Discriminator, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema
+from typing_extensions import override
 
-from farback.records.entry_points import Offer, PluginError, chosen, offers
+from farback.records.entry_points import Offer, PluginError, offers, single_offer
 from farback.records.record import LARGEST, SMALLEST, Record, choices, named
 
 log = logging.getLogger("farback")
@@ -34,18 +31,18 @@ C = TypeVar("C", bound="Component")
 
 
 class Component(Record, ABC):
-    """The base of every plug-in.
+    """The base class of every plug-in.
 
-    `name` is set from the file's name. `version` is raised by a person when equal parameters come to mean something
-    new, so that results of the old meaning are not taken for results of the new one.
+    `name` is the file's name. Raise `version` when the same parameters get a new meaning, so that results with the old
+    meaning are not reused.
     """
 
     name: str = ""
     version: ClassVar[int] = 1
-    family: ClassVar[Any] = None  # the Family this class is the base of, or a member of
+    family: ClassVar[Any] = None  # the Family that the class belongs to
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Name a plug-in after the file that defines it: `name` is a field that admits one value."""
+        """Name a plug-in after the file that defines it: `name` is a field that allows one value."""
         super().__init_subclass__(**kwargs)
         stem = cls.__module__.rpartition(".")[2]
         own = inspect.get_annotations(cls)
@@ -54,25 +51,26 @@ class Component(Record, ABC):
             cls.name = stem
 
     @model_validator(mode="after")
-    def _numbers_are_held(self) -> Self:
+    def _fits_single_precision(self) -> Self:
         for name, value in self:
             if isinstance(value, float) and value and not SMALLEST <= abs(value) <= LARGEST:
-                held = f"between {SMALLEST:g} and {LARGEST:g}"
-                raise ValueError(f"{name} must be 0 or {held}, what single precision holds, got {value:g}")
+                bounds = f"between {SMALLEST:g} and {LARGEST:g}"
+                raise ValueError(f"{name} must be 0 or {bounds}, the range of single precision, got {value:g}")
         return self
 
     def spec(self) -> dict[str, Any]:
         """Plain values from which `build` makes an equal record."""
         return self.model_dump(mode="json")
 
+    @override
     def digested(self) -> dict[str, Any]:
-        """As for any record, with the plug-in's version, and whose it is where another package brings it."""
+        """The fields, the plug-in's version and, for a plug-in of another package, the name of that package."""
         home, top = getattr(self.family, "package", ""), type(self).__module__.partition(".")[0]
-        whose = {} if top == home.partition(".")[0] else {"package": top}
-        return {"version": self.version, **whose, **super().digested()}
+        package = {} if top == home.partition(".")[0] else {"package": top}
+        return {"version": self.version, **package, **super().digested()}
 
     def label(self) -> str:
-        """A short text for people: the name, and each field that is not at its default."""
+        """A short text for people: the name, and each field that differs from its default."""
         changed = [
             f"{name} {_short(getattr(self, name))}"
             for name, field in type(self).model_fields.items()
@@ -82,7 +80,7 @@ class Component(Record, ABC):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """A field typed with a family's base class takes any plug-in of the family, by its name."""
+        """Let a field whose type is a family's base class accept any plug-in of the family, by its name."""
         if cls.family is not None and cls.family.base is cls:
             return handler.generate_schema(cls.family.choice())
         return handler(source)
@@ -95,12 +93,12 @@ def _short(value: Any) -> str:
 
 
 class Family(Generic[C]):
-    """The plug-ins of one kind: the modules of a package, less those that are not plug-ins, and other packages' own.
+    """The plug-ins of one kind: the modules of a package, and the plug-ins of other packages.
 
     Args:
-        package: the package's import name, such as "farback.tasks"; also the group of other packages' entry points.
+        package: the package's import name, such as "farback.tasks". It is also the group of the entry points.
         base: the class that every plug-in extends.
-        kind: what one is called in messages, such as "task".
+        kind: the noun for one plug-in in messages, such as "task".
     """
 
     def __init__(self, package: str, base: type[C], kind: str) -> None:
@@ -108,87 +106,84 @@ class Family(Generic[C]):
         base.family = self
 
     def names(self) -> list[str]:
-        """Every plug-in's name, sorted. Imports none of them, so that a broken one is among them."""
+        """Every plug-in's name, sorted. Nothing is imported, so broken plug-ins are included."""
         return sorted({*self.shipped(), *offers(self.package)})
 
     def shipped(self) -> list[str]:
-        """The names of the package's own plug-ins, sorted."""
+        """The names of farback's own plug-ins, sorted."""
         path = importlib.import_module(self.package).__path__
         return sorted(one.name for one in pkgutil.iter_modules(path) if not one.ispkg and one.name != "base")
 
     def plugin(self, name: str) -> type[C]:
-        """The class of the plug-in called `name`: the package's own, else another package's.
+        """The class of the plug-in called `name`; farback's own plug-ins come before those of other packages.
 
         Raises:
-            ValueError: no such plug-in (the message lists the choices, nearest first), or its file holds none.
-            PluginError: which is one: another package's plug-in that cannot be used.
+            ValueError: there is no such plug-in (the message lists the choices, nearest first), or its file is empty.
+            PluginError: a plug-in of another package cannot be used. PluginError is a ValueError.
         """
         if name not in self.shipped():
             offered = offers(self.package).get(name)
             if offered:
-                return chosen(offered, self.kind).load(self.base, self.kind)
+                return single_offer(offered, self.kind).load(self.base, self.kind)
             raise ValueError(f"unknown {self.kind} {name!r}; {choices(name, self.names())}")
         module = importlib.import_module(f"{self.package}.{name}")
-        found = [
+        classes = [
             item
             for item in vars(module).values()
             if isinstance(item, type) and issubclass(item, self.base) and item.__module__ == module.__name__
             if not getattr(item, "__abstractmethods__", None)
         ]
-        if not found:
-            raise ValueError(f"{module.__file__}: holds no {self.base.__name__} that can be built")
-        return found[-1]
+        if not classes:
+            raise ValueError(f"{module.__file__}: contains no {self.base.__name__} that can be built")
+        return classes[-1]
 
     def members(self) -> list[type[C]]:
-        """The class of every plug-in that can be used, sorted by name."""
+        """The class of every usable plug-in, sorted by name."""
         broken = self.broken()
         return [self.plugin(name) for name in self.names() if name not in broken]
 
     def broken(self) -> dict[str, str]:
-        """Other packages' plug-ins that cannot be used, by name, and why."""
-        shipped, found = self.shipped(), {}
-        for name in offers(self.package):
+        """The error message of each plug-in of another package that cannot be used, by name."""
+        errors = {}
+        for name in offers(self.package).keys() - set(self.shipped()):
             try:
-                if name not in shipped:
-                    self.plugin(name)
+                self.plugin(name)
             except PluginError as error:
-                found[name] = str(error)
-        return found
+                errors[name] = str(error)
+        return dict(sorted(errors.items()))
 
     def hidden(self) -> list[Offer]:
-        """Other packages' plug-ins that are never used, for the package has one of that name."""
+        """Plug-ins of other packages that are not used, because farback has one of that name."""
         shipped = self.shipped()
         return [each for name, offered in offers(self.package).items() if name in shipped for each in offered]
 
     def maker(self, name: str) -> str:
-        """The package that brings a plug-in, and its version; nothing for the family's own."""
+        """The package of a plug-in and its version; nothing for farback's own."""
         offered = offers(self.package).get(name)
-        return chosen(offered, self.kind).package if offered and name not in self.shipped() else ""
+        return single_offer(offered, self.kind).package if offered and name not in self.shipped() else ""
 
     def build(self, spec: str | Mapping[str, Any] | C) -> C:
         """The plug-in that `spec` describes: a name, or `{"name": ..., field: value}`.
 
         Raises:
-            ValueError: unknown name; `pydantic.ValidationError`, which is one, for a bad field.
+            ValueError: an unknown name, or a bad field (`pydantic.ValidationError`, which is a ValueError).
         """
         if isinstance(spec, self.base):
             return spec
-        values = {"name": spec} if isinstance(spec, str) else dict(cast(Mapping[str, Any], spec))
+        values = dict(cast(Mapping[str, Any], named(spec)))
         if "name" not in values:
             raise ValueError(f"a {self.kind} needs a name; choose from {', '.join(self.names())}")
         return self.plugin(str(values["name"])).model_validate(values)
 
     def choice(self) -> Any:
-        """The pydantic type "any plug-in of this family": a bare name stands for its defaults."""
-        if multiprocessing.parent_process() is None:  # said once, not by every worker
+        """The pydantic type of any plug-in of this family. A bare name stands for the plug-in with its defaults."""
+        if multiprocessing.parent_process() is None:  # log once, not in every worker
             for each in self.hidden():
                 log.warning(
                     "the %s %r of %s is not used: farback has one of that name", self.kind, each.name, each.package
                 )
         members = self.members()
-        record: Any = members[0]
-        for member in members[1:]:
-            record = record | member
+        record: Any = functools.reduce(operator.or_, members)
         if len(members) > 1:
             record = Annotated[record, Discriminator("name")]
         name: Any = Literal[tuple(str(member.model_fields["name"].default) for member in members)]

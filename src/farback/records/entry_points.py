@@ -1,9 +1,9 @@
-"""Plug-ins that other packages bring: entry points in the groups farback.tasks, farback.cells and so on (`GROUPS`).
+"""Plug-ins of other packages, which declare them as entry points in the groups farback.tasks, farback.cells and so on.
 
     [project.entry-points."farback.cells"]
     mycell = "my_package.mycell:MyCell"
 
-Nothing of such a package is imported before one of its plug-ins is asked for, and one that is broken breaks no other.
+A package is imported only when one of its plug-ins is used, and a broken plug-in does not affect the others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
-# The kinds of plug-ins: their packages, and what one of them is called.
+# The packages of plug-ins, and the noun for one plug-in of each.
 KINDS = {
     "tasks": "task",
     "cells": "cell",
@@ -24,12 +24,11 @@ KINDS = {
     "optimizers": "optimizer",
     "measures": "measure",
 }
-GROUPS = tuple(f"farback.{package}" for package in KINDS)
 T = TypeVar("T")
 
 
 class PluginError(ValueError):
-    """A plug-in of another package that cannot be used: its text names the plug-in, the package and the reason."""
+    """A plug-in of another package that cannot be used. The message names the plug-in, the package and the reason."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,9 @@ class Offer:
     """A plug-in that a package offers.
 
     Attributes:
-        name: as a config is to name it.
-        value: where it is: "my_package.mycell:MyCell".
-        package: the distribution that says so, and its version: "my-package 0.1".
+        name: the name that a config uses.
+        value: the class, as "my_package.mycell:MyCell".
+        package: the distribution and its version: "my-package 0.1".
     """
 
     name: str
@@ -48,61 +47,60 @@ class Offer:
     entry: EntryPoint
 
     def load(self, base: type[T], kind: str) -> type[T]:
-        """The class.
+        """The class of the plug-in.
 
         Args:
-            base: what it has to extend.
-            kind: what such a plug-in is called.
+            base: the class that it must extend.
+            kind: the noun for such a plug-in, such as "cell".
 
         Raises:
-            PluginError: it cannot be imported, is no class of that kind, or is called something else.
+            PluginError: it cannot be imported, is not such a class, or has another name.
         """
-        whose = f"the {kind} {self.name!r} of {self.package} ({self.value}) cannot be used"
+        prefix = f"the {kind} {self.name!r} of {self.package} ({self.value}) cannot be used"
         try:
-            found = self.entry.load()
+            loaded = self.entry.load()
         except (Exception, SystemExit) as error:  # whatever the package's own code raises
-            raise PluginError(f"{whose}: {type(error).__name__}: {error}") from error
-        if not (isinstance(found, type) and issubclass(found, base)):
-            what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
-            raise PluginError(
-                f"{whose}: it must name a class that extends {base.__module__}.{base.__name__}, not {what}"
-            )
-        if missing := sorted(getattr(found, "__abstractmethods__", ())):
-            raise PluginError(f"{whose}: {found.__name__} lacks {', '.join(missing)}")
-        called = getattr(found, "model_fields")["name"].default  # noqa: B009 - a component's, which mypy cannot see
-        if called != self.name:
-            mend = f'rename one of them, or write name: Literal["{self.name}"] = "{self.name}" in the class'
-            raise PluginError(f"{whose}: {found.__name__} is called {called!r}, after its file; {mend}")
-        return found
+            raise PluginError(f"{prefix}: {type(error).__name__}: {error}") from error
+        if not (isinstance(loaded, type) and issubclass(loaded, base)):
+            what = f"the class {loaded.__name__}" if isinstance(loaded, type) else f"a {type(loaded).__name__}"
+            required = f"{base.__module__}.{base.__name__}"
+            raise PluginError(f"{prefix}: it must name a class that extends {required}, not {what}")
+        if missing := sorted(getattr(loaded, "__abstractmethods__", ())):
+            raise PluginError(f"{prefix}: {loaded.__name__} lacks {', '.join(missing)}")
+        name = getattr(loaded, "model_fields")["name"].default  # noqa: B009 - a component's, which mypy cannot see
+        if name != self.name:
+            fix = f'rename one of them, or write name: Literal["{self.name}"] = "{self.name}" in the class'
+            raise PluginError(f"{prefix}: {loaded.__name__} is called {name!r}, after its file; {fix}")
+        return loaded
 
 
 def offers(group: str) -> Mapping[str, tuple[Offer, ...]]:
-    """What installed packages offer in a group, by name; more than one under a name is a clash."""
+    """The plug-ins that installed packages offer in a group, by name. Several under one name are a conflict."""
     return _offers(group, tuple(sys.path))
 
 
-@cache
+@cache  # for each state of `sys.path`, where packages are looked up
 def _offers(group: str, path: tuple[str, ...]) -> dict[str, tuple[Offer, ...]]:
-    """Asked once for each state of `sys.path`, on which packages are looked for."""
-    found: dict[str, tuple[Offer, ...]] = {}
-    for entry in entry_points(group=group):
+    by_name: dict[str, list[Offer]] = {}
+    for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
         package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unnamed package"
-        found[entry.name] = (*found.get(entry.name, ()), Offer(entry.name, entry.value, package, entry))
-    return {name: tuple(sorted(found[name], key=lambda offer: offer.package)) for name in sorted(found)}
+        by_name.setdefault(entry.name, []).append(Offer(entry.name, entry.value, package, entry))
+    return {name: tuple(sorted(own, key=lambda offer: offer.package)) for name, own in by_name.items()}
 
 
-def chosen(offered: tuple[Offer, ...], kind: str) -> Offer:
-    """The one that is offered under a name.
+def single_offer(offered: tuple[Offer, ...], kind: str) -> Offer:
+    """The only plug-in under a name.
 
     Raises:
         PluginError: there are several.
     """
     if len(offered) > 1:
-        both = " and ".join(f"{each.package} ({each.value})" for each in offered)
-        raise PluginError(f"the {kind} {offered[0].name!r} is offered by {both}: uninstall one of them")
+        packages = " and ".join(f"{each.package} ({each.value})" for each in offered)
+        raise PluginError(f"the {kind} {offered[0].name!r} is offered by {packages}: uninstall one of them")
     return offered[0]
 
 
 def packages() -> list[str]:
     """Every installed package that offers plug-ins, with its version."""
-    return sorted({each.package for group in GROUPS for offered in offers(group).values() for each in offered})
+    groups = [offers(f"farback.{package}") for package in KINDS]
+    return sorted({each.package for group in groups for offered in group.values() for each in offered})

@@ -1,4 +1,4 @@
-"""Where an experiment's cohorts run, as a config or a command line says: part of no trial's identity."""
+"""Where an experiment is trained, as a config or a command line sets it. It is not part of a trial's identity."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5
 
 
 class TLS(Record):
-    """Certificates for a cluster that asks for them: paths, from the folder that holds `results/` where not absolute.
+    """Certificate files for a Dask cluster that requires them. Relative paths begin at the folder of `results/`.
 
     Attributes:
-        ca: the authority that signed the cluster's certificate and ours.
-        cert: our certificate.
+        ca: the authority that signed the certificates of the cluster and of this machine.
+        cert: the certificate of this machine.
         key: its private key.
     """
 
@@ -27,10 +27,10 @@ class TLS(Record):
     key: str
 
     def below(self, root: Path) -> TLS:
-        """The same with whole paths.
+        """The same files with absolute paths.
 
         Raises:
-            UserError: one of the files is not there.
+            UserError: one of the files does not exist.
         """
         paths = {name: root / Path(getattr(self, name)).expanduser() for name in type(self).model_fields}
         for name, path in paths.items():
@@ -40,13 +40,13 @@ class TLS(Record):
 
 
 class Placement(Record):
-    """Which executor, and what it needs.
+    """Which executor trains, and its options.
 
     Attributes:
-        name: serial is this process, pool worker processes on this machine, dask a cluster that was started before.
-        workers: processes of a pool; by default one for each core, and with 1 no pool but this process.
-        address: of the cluster's scheduler, tcp://HOST:PORT or tls://HOST:PORT.
-        tls: for tls://; by default what Dask's own configuration says.
+        name: serial trains in this process, pool in worker processes on this machine, dask on a running Dask cluster.
+        workers: number of processes of the pool; by default one for each core. With 1, this process trains.
+        address: address of the Dask scheduler, tcp://HOST:PORT or tls://HOST:PORT.
+        tls: certificates for tls://; by default those of Dask's own configuration.
     """
 
     name: Literal["serial", "pool", "dask"] = "pool"
@@ -59,16 +59,18 @@ class Placement(Record):
         if self.name == "dask":
             if self.address is None:
                 raise ValueError("dask needs the address of its scheduler, such as tcp://127.0.0.1:8786")
-            if "@" in self.address:  # and none is shown
-                raise ValueError("an address holds no user and no password: Dask knows certificates only")
+            if "@" in self.address:  # do not print the password
+                raise ValueError("an address must not contain a user or a password: Dask uses certificates only")
             if not ADDRESS.fullmatch(self.address):
                 raise ValueError(f"the address must be tcp://HOST:PORT or tls://HOST:PORT, got {self.address!r}")
             if self.tls and not self.address.startswith("tls:"):
-                raise ValueError(f"tls goes with an address that begins with tls://, got {self.address!r}")
+                raise ValueError(f"tls needs an address that begins with tls://, got {self.address!r}")
             if self.workers is not None:
-                raise ValueError("dask has the workers that joined its scheduler: workers goes with pool")
+                raise ValueError(
+                    "workers is an option of pool; a Dask cluster has the workers that joined its scheduler"
+                )
         elif self.address is not None or self.tls is not None:
-            raise ValueError(f"{'address' if self.address is not None else 'tls'} goes with dask, not with {self.name}")
+            raise ValueError(f"{'tls' if self.address is None else 'address'} is an option of dask, not of {self.name}")
         elif self.name == "serial" and self.workers not in (None, 1):
-            raise ValueError(f"serial is this process alone: workers is {self.workers}")
+            raise ValueError(f"serial trains in this process only, but workers is {self.workers}")
         return self

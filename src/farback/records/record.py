@@ -10,57 +10,53 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Strict,
-)
+from pydantic import BaseModel, ConfigDict, Strict
 from pydantic.fields import FieldInfo
 
 T = TypeVar("T")
 
 SCALARS = frozenset({str, int, float, bool, type(None)})
 
-Several = Annotated[tuple[T, ...], Strict(False)]  # stored as a tuple; a YAML list is welcome
+Several = Annotated[tuple[T, ...], Strict(False)]  # stored as a tuple; lists are accepted too
 
 
 @dataclass(frozen=True)
 class Since:
-    """Marks a field added in a later release: it stays out of the digest while it holds its default.
+    """Marks a field that a later release added: it is not part of the digest while it has its default value.
 
-    So results recorded before the field existed are still found. Used as `Annotated[int, Since("0.2")] = 3`.
+    Results recorded before the field existed are then still found. Use it as `Annotated[int, Since("0.2")] = 3`.
     """
 
     release: str
 
 
-SMALLEST, LARGEST = 1e-30, 1e30  # training computes in single precision, and takes what is below 1e-38 for zero
+SMALLEST, LARGEST = 1e-30, 1e30  # training uses single precision, in which numbers below 1e-38 become zero
 
 
 def single(value: float) -> float:
-    """A positive number that single precision holds.
+    """A positive number, after checking that single precision can represent it.
 
     Raises:
-        ValueError: another one.
+        ValueError: it cannot.
     """
     if not SMALLEST <= value <= LARGEST:
-        raise ValueError(f"must be between {SMALLEST:g} and {LARGEST:g}, what single precision holds, got {value:g}")
+        raise ValueError(f"must be between {SMALLEST:g} and {LARGEST:g}, the range of single precision, got {value:g}")
     return value
 
 
 class UserError(ValueError):
-    """A mistake that the person at the keyboard can mend: its message stands for itself, without a traceback."""
+    """A mistake that the user can fix. Commands print its message without a traceback."""
 
-    exit_code: ClassVar[int] = 2  # of the command that it ends
+    exit_code: ClassVar[int] = 2  # of the command
 
 
 class Record(BaseModel):
-    """A frozen record that refuses unknown keys and never turns one type into another."""
+    """A frozen pydantic model that refuses unknown keys and never converts types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def digested(self) -> dict[str, Any]:
-        """The plain values that identify this record: every field, less later additions at their default."""
+        """The plain values that identify this record: every field, except later additions that have their default."""
         values: dict[str, Any] = {}
         for name, later in _fields(type(self)):
             value = getattr(self, name)
@@ -80,9 +76,9 @@ def digest(values: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@cache
+@cache  # a sweep may have 100 000 records of one class
 def _fields(record: type[Record]) -> tuple[tuple[str, FieldInfo | None], ...]:
-    """A record's fields, and more of those that were added later: asked once, for a sweep has 100 000 records."""
+    """The names of a record's fields; a field added in a later release comes with its definition, else None."""
     fields = record.model_fields.items()
     return tuple((name, field if any(isinstance(m, Since) for m in field.metadata) else None) for name, field in fields)
 
@@ -103,7 +99,7 @@ def named(spec: Any) -> Any:
 
 
 def choices(given: str, allowed: list[str]) -> str:
-    """The allowed words as a phrase, with the nearest to `given` first."""
+    """The allowed words as a phrase for messages, with the one most similar to `given` first."""
     near = get_close_matches(given, allowed, n=1, cutoff=0.5)
     rest = [word for word in allowed if word not in near]
     hint = f"did you mean {near[0]!r}? " if near else ""

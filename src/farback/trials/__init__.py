@@ -1,1 +1,1 @@
-"""A trial is one training of one network; trials of one shape train together as a cohort, and events report how."""
+"""A trial is one training of one network. Trials of one shape train together as a cohort, which reports events."""

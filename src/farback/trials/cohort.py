@@ -1,4 +1,4 @@
-"""Trials of one shape that train together, one replica each."""
+"""Cohorts: trials of one shape that train together, one replica each."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from farback.trials.trial import Trial
 
 @dataclass(frozen=True)
 class Cohort:
-    """Trials of one shape that train together, and where they go on from.
+    """Trials of one shape that train together, and the checkpoints from which they resume.
 
     Attributes:
         trials: at least one.
-        start: a checkpoint for each trial, in their order and all of one step; none where they begin.
+        start: a checkpoint for each trial, in the same order and all of the same step; empty to start from the
+            beginning.
     """
 
     trials: tuple[Trial, ...]
@@ -23,58 +24,51 @@ class Cohort:
 
     def __post_init__(self) -> None:
         if len({trial.shape for trial in self.trials}) != 1:
-            raise ValueError("a cohort holds trials of one shape: pack them with farback.trials.cohort.cohorts")
+            raise ValueError("a cohort contains trials of one shape: make cohorts with farback.trials.cohort.cohorts")
         if self.start and [one.key for one in self.start] != self.keys:
-            raise ValueError(f"the checkpoints {[one.key for one in self.start]} are not those of {self.keys}")
+            raise ValueError(f"the checkpoints are of {[one.key for one in self.start]}, the trials are {self.keys}")
         if len({one.step for one in self.start}) > 1:
-            raise ValueError(f"the checkpoints of a cohort are of one step, got {[one.step for one in self.start]}")
+            raise ValueError(f"checkpoints of a cohort must be of one step, got {[one.step for one in self.start]}")
 
     @classmethod
     def of(cls, *trials: Trial) -> Cohort:
-        """Trials from their beginning."""
+        """A cohort that starts from the beginning."""
         return cls(trials)
 
     @property
     def keys(self) -> list[str]:
-        """Of the trials."""
+        """The keys of the trials."""
         return [trial.key for trial in self.trials]
 
     @property
     def step(self) -> int:
-        """How many updates were done before."""
+        """The number of updates already done."""
         return self.start[0].step if self.start else 0
 
     def only(self, keys: Collection[str]) -> list[Cohort]:
-        """The cohort without the other trials; none where nothing is left."""
+        """A list with the cohort of the trials with these keys, or an empty list if there are none."""
         trials = tuple(trial for trial in self.trials if trial.key in keys)
         start = tuple(one for one in self.start if one.key in keys)
         return [Cohort(trials, start)] if trials else []
 
     def halves(self) -> list[Cohort]:
-        """Two cohorts in its place; itself where it has one trial."""
+        """The cohort split into two, or only itself if it has one trial."""
         middle = len(self.trials) // 2
-        pairs = [(self.trials[:middle], self.start[:middle]), (self.trials[middle:], self.start[middle:])]
-        return [Cohort(trials, start) for trials, start in pairs if trials]
+        return [half for keys in (self.keys[:middle], self.keys[middle:]) for half in self.only(keys)]
 
 
 def cohorts(trials: Iterable[Trial], width: int, start: Mapping[str, Checkpoint] | None = None) -> list[Cohort]:
-    """Pack trials of one shape together, at most `width` to a cohort, in the order they came.
+    """Cohorts of at most `width` trials of one shape, in the order of the trials.
 
     Args:
-        trials: what has to be trained.
-        width: trials of a cohort, at most.
-        start: checkpoints by key: trials go on together where these are of one step.
+        trials: the trials to train.
+        width: the largest number of trials in a cohort.
+        start: checkpoints by key. Only trials whose checkpoints are of the same step share a cohort.
     """
     start = start or {}
-    packs: dict[tuple[str, int], list[list[Trial]]] = {}
+    groups: dict[tuple[str, int], list[Trial]] = {}
     for trial in trials:
         step = start[trial.key].step if trial.key in start else 0
-        open_packs = packs.setdefault((trial.shape, step), [[]])
-        if len(open_packs[-1]) == width:
-            open_packs.append([])
-        open_packs[-1].append(trial)
-    return [
-        Cohort(tuple(pack), tuple(start[trial.key] for trial in pack if trial.key in start))
-        for open_packs in packs.values()
-        for pack in open_packs
-    ]
+        groups.setdefault((trial.shape, step), []).append(trial)
+    packs = [tuple(group[begin : begin + width]) for group in groups.values() for begin in range(0, len(group), width)]
+    return [Cohort(pack, tuple(start[trial.key] for trial in pack if trial.key in start)) for pack in packs]

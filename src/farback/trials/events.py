@@ -10,18 +10,18 @@ import pandas as pd
 
 Status = Literal["finished", "diverged"]
 SCORE_COLUMNS = ["measure", "step", "lag", "statistic", "value"]
-ScoreRow = tuple[str, int, int, str, float]  # measure, update, lag (-1 where there is none), statistic, value
+ScoreRow = tuple[str, int, int, str, float]  # measure, update, lag (-1 if it has none), statistic, value
 
 
 def scores(rows: Sequence[ScoreRow]) -> pd.DataFrame:
-    """A tidy frame of scores, of rows."""
+    """A tidy data frame of scores, one row each."""
     frame = pd.DataFrame(list(rows), columns=SCORE_COLUMNS)
     return frame.astype({"measure": "str", "step": "int64", "lag": "int64", "statistic": "str", "value": "float64"})
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a trial that ended left: its scores, and how they came to be."""
+    """The scores of a trial that ended, with its provenance."""
 
     key: str
     scores: pd.DataFrame
@@ -31,7 +31,7 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Progress:
-    """Values on the way: `metrics` by name ("train/loss"), after `step` updates."""
+    """Metrics by name ("train/loss") after `step` updates."""
 
     key: str
     step: int
@@ -40,19 +40,19 @@ class Progress:
 
 @dataclass(frozen=True)
 class Finished:
-    """The trial ended, converged or diverged."""
+    """The trial ended: it finished or diverged."""
 
     result: TrialResult
 
     @property
     def key(self) -> str:
-        """The trial it speaks of."""
+        """The key of the trial."""
         return self.result.key
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The trial could not be carried out: a bug, a killed worker. It is recorded, and tried again on the next run."""
+    """The trial stopped with an error or its worker was killed. This is recorded; the next run trains it again."""
 
     key: str
     error: str
@@ -61,7 +61,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Pruned:
-    """The trial was given up on the way, after `step` updates: a search's pruner saw no hope. It leaves no result."""
+    """The pruner of a search stopped the trial after `step` updates. It has no result."""
 
     key: str
     step: int
@@ -69,10 +69,9 @@ class Pruned:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that is needed to go on with a trial after `step` updates, bit for bit.
+    """Everything needed to resume a trial after `step` updates with bit-for-bit the same result.
 
-    Because packed equals alone, it is of one trial, whoever shared its cohort. `farback.training.checkpoint` writes
-    and reads `state`.
+    It belongs to one trial, whichever trials shared its cohort. `farback.training.checkpoint` writes and reads `state`.
     """
 
     key: str
@@ -82,7 +81,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Paused:
-    """The trial was left after `step` updates, its driver having to end. It leaves no result, but a checkpoint."""
+    """The trial stopped after `step` updates because its driver is exiting. It has a checkpoint but no result."""
 
     key: str
     step: int
@@ -90,24 +89,29 @@ class Paused:
 
 @dataclass(frozen=True)
 class Reused:
-    """Another driver has finished the trial meanwhile: the store holds what came of it."""
+    """Another driver finished the trial in the meantime, so the store already has its result."""
 
     key: str
 
 
-Ended = Finished | Failed | Pruned  # the trial has come to its end
-Recordable = Progress | Ended  # what a store is told
-Halted = Ended | Paused  # it trains no more here, for now at least
+Ended = Finished | Failed | Pruned  # the trial will not be resumed by this run
+Recordable = Progress | Ended  # events that a store records
+Halted = Ended | Paused  # the trial no longer trains in this process
 Event = Recordable | Checkpoint | Paused | Reused
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a training that goes on is asked for: to give some trials up, or to come to an end with all of them."""
+    """A request to a running training: stop some trials, or stop all of them at the next checkpoint.
+
+    Attributes:
+        dropped: keys of trials to stop without a result.
+        finish: whether all trials should write a checkpoint and pause.
+    """
 
     dropped: frozenset[str] = frozenset()
     finish: bool = False
 
     def __or__(self, other: Request) -> Request:
-        """Both."""
+        """Both requests in one."""
         return Request(self.dropped | other.dropped, self.finish or other.finish)

@@ -1,4 +1,4 @@
-"""How the lag of each training sequence is drawn."""
+"""Distributions from which the lag of each training sequence is drawn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Bounds = Several[Annotated[int, Field(ge=1, le=100_000)]]
 
 
 class Mixed(Record):
-    """The base of the distributions that a training sequence's lag is drawn from."""
+    """The base class of the distributions from which the lag of each training sequence is drawn."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -24,8 +24,7 @@ class Mixed(Record):
         return self
 
     def _pair(self) -> tuple[int, ...]:
-        """The one field that each distribution has, named as it is."""
-        (pair,) = dict(self).values()
+        (pair,) = dict(self).values()  # the only field of each subclass
         return tuple(pair)
 
     @property
@@ -36,7 +35,7 @@ class Mixed(Record):
 
 
 class Uniform(Mixed):
-    """Every lag from the first to the second equally often: `{uniform: [1, 80]}`."""
+    """Every lag from the first to the second is equally likely: `{uniform: [1, 80]}`."""
 
     uniform: Bounds
 
@@ -45,7 +44,7 @@ class Uniform(Mixed):
 
 
 class LogUniform(Mixed):
-    """The logarithm of the lag uniform between the two, so that short lags are met often: `{log_uniform: [1, 80]}`."""
+    """The logarithm of the lag is uniform, so short lags are more frequent: `{log_uniform: [1, 80]}`."""
 
     log_uniform: Bounds
 
@@ -67,6 +66,6 @@ TrainLags = Annotated[
     Discriminator(
         _kind_of_lags,
         custom_error_type="train_lags",
-        custom_error_message="should be fixed, {uniform: [smallest, largest]} or {log_uniform: [smallest, largest]}",
+        custom_error_message="must be fixed, {uniform: [smallest, largest]} or {log_uniform: [smallest, largest]}",
     ),
 ]

@@ -1,4 +1,4 @@
-"""What made a trial's result: versions, machine, device, process."""
+"""The provenance of a trial's result: versions, machine, device, process."""
 
 from __future__ import annotations
 
@@ -12,20 +12,15 @@ from farback.trials.trial import Trial
 
 
 def provenance(trial: Trial, device: str = devices.CPU) -> dict[str, str]:
-    """What made a trial's result, as of now and of this process; and the network's size."""
+    """Versions, machine and process of a training in this process, packages of its plug-ins, and network size."""
+    parts = (trial.task, trial.cell, trial.init, trial.encoder, trial.optimizer, *trial.measures)
+    packages = sorted({part.family.maker(part.name) for part in parts} - {""})
     return {
-        **devices.made(device),
+        **devices.provenance(device),
         **versions(),
-        **brought(trial),
+        **({PLUGINS: ", ".join(packages)} if packages else {}),
         **machine(),
         "threads": str(torch.get_num_threads()),
         "pid": str(os.getpid()),
         **{name: str(count) for name, count in trial.architecture.counts.items()},
     }
-
-
-def brought(trial: Trial) -> dict[str, str]:
-    """The other packages that brought a trial's task, cell, init, encoder or measures, with their versions."""
-    parts = (trial.task, trial.cell, trial.init, trial.encoder, trial.optimizer, *trial.measures)
-    makers = sorted({part.family.maker(part.name) for part in parts} - {""})
-    return {PLUGINS: ", ".join(makers)} if makers else {}

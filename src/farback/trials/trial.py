@@ -208,15 +208,14 @@ class Trial(Record):
     def parameters(self) -> dict[str, PlainValue]:
         """The fields as dotted names and plain values, for tables and MLflow."""
         flat: dict[str, PlainValue] = {}
-        for name, value in self:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
             if name == "measures":
                 flat[name] = ", ".join(measure.name for measure in value)
                 flat |= _changed_settings(value)
             elif isinstance(value, Record) and not isinstance(value, Mixed | SizeMatch):
-                own = {
-                    inner: item for inner, item in value if (name, inner) != ("task", "lag")
-                }  # the trial has the lag
-                flat |= {f"{name}.{inner}": _plain(item) for inner, item in own.items()}
+                inner_names = [inner for inner in type(value).model_fields if (name, inner) != ("task", "lag")]
+                flat |= {f"{name}.{inner}": _plain(getattr(value, inner)) for inner in inner_names}
             elif name != "match" or value is not None:
                 flat[name] = _plain(value)
         return flat
@@ -224,10 +223,10 @@ class Trial(Record):
     def columns(self) -> dict[str, Any]:
         """The columns about the trial in every row of the tidy data frame."""
         own = {"key": self.key, "label": self.label, "cell": self.cell.label(), "init": self.init.label()}
-        own |= {"task": self.task.name, "trained_lag": self.lag}
+        own["task"] = self.task.name
         rest = {name: value for name, value in self.parameters().items() if name != "lag"}
         bracket = {"bracket": " ".join(map(str, self.bracket))} if self.bracket else {}
-        return {**own, **rest, **self.architecture.counts, **bracket}
+        return {**own, "trained_lag": self.lag, **rest, **self.architecture.counts, **bracket}
 
 
 def _plain(value: Any) -> PlainValue:
