@@ -1,7 +1,7 @@
 """Settings of `make docs`; docs/decisions/0022-one-set-of-pages.md gives the reasons.
 
-The source folder is the repository, so that relative links from a page to a config, a result or the README work in the
-repository and on the site. Pages are plain Markdown; the menu of the site is defined here and added when a page is read.
+The source folder is the repository, so that relative links from a page to a config, a result or the README work in
+the repository and on the site. Pages are plain Markdown; the menu of the site is added when a page is read.
 """
 
 import re

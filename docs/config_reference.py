@@ -23,18 +23,18 @@ NO_LINKS: Mapping[str, str] = {}
 SWEEP = (("range", "Range"), ("bracket", "Bracket"))
 DIMENSIONS = (("float", "Numbers"), ("int", "Integers"), ("log", "Ratios"))
 
-HEAD = """# Reference of configs
+HEAD = """# Configs
 
 <!-- written by `make docs` (docs/config_reference.py): change the docstrings, not this page -->"""
 INTRODUCTION = (
-    "Every key that a config may have, what it may hold, and what it is when it is left out. A config is "
-    "`configs/NAME.yaml`; [how sweeps are written](../sweeps.md) and [how searches are](../search.md) are pages of "
-    "their own. An unknown key or a value of the wrong type is an error that names line and column. The same as a JSON "
-    "Schema, for editors: [configs/schema.json](../../configs/schema.json)."
+    "After this page you know every key of a config, its allowed values and its default. A config is "
+    "`configs/NAME.yaml`; [sweeps](../sweeps.md) and [searches](../search.md) explain how to write one. An unknown key "
+    "or a value of the wrong type is an error with line and column. [configs/schema.json](../../configs/schema.json) "
+    "has the same as a JSON Schema for editors."
 )
 
-NAMED = "A name alone stands for its defaults: `{kind}: {name}` is `{kind}: {{name: {name}}}`."
-LISTED = "`{kind}: [{name}]` is `{kind}: [{{name: {name}}}]`: a list, of which every member may be a name alone."
+NAMED = "A name alone means all defaults: `{kind}: {name}` equals `{kind}: {{name: {name}}}`."
+LISTED = "`{kind}: [{name}]` equals `{kind}: [{{name: {name}}}]`: a list, whose members may be names alone."
 
 
 def page(schema: Schema) -> str:
@@ -47,13 +47,13 @@ def page(schema: Schema) -> str:
         "## The file",
         _table(whole, schema, required=schema["required"]),
         "## `base`",
-        "The fields of a trial, one training of one network. What a sweep or a search varies may be left out here.",
+        "The fields of a trial, one training of one network. Fields that a sweep or a search varies may be omitted.",
         _table(base, schema, links=FAMILIES, required=("task", "lag", "cell")),
         "## `sweep`",
-        "A list of grids. A grid is the product of its axes, the last one fastest. An axis is a field of `base`, or a "
-        "dotted path below one (`optimizer.lr`, `task.symbols`), with a list of values, or:",
+        "A list of grids. A grid is the product of its axes; the last axis varies fastest. An axis is a field of "
+        "`base`, or a dotted path to a field inside one (`optimizer.lr`, `task.symbols`), with a list of values, or:",
         _forms(SWEEP, schema),
-        "`zip:` holds axes of equal length that move together.",
+        "`zip:` contains axes of equal length that vary together.",
     ]
     for key, field in whole.items():
         if key not in ("base", "sweep") and (record := _record(field, schema)):
@@ -66,7 +66,7 @@ def page(schema: Schema) -> str:
 
 
 def _family(kind: str, field: Schema, schema: Schema) -> Iterable[str]:
-    """Every member: its docstring, and its fields but the name."""
+    """Each component of a kind: its docstring, and its fields without the name."""
     members = [_definition(one["$ref"], schema) for one in _union(field)]
     first = members[0]["properties"]["name"]["const"]
     yield (LISTED if "items" in field else NAMED).format(kind=kind, name=first)
@@ -79,7 +79,7 @@ def _family(kind: str, field: Schema, schema: Schema) -> Iterable[str]:
 
 
 def _union(field: Schema) -> Sequence[Schema]:
-    """The members that a field chooses among by name."""
+    """The components that a field may name."""
     node = field.get("items", field)
     for option in node["anyOf"]:
         if "oneOf" in option:
@@ -89,7 +89,7 @@ def _union(field: Schema) -> Sequence[Schema]:
 
 
 def _record(field: Schema, schema: Schema) -> Schema | None:
-    """The record that a field holds, or a list of, where it holds one."""
+    """The record type of a field or of its list members, or None."""
     node = field.get("items", field)
     node = _definition(node["$ref"], schema) if "$ref" in node else node
     return next((option for option in [node, *node.get("anyOf", ())] if "properties" in option), None)
@@ -101,7 +101,7 @@ def _definition(name: str, schema: Schema) -> Schema:
 
 
 def _forms(forms: Iterable[tuple[str, str]], schema: Schema) -> str:
-    """What a short form of values takes, and the definition's own description."""
+    """Each short form of values, with its description."""
     lines = []
     for key, name in forms:
         node = _definition(name, schema)
@@ -112,7 +112,7 @@ def _forms(forms: Iterable[tuple[str, str]], schema: Schema) -> str:
 
 
 def _table(fields: Schema, schema: Schema, links: Mapping[str, str] = NO_LINKS, required: Sequence[str] = ()) -> str:
-    """A row a field: its name, what is allowed, its default, what it is."""
+    """A table with a row for each field: name, allowed values, default, description."""
     rows = [["key", "allowed", "default", ""], ["---"] * 4]
     for name, field in fields.items():
         default = "needed" if name in required else f"`{_default(field['default'])}`" if "default" in field else ""
@@ -128,7 +128,7 @@ def _link(name: str, field: Schema, titles: Mapping[str, str]) -> str:
 
 
 def _default(value: Any) -> str:
-    """As a config would write it; a plug-in is its name."""
+    """A default as a config would write it; a component is its name."""
     if isinstance(value, Mapping):
         if "name" in value:
             return str(value["name"])
@@ -139,7 +139,7 @@ def _default(value: Any) -> str:
 
 
 def _sentence(field: Schema, schema: Schema) -> str:
-    """What a field is: its own description, or that of the definition it refers to."""
+    """The description of a field, or of the definition that it refers to."""
     text = field.get("description") or (
         _definition(field["$ref"], schema).get("description", "") if "$ref" in field else ""
     )

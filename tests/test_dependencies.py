@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -19,6 +20,12 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[\s\[<>=!~;]", name.strip())[0]).lower()
 
 
+@cache
+def owners() -> dict[str, list[str]]:
+    """The packages that install each importable module."""
+    return {module: [normal(name) for name in names] for module, names in packages_distributions().items()}
+
+
 def declared() -> dict[str, str]:
     """Every package that pyproject.toml asks for, and what asks: farback, an extra, or a group for developers."""
     project = PROJECT["project"]
@@ -30,17 +37,21 @@ def declared() -> dict[str, str]:
 
 def imported(*folders: str) -> set[str]:
     """The packages whose modules some source imports, by the names they are installed under."""
-    owners = {module: [normal(name) for name in names] for module, names in packages_distributions().items()}
+    modules = set().union(*(imported_modules(folder) for folder in folders)) - sys.stdlib_module_names - {"farback"}
+    found = {owner for module in modules for owner in owners().get(module, declared().keys() & {module})}
+    return {PARTS.get(owner, owner) for owner in found}
+
+
+@cache
+def imported_modules(folder: str) -> set[str]:
+    """The first part of the name of every module that the source in a folder imports."""
     found = set()
-    for folder in folders:
-        for path in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                names = [item.name for item in node.names] if isinstance(node, ast.Import) else []
-                if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    names = [node.module]
-                for name in (name.partition(".")[0] for name in names):
-                    if name not in sys.stdlib_module_names and name != "farback":
-                        found |= {PARTS.get(owner, owner) for owner in owners.get(name, declared().keys() & {name})}
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [item.name for item in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            found |= {name.partition(".")[0] for name in names}
     return found
 
 
@@ -73,7 +84,7 @@ def test_the_files_that_are_named_import_it() -> None:
     for name, (_, _, where) in explained().items():
         for path in re.findall(r"[\w/]+\.py", where):
             if (ROOT / "src" / "farback" / path).exists() and name not in ("numba",):
-                module = next(m for m, names in packages_distributions().items() if name in map(normal, names))
+                module = next(module for module, names in owners().items() if name in names)
                 assert re.search(rf"\b{module.split('.')[0]}\b", (ROOT / "src" / "farback" / path).read_text()), path
 
 

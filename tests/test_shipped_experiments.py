@@ -71,6 +71,7 @@ def test_depth_judges_each_prediction(true: bool) -> None:
     assert (analysis.tables[-1].frame["parameters"] <= 2500).all()
 
 
+@pytest.mark.slow
 def test_sizes_change_nothing_on_a_page_that_was_there_before_them() -> None:
     script, frame = made_up("horizon", lambda trial: float(trial.lag <= 20 + trial.seed * 10))
     with_sizes, before = (
