@@ -1,4 +1,4 @@
-"""Targets, lags and ladders, worked out again from the inputs by the plain loops of `oracles`."""
+"""Targets, lags and ladders against the plain loops of `oracles`, which compute them from the inputs."""
 
 from __future__ import annotations
 
@@ -69,41 +69,41 @@ VARIANTS: list[dict[str, Any]] = [
 def agree(task: Task, batch: Batch, lag_B: np.ndarray) -> None:
     for x, target, lag, own in zip(*(part.numpy() for part in batch), lag_B, strict=True):
         asked = ORACLES[task.name](task, x, int(own))
-        found = {t for t in range(len(x)) if lag[t] >= 0}
-        assert found <= set(asked)
-        if task.name == "assoc":  # a filler that looks like a query is not one: each key is asked once
-            assert sorted(target[t] for t in found) == sorted({answer for answer, _ in asked.values()})
+        steps = {t for t in range(len(x)) if lag[t] >= 0}
+        assert steps <= set(asked)
+        if task.name == "assoc":  # a filler can look like a query, but each key is asked once
+            assert sorted(target[t] for t in steps) == sorted({answer for answer, _ in asked.values()})
         else:
-            assert found == set(asked)
-        for t in found:
+            assert steps == set(asked)
+        for t in steps:
             answer, needed = asked[t]
             assert lag[t] == needed
             assert target[t] == pytest.approx(answer, abs=2e-6)
 
 
 @pytest.mark.parametrize("spec", VARIANTS, ids=str)
-def test_targets_and_lags_are_what_a_plain_loop_finds_in_the_inputs(
-    spec: dict[str, Any], rng: np.random.Generator
-) -> None:
+def test_targets_and_lags_equal_those_of_a_plain_loop(spec: dict[str, Any], rng: np.random.Generator) -> None:
     task = tasks.build(spec)
     agree(task, task.sample(rng, 60), np.full(60, task.lag))
 
 
 @pytest.mark.parametrize("spec", [v for v in VARIANTS if tasks.build(v).mixes], ids=str)
-def test_so_they_are_when_lags_are_mixed(spec: dict[str, Any], rng: np.random.Generator) -> None:
+def test_targets_and_lags_of_a_mixed_batch_equal_those_of_a_plain_loop(
+    spec: dict[str, Any], rng: np.random.Generator
+) -> None:
     task = tasks.build(spec)
     lag_B = rng.integers(task.least, task.lag + 1, 120)
     agree(task, task.sample(rng, 120, lag_B), lag_B)
 
 
-def test_every_task_that_has_an_oracle_is_still_there() -> None:
+def test_every_oracle_belongs_to_a_task() -> None:
     assert set(ORACLES) <= set(tasks.names())
 
 
 @pytest.mark.parametrize(
     "name", ["recall", "nback", "parity", "match", "delay", "kernel", "narma", "mackey_glass", "lightning"]
 )
-def test_the_lag_needed_is_the_lag_asked_for(name: str, rng: np.random.Generator) -> None:
+def test_answers_of_these_tasks_need_exactly_the_lag_of_the_task(name: str, rng: np.random.Generator) -> None:
     lag_BT = tasks.build({"name": name, "lag": 9}).sample(rng, 50).lag_BT
     assert lag_BT[lag_BT >= 0].unique().tolist() == [9]
 
@@ -120,7 +120,7 @@ def test_the_lag_needed_is_the_lag_asked_for(name: str, rng: np.random.Generator
     ],
     ids=str,
 )
-def test_where_the_lag_needed_is_random_it_takes_every_value_of_its_range(
+def test_a_random_lag_takes_every_value_of_its_range(
     spec: dict[str, Any], low: int, high: int, rng: np.random.Generator
 ) -> None:
     lag_BT = tasks.build(spec).sample(rng, 4000).lag_BT
@@ -128,7 +128,7 @@ def test_where_the_lag_needed_is_random_it_takes_every_value_of_its_range(
 
 
 @pytest.mark.parametrize("relevant", [2, 3])
-def test_at_lag_79_temporal_order_is_that_of_hochreiter_and_schmidhuber(
+def test_temporal_order_at_lag_79_equals_the_task_of_hochreiter_and_schmidhuber(
     relevant: int, rng: np.random.Generator
 ) -> None:
     """Length 100 to 110, symbols at steps 10-20 and 50-60, or 10-20, 33-43 and 66-76 (1997, experiment 6)."""
@@ -136,13 +136,13 @@ def test_at_lag_79_temporal_order_is_that_of_hochreiter_and_schmidhuber(
     x_BTI = tasks.build({"name": "temporal_order", "relevant": relevant, "lag": 79}).sample(rng, 6000).input_BTI
     assert sorted(set(x_BTI.any(2).sum(1).tolist())) == list(range(100, 111))
     step_BC = x_BTI[:, :, 4:6].any(2).nonzero()[:, 1].view(6000, relevant)
-    for at, (low, high) in enumerate(windows):
-        assert step_BC[:, at].unique().tolist() == list(range(low, high + 1))
+    for index, (low, high) in enumerate(windows):
+        assert step_BC[:, index].unique().tolist() == list(range(low, high + 1))
 
 
 @pytest.mark.parametrize("relevant", [2, 3])
 def test_temporal_order_keeps_its_windows_apart_at_every_lag(relevant: int, rng: np.random.Generator) -> None:
-    for lag in range(7, 120):
+    for lag in [*range(7, 40), *range(40, 120, 7)]:
         task = tasks.build({"name": "temporal_order", "relevant": relevant, "lag": lag})
         agree(task, task.sample(rng, 12), np.full(12, lag))
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import override
 
 from farback.cells.base import Array, Parameters
 from farback.cells.support.skew import SkewCell
@@ -22,15 +23,15 @@ class Antisymmetric(SkewCell):
     no initialisation changes them.
 
     Source: Chang, Chen, Haber and Chi 2019 (1902.09689); W and its draw as there, where epsilon is one of 0.01, 0.1 and
-    1, and the standard deviation 1 / sqrt(H) times one of 0, 1, 2, 4, 8 and 16. No deviation; the gated form is another
-    cell.
+    1, and the standard deviation 1 / sqrt(H) times one of 0, 1, 2, 4, 8 and 16. No deviation; their gated form is not
+    included.
     """
 
     epsilon: Annotated[float, Field(gt=0, le=10)] = 0.1
     gamma: Annotated[float, Field(ge=0, le=10)] = 0.01
 
     def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
-        """Normal, with a variance of 1 / H."""
+        """Normal with variance 1 / H."""
         return {"skew": rng.standard_normal(hidden * (hidden - 1) // 2) * hidden**-0.5}
 
     def matrix(self, skew_RHH: Tensor) -> Tensor:
@@ -38,6 +39,6 @@ class Antisymmetric(SkewCell):
         identity_HH = torch.eye(skew_RHH.shape[-1], dtype=skew_RHH.dtype, device=skew_RHH.device)
         return skew_RHH - self.gamma * identity_HH
 
-    def moved(self, p: Parameters, h_RBH: Tensor, drive_RBH: Tensor) -> Tensor:
-        """One Euler step."""
+    @override
+    def next_state(self, p: Parameters, h_RBH: Tensor, drive_RBH: Tensor) -> Tensor:
         return h_RBH + self.epsilon * torch.tanh(drive_RBH)

@@ -1,8 +1,8 @@
-"""A cell is a recurrence: parameters, one step, its equations.
+"""The cell interface: a recurrence with its parameters and one step; base classes for common kinds of cells.
 
 Shapes: R replicas, T steps, B sequences, I inputs, H hidden units, G rows of gates. Time comes before the batch, so
-that one step of one replica is one block of memory. Every tensor carries the replicas first: replica r sees weights r
-only.
+that one step of one replica is one block of memory. The replica axis is always first, and replica r uses only the
+weights r.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from typing_extensions import override
 
 from farback.kernels.unroll import DiagonalKernel, Kernel
 from farback.kernels.unroll import product as product
@@ -27,64 +28,69 @@ State = tuple[Tensor, ...]
 
 
 class Cell(Component):
-    """The base of the cells.
+    """The base class of cells.
 
-    Class attributes tell the rest of the program what it may do with a cell:
-        gates: names of the H-row blocks of `weight_ih` and `bias_ih`, in order; those with a recurrent matrix come
+    Attributes:
+        gates: names of the H-row blocks of `weight_ih` and `bias_ih`, in order; the gates with a recurrent matrix come
             first, as the blocks of `weight_hh`.
-        keep: the gate whose sigmoid multiplies the old state, where there is one (forget-bias and chrono set it).
-        write: the gate that lets new input in, where it is not tied to `keep`. A cell with `write` alone keeps what it
-            does not write: the old state is multiplied by one minus that gate.
+        keep: the gate whose sigmoid multiplies the old state, if there is one (set by forget_bias and chrono).
+        write: the gate that lets new input in, unless it is tied to `keep`. In a cell with `write` and no `keep`, the
+            old state is multiplied by one minus this gate.
         frozen: names of the parameters that are drawn and never trained.
-        known_as: the name people use, where it is not the file's.
+        state_parts: how many (B, H) tensors the state consists of.
+        torch_class: the `torch.nn` module with the same recurrence, if there is one.
+        known_as: the usual name, if it differs from the file's.
     """
 
     gates: ClassVar[tuple[str, ...]] = ("h",)
     keep: ClassVar[str | None] = None
     write: ClassVar[str | None] = None
     frozen: ClassVar[tuple[str, ...]] = ()
+    state_parts: ClassVar[int] = 1
+    torch_class: ClassVar[Callable[..., nn.RNNBase] | None] = None
     known_as: ClassVar[str] = ""
 
     @property
     def kernel(self) -> Kernel | None:
-        """The fused kernel that computes this recurrence; None is stepped."""
+        """The fused kernel that computes this recurrence; None if it is computed step by step."""
         return None
 
-    @abstractmethod
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Names and shapes of one layer's parameters, without the replica axis.
+        """Names and shapes of one layer's parameters, without the replica axis; by default input weights and biases.
 
-        Those called bias* may be left out. An initialisation draws what is called weight* or bias*, and `special` the
-        rest.
+        Parameters called bias* may be left out. An initialisation draws those called weight* or bias*, and `special`
+        the others.
         """
+        rows = len(self.gates) * hidden
+        return {"weight_ih": (rows, inputs), "bias_ih": (rows,)}
 
     def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
-        """Values, as published, of the parameters that no initialisation draws: time scales, angles, diagonals.
+        """Values, drawn as published, of the parameters that no initialisation draws: time scales, angles, diagonals.
 
         Args:
             hidden: H.
-            lag: the largest lag that the trial trains at.
-            rng: the weight stream.
+            lag: the largest lag that the trial trains on.
+            rng: the random stream of the weights.
         """
         return {}
 
-    @abstractmethod
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
-        """What the inputs contribute, for all steps at once: (R, T, B, G)."""
+        """The contribution of the inputs at all steps, (R, T, B, G); by default W_ih x + b_ih."""
+        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
 
     @abstractmethod
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        """The state after one more step."""
+        """The state after one step."""
 
     @abstractmethod
     def unroll(self, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
         """Outputs (R, T, B, H) of all steps, and the state after the last."""
 
     def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor | None:
-        """ln of the share of each unit's old state that a step keeps on the direct path, (R, B, H); None: no gate.
+        """ln of the factor by which a step multiplies each unit's old state, (R, B, H); None for a cell without gates.
 
-        It is the keep gate's sigmoid, or, where only a write gate is named, 1 minus that one's. A cell whose gates are
-        computed in another way says so itself.
+        The factor is the sigmoid of the keep gate, or 1 minus that of the write gate if there is only a write gate.
+        Cells with other gates override this method.
         """
         gate = self.keep or self.write
         if gate is None:
@@ -98,42 +104,44 @@ class Cell(Component):
 
     def zero(self, like_RBH: Tensor) -> State:
         """The state before the first step."""
-        return (torch.zeros_like(like_RBH),)
+        return tuple(torch.zeros_like(like_RBH) for _ in range(self.state_parts))
 
     def output(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
-        """What the layer above sees of a step, (R, B, H), given the state after it."""
+        """The output of a step to the layer above, (R, B, H), given the state after it."""
         return state[0]
 
     def flops(self, inputs: int, hidden: int) -> int:
         """Multiplications and additions of one step of one sequence: two for each entry of a `weight*`.
 
-        A cell whose other parameters multiply something, or that uses a weight more than once a step, says its own.
+        Cells that multiply by other parameters, or use a weight more than once per step, override this method.
         """
         shapes = self.parameters(inputs, hidden)
         return sum(2 * math.prod(shape) for name, shape in shapes.items() if name.startswith("weight"))
 
     def check(self, hidden: int, inputs: int) -> None:
-        """Raise ValueError where the cell cannot have that many hidden units for that many inputs."""
+        """Raise ValueError if the cell cannot have this number of hidden units with this number of inputs."""
 
     def to_torch(self, inputs: int, hidden: int, depth: int, bias: bool, bidirectional: bool) -> nn.RNNBase:
-        """An empty `torch.nn` module of the same recurrence.
+        """A `torch.nn` module of the same recurrence, with its own weights.
 
         Raises:
             ValueError: PyTorch has no such module.
         """
-        raise ValueError(f"torch.nn has no module for {self.label()}; it has elman (tanh, relu), lstm and gru")
+        if self.torch_class is None:
+            raise ValueError(f"torch.nn has no module for {self.label()}; it has elman (tanh, relu), lstm and gru")
+        return self.torch_class(inputs, hidden, depth, bias=bias, batch_first=True, bidirectional=bidirectional)
 
     def label(self) -> str:
-        """The name people use, and each field that is not at its default."""
+        """The usual name, and each field that differs from its default."""
         text = super().label()
         return self.known_as + text[len(self.name) :] if self.known_as else text
 
 
 class SteppedCell(Cell):
-    """A cell that computes one step at a time."""
+    """A cell that is computed one step at a time."""
 
+    @override
     def unroll(self, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
-        """Loop over the steps."""
         outputs = []
         for gates_RBG in gates_RTBG.unbind(1):
             state = self.step(p, gates_RBG, state)
@@ -145,32 +153,25 @@ class GatedCell(SteppedCell):
     """A cell with the parameters of torch.nn's recurrent layers: two weights and two biases, H rows for each gate."""
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """One weight and one bias for the input, one for the state."""
+        """A weight and a bias for the input, and for the state."""
         rows = len(self.gates) * hidden
         return {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden), "bias_ih": (rows,), "bias_hh": (rows,)}
 
-    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
-        """W_ih x + b_ih."""
-        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
-
 
 class DiagonalCell(Cell):
-    """A cell whose state entries do not mix: h_t = a_t h_{t-1} + b_t, with a_t and b_t made of the inputs alone.
+    """A cell whose units do not mix: h_t = a_t h_{t-1} + b_t, where a_t and b_t depend on the inputs alone.
 
-    One kernel computes them all. A complex state is carried as two real parts.
+    One kernel computes all such cells. A complex state is carried as two real parts.
     """
 
-    @property
-    def kernel(self) -> Kernel | None:
-        """Fused."""
-        return DiagonalKernel()
+    kernel: ClassVar[Kernel] = DiagonalKernel()
 
     @abstractmethod
     def coefficients(self, p: Parameters, gates_RTBG: Tensor) -> tuple[Tensor, Tensor]:
-        """a and b of all steps, (R, T, B, H) each; complex where the state is."""
+        """a and b of all steps, (R, T, B, H) each; complex if the state is complex."""
 
     def outputs(self, p: Parameters, gates_RTBG: Tensor, h_RTBH: Tensor) -> Tensor:
-        """What the layer above sees of all steps, (R, T, B, H), given the states after them."""
+        """The outputs of all steps to the layer above, (R, T, B, H), given the states after them."""
         return h_RTBH
 
     def scan(
@@ -180,36 +181,33 @@ class DiagonalCell(Cell):
         state: State,
         recurrence: Callable[[Tensor, Tensor, Tensor], Tensor],
     ) -> tuple[Tensor, State]:
-        """Outputs and last state by a function that computes all h_RTBH from a, b and the initial h_RBH."""
+        """Outputs and last state; `recurrence` computes h_RTBH from a, b and the initial h_RBH."""
         a_RTBH, b_RTBH = self.coefficients(p, gates_RTBG)
-        h_RTBH = recurrence(a_RTBH, b_RTBH, joined(state))
-        return self.outputs(p, gates_RTBG, h_RTBH), parted(h_RTBH[:, -1])
+        h_RTBH = recurrence(a_RTBH, b_RTBH, _as_tensor(state))
+        last_RBH = h_RTBH[:, -1]
+        last = (last_RBH.real, last_RBH.imag) if last_RBH.is_complex() else (last_RBH,)
+        return self.outputs(p, gates_RTBG, h_RTBH), last
 
+    @override
     def unroll(self, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
-        """Loop over the steps."""
-        return self.scan(p, gates_RTBG, state, stepped)
+        return self.scan(p, gates_RTBG, state, diagonal_states)
 
+    @override
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        """One step."""
         return self.unroll(p, gates_RBG.unsqueeze(1), state)[1]
 
+    @override
     def output(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
-        """One step's."""
-        return self.outputs(p, gates_RBG.unsqueeze(1), joined(state).unsqueeze(1)).squeeze(1)
+        return self.outputs(p, gates_RBG.unsqueeze(1), _as_tensor(state).unsqueeze(1)).squeeze(1)
 
 
-def joined(state: State) -> Tensor:
-    """A state of one part as it is, one of two parts as a complex tensor."""
+def _as_tensor(state: State) -> Tensor:
+    """A state of one part unchanged, and one of two parts as a complex tensor."""
     return state[0] if len(state) == 1 else torch.complex(*state)
 
 
-def parted(h_RBH: Tensor) -> State:
-    """The inverse of `joined`."""
-    return (h_RBH.real, h_RBH.imag) if h_RBH.is_complex() else (h_RBH,)
-
-
-def stepped(a_RTBH: Tensor, b_RTBH: Tensor, h_RBH: Tensor) -> Tensor:
-    """All h_t = a_t h_{t-1} + b_t, one after the other."""
+def diagonal_states(a_RTBH: Tensor, b_RTBH: Tensor, h_RBH: Tensor) -> Tensor:
+    """All h_t = a_t h_{t-1} + b_t, computed step by step."""
     states = []
     for a_RBH, b_RBH in zip(a_RTBH.unbind(1), b_RTBH.unbind(1), strict=True):
         h_RBH = a_RBH * h_RBH + b_RBH
@@ -218,7 +216,7 @@ def stepped(a_RTBH: Tensor, b_RTBH: Tensor, h_RBH: Tensor) -> Tensor:
 
 
 def linear(x_RTBI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
-    """`x W' + b` for every replica, step and sequence: one matrix product a replica."""
+    """`x W' + b` for every replica, step and sequence: one matrix product per replica."""
     R, T, B, width = x_RTBI.shape
     return product(x_RTBI.reshape(R, T * B, width), weight_RGI, bias_RG).view(R, T, B, -1)
 
@@ -229,10 +227,10 @@ def recurrent(h_RBH: Tensor, p: Parameters) -> Tensor:
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """The logistic function through tanh.
+    """The logistic function, computed with tanh.
 
-    `torch.sigmoid` rounds the last few elements of a tensor differently from the others, so a replica's numbers would
-    depend on its place in the cohort; `torch.tanh` does not.
+    `torch.sigmoid` rounds the last few elements of a tensor differently from the others, so that a replica's numbers
+    would depend on its position in the cohort; `torch.tanh` does not.
     """
     return torch.tanh(x * 0.5) * 0.5 + 0.5
 
@@ -240,8 +238,8 @@ def sigmoid(x: Tensor) -> Tensor:
 def log_sigmoid(x: Tensor) -> Tensor:
     """The logarithm of the logistic function, finite for every finite x.
 
-    Made of functions that round alike alone and packed, which torch's own does not; and of two branches, so that its
-    slope is right at exactly 0, where torch's slope of |x| is 0 and would make it 0 or 1 instead of 1/2.
+    Unlike torch's own, it uses functions whose rounding does not depend on the position in the tensor. The two branches
+    give the slope 1/2 at exactly 0, where |x| has the slope 0 in torch, which would make it 0 or 1.
     """
     negative = x < 0
     return torch.where(negative, x, 0.0) - torch.log1p(torch.exp(torch.where(negative, x, -x)))

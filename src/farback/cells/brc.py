@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from farback.cells.base import Array, Parameters, State, SteppedCell, linear, log_sigmoid, sigmoid
+from farback.cells.base import Array, Parameters, State, SteppedCell, log_sigmoid, sigmoid
 
 
 class BRC(SteppedCell):
@@ -22,7 +23,7 @@ class BRC(SteppedCell):
     initialisation changes them.
 
     Source: Vecoven, Ernst and Drion 2021 (2006.05252); the start of w_c and w_a from their code.
-    Deviation: a bias in every row; theirs has none in the paper, and two of three in the code.
+    Deviation: a bias in every row; the paper has none, and their code has two of three.
     """
 
     known_as: ClassVar[str] = "BRC"
@@ -30,35 +31,31 @@ class BRC(SteppedCell):
     keep: ClassVar[str | None] = "c"
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Input weights, and two recurrent weights a unit."""
-        return {"weight_ih": (3 * hidden, inputs), "bias_ih": (3 * hidden,), "w_c": (hidden,), "w_a": (hidden,)}
+        """Input weights and biases, and two recurrent weights per unit."""
+        return super().parameters(inputs, hidden) | {"w_c": (hidden,), "w_a": (hidden,)}
 
     def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
         """Ones."""
         return {"w_c": np.ones(hidden), "w_a": np.ones(hidden)}
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """With w_c and w_a."""
+        """Also four operations per unit for w_c and w_a."""
         return super().flops(inputs, hidden) + 4 * hidden
 
-    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
-        """W_i x + b_i."""
-        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
-
+    @override
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        """One step."""
         (h_RBH,) = state
         x_c, x_a, x_h = gates_RBG.chunk(3, -1)
         c = x_c + p["w_c"].unsqueeze(1) * h_RBH
         a = x_a + p["w_a"].unsqueeze(1) * h_RBH
-        return (latched(c, a, x_h, h_RBH),)
+        return (bistable_state(c, a, x_h, h_RBH),)
 
     def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
         """ln c."""
         return log_sigmoid(gates_RBG.chunk(3, -1)[0] + p["w_c"].unsqueeze(1) * state[0])
 
 
-def latched(c_RBH: Tensor, a_RBH: Tensor, x_RBH: Tensor, h_RBH: Tensor) -> Tensor:
-    """The next state of a bistable cell, given what goes into its gates c and a and the input's part x."""
+def bistable_state(c_RBH: Tensor, a_RBH: Tensor, x_RBH: Tensor, h_RBH: Tensor) -> Tensor:
+    """The next state of a bistable cell, given the preactivations of c and a and the contribution x of the input."""
     candidate = torch.tanh(x_RBH + (1 + torch.tanh(a_RBH)) * h_RBH)
     return candidate + sigmoid(c_RBH) * (h_RBH - candidate)

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import override
 
 from farback.cells.base import GatedCell, Parameters, State, product, recurrent
 
@@ -19,12 +20,12 @@ class CoRNN(GatedCell):
 
     The state is (y, z), 2H numbers; the layer above sees y.
 
-    Source: Rusch and Mishra 2021 (2010.00951), with the explicit damping of their code (z_{t-1}, where the
-    paper also allows z_t). dt, gamma and epsilon are not trained; the defaults are those of their permuted sequential
-    MNIST.
+    Source: Rusch and Mishra 2021 (2010.00951), with the explicit damping of their code (z_{t-1}, where the paper also
+    allows z_t). dt, gamma and epsilon are not trained; the defaults are theirs for permuted sequential MNIST.
     """
 
     known_as: ClassVar[str] = "coRNN"
+    state_parts: ClassVar[int] = 2  # y and z
 
     dt: Annotated[float, Field(gt=0, le=1)] = 0.042
     gamma: Annotated[float, Field(ge=0, le=1000)] = 2.7
@@ -35,13 +36,9 @@ class CoRNN(GatedCell):
         square = (hidden, hidden)
         return {"weight_ih": (hidden, inputs), "weight_hh": square, "weight_zh": square, "bias_ih": (hidden,)}
 
+    @override
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        """One step."""
         y_RBH, z_RBH = state
         drive = torch.tanh(gates_RBG + recurrent(y_RBH, p) + product(z_RBH, p["weight_zh"], None))
         z_RBH = z_RBH + self.dt * (drive - self.gamma * y_RBH - self.epsilon * z_RBH)
         return y_RBH + self.dt * z_RBH, z_RBH
-
-    def zero(self, like_RBH: Tensor) -> State:
-        """y and z."""
-        return torch.zeros_like(like_RBH), torch.zeros_like(like_RBH)

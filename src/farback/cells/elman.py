@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from torch import Tensor, nn
+from typing_extensions import override
 
 from farback.cells.base import Array, GatedCell, Parameters, State, recurrent
 from farback.cells.support.nonlinearities import NONLINEARITIES, modrelu, small_offsets
@@ -30,11 +31,11 @@ class Elman(GatedCell):
 
     @property
     def kernel(self) -> Kernel | None:
-        """Fused, but for modrelu, whose offsets the kernel does not know."""
+        """Fused, except for modrelu, whose offsets the kernel does not support."""
         return None if self.nonlinearity == "modrelu" else GatedKernel("elman", self.nonlinearity)
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Those of torch.nn.RNN, and the offsets of modrelu."""
+        """The parameters of torch.nn.RNN, and the offsets of modrelu."""
         offsets = {"offset": (hidden,)} if self.nonlinearity == "modrelu" else {}
         return super().parameters(inputs, hidden) | offsets
 
@@ -42,19 +43,19 @@ class Elman(GatedCell):
         """Small offsets."""
         return {"offset": small_offsets(hidden, rng)} if self.nonlinearity == "modrelu" else {}
 
+    @override
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        """One step."""
         v_RBH = gates_RBG + recurrent(state[0], p)
         if self.nonlinearity == "modrelu":
             return (modrelu(v_RBH, p["offset"]),)
         return (NONLINEARITIES[self.nonlinearity](v_RBH),)
 
     def label(self) -> str:
-        """The name people use."""
+        """The usual name."""
         return f"RNN {self.nonlinearity}"
 
+    @override
     def to_torch(self, inputs: int, hidden: int, depth: int, bias: bool, bidirectional: bool) -> nn.RNNBase:
-        """`torch.nn.RNN`."""
         if self.nonlinearity not in ("tanh", "relu"):
             return super().to_torch(inputs, hidden, depth, bias, bidirectional)
         return nn.RNN(inputs, hidden, depth, self.nonlinearity, bias, True, 0.0, bidirectional)

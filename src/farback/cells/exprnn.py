@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from farback.cells.base import Array, Parameters
 from farback.cells.support.nonlinearities import modrelu, small_offsets
@@ -23,8 +24,8 @@ class ExpRNN(SkewCell):
     s = -tan(u / 2) with u uniform on [0, pi / 2]. b is uniform on +-0.01.
 
     Source: Lezcano-Casado and Martinez-Rubio 2019 (1901.08428); draws as in their code (after Henaff et al. 2016 and
-    Helfrich et al. 2018). Deviations: a bias b_ih; the same rate for A as for the rest,
-    where they take a tenth.
+    Helfrich et al. 2018). Deviations: a bias b_ih; the same learning rate for
+    all parameters, where they use a tenth of it for A.
     """
 
     known_as: ClassVar[str] = "expRNN"
@@ -49,12 +50,12 @@ class ExpRNN(SkewCell):
     def matrix(self, skew_RHH: Tensor) -> Tensor:
         """exp(A).
 
-        A replica at a time, and each in memory of its own, because together they would go through products that may
-        round them otherwise; in double precision, because in single its gradient is right to three digits only.
+        One replica at a time, each in separate memory, because batched matrix products may round differently; in double
+        precision, because in single precision only three digits of its gradient are right.
         """
         exponentials = [torch.linalg.matrix_exp(skew_HH.clone()) for skew_HH in skew_RHH.double().unbind(0)]
         return torch.stack(exponentials).to(skew_RHH.dtype)
 
-    def moved(self, p: Parameters, h_RBH: Tensor, drive_RBH: Tensor) -> Tensor:
-        """One rotation."""
+    @override
+    def next_state(self, p: Parameters, h_RBH: Tensor, drive_RBH: Tensor) -> Tensor:
         return modrelu(drive_RBH, p["offset"])

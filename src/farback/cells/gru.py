@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from farback.cells.base import GatedCell, Parameters, State, recurrent, sigmoid
 from farback.kernels.unroll import GatedKernel, Kernel
@@ -24,23 +25,16 @@ class GRU(GatedCell):
     """
 
     known_as: ClassVar[str] = "GRU"
+    torch_class: ClassVar[type[nn.RNNBase]] = nn.GRU
+    kernel: ClassVar[Kernel] = GatedKernel("gru")
     gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     keep: ClassVar[str | None] = "z"
 
-    @property
-    def kernel(self) -> Kernel | None:
-        """Fused."""
-        return GatedKernel("gru")
-
+    @override
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        """One step."""
         (h_RBH,) = state
         x_r, x_z, x_n = gates_RBG.chunk(3, -1)
         h_r, h_z, h_n = recurrent(h_RBH, p).chunk(3, -1)
         z = sigmoid(x_z + h_z)
         n = torch.tanh(x_n + sigmoid(x_r + h_r) * h_n)
         return (n + z * (h_RBH - n),)
-
-    def to_torch(self, inputs: int, hidden: int, depth: int, bias: bool, bidirectional: bool) -> nn.RNNBase:
-        """`torch.nn.GRU`."""
-        return nn.GRU(inputs, hidden, depth, bias, True, 0.0, bidirectional)

@@ -7,12 +7,13 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from farback.cells.base import Array, Parameters, State, SteppedCell, linear
+from farback.cells.base import Array, Parameters, State, SteppedCell
 
 
 class IndRNN(SteppedCell):
-    """An RNN whose units see only their own past: the recurrent matrix is diagonal.
+    """An RNN whose units depend only on their own past: the recurrent matrix is diagonal.
 
     h_t = f(W_ih x_t + b_ih + u * h_{t-1}), f = relu or tanh
 
@@ -20,7 +21,7 @@ class IndRNN(SteppedCell):
     twofold over them; no initialisation changes it.
 
     Source: Li, Li, Cook, Zhu and Gao 2018 (1803.04831); the range from their code. Deviations: u is
-    bounded at the start only, not clipped after every update; the last layer is drawn like the others; no batch
+    bounded only when it is drawn, not after every update; the last layer is drawn like the others; no batch
     normalisation between layers.
     """
 
@@ -29,22 +30,18 @@ class IndRNN(SteppedCell):
     nonlinearity: Literal["relu", "tanh"] = "relu"
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Input weights, and one recurrent weight a unit."""
-        return {"weight_ih": (hidden, inputs), "bias_ih": (hidden,), "u": (hidden,)}
+        """Input weights and biases, and one recurrent weight per unit."""
+        return super().parameters(inputs, hidden) | {"u": (hidden,)}
 
     def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
-        """Recurrent weights."""
+        """Uniform recurrent weights."""
         return {"u": rng.uniform(0.0, 2.0 ** (1.0 / (lag + 1)), size=hidden)}
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """With u."""
+        """Also two operations per unit for u."""
         return super().flops(inputs, hidden) + 2 * hidden
 
-    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
-        """W_ih x + b_ih."""
-        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
-
+    @override
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        """One step."""
         f = torch.relu if self.nonlinearity == "relu" else torch.tanh
         return (f(gates_RBG + p["u"].unsqueeze(1) * state[0]),)

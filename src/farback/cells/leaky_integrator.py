@@ -1,4 +1,4 @@
-"""Control: exponential forgetting at a known rate."""
+"""A control that forgets exponentially at a known rate."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import override
 
 from farback.cells.base import Parameters, State, SteppedCell, linear
 
@@ -16,29 +17,25 @@ class LeakyIntegrator(SteppedCell):
 
     h_t = a h_{t-1} + (1 - a) (W_ih x_t + b_ih)
 
-    A control whose memory is known: the influence of an input falls as a^k, a time constant of -1 / ln a steps.
+    A control with known memory: the influence of an input decays as a^k, with a time constant of -1 / ln a steps.
 
-    Source: the leaky integrator neuron; science's case for every measure at once.
+    Source: the leaky integrator neuron.
     """
 
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.9
-
-    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """The input weights."""
-        return {"weight_ih": (hidden, inputs), "bias_ih": (hidden,)}
 
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """(1 - a) (W_ih x + b_ih)."""
         return linear(x_RTBI, p["weight_ih"], p.get("bias_ih")) * (1 - self.decay)
 
+    @override
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        """One step."""
         return (state[0] * self.decay + gates_RBG,)
 
     def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
-        """ln a, whatever comes in."""
+        """ln a at every step."""
         return torch.full_like(state[0], self.decay).log()
 
     def label(self) -> str:
-        """With its rate."""
+        """The name and the decay."""
         return f"leaky {self.decay:g}"

@@ -17,7 +17,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class LRU(DiagonalCell):
-    """The linear recurrent unit: a complex diagonal recurrence that is stable by its parameters.
+    """The linear recurrent unit: a complex diagonal recurrence that is stable for all values of its parameters.
 
     h_t = lambda * h_{t-1} + exp(gamma) * (B x_t), lambda = exp(-exp(nu) + i exp(theta))
     y_t = Re(C h_t) + D x_t
@@ -25,14 +25,16 @@ class LRU(DiagonalCell):
     h has H complex entries: 2H numbers are carried, as two real parts; the layer above sees y, H real numbers. The rows
     of `weight_ih` are Re B, Im B and D; C is `weight_re` + i `weight_im`. Drawn as published, whatever the
     initialisation: lambda uniform on the ring between `inner` and `outer` with angles up to `angle`, and gamma = ln
-    sqrt(1 - |lambda|^2), so that white noise neither grows nor shrinks. (A spectral radius is what `outer` is for.)
+    sqrt(1 - |lambda|^2), so that the state has the variance of white noise inputs. (`outer` is the spectral radius.)
 
     Source: Orvieto et al. 2023 (2303.06349), and the code in its appendix. Deviations: B, C and D are weights, drawn
     by the initialisation; D is a full matrix, since inputs and units may differ in number; the block around the unit
-    (normalisation, gated linear unit, skip connection) is no part of the cell, so that a stack of them is linear.
+    (normalisation, gated linear unit, skip connection) is not part of the cell, so that a stack of them is linear.
     """
 
     known_as: ClassVar[str] = "LRU"
+    kernel: ClassVar[Kernel] = DiagonalKernel(is_complex=True)
+    state_parts: ClassVar[int] = 2  # real and imaginary part
     gates: ClassVar[tuple[str, ...]] = ("re", "im", "skip")
 
     inner: Fraction = 0.0
@@ -40,15 +42,10 @@ class LRU(DiagonalCell):
     angle: Annotated[float, Field(gt=0, le=2 * math.pi)] = 2 * math.pi
 
     @model_validator(mode="after")
-    def _ring(self) -> LRU:
+    def _ring_is_not_empty(self) -> LRU:
         if self.inner >= self.outer:
             raise ValueError(f"inner is {self.inner:g}, and must be less than outer, {self.outer:g}")
         return self
-
-    @property
-    def kernel(self) -> Kernel | None:
-        """Fused, over complex numbers."""
-        return DiagonalKernel(is_complex=True)
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         """B and D, C, and the recurrence."""
@@ -57,8 +54,8 @@ class LRU(DiagonalCell):
         return {"weight_ih": (3 * hidden, inputs), "weight_re": square, "weight_im": square, **diagonal}
 
     def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
-        """The ring."""
-        square = rng.uniform(self.inner**2, self.outer**2, size=hidden)  # |lambda|^2: even over the area
+        """Eigenvalues on the ring, and their normalisation."""
+        square = rng.uniform(self.inner**2, self.outer**2, size=hidden)  # |lambda|^2: uniform over the area
         return {
             "nu": np.log(-0.5 * np.log(square)),
             "theta": np.log(self.angle * rng.random(hidden)),
@@ -66,7 +63,7 @@ class LRU(DiagonalCell):
         }
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """With exp(gamma), two products a unit, and lambda, four."""
+        """Also twelve operations per unit for exp(gamma) and lambda."""
         return super().flops(inputs, hidden) + 12 * hidden
 
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
@@ -82,14 +79,10 @@ class LRU(DiagonalCell):
         return lambda_R11H.expand_as(b_RTBH), b_RTBH
 
     def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
-        """ln |lambda|, whatever comes in."""
+        """ln |lambda| at every step."""
         return -torch.exp(p["nu"]).unsqueeze(1).expand_as(state[0])
 
     def outputs(self, p: Parameters, gates_RTBG: Tensor, h_RTBH: Tensor) -> Tensor:
         """Re(C h) + D x."""
         skip = gates_RTBG.chunk(3, -1)[2]
         return linear(h_RTBH.real, p["weight_re"], None) - linear(h_RTBH.imag, p["weight_im"], None) + skip
-
-    def zero(self, like_RBH: Tensor) -> State:
-        """Real and imaginary part."""
-        return torch.zeros_like(like_RBH), torch.zeros_like(like_RBH)

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from farback.cells.base import GatedCell, Parameters, State, recurrent, sigmoid
 from farback.kernels.unroll import GatedKernel, Kernel
@@ -19,33 +20,23 @@ class LSTM(GatedCell):
     c_t = f * c_{t-1} + i * g
     h_t = o * tanh(c_t)
 
-    Parameters, names and gate order (i, f, g, o) are those of `torch.nn.LSTM`, with its two biases a gate. The state is
-    (h, c), 2H numbers; the layer above sees h.
+    Parameters, names and gate order (i, f, g, o) are those of `torch.nn.LSTM`, with its two biases per gate. The state
+    is (h, c), 2H numbers; the layer above sees h.
 
     Source: Hochreiter and Schmidhuber 1997; forget gates from Gers, Schmidhuber and Cummins 2000.
     """
 
     known_as: ClassVar[str] = "LSTM"
+    torch_class: ClassVar[type[nn.RNNBase]] = nn.LSTM
+    kernel: ClassVar[Kernel] = GatedKernel("lstm")
+    state_parts: ClassVar[int] = 2  # h and c
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     keep: ClassVar[str | None] = "f"
     write: ClassVar[str | None] = "i"
 
-    @property
-    def kernel(self) -> Kernel | None:
-        """Fused."""
-        return GatedKernel("lstm")
-
+    @override
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        """One step."""
         h_RBH, c_RBH = state
         i, f, g, o = (gates_RBG + recurrent(h_RBH, p)).chunk(4, -1)
         c_RBH = sigmoid(f) * c_RBH + sigmoid(i) * torch.tanh(g)
         return sigmoid(o) * torch.tanh(c_RBH), c_RBH
-
-    def zero(self, like_RBH: Tensor) -> State:
-        """h and c."""
-        return torch.zeros_like(like_RBH), torch.zeros_like(like_RBH)
-
-    def to_torch(self, inputs: int, hidden: int, depth: int, bias: bool, bidirectional: bool) -> nn.RNNBase:
-        """`torch.nn.LSTM`."""
-        return nn.LSTM(inputs, hidden, depth, bias, True, 0.0, bidirectional)

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from farback.cells.base import GatedCell, Parameters, State, product, sigmoid
 
@@ -20,7 +21,7 @@ class MGU(GatedCell):
     Its authors call f the forget gate, but it is the gate that *writes*: the state is kept where f is 0. Gate order
     f, n.
 
-    Source: Zhou, Wu, Zhang and Zhou 2016 (1603.09420). Deviation: two biases a gate, as torch.nn's cells
+    Source: Zhou, Wu, Zhang and Zhou 2016 (1603.09420). Deviation: two biases per gate, as torch.nn's cells
     have; only their sum matters.
     """
 
@@ -28,8 +29,8 @@ class MGU(GatedCell):
     gates: ClassVar[tuple[str, ...]] = ("f", "n")
     write: ClassVar[str | None] = "f"
 
+    @override
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        """One step."""
         (h_RBH,) = state
         x_f, x_n = gates_RBG.chunk(2, -1)
         weight_f, weight_n = p["weight_hh"].chunk(2, 1)

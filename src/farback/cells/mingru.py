@@ -7,11 +7,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from farback.cells.base import DiagonalCell, Parameters, linear, sigmoid
+from farback.cells.base import DiagonalCell, Parameters, sigmoid
 
 
 class MinGRU(DiagonalCell):
-    """A GRU whose gate and candidate see the input only, so that all steps can be computed at once.
+    """A GRU whose gate and candidate depend only on the input, so that all steps can be computed at once.
 
     z = sigmoid(W_iz x_t + b_iz)
     c = g(W_ic x_t + b_ic), g(v) = v + 1/2 where v >= 0, sigmoid(v) elsewhere
@@ -20,20 +20,12 @@ class MinGRU(DiagonalCell):
     z is the gate that *writes*, the opposite of `torch.nn.GRU`. Gate order z, c.
 
     Source: Feng et al. 2024 (2410.01201), with the positive g of its numerically stable version. No deviation; h_0 is
-    zero, and the recurrence is computed as it stands rather than in logarithms.
+    zero, and the recurrence is computed directly rather than in logarithms.
     """
 
     known_as: ClassVar[str] = "minGRU"
     gates: ClassVar[tuple[str, ...]] = ("z", "c")
     write: ClassVar[str | None] = "z"
-
-    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Input weights."""
-        return {"weight_ih": (2 * hidden, inputs), "bias_ih": (2 * hidden,)}
-
-    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
-        """W_ih x + b_ih."""
-        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
 
     def coefficients(self, p: Parameters, gates_RTBG: Tensor) -> tuple[Tensor, Tensor]:
         """1 - z and z g(c)."""

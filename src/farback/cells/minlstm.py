@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from farback.cells.base import DiagonalCell, Parameters, State, linear, log_sigmoid, sigmoid
+from farback.cells.base import DiagonalCell, Parameters, State, log_sigmoid, sigmoid
 from farback.cells.mingru import positive
 
 
 class MinLSTM(DiagonalCell):
-    """An LSTM whose gates and candidate see the input only, so that all steps can be computed at once.
+    """An LSTM whose gates and candidate depend only on the input, so that all steps can be computed at once.
 
     f, i = sigmoid(W_ih x_t + b_ih), each with its own rows
     c = g(W_ic x_t + b_ic), g(v) = v + 1/2 where v >= 0, sigmoid(v) elsewhere
@@ -20,22 +20,14 @@ class MinLSTM(DiagonalCell):
     f keeps and i writes. Gate order f, i, c.
 
     Source: Feng et al. 2024 (2410.01201), with the positive g of its numerically stable version. No deviation;
-    f / (f + i) is computed as sigmoid(ln f - ln i), which stays a number where both gates are shut, and carrying h over
-    a split changes nothing (in a popular implementation it does).
+    f / (f + i) is computed as sigmoid(ln f - ln i), which is finite when both gates are closed. Carrying h over a split
+    of the sequence changes nothing; in a popular implementation it does.
     """
 
     known_as: ClassVar[str] = "minLSTM"
     gates: ClassVar[tuple[str, ...]] = ("f", "i", "c")
     keep: ClassVar[str | None] = "f"
     write: ClassVar[str | None] = "i"
-
-    def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Input weights."""
-        return {"weight_ih": (3 * hidden, inputs), "bias_ih": (3 * hidden,)}
-
-    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
-        """W_ih x + b_ih."""
-        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
 
     def coefficients(self, p: Parameters, gates_RTBG: Tensor) -> tuple[Tensor, Tensor]:
         """f / (f + i) and i / (f + i) g(c)."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 from torch import Tensor
+from typing_extensions import override
 
 from farback.cells.base import GatedCell, Parameters, State, recurrent
-from farback.cells.brc import latched
+from farback.cells.brc import bistable_state
 
 
 class NBRC(GatedCell):
-    """The bistable recurrent cell with gates that see all units: they modulate whether one can latch.
+    """The bistable recurrent cell with gates that depend on all units, which modulate whether a unit can latch.
 
     c = sigmoid(W_ic x_t + b_ic + W_hc h_{t-1})
     a = 1 + tanh(W_ia x_t + b_ia + W_ha h_{t-1})
@@ -19,8 +20,8 @@ class NBRC(GatedCell):
 
     c is the gate that *keeps*. Gate order c, a, h; the last has no recurrent matrix.
 
-    Source: Vecoven, Ernst and Drion 2021 (2006.05252). Deviation: a bias in every row; theirs has
-    none in the paper, and two of three in the code.
+    Source: Vecoven, Ernst and Drion 2021 (2006.05252). Deviation: a bias in every row; the paper has
+    none, and their code has two of three.
     """
 
     known_as: ClassVar[str] = "nBRC"
@@ -32,9 +33,9 @@ class NBRC(GatedCell):
         rows = 3 * hidden
         return {"weight_ih": (rows, inputs), "weight_hh": (2 * hidden, hidden), "bias_ih": (rows,)}
 
+    @override
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        """One step."""
         (h_RBH,) = state
         x_c, x_a, x_h = gates_RBG.chunk(3, -1)
         h_c, h_a = recurrent(h_RBH, p).chunk(2, -1)
-        return (latched(x_c + h_c, x_a + h_a, x_h, h_RBH),)
+        return (bistable_state(x_c + h_c, x_a + h_a, x_h, h_RBH),)

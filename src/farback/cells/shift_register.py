@@ -1,4 +1,4 @@
-"""Control: a buffer of the last inputs."""
+"""A control that stores the last inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ShiftRegister(SteppedCell):
 
     h_t = [x_t, x_{t-1}, ..., x_{t-H/I+1}]
 
-    A control whose memory is known: perfect up to lag H / I - 1, none from there on.
+    A control with known memory: perfect up to lag H / I - 1, none beyond it.
 
     Source: the delay line of Jaeger 2001, GMD report 152.
     """

@@ -6,10 +6,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from farback.cells.base import GatedCell, Parameters, State, log_sigmoid, recurrent, sigmoid
 
-EMPTY = 1e-35  # a smaller normaliser is nothing at all: the slope of c / n leaves float32, or n is flushed to 0
+EMPTY = 1e-35  # a smaller normaliser counts as 0: it may be flushed to 0, and the slope of c / n overflows
 
 
 class SLSTM(GatedCell):
@@ -26,17 +27,18 @@ class SLSTM(GatedCell):
     (h, c, n, m), 4H numbers, from zero; the layer above sees h.
 
     Source: Beck et al. 2024 (2405.04517), the forget gate a sigmoid, as in their code. Deviations: one head, so that
-    W_hh is full; two biases a gate, as torch.nn's cells have; h is 0 as long as n is below 1e-35, that is, every input
-    gate so far below exp(-81); the block around the cell is no part of it.
+    W_hh is full; two biases per gate, as torch.nn's cells have; h is 0 while n is below 1e-35, that is, while all input
+    gates have been below exp(-81); the block around the cell is not included.
     """
 
     known_as: ClassVar[str] = "sLSTM"
+    state_parts: ClassVar[int] = 4  # h, c, n and m
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "z", "o")
     keep: ClassVar[str | None] = "f"
     write: ClassVar[str | None] = "i"
 
+    @override
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        """One step."""
         h_RBH, c_RBH, n_RBH, m_RBH = state
         i, f, z, o = (gates_RBG + recurrent(h_RBH, p)).chunk(4, -1)
         past = log_sigmoid(f) + m_RBH
@@ -46,7 +48,3 @@ class SLSTM(GatedCell):
         n_RBH = keep * n_RBH + write
         h_RBH = sigmoid(o) * (c_RBH / torch.where(n_RBH.abs() < EMPTY, 1.0, n_RBH))
         return h_RBH, c_RBH, n_RBH, m_RBH
-
-    def zero(self, like_RBH: Tensor) -> State:
-        """h, c, n and m."""
-        return tuple(torch.zeros_like(like_RBH) for _ in range(4))

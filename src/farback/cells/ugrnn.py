@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from farback.cells.base import GatedCell, Parameters, State, recurrent, sigmoid
 
@@ -19,7 +20,7 @@ class UGRNN(GatedCell):
 
     So g is the gate that *keeps*. Gate order g, c.
 
-    Source: Collins, Sohl-Dickstein and Sussillo 2017 (1611.09913). Deviation: two biases a gate, as
+    Source: Collins, Sohl-Dickstein and Sussillo 2017 (1611.09913). Deviation: two biases per gate, as
     torch.nn's cells have; only their sum matters.
     """
 
@@ -27,8 +28,8 @@ class UGRNN(GatedCell):
     gates: ClassVar[tuple[str, ...]] = ("g", "c")
     keep: ClassVar[str | None] = "g"
 
+    @override
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        """One step."""
         (h_RBH,) = state
         g, c = (gates_RBG + recurrent(h_RBH, p)).chunk(2, -1)
         candidate = torch.tanh(c)

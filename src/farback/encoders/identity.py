@@ -9,7 +9,7 @@ from torch import Tensor
 from farback.encoders.base import Encoder
 
 
-class Identity(Encoder):
+class IdentityEncoder(Encoder):
     """The cell sees the input as it is."""
 
     def parameters(self, inputs: int) -> dict[str, tuple[int, ...]]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from farback.inits.base import Array, Init, Layer, needs_recurrent_matrix
 
 
-class Identity(Init):
+class IdentityInit(Init):
     """The recurrent matrix is `gain` times the identity, biases are zero, input weights small and Gaussian.
 
     With relu this is the IRNN: at the start the state is carried on unchanged.

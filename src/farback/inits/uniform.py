@@ -12,7 +12,7 @@ from farback.inits.base import Array, Init, Layer, hold, needs_keep_gate, needs_
 Bias = Annotated[float, Field(ge=-50, le=50)]
 
 
-class Uniform(Init):
+class UniformInit(Init):
     """Every weight and bias uniform on [-`bound`, `bound`], but for the gates' biases that are given.
 
     The bias of the gate that keeps the state is `keep` in all, that of the gate that lets input in is `write`.

@@ -8,29 +8,29 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from farback.tasks.base import Batch, Lags, Task, batch, one_hot
-from farback.tasks.support.answers import Chance, OneOf, Rung
+from farback.tasks.base import Batch, Lags, Task, batch_at, one_hot
+from farback.tasks.support.answers import OneOf, Rung
 
 
 class Assoc(Task):
-    """Multi-query associative recall: `pairs` of a key and a value come first, then each key is asked for once.
+    """Multi-query associative recall: first `pairs` of a key and a value, then a query for each key.
 
     Of a vocabulary of V symbols, 1 to V/2 - 1 are keys and V/2 to V - 1 are values; a sequence uses each at most once.
-    After the pairs, every other step may hold a query, which shows the key and asks for its value; where the queries
-    stand is drawn with weights j ** (`power` - 1) over the j-th place, so that most come soon and some late. All other
-    steps show random symbols. Sweep `pairs` for capacity and `lag` for reach.
+    After the pairs, every other step may be a query, which shows a key and asks for its value. The steps of the queries
+    are drawn with weights j ** (`power` - 1) for the j-th possible step, so that most come soon and some late. All
+    other steps show random symbols. Sweep `pairs` to measure capacity and `lag` to measure reach.
 
-    `lag` is the largest lag that can be needed: from the last step, which holds the last place for a query, to the
-    first value. `lag_BT` says how far back each answer's value really was.
+    `lag` is the largest lag that an answer can need: from the last step, which may be a query, to the first value.
+    `lag_BT` is the distance from each query to its value.
 
     Example (pairs = 2, lag = 8; letters are keys, digits values, ~ is random):
 
         a 4 c 7 ~ c ~ ~ ~ a   -> at the queries: 7 (2 steps back), 4 (8 back)
 
-    Chance: one of the V/2 values, accuracy 2 / V. Ladder: a net that knows which values were shown, but not with which
-    keys, is right 1 / pairs of the time.
+    Chance: one of the V/2 values, accuracy 2 / V. Ladder: a network that knows the values, but not their keys, is right
+    1 / pairs of the time.
 
-    Source: Arora et al. 2023, Zoology (2312.04927), as their public generator draws it.
+    Source: Arora et al. 2023, Zoology (2312.04927), drawn as in their public generator.
     """
 
     vocabulary: Annotated[int, Field(ge=6, le=8192)] = 16
@@ -49,7 +49,7 @@ class Assoc(Task):
 
     @property
     def least(self) -> int:
-        """There is a place for every query."""
+        """The smallest lag with a step for every query."""
         return 4 * self.pairs - 3
 
     @property
@@ -65,44 +65,36 @@ class Assoc(Task):
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
         """Draw sequences of lag + 2 steps."""
         lag_B = self.lags(size, lag_B)
-        half, steps = self.vocabulary // 2, self.lag + 2
-        row_B1 = np.arange(size)[:, None]
-        key_BD = 1 + _chosen(rng.random((size, half - 1)), self.pairs)
-        value_BD = _chosen(rng.random((size, half)), self.pairs)
-        symbol_BT = rng.integers(self.vocabulary, size=(size, steps))
+        half = self.vocabulary // 2
+        key_BD = 1 + _smallest(rng.random((size, half - 1)), self.pairs)
+        value_BD = _smallest(rng.random((size, half)), self.pairs)
+        symbol_BT = rng.integers(self.vocabulary, size=(size, self.lag + 2))
         symbol_BT[:, 0 : 2 * self.pairs : 2] = key_BD
         symbol_BT[:, 1 : 2 * self.pairs : 2] = half + value_BD
 
-        places_B1 = (lag_B[:, None] + 2 - 2 * self.pairs + 1) // 2
-        place_1S = np.arange(int(places_B1.max(initial=0)))[None, :]
-        log_weight_1S = (self.power - 1) * np.log1p(place_1S)
-        gumbel_BS = log_weight_1S - np.log(rng.exponential(size=(size, place_1S.size)))
-        taken_BD = _chosen(np.where(place_1S < places_B1, -gumbel_BS, np.inf), self.pairs)  # drawn without replacement
-        step_BD = lag_B[:, None] + 1 - 2 * (places_B1 - 1 - taken_BD)  # the last place is the last step
-        symbol_BT[row_B1, step_BD] = key_BD
-        target_BT = np.zeros_like(symbol_BT)
-        target_BT[row_B1, step_BD] = value_BD
-        lag_BT = np.full_like(symbol_BT, -1)
-        lag_BT[row_B1, step_BD] = step_BD - (2 * np.arange(self.pairs)[None, :] + 1)
-        return batch(one_hot(symbol_BT, self.vocabulary), target_BT, lag_BT)
-
-    def chance(self) -> Chance:
-        """A guess among the values."""
-        return Chance(2 / self.vocabulary, math.log(self.vocabulary / 2))
+        slots_B1 = (lag_B[:, None] + 2 - 2 * self.pairs + 1) // 2  # how many steps may be queries
+        slot_1S = np.arange(int(slots_B1.max(initial=0)))[None, :]
+        log_weight_1S = (self.power - 1) * np.log1p(slot_1S)
+        gumbel_BS = log_weight_1S - np.log(rng.exponential(size=(size, slot_1S.size)))  # draws without replacement
+        taken_BD = _smallest(np.where(slot_1S < slots_B1, -gumbel_BS, np.inf), self.pairs)
+        step_BD = lag_B[:, None] + 1 - 2 * (slots_B1 - 1 - taken_BD)  # the last slot is the last step
+        symbol_BT[np.arange(size)[:, None], step_BD] = key_BD
+        shown_BD = 2 * np.arange(self.pairs)[None, :] + 1
+        return batch_at(one_hot(symbol_BT, self.vocabulary), step_BD, value_BD, step_BD - shown_BD)
 
     def ladder(self) -> list[Rung]:
-        """The set of the values; j of the pairs, the others guessed among the values that are left; all."""
+        """Nothing; the set of values; with it half of the keys, so that the others are guessed among the rest; all."""
         chance = self.chance()
         rungs = [Rung("nothing", chance.accuracy, chance.loss)]
-        for j in sorted({0, self.pairs // 2, self.pairs}):
-            left = self.pairs - j  # values among which the rest is guessed; the last one is known by elimination
-            text = f"the values, and {j} of {self.pairs} keys" if j else "the set of values"
+        for known in sorted({0, self.pairs // 2, self.pairs}):
+            left = self.pairs - known  # values among which the others are guessed; a single one needs no guess
+            text = f"the values, and {known} of {self.pairs} keys" if known else "the set of values"
             loss = left * math.log(max(1, left)) / self.pairs
             if loss < rungs[-1].loss:
-                rungs.append(Rung(text if left > 1 else "every pair", (j + min(1, left)) / self.pairs, loss))
+                rungs.append(Rung(text if left > 1 else "every pair", (known + min(1, left)) / self.pairs, loss))
         return rungs
 
 
-def _chosen(order_BN: np.ndarray, count: int) -> np.ndarray:
-    """The places of the `count` smallest numbers of each row, smallest first."""
+def _smallest(order_BN: np.ndarray, count: int) -> np.ndarray:
+    """The columns of the `count` smallest numbers of each row, smallest first."""
     return np.argsort(order_BN, axis=1, kind="stable")[:, :count]

@@ -1,4 +1,4 @@
-"""A task is a generator of sequences with asked steps, and its chance level.
+"""The task interface: sequences, the steps at which an answer is asked, and the scores without memory.
 
 Lag everywhere: **k = T - s**, where s is the step of the cue and T the step of the readout; k = 0 is the same step.
 
@@ -7,6 +7,7 @@ Shapes: B sequences, T steps, I inputs, N asked steps, C bits of an answer.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
@@ -17,16 +18,16 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from farback.records.component import Component, Family
-from farback.tasks.support.answers import Answer, Chance, Rung
+from farback.tasks.support.answers import Answer, Chance, OneOf, Rung
 
 Lags = NDArray[np.int64]
 
 
 class Batch(NamedTuple):
-    """Sequences, answers, and which steps are asked.
+    """Sequences, answers, and the steps at which an answer is asked.
 
-    `lag_BT` is -1 where nothing is asked, else the lag that the answer needs: one tensor is mask and slice key, and
-    sequences with different lags share a batch.
+    `lag_BT` is -1 where nothing is asked, else the lag that the answer needs. So one tensor both masks the asked steps
+    and selects them by lag, and sequences with different lags share a batch.
     """
 
     input_BTI: Tensor  # float32
@@ -35,12 +36,12 @@ class Batch(NamedTuple):
 
 
 class Task(Component):
-    """The base of the tasks.
+    """The base class of tasks.
 
-    A task has a `lag` of its own; `at(lag)` is the same task at another one. `sample` draws sequences of exactly that
-    lag, or, given `lag_B`, a lag for each sequence, none larger than `lag`; all are padded to the length that `lag`
-    needs. A task whose question differs from lag to lag (n-back: "which symbol was k steps ago?") does not mix lags: a
-    network trained at one lag cannot be asked at another.
+    A task has one `lag`; `at(lag)` is the same task with another one. `sample` draws sequences of exactly that lag, or,
+    given `lag_B`, a lag for each sequence, none larger than `lag`; all are padded to the length that `lag` needs. Some
+    tasks ask a different question at each lag (n-back: "which symbol was k steps ago?"). They do not mix lags, because
+    a network trained at one lag cannot be tested at another.
     """
 
     lag: Annotated[int, Field(ge=0, le=100_000)] = 10
@@ -56,12 +57,12 @@ class Task(Component):
 
     @property
     def least(self) -> int:
-        """The smallest lag at which the task makes sense."""
+        """The smallest possible lag with these settings."""
         return self.least_lag
 
     @property
     def mixes(self) -> bool:
-        """Whether sequences of different lags ask one question, so that one network can be asked at all of them."""
+        """Whether sequences of different lags ask the same question, so that one network can be tested at all lags."""
         return True
 
     @property
@@ -80,35 +81,40 @@ class Task(Component):
 
         Args:
             rng: the only source of randomness.
-            size: how many sequences, B.
+            size: the number of sequences, B.
             lag_B: the lag of each sequence, at most `lag`; without it every sequence has `lag`.
         """
 
-    @abstractmethod
     def chance(self) -> Chance:
-        """Scores of the best guess without memory, over the asked steps that need memory (`lag_BT` > 0 if any is)."""
+        """Scores of the best guess without memory, over the asked steps that need memory (`lag_BT` > 0 if any is).
+
+        By default those of a guess among equally likely classes. Tasks with other answers override it.
+        """
+        if not isinstance(self.answer, OneOf):
+            raise NotImplementedError(f"{type(self).__name__} must define chance(): only class answers have a default")
+        return Chance(1 / self.answer.classes, math.log(self.answer.classes))
 
     @abstractmethod
     def ladder(self) -> list[Rung]:
-        """What partial memory scores, from nothing remembered to everything."""
+        """Scores of models with partial memory, from nothing remembered to everything."""
 
     def at(self, lag: int) -> Self:
-        """The same task at another lag."""
+        """The same task with another lag."""
         return type(self).model_validate({**dict(self), "lag": lag})
 
     def held_out(self, purpose: Literal["validation", "test"]) -> Self:
-        """The same task on data that training never meets. A task that draws endless fresh sequences is its own."""
+        """The same task on data that are never trained on: the task itself, unless its data are finite."""
         return self
 
     def one_lag(self, size: int, lag_B: Lags | None) -> int:
         """The lag of all sequences, for a task that does not mix lags.
 
         Raises:
-            ValueError: as `lags`, or another lag among them.
+            ValueError: as `lags`, or if another lag is among them.
         """
         if self.lags(size, lag_B).min(initial=self.lag) < self.lag:
             raise ValueError(
-                f"{self.name} asks one question for each lag: lags other than {self.lag} cannot be mixed in"
+                f"{self.name} asks a different question at each lag, so lags cannot be mixed: all must be {self.lag}"
             )
         return self.lag
 
@@ -116,7 +122,7 @@ class Task(Component):
         """The lag of each of `size` sequences, checked.
 
         Raises:
-            ValueError: `lag_B` has another length than `size`, or a lag outside what the task can ask.
+            ValueError: `lag_B` does not have `size` lags, or has one that this task cannot have.
         """
         if lag_B is None:
             return np.full(size, self.lag, dtype=np.int64)
@@ -137,6 +143,34 @@ def one_hot(symbol_BT: NDArray[np.int64], width: int) -> NDArray[np.float32]:
 def batch(input_BTI: NDArray[np.float32], target_BT: NDArray[Any], lag_BT: Lags) -> Batch:
     """A batch of tensors from arrays."""
     return Batch(torch.from_numpy(input_BTI), torch.from_numpy(target_BT), torch.from_numpy(lag_BT))
+
+
+def batch_at(input_BTI: NDArray[np.float32], step_BN: Lags, answer_BN: NDArray[Any], lag_BN: Lags) -> Batch:
+    """A batch that asks for answers at some steps of each sequence, and nothing elsewhere.
+
+    Args:
+        input_BTI: the inputs.
+        step_BN: the asked steps, (B, N), or (1, N) if all sequences have the same.
+        answer_BN: the answers, integers for classes; (B, N, C) for bits.
+        lag_BN: the lag that each answer needs; any shape that broadcasts to (B, N).
+    """
+    row_B1, shape_BT = np.arange(len(input_BTI))[:, None], input_BTI.shape[:2]
+    kind = np.int64 if np.issubdtype(answer_BN.dtype, np.integer) else np.float32
+    target_BT = np.zeros((*shape_BT, *answer_BN.shape[2:]), dtype=kind)
+    lag_BT = np.full(shape_BT, -1, dtype=np.int64)
+    target_BT[row_B1, step_BN] = answer_BN
+    lag_BT[row_B1, step_BN] = lag_BN
+    return batch(input_BTI, target_BT, lag_BT)
+
+
+def batch_once(input_BTI: NDArray[np.float32], step_B: Lags, answer_B: NDArray[Any], lag_B: Lags) -> Batch:
+    """A batch that asks for one answer in each sequence, at step `step_B`."""
+    return batch_at(input_BTI, step_B[:, None], answer_B[:, None], lag_B[:, None])
+
+
+def batch_from(input_BTI: NDArray[np.float32], lag: int, answer_BN: NDArray[Any]) -> Batch:
+    """A batch that asks for an answer at every step from step `lag` on, each of which needs that lag."""
+    return batch_at(input_BTI, np.arange(lag, input_BTI.shape[1])[None], answer_BN, np.array(lag))
 
 
 FAMILY = Family("farback.tasks", Task, "task")

@@ -1,4 +1,4 @@
-"""Read what was last written: one task with a whole distribution of lags."""
+"""Read the symbol written last: one task with a whole distribution of lags."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from farback.tasks.base import Batch, Lags, Task, batch, one_hot
-from farback.tasks.support.answers import Chance, OneOf, Rung
+from farback.tasks.base import Batch, Lags, Task, batch_once, one_hot
+from farback.tasks.support.answers import OneOf, Rung
 
 
 class Flipflop(Task):
     """At the last step, name the symbol that was written last.
 
-    Step 0 writes a symbol; each later step writes one with probability `write`, and else shows one that is to be
-    ignored; step `lag` reads. So the last write lies a geometric number of steps back, cut off at `lag`: `lag` is the
-    largest lag that can be needed, and `lag_BT` says what each answer really needs.
+    Step 0 writes a symbol; each later step writes one with probability `write`, and otherwise shows one to ignore; step
+    `lag` reads. So the last write is a geometric number of steps back, truncated at `lag`: `lag` is the largest lag
+    that an answer can need, and `lag_BT` is the one that it needs.
 
     Example (symbols = 2, lag = 5; w writes, i is to be ignored, r reads):
 
@@ -26,7 +26,7 @@ class Flipflop(Task):
     Chance: accuracy 1 / symbols, loss ln symbols. Ladder: a memory of the last m steps is right unless the last write
     is older, 1 - (1 - 1 / symbols) (1 - write) ** m.
 
-    Source: flip-flop language modelling, Liu et al. 2023 (2306.00946), asked once a sequence.
+    Source: flip-flop language modelling, Liu et al. 2023 (2306.00946), with one question per sequence.
     """
 
     least_lag: ClassVar[int] = 1
@@ -47,22 +47,16 @@ class Flipflop(Task):
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
         """Draw sequences of lag + 1 steps."""
         lag_B = self.lags(size, lag_B)
-        row_B, step_1T = np.arange(size), np.arange(self.lag + 1)[None, :]
+        step_1T = np.arange(self.lag + 1)[None, :]
         symbol_BT = rng.integers(self.symbols, size=(size, self.lag + 1))
         write_BT = (rng.random(symbol_BT.shape) < self.write) | (step_1T == 0)
         read_BT = step_1T == lag_B[:, None]
         last_B = np.where(write_BT & (step_1T < lag_B[:, None]), step_1T, 0).max(1)
-        input_BTI = np.zeros((*symbol_BT.shape, self.inputs), dtype=np.float32)
-        input_BTI[..., : self.symbols] = one_hot(np.where(read_BT, -1, symbol_BT), self.symbols)
-        for place, flag_BT in enumerate((write_BT & ~read_BT, ~write_BT & ~read_BT, read_BT)):
-            input_BTI[..., self.symbols + place] = flag_BT
-        target_BT = np.where(read_BT, symbol_BT[row_B, last_B][:, None], 0)
-        lag_BT = np.where(read_BT, (lag_B - last_B)[:, None], -1)
-        return batch(input_BTI, target_BT, lag_BT)
-
-    def chance(self) -> Chance:
-        """A guess among the symbols."""
-        return Chance(1 / self.symbols, math.log(self.symbols))
+        flag_BT = np.where(read_BT, 2, np.where(write_BT, 0, 1))
+        input_BTI = np.concatenate(
+            [one_hot(np.where(read_BT, -1, symbol_BT), self.symbols), one_hot(flag_BT, 3)], axis=2
+        )
+        return batch_once(input_BTI, lag_B, symbol_BT[np.arange(size), last_B], lag_B - last_B)
 
     def ladder(self) -> list[Rung]:
         """The last m steps before the reading one remembered."""

@@ -1,4 +1,4 @@
-"""Regression on a known memory kernel: what is remembered can be drawn against what should be."""
+"""Regression on a known memory kernel, to compare with the kernel that a network learns."""
 
 from __future__ import annotations
 
@@ -9,34 +9,36 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from farback.tasks.base import Batch, Lags, Task, batch
+from farback.tasks.base import Batch, Lags, Task, batch_from
 from farback.tasks.support.answers import Chance, Rung, Within
 
 RUNGS = 5
 
 
-class Kernel(Task):
+class KernelTask(Task):
     """At every step from the lag on, give the weighted sum of the last inputs, y_t = sum over k of w_k x_{t-k}.
 
     The inputs are white noise of mean 0 and variance 1, and the weights w_0 ... w_lag, scaled to a sum of squares of 1,
-    are one of four shapes: `exponential`, exp(-k / tau); `power_law`, (k + 1) ** -exponent; `shift`, which is the lag
-    alone; `two_bumps`, Gaussian bumps at a quarter and at three quarters of the lag. `tau` and `width` are in steps; by
+    have one of four shapes: `exponential`, exp(-k / tau); `power_law`, (k + 1) ** -exponent; `shift`, one weight at the
+    lag; `two_bumps`, Gaussian bumps at a quarter and at three quarters of the lag. `tau` and `width` are in steps; by
     default they are a quarter and a twentieth of the lag.
 
-    Because the inputs are white, the kernel of a trained network can be read off its outputs by least squares, and
-    drawn against `weights()`: see the measure `kernel_recovery`.
+    Because the inputs are white, the kernel of a trained network can be estimated from its outputs by least squares and
+    compared with `weights()`: see the measure `kernel_recovery`.
 
     Example (shape = shift, lag = 2; . is not asked):
 
         .3 -1.1 .7 .2 -.5   -> . . .3 -1.1 .7
 
-    Chance: the present input times w_0, mean squared error 1 - w_0 ** 2. Ladder: the last m inputs known, which leaves
-    the sum of the squares of the other weights.
+    Chance: the present input times w_0, mean squared error 1 - w_0 ** 2. Ladder: the last m inputs known; the
+    error is the sum of the squares of the other weights.
 
-    Source: linear functionals of the past as the probe of memory (Li et al. 2021, 2009.07799); the shift is the delay
-    line of Jaeger 2001.
+    Source: linear functionals of the past as a test of memory (Li et al. 2021, 2009.07799); the shift is the delay line
+    of Jaeger 2001.
     """
 
+    inputs: ClassVar[int] = 1  # the number
+    mixes: ClassVar[bool] = False
     least_lag: ClassVar[int] = 1
     shape: Literal["exponential", "power_law", "shift", "two_bumps"] = "exponential"
     tau: Annotated[float, Field(gt=0)] | None = None
@@ -48,20 +50,10 @@ class Kernel(Task):
     @model_validator(mode="after")
     def _looks_back(self) -> Self:
         if not math.isfinite(float(self.weights().sum())):
-            raise ValueError(f"{self.shape} with width {self.width} and lag {self.lag} weighs no step at all")
+            raise ValueError(f"{self.shape} with width {self.width} and lag {self.lag} is zero at every step")
         if self._missing(1) < 1e-6:
             raise ValueError(f"tau is {self.tau}, exponent {self.exponent}: this kernel weighs the present input only")
         return self
-
-    @property
-    def mixes(self) -> bool:
-        """A longer kernel is another question."""
-        return False
-
-    @property
-    def inputs(self) -> int:
-        """One number."""
-        return 1
 
     @property
     def answer(self) -> Within:
@@ -79,8 +71,10 @@ class Kernel(Task):
             w = (k == self.lag).astype(np.float64)
         else:
             width = max(0.5, self.lag / 20) if self.width is None else self.width
-            w = sum((np.exp(-0.5 * ((k - at * self.lag) / width) ** 2) for at in (0.25, 0.75)), np.zeros_like(k))
-        with np.errstate(divide="ignore", invalid="ignore"):  # bumps between the steps weigh nothing: refused above
+            w = sum(
+                (np.exp(-0.5 * ((k - center * self.lag) / width) ** 2) for center in (0.25, 0.75)), np.zeros_like(k)
+            )
+        with np.errstate(divide="ignore", invalid="ignore"):  # narrow bumps between the steps give 0 / 0: see above
             scaled: NDArray[np.float64] = w / np.sqrt((w**2).sum())
         return scaled
 
@@ -89,21 +83,18 @@ class Kernel(Task):
         lag = self.one_lag(size, lag_B)
         value_BT = rng.normal(size=(size, lag + self.asked)).astype(np.float32)
         window_BNK = np.lib.stride_tricks.sliding_window_view(value_BT, lag + 1, axis=1)
-        target_BT = np.zeros_like(value_BT)
-        target_BT[:, lag:] = window_BNK @ self.weights()[::-1].astype(np.float32)
-        lag_BT = np.full(value_BT.shape, -1, dtype=np.int64)
-        lag_BT[:, lag:] = lag
-        return batch(value_BT[..., None], target_BT, lag_BT)
+        return batch_from(value_BT[..., None], lag, window_BNK @ self.weights()[::-1].astype(np.float32))
 
     def chance(self) -> Chance:
-        """The present input is in sight; the error of the rest is normal."""
+        """From the present input alone; the error is normally distributed."""
         loss = self._missing(1)
         return Chance(self._near(loss), loss)
 
     def ladder(self) -> list[Rung]:
-        """The last m inputs known, m growing geometrically from 1, the present one, to all."""
+        """The last m inputs known, m growing geometrically from 1, the present input, to all."""
         kept = sorted({round((self.lag + 1) ** (j / (RUNGS - 1))) for j in range(RUNGS)})
-        rungs = [Rung("the present input", self._near(self._missing(1)), self._missing(1), 1)]
+        chance = self.chance()
+        rungs = [Rung("the present input", chance.accuracy, chance.loss, 1)]
         for m in kept:
             loss = self._missing(m)
             if loss < rungs[-1].loss:
@@ -111,6 +102,7 @@ class Kernel(Task):
         return rungs
 
     def _missing(self, known: int) -> float:
+        """The mean squared error of a model that knows the last `known` inputs."""
         return float((self.weights()[known:] ** 2).sum())
 
     def _near(self, loss: float) -> float:

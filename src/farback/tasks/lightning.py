@@ -13,13 +13,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from scipy import special
 
 from farback.records.record import Several
-from farback.tasks.base import Batch, Lags, Task, batch
+from farback.tasks.base import Batch, Lags, Task, batch_at, batch_from
 from farback.tasks.support.answers import Bits, Chance, Rung
 
-Maps = NDArray[np.bool_]
 Share = Annotated[float, Field(gt=0, lt=1)]
-MERGED = 1e-12  # probabilities that differ by less are one: equal weights then take m + 1 values, not 2 ** m
-ATOMS = 1 << 18  # beyond so many values they are merged more coarsely
+MERGED = 1e-12  # probabilities that differ by less are merged, so that m equal weights give m + 1 values, not 2 ** m
+VALUES = 1 << 18  # more values than this are merged more coarsely
 
 
 def _pair(drift: Any) -> Any:
@@ -27,26 +26,27 @@ def _pair(drift: Any) -> Any:
 
 
 class Lightning(Task):
-    """A map of strikes a day, on a torus of grid * grid pixels, and the question where lightning strikes on that day.
+    """Each day shows a map of strikes on a torus of grid * grid pixels, and asks where lightning strikes on that day.
 
-    A pixel of a day's input map X is struck with probability `strike_rate`, q, independently of all other days. What is
-    asked at step t is another map Y, of the same day. It depends on the input map of `lag` days ago, moved by `drift`
+    A pixel of a day's input map X is struck with probability `strike_rate`, q, independently of all other days. The
+    answer at step t is another map Y of the same day. It depends on the input map of `lag` days ago, moved by `drift`
     (rows, columns): Y_t(p) is 1 with probability `hit`, a, where X_{t-lag}(p - drift) is 1, and with probability
-    `miss`, b, elsewhere. The map of day t is in sight when day t is asked, as a last image that says nothing.
+    `miss`, b, elsewhere. The input map of day t is visible when day t is asked, but says nothing about Y_t.
 
     Modes:
 
-    - `single`: a flag marks one watch day, and `lag` days later its echo is asked for, once: grid ** 2 bits held over
-      any lag, and sequences of different lags can be mixed. The watch day is day 0, or, when `days` fixes the length,
-      any day that leaves room.
-    - `stream`: every day from the lag on is asked: lag * grid ** 2 bits held at once.
-    - `noisy_or`: every day of the last `lag` has a say, P(Y = 0) = (1 - miss) * product over j = 1..lag of
-      (1 - w_j X_{t-j}), asked every day. `weight` is w_j, one number for all or a list of `lag`; `hit` plays no part.
-    - `persistent`: as single, but each pixel goes on as it was with probability `persistence`, r, and is drawn anew
-      otherwise, so that the last image says something about the watch day: P(X_s = 1 | X_t = 1) = q + (1 - q) r ** lag.
+    - `single`: a flag marks one watch day, and `lag` days later its map Y is asked, once: grid ** 2 bits remembered
+      over any lag. Sequences of different lags can be mixed. The watch day is day 0, or, when `days` fixes the length,
+      any day that leaves room for the lag.
+    - `stream`: every day from the lag on is asked: lag * grid ** 2 bits remembered at once.
+    - `noisy_or`: the answer depends on every one of the last `lag` days, P(Y = 0) = (1 - miss) * product over
+      j = 1..lag of (1 - w_j X_{t-j}), and is asked every day. `weight` is w_j, one number for all days or a list of
+      `lag`; `hit` is not used.
+    - `persistent`: as single, but each pixel keeps its value with probability `persistence`, r, and is drawn anew
+      otherwise, so that the last map says something about the watch day: P(X_s = 1 | X_t = 1) = q + (1 - q) r ** lag.
 
-    `correlation` is the radius, in pixels, of the patches in which strikes come: a smoothed Gaussian field, cut at its
-    quantile. A pixel's rate and all losses stay what they are, for Y's pixels are independent given X.
+    `correlation` is the radius, in pixels, of the patches in which strikes come: a smoothed Gaussian field, thresholded
+    at its quantile. It changes neither the rate of a pixel nor any loss, because Y's pixels are independent given X.
 
     Example (single, grid 3, lag 2, hit 1, miss 0; ! is the flag):
 
@@ -55,9 +55,9 @@ class Lightning(Task):
         ..#!  ...   ..#
 
     Chance, with h the entropy of a yes/no answer in nats: the base rate pi = q a + (1 - q) b at every pixel, loss
-    h(pi); for `persistent` what the last image says. Best, `bayes_loss()`: q h(a) + (1 - q) h(b). Skill is 0 at the
-    first and 1 at the second, and no model can be above 1 but by luck of the test maps. Ladder: a share of the pixels;
-    for `noisy_or` and `persistent` the last m days, `staircase()`.
+    h(pi); for `persistent` the best guess from the last map. The best possible loss is q h(a) + (1 - q) h(b), the
+    `best` of `chance()`. Skill is 0 at the first and 1 at the second, and no model can exceed 1 except by luck of the
+    test maps. Ladder: a fraction of the pixels; for `noisy_or` and `persistent` the last m days.
 
     Source: the seed article's forecast from satellite images, with the numbers of the project's science notes, T15.
     """
@@ -80,20 +80,20 @@ class Lightning(Task):
             raise ValueError(f"days is {self.days}: it fixes the length of single and persistent, and must exceed lag")
         if isinstance(self.weight, tuple) and self.mode == "noisy_or" and len(self.weight) != self.lag:
             raise ValueError(f"weight lists {len(self.weight)} numbers, one for each day, and lag is {self.lag}")
-        if self.mode == "noisy_or" and self.lag < 1:
+        if self.lag < self.least:
             raise ValueError(f"lag is {self.lag}, and lightning with mode noisy_or needs a lag of 1 or more")
-        if self.lag and not self.chance().loss > self.bayes_loss() + 1e-9:
+        if self.lag and not self.chance().loss > self.chance().best + 1e-9:
             raise ValueError(f"hit {self.hit} and miss {self.miss} with these settings leave nothing to remember")
         return self
 
     @property
     def least(self) -> int:
-        """Some day must have a say."""
+        """1 for `noisy_or`, whose answer needs at least one day."""
         return 1 if self.mode == "noisy_or" else 0
 
     @property
     def mixes(self) -> bool:
-        """Where one flagged day is asked for; in a stream every lag is a question of its own."""
+        """Only where one flagged day is asked; otherwise each lag is a different question."""
         return self.mode in ("single", "persistent")
 
     @property
@@ -103,7 +103,7 @@ class Lightning(Task):
 
     @property
     def base_rate(self) -> float:
-        """How often a pixel of the answer is struck, pi."""
+        """The probability pi that a pixel of the answer is struck."""
         if self.mode == "noisy_or":
             return 1 - (1 - self.miss) * math.prod(1 - w * self.strike_rate for w in self._weights())
         return self.strike_rate * self.hit + (1 - self.strike_rate) * self.miss
@@ -113,13 +113,10 @@ class Lightning(Task):
         """A yes or no for each pixel."""
         return Bits(self.grid**2, self.base_rate)
 
-    # Drawing
-
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
         """Draw sequences of lag + 1 days, of `days`, or of lag + asked."""
         if not self.mixes:
-            self.one_lag(size, lag_B)
-            return self._stream(rng, size)
+            return self._stream(rng, size, self.one_lag(size, lag_B))
         lag_B = self.lags(size, lag_B)
         steps, row_B = self.lag + 1 if self.days is None else self.days, np.arange(size)
         strike_BTGG = self._maps(rng, size, steps)
@@ -133,88 +130,56 @@ class Lightning(Task):
         input_BTI = np.zeros((size, steps, self.inputs), dtype=np.float32)
         input_BTI[..., :-1] = strike_BTGG.reshape(size, steps, -1)
         input_BTI[row_B, watch_B, -1] = 1.0
-        target_BTC = np.zeros((size, steps, self.grid**2), dtype=np.float32)
-        target_BTC[row_B, watch_B + lag_B] = struck_BGG.reshape(size, -1)
-        lag_BT = np.full((size, steps), -1, dtype=np.int64)
-        lag_BT[row_B, watch_B + lag_B] = lag_B
-        return batch(input_BTI, target_BTC, lag_BT)
+        return batch_at(input_BTI, (watch_B + lag_B)[:, None], struck_BGG.reshape(size, 1, -1), lag_B[:, None])
 
-    def _stream(self, rng: np.random.Generator, size: int) -> Batch:
-        steps, lag = self.lag + self.asked, self.lag
+    def _stream(self, rng: np.random.Generator, size: int, lag: int) -> Batch:
+        steps = lag + self.asked
         strike_BTGG = self._maps(rng, size, steps)
         moved_BTGG = np.roll(strike_BTGG, self.drift, (-2, -1))
         if self.mode == "stream":
-            chance_BNGG = np.where(moved_BTGG[:, : steps - lag], self.hit, self.miss)
+            p_BNGG = np.where(moved_BTGG[:, : self.asked], self.hit, self.miss)
         else:
             quiet_BNGG = np.full((size, self.asked, self.grid, self.grid), 1 - self.miss)
             for j, w in enumerate(self._weights(), 1):
                 quiet_BNGG *= np.where(moved_BTGG[:, lag - j : steps - j], 1 - w, 1.0)
-            chance_BNGG = 1 - quiet_BNGG
-        struck_BNGG = rng.random(chance_BNGG.shape) < chance_BNGG
-        target_BTC = np.zeros((size, steps, self.grid**2), dtype=np.float32)
-        target_BTC[:, lag:] = struck_BNGG.reshape(size, self.asked, -1)
-        lag_BT = np.full((size, steps), -1, dtype=np.int64)
-        lag_BT[:, lag:] = lag
-        return batch(strike_BTGG.reshape(size, steps, -1).astype(np.float32), target_BTC, lag_BT)
+            p_BNGG = 1 - quiet_BNGG
+        struck_BNGG = rng.random(p_BNGG.shape) < p_BNGG
+        input_BTI = strike_BTGG.reshape(size, steps, -1).astype(np.float32)
+        return batch_from(input_BTI, lag, struck_BNGG.reshape(size, self.asked, -1))
 
-    def _maps(self, rng: np.random.Generator, size: int, steps: int) -> Maps:
+    def _maps(self, rng: np.random.Generator, size: int, steps: int) -> NDArray[np.bool_]:
         """Independent days; within a day, patches of the correlation radius."""
         shape = (size, steps, self.grid, self.grid)
         if not self.correlation:
             return rng.random(shape) < self.strike_rate
-        from scipy import ndimage  # slow to import: only where it is used
+        from scipy import ndimage  # imported only where it is used, because the import is slow
 
         sigma, point = (0, 0, self.correlation, self.correlation), np.zeros((1, 1, self.grid, self.grid))
         point[..., 0, 0] = 1.0
         spread = np.sqrt((ndimage.gaussian_filter(point, sigma, mode="wrap") ** 2).sum())
         field = ndimage.gaussian_filter(rng.standard_normal(shape), sigma, mode="wrap")
-        strike: Maps = field > spread * float(special.ndtri(1 - self.strike_rate))
+        strike: NDArray[np.bool_] = field > spread * float(special.ndtri(1 - self.strike_rate))
         return strike
 
-    # Scores
-
-    def bayes_loss(self) -> float:
-        """Loss, in nats a pixel, of the best forecast from everything that was shown."""
-        if self.mode == "noisy_or":
-            return self.staircase()[-1]
-        return self.strike_rate * entropy(self.hit) + (1 - self.strike_rate) * entropy(self.miss)
-
-    def bayes_accuracy(self) -> float:
-        """Share of right pixels of that forecast, cut at one half."""
-        if self.mode == "noisy_or":
-            return self._steps()[-1][0]
-        q, a, b = self.strike_rate, self.hit, self.miss
-        return q * max(a, 1 - a) + (1 - q) * max(b, 1 - b)
-
     def chance(self) -> Chance:
-        """The base rate at every pixel; for `persistent`, what the last image says about the watch day."""
-        if self.mode == "persistent" and self.lag:
-            return Chance(*self._leaking(self.lag), self.bayes_loss())
-        return self.climatology()
-
-    def climatology(self) -> Chance:
-        """The base rate at every pixel, whatever is seen."""
-        pi = self.base_rate
-        return Chance(max(pi, 1 - pi), entropy(pi), self.bayes_loss())
-
-    def staircase(self) -> list[float]:
-        """Loss of the best forecast that remembers the last m days only, m = 0 (today's map) to the lag."""
-        return [loss for _, loss in self._steps()]
+        """The base rate at every pixel; for `persistent`, the best guess from the last map."""
+        scores = self._scores()
+        return Chance(*scores[0], best=scores[-1][1])
 
     def ladder(self) -> list[Rung]:
-        """A share of the pixels, or the last m days."""
+        """A fraction of the pixels, or the last m days."""
+        scores = self._scores()
         if self.mode in ("noisy_or", "persistent") and self.lag:
             return [
-                Rung(f"the last {m} of {self.lag} days", accuracy, loss, m)
-                for m, (accuracy, loss) in enumerate(self._steps())
+                Rung(f"the last {m} of {self.lag} days", accuracy, loss, m) for m, (accuracy, loss) in enumerate(scores)
             ]
-        chance, best = self.chance(), self.bayes_accuracy()
-        shares = (0.0, 1.0) if self.correlation else (0.0, 0.25, 0.5, 0.75, 1.0)  # else neighbours tell of the others
+        (guessed, chance_loss), (known, best_loss) = scores
+        shares = (0.0, 1.0) if self.correlation else (0.0, 0.25, 0.5, 0.75, 1.0)  # pixels of a patch predict each other
         return [
             Rung(
                 f"{share:.0%} of the pixels",
-                share * best + (1 - share) * chance.accuracy,
-                share * chance.best + (1 - share) * chance.loss,
+                share * known + (1 - share) * guessed,
+                share * best_loss + (1 - share) * chance_loss,
                 share,
             )
             for share in shares
@@ -228,58 +193,65 @@ class Lightning(Task):
             factors = [np.where(moved_TGG[step - j], 1 - w, 1.0) for j, w in enumerate(self._weights(), 1)]
             p_GG: NDArray[np.float64] = 1 - (1 - self.miss) * np.prod(factors, axis=0)
         else:
-            seen = step - self.lag if self.mode == "stream" else int(input_TI[:, -1].argmax())
-            p_GG = np.where(moved_TGG[seen], self.hit, self.miss)
+            cue = step - self.lag if self.mode == "stream" else int(input_TI[:, -1].argmax())
+            p_GG = np.where(moved_TGG[cue], self.hit, self.miss)
         return p_GG.reshape(-1)
 
     def _weights(self) -> Sequence[float]:
         return self.weight if isinstance(self.weight, tuple) else (self.weight,) * self.lag
 
-    def _steps(self) -> list[tuple[float, float]]:
-        """Accuracy and loss of each step of the staircase."""
-        if self.mode == "noisy_or":
-            return _noisy_or(self.strike_rate, self.miss, tuple(self._weights()))
-        if self.mode == "persistent":
-            return [self._leaking(self.lag - m) for m in range(self.lag + 1)]
-        chance = self.chance()
-        return [(chance.accuracy, chance.loss)] * self.lag + [(self.bayes_accuracy(), self.bayes_loss())]
+    def _scores(self) -> list[tuple[float, float]]:
+        """Accuracy and loss of the best forecast without memory and with all of it.
 
-    def _leaking(self, days: int) -> tuple[float, float]:
-        """Accuracy and loss of a forecast from the map `days` after the watch day: autocorrelation r ** days."""
-        q, r = self.strike_rate, self.persistence**days
-        accuracy = loss = 0.0
-        for share, struck in ((q, q + (1 - q) * r), (1 - q, q * (1 - r))):
-            p = struck * self.hit + (1 - struck) * self.miss
-            accuracy += share * max(p, 1 - p)
-            loss += share * entropy(p)
-        return accuracy, loss
+        For `noisy_or` and `persistent`: with the last m days, m = 0 to `lag`.
+        """
+        q = self.strike_rate
+        best = _forecast_scores((q, self.hit), (1 - q, self.miss))
+        if self.mode == "noisy_or":
+            return _noisy_or_scores(q, self.miss, tuple(self._weights()))
+        if self.mode == "persistent" and self.lag:
+            correlations = [self.persistence**days for days in range(self.lag, 0, -1)]  # with the watch day's map
+            return [*(self._scores_from(q + (1 - q) * r, q * (1 - r)) for r in correlations), best]
+        return [_forecast_scores((1.0, self.base_rate)), best]
+
+    def _scores_from(self, struck: float, not_struck: float) -> tuple[float, float]:
+        """Accuracy and loss of a forecast from a map whose strikes and other pixels were struck on the watch day with
+        these probabilities."""
+        rates = (p * self.hit + (1 - p) * self.miss for p in (struck, not_struck))
+        return _forecast_scores(*zip((self.strike_rate, 1 - self.strike_rate), rates, strict=True))
+
+
+def _forecast_scores(*cases: tuple[float, float]) -> tuple[float, float]:
+    """Accuracy and loss of a forecast that says probability p in a share of the pixels: cases (share, p)."""
+    accuracy = sum(share * max(p, 1 - p) for share, p in cases)
+    return accuracy, sum(share * entropy(p) for share, p in cases)
 
 
 @functools.cache
-def _noisy_or(q: float, miss: float, weights: tuple[float, ...]) -> list[tuple[float, float]]:
+def _noisy_or_scores(q: float, miss: float, weights: tuple[float, ...]) -> list[tuple[float, float]]:
     """Accuracy and loss with the last m days remembered, m = 0, 1, ...
 
     Days are independent, so the factor of a day that is not remembered is replaced by its mean, 1 - w q.
     """
-    quiet_A, share_A = np.array([1 - miss]), np.ones(1)  # values of the remembered product, and how often they occur
-    steps = []
+    quiet_A, share_A = np.array([1 - miss]), np.ones(1)  # values of the remembered product, and their probabilities
+    scores = []
     for m in range(len(weights) + 1):
         p_A = 1 - quiet_A * math.prod(1 - w * q for w in weights[m:])
         loss = float(share_A @ (special.entr(p_A) + special.entr(1 - p_A)))
-        steps.append((float(share_A @ np.maximum(p_A, 1 - p_A)), loss))
+        scores.append((float(share_A @ np.maximum(p_A, 1 - p_A)), loss))
         if m < len(weights) and weights[m]:
             quiet_A, share_A = _merged(
                 np.concatenate([quiet_A, quiet_A * (1 - weights[m])]), np.concatenate([share_A * (1 - q), share_A * q])
             )
-    return steps
+    return scores
 
 
 def _merged(value_A: NDArray[Any], share_A: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """A distribution with equal values put together; were there too many, near ones."""
-    width = MERGED if len(value_A) < ATOMS else 8 / ATOMS
-    _, place_A = np.unique(np.round(value_A / width), return_inverse=True)
-    share = np.bincount(place_A, share_A)
-    return np.bincount(place_A, share_A * value_A) / share, share
+    """A discrete distribution with (nearly) equal values merged."""
+    width = MERGED if len(value_A) < VALUES else 8 / VALUES
+    _, group_A = np.unique(np.round(value_A / width), return_inverse=True)
+    share = np.bincount(group_A, share_A)
+    return np.bincount(group_A, share_A * value_A) / share, share
 
 
 def entropy(p: float) -> float:

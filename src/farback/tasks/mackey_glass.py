@@ -1,4 +1,4 @@
-"""Say where a chaotic series stands `lag` steps after it was last seen."""
+"""Forecast a chaotic series `lag` steps after the last value shown."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from farback.tasks.base import Batch, Lags, Task, batch
+from farback.tasks.base import Batch, Lags, Task, batch_once
 from farback.tasks.support.answers import Chance, Rung, Within
 
 Numbers = NDArray[np.float64]
+Equation = tuple[float, float, float, float]  # tau, beta, gamma, power
 STEP = 0.1  # of the integration; one step of a sequence is one unit of time
-TRANSIENT = 300  # units of time after which a constant history is forgotten
-SPREAD = 200  # and as many more at most, drawn for each sequence, so that the phase is, too
+TRANSIENT = 300  # units of time after which the constant history no longer matters
+SPREAD = 200  # each sequence begins up to this many units later, at random, so that its phase is random
+SERIES = 400  # over which the errors of the ladder are averaged
 
 
 class MackeyGlass(Task):
     """Forecast the Mackey-Glass series across a gap.
 
     The series solves dx/dt = beta x(t - tau) / (1 + x(t - tau) ** power) - gamma x(t), by Runge-Kutta steps of 0.1, and
-    is shown once a unit of time. It is shown for `history` steps; then nothing is shown, and `lag` steps after the last
-    shown value a flag asks for the present one: `lag` is the horizon of the forecast. One network can be asked at all
-    horizons.
+    is shown once per unit of time. It is shown for `history` steps; then nothing is shown, and `lag` steps after the
+    last shown value a flag asks for the present one: `lag` is the horizon of the forecast. The same network can be
+    tested at all horizons.
 
     Example (history = 4, lag = 3; . shows nothing, ? is the flag):
 
         .93 1.02 1.10 1.15 . . ?   -> at the last step: the value three steps after 1.15
 
     Chance: the mean of the series, its variance. Ladder: the best linear guess from the last 1, 6 and 18 shown values;
-    the equation itself, 0. These are means over many long series (standard error below 1 %). `persistence()` is the
-    error of repeating the last value, which at long horizons is worse than chance.
+    the equation itself, 0. These are means over many long series (standard error below 1 %).
 
-    Source: Mackey and Glass 1977; as a benchmark Jaeger and Haas 2004. They forecast at every step of a stream; the gap
-    makes the horizon a lag, and leaves nothing of the series in sight when it is asked.
+    Source: Mackey and Glass 1977; as a benchmark Jaeger and Haas 2004. Deviation: they forecast at every step of a
+    continuing series; the gap makes the horizon a lag, and hides the series when the question is asked.
     """
 
+    inputs: ClassVar[int] = 3  # the value, whether one is shown, the flag
     least_lag: ClassVar[int] = 1
     lag: Annotated[int, Field(ge=0, le=100_000)] = 6
     history: Annotated[int, Field(ge=1, le=10_000)] = 50
@@ -49,15 +51,10 @@ class MackeyGlass(Task):
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.04
 
     @model_validator(mode="after")
-    def _moves(self) -> Self:
+    def _whole_steps(self) -> Self:
         if not math.isclose(self.tau / STEP, round(self.tau / STEP), abs_tol=1e-9):
             raise ValueError(f"tau is {self.tau}, and must be a multiple of the integration step, {STEP}")
         return self
-
-    @property
-    def inputs(self) -> int:
-        """The value, whether one is shown, the flag."""
-        return 3
 
     @property
     def answer(self) -> Within:
@@ -68,54 +65,39 @@ class MackeyGlass(Task):
         """Draw sequences of history + lag steps."""
         lag_B = self.lags(size, lag_B)
         steps, row_B = self.history + self.lag, np.arange(size)
-        value_BT = self._series(rng, size, steps)
-        end_B, step_1T = self.history - 1 + lag_B, np.arange(steps)[None, :]
+        start_B = rng.integers(TRANSIENT, TRANSIENT + SPREAD, size)
+        series_BT = integrated(self._equation, rng.uniform(0.5, 1.5, size), TRANSIENT + SPREAD + steps)
+        value_BT = np.take_along_axis(series_BT, start_B[:, None] + np.arange(steps), 1)
+        end_B = self.history - 1 + lag_B
         input_BTI = np.zeros((size, steps, 3), dtype=np.float32)
         input_BTI[:, : self.history, 0] = value_BT[:, : self.history]
         input_BTI[:, : self.history, 1] = 1.0
         input_BTI[row_B, end_B, 2] = 1.0
-        asked_BT = step_1T == end_B[:, None]
-        return batch(
-            input_BTI, np.where(asked_BT, value_BT, 0).astype(np.float32), np.where(asked_BT, lag_B[:, None], -1)
-        )
+        return batch_once(input_BTI, end_B, value_BT[row_B, end_B], lag_B)
 
     def chance(self) -> Chance:
-        """The mean."""
-        _, accuracy, loss = self._rungs()[0]
-        return Chance(accuracy, loss)
+        """The mean and the variance of the series."""
+        mean = self.ladder()[0]
+        return Chance(mean.accuracy, mean.loss)
 
     def ladder(self) -> list[Rung]:
         """Linear in the last values; everything."""
-        return [Rung(text, accuracy, loss) for text, accuracy, loss in self._rungs()]
-
-    def persistence(self) -> float:
-        """Error of repeating the last value shown, in standard deviations of the series."""
-        series = _long(self.equation)
-        change = series[:, self.lag :] - series[:, : -self.lag]
-        return float(np.sqrt((change**2).mean() / series.var()))
+        linear = _linear_rungs(self._equation, self.lag, self.history, self.tolerance)
+        return [*linear, Rung("the equation", 1.0, 0.0)]
 
     @property
-    def equation(self) -> tuple[float, float, float, float]:
-        """tau, beta, gamma, power."""
+    def _equation(self) -> Equation:
         return self.tau, self.beta, self.gamma, self.power
 
-    def _series(self, rng: np.random.Generator, size: int, steps: int) -> Numbers:
-        start_B = rng.integers(TRANSIENT, TRANSIENT + SPREAD, size)
-        series_BT = integrated(self.equation, rng.uniform(0.5, 1.5, size), TRANSIENT + SPREAD + steps)
-        return np.take_along_axis(series_BT, start_B[:, None] + np.arange(steps), 1)
 
-    def _rungs(self) -> list[tuple[str, float, float]]:
-        return _ladder(self.equation, self.lag, self.history, self.tolerance)
-
-
-def integrated(equation: tuple[float, float, float, float], start_B: Numbers, steps: int) -> Numbers:
-    """The series from constant histories, (B, steps), one value a unit of time, the first at time 1.
+def integrated(equation: Equation, start_B: Numbers, steps: int) -> Numbers:
+    """The series from constant histories, (B, steps), one value per unit of time, the first at time 1.
 
     Over one delay the delayed term is known, so that the equation is linear: its Runge-Kutta step of order 4 is
     x' = a x + b_0 f_0 + b_1 f_1/2 + b_2 f_1, with f the delayed term at the start, middle and end of the step (in the
     middle the delayed value is the mean of its neighbours), and a whole delay is one recursive filter.
     """
-    from scipy.signal import lfilter  # slow to import: only where it is used
+    from scipy.signal import lfilter  # imported only where it is used, because the import is slow
 
     tau, beta, gamma, power = equation
     h, block = STEP, round(tau / STEP)
@@ -124,48 +106,44 @@ def integrated(equation: tuple[float, float, float, float], start_B: Numbers, st
     b_0 = h / 6 * (1 - g + g**2 / 2 - g**3 / 4)
     b_1 = h / 6 * (4 - 2 * g + g**2 / 2)
     b_2 = h / 6
-    each = round(1 / STEP)
+    steps_per_unit = round(1 / STEP)
     x_NB = np.repeat(start_B[None, :], block + 1, 0)  # the last delay, both ends included
-    kept = [x_NB[-1:]]
-    for _ in range(math.ceil(steps * each / block)):
+    blocks = [x_NB[-1:]]
+    for _ in range(math.ceil(steps * steps_per_unit / block)):
         middle_NB = 0.5 * (x_NB[:-1] + x_NB[1:])
         f_NB, f_middle_NB = (beta * x / (1 + x**power) for x in (x_NB, middle_NB))
         force_NB = b_0 * f_NB[:-1] + b_1 * f_middle_NB + b_2 * f_NB[1:]
         new_NB, _ = lfilter([1.0], [1.0, -a], force_NB, axis=0, zi=a * x_NB[-1:])
-        kept.append(new_NB)
+        blocks.append(new_NB)
         x_NB = np.concatenate([x_NB[-1:], new_NB])
-    series_BT: Numbers = np.concatenate(kept)[each::each][:steps].T
+    series_BT: Numbers = np.concatenate(blocks)[steps_per_unit::steps_per_unit][:steps].T
     return series_BT
 
 
-@functools.cache
-def _long(equation: tuple[float, float, float, float]) -> Numbers:
-    """Many series from one fixed stream, after the transient."""
-    rng = np.random.default_rng(0)
-    return integrated(equation, rng.uniform(0.5, 1.5, 400), TRANSIENT + 1000)[:, TRANSIENT:]
+@functools.lru_cache(maxsize=2)
+def _long_series(equation: Equation, seed: int, steps: int) -> Numbers:
+    """Many series after the transient, for the errors of the ladder."""
+    start_B = np.random.default_rng(seed).uniform(0.5, 1.5, SERIES)
+    return integrated(equation, start_B, TRANSIENT + steps)[:, TRANSIENT:]
 
 
 @functools.cache
-def _ladder(
-    equation: tuple[float, float, float, float], lag: int, history: int, tolerance: float
-) -> list[tuple[str, float, float]]:
+def _linear_rungs(equation: Equation, lag: int, history: int, tolerance: float) -> list[Rung]:
+    """Least squares on the last shown values, by QR: as exact as `lstsq`, in a tenth of the time."""
     from scipy.linalg import solve_triangular
 
-    long = _long(equation)
-    if lag + history >= long.shape[1]:  # a horizon beyond the series kept
-        rng = np.random.default_rng(1)
-        long = integrated(equation, rng.uniform(0.5, 1.5, 400), TRANSIENT + lag + history + 500)[:, TRANSIENT:]
+    beyond = lag + history >= 1000  # too long for the series that all shorter forecasts share
+    series_BT = _long_series(equation, 1, lag + history + 500) if beyond else _long_series(equation, 0, 1000)
     windows = [0, *(m for m in (1, 6, 18) if m <= history)]
     first = windows[-1]
-    y = long[:, first + lag - 1 :].ravel() if first else long.ravel()
+    y_N = series_BT[:, first + lag - 1 :].ravel()
+    shifted = [series_BT[:, first - 1 - j : series_BT.shape[1] - lag - j].ravel() for j in range(first)]
+    design_NC = np.column_stack([np.ones(y_N.size), *shifted])
+    r = np.asarray(np.linalg.qr(np.column_stack([design_NC, y_N]), mode="r"))
     rungs = []
     for m in windows:
-        shifted = [long[:, first - 1 - j : long.shape[1] - lag - j].ravel() for j in range(m)]
-        design = np.column_stack([np.ones(y.size), *shifted])
-        r = np.asarray(
-            np.linalg.qr(np.column_stack([design, y]), mode="r")
-        )  # as exact as lstsq, at a tenth of the cost
-        residual = y - design @ solve_triangular(r[:-1, :-1], r[:-1, -1])
+        columns = slice(m + 1)  # R of the first columns is the first block of R
+        residual_N = y_N - design_NC[:, columns] @ solve_triangular(r[columns, columns], r[columns, -1])
         text = "the mean" if m == 0 else f"linear in the last {m} values" if m > 1 else "linear in the last value"
-        rungs.append((text, float((np.abs(residual) < tolerance).mean()), float((residual**2).mean())))
-    return [*rungs, ("the equation", 1.0, 0.0)]
+        rungs.append(Rung(text, float((np.abs(residual_N) < tolerance).mean()), float((residual_N**2).mean())))
+    return rungs

@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from farback.tasks.adding import answered, marked
-from farback.tasks.base import Batch, Lags, Task
+from farback.tasks.adding import marked_numbers
+from farback.tasks.base import Batch, Lags, Task, batch_once
 from farback.tasks.support.answers import Chance, Rung, Within
 
 
@@ -17,25 +17,22 @@ class Multiplication(Task):
     """At the last step, give the product of the two marked numbers.
 
     The sequences are those of `adding`: a number, uniform on [0, 1], and a mark at each of 2 * lag steps, with one mark
-    in each half, so that the first lies at least `lag` steps back; `lag_BT` says how far it really was.
+    in each half, so that the first is at least `lag` steps back; `lag_BT` is its distance.
 
     Example (lag = 3; * is a mark):
 
         .5 .2* .9 .1 .8* .7   -> at the last step: 0.16
 
-    Chance: always 1/4, mean squared error 7/144. Ladder: one number remembered, half of it is the best answer, 1/36.
+    Chance: always 1/4, mean squared error 7/144. Ladder: with one number remembered, half of it is the best answer,
+    1/36.
 
-    Source: Hochreiter and Schmidhuber 1997, experiment 5, with the marks placed as Arjovsky et al. 2016 place those of
-    adding (1511.06464). Their tolerance of 0.04 decides what is right.
+    Source: Hochreiter and Schmidhuber 1997, experiment 5, with their tolerance of 0.04 and the marks placed as in
+    Arjovsky et al. 2016 (1511.06464).
     """
 
+    inputs: ClassVar[int] = 2  # the number and the mark
     least_lag: ClassVar[int] = 1
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.04
-
-    @property
-    def inputs(self) -> int:
-        """The number and the mark."""
-        return 2
 
     @property
     def answer(self) -> Within:
@@ -44,13 +41,14 @@ class Multiplication(Task):
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
         """Draw sequences of 2 * lag steps."""
-        value_BT, mark_BT, end_B, lag_B, number_B2 = marked(self, rng, size, lag_B)
-        return answered(value_BT, mark_BT, end_B, lag_B, number_B2.prod(1))
+        input_BTI, end_B, number_B2, lag_B = marked_numbers(rng, self.lags(size, lag_B), self.lag)
+        return batch_once(input_BTI, end_B, number_B2.prod(1), lag_B)
 
     def chance(self) -> Chance:
-        """Always 1/4: the variance of a product of two uniform numbers, and its mass P(XY < z) = z (1 - ln z) there."""
+        """Always 1/4: the variance of a product of two uniform numbers, and P(|XY - 1/4| < tolerance)."""
 
         def below(z: float) -> float:
+            """P(XY < z)."""
             return 0.0 if z <= 0 else 1.0 if z >= 1 else z * (1 - math.log(z))
 
         return Chance(below(0.25 + self.tolerance) - below(0.25 - self.tolerance), 7 / 144)

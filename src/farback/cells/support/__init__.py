@@ -1,1 +1,1 @@
-"""What cells share."""
+"""Code shared by several cells."""

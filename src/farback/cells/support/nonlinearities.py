@@ -1,4 +1,4 @@
-"""Nonlinearities of stepped cells, each made of functions that round alike alone and packed.
+"""Nonlinearities of stepped cells. Their rounding does not depend on the position in the tensor.
 
 Shapes: R replicas, B sequences, H hidden units.
 """
@@ -19,7 +19,7 @@ def _leaky_relu(x: Tensor) -> Tensor:
 
 
 def _gelu(x: Tensor) -> Tensor:
-    """x times the normal distribution function; `torch.nn.functional.gelu` has the flaw of `torch.sigmoid`."""
+    """x Phi(x). `torch.nn.functional.gelu` rounds the last elements differently, as `torch.sigmoid` does."""
     return x * 0.5 * torch.erfc(x * -(0.5**0.5))
 
 

@@ -1,1 +1,1 @@
-"""What tasks share."""
+"""Code shared by several tasks."""

@@ -1,4 +1,4 @@
-"""What a task asks for at an asked step, how an answer is scored, and what it must reach to count as remembered."""
+"""Kinds of answers (classes, real numbers, bits) with their loss and score; chance levels, ladders and skill."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 
 @dataclass(frozen=True)
 class Chance:
-    """The two ends of a scale: what can be scored without memory, and what can be scored at all.
+    """The two ends of a task's scale: the scores without memory and the best possible loss.
 
     Attributes:
         accuracy: of the best guess of a model that remembers nothing, in [0, 1].
-        loss: of that guess, in nats or squared error.
+        loss: of the same guess, in nats or squared error.
         best: the loss of a model that remembers everything; above 0 where the answer itself is partly random.
     """
 
@@ -28,7 +29,14 @@ class Chance:
 
 @dataclass(frozen=True)
 class Rung:
-    """What partial memory scores: `remembered` says in words what is kept, `amount` how much, where it is a number."""
+    """The scores of a model with partial memory.
+
+    Attributes:
+        remembered: what the model remembers, in words.
+        accuracy: the share of its answers that are right.
+        loss: in nats or squared error.
+        amount: how much it remembers, where that is a number (of steps, days, pixels).
+    """
 
     remembered: str
     accuracy: float
@@ -37,16 +45,16 @@ class Rung:
 
 
 class Answer(ABC):
-    """The kind of an answer: its outputs, its loss and its score."""
+    """A kind of answer: the number of outputs, the loss and the score."""
 
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """Numbers that the network puts out at a step."""
+        """Numbers that the network computes at a step."""
 
     @property
     def start(self) -> float:
-        """Where the readout's bias starts, on top of what is drawn: near the answer of a model that knows nothing."""
+        """What is added to the readout's initial bias, so that training begins near the best guess without memory."""
         return 0.0
 
     @abstractmethod
@@ -54,7 +62,7 @@ class Answer(ABC):
         """Loss of each answer; any leading shape in place of N."""
 
     def slope(self, output_NO: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
-        """The losses and their derivatives by the outputs, (N,) and (N, O)."""
+        """The losses (N,) and their derivatives with respect to the outputs (N, O)."""
         with torch.enable_grad():
             leaf_NO = output_NO.detach().requires_grad_()
             loss_N = self.loss(leaf_NO, target_N)
@@ -63,41 +71,41 @@ class Answer(ABC):
 
     @abstractmethod
     def correct(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
-        """Whether each answer is right, or the share of it that is."""
+        """Whether each answer is right, or the share of it that is right."""
 
     @abstractmethod
     def perfect(self, target_N: Tensor) -> Tensor:
-        """The outputs, shape (N, O), of a model that knows the answer for certain."""
+        """The outputs (N, O) of a model that knows the answer for certain."""
 
-    @abstractmethod
     def remembered(self, accuracy: float, loss: float, chance: Chance) -> bool:
-        """Whether such scores count as remembered: at least half-way from chance to perfect."""
+        """Whether these scores count as remembering: a loss at least halfway from chance to the best, skill 0.5."""
+        return loss <= 0.5 * (chance.loss + chance.best)
 
 
 @dataclass(frozen=True)
 class OneOf(Answer):
-    """One of several classes: cross-entropy in nats; remembered from accuracy (1 + chance) / 2 on."""
+    """One of several classes: cross-entropy in nats; counts as remembered from accuracy (1 + chance) / 2 upwards."""
 
     classes: int
 
     @property
     def outputs(self) -> int:
-        """One logit a class."""
+        """One logit per class."""
         return self.classes
 
+    @override
     def loss(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
-        """Cross-entropy in nats."""
         log_probability = torch.log_softmax(output_NO, -1)
         return -log_probability.gather(-1, target_N.unsqueeze(-1)).squeeze(-1)
 
     def slope(self, output_NO: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
-        """By hand, since it is asked for in every update: the probabilities, less 1 for the target's."""
+        """The losses and the class probabilities minus 1 for the target: without autograd, for speed."""
         log_probability, place_N1 = torch.log_softmax(output_NO, -1), target_N.unsqueeze(-1)
         loss_N = -log_probability.gather(-1, place_N1).squeeze(-1)
         return loss_N, log_probability.exp_().scatter_add_(-1, place_N1, output_NO.new_full((), -1).expand_as(place_N1))
 
     def correct(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
-        """Whether the largest logit is the target's. Non-finite outputs are never right."""
+        """Whether the target has the largest logit. An answer with non-finite outputs is wrong."""
         finite = torch.isfinite(output_NO).all(-1)
         return (output_NO.argmax(-1) == target_N) & finite
 
@@ -106,49 +114,46 @@ class OneOf(Answer):
         return 200.0 * torch.nn.functional.one_hot(target_N, self.classes).float()
 
     def remembered(self, accuracy: float, loss: float, chance: Chance) -> bool:
-        """By accuracy: an overconfident net that is right counts, one stuck at one of two bits does not."""
+        """By accuracy, so that right but overconfident answers count, and knowing one bit of two does not."""
         return accuracy >= (1 + chance.accuracy) / 2
 
 
 @dataclass(frozen=True)
 class Within(Answer):
-    """A real number: squared error; right within `tolerance`; remembered from R2 = 0.5 on."""
+    """A real number: squared error; right within `tolerance`; counts as remembered from R2 = 0.5 upwards."""
 
     tolerance: float
 
     @property
+    @override
     def outputs(self) -> int:
-        """One number."""
         return 1
 
+    @override
     def loss(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
-        """Squared error."""
         return (output_NO.squeeze(-1) - target_N).square()
 
+    @override
     def correct(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
-        """Whether the error is below the tolerance."""
         return (output_NO.squeeze(-1) - target_N).abs() < self.tolerance
 
+    @override
     def perfect(self, target_N: Tensor) -> Tensor:
-        """The target itself."""
         return target_N.unsqueeze(-1)
-
-    def remembered(self, accuracy: float, loss: float, chance: Chance) -> bool:
-        """By the share of the variance that is explained."""
-        return loss <= 0.5 * (chance.loss + chance.best)
 
 
 @dataclass(frozen=True)
 class Bits(Answer):
     """Independent yes/no answers, such as the pixels of a map: binary cross-entropy in nats, the mean over the bits.
 
-    The outputs are logits, and the target of an asked step is a row of `count` zeros and ones (float32). Remembered
-    from skill 0.5 on: where a yes is rare, a model that always says no is nearly always right.
+    The outputs are logits, and the target of an asked step is a row of `count` zeros and ones (float32). It counts as
+    remembered from skill 0.5 upwards, not by accuracy: where a yes is rare, a model that always says no is nearly
+    always right.
 
     Attributes:
-        count: how many bits, which is how many outputs.
-        rate: how often a bit is one; the readout's bias starts at its logit, so that training begins at the base rate
-            instead of spending its first hundreds of updates on finding it.
+        count: the number of bits, which is the number of outputs.
+        rate: the probability that a bit is one. The readout's bias starts at its logit, so that training begins at the
+            base rate instead of spending its first hundreds of updates on finding it.
     """
 
     count: int
@@ -156,7 +161,7 @@ class Bits(Answer):
 
     @property
     def outputs(self) -> int:
-        """One logit a bit."""
+        """One logit per bit."""
         return self.count
 
     @property
@@ -171,7 +176,7 @@ class Bits(Answer):
         return each_NO.mean(-1)
 
     def correct(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
-        """The share of the bits whose logit has the right sign. Non-finite outputs are never right."""
+        """The share of the bits whose logit has the right sign. A bit with a non-finite output is wrong."""
         right_NO = ((output_NO > 0) == (target_N > 0.5)) & torch.isfinite(output_NO)
         return right_NO.to(output_NO.dtype).mean(-1)
 
@@ -179,25 +184,45 @@ class Bits(Answer):
         """Logits so far from zero that the cross-entropy is zero in float32."""
         return 400.0 * target_N - 200.0
 
-    def remembered(self, accuracy: float, loss: float, chance: Chance) -> bool:
-        """By skill."""
-        return loss <= 0.5 * (chance.loss + chance.best)
-
 
 def skill(loss: float, chance: Chance) -> float:
-    """0 = chance, 1 = all that memory can give: `(chance - loss) / (chance - best)`; below 0 is worse than guessing."""
+    """`(chance - loss) / (chance - best)`: 0 at chance, 1 at the best possible loss, negative if worse than chance."""
     return (chance.loss - loss) / (chance.loss - chance.best) if chance.loss > chance.best else float("nan")
 
 
+def candidates(symbols: int) -> list[int]:
+    """How many of `symbols` equally likely symbols are left after each remembered bit, from all of them to 1."""
+    left = [symbols >> bits for bits in range(symbols.bit_length()) if symbols % (1 << bits) == 0]
+    return left if left[-1] == 1 else [*left, 1]
+
+
+def partial(kept: int, count: int, parts: str, chance: Chance) -> Rung:
+    """The rung of a model that remembers `kept` of `count` parts, such as symbols, and guesses the others."""
+    guessed = count - kept
+    accuracy, loss = (kept + guessed * chance.accuracy) / count, guessed * chance.loss / count
+    return Rung(f"{kept} of {count} {parts}", accuracy, loss)
+
+
+def quarters(parts: str, chance: Chance) -> list[Rung]:
+    """Rungs of models that remember a quarter, a half, three quarters and all of the parts, and guess the others."""
+    return [
+        Rung(f"{share:.0%} of the {parts}", share + (1 - share) * chance.accuracy, (1 - share) * chance.loss)
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
+
+
 def height(loss: float, ladder: Sequence[Rung]) -> float:
-    """How far up a ladder a loss stands: in the rungs' amounts where they have one, else in rungs; between two of them
-    by interpolation, and never beyond the ends. A plateau counts as its lower end."""
-    amounts = [float(at) if rung.amount is None else rung.amount for at, rung in enumerate(ladder)]
+    """The position of a loss on a ladder, in the unit of the rungs' amounts, or in rungs where they have no amount.
+
+    Interpolated between two rungs, and never beyond the ends. Where several rungs have the same loss, the lowest
+    counts.
+    """
+    amounts = [float(index) if rung.amount is None else rung.amount for index, rung in enumerate(ladder)]
     reached = amounts[0]
-    for at in range(1, len(ladder)):
-        above, below = ladder[at - 1].loss, ladder[at].loss
+    for index in range(1, len(ladder)):
+        above, below = ladder[index - 1].loss, ladder[index].loss
         if loss <= below:
-            reached = amounts[at] if below < above else reached
+            reached = amounts[index] if below < above else reached
         elif loss < above:
-            return amounts[at - 1] + (amounts[at] - amounts[at - 1]) * (above - loss) / (above - below)
+            return amounts[index - 1] + (amounts[index] - amounts[index - 1]) * (above - loss) / (above - below)
     return reached
