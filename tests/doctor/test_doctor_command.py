@@ -16,8 +16,8 @@ from test_runs import twice
 from trained_project import GONE, TrainedProject, left_running
 
 from farback.cli import main
-from farback.doctor import checkup
 from farback.runs.search.api import search
+from farback.stores import redaction
 from farback.stores.mlflow import MLflow
 from farback.stores.studies import opened
 
@@ -156,32 +156,24 @@ def test_a_mistake_is_one_message(typed: Callable[..., SimpleNamespace], argumen
 def test_a_server_that_does_not_answer_is_an_issue_without_secrets(
     typed: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*given: object) -> None:
-        raise ConnectionError("http://anna:hunter2@127.0.0.1:1/api does not answer")
-
-    monkeypatch.setattr(checkup, "connect", refuse)
+    for name in (redaction.USER, redaction.PASSWORD):
+        monkeypatch.setenv(name, "")  # set from the URI, and restored after the test
     said = typed("--store", "http://anna:hunter2@127.0.0.1:1")
     assert (said.code, "cannot open it" in said.out, "hunter2" in said.out) == (1, True, False)
 
 
-def test_the_database_of_studies_is_checked_too(project: TrainedProject, typed: Callable[..., SimpleNamespace]) -> None:
-    (project.root / "configs" / "sought.yaml").write_text(SEARCH)
-    search(project.root / "configs" / "sought.yaml", workers=1, store=project.uri)
-    assert typed().code == 0
-    study = optuna.load_study(study_name="sought", storage=opened(project.target().storage).optuna)
-    study.ask().set_user_attr("owner", GONE)
-    assert typed().code == 0  # the next search gives it up
-    project.path.with_name("optuna.db").write_bytes(b"SQLite format 3\0" + bytes(5000))
-    broken = typed()
-    assert (broken.code, "optuna.db" in broken.out) == (1, True)
-
-
-def test_the_trials_of_a_search_are_in_its_config(
+def test_a_search_and_its_database_of_studies_are_checked(
     project: TrainedProject, typed: Callable[..., SimpleNamespace]
 ) -> None:
     (project.root / "configs" / "sought.yaml").write_text(SEARCH)
     search(project.root / "configs" / "sought.yaml", workers=1, store=project.uri)
     found = json.loads(typed("sought", "--json").out)
     assert (found["issues"], found["trials"] > 0) == ([], True)
+    study = optuna.load_study(study_name="sought", storage=opened(project.target().storage).optuna)
+    study.ask().set_user_attr("owner", GONE)
+    assert typed().code == 0  # the next search gives it up
+    project.path.with_name("optuna.db").write_bytes(b"SQLite format 3\0" + bytes(5000))
+    broken = typed()
+    assert (broken.code, "optuna.db" in broken.out) == (1, True)
     os.remove(project.path.with_name("optuna.db"))
     assert "2 of 3 finished trials are not in the present configs/sought.yaml" in typed("sought").out

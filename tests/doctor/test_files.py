@@ -87,4 +87,4 @@ def test_a_locked_database_says_so(project: TrainedProject, monkeypatch: pytest.
         holder.execute("begin exclusive")
         (found,) = project.check().issues
     assert "locked" in found.what
-    assert "try again" in found.remedy
+    assert "check again" in found.remedy

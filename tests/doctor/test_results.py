@@ -121,10 +121,7 @@ def test_results_of_the_first_release_need_no_digest_of_their_description(projec
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_result_is_set_aside_and_trained_again(
-    project: TrainedProject, damage: Callable[[Path], None]
-) -> None:
-    before = project.frame()
+def test_a_damaged_result_is_set_aside(project: TrainedProject, damage: Callable[[Path], None]) -> None:
     run_id = project.runs()[1]
     damage(project.artifacts(run_id))
     files = {path: path.read_bytes() for path in project.path.parent.rglob("artifacts/tiny/**/*") if path.is_file()}
@@ -136,8 +133,15 @@ def test_a_damaged_result_is_set_aside_and_trained_again(
     assert project.tag(run_id, "kind") == "set aside"
     assert {path: path.read_bytes() for path in files} == files  # nothing is deleted
     assert project.frame()["key"].nunique() == 3
+
+
+def test_what_was_set_aside_is_trained_again(project: TrainedProject) -> None:
+    before = project.frame()
+    no_folder(project.artifacts(project.runs()[1]))
+    zeros(project.artifacts(project.runs()[2]))
+    assert len(project.repair().repaired) == 2
     again = project.train()
-    assert (again.trained, again.reused) == (1, 3)
+    assert (again.trained, again.reused) == (2, 2)
     pd.testing.assert_frame_equal(project.frame(), before, check_exact=True)
     assert project.check().issues == []
 
@@ -179,19 +183,20 @@ def test_a_folder_that_may_not_be_read_is_not_damage(project: TrainedProject, mo
 LOST = "delete from {} where run_uuid = ? and key = ?"
 
 
-@pytest.mark.parametrize("name", ["final/skill", "best/loss", "retention/skill", "train/loss", "valid/accuracy"])
-def test_a_missing_metric_is_written_again(project: TrainedProject, intact: TrainedProject, name: str) -> None:
-    run_id = project.runs()[2]
+def test_missing_metrics_are_written_again(project: TrainedProject, intact: TrainedProject) -> None:
+    run_id, names = project.runs()[2], ["final/skill", "best/loss", "retention/skill", "train/loss", "valid/accuracy"]
     for table in ("metrics", "latest_metrics"):
-        project.sql(LOST.format(table), run_id, name)
+        for name in names:
+            project.sql(LOST.format(table), run_id, name)
     (found,) = project.check().issues
     assert (found.severity, found.check) == ("warning", "metrics")
-    assert f"1 metric missing: {name}" in found.what
+    assert "5 metrics missing: " in found.what
     assert project.repair().issues == []
     curve = "select step, value from metrics where run_uuid = ? and key = ? order by step"
     last = "select step, value from latest_metrics where run_uuid = ? and key = ?"
-    for text in (curve, last):
-        assert project.sql(text, run_id, name) == intact.sql(text, run_id, name) != []
+    for name in names:
+        for text in (curve, last):
+            assert project.sql(text, run_id, name) == intact.sql(text, run_id, name) != []
 
 
 def test_a_metric_that_differs_from_the_exact_scores_is_written_again(
@@ -218,14 +223,14 @@ def test_a_metric_that_cannot_be_corrected_stays_an_issue_and_is_not_written_ove
     assert project.dump() == before
 
 
-@pytest.mark.parametrize("name", ["status", "cell", "kind"])
-def test_a_missing_tag_is_written_again(project: TrainedProject, intact: TrainedProject, name: str) -> None:
-    run_id = project.runs()[3]
-    before = project.tag(run_id, name)
-    project.sql(LOST.format("tags"), run_id, name)
-    assert of(project.check().issues, "tags", "warning")
+def test_missing_tags_are_written_again(project: TrainedProject, intact: TrainedProject) -> None:
+    lost = dict(zip(("status", "cell", "kind"), project.runs()[1:], strict=True))
+    for name, run_id in lost.items():
+        project.sql(LOST.format("tags"), run_id, name)
+    assert len(of(project.check().issues, "tags", "warning")) == 3
     assert project.repair().issues == []
-    assert project.tag(run_id, name) == before
+    for name, run_id in lost.items():
+        assert project.tag(run_id, name) == intact.tag(run_id, name)
     pd.testing.assert_frame_equal(project.frame(), intact.frame(), check_exact=True)
 
 
@@ -236,7 +241,7 @@ def test_where_the_files_of_all_runs_are_missing_nothing_is_set_aside(project: T
     before = project.dump()
     (found,) = project.repair().issues
     assert (found.severity, found.check, found.repairs) == ("error", "scores", ())
-    assert "those of all runs are missing" in found.what
+    assert "the files of all runs are missing" in found.what
     assert project.dump() == before
 
 
@@ -248,17 +253,17 @@ def test_a_repair_that_fails_is_reported_and_the_others_are_carried_out(
         half_the_scores(project.artifacts(run_id))
     from mlflow import MlflowClient
 
-    real = MlflowClient.set_tag
+    real = MlflowClient.log_batch
 
-    def full(self: MlflowClient, run_id: str, name: str, value: str) -> None:
+    def full(self: MlflowClient, run_id: str, **values: list) -> None:
         if run_id == first:
             raise OSError(28, "No space left on device")
-        real(self, run_id, name, value)
+        real(self, run_id, **values)
 
-    monkeypatch.setattr(MlflowClient, "set_tag", full)
+    monkeypatch.setattr(MlflowClient, "log_batch", full)
     found = project.repair()
     assert [one.where for one in found.repaired] == [f"run {second}"]
     assert {one.check for one in found.issues} == {"scores", "repair"}
-    assert "No space left" in of(found.issues, "repair", "error")[0].what
+    assert "no space left" in of(found.issues, "repair", "error")[0].what
     monkeypatch.undo()
     assert project.repair().is_clean

@@ -43,7 +43,7 @@ def test_a_dead_driver_is_seen_without_a_config(project: TrainedProject) -> None
     assert [(note.severity, note.check) for note in project.check().issues] == [("note", "unfinished")]
 
 
-@pytest.mark.parametrize("owner", [PARENT, "another-host:1:1.00", ""])
+@pytest.mark.parametrize("owner", [PARENT, "another-host:1:1.00"])
 def test_a_driver_that_may_live_is_left_alone(project: TrainedProject, owner: str) -> None:
     twice(project)
     run_id = left_running(project, owner)
@@ -134,14 +134,12 @@ def test_without_the_file_at_hand_the_issues_are_the_same(
     (project.artifacts(runs[0]) / "scores.csv").write_text("measure,step")
     (project.artifacts(runs[1]) / "result.json").unlink()
     direct = project.check().issues
-    with MLflow(project.uri) as store:
-        monkeypatch.setattr(checkup, "connect", lambda uri: store.client.mlflow)
-        monkeypatch.setattr(locations, "database", lambda uri: None)
-        monkeypatch.setattr(locations, "local", lambda artifacts, uri: None)
-        remote = replace(project.target(), storage="sqlite:///none")
-        monkeypatch.setattr(files, "studies", lambda uri: iter(()))
-        assert sorted(map(str, checkup.check(remote).issues)) == sorted(map(str, direct))
-        assert checkup.check(remote, repair=True).is_clean
+    monkeypatch.setattr(locations, "database", lambda uri: None)
+    monkeypatch.setattr(locations, "local", lambda artifacts, uri: None)
+    remote = replace(project.target(), storage="sqlite:///none")
+    monkeypatch.setattr(files, "studies", lambda uri: iter(()))
+    assert sorted(map(str, checkup.check(remote).issues)) == sorted(map(str, direct))
+    assert checkup.check(remote, repair=True).is_clean
     monkeypatch.undo()
     assert project.check().is_clean
 

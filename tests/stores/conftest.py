@@ -1,4 +1,4 @@
-"""Every store, and an MLflow database migrated once."""
+"""Every store; databases and servers are started once."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,33 +13,25 @@ from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database: MLflow takes seconds to make one."""
-    folder = tmp_path_factory.mktemp("migrated")
-    MLflow(locations.SQLITE + str(folder / "mlflow.db")).close()
-    return folder / "mlflow.db"
-
-
 @pytest.fixture
-def uri(migrated: Path, tmp_path: Path) -> str:
-    shutil.copy(migrated, tmp_path / "mlflow.db")
+def uri(empty_database: Path, tmp_path: Path) -> str:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
     return locations.SQLITE + str(tmp_path / "mlflow.db")
 
 
 @pytest.fixture(scope="session")
 def postgres_store(postgres: servers.Postgres) -> str:
-    """The address of MLflow's tables in PostgreSQL, the same for all tests: those ask for `on_postgres`."""
+    """The address of MLflow's tables in PostgreSQL, shared by the tests that use `on_postgres`."""
     uri = postgres.make("mlflow")
     MLflow(uri).close()
     return uri
 
 
 @pytest.fixture(scope="session")
-def server(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real MLflow server in front of SQLite, the same for all tests: those ask for `on_server`."""
+def server(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real MLflow server in front of SQLite, shared by the tests that use `on_server`."""
     folder = tmp_path_factory.mktemp("server")
-    shutil.copy(migrated, folder / "mlflow.db")
+    shutil.copy(empty_database, folder / "mlflow.db")
     with servers.mlflow_server(locations.SQLITE + str(folder / "mlflow.db"), folder) as address:
         yield address
 
@@ -60,7 +52,7 @@ def on_server(server: str) -> Iterator[str]:
 
 
 def set_aside(uri: str) -> None:
-    """Rename what a test left, so that the next one finds none of it."""
+    """Rename the experiments of a test, so that the next one does not find them."""
     with MLflow(uri) as store:
         for experiment in store.client.mlflow.search_experiments():
             if not experiment.name.startswith(("Default", "aside ")):
@@ -68,9 +60,10 @@ def set_aside(uri: str) -> None:
 
 
 URIS = {"mlflow": "uri", "postgres": "on_postgres", "server": "on_server"}
+SLOW_SERVER = pytest.param("server", marks=pytest.mark.slow)  # a server takes 10 s to start
 
 
-@pytest.fixture(params=["memory", *URIS])
+@pytest.fixture(params=["memory", "mlflow", "postgres", SLOW_SERVER])
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     opened = Memory() if request.param == "memory" else MLflow(request.getfixturevalue(URIS[request.param]))
     with opened:

@@ -109,7 +109,7 @@ def test_drivers_share_a_server_in_front_of_postgresql(
         check(drive(tmp_path, address, names), address)
 
 
-@pytest.mark.parametrize("where", ["uri", "on_postgres", "on_server"])
+@pytest.mark.parametrize("where", ["uri", "on_postgres", pytest.param("on_server", marks=pytest.mark.slow)])
 def test_drivers_may_begin_a_new_experiment_at_the_same_moment(where: str, request: pytest.FixtureRequest) -> None:
     """The second one looked just before the first one created it."""
     uri = request.getfixturevalue(where)
@@ -119,7 +119,7 @@ def test_drivers_may_begin_a_new_experiment_at_the_same_moment(where: str, reque
             assert second.experiment_id == first.experiment_id
 
 
-@pytest.mark.parametrize("where", ["uri", "on_postgres", "on_server"])
+@pytest.mark.parametrize("where", ["uri", "on_postgres", pytest.param("on_server", marks=pytest.mark.slow)])
 def test_drivers_may_write_one_tag_at_the_same_moment(where: str, request: pytest.FixtureRequest) -> None:
     uri = request.getfixturevalue(where)
     with MLflow(uri) as store, store.begin("first") as recorder:
@@ -143,10 +143,10 @@ def test_a_driver_waits_for_one_that_is_making_the_tables(postgres_uri: str) -> 
             connection.execute(sqlalchemy.text(text))
 
     with ThreadPoolExecutor(1) as other:
-        with database.advisory(served, database.MAKING):
+        with database.advisory(served, database.PREPARING):
             carry_out("create table experiments (half int)")
             opened = other.submit(MLflow, postgres_uri)
             with pytest.raises(TimeoutError):
-                opened.result(2)
+                opened.result(1)
             carry_out("drop table experiments")
         opened.result(120).close()

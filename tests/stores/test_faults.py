@@ -67,7 +67,7 @@ def test_databases_of_others_are_refused(tmp_path: Path) -> None:
     uri = locations.SQLITE + str(tmp_path / "optuna.db")
     optuna.storages.RDBStorage(uri).engine.dispose()
     before = contents(tmp_path)
-    refused(uri, "of Optuna's.*nothing was changed")
+    refused(uri, "belongs to Optuna.*nothing was changed")
     assert contents(tmp_path) == before
     with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as opened:
         opened.execute("create table orders (number int)")

@@ -41,14 +41,14 @@ def rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
-def test_a_filled_store_is_a_store_that_was_put(migrated: Path, tmp_path: Path) -> None:
+def test_a_filled_store_is_a_store_that_was_put(empty_database: Path, tmp_path: Path) -> None:
     wanted = store_filling.trials(3)
     events = [progress(wanted[0]), finished(wanted[0])]
     frames, found = [], []
     for name in ("put", "filled"):
         (tmp_path / name).mkdir()
         path = tmp_path / name / "mlflow.db"
-        shutil.copy(migrated, path)
+        shutil.copy(empty_database, path)
         uri = locations.SQLITE + str(path)
         with MLflow(uri) as store:
             if name == "filled":

@@ -153,7 +153,7 @@ ACTIONS = st.sampled_from(["take x", "take x y", "take y", "release x", "release
 SECONDS = st.sampled_from([0.0, 0.0, 4.0, 11.0])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(ACTIONS, max_size=8), min_size=2, max_size=3), st.lists(st.tuples(st.integers(0, 2), SECONDS)))
 def test_no_key_is_lost_however_drivers_interleave(scripts: list[list[str]], order: list[tuple[int, float]]) -> None:
     """Every driver may sleep before any access, for so long that others take it for dead."""
@@ -177,7 +177,7 @@ def test_no_key_is_lost_however_drivers_interleave(scripts: list[list[str]], ord
     assert board.texts == {}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), ACTIONS, SECONDS)))
 @example([(0, "take x", 0), (1, "look", 0), (0, "close", 0), (2, "look", 11), (0, "take x", 0), (1, "take x", 0)])
 def test_where_accesses_do_not_overlap_one_driver_holds_a_key(steps: list[tuple[int, str, float]]) -> None:

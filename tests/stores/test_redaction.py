@@ -8,6 +8,7 @@ import socketserver
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ import pytest
 from farback.cli import main, ui
 from farback.records.record import UserError
 from farback.stores import redaction
-from farback.stores.mlflow import MLflow
 from farback.stores.redaction import authorization, masked, shown, signed_in
 
 SENTINEL = "hunter2-Tr0ub4dor"
@@ -158,14 +158,6 @@ def port() -> Iterator[int]:
     thread.join()
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A store that is made once: MLflow takes seconds for it."""
-    uri = f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
-    MLflow(uri).close()
-    return uri
-
-
 @pytest.fixture
 def everything_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -190,8 +182,7 @@ def everything_said(
     return ran
 
 
-@pytest.mark.parametrize("uri", URIS)
-@pytest.mark.parametrize("how", ["option", "joined", "variable"])
+@pytest.mark.parametrize(("uri", "how"), zip(URIS, cycle(["option", "joined", "variable"])))
 def test_a_store_that_cannot_be_reached_keeps_the_password(
     uri: str, how: str, port: int, everything_said: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,18 +198,18 @@ def test_a_store_that_cannot_be_reached_keeps_the_password(
     assert ENCODED not in text
 
 
-@pytest.mark.parametrize("uri", URIS)
-@pytest.mark.parametrize("command", [("search", "look"), ("report", "look"), ("dashboard",)])
+@pytest.mark.parametrize(("uri", "command"), zip(URIS, cycle([("search", "look"), ("report", "look"), ("dashboard",)])))
 def test_a_storage_that_cannot_be_reached_keeps_the_password(
-    uri: str, command: tuple[str, ...], port: int, store: str, everything_said: Callable[..., tuple[int, str]]
+    uri: str, command: tuple[str, ...], port: int, empty_database: Path, everything_said: Callable[..., tuple[int, str]]
 ) -> None:
-    where = [] if command == ("dashboard",) else ["--store", store]
+    where = [] if command == ("dashboard",) else ["--store", f"sqlite:///{empty_database}"]
     code, text = everything_said(*command, "--storage", uri.replace("PORT", str(port)), *where)
     assert code != 0
     assert SENTINEL not in text
     assert ENCODED not in text
 
 
+@pytest.mark.slow
 def test_what_is_recorded_holds_no_secret_of_the_environment(
     everything_said: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -198,6 +198,7 @@ def test_a_taken_port_is_not_used() -> None:
         assert ui.free_port(port) != port
 
 
+@pytest.mark.slow
 def test_every_curve_by_lag_is_one_that_a_measure_logs() -> None:
     """A chart of a metric that no measure logs would be hidden for ever."""
     import numpy as np

@@ -59,9 +59,10 @@ def losses(**fields: Any) -> list[float]:
     return [event.metrics[name] for event in events if isinstance(event, Progress) for name in sorted(event.metrics)]
 
 
-@pytest.mark.parametrize("cell", [{"name": "elman", "nonlinearity": "relu"}, "gru", "lstm", "lru"])
-@pytest.mark.parametrize("depth", [1, 2])
-def test_the_path_of_other_devices_comes_to_the_same_within_a_tolerance(
+@pytest.mark.parametrize(
+    ("cell", "depth"), [({"name": "elman", "nonlinearity": "relu"}, 1), ("gru", 2), ("lstm", 1), ("lru", 2)]
+)
+def test_the_path_for_other_devices_gives_the_same_curves_within_a_tolerance(
     elsewhere: Callable[[], AbstractContextManager[None]], cell: Any, depth: int
 ) -> None:
     """Curves of 40 updates in float32: within 1e-3 of each other, where one update agrees to 1e-6."""
@@ -77,15 +78,23 @@ def test_a_device_that_is_not_there_is_refused_by_name(tmp_path: Path, device: s
     if torch.cuda.is_available() and device == "cuda":
         pytest.skip("there is one")
     path = config(tmp_path, f"device: {device}")
-    with pytest.raises(UserError, match=rf"device is '{device}', which torch .* does not see here; there is cpu"):
+    with pytest.raises(UserError, match=rf"device is '{device}', which torch .* does not find; available: cpu"):
         farback.run(path, store=Memory())
-    with pytest.raises(UserError, match="does not see"):
+    with pytest.raises(UserError, match="does not find"):
         farback.run(config(tmp_path, ""), store=Memory(), device=device)
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", "3", "[cpu]"])
-def test_what_is_no_device_is_refused_at_its_place(tmp_path: Path, device: str) -> None:
-    with pytest.raises(ConfigError, match=r"small\.yaml:3:9: device: must be cpu, cuda, or cuda:0"):
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("gpu", "3:9: device: must be cpu, cuda, or cuda:0"),
+        ("cuda:x", "3:9: device: must be cpu, cuda, or cuda:0"),
+        ("3", "3:9: device: must be text, got 3"),
+        ("[cpu]", "3:1: device: must be text"),
+    ],
+)
+def test_a_text_that_names_no_device_is_refused_with_its_location(tmp_path: Path, device: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"small\.yaml:{message}"):
         Experiment.load(config(tmp_path, f"device: {device}"))
 
 

@@ -71,13 +71,16 @@ def test_a_linked_results_whose_disk_is_not_there_is_said_and_nothing_is_made(pr
     (project / "results").symlink_to(project.parent / "not-mounted")
     code, _, errors = farback(project, "run", "tiny", "--workers", "1")
     assert code == 1
-    assert f"{project}/results is a link to {project.parent}/not-mounted, which is not there: mount it" in errors
+    assert f"{project}/results is a link to {project.parent}/not-mounted, which does not exist: mount it" in errors
     assert "Traceback" not in errors
     assert sorted(path.name for path in project.parent.iterdir()) == ["project"]
 
 
-@pytest.mark.parametrize("command", [["report", "tiny"], ["run", "tiny", "--workers", "1"]], ids=["report", "run"])
-@pytest.mark.parametrize("inside", [False, True], ids=["elsewhere", "another page"])
+@pytest.mark.parametrize(
+    ("command", "inside"),
+    [(["report", "tiny"], False), (["run", "tiny", "--workers", "1"], True)],
+    ids=["report, link elsewhere", "run, link to another page"],
+)
 def test_a_page_is_not_written_over_what_a_link_leads_to(
     command: list[str], inside: bool, project: Path, farback: Typed
 ) -> None:
@@ -88,7 +91,10 @@ def test_a_page_is_not_written_over_what_a_link_leads_to(
     (project / "results" / "tiny").symlink_to(other, target_is_directory=True)
     code, _, errors = farback(project, *command)
     assert code == 2
-    assert f"{project}/results/tiny is a symbolic link to {other}; farback does not write a page through it" in errors
+    assert (
+        f"{project}/results/tiny is a symbolic link to {other}; farback does not write reports through links: "
+        in errors
+    )
     assert everything(other) == {"report.md": b"mine"}
 
 

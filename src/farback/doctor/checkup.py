@@ -1,8 +1,7 @@
-"""A checkup of a whole store: its files, every run and result of its experiments, and the studies beside it."""
+"""A checkup of a whole store: its files, the runs and results of its experiments, and the database of studies."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,27 +9,28 @@ from typing import Any
 
 from farback.doctor import files, runs
 from farback.doctor.config_keys import config_trials
-from farback.doctor.issues import Issue, LogPoints, Repair, SetTag, counted
-from farback.doctor.results import ResultReader, results
+from farback.doctor.issues import Issue, Repair, counted
+from farback.doctor.results import results
 from farback.records.record import UserError, choices
-from farback.report.provenance_note import sets
-from farback.stores import descriptions, locations, queries
-from farback.stores.client import connect
-from farback.stores.retries import StoreFault
+from farback.report.provenance_note import distinct_sets
+from farback.stores import descriptions, locations, redaction
+from farback.stores.client import Client, now, quiet
+from farback.stores.queries import RunLookup
+from farback.stores.retries import Retries, StoreFault, reason
 from farback.stores.run_tags import provenance_of
 from farback.system import provenance
 
-ROUNDS = 5  # of checking and repairing: a repair may uncover more, but not without end
+ROUNDS = 5  # of checking and repairing, since a repair may reveal another issue
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is checked.
+    """What to check.
 
     Attributes:
         uri: of the store.
         storage: URI of the studies.
-        root: the project's directory, for its configs.
+        root: the project's directory, with its configs.
         experiment: its name; "" for all.
     """
 
@@ -42,7 +42,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Checkup:
-    """What was found, and how much was checked."""
+    """The issues, those that were repaired, and how much was checked."""
 
     issues: list[Issue] = field(default_factory=list)
     repaired: list[Issue] = field(default_factory=list)
@@ -51,142 +51,117 @@ class Checkup:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing is wrong; there may be notes."""
+        """Whether all issues are notes."""
         return all(issue.severity == "note" for issue in self.issues)
 
 
 def check(target: Target, repair: bool = False) -> Checkup:
-    """Check a store, and repair what is safe if asked to; then the issues are those that remain.
+    """Check a store, and repair it if `repair` is set; the issues are then those that remain.
 
     Raises:
-        UserError: there is no store, or no such experiment in it.
+        UserError: the store or the experiment does not exist.
     """
-    found, client = _checked(target)
-    repaired: list[Issue] = []
-    failed: list[Issue] = []
-    for _ in range(ROUNDS if repair else 0):
-        done, failed = _repaired(found.issues, client)
-        if not done:
-            break
-        repaired += done
-        found, client = _checked(target)
-    return Checkup([*found.issues, *failed], repaired, found.trials, found.experiments)
+    with quiet():
+        checkup, client = _checked(target)
+        repaired: list[Issue] = []
+        failed: list[Issue] = []
+        for _ in range(ROUNDS if repair else 0):
+            done, failed = _repaired(checkup.issues, client)
+            if not done:
+                break
+            repaired += done
+            checkup, client = _checked(target)
+    return Checkup([*checkup.issues, *failed], repaired, checkup.trials, checkup.experiments)
 
 
-def _checked(target: Target) -> tuple[Checkup, Any]:
-    """One round, and the client that was used; None where the store cannot be opened."""
+def _checked(target: Target) -> tuple[Checkup, Client | None]:
+    """One round of checks, and the client; None where the store cannot be opened."""
     path = locations.database(target.uri)
     if path and not path.exists():
         raise UserError(f"nothing is recorded yet in {locations.shown(target.uri)}: {locations.BEGIN}")
-    found: list[Issue] = []
+    issues: list[Issue] = []
     broken = list(files.database(path)) if path else []
     client, trials, experiments = None, 0, list[Any]()
     if not broken:
         try:
-            client = connect(target.uri)
+            client = Client(redaction.signed_in(target.uri), Retries(target.uri, 0.0))
             experiments = _experiments(client, target.experiment)
-        except UserError as error:
-            if not isinstance(error, StoreFault):
+        except Exception as error:  # from MLflow, a database driver or the network
+            if isinstance(error, UserError) and not isinstance(error, StoreFault):
                 raise
-            broken = [_unusable(target, error)]
-        except Exception as error:  # whatever MLflow, a driver or the network raises
-            broken = [_unusable(target, error)]
-        for experiment in experiments:
-            count, own = _experiment(target, client, experiment)
-            trials, found = trials + count, found + own
-    found += [*broken, *files.studies(target.storage)]
-    return Checkup(found, trials=trials, experiments=len(experiments)), None if broken else client
+            remedy = "check the address, that the server runs, and MLflow's version; nothing was changed"
+            what = f"MLflow cannot open it: {reason(error)}"
+            broken = [Issue("error", "database", what, locations.shown(target.uri), "", remedy)]
+            client = None
+        else:
+            for experiment in experiments:
+                count, found = _experiment(target, client, experiment)
+                trials, issues = trials + count, issues + found
+    issues += [*broken, *files.studies(target.storage)]
+    return Checkup(issues, trials=trials, experiments=len(experiments)), client
 
 
-def _experiments(client: Any, name: str) -> list[Any]:
-    """Those that farback made and that were not deleted; a server may have others."""
-    found, token = [], None
-    while True:
-        page = client.search_experiments(page_token=token)
-        found += [one for one in page if descriptions.NOTE in one.tags]
-        token = page.token
-        if not token:
-            break
-    if name and name not in {one.name for one in found}:
-        there = choices(name, sorted(one.name for one in found)) if found else "nothing is recorded"
-        raise UserError(f"no experiment {name!r} is recorded: {there}")
-    return sorted((one for one in found if name in ("", one.name)), key=lambda one: str(one.name))
+def _experiments(client: Client, name: str) -> list[Any]:
+    """The experiments that farback recorded and nobody deleted; a server may have others."""
+    recorded = {str(each.name): each for each in client.experiments() if descriptions.NOTE in each.tags}
+    if name and name not in recorded:
+        known = choices(name, sorted(recorded)) if recorded else "nothing is recorded"
+        raise UserError(f"no experiment {name!r} is recorded: {known}")
+    return [recorded[each] for each in sorted(recorded) if name in ("", each)]
 
 
-def _experiment(target: Target, client: Any, experiment: Any) -> tuple[int, list[Issue]]:
-    """The number of finished trials of an experiment, and what was found."""
-    name, experiment_id = str(experiment.name), str(experiment.experiment_id)
-    everything = queries.every_run(target.uri, client, experiment_id)
-    trials = runs.TrialRuns.of(everything)
+def _experiment(target: Target, client: Client, experiment: Any) -> tuple[int, list[Issue]]:
+    """The number of an experiment's finished trials, and its issues."""
+    name, lookup = str(experiment.name), RunLookup(client)
+    everything = lookup.every(experiment.experiment_id)
+    trials = runs.TrialRuns.among(everything)
     reported = {run.key for run in everything if run.tags.get("phase") == "report"}
-    own, config = config_trials(target.root, name, target.storage, reported)
-    installed = provenance.versions()["farback"]
-    found = [
+    named, config = config_trials(target.root, name, target.storage, reported)
+    issues = [
         *runs.unfinished(trials, name),
         *runs.untagged(everything, name),
-        *results(trials, own, name, ResultReader(target.uri, client), installed),
+        *results(trials, named, name, client, provenance.versions()["farback"]),
     ]
-    unusable = {repair.run_id for issue in found if issue.severity == "error" for repair in issue.repairs}
-    readable = runs.TrialRuns.of([run for run in everything if run.run_id not in unusable])
-    found += runs.duplicates(readable, name)
-    found += runs.not_in_config(trials, own, name, config)
-    found += _versions(trials, name)
-    path, tables = locations.database(target.uri), queries.runs(target.uri)
+    unusable = {repair.run_id for issue in issues if issue.severity == "error" for repair in issue.repairs}
+    readable = runs.TrialRuns.among([run for run in everything if run.run_id not in unusable])
+    issues += runs.duplicates(readable, name)
+    issues += runs.not_in_config(trials, named, name, config)
+    issues += _versions(trials, name)
+    path, known = locations.database(target.uri), lookup.ids()
     folder = locations.local(experiment.artifact_location, target.uri)
-    if path and folder and tables:
-        here = folder if folder.exists() else path.parent / "artifacts" / name
-        found += files.artifacts(here, tables.ids(), name)
-    return len(trials.standing), found
+    if path and folder and known is not None:
+        issues += files.artifacts(folder if folder.exists() else path.parent / "artifacts" / name, known, name)
+    return len(trials.finished), issues
 
 
 def _versions(trials: runs.TrialRuns, name: str) -> Iterator[Issue]:
-    """Other versions than those installed, or several: not wrong, but results may differ in their last bits."""
-    made = [provenance.deciding(provenance_of(run.tags)) for run in trials.standing.values()]
-    for versions, count in sets(made, provenance.versions()):
-        by = ", ".join(f"{what} {value}" for what, value in versions.items())
-        yield Issue("note", "versions", f"{counted(count, 'trial')} made by {by}", "", name)
+    """Note trials recorded with other versions than the installed ones: results may differ in their last bits."""
+    recorded = [provenance.deciding(provenance_of(run.tags)) for run in trials.finished.values()]
+    for versions, count in distinct_sets(recorded, provenance.versions()):
+        listed = ", ".join(f"{package} {version}" for package, version in versions.items())
+        yield Issue("note", "versions", f"{counted(count, 'trial')} made by {listed}", "", name)
 
 
-def _unusable(target: Target, error: Exception) -> Issue:
-    first = str(error).splitlines()[0] if str(error) else repr(error)
-    remedy = "nothing was changed; check the address, that the server runs, and MLflow's version"
-    if "schema" in first:  # of an SQLite file or a server's database, in MLflow's words
-        first = first.partition("Take a backup")[0].strip()
-        remedy = "install the version of MLflow that made it, or back it up and run `mlflow db upgrade`"
-    what = f"MLflow cannot open it: {locations.shown(first)}"
-    return Issue("error", "database", what, locations.shown(target.uri), "", remedy)
-
-
-def _repaired(issues: Iterable[Issue], client: Any) -> tuple[list[Issue], list[Issue]]:
-    """Carry out what is safe: the issues that were repaired, and a new one for each repair that failed."""
+def _repaired(issues: Iterable[Issue], client: Client | None) -> tuple[list[Issue], list[Issue]]:
+    """Repair issues: returns those that were repaired, and a new one for each repair that failed."""
     done, failed = [], []
     for issue in issues:
         try:
-            outcomes = [_carried_out(repair, client) for repair in issue.repairs]
-        except Exception as error:  # a full disk, a server that is gone: the other repairs may still work
-            reason = locations.shown(str(error).splitlines()[0]) if str(error) else repr(error)
-            what = f"could not be repaired: {reason}"
+            written = [_write(repair, client) for repair in issue.repairs if client is not None]
+        except Exception as error:  # such as a full disk: the other repairs may still work
+            what = f"could not be repaired: {reason(error)}"
             failed.append(Issue("error", "repair", what, issue.where, issue.experiment, "repair again"))
         else:
-            done += [issue] if outcomes and all(outcomes) else []
+            done += [issue] if written and all(written) else []
     return done, failed
 
 
-def _carried_out(repair: Repair, client: Any) -> bool:
-    """Carry out a repair; False where something has changed since the check."""
-    if isinstance(repair, SetTag):
-        client.set_tag(repair.run_id, repair.name, repair.value)
-        return True
-    return _logged(repair, client)
-
-
-def _logged(repair: LogPoints, client: Any) -> bool:
-    """Log points again, unless MLflow would not show them: the last value is that of the largest step."""
-    names = {point.name: point.step for point in reversed(repair.points)}
-    for name, last in names.items():
-        if any(old.step > last for old in client.get_metric_history(repair.run_id, name)):
+def _write(repair: Repair, client: Client) -> bool:
+    """Write tags and metrics; False where a metric has a later step, whose value MLflow would still show."""
+    last_steps = {point.name: point.step for point in reversed(repair.points)}
+    for name, last in last_steps.items():
+        if any(old.step > last for old in client.mlflow.get_metric_history(repair.run_id, name)):
             return False
-    now = time.time_ns() // 1_000_000
-    for point in repair.points:
-        client.log_metric(repair.run_id, point.name, point.value, timestamp=now, step=point.step)
+    milliseconds = now()
+    client.log(repair.run_id, [(point, milliseconds) for point in repair.points], tags=repair.tags)
     return True

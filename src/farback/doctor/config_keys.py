@@ -1,4 +1,4 @@
-"""Which trials belong to the present config of an experiment."""
+"""The trials of an experiment's present config."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def config_trials(
 ) -> tuple[dict[str, Trial | None] | None, str]:
     """The trials of an experiment's config by key, and the config's path.
 
-    Of a search only the keys are known. None where there is no config that can be read.
+    For a search the values are None, since only keys are known. No config that can be read gives None.
 
     Args:
         root: the project's directory.
@@ -24,16 +24,16 @@ def config_trials(
         reported: keys of the trials that a search trained on fresh seeds for its report.
     """
     path = config_of(experiment, root)
-    shown = str(path.relative_to(root))
+    name = str(path.relative_to(root))
     if not path.exists():
-        return None, shown
+        return None, name
     try:
         config = Experiment.load(path)
         if isinstance(config, Sweep):
-            return {trial.key: trial for trial in config.trials()}, shown
+            return {trial.key: trial for trial in config.trials()}, name
         from farback.stores.studies import exists, opened, trial_keys  # optuna takes a second to import
 
         tried = trial_keys(opened(storage), experiment) if exists(storage) else set()
-        return dict.fromkeys(tried | reported), shown
-    except UserError:  # `farback run` reports a mistake in the config, the checkup of studies a broken database
-        return None, shown
+        return dict.fromkeys(tried | reported), name
+    except UserError:  # other commands report mistakes in a config, and `files.studies` a broken database
+        return None, name

@@ -1,4 +1,4 @@
-"""Checks of files: the two databases, and folders of artifacts without a run."""
+"""Checks of files: the two databases, and artifact folders without a run."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from farback.stores import locations
 
 HEADER = b"SQLite format 3\0"
 BUSY_SECONDS = 20.0
-RECOVER = "copy it elsewhere, and restore a backup or try `sqlite3 FILE .recover`"
+RECOVER = "copy it elsewhere, then restore a backup or try `sqlite3 FILE .recover`"
 
 
 def database(path: Path) -> Iterator[Issue]:
-    """Whether a file is an intact SQLite database. If not, nothing else can be checked."""
+    """Check that a file is an intact SQLite database."""
     try:
         with path.open("rb") as file:
             head = file.read(len(HEADER))
         if head != HEADER:
             what = "is not a database" if head else "is empty"
-            remedy = "move it elsewhere, and restore a backup or let the next run create a new one"
+            remedy = "move it elsewhere, then restore a backup or let the next run create a new database"
             yield Issue("error", "database", what, str(path), remedy=remedy)
             return
         address = f"file:{quote(str(path))}?mode=ro"
         with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
-            answers = [str(row[0]) for row in connection.execute("pragma integrity_check(3)")]
+            problems = [str(row[0]) for row in connection.execute("pragma integrity_check(3)")]
     except (OSError, sqlite3.Error) as error:
         locked = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
-        remedy = "try again when no other process has locked it" if locked else RECOVER
+        remedy = "check again when the other process has released it" if locked else RECOVER
         yield Issue("error", "database", f"cannot be read: {error}", str(path), remedy=remedy)
         return
-    if answers != ["ok"]:
-        yield Issue("error", "database", f"is damaged: {'; '.join(answers)}", str(path), remedy=RECOVER)
+    if problems != ["ok"]:
+        yield Issue("error", "database", f"is damaged: {'; '.join(problems)}", str(path), remedy=RECOVER)
 
 
 def studies(uri: str) -> Iterator[Issue]:
-    """Whether Optuna's database can be opened, if it is there."""
+    """Check that Optuna's database can be opened, if it exists."""
     path = locations.database(uri)
     if path is not None:
         broken = list(database(path)) if path.exists() else []
@@ -56,10 +56,10 @@ def studies(uri: str) -> Iterator[Issue]:
 
 
 def artifacts(folder: Path, known: Collection[str], experiment: str) -> Iterator[Issue]:
-    """Folders of artifacts without a run in this database. They may be another database's: nothing is changed.
+    """Note artifact folders without a run in this database. They are kept, since another database may use them.
 
     Args:
-        folder: of the experiment's artifacts.
+        folder: with the experiment's artifacts.
         known: the ids of all runs, deleted ones too.
         experiment: its name.
     """
@@ -68,5 +68,5 @@ def artifacts(folder: Path, known: Collection[str], experiment: str) -> Iterator
     others = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name not in known)
     if others:
         what = f"{counted(len(others), 'folder')} of artifacts without a run in this database, the first: {others[0]}"
-        remedy = "nothing: they may be another database's, or what a backup lost"
+        remedy = "nothing: another database or a backup may have their runs"
         yield Issue("note", "artifacts", what, str(folder), experiment, remedy)

@@ -1,8 +1,8 @@
-"""What a checkup finds, and the safe repair of each, as plain values."""
+"""Issues that a checkup finds, and their safe repairs, as plain values."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from farback.stores.run_metrics import Point
@@ -12,37 +12,26 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 
 @dataclass(frozen=True)
-class SetTag:
-    """Write a tag of a run."""
+class Repair:
+    """Tags and metrics to write to a run."""
 
     run_id: str
-    name: str
-    value: str
-
-
-@dataclass(frozen=True)
-class LogPoints:
-    """Write metrics of a run again."""
-
-    run_id: str
-    points: tuple[Point, ...]
-
-
-Repair = SetTag | LogPoints
+    tags: dict[str, str] = field(default_factory=dict)
+    points: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing that a checkup found.
+    """One issue.
 
     Attributes:
-        severity: an error is a result that cannot be trusted or read, a warning something that views or tables show
-            wrongly, a note something to know.
-        check: which one: "duplicates", "scores"...
+        severity: "error" for a result that cannot be read or trusted, "warning" for views or tables that show something
+            wrong, "note" for information.
+        check: which check found it: "duplicates", "scores"...
         what: one sentence.
         where: the run or the file.
-        experiment: its name; "" for the store as a whole.
-        remedy: what `--repair` does, or what a person can do.
+        experiment: its name; "" for the whole store.
+        remedy: what `--repair` does, or what to do by hand.
         repairs: what `--repair` does; empty where nothing is safe.
     """
 
@@ -55,7 +44,7 @@ class Issue:
     repairs: tuple[Repair, ...] = ()
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The issue as JSON values."""
         values = asdict(self)
         del values["repairs"]
         return {**values, "repairable": bool(self.repairs)}
@@ -66,6 +55,6 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def unless(held: bool, remedy: str, repairs: tuple[Repair, ...]) -> tuple[str, tuple[Repair, ...]]:
+def unless_training(is_training: bool, remedy: str, repairs: tuple[Repair, ...]) -> tuple[str, tuple[Repair, ...]]:
     """A remedy and its repairs, unless a driver may be training the trial."""
-    return ("nothing while a driver may be training this trial", ()) if held else (remedy, repairs)
+    return ("nothing while a driver may be training this trial", ()) if is_training else (remedy, repairs)

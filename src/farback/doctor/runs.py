@@ -1,4 +1,4 @@
-"""Checks of the runs of one experiment that need no result: which are unfinished, which of them count."""
+"""Checks of an experiment's runs that need no result: which are unfinished, and which of them count."""
 
 from __future__ import annotations
 
@@ -6,94 +6,90 @@ from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
-from farback.doctor.issues import Issue, SetTag, counted, unless
+from farback.doctor.issues import Issue, Repair, counted, unless_training
 from farback.stores.queries import TrackedRun, newest
 from farback.stores.run_tags import SUPERSEDED
 from farback.system import processes
 
 
 class TrialRuns(NamedTuple):
-    """The runs of trials, by key."""
+    """The runs of an experiment's trials, by key."""
 
     ended: dict[str, list[TrackedRun]]
     running: dict[str, list[TrackedRun]]
 
     @classmethod
-    def of(cls, runs: Sequence[TrackedRun]) -> TrialRuns:
+    def among(cls, runs: Sequence[TrackedRun]) -> TrialRuns:
         """The runs of trials among all runs of an experiment."""
-        found: TrialRuns = cls({}, {})
+        selected = cls({}, {})
         for run in runs:
             if run.kind == "trial" and run.key:
-                (found.running if run.status == "RUNNING" else found.ended).setdefault(run.key, []).append(run)
-        return found
+                (selected.running if run.status == "RUNNING" else selected.ended).setdefault(run.key, []).append(run)
+        return selected
 
-    def is_held(self, key: str) -> bool:
-        """Whether a driver may be training it: one that lives, or that cannot be seen from here."""
-        return any(not processes.is_dead(run.tags.get("owner", "")) for run in self.running.get(key, []))
+    def is_training(self, key: str) -> bool:
+        """Whether a driver may be training a trial: a live one, or one on another machine."""
+        return any(not _is_orphan(run) for run in self.running.get(key, []))
 
     @property
-    def standing(self) -> dict[str, TrackedRun]:
+    def finished(self) -> dict[str, TrackedRun]:
         """The finished run that counts for each key, as in the store's frame."""
-        by_id = {run.run_id: run for runs in self.ended.values() for run in runs}
-        return {key: by_id[run.run_id] for key, run in newest(run.as_ended for run in by_id.values()).items()}
+        return newest(run for runs in self.ended.values() for run in runs)
 
 
 def unfinished(trials: TrialRuns, experiment: str) -> Iterator[Issue]:
-    """What is being trained now, and what ended without a result: the next run trains it."""
+    """Note trials in training, and trials that ended without a result: the next run trains them."""
     running = [run for runs in trials.running.values() for run in runs]
-    dead = sum(processes.is_dead(run.tags.get("owner", "")) for run in running)
-    if len(running) > dead:
-        what = f"{counted(len(running) - dead, 'trial')} in training by drivers that live or cannot be seen from here"
+    orphans = sum(_is_orphan(run) for run in running)
+    if len(running) > orphans:
+        what = f"{counted(len(running) - orphans, 'trial')} in training by drivers that are alive or on other machines"
         yield Issue("note", "unfinished", what, "", experiment)
-    if dead:
-        what = (
-            f"{counted(dead, 'run')} left by drivers that are gone: the next run ends them, and trains what is missing"
-        )
+    if orphans:
+        what = f"{counted(orphans, 'run')} left by drivers that are gone: the next run ends them and trains the rest"
         yield Issue("note", "unfinished", what, "", experiment)
-    standing, left = trials.standing, Counter[str]()
+    finished, statuses = trials.finished, Counter[str]()
     for key, runs in trials.ended.items():
-        last = max(runs, key=lambda run: (run.ended, run.run_id))
-        if key not in standing and key not in trials.running and last.tags.get("status") != "pruned":
-            left[last.tags.get("status") or last.status.lower()] += 1
-    if left:
-        counts = ", ".join(f"{count} {status}" for status, count in sorted(left.items()))
-        ended = f"{counted(left.total(), 'trial')} ended without a result ({counts})"
+        last = max(runs, key=lambda run: run.age)
+        if key not in finished and key not in trials.running and last.tags.get("status") != "pruned":
+            statuses[last.tags.get("status") or last.status.lower()] += 1
+    if statuses:
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
+        ended = f"{counted(statuses.total(), 'trial')} ended without a result ({counts})"
         yield Issue("note", "unfinished", f"{ended}: the next run with the same settings tries again", "", experiment)
 
 
 def duplicates(trials: TrialRuns, experiment: str) -> Iterator[Issue]:
-    """Several ended runs of one trial that all count: the UI shows each, and averages over them."""
-    for key, stands in trials.standing.items():
-        others = [run for run in trials.ended[key] if run.run_id != stands.run_id]
+    """Find trials with several ended runs that count: the UI shows each of them, and averages over them."""
+    for key, counts in trials.finished.items():
+        others = [run for run in trials.ended[key] if run is not counts]
         if not others:
             continue
         finished = sum(run.status == "FINISHED" for run in others)
         what = f"is finished by {finished + 1} runs" if finished else "has unfinished runs beside its result"
-        repairs = tuple(SetTag(run.run_id, "kind", SUPERSEDED) for run in others)
-        fixed = unless(trials.is_held(key), f"marks all but run {stands.run_id} as {SUPERSEDED}", repairs)
-        where = ", ".join(_run(run) for run in others)
-        yield Issue("warning", "duplicates", f"trial {key} {what}", where, experiment, *fixed)
+        repairs = tuple(Repair(run.run_id, {"kind": SUPERSEDED}) for run in others)
+        remedy = unless_training(trials.is_training(key), f"marks all but run {counts.run_id} as {SUPERSEDED}", repairs)
+        where = ", ".join(f"run {run.run_id}" for run in others)
+        yield Issue("warning", "duplicates", f"trial {key} {what}", where, experiment, *remedy)
 
 
 def untagged(runs: Sequence[TrackedRun], experiment: str) -> Iterator[Issue]:
-    """Runs with a trial's key but without a kind, so that neither store nor views count them."""
+    """Find runs with a trial's key but without a kind: neither the store nor the views count them."""
     for run in runs:
         if run.key and not run.kind:
-            repair = SetTag(run.run_id, "kind", "trial")
+            repair = Repair(run.run_id, {"kind": "trial"})
             remedy = "writes kind = trial again"
-            yield Issue("warning", "tags", "the tag kind is missing", _run(run), experiment, remedy, (repair,))
+            where = f"run {run.run_id}"
+            yield Issue("warning", "tags", "the tag kind is missing", where, experiment, remedy, (repair,))
 
 
 def not_in_config(trials: TrialRuns, keys: Container[str] | None, experiment: str, config: str) -> Iterator[Issue]:
-    """Finished trials that are not in the present config."""
-    if keys is None:
-        return
-    others = sum(key not in keys for key in trials.standing)
+    """Note finished trials that are not in the present config."""
+    others = sum(key not in keys for key in trials.finished) if keys is not None else 0
     if others:
-        known = f"{others} of {len(trials.standing)} finished trials"
+        known = f"{others} of {len(trials.finished)} finished trials"
         what = f"{known} are not in the present {config}: kept, but not in its report"
         yield Issue("note", "config", what, "", experiment)
 
 
-def _run(run: TrackedRun) -> str:
-    return f"run {run.run_id}"
+def _is_orphan(run: TrackedRun) -> bool:
+    return processes.is_dead(run.tags.get("owner", ""))

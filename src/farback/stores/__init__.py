@@ -1,4 +1,4 @@
-"""Where trials are recorded: `base` is the contract, `memory` the reference, `mlflow` the real one."""
+"""Stores of trials: `base` defines them, `memory` is the reference, `mlflow` is for use."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def open_store(store: Store | str | None, root: Path) -> AbstractContextManager[Store]:
-    """A store for the length of a `with` block.
+    """A store for a `with` block.
 
     Args:
-        store: a store, which stays open afterwards; or a URI; or None for MLFLOW_TRACKING_URI, else the SQLite file
+        store: a store, which stays open afterwards; or a URI; by default MLFLOW_TRACKING_URI, else the SQLite file
             below `root`.
         root: the project's directory.
     """

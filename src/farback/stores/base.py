@@ -1,4 +1,4 @@
-"""The contract of a store: the driver of a run records events, anyone asks for the tidy frame."""
+"""The contract of a store: a driver records events, and anyone reads them as a tidy frame."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -17,8 +16,8 @@ from farback.stores.views import SearchViews
 from farback.trials.events import SCORE_COLUMNS, Recordable, ScoreRow, scores
 from farback.trials.trial import Trial
 
-TRIAL_COLUMNS = ["key", "label", "cell", "init", "task", "trained_lag", "seed"]  # that every trial has
-ORDER = ["task", "label", "trained_lag", "seed", "key"]  # of the trials in a frame, however they were recorded
+TRIAL_COLUMNS = ["key", "label", "cell", "init", "task", "trained_lag", "seed"]  # columns of every trial
+ORDER = ["task", "label", "trained_lag", "seed", "key"]  # columns by which a frame is sorted
 
 
 class Recorder(ABC):
@@ -26,58 +25,56 @@ class Recorder(ABC):
 
     @abstractmethod
     def add(self, trials: Iterable[Trial], views: SearchViews | None = None) -> None:
-        """Announce more trials: events name their trials by key only.
+        """Announce more trials: events identify their trials by key only.
 
         Args:
             trials: added to those announced before.
-            views: what is searched, if the experiment is a search, for the views of people who browse it.
+            views: of a search, the parameters and objectives that MLflow's saved views show.
         """
 
     @abstractmethod
     def lease(self, keys: Iterable[str]) -> set[str]:
-        """Take trials to train them; of these keys, those that are not finished and that no other driver trains.
+        """Reserve trials to train them; returns the keys that are not finished and that no other driver has leased.
 
         Leases are advisory: they save work, and no result depends on them (`farback.stores.leases`).
         """
 
     @abstractmethod
     def release(self, keys: Iterable[str]) -> None:
-        """Give trials back, ended or not; `close` gives back the rest."""
+        """End the leases on trials, whether or not the trials have ended; `close` ends all leases."""
 
     @abstractmethod
     def put(self, event: Recordable) -> None:
         """Record an event. Progress may be buffered; an ended trial is stored when this returns.
 
         Raises:
-            ValueError: the key of a trial that was not announced.
+            ValueError: the trial was not announced.
         """
 
     @abstractmethod
     def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
-        """Attach texts and numbers to a trial: which study it belongs to, what became of it there.
+        """Attach texts and numbers to a trial, such as the study it belongs to and its value there.
 
-        They go to the trial's finished or current run, else to the run that it will get, where they are parameters
-        too, since charts group by parameters only. A later value of a name replaces an earlier one.
+        They go to the trial's finished or current run, else to its next run, where the texts are parameters too, since
+        charts group by parameters only. A later value of a name replaces an earlier one.
 
         Raises:
-            ValueError: the key of a trial that was not announced.
+            ValueError: the trial was not announced.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Write what is buffered; trials that have not ended are marked as killed."""
+        """Write buffered progress, and mark trials that have not ended as killed."""
 
     def abandon(self) -> None:
-        """Close after an error, without waiting: the store may be what does not work."""
+        """Close after an error, without retries: the store itself may have failed."""
         self.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
             self.close()
         else:
             self.abandon()
@@ -100,18 +97,18 @@ class Store(ABC):
 
         Args:
             experiment: a short name without slashes.
-            trials: announced as by `Recorder.add`.
-            question: what the experiment asks, for people.
-            config_text: the YAML it was read from, for people.
-            views: as of `Recorder.add`.
+            trials: to announce, as in `Recorder.add`.
+            question: of the experiment, for its description.
+            config_text: its YAML, for its description.
+            views: as in `Recorder.add`.
 
         Raises:
-            ValueError: the name is empty, too long or has slashes or the like.
+            ValueError: the name is empty, too long or has slashes or similar characters.
         """
 
     @abstractmethod
     def finished(self, experiment: str, keys: Iterable[str]) -> set[str]:
-        """Which of these trials need no training: converged or diverged, not failed, killed or pruned."""
+        """The keys of the finished trials among these: converged or diverged, not failed, killed or pruned."""
 
     @abstractmethod
     def frame(self, experiment: str) -> pd.DataFrame:
@@ -121,11 +118,14 @@ class Store(ABC):
             A row per (trial, measure, step, lag, statistic): the columns of `Trial.columns()`, then status, measure,
             step, lag (-1 where there is none), statistic, value. Trials are sorted by task, label, trained lag, seed
             and key; a trial's own rows keep their order. Empty where nothing is recorded.
+
+        Raises:
+            UserError: the scores of a finished trial cannot be read.
         """
 
     @abstractmethod
     def provenance(self, experiment: str) -> dict[str, dict[str, str]]:
-        """What made each finished trial of an experiment, by key: its result's provenance without the process id."""
+        """The provenance of each finished trial by key: versions, machine and device, without the process id."""
 
     @abstractmethod
     def summarise(
@@ -139,8 +139,8 @@ class Store(ABC):
         """Write the one summary of an experiment, replacing an earlier one.
 
         Args:
-            experiment: one that was begun, now or in the past.
-            note: the headline table, in markdown.
+            experiment: its name.
+            note: the headline table, in Markdown.
             metrics: the aggregates by name.
             files: figures, tables and the report; their names must differ.
 
@@ -149,26 +149,35 @@ class Store(ABC):
         """
 
     def close(self) -> None:  # noqa: B027 - most stores hold nothing open
-        """Let go of connections. Recorders are closed by whoever opened them."""
+        """Close connections. Recorders are closed by their own blocks."""
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
 def checked_name(experiment: str) -> str:
-    """The name of an experiment, if it can name a folder and MLflow's pages show it whole.
+    """The name of an experiment, if it can be the name of a folder and fits into MLflow's pages.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: it cannot, or does not.
     """
     if not re.fullmatch(r"\w[\w .+-]{0,79}", experiment) or experiment != experiment.strip():
         raise ValueError(f"an experiment's name is up to 80 letters, digits, spaces or _ . + -, got {experiment!r}")
     return experiment
+
+
+def announced(trials: Mapping[str, Trial], key: str) -> Trial:
+    """The announced trial with a key.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if key not in trials:
+        raise ValueError(f"{key} is none of the trials that were announced to this recorder")
+    return trials[key]
 
 
 @dataclass(frozen=True)
@@ -177,7 +186,12 @@ class Recorded:
 
     columns: dict[str, Any]
     status: str
-    rows: list[ScoreRow]  # plain tuples: a frame for each of 100 000 trials would take minutes to make and to join
+    rows: list[ScoreRow]  # not a frame: to create and join 100 000 frames would take minutes
+
+
+def score_rows(table: pd.DataFrame) -> list[ScoreRow]:
+    """The rows of a tidy frame of scores as plain tuples."""
+    return list(zip(*(table[name].tolist() for name in SCORE_COLUMNS), strict=True))
 
 
 def tidy(records: Iterable[Recorded]) -> pd.DataFrame:
@@ -186,8 +200,7 @@ def tidy(records: Iterable[Recorded]) -> pd.DataFrame:
     if not ordered:
         return pd.DataFrame(columns=[*TRIAL_COLUMNS, "status", *SCORE_COLUMNS])
     trials = pd.DataFrame([{**record.columns, "status": record.status} for record in ordered])
-    # A cell's own fields appear in the order of the trials: the common columns stay in front, status comes last
-    trials = trials[[*(name for name in trials.columns if name != "status"), "status"]]
+    trials.insert(len(trials.columns) - 1, "status", trials.pop("status"))  # behind columns of later trials only
     trial_of_row = np.repeat(np.arange(len(ordered)), [len(record.rows) for record in ordered])
     table = scores([row for record in ordered for row in record.rows])
     return pd.concat([trials.iloc[trial_of_row].reset_index(drop=True), table], axis=1)

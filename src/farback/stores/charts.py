@@ -1,4 +1,4 @@
-"""The charts of the saved views, in the terms of MLflow's run page."""
+"""Charts and table columns of the saved views, in the format of MLflow's run page."""
 
 from __future__ import annotations
 
@@ -6,42 +6,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-RUNS = 500  # that a chart takes at most; MLflow's own default is 10
+RUNS = 500  # most runs in a chart; MLflow's default is 10
 COLUMNS, CARD_PIXELS = 2, 440  # large enough to read beside the list of runs
 
-
-@dataclass(frozen=True)
-class Card:
-    """One chart: `more` is what its type needs. MLflow heads it with its metric, whatever it is called."""
-
-    type: str  # LINE, BAR, SCATTER or PARALLEL
-    more: dict[str, Any]
+Card = dict[str, Any]  # one chart; MLflow uses its metric's name as heading
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and the charts below it: the only place where a chart can say what it shows."""
+    """A heading and the charts below it; the heading is the only place for an explanation."""
 
     name: str
     cards: tuple[Card, ...]
 
 
-def line(metric: str, *, log: bool = False, points: bool = False, shown: tuple[float, float] | None = None) -> Card:
+def line(
+    metric: str, *, log: bool = False, points: bool = False, value_range: tuple[float, float] | None = None
+) -> Card:
     """A metric against its step.
 
     Args:
         metric: its name.
-        log: whether the step axis is logarithmic, as lags want it.
-        points: whether every point is marked.
-        shown: the lowest and the highest value at first, whatever there is; by default all.
+        log: whether the step axis is logarithmic, for steps that are lags.
+        points: whether every point has a marker.
+        value_range: the lowest and the highest value of the axis; all values by default.
     """
-    more = {
+    return {
+        "type": "LINE",
         "metricKey": metric,
         "selectedMetricKeys": [metric],
         "lineSmoothness": 0,
         "xAxisScaleType": "log" if log else "linear",
         "scaleType": "linear",
-        "range": dict(zip(("yMin", "yMax"), shown, strict=True)) if shown else {},
+        "range": dict(zip(("yMin", "yMax"), value_range, strict=True)) if value_range else {},
         "xAxisKey": "step",
         "selectedXAxisMetricKey": "",
         "displayPoints": points,
@@ -51,39 +48,37 @@ def line(metric: str, *, log: bool = False, points: bool = False, shown: tuple[f
         "useGlobalXaxisKey": False,
         "useGlobalLineSmoothing": False,
     }
-    return Card("LINE", more)
 
 
 def bar(metric: str) -> Card:
     """A metric's last value, a bar for each run or group."""
-    return Card("BAR", {"metricKey": metric})
+    return {"type": "BAR", "metricKey": metric}
 
 
 def scatter(parameter: str, metric: str) -> Card:
     """A metric's last value against a parameter."""
-    more = {"xaxis": {"key": parameter, "type": "PARAM"}, "yaxis": {"key": metric, "type": "METRIC"}}
-    return Card("SCATTER", more)
+    axes = {"xaxis": {"key": parameter, "type": "PARAM"}, "yaxis": {"key": metric, "type": "METRIC"}}
+    return {"type": "SCATTER", **axes}
 
 
-def parallel(parameters: Sequence[str], metrics: Sequence[str]) -> Card:
-    """Parallel coordinates, from the parameters to the metrics."""
-    more = {"selectedParams": list(parameters), "selectedMetrics": list(metrics), "showAllRuns": True}
-    return Card("PARALLEL", more)
+def parallel(parameters: Sequence[str], metric: str) -> Card:
+    """Parallel coordinates, from parameters to a metric."""
+    return {
+        "type": "PARALLEL",
+        "selectedParams": list(parameters),
+        "selectedMetrics": [metric],
+        "showAllRuns": True,
+    }
 
 
-def deciding(parameters: Sequence[str]) -> Section:
-    """Parallel coordinates, from the parameters to the skill."""
-    return Section("From parameters to final skill", (parallel(parameters, ["final/skill"]),))
-
-
-SKILLS = (-0.25, 1.05)  # one network that is sure and wrong has a skill of -5, and would press all others flat
+SKILLS = (-0.25, 1.05)  # a network that is confident and wrong has a skill of -5, which would flatten the others
 BY_LAG = (
     Section(
         "Skill by lag: 0 = chance, 1 = perfect",
-        (line("retention/skill", log=True, points=True, shown=SKILLS),),
+        (line("retention/skill", log=True, points=True, value_range=SKILLS),),
     ),
     Section("Accuracy by lag", (line("retention/accuracy", log=True, points=True),)),
-    Section(  # charts without a metric are hidden: only what an experiment measures is shown
+    Section(  # MLflow hides charts without data, so only the experiment's measures appear
         "Other measures by lag",
         (
             line("gradient_reach/log10", log=True),
@@ -93,36 +88,33 @@ BY_LAG = (
         ),
     ),
 )
-WORTH = Section("What the trials came to", (bar("final/skill"), scatter("lag", "final/skill")))
+FINAL = Section("Final skill of the trials", (bar("final/skill"), scatter("lag", "final/skill")))
 TRAINING = Section(
     "Training, by update",
     (line("valid/skill"), line("train/loss"), line("grad/norm"), line("retention/horizon")),
 )
 
 
-def cards(prefix: str, sections: Sequence[Section]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """MLflow's two lists: the charts, each naming its section, and the sections."""
-    found, named = [], []
+def cards(prefix: str, sections: Sequence[Section]) -> tuple[list[Card], list[dict[str, Any]]]:
+    """MLflow's two lists: the charts, each with the id of its section, and the sections."""
+    placed, headings = [], []
     for number, section in enumerate(sections, 1):
         uuid = f"{prefix}-{number}"
-        layout = {"columns": min(len(section.cards), COLUMNS), "cardHeight": CARD_PIXELS}
-        named.append({"uuid": uuid, "name": section.name, "display": True, "isReordered": True, **layout})
+        size = {"columns": min(len(section.cards), COLUMNS), "cardHeight": CARD_PIXELS}
+        headings.append({"uuid": uuid, "name": section.name, "display": True, "isReordered": True, **size})
         for index, card in enumerate(section.cards, 1):
             common = {"metricSectionId": uuid, "runsCountToCompare": RUNS, "deleted": False, "isGenerated": False}
-            found.append({"uuid": f"{uuid}-{index}", "type": card.type, **common, **card.more})
-    return found, named
+            placed.append({"uuid": f"{uuid}-{index}", **common, **card})
+    return placed, headings
 
 
 METRICS = "metrics"
+RUN, CREATED, DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"  # MLflow's own columns
 
-RUN, CREATED, DURATION = "attributes.`Run Name`", "runDateAndNestInfo", "duration"  # the page's own
-
-# In pixels, where the page's own width hides what matters
+# In pixels, where MLflow's default width hides text
 WIDTHS = {RUN: 290, CREATED: 140, "params.`cell`": 150, "params.`lag`": 70, "params.`seed`": 70}
-
-GROUP_WIDTHS = {RUN: 420, CREATED: 60}  # a group is called by its parameters, and was never created...
-
-MEAN_WIDTH = 150  # ...and "(average)" stands behind its metrics
+GROUP_WIDTHS = {RUN: 420, CREATED: 60}  # a group's name lists its parameters, and it has no creation time
+MEAN_WIDTH = 150  # MLflow adds "(average)" to a metric's name
 
 
 def named(kind: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -131,19 +123,18 @@ def named(kind: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def layout(columns: Sequence[str], grouped: bool) -> dict[str, Any]:
-    """The page's state of a table with these columns, in this order.
+    """The state of a table with these columns, in this order.
 
     Args:
-        columns: those shown beside the page's own.
+        columns: without MLflow's own.
         grouped: whether rows are groups of runs.
     """
-    wide = GROUP_WIDTHS if grouped else WIDTHS
-    means = [name for name in columns if name.startswith(METRICS)] if grouped else []
+    if grouped:
+        widths = {**GROUP_WIDTHS, **{name: MEAN_WIDTH for name in columns if name.startswith(METRICS)}}
+    else:
+        widths = {name: WIDTHS[name] for name in (RUN, CREATED, *columns) if name in WIDTHS}
     return {
         "selectedColumns": list(columns),
-        "columnOrder": [RUN, CREATED, *columns, DURATION],  # the page's own order has the parameters last
-        "columnWidths": {
-            **{name: wide[name] for name in (RUN, CREATED, *columns) if name in wide},
-            **dict.fromkeys(means, MEAN_WIDTH),
-        },
+        "columnOrder": [RUN, CREATED, *columns, DURATION],  # MLflow's default order has the parameters last
+        "columnWidths": widths,
     }

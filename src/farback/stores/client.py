@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
 import os
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from farback.stores.retries import Retries
 from farback.stores.run_metrics import Point
 from farback.system.atomic_files import aside, scratch, sweep
 
-PAGE = 1000  # runs in one answer
+RUNS_PER_PAGE = 1000
 SETTINGS = {  # read by mlflow, some of them when it is imported
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it would print through our progress bars
@@ -64,23 +66,12 @@ def quiet() -> Iterator[None]:
             yield
 
 
-def found_runs(client: Any, experiment_id: str, text: str = "") -> Iterator[Any]:
-    """The runs of an experiment that match an MLflow filter, page by page."""
-    token = None
-    while True:
-        found = client.search_runs([experiment_id], text, max_results=PAGE, page_token=token)
-        yield from found
-        token = found.token
-        if not token:
-            return
-
-
 class Client:
     """An opened tracking store whose calls are retried.
 
     Attributes:
         uri: of the store.
-        mlflow: MLflow's client; its calls may be made twice, which matters to `create_run` only.
+        mlflow: MLflow's client; a retry may repeat a call that succeeded, so create runs with `create_run`.
         retries: of every call.
     """
 
@@ -91,7 +82,12 @@ class Client:
 
     def search(self, experiment_id: str, text: str) -> Iterator[Any]:
         """The runs of an experiment that match an MLflow filter."""
-        return found_runs(self.mlflow, experiment_id, text)
+        search = self.mlflow.search_runs
+        return _every_page(lambda token: search([experiment_id], text, max_results=RUNS_PER_PAGE, page_token=token))
+
+    def experiments(self) -> Iterator[Any]:
+        """The experiments that were not deleted."""
+        return _every_page(lambda token: self.mlflow.search_experiments(page_token=token))
 
     def create_experiment(self, name: str, artifacts: str | None) -> str:
         """The id of a new experiment, or of the one that another driver created at the same moment."""
@@ -108,19 +104,24 @@ class Client:
         return self.retries.call(create)
 
     def create_run(
-        self, experiment_id: str, tags: Mapping[str, str], name: str, find: Callable[[], Any] = lambda: None
+        self, experiment_id: str, tags: Mapping[str, str], name: str, find: Callable[[], str | None] = lambda: None
     ) -> Any:
-        """Create a run.
+        """Create a run, and return it as MLflow's entity.
 
         Args:
             experiment_id: MLflow's.
             tags: of the run.
             name: in lists of runs.
-            find: looks for the run if a call failed, in case only its answer was lost.
+            find: after a failed call, the id of the run if it was created nevertheless.
         """
         start = now()
+
+        def existing() -> Any:
+            run_id = find()
+            return None if run_id is None else self._bare.get_run(run_id)
+
         return self.retries.call(
-            lambda: self._bare.create_run(experiment_id, start_time=start, tags=dict(tags), run_name=name), find
+            lambda: self._bare.create_run(experiment_id, start_time=start, tags=dict(tags), run_name=name), existing
         )
 
     def log(
@@ -130,7 +131,7 @@ class Client:
         parameters: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Write metrics (with their time in ms), parameters and tags of a run."""
+        """Write metrics (each with its time in ms), parameters and tags of a run."""
         from mlflow.entities import Metric, Param, RunTag
 
         self.mlflow.log_batch(
@@ -153,23 +154,24 @@ class Client:
             uri: of the run's artifacts.
             files: contents by name.
         """
-        self.retries.call(lambda: self._store_files(uri, files))
 
-    def _store_files(self, uri: str, files: Mapping[str, bytes]) -> None:
-        local = locations.local(uri, self.uri)
-        if local is None:
-            with scratch() as folder:
-                for name, content in files.items():
-                    (folder / name).write_bytes(content)
-                self._repository(uri).log_artifacts(str(folder))
-            return
-        local.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            with aside(local / name, durable=True) as unfinished:
-                unfinished.write_bytes(content)
+        def store() -> None:
+            local = locations.local(uri, self.uri)
+            if local is None:
+                with scratch() as folder:
+                    for name, content in files.items():
+                        (folder / name).write_bytes(content)
+                    self._repository(uri).log_artifacts(str(folder))
+                return
+            local.mkdir(parents=True, exist_ok=True)
+            for name, content in files.items():
+                with aside(local / name, durable=True) as unfinished:
+                    unfinished.write_bytes(content)
+
+        self.retries.call(store)
 
     def sweep_files(self, uri: str) -> None:
-        """Remove unfinished files of killed writers from the local artifacts of a run."""
+        """Remove unfinished files of killed processes from the local artifacts of a run."""
         local = locations.local(uri, self.uri)
         if local is not None:
             sweep(local)
@@ -190,6 +192,7 @@ class Client:
         """The contents of some artifacts of a run.
 
         Raises:
+            FileNotFoundError: one of them does not exist.
             OSError: one cannot be read.
         """
         from mlflow.exceptions import MlflowException
@@ -201,14 +204,28 @@ class Client:
         with scratch() as copies:
             try:
                 paths = [self.retries.call(partial(artifacts.download_artifacts, name, str(copies))) for name in names]
-            except MlflowException as error:
+                return [Path(path).read_bytes() for path in paths]
+            except (MlflowException, OSError) as error:
+                stored = {file.path for file in self.retries.call(artifacts.list_artifacts)}
+                for name in set(names) - stored:
+                    raise FileNotFoundError(errno.ENOENT, "no such artifact", name) from None
                 raise OSError(locations.shown(str(error))) from None
-            return [Path(path).read_bytes() for path in paths]
 
     def _repository(self, uri: str) -> Any:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         return get_artifact_repository(uri, tracking_uri=self.uri)
+
+
+def _every_page(page_at: Callable[[str | None], Any]) -> Iterator[Any]:
+    """The entries of all pages, where `page_at` returns the page at a token."""
+    token = None
+    while True:
+        page = page_at(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 class _Retrying:
@@ -218,10 +235,8 @@ class _Retrying:
         self._bare, self._retries = bare, retries
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._bare, name)
-        if not callable(found):
-            return found
-        return lambda *args, **options: self._retries.call(lambda: found(*args, **options))
+        method = getattr(self._bare, name)
+        return lambda *args, **options: self._retries.call(lambda: method(*args, **options))
 
 
 class TagBoard:
@@ -241,7 +256,7 @@ class TagBoard:
             self._client.set_experiment_tag(self._id, name, text)
 
     def erase(self, name: str) -> None:
-        """Delete a tag, if it is there."""
+        """Delete a tag, if it exists."""
         from mlflow.exceptions import MlflowException
 
         with silenced:
@@ -253,7 +268,7 @@ class TagBoard:
 
 
 def connect(uri: str) -> Any:
-    """An MLflow client; an SQLite file is created if it is not there.
+    """An MLflow client; an SQLite file is created if it does not exist.
 
     Raises:
         StoreFault: the database is not MLflow's, or of another version.
@@ -263,19 +278,24 @@ def connect(uri: str) -> Any:
     with quiet():
         from mlflow import MlflowClient
 
-        database.check(uri, _head)
-        database.prepare(uri, _migrate)
+        database.prepare(uri, _migrate, _versions)
         return MlflowClient(tracking_uri=uri)
 
 
 def _migrate(uri: str) -> None:
+    """Create MLflow's tables in an empty database."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     untyped: Any = SqlAlchemyStore
-    untyped(uri, locations.artifacts(uri, "default")).engine.dispose()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    with redirect_stderr(io.StringIO()):  # MLflow 3.2 replaces the root logger's handlers, and logs every migration
+        untyped(uri, locations.artifacts(uri, "default")).engine.dispose()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
-def _head() -> tuple[str, frozenset[str]]:
+def _versions() -> tuple[str, frozenset[str]]:
     """The version of the tables of the installed MLflow, and all versions that it knows."""
     from alembic.script import ScriptDirectory
     from mlflow.store.db import utils

@@ -1,4 +1,4 @@
-"""Where an MLflow store is: its URI, and the database file and the artifacts behind it."""
+"""Locations of an MLflow store: its URI, database file and artifacts."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from urllib.request import url2pathname
 from farback.records.record import UserError
 from farback.stores.redaction import shown
 
-BEGIN = "`farback run` records (`farback init`: a first config)"  # what to do where nothing is recorded
+BEGIN = "`farback run` records trials (`farback init` writes a first config)"  # advice for an empty store
 SQLITE = "sqlite:///"
 
 __all__ = ["SQLITE", "artifacts", "check_driver", "database", "default_uri", "local", "located", "shown"]
 
 
 def default_uri(root: Path) -> str:
-    """The store of a project directory: an SQLite file below its `results`, with the artifacts beside it."""
+    """The URI of a project's default store: an SQLite file below its `results`."""
     return SQLITE + str(root.resolve() / "results" / "store" / "mlflow.db")
 
 
 def located(uri: str | None) -> str:
-    """The URI to use: the one given, else MLFLOW_TRACKING_URI, else this directory's. SQLite paths become absolute.
+    """The URI to use: the given one, else MLFLOW_TRACKING_URI, else the default one. SQLite paths become absolute.
 
     Raises:
-        UserError: a plain folder, which MLflow no longer writes to; a database that nothing here can talk to.
+        UserError: the URI names a folder, which MLflow no longer supports, or a database without an installed driver.
     """
     chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(Path.cwd())
     path = database(chosen)
@@ -41,10 +41,10 @@ def located(uri: str | None) -> str:
 
 
 def check_driver(uri: str) -> None:
-    """Refuse a database that nothing here can talk to: MLflow would try for minutes.
+    """Refuse a database without an installed driver: MLflow would retry for minutes.
 
     Raises:
-        UserError: no such kind of database, or its Python package is not installed.
+        UserError: the kind of database is unknown, or its Python package is not installed.
     """
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -52,9 +52,10 @@ def check_driver(uri: str) -> None:
     try:
         make_url(uri).get_dialect().import_dbapi()
     except ModuleNotFoundError as error:
-        raise UserError(f"{shown(uri)} needs the Python package {error.name}, which is not installed") from None
+        hint = "uv pip install 'farback[postgres]'" if uri.startswith("postgresql") else f"install {error.name}"
+        raise UserError(f"{shown(uri)} needs the package {error.name}, which is not installed: {hint}") from None
     except (ArgumentError, NoSuchModuleError, ValueError):
-        raise UserError(f"{shown(uri)} is no database's URI: write postgresql+psycopg://HOST/NAME, say") from None
+        raise UserError(f"{shown(uri)} is not the URI of a database, such as postgresql+psycopg://HOST/NAME") from None
 
 
 def database(uri: str) -> Path | None:
@@ -65,7 +66,7 @@ def database(uri: str) -> Path | None:
 
 
 def artifacts(uri: str, experiment: str) -> str | None:
-    """Where an experiment's artifacts go: beside the SQLite file; None lets the server say."""
+    """The URI for an experiment's artifacts: beside the SQLite file; None lets the server choose."""
     path = database(uri)
     if path is not None:
         return (path.parent / "artifacts" / experiment).as_uri()
@@ -77,16 +78,16 @@ def artifacts(uri: str, experiment: str) -> str | None:
 def local(artifacts_uri: str, uri: str) -> Path | None:
     """The folder of a run's artifacts, if it is on this machine.
 
-    MLflow notes absolute paths: where a project was moved, its artifacts are still found beside its SQLite file.
+    MLflow records absolute paths; in a project that was moved, the artifacts are still beside its SQLite file.
 
     Args:
-        artifacts_uri: as MLflow noted it.
+        artifacts_uri: as MLflow recorded it.
         uri: of the store.
     """
     if not artifacts_uri.startswith("file:"):
         return None
-    noted = Path(url2pathname(urlsplit(artifacts_uri).path))
+    recorded = Path(url2pathname(urlsplit(artifacts_uri).path))
     path = database(uri)
-    if noted.exists() or path is None:
-        return noted
-    return path.parent / "artifacts" / Path(*noted.parts[-3:])  # EXPERIMENT/RUN/artifacts
+    if recorded.exists() or path is None:
+        return recorded
+    return path.parent / "artifacts" / Path(*recorded.parts[-3:])  # EXPERIMENT/RUN/artifacts

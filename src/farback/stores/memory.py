@@ -1,4 +1,4 @@
-"""The reference store: everything in this process, nothing afterwards."""
+"""The reference store: dictionaries in this process, for tests and short experiments."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 from typing_extensions import override
 
-from farback.stores.base import Recorded, Recorder, Store, checked_name, tidy
+from farback.stores.base import Recorded, Recorder, Store, announced, checked_name, score_rows, tidy
 from farback.stores.views import SearchViews
-from farback.trials.events import SCORE_COLUMNS, Failed, Finished, Progress, Pruned, Recordable
+from farback.trials.events import Failed, Finished, Progress, Pruned, Recordable
 from farback.trials.trial import Trial
 
 
@@ -39,7 +39,7 @@ class MemoryExperiment:
 
 
 class Memory(Store):
-    """Records in dictionaries. Read `progress`, `failures`, `stopped` and `experiments` to see what was recorded."""
+    """Records in dictionaries. The attributes `progress`, `failures`, `stopped` and `experiments` hold everything."""
 
     def __init__(self) -> None:
         self.experiments: dict[str, MemoryExperiment] = {}
@@ -118,11 +118,10 @@ class MemoryRecorder(Recorder):
 
     @override
     def put(self, event: Recordable) -> None:
-        trial = self._announced(event.key)
+        trial = announced(self.trials, event.key)
         if isinstance(event, Finished):
             result = event.result
-            rows = list(result.scores[SCORE_COLUMNS].itertuples(index=False, name=None))
-            self.entry.results[event.key] = Recorded(trial.columns(), result.status, rows)
+            self.entry.results[event.key] = Recorded(trial.columns(), result.status, score_rows(result.scores))
             made = result.provenance.items()
             self.entry.provenance[event.key] = {name: text for name, text in made if name != "pid"}
         elif isinstance(event, Failed):
@@ -134,7 +133,7 @@ class MemoryRecorder(Recorder):
 
     @override
     def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
-        self._announced(key)
+        announced(self.trials, key)
         self.entry.tags.setdefault(key, {}).update(tags)
         self.entry.metrics.setdefault(key, {}).update(metrics or {})
 
@@ -142,8 +141,3 @@ class MemoryRecorder(Recorder):
     def close(self) -> None:
         for key in [key for key, driver in self.entry.leases.items() if driver is self]:
             del self.entry.leases[key]
-
-    def _announced(self, key: str) -> Trial:
-        if key not in self.trials:
-            raise ValueError(f"{key} is none of the trials that were announced to this recorder")
-        return self.trials[key]

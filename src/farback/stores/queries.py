@@ -1,66 +1,55 @@
-"""What the database behind a store is asked, in SQL.
+"""Looks up the runs of a store: in SQL where its database can be read, else through MLflow's own search.
 
-MLflow has no call that names the runs of given trials without loading all of their metrics (1.5 ms each), and its
-tables have no index on a tag's value. So runs are looked up here, through an index of our own. That couples to MLflow's
-tables: whoever asks falls back on MLflow's own search when it fails, and a test keeps the two in step
-(docs/decisions/0016).
+MLflow has no call that finds the runs of given trials without loading all of their metrics (1.5 ms each), and its
+tables have no index on a tag's value. The queries here use an index of our own (`database.INDEXES`). They depend on
+MLflow's tables: where they fail, MLflow's slower search answers, and a test compares the two (docs/decisions/0016).
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from farback.stores import database, locations
-from farback.stores.client import Client, found_runs
+from farback.stores.client import Client
 
-AT_ONCE = 1000  # keys in one question
+KEYS_PER_QUERY = 1000
+KEYS_PER_SEARCH = 20  # of more trials, MLflow's search is faster when it lists all runs
 ENDED = """
-    select key.value, runs.run_uuid, runs.status, coalesce(runs.end_time, 0), runs.artifact_uri
+    select runs.run_uuid, runs.status, coalesce(runs.end_time, 0), runs.artifact_uri, key.value
     from tags as key
     join runs on runs.run_uuid = key.run_uuid
     join tags as kind on kind.run_uuid = runs.run_uuid and kind.key = 'kind' and kind.value = 'trial'
     where key.key = 'farback.key' and runs.experiment_id = :experiment
     and runs.status != 'RUNNING' and runs.lifecycle_stage = 'active'
 """
+ENDED_AMONG = f"{ENDED} and key.value in :keys"
 RUNNING = """
     select runs.run_uuid from runs
     join tags as kind on kind.run_uuid = runs.run_uuid and kind.key = 'kind' and kind.value = 'trial'
     where runs.experiment_id = :experiment and runs.status = 'RUNNING' and runs.lifecycle_stage = 'active'
 """
-ALL = "runs.experiment_id = :experiment and runs.lifecycle_stage = 'active'"
-RUNS = f"select run_uuid, status, coalesce(end_time, 0), artifact_uri from runs where {ALL}"
-TAGS = f"select tags.run_uuid, tags.key, tags.value from tags join runs using (run_uuid) where {ALL}"
+ACTIVE = "runs.experiment_id = :experiment and runs.lifecycle_stage = 'active'"
+RUNS = f"select run_uuid, status, coalesce(end_time, 0), artifact_uri from runs where {ACTIVE}"
+TAGS = f"select tags.run_uuid, tags.key, tags.value from tags join runs using (run_uuid) where {ACTIVE}"
 METRICS = f"""
     select last.run_uuid, last.key, last.value from latest_metrics as last join runs using (run_uuid)
-    where {ALL} and not last.is_nan
+    where {ACTIVE} and not last.is_nan
 """
-
-
-class EndedRun(NamedTuple):
-    """A run that has ended."""
-
-    key: str
-    run_id: str
-    status: str  # FINISHED, FAILED or KILLED
-    ended: int  # ms since 1970
-    artifacts: str  # URI
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A run that was not deleted: a trial's, a summary, or one that another replaced.
+    """A run that was not deleted: a trial's, a summary, or one that another run replaced.
 
     Attributes:
         run_id: MLflow's.
         status: RUNNING, FINISHED, FAILED or KILLED.
-        ended: ms since 1970; 0 where it has not ended.
-        artifacts: their URI.
-        tags: by name.
+        ended: milliseconds since 1970; 0 while it is running.
+        artifacts: URI of its artifacts.
+        tags: by name; of `RunLookup.ended` the trial's key only.
         metrics: the last value of each, by name.
     """
 
@@ -73,182 +62,121 @@ class TrackedRun:
 
     @property
     def kind(self) -> str:
-        """What the run is of: "trial" where it counts as one."""
+        """ "trial" for a run that counts, "summary", or why it does not count."""
         return self.tags.get("kind", "")
 
     @property
     def key(self) -> str:
-        """Of the trial."""
+        """The trial's key."""
         return self.tags.get("farback.key", "")
 
     @property
-    def as_ended(self) -> EndedRun:
-        """As the store speaks of runs that have ended."""
-        return EndedRun(self.key, self.run_id, self.status, self.ended, self.artifacts)
+    def age(self) -> tuple[int, str]:
+        """Sorts runs of one trial: the newest is the largest."""
+        return self.ended, self.run_id
 
 
-def newest(ended: Iterable[EndedRun]) -> dict[str, EndedRun]:
-    """The finished run that stands for each key, where there are several."""
-    found: dict[str, EndedRun] = {}
+def newest(ended: Iterable[TrackedRun]) -> dict[str, TrackedRun]:
+    """The newest finished run of each trial, by key."""
+    finished: dict[str, TrackedRun] = {}
     for run in ended:
-        if run.status == "FINISHED" and (run.key not in found or age(found[run.key]) < age(run)):
-            found[run.key] = run
-    return found
+        if run.status == "FINISHED" and (run.key not in finished or finished[run.key].age < run.age):
+            finished[run.key] = run
+    return finished
 
 
-def age(run: EndedRun) -> tuple[int, str]:
-    """By which of several finished runs of a trial the newest stands, for whoever looks."""
-    return run.ended, run.run_id
-
-
-class RunTables:
-    """The runs in an SQLite file or on a PostgreSQL server. Reads only; every error is SQLAlchemy's."""
-
-    def __init__(self, uri: str) -> None:
-        """Nothing is opened yet.
-
-        Args:
-            uri: of the database.
-        """
-        self.engine = database.engine(uri)
-
-    def ended(self, experiment_id: str, keys: Sequence[str] | None = None) -> list[EndedRun]:
-        """The trial runs of an experiment that have ended.
-
-        Args:
-            experiment_id: MLflow's.
-            keys: of the trials; all where there are none. The time grows with their number, not with what is stored.
-        """
-        from sqlalchemy import bindparam, text
-
-        found: list[EndedRun] = []
-        with self.engine.connect() as connection:
-            if keys is None:
-                rows = connection.execute(text(ENDED), {"experiment": int(experiment_id)})
-                return [EndedRun(*row) for row in rows]
-            question = text(ENDED + " and key.value in :keys").bindparams(bindparam("keys", expanding=True))
-            for begin in range(0, len(keys), AT_ONCE):
-                asked = {"experiment": int(experiment_id), "keys": keys[begin : begin + AT_ONCE]}
-                found += [EndedRun(*row) for row in connection.execute(question, asked)]
-        return found
-
-    def running(self, experiment_id: str) -> list[str]:
-        """The ids of the trial runs of an experiment that have not ended."""
-        from sqlalchemy import text
-
-        with self.engine.connect() as connection:
-            return list(connection.execute(text(RUNNING), {"experiment": int(experiment_id)}).scalars())
-
-    def every(self, experiment_id: str, metrics: bool = True) -> list[TrackedRun]:
-        """All runs of an experiment that were not deleted, at one moment.
-
-        Args:
-            experiment_id: MLflow's.
-            metrics: whether their last values are wanted, too; those that are not a number are left out.
-        """
-        from sqlalchemy import text
-
-        asked = {"experiment": int(experiment_id)}
-        with self._still() as connection:
-            found = {row[0]: TrackedRun(*row) for row in connection.execute(text(RUNS), asked)}
-            for run_id, name, value in connection.execute(text(TAGS), asked):
-                found[run_id].tags[name] = value
-            for run_id, name, number in connection.execute(text(METRICS), asked) if metrics else ():
-                found[run_id].metrics[name] = number
-        return list(found.values())
-
-    def ids(self) -> set[str]:
-        """The ids of the runs of all experiments, deleted ones too."""
-        from sqlalchemy import text
-
-        with self.engine.connect() as connection:
-            return set(connection.execute(text("select run_uuid from runs")).scalars())
-
-    @contextmanager
-    def _still(self) -> Iterator[Any]:
-        """A connection for which nothing changes between its questions."""
-        served = self.engine.dialect.name == database.POSTGRES
-        options = {"isolation_level": "REPEATABLE READ"} if served else {}
-        with self.engine.connect().execution_options(**options) as connection:
-            if not served:
-                connection.exec_driver_sql("begin")  # Python's driver begins nothing before it writes
-            yield connection
-
-
-def runs(uri: str) -> RunTables | None:
-    """What looks up runs in the database that a URI names; None where that is a server of MLflow's or another kind."""
-    return RunTables(uri) if locations.database(uri) is not None or uri.startswith(database.POSTGRES) else None
-
-
-def every_run(uri: str, client: Any, experiment_id: str, metrics: bool = True) -> list[TrackedRun]:
-    """The runs of an experiment.
-
-    Args:
-        uri: of the store.
-        client: an MLflow client of it.
-        experiment_id: MLflow's.
-        metrics: whether their last values are wanted, too.
-    """
-    from sqlalchemy.exc import SQLAlchemyError
-
-    tables = runs(uri)
-    if tables is not None:
-        with contextlib.suppress(SQLAlchemyError):  # MLflow's tables changed
-            return tables.every(experiment_id, metrics)
-    return [
-        TrackedRun(
-            run.info.run_id,
-            run.info.status,
-            run.info.end_time or 0,
-            run.info.artifact_uri,
-            dict(run.data.tags),
-            {name: value for name, value in run.data.metrics.items() if metrics and not math.isnan(value)},
-        )
-        for run in found_runs(client, experiment_id)
-    ]
-
-
-FEW = 20  # trials that are asked for one by one; MLflow's search names more of them faster by listing all runs
-
-ENDED_FILTER = "tags.kind = 'trial' and attributes.status != 'RUNNING'"
-
-RUNNING_FILTER = "tags.kind = 'trial' and attributes.status = 'RUNNING'"
-
-
-class Lookup:
-    """Asks the database where it is at hand, else MLflow's own search, which is slower."""
+class RunLookup:
+    """Looks up runs of a store."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self._runs = runs(client.uri)
+        is_database = locations.database(client.uri) is not None or client.uri.startswith(database.POSTGRES)
+        self._engine = database.engine(client.uri) if is_database else None
 
-    def running(self, experiment_id: str) -> list[Any]:
-        """The trial runs of an experiment that have not ended."""
+    def running(self, experiment_id: str) -> list[TrackedRun]:
+        """The runs of an experiment's trials that have not ended, without metrics."""
+        rows = self._rows(RUNNING, experiment=int(experiment_id))
+        if rows is None:
+            return self._search(experiment_id, "tags.kind = 'trial' and attributes.status = 'RUNNING'")
+        return [_tracked(self.client.mlflow.get_run(run_id)) for (run_id,) in rows]
+
+    def ended(self, experiment_id: str, keys: Collection[str] | None = None) -> list[TrackedRun]:
+        """The runs of an experiment's trials that have ended, without metrics; only the tag of the key is sure.
+
+        Args:
+            experiment_id: MLflow's.
+            keys: of the trials; all by default. The time grows with their number, not with the size of the store.
+        """
+        batches: list[dict[str, Any]] = [{}]
+        if keys is not None:
+            ordered = sorted(set(keys))
+            starts = range(0, len(ordered), KEYS_PER_QUERY)
+            batches = [{"keys": ordered[start : start + KEYS_PER_QUERY]} for start in starts]
+        found = []
+        for batch in batches:
+            rows = self._rows(ENDED_AMONG if batch else ENDED, experiment=int(experiment_id), **batch)
+            if rows is None:
+                return self._search_ended(experiment_id, keys)
+            found += [
+                TrackedRun(run_id, status, ended, artifacts, {"farback.key": key})
+                for run_id, status, ended, artifacts, key in rows
+            ]
+        return found
+
+    def every(self, experiment_id: str, metrics: bool = True) -> list[TrackedRun]:
+        """All runs of an experiment that were not deleted.
+
+        Args:
+            experiment_id: MLflow's.
+            metrics: whether to read metrics, too; values that are not a number are left out.
+        """
+        # Runs first: a run that is listed as ended has all of its tags and metrics
+        experiment = int(experiment_id)
+        rows, tags = self._rows(RUNS, experiment=experiment), self._rows(TAGS, experiment=experiment)
+        values = self._rows(METRICS, experiment=experiment) if metrics else []
+        if rows is None or tags is None or values is None:
+            return self._search(experiment_id, "", metrics)
+        found = {row[0]: TrackedRun(*row) for row in rows}
+        for run_id, name, text in tags:
+            if run_id in found:
+                found[run_id].tags[name] = text
+        for run_id, name, value in values:
+            if run_id in found:
+                found[run_id].metrics[name] = value
+        return list(found.values())
+
+    def ids(self) -> set[str] | None:
+        """The ids of the runs of all experiments, deleted ones too; None where the database cannot be read."""
+        rows = self._rows("select run_uuid from runs")
+        return None if rows is None else {run_id for (run_id,) in rows}
+
+    def _rows(self, query: str, **values: Any) -> list[Any] | None:
+        """The rows that match; None where the database cannot be read, or has other tables than expected."""
+        if self._engine is None:
+            return None
+        from sqlalchemy import bindparam, text
         from sqlalchemy.exc import SQLAlchemyError
 
-        if self._runs is not None:
-            try:
-                return [self.client.mlflow.get_run(run_id) for run_id in self._runs.running(experiment_id)]
-            except SQLAlchemyError:  # as in `ended`
-                pass
-        return list(self.client.search(experiment_id, RUNNING_FILTER))
+        parameters: list[Any] = [bindparam(name, expanding=isinstance(value, list)) for name, value in values.items()]
+        try:
+            with self._engine.connect() as connection:
+                return list(connection.execute(text(query).bindparams(*parameters), values))
+        except SQLAlchemyError:
+            return None
 
-    def ended(self, experiment_id: str, keys: Collection[str] | None = None) -> list[EndedRun]:
-        """The ended trial runs of an experiment, of these trials where they are given."""
-        from sqlalchemy.exc import SQLAlchemyError
+    def _search(self, experiment_id: str, text: str, metrics: bool = False) -> list[TrackedRun]:
+        return [_tracked(run, metrics) for run in self.client.search(experiment_id, text)]
 
-        wanted = None if keys is None else set(keys)
-        if self._runs is not None:
-            try:
-                return self._runs.ended(experiment_id, None if wanted is None else sorted(wanted))
-            except SQLAlchemyError:  # MLflow's tables changed: its own search is slower, and right
-                pass
-        few = wanted is not None and len(wanted) <= FEW
-        each = [f" and tags.`farback.key` = '{key}'" for key in wanted or ()] if few else [""]
-        found = [run for more in each for run in self.client.search(experiment_id, ENDED_FILTER + more)]
-        past = [
-            EndedRun(run.data.tags["farback.key"], info.run_id, info.status, info.end_time or 0, info.artifact_uri)
-            for run in found
-            if (info := run.info)
-        ]
-        return past if wanted is None else [run for run in past if run.key in wanted]
+    def _search_ended(self, experiment_id: str, keys: Collection[str] | None) -> list[TrackedRun]:
+        texts = ["tags.kind = 'trial' and attributes.status != 'RUNNING'"]
+        if keys is not None and len(keys) <= KEYS_PER_SEARCH:
+            texts = [f"{texts[0]} and tags.`farback.key` = '{key}'" for key in keys]
+        found = [run for text in texts for run in self._search(experiment_id, text)]
+        return [run for run in found if keys is None or run.key in keys]
+
+
+def _tracked(run: Any, metrics: bool = False) -> TrackedRun:
+    """A run of MLflow's client."""
+    info = run.info
+    values = {name: value for name, value in run.data.metrics.items() if metrics and not math.isnan(value)}
+    return TrackedRun(info.run_id, info.status, info.end_time or 0, info.artifact_uri, dict(run.data.tags), values)

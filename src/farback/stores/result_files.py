@@ -1,7 +1,7 @@
 """The exact result of a trial as two small files: `result.json` describes it, `scores.csv` holds every score.
 
 MLflow drops infinities and cannot store (step, lag) pairs; these files keep every bit. `result.json` holds a digest of
-`scores.csv` and one of itself, so that a file that was cut short or changed is recognised.
+`scores.csv` and one of itself, so that truncated and changed files are detected.
 """
 
 from __future__ import annotations
@@ -12,22 +12,15 @@ import io
 import json
 from typing import Any
 
-import pandas as pd
-
-from farback.stores.base import Recorded
-from farback.trials.events import SCORE_COLUMNS, ScoreRow, TrialResult
+from farback.stores.base import Recorded, score_rows
+from farback.trials.events import SCORE_COLUMNS, TrialResult
 
 RESULT, SCORES = "result.json", "scores.csv"
-DIGEST = "digest"  # of everything else in `result.json`; results of farback 0.1.0 hold that of the scores only
+DIGEST = "digest"  # of everything else in `result.json`; farback 0.1.0 wrote the digest of the scores only
 
 
 class Damaged(ValueError):
-    """The files are not what was written."""
-
-
-def rows(scores: pd.DataFrame) -> list[ScoreRow]:
-    """A tidy frame of scores as plain values."""
-    return list(zip(*(scores[name].tolist() for name in SCORE_COLUMNS), strict=True))
+    """The files are truncated, changed, or not a result."""
 
 
 def written(columns: dict[str, Any], result: TrialResult) -> dict[str, bytes]:
@@ -36,7 +29,7 @@ def written(columns: dict[str, Any], result: TrialResult) -> dict[str, bytes]:
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(SCORE_COLUMNS)
     # repr of a float is the shortest text that reads back to the same bits; inf and nan have one, too
-    lines.writerows((*row, repr(value)) for *row, value in rows(result.scores))
+    lines.writerows((*row, repr(value)) for *row, value in score_rows(result.scores))
     table = text.getvalue().encode()
     about = {"status": result.status, "trial": columns, "provenance": result.provenance, "scores": _digest(table)}
     about[DIGEST] = _digest(_canonical(about))
@@ -47,28 +40,28 @@ def read(about: bytes, table: bytes) -> Recorded:
     """The inverse of `written`.
 
     Raises:
-        Damaged: the files are cut short, or otherwise not what was written.
+        Damaged: the files are truncated, changed, or not a result.
     """
     try:
         values = json.loads(about)
         digest = values.pop(DIGEST, None)
         columns, status, scores = dict(values["trial"]), values["status"], values["scores"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Damaged(f"{RESULT} is cut short or no result: {error!r}") from None
+        raise Damaged(f"{RESULT} is truncated, or not a result: {error!r}") from None
     if digest is not None and digest != _digest(_canonical(values)):
-        raise Damaged(f"{RESULT} is not what was written: its digest does not match")
+        raise Damaged(f"{RESULT} was changed: its digest does not match")
     if status not in ("finished", "diverged"):
-        raise Damaged(f"{RESULT} has the status {status!r}, which is neither finished nor diverged")
+        raise Damaged(f"{RESULT} has the status {status!r}; it must be finished or diverged")
     if scores != _digest(table):
-        raise Damaged(f"{SCORES} is not what was written: the digest of its {len(table)} bytes does not match")
+        raise Damaged(f"{SCORES} was changed or truncated: the digest of its {len(table)} bytes does not match")
     try:
         lines = csv.reader(io.StringIO(table.decode(), newline=""))
         if next(lines) != SCORE_COLUMNS:
-            raise ValueError("its first line does not name the columns")
-        found = [(measure, int(step), int(lag), name, float(value)) for measure, step, lag, name, value in lines]
+            raise ValueError("its first line is not the column names")
+        rows = [(measure, int(step), int(lag), name, float(value)) for measure, step, lag, name, value in lines]
     except (ValueError, StopIteration) as error:
-        raise Damaged(f"{SCORES} is no table of scores: {error}") from None
-    return Recorded(columns, status, found)
+        raise Damaged(f"{SCORES} is not a table of scores: {error}") from None
+    return Recorded(columns, status, rows)
 
 
 def _canonical(values: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""Retries while a store cannot be used for the moment, and a plain message where retrying is of no use.
+"""Retries of calls to a store that fails for a while, and plain messages where retrying does not help.
 
 A server that does not answer or a locked database may come back; a full disk, a file that is no database or a wrong
 password will not. Messages never contain the store's secrets.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,14 +19,14 @@ from farback.stores import locations
 
 T = TypeVar("T")
 
-SECONDS = 600.0  # a restarted server is back by then
+SECONDS = 600.0  # enough to restart a server
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0  # seconds between two attempts
 REPORT_SECONDS = 60.0  # between two messages
 REASON_CHARACTERS = 300
 
 LOGGER = logging.getLogger("farback.stores")  # without a handler, warnings go to standard error
 
-FULL = "there is no space left: free some and run the same command again; what was recorded is safe"
+FULL = "there is no space left: free some space and run the same command again; what was recorded is safe"
 READ_ONLY = "it cannot be written to: check its permissions, or choose another place with --store"
 BROKEN = "it is not a database, or it is damaged: nothing was changed; move it away, or choose another --store"
 DENIED = "access is denied: check the user, the password or the token"
@@ -35,51 +36,31 @@ GONE = "it does not answer"
 
 FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 READ_ONLY_CODES = (errno.EROFS, errno.EACCES, errno.EPERM)
-# By their texts: MLflow passes on little else of its database's or its server's errors
+# Errors are recognised by their texts: MLflow preserves little else of a database's or a server's error
 TEXTS = (
-    (FULL, False, ("disk is full", "no space left", "quota exceeded", "file too large", "disk i/o error")),
-    (READ_ONLY, False, ("readonly database", "read-only file system", "permission denied", "unable to open database")),
-    (BROKEN, False, ("file is not a database", "image is malformed", "file is encrypted")),
-    (DENIED, False, ("authentication failed", "no password supplied", "access denied", "not authenticated")),
-    (LOCKED, True, ("database is locked", "database table is locked", "database schema is locked")),
-    (
-        RACED,
-        True,
-        ("unique constraint failed", "duplicate key value", "could not serialize access", "deadlock detected"),
-    ),
-    (
-        GONE,
-        True,
-        (
-            "connection refused",
-            "connection reset",
-            "connection aborted",
-            "connection timed out",
-            "server closed the connection",
-            "terminating connection",
-            "the database system is",  # starting up, shutting down, in recovery
-            "max retries exceeded",
-            "timeout exception",
-            "remote end closed connection",
-            "could not connect",
-            "connection failed",
-            "too many 50",  # of urllib3: "too many 503 error responses"
-        ),
-    ),
+    (FULL, False, r"disk is full|no space left|quota exceeded|file too large|disk i/o error"),
+    (READ_ONLY, False, r"readonly database|read-only file system|permission denied|unable to open database"),
+    (BROKEN, False, r"file is not a database|image is malformed|file is encrypted"),
+    (DENIED, False, r"authentication failed|no password supplied|access denied|not authenticated"),
+    (LOCKED, True, r"database( table| schema)? is locked"),
+    (RACED, True, r"unique constraint failed|duplicate key value|could not serialize access|deadlock detected"),
+    (GONE, True, r"connection (refused|reset|aborted|timed out|failed)|(closed the|terminating|end closed) connection"),
+    (GONE, True, r"the database system is|max retries exceeded|timeout exception|could not connect"),
+    (GONE, True, r"too many 50"),  # urllib3's "too many 503 error responses"
 )
 GONE_STATUS = (408, 429, 502, 503, 504)
 DENIED_STATUS = (401, 403)
 
 
 class StoreFault(UserError):
-    """The store cannot be used, and the config is not to blame: the command ends with exit code 1."""
+    """The store cannot be used: the command ends with exit code 1."""
 
     exit_code: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is wrong with a store: what to do, whether to retry, and the error's own words."""
+    """Advice on an error, whether to retry, and the error's first line."""
 
     advice: str
     retry: bool
@@ -87,7 +68,7 @@ class Diagnosis:
 
 
 class Retries:
-    """Repeats calls that fail for a reason that may pass.
+    """Repeats calls that fail for a temporary reason.
 
     Args:
         place: the store's URI.
@@ -98,14 +79,14 @@ class Retries:
         self.place, self.seconds = locations.shown(place), seconds
 
     def call(self, function: Callable[[], T], find: Callable[[], T | None] = lambda: None) -> T:
-        """The result of a function, retried with growing pauses.
+        """Call a function, with retries and growing pauses, and return its result.
 
         Args:
-            function: may be called again after it has raised.
-            find: looks for the result of a call that raised although it was carried out.
+            function: is called again after a temporary error.
+            find: the result of a call that raised an error but succeeded; None if it failed.
 
         Raises:
-            StoreFault: retrying is of no use, or has taken `seconds`.
+            StoreFault: the error is not temporary, or `seconds` have passed.
         """
         began = reported = time.monotonic()
         wait, tries = FIRST_WAIT, 0
@@ -117,45 +98,47 @@ class Retries:
                     LOGGER.warning("%s is back after %.0f s", self.place, time.monotonic() - began)
                 return result
             except Exception as error:
-                found = diagnosed(error)
-                if found is None:
+                diagnosis = diagnosed(error)
+                if diagnosis is None:
                     raise
                 now = time.monotonic()
-                if not found.retry or now - began >= self.seconds:
-                    raise self._fault(found, now - began) from None  # the error's texts may hold the password
+                if not diagnosis.retry or now - began >= self.seconds:
+                    raise self._fault(diagnosis, now - began) from None  # the error may contain the password
             if not tries or now - reported >= REPORT_SECONDS:
                 reported, left = now, self.seconds - (now - began)
-                LOGGER.warning("%s: %s (%s): retrying for another %.0f s", self.place, found.advice, found.reason, left)
+                problem = f"{diagnosis.advice} ({diagnosis.reason})"
+                LOGGER.warning("%s: %s: retrying for another %.0f s", self.place, problem, left)
             tries += 1
             time.sleep(min(wait, max(0.01, self.seconds - (now - began))))
             wait = min(2 * wait, LONGEST_WAIT)
 
-    def _fault(self, found: Diagnosis, waited: float) -> StoreFault:
-        after = f" for {waited:.0f} s" if found.retry else ""
-        again = "; what was recorded is safe, and the same command resumes from there" if found.retry else ""
-        return StoreFault(f"the store {self.place} cannot be used: {found.advice}{after}{again} ({found.reason})")
+    def _fault(self, diagnosis: Diagnosis, waited: float) -> StoreFault:
+        problem = diagnosis.advice
+        if diagnosis.retry:
+            problem += f" for {waited:.0f} s; what was recorded is safe, and the same command resumes from there"
+        return StoreFault(f"the store {self.place} cannot be used: {problem} ({diagnosis.reason})")
 
 
 def diagnosed(error: BaseException) -> Diagnosis | None:
-    """What an error says about the store; None for an error of another kind."""
+    """The diagnosis of an error of the store; None for other errors."""
     if isinstance(error, UserError):
         return None
     chain = list(_chain(error))
-    local = any(hasattr(each, "orig") for each in chain)  # a database's error, which MLflow presents as a server's
+    local = any(hasattr(each, "orig") for each in chain)  # a database's error, to which MLflow gives an HTTP status
     for each in chain:
         code = each.errno if isinstance(each, OSError) else None
         if code in FULL_CODES or code in READ_ONLY_CODES:
-            return Diagnosis(FULL if code in FULL_CODES else READ_ONLY, False, _reason(each))
+            return Diagnosis(FULL if code in FULL_CODES else READ_ONLY, False, reason(each))
     text = " ".join(str(each).lower() for each in chain)
-    for advice, retry, texts in TEXTS:
-        if any(part in text for part in texts):
-            return Diagnosis(advice, retry, _reason(error))
+    for advice, retry, pattern in TEXTS:
+        if re.search(pattern, text):
+            return Diagnosis(advice, retry, reason(error))
     for each in chain:
         status = None if local else _status(each)
         if status in GONE_STATUS or status in DENIED_STATUS:
-            return Diagnosis(GONE if status in GONE_STATUS else DENIED, status in GONE_STATUS, _reason(each))
+            return Diagnosis(GONE if status in GONE_STATUS else DENIED, status in GONE_STATUS, reason(each))
         if isinstance(each, ConnectionError | TimeoutError):
-            return Diagnosis(GONE, True, _reason(each))
+            return Diagnosis(GONE, True, reason(each))
     return None
 
 
@@ -178,7 +161,7 @@ def _status(error: BaseException) -> int | None:
     return status if isinstance(status, int) else None
 
 
-def _reason(error: BaseException) -> str:
-    """The first line of an error, without secrets."""
+def reason(error: BaseException) -> str:
+    """The first line of an error's text, without secrets."""
     lines = str(error).strip().splitlines()
     return locations.shown(lines[0])[:REASON_CHARACTERS] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Names and points of what a trial is worth, as MLflow's charts and tables want them."""
+"""The metrics of a trial's run, in the form that MLflow's charts and tables need."""
 
 from __future__ import annotations
 
@@ -10,58 +10,58 @@ from typing import NamedTuple
 
 from farback.trials.events import ScoreRow
 
-LONGEST = 250  # characters of a name, MLflow's limit
+NAME_CHARACTERS = 250  # MLflow's limit
 SMALLER_IS_BETTER = ("loss", "error")
-TRAINING = ("train", "grad")  # curves of the training itself, whose last value says little
+TRAINING = ("train", "grad")  # their curves are not summarised by their last value
 
 
 class Point(NamedTuple):
-    """One number of one curve."""
+    """One point of a metric's curve."""
 
     name: str
     value: float
     step: int
 
 
-@lru_cache(maxsize=10_000)  # a sweep asks for the same names again and again
+@lru_cache(maxsize=10_000)  # a sweep uses the same names for every trial
 def legal(name: str) -> str:
-    """The name with every character that MLflow refuses replaced, and no path tricks."""
+    """A metric's name without characters that MLflow refuses, and without parts such as ".."."""
     parts = [re.sub(r"[^\w\-. :]", "_", part).strip() for part in name.split("/")]
     kept = [part for part in parts if part and set(part) != {"."}]
-    return "/".join(kept)[:LONGEST].rstrip("/ ") or "unnamed"
+    return "/".join(kept)[:NAME_CHARACTERS].rstrip("/ ") or "unnamed"
 
 
 def points(metrics: Mapping[str, float], step: int) -> list[Point]:
-    """The finite values of one step. MLflow would show infinity as 1.8e308: the exact artifact keeps those."""
+    """The finite values of one step. MLflow would show infinity as 1.8e308; `scores.csv` keeps it."""
     return [Point(legal(name), float(value), step) for name, value in metrics.items() if math.isfinite(value)]
 
 
 def closing(rows: Iterable[ScoreRow], curves: Mapping[str, Sequence[float]]) -> list[Point]:
-    """What is logged when a trial ends.
+    """The metrics to log when a trial ends, finite values only.
 
     Args:
         rows: of the tidy scores.
-        curves: the values of each progress metric in the order they came.
+        curves: the values of each progress metric, in order.
 
     Returns:
-        `measure/statistic` with step = lag, of each measure's last update, which is how MLflow draws "how far back";
-        `final/...` and `best/...` of the validation curves (its table shows last values, and the last lag of a curve
-        says little); `final/measure_statistic` of what has no lag. Finite values only.
+        `measure/statistic` with step = lag, from each measure's last update, for MLflow's curves by lag; `final/...`
+        and `best/...` of the validation curves, for its tables, which show the last point of a metric only;
+        `final/measure_statistic` of scores without a lag.
     """
-    table: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
+    by_name: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
     for measure, step, lag, statistic, value in rows:
-        table.setdefault((measure, statistic), []).append((step, lag, value))
+        by_name.setdefault((measure, statistic), []).append((step, lag, value))
     found: list[Point] = []
     validation = {name: list(values) for name, values in curves.items() if name.startswith("valid/")}
-    for (measure, statistic), own in table.items():
+    for (measure, statistic), scores in by_name.items():
         name = f"{measure}/{statistic}"
-        last = max(step for step, _, _ in own)
-        found += [Point(name, value, lag) for step, lag, value in own if step == last and lag >= 0]
-        plain = [value for _, lag, value in own if lag < 0]
+        last = max(step for step, _, _ in scores)
+        found += [Point(name, value, lag) for step, lag, value in scores if step == last and lag >= 0]
+        without_lag = [value for _, lag, value in scores if lag < 0]
         if measure == "valid":
-            validation[name] = plain
+            validation[name] = without_lag
         elif measure not in TRAINING:
-            found += [Point(f"final/{measure}_{statistic}", value, 0) for value in plain[-1:]]
+            found += [Point(f"final/{measure}_{statistic}", value, 0) for value in without_lag[-1:]]
     for name, values in validation.items():
         statistic = name.removeprefix("valid/")
         best = min if any(word in statistic for word in SMALLER_IS_BETTER) else max

@@ -1,4 +1,4 @@
-"""What is written on a run beside its numbers: parameters, tags, where the code stood."""
+"""The parameters, tags and dataset of a trial's run."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from functools import cache
 
 from farback.measures.retention import RetentionMeasure
 from farback.stores.run_metrics import legal
-from farback.stores.views import ASKED
+from farback.stores.views import TEST_LAGS
 from farback.system.provenance import versions
 from farback.trials.trial import Trial
 
-SUPERSEDED = "superseded"  # the kind of a run that another one replaced...
-ASIDE = "set aside"  # ...and of one whose result is not to be used
-PROVENANCE = "provenance."  # in front of the names of tags
+SUPERSEDED = "superseded"  # kind of a run that another run of the trial replaced
+ASIDE = "set aside"  # kind of a run with a damaged result
+PROVENANCE = "provenance."  # prefix of tags
 
 
 def parameters(trial: Trial) -> dict[str, str]:
-    """A trial's parameters and sizes as texts; `cell` is the readable label: MLflow's charts know parameters only."""
-    picked = {"bracket": " ".join(map(str, trial.bracket))} if trial.bracket else {}
+    """A trial's parameters and sizes as texts; `cell` is the label, since MLflow's charts use parameters only."""
     lags = {lag for measure in trial.measures if isinstance(measure, RetentionMeasure) for lag in measure.lags}
-    asked = {ASKED: " ".join(map(str, sorted(lags)))} if lags else {}
-    named = {**trial.parameters(), **trial.architecture.counts, **picked, **asked}
+    lists = {"bracket": trial.bracket, TEST_LAGS: sorted(lags)}
+    texts = {name: " ".join(map(str, values)) for name, values in lists.items() if values}
+    named = {**trial.parameters(), **trial.architecture.counts, **texts}
     return {"cell": trial.label, **{legal(name): _text(value) for name, value in named.items()}}
 
 
 def run_name(trial: Trial) -> str:
-    """The run's name in lists."""
+    """The name of a trial's run."""
     lag = trial.lag if trial.train_lags == "fixed" else trial.train_lags
     return f"{trial.label}, lag {lag}, seed {trial.seed}"
 
 
 def trial_tags(trial: Trial, owner: str) -> dict[str, str]:
-    """The tags of a trial's run when it starts."""
+    """The tags of a trial's run at its start."""
     return {
         "kind": "trial",
         "cell": trial.label,
@@ -49,29 +49,29 @@ def trial_tags(trial: Trial, owner: str) -> dict[str, str]:
 
 
 def dataset(trial: Trial) -> dict[str, str]:
-    """The task as MLflow's dataset fields: the same task has the same name and digest."""
+    """A trial's task as the fields of an MLflow dataset: equal tasks have equal names and digests."""
     source = json.dumps(trial.task.spec(), sort_keys=True)
     return {"name": trial.task.name, "digest": trial.task.digest(), "source_type": "farback task", "source": source}
 
 
-def provenance(said: dict[str, str]) -> dict[str, str]:
-    """What a result says of itself, as tags: it may come from another machine than the driver's."""
-    return {f"{PROVENANCE}{legal(name)}": text for name, text in said.items() if name != "pid"}
+def provenance(recorded: dict[str, str]) -> dict[str, str]:
+    """A result's provenance as tags; it may differ from the driver's, since workers may run on other machines."""
+    return {f"{PROVENANCE}{legal(name)}": text for name, text in recorded.items() if name != "pid"}
 
 
 def provenance_of(tags: Mapping[str, str]) -> dict[str, str]:
-    """The inverse, from all tags of a run."""
+    """A result's provenance, from all tags of its run."""
     return {name.removeprefix(PROVENANCE): text for name, text in tags.items() if name.startswith(PROVENANCE)}
 
 
 def driver_tags() -> dict[str, str]:
-    """Versions and commit of the process that records."""
+    """The versions and the commit of this process."""
     return {**{f"version.{name}": text for name, text in versions().items()}, **commit()}
 
 
 @cache
 def commit() -> dict[str, str]:
-    """The commit that the current directory stands at, "-dirty" when files differ from it; nothing outside git."""
+    """The current directory's commit, with "-dirty" if files were changed; nothing outside git."""
     try:
         head = _git("rev-parse", "HEAD")
         changed = _git("status", "--porcelain", "--untracked-files=no")

@@ -1,10 +1,9 @@
-"""Where Optuna keeps its studies: a database of its own, never MLflow's."""
+"""The database of Optuna's studies, separate from MLflow's."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import TrialState
 
 from farback.records.record import UserError
 from farback.stores import database, locations
+from farback.stores.retries import reason
 
-FIRST_TOUCHES = 5
-BUSY_SECONDS = 60.0  # a writer of an SQLite file waits so long for another
+BUSY_SECONDS = 60.0  # how long a writer of an SQLite file waits for another
 
 
 @dataclass(frozen=True)
@@ -28,9 +25,9 @@ class Storage:
     """An opened storage.
 
     Attributes:
-        uri: as SQLAlchemy takes it.
+        uri: SQLAlchemy's.
         optuna: Optuna's storage.
-        path: the SQLite file; None where a database server keeps it.
+        path: the SQLite file; None on a database server.
     """
 
     uri: str
@@ -38,11 +35,11 @@ class Storage:
     path: Path | None
 
     @property
-    def alone(self) -> AbstractContextManager[object]:
-        """A block that one process at a time is in. A killed process leaves it.
+    def lock(self) -> AbstractContextManager[object]:
+        """A lock that one process at a time holds; a killed process releases it.
 
-        Optuna claims a waiting trial by reading its state and then writing it. A database server locks the row in
-        between; SQLite does not, and two processes would get the same trial (docs/decisions/0007).
+        Optuna takes a waiting trial by reading its state and then writing it. A database server locks the row in
+        between; SQLite does not, so that two processes could take one trial (docs/decisions/0007).
         """
         if self.path:
             return FileLock(f"{self.path}.lock")
@@ -52,15 +49,15 @@ class Storage:
 
     @property
     def is_local(self) -> bool:
-        """Whether `alone` surely keeps others out: then a trial without an owner was left by a process that died.
+        """Whether `lock` always excludes others, so that a trial without an owner was left by a dead process.
 
-        On a database server it only saves work: trials that two processes make at once are void (`slots`).
+        On a database server the lock only saves work: the search discards trials that two processes made at once.
         """
         return self.path is not None
 
 
 def located(uri: str | None, root: Path) -> str:
-    """The URI to use: the one given, else an SQLite file below `root`. SQLite paths become absolute.
+    """The URI to use: the given one, else an SQLite file below `root`. SQLite paths become absolute.
 
     Raises:
         UserError: not a database.
@@ -76,61 +73,48 @@ def located(uri: str | None, root: Path) -> str:
 
 
 def opened(uri: str) -> Storage:
-    """Open a storage; an SQLite file is made, once, if it is not there.
+    """Open a storage; an SQLite file is created if it does not exist.
 
     Raises:
-        UserError: it is MLflow's database, or cannot be opened.
+        UserError: the database is MLflow's, or cannot be opened.
     """
     path = locations.database(uri)
     with quiet():
         from optuna.storages import RDBStorage
 
         try:
-            if path is None:
-                return Storage(uri, _served(uri), None)
-            database.create(path, lambda new: RDBStorage(locations.SQLITE + str(new)).engine.dispose())
-            _check_owner(path)
-            made = RDBStorage(uri, engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}}, skip_table_creation=True)
-            return Storage(uri, made, path)
+            if path is not None:
+                database.create(path, lambda new: RDBStorage(locations.SQLITE + str(new)).engine.dispose())
+                _check_owner(path)
+                options = {"connect_args": {"timeout": BUSY_SECONDS}}
+                return Storage(uri, RDBStorage(uri, engine_kwargs=options, skip_table_creation=True), path)
+            is_postgres = uri.startswith(database.POSTGRES)
+            # Processes that create the tables at the same moment fail
+            with database.advisory(database.engine(uri), database.PREPARING) if is_postgres else nullcontext():
+                return Storage(uri, RDBStorage(uri), None)
         except UserError:
             raise
-        except Exception as error:  # whatever a database's driver raises, its text may hold the password
-            reason = locations.shown(str(error).splitlines()[0]) if str(error) else type(error).__name__
-            raise UserError(f"the storage {locations.shown(uri)} cannot be opened: {reason}") from None
-
-
-def _served(uri: str) -> Any:
-    """A database server's storage. Those who meet on an empty database race for its tables: the losers come again."""
-    from optuna.storages import RDBStorage
-    from sqlalchemy.exc import IntegrityError, ProgrammingError
-
-    for attempt in range(FIRST_TOUCHES):
-        try:
-            return RDBStorage(uri)
-        except (IntegrityError, ProgrammingError):
-            if attempt == FIRST_TOUCHES - 1:
-                raise
-            time.sleep(attempt + 1)
-    raise AssertionError
+        except Exception as error:  # from a database driver
+            raise UserError(f"the storage {locations.shown(uri)} cannot be opened: {reason(error)}") from None
 
 
 def exists(uri: str) -> bool:
-    """Whether there may be a study: a server is asked only when it is opened."""
+    """Whether the SQLite file exists; a database server is assumed to have studies."""
     path = locations.database(uri)
     return path is None or path.exists()
 
 
 def _check_owner(path: Path) -> None:
-    """Optuna and MLflow both keep a table `alembic_version`, and each would break the other's database."""
+    """Refuse MLflow's database: both programs keep a table `alembic_version`, and would break each other's."""
     with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
         tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
     if "experiments" in tables or "studies" not in tables:
-        raise UserError(f"{path} is not a database of Optuna's; studies need one of their own, such as optuna.db")
+        raise UserError(f"{path} is not Optuna's database; studies need a file of their own, such as optuna.db")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Optuna's chatter and its warnings about experimental parts, off while our calls run."""
+    """Silence Optuna's messages and its warnings about experimental features inside the block."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import optuna
@@ -144,29 +128,30 @@ def quiet() -> Iterator[None]:
 
 
 def fail_abandoned(storage: Any, trial_id: int, reason: str) -> bool:
-    """Fail a trial whose process is gone, without counting it as a failure; False if it has ended.
+    """Fail a trial of a dead process, without counting it as a failure; False if it has ended.
 
     Args:
         storage: Optuna's.
         trial_id: Optuna's.
-        reason: for people.
+        reason: for people who read the study.
     """
+    from optuna.trial import TrialState
+
     try:
         storage.set_trial_user_attr(trial_id, "reason", reason)
         storage.set_trial_user_attr(trial_id, "blameless", True)
         storage.set_trial_state_values(trial_id, TrialState.FAIL)
-    except UpdateFinishedTrialError:
+    except RuntimeError:  # UpdateFinishedTrialError, which Optuna 4.0 does not have
         return False
     return True
 
 
 def trial_keys(storage: Storage, experiment: str) -> set[str]:
-    """The keys of every trial that the searches of an experiment have trained or are training."""
+    """The keys of all trials that the searches of an experiment have trained or are training."""
+    keys: set[str] = set()
     with quiet():
-        studies = [
-            study for study in storage.optuna.get_all_studies() if study.user_attrs.get("experiment") == experiment
-        ]
-        trials = [
-            trial for study in studies for trial in storage.optuna.get_all_trials(study._study_id, deepcopy=False)
-        ]
-    return {key for trial in trials for key in str(trial.user_attrs.get("keys", "")).split()}
+        for study in storage.optuna.get_all_studies():
+            if study.user_attrs.get("experiment") == experiment:
+                for trial in storage.optuna.get_all_trials(study._study_id, deepcopy=False):
+                    keys.update(str(trial.user_attrs.get("keys", "")).split())
+    return keys

@@ -1,1 +1,1 @@
-"""The machine: devices, processors, processes, files, random streams, provenance."""
+"""Devices, processors, processes, files, random streams and provenance."""

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written under another name, then renamed. And folders that do not outlive a kill."""
+"""Files that are whole or absent, since they are written under another name and renamed; temporary folders."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pathlib import Path
 
 from farback.system.processes import file_mark, is_mark_of_dead
 
-ABANDONED_SECONDS = 3600.0  # no file takes this long to write: its writer was killed, on whichever machine it ran
-SCRATCH = "farback-"  # first part of the names of temporary folders
+ABANDONED_SECONDS = 3600.0  # no file takes this long to write, so its writer was killed, perhaps on another machine
+SCRATCH = "farback-"  # prefix of temporary folders
 
 
 @contextmanager
 def aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """A path to write to; at the end of the block that file replaces `path`.
+    """A path to write to; at the end of the block the new file replaces `path`.
 
-    If the block raises or the process is killed, the earlier file stays as it was. Several processes may write the same
-    file at once: the last one to finish wins.
+    If the block raises an exception or the process is killed, the earlier file stays unchanged. If several processes
+    write the same file at once, the last one to finish wins.
 
     Args:
         path: the file; its folder must exist.
-        durable: whether to flush it to the disk, so that it survives a power cut.
+        durable: whether to flush it to the disk, so that it survives a power failure.
     """
     sweep(path.parent, path.name)
     unfinished = path.with_name(f".{path.name}.{file_mark()}.unfinished")
@@ -47,42 +47,38 @@ def sweep(folder: Path, name: str = "") -> None:
 
     Args:
         folder: where to look.
-        name: of the file that was being written; "" for any.
+        name: of the file they were to replace; "" for any.
     """
     for old in folder.glob(f".{glob.escape(name) or '*'}.*.unfinished"):
         with suppress(OSError):
-            if (
-                is_mark_of_dead(old.name.removesuffix(".unfinished").rpartition(".")[2])
-                or _age(old) > ABANDONED_SECONDS
-            ):
+            if _is_abandoned(old, mark=old.name.split(".")[-2]):
                 old.unlink()
 
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A temporary folder for the length of the block. Folders that killed processes left are removed first."""
-    _clear(Path(tempfile.gettempdir()))
+    """A temporary folder for the block. Folders of killed processes are removed first."""
+    _remove_abandoned(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{file_mark()}.") as name:
         yield Path(name)
 
 
-@cache
-def _clear(folder: Path) -> None:
-    """Once per process: remove this user's temporary folders whose process was killed."""
+@cache  # once per process
+def _remove_abandoned(folder: Path) -> None:
+    """Remove this user's temporary folders that killed processes left."""
     for old in folder.glob(f"{SCRATCH}*-*.*"):
         with suppress(OSError):
-            ours = not old.is_symlink() and old.stat().st_uid == os.getuid()
-            mark = old.name.removeprefix(SCRATCH).partition(".")[0]
-            if ours and (is_mark_of_dead(mark) or _age(old) > ABANDONED_SECONDS):
+            is_own = not old.is_symlink() and old.stat().st_uid == os.getuid()
+            if is_own and _is_abandoned(old, mark=old.name.removeprefix(SCRATCH).partition(".")[0]):
                 shutil.rmtree(old)
 
 
-def _age(path: Path) -> float:
-    return time.time() - path.stat().st_mtime
+def _is_abandoned(path: Path, mark: str) -> bool:
+    return is_mark_of_dead(mark) or time.time() - path.stat().st_mtime > ABANDONED_SECONDS
 
 
 def _flush(path: Path) -> None:
-    """Have the system write a file, or the entries of a folder, to the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)

@@ -1,4 +1,4 @@
-"""The processor that kernels are compiled for: the same source gives other instructions, and other bits, on another."""
+"""The processor and the BLAS libraries, which decide the last bits of results."""
 
 import hashlib
 from typing import Any
@@ -8,9 +8,9 @@ from llvmlite import binding  # type: ignore[import-untyped]
 
 
 def processor() -> tuple[str, str]:
-    """What LLVM calls the processor ("znver4"), and a digest of the instructions that it has: 16 hexadecimal digits.
+    """LLVM's name of the processor ("znver4"), and a digest of its instruction sets, 16 hexadecimal digits.
 
-    Both are "unknown" where LLVM cannot tell.
+    Each is "unknown" if LLVM does not recognise it.
     """
     name = str(binding.get_host_cpu_name() or "unknown")
     try:
@@ -21,13 +21,13 @@ def processor() -> tuple[str, str]:
 
 
 def blas() -> str:
-    """The BLAS libraries in use and the kernels that each chose: "openblas 0.3.30 SkylakeX"."""
-    import scipy.linalg.cython_blas  # noqa: F401 - must be loaded to be found
+    """The loaded BLAS libraries, each with its version and kernels: "openblas 0.3.30 SkylakeX"."""
+    import scipy.linalg.cython_blas  # noqa: F401 - loads the library
 
-    found: list[dict[str, Any]] = threadpoolctl.threadpool_info()
-    named = {
-        " ".join(str(one[part]) for part in ("internal_api", "version", "architecture") if one.get(part))
-        for one in found
-        if one["user_api"] == "blas"
+    libraries: list[dict[str, Any]] = threadpoolctl.threadpool_info()
+    names = {
+        " ".join(str(library[part]) for part in ("internal_api", "version", "architecture") if library.get(part))
+        for library in libraries
+        if library["user_api"] == "blas"
     }
-    return "; ".join(sorted(named)) or "unknown"
+    return "; ".join(sorted(names)) or "unknown"

@@ -1,4 +1,4 @@
-"""Where cohorts train: the processor, or a GPU that torch can use. No part of any trial's identity."""
+"""Devices on which cohorts train: the CPU or a GPU. A device is no part of a trial's key."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ ALLOWED = "cpu, cuda, or cuda:0, cuda:1 and so on"
 
 
 def checked(device: str) -> str:
-    """The device, if it is there.
+    """The device, if torch can use it.
 
     Raises:
-        UserError: it is not, or is no device.
+        UserError: torch cannot, or the text names no device.
     """
     if not re.fullmatch(FORM, device):
         raise UserError(f"device is {device!r}; it must be {ALLOWED}")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device != CPU and int(device.partition(":")[2] or 0) >= count:
-        there = ", ".join([CPU, *(f"cuda:{number}" for number in range(count))])
-        raise UserError(f"device is {device!r}, which torch {torch.__version__} does not see here; there is {there}")
+        available = ", ".join([CPU, *(f"cuda:{number}" for number in range(count))])
+        raise UserError(f"device is {device!r}, which torch {torch.__version__} does not find; available: {available}")
     return device
 
 
 def workers(device: str) -> int | None:
-    """How many processes share a device by default: one a GPU, which cohorts fill; None is for the executor to say."""
+    """The default number of worker processes: one for a GPU, which a cohort fills; None lets the executor choose."""
     return None if device == CPU else 1
 
 
-def made(device: str) -> dict[str, str]:
-    """What a result's provenance says of a device: nothing of the processor, which it says anyway."""
+def provenance(device: str) -> dict[str, str]:
+    """The device in a result's provenance: a GPU's name; the CPU is recorded elsewhere."""
     return {} if device == CPU else {"device": torch.cuda.get_device_name(torch.device(device))}

@@ -1,7 +1,7 @@
-"""Where the files of a project lie: each experiment's config and script, under one name.
+"""The paths of a project's files: an experiment's config, script and results share one name.
 
-`configs/NAME.yaml` goes with `experiments/NAME.py`, and `configs/claims/NAME.yaml` with `experiments/claims/NAME.py`:
-those experiments exist for the ledger of claims alone. A name is used once in both, for it is `results/NAME` too.
+`configs/NAME.yaml` belongs to `experiments/NAME.py`, and `configs/claims/NAME.yaml`, which is used by the ledger of
+claims only, to `experiments/claims/NAME.py`. A name occurs in one of the two only, since both write `results/NAME`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ CONFIGS, SCRIPTS, CLAIMS, RESULTS = "configs", "experiments", "claims", "results
 
 
 def root_of(config: Path) -> Path:
-    """The folder that holds `results/`: above `configs/`, or the folder of a config that lies elsewhere.
+    """The folder that contains `results/`: above `configs/`, or the folder of a config elsewhere.
 
-    A config that lies below a `results/`, as the winners of a search do, belongs to the folder that holds it.
+    A config below `results/`, such as a winner of a search, belongs to the folder that contains `results/`.
     """
     folder = config.absolute().parent
     if folder.parent.name == RESULTS:
@@ -27,24 +27,26 @@ def root_of(config: Path) -> Path:
 
 
 def config_of(name: str, root: Path = Path()) -> Path:
-    """The config of an experiment, `NAME` or `claims/NAME`; where there is none, the path where it would be.
+    """The path of an experiment's config, in `configs/` or `configs/claims/`; it need not exist.
 
     Raises:
-        UserError: `configs/` and `configs/claims/` both have one.
+        UserError: both folders have one.
     """
     plain = root / CONFIGS / f"{name}.yaml"
     below = root / CONFIGS / CLAIMS / f"{name}.yaml"
     if plain.exists() and below.exists():
-        raise UserError(f"{plain} and {below} have one name, and results are kept under it: rename one of them")
+        raise UserError(
+            f"{plain} and {below} have the same name, and would share one folder of results: rename one of them"
+        )
     return below if below.exists() else plain
 
 
 def script_of(name: str, root: Path) -> Path:
-    """The Python file of an experiment; it need not exist."""
+    """The path of an experiment's Python file; it need not exist."""
     below = root / SCRIPTS / CLAIMS / f"{name}.py"
     return below if below.exists() else root / SCRIPTS / f"{name}.py"
 
 
 def configs_in(root: Path) -> list[Path]:
-    """Every config of a project, those of the ledger last."""
+    """All configs of a project, those in `configs/claims/` last."""
     return [path for folder in (CONFIGS, f"{CONFIGS}/{CLAIMS}") for path in sorted((root / folder).glob("*.yaml"))]

@@ -1,6 +1,6 @@
-"""What a result depends on besides the trial: versions, the processor's instructions, threads.
+"""Software versions and hardware that a result depends on.
 
-Equal trials give equal bits where all of `DECIDING` is equal. Nothing here names a machine or a folder.
+Equal trials give equal bits where all entries of `DECIDING` are equal. No entry names a machine or a folder.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import torch
 
 VERSIONS = ("farback", "torch", "numpy", "scipy", "numba", "python")
 MACHINE = ("machine", "cpu_capability", "cpu_target", "cpu_features", "blas", "threads")
-PLUGINS = "plug-ins"  # packages and versions that brought parts of a trial; absent where there are none
+PLUGINS = "plug-ins"  # packages with components of a trial, and their versions; absent without any
 DECIDING = (*VERSIONS, PLUGINS, *MACHINE, "device")
 
 
 @cache
 def versions() -> dict[str, str]:
-    """Of `VERSIONS`, which decide numbers, and of mlflow, which records them."""
+    """The versions of the packages in `VERSIONS`, and of mlflow, which decides no results."""
     known = {"torch": str(torch.__version__), "python": platform.python_version()}
     return {name: known.get(name) or version(name) for name in (*VERSIONS, "mlflow")}
 
@@ -30,10 +30,10 @@ def versions() -> dict[str, str]:
 def machine() -> dict[str, str]:
     """The kind of machine.
 
-    `cpu` is the model, for people. What decides bits is `cpu_capability`, by which torch chooses its kernels;
-    `cpu_target` and `cpu_features`, for which numba compiles; and the kernels that BLAS chose.
+    `cpu` is the model's name. The bits of results depend on the others: torch chooses kernels by `cpu_capability`,
+    numba compiles for `cpu_target` and `cpu_features`, and `blas` names the kernels that BLAS chose.
     """
-    from farback.system.cpu import blas, processor  # LLVM takes a moment to load
+    from farback.system.cpu import blas, processor  # LLVM is slow to load
 
     target, features = processor()
     return {
@@ -46,9 +46,9 @@ def machine() -> dict[str, str]:
     }
 
 
-def deciding(said: Mapping[str, str]) -> dict[str, str]:
-    """The part of a recorded provenance that decides bits."""
-    return {name: said[name] for name in DECIDING if name in said}
+def deciding(recorded: Mapping[str, str]) -> dict[str, str]:
+    """The entries of a recorded provenance on which the bits of results depend."""
+    return {name: recorded[name] for name in DECIDING if name in recorded}
 
 
 def _model() -> str:
@@ -57,5 +57,5 @@ def _model() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux
         return platform.processor() or "unknown"
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"

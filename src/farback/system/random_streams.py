@@ -1,7 +1,7 @@
-"""Named random streams: weights, training data, validation data and test data never share a number.
+"""Named random streams: weights, training data, validation data and test data share no random numbers.
 
-A stream depends on the seed and its name alone, so equal seeds give every cell the same data, and one more draw in one
-stream changes nothing in another. Global generators are never touched.
+A stream depends on the seed and its name only, so equal seeds give all cells the same data, and an additional draw from
+one stream changes no other stream. Global generators are never used.
 """
 
 from __future__ import annotations
@@ -12,6 +12,6 @@ import numpy as np
 
 
 def stream(seed: int, *name: str | int) -> np.random.Generator:
-    """The generator of a seed and a name, such as `stream(0, "test", "retention")`."""
+    """The random generator for a seed and a name, such as `stream(0, "test", "retention")`."""
     words = [zlib.crc32(str(part).encode()) for part in name]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, len(words), *words])))

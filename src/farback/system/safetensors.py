@@ -1,4 +1,4 @@
-"""Named arrays and a text as bytes in safetensors' format: reading runs nothing and trusts nothing."""
+"""Named arrays and a text as bytes in safetensors' format: reading them executes no code and checks a digest."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ TEXT, DIGEST = "__text__", "__sha256__"
 
 
 def packed(arrays: Mapping[str, npt.NDArray[np.generic]], text: str) -> bytes:
-    """Arrays and a text in one piece, with a digest of both."""
-    told = {**{name: np.ascontiguousarray(array) for name, array in arrays.items()}, TEXT: _bytes(text.encode())}
-    return bytes(save({**told, DIGEST: _digest(told)}))
+    """Arrays and a text as bytes, with a digest of both."""
+    tensors = {**{name: np.ascontiguousarray(array) for name, array in arrays.items()}, TEXT: _bytes(text.encode())}
+    return bytes(save({**tensors, DIGEST: _digest(tensors)}))
 
 
 def unpacked(data: bytes) -> tuple[Arrays, str]:
-    """What `packed` was given.
+    """The arrays and the text in bytes that `packed` returned.
 
     Raises:
-        ValueError: the bytes are not what `packed` made: cut short, changed, or something else.
+        ValueError: the bytes are truncated, changed, or something else.
     """
     try:
-        told: Arrays = load(data)
+        tensors: Arrays = load(data)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"it is cut short, or not in the format of safetensors ({error})") from None
-    digest = told.pop(DIGEST, None)
-    if digest is None or TEXT not in told:
-        raise ValueError("it is in the format of safetensors, but not ours")
-    if not np.array_equal(digest, _digest(told)):
-        raise ValueError("its digest is another: it was changed")
-    return {name: array.copy() for name, array in told.items() if name != TEXT}, told[TEXT].tobytes().decode()
+        raise ValueError(f"it is truncated, or not in the format of safetensors ({error})") from None
+    digest = tensors.pop(DIGEST, None)
+    if digest is None or TEXT not in tensors:
+        raise ValueError("it is in the format of safetensors, but farback did not write it")
+    if not np.array_equal(digest, _digest(tensors)):
+        raise ValueError("it was changed: its digest does not match")
+    return {name: array.copy() for name, array in tensors.items() if name != TEXT}, tensors[TEXT].tobytes().decode()
 
 
-def _digest(told: Arrays) -> npt.NDArray[np.uint8]:
-    return _bytes(hashlib.sha256(save(told)).digest())
+def _digest(tensors: Arrays) -> npt.NDArray[np.uint8]:
+    return _bytes(hashlib.sha256(save(tensors)).digest())
 
 
 def _bytes(data: bytes) -> npt.NDArray[np.uint8]:
