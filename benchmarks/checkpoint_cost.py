@@ -1,8 +1,8 @@
-"""What a checkpoint costs: bytes, and milliseconds to make, to write and to go on from, beside one update.
+"""The cost of a checkpoint: bytes, and milliseconds to make it, to write it and to resume from it, beside one update.
 
     python benchmarks/checkpoint_cost.py
 
-Medians of interleaved repetitions, of a cohort of ten, each number for one trial. The decision record 0012 quotes it.
+Numbers are for one trial: medians of interleaved repetitions with a cohort of ten. Decision record 0012 cites them.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def row(cell: str, hidden: int, folder: CheckpointFolder) -> str:
 
 def main() -> None:
     """Print the table."""
-    print("| network | parameters | bytes | update | make | write | go on | begin |")
+    print("| network | parameters | bytes | update | make | write | resume | begin |")
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as path, arithmetic():
         for cell in ("elman", "lstm"):

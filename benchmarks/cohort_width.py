@@ -1,10 +1,10 @@
-"""The constants of `farback.training.packing`: the time of an update against the number of replicas.
+"""Measure the constants of `farback.training.packing`: the time of an update for each number of replicas.
 
     OMP_NUM_THREADS=1 python -m benchmarks.cohort_width [FOLDER]
 
-For each shape a line is fitted to the least processor seconds of an update, `fixed + slope * R`, in relative terms.
-Beside it the slope over the operations of the products: what one replica more costs, for its arithmetic and else.
-The readings and the fits go to FOLDER/cohort_width.csv, by default `results/bench`.
+For each shape, a line `fixed + slope * R` is fitted to the smallest processor seconds of an update, by relative error.
+The table also has the speed of one more replica: the operations of its products over the slope. The readings and the
+fits are written to FOLDER/cohort_width.csv, by default in `results/bench`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def measured(cell: str, hidden: int, steps: int, batch: int = 32, seconds: float
 
 
 def _taken(sides: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, list[float]]:
-    """Processor seconds of calls that take turns: what others on the machine take is not meant."""
+    """Processor seconds of calls that take turns; time of other processes does not count."""
     taken: dict[str, list[float]] = {name: [] for name in sides}
     for call in sides.values():
         call()

@@ -1,8 +1,8 @@
-"""Which of Optuna's embedded storages holds under several writers and kills: `python benchmarks/search_storage.py`.
+"""Test which of Optuna's embedded storages survive several writers and kills: `python benchmarks/search_storage.py`.
 
-For each kind: processes that all touch a fresh file at once; processes that take the same waiting trials, which must
-get every trial exactly once; and writers that are killed (SIGKILL) at random instants, after which the file must still
-be read and written, without waiting for anybody.
+For each kind: processes that open a new file at the same time; processes that take the same waiting trials, of which
+each must be taken exactly once; and writers that are killed (SIGKILL) at random moments, after which the file must
+still be readable and writable without a delay.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ SPAWN = multiprocessing.get_context("spawn")
 
 
 def opened(kind: str, path: Path) -> tuple[Any, Any]:
-    """A storage of a kind, and the block in which to take a trial."""
+    """A storage of a kind, and the context manager in which to take a trial."""
     if kind == "sqlite":
         return RDBStorage(f"sqlite:///{path}"), nullcontext()
     if kind == "farback":
         ours = studies.opened(f"sqlite:///{path}")
-        return ours.optuna, ours.alone
+        return ours.optuna, ours.lock
     lock = JournalFileOpenLock(str(path)) if kind == "journal-open" else JournalFileSymlinkLock(str(path))
     return JournalStorage(JournalFileBackend(str(path), lock_obj=lock)), nullcontext()
 
 
 def touch(kind: str, path: Path, at: float, answers: Any) -> None:
-    """Make the study at a stated time."""
+    """Create the study at a given time."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     time.sleep(max(0.0, at - time.time()))
     try:
@@ -51,7 +51,7 @@ def touch(kind: str, path: Path, at: float, answers: Any) -> None:
 
 
 def take(kind: str, path: Path, at: float, answers: Any) -> None:
-    """Take waiting trials until there are none; tell each."""
+    """Take and finish waiting trials until none is left."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     opened_storage, alone = opened(kind, path)
     study = optuna.load_study(storage=opened_storage, study_name="one")
@@ -75,7 +75,7 @@ def take(kind: str, path: Path, at: float, answers: Any) -> None:
 
 
 def started(target: Any, kind: str, path: Path, count: int) -> tuple[list[Any], Any]:
-    """Processes that begin together."""
+    """Processes that begin at the same time."""
     answers = SPAWN.Queue()
     at = time.time() + 4
     processes = [SPAWN.Process(target=target, args=(kind, path, at, answers)) for _ in range(count)]
@@ -129,7 +129,7 @@ def kind_report(kind: str, folder: Path) -> str:
 
 
 def main() -> None:
-    """Every kind."""
+    """Test every kind of storage."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     for kind in sys.argv[1:] or ["sqlite", "journal-symlink", "journal-open", "farback"]:
         with tempfile.TemporaryDirectory() as folder:

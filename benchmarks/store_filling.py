@@ -1,7 +1,7 @@
-"""Finished trials for the benchmark of the store: one is put, the others are written as copies of its rows.
+"""Fill a store with finished trials for the benchmark: one is recorded, the others are copies of its rows.
 
-`put` takes tens of milliseconds, so that 100 000 trials would take an hour. A test holds that what is written here is
-what `put` writes (`tests/stores/test_filling.py`).
+`put` takes tens of milliseconds, so that 100 000 trials would take an hour. `tests/stores/test_filling.py` checks that
+the copies equal what `put` writes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def trials(count: int, start: int = 0) -> list[Trial]:
 
 
 def told(events: Sequence[Event], trial: Trial) -> Iterator[Event]:
-    """What came of one trial, told of another."""
+    """The events of one trial, with the key of another."""
     for event in events:
         if isinstance(event, Finished):
             yield Finished(replace(event.result, key=trial.key))
@@ -58,15 +58,15 @@ def fill(
     events: Sequence[Event],
     here: Callable[[str], Path],
 ) -> None:
-    """Fill an experiment with finished trials that all came to the same.
+    """Fill an experiment with finished trials that all have the same results.
 
     Args:
-        store: where the first trial is put.
+        store: records the first trial.
         database: the URI of the database behind it.
         experiment: its name.
         wanted: the trials, all of one task.
         events: of one finished trial.
-        here: from an artifact URI to the folder on this machine.
+        here: returns the folder on this machine for an artifact URI.
     """
     first = wanted[0]
     with store.begin(experiment, [first]) as recorder:
@@ -76,7 +76,7 @@ def fill(
     engine = sqlalchemy.create_engine(database)
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
-            for setting in ("synchronous = off", "cache_size = -1000000"):  # it is made up: a crash costs nothing
+            for setting in ("synchronous = off", "cache_size = -1000000"):  # the data can be made again after a crash
                 connection.exec_driver_sql(f"pragma {setting}")
         pattern = _pattern(connection, first)
         for begin in range(1, len(wanted), AT_ONCE):

@@ -1,8 +1,8 @@
-"""What the store costs by how much it holds: `python benchmarks/store_scale.py --into docs/scale.md`.
+"""Time the store at different sizes: `python benchmarks/store_scale.py --into docs/scale.md`.
 
-A store is filled with made-up finished trials of one experiment (`store_filling`), then asked as `farback run` asks
-it. SQLite at every size; PostgreSQL and MLflow's server, on this machine, at the smaller ones. A folder given by
-`--folder` keeps the SQLite files and the rows, and the next call goes on with what is not there.
+A store is filled with artificial finished trials of one experiment (`store_filling`), then queried like `farback run`.
+SQLite is timed at every size; PostgreSQL and MLflow's server, on this machine, at the smaller ones. `--folder` keeps
+the SQLite files and the rows of the table, so that the next call measures only what is missing.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ from store_filling import fill, told, trials
 
 import servers
 
-MISSING = 100  # trials of the big experiment, and of the one beside it
-REPEATS, LONG_SECONDS = 5, 20.0  # of a call; none is begun after so many seconds
-EVENTS, COHORT = 5000, 10  # events of progress, of so many trials at once
-LARGEST_FRAME = {"MLflow server": 1000}  # artifacts come one by one through the server
+MISSING = 100  # trials that the big experiment, and a second one, have still to train
+REPEATS, LONG_SECONDS = 5, 20.0  # calls, and seconds after which no further call begins
+EVENTS, COHORT = 5000, 10  # progress events, and trials that they belong to
+LARGEST_FRAME = {"MLflow server": 1000}  # the server sends artifacts one by one
 COLUMNS = ("trials stored", "put", "begin", "resume", "of those missing", "beside", "frame", "memory", "disk")
 CONFIG = """\
 name: big
@@ -63,7 +63,7 @@ FRAME = """
 import re, sys, time
 from pathlib import Path
 from farback.stores.mlflow import MLflow
-def peak():  # of this program alone: ru_maxrss begins with that of the process which started it
+def peak():  # of this process only: ru_maxrss starts at the value of the parent process
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 store = MLflow(sys.argv[1])
 store.frame("none")
@@ -74,7 +74,7 @@ print(rows, time.perf_counter() - began, peak() - before)
 
 
 def seconds(call: Callable[[], object], repeats: int = REPEATS) -> float:
-    """How long a call takes: the best of some, since other work on the machine only ever adds to it."""
+    """How long a call takes: the fastest of several, since other work on the machine only slows it down."""
     started, found = time.perf_counter(), math.inf
     for _ in range(repeats):
         began = time.perf_counter()
@@ -112,8 +112,8 @@ def measured(name: str, uri: str, count: int, events: Sequence[Event], bytes_use
         put = min(seconds(partial(record, recorder, events, trial), 1) for trial in missing[:REPEATS])
     frame, memory = "", ""
     if count <= LARGEST_FRAME.get(name, count):
-        said = subprocess.run([sys.executable, "-c", FRAME, uri], capture_output=True, text=True, check=True).stdout
-        _, took, kilobytes = said.split()
+        output = subprocess.run([sys.executable, "-c", FRAME, uri], capture_output=True, text=True, check=True).stdout
+        _, took, kilobytes = output.split()
         frame, memory = f"{float(took):.1f} s", f"{int(kilobytes) / 1024:.0f} MB"
     times = [f"{1000 * value:.0f} ms" for value in (put, begin, resume, some, other)]
     disk = f"{bytes_used / 2**20:.0f} MB" if bytes_used else ""
@@ -123,13 +123,13 @@ def measured(name: str, uri: str, count: int, events: Sequence[Event], bytes_use
 
 
 def record(recorder: Recorder, events: Sequence[Event], trial: Trial) -> None:
-    """Put everything that comes of a trial."""
+    """Record all events of a trial."""
     for event in told(events, trial):
         recorder.put(event)
 
 
 def check(found: set[str], expected: set[str]) -> None:
-    """A look-up that is fast and wrong is worth nothing."""
+    """Check that a query gives the right trials."""
     if found != expected:
         raise RuntimeError(f"found {len(found)} trials, expected {len(expected)}")
 
@@ -140,7 +140,7 @@ def size(folder: Path) -> int:
 
 
 def known(folder: Path, name: str, measure: Callable[[], list[str]]) -> list[str]:
-    """A row, measured unless the folder has it from a call that was stopped later on."""
+    """A row of the table, measured unless the folder has it from an earlier call."""
     path = folder / "rows" / f"{name}.json"
     if not path.exists():
         row = measure()
@@ -151,11 +151,11 @@ def known(folder: Path, name: str, measure: Callable[[], list[str]]) -> list[str
 
 
 def on_sqlite(folder: Path, count: int, events: Sequence[Event]) -> list[str]:
-    """SQLite: the database and the artifacts in a folder, filled unless it is there."""
+    """SQLite, with the database and the artifacts in a folder that is filled once."""
     place = folder / f"sqlite-{count}"
     uri = locations.SQLITE + str(place / "mlflow.db")
     if not (place / "filled").exists():
-        shutil.rmtree(place, ignore_errors=True)  # half filled, by a call that was stopped
+        shutil.rmtree(place, ignore_errors=True)  # partly filled by an interrupted call
         with MLflow(uri) as store:
             fill(store, uri, "big", trials(count), events, lambda artifacts: local(artifacts, uri))
         (place / "filled").touch()
@@ -163,7 +163,7 @@ def on_sqlite(folder: Path, count: int, events: Sequence[Event]) -> list[str]:
 
 
 def on_postgres(folder: Path, count: int, events: Sequence[Event]) -> list[str]:
-    """PostgreSQL as Debian ships it, every commit on the disk; artifacts in a folder."""
+    """PostgreSQL with Debian's settings, which write every commit to disk; artifacts in a folder."""
     with servers.postgres(settings={}) as running, inside(folder):
         uri = running.make("store")
         with MLflow(uri) as store:
@@ -172,7 +172,7 @@ def on_postgres(folder: Path, count: int, events: Sequence[Event]) -> list[str]:
 
 
 def on_server(folder: Path, count: int, events: Sequence[Event]) -> list[str]:
-    """MLflow's server in front of PostgreSQL; artifacts go through it."""
+    """MLflow's server with PostgreSQL, also for artifacts."""
     with servers.postgres(settings={}) as running:
         database = running.make("store")
         with servers.mlflow_server(database, folder) as address:
@@ -198,7 +198,7 @@ def local(artifacts: str, uri: str) -> Path:
 
 @contextlib.contextmanager
 def inside(folder: Path) -> Iterator[None]:
-    """In a folder: the artifacts of a database server go below the current one."""
+    """Change the current folder, in which a store on a database server puts its artifacts."""
     before = Path.cwd()
     os.chdir(folder)
     try:
@@ -208,7 +208,7 @@ def inside(folder: Path) -> Iterator[None]:
 
 
 def written_events(folder: Path, events: Sequence[Event]) -> str:
-    """How many events of progress the one writer takes a second on SQLite, buffering and the last write included."""
+    """How many progress events per second the writer records on SQLite, including the final write."""
     (pattern,) = [event for event in events if isinstance(event, Progress)][:1]
     wanted = trials(COHORT)
 
@@ -225,7 +225,7 @@ def written_events(folder: Path, events: Sequence[Event]) -> str:
 
 
 def expanded(folder: Path, count: int) -> str:
-    """How long it takes to read a config of so many trials, and to know all their keys."""
+    """How long it takes to read a config with `count` trials, and to compute all their keys."""
     path = folder / "configs" / "big.yaml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(CONFIG.format(seeds=count // 100))
@@ -234,43 +234,46 @@ def expanded(folder: Path, count: int) -> str:
 
 
 def main() -> None:
-    """Measure, and print the table or write it into a page."""
+    """Measure, then print the table or write it into a page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000], help="on SQLite")
     parser.add_argument("--postgres", type=int, nargs="*", default=[1000, 10_000], help="on PostgreSQL")
     parser.add_argument("--server", type=int, nargs="*", default=[1000], help="behind a server; 10 ms a trial, twice")
     parser.add_argument("--folder", type=Path, help="keep what is made and measured, 5 GB for 100 000 trials")
     parser.add_argument("--into", type=Path, help="the page to write the table into")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     events = list(train(Cohort(tuple(trials(1)))))
     rows: list[list[str]] = []
     with tempfile.TemporaryDirectory(prefix="store-scale-") as temporary:
-        folder = (asked.folder or Path(temporary)).absolute()
+        folder = (options.folder or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         load = os.getloadavg()[0]
-        for count in asked.sizes:
+        for count in options.sizes:
             rows.append(known(folder, f"sqlite-{count}", partial(on_sqlite, folder, count, events)))
-        for place, filled, counts in (("postgres", on_postgres, asked.postgres), ("server", on_server, asked.server)):
+        for place, filled, counts in (
+            ("postgres", on_postgres, options.postgres),
+            ("server", on_server, options.server),
+        ):
             for count in counts:
                 own = Path(temporary) / f"{place}-{count}"
                 own.mkdir()
                 rows.append(known(folder, own.name, partial(filled, own, count, events)))
         pace = written_events(Path(temporary), events)
-        configs = ", ".join(expanded(Path(temporary), count) for count in asked.sizes)
+        configs = ", ".join(expanded(Path(temporary), count) for count in options.sizes)
     header = ["store", *COLUMNS]
     lines = [header, ["---", *["---:"] * len(COLUMNS)], *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     versions = ", ".join(f"{name} {version(name)}" for name in ("mlflow", "SQLAlchemy", "psycopg", "pydantic"))
     cores, memory = psutil.cpu_count(), psutil.virtual_memory().total / 2**30
     about = (
-        f"Reading the config and knowing every key: {configs} trials. The one writer takes {pace} (SQLite). Measured "
-        f"with {versions}, Python {platform.python_version()} on {cores} cores with {memory:.0f} GB, at a load "
-        f"average of {load:.1f} from other work; the best of {REPEATS} each, a frame once."
+        f"Reading the config and computing every key takes {configs} trials. The writer records {pace} (SQLite). "
+        f"Measured with {versions}, Python {platform.python_version()} on {cores} cores with {memory:.0f} GB, at a "
+        f"load average of {load:.1f} from other work; times are the fastest of {REPEATS}, a frame is read once."
     )
     text = f"{table}\n\n{about}"
-    if asked.into:
-        page = between(asked.into.read_text(encoding="utf-8"), "store", text, str(asked.into))
-        asked.into.write_text(page, encoding="utf-8")
+    if options.into:
+        page = between(options.into.read_text(encoding="utf-8"), "store", text, str(options.into))
+        options.into.write_text(page, encoding="utf-8")
     else:
         print(text)
 

@@ -1,1 +1,1 @@
-"""What a Dask cluster costs beside a pool of processes."""
+"""The overhead of a Dask cluster, compared with a pool of processes."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.cluster`: two workers on this machine's loopback, a pool of two, in turns; medians."""
+"""`python -m benchmarks.cluster`: time two Dask workers on this machine and a pool of two processes, in turns."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def main() -> None:
     ]
     alone = [Cohort.of(trial) for trial in trials[:COHORTS]]
     packed = [Cohort.of(*trials[10 * i : 10 * i + 10]) for i in range(COHORTS)]
-    for cohort in packed:  # keys are made once
+    for cohort in packed:  # computes the keys before the timing
         assert len(cohort.keys) == 10
     found = defaultdict(list)
     local = LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=0)

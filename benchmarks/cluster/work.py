@@ -1,4 +1,4 @@
-"""What workers do: nothing, or talk."""
+"""Work for the workers: finish at once, or send many events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def nothing(cohort: Cohort) -> Iterator[Event]:
 
 
 def talk(cohort: Cohort) -> Iterator[Event]:
-    """Progress and nothing else, as fast as it goes."""
+    """Progress events, as fast as possible."""
     for step in range(EVENTS):
         yield Progress(cohort.trials[0].key, step, METRICS)
     yield from nothing(cohort)

@@ -1,1 +1,1 @@
-"""How fast farback trains, against `torch.nn`, JAX and the script a user would write: `make bench`."""
+"""How fast farback trains, compared with `torch.nn`, JAX and the script a user would write: `make bench`."""

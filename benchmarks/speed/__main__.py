@@ -1,4 +1,4 @@
-"""`make bench`: every side in turns in one process on one core, then the sweep on all cores, then `results/bench`."""
+"""`make bench`: time all peers in one process on one core, then a sweep on all cores, and write `results/bench`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from rich.progress import track
 
 from farback.kernels import buffer_pool
 
-CHECKED = 3  # steps that all sides must agree on
+CHECKED = 3  # steps in which all peers must have equal losses
 TOLERANCE = 1e-4  # in the loss, after three steps of float32
 
 
 def sides(point: Point, jax: bool) -> dict[str, Any]:
-    """Every side at a point, from the same weights and on the same batch.
+    """Every peer at a point, with the same weights and the same batch.
 
     Raises:
-        AssertionError: they do not compute the same.
+        AssertionError: their losses differ.
     """
     from benchmarks.speed.ours import Ours
     from benchmarks.speed.torch_peer import Torch
@@ -44,7 +44,7 @@ def sides(point: Point, jax: bool) -> dict[str, Any]:
 
 
 def readings(points: list[Point], seconds: float, jax: bool) -> pd.DataFrame:
-    """Seconds of one step of every side: a row per point, round and side."""
+    """Seconds of one step of every peer: a row per point, round and peer."""
     rows = []
     for point in track(points, description="training steps"):
         timed = interleaved({name: side.step for name, side in sides(point, jax).items()}, seconds)
@@ -60,16 +60,16 @@ def readings(points: list[Point], seconds: float, jax: bool) -> pd.DataFrame:
 def main(
     quick: Annotated[bool, typer.Option("--quick", help="a corner of the grid, one sweep: minutes")] = False,
     jax: Annotated[bool, typer.Option(help="time JAX too")] = True,
-    seconds: Annotated[float, typer.Option(help="of readings at each point, at least three rounds")] = 1.5,
-    out: Annotated[Path, typer.Option(help="where the page goes")] = Path("results/bench"),
+    seconds: Annotated[float, typer.Option(help="of readings at each point, with at least three rounds")] = 1.5,
+    out: Annotated[Path, typer.Option(help="folder for the page")] = Path("results/bench"),
 ) -> None:
     """Time farback against its peers and write the page."""
     cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(cores)})  # one core for all sides, whatever threads they would like
+    os.sched_setaffinity(0, {max(cores)})  # one core for all peers
     best = peak.sgemm_peak()
     points = tables.ratios(readings(grid(quick), seconds, jax))
     out.mkdir(parents=True, exist_ok=True)
-    points.to_csv(out / "steps.csv", index=False)  # half an hour's work is kept, whatever happens to the rest
+    points.to_csv(out / "steps.csv", index=False)  # keeps half an hour of readings if the rest fails
     os.sched_setaffinity(0, cores)
     swept = sweep(1 if quick else 3)
     swept.to_csv(out / "sweep.csv", index=False)

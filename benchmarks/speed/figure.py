@@ -1,4 +1,4 @@
-"""A picture of the ratios: a panel for each cell, a line for each length and cohort."""
+"""A figure of the ratios: a panel for each cell, a line for each length and cohort."""
 
 from __future__ import annotations
 
@@ -6,46 +6,41 @@ import matplotlib as mpl
 import pandas as pd
 from benchmarks.speed.tables import PEERS, TARGETS
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from farback.plots.style import RC
+from farback.plots.axes import fixed_ticks
+from farback.plots.panels import legend_below
+from farback.plots.style import styled
 
 MARKERS = {20: "o", 100: "s", 500: "^"}
 COLOURS = {1: "#004488", 8: "#BB5566"}
 TICKS = (0.5, 1, 2, 3, 5, 10, 20, 50)
 
 
+@styled
 def drawn(points: pd.DataFrame) -> Figure:
-    """How many times as long the peers take, by hidden units: one row a peer, one column a cell.
+    """How many times as long the peers take, by hidden units: a row for each peer, a column for each cell.
 
     Args:
-        points: as `tables.ratios` gives them.
+        points: from `tables.ratios`.
     """
     peers = [peer for peer in PEERS if peer in points]
     cells = list(points["cell"].unique())
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(3.2 * len(cells), 2.8 * len(peers) + 0.5), layout="constrained")
-        axes = figure.subplots(len(peers), len(cells), sharex=True, sharey="row", squeeze=False)
-        for row, peer in enumerate(peers):
-            for column, cell in enumerate(cells):
-                ax = axes[row][column]
-                _panel(ax, points[points["cell"] == cell], peer)
-                ax.set_title(f"{cell} against {PEERS[peer]}")
-                target = TARGETS["worst_vs_jax"] if peer == "jax" else TARGETS.get(f"{cell.lower()}_vs_torch")
-                if target:
-                    ax.axhline(target, color="0.6", linestyle=(0, (4, 3)), linewidth=1.0)
-            axes[row][0].set_ylabel("times as long as farback")
-        for ax in axes[-1]:
-            ax.set_xlabel("hidden units")
-        handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(
-            handles,
-            labels,
-            loc="outside lower center",
-            ncols=3,
-            title="Full: batch 32; hollow: batch 128. Bars: quartiles of paired readings. Dashes: the mean aimed at.",
-            title_fontsize=8.5,
-        )
+    figure = Figure(figsize=(3.2 * len(cells), 2.8 * len(peers) + 0.5), layout="constrained")
+    axes = figure.subplots(len(peers), len(cells), sharex=True, sharey="row", squeeze=False)
+    for row, peer in enumerate(peers):
+        for column, cell in enumerate(cells):
+            ax = axes[row][column]
+            _panel(ax, points[points["cell"] == cell], peer)
+            ax.set_title(f"{cell} against {PEERS[peer]}")
+            target = TARGETS["worst_vs_jax"] if peer == "jax" else TARGETS.get(f"{cell.lower()}_vs_torch")
+            if target:
+                ax.axhline(target, color="0.6", linestyle=(0, (4, 3)), linewidth=1.0)
+        axes[row][0].set_ylabel("times as long as farback")
+    for ax in axes[-1]:
+        ax.set_xlabel("hidden units")
+    handles, _ = axes[0][0].get_legend_handles_labels()
+    note = "Full: batch 32; hollow: batch 128. Bars: quartiles of paired readings. Dashes: the target for the mean."
+    legend_below(figure, handles, note, columns=3)
     return figure
 
 
@@ -70,8 +65,5 @@ def _panel(ax: mpl.axes.Axes, points: pd.DataFrame, peer: str) -> None:
     ax.axhline(1.0, color="0.3", linewidth=0.8)
     ax.set_xscale("log")
     ax.set_yscale("log")
-    ax.xaxis.set_major_locator(FixedLocator(sizes))
-    ax.yaxis.set_major_locator(FixedLocator(TICKS))
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_locator(NullLocator())
+    fixed_ticks(ax.xaxis, sizes)
+    fixed_ticks(ax.yaxis, TICKS)

@@ -1,4 +1,4 @@
-"""JAX's side of one training step: `scan` over time, `vmap` over the cohort, `jit` around the whole step."""
+"""JAX's version of one training step: `scan` over time, `vmap` over the cohort, `jit` around the whole step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-# Read by XLA when jax is imported: one thread, as everybody here.
+# Read by XLA when jax is imported: one thread, as for all peers.
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
@@ -52,7 +52,7 @@ STEPS: dict[str, Callable[..., tuple[Any, Any]]] = {"RNN": rnn, "GRU": gru, "LST
 
 def loss(p: Parameters, x_TBI: Any, target_B: Any, cell: str) -> Any:
     """Cross entropy of one network's answers after the last step."""
-    gates_TBG = x_TBI @ p["weight_ih_l0"].T + p["bias_ih_l0"]  # all steps at once, as anybody would
+    gates_TBG = x_TBI @ p["weight_ih_l0"].T + p["bias_ih_l0"]  # all steps at once
     zero_BH = jnp.zeros((x_TBI.shape[1], p["weight_hh_l0"].shape[1]))
     state = (zero_BH, zero_BH) if cell == "LSTM" else zero_BH
     last, _ = jax.lax.scan(lambda state, gates: (STEPS[cell](p, state, gates)[0], None), state, gates_TBG)

@@ -1,4 +1,4 @@
-"""farback's side of one training step: the update of the only training loop, on data that was drawn before."""
+"""farback's version of one training step: the update of the training loop, on a batch drawn before."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from farback.training.loop import arithmetic
 from farback.training.replicas import Replicas, Window, initial_network
 
 
-class _Same:
-    """Data that is always the same batch: drawing is no part of the step."""
+class _FixedBatch:
+    """Returns the same batch each time, so that drawing data is not timed."""
 
     def __init__(self, questions: CohortBatch) -> None:
         self.questions = questions
@@ -30,7 +30,7 @@ class Ours:
         self.network = initial_network(trials)  # before the first step
         self.replicas = Replicas(trials)
         self.questions = self.replicas.training.next()
-        self.replicas.training = _Same(self.questions)  # type: ignore[assignment]
+        self.replicas.training = _FixedBatch(self.questions)  # type: ignore[assignment]
         self.count = 0
 
     def step(self) -> list[float]:

@@ -1,4 +1,4 @@
-"""`results/bench`: the page, the tables, the picture, and the seven numbers as JSON."""
+"""Write `results/bench`: the page, the tables, the figure, and the seven numbers as JSON."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from farback.system import provenance
 
 NOTES = [
     "Run it again, on a quiet machine: `make bench` (about half an hour)",
-    "All sides run in one process, pinned to one core, one thread, and take turns of at least a tenth of a second, the "
-    "first step of which is not counted where there are several: training finds in the caches what its last update "
-    "left there. A ratio is the median over rounds of paired readings, its spread the quartiles. Before anything is "
-    "timed, three steps of every side from the same weights on the same batch must give the same losses.",
+    "All peers run in one process with one thread on one core. They take turns of at least a tenth of a second; if a "
+    "turn has several steps, the first is not counted, because in training the caches hold data of the last update. A "
+    "ratio is the median over rounds of paired readings, and its spread is the quartiles. Before the timing, three "
+    "steps of every peer, from the same weights and on the same batch, must give the same losses.",
     "A step is forward, loss, backward, clipping and Adam of every network of the cohort. `torch.nn` is a loop over "
-    "modules, JAX is `jit(vmap(...))` with `scan`; drawing data is in neither. The sweep is two commands from a "
-    "standing start, on all cores, drawing data and evaluating: farback's also records every curve in MLflow.",
+    "modules, JAX is `jit(vmap(...))` with `scan`; drawing data is not included. The sweep compares two commands, each "
+    "a new process on all cores that draws data and evaluates; farback's also records every curve in MLflow.",
 ]
 
 WORDS = {
@@ -41,7 +41,7 @@ WORDS = {
 
 
 def machine(peak: float) -> dict[str, str]:
-    """What the numbers depend on."""
+    """The machine and the versions, on which the numbers depend."""
     kind = {name: provenance.machine()[name] for name in ("cpu", "cpu_capability")}
     return {**kind, "sgemm_peak_gflops": f"{peak:.1f}", **provenance.versions(), "jax": _version("jax")}
 
@@ -49,15 +49,15 @@ def machine(peak: float) -> dict[str, str]:
 def write(
     points: pd.DataFrame, swept: pd.DataFrame, memory: float, about: Mapping[str, str], peak: float, folder: Path
 ) -> Page:
-    """Write everything.
+    """Write the page, its tables and its figure.
 
     Args:
-        points: as `tables.ratios` gives them.
-        swept: as `sweep.sweep` gives it.
-        memory: the most that a worker needs, in MB.
+        points: from `tables.ratios`.
+        swept: from `sweep.sweep`.
+        memory: the largest memory of a worker, in MB.
         about: machine and versions.
         peak: of SGEMM, in GFLOP/s.
-        folder: where.
+        folder: for all files.
     """
     numbers = tables.headline(points, swept, peak)
     points = points.assign(share=points["gflops"] / peak)
@@ -70,7 +70,7 @@ def write(
     )
     growth, mean = tables.exponents(points), tables.means(points)
     parts = [
-        Table("summary", "The numbers aimed at", reached, _texts(reached)),
+        Table("summary", "Targets", reached, _texts(reached)),
         Figure(
             "ratios",
             "One training step",
@@ -90,7 +90,7 @@ def write(
         + (f"; a whole sweep {numbers['sweep']:.1f} times." if "sweep" in numbers else ".")
     )
     verdict = [
-        f"{'Reached' if row.reached else '**Not reached**'}: {row.measured}: {row.ratio:.2f}, aimed at {row.aim:g}."
+        f"{'Reached' if row.reached else '**Not reached**'}: {row.measured}: {row.ratio:.2f}, target {row.aim:g}."
         for row in reached.itertuples()
     ]
     verdict.append(f"A worker needs at most {memory:.0f} MB on `horizon`.")
@@ -101,14 +101,14 @@ def write(
         "command": "make bench",
         "notes": [*NOTES, f"Made with: {made}."],
     }
-    said = {**{name: round(value, 3) for name, value in numbers.items()}, "worker_memory_mb": round(memory)}
-    text = json.dumps({**said, "machine": dict(about)}, indent=2)
+    summary = {**{name: round(value, 3) for name, value in numbers.items()}, "worker_memory_mb": round(memory)}
+    text = json.dumps({**summary, "machine": dict(about)}, indent=2)
     (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
     return publish(Analysis(headline, verdict, parts), folder, "noted.md.j2", context)
 
 
 def _short(points: pd.DataFrame) -> pd.DataFrame:
-    """Without what only the CSV needs, in words."""
+    """Without the columns that only the CSV has, and with headers in words."""
     return points.drop(columns=[name for name in points if name.endswith(("_low", "_high"))]).rename(columns=WORDS)
 
 

@@ -1,4 +1,4 @@
-"""What this core can do at best (SGEMM), and what a worker needs in memory."""
+"""The peak speed of this core (SGEMM), and the memory of a worker."""
 
 from __future__ import annotations
 
@@ -37,21 +37,24 @@ def sgemm_peak() -> float:
 
 
 def worker_memory() -> float:
-    """The most that a worker needs on `horizon`, in MB: of all its cohorts, a few updates and an evaluation each."""
+    """The largest memory of a worker on `horizon`, in MB, over all its cohorts with a few updates each."""
     done = subprocess.run([sys.executable, "-m", __spec__.name], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
 def main() -> None:
-    """Train a little of every kind of cohort in a pool's worker; print the most memory that it had, in MB."""
+    """Train every kind of cohort briefly in a pool's worker, and print its peak memory in MB."""
     from farback.executors import Pool
     from farback.experiment import Experiment
-    from farback.runs.schedule import plan
+    from farback.runs.schedule import plan, remaining
     from farback.training.loop import train
 
     trials = Experiment.load(HORIZON).trials()
     short = [t.model_copy(update={"steps": UPDATES, "evaluate_every": UPDATES}) for t in trials]
-    kinds = {(cohort.trials[0].shape, len(cohort.trials)): cohort for cohort in plan(short, set(), workers=2).cohorts}
+    kinds = {
+        (cohort.trials[0].shape, len(cohort.trials)): cohort
+        for cohort in plan(remaining(short, set()), workers=2).cohorts
+    }
     with Pool(1) as pool:
         for _, event in pool.map(train, kinds.values()):
             if isinstance(event, Failed):

@@ -1,4 +1,4 @@
-"""The grid of one training step: cells, sizes, lengths, batches, cohorts; and the arithmetic in a point."""
+"""The grid of training steps: cells, sizes, lengths, batches, cohorts; and the operations at each point."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HIDDEN, STEPS, BATCH, COHORT = (32, 64, 128), (20, 100, 500), (32, 128), (1, 8)
 
 @dataclass(frozen=True)
 class Point:
-    """One place of the grid."""
+    """One point of the grid."""
 
     cell: str
     H: int  # hidden units
@@ -47,6 +47,6 @@ class Point:
 
 
 def grid(quick: bool = False) -> list[Point]:
-    """Every point; with `quick` the corners of the grid that take least time."""
+    """Every point; with `quick` only the fastest corners of the grid."""
     axes = ((32, 128), (20, 100), (32,), COHORT) if quick else (HIDDEN, STEPS, BATCH, COHORT)
     return [Point(cell, *sizes) for cell, sizes in itertools.product(CELLS, itertools.product(*axes))]

@@ -1,7 +1,7 @@
-"""The script that a user would write instead: `torch.nn` modules, one process for each core, a CSV at the end.
+"""The script that a user could write instead: `torch.nn` modules, one process for each core, a CSV at the end.
 
-`python -m benchmarks.speed.script UPDATES FILE` trains the 48 networks of `benchmarks/speed/sweep.yaml`, each for so
-many updates. It knows nothing of farback.
+`python -m benchmarks.speed.script UPDATES FILE` trains the 48 networks of `benchmarks/speed/sweep.yaml`, each for
+UPDATES updates. It does not use farback.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A whole sweep on all cores, farback against the script: each a command of its own, from a standing start."""
+"""A whole sweep on all cores with farback and with the script, each in a new process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OURS = "import farback; s = farback.run('configs/sweep.yaml'); assert (s.trained
 
 
 def sweep(rounds: int = ROUNDS) -> pd.DataFrame:
-    """Seconds of both sides, in turns: a row per round and side."""
+    """Seconds of both commands, in turns: a row per round and side."""
     rows = []
     for number in range(rounds):
         sides = {"farback": ours, "script": script}

@@ -1,4 +1,4 @@
-"""From readings to ratios: tables in, tables and the seven numbers out."""
+"""Turn readings into ratios, means, growth exponents and the seven numbers of the summary."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 AXES = {"H": "hidden units", "T": "time steps", "B": "batch", "R": "trials"}
 PEERS = {"torch": "torch.nn", "jax": "JAX"}
-TARGETS = {  # what each of the seven is meant to reach
+TARGETS = {  # of the seven numbers
     "rnn_vs_torch": 5.0,
     "gru_vs_torch": 5.0,
     "lstm_vs_torch": 1.5,
@@ -20,8 +20,8 @@ MEANINGS = {
     "rnn_vs_torch": "RNN step, against `torch.nn`: geometric mean over the grid",
     "gru_vs_torch": "GRU step, against `torch.nn`: geometric mean over the grid",
     "lstm_vs_torch": "LSTM step, against `torch.nn`: geometric mean over the grid",
-    "worst_vs_jax": "the cell that does worst against JAX: geometric mean over the grid",
-    "worst_point": "the point of the grid that does worst against `torch.nn`",
+    "worst_vs_jax": "the slowest cell against JAX: geometric mean over the grid",
+    "worst_point": "the slowest point of the grid against `torch.nn`",
     "sweep": "a sweep of 48 networks on all cores, against a script",
     "peak_share": "share of the SGEMM peak at H = 128, batch 128: geometric mean over cells, lengths, cohorts",
 }
@@ -63,7 +63,7 @@ def means(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def exponents(points: pd.DataFrame) -> pd.DataFrame:
-    """How the cost of a step grows: exponents of a power law in what the grid varies, by least squares of logs.
+    """How the cost of a step grows: exponents of a power law in the axes of the grid, by least squares of logs.
 
     Returns:
         A row per cell and side; an exponent of 1 is linear, and below 1 a larger one costs less for each part.

@@ -1,4 +1,4 @@
-"""Sides of a comparison, timed in turns in one process: what disturbs one disturbs the others."""
+"""Time several functions in turns in one process, so that disturbances affect all of them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-WARM = 1  # untimed calls of each side, after the steps that are compared
+WARM = 1  # untimed calls of each side, after the steps whose losses are compared
 ROUNDS = 3  # at least...
 MOST = 40  # ...and at most
-TURN = 0.1  # seconds of a side's turn, at least: its calls are repeated
-SETTLE = 0.1  # seconds before a turn: threads of the side before may go on looking for work (JAX's do for 30 ms)
+TURN = 0.1  # seconds that the calls of one turn take at least
+SETTLE = 0.1  # seconds before a turn, because threads of the last side may still be active (JAX's for 30 ms)
 
 
 def interleaved(sides: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, NDArray[np.float64]]:
     """Seconds of one call of each side, a reading a round, the sides taking turns at going first.
 
     Args:
-        sides: what is timed, by name.
-        seconds: rounds go on for so long, once there are ROUNDS of them.
+        sides: the functions, by name.
+        seconds: how long to repeat rounds; there are at least ROUNDS.
     """
     repeats: dict[str, int] = {}
     for name, call in sides.items():
@@ -38,10 +38,10 @@ def interleaved(sides: Mapping[str, Callable[[], object]], seconds: float) -> di
 
 
 def reading(call: Callable[[], object], repeats: int) -> float:
-    """Mean seconds of a few calls, once nothing else runs.
+    """Mean seconds of a few calls.
 
-    Where there are several, one before them is not timed: a training loop finds in the caches what its last update left
-    there, not what another side did.
+    If there are several, one more call before them is not timed: in a training loop the caches hold data of the last
+    update, not of another side.
     """
     time.sleep(SETTLE)
     if repeats > 1:

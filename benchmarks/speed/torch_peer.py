@@ -1,4 +1,4 @@
-"""PyTorch's side of one training step: what a user writes, once for every network of the cohort."""
+"""PyTorch's version of one training step: the usual script, once for every network of the cohort."""
 
 from __future__ import annotations
 
