@@ -1,4 +1,4 @@
-"""Plain `torch.nn` modules whose memory is known in closed form, as a user would build them."""
+"""Plain `torch.nn` modules with known memory, as a user would build them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linear systems whose memory is known, as matrices and as plain torch modules."""
+"""Linear systems with known memory, as matrices and as plain torch modules."""
 
 from __future__ import annotations
 

@@ -47,10 +47,10 @@ def test_a_network_that_remembers_some_days_has_their_height(days: int) -> None:
     net = register(task, 3, {1: np.eye(4) * (odds[1] - odds[0])} if days else {}, np.full(4, odds[0]))
     (rows,) = LadderMeasure(sequences=4000).rows(net, task, [0], lambda: net)
     assert values(rows, "height") == pytest.approx([days], abs=0.12)
-    assert values(rows, "rung_loss") == pytest.approx(task.staircase())
+    assert values(rows, "rung_loss") == pytest.approx([rung.loss for rung in task.ladder()])
     assert values(rows, "rung_height") == [0, 1, 2]
     assert values(rows, "chance_loss") == [task.chance().loss]
-    assert values(rows, "best_loss") == [task.bayes_loss()]
+    assert values(rows, "best_loss") == [task.chance().best]
 
 
 def test_a_ladder_without_amounts_counts_rungs() -> None:
@@ -152,7 +152,7 @@ def test_no_network_scores_above_the_oracle(trial_of: Any) -> None:
     skill = float(last.result.scores.query("measure == 'retention' and statistic == 'skill'")["value"].iloc[0])
     task = trial.task
     each = [q * p * (1 - p) * np.log(p / (1 - p)) ** 2 for q, p in ((0.2, task.hit), (0.8, task.miss))]
-    error = np.sqrt((sum(each) + 0.16 * 0.3**2) / (4000 * 16)) / (task.chance().loss - task.bayes_loss())
+    error = np.sqrt((sum(each) + 0.16 * 0.3**2) / (4000 * 16)) / (task.chance().loss - task.chance().best)
     assert 0.9 < skill < 1 + 4 * error
 
 

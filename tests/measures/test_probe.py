@@ -92,7 +92,7 @@ def test_cf30_decoding_of_a_leaky_integrator_equals_its_memory_function(decay: f
     assert found.skill == pytest.approx((1 - decay**2) * decay ** (2.0 * np.arange(12)), abs=0.04)
 
 
-def test_symbols_may_be_given_where_they_cannot_be_seen_in_the_input(rng: np.random.Generator) -> None:
+def test_symbols_may_differ_from_the_inputs(rng: np.random.Generator) -> None:
     symbol_BT, clean = symbols(rng, 4)
     noisy = clean + 0.01 * rng.standard_normal(clean.shape)
     found = probe(delay_line(3), noisy, symbol_BT)

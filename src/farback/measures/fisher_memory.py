@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigvals, solve_discrete_lyapunov
+from typing_extensions import override
 
-from farback.measures.base import Floats, MeasureRow, SingleInput, curve_rows, summary_rows
+from farback.measures.base import Floats, MeasureRow, curve_rows, summary_rows
 from farback.measures.linear_memory_function import RADIUS_TOLERANCE, linear_system
-from farback.measures.support.linearisation import linearisation
-from farback.networks.network import Network
-from farback.tasks.base import Task
+from farback.measures.support.linearisation import Linearised
 
 
 def fisher_memory(W: Any, w: Any, max_lag: int, noise: float = 1.0) -> Floats:
@@ -38,7 +37,7 @@ def fisher_memory(W: Any, w: Any, max_lag: int, noise: float = 1.0) -> Floats:
     return information
 
 
-class FisherMemoryMeasure(SingleInput):
+class FisherMemoryMeasure(Linearised):
     """The Fisher memory, at noise 1, of the network linearised at its resting state (all layers, the full state).
 
     The input enters through one channel, with its weights scaled to length 1; the other channels are zero.
@@ -46,21 +45,15 @@ class FisherMemoryMeasure(SingleInput):
     Source: Ganguli, Huh and Sompolinsky 2008, PNAS 105.
     """
 
-    def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
+    @override
+    def linear_rows(self, W_SS: Floats, w_S: Floats) -> list[MeasureRow]:
         """Rows information for each lag; total (lags 0 to max_lag) and states (size of the state) without a lag.
 
         No rows if the network has no linearisation, is not stable there, or ignores the channel.
         """
-        system = linearisation(network, self.channel)
-        if system is None:
-            return []
-        W_NN, w_N = system
-        length = float(np.linalg.norm(w_N))
+        length = float(np.linalg.norm(w_S))
         if length == 0:
             return []
-        try:
-            information = fisher_memory(W_NN, w_N / length, self.max_lag)
-        except ValueError:  # the resting state is not stable
-            return []
+        information = fisher_memory(W_SS, w_S / length, self.max_lag)
         rows = curve_rows(range(self.max_lag + 1), {"information": information})
-        return rows + summary_rows(total=information.sum(), states=len(w_N))
+        return rows + summary_rows(total=information.sum(), states=len(w_S))

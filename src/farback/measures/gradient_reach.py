@@ -69,7 +69,6 @@ def gradient_reach(
         loss: function of outputs (B, T, O) and states (B, T, H); returns one number per sequence, or their sum. It
             should use the last step only: a loss summed over steps mixes in shorter lags.
         task: in place of `inputs` and `loss`: sequences of the task, and its loss at each sequence's last asked step.
-        sequences: number of sequences of the task.
         probes: number of projections. The relative variance of one sequence's g(k)^2 is at most 2 / probes; with as
             many probes as units the result is exact.
         window: first and last lag of the fits.
@@ -96,10 +95,9 @@ def gradient_reach(
 
 def _summed(loss: Loss) -> Loss:
     def summed(output_BTO: Tensor, state_BTH: Tensor) -> Tensor:
-        value = loss(output_BTO, state_BTH)
-        if not isinstance(value, Tensor) or value.dim() > 1:
-            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(f"a loss must return one number, or one per sequence; got {shape}")
+        value = torch.as_tensor(loss(output_BTO, state_BTH))
+        if value.dim() > 1:
+            raise ValueError(f"a loss must return one number, or one per sequence; got shape {tuple(value.shape)}")
         return value.sum()
 
     return summed

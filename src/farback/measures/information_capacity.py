@@ -77,9 +77,7 @@ def information_capacity(
         inputs: the signal, (T,), independent from step to step. It is rescaled by its minimum and maximum (uniform) or
             by its mean and standard deviation (normal).
         states: the state after each step, (T, N).
-        max_lag: the largest lag.
         max_degree: the largest total degree. There are (max_lag + 1 + max_degree over max_degree) - 1 terms.
-        distribution: the distribution of the inputs.
         washout: number of steps to drop at the start.
         false_positives: share of absent terms that pass the significance threshold. With 1 every term counts: small
             capacities are kept, and absent terms cancel on average.

@@ -59,7 +59,6 @@ def jacobian_norms(
     Args:
         system: see `farback.measures.support.system`; it must be able to resume from a state.
         inputs: (T, I) or (B, T, I), tensor or array.
-        kind: "spectral" or "frobenius".
         window: first and last lag of the fits.
         seed: of the random rows, for large states.
 

@@ -42,7 +42,6 @@ def kernel_recovery(system: Any, task: KernelTask, sequences: int = 500, seed: i
         system: see `farback.measures`; one output per step.
         task: the task, which has the known weights.
         sequences: number of sequences; each gives `task.asked` equations for lag + 1 weights and a constant.
-        seed: of the test stream.
 
     Raises:
         ValueError: too few equations for the weights, or more than one output.

@@ -6,19 +6,18 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import eigvals, hessenberg
+from typing_extensions import override
 
-from farback.measures.base import Floats, MeasureRow, SingleInput, curve_rows, summary_rows
+from farback.measures.base import Floats, MeasureRow, curve_rows, summary_rows
 from farback.measures.memory_function import MemoryFunction
-from farback.measures.support.linearisation import linearisation
+from farback.measures.support.linearisation import Linearised
 from farback.measures.support.regression import EPS, floats
-from farback.networks.network import Network
-from farback.tasks.base import Task
 
 RADIUS_TOLERANCE = 1e-12  # a spectral radius this close to 1 counts as 1: eigenvalues are not known more precisely
 
 
 def linear_memory_function(W: Any, w: Any, max_lag: int) -> MemoryFunction:
-    """The exact memory function MC_k of `h_t = W h_{t-1} + w u_t` for independent u, without simulation.
+    """The exact memory function MC_k of `h_t = W h_{t-1} + w u_t` for independent u; W is (N, N) and w is (N,).
 
     With v_k = W^k w and C = sum_k v_k v_k', MC_k = v_k' C^+ v_k: the squared length of the projection of the k-th unit
     vector onto the impulse responses that readouts of h can produce. C is too ill-conditioned to invert (with 50 random
@@ -26,11 +25,6 @@ def linear_memory_function(W: Any, w: Any, max_lag: int) -> MemoryFunction:
     which depends on the eigenvalues alone: a chain of first-order all-pass filters. The sum over lags is N up to
     rounding at any size. Directions that w does not excite are removed first, by an orthogonal reduction of (w, W) to
     Hessenberg form.
-
-    Args:
-        W: (N, N).
-        w: (N,).
-        max_lag: the largest lag.
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite, or an unstable system: an eigenvalue that w
@@ -84,7 +78,7 @@ def _excited_eigenvalues(W_NN: Floats, w_N: Floats) -> Any:
     return eigvals(reduced[1 : size + 1, 1 : size + 1]) if size else np.zeros(0, dtype=complex)
 
 
-class LinearMemoryFunctionMeasure(SingleInput):
+class LinearMemoryFunctionMeasure(Linearised):
     """The exact memory function of the network linearised at its resting state (all layers, the full state).
 
     The input enters through one channel; the other channels are zero. Exact for small inputs around zero, and for
@@ -93,16 +87,11 @@ class LinearMemoryFunctionMeasure(SingleInput):
     Source: Jaeger 2001, GMD report 152; White, Lee and Sompolinsky 2004.
     """
 
-    def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
+    @override
+    def linear_rows(self, W_SS: Floats, w_S: Floats) -> list[MeasureRow]:
         """Rows r2 for each lag; total (lags 0 to max_lag) and features without a lag.
 
         No rows if the network has no linearisation or is not stable there.
         """
-        system = linearisation(network, self.channel)
-        if system is None:
-            return []
-        try:
-            memory = linear_memory_function(*system, self.max_lag)
-        except ValueError:  # the resting state is not stable
-            return []
+        memory = linear_memory_function(W_SS, w_S, self.max_lag)
         return curve_rows(memory.lag, {"r2": memory.r2}) + summary_rows(total=memory.total(), features=memory.features)

@@ -55,7 +55,6 @@ def memory_function(inputs: Any, states: Any, max_lag: int, washout: int = 0) ->
         inputs: the signal, (T,), independent from step to step. Its mean and scale do not affect the fit.
         states: the state after each step, (T, N). The readout sees these N numbers and a constant. For an LSTM, decide
             whether they are h or [h, c]. Best computed in float64.
-        max_lag: the largest lag.
         washout: number of steps to drop at the start.
 
     Raises:

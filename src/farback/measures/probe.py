@@ -112,21 +112,20 @@ def probe(
     split = order_B[: int(B * TEST_SHARE)], order_B[int(B * TEST_SHARE) :]
     shuffled = [target_B[rng.permutation(B)] for target_B in targets]
     scores = _scores(_states(system, x_BTI, step_B, features), [*targets, *shuffled], *split)
-    own, control = scores[: len(lags)], scores[len(lags) :]
+    own, control = np.array(scores).reshape(2, len(lags), 3)
     if untrained is None and isinstance(system, nn.RNNBase):
         untrained = _reinitialised(system, seed)
-    before = [_NO_SCORE] * len(lags)
+    initial = [_NO_SCORE] * len(lags)
     if untrained is not None:
-        before = _scores(_states(untrained, x_BTI, step_B, features), targets, *split)
-    skill = np.array([score[0] for score in own])
+        initial = _scores(_states(untrained, x_BTI, step_B, features), targets, *split)
     return Probe(
         lag=np.array(lags),
-        skill=skill,
-        accuracy=np.array([score[1] for score in own]),
-        untrained_skill=np.array([score[0] for score in before]),
-        shuffled_skill=np.array([score[0] for score in control]),
-        classes=np.array([score[2] for score in own]),
-        horizon=stats.largest_success(lags, skill >= 0.5).horizon,
+        skill=own[:, 0],
+        accuracy=own[:, 1],
+        untrained_skill=np.array(initial)[:, 0],
+        shuffled_skill=control[:, 0],
+        classes=own[:, 2].astype(int),
+        horizon=stats.largest_success(lags, own[:, 0] >= 0.5).horizon,
     )
 
 

@@ -79,9 +79,7 @@ def retention(system: Any, task: Task, lags: Sequence[int], sequences: int = 100
     Args:
         system: see `farback.measures`; its outputs are the answers (logits of the classes, or one number).
         task: the task; its own lag has no effect.
-        lags: test lags, in steps.
         sequences: number of sequences per lag.
-        seed: of the test stream.
 
     Raises:
         ValueError: no lags, or outputs that do not fit the task's answer.

@@ -21,7 +21,7 @@ from farback import cells, encoders
 from farback.cells.base import Cell, State
 from farback.encoders.base import Encoder
 from farback.inits.base import Array, Init, Layer, uniform
-from farback.kernels.unroll import layer, picked, product
+from farback.kernels.unroll import layer, product, selected
 from farback.system.random_streams import stream
 
 NO_ENCODER = encoders.build("identity")
@@ -39,11 +39,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything that defines a network except the values of its parameters. `outputs = 0` means no readout.
-
-    Attributes:
-        start: added to the initial bias of the readout, so that answers start at `Answer.start`.
-    """
+    """Everything that defines a network except the values of its parameters. `outputs = 0` means no readout."""
 
     cell: Cell
     inputs: int
@@ -54,7 +50,7 @@ class Architecture:
     bidirectional: bool = False
     learned_state: bool = False
     encoder: Encoder = NO_ENCODER
-    start: float = 0.0
+    start: float = 0.0  # added to the initial bias of the readout; see `Answer.start`
 
     @property
     def sites(self) -> int:
@@ -117,8 +113,7 @@ class Architecture:
                 shapes |= {f"initial.{i}{place.suffix}": shape for i, shape in enumerate(self.state_shapes())}
         if self.outputs:
             outputs = self.outputs // self.sites
-            shapes["readout.weight"] = (outputs, self.hidden * self.directions)
-            shapes["readout.bias"] = (outputs,)
+            shapes |= {"readout.weight": (outputs, self.hidden * self.directions), "readout.bias": (outputs,)}
         return shapes
 
     def layer(self, place: Place, lag: int) -> Layer:
@@ -171,14 +166,12 @@ class Architecture:
 
     @property
     def flops_per_step(self) -> int:
-        """Multiplications and additions of one step of one sequence, for encoder, cells and readout.
+        """Multiplications and additions of one step of one sequence: two for each use of a weight.
 
-        Each use of a weight counts as two. Biases, nonlinearities and products of gates (a few operations per unit)
-        are not counted.
+        Biases, nonlinearities and products of gates (a few operations per unit) are not counted.
         """
         layers = sum(self.cell.flops(place.inputs, self.hidden) for place in self.layers())
-        readout = 2 * self.outputs * self.hidden * self.directions
-        return self.encoder.flops(self.inputs) + layers * self.sites + readout
+        return self.encoder.flops(self.inputs) + layers * self.sites + 2 * self.outputs * self.hidden * self.directions
 
     @property
     def counts(self) -> dict[str, int]:
@@ -208,18 +201,15 @@ class Network:
 
     def initial(self, x_RTBI: Tensor) -> NetworkState:
         """The state before the first step."""
-        sequences = x_RTBI.shape[2] * self.architecture.sites
-        like_RBH = x_RTBI.new_zeros(x_RTBI.shape[0], sequences, self.architecture.hidden)
-        zero = self.architecture.cell.zero(like_RBH)
-        if not self.architecture.learned_state:
-            return tuple(zero for _ in self.architecture.layers())
-        return tuple(
-            tuple(
-                part + self.parameters[f"initial.{i}{place.suffix}"].unsqueeze(1)  # equal for all sequences
-                for i, part in enumerate(zero)
-            )
-            for place in self.architecture.layers()
-        )
+        a, (R, _, B, _) = self.architecture, x_RTBI.shape
+        zero = a.cell.zero(x_RTBI.new_zeros(R, B * a.sites, a.hidden))
+        if not a.learned_state:
+            return tuple(zero for _ in a.layers())
+        learned = [
+            [self.parameters[f"initial.{i}{place.suffix}"].unsqueeze(1) for i in range(len(zero))]
+            for place in a.layers()
+        ]
+        return tuple(tuple(part + value for part, value in zip(zero, values, strict=True)) for values in learned)
 
     def encoded(self, x_RTBI: Tensor) -> Tensor:
         """The inputs of the first layer."""
@@ -231,13 +221,11 @@ class Network:
     ) -> tuple[Tensor, NetworkState]:
         """Outputs of the top layer at every step, (R, T, B, S*D*H), and the state after the last step.
 
-        Args:
-            x_RTBI: inputs.
-            state: the state to start from; by default the initial state.
-            index_RN: increasing indices into the T*B outputs; only these are returned, (R, N, S*D*H).
+        Starts from `state` or the initial state. With `index_RN`, increasing indices into the T*B outputs, only these
+        outputs are returned, (R, N, S*D*H).
 
         Raises:
-            ValueError: a `state` for a bidirectional network, which reads the whole sequence before it answers.
+            ValueError: a `state` for a bidirectional network.
         """
         architecture = self.architecture
         R, T, B = x_RTBI.shape[:3]
@@ -260,13 +248,12 @@ class Network:
         if kernel_index is not None:
             return x_RTBI, tuple(after)
         x_RTBI = x_RTBI.reshape(R, T, B, -1)
-        return x_RTBI if index_RN is None else picked(x_RTBI, index_RN), tuple(after)
+        return x_RTBI if index_RN is None else selected(x_RTBI, index_RN), tuple(after)
 
     def readout(self, h_RNH: Tensor) -> Tensor:
         """The answers from outputs of the top layer, (R, N, O)."""
         R, N, width = h_RNH.shape
-        sites = self.architecture.sites
-        h_RMH = h_RNH.reshape(R, N * sites, width // sites)
+        h_RMH = h_RNH.reshape(R, N * self.architecture.sites, width // self.architecture.sites)
         return product(h_RMH, self.parameters["readout.weight"], self.parameters["readout.bias"]).view(R, N, -1)
 
 
@@ -291,17 +278,12 @@ def from_torch(module: nn.Module) -> Network:
     Raises:
         ValueError: another module, or one with dropout or projections, which farback does not support.
     """
-    cell: Cell
-    if isinstance(module, nn.LSTM) and not module.proj_size:
-        cell = cells.build("lstm")
-    elif isinstance(module, nn.GRU):
-        cell = cells.build("gru")
-    elif isinstance(module, nn.RNN):
-        cell = cells.build({"name": "elman", "nonlinearity": module.nonlinearity})
-    else:
+    if not isinstance(module, nn.RNN | nn.GRU | nn.LSTM) or module.proj_size:
         raise ValueError(f"needs a torch.nn.RNN, GRU or LSTM without projections, got {module}")
     if module.dropout:
         raise ValueError(f"dropout is {module.dropout}; farback networks do not support dropout: set it to 0")
+    gated = {"LSTM": "lstm", "GRU": "gru"}.get(module.mode)
+    cell = cells.build(gated or {"name": "elman", "nonlinearity": module.nonlinearity})
     architecture = Architecture(
         cell, module.input_size, module.hidden_size, 0, module.num_layers, module.bias, module.bidirectional
     )

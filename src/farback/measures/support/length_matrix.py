@@ -64,7 +64,6 @@ def length_matrix(
         task: the task they were trained on; its own lag has no effect.
         lags: test lags; include short ones, as a network can fail below the lag it was trained at.
         sequences: number of sequences per lag.
-        seed: of the test stream.
 
     Raises:
         ValueError: no networks, a training lag below 1, or as `retention`.

@@ -7,15 +7,36 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from farback.measures.base import Floats
+from farback.measures.base import Floats, MeasureRow, SingleInput
 from farback.measures.support.system import System, as_system
 from farback.networks.network import Network
+from farback.tasks.base import Task
 
 SETTLE_STEPS = 500  # steps under zero input before Newton's method
 NEWTON_STEPS = 20  # each doubles the number of correct digits near the solution
 REST_TOLERANCE = 1e-10  # largest change in one step at rest, relative to the size of the state
 KINK_DISTANCE = 1e-6  # perturbation used to find kinks, relative to the size of the state
+
+
+class Linearised(SingleInput):
+    """The base class of measures of the network linearised at its resting state (all layers, the full state).
+
+    The input enters through one channel; the other channels are zero.
+    """
+
+    @override
+    def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
+        system = linearisation(network, self.channel)
+        try:
+            return [] if system is None else self.linear_rows(*system)
+        except ValueError:  # the resting state is not stable
+            return []
+
+    def linear_rows(self, W_SS: Floats, w_S: Floats) -> list[MeasureRow]:
+        """The rows of the linear system h_t = W h_{t-1} + w u_t; none if it raises ValueError."""
+        raise NotImplementedError
 
 
 def linearisation(network: Network, channel: int) -> tuple[Floats, Floats] | None:
