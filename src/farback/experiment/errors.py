@@ -119,7 +119,8 @@ def _quoted(error: ErrorDetails, name: str) -> list[str]:
 
 def _unknown_key(key: str, model: type[Any] | None) -> str:
     is_component = model is not None and issubclass(model, Component)
-    allowed = [name for name in model.model_fields if name != "name" or not is_component] if model else []
+    fields = model.model_fields if model else {}
+    allowed = [field.alias or name for name, field in fields.items() if name != "name" or not is_component]
     if allowed:
         return f"unknown key {shown(key)}; {choices(key, allowed)}"
     return f"unknown key {shown(key)}; {str(model.model_fields['name'].default) + ' ' if model else ''}has no fields"

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
 from farback.experiment.errors import problem, repeats_train_lags
-from farback.experiment.grids import Axis, Grid, spelled, with_settings
+from farback.experiment.grids import Grid, spelled, with_settings
 from farback.experiment.problems import Mark, Problem, Problems, joined
 from farback.experiment.yaml_tree import KeyValue, Node
 from farback.trials.trial import Trial
 
 AXES_MAY_FIX = ("missing", "union_tag_not_found", "value_error")  # errors of a base that the axes of a sweep may fix
-NAMED_LEVELS = 3  # of an axis, in "at lag=5 or lag=10"
+NAMED_LEVELS = 3  # of a path, in "at lag=5 or lag=10"
+AXIS_PREFIX = re.compile(r"^(sweep\[\d+\](\.zip(\[\d+\])?)?|search\.(space|groups))\.")
+Settings = Mapping[str, str]  # "cell=lstm" by its path, cell
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,12 @@ class Combination:
     grid: Grid
     levels: tuple[int, ...]
 
+    def settings(self) -> Settings:
+        """Its settings by path, as `--set` accepts them."""
+        return {path: spelled(path, value) for path, _, value in self.grid.settings(self.levels)}
+
     def __str__(self) -> str:
-        settings = [spelled(path, value) for path, _, value in self.grid.settings(self.levels)]
-        return ", ".join(settings) or "the base alone"
+        return ", ".join(self.settings().values()) or "the base alone"
 
 
 def expanded(base: KeyValue, grids: Iterable[Grid], problems: Problems) -> list[tuple[Trial, ...]]:
@@ -41,9 +46,9 @@ def expanded(base: KeyValue, grids: Iterable[Grid], problems: Problems) -> list[
     repeated: dict[tuple[Mark, Mark], list[tuple[Combination, Combination]]] = {}
     for grid in grids:
         trials = []
-        for levels in grid.combinations():
-            here = Combination(grid, levels)
-            made = validated(with_settings(base.node, grid.settings(levels)), base.key, (grid.mark, grid.origin))
+        for combination in grid.combinations():
+            here = Combination(grid, combination)
+            made = validated(with_settings(base.node, grid.settings(combination)), base.key, (grid.mark, grid.origin))
             if not isinstance(made, Trial):
                 for each in made:
                     failed.setdefault(each, []).append(here)
@@ -57,7 +62,14 @@ def expanded(base: KeyValue, grids: Iterable[Grid], problems: Problems) -> list[
     alone = validated(base.node, base.key, (base.key, "base"), partial=True)
     for each in alone if isinstance(alone, list) else ():
         failed.setdefault(each, [])
-    problems += [_with_levels(each, where) for each, where in failed.items()]
+    for each, where in failed.items():
+        grid = where[0].grid if where else Grid(base.key, "base", ())
+        levels = {
+            path: [spelled(path, level[i]) for level in axis.levels]
+            for axis in grid.axes
+            for i, path in enumerate(axis.paths)
+        }
+        problems.append(with_causes(each, [one.settings() for one in where if one.grid is grid], levels))
     for (mark, later_mark), pairs in repeated.items():
         earlier, later = pairs[0]
         more = f"; and {len(pairs) - 1} more pairs like this" if len(pairs) > 1 else ""
@@ -106,28 +118,22 @@ def _two_sizes(tree: Node) -> Problem | None:
     return Problem(str(tree.entries["match"].key), path, message)
 
 
-def _with_levels(each: Problem, where: list[Combination]) -> Problem:
-    """The problem with the levels that cause it, unless every combination of the first such grid does."""
-    grid = where[0].grid if where else None
+def with_causes(problem: Problem, failing: list[Settings], levels: Mapping[str, Collection[str]]) -> Problem:
+    """The problem with the settings that cause it: "... (at cell=lstm)".
+
+    Args:
+        problem: the problem.
+        failing: the settings of every combination that has it.
+        levels: all settings of each path. A path is named if only some of its settings occur in `failing`.
+    """
+    own_path = AXIS_PREFIX.sub("", problem.path).partition("[")[0]
     causes = []
-    for index, axis in enumerate(grid.axes if grid else ()):
-        levels = sorted({one.levels[index] for one in where if one.grid is grid})
-        if len(levels) < len(axis.levels) and not _contains(axis, each.path):
-            causes.append(_any_of(axis, levels))
-    return Problem(each.location, each.path, each.message + (f" (at {', '.join(causes)})" if causes else ""))
-
-
-def _contains(axis: Axis, path: str) -> bool:
-    """Whether a path lies in an axis, which then need not be named."""
-    origins = [re.escape(level.origin.removesuffix("[0]")) for level in axis.levels[0]]
-    return any(re.match(rf"{origin}($|\[)", path) for origin in origins)
-
-
-def _any_of(axis: Axis, levels: list[int]) -> str:
-    if len(levels) > NAMED_LEVELS:
-        return f"{len(levels)} levels of {axis.path}"
-    named = [zip(axis.paths, axis.levels[level], strict=True) for level in levels]
-    return " or ".join(", ".join(spelled(path, value) for path, value in pairs) for pairs in named)
+    for path, every in levels.items() if failing else ():
+        seen = list(dict.fromkeys(settings[path] for settings in failing if path in settings))
+        is_cause = 0 < len(seen) < len(every) and all(path in settings for settings in failing)
+        if is_cause and path != own_path:
+            causes.append(" or ".join(seen) if len(seen) <= NAMED_LEVELS else f"{len(seen)} levels of {path}")
+    return replace(problem, message=problem.message + (f" (at {', '.join(causes)})" if causes else ""))
 
 
 def _difference(one: Combination, other: Combination) -> tuple[Mark, str]:

@@ -1,87 +1,82 @@
-"""The JSON Schema of a config file, with which editors complete and check.
+"""The JSON Schema of a config file, with which editors complete and check it.
 
-It says what can be said without making trials: keys, types, ranges, names, with every plug-in that is there. What
-depends on several values at once (whether an initialisation fits a cell, equal lengths in `zip`) only loading tells.
+It contains keys, types, ranges and names, also those of installed plug-ins. What depends on several values at once
+(whether an initialisation fits a cell, equal lengths in `zip`) is only checked when a config is loaded.
 """
 
 from __future__ import annotations
 
 import re
 import textwrap
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Field
+from pydantic.json_schema import models_json_schema
 
 from farback.experiment.config_file import ConfigFile
 from farback.experiment.search import SearchOptions
 from farback.experiment.search_objective import OBJECTIVES
+from farback.experiment.search_space import Integers, Numbers, Ratios
+from farback.records.record import Record
 from farback.trials.trial import Trial
 
 Schema = dict[str, Any]
+HEADING = "\nAttributes:\n"
+FIELD = re.compile(r"^(\w+(?:, \w+)*): (.*(?:\n +.*)*)", re.MULTILINE)  # a line of a docstring's "Attributes:"
 
-RANGE: Schema = {
-    "description": "Integers as Python's range counts them, the stop left out: {range: 5} is 0, 1, 2, 3, 4; "
-    "{range: [2, 5]} is 2, 3, 4; {range: [0, 10, 5]} is 0, 5.",
-    "type": "object",
-    "properties": {
-        "range": {
-            "anyOf": [
-                {"type": "integer", "minimum": 1},
-                {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 3},
-            ]
-        }
-    },
-    "required": ["range"],
-    "additionalProperties": False,
-}
 
-BRACKET: Schema = {
-    "description": "Lags from the first to the second, each twice the one before, of which bisection picks those that "
-    "are trained: {bracket: [5, 320]} looks among 5, 10, 20, 40, 80, 160, 320, with three trainings a seed.",
-    "type": "object",
-    "properties": {
-        "bracket": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2}
-    },
-    "required": ["bracket"],
-    "additionalProperties": False,
-}
+class Range(Record):
+    """Integers as in Python's range: {range: 3} is 0, 1, 2; {range: [2, 5]} is 2, 3, 4; [0, 10, 5] is 0, 5."""
+
+    range: Annotated[int, Field(ge=1)] | Annotated[list[int], Field(min_length=1, max_length=3)]
+
+
+class Bracket(Record):
+    """Lags that double, among which bisection chooses: {bracket: [5, 320]} is 5, 10, 20, 40, 80, 160, 320."""
+
+    bracket: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]
 
 
 def schema() -> Schema:
     """The JSON Schema (draft 2020-12) of a config."""
-    whole = _cleaned(ConfigFile.model_json_schema())
-    trial = _cleaned(Trial.model_json_schema())
-    definitions = {**whole.pop("$defs"), **trial.pop("$defs"), "Range": RANGE, "Bracket": BRACKET}
-    for members in _unions(trial):
-        for member in members:
-            definitions[_target(member)]["required"] = ["name"]
+    models = (ConfigFile, Trial, SearchOptions, Range, Bracket, Integers, Numbers, Ratios)
+    definitions = models_json_schema([(model, "validation") for model in models])[1]["$defs"]
+    for node in _nodes(definitions):
+        _clean(node)
+    config, trial, search = (definitions.pop(name) for name in ("ConfigFile", "Trial", "SearchOptions"))
+    for node in _nodes(trial):
+        if node.pop("discriminator", None):
+            for member in node["oneOf"]:
+                definitions[_target(member)]["required"] = ["name"]
     paths = _paths(trial["properties"], definitions)
-    grid = {path: _levels(values) for path, values in paths.items()}
-    grid["lag"]["anyOf"].append({"$ref": "#/$defs/Bracket"})
-    definitions["Pairs"] = {
-        "description": "Axes of equal length that change together.",
-        "type": "object",
-        "properties": {path: {"$ref": f"#/$defs/Grid/properties/{path}"} for path in grid},
-        "additionalProperties": False,
-        "minProperties": 1,
-    }
-    several = {"type": "array", "items": {"$ref": "#/$defs/Pairs"}, "minItems": 1}
-    definitions["Grid"] = {
-        "description": "All combinations of the axes. An axis is a field of a trial, or a dotted path.",
-        "type": "object",
-        "properties": {**grid, "zip": {"anyOf": [{"$ref": "#/$defs/Pairs"}, several]}},
-        "additionalProperties": False,
-    }
-    definitions |= _space(paths)
-    definitions["Search"] = _search(definitions)
+    axes = {path: {"anyOf": [_list(_any_of(values)), _ref("Range")]} for path, values in paths.items()}
+    axes["lag"]["anyOf"].append(_ref("Bracket"))
+    pairs = _mapping(
+        "Axes of equal length that change together.", {path: _ref(f"Grid/properties/{path}") for path in axes}
+    )
+    zipped = {"zip": _any_of([_ref("Pairs"), _list(_ref("Pairs"))])}
+    grid = _mapping(
+        "All combinations of the axes. An axis is a field of a trial, or a dotted path.", {**axes, **zipped}
+    )
+    dimensions = {path: _dimension(path, values) for path, values in paths.items()}
+    space = _mapping("A list of choices or a range for each path.", dimensions)
+    definitions |= {"Pairs": pairs, "Grid": grid, "Space": space, "Search": search}
+    skill = {"type": "object", "properties": {"skill": {"type": "integer", "minimum": 0}}, "required": ["skill"]}
+    search["properties"]["space"] |= _ref("Space")
+    search["properties"]["groups"] |= _any_of([_ref("Grid"), {"type": "string"}])
+    search["properties"]["objective"] |= _one_or_two(_any_of([{"enum": list(OBJECTIVES)}, skill]))
+    search["properties"]["direction"] |= _one_or_two({"enum": ["maximize", "minimize"]})
     del trial["required"]  # axes may set what base leaves out
-    whole["properties"]["base"]["anyOf"][0] = trial
-    whole["properties"]["sweep"] |= {"type": "array", "items": {"$ref": "#/$defs/Grid"}, "minItems": 1}
-    whole["properties"]["search"] = {"$ref": "#/$defs/Search"}
-    whole["properties"]["executor"]["anyOf"][0] = definitions.pop("Placement")
-    for key in whole["properties"].values():
-        if not key.get("default", True):
-            del key["default"]  # an empty default says no more than that the key may be left out
+    config["properties"]["base"]["anyOf"][0] = trial
+    config["properties"]["sweep"] |= _list(_ref("Grid"))
+    config["properties"]["search"] = _ref("Search")
+    config["properties"]["executor"]["anyOf"][0] = definitions.pop("Placement")
+    for key in (*config["properties"].values(), *search["properties"].values()):
+        if key.get("default", True) in (None, "", []):
+            del key["default"]  # the key is only optional
     return {
-        **whole,
+        **config,
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "farback config",
         "required": ["name"],
@@ -90,98 +85,49 @@ def schema() -> Schema:
     }
 
 
-def _levels(values: list[Schema]) -> Schema:
-    """What an axis may hold, where its path may hold any of `values`."""
-    item = values[0] if len(values) == 1 else {"anyOf": values}
-    return {"anyOf": [{"type": "array", "items": item, "minItems": 1}, {"$ref": "#/$defs/Range"}]}
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
 
 
-def _tried(path: str, values: list[Schema]) -> Schema:
-    """What a dimension of a space may be, where its path may hold any of `values`."""
-    choices = {"$ref": f"#/$defs/Grid/properties/{path}/anyOf/0"}
-    kinds = {kind for value in values for kind in _types(value)}
-    ranges = ["Integers"] if kinds & {"number", "integer"} else []
-    ranges += ["Numbers", "Ratios"] if "number" in kinds else []
-    return {"anyOf": [choices, _form("choices", choices), *({"$ref": f"#/$defs/{name}"} for name in ranges)]}
+def _list(item: Schema) -> Schema:
+    return {"type": "array", "items": item, "minItems": 1}
 
 
-def _types(value: Schema) -> list[str]:
-    """The JSON types that a schema names, in its alternatives too."""
-    own = [value["type"]] if isinstance(value.get("type"), str) else []
-    return own + [kind for inner in value.get("anyOf", []) for kind in _types(inner)]
+def _any_of(schemas: list[Schema]) -> Schema:
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
-def _form(kind: str, values: Schema, **extras: Schema) -> Schema:
-    properties = {kind: values, **extras, "when": {"$ref": "#/$defs/When"}}
-    return {"type": "object", "properties": properties, "required": [kind], "additionalProperties": False}
+def _one_or_two(item: Schema) -> Schema:
+    return {"anyOf": [item, {**_list(item), "minItems": 2, "maxItems": 2}]}
 
 
-def _range(kind: str, number: str, **extras: Schema) -> Schema:
-    ends = {"type": "array", "items": {"type": number}, "minItems": 2, "maxItems": 2}
-    return _form(kind, ends, **extras)
+def _mapping(description: str, properties: Schema) -> Schema:
+    rest = {"type": "object", "additionalProperties": False, "minProperties": 1}
+    return {"description": description, "properties": properties, **rest}
 
 
-def _space(paths: dict[str, list[Schema]]) -> dict[str, Schema]:
-    """The definitions of a space and of what its dimensions may be."""
-    flag: Schema = {"type": "boolean"}
-    return {
-        "When": {"description": "Only where these paths have these values.", "type": "object", "minProperties": 1},
-        "Integers": _range("int", "integer", step={"type": "integer", "exclusiveMinimum": 0}, log=flag),
-        "Numbers": _range("float", "number", step={"type": "number", "exclusiveMinimum": 0}, log=flag),
-        "Ratios": _range("log", "number"),
-        "Space": {
-            "description": "What is tried of each path: a list of choices, or a range.",
-            "type": "object",
-            "properties": {path: _tried(path, values) for path, values in paths.items()},
-            "additionalProperties": False,
-            "minProperties": 1,
-        },
-    }
-
-
-def _search(definitions: Schema) -> Schema:
-    """The keys of a search. Its plain options come from their record."""
-    options = _cleaned(SearchOptions.model_json_schema())
-    definitions |= options.pop("$defs")
-    definitions["Sampler"].pop("required", None)
-    objective = {
-        "anyOf": [
-            {"enum": list(OBJECTIVES)},
-            {"type": "object", "properties": {"skill": {"type": "integer", "minimum": 0}}, "required": ["skill"]},
-        ]
-    }
-    direction = {"enum": ["maximize", "minimize"]}
-    options["properties"] |= {
-        "space": {"$ref": "#/$defs/Space"},
-        "objective": {
-            "description": "horizon, skill (at the trained lag, or {skill: LAG}), area (under the retention curve), "
-            "updates (to solve); or two of them for a Pareto front.",
-            "anyOf": [objective, {"type": "array", "items": objective, "minItems": 2, "maxItems": 2}],
-        },
-        "groups": {
-            "description": "A grid as in a sweep, or a path of the space: each is searched with the same budget.",
-            "anyOf": [{"$ref": "#/$defs/Grid"}, {"type": "string"}],
-        },
-        "direction": {
-            "description": "Whether more or less is better, one for each objective; by default as it says itself.",
-            "anyOf": [direction, {"type": "array", "items": direction, "minItems": 2, "maxItems": 2}],
-        },
-    }
-    return {**options, "description": "A search instead of a sweep: docs/search.md."}
+def _dimension(path: str, values: list[Schema]) -> Schema:
+    """The schema of a dimension of a search space, whose values have any of the schemas `values`."""
+    choices = _ref(f"Grid/properties/{path}/anyOf/0")
+    with_condition = {"properties": {"choices": choices, "when": {"type": "object"}}, "required": ["choices"]}
+    types = {option.get("type") for value in values for option in (value, *value.get("anyOf", ()))}
+    ranges = ["Integers"] if types & {"number", "integer"} else []
+    ranges += ["Numbers", "Ratios"] if "number" in types else []
+    mapping = {"type": "object", **with_condition, "additionalProperties": False}
+    return {"anyOf": [choices, mapping, *(_ref(name) for name in ranges)]}
 
 
 def _paths(properties: Schema, definitions: Schema) -> dict[str, list[Schema]]:
-    """Every path that can be an axis, with the schemas of what may stand there: fields, and fields of components."""
+    """Every path that can be an axis, which is a field or a field of a component, with the schemas of its values."""
     paths: dict[str, list[Schema]] = {name: [_without_default(value)] for name, value in properties.items()}
     for name, value in properties.items():
         if value.get("type") == "array":
-            continue  # a dotted path does not go into a list
-        for reference in _references(value):
+            continue  # a dotted path cannot lead into a list
+        for reference in [_target(node) for node in _nodes(value) if "$ref" in node]:
             for inner, own in definitions[reference]["properties"].items():
                 known = paths.setdefault(f"{name}.{inner}", [])
-                own = _without_default(own)
-                if own not in known:
-                    known.append(own)
+                if _without_default(own) not in known:
+                    known.append(_without_default(own))
     return paths
 
 
@@ -193,53 +139,22 @@ def _target(reference: Schema) -> str:
     return str(reference["$ref"]).rpartition("/")[2]
 
 
-def _references(value: Any) -> list[str]:
-    """The definitions that a schema names, in order."""
-    if isinstance(value, list):
-        return [name for item in value for name in _references(item)]
-    if not isinstance(value, dict):
-        return []
-    own = [_target(value)] if "$ref" in value else []
-    return own + [name for item in value.values() for name in _references(item)]
+def _nodes(value: Any) -> Iterator[Schema]:
+    """Every mapping in a schema, outer ones first."""
+    if isinstance(value, dict):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _nodes(item)
 
 
-def _unions(value: Any) -> list[list[Schema]]:
-    """The members of every union that is told by name."""
-    if isinstance(value, list):
-        return [found for item in value for found in _unions(item)]
-    if not isinstance(value, dict):
-        return []
-    own = [value["oneOf"]] if value.pop("discriminator", None) else []
-    return own + [found for item in value.values() for found in _unions(item)]
-
-
-def _cleaned(value: Any) -> Any:
-    """Without the titles that pydantic makes from the names of fields, and with what docstrings say of the fields."""
-    if isinstance(value, list):
-        return [_cleaned(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    node = {key: _cleaned(item) for key, item in value.items() if not (key == "title" and isinstance(item, str))}
-    return described(node) if "properties" in node else node
-
-
-HEADING = "\nAttributes:\n"
-
-FIELD = re.compile(r"^(\w+(?:, \w+)*): (.*(?:\n +.*)*)", re.MULTILINE)
-
-
-def described(schema: dict[str, Any]) -> dict[str, Any]:
-    """A record's schema with the lines of its docstring's "Attributes:" on its properties, in place of the section."""
-    text, heading, section = schema.get("description", "").partition(HEADING)
-    if not heading:
-        return schema
-    lines = {
-        name: " ".join(line.split())
-        for names, line in FIELD.findall(textwrap.dedent(section))
-        for name in names.split(", ")
-    }
-    properties = {
-        name: {**field, "description": lines[name]} if name in lines else field
-        for name, field in schema["properties"].items()
-    }
-    return {**schema, "description": text.rstrip(), "properties": properties}
+def _clean(node: Schema) -> None:
+    """Remove pydantic's titles, and move the lines of a docstring's "Attributes:" to the fields that they describe."""
+    if isinstance(node.get("title"), str):
+        del node["title"]
+    text, heading, section = str(node.get("description", "")).partition(HEADING)
+    if heading and "properties" in node:
+        node["description"] = text.rstrip()
+        for names, line in FIELD.findall(textwrap.dedent(section)):
+            for name in names.split(", "):
+                if name in node["properties"]:
+                    node["properties"][name]["description"] = " ".join(line.split())

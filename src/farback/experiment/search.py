@@ -49,10 +49,14 @@ class Report(Record):
 
 
 class SearchOptions(Record):
-    """The keys of `search:`. Those of type Any are read elsewhere, together with their positions.
+    """A hyper-parameter search instead of a sweep (docs/search.md).
 
     Attributes:
-        space: what is searched: a list of choices or a range for each path.
+        space: a list of choices or a range for each path that is searched.
+        objective: horizon, skill (at the training lag, or {skill: LAG}), area (under the retention curve) or updates
+            (to solve); two of them give a Pareto front.
+        groups: a grid as in a sweep, or a path of the space. Each group is searched with the same budget.
+        direction: maximize or minimize, for each objective; by default what is better.
         trials: number of settings tried in each group.
         seeds: number of trainings of each setting; its value is their mean.
         sampler: how settings are chosen, a name or a mapping with a seed.
@@ -62,7 +66,7 @@ class SearchOptions(Record):
         budget: minutes after which no more settings are chosen.
     """
 
-    space: Any
+    space: Any  # this key and the next three are read by functions that know the positions in the file
     objective: Any
     groups: Any = None
     direction: Any = None

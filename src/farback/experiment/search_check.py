@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
-from farback.experiment.expansion import validated
+from farback.experiment.expansion import Settings, validated, with_causes
 from farback.experiment.grids import spelled
 from farback.experiment.problems import Problem, Problems, joined, shown, word
 from farback.experiment.search import Group, Search
@@ -22,8 +22,8 @@ MOST_POINTS = 100_000  # of a grid
 
 def checked(search: Search, base: KeyValue, problems: Problems) -> Search | None:
     """The search with its groups named, or nothing after adding its problems to `problems`."""
-    failed: dict[Problem, list[frozenset[str]]] = {}
-    everywhere: list[frozenset[str]] = []
+    failed: dict[Problem, list[Settings]] = {}
+    levels: dict[str, set[str]] = {}
     groups = [Group(str(i), tuple(search.grid.settings(one))) for i, one in enumerate(search.grid.combinations())]
     trials: dict[str, list[Trial]] = {group.label: [] for group in groups}
     active: set[str] = set()
@@ -33,8 +33,9 @@ def checked(search: Search, base: KeyValue, problems: Problems) -> Search | None
             active |= set(chosen)
             for path, seen in values.items():
                 seen.append(word(scalar(value_at(tree, path))))
-            settings = frozenset(_choices(search, group, chosen))
-            everywhere.append(settings)
+            settings = _choices(search, group, chosen)
+            for path, text in settings.items():
+                levels.setdefault(path, set()).add(text)
             made = validated(tree, base.key, (search.mark, "search"))
             if isinstance(made, Trial):
                 trials[group.label].append(made)
@@ -43,8 +44,8 @@ def checked(search: Search, base: KeyValue, problems: Problems) -> Search | None
                 failed.setdefault(problem, []).append(settings)
     alone = validated(base.node, base.key, (base.key, "base"), partial=True)
     for problem in alone if isinstance(alone, list) else ():
-        failed.setdefault(problem, everywhere)
-    problems += [_with_choices(problem, where, everywhere) for problem, where in failed.items()]
+        failed.setdefault(problem, [])
+    problems += [with_causes(problem, where, levels) for problem, where in failed.items()]
     _check_conditions(search, active, values, problems)
     if not problems:
         _check_objectives(search, [trial for made in trials.values() for trial in made], problems)
@@ -102,23 +103,11 @@ def _level(one: Dimension, index: int) -> Node:
     return one.node(round(value) if one.kind == "int" else min(value, one.high))
 
 
-def _choices(search: Search, group: Group, chosen: dict[str, Node]) -> Iterator[str]:
-    """The choices of a point in words; the values of ranges are left out."""
-    for path, _, node in group.settings:
-        yield spelled(path, node)
-    for one in search.space:
-        if one.kind == "categorical" and one.path in chosen and len(one.levels) > 1:
-            yield spelled(one.path, chosen[one.path])
-
-
-def _with_choices(problem: Problem, where: list[frozenset[str]], everywhere: list[frozenset[str]]) -> Problem:
-    """The problem with the choices that cause it, unless every point has it."""
-    common = frozenset.intersection(*where) if where else frozenset()
-    always = frozenset.intersection(*everywhere) if everywhere else frozenset()
-    own = problem.path.removeprefix("search.space.").removeprefix("search.groups.").partition("[")[0]
-    causes = sorted(text for text in common - always if not text.startswith(f"{own}="))
-    text = f" (at {', '.join(causes)})" if causes and len(where) < len(everywhere) else ""
-    return replace(problem, message=problem.message + text)
+def _choices(search: Search, group: Group, chosen: dict[str, Node]) -> Settings:
+    """The choices of a point by path; the values of ranges are left out."""
+    choices = {path: spelled(path, node) for path, _, node in group.settings}
+    kinds = {one.path: one.kind for one in search.space}
+    return choices | {path: spelled(path, node) for path, node in chosen.items() if kinds[path] == "categorical"}
 
 
 def _check_conditions(search: Search, active: set[str], values: dict[str, list[str]], problems: Problems) -> None:

@@ -7,17 +7,91 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo
+
+from farback.experiment.errors import record_problems
 from farback.experiment.grids import PATH
 from farback.experiment.problems import Mark, Problems, joined, shown, word
 from farback.experiment.yaml_tree import KeyValue, Node
 from farback.records.record import Record, choices
 from farback.trials.trial import Trial
 
-EXTRAS = {"choices": ("when",), "float": ("step", "log", "when"), "int": ("step", "log", "when"), "log": ("when",)}
+T = TypeVar("T")
 MOST_LEVELS = 10_000
 Plain = str | int | float | bool | None
+
+
+def _rising(ends: list[float]) -> list[float]:
+    if ends[0] >= ends[1]:
+        raise ValueError(f"the first must be smaller than the second, got {shown(ends)}; one value belongs in base")
+    return ends
+
+
+def _positive(ends: list[float]) -> list[float]:
+    if ends[0] <= 0:
+        raise ValueError(f"a logarithmic range must begin above 0, got {shown(ends)}")
+    return ends
+
+
+def _reaches_end(step: float | None, info: ValidationInfo) -> float | None:
+    low, high = info.data.get("ends", (0, 0))
+    steps = (high - low) / step if step else 0
+    if abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
+        last = low + math.floor(steps) * (high - low) / steps
+        raise ValueError(f"{shown(high)} is not reached from {shown(low)} by steps of {shown(step)}; end at {last:g}")
+    return step
+
+
+def _allows_log(log: bool, info: ValidationInfo) -> bool:
+    if log and info.data.get("step"):
+        raise ValueError("a logarithmic range has no step")
+    if log and "ends" in info.data:
+        _positive(info.data["ends"])
+    return log
+
+
+Ends = Annotated[list[T], Field(min_length=2, max_length=2), AfterValidator(_rising)]
+Step = Annotated[T, Field(gt=0)] | None
+Log = Annotated[bool, AfterValidator(_allows_log)]
+
+
+class Form(Record):
+    """The base class of the ways to write a dimension."""
+
+    when: dict[str, Any] | None = None
+
+
+class Choices(Form):
+    """A list of values."""
+
+    choices: Annotated[list[Any], Field(min_length=1, max_length=MOST_LEVELS)]
+
+
+class Integers(Form):
+    """[smallest, largest], with `step` or with `log: true`"""
+
+    ends: Ends[int] = Field(alias="int")
+    step: Annotated[Step[int], AfterValidator(_reaches_end)] = None
+    log: Log = False
+
+
+class Numbers(Form):
+    """[smallest, largest], with `step` or with `log: true`"""
+
+    ends: Ends[float] = Field(alias="float")
+    step: Annotated[Step[float], AfterValidator(_reaches_end)] = None
+    log: Log = False
+
+
+class Ratios(Form):
+    """[smallest, largest], on a logarithmic scale"""
+
+    ends: Annotated[Ends[float], AfterValidator(_positive)] = Field(alias="log")
+
+
+FORMS: dict[str, type[Form]] = {"choices": Choices, "float": Numbers, "int": Integers, "log": Ratios}
 
 
 @dataclass(frozen=True)
@@ -142,81 +216,39 @@ def _dimension(path: str, entry: KeyValue, where: str, problems: Problems) -> Di
     before = len(problems)
     node = entry.node
     if isinstance(node.value, tuple):
-        return _categorical(path, entry.key, node, where, problems)
+        node = Node(node.mark, {"choices": KeyValue(node.mark if node.mark.line else entry.key, node)})
     flag = node.child("log")
-    is_flag = flag is not None and isinstance(flag.value, bool)  # then `log` belongs to a range of another kind
-    kind = next((kind for kind in EXTRAS if kind in node.entries and not (kind == "log" and is_flag)), None)
-    if kind is None:
+    is_flag = flag is not None and isinstance(flag.value, bool)  # then `log` belongs to a range of another form
+    form = next((form for form in FORMS if form in node.entries and not (form == "log" and is_flag)), None)
+    if form is None:
         message = "must be a list of choices, or have one of choices, float, int, log (as in {log: [1e-4, 1e-1]})"
-        near = f"; {choices(next(iter(node.entries)), [*EXTRAS])}" if node.entries else ""
+        near = f"; {choices(next(iter(node.entries)), [*FORMS])}" if node.entries else ""
         problems.add(entry.key, where, f"{message}, got {shown(node.plain)}{near}")
         return None
-    allowed = [kind, *EXTRAS[kind]]
-    for name, own in node.entries.items():
-        if name not in allowed:
-            message = f"unknown key {shown(name)} beside {kind}; {choices(name, allowed)}"
-            problems.add(own.key, joined(where, name), message)
-    if kind == "choices":
-        made = _categorical(path, entry.key, node.entries[kind].node, joined(where, kind), problems)
-    else:
-        made = _number(path, entry, kind, where, problems)
-    if made and "when" in node.entries:
-        made = replace(made, when=_conditions(node.entries["when"], joined(where, "when"), problems))
-    return made if len(problems) == before else None
-
-
-def _categorical(path: str, key: Mark, node: Node, where: str, problems: Problems) -> Dimension | None:
-    values = node.value if isinstance(node.value, tuple) else ()
-    names = [word(scalar(value.plain)) for value in values[: MOST_LEVELS + 1]]
-    if not values:
-        message = f"must be a list of choices, got {shown(node.plain)}"
-    elif len(values) > MOST_LEVELS:
-        message = f"has {len(values)} choices; at most {MOST_LEVELS} are allowed"
-    elif len(set(names)) < len(names):
-        message = f"the choice {Counter(names).most_common(1)[0][0]} is given twice"
-    else:
-        levels = tuple(replace(value, origin=joined(where, index)) for index, value in enumerate(values))
-        return Dimension(path, key, "categorical", levels)
-    problems.add(node.mark if node.mark.line else key, where, message)
-    return None
-
-
-def _number(path: str, entry: KeyValue, kind: str, where: str, problems: Problems) -> Dimension | None:
-    ends, flag, step = entry.node.entries[kind].node, entry.node.child("log"), entry.node.child("step")
-    values = ends.plain if isinstance(ends.value, tuple) else []
-    is_int = kind == "int"
-    types = (int,) if is_int else (int, float)
-    is_log = kind == "log" or (flag is not None and flag.plain is True)
-    name, message = kind, ""
-    if len(values) != 2 or not all(type(value) in types and math.isfinite(value) for value in values):
-        message = f"needs two {'integers' if is_int else 'numbers'} [smallest, largest], got {shown(ends.plain)}"
-    elif values[0] >= values[1]:
-        message = f"the first must be smaller than the second, got {shown(values)}; one value belongs in base"
-    elif is_log and values[0] <= 0:
-        message = f"a logarithmic range must begin above 0, got {shown(values)}"
-    elif flag is not None and kind != "log" and not isinstance(flag.plain, bool):
-        name, message = "log", f"must be true or false, got {shown(flag.plain)}"
-    elif step is not None:
-        name, message = "step", _step_problem(step.plain, values, types, is_log)
-    if message or not isinstance(ends.value, tuple):
-        problems.add(entry.node.entries[name].key, joined(where, name), message)
+    try:
+        spec = FORMS[form].model_validate(node.plain)
+    except ValidationError as failure:
+        problems += record_problems(failure, node, entry.key, where, FORMS[form])
         return None
-    levels = tuple(replace(end, origin=joined(where, kind, index)) for index, end in enumerate(ends.value))
-    distance = step.plain if step else 1 if is_int else None
-    return Dimension(path, entry.key, "int" if is_int else "float", levels, distance, is_log)
-
-
-def _step_problem(step: Any, values: list[Any], types: tuple[type, ...], is_log: bool) -> str:
-    if type(step) not in types or not 0 < step <= values[1] - values[0]:
-        kind = "positive integer" if types == (int,) else "positive number"
-        return f"must be a {kind} within {shown(values)}, got {shown(step)}"
-    if is_log:
-        return "a logarithmic range has no step"
-    steps = (values[1] - values[0]) / step
-    if abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
-        last = values[0] + math.floor(steps) * step
-        return f"{shown(values[1])} is not reached from {shown(values[0])} by steps of {shown(step)}; end at {last:g}"
-    return ""
+    place = joined(where, form) if node is entry.node else where
+    values = node.entries[form].node.value
+    levels = tuple(
+        replace(one, origin=joined(place, i)) for i, one in enumerate(values if isinstance(values, tuple) else ())
+    )
+    when = _conditions(node.entries["when"], joined(where, "when"), problems) if "when" in node.entries else ()
+    made = Dimension(path, entry.key, "float", levels, log=form == "log", when=when)
+    step = node.plain.get("step")  # as written, because `plain` is compared with what older studies recorded
+    if isinstance(spec, Numbers):
+        made = replace(made, step=step, log=spec.log)
+    elif isinstance(spec, Integers):
+        made = replace(made, kind="int", step=step or 1, log=spec.log)
+    elif isinstance(spec, Choices):
+        made = replace(made, kind="categorical")
+        names = [word(choice) for choice in made.scalars()]
+        if len(set(names)) < len(names):
+            message = f"the choice {Counter(names).most_common(1)[0][0]} is given twice"
+            problems.add(node.entries[form].key, place, message)
+    return made if len(problems) == before else None
 
 
 def _conditions(entry: KeyValue, where: str, problems: Problems) -> tuple[SpaceCondition, ...]:

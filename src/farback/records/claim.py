@@ -32,7 +32,7 @@ class Claim(Record):
         published: the published number as printed, or "no number".
         check: how it is checked, and which results confirm it, refute it or make it depend on conditions.
         corrected: what was changed in the check after the run, why, and the verdict before the change.
-        needs: gpu, if two processor cores would need more than hours. The config can then be run elsewhere.
+        needs: gpu, if the training would take more than hours on two processor cores.
         why: why it needs a GPU.
     """
 
