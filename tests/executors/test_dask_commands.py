@@ -89,8 +89,8 @@ def on(cluster: Cluster) -> tuple[str, ...]:
 
 
 def ended(command: Command, code: int = 0) -> None:
-    assert command.wait() == code, command.said
-    assert "Traceback" not in command.errors, command.said
+    assert command.wait() == code, command.log
+    assert "Traceback" not in command.errors, command.log
 
 
 @pytest.fixture(scope="module")
@@ -133,14 +133,14 @@ def test_a_command_resumes_after_its_driver_was_killed(
         command = started(project, verb, *on(cluster))
         before = {path.name: path.stat().st_mtime_ns for path in project.checkpoints}
         wait_for(lambda c=command, b=before: fresh(project, b) or not c.alive)  # type: ignore[misc]
-        assert command.kill(), command.said
+        assert command.kill(), command.log
         with Client(cluster.address, set_as_default=False) as client:
             wait_for(lambda c=client: not any(c.run(BUSY).values()), 60)  # type: ignore[misc]
     assert project.checkpoints
     last = started(project, verb, *on(cluster))
     ended(last)
     if verb == "run":
-        assert re.search(r"\d trials to train, \d of them from checkpoints", last.output), last.said
+        assert re.search(r"\d trials to train, \d of them from checkpoints", last.output), last.log
     assert content(project) == alone[verb]
     wait_for(lambda: not project.checkpoints, 5)
 

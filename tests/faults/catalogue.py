@@ -1,4 +1,4 @@
-"""The faults that are tried, and the table that says what became of them."""
+"""The kinds of faults that are tested, and the table of results."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Fault:
 
     Attributes:
         name: what happens.
-        made: how the harness makes it.
-        lost: at most.
-        seen: by the person at the keyboard.
+        made: how the test makes it.
+        lost: the most that can be lost.
+        seen: by the user.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Fault:
 
 @dataclass
 class Tried:
-    """What became of one kind: times tried, and in cases that passed; cases, and passed ones."""
+    """Counts of one kind of fault: faults, faults in passed cases, cases, passed cases."""
 
     times: int = 0
     survived: int = 0
@@ -45,25 +45,25 @@ FAULTS = {
     "driver": Fault("the driver is killed", "SIGKILL to the driver at a random instant, again and again", LAST, ON),
     "all": Fault("everything is killed", "SIGKILL to the process group at a random instant", LAST, ON),
     "worker": Fault(
-        "a worker is killed, as for want of memory",
+        "a worker is killed, as when memory runs out",
         "SIGKILL to one worker of the pool, several times in a run",
         LAST + " of its cohort",
-        "nothing; a trial that has seen three deaths is reported as failed, and tried again by the next run",
+        "nothing; a trial whose worker died three times is reported as failed, and tried again by the next run",
     ),
     "restart": Fault(
         "the driver is killed and started at once",
-        "SIGKILL to the driver, the same command without a pause, while its workers may still live",
+        "SIGKILL to the driver, then the same command at once, while its old workers may still live",
         LAST,
         ON,
     ),
     "SIGINT": Fault("Ctrl-C", "SIGINT to the process group", NOTHING, "what is left and how to resume; exit code 130"),
     "SIGTERM": Fault(
-        "a batch system ends it", "SIGTERM to the driver", NOTHING, "what is left and how to resume; exit code 143"
+        "a batch system ends the run", "SIGTERM to the driver", NOTHING, "what is left and how to resume; exit code 143"
     ),
     "twice": Fault("Ctrl-C twice", "SIGINT, and again within a second", LAST, "it ends at once; exit code 130"),
-    "asleep": Fault("the machine sleeps", "SIGSTOP to everything, then SIGCONT", NOTHING, "nothing"),
+    "asleep": Fault("the machine is suspended", "SIGSTOP to everything, then SIGCONT", NOTHING, "nothing"),
     "creation": Fault(
-        "killed while the store is made",
+        "killed while the store is created",
         "SIGKILL to everything within the first seconds of the first run of a project",
         NOTHING,
         ON,
@@ -83,26 +83,26 @@ FAULTS = {
     ),
     "power": Fault(
         "power loss",
-        "everything is killed; files that were never flushed to the disk are cut short, and so is the end of SQLite's"
-        " log that was not",
+        "everything is killed; files that were not flushed to the disk are truncated, and the end of SQLite's log is"
+        " damaged",
         LAST,
         ON,
     ),
     "torn checkpoint": Fault(
         "a checkpoint is damaged",
-        "it is cut short or a bit in it is turned",
-        "what that trial had done",
-        "a warning that names the file, which is set aside",
+        "it is truncated or one bit is changed",
+        "the work of that trial",
+        "a warning that names the file, which is renamed",
     ),
     "torn scores": Fault(
         "a result's file is damaged",
-        "`scores.csv` or `result.json` of a finished run is cut short",
+        "`scores.csv` or `result.json` of a finished run is truncated or one bit is changed",
         "that trial",
         "an error that names the run; `farback doctor --repair` sets it aside, and the next run trains it again",
     ),
     "full store": Fault(
         "the disk is full, at the store",
-        "`results/store` is a file system of a few megabytes, filled up to a random rest",
+        "`results/store` is a file system of a few megabytes with little free space",
         LAST,
         "an error that says that there is no space left; exit code 1 or 2",
     ),
@@ -110,7 +110,7 @@ FAULTS = {
         "the disk is full, at the checkpoints",
         "`results/store/checkpoints` is a file system of a few kilobytes",
         NOTHING,
-        "a warning; training goes on without checkpoints",
+        "a warning; training continues without checkpoints",
     ),
     "full results": Fault(
         "the disk is full, at the page",
@@ -119,22 +119,25 @@ FAULTS = {
         "an error that says that there is no space left; the next run or `farback report` writes the page",
     ),
     "file size": Fault(
-        "no file may grow any more", "a limit on the size of files (`prlimit --fsize`)", LAST, "an error that says so"
+        "files have a maximum size",
+        "a limit on the size of files (`prlimit --fsize`)",
+        LAST,
+        "an error with the reason",
     ),
     "memory": Fault(
-        "a worker cannot have more memory",
-        "a limit on the address space of a worker that runs (`prlimit`)",
+        "a worker gets no more memory",
+        "a limit on the address space of a running worker (`prlimit`)",
         LAST + " of its cohort",
         "failed trials with the error; the next run tries them again",
     ),
     "server": Fault(
-        "the tracking server is gone and comes back",
+        "the tracking server stops and returns",
         "a real `mlflow server` is killed and started again",
         NOTHING,
         "a message that it retries; it resumes when the server is back",
     ),
     "locked": Fault(
-        "another process holds the database locked",
+        "another process locks the database",
         "`BEGIN EXCLUSIVE` in another process, for seconds at a time",
         NOTHING,
         "nothing, or a message that it retries",
@@ -150,7 +153,7 @@ FAULTS = {
     ),
 }
 
-KILLS = {  # at a random instant
+KILLS = {  # faults that kill at a random instant
     "driver",
     "all",
     "worker",
@@ -166,14 +169,14 @@ KILLS = {  # at a random instant
 
 @dataclass
 class Tally:
-    """Counts over a session of tests."""
+    """Counts of all faults of a test session."""
 
     kinds: dict[str, Tried] = field(default_factory=dict)
     phases: Counter[str] = field(default_factory=Counter)
     skipped: dict[str, str] = field(default_factory=dict)
 
     def add(self, faults: Iterable[tuple[str, str]], passed: bool) -> None:
-        """Count a case: its faults, each with the phase of the command that it fell into, and whether it passed."""
+        """Count a case: its faults with the phase of the command in which they struck, and whether it passed."""
         listed = list(faults)
         for kind, number in Counter(kind for kind, _ in listed).items():
             tried = self.kinds.setdefault(kind, Tried())
@@ -192,12 +195,12 @@ class Tally:
         return sum(tried.times for kind, tried in self.kinds.items() if kind in KILLS)
 
     def table(self, about: str) -> str:
-        """The table, in Markdown.
+        """The table in Markdown.
 
         Args:
-            about: one sentence on the run that counted.
+            about: a sentence about the test session.
         """
-        cells = ("fault", "how it is made", "times tried", "survived", "lost at most", "what the person sees")
+        cells = ("fault", "how it is made", "times tried", "survived", "lost at most", "what the user sees")
         lines = [about, "", _row(cells), _row(("---",) * len(cells))]
         for kind, fault in FAULTS.items():
             tried = self.kinds.get(kind, Tried())
@@ -221,10 +224,10 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def written(path: Path, table: str) -> None:
-    """Put a table between the marks of a document.
+    """Write a table between the marks of a document.
 
     Raises:
-        ValueError: the document has no such marks.
+        ValueError: the document has no marks.
     """
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)

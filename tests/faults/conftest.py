@@ -1,4 +1,4 @@
-"""What the cases share: the reference, the seed of the instants, and the counts of the faults for the table."""
+"""Fixtures of the fault tests: the undisturbed run, random instants, and the counts for the table of faults."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pathlib import Path
 import pytest
 from catalogue import FAULTS, Tally, written
 from filelock import FileLock
-from holdings import Holdings, held
 from instants import Instants, Pace
 from projects import TRIALS, Command, Project, wait_for
+from store_contents import StoreContent, store_content
 
 from farback.kernels.precompile import precompile
 from farback.kernels.unroll import DiagonalKernel, GatedKernel
 
 Count = Callable[[str, str], None]
-LEAST = 200  # random kills that a table has to count
-MARK = "fault"  # of a report's properties that are faults
+LEAST = 200  # random kills that a run must make before its table is written as a success
+MARK = "fault"  # name of the report property that holds a fault
 TALLY = pytest.StashKey[Tally]()
 BEGAN = pytest.StashKey[float]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults")
-    group.addoption("--faults-table", type=Path, help="the document whose table of faults this run writes")
-    group.addoption("--faults-seed", default="farback", help="of the random instants")
+    group.addoption("--faults-table", type=Path, help="document in which to write the table of faults")
+    group.addoption("--faults-seed", default="farback", help="seed of the random instants")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Counting:
-    """Counts faults where reports come together, which with several test workers is their controller."""
+    """Counts faults in the process that receives all reports: with several test workers, the controller."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config, self.tally = config, config.stash[TALLY]
@@ -62,7 +62,7 @@ class Counting:
         verdict = "all survived" if not failed else f"**{failed} of the cases failed**"
         if self.tally.kills < LEAST:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            verdict += f"; **fewer than the {LEAST} kills that are wanted**"
+            verdict += f"; **fewer than the required {LEAST} kills**"
         what = f"{self.tally.times} faults, {self.tally.kills} of them kills at random instants, in {cases} cases"
         about = f"{day}, seed `{seed}`, {minutes:.0f} minutes: {what}: {verdict}."
         written(path, self.tally.table(about))
@@ -70,7 +70,7 @@ class Counting:
 
 @pytest.fixture
 def count(request: pytest.FixtureRequest) -> Count:
-    """Counts a fault that was made: its kind, and the phase of the command that it fell into or ""."""
+    """A function that counts a fault: its kind, and the phase of the command in which it happened, or ""."""
 
     def add(kind: str, phase: str) -> None:
         assert kind in FAULTS
@@ -87,49 +87,49 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.fixture(scope="session")
-def _reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Holdings, Pace]:
+def _reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[StoreContent, Pace]:
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if base.name.startswith("popen-") else base
-    with FileLock(shared / "reference.lock"):  # of all test workers, one makes it
-        kept = shared / "reference"
-        if not kept.exists():
-            kept.write_bytes(pickle.dumps(_made(shared / "never stopped")))
-        found: tuple[Holdings, Pace] = pickle.loads(kept.read_bytes())
-    return found
+    with FileLock(shared / "reference.lock"):  # one test worker makes it for all
+        file = shared / "reference"
+        if not file.exists():
+            file.write_bytes(pickle.dumps(_made(shared / "never stopped")))
+        reference: tuple[StoreContent, Pace] = pickle.loads(file.read_bytes())
+    return reference
 
 
-def _made(root: Path) -> tuple[Holdings, Pace]:
-    """The run that was never stopped: one process, no pool, no checkpoint; and how long its parts took."""
-    precompile([GatedKernel("elman", "tanh"), GatedKernel("gru"), DiagonalKernel()])  # else it would start more slowly
+def _made(root: Path) -> tuple[StoreContent, Pace]:
+    """The results of an undisturbed run in one process without checkpoints, and the time of its phases."""
+    precompile([GatedKernel("elman", "tanh"), GatedKernel("gru"), DiagonalKernel()])  # not part of the phase "start"
     project = Project(root)
     pace = _paced(project.start("run", "configs/small.yaml", "--workers", "1", "--checkpoint-seconds", "1000"))
-    return held(project), pace
+    return store_content(project), pace
 
 
 def _paced(command: Command) -> Pace:
-    """Let a command come to its end."""
+    """Wait for the end of a command and measure its phases."""
     wait_for(lambda: command.training or not command.alive)
-    trains = time.monotonic()
+    training = time.monotonic()
     wait_for(lambda: command.project.recorded() == TRIALS or not command.alive)
-    writes = time.monotonic()
-    assert command.wait() == 0, command.said
-    return Pace(trains - command.began, writes - trains, time.monotonic() - writes)
+    writing = time.monotonic()
+    assert command.wait() == 0, command.log
+    return Pace(training - command.began, writing - training, time.monotonic() - writing)
 
 
 @pytest.fixture(scope="session")
-def reference(_reference: tuple[Holdings, Pace]) -> Holdings:
-    """What the store and the page hold when nothing happens."""
+def reference(_reference: tuple[StoreContent, Pace]) -> StoreContent:
+    """The content of the store and the page of an undisturbed run."""
     return _reference[0]
 
 
 @pytest.fixture(scope="session")
-def pace(_reference: tuple[Holdings, Pace]) -> Pace:
+def pace(_reference: tuple[StoreContent, Pace]) -> Pace:
     return _reference[1]
 
 
 @pytest.fixture
 def instants(request: pytest.FixtureRequest, pace: Pace) -> Instants:
-    """The random instants of this case."""
+    """The random instants of this test case."""
     seed = f"{request.config.getoption('--faults-seed')} {request.node.nodeid.partition('::')[2]}"
     print(f"instants: --faults-seed {request.config.getoption('--faults-seed')!r}, pace {pace}", file=sys.stderr)  # noqa: T201
     return Instants(seed, pace)

@@ -1,4 +1,4 @@
-"""File systems of a few megabytes, and what a power loss leaves of files."""
+"""Small file systems, and the effects of a power loss on files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from projects import Project
 
 BALLAST = "ballast"
 PAGE = 4096  # bytes: tmpfs gives space by the page
-SITE = '''"""Notes which bytes a process has asked the system to write to the disk."""
+SITE = '''"""Logs which files a process has flushed to the disk, and their sizes."""
 
 import os
 
@@ -35,12 +35,12 @@ os.fsync = fsync
 
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[None]:
-    """A file system of so many bytes at a folder. Where it may not be mounted, the test is skipped."""
+    """Mount a file system of `size` bytes at a folder; skip the test if that is not permitted."""
     folder.mkdir(parents=True, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
     mounted = subprocess.run(command, capture_output=True, text=True)
     if mounted.returncode:
-        pytest.skip(f"a file system can be mounted by root only: {mounted.stderr.strip()}")
+        pytest.skip(f"only root can mount a file system: {mounted.stderr.strip()}")
     try:
         yield
     finally:
@@ -48,7 +48,7 @@ def small_disk(folder: Path, size: int) -> Iterator[None]:
 
 
 def fill(folder: Path, rest: int) -> None:
-    """Take all the space of a file system but for so many bytes."""
+    """Fill a file system except for `rest` bytes."""
     about = os.statvfs(folder)
     size = about.f_bavail * about.f_frsize - rest
     with (folder / BALLAST).open("wb") as file:
@@ -56,12 +56,12 @@ def fill(folder: Path, rest: int) -> None:
 
 
 def make_room(folder: Path) -> None:
-    """Give it back."""
+    """Free the space that `fill` took."""
     (folder / BALLAST).unlink()
 
 
 def watched(project: Project) -> dict[str, str]:
-    """The environment of a command whose flushes are noted, for `lose_power`."""
+    """Environment variables that make a command log its flushes, for `lose_power`."""
     site = project.root / "tmp" / "site"
     site.mkdir(exist_ok=True)
     (site / "sitecustomize.py").write_text(SITE)
@@ -70,18 +70,18 @@ def watched(project: Project) -> dict[str, str]:
 
 
 def lose_power(project: Project, rng: random.Random, drop_log: bool) -> list[Path]:
-    """Do to the files of a dead command what a power loss may do: everything that was not flushed is cut short.
+    """Damage the files of a dead command as a power loss may: truncate everything that was not flushed.
 
-    SQLite flushes what it has committed, by calls that we do not see: of its database only the end of its log is torn,
-    by bytes that were on their way. A disk that lies about flushing may lose the whole log.
+    SQLite flushes what it has committed with calls that are not logged, so a database only gets random bytes at the end
+    of its log. A disk that reports a flush too early may lose the whole log.
 
     Args:
-        project: all of its commands have ended.
+        project: without running commands.
         rng: decides what is lost.
-        drop_log: whether the disk lied.
+        drop_log: whether to delete the whole log.
 
     Returns:
-        What was cut.
+        The truncated files.
     """
     log = _log(project)
     flushed = {}
@@ -116,10 +116,10 @@ def _log(project: Project) -> Path:
 
 
 def damage(path: Path, rng: random.Random) -> None:
-    """Cut a file short, or turn one bit in it."""
-    held = bytearray(path.read_bytes())
+    """Truncate a file, or change one bit of it."""
+    content = bytearray(path.read_bytes())
     if rng.random() < 0.5:
-        path.write_bytes(held[: rng.randrange(len(held))])
+        path.write_bytes(content[: rng.randrange(len(content))])
     else:
-        held[rng.randrange(len(held))] ^= 1 << rng.randrange(8)
-        path.write_bytes(held)
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)

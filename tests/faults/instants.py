@@ -1,4 +1,4 @@
-"""When a fault strikes: at a random instant of a command's life, drawn from a seed that a failure prints."""
+"""Random instants for faults, drawn from a seed that is printed when a test fails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PHASES = ("start", "training", "page")
 
 @dataclass(frozen=True)
 class Pace:
-    """How long each part of the command takes on this machine at present, in seconds."""
+    """The seconds that each phase of the command takes on this machine at present."""
 
     start: float
     training: float
@@ -25,12 +25,12 @@ class Pace:
 
 
 class Instants:
-    """Instants for one case.
+    """Random instants for one test case.
 
     Args:
-        seed: says which.
-        pace: of the reference, which was never stopped.
-        odds: of the three phases.
+        seed: of the random generator.
+        pace: of the command without faults.
+        odds: probability of each phase.
     """
 
     def __init__(self, seed: str, pace: Pace, odds: tuple[float, float, float] = (0.25, 0.6, 0.15)) -> None:
@@ -38,12 +38,12 @@ class Instants:
         self.pace, self.odds = pace, odds
 
     def reach(self, command: Command, *, phase: str | None = None, share: float = 1.0) -> str:
-        """Wait for one in a command; the phase that it fell into, or "" where the command ended before.
+        """Wait for a random instant of a command; returns its phase, or "" if the command ended first.
 
         Args:
-            command: that was just started.
-            phase: which part of its life; by default one at random.
-            share: of that part, from its beginning, to draw from; of the training, where the part is a random one.
+            command: just started.
+            phase: of the instant; by default a random one.
+            share: the instant is in this first part of the phase; if the phase is random, this holds for training only.
         """
         chosen = phase or self.rng.choices(PHASES, self.odds)[0]
         delay = self.rng.uniform(0, share if phase or chosen == "training" else 1) * self.pace.of(chosen)
@@ -59,7 +59,7 @@ class Instants:
         return "training" if command.project.recorded() < TRIALS else "page"
 
     def pause(self, command: Command, seconds: float) -> None:
-        """Wait, but not for what has ended."""
+        """Sleep, but no longer than the command runs."""
         until = time.monotonic() + seconds
         while command.alive and (left := until - time.monotonic()) > 0:
             time.sleep(min(0.01, left))

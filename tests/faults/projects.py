@@ -1,4 +1,4 @@
-"""A project in a folder of its own, and the real commands in it: started, hurt, looked at."""
+"""A project folder for a test, and farback commands that run in it as processes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pathlib import Path
 
 import psutil
 
-SLOW_SECONDS = 600.0  # for anything that takes seconds: the machine may be busy
+SLOW_SECONDS = 600.0  # timeout of steps that normally take seconds, because the machine may be busy
 TRIALS = 12
 SWEEP = """
 name: small
-question: Is what comes out the same, whatever happens on the way?
+question: Are the results the same after faults?
 base:
   task: {name: recall, symbols: 2, filler: noise}
   hidden: 8
@@ -39,7 +39,7 @@ sweep:
     optimizer.lr: [1.0e-2, 1000.0]
     seed: {range: 2}
 """
-SCRIPT = '''"""One table and one figure: a page that is soon written, and of every kind of file."""
+SCRIPT = '''"""One table and one figure: a page that is quick to write and has every kind of file."""
 
 from farback.report import Analysis, standard
 
@@ -52,11 +52,11 @@ def analyse(scores, ladder):
 
 
 class Project:
-    """A folder with the sweep in it, and with temporary files of its own.
+    """A folder with a config, its script, and a folder for temporary files.
 
     Args:
-        root: made if it is not there.
-        sweep: the config `configs/small.yaml`.
+        root: the folder; made if it does not exist.
+        sweep: the text of `configs/small.yaml`.
     """
 
     def __init__(self, root: Path, sweep: str = SWEEP) -> None:
@@ -86,23 +86,23 @@ class Project:
     def start(
         self, *arguments: str, prefix: tuple[str, ...] = (), environment: dict[str, str] | None = None
     ) -> Command:
-        """Start `farback ARGUMENTS` in a session of its own, as a terminal would."""
+        """Start `farback ARGUMENTS` in a new session, as a terminal does."""
         command = Command(self, (*prefix, sys.executable, "-m", "farback.cli", *arguments), environment or {})
         self.commands.append(command)
         return command
 
     def run(self, workers: int = 2, *arguments: str, **options: object) -> Command:
-        """Start the run that all cases are about: the same command each time."""
+        """Start `farback run` on the config; all tests use this command."""
         words = ("run", "configs/small.yaml", "--workers", str(workers), "--checkpoint-seconds", "0.1", *arguments)
         return self.start(*words, **options)  # type: ignore[arg-type]
 
     def query(self, sql: str, *values: object, name: str = "mlflow.db") -> list[tuple[object, ...]]:
-        """Ask a database of the store, past everything that farback, MLflow and Optuna know."""
+        """Query a database of the store without farback, MLflow and Optuna."""
         with closing(sqlite3.connect(f"file:{self.store / name}?mode=ro", uri=True, timeout=30)) as connection:
             return connection.execute(sql, values).fetchall()
 
     def recorded(self) -> int:
-        """Trials that have a finished run; none while there is no database yet."""
+        """The number of trials with a finished run; 0 while there is no database."""
         sql = "select count(distinct k.value) from runs r join tags k on k.run_uuid = r.run_uuid"
         try:
             rows = self.query(sql + " where k.key = 'farback.key' and r.status = 'FINISHED'")
@@ -111,13 +111,13 @@ class Project:
         return int(str(rows[0][0]))
 
     def end(self) -> None:
-        """Kill what a failed test has left."""
+        """Kill all processes, which a failed test may have left."""
         for command in self.commands:
             command.kill_all()
 
 
 class Command:
-    """A command that was started, in a session and a process group of its own."""
+    """A running or ended command, in its own session and process group."""
 
     def __init__(self, project: Project, words: tuple[str, ...], environment: dict[str, str]) -> None:
         self.project, self.words = project, words
@@ -151,37 +151,37 @@ class Command:
 
     @property
     def training(self) -> bool:
-        """Whether it has said what there is to train."""
+        """Whether it has printed how many trials it will train."""
         return bool(re.search(r"\d+ trials to train", self.output))
 
     @property
     def to_train(self) -> int:
-        """What it said that there is to train."""
-        found = re.search(r"(\d+) trials to train", self.output)
-        assert found, self.said
-        return int(found[1])
+        """The number of trials to train that it printed."""
+        match = re.search(r"(\d+) trials to train", self.output)
+        assert match, self.log
+        return int(match[1])
 
     @property
-    def said(self) -> str:
-        """For a failed assertion."""
+    def log(self) -> str:
+        """The command, its output and its exit code, for a failed assertion."""
         return (
             f"$ {' '.join(self.words[-8:])}\n{self.output[-3000:]}\n{self.errors[-3000:]}\nexit {self.process.poll()}"
         )
 
     @property
     def replaced(self) -> bool:
-        """Whether its number is another process' by now: the system gives it away when the last of a group is gone."""
+        """Whether another process now has its process id, which the system reuses after the group has ended."""
         return not self.alive and psutil.pid_exists(self.process.pid)
 
     def members(self) -> list[psutil.Process]:
-        """The processes of its session that live, whoever is their parent by now."""
-        found: list[psutil.Process] = []
+        """The living processes of its session, whatever their parent."""
+        members: list[psutil.Process] = []
         for process in psutil.process_iter() if not self.replaced else ():
             with suppress(psutil.Error, ProcessLookupError):
                 mine = os.getsid(process.pid) == self.process.pid
                 if mine and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
-                    found.append(process)
-        return found
+                    members.append(process)
+        return members
 
     def workers(self) -> list[psutil.Process]:
         """The workers of its pool: children of the server process that multiprocessing copies them from."""
@@ -199,55 +199,55 @@ class Command:
         return workers
 
     def signal(self, number: signal.Signals) -> None:
-        """To the driver alone."""
-        self.process.send_signal(number)  # which looks first whether it has ended
+        """Send a signal to the driver only."""
+        self.process.send_signal(number)  # does nothing if the process has ended
 
     def signal_all(self, number: signal.Signals) -> None:
-        """To all of its processes, as a terminal or a batch system does."""
+        """Send a signal to all processes of the command, as a terminal or a batch system does."""
         if not self.replaced:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
 
     def kill(self) -> bool:
-        """SIGKILL to the driver alone; whether it died of that, and had not ended before."""
+        """Send SIGKILL to the driver only; whether that ended it."""
         self.signal(signal.SIGKILL)
         return self.process.wait() == -signal.SIGKILL
 
     def kill_all(self) -> bool:
-        """SIGKILL to everything; as `kill`."""
+        """Send SIGKILL to all processes of the command; whether that ended the driver."""
         self.signal_all(signal.SIGKILL)
         return self.process.wait() == -signal.SIGKILL
 
     def wait(self, seconds: float = SLOW_SECONDS) -> int:
-        """Until it has ended, with all of its processes: the exit code."""
+        """Wait until all processes of the command have ended; the exit code of the driver."""
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"still running after {seconds:g} s: {self.said}") from None
+            raise AssertionError(f"still running after {seconds:g} s: {self.log}") from None
         wait_for(lambda: not self.members(), 30, lambda: f"processes left: {self.members()}")
         return code
 
 
-def wait_for(ready: Callable[[], object], seconds: float = SLOW_SECONDS, told: Callable[[], str] = str) -> None:
-    """Wait until something holds.
+def wait_for(ready: Callable[[], object], seconds: float = SLOW_SECONDS, message: Callable[[], str] = str) -> None:
+    """Wait until `ready` returns something true.
 
     Raises:
-        AssertionError: it does not within so many seconds.
+        AssertionError: it did not in this time.
     """
     until = time.monotonic() + seconds
     while not ready():
-        assert time.monotonic() < until, told() or f"not within {seconds:g} s"
+        assert time.monotonic() < until, message() or f"not within {seconds:g} s"
         time.sleep(0.02)
 
 
 def finish(project: Project, workers: int = 2) -> Command:
-    """Run the command until it ends well: trials that have failed, as those that saw three deaths, are tried again."""
+    """Repeat the command until it succeeds. It fails if a trial failed, as after three deaths of its workers."""
     for _ in range(3):
         command = project.run(workers)
         code = command.wait()
-        assert "Traceback" not in command.errors, command.said
+        assert "Traceback" not in command.errors, command.log
         if code == 0:
             return command
-        assert code == 1, command.said
-        assert "the next run tries them again" in command.output, command.said
-    raise AssertionError(command.said)
+        assert code == 1, command.log
+        assert "the next run tries them again" in command.output, command.log
+    raise AssertionError(command.log)

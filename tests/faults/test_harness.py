@@ -1,4 +1,4 @@
-"""The harness itself: it sees what it should see, and counts what it says."""
+"""Tests of the fault tests themselves: they notice changed results, and count faults correctly."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from catalogue import BEGIN, END, FAULTS, KILLS, Tally, written
 from disks import damage, lose_power
-from holdings import Holdings, check, held
 from instants import Instants
 from projects import Project, finish
+from store_contents import StoreContent, check, store_content
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
 @pytest.mark.slow
-def test_three_kills_are_survived_and_a_changed_bit_would_be_seen(
-    project: Project, reference: Holdings, instants: Instants
+def test_three_kills_change_nothing_and_a_changed_value_would_be_noticed(
+    project: Project, reference: StoreContent, instants: Instants
 ) -> None:
     for phase in ("start", "training", "training"):
         command = project.run(2)
@@ -32,20 +32,20 @@ def test_three_kills_are_survived_and_a_changed_bit_would_be_seen(
     whole = scores.read_bytes()
     scores.write_bytes(whole.replace(b"retention,", b"retention ,", 1))
     with pytest.raises(Exception, match="cannot read the scores"):
-        held(project)
+        store_content(project)
     scores.write_bytes(whole)
     with closing(sqlite3.connect(project.database)) as connection:
         connection.execute("update metrics set value = value + 1e-9 where step = 300 and key = 'train/loss'")
         connection.commit()
-    assert [text.partition(":")[0] for text in reference.differences(held(project))] == ["metrics"]
+    assert [text.partition(":")[0] for text in reference.differences(store_content(project))] == ["metrics"]
     with closing(sqlite3.connect(project.database)) as connection:
         connection.execute("update runs set status = 'RUNNING' where rowid = 1")
         connection.commit()
-    with pytest.raises(AssertionError, match="still run"):
-        held(project)
+    with pytest.raises(AssertionError, match="marked as running"):
+        store_content(project)
 
 
-def test_the_table_counts_faults_of_cases_that_failed_as_not_survived(tmp_path: Path) -> None:
+def test_the_table_counts_faults_of_failed_cases_as_not_survived(tmp_path: Path) -> None:
     tally = Tally()
     tally.add([("driver", "start"), ("driver", "training"), ("all", "training")], passed=True)
     tally.add([("driver", "training")], passed=False)
@@ -79,7 +79,7 @@ def test_kills_are_faults() -> None:
     assert not KILLS - FAULTS.keys()
 
 
-def test_a_power_loss_keeps_what_was_flushed_and_cuts_the_rest(tmp_path: Path) -> None:
+def test_a_power_loss_keeps_flushed_bytes_and_truncates_the_rest(tmp_path: Path) -> None:
     project = Project(tmp_path)
     (project.store / "artifacts").mkdir(parents=True)
     kept, part, lost = (project.store / "artifacts" / name for name in ("kept", "part", "lost"))
@@ -102,21 +102,21 @@ def test_a_power_loss_keeps_what_was_flushed_and_cuts_the_rest(tmp_path: Path) -
     assert not wal.exists()
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_damage_changes_a_file(tmp_path: Path, seed: int) -> None:
+def test_damage_changes_a_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    path.write_bytes(b"some bytes")
-    damage(path, random.Random(seed))
-    assert path.read_bytes() != b"some bytes"
+    for seed in range(20):
+        path.write_bytes(b"some bytes")
+        damage(path, random.Random(seed))
+        assert path.read_bytes() != b"some bytes"
 
 
-def test_what_got_the_number_of_a_command_that_has_ended_is_left_alone(tmp_path: Path) -> None:
+def test_a_process_that_reuses_the_id_of_an_ended_command_is_not_killed(tmp_path: Path) -> None:
     project = Project(tmp_path)
     command = project.start("--help")
     assert command.wait() == 0
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
         try:
-            command.process.pid = other.pid  # as the system may give it away
+            command.process.pid = other.pid  # as the system may reuse it
             assert command.replaced
             assert command.members() == []
             project.end()

@@ -26,8 +26,8 @@ from farback.trials.events import Event, Paused, Request
 
 # One thread for each library that starts threads of its own. Libraries read these when they are first imported.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-# Not fork, because a copy of a process with torch's threads can deadlock. On Linux workers are copies of a server process
-# that has imported torch but started no thread of it: one import of five seconds, not one for each worker.
+# Not "fork", because a copy of a process with torch's threads can deadlock. On Linux workers are copies of a server
+# process that imports torch once, which takes seconds, and starts none of its threads.
 START = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 START.set_forkserver_preload([__name__])
 UNGUARDED = (

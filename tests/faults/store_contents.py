@@ -1,4 +1,4 @@
-"""What a store holds, read past farback and MLflow: from the database's tables and the files beside it."""
+"""The content of a store, read from the database and the files without farback and MLflow."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from farback.experiment import Experiment
 from farback.stores.result_files import DIGEST
 from farback.stores.studies import located as study_storage
 
-OF_THE_PROCESS = ("owner", "killed")  # tags that say who wrote a run, which is not the same after a kill
-PID = "pid"  # in a result's provenance
+PROCESS_TAGS = ("owner", "killed")  # tags that name the process, which differs after a kill
+PID = "pid"  # in the provenance of a result
 UNFINISHED = ("*.partial", "*.new", "*.unusable*", "tmp*", ".*")
 
 
 @dataclass(frozen=True)
-class Holdings:
-    """What must be the same, however often a run was stopped.
+class StoreContent:
+    """What faults must not change.
 
     Attributes:
-        scores: bytes of each trial's file of scores, by key.
-        about: the file beside it, less the process and the digest.
-        metrics: every point of every curve, as often as it is there.
+        scores: the bytes of `scores.csv`, by trial key.
+        about: the content of `result.json`, without the process id and the digest.
+        metrics: every point of every curve, and how often it was recorded.
         params: of each trial.
-        tags: of each trial, less those that name the process.
-        pages: bytes of every file of the page, by name.
-        frame: as `farback.frame` gives it, as text.
+        tags: of each trial, without those that name the process.
+        pages: the bytes of every file of the page, by name.
+        frame: the result of `farback.frame` as CSV.
     """
 
     scores: dict[str, bytes]
@@ -43,20 +43,20 @@ class Holdings:
     pages: dict[str, bytes]
     frame: str
 
-    def differences(self, other: Holdings) -> list[str]:
-        """Where two stores differ, for people."""
-        found = []
+    def differences(self, other: StoreContent) -> list[str]:
+        """A line for each part that differs."""
+        lines = []
         for field in fields(self):
             ours, theirs = getattr(self, field.name), getattr(other, field.name)
             if isinstance(ours, dict) and ours != theirs:
                 keys = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
-                found.append(f"{field.name}: {keys}, as {_shown(ours, theirs, keys[0])}")
+                lines.append(f"{field.name}: {keys}, for example {_difference(ours, theirs, keys[0])}")
             elif ours != theirs:
-                found.append(field.name)
-        return found
+                lines.append(field.name)
+        return lines
 
 
-def _shown(ours: dict[str, object], theirs: dict[str, object], key: str) -> str:
+def _difference(ours: dict[str, object], theirs: dict[str, object], key: str) -> str:
     one, other = ours.get(key), theirs.get(key)
     if isinstance(one, Counter) and isinstance(other, Counter):
         return f"{list((one - other).items())[:5]} against {list((other - one).items())[:5]}"
@@ -66,39 +66,39 @@ def _shown(ours: dict[str, object], theirs: dict[str, object], key: str) -> str:
     return f"{str(one)[:200]} against {str(other)[:200]}"
 
 
-def held(project: Project, uri: str | None = None) -> Holdings:
-    """Read everything.
+def store_content(project: Project, uri: str | None = None) -> StoreContent:
+    """Read the content of a project's store and page.
 
     Args:
-        project: whose.
-        uri: of the store, where it is not the project's own file; its database and files are still there.
+        project: with the database and the files.
+        uri: of a server in front of the store, if the run used one.
 
     Raises:
-        AssertionError: a trial has no finished run that counts, or more than one; or a run says that it still runs.
+        AssertionError: a trial does not have exactly one finished run, or a run is marked as running.
     """
     runs = _runs(project)
-    standing = {key: run for run, (key, kind, status) in runs.items() if kind == "trial" and status == "FINISHED"}
+    counted = {key: run for run, (key, kind, status) in runs.items() if kind == "trial" and status == "FINISHED"}
     counts = Counter(key for key, kind, status in runs.values() if kind == "trial" and status == "FINISHED")
     twice = {key: number for key, number in counts.items() if number != 1}
     assert not twice, f"runs that count, by trial: {twice}"
     open_runs = project.query("select run_uuid, name from runs where status not in "
                               "('FINISHED', 'FAILED', 'KILLED')")  # fmt: skip
-    assert not open_runs, f"runs that say that they still run: {open_runs}"
+    assert not open_runs, f"runs marked as running: {open_runs}"
     beside = [run for run, (_, kind, status) in runs.items() if kind == "trial" and status != "FINISHED"]
     assert not beside, f"runs of trials that count and have not finished: {beside}"
-    files = {key: next(project.store.glob(f"artifacts/*/{run}/artifacts")) for key, run in standing.items()}
+    files = {key: next(project.store.glob(f"artifacts/*/{run}/artifacts")) for key, run in counted.items()}
     about = {key: json.loads((path / "result.json").read_text()) for key, path in files.items()}
     for each in about.values():
         each["provenance"].pop(PID)
-        each.pop(DIGEST)  # the process is in it
-    return Holdings(
+        each.pop(DIGEST)  # it covers the process id
+    return StoreContent(
         scores={key: (path / "scores.csv").read_bytes() for key, path in files.items()},
         about=about,
-        metrics={key: _metrics(project, run) for key, run in standing.items()},
-        params={key: dict(_rows(project, "params", run)) for key, run in standing.items()},
+        metrics={key: _metrics(project, run) for key, run in counted.items()},
+        params={key: dict(_rows(project, "params", run)) for key, run in counted.items()},
         tags={
-            key: {name: text for name, text in _rows(project, "tags", run) if name not in OF_THE_PROCESS}
-            for key, run in standing.items()
+            key: {name: text for name, text in _rows(project, "tags", run) if name not in PROCESS_TAGS}
+            for key, run in counted.items()
         },
         pages={path.name: path.read_bytes() for path in sorted((project.results / "small").iterdir())},
         frame=farback.frame("small", store=uri or _uri(project)).to_csv(),
@@ -128,14 +128,14 @@ def _uri(project: Project) -> str:
 
 
 def finished_runs(project: Project) -> Counter[str]:
-    """How often each trial was trained to its end, whether that run counts or not."""
+    """The number of finished runs of each trial, including superseded ones."""
     return Counter(key for key, _, status in _runs(project).values() if status == "FINISHED")
 
 
-def of_lost_runs(project: Project) -> list[Path]:
-    """Files in folders of runs that went with the end of the database's log: nothing leads there any more.
+def files_of_lost_runs(project: Project) -> list[Path]:
+    """Files of runs that a power loss removed from the database.
 
-    `farback doctor` says that there are such folders, and touches none: they may be another database's.
+    `farback doctor` lists such folders but keeps them, because they may belong to another database.
     """
     known = {str(run) for (run,) in project.query("select run_uuid from runs")}
     folders = [folder for folder in project.store.glob("artifacts/*/*") if folder.name not in known]
@@ -144,23 +144,22 @@ def of_lost_runs(project: Project) -> list[Path]:
 
 def check(
     project: Project,
-    reference: Holdings,
+    reference: StoreContent,
     *,
     uri: str | None = None,
     once: bool = True,
     aside: Sequence[Path] = (),
 ) -> None:
-    """All that must hold when the command has come to its end.
+    """Check everything that must hold after the command has succeeded.
 
     Args:
-        project: what was hurt.
-        reference: what a run holds that was never stopped.
-        uri: of the store, where it is not the project's own file.
-        once: no trial may have been trained to its end twice, whether both count or not.
-        aside: files that were set aside for a reason.
+        project: after the faults.
+        reference: the content after an undisturbed run.
+        uri: of a server in front of the store, if the run used one.
+        once: whether each trial must have a single finished run.
+        aside: files that farback is expected to have set aside.
     """
-    found = held(project, uri)
-    differences = reference.differences(found)
+    differences = reference.differences(store_content(project, uri))
     assert not differences, "\n".join(differences)
     if once:
         twice = {key: number for key, number in finished_runs(project).items() if number > 1}
@@ -175,7 +174,7 @@ def check(
 
 
 def assert_whole(project: Project, uri: str | None = None) -> None:
-    """The doctor finds nothing."""
+    """Check that the doctor finds no issue."""
     target = checkup.Target(uri or _uri(project), study_storage(None, project.root), project.root)
-    found = checkup.check(target)
-    assert found.is_clean, [issue.plain() for issue in found.issues if issue.severity != "note"]
+    result = checkup.check(target)
+    assert result.is_clean, [issue.plain() for issue in result.issues if issue.severity != "note"]
