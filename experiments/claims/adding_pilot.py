@@ -30,7 +30,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         + "."
     )
     parts: list[Table | Figure] = [
-        *outcome_tables(found, ["label"], "What each network came to"),
+        *outcome_tables(found, ["label"], "The result of each network"),
         learning_figure(scores, "Learning to add two numbers of 50", level=0.5),
     ]
     return Analysis(headline, verdict(found), parts, {f"skill/{name}": one.value for name, one in each.items()})

@@ -33,7 +33,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     )
     named = scores.assign(published="T = " + (2 * scores["trained_lag"]).astype(str) + ", " + scores["optimizer.name"])
     parts: list[Table | Figure] = [
-        *outcome_tables(found, ["label"], "What each network came to"),
+        *outcome_tables(found, ["label"], "The result of each network"),
         learning_figure(named, "Learning to add two numbers of 100 and of 150", "published", level=0.5),
     ]
     metrics = {f"rate/{name} {lag}": one.value for lag in (SHORT, LONG) for name, one in learned(found, lag).items()}

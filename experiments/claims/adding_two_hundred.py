@@ -31,7 +31,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         + "."
     )
     parts: list[Table | Figure] = [
-        *outcome_tables(found, ["label"], "What each network came to"),
+        *outcome_tables(found, ["label"], "The result of each network"),
         learning_figure(scores, "Learning to add two numbers of 200", level=HALF),
         *sized(scores),
     ]

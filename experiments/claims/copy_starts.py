@@ -43,7 +43,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     )
     named = scores.assign(delay=scores["train_lags"].map({FIXED: "delay fixed", VARYING: "delay varying"}))
     parts: list[Table | Figure] = [
-        *outcome_tables(found, BY, "What each network came to, at the longest delay"),
+        *outcome_tables(found, BY, "The result of each network, at the longest delay"),
         learning_figure(named, "Learning to copy ten symbols", "delay"),
     ]
     return Analysis(headline, verdict(found), parts, {f"skill/{name}": one.value for name, one in each.items()})

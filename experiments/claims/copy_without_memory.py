@@ -35,7 +35,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     )
     named = scores.assign(delay="T = " + (scores["trained_lag"] - RECALLED).astype(str))
     parts: list[Table | Figure] = [
-        *outcome_tables(found, ["label"], "What each network came to; the lag is T + 10"),
+        *outcome_tables(found, ["label"], "The result of each network; the lag is T + 10"),
         learning_figure(named, "Learning to copy: skill on the recalled symbols", "delay"),
     ]
     return Analysis(headline, verdict(scores), parts, {f"loss/{name}": one.value for name, one in losses.items()})

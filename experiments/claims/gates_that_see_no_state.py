@@ -34,7 +34,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     )
     named = scores.assign(tokens=scores["task.tokens"].map("{} tokens".format))
     parts: list[Table | Figure] = [
-        *outcome_tables(found, BY, "What each network came to"),
+        *outcome_tables(found, BY, "The result of each network"),
         learning_figure(named, "Learning to copy selectively", "tokens"),
     ]
     metrics = {f"accuracy/{cell} {at}": one.value for cell, own in each.items() for at, one in enumerate(own, 1)}

@@ -26,7 +26,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     )
     problem = scores["task"] + ", lag " + scores["trained_lag"].astype(str)
     parts: list[Table | Figure] = [
-        *outcome_tables(found, BY, "What each network came to"),
+        *outcome_tables(found, BY, "The result of each network"),
         learning_figure(scores.assign(problem=problem), "Learning to add and to copy", "problem"),
     ]
     verdict = [

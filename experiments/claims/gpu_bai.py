@@ -21,7 +21,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     each = skills(found)
     text = "; ".join(f"{name} {one}" for name, one in each.items())
     parts: list[Table | Figure] = [
-        *outcome_tables(found, ["label"], "What each network came to"),
+        *outcome_tables(found, ["label"], "The result of each network"),
         learning_figure(scores, "Learning to add two numbers of 600", level=HALF),
         *sized(scores),
     ]

@@ -22,7 +22,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     found = tables.outcomes(scores, BY)
     one, other, vary, plain = skills(found)
     parts: list[Table | Figure] = [
-        *outcome_tables(found, BY, "What each start came to, at the longest delay"),
+        *outcome_tables(found, BY, "The result of each initialisation, at the longest delay"),
         learning_figure(scores, "Learning to copy ten symbols over 500 steps", "train_lags"),
     ]
     verdict = [

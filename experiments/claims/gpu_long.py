@@ -22,7 +22,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     found = tables.outcomes(scores, BY)
     right, learned, kept = shares(found)
     parts: list[Table | Figure] = [
-        *outcome_tables(found, BY, "What each network came to"),
+        *outcome_tables(found, BY, "The result of each network"),
         learning_figure(scores, "Learning to add two numbers of 1000 and of 5000", level=0.5),
     ]
     verdict = [

@@ -20,7 +20,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     found = tables.outcomes(scores, BY)
     mingru, minlstm, gru = (accuracy(found, *network) for network in (("minGRU", 3), ("minLSTM", 3), ("GRU", 1)))
     parts: list[Table | Figure] = [
-        *outcome_tables(found, BY, "What each network came to"),
+        *outcome_tables(found, BY, "The result of each network"),
         learning_figure(scores, "Learning to copy 16 tokens selectively out of 4096 steps"),
     ]
     verdict = [

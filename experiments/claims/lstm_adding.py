@@ -31,7 +31,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     )
     curves = scores.assign(sequence=2 * scores["trained_lag"])
     parts: list[Table | Figure] = [
-        *outcome_tables(found, BY, "What each start came to; the lag is half of the sequence"),
+        *outcome_tables(found, BY, "The result of each initialisation; the lag is half of the sequence"),
         learning_figure(curves, "Learning to add, by the length of the sequence", "sequence", "init.name", SOLVED),
     ]
     return Analysis(headline, verdict(found), parts, {f"longest/{init}": float(to) for init, to in reached.items()})

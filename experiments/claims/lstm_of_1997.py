@@ -36,7 +36,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         for task in TASKS.values()
     )
     parts: list[Table | Figure] = [
-        *outcome_tables(found, BY, "What each network came to"),
+        *outcome_tables(found, BY, "The result of each network"),
         learning_figure(scores, "An LSTM without forget gates, one sequence an update", "task"),
     ]
     metrics = {f"rate/{task}": right(found, task).value for task in TASKS.values()}

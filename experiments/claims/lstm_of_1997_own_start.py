@@ -31,13 +31,13 @@ BY = [KIND, "optimizer.lr"]
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     """Shares of seeds by learning rate, and learning curves."""
-    asked = _asked(scores)
-    found = tables.outcomes(asked, BY)
+    named = _with_kind(scores)
+    found = tables.outcomes(named, BY)
     headline = "From small weights an LSTM without forget gates learns, at the published rate and at a tenth of it: "
     headline += "; ".join(f"{kind} in {_listed(_shares(found, kind))} of seeds" for kind in LABELS.values())
     parts: list[Table | Figure] = [
-        *outcome_tables(found, BY, "What each network came to"),
-        learning_figure(asked, "An LSTM without forget gates, from small weights", KIND, "optimizer.lr", 0.5),
+        *outcome_tables(found, BY, "The result of each network"),
+        learning_figure(named, "An LSTM without forget gates, from small weights", KIND, "optimizer.lr", 0.5),
     ]
     metrics = {f"rate/{kind} lr {lr:g}": one.value for kind in LABELS.values() for lr, one in _shares(found, kind)}
     return Analysis(f"{headline}.", verdict(found), parts, metrics)
@@ -63,8 +63,8 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The findings for the claims of the config."""
-    asked = _asked(scores)
-    found, rows = tables.outcomes(asked, BY), {}
+    named = _with_kind(scores)
+    found, rows = tables.outcomes(named, BY), {}
     for claim, kind in LABELS.items():
         shares = _shares(found, kind)
         published = shares[0][1]
@@ -77,12 +77,12 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         text = f"learned by {_listed(shares)}"
         text += "" if kind in EVERY else f"; 0.99 right at lr {shares[0][0]:g} in {published}"
         on = "the learning rate" if kind in EVERY else "the learning rate and the number of sequences"
-        run = conditions(asked[asked[KIND] == kind])
+        run = conditions(named[named[KIND] == kind])
         rows[claim] = answered(text, "share of seeds", *verdicts, on, run, published)
     return rows
 
 
-def _asked(scores: pd.DataFrame) -> pd.DataFrame:
+def _with_kind(scores: pd.DataFrame) -> pd.DataFrame:
     """The outcomes with a column for the task and its distractors."""
     recall = scores["task"] == "recall"
     return scores.assign(**{KIND: scores["task"].where(~recall, "recall, " + scores["task.filler"].fillna(""))})

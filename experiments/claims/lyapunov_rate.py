@@ -22,7 +22,7 @@ REFUTED_BY = (
     "A default start or a gain below 1 whose exponent is not below 0; a tanh network of gain 1.5 or 2, or a relu "
     "network of gain 2, whose exponent is not above 0; a network whose slope and exponent differ by more than 0.05."
 )
-NEAR = 0.05  # nats per step: the product differs by 5 % per step
+NEAR = 0.05  # nats per step: a difference of 5 % per step
 BY = ["cell", "init"]
 GROWING = (("RNN tanh", 1.5), ("RNN tanh", 2.0), ("RNN relu", 2.0))
 
@@ -120,8 +120,8 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 def rates(scores: pd.DataFrame) -> pd.DataFrame:
     """Slope and largest exponent of every network and seed: cell, init, name, gain, seed, slope, exponent."""
-    wanted = {("gradient_reach", "slope"): "slope", ("lyapunov", "largest"): "exponent"}
-    named = pd.Series(list(zip(scores["measure"], scores["statistic"], strict=True)), index=scores.index).map(wanted)
+    columns = {("gradient_reach", "slope"): "slope", ("lyapunov", "largest"): "exponent"}
+    named = pd.Series(list(zip(scores["measure"], scores["statistic"], strict=True)), index=scores.index).map(columns)
     rows = scores.assign(rate=named)[named.notna()]
     found = rows.set_index(["key", "rate"])["value"].unstack()
     gains = scores["init.gain"] if "init.gain" in scores else pd.Series(float("nan"), index=scores.index)

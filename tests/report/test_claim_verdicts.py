@@ -45,15 +45,15 @@ def test_every_claim_gets_its_finding_except_those_that_need_a_gpu() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "said"),
+    ("answers", "message"),
     [
         (None, "x claims a, b: its script needs a function findings"),
         ({"a": finding()}, "findings\\(\\) of x leaves out b"),
         ({"a": finding(), "b": finding(), "bb": finding()}, "answers 'bb', which its config does not claim"),
     ],
 )
-def test_a_missing_or_an_extra_finding_is_an_error(answers: dict[str, Finding] | None, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_a_missing_or_an_extra_finding_is_an_error(answers: dict[str, Finding] | None, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         judged(script(answers), [claim("a"), claim("b")], pd.DataFrame(), "x")
 
 
@@ -80,9 +80,9 @@ ROWS = [
 
 
 def test_the_headline_counts_the_rows_of_every_kind() -> None:
-    said = "3 rows run: 1 confirmed, 1 refuted, 1 depends; "
-    assert ledger(ROWS).headline.startswith(f"{said}1 need a GPU; 1 not run yet. A verdict is about")
-    assert ledger(ROWS[:3]).headline.startswith(f"{said}0 need a GPU. A verdict is about")
+    counts = "3 rows run: 1 confirmed, 1 refuted, 1 depends; "
+    assert ledger(ROWS).headline.startswith(f"{counts}1 need a GPU; 1 not run yet. A verdict is about")
+    assert ledger(ROWS[:3]).headline.startswith(f"{counts}0 need a GPU. A verdict is about")
 
 
 def test_a_repetition_counts_equal_verdicts(tmp_path: Path) -> None:
@@ -135,8 +135,8 @@ def test_the_verdict_lists_claims_with_a_place_and_counts_the_others() -> None:
 
 
 def test_the_page_shows_a_correction_after_the_run(tmp_path: Path) -> None:
-    mended = replace(ROWS[0], claim=claim("a", corrected="It asked\nfor too much."))
-    page = write_ledger([mended, ROWS[1]], tmp_path / "claims")
+    corrected = replace(ROWS[0], claim=claim("a", corrected="It asked\nfor too much."))
+    page = write_ledger([corrected, ROWS[1]], tmp_path / "claims")
     assert "C. **Corrected after the run:** It asked for too much. Run: 5 seeds" in page.report.read_text()
     checks = pd.read_csv(tmp_path / "claims" / "checks.csv", keep_default_na=False)
     assert checks["corrected"].tolist() == ["It asked for too much.", ""]

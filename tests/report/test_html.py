@@ -82,9 +82,9 @@ def test_a_page_has_prediction_verdict_provenance_and_working_links(tmp_path: Pa
     page = published(tmp_path, prediction="It rains.", refuted_by="Sun.", made_with={"torch": "2.13.0"})
     text = page.html.read_text()
     found = Elements(text)
-    said = "".join(found.texts)
+    text_only = "".join(found.texts)
     for needed in ("What of LSTM", "It rains.", "Sun.", "one thing", "farback run one", "2.13.0"):
-        assert needed in said
+        assert needed in text_only
     assert all(given["alt"] for given in found.all("img"))
     assert [given["class"] for given in found.all("li") if "class" in given] == ["held", "refuted", "noted"]
     assert text.index("<figure>") < text.index("<table")  # the figure leads, though the table comes first

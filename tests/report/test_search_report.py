@@ -13,7 +13,7 @@ from farback import tables
 from farback.records.record import UserError
 from farback.report import Analysis, ReportedObjective, Searched, searched
 from farback.report.page import Page, Subject, write_search
-from farback.report.search_report import horizons, success_at_lag
+from farback.report.search_report import horizons, success_at_lag, worth
 from farback.report.search_tables import share_sentence
 
 CELLS = ("GRU", "LSTM")
@@ -174,10 +174,9 @@ def test_a_default_that_nothing_beats_is_the_tuned_setting_too() -> None:
     own = found.scores["setting"] == "default"
     scores = pd.concat([found.scores[own], found.scores[own].assign(setting="tuned")], ignore_index=True)
     same = replace(found, fresh=fresh, scores=scores)
-    result = searched(same)
-    assert result.tables[0].frame["successes"].tolist() == [0, 3, 0, 3]  # GRU, LSTM; default, tuned
-    gains = next(table for table in result.tables if table.name == "gains").frame
-    assert gains["p"].tolist() == [1.0, 1.0]
+    reported = worth(same, tables.reported(same.fresh))[0].frame
+    assert reported["successes"].tolist() == [0, 3, 0, 3]  # GRU, LSTM; default, tuned
+    assert tables.gains(same.fresh)["p"].tolist() == [1.0, 1.0]
     assert same.fresh_recorded == 12
 
 

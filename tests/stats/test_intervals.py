@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
@@ -87,8 +88,9 @@ def test_the_bootstrap_leaves_the_global_generator_alone(global_generators_untou
 
 def test_the_bootstrap_agrees_with_scipy():
     values = np.random.default_rng(0).exponential(size=40)
+    generator = "rng" if np.lib.NumpyVersion(scipy.__version__) >= "1.15.0" else "random_state"
     theirs = scipy_stats.bootstrap(
-        (values,), np.mean, method="percentile", n_resamples=9999, rng=np.random.default_rng(1)
+        (values,), np.mean, method="percentile", n_resamples=9999, **{generator: np.random.default_rng(1)}
     ).confidence_interval
     assert bootstrap(values, resamples=9999) == pytest.approx((theirs.low, theirs.high), abs=0.03)
 

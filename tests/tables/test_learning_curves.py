@@ -13,11 +13,17 @@ COLUMNS = ["measure", "step", "lag", "statistic", "value"]
 
 
 def trial(seed: int, skill: float, best: float, status: str = "finished") -> pd.DataFrame:
-    """One network, trained at lag 8, tested at 4 and 8, whose validated skill rose to `best` and ended at `skill`."""
+    """One network trained at lag 8 and tested at 4 and 8; its validation skill rises to `best` and ends at `skill`."""
     scores = [("valid", 10, -1, "skill", best), ("valid", 20, -1, "skill", skill), ("training", 20, -1, "updates", 20)]
     for lag, value in ((4, 1.0), (8, skill)):
-        said = {"skill": value, "accuracy": value, "loss": 1 - value, "chance_accuracy": 0.0, "success": value >= 0.5}
-        scores += [("retention", 20, lag, name, float(number)) for name, number in said.items()]
+        statistics = {
+            "skill": value,
+            "accuracy": value,
+            "loss": 1 - value,
+            "chance_accuracy": 0.0,
+            "success": value >= 0.5,
+        }
+        scores += [("retention", 20, lag, name, float(number)) for name, number in statistics.items()]
     fixed = {"key": f"k{seed}", "seed": seed, "status": status, "trained_lag": 8, "train_lags": "fixed", "label": "GRU"}
     return pd.DataFrame(scores, columns=COLUMNS).assign(**fixed)
 

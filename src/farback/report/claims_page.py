@@ -13,7 +13,7 @@ import pandas as pd
 from farback.records.claim import Claim
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.page import Page, publish
-from farback.report.verdicts import VERDICTS, Finding, row, rule
+from farback.report.verdicts import VERDICTS, Finding, row, rule, texts
 
 NOTES = (
     "Each claim is in a config, with its source, the published number and the rule for its verdict. The rules were "
@@ -54,7 +54,6 @@ class ClaimRow:
     """A claim with its present state.
 
     Attributes:
-        claim: the statement, and how it is checked.
         experiment: the name of the experiment that checks it.
         config: the experiment's config, as a link from the page of claims.
         report: the experiment's page, as such a link; empty if it does not exist.
@@ -85,24 +84,24 @@ def ledger(rows: Sequence[ClaimRow]) -> Analysis:
     others = [one for one in rows if not one.waits_for_gpu]
     parts: list[Table | Figure] = []
     if others:
-        texts = pd.DataFrame([_texts(one) for one in others])
+        cells = pd.DataFrame([_texts(one) for one in others])
         repeated = ["with the first seeds"] if any(one.first for one in others) else []
-        shown = texts[["id", "claim", "published", "found", "verdict", *repeated, "page"]]
+        shown = cells[["id", "claim", "published", "found", "verdict", *repeated, "page"]]
         parts.append(Table("claims", "What was claimed, and what was found", _frame(others), shown))
         if verdicts := {one.claim.id: one.finding.verdict for one in others if one.finding}:
-            drawn = texts.loc[texts["id"].isin(list(verdicts)), ["id", "verdict", "claim", "published", "found"]]
+            drawn = cells.loc[cells["id"].isin(list(verdicts)), ["id", "verdict", "claim", "published", "found"]]
             drawn = drawn.assign(verdict=drawn["id"].map(verdicts)).reset_index(drop=True)
             alt = "One line for each claim, the refuted first, then those that depend on something, then the confirmed."
             parts.append(Figure("verdicts", "Every claim that was run, by verdict", plots.verdicts(drawn), drawn, alt))
-        checks = texts[["id", "source", "setting", "check", "corrected", "run"]]
+        checks = cells[["id", "source", "setting", "check", "corrected", "run"]]
         checks = checks.rename(columns={"check": "how it is checked"})
         checks = checks.assign(config=[Path(one.config).name for one in others])
-        shown = texts[["id", "source", "setting, rule, and what was run", "config"]]
+        shown = cells[["id", "source", "setting, rule, and what was run", "config"]]
         parts.append(Table("checks", "How each was checked", checks, shown))
     if waiting:
         caption = "Claims that need a GPU, with a config that is ready to run"
-        texts = pd.DataFrame([_texts(one) for one in waiting])
-        shown = texts[["id", "claim", "source", "published", "how it is checked", "why", "config"]]
+        cells = pd.DataFrame([_texts(one) for one in waiting])
+        shown = cells[["id", "claim", "source", "published", "how it is checked", "why", "config"]]
         parts.append(Table("gpu", caption, _frame(waiting), shown))
     return Analysis(_headline(rows), _verdict(others), parts, _counts(rows))
 
@@ -170,19 +169,15 @@ def _frame(rows: Sequence[ClaimRow]) -> pd.DataFrame:
     return pd.DataFrame(flat)
 
 
-def _texts(one: ClaimRow) -> dict[str, str | None]:
+def _texts(one: ClaimRow) -> dict[str, str]:
     """The texts of a claim in all tables, by heading."""
     claim, finding = one.claim, one.finding
     run = f" Run: {finding.conditions}." if finding else ""
     return {
-        **{name: getattr(claim, name) for name in ("id", "source", "setting", "published", "check", "why")},
-        "claim": claim.statement,
-        "corrected": claim.corrected or "",
-        "found": finding.number if finding else "",
-        "verdict": finding.verdict_text if finding else f"not run yet: {one.missing} trials are missing",
+        **texts(claim, finding, f"not run yet: {one.missing} trials are missing"),
+        **{name: getattr(claim, name) or "" for name in ("setting", "check", "why", "corrected")},
         "with the first seeds": f"{one.first.verdict}: {one.first.number}" if one.first else "",
         "page": f"[{one.experiment}]({one.report})" if one.report else one.experiment,
-        "how it is checked": rule(claim),
         "setting, rule, and what was run": rule(claim) + run,
         "run": finding.conditions if finding else "",
         "config": f"[{Path(one.config).name}]({one.config})",

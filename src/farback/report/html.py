@@ -38,12 +38,7 @@ class Column(NamedTuple):
 
 
 def page(template: str, context: Mapping[str, Any]) -> str:
-    """A page for the browser; all texts of the context are escaped.
-
-    Args:
-        template: the name of a file in `templates/`.
-        context: the variables of the template.
-    """
+    """A page for the browser from a file in `templates/` and its variables, whose texts are escaped."""
     style, script = (
         (resources.files("farback.report") / "templates" / name).read_text(encoding="utf-8")
         for name in ("page.css", "page.js")

@@ -17,14 +17,10 @@ class About(BaseModel):
     """The data about a page that the index needs.
 
     Attributes:
-        name: of the experiment.
-        question: of the experiment.
-        headline: the answer.
         figure: the stem of the first figure's files, empty without a figure.
         alt: the description of that figure.
         coloured: whether that figure shows numbers as colours.
-        held: number of predictions that held.
-        refuted: number of predictions that were refuted.
+        held, refuted: how many predictions held and were refuted.
         experiment: whether the page belongs to a config; other pages are about farback itself.
         listed: whether the index has the page.
     """

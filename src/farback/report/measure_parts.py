@@ -116,11 +116,9 @@ def extrapolation_texts(factors: pd.DataFrame, by: By) -> pd.DataFrame:
 
 
 def ranked(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
-    """The ranking as table and figure, the probability that one network beats another, and every seed's skill.
+    """The ranking, the probability that one network beats another, and every seed's skill.
 
-    Args:
-        scores: the tidy frame of trials trained at one lag each, every group on the same problems.
-        by: what makes a group of seeds.
+    The trials are trained at one lag each, and every group on the same problems.
     """
     ranking, skills, pairs = tables.ranking(scores, by), tables.skills(scores, by), tables.improvements(scores, by)
     intervals = (

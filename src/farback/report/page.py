@@ -41,8 +41,6 @@ class Subject:
     """The experiment that a page is about.
 
     Attributes:
-        name: of the experiment.
-        question: of the experiment.
         config: its path and options, as typed on a command line.
         keys: of its trials.
         ladder: the skill of partial memory on its task.
@@ -95,11 +93,7 @@ class Page:
 
 
 def write(subject: Subject, frame: pd.DataFrame) -> Page:
-    """Analyse the scores of a sweep and write its folder.
-
-    Args:
-        subject: the experiment.
-        frame: the store's tidy frame; trials that the config no longer has are left out.
+    """Analyse the scores of a sweep and write its folder; trials that the config no longer has are left out.
 
     Raises:
         UserError: no trial of the experiment is recorded, or too few for its script; an error in the script.
@@ -133,10 +127,6 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
 def findings_of(subject: Subject, frame: pd.DataFrame) -> dict[str, Finding]:
     """The findings for an experiment's claims, by id; empty until every trial is recorded.
 
-    Args:
-        subject: the experiment.
-        frame: as for `write`.
-
     Raises:
         UserError: its script does not answer exactly the claims of its config.
     """
@@ -147,12 +137,7 @@ def findings_of(subject: Subject, frame: pd.DataFrame) -> dict[str, Finding]:
 
 
 def write_search(subject: Subject, results: Searched, configs: Mapping[str, str]) -> Page:
-    """Analyse the results of a search and write its folder, with the best settings as configs.
-
-    Args:
-        subject: the experiment.
-        results: from its two stores.
-        configs: YAML texts by the names of their files.
+    """Analyse the results of a search and write its folder, with the best settings as configs (texts by file name).
 
     Raises:
         UserError: no setting was trained on fresh seeds yet, so that there is no result.
@@ -188,7 +173,7 @@ def publish(
 
     Args:
         analysis: the content of the page.
-        folder: of the page; it is created.
+        folder: of the page.
         template: of the section on how the page was made, in Markdown, in `templates/`.
         context: further variables of the template: name, question, and any of `DEFAULTS`.
         files: further texts that belong to the page, by the names of their files.

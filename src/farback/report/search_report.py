@@ -1,8 +1,10 @@
-"""The analysis of a search: its settings on fresh seeds, and how it came to them."""
+"""The analysis of a search: its settings on fresh seeds, and the trials that led to them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -165,7 +167,7 @@ def horizons(found: Searched) -> list[Table | Figure]:
 
 
 def process(found: Searched) -> list[Table | Figure]:
-    """How the search came to its settings: figures and tables of its own values, which are no results."""
+    """Figures and tables of the search's own trials and values, which are not results."""
     from farback import plots
 
     text, direction, largest = found.objective.text, found.objective.direction, found.objective.largest
@@ -208,15 +210,16 @@ def metrics(found: Searched, reported: pd.DataFrame) -> dict[str, float]:
     """Metrics for MLflow: the values on fresh seeds, and the gaps."""
     gaps = tables.gaps(found.history, found.fresh, found.objective.direction)
     columns = SETTING if reported.duplicated(SETTING[:2]).any() else SETTING[:2]
-    numbers: dict[str, float] = {}
-    for table in (reported, gaps):
-        for row in table.to_dict("records"):
-            name = " ".join(str(row[key]) for key in columns if row[key] != "")
-            if "gap" in row:
-                numbers[f"gap/{name}"] = float(row["gap"])
-            else:
-                numbers |= {f"fresh/{name}/{end}": float(row[end]) for end in ("value", "low", "high")}
-    return numbers
+
+    def name(row: Mapping[Any, Any]) -> str:
+        return " ".join(str(row[key]) for key in columns if row[key] != "")
+
+    fresh = {
+        f"fresh/{name(row)}/{end}": float(row[end])
+        for row in reported.to_dict("records")
+        for end in ("value", "low", "high")
+    }
+    return fresh | {f"gap/{name(row)}": float(row["gap"]) for row in gaps.to_dict("records")}
 
 
 def _own_keys(scores: pd.DataFrame) -> pd.DataFrame:

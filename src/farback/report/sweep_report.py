@@ -147,10 +147,10 @@ def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | Non
     return pd.DataFrame(rows).fillna("")
 
 
-def rows_with(frame: pd.DataFrame, values: Mapping[str, object]) -> pd.DataFrame:
-    """The rows of a frame that have these values."""
+def rows_with(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of a frame that have these values; a missing value equals another missing value."""
     for name, value in values.items():
-        frame = frame[frame[name] == value]
+        frame = frame[frame[name].isna() if pd.isna(value) else frame[name] == value]
     return frame
 
 

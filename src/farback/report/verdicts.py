@@ -58,8 +58,8 @@ def judged(script: ModuleType | None, claims: Sequence[Claim], scores: pd.DataFr
 
     Args:
         script: the experiment's Python file.
-        claims: of its config. Those that need a GPU may have no finding.
-        scores: the tidy frame of all its trials.
+        claims: of its config; those that need a GPU may have no finding.
+        scores: of all its trials.
         name: of the experiment, for messages.
 
     Raises:
@@ -85,27 +85,23 @@ def judged(script: ModuleType | None, claims: Sequence[Claim], scores: pd.DataFr
 
 
 def claims_table(claims: Sequence[Claim], findings: Mapping[str, Finding], unjudged: str) -> Table:
-    """The claims of one experiment with their findings.
+    """The claims of one experiment with their findings by id; `unjudged` replaces the verdict where there is none."""
+    frame = pd.DataFrame([row(claim, findings.get(claim.id)) for claim in claims])
+    shown = pd.DataFrame([texts(claim, findings.get(claim.id), unjudged) for claim in claims])
+    return Table("claims", "Published claims that this experiment checks", frame, shown)
 
-    Args:
-        claims: of its config.
-        findings: by id.
-        unjudged: the text in place of the verdict of a claim without a finding.
-    """
-    rows = [row(claim, findings.get(claim.id)) for claim in claims]
-    shown = [
-        {
-            "id": claim.id,
-            "claim": claim.statement,
-            "source": claim.source,
-            "published": claim.published,
-            "how it is checked": rule(claim),
-            "found": findings[claim.id].number if claim.id in findings else "",
-            "verdict": findings[claim.id].verdict_text if claim.id in findings else unjudged,
-        }
-        for claim in claims
-    ]
-    return Table("claims", "Published claims that this experiment checks", pd.DataFrame(rows), pd.DataFrame(shown))
+
+def texts(claim: Claim, finding: Finding | None, unjudged: str) -> dict[str, str]:
+    """The texts of a claim and its finding, by heading."""
+    return {
+        "id": claim.id,
+        "claim": claim.statement,
+        "source": claim.source,
+        "published": claim.published,
+        "how it is checked": rule(claim),
+        "found": finding.number if finding else "",
+        "verdict": finding.verdict_text if finding else unjudged,
+    }
 
 
 def rule(claim: Claim) -> str:

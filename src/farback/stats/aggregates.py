@@ -26,14 +26,12 @@ def stratified_bootstrap(
     """The percentile interval of a statistic of all runs, which are resampled within each task.
 
     Every resample has as many runs of each task as the data. The interval covers what other seeds would give on these
-    tasks, not what other tasks would give (Agarwal et al. 2021, section 4.2 and their library rliable).
+    tasks, not what other tasks would give (Agarwal et al. 2021, section 4.2 and their library rliable). Equal `seed`,
+    equal interval.
 
     Args:
         strata: for each task the scores of its runs; tasks may have different numbers of runs.
         statistic: from all scores to a number; the interquartile mean by default.
-        confidence: of the interval.
-        resamples: how many.
-        seed: of the resampling; equal seeds give equal intervals.
 
     Raises:
         ValueError: no task, a task without runs, or a nan.

@@ -90,9 +90,6 @@ def bootstrap(
     Args:
         values: one number per seed, shape (n,).
         statistic: from such an array to a number; the mean by default.
-        confidence: of the interval.
-        resamples: how many.
-        seed: of the resampling; the global generator is untouched.
 
     Raises:
         ValueError: no values, or a nan among them.

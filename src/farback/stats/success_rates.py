@@ -31,9 +31,7 @@ class MeanHorizon:
 def isotonic(successes: ArrayLike, trials: ArrayLike) -> NDArray[np.float64]:
     """Success rates that never increase with lag, by pooling adjacent violators, weighted by trials.
 
-    Args:
-        successes: at each lag, in the order of increasing lag.
-        trials: at each lag.
+    Successes and trials are in the order of increasing lag.
 
     Raises:
         ValueError: no lags, unequal lengths, a lag without trials, or successes outside 0..trials.
@@ -61,8 +59,7 @@ def spearman_karber(lags: ArrayLike, successes: ArrayLike, trials: ArrayLike) ->
 
     Args:
         lags: above 0, in any order, each once.
-        successes: at each lag.
-        trials: at each lag.
+        successes, trials: at each of these lags.
 
     Raises:
         ValueError: lags that are not positive or come twice; others as `isotonic`.
@@ -81,7 +78,7 @@ def spearman_karber(lags: ArrayLike, successes: ArrayLike, trials: ArrayLike) ->
 def mean_horizon(
     lags: ArrayLike, passed: ArrayLike, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> MeanHorizon:
-    """Spearman-Karber over seeds with a percentile bootstrap interval; seeds are resampled, never sequences.
+    """Spearman-Karber with a percentile bootstrap interval over seeds; equal `seed`, equal interval.
 
     A horizon is known only to lie between two lags. The lower end of the interval therefore places every horizon at the
     lag that passes, and the upper end at the lag that fails: five seeds with [20, 40) give 20 to 40, not a point.
@@ -89,9 +86,6 @@ def mean_horizon(
     Args:
         lags: above 0, shape (L,), in any order, each once.
         passed: shape (seeds, L); 1 passes, 0 fails, nan was not tried.
-        confidence: of the interval.
-        resamples: how many.
-        seed: of the resampling; equal seed, equal interval.
 
     Raises:
         ValueError: shapes that do not fit, a lag tried by no seed, a seed tried at no lag.

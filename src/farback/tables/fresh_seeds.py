@@ -20,6 +20,7 @@ from farback.tables.search_history import Direction, complete_trials, sign_of
 FRESH = ("group", "setting", "number", "seed", "value", "diverged")
 TUNED, DEFAULT = "tuned", "default"
 BY = ("group", "setting", "number")
+CONTRAST = ("difference", "low", "high", "improvement", "p")
 Values = NDArray[np.float64]
 
 
@@ -143,9 +144,6 @@ def tuning_share(fresh: pd.DataFrame) -> pd.DataFrame:
         share_B = 1 - tuned_B[default_B > 0] / default_B[default_B > 0]
     found = [number for each in (default_B, tuned_B, moved_B, share_B) for number in _interval(each)]
     return pd.DataFrame([(len(names), min(map(len, values)), *found)], columns=columns)
-
-
-CONTRAST = ("difference", "low", "high", "improvement", "p")
 
 
 def _contrast(value_A: Values, value_B: Values) -> tuple[float, ...]:
