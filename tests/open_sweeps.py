@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from farback.executors import Executor, Serial
 from farback.experiment import Experiment
-from farback.runs.session import Options, Session
+from farback.runs.session import RunOptions, Session
 from farback.runs.sweep import SweepRun, checked_sweep
 from farback.stores.base import Store
 from farback.system import devices
@@ -13,7 +13,7 @@ from farback.trials.trial import Trial
 
 def session(store: Store, executor: Executor | None = None, checkpoint_seconds: float | None = None) -> Session:
     """An open store, and an executor that needs no closing."""
-    return Session(store, executor or Serial(), devices.CPU, Options(checkpoint_seconds=checkpoint_seconds))
+    return Session(store, executor or Serial(), devices.CPU, RunOptions(checkpoint_seconds=checkpoint_seconds))
 
 
 def sweep_run(

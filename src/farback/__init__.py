@@ -1,6 +1,6 @@
 """How far back does each recurrent network remember?
 
-The public names are listed in `__all__`. They are imported when they are first used, so that `import farback` is quick.
+The public names are in `__all__`. Each is imported on first use, which keeps `import farback` quick.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from farback.runs.progress import Summary
     from farback.runs.sweep import frame, run
 
-_HOME = {
+_MODULES = {
     "ConfigError": "experiment",
     "Experiment": "experiment",
     "Summary": "runs.progress",
@@ -48,9 +48,9 @@ __all__ = [
 
 
 class _Search(ModuleType):
-    """`farback.search`: the names of `farback.runs.search`, which imports optuna, loaded when one is first used.
+    """`farback.search`: an alias of `farback.runs.search`, which is imported on first use, because optuna is slow.
 
-    Called as a function it runs a search: `farback.search("tune")` is `farback.search.search("tune")`.
+    It can be called: `farback.search("tune")` is `farback.search.search("tune")`.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -68,8 +68,8 @@ search = sys.modules[f"{__name__}.search"] = _Search(f"{__name__}.search", _Sear
 def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return importlib.import_module(f"farback.{name}")
-    if name in _HOME:
-        return getattr(importlib.import_module(f"farback.{_HOME[name]}"), name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"farback.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'farback' has no attribute {name!r}")
 
 

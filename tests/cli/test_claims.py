@@ -101,7 +101,7 @@ def test_the_whole_path_of_claims(project: Path, empty_database: Path, farback: 
     assert "own: 8 trials, " in text
     assert "plain: 8 trials, " in text
     assert "in all: " in text
-    assert "big: needs a GPU; where there is one: farback run configs/claims/big.yaml --device cuda" in text
+    assert "big: needs a GPU; on a machine with one: farback run configs/claims/big.yaml --device cuda" in text
 
     code, text = farback("claims", "--only", "it-holds-too", "--workers", "1")
     assert code == 0, text
@@ -152,7 +152,7 @@ def test_the_whole_path_of_claims(project: Path, empty_database: Path, farback: 
     assert "8 trials, 8 recorded already" in text
 
     code, text = farback("claims", "--dry-run")
-    assert "nothing is missing" in text
+    assert "nothing is left to train" in text
     code, text = farback("doctor", "own")
     assert code == 0, text
     code, text = farback("report", "claims/own")
@@ -199,7 +199,7 @@ def test_a_mistake_is_reported_with_the_choices(project: Path, farback: Callable
     (project / "configs/claims/own.yaml").write_text(CONFIG.format(name="own", id="it-holds"))
     code, text = farback("claims", "--dry-run")
     assert code == 2
-    assert "claim it-holds stands in" in text
+    assert "claim it-holds is in both" in text
     for path in project.glob("configs/**/*.yaml"):
         path.unlink()
     code, text = farback("claims")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from farback.cli import main
-from farback.cli.app import config_path
 from farback.cli.progress import minutes
 from farback.experiment import schema
+from farback.runs.session import config_path
 
 CONFIG = """\
 name: tiny

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from farback.cli import progress
-from farback.cli.progress import Display
+from farback.cli.progress import SweepDisplay
 from farback.runs.progress import Tally
 from farback.runs.schedule import plan, remaining
 from farback.trials.events import Failed, Finished, TrialResult, scores
@@ -26,12 +26,12 @@ def finished(of: Trial, lags: dict[int, bool], status: str = "finished") -> Fini
 def panel(trials: list[Trial], events: list[Finished | Failed]) -> str:
     todo = plan(remaining(trials, set()))
     tally = Tally(todo)
-    shown = Display(todo, tally, Console(file=io.StringIO(), width=100))
+    display = SweepDisplay(tally, Console(file=io.StringIO(), width=100))
     for event in events:
         tally.add(event)
-        shown.add(event)
+        display.add(event)
     console = Console(file=io.StringIO(), width=100, record=True)
-    console.print(shown)
+    console.print(display)
     return console.export_text()
 
 
@@ -64,10 +64,11 @@ def test_without_a_terminal_lines_are_printed(monkeypatch: pytest.MonkeyPatch) -
     todo = plan(remaining(trials, set()))
     out = io.StringIO()
     tally = Tally(todo)
-    with Display(todo, tally, Console(file=out, width=100)).shown() as shown:
+    display = SweepDisplay(tally, Console(file=out, width=100))
+    with display.live():
         for one in trials:
             event = finished(one, {5: True})
             tally.add(event)
-            shown.add(event)
+            display.add(event)
     lines = out.getvalue().splitlines()
     assert [line.split(" trials")[0] for line in lines] == [" 50%  1 of 2", "100%  2 of 2"]

@@ -17,7 +17,7 @@ import pytest
 from typer import Exit
 
 import farback
-from farback.cli.signals import Signals
+from farback.cli.signals import SignalHandler
 from farback.executors import Serial
 from farback.experiment import Experiment
 from farback.runs.search import history, search
@@ -60,7 +60,7 @@ Write = Callable[[str], Path]
 def test_the_first_signal_asks_the_executor_to_finish_and_the_second_interrupts(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    signals, executor = Signals(), Serial()
+    signals, executor = SignalHandler(), Serial()
     before = signal.getsignal(signal.SIGTERM)
 
     def training() -> None:
@@ -81,12 +81,12 @@ def test_the_first_signal_asks_the_executor_to_finish_and_the_second_interrupts(
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_exit_code_is_that_of_the_signal(number: int, code: int) -> None:
     def idle() -> None:
-        with Signals().handled():
+        with SignalHandler().handled():
             signal.raise_signal(number)
             pytest.fail("it does not interrupt at once, though nothing trains")
 
     def training() -> None:
-        signals = Signals()
+        signals = SignalHandler()
         with signals.handled(), signals.finishing(Serial()):
             signal.raise_signal(number)
 
@@ -104,7 +104,7 @@ def test_a_signal_during_garbage_collection_is_not_lost(capfd: pytest.CaptureFix
             signal.raise_signal(signal.SIGINT)
 
     def idle() -> None:
-        with Signals().handled():
+        with SignalHandler().handled():
             Thing()
             for _ in range(1000):
                 time.sleep(0.01)
@@ -119,7 +119,7 @@ def test_a_signal_during_garbage_collection_is_not_lost(capfd: pytest.CaptureFix
 
 
 def test_without_a_signal_nothing_is_interrupted() -> None:
-    signals = Signals()
+    signals = SignalHandler()
     with signals.handled(), signals.finishing(Serial()):
         pass
     assert signals.number is None

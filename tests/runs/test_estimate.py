@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from farback.executors import Serial
-from farback.runs.estimate import UNKNOWN, Seconds, estimate, makespan, shares, timed
+from farback.runs.estimate import EARLY_SHARE, CohortSeconds, estimate, makespan, timed, update_shares
 from farback.runs.schedule import plan, remaining
 from farback.stores.memory import Memory
 from farback.system import devices
@@ -37,11 +37,11 @@ def trial(seed: int = 0, steps: int = 100, **fields: Any) -> Trial:
 
 
 def test_a_cohort_takes_its_updates_evaluations_and_measures() -> None:
-    seconds = Seconds(**PARTS)
+    seconds = CohortSeconds(**PARTS)
     whole = 1 + 100 * 0.5 + 3 * (4 * 2 + 3 + 4 + 5)
-    assert seconds.of(Cohort.of(*(trial(seed) for seed in range(3))), 1.0) == pytest.approx(whole)
+    assert seconds.total(Cohort.of(*(trial(seed) for seed in range(3))), 1.0) == pytest.approx(whole)
     half = 1 + 50 * 0.5 + (2 * 2 + 3 + 4 + 5)
-    assert seconds.of(Cohort.of(trial()), 0.5) == pytest.approx(half)
+    assert seconds.total(Cohort.of(trial()), 0.5) == pytest.approx(half)
 
 
 def test_workers_take_the_next_piece_as_they_are_free() -> None:
@@ -61,9 +61,9 @@ def test_each_kind_is_timed_once_and_repeats_that_ended_count() -> None:
     known = estimate(todo, executor, frame_of({trials[0]: 25.0}), devices.CPU)
     assert known.most == unknown.most > unknown.expected > known.expected
     early, late = ([c for c in todo.cohorts if (c.trials[0].stop == "never") == never] for never in (False, True))
-    seconds = Seconds(**PARTS)
+    seconds = CohortSeconds(**PARTS)
     assert unknown.expected == pytest.approx(
-        sum(seconds.of(c, UNKNOWN) for c in early) + sum(seconds.of(c, 1) for c in late)
+        sum(seconds.total(c, EARLY_SHARE) for c in early) + sum(seconds.total(c, 1) for c in late)
     )
 
 
@@ -79,8 +79,8 @@ def frame_of(updates: dict[Trial, float]) -> pd.DataFrame:
 
 def test_the_updates_that_repeats_needed_are_read_from_the_store() -> None:
     trials = [trial(seed) for seed in range(3)]
-    assert shares(frame_of({trials[0]: 25.0, trials[1]: 75.0}), trials) == {trials[2].group: 0.5}
-    assert shares(frame_of({}), trials) == {}
+    assert update_shares(frame_of({trials[0]: 25.0, trials[1]: 75.0}), trials) == {trials[2].group: 0.5}
+    assert update_shares(frame_of({}), trials) == {}
 
 
 def test_a_little_of_a_cohort_is_timed_for_real() -> None:

@@ -65,6 +65,7 @@ def test_one_changed_word_trains_only_what_is_new(tmp_path: Path) -> None:
     assert (changed.trained, changed.reused) == (4, 4)
 
 
+@pytest.mark.slow
 def test_a_pool_gives_the_bits_of_one_process(tmp_path: Path) -> None:
     alone, shared = Memory(), Memory()
     farback.run(config(tmp_path), workers=1, store=alone)
@@ -72,23 +73,29 @@ def test_a_pool_gives_the_bits_of_one_process(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(frame(alone), frame(shared), check_exact=True)
 
 
-@pytest.mark.parametrize("events", [0, 1, 5, 9, 20])
-def test_stopping_at_any_instant_and_running_again_gives_the_same_store(tmp_path: Path, events: int) -> None:
-    experiment, whole, halted = config(tmp_path), Memory(), Memory()
-    farback.run(experiment, workers=1, store=whole)
-    stream = sweep_run(experiment, halted).events()
-    for _ in range(events):
-        next(stream)
-    stream.close()
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Memory:
+    """The store of a run that was never stopped."""
+    store = Memory()
+    farback.run(config(tmp_path_factory.mktemp("whole")), workers=1, store=store)
+    return store
+
+
+def test_stopping_at_any_instant_and_running_again_gives_the_same_store(tmp_path: Path, whole: Memory) -> None:
+    experiment, halted = config(tmp_path), Memory()
+    for events in (0, 1, 5, 9):
+        stream = sweep_run(experiment, halted).events()
+        for _ in range(events):
+            next(stream)
+        stream.close()
     farback.run(experiment, workers=1, store=halted)
     pd.testing.assert_frame_equal(frame(whole), frame(halted), check_exact=True)
 
 
-@pytest.mark.parametrize("events", [1, 10, 30, 50, 90])
-def test_a_run_resumed_from_checkpoints_gives_the_same_store(tmp_path: Path, events: int) -> None:
+@pytest.mark.parametrize("events", [1, 30, pytest.param(90, marks=pytest.mark.slow)])
+def test_a_run_resumed_from_checkpoints_gives_the_same_store(tmp_path: Path, whole: Memory, events: int) -> None:
     """With a checkpoint at every update; a driver that dies just stops reading."""
-    experiment, whole, halted = config(tmp_path), Memory(), Memory()
-    farback.run(experiment, workers=1, store=whole)
+    experiment, halted = config(tmp_path), Memory()
     first = sweep_run(experiment, halted, checkpoint_seconds=0)
     stream = first.events()
     for _ in range(events):
@@ -134,11 +141,10 @@ class Finishing(Serial):
 
 
 def test_a_run_that_is_asked_to_finish_keeps_checkpoints_and_the_next_resumes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, whole: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "REQUEST_SECONDS", 0.0)
-    experiment, whole, halted = config(tmp_path), Memory(), Memory()
-    farback.run(experiment, workers=1, store=whole)
+    experiment, halted = config(tmp_path), Memory()
     summaries = []
     while not summaries or summaries[-1].trained + summaries[-1].reused < 8:
         summaries.append(farback.run(experiment, executor=Finishing(30), store=halted))
@@ -150,10 +156,9 @@ def test_a_run_that_is_asked_to_finish_keeps_checkpoints_and_the_next_resumes(
     assert session(halted).checkpoints(experiment).keys() == set()
 
 
-def test_no_point_of_a_curve_is_recorded_twice_where_a_worker_died(tmp_path: Path) -> None:
+def test_no_point_of_a_curve_is_recorded_twice_where_a_worker_died(tmp_path: Path, whole: Memory) -> None:
     """A trial that resumes repeats its progress from the start; the store of this run has the first part already."""
-    experiment, whole, halted = config(tmp_path), Memory(), Memory()
-    farback.run(experiment, workers=1, store=whole)
+    experiment, halted = config(tmp_path), Memory()
     stumbling = Stumbling()
     farback.run(experiment, executor=stumbling, store=halted, checkpoint_seconds=0)
     assert stumbling.deaths >= 4
@@ -255,6 +260,7 @@ def test_axes_that_act_after_step_0_are_allowed(tmp_path: Path) -> None:
 def test_diverged_trials_are_results(tmp_path: Path) -> None:
     text = SMALL.replace("  steps: 12", "  steps: 60\n  clip: null\n  optimizer: {name: sgd, lr: 1000.0}")
     text = text.replace("{name: elman}", "{name: elman, nonlinearity: identity}")
+    text = text.replace("lag: [1, 2]", "lag: [2]").replace("seed: {range: 2}", "seed: {range: 1}")
     store = Memory()
     summary = farback.run(config(tmp_path, text), workers=1, store=store)
     assert summary.diverged > 0

@@ -1,4 +1,4 @@
-"""The command line. Each module holds a few commands; importing it adds them to the app."""
+"""The command line: one module per command."""
 
 from __future__ import annotations
 
@@ -8,29 +8,33 @@ from typing import NoReturn
 
 import typer
 
-from farback.cli import (  # noqa: F401 - each adds its commands
-    calibrate,
-    claims,
-    dashboard,
-    doctor,
-    init,
-    list,
-    report,
-    run,
-    search,
-    show,
-    ui,
-)
+from farback.cli import calibrate, claims, dashboard, doctor, init, list, report, run, search, show, ui
 from farback.cli.app import app
 
 __all__ = ["app", "main"]
 
+# In the order of the help: the most used commands first
+for command in (
+    init.init,
+    run.run,
+    report.report,
+    ui.ui,
+    search.search,
+    dashboard.dashboard,
+    calibrate.calibrate,
+    claims.claims,
+    list.list_,
+    show.show,
+    list.schema,
+    doctor.doctor,
+):
+    app.command(command.__name__.rstrip("_"))(command)
+
 
 def main() -> None:
-    """The entry point: mistakes end with a message and exit code 2, an interruption with 130, a bug with 1.
+    """The entry point. Exit codes are in docs/command-line.md.
 
-    A store that cannot be used ends it with a message and exit code 1; all codes are in docs/command-line.md. Messages
-    and tracebacks, ours or a library's, are printed without the passwords of the stores' URIs.
+    Messages and tracebacks, also those of libraries, are printed without the passwords in the URIs of stores.
     """
     from farback.records.record import UserError
 
@@ -44,18 +48,17 @@ def main() -> None:
     except OSError as error:
         from farback.stores.retries import diagnosed
 
-        found = diagnosed(error)
-        if found is None or found.retry:
-            _unexpected()
-        message = f"{error.filename or 'a file'} cannot be written: {found.advice} ({error.strerror})"
+        diagnosis = diagnosed(error)
+        if diagnosis is None or diagnosis.retry:
+            _exit_with_traceback()
+        message = f"{error.filename or 'a file'} cannot be written: {diagnosis.advice} ({error.strerror})"
         typer.echo(_masked(message), err=True)
         sys.exit(1)
     except Exception:
-        _unexpected()
+        _exit_with_traceback()
 
 
-def _unexpected() -> NoReturn:
-    """Print the traceback of an unexpected error."""
+def _exit_with_traceback() -> NoReturn:
     typer.echo(_masked(traceback.format_exc()), err=True)
     sys.exit(1)
 

@@ -1,4 +1,4 @@
-"""`python -m farback.cli`."""
+"""Runs `python -m farback.cli`."""
 
 from farback.cli import main
 

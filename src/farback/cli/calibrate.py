@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import Json, app
+from farback.cli import shared_options as shared
 from farback.cli.console import Printer, page_document
 
-if TYPE_CHECKING:  # as in `running`: `--help` stays quick
+if TYPE_CHECKING:  # as in `run`: keeps `--help` quick
     from farback.measures.known import Check
 
 WIDE = 120  # characters that all columns need
 
 
-@app.command()
 def calibrate(
     output: Annotated[Path, typer.Option(help="the folder to write")] = Path("results/calibrate"),
-    as_json: Json = False,
+    as_json: shared.Json = False,
 ) -> None:
-    """Hold the ruler against systems whose memory is known; exit code 1 when a number is off."""
+    """Test the measures on systems whose memory is known from theory; exit code 1 if a number is wrong."""
     import pandas as pd
     from rich.progress import track
 
@@ -31,44 +30,33 @@ def calibrate(
     from farback.report.calibration import write_calibration
 
     console = Printer(as_json)
-    found: list[Check] = []
-    steps = track(
-        check_all(measures),
-        "measuring known systems",
-        len(CASES),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    for _, checks in steps:
-        found += checks
-    _print(console, found)
-    rows = [{**asdict(check), "error": check.error, "holds": check.holds} for check in found]
+    quiet = not console.is_terminal
+    cases = track(check_all(measures), "measuring known systems", len(CASES), console=console, disable=quiet)
+    checks = [check for _, checks in cases for check in checks]
+    _print(console, checks)
+    rows = [{**asdict(check), "error": check.error, "holds": check.holds} for check in checks]
     page = write_calibration(pd.DataFrame(rows), output)
     console.print(page.analysis.headline, highlight=False)
-    off = [check for check in found if not check.holds]
-    console.document({"checks": rows, "off": len(off), **page_document(page)})
+    wrong = sum(not check.holds for check in checks)
+    console.document({"checks": rows, "off": wrong, **page_document(page)})
     console.places(page)
-    if off:
-        console.print(f"{len(off)} checks are off", style="red")
+    if wrong:
+        console.print(f"{wrong} of {len(checks)} checks failed", style="red")
         raise typer.Exit(1)
 
 
 def _print(console: Printer, checks: list[Check]) -> None:
-    """Every check, what is off in red; a narrow terminal does without the names of the measures and the tolerances."""
-    from rich.table import Table
-
+    """Print every check, the failed ones in red. A narrow terminal shows fewer columns."""
     from farback.report.calibration import number
 
     wide = console.width >= WIDE
-    printed = Table(title="The ruler on systems whose memory is known", title_justify="left")
-    for name in ("system", *(["measure"] if wide else []), "quantity"):
-        printed.add_column(name, overflow="fold")
-    for name in ("expected", "measured", "error", *(["tolerance"] if wide else [])):
-        printed.add_column(name, justify="right", no_wrap=True)
+    texts = ["system", "measure", "quantity"] if wide else ["system", "quantity"]
+    numbers = ["expected", "measured", "error", "tolerance"] if wide else ["expected", "measured", "error"]
+    rows = []
     for check in checks:
-        names = [check.system, *([check.measure] if wide else []), check.quantity]
-        values = [number(check.expected), number(check.measured), f"{check.error:.1g}"]
-        values += [f"{check.tolerance:.1g}"] if wide else []
-        printed.add_row(*names, *values, style=None if check.holds else "bold red")
-    console.print(printed)
+        cells = {**asdict(check), "expected": number(check.expected), "measured": number(check.measured)}
+        cells |= {"error": f"{check.error:.1g}", "tolerance": f"{check.tolerance:.1g}"}
+        row = [str(cells[column]) for column in (*texts, *numbers)]
+        rows.append(row if check.holds else [f"[bold red]{cell}[/]" for cell in row])
+    title = "The measures on systems whose memory is known"
+    console.table(title, [*texts, *numbers], rows, text_columns=len(texts))

@@ -9,81 +9,70 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from farback.cli.app import (
-    Address,
-    CheckpointSeconds,
-    Device,
-    DryRun,
-    ExecutorName,
-    Json,
-    ShiftSeeds,
-    StoreURI,
-    Workers,
-    app,
-)
+from farback.cli import shared_options as shared
 from farback.cli.console import Printer, failures_document, page_document
 from farback.cli.list import refresh_schema
-from farback.cli.run import exit_on_failures, train_with_progress
-from farback.cli.signals import Signals
+from farback.cli.run import estimated, exit_on_failures, train_with_progress
+from farback.cli.signals import SignalHandler
 
-if TYPE_CHECKING:  # as in `run`: `--help` stays quick
+if TYPE_CHECKING:  # as in `run`: keeps `--help` quick
     from farback.experiment import Sweep
     from farback.report.page import Page
     from farback.runs.claims import Ledger
-    from farback.runs.session import Options, Session
+    from farback.runs.session import RunOptions, Session
     from farback.trials.events import Failed
 
 
-@app.command()
 def claims(
     only: Annotated[
-        list[str] | None, typer.Option(help="train for this claim alone, by its id, or by its experiment's name")
+        list[str] | None, typer.Option(help="train only for this claim (its id) or experiment (its name)")
     ] = None,
     report: Annotated[bool, typer.Option("--report", help="write the page from the store, training nothing")] = False,
-    dry_run: DryRun = False,
-    shift_seeds: ShiftSeeds = 0,
-    workers: Workers = None,
-    executor: ExecutorName = None,
-    address: Address = None,
-    store: StoreURI = None,
-    checkpoint_seconds: CheckpointSeconds = None,
-    device: Device = None,
-    as_json: Json = False,
+    dry_run: shared.DryRun = False,
+    shift_seeds: shared.ShiftSeeds = 0,
+    workers: shared.Workers = None,
+    executor: shared.ExecutorName = None,
+    address: shared.Address = None,
+    store: shared.StoreURI = None,
+    checkpoint_seconds: shared.CheckpointSeconds = None,
+    device: shared.Device = None,
+    as_json: shared.Json = False,
 ) -> None:
-    """Check published claims: train what is missing of the configs that carry them, then write results/claims.
+    """Check published claims: train what is missing of the configs with `claims:`, then write results/claims.
 
-    May be stopped at any instant: the same command resumes. SIGINT (Ctrl-C) and SIGTERM first write checkpoints.
-    With --shift-seeds everything is repeated with other seeds, and the pages lie beside the first ones.
+    You can stop it at any time; the same command resumes. SIGINT (Ctrl-C) and SIGTERM write checkpoints first.
+    With --shift-seeds everything is repeated with other seeds, and the pages are written beside the first ones.
     """
-    signals = Signals()
+    signals = SignalHandler()
     with signals.handled():
         from farback.runs.claims import opened
-        from farback.runs.session import Options
+        from farback.runs.session import RunOptions
 
-        options = Options(workers, executor, address, store, None, checkpoint_seconds, device)
-        _claims(opened(Path(), shift_seeds), only or [], options, report, dry_run, signals, Printer(as_json))
+        options = RunOptions(workers, executor, address, store, None, checkpoint_seconds, device)
+        ledger = opened(Path(), shift_seeds)
+        _claims(ledger, only or [], options, report, dry_run, signals, Printer(as_json))
 
 
 def _claims(
     ledger: Ledger,
     only: list[str],
-    options: Options,
+    options: RunOptions,
     report: bool,
     dry_run: bool,
-    signals: Signals,
+    signals: SignalHandler,
     console: Printer,
 ) -> None:
     from farback.runs.claims import publish
-    from farback.runs.schedule import remaining_in
+    from farback.runs.schedule import missing_from_store
     from farback.runs.session import open_session
     from farback.stores import open_store
 
-    wanted = ledger.chosen(only)
+    chosen = ledger.chosen(only)
     failures: list[Failed] = []
-    counts: Counter[str] = Counter()
+    counts: Counter[str] = Counter(trained=0, diverged=0)
     planned: dict[str, Any] = {"experiments": [], "seconds": 0.0, "seconds_at_most": 0.0}
     with open_store(options.store, ledger.root) as store:
-        todo = [] if report else [one for one in wanted if remaining_in(store, one, one.trials()).needed()]
+        todo = [] if report else [one for one in chosen if missing_from_store(store, one, one.trials()).needed()]
         if todo:
             with open_session(todo, replace(options, store=store)) as session:
                 if dry_run:
@@ -94,65 +83,52 @@ def _claims(
                     failures += done.failures
                     counts.update(trained=done.trained, diverged=done.diverged)
         if dry_run:
-            console.document({**planned, "gpu": _elsewhere(ledger, bool(todo), console)})
+            if not todo:
+                console.say("nothing is left to train")
+            console.document({**planned, "gpu": _gpu_experiments(ledger, console)})
             return
-        page = publish(ledger, wanted if only else ledger.experiments, store)
+        page = publish(ledger, chosen if only else ledger.experiments, store)
     _show(page, console)
     tables = [table.frame for table in page.analysis.tables if table.name in ("claims", "gpu")]
     rows = [row for frame in tables for row in frame.to_dict("records")]
-    document = {"trained": counts["trained"], "diverged": counts["diverged"], **failures_document(failures)}
-    console.document({**document, "claims": rows, **page_document(page)})
+    console.document({**counts, **failures_document(failures), "claims": rows, **page_document(page)})
     exit_on_failures(failures, console)
 
 
 def _estimate(session: Session, todo: list[Sweep], console: Printer) -> dict[str, Any]:
-    """Print what would be trained of each sweep, and how long each and all of them take; the same as a document."""
+    """Print what would be trained for each experiment and how long it would take; returns the same as a document."""
     from farback.cli.progress import minutes
-    from farback.runs.estimate import estimate
-    from farback.runs.schedule import plan, remaining_beside
 
-    expected = most = 0.0
     experiments: list[dict[str, Any]] = []
     for sweep in todo:
-        frame = session.store.frame(sweep.name)
-        what = remaining_beside(frame, sweep, sweep.trials())
-        each = estimate(plan(what, session.executor.size), session.executor, frame, session.device)
-        expected, most = expected + each.expected, most + each.most
+        what, seconds = estimated(session, sweep, sweep.trials())
         ids = [claim.id for claim in sweep.claims]
-        time = f"{minutes(each.expected)}, at most {minutes(each.most)}"
+        time = f"{minutes(seconds['seconds'])}, at most {minutes(seconds['seconds_at_most'])}"
         console.say(f"{sweep.name}: {what.amount} trials, {time} ({', '.join(ids)})")
-        seconds = {"seconds": each.expected, "seconds_at_most": each.most}
         experiments.append({"name": sweep.name, "claims": ids, "to_train": len(what.needed()), **seconds})
-    console.say(f"in all: {minutes(expected)}; at most {minutes(most)}, if no trial stops early")
-    return {"experiments": experiments, "seconds": expected, "seconds_at_most": most}
+    totals = {name: sum(one[name] for one in experiments) for name in ("seconds", "seconds_at_most")}
+    most = minutes(totals["seconds_at_most"])
+    console.say(f"in all: {minutes(totals['seconds'])}; at most {most}, if no trial stops early")
+    return {"experiments": experiments, **totals}
 
 
-def _elsewhere(ledger: Ledger, more: bool, console: Printer) -> list[str]:
-    """Print what this command does not train; the names of those experiments."""
+def _gpu_experiments(ledger: Ledger, console: Printer) -> list[str]:
+    """Print the experiments that this command does not train because they need a GPU; returns their names."""
     from farback.runs.claims import needs_gpu
 
-    if not more:
-        console.say("nothing is missing")
-    large = [sweep for sweep in ledger.experiments if needs_gpu(sweep)]
-    for sweep in large:
-        console.say(f"{sweep.name}: needs a GPU; where there is one: farback run {sweep.shown} --device cuda")
-    return [sweep.name for sweep in large]
+    sweeps = [sweep for sweep in ledger.experiments if needs_gpu(sweep)]
+    for sweep in sweeps:
+        console.say(f"{sweep.name}: needs a GPU; on a machine with one: farback run {sweep.shown} --device cuda")
+    return [sweep.name for sweep in sweeps]
 
 
 def _show(page: Page, console: Printer) -> None:
-    """The rows that were run with their verdicts, and where the page is."""
-    from rich.table import Table as Printed
-
+    """Print the claims that have a verdict, and where the page is."""
     table = next((table for table in page.analysis.tables if table.name == "claims"), None)
     if table is not None:
-        run = table.shown[table.shown["found"] != ""]
-        columns = [name for name in run.columns if name not in ("claim", "page")]
-        printed = Printed(title=table.caption, title_justify="left")
-        for column in columns:
-            printed.add_column(column, overflow="fold")
-        for row in run[columns].itertuples(index=False):
-            printed.add_row(*map(str, row))
-        if len(run):
-            console.print(printed)
-    console.print(page.analysis.headline, highlight=False, soft_wrap=True)
+        judged = table.shown[table.shown["found"] != ""].drop(columns=["claim", "page"], errors="ignore")
+        if len(judged):
+            rows = [[str(cell) for cell in row] for row in judged.itertuples(index=False)]
+            console.table(table.caption, list(judged.columns), rows, text_columns=len(judged.columns))
+    console.say(page.analysis.headline)
     console.places(page)

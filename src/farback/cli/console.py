@@ -1,7 +1,7 @@
-"""Where a command's words go.
+"""Output of a command: text for people, or one JSON document.
 
-For people: to stdout, and plain where that is no terminal. With `--json`: one document to stdout, when the work is
-done, and everything else to stderr. NO_COLOR, FORCE_COLOR and COLUMNS are heeded, by rich.
+Text goes to stdout; with `--json` it goes to stderr, and stdout gets one document at the end. rich leaves colours out
+if the output is not a terminal, and reads NO_COLOR, FORCE_COLOR and COLUMNS.
 """
 
 from __future__ import annotations
@@ -10,26 +10,28 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from farback.report.page import Page
     from farback.trials.events import Failed
 
-CLOSED = 141  # 128 + SIGPIPE, as shells count; the signal itself would also end us for a server that hangs up
+CLOSED = 141  # 128 + SIGPIPE, as in a shell; SIGPIPE itself would also end us when a server closes a connection
 
 
 class Printer(Console):
-    """A console for one command.
+    """The console of one command.
 
     Args:
-        as_json: whether stdout is for a document.
+        as_json: whether stdout is reserved for a JSON document.
     """
 
     def __init__(self, as_json: bool = False) -> None:
@@ -37,32 +39,41 @@ class Printer(Console):
         self.as_json = as_json
 
     def say(self, text: str, style: str | None = None, end: str = "\n") -> None:
-        """A line as it stands: not folded, nothing in it taken for markup."""
+        """Print text without wrapping, markup or highlighting."""
         self.print(text, style=style, end=end, highlight=False, markup=False, soft_wrap=True)
 
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> None:
+        """Print a table; the first columns are text, aligned to the left, the others are numbers."""
+        table = Table(title=title, title_justify="left")
+        for index, column in enumerate(columns):
+            table.add_column(column, justify="left" if index < text_columns else "right", overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        self.print(table)
+
     def places(self, page: Page) -> None:
-        """Where a page that was written is, and its leading figure."""
+        """Print where the page and its first figure are."""
         for label, path in (("figure", page.picture), ("report", page.html)):
             if path is not None:
                 self.say(f"{label:8} {os.path.relpath(path)}")
 
     def document(self, value: Any) -> None:
-        """The document, where one was asked for."""
+        """Print the JSON document, if there is to be one."""
         if self.as_json:
-            echo(json.dumps(_plain(value), indent=1, allow_nan=False))
+            echo(json.dumps(_json(value), indent=1, allow_nan=False))
 
+    @override
     def on_broken_pipe(self) -> None:
-        """Whoever read the output has gone."""
         self.quiet = True
-        _closed()
+        _exit_on_closed_output()
 
 
 @contextmanager
-def said(path: Path) -> Iterator[None]:
-    """A file that cannot be read or written is said in a line.
+def file_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` in this block into a one-line message.
 
     Raises:
-        UserError: it cannot.
+        UserError: the file cannot be read or written.
     """
     from farback.records.record import UserError
 
@@ -73,15 +84,15 @@ def said(path: Path) -> Iterator[None]:
 
 
 def echo(text: str) -> None:
-    """Text to stdout, at once."""
+    """Print a line to stdout and flush it."""
     try:
         typer.echo(text)
     except BrokenPipeError:
-        _closed()
+        _exit_on_closed_output()
 
 
 def page_document(page: Page) -> dict[str, Any]:
-    """A page that was written, as a document has it: what it says first, and where its files are."""
+    """A page in a JSON document."""
     return {
         "headline": page.analysis.headline,
         "verdict": page.analysis.verdict,
@@ -91,24 +102,24 @@ def page_document(page: Page) -> dict[str, Any]:
 
 
 def failures_document(failures: Sequence[Failed]) -> dict[str, Any]:
-    """Trials that could not be carried out, as a document has them."""
+    """Failed trials in a JSON document."""
     return {"failed": len(failures), "failures": [{"key": one.key, "error": one.error} for one in failures]}
 
 
-def _closed() -> NoReturn:
-    """Nobody reads the output any more: end quietly, whatever is still in its buffer."""
+def _exit_on_closed_output() -> NoReturn:
+    """Exit without an error message; what is buffered is lost."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise SystemExit(CLOSED)
 
 
-def _plain(value: Any) -> Any:
-    """As JSON has it: paths as text, absolute; null for what is no number or infinite."""
+def _json(value: Any) -> Any:
+    """A value as JSON: paths are absolute text, infinite numbers and NaN are null."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_json(item) for item in value]
     if isinstance(value, Path):
         return str(value.absolute())
-    if hasattr(value, "item"):  # numpy's
+    if hasattr(value, "item"):  # numpy's numbers
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -7,103 +7,100 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from farback.cli.app import Json, StorageURI, StoreURI, app
+from farback.cli import shared_options as shared
 from farback.cli.completion import configs
 from farback.cli.console import Printer, echo
 
-if TYPE_CHECKING:  # as in `running`: `--help` stays quick
+if TYPE_CHECKING:  # as in `run`: keeps `--help` quick
     from collections.abc import Sequence
 
     from farback.doctor.checkup import Checkup
     from farback.doctor.issues import Issue
 
-MOST = 20  # lines of one check in one experiment; the rest is counted
+MOST = 20  # lines per check and experiment; the other issues are counted
 
 
-@app.command()
 def doctor(
     config: Annotated[
-        str | None, typer.Argument(help="the experiment to look at (default: all of them)", autocompletion=configs)
+        str | None, typer.Argument(help="the experiment to check (default: all)", autocompletion=configs)
     ] = None,
     repair: Annotated[bool, typer.Option("--repair", help="repair what is safe; no result is deleted")] = False,
-    store: StoreURI = None,
-    storage: StorageURI = None,
-    as_json: Json = False,
+    store: shared.StoreURI = None,
+    storage: shared.StorageURI = None,
+    as_json: shared.Json = False,
 ) -> None:
-    """Check that a store is intact, and list what is not; exit code 1 while something is wrong."""
+    """Check that a store is intact, and list its issues; exit code 1 if there are any."""
     from farback.doctor.checkup import Target, check
     from farback.stores.locations import located, shown
     from farback.stores.studies import located as study_storage
 
     root = Path.cwd()
-    name = Path(config).stem if config else ""
-    target = Target(located(store), study_storage(storage, root), root, name)
-    found = check(target, repair)
+    target = Target(located(store), study_storage(storage, root), root, Path(config).stem if config else "")
+    checkup = check(target, repair)
     if as_json:
-        Printer(as_json).document(_plain(found))
+        Printer(as_json).document(_document(checkup))
     else:
-        echo("\n".join(_text(found, shown(target.uri), repair)))
-    raise typer.Exit(0 if found.is_clean else 1)
+        echo("\n".join(_text(checkup, shown(target.uri), repair)))
+    raise typer.Exit(0 if checkup.is_clean else 1)
 
 
-def _plain(found: Checkup) -> dict[str, object]:
+def _document(checkup: Checkup) -> dict[str, object]:
     return {
-        "clean": found.is_clean,
-        "experiments": found.experiments,
-        "trials": found.trials,
-        "issues": [issue.plain() for issue in found.issues],
-        "repaired": [issue.plain() for issue in found.repaired],
+        "clean": checkup.is_clean,
+        "experiments": checkup.experiments,
+        "trials": checkup.trials,
+        "issues": [issue.plain() for issue in checkup.issues],
+        "repaired": [issue.plain() for issue in checkup.repaired],
     }
 
 
-def _text(found: Checkup, store: str, repair: bool) -> list[str]:
-    """For people: a line each, by experiment, and at the end what to do."""
+def _text(checkup: Checkup, store: str, repair: bool) -> list[str]:
+    """One line per issue, grouped by experiment; the last line says what to do."""
     from farback.doctor.issues import counted
 
-    lines = [f"{store}: {counted(found.trials, 'finished trial')} in {counted(found.experiments, 'experiment')}"]
-    if found.repaired:
-        lines += ["", "Repaired:", *_listed(found.repaired, "was")]
-    for experiment in sorted({issue.experiment for issue in found.issues}):
-        own = [issue for issue in found.issues if issue.experiment == experiment]
-        lines += ["", f"{experiment or 'The store'}:", *_listed(own, "repair" if not repair else "left")]
-    return [*lines, "", _last(found, repair)]
+    lines = [f"{store}: {counted(checkup.trials, 'finished trial')} in {counted(checkup.experiments, 'experiment')}"]
+    if checkup.repaired:
+        lines += ["", "Repaired:", *_lines(checkup.repaired, "repaired", "repaired")]
+    for experiment in sorted({issue.experiment for issue in checkup.issues}):
+        own = [issue for issue in checkup.issues if issue.experiment == experiment]
+        lines += ["", f"{experiment or 'The store'}:", *_lines(own, "to do" if repair else "--repair", "to do")]
+    return [*lines, "", _advice(checkup, repair)]
 
 
-def _listed(issues: Sequence[Issue], tense: str) -> list[str]:
-    """One line each, the gravest first; of many alike the first ones, and how many more there are."""
+def _lines(issues: Sequence[Issue], repairable: str, manual: str) -> list[str]:
+    """One line per issue, the most severe first; of one check at most `MOST` lines.
+
+    Args:
+        issues: of one experiment.
+        repairable: the word before the remedy, if `--repair` can apply it.
+        manual: the word before any other remedy.
+    """
     from farback.doctor.issues import SEVERITIES
 
     lines = []
     kinds = sorted({(SEVERITIES.index(each.severity), each.check) for each in issues})
-    for grade, check in kinds:
-        alike = [each for each in issues if (SEVERITIES.index(each.severity), each.check) == (grade, check)]
-        lines += [_line(each, tense) for each in alike[:MOST]]
+    for rank, check in kinds:
+        alike = [each for each in issues if (SEVERITIES.index(each.severity), each.check) == (rank, check)]
+        for each in alike[:MOST]:
+            where = f"{each.where}: " if each.where else ""
+            remedy = f" [{repairable if each.repairs else manual}: {each.remedy}]" if each.remedy else ""
+            lines.append(f"  {each.severity:8}{check}: {where}{each.what}{remedy}")
         if len(alike) > MOST:
-            lines.append(f"  {SEVERITIES[grade]:8}{check}: {len(alike) - MOST} more like these (--json lists all)")
+            lines.append(f"  {SEVERITIES[rank]:8}{check}: {len(alike) - MOST} more like these (--json lists all)")
     return lines
 
 
-def _line(issue: Issue, tense: str) -> str:
-    where = f"{issue.where}: " if issue.where else ""
-    line = f"  {issue.severity:8}{issue.check}: {where}{issue.what}"
-    if issue.remedy:
-        says = {"was": "repaired", "repair": "--repair" if issue.repairs else "to do", "left": "to do"}[tense]
-        line += f" [{says}: {issue.remedy}]"
-    return line
-
-
-def _last(found: Checkup, repair: bool) -> str:
-    """What to do now."""
+def _advice(checkup: Checkup, repair: bool) -> str:
+    """How many issues there are, and what to do about them."""
     from farback.doctor.issues import counted
 
-    wrong = [issue for issue in found.issues if issue.severity != "note"]
-    fixable = sum(bool(issue.repairs) for issue in wrong)
-    again = (
-        " `farback run` trains again what was set aside." if any(i.check == "scores" for i in found.repaired) else ""
-    )
-    if not wrong:
-        return f"The store is intact.{again}"
-    if fixable and not repair:
-        rest = "; the rest need manual action" if fixable < len(wrong) else ""
-        return f"Found {counted(len(wrong), 'fault')}: `farback doctor --repair` fixes {fixable}{rest}."
-    return f"Found {counted(len(wrong), 'fault')} that cannot be repaired safely: each line says what to do.{again}"
+    faults = [issue for issue in checkup.issues if issue.severity != "note"]
+    count, repairable = counted(len(faults), "fault"), sum(bool(issue.repairs) for issue in faults)
+    set_aside = any(issue.check == "scores" for issue in checkup.repaired)
+    retrain = " `farback run` trains again what was set aside." if set_aside else ""
+    if not faults:
+        return f"The store is intact.{retrain}"
+    if repairable and not repair:
+        rest = "; the rest need manual action" if repairable < len(faults) else ""
+        return f"Found {count}: `farback doctor --repair` fixes {repairable}{rest}."
+    return f"Found {count} that cannot be repaired safely: each line says what to do.{retrain}"

@@ -1,4 +1,4 @@
-"""`farback init`: the files of a project of one's own."""
+"""`farback init`."""
 
 from __future__ import annotations
 
@@ -9,34 +9,32 @@ from typing import Annotated
 
 import typer
 
-from farback.cli.app import app
-from farback.cli.console import echo, said
+from farback.cli.console import echo, file_errors
 from farback.cli.list import schema_text
 
-# What is written, and from which file of `farback/starter`: one called .gitignore would act in the package itself.
+# Each written file and its source in `farback/starter`, where a file named .gitignore would hide files from git
 STARTER = {
     "configs/first.yaml": "configs/first.yaml",
     "experiments/first.py": "experiments/first.py",
     "Makefile": "Makefile",
     ".gitignore": "gitignore",
 }
-SCHEMA = "configs/schema.json"  # made for the plug-ins that are installed
+SCHEMA = "configs/schema.json"  # generated for the installed components
 
 
-@app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="where; it is made if it is not there", file_okay=False)] = Path(),
+    folder: Annotated[Path, typer.Argument(help="the project's folder; created if missing", file_okay=False)] = Path(),
 ) -> None:
-    """Write a small experiment to begin with: config, script, Makefile. No file is ever overwritten."""
+    """Write a small first experiment: config, script and Makefile. Existing files are never overwritten."""
     from farback.records.record import UserError
 
-    there = [name for name in (*STARTER, SCHEMA) if os.path.lexists(folder / name)]
-    if there:
-        raise UserError(f"{folder}: has {', '.join(there)} already, and nothing is overwritten: name another folder")
+    existing = [name for name in (*STARTER, SCHEMA) if os.path.lexists(folder / name)]
+    if existing:
+        raise UserError(f"{folder}: {', '.join(existing)} exists already and would be overwritten: use another folder")
     texts = {name: (files("farback") / "starter" / source).read_text("utf-8") for name, source in STARTER.items()}
     for name, text in {**texts, SCHEMA: schema_text()}.items():
         path = folder / name
-        with said(path):
+        with file_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("x", encoding="utf-8", newline="\n") as file:
                 file.write(text)

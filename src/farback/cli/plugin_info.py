@@ -1,11 +1,11 @@
-"""What the plug-ins say of themselves, as plain values: read from their docstrings and fields, kept nowhere else."""
+"""What a component documents about itself, as plain values, read from its docstring and its fields."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from farback.inits.base import Init
     from farback.tasks.base import Task
 
-ELSEWHERE = {"tasks": ("lag",)}  # fields that a trial has in their place
+TRIAL_FIELDS = {"tasks": ("lag",)}  # fields of a component that a config sets beside it, as a field of the trial
+HIDDEN = "is not used, because farback has a component of this name"
+Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """A field of a plug-in: its name, its default as a config writes it, and what is allowed, in words."""
+class ComponentField:
+    """A field of a component: its name, its default as in a config, and the allowed values in words."""
 
     name: str
     default: str
@@ -35,64 +37,65 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A plug-in.
+class ComponentInfo:
+    """A component.
 
     Attributes:
-        name: as a config names it.
-        line: the first line of its docstring.
+        name: as in a config.
+        line: first paragraph of the docstring.
         parameters: its fields.
-        source: the last paragraph of its docstring, where that says so.
+        source: the paragraph of the docstring that starts with "Source:".
         text: the whole docstring.
-        package: the package that brings it, and its version; nothing for farback's own.
-        error: why it cannot be used, where it cannot.
+        package: the package that it comes from, with its version; empty for farback's own components.
+        error: why it cannot be used; empty if it can.
     """
 
     name: str
     line: str
-    parameters: tuple[Parameter, ...]
-    source: str
-    text: str
+    parameters: tuple[ComponentField, ...] = ()
+    source: str = ""
+    text: str = ""
     package: str = ""
     error: str = ""
 
     def plain(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return {**asdict(self), "parameters": [asdict(one) for one in self.parameters]}
+        """As JSON."""
+        return asdict(self)
 
 
-def kind_of(word: str) -> str:
-    """The package of a kind, by its name in singular or plural.
+def package_of(kind: str) -> str:
+    """The package of a kind, given in singular or plural: "cells" for "cell".
 
     Raises:
-        UserError: there is no such kind; the message names the nearest.
+        UserError: there is no such kind.
     """
-    for package, kind in KINDS.items():
-        if word in (package, kind):
+    for package, singular in KINDS.items():
+        if kind in (package, singular):
             return package
-    raise UserError(f"unknown kind {word!r}; {choices(word, list(KINDS))}")
+    raise UserError(f"unknown kind {kind!r}; {choices(kind, list(KINDS))}")
 
 
 def family(package: str) -> Any:
-    """The family of a kind."""
+    """The `Family` of a package of components."""
     return importlib.import_module(f"farback.{package}.base").FAMILY
 
 
-def entries(package: str) -> list[Entry]:
-    """Every plug-in of a kind, by name; those of other packages that cannot be used, and why, are among them."""
+def components(package: str) -> list[ComponentInfo]:
+    """Every component of a package, sorted by name, with those of other packages that cannot be used."""
     own = family(package)
-    found = [entry(member, ELSEWHERE.get(package, ())) for member in own.members()]
-    found += [Entry(name, "cannot be used", (), "", "", error=error) for name, error in own.broken().items()]
-    hidden = "is not used: farback has one of that name"
-    found += [Entry(one.name, hidden, (), "", "", one.package, f"{one.value} {hidden}") for one in own.hidden()]
+    found = [component_info(member, TRIAL_FIELDS.get(package, ())) for member in own.members()]
+    found += [ComponentInfo(name, "cannot be used", error=error) for name, error in own.broken().items()]
+    found += [
+        ComponentInfo(one.name, HIDDEN, package=one.package, error=f"{one.value} {HIDDEN}") for one in own.hidden()
+    ]
     return sorted(found, key=lambda one: (one.name, one.error))
 
 
-def plugin(package: str, name: str) -> type[Component]:
-    """The class of one plug-in.
+def component_class(package: str, name: str) -> type[Component]:
+    """The class of a component.
 
     Raises:
-        UserError: there is none of that name; the message names the nearest.
+        UserError: there is no component of this name.
     """
     try:
         found: type[Component] = family(package).plugin(name)
@@ -101,31 +104,25 @@ def plugin(package: str, name: str) -> type[Component]:
     return found
 
 
-def entry(member: type[Component], elsewhere: tuple[str, ...] = ()) -> Entry:
-    """What a plug-in says of itself, less some fields."""
+def component_info(member: type[Component], without: tuple[str, ...] = ()) -> ComponentInfo:
+    """What a component documents about itself; `without` names fields to leave out."""
     text = inspect.getdoc(member) or ""
     schema = member.model_json_schema()
-    defaults = member.model_fields
+    fields = member.model_fields
     parameters = tuple(
-        Parameter(name, written(defaults[name].get_default(call_default_factory=True)), allowed(field, schema))
+        ComponentField(name, written(fields[name].get_default(call_default_factory=True)), allowed(field, schema))
         for name, field in schema["properties"].items()
-        if name != "name" and name not in elsewhere
+        if name != "name" and name not in without
     )
     line = " ".join(text.partition("\n\n")[0].split())
-    name = str(member.model_fields["name"].default)
-    return Entry(name, line, parameters, source(text), text, member.family.maker(name))
-
-
-def source(text: str) -> str:
-    """The paragraph of a docstring that names its source, on one line, without the word."""
-    for paragraph in re.split(r"\n\s*\n", text):
-        if paragraph.startswith("Source:"):
-            return " ".join(paragraph.removeprefix("Source:").split())
-    return ""
+    sources = [part for part in re.split(r"\n\s*\n", text) if part.startswith("Source:")]
+    source = " ".join(sources[0].removeprefix("Source:").split()) if sources else ""
+    name = str(fields["name"].default)
+    return ComponentInfo(name, line, parameters, source, text, member.family.maker(name))
 
 
 def written(value: Any) -> str:
-    """A default as a config writes it."""
+    """A default as it is written in a config."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -138,7 +135,7 @@ def written(value: Any) -> str:
 
 
 def allowed(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """What a field admits, in words, from its JSON Schema: "relu, tanh", "an integer from 1 on, or null"."""
+    """The values that a field's JSON Schema allows, in words: "relu, tanh", "an integer from 1 on, or null"."""
     if "$ref" in field:
         return allowed(schema["$defs"][field["$ref"].rpartition("/")[2]], schema)
     if "anyOf" in field or "oneOf" in field:
@@ -164,33 +161,29 @@ def _range(field: Mapping[str, Any]) -> str:
     return "".join(f" {word}" for word in words if word)
 
 
-Facts = dict[str, Any]
+def facts(package: str, component: Any, inputs: int, hidden: int) -> Facts:
+    """Numbers of a component at a size, as JSON; empty for kinds without any."""
+    if package == "cells":
+        return cell_facts(component, inputs, hidden)
+    if package == "tasks":
+        return task_facts(component)
+    if package == "inits":
+        return init_facts(component)
+    return encoder_facts(component, inputs) if package == "encoders" else {}
 
 
-def of(package: str, one: Any, inputs: int, hidden: int) -> Facts:
-    """The facts of a plug-in of any kind; of a measure there are none."""
-    kinds: dict[str, Callable[[], Facts]] = {
-        "cells": lambda: of_cell(one, inputs, hidden),
-        "tasks": lambda: of_task(one),
-        "inits": lambda: of_init(one),
-        "encoders": lambda: of_encoder(one, inputs),
-    }
-    return kinds[package]() if package in kinds else {}
-
-
-def of_cell(cell: Cell, inputs: int, hidden: int) -> Facts:
-    """Label, gates, how it is computed, shapes and counts of one layer.
+def cell_facts(cell: Cell, inputs: int, hidden: int) -> Facts:
+    """Label, gates, kernel, shapes and counts of one layer.
 
     Raises:
-        UserError: the cell cannot have such a layer.
+        UserError: the cell cannot have this size.
     """
     from farback.networks.network import Architecture
-    from farback.records.record import UserError
 
     try:
         cell.check(hidden, inputs)
     except ValueError as error:
-        raise UserError(f"{error}; see --hidden and --inputs") from None
+        raise UserError(f"{error}; change --hidden or --inputs") from None
     layer = Architecture(cell, inputs, hidden, outputs=0)
     return {
         "label": cell.label(),
@@ -206,7 +199,7 @@ def of_cell(cell: Cell, inputs: int, hidden: int) -> Facts:
     }
 
 
-def of_task(task: Task) -> Facts:
+def task_facts(task: Task) -> Facts:
     """Inputs, outputs, length, chance and ladder at the task's lag."""
     import numpy as np
 
@@ -230,13 +223,12 @@ def of_task(task: Task) -> Facts:
     }
 
 
-def of_init(init: Init) -> Facts:
-    """The cells that it goes with, at their defaults."""
-    from farback import cells
+def init_facts(init: Init) -> Facts:
+    """Label, and the cells with default fields that the init supports or not."""
     from farback.networks.network import Architecture
 
     fits, refuses = [], []
-    for cell in (member() for member in cells.base.FAMILY.members()):
+    for cell in (member() for member in family("cells").members()):
         try:
             Architecture(cell, 8, 32, 0).check(init)
             fits.append(cell.name)
@@ -245,7 +237,7 @@ def of_init(init: Init) -> Facts:
     return {"label": init.label(), "fits": fits, "refuses": refuses}
 
 
-def of_encoder(encoder: Encoder, inputs: int) -> Facts:
-    """Shapes at a number of inputs."""
+def encoder_facts(encoder: Encoder, inputs: int) -> Facts:
+    """Outputs, shapes and cost for a number of inputs."""
     shapes = {name: list(shape) for name, shape in encoder.parameters(inputs).items()}
     return {"inputs": inputs, "width": encoder.width(inputs), "shapes": shapes, "flops": encoder.flops(inputs)}

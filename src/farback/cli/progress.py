@@ -1,110 +1,133 @@
-"""What a person sees while a sweep runs: how far it is, and the horizon so far of each network."""
+"""The progress display of a run: counts, time left, and each network's horizon so far."""
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import override
 
 from farback import stats
 from farback.runs.progress import Tally
-from farback.runs.schedule import Plan
 from farback.trials.events import Event, Finished
 from farback.trials.lags import Mixed
 from farback.trials.trial import Trial
 
-LINE_SECONDS = 10.0  # between two lines where the output is not a terminal
+LINE_SECONDS = 10.0  # between two lines if the output is not a terminal
 
 
-class Display:
-    """Shows a tally as it grows: a live panel on a terminal, now and then a line elsewhere."""
+class Display(ABC):
+    """A live panel on a terminal; elsewhere a line every `LINE_SECONDS`."""
 
-    def __init__(self, plan: Plan, tally: Tally, console: Console) -> None:
-        self.plan, self.tally, self.console = plan, tally, console
-        self.trials = {trial.key: trial for trial in plan.remaining.missing}
-        self.passed: dict[tuple[str, bool], dict[int, list[bool]]] = {}
+    def __init__(self, console: Console) -> None:
+        self.console = console
         self.last_line = time.monotonic()
-        self.live: Live | None = None
+
+    @property
+    @abstractmethod
+    def share(self) -> float:
+        """The share of the work that is done, 0 to 1."""
+
+    @abstractmethod
+    def counts(self) -> str:
+        """The counts and the time left."""
+
+    @abstractmethod
+    def panel(self) -> Iterator[RenderableType]:
+        """What the panel shows below the bar and the counts."""
 
     @contextmanager
-    def shown(self) -> Iterator[Display]:
-        """Show until the end of the block."""
+    def live(self) -> Iterator[None]:
+        """Show the panel during this block, if the output is a terminal."""
         if not self.console.is_terminal:
-            yield self
+            yield
             return
-        with Live(self, console=self.console, refresh_per_second=4) as self.live:
-            yield self
+        with Live(self, console=self.console, refresh_per_second=4):
+            yield
+
+    def print_line(self, more: str = "") -> None:
+        """Print a line, if the output is not a terminal and the last line was long ago."""
+        now = time.monotonic()
+        if not self.console.is_terminal and now - self.last_line > LINE_SECONDS:
+            self.last_line = now
+            text = f"{self.share:4.0%}  {self.counts()}{more}"
+            self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def __rich__(self) -> Group:
+        bar = Table.grid()
+        bar.add_row(ProgressBar(1.0, self.share, 60, complete_style="green", finished_style="green"))
+        return Group(bar, Text(f"{self.share:4.0%}  {self.counts()}"), *self.panel())
+
+
+class SweepDisplay(Display):
+    """The display of a sweep. Update the tally before each call of `add`."""
+
+    def __init__(self, tally: Tally, console: Console) -> None:
+        super().__init__(console)
+        self.tally, self.remaining = tally, tally.plan.remaining
+        self.trials = {trial.key: trial for trial in self.remaining.missing}
+        self.passed: dict[tuple[str, bool], dict[int, list[bool]]] = {}  # by label and whether lags are mixed, by lag
 
     def add(self, event: Event) -> None:
-        """Take note of an event."""
-        if isinstance(event, Finished):
-            trial = self.trials[event.key]
-            if not trial.bracket:
-                self._learn(trial, event)
-        if self.live is None and time.monotonic() - self.last_line > LINE_SECONDS:
-            self.last_line = time.monotonic()
-            self.console.print(f"{self.tally.share:4.0%}  {self._counts()}", highlight=False)
+        """Process an event."""
+        if isinstance(event, Finished) and not self.trials[event.key].bracket:
+            self._add_lags(self.trials[event.key], event)
+        self.print_line()
 
-    def _at(self, label: str, mixed: bool) -> dict[int, list[bool]]:
-        """Who passes at each lag; where bisection picks the lags, what is implied too."""
-        at = {lag: list(passed) for lag, passed in self.passed.get((label, mixed), {}).items()}
-        for trial, passed in self.plan.remaining.bisection.decided():
-            if trial.label == label and not mixed:
-                at.setdefault(trial.lag, []).append(passed)
-        return at
-
-    def _learn(self, trial: Trial, event: Finished) -> None:
+    def _add_lags(self, trial: Trial, event: Finished) -> None:
         rows = event.result.scores
         rows = rows[(rows["measure"] == "retention") & (rows["statistic"] == "success")]
         mixed = isinstance(trial.train_lags, Mixed)
-        at = self.passed.setdefault((trial.label, mixed), {})
+        by_lag = self.passed.setdefault((trial.label, mixed), {})
         for lag, value in zip(rows["lag"], rows["value"], strict=True):
             if mixed or lag == trial.lag:
-                at.setdefault(int(lag), []).append(value > 0)
+                by_lag.setdefault(int(lag), []).append(value > 0)
 
-    def _counts(self) -> str:
-        tally = self.tally
-        most = "at most " * self.plan.remaining.picked
-        parts = [f"{len(tally.finished)} of {most}{len(self.plan.remaining.needed())} trials trained"]
+    def _horizon(self, label: str, mixed: bool) -> str:
+        """The horizon so far of a network, with what bisection implies; empty without results."""
+        by_lag = {lag: list(passed) for lag, passed in self.passed.get((label, mixed), {}).items()}
+        for trial, passed in self.remaining.bisection.decided():
+            if trial.label == label and not mixed:
+                by_lag.setdefault(trial.lag, []).append(passed)
+        if not by_lag:
+            return ""
+        half = [2 * sum(by_lag[lag]) >= len(by_lag[lag]) for lag in sorted(by_lag)]
+        return str(stats.first_failure(sorted(by_lag), half).horizon)
+
+    @property
+    @override
+    def share(self) -> float:
+        return self.tally.share
+
+    @override
+    def counts(self) -> str:
+        tally, most = self.tally, "at most " * self.remaining.bisects
+        parts = [f"{len(tally.finished)} of {most}{len(self.remaining.needed())} trials trained"]
         parts.append(f"{len(tally.failures)} failed")
-        diverged = sum(one.result.status == "diverged" for one in tally.finished.values())
-        parts += [f"{diverged} diverged"] * (diverged > 0)
-        parts.append(f"{self.tally.reused} reused")
+        parts += [f"{tally.diverged} diverged"] * (tally.diverged > 0)
+        parts.append(f"{tally.reused} reused")
         left = tally.seconds_left
         parts.append("timing" if left is None else f"at most {minutes(left)} left")
         return ", ".join(parts)
 
-    def _horizon(self, label: str, mixed: bool) -> str:
-        at = self._at(label, mixed)
-        if not at:
-            return ""
-        half = [2 * sum(at[lag]) >= len(at[lag]) for lag in sorted(at)]
-        return str(stats.first_failure(sorted(at), half).horizon)
-
-    def __rich__(self) -> Group:
-        """The panel."""
+    @override
+    def panel(self) -> Iterator[RenderableType]:
         table = Table(box=None, padding=(0, 3, 0, 0))
         table.add_column("network")
-        kinds = [(False, "trained at each lag"), (True, "one net, every lag")]
-        kinds = [
-            kind
-            for kind in kinds
-            if any(isinstance(t.train_lags, Mixed) == kind[0] for t in self.plan.remaining.missing)
-        ]
-        for _, title in kinds:
-            table.add_column(title, justify="right")
-        for label in dict.fromkeys(trial.label for trial in self.plan.remaining.trials):
-            table.add_row(label, *(self._horizon(label, mixed) for mixed, _ in kinds))
-        bar = Table.grid()
-        bar.add_row(ProgressBar(1.0, self.tally.share, 60, complete_style="green", finished_style="green"))
-        counts = Text(f"{self.tally.share:4.0%}  {self._counts()}")
-        return Group(bar, counts, Text("\nhorizon so far, in steps (half of the seeds)"), table)
+        kinds = {isinstance(trial.train_lags, Mixed) for trial in self.remaining.missing}
+        for mixed in sorted(kinds):
+            table.add_column("one network, all lags" if mixed else "one network per lag", justify="right")
+        for label in dict.fromkeys(trial.label for trial in self.remaining.trials):
+            table.add_row(label, *(self._horizon(label, mixed) for mixed in sorted(kinds)))
+        yield Text("\nhorizon so far, in steps (half of the seeds)")
+        yield table
 
 
 def minutes(seconds: float) -> str:

@@ -7,30 +7,32 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farback.cli.app import Config, Json, Settings, ShiftSeeds, StorageURI, StoreURI, app, config_path
+from farback.cli import shared_options as shared
 from farback.cli.console import Printer, page_document
 
-if TYPE_CHECKING:  # as in `run`: `--help` stays quick
+if TYPE_CHECKING:  # as in `run`: keeps `--help` quick
     from farback.experiment import Experiment
     from farback.report.page import Page
 
+LAGS_WIDTH = 100  # characters; a narrower terminal does not show the columns of single lags
 
-@app.command()
+
 def report(
-    config: Config,
-    store: StoreURI = None,
-    settings: Settings = None,
-    storage: StorageURI = None,
-    shift_seeds: ShiftSeeds = 0,
-    as_json: Json = False,
+    config: shared.Config,
+    store: shared.StoreURI = None,
+    settings: shared.Settings = None,
+    storage: shared.StorageURI = None,
+    shift_seeds: shared.ShiftSeeds = 0,
+    as_json: shared.Json = False,
 ) -> None:
-    """Write results/NAME again from the store (for a search, from its studies too), training nothing."""
-    from farback.experiment import Experiment, Search
+    """Write results/NAME from the store (for a search, also from its studies) without training anything."""
+    from farback.experiment import Search
     from farback.runs.page import publish
+    from farback.runs.session import load
     from farback.runs.sweep import checked_sweep
     from farback.stores import open_store
 
-    experiment = Experiment.load(config_path(config), settings or [])
+    experiment = load(config, settings or [])
     with open_store(store, experiment.root) as opened:
         if isinstance(experiment, Search):
             from farback.runs.search.page import publish as publish_search
@@ -46,39 +48,33 @@ def report(
 
 
 def show_page(page: Page, experiment: Experiment, console: Printer) -> None:
-    """Print the first table and the headline of a page, and where its files are."""
-    from rich.table import Table as Printed
-
+    """Print the first table and the headline of a page, where its files are, and what to type next."""
     for table in page.analysis.tables[:1]:
-        printed = Printed(title=table.caption, title_justify="left")
-        fits = console.width >= 100
-        columns = [name for name in table.shown.columns if fits or not str(name).startswith("lag ")]
-        for index, column in enumerate(columns):
-            printed.add_column(str(column), justify="left" if index == 0 else "right")
-        for row in table.shown[columns].itertuples(index=False):
-            printed.add_row(*(str(cell) for cell in row))
-        console.print(printed)
+        wide = console.width >= LAGS_WIDTH
+        columns = [name for name in table.shown.columns if wide or not str(name).startswith("lag ")]
+        rows = [[str(cell) for cell in row] for row in table.shown[columns].itertuples(index=False)]
+        console.table(table.caption, [str(column) for column in columns], rows)
     console.print(page.analysis.headline, highlight=False)
     console.print()
     console.places(page)
-    console.print(f"browse   {typed('ui', experiment)}", highlight=False, soft_wrap=True)
-    console.print(f"rebuild  {typed('report', experiment)}", highlight=False, soft_wrap=True)
+    console.say(f"browse   {command_for('ui', experiment)}")
+    console.say(f"rebuild  {command_for('report', experiment)}")
 
 
-def typed(command: str, experiment: Experiment) -> str:
-    """How to type a command: as a target of the project's Makefile, if it has one of that name.
+def command_for(command: str, experiment: Experiment) -> str:
+    """What to type for a command: `make COMMAND` if the project's Makefile has this target, else `farback COMMAND`.
 
     Args:
         command: `ui` or `dashboard`, which take a name, or `report`, which takes a config with its options.
-        experiment: the one that was run.
+        experiment: the experiment.
     """
     from farback.system.project import config_of
 
-    here = experiment.root.resolve() == Path.cwd().resolve()
-    named = here and config_of(experiment.name).absolute() == experiment.path.absolute()
-    if command == "ui" and not here:
+    in_root = experiment.root.resolve() == Path.cwd().resolve()
+    has_name = in_root and config_of(experiment.name).absolute() == experiment.path.absolute()
+    if command == "ui" and not in_root:
         return f"cd {shlex.quote(str(experiment.root))} && farback ui {experiment.name}"
-    if command == "report" and (not named or experiment.overrides or experiment.seeds_shifted):
+    if command == "report" and (not has_name or experiment.overrides or experiment.seeds_shifted):
         return f"farback report {experiment.arguments}"
     makefile = experiment.root / "Makefile"
     if makefile.exists() and re.search(rf"^{command}:", makefile.read_text("utf-8", "replace"), re.MULTILINE):

@@ -1,4 +1,4 @@
-"""`farback show`: all there is to know of one plug-in, with its numbers at a size."""
+"""`farback show`: everything about one component, with its numbers at a size."""
 
 from __future__ import annotations
 
@@ -7,93 +7,91 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from farback.cli.app import Json, app
-from farback.cli.completion import names, one_kind
+from farback.cli import shared_options as shared
+from farback.cli.completion import names, singular_kinds
 from farback.cli.console import Printer, echo
 from farback.records.entry_points import KINDS
 
-if TYPE_CHECKING:
-    from farback.cli.plugin_info import Entry, Facts
+if TYPE_CHECKING:  # as in `run`: keeps `--help` quick
+    from farback.cli.plugin_info import ComponentInfo, Facts
 
-Line = tuple[str, str]
+Row = tuple[str, str]
 
 
-@app.command()
 def show(
     kind: Annotated[
-        str, typer.Argument(help="task, cell, init, encoder, optimizer or measure", autocompletion=one_kind)
+        str, typer.Argument(help="task, cell, init, encoder, optimizer or measure", autocompletion=singular_kinds)
     ],
     name: Annotated[str, typer.Argument(help="its name: farback show cell lstm", autocompletion=names)],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="a field of it: --set nonlinearity=relu, --set lag=40")
+        list[str] | None, typer.Option("--set", help="set a field: --set nonlinearity=relu, --set lag=40")
     ] = None,
     hidden: Annotated[int, typer.Option(min=1, help="hidden units, for the shapes of a cell")] = 32,
     inputs: Annotated[int, typer.Option(min=1, help="inputs, for the shapes of a cell or an encoder")] = 8,
-    lag: Annotated[int | None, typer.Option(min=0, help="for the chance level and ladder of a task")] = None,
-    as_json: Json = False,
+    lag: Annotated[int | None, typer.Option(min=0, help="lag, for the chance level and ladder of a task")] = None,
+    as_json: shared.Json = False,
 ) -> None:
-    """Show one plug-in: its docstring with equations and source, fields, shapes, chance level."""
+    """Show one component: its docstring with equations and source, fields, shapes, chance level."""
     from farback.cli import plugin_info
 
-    package = plugin_info.kind_of(kind)
-    found = plugin_info.entry(plugin_info.plugin(package, name))
-    one = built(package, name, [*(settings or []), *([f"lag={lag}"] if lag is not None and package == "tasks" else [])])
-    known = plugin_info.of(package, one, inputs, hidden)
+    package = plugin_info.package_of(kind)
+    info = plugin_info.component_info(plugin_info.component_class(package, name))
+    lag_setting = [f"lag={lag}"] if lag is not None and package == "tasks" else []
+    component = _component(package, name, [*(settings or []), *lag_setting])
+    facts = plugin_info.facts(package, component, inputs, hidden)
     if as_json:
-        Printer(as_json).document({"kind": KINDS[package], **found.plain(), "facts": known})
+        Printer(as_json).document({"kind": KINDS[package], **info.plain(), "facts": facts})
     else:
-        echo(page(f"{KINDS[package]} {name}", found, list(told(package, known))))
+        echo(_page(f"{KINDS[package]} {name}", info, list(ROWS[package](facts)) if package in ROWS else []))
 
 
-def page(title: str, found: Entry, facts: list[Line]) -> str:
-    """The docstring, the fields, and what was found out: plain text."""
-    fields = [(one.name, f"{one.default} ({one.allowed})") for one in found.parameters] or [("", "none")]
-    lines = [title, "", found.text, *([f"From: {found.package}"] if found.package else []), ""]
-    for heading, rows in (("fields", fields), ("", facts)):
+def _page(title: str, info: ComponentInfo, facts: list[Row]) -> str:
+    """The docstring, the fields and the facts as text."""
+    fields = [(one.name, f"{one.default} ({one.allowed})") for one in info.parameters] or [("", "none")]
+    lines = [title, "", info.text, *([f"From: {info.package}"] if info.package else []), "", "fields"]
+    for indent, rows in (("  ", fields), ("", facts)):
         width = max((len(name) for name, _ in rows), default=0)
-        lines += [heading] * bool(heading)
-        lines += [f"{'  ' * bool(heading)}{name:{width}}  {text}".rstrip() for name, text in rows]
+        lines += [f"{indent}{name:{width}}  {text}".rstrip() for name, text in rows]
         lines.append("")
     return "\n".join(lines).rstrip()
 
 
-def built(package: str, name: str, settings: list[str]) -> Any:
-    """The plug-in with some fields set, each "key=value" with a YAML value.
+def _component(package: str, name: str, settings: list[str]) -> Any:
+    """The component with fields set by "field=value", the value in YAML.
 
     Raises:
-        UserError: a field that it does not have, or a value that the field does not take.
+        UserError: a field does not exist, or does not allow its value.
     """
     from pydantic import ValidationError
 
-    from farback.cli.plugin_info import family
+    from farback.cli.plugin_info import component_class, family
     from farback.experiment.yaml_tree import parse
     from farback.records.record import UserError, choices
 
     values: dict[str, Any] = {"name": name}
-    known = [field for field in family(package).plugin(name).model_fields if field != "name"]
-    for text in settings:
-        key, equals, written = text.partition("=")
-        if not equals or key not in known:
-            has = choices(key, known) if known else f"{name} has no fields"
-            raise UserError(f"--set {text}: write field=value; {has}")
-        values[key] = parse(written, f"--set {text}", lines=False).plain
+    fields = [field for field in component_class(package, name).model_fields if field != "name"]
+    for setting in settings:
+        field, equals, value = setting.partition("=")
+        if not equals or field not in fields:
+            hint = choices(field, fields) if fields else f"{name} has no fields"
+            raise UserError(f"--set {setting}: write field=value; {hint}")
+        values[field] = parse(value, f"--set {setting}", lines=False).plain
     try:
         return family(package).build(values)
     except ValidationError as error:
         first = error.errors()[0]
-        place, got = ".".join(map(str, first["loc"])), f", got {first['input']!r}"
-        said = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
-        raise UserError(f"{place or name}: {said}{got if place else ''}") from None
+        place = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
+        raise UserError(f"{place}: {message}, got {first['input']!r}" if place else f"{name}: {message}") from None
 
 
-def told(package: str, facts: Facts) -> Iterator[Line]:
-    """The facts in words."""
-    words = {"cells": told_of_cell, "tasks": told_of_task, "inits": told_of_init, "encoders": told_of_encoder}
-    return words[package](facts) if package in words else iter(())
+def _shapes(facts: Facts) -> Iterator[Row]:
+    frozen = facts.get("frozen", ())
+    for name, shape in facts["shapes"].items():
+        yield f"  {name}", " x ".join(map(str, shape)) + (" (drawn, never trained)" if name in frozen else "")
 
 
-def told_of_cell(facts: Facts) -> Iterator[Line]:
-    """Label, gates, how it is computed, shapes and counts of one layer."""
+def _cell(facts: Facts) -> Iterator[Row]:
     yield "in figures", facts["label"]
     if len(facts["gates"]) > 1:
         yield "gates", ", ".join(facts["gates"])
@@ -103,38 +101,35 @@ def told_of_cell(facts: Facts) -> Iterator[Line]:
         yield "gate that writes", facts["writes"] or f"tied to {facts['keeps']}"
     yield "computed", f"fused kernel {facts['kernel']!r}" if facts["kernel"] else "step by step"
     yield f"one layer of {facts['hidden']} units and {facts['inputs']} inputs", ""
-    for name, shape in facts["shapes"].items():
-        yield f"  {name}", " x ".join(map(str, shape)) + (" (drawn, never trained)" if name in facts["frozen"] else "")
+    yield from _shapes(facts)
     yield "  trained parameters", f"{facts['parameters']}"
     yield "  numbers of state", f"{facts['state']}"
     yield "  FLOPs a step", f"{facts['flops']}"
 
 
-def told_of_task(facts: Facts) -> Iterator[Line]:
-    """Inputs, outputs, length, chance and ladder at the task's lag."""
+def _task(facts: Facts) -> Iterator[Row]:
     yield "inputs a step", f"{facts['inputs']}"
     yield "answer", f"{facts['answer']}, {facts['outputs']} outputs"
     yield f"at lag {facts['lag']}", f"{facts['steps']} steps a sequence"
     yield "smallest lag", f"{facts['smallest_lag']}"
-    mixes = "one network can be asked at all of them" if facts["mixes"] else "no: each lag is another question"
-    yield "mixed lags", mixes
+    yield "mixed lags", "one network can train on all lags" if facts["mixes"] else "no: each lag is a different problem"
     yield "chance", f"accuracy {facts['chance']['accuracy']:.6g}, loss {facts['chance']['loss']:.6g}"
-    yield "ladder: what partial memory scores", ""
+    yield "ladder: the scores of partial memory", ""
     for rung in facts["ladder"]:
         scores = f"accuracy {rung['accuracy']:.4g}, loss {rung['loss']:.4g}, skill {rung['skill']:.3g}"
         yield f"  {rung['remembered']}", scores
 
 
-def told_of_init(facts: Facts) -> Iterator[Line]:
-    """The cells that it goes with, at their defaults."""
+def _init(facts: Facts) -> Iterator[Row]:
     yield "in figures", facts["label"]
     yield "goes with", ", ".join(facts["fits"])
-    yield "not with", ", ".join(facts["refuses"]) or "none: it goes with all of them"
+    yield "not with", ", ".join(facts["refuses"]) or "none: it goes with all cells"
 
 
-def told_of_encoder(facts: Facts) -> Iterator[Line]:
-    """Shapes at a number of inputs."""
+def _encoder(facts: Facts) -> Iterator[Row]:
     yield f"of {facts['inputs']} inputs", f"{facts['width']} numbers for the first cell"
-    for name, shape in facts["shapes"].items():
-        yield f"  {name}", " x ".join(map(str, shape))
+    yield from _shapes(facts)
     yield "  FLOPs a step", f"{facts['flops']}"
+
+
+ROWS = {"cells": _cell, "tasks": _task, "inits": _init, "encoders": _encoder}

@@ -1,7 +1,7 @@
-"""SIGINT and SIGTERM in a command that trains: it writes checkpoints and exits, and nothing is lost.
+"""Handles SIGINT (Ctrl-C) and SIGTERM in commands that train.
 
-The first signal asks the executor to finish: what trains is checkpointed, connections are closed. A second one, or one
-that comes while nothing trains, ends the command at once, like Ctrl-C in any program.
+The first signal asks the executor to finish: it writes checkpoints and closes its connections. A second signal, or one
+that comes while nothing trains, ends the command at once.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
-class Signals:
-    """Handles signals for one command."""
+class SignalHandler:
+    """Handles the signals of one command."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -40,7 +40,11 @@ class Signals:
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle signals in this block; one that ends it gives exit code 128 + its number, as shells count."""
+        """Handle signals in this block.
+
+        Raises:
+            typer.Exit: a signal ended the block; the exit code is 128 + its number, as in a shell.
+        """
         before = {number: signal.signal(number, self._handle) for number in HANDLED}
         unraisable, sys.unraisablehook = sys.unraisablehook, _resend
         try:
@@ -54,10 +58,10 @@ class Signals:
 
     @contextmanager
     def finishing(self, executor: Executor) -> Iterator[None]:
-        """In this block, the first signal lets the executor finish.
+        """In this block, the first signal asks the executor to finish.
 
         Raises:
-            Interrupted: at the end of the block, if there was a signal.
+            Interrupted: at the end of the block, if a signal came.
         """
         self.executor = executor
         try:
@@ -73,12 +77,12 @@ class Signals:
             raise Interrupted(number)
         self.executor.finish()
         name = signal.Signals(number).name
-        # Not with print: the signal may have come in the middle of one
+        # Not with print, which may be what the signal interrupted
         os.write(2, f"\n{name}: exiting after checkpoints; send it again (Ctrl-C) to quit now\n".encode())
 
 
 def _resend(lost: sys.UnraisableHookArgs) -> None:
-    """Send a signal again that came during garbage collection, where its exception could not end anything."""
+    """Send a signal again if it came during garbage collection, where Python drops exceptions."""
     if not isinstance(lost.exc_value, Interrupted):
         sys.__unraisablehook__(lost)
         return
@@ -88,5 +92,5 @@ def _resend(lost: sys.UnraisableHookArgs) -> None:
 
 
 def resume_command() -> str:
-    """The command that resumes where this one was stopped."""
+    """This command, as it was typed."""
     return shlex.join([os.path.basename(sys.argv[0]).replace("__main__.py", "farback"), *sys.argv[1:]])

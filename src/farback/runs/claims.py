@@ -1,10 +1,10 @@
-"""The ledger of claims: which configs check published statements, and what came out."""
+"""The ledger of claims: the experiments that check published statements, and the page of their verdicts."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ import pandas as pd
 from farback.experiment import Experiment, Sweep
 from farback.experiment.yaml_tree import read
 from farback.records.record import UserError, choices
-from farback.report.claims_page import Earlier, Row, write_ledger
-from farback.report.page import Page, Subject, found
+from farback.report.claims_page import ClaimRow, FirstVerdict, write_ledger
+from farback.report.page import Page, findings_of
 from farback.runs.page import publish_from, subject
 from farback.runs.sweep import checked_sweep
 from farback.stores.base import Store
@@ -28,8 +28,8 @@ class Ledger:
 
     Attributes:
         root: the project's folder.
-        experiments: in the order of their names.
-        seeds_shifted: added to every seed.
+        experiments: sorted by name.
+        seeds_shifted: number added to every seed.
     """
 
     root: Path
@@ -38,139 +38,115 @@ class Ledger:
 
     @property
     def folder(self) -> Path:
-        """Where the page goes: that of shifted seeds lies beside the first."""
+        """The folder of the page: `results/claims`, or one beside it if seeds are shifted."""
         name = f"{CLAIMS}--seeds-{self.seeds_shifted}" if self.seeds_shifted else CLAIMS
         return self.root / RESULTS / name
 
     def chosen(self, only: Sequence[str] = ()) -> list[Sweep]:
-        """The experiments to train: those that need no GPU, or those of them that are named.
+        """The experiments to train: those that need no GPU, or some of them.
 
         Args:
-            only: names of experiments, or ids of claims.
+            only: names of experiments, or ids of claims; empty for all.
 
         Raises:
-            UserError: there is no such experiment or claim, or it needs a GPU.
+            UserError: an experiment or claim does not exist, or needs a GPU.
         """
-        here = [one for one in self.experiments if not needs_gpu(one)]
-        if not only:
-            return here
-        homes = {name: one for one in self.experiments for name in (one.name, *(claim.id for claim in one.claims))}
-        wanted = set()
+        experiments = {name: one for one in self.experiments for name in (one.name, *(c.id for c in one.claims))}
+        chosen = set()
         for name in only:
-            experiment = homes.get(name.removeprefix("claims/"))
+            experiment = experiments.get(name.removeprefix("claims/"))
             if experiment is None:
-                raise UserError(
-                    f"--only {name}: no claim and no experiment with claims has this name; {choices(name, list(homes))}"
-                )
+                suggestion = choices(name, list(experiments))
+                raise UserError(f"--only {name}: no claim and no experiment with claims has this name; {suggestion}")
             if needs_gpu(experiment):
-                command = f"farback run {experiment.shown} --device cuda"
-                raise UserError(
-                    f"--only {name}: it needs a GPU ({experiment.claims[0].why}); where there is one: {command}"
-                )
-            wanted.add(experiment.name)
-        return [one for one in here if one.name in wanted]
+                why, command = experiment.claims[0].why, f"farback run {experiment.shown} --device cuda"
+                raise UserError(f"--only {name}: this experiment needs a GPU ({why}); on a machine with one: {command}")
+            chosen.add(experiment.name)
+        return [one for one in self.experiments if not needs_gpu(one) and (one.name in chosen or not only)]
 
 
 def opened(root: Path, seeds: int = 0) -> Ledger:
     """The ledger of a project.
 
     Args:
-        root: its folder.
-        seeds: added to every seed, to repeat all claims with others.
+        root: the project's folder.
+        seeds: number to add to every seed, to repeat all experiments with other seeds.
 
     Raises:
-        UserError: no config has claims; two have a name or two claims an id in common; a config that has a mistake.
+        UserError: no config has claims, two experiments or two claims have the same name, or a config has a mistake.
     """
     paths = [path for path in configs_in(root) if "claims" in read(path)[1].entries]
     if not paths:
-        raise UserError(f"no config in {root / 'configs'} has claims; docs/claims.md says how one is written")
+        raise UserError(f"no config in {root / 'configs'} has claims; docs/claims.md describes how to add one")
     experiments = [checked_sweep(Experiment.load(path)) for path in sorted(paths, key=lambda path: path.stem)]
     seen: dict[str, Sweep] = {}
     for one in experiments:
         for name in (one.name, *(f"claim {claim.id}" for claim in one.claims)):
             if name in seen:
-                raise UserError(f"{name} stands in {seen[name].shown} and in {one.shown}: names must differ")
+                raise UserError(f"{name} is in both {seen[name].shown} and {one.shown}: rename one of them")
             seen[name] = one
     return Ledger(root, tuple(one.shifted(seeds) if seeds else one for one in experiments), seeds)
 
 
 def needs_gpu(sweep: Sweep) -> bool:
-    """Whether its claims need one: all of a config do, or none."""
+    """Whether the claims of a sweep need a GPU. (All claims of one config do, or none.)"""
     return any(claim.needs for claim in sweep.claims)
 
 
 def publish(ledger: Ledger, sweeps: Sequence[Sweep], store: Store) -> Page:
-    """Write the pages of sweeps of which anything is recorded, then the page of all claims.
+    """Write the pages of some sweeps, then the page of all claims.
 
-    If the ledger's page has more verdicts than this store has trials for, it stays, and the new page lies beside it.
+    If the present page has more verdicts than this store has, it stays, and the new page is written beside it.
 
     Args:
         ledger: all claims.
-        sweeps: of the ledger, whose pages are written.
-        store: with their trials.
+        sweeps: the sweeps of the ledger to write pages of, if anything is recorded of them.
+        store: the store with their trials.
 
     Raises:
-        UserError: a script's findings are not exactly the claims of its config.
+        UserError: the findings of a script are not exactly the claims of its config.
     """
-    found_rows = rows(ledger, store, sweeps)
+    ledger_rows = rows(ledger, store, sweeps)
     options = f" --shift-seeds {ledger.seeds_shifted}" if ledger.seeds_shifted else ""
-    fewer = sum(row.finding is not None for row in found_rows) < _judged(ledger.folder)
+    judged = sum(row.finding is not None for row in ledger_rows)
+    fewer = judged < len(_page_verdicts(ledger.folder))
     folder = ledger.folder.with_name(f"{ledger.folder.name}--part") if fewer else ledger.folder
-    return write_ledger(found_rows, folder, options, listed=not (options or fewer))
+    return write_ledger(ledger_rows, folder, options, listed=not (options or fewer))
 
 
-def rows(ledger: Ledger, store: Store, sweeps: Sequence[Sweep] = ()) -> list[Row]:
-    """Every claim as the store has it: those that have a place first, in its order.
+def rows(ledger: Ledger, store: Store, sweeps: Sequence[Sweep] = ()) -> list[ClaimRow]:
+    """Every claim with its finding: first the claims with a `place`, in its order.
 
-    Args:
-        ledger: all claims.
-        store: with their trials.
-        sweeps: of the ledger, whose pages are written on the way, so that each sweep is read once.
-
-    Raises:
-        UserError: a script's findings are not exactly the claims of its config.
+    Args and Raises are those of `publish`: each frame is read once, for the page of the sweep and for its claims.
     """
-    first, found_rows = _first(ledger), list[Row]()
+    first = _page_verdicts(ledger.root / RESULTS / CLAIMS) if ledger.seeds_shifted else {}
+    rows = []
     for sweep in ledger.experiments:
         frame = store.frame(sweep.name)
         about = subject(sweep, store, frame)
         if sweep in sweeps and frame["key"].isin(about.keys).any():
-            # the script may need more trials than there are: the claims then show how many are missing
+            # A script may fail while trials are missing: the row then shows how many
             with suppress(UserError) if about.missing else nullcontext():
                 publish_from(sweep, store, frame, about)
-        found_rows += _rows(ledger, sweep, frame, about, first)
-    return sorted(found_rows, key=lambda row: row.claim.place or math.inf)
+        findings = findings_of(about, frame)
+        report = about.folder / "report.md"
+        config, page = _link(ledger, sweep.path), _link(ledger, report) if report.exists() else ""
+        for claim in sweep.claims:
+            finding, earlier = findings.get(claim.id), first.get(claim.id)
+            rows.append(ClaimRow(claim, sweep.name, config, page, finding, about.missing, earlier))
+    return sorted(rows, key=lambda row: row.claim.place or math.inf)
 
 
-def _judged(folder: Path) -> int:
-    """How many verdicts the present page has."""
+def _page_verdicts(folder: Path) -> dict[str, FirstVerdict]:
+    """The verdicts on the page in a folder, by claim."""
     path = folder / "claims.csv"
     if not path.exists():
-        return 0
-    return int((pd.read_csv(path, keep_default_na=False)["verdict"] != "").sum())
-
-
-def _rows(ledger: Ledger, sweep: Sweep, frame: pd.DataFrame, about: Subject, first: Mapping[str, Earlier]) -> list[Row]:
-    findings = found(about, frame)
-    report = about.folder / "report.md"
-    config = _link(ledger, sweep.path)
-    page = _link(ledger, report) if report.exists() else ""
-    return [
-        Row(claim, sweep.name, config, page, findings.get(claim.id), about.missing, first.get(claim.id))
-        for claim in sweep.claims
-    ]
-
-
-def _link(ledger: Ledger, path: Path) -> str:
-    """A link from the ledger's page."""
-    return Path(os.path.relpath(path.absolute(), ledger.folder.absolute())).as_posix()
-
-
-def _first(ledger: Ledger) -> dict[str, Earlier]:
-    """The verdicts with the seeds of the configs, where the ledger is of others."""
-    path = ledger.root / RESULTS / CLAIMS / "claims.csv"
-    if not ledger.seeds_shifted or not path.exists():
         return {}
     table = pd.read_csv(path, keep_default_na=False)
     rows = table[table["verdict"] != ""].to_dict("records")
-    return {str(row["id"]): Earlier(str(row["verdict"]), str(row["number"])) for row in rows}
+    return {str(row["id"]): FirstVerdict(str(row["verdict"]), str(row["number"])) for row in rows}
+
+
+def _link(ledger: Ledger, path: Path) -> str:
+    """A relative link from the ledger's page."""
+    return Path(os.path.relpath(path.absolute(), ledger.folder.absolute())).as_posix()

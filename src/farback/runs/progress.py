@@ -10,17 +10,19 @@ from farback.training.packing import cost
 from farback.trials.cohort import Cohort
 from farback.trials.events import Ended, Event, Failed, Finished, Reused
 
+PACE_SECONDS = 2.0  # of progress before the time left is estimated
+
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did.
+    """The counts of a run.
 
     Attributes:
-        trained: trials that ended in it with a result.
-        reused: trials that the store held before, or that another driver finished meanwhile.
-        diverged: of the trained ones; that is a result.
-        failed: trials that could not be trained; the next run tries again.
-        failures: why.
+        trained: trials that were trained and have a result.
+        reused: trials that had a result before, or that another driver finished during the run.
+        diverged: of the trained trials, those whose loss diverged; that is a result.
+        failed: trials that could not be trained; the next run tries them again.
+        failures: the failed trials with their errors.
     """
 
     trained: int = 0
@@ -30,31 +32,22 @@ class Summary:
     failures: tuple[Failed, ...] = field(default=(), compare=False)
 
 
-PACE_SECONDS = 2.0  # of progress before the time left can be estimated
-
-
 class Tally:
-    """Counts events as they come, and the time left."""
+    """The counts of a run so far, and its time left."""
 
     def __init__(self, plan: Plan) -> None:
+        missing = plan.remaining.missing
         self.plan = plan
         self.finished: dict[str, Finished] = {}
         self.failures: list[Failed] = []
         self.reused = plan.remaining.reused
-        self.steps = {
-            trial.key: max(1, trial.steps) for trial in plan.remaining.missing
-        }  # what is only measured counts as one
+        self.steps = {trial.key: max(1, trial.steps) for trial in missing}  # trials without training count as 1
         self.done = {one.key: one.step for cohort in plan.cohorts for one in cohort.start}
-        self.cost = {trial.key: cost(Cohort.of(trial)) for trial in plan.remaining.missing}
-        self.moving: tuple[float, float] | None = None  # time and share of the first progress
+        self.cost = {trial.key: cost(Cohort.of(trial)) for trial in missing}
+        self.first: tuple[float, float] | None = None  # time and share at the first event
 
     def add(self, event: Event) -> None:
         """Count one event."""
-        self._count(event)
-        if self.moving is None:
-            self.moving = (time.monotonic(), self.share)
-
-    def _count(self, event: Event) -> None:
         if isinstance(event, Ended | Reused):
             self.done[event.key] = self.steps[event.key]
         else:  # a resumed trial repeats its progress from the start
@@ -65,24 +58,30 @@ class Tally:
             self.failures.append(event)
         elif isinstance(event, Reused):
             self.reused += 1
+        if self.first is None:
+            self.first = (time.monotonic(), self.share)
 
     @property
     def share(self) -> float:
-        """How much of the work is done, 0 to 1; where bisection picks the trials, of the most that there may be."""
+        """The share of the work that is done, 0 to 1. With bisection, of the most that may be trained."""
         total = sum(self.cost[trial.key] for trial in self.plan.remaining.needed())
         done = sum(self.cost[key] * self.done[key] / self.steps[key] for key in self.done)
         return done / total if total else 1.0
 
     @property
     def seconds_left(self) -> float | None:
-        """At the pace since the first progress, since workers need seconds to start; None before there is a pace."""
-        if self.moving is None:
+        """The time left at the pace since the first event (workers need seconds to start); None at first."""
+        if self.first is None:
             return None
-        began, before = self.moving
-        passed, made = time.monotonic() - began, self.share - before
+        began, share = self.first
+        passed, made = time.monotonic() - began, self.share - share
         return passed / made * (1 - self.share) if made > 0 and passed >= PACE_SECONDS else None
+
+    @property
+    def diverged(self) -> int:
+        """How many trials diverged."""
+        return sum(event.result.status == "diverged" for event in self.finished.values())
 
     def summary(self) -> Summary:
         """The counts."""
-        diverged = sum(event.result.status == "diverged" for event in self.finished.values())
-        return Summary(len(self.finished), self.reused, diverged, len(self.failures), tuple(self.failures))
+        return Summary(len(self.finished), self.reused, self.diverged, len(self.failures), tuple(self.failures))

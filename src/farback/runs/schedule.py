@@ -1,4 +1,4 @@
-"""What remains to be trained of some trials, and in which cohorts and order."""
+"""Which trials are left to train, in which cohorts, and in which order."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from farback.trials.trial import Trial
 
 @dataclass(frozen=True)
 class Remaining:
-    """What is not recorded of some trials.
+    """The trials that have no result yet.
 
     Attributes:
-        trials: all of them, those that bisection may pick from included.
-        missing: not recorded; these may have to be trained.
-        reused: how many are recorded.
-        bisection: of the trials that are picked as others end; it is updated while they do.
+        trials: all trials, with those that have a result.
+        missing: trials without a result. With bisection, only some of them will be trained.
+        reused: how many trials have a result.
+        bisection: picks trials as others end; updated during the run.
     """
 
     trials: list[Trial]
@@ -34,69 +34,63 @@ class Remaining:
     bisection: Bisection = field(default_factory=lambda: Bisection([], {}))
 
     @property
-    def picked(self) -> bool:
-        """Whether bisection picks any of the trials: then not all of `missing` will be trained."""
+    def bisects(self) -> bool:
+        """Whether bisection picks some of the trials."""
         return bool(self.bisection.chains)
 
     @property
     def amount(self) -> str:
-        """How many trials there are to train, for people."""
-        return f"at most {len(self.needed())} of {len(self.trials)}" if self.picked else f"{len(self.missing)}"
+        """How many trials there are to train, for messages."""
+        return f"at most {len(self.needed())} of {len(self.trials)}" if self.bisects else f"{len(self.missing)}"
+
+    @property
+    def _fixed(self) -> list[Trial]:
+        """The missing trials that are trained in any case."""
+        return [trial for trial in self.missing if not trial.bracket]
 
     def needed(self) -> list[Trial]:
-        """Of `missing`, those that were trained or that will be, at most."""
-        if not self.picked:
-            return self.missing
-        given = [trial for trial in self.missing if not trial.bracket]
-        return list(dict.fromkeys([*given, *self.bisection.needed()]))
+        """The trials to train in this run, at most, with those trained already."""
+        return [*self._fixed, *self.bisection.needed()]
 
     def due(self) -> list[Trial]:
-        """Of `missing`, those that can be trained now."""
-        if not self.picked:
-            return self.missing
-        given = [trial for trial in self.missing if not trial.bracket]
-        return list(dict.fromkeys([*given, *self.bisection.due()]))
+        """The trials that can be trained now."""
+        return [*self._fixed, *self.bisection.due()]
 
 
 def remaining(trials: Sequence[Trial], done: Collection[str], bisection: Bisection | None = None) -> Remaining:
-    """What is left of some trials, given the keys that a store holds and the outcomes that bisection knows."""
+    """The trials whose keys are not among `done`."""
     bisection = bisection or Bisection([], {})
-    given = [trial for trial in trials if trial.key not in done and not (bisection.chains and trial.bracket)]
-    missing = list(dict.fromkeys([*given, *bisection.open()])) if bisection.chains else given
-    return Remaining(list(trials), missing, sum(trial.key in done for trial in trials), bisection)
+    fixed = [trial for trial in trials if trial.key not in done and not trial.bracket]
+    return Remaining(list(trials), [*fixed, *bisection.open()], sum(trial.key in done for trial in trials), bisection)
 
 
-def remaining_in(store: Store, sweep: Sweep, trials: Sequence[Trial]) -> Remaining:
-    """What a store lacks of some trials of a sweep."""
+def missing_from_store(store: Store, sweep: Sweep, trials: Sequence[Trial]) -> Remaining:
+    """The trials of a sweep that have no result in a store."""
     if sweep.brackets(trials):
-        return remaining_beside(store.frame(sweep.name), sweep, trials)
-    return remaining(trials, store.finished(sweep.name, [trial.key for trial in trials]))
+        return missing_from_frame(store.frame(sweep.name), sweep, trials)
+    return remaining(trials, store.finished(sweep.name, [trial.key for trial in trials]))  # faster than a frame
 
 
-def remaining_beside(frame: pd.DataFrame, sweep: Sweep, trials: Sequence[Trial]) -> Remaining:
-    """What a store's frame lacks of some trials of a sweep."""
-    return remaining(trials, set(frame["key"]), bisected(sweep, trials, frame))
-
-
-def bisected(sweep: Sweep, trials: Sequence[Trial], frame: pd.DataFrame) -> Bisection:
-    """Of these trials, those that bisection picks, with the outcomes that a store's frame holds.
+def missing_from_frame(frame: pd.DataFrame, sweep: Sweep, trials: Sequence[Trial]) -> Remaining:
+    """The trials of a sweep that have no result in a store's frame.
 
     Raises:
-        UserError: they could never be judged.
+        UserError: lags are bisected, but the trials do not measure retention.
     """
     chains = sweep.brackets(trials)
     check(chains)
     keys = {trial.key for chain in chains for trial in chain}
-    return Bisection(chains, outcomes(frame[frame["key"].isin(keys)]) if chains else {})
+    passed = outcomes(frame[frame["key"].isin(keys)]) if chains else {}
+    return remaining(trials, set(frame["key"]), Bisection(chains, passed))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What remains, packed into cohorts.
+    """The remaining trials, packed into cohorts.
 
     Attributes:
-        remaining: of the trials.
-        cohorts: what can be trained now, in order.
+        remaining: the trials.
+        cohorts: those that can be trained now, in order.
         workers: how many processes share the work.
     """
 
@@ -111,56 +105,56 @@ class Plan:
 
 
 def plan(what: Remaining, workers: int = 1, start: Mapping[str, Checkpoint] | None = None) -> Plan:
-    """Pack what remains.
+    """Pack the trials that are due into cohorts.
 
     Args:
-        what: remains.
-        workers: how many processes will share the work: cohorts are made narrower rather than leave one idle.
-        start: checkpoints of earlier runs, by key. Trials with one come first, so that checkpoints do not pile up.
+        what: the remaining trials.
+        workers: how many processes share the work. Cohorts are made smaller if otherwise a worker would be idle.
+        start: checkpoints of earlier runs, by key. These trials come first, so that few checkpoints are on disk.
     """
     return Plan(what, packed(what.due(), workers, start), workers)
 
 
 class Schedule:
-    """Hands out a plan's cohorts, and those that can be trained once others have ended.
+    """Yields a plan's cohorts, and with bisection those that become due when others end.
 
-    It is iterated while its cohorts train, and given every event before the next cohort is taken. It yields None while
-    nothing can be trained until something ends.
+    Pass every event to `update` before taking the next cohort. Yields None while the next cohort depends on trials that
+    are still training.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.waiting = deque(plan.cohorts)
-        self.begun: set[str] = set()
+        self.started: set[str] = set()
         self.training: set[str] = set()
 
     def __iter__(self) -> Iterator[Cohort | None]:
-        while self.waiting or (self.training and self.plan.remaining.picked):
+        while self.waiting or (self.training and self.plan.remaining.bisects):
             if not self.waiting:
                 yield None
                 continue
             cohort = self.waiting.popleft()
-            self.begun.update(cohort.keys)
+            self.started.update(cohort.keys)
             self.training.update(cohort.keys)
             yield cohort
 
     def update(self, event: Event) -> None:
-        """Take an event into account."""
+        """Process an event."""
         if isinstance(event, Halted | Reused):
             self.training.discard(event.key)
-        if self.plan.remaining.bisection.learn(event):
+        if self.plan.remaining.bisection.add(event):
             self._pack()
 
-    def recall(self, outcomes: Mapping[str, bool]) -> None:
-        """Take into account what other drivers have trained, by key."""
+    def add_outcomes(self, outcomes: Mapping[str, bool]) -> None:
+        """Process outcomes of trials that other drivers trained, by key."""
         self.training -= outcomes.keys()
-        if self.plan.remaining.bisection.recall(outcomes):
+        if self.plan.remaining.bisection.add_outcomes(outcomes):
             self._pack()
 
     def _pack(self) -> None:
-        """Pack what waits together with what has become due, so that trials of one shape train as one cohort."""
-        start = {one.key: one for pack in self.waiting for one in pack.start}
-        waiting = {trial.key: trial for pack in self.waiting for trial in pack.trials}
-        due = {trial.key: trial for trial in self.plan.remaining.bisection.due() if trial.key not in self.begun}
+        """Pack waiting and newly due trials again, so that trials of one shape train as one cohort."""
+        start = {one.key: one for cohort in self.waiting for one in cohort.start}
+        waiting = {trial.key: trial for cohort in self.waiting for trial in cohort.trials}
+        due = {trial.key: trial for trial in self.plan.remaining.bisection.due() if trial.key not in self.started}
         if due.keys() - waiting.keys():
             self.waiting = deque(packed([*(waiting | due).values()], self.plan.workers, start))

@@ -1,4 +1,4 @@
-"""Runs a sweep: what is missing is packed into cohorts, trained, and recorded."""
+"""Trains a sweep: the trials without a result are packed into cohorts, trained and recorded."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from farback.records.record import UserError
 from farback.runs.bisection import outcomes
 from farback.runs.leased_work import LeasedWork
 from farback.runs.progress import Summary, Tally
-from farback.runs.schedule import Plan, Schedule, plan, remaining_in
-from farback.runs.session import Options, Session, open_session
+from farback.runs.schedule import Plan, Schedule, missing_from_store, plan
+from farback.runs.session import RunOptions, Session, load, open_session
 from farback.stores import open_store
 from farback.stores.base import Store
 from farback.system import devices
@@ -30,32 +30,31 @@ from farback.trials.cohort import Cohort
 from farback.trials.events import Ended, Event, Progress
 from farback.trials.trial import Trial
 
-POLL_SECONDS = 1.0  # between looks at what other drivers are doing
+POLL_SECONDS = 1.0  # between checks of what other drivers have finished
 
 log = logging.getLogger("farback")
 
 
 class SweepRun:
-    """One run of a sweep in an open session: a plan, and the events of carrying it out.
+    """A plan for a sweep in an open session, and the events of carrying it out.
 
     Args:
-        session: store, executor and device.
-        sweep: whose trials.
-        trials: of the sweep, perhaps not all.
+        session: an open session.
+        sweep: the sweep.
+        trials: all of its trials, or some of them.
     """
 
     def __init__(self, session: Session, sweep: Sweep, trials: Sequence[Trial]) -> None:
-        self.session, self.sweep = session, sweep
+        self.session, self.sweep, self.trials = session, sweep, trials
         self.folder = session.checkpoints(sweep)
-        what = remaining_in(session.store, sweep, trials)
+        what = missing_from_store(session.store, sweep, trials)
         missing = {trial.key for trial in what.missing}
-        self.folder.forget(self.folder.held() & {trial.key for trial in trials} - missing)  # left by a killed driver
+        self.folder.forget(self.folder.keys() & {trial.key for trial in trials} - missing)  # left by a killed driver
         start = self.folder.load(trial for trial in trials if trial.key in missing)
         self.plan: Plan = plan(what, session.executor.size, start)
-        self.trials = trials
 
     def events(self) -> Iterator[Event]:
-        """Train what is missing; every event is recorded before it is passed on."""
+        """Train the remaining trials. Each event is recorded before it is yielded."""
         session, sweep = self.session, self.sweep
         with session.store.begin(sweep.name, self.trials, question=sweep.question, config_text=sweep.text) as recorder:
             work = LeasedWork(session.store, sweep.name, recorder, self.folder)
@@ -63,15 +62,9 @@ class SweepRun:
 
 
 def execute(plan: Plan, executor: Executor, work: LeasedWork, device: str = devices.CPU) -> Iterator[Event]:
-    """Train a plan; every event is recorded before it is passed on.
+    """Train a plan. Each event is recorded before it is yielded.
 
-    Trials that another driver trains are left to it, and waited for when nothing else is left.
-
-    Args:
-        plan: what to train.
-        executor: where.
-        work: leases and records trials.
-        device: that they train on.
+    Trials that another driver is training are left to it. When nothing else is left, this waits for that driver.
     """
     executor.prepare(train, len(plan.cohorts))
     precompile(trial.cell.kernel for trial in plan.remaining.missing)  # once, for all workers
@@ -82,8 +75,8 @@ def execute(plan: Plan, executor: Executor, work: LeasedWork, device: str = devi
             schedule.update(event)
             yield event
         reused = list(work.finished_elsewhere())
-        if reused and plan.remaining.picked:
-            schedule.recall(outcomes(work.store.frame(work.experiment)))
+        if reused and plan.remaining.bisects:
+            schedule.add_outcomes(outcomes(work.store.frame(work.experiment)))
         yield from reused
         again = work.retry()
         if not again and not schedule.waiting:
@@ -91,7 +84,7 @@ def execute(plan: Plan, executor: Executor, work: LeasedWork, device: str = devi
         if again and not executor.finishing:
             if not waited:
                 count = sum(len(cohort.trials) for cohort in again)
-                log.warning("another driver is training %d trials: waiting until it has finished or died", count)
+                log.warning("another driver is training the last %d trials: waiting until it finishes or dies", count)
             waited = True
             time.sleep(POLL_SECONDS)
         todo = chain(again, schedule)
@@ -100,18 +93,15 @@ def execute(plan: Plan, executor: Executor, work: LeasedWork, device: str = devi
 def trained(
     cohorts: Iterable[Cohort | None], executor: Executor, work: LeasedWork, device: str = devices.CPU
 ) -> Iterator[Event]:
-    """Train cohorts, which may be made while others train; every event is recorded, then passed on.
+    """Train cohorts. Each event is recorded before it is yielded.
 
     Args:
-        cohorts: what to train; None where there is nothing until something ends.
-        executor: where.
-        work: leases and records trials.
-        device: that they train on.
+        cohorts: may be made while others train; None where the next one depends on those in training.
     """
     folder = work.folder
     function = partial(train, checkpoint_seconds=folder.seconds if folder else math.inf, device=device)
     curves = _Curves()
-    for _, event in executor.map(function, work.ours(cohorts)):
+    for _, event in executor.map(function, work.leased(cohorts)):
         new = curves.new(event)
         if new is None:
             continue
@@ -122,13 +112,13 @@ def trained(
 
 
 class _Curves:
-    """The last step of each curve: a trial that resumes from a checkpoint repeats its progress from the start."""
+    """The last step of each curve. A trial that resumes from a checkpoint repeats its progress from the start."""
 
     def __init__(self) -> None:
         self.last: dict[str, dict[str, int]] = {}
 
     def new(self, event: Event) -> Event | None:
-        """The event without the points that were passed on before; None where nothing is left."""
+        """The event without points that were passed on before; None if nothing remains."""
         if isinstance(event, Ended):
             self.last.pop(event.key, None)
         if not isinstance(event, Progress):
@@ -148,33 +138,32 @@ def run(
     checkpoint_seconds: float | None = None,
     device: str | None = None,
 ) -> Summary:
-    """Train what the store does not hold of a sweep, resuming where an earlier run was stopped.
+    """Train the trials of a sweep that have no result in the store. Resumes where an earlier run was stopped.
 
     Args:
-        experiment: a sweep, or the path of its config.
-        workers: processes of a pool; by default what the config's `executor:` says, else one for each core. 1 trains
-            in this process.
-        executor: where cohorts run, instead: `farback.executors.dask.Dask("tcp://...")`.
-        store: a store or its URI; by default MLFLOW_TRACKING_URI, else a database below `results/`.
-        checkpoint_seconds: between checkpoints; by default what the config says, else 60.
-        device: cpu, cuda or cuda:N; by default what the config says, else cpu.
+        experiment: a sweep, or the path or name of its config.
+        workers: processes of the pool; default: the config's `executor:`, else one per core. 1 trains in this process.
+        executor: an executor to use instead, such as `farback.executors.dask.Dask("tcp://...")`.
+        store: a store or its URI; default: MLFLOW_TRACKING_URI, else a database in `results/`.
+        checkpoint_seconds: seconds between checkpoints; default: the config's, else 60.
+        device: cpu, cuda or cuda:N; default: the config's, else cpu.
 
     Raises:
         ConfigError: the config has a mistake; nothing was trained.
-        UserError: the config is a search, or the device is not there.
+        UserError: the config is a search, or the device does not exist.
     """
-    sweep = checked_sweep(experiment if isinstance(experiment, Experiment) else Experiment.load(experiment))
-    options = Options(workers, executor, None, store, None, checkpoint_seconds, device)
+    sweep = checked_sweep(load(experiment))
+    options = RunOptions(workers, executor, None, store, None, checkpoint_seconds, device)
     with open_session([sweep], options) as session:
-        this = SweepRun(session, sweep, sweep.trials())
-        tally = Tally(this.plan)
-        for event in this.events():
+        sweep_run = SweepRun(session, sweep, sweep.trials())
+        tally = Tally(sweep_run.plan)
+        for event in sweep_run.events():
             tally.add(event)
         return tally.summary()
 
 
 def checked_sweep(experiment: Experiment) -> Sweep:
-    """An experiment, if it is a sweep.
+    """The experiment, which must be a sweep.
 
     Raises:
         UserError: it is a search.
@@ -184,12 +173,13 @@ def checked_sweep(experiment: Experiment) -> Sweep:
     return experiment
 
 
-def frame(name: str, store: Store | str | None = None) -> pd.DataFrame:
-    """The tidy scores of every finished trial of an experiment, one row per (trial, measure, step, lag, statistic).
+def frame(experiment: Experiment | str | Path, store: Store | str | None = None) -> pd.DataFrame:
+    """The scores of every finished trial of an experiment, one row per (trial, measure, step, lag, statistic).
 
     Args:
-        name: the experiment's.
-        store: a store or its URI; by default MLFLOW_TRACKING_URI, else the database below this directory.
+        experiment: an experiment, or the path or name of its config.
+        store: a store or its URI; default: MLFLOW_TRACKING_URI, else the database below this directory.
     """
+    name = experiment.name if isinstance(experiment, Experiment) else Path(experiment).name.removesuffix(".yaml")
     with open_store(store, Path.cwd()) as opened:
         return opened.frame(name)

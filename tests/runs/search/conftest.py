@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from small_search import SMALL, Small
+from small_search import Finished, Small, loaded
 
-from farback.experiment import Experiment, Search
-from farback.runs.search.api import checked_search
+from farback.runs.search import search
+from farback.stores.memory import Memory
+from farback.stores.studies import opened
+
+
+@pytest.fixture(scope="session")
+def empty_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with Optuna's tables and no study, to be copied: Optuna takes a second to make one."""
+    path = tmp_path_factory.mktemp("studies") / "optuna.db"
+    opened(f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Small:
-    """The small search, with overrides, as a config of a project folder of its own."""
+def small(tmp_path: Path, empty_studies: Path) -> Small:
+    """Loads the small search, with overrides or another text, as a config in a project folder of its own."""
+    (tmp_path / "results" / "store").mkdir(parents=True)
+    shutil.copy(empty_studies, tmp_path / "results" / "store" / "optuna.db")
+    return lambda *overrides, **text: loaded(tmp_path, *overrides, **text)
 
-    def load(*overrides: str, text: str = SMALL) -> Search:
-        folder = tmp_path / "configs"
-        folder.mkdir(exist_ok=True)
-        (folder / "small.yaml").write_text(text)
-        return checked_search(Experiment.load(folder / "small.yaml", overrides))
 
-    return load
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """The small search, done: for tests that only read it."""
+    experiment, store = loaded(tmp_path_factory.mktemp("project")), Memory()
+    return Finished(experiment, search(experiment, workers=1, store=store), store)

@@ -1,8 +1,13 @@
 """The search that the tests of this folder run."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
-from farback.experiment import Search
+from farback.experiment import Experiment, Search
+from farback.runs.search import Found
+from farback.runs.search.api import checked_search
+from farback.stores.memory import Memory
 
 SMALL = """\
 name: small
@@ -29,3 +34,19 @@ search:
 """
 
 Small = Callable[..., Search]
+
+
+class Finished(NamedTuple):
+    """A search that is done, its result, and the store of its networks."""
+
+    experiment: Search
+    found: Found
+    store: Memory
+
+
+def loaded(folder: Path, *overrides: str, text: str = SMALL) -> Search:
+    """The small search as a config of a project in this folder."""
+    config = folder / "configs" / "small.yaml"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text(text)
+    return checked_search(Experiment.load(config, overrides))

@@ -33,7 +33,7 @@ search:
     optimizer.lr: {log: [1e-3, 1e-1]}
     init: [torch, orthogonal]
   objective: skill
-  trials: 5
+  trials: 3
   seeds: 2
   sampler: random
   report: {seeds: 3}
@@ -106,7 +106,7 @@ def test_reported_numbers_are_means_over_seeds_that_the_search_never_saw(
 
 def test_budgets_are_equal_and_counted(page: Page) -> None:
     table = next(table for table in page.analysis.tables if table.name == "budgets").frame
-    assert table["trials"].tolist() == [5, 5]
+    assert table["trials"].tolist() == [3, 3]
     assert table["equal"].all()
     assert (table["updates"] <= table["trainings"] * 20).all()
     assert (table["updates"] > 0).all()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import optuna
 import pandas as pd
 import pytest
-from small_search import SMALL, Small
+from small_search import SMALL, Finished, Small
 
 from farback.executors import Serial
 from farback.executors.base import Work
@@ -33,9 +32,8 @@ def counted(experiment: Search) -> pd.DataFrame:
     return table[table["counted"]]
 
 
-def test_every_group_gets_the_same_number_of_trials_and_the_same_random_points(small: Small) -> None:
-    experiment = small()
-    found = search(experiment, workers=1, store=Memory())
+def test_every_group_gets_the_same_number_of_trials_and_the_same_random_points(finished: Finished) -> None:
+    experiment, found, _ = finished
     table = counted(experiment)
     assert table.groupby("group").size().to_dict() == {"RNN tanh": 4, "memoryless": 4}
     points = [own[[LR, HIDDEN]].to_numpy().tolist() for _, own in table.sort_values("slot").groupby("group")]
@@ -46,31 +44,18 @@ def test_every_group_gets_the_same_number_of_trials_and_the_same_random_points(s
     assert again.winners == found.winners
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe", "nsga2"])
-def test_the_same_seed_gives_the_same_parameters(small: Small, sampler: str, tmp_path: Path) -> None:
-    tables = []
-    for name in ("first", "second"):
-        experiment = small(f"search.sampler={{name: {sampler}, seed: 7}}", "search.trials=3")
-        uri = f"sqlite:///{tmp_path}/{name}.db"
-        search(experiment, workers=1, store=Memory(), storage=uri)
-        tables.append(history(experiment, uri).drop(columns=["started", "seconds"]))
-    pd.testing.assert_frame_equal(*tables, check_exact=True)
-
-
-@pytest.mark.parametrize("events", [0, 1, 4, 9])
-def test_a_search_stopped_after_any_event_and_resumed_is_the_same(small: Small, events: int) -> None:
-    whole, halted = small(), small("search.batch=2")  # the same search, with studies of its own
-    store = Memory()
-    search(whole, workers=1, store=Memory())
-    with open_search(session(store), halted) as run:
-        stream = run.events()
-        for _ in range(events):
-            next(stream)
-        stream.close()
-    assert set(history(halted)["state"]) <= {"complete", "failed", "waiting"}
+def test_a_search_stopped_after_any_event_and_resumed_is_the_same(small: Small, finished: Finished) -> None:
+    halted, store = small(), Memory()
+    for events in (0, 1, 4, 9):
+        with open_search(session(store), halted) as run:
+            stream = run.events()
+            for _ in range(events):
+                next(stream)
+            stream.close()
+        assert set(history(halted)["state"]) <= {"complete", "failed", "waiting"}
     search(halted, workers=1, store=store)
     columns = ["group", "slot", "value", LR, HIDDEN, "keys"]
-    tables = [counted(each).sort_values(["group", "slot"])[columns] for each in (whole, halted)]
+    tables = [counted(each).sort_values(["group", "slot"])[columns] for each in (finished.experiment, halted)]
     pd.testing.assert_frame_equal(*(table.reset_index(drop=True) for table in tables), check_exact=True)
 
 
@@ -116,10 +101,8 @@ def test_what_always_fails_ends_and_counts(small: Small) -> None:
     assert [winner.group for winner in winners(experiment, table)] == ["RNN tanh"]
 
 
-def test_reported_seeds_are_none_of_the_search(small: Small) -> None:
-    experiment = small()
-    store = Memory()
-    found = search(experiment, workers=1, store=store)
+def test_reported_seeds_are_none_of_the_search(finished: Finished) -> None:
+    experiment, found, store = finished
     table = history(experiment)
     searched = {key for keys in table["keys"] for key in keys.split()}
     frame = store.frame("small")
@@ -130,24 +113,20 @@ def test_reported_seeds_are_none_of_the_search(small: Small) -> None:
     assert not searched & {trial.key for trial in reported}
     assert store.finished("small", [trial.key for trial in reported]) == {trial.key for trial in reported}
     table.loc[0, "keys"] = reported[0].key
-    with pytest.raises(RuntimeError, match="seen by the search"):
+    with pytest.raises(RuntimeError, match="was trained by the search"):
         check_disjoint(found.winners, table)
 
 
-def test_the_value_is_the_mean_over_the_seeds(small: Small) -> None:
-    experiment = small()
-    store = Memory()
-    search(experiment, workers=1, store=store)
-    scores = store.frame("small")
+def test_the_value_is_the_mean_over_the_seeds(finished: Finished) -> None:
+    scores = finished.store.frame("small")
     rows = scores[(scores["measure"] == "retention") & (scores["lag"] == 2) & (scores["statistic"] == "skill")]
     skill = rows.set_index("key")["value"].clip(0, 1)
-    for _, row in counted(experiment).iterrows():
+    for _, row in counted(finished.experiment).iterrows():
         assert row["value"] == pytest.approx(skill[row["keys"].split()].mean())
 
 
-def test_a_winners_config_is_what_was_reported(small: Small) -> None:
-    experiment = small()
-    found = search(experiment, workers=1, store=Memory())
+def test_a_winners_config_is_what_was_reported(finished: Finished) -> None:
+    experiment, found, _ = finished
     assert [path.name for path in found.configs] == ["winner-rnn-tanh.yaml", "winner-memoryless.yaml"]
     for winner, path in zip(found.winners, found.configs, strict=True):
         loaded = checked_sweep(Experiment.load(path))
@@ -155,9 +134,8 @@ def test_a_winners_config_is_what_was_reported(small: Small) -> None:
         assert loaded.root == experiment.root
 
 
-def test_plain_optuna_opens_a_study(small: Small) -> None:
-    experiment = small()
-    search(experiment, workers=1, store=Memory())
+def test_plain_optuna_opens_a_study(finished: Finished) -> None:
+    experiment = finished.experiment
     uri = located(None, experiment.root)
     assert sorted(optuna.get_all_study_names(uri)) == ["small/RNN tanh", "small/memoryless"]
     study = optuna.load_study(study_name="small/RNN tanh", storage=uri)
@@ -169,30 +147,31 @@ def test_plain_optuna_opens_a_study(small: Small) -> None:
 
 
 def test_more_trials_extend_a_search_that_ended(small: Small) -> None:
-    experiment = small()
+    experiment = small("search.trials=2")
     search(experiment, workers=1, store=Memory())
     before = history(experiment)
-    search(experiment, workers=1, store=Memory(), trials=5)
+    search(experiment, workers=1, store=Memory(), trials=3)
     after = history(experiment)
-    assert after[after["counted"]].groupby("group").size().to_dict() == {"RNN tanh": 5, "memoryless": 5}
-    kept = after[after["slot"] < 4].reset_index(drop=True)
-    pd.testing.assert_frame_equal(kept, before)
-    search(experiment, workers=1, store=Memory())  # once raised, the total stays
-    assert len(history(experiment)) == 10
+    assert after[after["counted"]].groupby("group").size().to_dict() == {"RNN tanh": 3, "memoryless": 3}
+    pd.testing.assert_frame_equal(after[after["slot"] < 2].reset_index(drop=True), before)
+    with open_search(session(Memory()), experiment) as run:
+        assert [study.total for study in run.studies] == [3, 3]  # once raised, the total stays
 
 
 def test_another_search_of_the_same_name_is_refused_until_it_begins_again(small: Small) -> None:
-    search(small(), workers=1, store=Memory())
+    with open_search(session(Memory()), small()):
+        pass
     changed = small(text=SMALL.replace("[2, 4]", "[2, 6]").replace("seeds: 2\n  sampler", "seeds: 1\n  sampler"))
-    with pytest.raises(UserError, match=r"small.yaml.*begun with another space, seeds.*--restart"):
+    with pytest.raises(UserError, match=r"small.yaml.*made with another space, seeds.*--restart"):
         search(changed, workers=1, store=Memory())
     assert forget(changed, None) == ["small/RNN tanh", "small/memoryless"]
     assert history(changed).empty
-    search(changed, workers=1, store=Memory())
+    with open_search(session(Memory()), changed) as run:
+        assert len(run.studies) == 2
 
 
 def test_two_objectives_give_a_front(small: Small) -> None:
-    experiment = small("search.objective=[{skill: 2}, updates]", "search.trials=5", "search.sampler=nsga2")
+    experiment = small("search.objective=[{skill: 2}, updates]", "search.trials=4", "search.sampler=nsga2")
     found = search(experiment, workers=1, store=Memory())
     table = counted(experiment)
     for group, own in table.groupby("group"):
@@ -203,14 +182,6 @@ def test_two_objectives_give_a_front(small: Small) -> None:
             if not any(s >= skill and u <= updates and (s, u) != (skill, updates) for s, u in points)
         }
         assert {winner.values for winner in found.winners if winner.group == group} == front
-
-
-def test_a_grid_visits_every_point_once(small: Small) -> None:
-    experiment = small("search.sampler=grid", "optimizer.lr=[1e-3, 1e-2]", "search.trials=12")
-    search(experiment, workers=1, store=Memory())
-    table = counted(experiment)
-    for _, own in table.groupby("group"):
-        assert len(own) == len(set(zip(own[LR], own[HIDDEN], own["param.clip"], strict=True))) == 12
 
 
 def test_a_hopeless_setting_is_pruned_seed_by_seed(small: Small) -> None:
@@ -260,10 +231,8 @@ def test_the_time_that_is_given_ends_a_search(small: Small) -> None:
     assert found.winners == ()
 
 
-def test_the_tags_of_a_training_carry_its_outcome_in_optuna(small: Small) -> None:
-    experiment = small()
-    store = Memory()
-    found = search(experiment, workers=1, store=store)
+def test_the_tags_of_a_training_carry_its_outcome_in_optuna(finished: Finished) -> None:
+    experiment, found, store = finished
     entry = store.experiments["small"]
     for _, row in counted(experiment).iterrows():
         for key in row["keys"].split():

@@ -1,6 +1,6 @@
-"""Searches: Optuna proposes settings, the runner trains them, and the best of each group is reported on fresh seeds.
+"""Searches: Optuna proposes settings, farback trains them, and the best of each group is reported on fresh seeds.
 
-The only package that imports optuna.
+This is the only package that imports optuna, beside `farback.stores.studies`.
 """
 
 from farback.runs.search.api import Found, search

@@ -1,4 +1,4 @@
-"""The loop of a search: ask Optuna for settings, train them, tell Optuna the outcome."""
+"""The loop of a search: ask Optuna for settings, train them, and tell Optuna the outcomes."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from farback.trials.cohort import Cohort
 from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, Progress, Pruned, Reused
 from farback.trials.trial import Trial
 
-POLL_SECONDS = 1.0  # between looks at what other processes are doing
-DURING_TRAINING = ("median", "hyperband")  # pruners that judge a training before its end, by this:
+POLL_SECONDS = 1.0  # between checks of what other processes have done
+DURING_TRAINING = ("median", "hyperband")  # pruners that judge a training by this metric before its end
 SKILL = "valid/skill"
-FIRST_SEEDS = 2  # of a setting that may be pruned seed by seed: one alone says nothing
+FIRST_SEEDS = 2  # trained at first if the pruner judges seed by seed: a single seed says too little
 
 
 class SearchRun:
-    """One run of a search in an open session, beside any others. A context manager.
+    """A search in an open session; other processes may run the same search. A context manager.
 
     Args:
-        session: store, executor and device.
-        search: what is searched.
-        storage: of the studies.
-        total: trials of each group; more than before extends a search that is done.
+        session: an open session.
+        search: the search.
+        storage: of its studies.
+        total: trials of each group; a larger number than before extends a finished search.
     """
 
     def __init__(self, session: Session, search: Search, storage: Storage, total: int) -> None:
@@ -62,14 +62,14 @@ class SearchRun:
         self.started = time.monotonic()
         self.queue: deque[Cohort] = deque()
         self.open: list[Evaluation] = []
-        self.training: set[str] = set()  # keys that are queued or with a worker
+        self.training: set[str] = set()  # keys that are queued or in training
         self.known: dict[str, tuple[str, pd.DataFrame]] = {}  # status and scores by key
         self.trained, self.reused, self.diverged = 0, 0, 0
         self.failures: list[Failed] = []
         self.plan = Plan(Remaining([], []), [])  # of the report
 
     def __enter__(self) -> Self:
-        if not self.storage.is_local:  # other machines cannot see whether this process lives
+        if not self.storage.is_local:  # other machines cannot see whether this process is alive
             self.heartbeat.start()
         return self
 
@@ -80,7 +80,7 @@ class SearchRun:
         self.recorder.__exit__(kind, error, traceback)
 
     def _beat(self) -> None:
-        """Renew the heartbeat of every trial that this process trains."""
+        """Renew the heartbeat of every setting that this process trains."""
         self.beats += 1
         for one in list(self.open):
             one.study.note(one.taken.id, heartbeat=self.beats)
@@ -104,19 +104,19 @@ class SearchRun:
                     yield event
                 self.queue.extend(self.work.retry())
                 if idle:
-                    time.sleep(POLL_SECONDS)  # others train the rest: if they die, it is ours
+                    time.sleep(POLL_SECONDS)  # other processes train the rest; if they die, this one continues
         finally:
             for one in self.open:
                 one.study.fail(one.taken, "the search was stopped", blameless=True)
 
     @property
     def is_over(self) -> bool:
-        """Whether the time that the config gives is spent, or the run was asked to finish."""
-        budget = self.search.options.budget
-        return self.executor.finishing or (budget is not None and time.monotonic() - self.started > 60 * budget)
+        """Whether the config's `budget` of minutes is spent, or the executor was asked to finish."""
+        minutes = self.search.options.budget
+        return self.executor.finishing or (minutes is not None and time.monotonic() - self.started > 60 * minutes)
 
     def _cohorts(self) -> Iterator[Cohort]:
-        """Cohorts as workers fall idle: what is queued, else new settings for the group that is furthest behind."""
+        """Queued cohorts; when there are none, new settings for the group that is furthest behind."""
         while self.queue or self._ask():
             if self.queue:
                 cohort = self.queue.popleft()
@@ -124,7 +124,7 @@ class SearchRun:
                 yield cohort
 
     def _ask(self) -> bool:
-        """Take a batch of settings and queue their trials; whether there was any."""
+        """Take a batch of settings and queue their trials; False if there are no more settings."""
         if self.is_over:
             return False
         for study in sorted(self.studies, key=lambda study: study.total - study.left()):
@@ -136,40 +136,41 @@ class SearchRun:
         return False
 
     def _evaluation(self, study: GroupStudy, taken: TakenTrial) -> Evaluation | None:
-        """The trials of a setting."""
+        """Open the evaluation of a setting; None if it cannot be trained."""
         try:
             trials = [self.search.trial(study.group, taken.values, seed) for seed in self.search.search_seeds]
-        except ValidationError as error:  # it lies between the ends of the space, which were tried
+        except ValidationError as error:  # only the ends of each dimension were checked beforehand
             study.fail(taken, f"cannot be trained: {error.errors(include_url=False)[0]['msg']}", final=True)
             return None
         study.note(taken.id, keys=" ".join(trial.key for trial in trials))
-        by_seed = self.search.options.pruner == "wilcoxon"
-        evaluation = Evaluation(study, taken, trials, trials[FIRST_SEEDS:] if by_seed else [])
+        seed_by_seed = self.search.options.pruner == "wilcoxon"
+        evaluation = Evaluation(study, taken, trials, trials[FIRST_SEEDS:] if seed_by_seed else [])
         self.open.append(evaluation)
         return evaluation
 
     def _enqueue(self, evaluations: Sequence[Evaluation], trials: Sequence[Trial]) -> None:
-        """Queue what has to be trained; what the store holds is taken from there at once."""
-        fresh = list({trial.key: trial for trial in trials if trial.key not in self.training}.values())
-        self.recorder.add(fresh)
-        done = self.store.finished(self.search.name, [trial.key for trial in fresh])
+        """Queue trials of evaluations, without those that the store has a result of."""
+        new = list({trial.key: trial for trial in trials if trial.key not in self.training}.values())
+        self.recorder.add(new)
+        done = self.store.finished(self.search.name, [trial.key for trial in new])
         if done - self.known.keys():
             self._read_store()  # another process has trained them
         done &= self.known.keys()
-        given = {trial.key for trial in trials}
+        keys = {trial.key for trial in trials}
         for one in evaluations:
-            for key in [trial.key for trial in one.trials if trial.key in given]:
-                self.recorder.tag(key, one.tags())
-        due = self._planned(fresh, done)
-        self.training |= {trial.key for trial in due.remaining.missing}
-        self.queue.extend(due.cohorts)
+            for trial in one.trials:
+                if trial.key in keys:
+                    self.recorder.tag(trial.key, one.tags())
+        to_train = self._planned(new, done)
+        self.training |= {trial.key for trial in to_train.remaining.missing}
+        self.queue.extend(to_train.cohorts)
         self.reused += len(done)
         for one in evaluations:
             self._advance(one)
 
     def _planned(self, trials: Sequence[Trial], done: set[str]) -> Plan:
-        """What has to be trained of some trials, from where earlier runs left it."""
-        self.folder.forget(self.folder.held() & done)
+        """The trials that are not done, with the checkpoints of earlier runs."""
+        self.folder.forget(self.folder.keys() & done)
         start = self.folder.load(trial for trial in trials if trial.key not in done)
         return plan(remaining(trials, done), self.executor.size, start)
 
@@ -177,13 +178,13 @@ class SearchRun:
         held = self.store.frame(self.search.name)
         self.known |= {str(key): (str(own["status"].iloc[0]), own) for key, own in held.groupby("key", sort=False)}
 
-    # What comes back
+    # Outcomes
 
     def _take(self, event: Event) -> None:
-        """Process one event: the setting that it belongs to may be done."""
+        """Process one event; it may complete the evaluation of a setting."""
         if isinstance(event, Progress):
             if self.search.options.pruner in DURING_TRAINING and SKILL in event.metrics:
-                self._watch(event)
+                self._judge(event)
             return
         if isinstance(event, Checkpoint | Paused):
             return
@@ -197,70 +198,70 @@ class SearchRun:
         elif isinstance(event, Reused):
             self._read_store()
             self.reused += 1
-        waiting = [(each, trial) for each in self.open for trial in each.trials if trial.key == event.key]
-        for one, trial in waiting:
+        concerned = [(one, trial) for one in self.open for trial in one.trials if trial.key == event.key]
+        for one, trial in concerned:
             if isinstance(event, Failed):
                 one.failures[event.key] = event.error
-            elif isinstance(event, Pruned):  # pruned for another setting of the same values
+            elif isinstance(event, Pruned):  # pruned for another setting with the same values
                 self._enqueue([one], [trial])
             self._advance(one)
 
     def _advance(self, one: Evaluation) -> None:
-        """Tell a setting's outcome when all of its seeds are back, or queue its next seed."""
+        """Tell a setting's outcome when all of its seeds have ended, or queue its next seed."""
+        pruner = self.search.options.pruner
         for trial in one.queued:
             if trial.key in self.known and trial.key not in one.values:
                 one.values[trial.key] = self.objectives(trial)
-                if self.search.options.pruner == "wilcoxon":
-                    one.hopeless = one.study.should_prune(one.taken, one.values[trial.key][0], trial.seed)
+                if pruner == "wilcoxon":
+                    one.to_prune = one.study.should_prune(one.taken, one.values[trial.key][0], trial.seed)
         if not one.is_back or one not in self.open:
             return
         if one.failures:
             reason = next(iter(one.failures.values()))
             self._close(one, "failed", reason, one.study.fail(one.taken, reason))
-        elif one.waiting and one.hopeless:
-            seeds = f"after {len(one.values)} of {len(one.trials)} seeds"
-            reason = f"pruned by {self.search.options.pruner} {seeds}"
+        elif one.waiting and one.to_prune:
+            reason = f"pruned by {pruner} after {len(one.values)} of {len(one.trials)} seeds"
             self._close(one, "pruned", reason, one.study.prune(one.taken, reason))
         elif one.waiting:
             self._enqueue([one], [one.waiting.pop(0)])
         else:
             self._close(one, "complete", "", one.study.complete(one.taken, one.means()))
 
-    def _watch(self, event: Progress) -> None:
-        """The validation skill of one seed during training: when all seeds have one, the pruner judges their mean."""
+    def _judge(self, event: Progress) -> None:
+        """Let the pruner judge a setting by its seeds' mean validation skill, once all seeds have one."""
         for one in [one for one in self.open if event.key in {trial.key for trial in one.trials}]:
             one.skills.setdefault(event.step, {})[event.key] = min(1.0, max(0.0, event.metrics[SKILL]))
-            last = {key: skill for step in sorted(one.skills) for key, skill in one.skills[step].items()}
-            here = one.skills[event.step]
+            latest = {key: skill for step in sorted(one.skills) for key, skill in one.skills[step].items()}
+            current = one.skills[event.step]
             ended = {trial.key for trial in one.trials if trial.key in self.known}
-            if len(here.keys() | ended) < len(one.trials):
+            if len(current.keys() | ended) < len(one.trials):
                 continue
-            mean = float(np.mean([here.get(key, last.get(key, 0.0)) for key in {*here, *ended}]))
-            worth = mean if self.search.directions[0] == "maximize" else 1.0 - mean
-            if one.study.should_prune(one.taken, worth, event.step):
+            mean = float(np.mean([current.get(key, latest.get(key, 0.0)) for key in {*current, *ended}]))
+            judged = mean if self.search.directions[0] == "maximize" else 1.0 - mean
+            if one.study.should_prune(one.taken, judged, event.step):
                 reason = f"pruned by {self.search.options.pruner} after {event.step} updates, at skill {mean:.3f}"
                 self._close(one, "pruned", reason, one.study.prune(one.taken, reason))
                 self._drop({trial.key for trial in one.trials})
 
     def _drop(self, keys: set[str]) -> None:
-        """Stop training trials that no other setting waits for."""
-        unwanted = keys - {trial.key for other in self.open for trial in other.trials}
-        queued = {key for pack in self.queue for key in pack.keys}
-        self.queue = deque(left for pack in self.queue for left in pack.only(set(pack.keys) - unwanted))
-        self.training -= unwanted & queued
-        self.executor.drop(unwanted - queued)
+        """Stop training trials, except those that another setting needs."""
+        unneeded = keys - {trial.key for other in self.open for trial in other.trials}
+        queued = {key for cohort in self.queue for key in cohort.keys}
+        self.queue = deque(left for cohort in self.queue for left in cohort.only(set(cohort.keys) - unneeded))
+        self.training -= unneeded & queued
+        self.executor.drop(unneeded - queued)
 
     def objectives(self, trial: Trial) -> list[float]:
-        """The values of a trial that ended."""
+        """The objectives of a trial that has a result."""
         return [value(objective, trial, *self.known[trial.key]) for objective in self.search.objectives]
 
-    def _named(self, values: Sequence[float]) -> dict[str, float]:
-        """Values of the objectives by the names of metrics."""
-        names = [objective.name for objective in self.search.objectives]
-        return dict(zip(names, values, strict=True)) if values else {}
+    def _metrics(self, prefix: str, values: Sequence[float]) -> dict[str, float]:
+        """Objectives as MLflow metrics."""
+        names = [f"{prefix}/{objective.name}" for objective in self.search.objectives]
+        return dict(zip(names, values, strict=True))
 
     def _close(self, one: Evaluation, state: str, reason: str, accepted: bool) -> None:
-        """Tag the setting's runs with its outcome, unless another process had been given the setting meanwhile."""
+        """Tag the runs of a setting with its outcome, unless Optuna did not accept it (`GroupStudy.complete`)."""
         self.open.remove(one)
         if not accepted:
             return
@@ -269,34 +270,33 @@ class SearchRun:
         if one.values and state != "failed":
             means = one.means()
             tags["optuna.value"] = ", ".join(f"{mean:.6g}" for mean in means)
-            metrics = {f"search/{name}": mean for name, mean in self._named(means).items()}
+            metrics = self._metrics("search", means)
         for trial in one.queued:
-            own = self._named(one.values.get(trial.key, []))
-            self.recorder.tag(trial.key, tags, {**metrics, **{f"own/{name}": number for name, number in own.items()}})
+            own = self._metrics("own", one.values[trial.key]) if trial.key in one.values else {}
+            self.recorder.tag(trial.key, tags, {**metrics, **own})
 
     # The report
 
     def report_events(self) -> Iterator[Event]:
-        """Train the winners with fresh seeds. One process at a time does; the next one finds it done."""
+        """Train the winners with fresh seeds. With a local storage, one process at a time does this."""
         alone: AbstractContextManager[object] = nullcontext()
         if self.storage.path:
             alone = FileLock(f"{self.storage.path}.report.lock")
         with alone:
             history = self.history()
-            found = [*defaults(self.search, history), *winners(self.search, history)]
-            trials = list({trial.key: trial for winner in found for trial in winner.trials}.values())
-            settings = [report_tags(self.search, winner)["setting"] for winner in found]
-            self.recorder.add(trials, search_views(self.search, settings))
+            reported = [*defaults(self.search, history), *winners(self.search, history)]
+            tags = [report_tags(self.search, winner) for winner in reported]
+            trials = list({trial.key: trial for winner in reported for trial in winner.trials}.values())
+            self.recorder.add(trials, search_views(self.search, [own["setting"] for own in tags]))
             done = self.store.finished(self.search.name, [trial.key for trial in trials])
             self._read_store()
-            for winner in found:
+            for winner, own in zip(reported, tags, strict=True):
                 for trial in winner.trials:
-                    self.recorder.tag(trial.key, report_tags(self.search, winner))
+                    self.recorder.tag(trial.key, own)
             self.plan = self._planned(trials, done)
             for event in execute(self.plan, self.executor, self.work, self.session.device):
                 self._take(event)
                 yield event
-            for winner in found:
-                for trial in [trial for trial in winner.trials if trial.key in self.known]:
-                    own = self._named(self.objectives(trial))
-                    self.recorder.tag(trial.key, {}, {f"own/{name}": number for name, number in own.items()})
+            for trial in trials:
+                if trial.key in self.known:
+                    self.recorder.tag(trial.key, {}, self._metrics("own", self.objectives(trial)))

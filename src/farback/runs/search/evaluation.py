@@ -1,4 +1,4 @@
-"""A setting while its trials train, and what is recorded about them."""
+"""The evaluation of one setting: the trials of its seeds, and the tags of their runs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from farback.trials.trial import Trial
 
 @dataclass
 class Evaluation:
-    """One of Optuna's trials, a setting, while its networks train.
+    """One of Optuna's trials (a setting) while its networks train.
 
     Attributes:
         study: of its group.
-        taken: its number and parameters.
+        taken: Optuna's trial.
         trials: one for each search seed.
-        waiting: those that have not been queued yet.
-        values: the objectives of those that ended, by key.
-        failures: why others failed, by key.
-        skills: validation skill of the seeds, by update and key.
-        hopeless: the pruner's last answer.
+        waiting: trials that are not queued yet.
+        values: objectives of the trials that ended, by key.
+        failures: errors of the trials that failed, by key.
+        skills: validation skill of the trials, by update and key.
+        to_prune: the pruner's last answer.
     """
 
     study: GroupStudy
@@ -36,11 +36,11 @@ class Evaluation:
     values: dict[str, list[float]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     skills: dict[int, dict[str, float]] = field(default_factory=dict)
-    hopeless: bool = False
+    to_prune: bool = False
 
     @property
     def queued(self) -> list[Trial]:
-        """The trials that were queued: they wait, train, or have ended."""
+        """The trials that are queued, in training, or ended."""
         return self.trials[: len(self.trials) - len(self.waiting)]
 
     @property
@@ -49,46 +49,45 @@ class Evaluation:
         return all(trial.key in self.values or trial.key in self.failures for trial in self.queued)
 
     def means(self) -> list[float]:
-        """The objectives, over the seeds that ended."""
+        """Each objective's mean over the seeds that ended."""
         return [float(mean) for mean in np.mean(list(self.values.values()), axis=0)]
 
     def tags(self) -> dict[str, str]:
-        """The tags of its runs when they begin."""
+        """The tags of its runs at the start."""
         group = self.study.group.label
-        return {
-            "study": self.study.name,
-            "phase": "search",
-            "group": group or self.study.search.name,
-            "setting": f"{group} #{self.taken.slot}".strip(),  # Optuna's number changes when a setting is tried again
-            "optuna.number": str(self.taken.number),
-            "optuna.state": "running",
-        }
+        setting = f"{group} #{self.taken.slot}".strip()  # not Optuna's number, which changes with another attempt
+        return _tags(self.study.search, group, "search", setting, self.taken.number, "running")
 
 
 def report_tags(search: Search, winner: Winner) -> dict[str, str]:
     """The tags of a winner's runs with fresh seeds."""
-    group = next(group for group in search.groups if group.label == winner.group)
+    setting = f"{winner.group} {winner.setting} (#{winner.slot})".strip()
+    tags = _tags(search, winner.group, "report", setting, winner.number, "complete")
+    return {**tags, "optuna.value": ", ".join(f"{number:.6g}" for number in winner.values)}
+
+
+def _tags(search: Search, label: str, phase: str, setting: str, number: int, state: str) -> dict[str, str]:
+    group = next(group for group in search.groups if group.label == label)
     return {
         "study": study_name(search, group),
-        "phase": "report",
-        "group": winner.group or search.name,
-        "setting": f"{winner.group} {winner.setting} (#{winner.slot})".strip(),
-        "optuna.number": str(winner.number),
-        "optuna.state": "complete",
-        "optuna.value": ", ".join(f"{number:.6g}" for number in winner.values),
+        "phase": phase,
+        "group": label or search.name,
+        "setting": setting,
+        "optuna.number": str(number),
+        "optuna.state": state,
     }
 
 
 def search_views(search: Search, settings: Sequence[str] = ()) -> SearchViews:
-    """What the tracker's saved views of a search show.
+    """What MLflow's saved views of a search show.
 
     Args:
         search: the search.
-        settings: those that are trained with fresh seeds, as their runs name them.
+        settings: `setting` tags of the runs with fresh seeds.
     """
     tree, _ = search.walk(search.groups[0], lambda one: one.levels[0])
-    flat = Trial.model_validate({**tree.plain, "seed": 0}).parameters()
-    paths = dict.fromkeys(one.path if one.path in flat else f"{one.path}.name" for one in search.space)
-    goals = zip(search.objectives, search.directions, strict=True)
-    objectives = tuple((goal.name, direction == "maximize") for goal, direction in goals)
+    parameters = Trial.model_validate({**tree.plain, "seed": 0}).parameters()
+    paths = dict.fromkeys(one.path if one.path in parameters else f"{one.path}.name" for one in search.space)
+    directions = zip(search.objectives, search.directions, strict=True)
+    objectives = tuple((objective.name, direction == "maximize") for objective, direction in directions)
     return SearchViews(tuple(paths), objectives, tuple(group.label for group in search.groups), tuple(settings))

@@ -1,32 +1,37 @@
-"""How much each searched parameter mattered to a search."""
+"""How much each searched parameter mattered."""
 
 from __future__ import annotations
 
-import warnings
+import inspect
 from collections.abc import Mapping
+from typing import Any
 
 import optuna
 import pandas as pd
+from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import TrialState
 
-BEST_SHARE = 0.25  # Optuna's tenth would be two or three trials of our searches...
-FEWEST_BEST = 5  # ...where PED-ANOVA needs five among the best to be stable, as Optuna says
+from farback.stores.studies import quiet
+
+BEST_SHARE = 0.25  # Optuna's default of a tenth is two or three trials of our searches...
+FEWEST_BEST = 5  # ...and Optuna documents that PED-ANOVA needs five of the best to be stable
 COLUMNS = ("group", "parameter", "importance")
+OPTUNA_5 = "target_quantile" in inspect.signature(PedAnovaImportanceEvaluator).parameters
 
 
 def importances(studies: Mapping[str, optuna.Study]) -> pd.DataFrame:
-    """PED-ANOVA: how differently a parameter is distributed among the best quarter of the trials and among all of them.
+    """PED-ANOVA: how much a parameter's distribution among the best quarter of the trials differs from all trials.
 
-    It says what the search had to get right to be among its best, as far as the trials that it made can tell: a
-    parameter whose every value was good has no importance, and one that the sampler soon fixed is underestimated. Of
-    two objectives the best are those nearest to the front.
+    It shows what the search had to get right to be among its best. A parameter that is good at every value has no
+    importance, and one that the sampler soon fixed is underestimated. With two objectives, the best trials are those
+    nearest to the Pareto front.
 
     Args:
         studies: by group ("" without groups).
 
     Returns:
         group, parameter (dotted path), importance (shares that sum to 1), the largest of each group first. A group has
-        no rows where its trials are too few (below 20) or too equal to tell.
+        no rows if it has fewer than 20 trials or if their values are all alike.
 
     Source: Watanabe, Bansal and Hutter 2023 (2304.10255), as in Optuna.
     """
@@ -37,9 +42,11 @@ def importances(studies: Mapping[str, optuna.Study]) -> pd.DataFrame:
 def _shares(study: optuna.Study) -> dict[str, float]:
     if BEST_SHARE * len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < FEWEST_BEST:
         return {}
-    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE)
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    untold = any("importances will be equal" in str(warning.message) for warning in said)
-    return {} if untold else dict(found)
+    if not OPTUNA_5 and len(study.directions) > 1:  # older versions have no importances for two objectives
+        return {}
+    options: dict[str, Any] = {"target_quantile" if OPTUNA_5 else "baseline_quantile": BEST_SHARE}
+    evaluator = PedAnovaImportanceEvaluator(**options)
+    with quiet():
+        divergences = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=False)
+    total = sum(divergences.values())  # 0 if the values of all trials are alike
+    return {name: divergence / total for name, divergence in divergences.items()} if total else {}

@@ -1,9 +1,10 @@
-"""An objective's value for one trained network, from its scores."""
+"""The value of an objective for one trained network, computed from its scores."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy import integrate
 
 from farback import stats
 from farback.experiment import Objective
@@ -14,12 +15,12 @@ from farback.trials.trial import Trial
 def value(objective: Objective, trial: Trial, status: str, scores: pd.DataFrame) -> float:
     """The objective of one trial.
 
-    - horizon: the last lag before the first failure, in steps; 0 where the smallest lag fails.
-    - skill at a lag: clipped to 0..1, for worse than chance is no less than nothing remembered.
-    - area: under clipped skill over the logarithm of the lag (from 1), as a share of the whole, 0..1.
-    - updates: after which success began to be sustained; the number of updates of the trial where it never was.
+    - horizon: the longest lag before the first failure, in steps; 0 if the shortest lag fails.
+    - skill: at a lag, clipped to 0..1, because below chance counts as remembering nothing.
+    - area: under the clipped skill over the logarithm of the lag (from lag 1), as a share of the whole, 0..1.
+    - updates: the number of updates before success is sustained; all updates of the trial if it never is.
 
-    A training that diverged has the worst value: 0, or all of its updates.
+    A training that diverged gets the worst value: 0, or all of its updates.
     """
     if objective.kind == "updates":
         return float(trial.steps if status == "diverged" else solved_after(trial, scores))
@@ -35,16 +36,16 @@ def value(objective: Objective, trial: Trial, status: str, scores: pd.DataFrame)
     if objective.kind == "skill":
         return float(skill.loc[trial.lag if objective.lag is None else objective.lag])
     skill = skill[skill.index > 0]
-    at = np.log(skill.index.to_numpy(dtype=float))
-    return float(np.trapezoid(skill.to_numpy(), at) / (at[-1] - at[0]))
+    log_lag = np.log(skill.index.to_numpy(dtype=float))
+    return float(integrate.trapezoid(skill.to_numpy(), log_lag) / (log_lag[-1] - log_lag[0]))
 
 
 def solved_after(trial: Trial, scores: pd.DataFrame) -> int:
-    """Updates until the first of the evaluations in a row that make a success sustained."""
+    """Updates until the first of the consecutive successful evaluations that count as sustained success."""
     valid = scores[(scores["measure"] == "valid") & (scores["statistic"] == "skill")].sort_values("step")
-    run: list[int] = []
+    successes: list[int] = []
     for step, skill in zip(valid["step"], valid["value"], strict=True):
-        run = [*run, int(step)] if skill >= SOLVED_SKILL else []
-        if len(run) == SUSTAINED:
-            return run[0]
+        successes = [*successes, int(step)] if skill >= SOLVED_SKILL else []
+        if len(successes) == SUSTAINED:
+            return successes[0]
     return trial.steps

@@ -1,14 +1,13 @@
-"""One group's study in Optuna: its trials are taken, and their outcomes told, exactly as many as the budget says."""
+"""One group's study in Optuna: takes its trials and tells their outcomes, exactly as many as the budget allows."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from farback.experiment import Group, Search
@@ -17,12 +16,12 @@ from farback.experiment.search_space import Dimension, Plain
 from farback.experiment.yaml_tree import Node
 from farback.records.record import UserError, digest
 from farback.runs.search.budget import Slot, duplicates, lacking, slots
-from farback.runs.search.samplers import pruner, sampler, suggested
+from farback.runs.search.samplers import pruner, sampler, suggestion
 from farback.runs.search.winners import default_point
 from farback.stores.studies import Storage, fail_abandoned, quiet
 from farback.system import processes
 
-SILENT_SECONDS = 90.0  # without a heartbeat, after which a trial of another machine counts as abandoned
+SILENT_SECONDS = 90.0  # without a heartbeat; then the trial of another machine counts as abandoned
 REASON_CHARACTERS = 500
 
 
@@ -34,7 +33,14 @@ def study_name(search: Search, group: Group) -> str:
 
 @dataclass(frozen=True)
 class TakenTrial:
-    """A trial of Optuna's that this process trains."""
+    """One of Optuna's trials, taken by this process to train it.
+
+    Attributes:
+        number: Optuna's number in the study.
+        id: Optuna's id in the database.
+        slot: of the budget.
+        values: the suggested parameters by dotted path.
+    """
 
     number: int
     id: int
@@ -42,51 +48,55 @@ class TakenTrial:
     values: dict[str, Plain]
 
 
-@dataclass
 class GroupStudy:
-    """A group's study, opened.
+    """The study of one group, created or loaded.
 
-    Attributes:
+    Args:
         search: the whole search.
-        group: of the search.
+        group: one of its groups.
         storage: of the studies.
-        total: the group's budget.
-        process: this one, as `farback.system.processes.identity`.
+        total: the group's budget; a larger budget of an earlier run stays.
+
+    Raises:
+        UserError: the study belongs to a search with another config, or a grid has fewer points than the budget.
     """
 
-    search: Search
-    group: Group
-    storage: Storage
-    total: int
-    process: str = field(default_factory=processes.identity)
-
-    def __post_init__(self) -> None:
-        search = self.search
-        self.name = study_name(search, self.group)
+    def __init__(self, search: Search, group: Group, storage: Storage, total: int) -> None:
+        self.search, self.group, self.storage = search, group, storage
+        self.process = processes.identity()
+        self.name = study_name(search, group)
         self._heartbeats: dict[int, tuple[Any, float]] = {}
-        with quiet(), self.storage.alone:
+        with quiet(), storage.lock:
             self.study = optuna.create_study(
-                storage=self.storage.optuna,
+                storage=storage.optuna,
                 study_name=self.name,
                 directions=list(search.directions),
-                sampler=sampler(search),
                 pruner=pruner(search, int(search.tree.plain.get("steps", 1000))),
                 load_if_exists=True,
             )
             self._check_identity()
             attrs = self.study.user_attrs
-            self.total = max(self.total, int(attrs.get("trials", 0)))
+            self.total = max(total, int(attrs.get("trials", 0)))
             if attrs.get("trials") != self.total:
                 self.study.set_user_attr("trials", self.total)
-        grid = search.options.sampler.name == "grid"
-        self._first = _shuffled(grid_points(search, self.group), search.options.sampler.seed) if grid else []
-        if not grid and search.options.report.default and (default := default_point(search, self.group)):
-            self._first = [default]
-        if grid and self.total > len(self._first):
-            raise UserError(f"the grid of {self.name} has {len(self._first)} points: at most so many trials")
+        self._first = self._first_points()
+
+    def _first_points(self) -> list[dict[str, Any]]:
+        """The points of a grid in an order that depends on the seed only; else the default setting, if there is one."""
+        options = self.search.options
+        if options.sampler.name != "grid":
+            default = default_point(self.search, self.group) if options.report.default else None
+            return [default] if default else []
+        points = [dict(point) for point in grid_points(self.search, self.group)]
+        if self.total > len(points):
+            raise UserError(
+                f"{self.search.shown}: the grid of {self.name} has {len(points)} points, fewer than the {self.total} "
+                "trials: lower `trials` or add values to `space`"
+            )
+        return sorted(points, key=lambda point: digest([options.sampler.seed, point]))
 
     def _check_identity(self) -> None:
-        """A study is continued only by the search that it was made for: its trials must be comparable."""
+        """Refuse a study of another search: its trials would not be comparable."""
         mine = {**self.search.identity(), "group": {path: node.plain for path, _, node in self.group.settings}}
         attrs = self.study.user_attrs
         if "search" not in attrs:
@@ -95,64 +105,64 @@ class GroupStudy:
             self.study.set_user_attr("group", self.group.label)
             self.study.set_metric_names([str(objective) for objective in self.search.objectives])
         elif digest(attrs["search"]) != digest(mine):
-            differ = [key for key in mine if digest(attrs["search"].get(key)) != digest(mine[key])]
+            changed = [key for key in mine if digest(attrs["search"].get(key)) != digest(mine[key])]
             raise UserError(
-                f"{self.search.shown}: the study {self.name} was begun with another {', '.join(differ)}: "
-                f"give the config a new name, or start over with --restart, which deletes its studies"
+                f"{self.search.shown}: the study {self.name} was made with another {', '.join(changed)}: "
+                f"rename the config, or start over with --restart, which deletes its studies"
             )
 
     def trials(self) -> list[FrozenTrial]:
-        """Every trial of Optuna's, as it is now."""
+        """All of Optuna's trials, as they are now."""
         with quiet():
             return self.study.get_trials(deepcopy=False)
 
     def slots(self) -> list[Slot]:
-        """The budget, slot by slot."""
+        """The slots of the budget."""
         return slots(self.trials(), self.total)[: self.total]
 
     def left(self) -> int:
-        """Slots that are neither done nor being trained."""
+        """How many slots are neither done nor in training."""
         return sum(not slot.is_done and slot.state is not TrialState.RUNNING for slot in self.slots())
 
     def unfinished(self) -> int:
-        """Slots that are not done, including those that other processes train."""
+        """How many slots are not done, with those that other processes train."""
         return sum(not slot.is_done for slot in self.slots())
 
     def take(self, count: int) -> list[TakenTrial]:
-        """Take up to `count` waiting trials, after putting back those of dead processes."""
+        """Take up to `count` waiting trials, after enqueueing those of dead processes again."""
         taken: list[tuple[FrozenTrial, int]] = []
         with quiet():
-            with self.storage.alone:
+            with self.storage.lock:
                 self._fail_abandoned()
-                for missing in lacking(self.trials(), self.total, self._first):
-                    self.study.enqueue_trial(**missing)
-                trials = self.trials()
-                for slot in slots(trials, self.total)[: self.total]:
-                    if len(taken) < count and slot.last and slot.state is TrialState.WAITING and self._run(slot.last):
+                for arguments in lacking(self.trials(), self.total, self._first):
+                    self.study.enqueue_trial(**arguments)
+                for slot in self.slots():
+                    if len(taken) < count and slot.last and slot.state is TrialState.WAITING and self._start(slot.last):
                         taken.append((slot.last, slot.index))
-                for extra in duplicates(trials):
+                for extra in duplicates(self.trials()):
                     if extra.state is TrialState.WAITING:
-                        reason = "made twice by two processes at once: not counted"
+                        reason = "two processes made this trial at once: it does not count"
                         fail_abandoned(self.storage.optuna, extra._trial_id, reason)
             return [self._sampled(trial, slot) for trial, slot in taken]
 
-    def _run(self, trial: FrozenTrial) -> bool:
+    def _start(self, trial: FrozenTrial) -> bool:
         """Change a trial from waiting to running; False if another process was faster."""
         try:
             if not self.storage.optuna.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
                 return False
-        except UpdateFinishedTrialError:
+        except RuntimeError:  # it has ended
             return False
         self.note(trial._trial_id, owner=self.process)
         return True
 
     def _sampled(self, trial: FrozenTrial, slot: int) -> TakenTrial:
-        """Have the sampler choose the parameters, in the order of the space, where their conditions hold."""
+        """Let the sampler choose the parameters, in the order of the space, where their conditions hold."""
+        self.study.sampler = sampler(self.search, slot)
         handle = optuna.trial.Trial(self.study, trial._trial_id)
         values: dict[str, Plain] = {}
 
         def choose(dimension: Dimension) -> Node:
-            values[dimension.path] = suggested(handle, dimension)
+            values[dimension.path] = suggestion(handle, dimension)
             return dimension.node(values[dimension.path])
 
         self.search.walk(self.group, choose)
@@ -164,26 +174,26 @@ class GroupStudy:
             for name, value in attrs.items():
                 try:
                     self.storage.optuna.set_trial_user_attr(trial_id, name, value)
-                except UpdateFinishedTrialError:
+                except RuntimeError:
                     return
 
     def complete(self, taken: TakenTrial, values: Sequence[float]) -> bool:
-        """Tell a trial's values; False if another process had failed the trial as abandoned."""
+        """Tell the objectives of a trial; False if another process has failed it as abandoned."""
         return self._tell(taken, values=list(values), state=TrialState.COMPLETE)
 
     def prune(self, taken: TakenTrial, reason: str) -> bool:
-        """Tell that a trial was pruned."""
+        """Tell that a trial was pruned; False as of `complete`."""
         self.note(taken.id, reason=reason[:REASON_CHARACTERS])
         return self._tell(taken, state=TrialState.PRUNED)
 
     def fail(self, taken: TakenTrial, reason: str, *, final: bool = False, blameless: bool = False) -> bool:
-        """Tell that a trial failed; its slot is tried again, unless it is final or failed often enough.
+        """Tell that a trial failed; False as of `complete`. Its slot is tried again, up to `MOST_ATTEMPTS` times.
 
         Args:
             taken: the trial.
             reason: for people.
-            final: trying again would not help.
-            blameless: the process was stopped; this does not count as a failure.
+            final: do not try the slot again, because it would fail again.
+            blameless: the process was stopped; this does not count as an attempt.
         """
         flags = {"final": final, "blameless": blameless}
         self.note(taken.id, reason=reason[:REASON_CHARACTERS], **{name: True for name, flag in flags.items() if flag})
@@ -193,19 +203,19 @@ class GroupStudy:
         with quiet():
             try:
                 self.study.tell(taken.number, **outcome)
-            except (ValueError, UpdateFinishedTrialError):  # no longer running
+            except (ValueError, RuntimeError):  # it has ended
                 return False
             return True
 
     def should_prune(self, taken: TakenTrial, value: float, step: int) -> bool:
-        """Report an intermediate value and ask the pruner."""
+        """Report an intermediate value; whether the pruner would stop the trial."""
         with quiet():
             trial = optuna.trial.Trial(self.study, taken.id)
             trial.report(value, step)
             return bool(trial.should_prune())
 
     def _fail_abandoned(self) -> None:
-        """Fail the running trials of dead processes, so that their slots get another."""
+        """Fail the running trials of dead processes, so that their slots get another trial."""
         now = time.monotonic()
         for trial in self.trials():
             if trial.state is not TrialState.RUNNING:
@@ -215,34 +225,28 @@ class GroupStudy:
             seen = self._heartbeats.setdefault(trial._trial_id, (heartbeat, now))
             if seen[0] != heartbeat:
                 self._heartbeats[trial._trial_id] = seen = (heartbeat, now)
-            silent = now - seen[1] > SILENT_SECONDS
-            here = processes.is_here(owner)
-            if processes.is_dead(owner) or (not owner and self.storage.is_local) or (silent and not here):
+            silent = now - seen[1] > SILENT_SECONDS and not processes.is_here(owner)
+            if processes.is_dead(owner) or (not owner and self.storage.is_local) or silent:
                 fail_abandoned(self.storage.optuna, trial._trial_id, f"its process {owner or '(unknown)'} is gone")
 
 
-def _shuffled(points: Sequence[Mapping[str, object]], seed: int) -> list[dict[str, Any]]:
-    """A grid's points in an order that depends on the seed only."""
-    return [dict(point) for point in sorted(points, key=lambda point: digest([seed, dict(point)]))]
-
-
 def delete(search: Search, storage: Storage) -> list[str]:
-    """Delete the studies of a search; their names."""
-    with quiet(), storage.alone:
-        there = set(optuna.get_all_study_names(storage=storage.optuna))
-        names = [name for group in search.groups if (name := study_name(search, group)) in there]
+    """Delete the studies of a search; returns their names."""
+    with quiet(), storage.lock:
+        names = _existing_names(search, storage).values()
         for name in names:
             optuna.delete_study(study_name=name, storage=storage.optuna)
-    return names
+    return list(names)
 
 
 def existing(search: Search, storage: Storage) -> dict[str, optuna.Study]:
-    """The studies that exist, by group, for reading."""
+    """The studies of a search that exist, by group, for reading."""
     with quiet():
-        there = set(optuna.get_all_study_names(storage=storage.optuna))
-        names = {group.label: study_name(search, group) for group in search.groups}
-        return {
-            label: optuna.load_study(study_name=name, storage=storage.optuna)
-            for label, name in names.items()
-            if name in there
-        }
+        names = _existing_names(search, storage)
+        return {label: optuna.load_study(study_name=name, storage=storage.optuna) for label, name in names.items()}
+
+
+def _existing_names(search: Search, storage: Storage) -> dict[str, str]:
+    """The names of the studies that exist, by group."""
+    exist = set(optuna.get_all_study_names(storage=storage.optuna))
+    return {group.label: name for group in search.groups if (name := study_name(search, group)) in exist}

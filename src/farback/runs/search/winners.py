@@ -1,18 +1,23 @@
-"""The best setting of each group, and the trials from fresh seeds that say how good it is."""
+"""The best setting of each group, with trials on fresh seeds that measure how good it is."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from io import StringIO
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from ruamel.yaml import YAML
 
 from farback.experiment import Group, Search
 from farback.experiment.search_space import Dimension, Plain, scalar, value_at
 from farback.experiment.yaml_tree import Node
 from farback.trials.trial import Trial
+
+VALUES = ("value", "value_1")  # columns of a history: the objectives
 
 
 @dataclass(frozen=True)
@@ -20,15 +25,15 @@ class Winner:
     """A setting that is reported.
 
     Attributes:
-        group: its label.
-        slot: which of the group's budget it is, from 0.
-        number: Optuna's, in the group's study: another one each time that it is tried again.
-        settings: what the group and the search set, plain values by dotted path.
-        value: what the search saw: of the first objective, where there are two.
-        values: of every objective.
-        base: what a config of it has under `base`.
-        trials: the setting from fresh seeds, that no search uses.
-        setting: "tuned": the best one; "default": the one that the search began with, whatever it was worth.
+        group: label of the group.
+        slot: its slot of the group's budget, from 0.
+        number: Optuna's number in the group's study; it changes if the setting is tried again.
+        settings: what the group and the search set: plain values by dotted path.
+        value: the first objective, as measured in the search.
+        values: every objective, as measured in the search.
+        base: the setting as `base:` of a config.
+        trials: the setting with fresh seeds, which no search uses.
+        setting: "tuned": the best one; "default": the one that the search began with.
     """
 
     group: str
@@ -43,32 +48,30 @@ class Winner:
 
 
 def winners(search: Search, history: pd.DataFrame) -> list[Winner]:
-    """The winner of each group, in the order of the groups; of two objectives, each group's Pareto front.
+    """The winner of each group, in the order of the groups; with two objectives, each group's Pareto front.
 
-    Groups are compared at equal budgets: where some have done more trials than others (a search that was stopped), as
-    many of each count as the group with the fewest has. Equal values: the earlier trial wins.
+    Groups are compared at equal budgets: if a search was stopped and some groups have done more trials than others, as
+    many trials of each group count as the group with the fewest has. Of equal values the earlier trial wins.
 
     Raises:
-        RuntimeError: a trial of the search used a seed that the report is to be trained from.
+        RuntimeError: the search used a seed that is reserved for the report.
     """
     counted = equal_budgets(search, history)
     found = []
     for group in search.groups:
-        own = counted[counted["group"] == group.label]
-        complete = own[own["state"] == "complete"]
-        for _, row in best(search, complete).iterrows():
-            found.append(_winner(search, group, row))
+        complete = counted[(counted["group"] == group.label) & (counted["state"] == "complete")]
+        found += [_winner(search, group, row) for _, row in best(search, complete).iterrows()]
     check_disjoint(found, history)
     return found
 
 
 def defaults(search: Search, history: pd.DataFrame) -> list[Winner]:
-    """The default setting of each group, where the search began with it and it could be trained.
+    """The default setting of each group, if the search began with it and could train it.
 
-    It is reported on the same fresh seeds as the winner, so that what tuning gave can be told.
+    It is reported on the same fresh seeds as the winner, to show what tuning gained.
 
     Raises:
-        RuntimeError: as `winners`.
+        RuntimeError: as of `winners`.
     """
     if not search.options.report.default:
         return []
@@ -83,21 +86,20 @@ def defaults(search: Search, history: pd.DataFrame) -> list[Winner]:
 
 
 def equal_budgets(search: Search, history: pd.DataFrame) -> pd.DataFrame:
-    """The rows that count, of each group as many as of the one with the fewest, in the order of their slots."""
+    """The rows that count, sorted by slot: of each group as many as the group with the fewest has."""
     counted = history[history["counted"]].sort_values("slot", kind="stable")
     sizes = counted.groupby("group").size()
-    equal = int(min((sizes.get(group.label, 0) for group in search.groups), default=0))
-    return counted[counted.groupby("group").cumcount() < equal]
+    fewest = int(min((sizes.get(group.label, 0) for group in search.groups), default=0))
+    return counted[counted.groupby("group").cumcount() < fewest]
 
 
 def best(search: Search, complete: pd.DataFrame) -> pd.DataFrame:
-    """The best rows: one, or those that no other beats in both objectives."""
+    """The best row; with two objectives, the rows that no other row beats in both."""
     if complete.empty:
         return complete
-    columns = ["value", "value_1"][: len(search.objectives)]
     signs = [1.0 if direction == "maximize" else -1.0 for direction in search.directions]
-    points = complete[columns].to_numpy(dtype=float) * np.array(signs)
-    if len(columns) == 1:
+    points = complete[[*VALUES[: len(signs)]]].to_numpy(dtype=float) * np.array(signs)
+    if len(signs) == 1:
         return complete.iloc[[int(points[:, 0].argmax())]]
     beaten = [
         any((other >= point).all() and (other > point).any() for other in points)
@@ -109,62 +111,65 @@ def best(search: Search, complete: pd.DataFrame) -> pd.DataFrame:
 
 def _winner(search: Search, group: Group, row: pd.Series) -> Winner:
     values = params(search, row)
-    scores = tuple(float(row[name]) for name in ["value", "value_1"][: len(search.objectives)])
-    trials = [search.trial(group, values, seed) for seed in search.report_seeds]
-    base = search.point(group, values).plain
-    settings = search.settings(group, values)
-    return Winner(group.label, int(row["slot"]), int(row["number"]), settings, scores[0], scores, base, trials)
+    objectives = tuple(float(row[name]) for name in VALUES[: len(search.objectives)])
+    return Winner(
+        group=group.label,
+        slot=int(row["slot"]),
+        number=int(row["number"]),
+        settings=search.settings(group, values),
+        value=objectives[0],
+        values=objectives,
+        base=search.point(group, values).plain,
+        trials=[search.trial(group, values, seed) for seed in search.report_seeds],
+    )
 
 
 def params(search: Search, row: pd.Series) -> dict[str, Any]:
-    """The parameters of a history's row, as the tracker has them."""
-    found: dict[str, Any] = {}
+    """The parameters in a row of a history, by path, as Optuna has them."""
+    values: dict[str, Any] = {}
     for one in search.space:
         value = row[f"param.{one.path}"]
         if isinstance(value, float) and np.isnan(value):
             continue  # its conditions did not hold
-        found[one.path] = value if one.kind == "categorical" else int(value) if one.kind == "int" else float(value)
-    return found
+        values[one.path] = value if one.kind == "categorical" else int(value) if one.kind == "int" else float(value)
+    return values
 
 
 def check_disjoint(found: Sequence[Winner], history: pd.DataFrame) -> None:
-    """Refuse to report on a trial that the search saw.
+    """Check that no trial of the report was trained during the search.
 
     Raises:
-        RuntimeError: it did.
+        RuntimeError: one was.
     """
     seen = {key for keys in history["keys"] for key in str(keys).split()}
-    both = [trial for winner in found for trial in winner.trials if trial.key in seen]
-    if both:
-        raise RuntimeError(f"trial {both[0].key} (seed {both[0].seed}) was seen by the search and cannot be reported")
+    for trial in [trial for winner in found for trial in winner.trials if trial.key in seen]:
+        raise RuntimeError(f"trial {trial.key} (seed {trial.seed}) was trained by the search and cannot be reported")
 
 
 def default_point(search: Search, group: Group) -> dict[str, Plain] | None:
-    """The group's default setting as a point of the space, by path as the optimiser has values.
+    """The group's default setting as a point of the space: values by path, as Optuna has them.
 
-    It is what the group and `base` say of each searched path, or farback's own default where they say nothing; of a
-    path with one choice (as `--set` leaves it) that choice. None
-    where one of these values is not in the space, or is there only under conditions that do not hold: then the search
-    has no default to begin with or to compare with.
+    A value is what the group or `base` sets, else farback's default; for a path with a single choice (as `--set` leaves
+    it) that choice. None if one of these values is not in the space, or only under conditions that do not hold.
     """
     tree, _ = replace(search, space=()).walk(group, lambda one: one.levels[0])
+    values: dict[str, Plain] = {}
     outside = []
 
     def choose(one: Dimension) -> Node:
         value = scalar(value_at(tree, one.path) if len(one.levels) > 1 else one.levels[0].plain)
-        if not _holds(one, value):
+        if not _contains(one, value):
             outside.append(one.path)
             return one.levels[0]
         values[one.path] = value
         return one.node(value)
 
-    values: dict[str, Plain] = {}
     search.walk(group, choose)
     return None if outside else values
 
 
-def _holds(one: Dimension, value: Plain) -> bool:
-    """Whether a value is one of a dimension's."""
+def _contains(one: Dimension, value: Plain) -> bool:
+    """Whether a dimension has a value."""
     if one.kind == "categorical":
         return any(value == level and type(value) is type(level) for level in one.scalars())
     if isinstance(value, bool) or not isinstance(value, int if one.kind == "int" else int | float):
@@ -173,3 +178,33 @@ def _holds(one: Dimension, value: Plain) -> bool:
         return False
     steps = (value - one.low) / one.step if one.step and not one.log else 0.0
     return abs(steps - round(steps)) < 1e-9 * max(1.0, abs(steps))
+
+
+def winner_configs(search: Search, found: Sequence[Winner]) -> dict[str, str]:
+    """The text of each winner's config, by file name."""
+    texts = {}
+    for winner, name in zip(found, _names(found), strict=True):
+        question = f"What does the best setting of {winner.group or search.name} in {search.name} do?"
+        sweep = [{"seed": {"range": len(search.report_seeds)}}]
+        text = StringIO()
+        yaml = YAML(typ="safe", pure=True)
+        yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+        yaml.width = 10_000
+        yaml.dump({"name": name, "question": question, "base": winner.base, "sweep": sweep}, text)
+        values = ", ".join(f"{number:.6g}" for number in winner.values)
+        objectives = " and ".join(str(objective) for objective in search.objectives)
+        head = f"# The best of {search.name}, trial {winner.slot}: {objectives} {values} while it was searched.\n"
+        texts[f"{name}.yaml"] = head + text.getvalue()
+    return texts
+
+
+def _names(found: Sequence[Winner]) -> list[str]:
+    """The names of the winners' configs: winner-GROUP, with the slot if a group has several."""
+    groups = [winner.group for winner in found]
+    names: list[str] = []
+    for winner in found:
+        label = re.sub(r"[^a-z0-9]+", "-", winner.group.lower()).strip("-")[:40]
+        slot = str(winner.slot) if groups.count(winner.group) > 1 else ""
+        name = "-".join(part for part in ("winner", label, slot) if part)
+        names.append(name if name not in names else f"{name}-{len(names)}")
+    return names
