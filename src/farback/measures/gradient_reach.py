@@ -147,8 +147,7 @@ def _gradient(system: System, x_BTI: Tensor, loss: Loss) -> Tensor:
         value = loss(*system(x_BTI))
     if not value.requires_grad:
         return torch.zeros_like(x_BTI)
-    (grad,) = torch.autograd.grad(value, x_BTI, allow_unused=True)
-    return torch.zeros_like(x_BTI) if grad is None else grad
+    return torch.autograd.grad(value, x_BTI, materialize_grads=True)[0]
 
 
 def _projected(system: System, x_BTI: Tensor, last_B: Tensor, probes: int | None, seed: int) -> tuple[Tensor, float]:

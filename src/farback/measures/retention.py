@@ -89,17 +89,10 @@ def retention(system: Any, task: Task, lags: Sequence[int], sequences: int = 100
     wrapped = as_system(system)
     tested = sorted(set(lags))
     scores = [_scores(wrapped, task.at(lag).held_out("test"), sequences, seed) for lag in tested]
-    remembered = np.array([each.remembered for each in scores])
-    first_failure = stats.first_failure(np.array(tested), remembered)
-    return Retention(
-        np.array(tested),
-        np.array([each.skill for each in scores]),
-        np.array([each.accuracy for each in scores]),
-        np.array([each.loss for each in scores]),
-        remembered,
-        first_failure.horizon,
-        first_failure.monotone,
-    )
+    names = ("skill", "accuracy", "loss", "remembered")
+    curves = {name: np.array([getattr(each, name) for each in scores]) for name in names}
+    first_failure = stats.first_failure(np.array(tested), curves["remembered"])
+    return Retention(np.array(tested), **curves, horizon=first_failure.horizon, monotone=first_failure.monotone)
 
 
 def _scores(system: Any, task: Task, sequences: int, seed: int) -> Scores:

@@ -29,7 +29,7 @@ NetworkState = tuple[State, ...]  # one per layer and direction, in the order of
 
 
 @dataclass(frozen=True)
-class Place:
+class LayerPlace:
     """A layer's place in the stack: the suffix of its parameter names, its input width, and its direction."""
 
     suffix: str
@@ -62,13 +62,13 @@ class Architecture:
         """D: 2 if bidirectional, else 1."""
         return 2 if self.bidirectional else 1
 
-    def layers(self) -> Iterator[Place]:
+    def layers(self) -> Iterator[LayerPlace]:
         """All layers from bottom to top, forward before reverse."""
         for depth in range(self.depth):
             width = self.hidden * self.directions if depth else self.encoder.width(self.inputs)
-            yield Place(f"_l{depth}", width, False)
+            yield LayerPlace(f"_l{depth}", width, False)
             if self.bidirectional:
-                yield Place(f"_l{depth}_reverse", width, True)
+                yield LayerPlace(f"_l{depth}_reverse", width, True)
 
     @functools.cached_property
     def layout(self) -> dict[str, tuple[tuple[int, ...], tuple[int, ...], int]]:
@@ -85,7 +85,7 @@ class Architecture:
         return {name.removesuffix("_l0"): start for name, (_, _, start) in self.layout.items()}
 
     @functools.cached_property
-    def stack(self) -> tuple[tuple[Place, tuple[str, ...]], ...]:
+    def stack(self) -> tuple[tuple[LayerPlace, tuple[str, ...]], ...]:
         """Every layer with the names of its parameters, without the suffix; cached because every update needs it."""
         return tuple((place, tuple(self.cell_shapes(place))) for place in self.layers())
 
@@ -95,7 +95,7 @@ class Architecture:
         simple = self.encoder.name == "identity" and not (self.learned_state or self.bidirectional or self.frozen)
         return simple and self.depth == 1 and self.outputs > 0
 
-    def cell_shapes(self, place: Place) -> dict[str, tuple[int, ...]]:
+    def cell_shapes(self, place: LayerPlace) -> dict[str, tuple[int, ...]]:
         """The shapes of one layer's parameters, by name without the suffix."""
         shapes = self.cell.parameters(place.inputs, self.hidden)
         return {name: shape for name, shape in shapes.items() if self.bias or not name.startswith("bias")}
@@ -116,7 +116,7 @@ class Architecture:
             shapes |= {"readout.weight": (outputs, self.hidden * self.directions), "readout.bias": (outputs,)}
         return shapes
 
-    def layer(self, place: Place, lag: int) -> Layer:
+    def layer(self, place: LayerPlace, lag: int) -> Layer:
         """The description of a layer that initialisations use."""
         drawn = {n: shape for n, shape in self.cell_shapes(place).items() if n.startswith(("weight", "bias"))}
         return Layer(drawn, self.hidden, self.cell.gates, self.cell.keep, self.cell.write, lag)

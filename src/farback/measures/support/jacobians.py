@@ -64,13 +64,13 @@ def jacobian(system: System, x_NI: Tensor, state_NS: Tensor) -> Tensor:
     state_NS = state_NS.detach().clone().requires_grad_()
     with torch.enable_grad():
         next_NS = system.carry(x_NI.unsqueeze(1), state_NS)[1]
-    J_NSS = torch.zeros(*next_NS.shape, state_NS.shape[1], dtype=state_NS.dtype)
-    if next_NS.requires_grad:
-        for row in range(next_NS.shape[1]):
-            (grad,) = torch.autograd.grad(next_NS[:, row].sum(), state_NS, retain_graph=True, allow_unused=True)
-            if grad is not None:
-                J_NSS[:, row] = grad
-    return J_NSS
+    if not next_NS.requires_grad:
+        return torch.zeros(*next_NS.shape, state_NS.shape[1], dtype=state_NS.dtype)
+    rows = [
+        torch.autograd.grad(next_NS[:, row].sum(), state_NS, retain_graph=True, materialize_grads=True)[0]
+        for row in range(next_NS.shape[1])
+    ]
+    return torch.stack(rows, 1)
 
 
 def rows_times_jacobian(system: System, x_BI: Tensor, state_BS: Tensor, rows_BMS: Tensor) -> Tensor:
@@ -81,5 +81,4 @@ def rows_times_jacobian(system: System, x_BI: Tensor, state_BS: Tensor, rows_BMS
         next_NS = system.carry(x_BI.repeat_interleave(M, 0).unsqueeze(1), state_NS)[1]
     if not next_NS.requires_grad:
         return torch.zeros_like(rows_BMS)
-    (grad,) = torch.autograd.grad(next_NS, state_NS, rows_BMS.reshape(B * M, S), allow_unused=True)
-    return torch.zeros_like(rows_BMS) if grad is None else grad.view(B, M, S)
+    return torch.autograd.grad(next_NS, state_NS, rows_BMS.reshape(B * M, S), materialize_grads=True)[0].view(B, M, S)

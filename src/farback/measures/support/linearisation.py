@@ -72,10 +72,8 @@ def _derivatives(system: System, state_S: Tensor, inputs: int, channel: int) -> 
     x_BTI = torch.zeros(S, 1, inputs, dtype=state_S.dtype, requires_grad=True)
     state_BS = state_S.detach().repeat(S, 1).requires_grad_()
     next_BS = system.carry(x_BTI, state_BS)[1]
-    dx, dstate = torch.autograd.grad(next_BS.diagonal().sum(), [x_BTI, state_BS], allow_unused=True)
-    W_SS = torch.zeros(S, S, dtype=state_S.dtype) if dstate is None else dstate
-    w_S = torch.zeros(S, dtype=state_S.dtype) if dx is None else dx[:, 0, channel]
-    return W_SS, w_S, next_BS[0].detach()
+    dx_BTI, W_SS = torch.autograd.grad(next_BS.diagonal().sum(), [x_BTI, state_BS], materialize_grads=True)
+    return W_SS, dx_BTI[:, 0, channel], next_BS[0].detach()
 
 
 def _is_smooth(system: System, state_S: Tensor, distance: float, inputs: int, channel: int) -> bool:
