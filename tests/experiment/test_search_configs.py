@@ -123,13 +123,14 @@ SPACE = "search.space"
         ),
         (
             config("{hidden: {int: [8, 16], stp: 4}}"),
-            "demo.yaml:4:34: search.space.hidden.stp: unknown key 'stp'; did you mean 'step'? choose from step, when, int, log",
+            "demo.yaml:4:34: search.space.hidden.stp: unknown key 'stp'; did you mean 'step'? choose from step, when",
         ),
         (
             config("{hidden: {int: [8, 15], step: 4}}"),
             "demo.yaml:4:40: search.space.hidden.step: 15 is not reached from 8 by steps of 4; end at 12",
         ),
         (config("{hidden: {int: [8.5, 9]}}"), f"demo.yaml:4:26: {SPACE}.hidden.int[0]: must be an integer, got 8.5"),
+        (config("{clip: {float: [1, 2], step: 5e-324}}"), f"demo.yaml:4:39: {SPACE}.clip.step: 4.94066e-324 is too"),
         (config("{hidden: {int: [9, 8]}}"), f"demo.yaml:4:20: {SPACE}.hidden.int: the first must be smaller"),
         (config("{clip: {log: [0, 1]}}"), f"demo.yaml:4:18: {SPACE}.clip.log: a logarithmic range must begin above 0"),
         (config("{clip: {folat: [0, 1]}}"), f"demo.yaml:4:11: {SPACE}.clip: must be a list of choices"),

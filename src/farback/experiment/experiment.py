@@ -87,10 +87,10 @@ class Experiment(ABC):
             message = "only a sweep can check claims: the trials of a search are not known beforehand"
             problems.add(key, "claims", message)
         base, sweep, search = overridden(_base(document), sweep, search, overrides, problems)
-        common = {key: getattr(config, key) for key in COPIED_KEYS}
+        common = {key: getattr(config, key) for key in SHARED_KEYS}
         common |= {"name": path.stem, "base": base.node.plain, "path": path, "text": text}
         common |= {"overrides": tuple(overrides)}
-        experiment = _LOADERS["search" if search else "sweep"](common, base, search or sweep, problems)
+        experiment = LOADERS["search" if search else "sweep"](common, base, search or sweep, problems)
         if problems or experiment is None:
             raise ConfigError(sorted(problems, key=_position))
         return experiment
@@ -134,23 +134,11 @@ class Experiment(ABC):
         return path
 
 
+# The functions that make a sweep and a search, which the modules `sweep` and `search_config` enter. Their arguments are
+# the fields that all experiments share, the sections `base` and `sweep` or `search`, and a list that collects problems.
 Loader = Callable[[dict[str, Any], KeyValue, KeyValue | None, Problems], Experiment | None]
-COPIED_KEYS = ("question", "claims", "checkpoint_seconds", "executor", "device")
-_LOADERS: dict[str, Loader] = {}
-
-
-def loads(kind: str) -> Callable[[Loader], Loader]:
-    """Register the function that makes an experiment from the section `kind` of a config: "sweep" or "search".
-
-    Its arguments are the fields that all experiments share, the section `base`, the section itself, and a list to which
-    it appends problems.
-    """
-
-    def register(loader: Loader) -> Loader:
-        _LOADERS[kind] = loader
-        return loader
-
-    return register
+LOADERS: dict[str, Loader] = {}
+SHARED_KEYS = ("question", "claims", "checkpoint_seconds", "executor", "device")
 
 
 def _position(problem: Problem) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from farback.experiment.errors import record_problems
-from farback.experiment.experiment import loads
+from farback.experiment.experiment import LOADERS
 from farback.experiment.grids import Axis, Grid, grid
 from farback.experiment.problems import Mark, Problems, joined, shown
 from farback.experiment.search import MOST_GROUPS, Search, SearchOptions
@@ -18,7 +18,6 @@ from farback.experiment.yaml_tree import KeyValue
 from farback.records.record import choices
 
 
-@loads("search")
 def _search(common: dict[str, Any], base: KeyValue, section: KeyValue | None, problems: Problems) -> Search | None:
     assert section is not None
     node = section.node
@@ -115,3 +114,6 @@ def _check_options(search: Search, problems: Problems) -> None:
                 wrong.append(("sampler", message))
     for key, message in wrong:
         problems.add(search.place(key), f"search.{key}", message)
+
+
+LOADERS["search"] = _search

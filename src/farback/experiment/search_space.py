@@ -19,7 +19,8 @@ from farback.records.record import Record, choices
 from farback.trials.trial import Trial
 
 T = TypeVar("T")
-MOST_LEVELS = 10_000
+MOST_LEVELS = 10_000  # choices of one dimension
+MOST_STEPS = 1e12  # of one range, so that their number is an exact integer
 Plain = str | int | float | bool | None
 
 
@@ -38,6 +39,8 @@ def _positive(ends: list[float]) -> list[float]:
 def _reaches_end(step: float | None, info: ValidationInfo) -> float | None:
     low, high = info.data.get("ends", (0, 0))
     steps = (high - low) / step if step else 0
+    if steps > MOST_STEPS:
+        raise ValueError(f"{shown(step)} is too small for the range from {shown(low)} to {shown(high)}")
     if abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
         last = low + math.floor(steps) * (high - low) / steps
         raise ValueError(f"{shown(high)} is not reached from {shown(low)} by steps of {shown(step)}; end at {last:g}")

@@ -9,7 +9,7 @@ from typing import Any, Self
 from typing_extensions import override
 
 from farback.experiment.expansion import expanded
-from farback.experiment.experiment import Experiment, loads
+from farback.experiment.experiment import LOADERS, Experiment
 from farback.experiment.grids import Grid, grids
 from farback.experiment.problems import Problems
 from farback.experiment.selection import selected
@@ -76,8 +76,10 @@ class Sweep(Experiment):
         return contrasts
 
 
-@loads("sweep")
 def _sweep(common: dict[str, Any], base: KeyValue, sweep: KeyValue | None, problems: Problems) -> Sweep | None:
     made_grids = grids(sweep, base.key, problems)
     trials = expanded(base, [] if problems else made_grids, problems)
     return None if problems else Sweep(**common, grids=tuple(made_grids), made=tuple(trials))
+
+
+LOADERS["sweep"] = _sweep
