@@ -28,7 +28,7 @@ def values(name, x):
 
 
 def points(dtype):
-    """Dense around 0, over the range where something happens, and every magnitude down to the denormals."""
+    """Numbers dense around 0, over the range where the functions change, and of every magnitude down to denormals."""
     information = np.finfo(dtype)
     magnitudes = np.logspace(
         np.log10(float(information.smallest_subnormal)), np.log10(float(information.max)) - 1, 100_001
@@ -72,7 +72,7 @@ def test_tanh_is_odd(dtype):
 
 @pytest.mark.parametrize("name", ["tanh", "sigmoid"])
 def test_a_value_does_not_depend_on_its_place(name):
-    """Whole vectors and the rest at the end of an array compute the same: no result depends on the batch size."""
+    """Whole vectors and the rest of an array give the same numbers, so no result depends on the batch size."""
     x = np.random.default_rng(0).normal(0, 3, 257).astype(np.float32)
     whole = values(name, x)
     for start in (1, 7, 100, 250):

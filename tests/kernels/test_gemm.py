@@ -20,7 +20,7 @@ def every_product(gemm, a_MK, b_KN, d_MN, times_MN, added_MN, transposed_KN):
 
 @njit
 def products_of_parts(gemm, a_MK, b_KN, times_MN, transposed_KK):
-    """Of the columns of `a` but the first and the last, and the columns of `b` but the first two."""
+    """Products without the first and the last column of `a`, and without the first two columns of `b`."""
     (m, k), n = a_MK.shape, b_KN.shape[1]
     products.product(gemm, m, k - 2, n - 2, (a_MK, 1, k), (b_KN, 2, n), (times_MN, 2, n), 0)
     products.add_transposed_product(gemm, k - 2, m, k - 1, (a_MK, 1, k), (a_MK, 1, k), (transposed_KK, 1, k))
@@ -28,7 +28,7 @@ def products_of_parts(gemm, a_MK, b_KN, times_MN, transposed_KK):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_products_equal_numpy_at_every_size(dtype):
-    """Below, at and above the sizes of the tiles, and where no tile is small enough."""
+    """Sizes below, at and above the tiles, and sizes for which no tile is small enough."""
     rng = np.random.default_rng(0)
     tolerance = 1e-3 if dtype is torch.float32 else 1e-11
     for m, k, n in [(1, 1, 1), (3, 17, 5), (33, 64, 129), (40, 250, 130), (130, 500, 70), (7, 1000, 300)]:
@@ -45,7 +45,7 @@ def test_products_equal_numpy_at_every_size(dtype):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_parts_of_arrays_are_multiplied_in_place(dtype):
-    """And nothing beside them is read or written."""
+    """Elements outside the parts are neither read nor written."""
     rng = np.random.default_rng(0)
     a, b = (torch.from_numpy(rng.normal(size=size)).to(dtype).numpy() for size in ((40, 71), (69, 90)))
     a[:, [0, -1]] = b[:, :2] = np.nan
@@ -57,7 +57,7 @@ def test_parts_of_arrays_are_multiplied_in_place(dtype):
     assert (transposed[:, 0] == 0).all()
 
 
-def test_products_use_one_thread_whatever_happened_before():
+def test_products_use_one_thread_after_another_limit_was_set():
     threadpoolctl.threadpool_limits(2)
     products.gemm(torch.float32)
     assert {library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"} == {

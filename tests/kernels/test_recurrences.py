@@ -4,9 +4,6 @@ import pytest
 import torch
 
 from farback.kernels.diagonal import diagonal
-from farback.kernels.elman import elman
-from farback.kernels.gru import gru
-from farback.kernels.lstm import lstm
 from farback.kernels.nonlinearities import NONLINEARITIES
 from farback.kernels.unroll import DiagonalKernel, GatedKernel
 
@@ -16,7 +13,7 @@ CELLS = ["lstm", "gru", "diagonal", "diagonal complex", "elman tanh", "elman gel
 
 
 def arguments(name, dtype, replicas=3, steps=6, batch=4, hidden=5, seed=0):
-    """Random arguments of a kernel: what comes with time, what is fixed, the initial state."""
+    """Random arguments of a kernel: those with a time axis, the parameters, and the initial state."""
     generator = torch.Generator().manual_seed(seed)
     if "complex" in name:
         dtype = torch.complex64 if dtype is torch.float32 else torch.complex128
@@ -40,17 +37,12 @@ def arguments(name, dtype, replicas=3, steps=6, batch=4, hidden=5, seed=0):
 
 
 def run(name, timed, fixed, state):
-    """Outputs of every step, and the states to go on from."""
-    if name == "lstm":
-        h, c = lstm(*timed, *fixed, *state)
-        return h, (h[:, -1], c)
-    if name == "gru":
-        h = gru(*timed, *fixed, *state)
-    elif name.startswith("diagonal"):
+    """Outputs of every step, and the state after the last."""
+    if name.startswith("diagonal"):
         h = diagonal(*timed, *state)
-    else:
-        h = elman(*timed, *fixed, *state, name.removeprefix("elman "))
-    return h, (h[:, -1],)
+        return h, (h[:, -1],)
+    parameters = dict(zip(("weight_hh", "bias_hh"), fixed, strict=False))
+    return GatedKernel(*name.split()).unroll(None, parameters, *timed, tuple(state))
 
 
 def forward_and_backward(name, timed, fixed, state):
@@ -86,7 +78,7 @@ def test_elman_equals_its_equation(name):
     value = f.get(name.removeprefix("elman "), getattr(torch, name.removeprefix("elman "), None))
     for dtype in DTYPES:
         (gates,), (w, b), (h,) = arguments(name, dtype)
-        outputs = elman(gates, w, b, h, name.removeprefix("elman "))
+        outputs, _ = run(name, (gates,), (w, b), (h,))
         for t in range(gates.shape[1]):
             h = value(gates[:, t] + h @ w.mT + b[:, None])
             torch.testing.assert_close(outputs[:, t], h)
@@ -108,7 +100,7 @@ def test_packed_equals_alone(name, dtype):
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
 @pytest.mark.parametrize("name", CELLS)
-def test_what_is_not_finite_stays_in_its_replica(name, poison):
+def test_nan_and_infinity_stay_in_their_replica(name, poison):
     timed, fixed, state = arguments(name, torch.float32)
     clean = forward_and_backward(name, timed, fixed, state)
     timed[0][1, 2, 0, 0] = poison
@@ -178,21 +170,21 @@ def test_a_second_derivative_is_refused():
 def test_errors_carry_name_and_value():
     timed, fixed, state = arguments("lstm", torch.float32)
     with pytest.raises(ValueError, match=r"w_hh has shape \(3, 19, 5\), and \(3, 20, 5\) is needed"):
-        lstm(*timed, fixed[0][:, 1:], fixed[1], *state)
+        run("lstm", timed, (fixed[0][:, 1:], fixed[1]), state)
     with pytest.raises(ValueError, match=r"h0 is torch\.float64"):
-        gru(torch.zeros(1, 2, 3, 6), torch.zeros(1, 6, 2), None, torch.zeros(1, 3, 2, dtype=torch.float64))
+        run("gru", [torch.zeros(1, 2, 3, 6)], [torch.zeros(1, 6, 2)], [torch.zeros(1, 3, 2, dtype=torch.float64)])
     with pytest.raises(ValueError, match=r"not in torch\.float16"):
         diagonal(*[torch.zeros(1, 2, 3, 4, dtype=torch.float16)] * 2, torch.zeros(1, 3, 4, dtype=torch.float16))
-    with pytest.raises(ValueError, match="'tahn'; there is for tanh"):
-        elman(torch.zeros(1, 2, 3, 4), torch.zeros(1, 4, 4), None, torch.zeros(1, 3, 4), "tahn")
+    with pytest.raises(ValueError, match="'tahn'; there are kernels for tanh"):
+        run("elman tahn", [torch.zeros(1, 2, 3, 4)], [torch.zeros(1, 4, 4)], [torch.zeros(1, 3, 4)])
     with pytest.raises(ValueError, match="at least 1"):
-        elman(torch.zeros(1, 0, 3, 4), torch.zeros(1, 4, 4), None, torch.zeros(1, 3, 4), "tanh")
+        run("elman tanh", [torch.zeros(1, 0, 3, 4)], [torch.zeros(1, 4, 4)], [torch.zeros(1, 3, 4)])
 
 
-def test_a_kernel_that_is_not_there_is_refused_by_name():
+def test_an_unknown_kernel_is_refused_by_name():
     GatedKernel("elman", "tanh").compile(torch.float64)
     DiagonalKernel(is_complex=True).compile()
-    with pytest.raises(ValueError, match="'swish'; there is for tanh"):
+    with pytest.raises(ValueError, match="'swish'; there are kernels for tanh"):
         GatedKernel("elman", "swish").compile()
     with pytest.raises(ValueError, match="no kernel mgu"):
         GatedKernel("mgu").compile()

@@ -1,11 +1,10 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""Memory of the kernels: arrays at an address, and large blocks that are used again.
+"""Memory of the kernels: arrays at an address, and large blocks that are reused.
 
-Handing an array to compiled code costs more than a step of a small network: tensors are handed over as addresses.
+Passing an array to compiled code takes longer than a step of a small network, so tensors are passed as addresses.
 
-What the kernels keep of a sequence between forward and backward is many megabytes. Fresh from the system they cost a
-page fault for every 4 kB, at some sizes as much time as the arithmetic (docs/log.md). Blocks lent here come back by
-themselves when the last tensor on them is gone, and wait for an update of the same size until `release`.
+What the kernels keep of a sequence between forward and backward takes many megabytes. Memory that is new from the
+system costs a page fault for every 4 kB, at some sizes as much time as the arithmetic (docs/log.md).
 """
 
 import ctypes
@@ -16,74 +15,77 @@ import weakref
 import numpy as np
 import torch
 from numba import carray  # type: ignore[attr-defined]
+from numpy.typing import NDArray
 from torch import Tensor
 
-from farback.kernels.arguments import Array
 from farback.kernels.jit import inlined
 from farback.kernels.llvm import pointer
 
-_SMALL = 1 << 18  # bytes; below, the allocator itself uses memory again
-_MOST = 1 << 29  # bytes that wait here at once: half of what a worker may use
+SMALL = 1 << 18  # bytes; the allocator itself reuses smaller blocks
 
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None  # of glibc
 
-_waiting: dict[int, list[Array]] = {}
+Block = NDArray[np.uint8]
 
 
-def lent(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """A tensor with undefined contents, which begins at a whole cache line."""
-    size = math.prod(shape) * dtype.itemsize
-    if size < _SMALL:
-        return torch.empty(shape, dtype=dtype)
-    size = _rounded(size)
-    blocks = _waiting.get(size)
-    try:
-        block = blocks.pop() if blocks else _fresh(size)
-    except IndexError:  # another thread took it
-        block = _fresh(size)
-    view = block[:]
-    weakref.finalize(view, _back, block).atexit = False
-    return torch.from_numpy(view).view(dtype)[: math.prod(shape)].view(shape)
+class BufferPool:
+    """Lends blocks to tensors; a block returns when its last tensor is deleted, and waits for a tensor of its size.
+
+    Attributes:
+        limit: bytes of waiting blocks; beyond it, the sizes that were used longest ago are freed first.
+        waiting: the waiting blocks of each size, in the order of last use.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.waiting: dict[int, list[Block]] = {}
+
+    def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """A tensor with undefined contents, which begins at a whole cache line."""
+        size = math.prod(shape) * dtype.itemsize
+        if size < SMALL:
+            return torch.empty(shape, dtype=dtype)
+        step = 1 << (size.bit_length() - 4)  # eight sizes per octave, so that tensors of similar size share blocks
+        size = -(-size // step) * step
+        try:
+            block = self.waiting[size].pop()
+        except (KeyError, IndexError):
+            block = _aligned(np.empty(size + 64, np.uint8))[:size]
+        view = block[:]
+        weakref.finalize(view, self._return, block).atexit = False
+        return torch.from_numpy(view).view(dtype)[: math.prod(shape)].view(shape)
+
+    def _return(self, block: Block) -> None:
+        blocks = self.waiting.pop(block.size, [])
+        blocks.append(block)
+        self.waiting[block.size] = blocks
+        excess = sum(size * len(blocks) for size, blocks in list(self.waiting.items())) - self.limit
+        while excess > 0 and self.waiting:
+            size, oldest = next(iter(self.waiting.items()))
+            if oldest:
+                oldest.pop()
+                excess -= size
+            else:
+                del self.waiting[size]
+
+    def release(self) -> None:
+        """Return waiting blocks, and the free memory of the allocator, to the system."""
+        self.waiting.clear()
+        if _TRIM is not None:
+            _TRIM(0)
 
 
-def _rounded(size: int) -> int:
-    """The next of eight sizes per octave, so that blocks of about one size serve each other."""
-    step = 1 << (size.bit_length() - 4)
-    return -(-size // step) * step
+def _aligned(block: Block) -> Block:
+    return block[-block.ctypes.data % 64 :]
 
 
-def _fresh(size: int) -> Array:
-    block = np.empty(size + 64, np.uint8)
-    start = -block.ctypes.data % 64
-    return block[start : start + size]
-
-
-def _back(block: Array) -> None:
-    """Let a block wait; where too much does, what has not been asked for longest goes first."""
-    blocks = _waiting.pop(block.size, [])  # sizes are in the order of their last use
-    blocks.append(block)
-    _waiting[block.size] = blocks
-    over = sum(size * len(blocks) for size, blocks in list(_waiting.items())) - _MOST
-    while over > 0:
-        size = next(iter(_waiting))
-        others = _waiting[size]
-        while others and over > 0:
-            others.pop()
-            over -= size
-        if not others:
-            del _waiting[size]
-
-
-def release() -> None:
-    """Give back to the system what waits, and what its allocator holds: the next cohort has other sizes."""
-    _waiting.clear()
-    if _TRIM is not None:
-        _TRIM(0)
+POOL = BufferPool(1 << 29)  # half of the memory that a worker may use
+empty, release = POOL.empty, POOL.release
 
 
 @inlined
 def array_at(address, like, shape):
-    """The C-contiguous array at an address, of numbers of the format of `like`."""
+    """The C-contiguous array at an address, of numbers of the dtype of `like`."""
     return carray(pointer(address, like), shape)
 
 

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""Every recurrence whose state entries do not mix, h_t = a_t h_{t-1} + b_t, real or complex: minGRU, minLSTM, LRU.
+"""Recurrences in which state entries do not mix, h_t = a_t h_{t-1} + b_t, real or complex: minGRU, minLSTM, LRU.
 
 Shapes: R replicas, T steps, B sequences, H hidden. N = B * H.
 """
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from farback.kernels.arguments import DTYPES, Array, array, checked, wanted
+from farback.kernels.arguments import DTYPES, check_shapes, contiguous
 from farback.kernels.jit import kernel, loop
 
 
@@ -48,21 +48,16 @@ def _backward(dout_RTN, a_RTN, h0_RN, h_RTN, da_RTN, db_RTN, dh_RN):
             _step_back(dout_RTN[r, t], dh_RN[r], a_RTN[r, t], before_N, da_RTN[r, t], db_RTN[r, t])
 
 
-def _run(a: Tensor, b: Tensor, h0: Tensor) -> Tensor:
-    h = b.new_empty(b.shape)
-    _forward(*_flat(a, b, h0, h))
-    return h
-
-
-def _flat(*tensors: Tensor) -> list[Array]:
-    """(R, ..., B, H) as (R, ..., N)."""
-    return [array(tensor, *tensor.shape[:-2], tensor.shape[-2] * tensor.shape[-1]) for tensor in tensors]
+def _run(compiled: Any, *tensors: Tensor) -> None:
+    """Call compiled code with (R, ..., B, H) tensors as (R, ..., N) arrays."""
+    compiled(*(contiguous(tensor.detach()).flatten(-2).numpy() for tensor in tensors))
 
 
 class _Diagonal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, h0: Tensor) -> Tensor:
-        h = _run(a, b, h0)
+        h = b.new_empty(b.shape)
+        _run(_forward, a, b, h0, h)
         ctx.save_for_backward(a, h0, h)
         return h
 
@@ -71,7 +66,7 @@ class _Diagonal(torch.autograd.Function):
     def backward(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
         a, h0, h = ctx.saved_tensors
         da, db, dh0 = h.new_empty(h.shape), h.new_empty(h.shape), h.new_zeros(h0.shape)
-        _backward(*_flat(dout, a, h0, h, da, db, dh0))
+        _run(_backward, dout, a, h0, h, da, db, dh0)
         return da, db, dh0
 
 
@@ -81,15 +76,8 @@ def diagonal(a_RTBH: Tensor, b_RTBH: Tensor, h0_RBH: Tensor) -> Tensor:
     Raises:
         ValueError: a tensor of the wrong shape, dtype or device.
     """
-    replicas, _, batch, hidden = b_RTBH.shape
+    (replicas, _, batch, hidden), dtypes = b_RTBH.shape, (*DTYPES, torch.complex64, torch.complex128)
     shape = tuple(b_RTBH.shape)
-    checked(
-        (*DTYPES, torch.complex64, torch.complex128),
-        a=(a_RTBH, shape),
-        b=(b_RTBH, shape),
-        h0=(h0_RBH, (replicas, batch, hidden)),
-    )
-    if wanted(a_RTBH, b_RTBH, h0_RBH):
-        output: Tensor = _Diagonal.apply(a_RTBH, b_RTBH, h0_RBH)
-        return output
-    return _run(a_RTBH, b_RTBH, h0_RBH)
+    check_shapes(dtypes, a=(a_RTBH, shape), b=(b_RTBH, shape), h0=(h0_RBH, (replicas, batch, hidden)))
+    h_RTBH: Tensor = _Diagonal.apply(a_RTBH, b_RTBH, h0_RBH)
+    return h_RTBH

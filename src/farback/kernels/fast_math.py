@@ -1,12 +1,12 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""tanh, the logistic sigmoid and their parts as straight-line code that a compiler turns into vector instructions.
+"""tanh and the logistic sigmoid as code without branches, which compiles to vector instructions.
 
-Both rest on one reduction (Cody and Waite 1980): e^u = 2^n (1 + p) with n = round(u / ln 2) and p = e^r - 1 for |r|
-<= ln(2) / 2, by Taylor's series. There is no branch and no call, so a loop over an array runs on whole vectors.
+Both use one reduction (Cody and Waite 1980): e^u = 2^n (1 + p) with n = round(u / ln 2) and p = e^r - 1 for |r|
+<= ln(2) / 2, by Taylor's series.
 
-Error against the true value, tested over the whole range: at most 3 units in the last place, in float32 and float64.
-NaN gives NaN, the infinities give the limits, tanh is odd to the last bit. One deviation: a sigmoid below the
-smallest normal number (x < -87.3 in float32, x < -708.3 in float64) may come out as 0.
+The error, tested over the whole range, is at most 3 units in the last place, in float32 and float64. NaN gives NaN,
+infinities give the limits, and tanh is odd to the last bit. One deviation: a sigmoid below the smallest normal number
+(x < -87.3 in float32, x < -708.3 in float64) may be 0.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ f4, f8 = np.float32, np.float64
 
 @inlined
 def like(x, constant):
-    """`constant` in the format of x: a bare number would promote float32 code to float64."""
+    """`constant` in the dtype of x: a plain number would promote float32 code to float64."""
     return type(x)(constant)
 
 
@@ -34,9 +34,8 @@ def _exponential_float32(u):
     magic = f4(1.5 * 2**23 + 127)  # adding it rounds to an integer and leaves that, plus the bias, in the low bits
     shifted = u * f4(1.4426950408889634) + magic
     n = shifted - magic
-    r = (u - n * f4(0.693359375)) - n * f4(
-        -2.12194440e-4
-    )  # ln 2 in two parts, the first short enough for an exact product
+    # ln 2 in two parts, the first with few enough bits for an exact product
+    r = (u - n * f4(0.693359375)) - n * f4(-2.12194440e-4)
     q = f4(1 / 5040)
     q = q * r + f4(1 / 720)
     q = q * r + f4(1 / 120)
@@ -76,14 +75,14 @@ def tanh(x):
     """Hyperbolic tangent: E / (E + 2) with E = e^(2|x|) - 1."""
     limit = like(x, 20)  # tanh rounds to 1 from 9.1 (float32) or 19.1 (float64) on
     y = abs(x)
-    y = limit if y > limit else y  # in this order NaN passes
+    y = limit if y > limit else y  # in this order NaN is kept
     scale, p = exponential(y + y)
     e = scale * p + (scale - like(x, 1))
     return np.copysign(e / (e + like(x, 2)), x)
 
 
 def _exponent_range(x):
-    """The arguments `exponential` takes, in the format of x."""
+    """The range of arguments of `exponential`, in the dtype of x."""
     raise NotImplementedError("compiled code only")
 
 

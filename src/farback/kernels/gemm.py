@@ -1,10 +1,10 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
 """Matrix products inside the kernels: SciPy's BLAS, called by its address, with one thread.
 
-`np.dot` in compiled code reaches the same library, but compiles for seconds and cannot add to its output.
+`np.dot` in compiled code calls the same library, but takes seconds to compile and cannot add to its output.
 
-Matrices are given as (array, offset, stride): the memory of a C-contiguous array from its element `offset` on, `stride`
-elements from row to row. All arrays of a product have one dtype.
+A matrix is (array, offset, stride): the memory of a C-contiguous array from element `offset` on, with `stride` elements
+from row to row. All arrays of a product have the same dtype.
 """
 
 import functools
@@ -32,11 +32,10 @@ def _address(dtype: torch.dtype) -> int:
 
 
 def gemm(dtype: torch.dtype) -> int:
-    """The address of BLAS's general matrix product, which from now on uses one thread.
+    """The address of BLAS's general matrix product; limits BLAS to one thread in the whole process.
 
-    A second thread costs more than it gives on products of this size, and would split them differently: results would
-    depend on the machine. The limit is for the whole process and stays; it is looked at before each call (a
-    microsecond), because a `threadpool_limits` block that ends may lift it.
+    A second thread makes products of this size slower and splits them differently, so that results would depend on the
+    machine. The limit is checked at each call (a microsecond), because a `threadpool_limits` block may have reset it.
     """
     for library in _libraries():
         if library.get_num_threads() != 1:
@@ -44,12 +43,11 @@ def gemm(dtype: torch.dtype) -> int:
     return _address(dtype)
 
 
-# Row-major arrays are the transposes of Fortran's, so each product below hands its factors over in the other order.
+# Row-major arrays are the transposes of Fortran's, so each product below passes its factors in reverse order.
 _PLAIN, _TRANSPOSED = ord("N"), ord("T")
 
-# OpenBLAS has kernels for products of up to a million multiplications that skip the packing of the factors and run at
-# twice the speed (measured: 105-117 instead of 45-90 GFLOP/s), with the factors as they are; so larger products go in
-# tiles of that size.
+# OpenBLAS multiplies factors of up to a million multiplications without packing them, at about twice the speed
+# (measured: 105-117 instead of 45-90 GFLOP/s). So larger products are split into tiles of that size.
 
 
 @inlined

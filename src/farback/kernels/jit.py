@@ -1,4 +1,4 @@
-"""How a kernel is compiled: numba with one set of options, kept on disk, one copy per nonlinearity."""
+"""Compile functions with numba: one set of options, kernels cached on disk, and copies with other globals."""
 
 import hashlib
 from collections.abc import Callable
@@ -8,9 +8,8 @@ from typing import Any
 
 from numba import njit
 
-# Numba's cache looks only at the file of the compiled function. A kernel also contains what it calls from the other
-# files of this folder, so the digest of all of them is part of its name: an edit anywhere compiles anew instead of
-# loading stale code.
+# Numba's cache checks only the file of the compiled function. A kernel also contains the functions that it calls from
+# other files of this folder. So the digest of all files is part of its name, and any edit leads to a new compilation.
 _SOURCES = hashlib.sha256(
     b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
 ).hexdigest()[:10]
@@ -18,29 +17,24 @@ _SOURCES = hashlib.sha256(
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",  # x / 0 is inf as in IEEE 754; a Python exception would also forbid vector code
-    # a*b + c may round once instead of twice. Nothing else of fastmath: NaN, infinities and the order of sums stay as
-    # written.
+    # a*b + c may round once instead of twice. Other fastmath options would change NaN, infinities or sums.
     "fastmath": {"contract"},
 }
 
-_HELPER = {
-    **_OPTIONS,
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-}  # called by kernels alone: half the compile time
+# Only kernels call helpers: without wrappers they compile in half the time.
+_HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _KERNEL = {**_OPTIONS, "no_cfunc_wrapper": True, "cache": True}
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """Compile a helper that disappears inside the kernels that call it."""
+    """Compile a helper function of kernels."""
     return njit(**_HELPER)(function)
 
 
 def loop(function: Callable[..., Any]) -> Any:
-    """Compile an inner loop over arrays of which none overlaps another.
+    """Compile an inner loop over arrays that do not overlap.
 
-    The compiler is told so: with more than a few arrays it would otherwise give up on vector code rather than check
-    each pair.
+    The compiler would otherwise check each pair of arrays, and use no vector code for more than a few.
     """
     dispatcher = njit(**_HELPER)(function)
 
@@ -48,7 +42,7 @@ def loop(function: Callable[..., Any]) -> Any:
         flags.noalias = True
         return flags
 
-    # numba has the flag but no public switch. Without the hook the code is slower and just as right.
+    # numba has the flag but no public option. Without the hook the code is correct, but slower.
     if hasattr(dispatcher._compiler, "_customize_flags"):
         dispatcher._compiler._customize_flags = without_aliases
     return dispatcher
@@ -59,12 +53,12 @@ def kernel(function: Any) -> Any:
     function.__qualname__ = f"{function.__qualname__}_{_SOURCES}"
     try:
         return njit(**_KERNEL)(function)
-    except RuntimeError:  # no folder that a cache could be written to: every process compiles
+    except RuntimeError:  # no writable folder for a cache, so every process compiles
         return njit(**_OPTIONS)(function)
 
 
 def copy_with(function: Any, label: str, **names: Any) -> Any:
-    """A copy of `function`, named after `label`, with some globals replaced: how a nonlinearity gets into a kernel."""
+    """A copy of `function` with `label` in its name and some globals replaced, for example by a nonlinearity."""
     copy = FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
     copy.__qualname__ = f"{function.__qualname__}_{label}"
     copy.__module__ = function.__module__

@@ -1,8 +1,8 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""One matrix product for each replica, `x W' + b`, forward and backward, the same bits whoever shares the cohort.
+"""One matrix product for each replica, `x W' + b`, forward and backward; its bits do not depend on the cohort.
 
-`torch.bmm` goes through MKL, whose sums depend on where in memory a matrix begins, and on some processors even on how
-many there are: a replica's numbers would depend on its place in the cohort (docs/log.md). SciPy's BLAS does not.
+`torch.bmm` uses MKL, whose sums depend on where in memory a matrix begins, and on some processors on the number of
+matrices: a replica's numbers would depend on its place in the cohort (docs/log.md). SciPy's BLAS does not do so.
 
 Shapes: R replicas, N rows, I inputs, G outputs.
 """
@@ -13,7 +13,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from farback.kernels.arguments import DTYPES, LIKE, Piece, address, checked, piece, rows, wanted, whole
+from farback.kernels.arguments import (
+    DTYPES,
+    LIKE,
+    Place,
+    address,
+    check_shapes,
+    contiguous,
+    contiguous_replicas,
+    place,
+)
 from farback.kernels.buffer_pool import aligned_zeros, array_at
 from farback.kernels.gemm import add_transposed_product, gemm, product
 from farback.kernels.jit import kernel
@@ -39,11 +48,8 @@ def _forward(gemm, like, sizes, strides, x, w, b, y):
 @kernel
 def _backward(gemm, like, sizes, strides, x, w, d, dx, dw, db):
     R, N, width, G = sizes
-    x_RNI, d_RNG, dx_RNI = (
-        array_at(x, like, (R, N, width)),
-        array_at(d, like, (R, N, G)),
-        array_at(dx, like, (R, N, width)),
-    )
+    x_RNI, dx_RNI = array_at(x, like, (R, N, width)), array_at(dx, like, (R, N, width))
+    d_RNG = array_at(d, like, (R, N, G))
     for r in range(R):
         w_GI = array_at(w + r * strides[0] * d_RNG.itemsize, like, (G, width))
         dw_GI = array_at(dw + r * strides[1] * d_RNG.itemsize, like, (G, width))
@@ -60,22 +66,22 @@ def _backward(gemm, like, sizes, strides, x, w, d, dx, dw, db):
                     db_G[g] += d_RNG[r, n, g]
 
 
-def forward(x: Tensor, w: Piece, b: Piece, G: int) -> Tensor:
+def forward(x: Tensor, w: Place, b: Place, G: int) -> Tensor:
     """`x W' + b` with G outputs."""
     R, N, width = x.shape
-    y, x = x.new_empty(R, N, G), whole(x)
-    places = (x.data_ptr(), w.address, b.address, y.data_ptr())
-    _forward(gemm(x.dtype), LIKE[x.dtype], (R, N, width, G), (w.apart, b.apart), *places)
+    y, x = x.new_empty(R, N, G), contiguous(x)
+    addresses = (x.data_ptr(), w.address, b.address, y.data_ptr())
+    _forward(gemm(x.dtype), LIKE[x.dtype], (R, N, width, G), (w.stride, b.stride), *addresses)
     return y
 
 
-def backward(x: Tensor, w: Piece, d: Tensor, needed: bool, dw: Piece, db: Piece) -> Tensor | None:
-    """From the gradient of the product that of x, where needed; those of w and b are written to their places."""
+def backward(x: Tensor, w: Place, d: Tensor, needed: bool, dw: Place, db: Place) -> Tensor | None:
+    """The gradient of x, if needed, from that of the product; the gradients of w and b are written to `dw` and `db`."""
     (R, N, width), G = x.shape, d.shape[2]
     dx = x.new_empty(x.shape) if needed else None
-    x, d = whole(x), whole(d)
-    places = (x.data_ptr(), w.address, d.data_ptr(), address(dx), dw.address, db.address)
-    _backward(gemm(x.dtype), LIKE[x.dtype], (R, N, width, G), (w.apart, dw.apart, db.apart), *places)
+    x, d = contiguous(x), contiguous(d)
+    addresses = (x.data_ptr(), w.address, d.data_ptr(), address(dx), dw.address, db.address)
+    _backward(gemm(x.dtype), LIKE[x.dtype], (R, N, width, G), (w.stride, dw.stride, db.stride), *addresses)
     return dx
 
 
@@ -83,7 +89,8 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, w)
-        return _forward_of(x, w, b)
+        w_copy, b_copy = contiguous_replicas(w), contiguous_replicas(b)  # must exist until the kernel has run
+        return forward(x, place(w_copy), place(b_copy), w.shape[1])
 
     @staticmethod
     @once_differentiable
@@ -91,19 +98,14 @@ class _Linear(torch.autograd.Function):
         x, w = ctx.saved_tensors
         needed, shapes = ctx.needs_input_grad, (w.shape, (len(w), w.shape[1]))
         dw, db = (x.new_empty(shape) if need else None for shape, need in zip(shapes, needed[1:], strict=True))
-        w = rows(w)
-        return backward(x, piece(w), d, needed[0], piece(dw), piece(db)), dw, db
-
-
-def _forward_of(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
-    G, w, b = w.shape[1], rows(w), rows(b)  # type: ignore[assignment]
-    return forward(x, piece(w), piece(b), G)
+        w = contiguous_replicas(w)
+        return backward(x, place(w), d, needed[0], place(dw), place(db)), dw, db
 
 
 def linear(x_RNI: Tensor, w_RGI: Tensor, b_RG: Tensor | None) -> Tensor:
     """`x W' + b` for every replica, (R, N, G). Differentiable once in every tensor on the CPU.
 
-    Other devices and formats go to `torch.baddbmm`.
+    Other devices and dtypes use `torch.baddbmm`.
 
     Raises:
         ValueError: a tensor of the wrong shape, dtype or device.
@@ -114,8 +116,6 @@ def linear(x_RNI: Tensor, w_RGI: Tensor, b_RG: Tensor | None) -> Tensor:
         b = x_RNI.new_zeros(R, G) if b_RG is None else b_RG
         return torch.baddbmm(b.unsqueeze(1), x_RNI, w_RGI.mT)
     bias = {} if b_RG is None else {"b": (b_RG, (R, G))}
-    checked(DTYPES, x=(x_RNI, (R, N, width)), w=(w_RGI, (R, G, width)), **bias)
-    if wanted(x_RNI, w_RGI, *(() if b_RG is None else (b_RG,))):
-        output: Tensor = _Linear.apply(x_RNI, w_RGI, b_RG)
-        return output
-    return _forward_of(x_RNI, w_RGI, b_RG)
+    check_shapes(DTYPES, x=(x_RNI, (R, N, width)), w=(w_RGI, (R, G, width)), **bias)
+    output: Tensor = _Linear.apply(x_RNI, w_RGI, b_RG)
+    return output

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""What numba has no word for, written as LLVM code: a power of two, a call of BLAS, a pointer, the width of vectors."""
+"""LLVM code for what numba cannot express: a power of two, a call of BLAS, a pointer, and wide vectors."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def _call_gemm(typing_context, address, flips, sizes, a, b, strides, beta, c):
         real = beta.type
 
         def place(value, type):
-            """Fortran takes everything by address."""
+            """Fortran takes arguments by address."""
             slot = cgutils.alloca_once(builder, type)
             builder.store(builder.trunc(value, type) if isinstance(type, ir.IntType) else value, slot)
             return slot
@@ -53,7 +53,7 @@ def _call_gemm(typing_context, address, flips, sizes, a, b, strides, beta, c):
 
 
 def _pointer(typing_context, address, like):
-    """A pointer to numbers of the format of `like`."""
+    """A pointer to numbers of the dtype of `like`."""
 
     def code(context, builder, signature, arguments):
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
@@ -62,14 +62,13 @@ def _pointer(typing_context, address, like):
 
 
 def _wide_vectors(typing_context):
-    """Let the function that says this use the machine's widest vectors.
+    """Let the calling function use the machine's widest vectors.
 
-    On processors with AVX-512 LLVM stops at half of it, to keep the clock up; here the matrix products use all of it
-    anyway.
+    With AVX-512, LLVM uses half the width to keep the clock rate high; here the matrix products use all of it anyway.
     """
 
     def code(context, builder, signature, arguments):
-        # llvmlite refuses attributes that it does not know, but passes on what is there
+        # llvmlite's own `add` refuses attributes that it does not know
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')
         return context.get_dummy_value()
 

@@ -1,7 +1,7 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""Clipping and Adam over flat parameters, one pass each: at small sizes a tensor operation costs more than its numbers.
+"""Gradient clipping and Adam on flat parameters, one pass each: at small sizes tensor operations cost more than that.
 
-Shapes: R replicas, P parameters. A replica's numbers depend on nothing but its own.
+Shapes: R replicas, P parameters. The numbers of a replica do not depend on other replicas.
 """
 
 import math
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from farback.kernels.arguments import LIKE, whole
+from farback.kernels.arguments import LIKE, contiguous
 from farback.kernels.buffer_pool import array_at
 from farback.kernels.jit import kernel, loop
 from farback.kernels.llvm import wide_vectors
@@ -46,12 +46,12 @@ def _clip(like, R, P, grad, limit, out, norm):
             total += lanes_16[k]
         norm_R[r] = math.sqrt(total)
         scale = limit_R[r] / (norm_R[r] + type(like)(1e-6))
-        # in this order what is not a number scales nothing
+        # in this order a NaN scales nothing
         _scaled(grad_RP[r], scale if scale < one else one, out_RP[r])
 
 
 @loop
-def _adam_of(theta_P, grad_P, first_P, second_P, beta1, beta2, eps, rate, correction):
+def _adam_step(theta_P, grad_P, first_P, second_P, beta1, beta2, eps, rate, correction):
     wide_vectors()
     one = type(beta1)(1)
     for p in range(theta_P.size):
@@ -72,13 +72,13 @@ def _adam(like, R, P, count, theta, grad, first, second, lr, beta1, beta2, eps):
         rate = type(like)(lr_R[r] / (1 - np.float64(beta1_R[r]) ** count))
         correction = type(like)(1 - np.float64(beta2_R[r]) ** count)
         moments = first_RP[r], second_RP[r]
-        _adam_of(theta_RP[r], grad_RP[r], *moments, beta1_R[r], beta2_R[r], eps_R[r], rate, correction)
+        _adam_step(theta_RP[r], grad_RP[r], *moments, beta1_R[r], beta2_R[r], eps_R[r], rate, correction)
 
 
 def clip(grad_RP: Tensor, limit_R1: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradient scaled down to each replica's limit, and the norms before, (R,)."""
+    """The gradient scaled down to each replica's limit, and its norms before, (R,)."""
     R, P = grad_RP.shape
-    grad_RP, limit_R1 = whole(grad_RP), whole(limit_R1)
+    grad_RP, limit_R1 = contiguous(grad_RP), contiguous(limit_R1)
     out, norm = torch.empty_like(grad_RP), grad_RP.new_empty(R)
     places = (grad_RP.data_ptr(), limit_R1.data_ptr(), out.data_ptr(), norm.data_ptr())
     _clip(LIKE[grad_RP.dtype], R, P, *places)
@@ -88,6 +88,6 @@ def clip(grad_RP: Tensor, limit_R1: Tensor) -> tuple[Tensor, Tensor]:
 def adam(theta: Tensor, grad: Tensor, first: Tensor, second: Tensor, rules: dict[str, Tensor], count: int) -> None:
     """One Adam step of all replicas, in place; each rule is (R, 1)."""
     R, P = theta.shape
-    like, grad = LIKE[theta.dtype], whole(grad)
+    like, grad = LIKE[theta.dtype], contiguous(grad)
     places = [t.data_ptr() for t in (theta, grad, first, second, *(rules[n] for n in ("lr", "beta1", "beta2", "eps")))]
     _adam(like, R, P, count, *places)

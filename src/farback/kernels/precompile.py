@@ -1,4 +1,4 @@
-"""Compile kernels ahead of use: the workers of a pool then load them from disk instead of compiling each on its own."""
+"""Compile kernels before workers start, so that workers load them from disk instead of compiling them again."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from farback.kernels.unroll import Kernel
 
 
 def precompile(kernels: Iterable[Kernel | None], dtype: torch.dtype = torch.float32) -> None:
-    """Compile what every network needs and the given kernels, forward and backward, or load them from disk.
+    """Compile, or load from disk, what every network needs and the kernels of these cells, forward and backward.
 
-    Args:
-        kernels: of cells; None is that of a cell that is computed step by step.
-        dtype: of the numbers.
+    A kernel is None for cells without one.
     """
     with torch.enable_grad():
         one = torch.zeros(1, 1, 1, dtype=dtype, requires_grad=True)

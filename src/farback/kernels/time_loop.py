@@ -1,16 +1,16 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""The loop over time that Elman's network, the GRU and the LSTM share, forward and backward, compiled for each.
+"""The loop over time of Elman's network, the GRU and the LSTM, forward and backward, compiled for each.
 
-Shapes: R replicas, T steps, B sequences, I inputs, H hidden, N picked outputs. A cell has K blocks of H gates. The
-first D of them add what comes from the input to what comes from the state; where D < K, the last has both apart, so
-that P = 2K - D blocks are computed. A numbers a unit and step are kept for the backward pass.
+Shapes: R replicas, T steps, B sequences, I inputs, H hidden, N selected outputs. A cell has K blocks of H gates. In the
+first D blocks the contributions of the input and of the state are added; where D < K, the last block keeps the two
+separate, so that P = 2K - D blocks are computed. A numbers per unit and step are kept for the backward pass.
 
-One row of L numbers for each sequence and step holds (h_{t-1}, x_t, 1) and unused rest: one product with all weights
-and biases gives the gates of a step, and its transpose all their gradients. The products are a few steps long and find
-everything in cache; nothing of the size of a sequence is written but these rows and what is kept. Where the caller
-gives gates instead of inputs, I = 0.
+A row of L numbers for each sequence and step holds (h_{t-1}, x_t, 1) and padding: one product with all weights and
+biases gives the gates of a step, and its transpose gives all their gradients. The products cover a few steps, so that
+their data is in cache; only these rows and the kept numbers are stored for the whole sequence. If the caller gives
+gates instead of inputs, I = 0.
 
-Memory comes as addresses: handing arrays over would cost more than a step.
+Memory is passed as addresses, because passing arrays would take longer than a step.
 """
 
 from typing import Any, NamedTuple
@@ -20,45 +20,57 @@ from farback.kernels.gemm import add_transposed_product, product
 from farback.kernels.jit import copy_with, inlined, kernel, loop
 
 
-class Form(NamedTuple):
-    """What is particular to a cell.
+class CellCode(NamedTuple):
+    """The sizes and the compiled functions of one cell.
 
-    `step(gates_BPH, row_BL, next_BL, kept_BAH, next_kept_BAH)` writes h into the next row, given the gates before their
-    nonlinearities; `back(dh_BH, dc_BH, row_BL, next_BL, kept_BAH, next_kept_BAH, d_BPH)` makes d the gradient of these
-    gates and leaves in dh (where D < K) and dc what goes to the step before past the gates.
+    Attributes:
+        label: in the names of the compiled loops.
+        blocks: K.
+        direct: D.
+        kept: A.
+        carried: which of the kept numbers is part of the state, beside h.
+        step: `step(gates_BPH, row_BL, next_BL, kept_BAH, next_kept_BAH)` writes h into the next row, given the gates
+            before their nonlinearities.
+        back: `back(dh_BH, dc_BH, row_BL, next_BL, kept_BAH, next_kept_BAH, d_BPH)` writes the gradient of these gates
+            to d, and leaves in dh (where D < K) and dc the gradient of the state before that does not pass the gates.
     """
 
     label: str
     blocks: int
     direct: int
     kept: int
-    carried: int | None  # which of the kept numbers goes on to the next step beside h
+    carried: int | None
     step: Any
     back: Any
 
 
-# `compiled` makes a copy of the loops for each form, with these names replaced.
+# `compiled` copies the functions below for each cell, with these globals replaced.
 _BLOCKS, _DIRECT, _KEPT, _CARRIED = 1, 1, 0, -1
 _step: Any = None
 _back: Any = None
 
 
 @inlined
-def _span(steps, batch):
-    """How many steps to gather for one share of the weight gradient: 128 rows, still in cache when they are used."""
-    return min(steps, max(1, 128 // batch))
+def _parameters(addresses, strides, r, like, item, M, H, width):
+    """W_ih, W_hh, b_ih and b_hh of replica r, or their gradients; absent ones must not be read."""
+    return (
+        array_at(addresses[0] + r * strides[0] * item, like, (M, width)),
+        array_at(addresses[1] + r * strides[1] * item, like, (M, H)),
+        array_at(addresses[2] + r * strides[2] * item, like, (M,)),
+        array_at(addresses[3] + r * strides[3] * item, like, (M,)),
+    )
 
 
 @loop
-def _transposed(w_GJ, first, packed_JG):
-    for start in range(0, w_GJ.shape[0], 16):  # whole cache lines of what is written
+def _transpose(w_GJ, first, packed_JG):
+    for start in range(0, w_GJ.shape[0], 16):  # writes whole cache lines
         for j in range(w_GJ.shape[1]):
             for g in range(start, min(start + 16, w_GJ.shape[0])):
                 packed_JG[first + j, g] = w_GJ[g, j]
 
 
 @loop
-def _place(x_BI, row_BL, first):
+def _put_inputs(x_BI, row_BL, first):
     for b in range(x_BI.shape[0]):
         for i in range(x_BI.shape[1]):
             row_BL[b, first + i] = x_BI[b, i]
@@ -74,7 +86,7 @@ def _add(x_BH, y_BH):
 
 @inlined
 def _copy_blocks(source, target):
-    """Gates (B, K, H) to computed ones (B, P, H), or back: the last block is where its input's part is."""
+    """Copy gates (B, K, H) to computed ones (B, P, H), or back: the last block holds the input's part."""
     target[:, :_DIRECT] = source[:, :_DIRECT]
     if _DIRECT < _BLOCKS:
         target[:, target.shape[1] - 1] = source[:, source.shape[1] - 1]
@@ -83,37 +95,28 @@ def _copy_blocks(source, target):
 def _forward(gemm, like, sizes, strides, inputs, state, weights, index, outputs):
     R, T, B, width, H, L, S, N = sizes
     M, P, W = _BLOCKS * H, 2 * _BLOCKS - _DIRECT, H + width + 1
-    x_RTBI, gates_RTBKH = (
-        array_at(inputs[0], like, (R, T, B, width)),
-        array_at(inputs[1], like, (R, T, B, _BLOCKS, H)),
-    )
+    x_RTBI = array_at(inputs[0], like, (R, T, B, width))
+    gates_RTBKH = array_at(inputs[1], like, (R, T, B, _BLOCKS, H))
     h0_RBH, c0_RBH = array_at(state[0], like, (R, B, H)), array_at(state[1], like, (R, B, H))
     index_RN = array_at(index, 0, (R, N))
     row_RTBL, kept_RSBAH = array_at(outputs[0], like, (R, T + 1, B, L)), array_at(outputs[1], like, (R, S, B, _KEPT, H))
-    picked_RNH = array_at(outputs[2], like, (R, N, H))
-    packed_WM, inner_JH = (
-        aligned_zeros(like, W * M).reshape(W, M),
-        aligned_zeros(like, (width + 1) * H).reshape(width + 1, H),
-    )
+    selected_RNH = array_at(outputs[2], like, (R, N, H))
+    packed_WM = aligned_zeros(like, W * M).reshape(W, M)
+    inner_JH = aligned_zeros(like, (width + 1) * H).reshape(width + 1, H)
     gates_BPH = aligned_zeros(like, B * P * H).reshape(B, P, H)
-    item, given = packed_WM.itemsize, inputs[1] != 0
+    item, has_gates = packed_WM.itemsize, inputs[1] != 0
     for r in range(R):
-        w_ih_GI = array_at(weights[0] + r * strides[0] * item, like, (M, width))
-        w_hh_GH = array_at(weights[1] + r * strides[1] * item, like, (M, H))
-        b_ih_G, b_hh_G = (
-            array_at(weights[2] + r * strides[2] * item, like, (M,)),
-            array_at(weights[3] + r * strides[3] * item, like, (M,)),
-        )
-        _transposed(w_hh_GH, 0, packed_WM)
+        w_ih_GI, w_hh_GH, b_ih_G, b_hh_G = _parameters(weights, strides, r, like, item, M, H, width)
+        _transpose(w_hh_GH, 0, packed_WM)
         if width:
-            _transposed(w_ih_GI[: _DIRECT * H], H, packed_WM)
+            _transpose(w_ih_GI[: _DIRECT * H], H, packed_WM)
         packed_WM[H + width] = 0
         if weights[3]:
             packed_WM[H + width] += b_hh_G
         if weights[2]:
             packed_WM[H + width, : _DIRECT * H] += b_ih_G[: _DIRECT * H]
         if _DIRECT < _BLOCKS:
-            _transposed(w_ih_GI[_DIRECT * H :], 0, inner_JH)
+            _transpose(w_ih_GI[_DIRECT * H :], 0, inner_JH)
             if weights[2]:
                 inner_JH[width] = b_ih_G[_DIRECT * H :]
         row_RTBL[r, 0, :, :H] = h0_RBH[r]
@@ -121,93 +124,83 @@ def _forward(gemm, like, sizes, strides, inputs, state, weights, index, outputs)
             kept_RSBAH[r, 0, :, _CARRIED] = c0_RBH[r]
         for t in range(T):
             row_BL = row_RTBL[r, t]
-            _place(x_RTBI[r, t], row_BL, H)
-            if given:
+            _put_inputs(x_RTBI[r, t], row_BL, H)
+            if has_gates:
                 gates_BPH[:] = 0
                 _copy_blocks(gates_RTBKH[r, t], gates_BPH)
             elif _DIRECT < _BLOCKS:
                 product(gemm, B, width + 1, H, (row_BL, H, L), (inner_JH, 0, H), (gates_BPH, M, P * H), 0)
-            product(gemm, B, W, M, (row_BL, 0, L), (packed_WM, 0, M), (gates_BPH, 0, P * H), 1 if given else 0)
+            product(gemm, B, W, M, (row_BL, 0, L), (packed_WM, 0, M), (gates_BPH, 0, P * H), 1 if has_gates else 0)
             _step(gates_BPH, row_BL, row_RTBL[r, t + 1], kept_RSBAH[r, t % S], kept_RSBAH[r, (t + 1) % S])
         before = -1
         for n in range(N):
             if not before < index_RN[r, n] < T * B:
                 return False
             before = index_RN[r, n]
-            picked_RNH[r, n] = row_RTBL[r, index_RN[r, n] // B + 1, index_RN[r, n] % B, :H]
+            selected_RNH[r, n] = row_RTBL[r, index_RN[r, n] // B + 1, index_RN[r, n] % B, :H]
     return True  # the index ascends and is in range
 
 
-def _backward(gemm, like, sizes, strides, weights, saved, index, given, dstate, wanted, aparts, gradients):
+def _backward(gemm, like, sizes, strides, weights, saved, index, doutputs, dstate, dinputs, dstrides, dweights):
     R, T, B, width, H, L, N = sizes
     M, P, W, Q = _BLOCKS * H, 2 * _BLOCKS - _DIRECT, H + width + 1, -(-(width + 1) // 16) * 16
     row_RTBL, kept_RSBAH = array_at(saved[0], like, (R, T + 1, B, L)), array_at(saved[1], like, (R, T + 1, B, _KEPT, H))
-    dout_RTBH, dpicked_RNH = array_at(given[0], like, (R, T, B, H)), array_at(given[1], like, (R, N, H))
+    dout_RTBH, dselected_RNH = array_at(doutputs[0], like, (R, T, B, H)), array_at(doutputs[1], like, (R, N, H))
     index_RN = array_at(index, 0, (R, N))
     dh_RBH, dc_RBH = array_at(dstate[0], like, (R, B, H)), array_at(dstate[1], like, (R, B, H))
-    dx_RTBI, dgates_RTBKH = (
-        array_at(wanted[0], like, (R, T, B, width)),
-        array_at(wanted[1], like, (R, T, B, _BLOCKS, H)),
-    )
-    span = _span(T, B)
+    dx_RTBI = array_at(dinputs[0], like, (R, T, B, width))
+    dgates_RTBKH = array_at(dinputs[1], like, (R, T, B, _BLOCKS, H))
+    span = min(T, max(1, 128 // B))  # steps per product for the gradient of the weights: 128 rows, still in cache
     d_SBPH = aligned_zeros(like, span * B * P * H).reshape(span, B, P, H)
     dw_ML, inner_HQ = aligned_zeros(like, M * L).reshape(M, L), aligned_zeros(like, H * Q).reshape(H, Q)
     item = dw_ML.itemsize
     for r in range(R):
-        w_ih_GI = array_at(weights[0] + r * strides[0] * item, like, (M, width))
-        w_hh_GH = array_at(weights[1] + r * strides[1] * item, like, (M, H))
+        w_ih_GI, w_hh_GH, _, _ = _parameters(weights, strides, r, like, item, M, H, width)
+        dw_ih_GI, dw_hh_GH, db_ih_G, db_hh_G = _parameters(dweights, dstrides, r, like, item, M, H, width)
         dh_BH, dc_BH, n = dh_RBH[r], dc_RBH[r], N - 1
         dw_ML[:] = 0
         inner_HQ[:] = 0
         for t in range(T - 1, -1, -1):
-            if given[0]:
+            if doutputs[0]:
                 _add(dout_RTBH[r, t], dh_BH)
             while n >= 0 and index_RN[r, n] >= t * B:
-                dh_BH[index_RN[r, n] - t * B] += dpicked_RNH[r, n]
+                dh_BH[index_RN[r, n] - t * B] += dselected_RNH[r, n]
                 n -= 1
             d_BPH = d_SBPH[t % span]
             _back(dh_BH, dc_BH, row_RTBL[r, t], row_RTBL[r, t + 1], kept_RSBAH[r, t], kept_RSBAH[r, t + 1], d_BPH)
-            if wanted[0]:
+            if dinputs[0]:
                 outer, dx = (d_BPH, 0, P * H), (dx_RTBI[r, t], 0, width)
                 product(gemm, B, _DIRECT * H, width, outer, (w_ih_GI, 0, width), dx, 0)
                 if _DIRECT < _BLOCKS:
                     product(gemm, B, H, width, (d_BPH, M, P * H), (w_ih_GI, _DIRECT * H * width, width), dx, 1)
-            if wanted[1]:
+            if dinputs[1]:
                 _copy_blocks(d_BPH, dgates_RTBKH[r, t])
             past = 1 if _DIRECT < _BLOCKS else 0
             product(gemm, B, M, H, (d_BPH, 0, P * H), (w_hh_GH, 0, H), (dh_BH, 0, H), past)
-            if gradients[1] and t % span == 0:
+            if dweights[1] and t % span == 0:
                 rows = min(span, T - t) * B
                 row = row_RTBL[r, t]
                 add_transposed_product(gemm, M, rows, W, (d_SBPH, 0, P * H), (row, 0, L), (dw_ML, 0, L))
                 if _DIRECT < _BLOCKS and width:
                     part = (d_SBPH, M, P * H)
                     add_transposed_product(gemm, H, rows, width + 1, part, (row, H, L), (inner_HQ, 0, Q))
-        if gradients[1]:
-            array_at(gradients[1] + r * aparts[1] * item, like, (M, H))[:] = dw_ML[:, :H]
-        if gradients[0]:
-            dw_ih_GI = array_at(gradients[0] + r * aparts[0] * item, like, (M, width))
+        if dweights[1]:
+            dw_hh_GH[:] = dw_ML[:, :H]
+        if dweights[0]:
             dw_ih_GI[: _DIRECT * H] = dw_ML[: _DIRECT * H, H : H + width]
             if _DIRECT < _BLOCKS:
                 dw_ih_GI[_DIRECT * H :] = inner_HQ[:, :width]
-        if gradients[2]:
-            db_ih_G = array_at(gradients[2] + r * aparts[2] * item, like, (M,))
+        if dweights[2]:
             db_ih_G[: _DIRECT * H] = dw_ML[: _DIRECT * H, H + width]
             if _DIRECT < _BLOCKS:
                 db_ih_G[_DIRECT * H :] = inner_HQ[:, width]
-        if gradients[3]:
-            array_at(gradients[3] + r * aparts[3] * item, like, (M,))[:] = dw_ML[:, H + width]
+        if dweights[3]:
+            db_hh_G[:] = dw_ML[:, H + width]
 
 
-def compiled(form: Form) -> tuple[Any, Any]:
-    """The (forward, backward) kernels of a form."""
-    names = {
-        "_BLOCKS": form.blocks,
-        "_DIRECT": form.direct,
-        "_KEPT": form.kept,
-        "_CARRIED": -1 if form.carried is None else form.carried,
-        "_step": form.step,
-        "_back": form.back,
-    }
-    names["_copy_blocks"] = inlined(copy_with(_copy_blocks.py_func, form.label, **names))
-    return tuple(kernel(copy_with(function, form.label, **names)) for function in (_forward, _backward))
+def compiled(code: CellCode) -> tuple[Any, Any]:
+    """The (forward, backward) kernels of a cell."""
+    names = {"_BLOCKS": code.blocks, "_DIRECT": code.direct, "_KEPT": code.kept}
+    names |= {"_CARRIED": -1 if code.carried is None else code.carried, "_step": code.step, "_back": code.back}
+    names["_copy_blocks"] = inlined(copy_with(_copy_blocks.py_func, code.label, **names))
+    return tuple(kernel(copy_with(function, code.label, **names)) for function in (_forward, _backward))

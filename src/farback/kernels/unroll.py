@@ -1,4 +1,4 @@
-"""The interface of the kernels: fused recurrences, products and optimizer steps, with a way around each.
+"""The interface of the kernels: fused recurrences, products and optimizer steps, with fallbacks on other devices.
 
 Kernels compute on the CPU. They are imported when they are first used, since numba takes a second to import.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -16,16 +16,16 @@ from typing_extensions import override
 
 Parameters = Mapping[str, Tensor]
 State = tuple[Tensor, ...]
-Back = Callable[[Tensor], Tensor]
+Backward = Callable[[Tensor], Tensor]
 """From the gradient of the outputs, (R, N, O), to that of the flat parameters, (R, P)."""
 
 
 class Recurrence(Protocol):
-    """What the kernels need to know of a cell."""
+    """The part of a cell that kernels use."""
 
     @property
     def kernel(self) -> Kernel | None:
-        """The kernel that computes it; None: it is computed step by step."""
+        """The cell's kernel, or None for a cell that is computed step by step."""
 
     def project(self, p: Any, x_RTBI: Tensor) -> Tensor:
         """The contribution of the inputs, for all steps at once."""
@@ -35,13 +35,7 @@ class Recurrence(Protocol):
 
 
 class Kernel(ABC):
-    """A compiled recurrence, forward and backward.
-
-    Attributes:
-        takes_input: whether it computes the projection of the inputs too, `W_ih x + b_ih`.
-    """
-
-    takes_input: ClassVar[bool] = False
+    """A compiled recurrence, forward and backward."""
 
     @abstractmethod
     def unroll(self, cell: Any, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
@@ -49,7 +43,7 @@ class Kernel(ABC):
 
     @abstractmethod
     def compile(self, dtype: torch.dtype = torch.float32) -> None:
-        """Compile the kernel for a type of numbers, or load it from disk.
+        """Compile the kernel for a dtype, or load it from disk.
 
         Raises:
             ValueError: there is no such kernel.
@@ -58,14 +52,13 @@ class Kernel(ABC):
 
 @dataclass(frozen=True)
 class GatedKernel(Kernel):
-    """A cell with the parameters of `torch.nn.RNN`, from its inputs to its outputs.
+    """The kernel of a cell with the parameters of `torch.nn.RNN`.
 
     Attributes:
         cell: "elman", "gru" or "lstm".
         nonlinearity: of elman.
     """
 
-    takes_input: ClassVar[bool] = True
     cell: str
     nonlinearity: str = ""
 
@@ -73,51 +66,49 @@ class GatedKernel(Kernel):
         return f"{self.cell} {self.nonlinearity}".strip()
 
     @property
-    def form(self) -> Any:
-        """Its compiled step, forward and backward (`farback.kernels.time_loop.Form`).
+    def code(self) -> Any:
+        """Its compiled step, forward and backward (`farback.kernels.time_loop.CellCode`).
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is no such kernel.
         """
-        from farback.kernels import elman, gru, lstm
+        from farback.kernels import gated_cells
 
         if self.cell == "elman":
-            return elman.form(self.nonlinearity)
-        forms = {"gru": gru.FORM, "lstm": lstm.FORM}
-        if self.cell not in forms or self.nonlinearity:
+            return gated_cells.elman(self.nonlinearity)
+        codes = {"gru": gated_cells.GRU, "lstm": gated_cells.LSTM}
+        if self.cell not in codes or self.nonlinearity:
             raise ValueError(f"there is no kernel {self}")
-        return forms[self.cell]
+        return codes[self.cell]
 
     @override
     def unroll(self, cell: Any, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
-        return self._run(p, None, gates_RTBG, state, None)
+        from farback.kernels.autograd import layer
+
+        weights = (None, p["weight_hh"], None, p.get("bias_hh"))
+        return layer(self.code, None, gates_RTBG, weights, state, None)
 
     def layer(self, p: Parameters, x_RTBI: Tensor, state: State, index_RN: Tensor | None) -> tuple[Tensor, State]:
-        """As the function `layer`."""
-        return self._run(p, x_RTBI, None, state, index_RN)
+        """A layer from its inputs; arguments and results of the function `layer`."""
+        from farback.kernels.autograd import layer
 
-    def _run(
-        self, p: Parameters, x: Tensor | None, gates: Tensor | None, state: State, index: Tensor | None
-    ) -> tuple[Tensor, State]:
-        from farback.kernels.autograd import Weights, layer
-
-        weight, bias = (p["weight_ih"], p.get("bias_ih")) if gates is None else (None, None)
-        return layer(self.form, x, gates, Weights(weight, p["weight_hh"], bias, p.get("bias_hh")), state, index)
+        weights = (p["weight_ih"], p["weight_hh"], p.get("bias_ih"), p.get("bias_hh"))
+        return layer(self.code, x_RTBI, None, weights, state, index_RN)
 
     @override
     def compile(self, dtype: torch.dtype = torch.float32) -> None:
         def zeros(*shape: int) -> Tensor:
             return torch.zeros(shape, dtype=dtype, requires_grad=True)
 
-        blocks, state = self.form.blocks, zeros(1, 1, 1)
-        states = (state,) if self.form.carried is None else (state, state)
+        blocks, state = self.code.blocks, zeros(1, 1, 1)
+        states = (state,) if self.code.carried is None else (state, state)
         outputs, _ = self.unroll(None, {"weight_hh": zeros(1, blocks, 1)}, zeros(1, 1, 1, blocks), states)
         outputs.sum().backward()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
 class DiagonalKernel(Kernel):
-    """A recurrence whose state entries do not mix, h_t = a_t h_{t-1} + b_t, of a `farback.cells.base.DiagonalCell`."""
+    """The kernel of a `farback.cells.base.DiagonalCell`, whose state entries do not mix: h_t = a_t h_{t-1} + b_t."""
 
     is_complex: bool = False
 
@@ -128,25 +119,24 @@ class DiagonalKernel(Kernel):
     def unroll(self, cell: Any, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
         from farback.kernels.diagonal import diagonal
 
-        found: tuple[Tensor, State] = cell.scan(p, gates_RTBG, state, diagonal)
-        return found
+        result: tuple[Tensor, State] = cell.scan(p, gates_RTBG, state, diagonal)
+        return result
 
     @override
     def compile(self, dtype: torch.dtype = torch.float32) -> None:
         from farback.kernels.diagonal import diagonal
 
-        step = torch.zeros(1, 1, 1, 1, dtype=dtype, requires_grad=True)
-        step = torch.complex(step, step) if self.is_complex else step
+        step = torch.zeros(1, 1, 1, 1, dtype=dtype.to_complex() if self.is_complex else dtype, requires_grad=True)
         diagonal(step, step, step[:, 0]).real.sum().backward()  # type: ignore[no-untyped-call]
 
 
 def on_cpu(x: Tensor) -> bool:
-    """Whether a tensor is where the kernels compute."""
+    """Whether kernels can compute on a tensor."""
     return x.is_cpu
 
 
 def unroll(cell: Recurrence, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
-    """Outputs (R, T, B, H) of all steps, and the state after the last: by the cell's kernel, or step by step."""
+    """Outputs (R, T, B, H) of all steps, and the state after the last, from the cell's kernel or step by step."""
     if cell.kernel is None or not on_cpu(gates_RTBG):
         return cell.unroll(p, gates_RTBG, state)
     return cell.kernel.unroll(cell, p, gates_RTBG, state)
@@ -155,30 +145,30 @@ def unroll(cell: Recurrence, p: Parameters, gates_RTBG: Tensor, state: State) ->
 def layer(
     cell: Recurrence, p: Parameters, x_RTBI: Tensor, state: State, index_RN: Tensor | None = None
 ) -> tuple[Tensor, State]:
-    """A layer from its inputs on: outputs (R, T, B, H) of all steps, and the state after the last.
+    """A layer from its inputs: outputs (R, T, B, H) of all steps, and the state after the last.
 
-    With `index_RN`, ascending indices into the T * B outputs, only those are returned, (R, N, H): where few are
-    needed, neither they nor their gradients are ever laid out over all steps.
+    With `index_RN`, ascending indices into the T * B outputs, only those are returned, (R, N, H), which saves memory
+    for outputs and gradients.
     """
     if isinstance(cell.kernel, GatedKernel) and on_cpu(x_RTBI):
         return cell.kernel.layer(p, x_RTBI, state, index_RN)
     h_RTBH, state = unroll(cell, p, cell.project(p, x_RTBI), state)
-    return h_RTBH if index_RN is None else picked(h_RTBH, index_RN), state
+    return h_RTBH if index_RN is None else selected(h_RTBH, index_RN), state
 
 
-def picked(h_RTBH: Tensor, index_RN: Tensor) -> Tensor:
+def selected(h_RTBH: Tensor, index_RN: Tensor) -> Tensor:
     """Some of the T * B outputs, (R, N, H)."""
     return h_RTBH.flatten(1, 2).gather(1, index_RN.unsqueeze(-1).expand(-1, -1, h_RTBH.shape[-1]))
 
 
-def with_back(
+def layer_with_backward(
     cell: Recurrence,
     flat_RP: Tensor,
     starts: Mapping[str, int],
     sizes: tuple[int, int],
     x_RTBI: Tensor,
     index_RN: Tensor | None,
-) -> tuple[Tensor, Back] | None:
+) -> tuple[Tensor, Backward] | None:
     """A layer from the zero state and a readout, (R, N, O), with its backward pass; None where autograd is needed.
 
     Args:
@@ -187,13 +177,13 @@ def with_back(
         starts: where each parameter begins among the flat ones.
         sizes: hidden units and outputs.
         x_RTBI: inputs.
-        index_RN: as of `layer`.
+        index_RN: as in `layer`.
     """
     if not isinstance(cell.kernel, GatedKernel) or not on_cpu(x_RTBI):
         return None
-    from farback.kernels import explicit_gradient
+    from farback.kernels.explicit_gradient import layer_and_readout
 
-    return explicit_gradient.answered(cell.kernel.form, flat_RP, starts, *sizes, x_RTBI, index_RN)
+    return layer_and_readout(cell.kernel.code, flat_RP, starts, *sizes, x_RTBI, index_RN)
 
 
 def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
@@ -204,12 +194,12 @@ def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor
 
 
 def supported(*tensors: Tensor) -> bool:
-    """Whether `clip` and `adam` can compute on these: contiguous, on the CPU, float32 or float64."""
+    """Whether `clip` and `adam` can compute on these tensors: contiguous, on the CPU, float32 or float64."""
     return all(t.is_cpu and t.dtype in (torch.float32, torch.float64) and t.is_contiguous() for t in tensors)
 
 
 def clip(grad_RP: Tensor, limit_R1: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradient scaled down to each replica's limit, and the norms before, (R,)."""
+    """The gradient scaled down to each replica's limit, and its norms before, (R,)."""
     from farback.kernels import optimizer_steps
 
     return optimizer_steps.clip(grad_RP, limit_R1)
