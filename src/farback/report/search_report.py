@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 
 from farback import tables
 from farback.report import search_tables
 from farback.report.analysis import Analysis, Figure, Table, estimate
-from farback.report.search_tables import SETTING, ReportedObjective
+from farback.report.search_tables import SETTING, ReportedObjective, Row
 from farback.report.sweep_report import NO_PREDICTION, Ladder, retained, trained
 
 
@@ -211,7 +209,7 @@ def metrics(found: Searched, reported: pd.DataFrame) -> dict[str, float]:
     gaps = tables.gaps(found.history, found.fresh, found.objective.direction)
     columns = SETTING if reported.duplicated(SETTING[:2]).any() else SETTING[:2]
 
-    def name(row: Mapping[Any, Any]) -> str:
+    def name(row: Row) -> str:
         return " ".join(str(row[key]) for key in columns if row[key] != "")
 
     fresh = {
