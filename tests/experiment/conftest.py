@@ -12,7 +12,7 @@ Load = Callable[..., Experiment]
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Loads a text as demo.yaml in an empty folder, so that messages begin with "demo.yaml"."""
+    """A function that loads a text as demo.yaml in an empty folder, so that messages begin with "demo.yaml"."""
     monkeypatch.chdir(tmp_path)
 
     def loaded(text: str | bytes, *overrides: str) -> Experiment:
@@ -24,7 +24,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 
 @pytest.fixture
 def problems(load: Load) -> Callable[..., list[str]]:
-    """The lines of the error that a text gives."""
+    """A function that returns the lines of the error about a text."""
 
     def lines(text: str | bytes, *overrides: str) -> list[str]:
         with pytest.raises(ConfigError) as caught:

@@ -1,4 +1,4 @@
-"""Configs that a person would not write, made from shipped ones: `python tests/experiment/fuzzing.py --minutes 10`.
+"""Random configs, made by changing shipped ones: `python tests/experiment/fuzzing.py --minutes 10`.
 
 Every document must load, or be refused by a ConfigError whose every line names file, line and column, within seconds of
 processor time. With `--cli`, what is typed is as odd: `farback run FILE --dry-run --set ... --only ...` must end with
@@ -64,7 +64,7 @@ FRAGMENTS = [
 
 
 def specs(rng: random.Random) -> Any:
-    """A component by its name, with some of its own fields at odd values."""
+    """A component with its name and odd values of some of its fields."""
     family = rng.choice(FAMILIES)
     made = family.plugin(rng.choice(family.names()))
     fields = [name for name in made.model_fields if name != "name"]
@@ -179,12 +179,12 @@ def documents(rng: random.Random) -> Iterator[bytes]:
 
 
 class TooSlowError(BaseException):
-    """More processor time than a config may take; no Exception, for nothing may swallow it."""
+    """A config took too much processor time. It is a BaseException, so that no handler hides it."""
 
 
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """A block that may take so much processor time."""
+    """A block that is interrupted after this much processor time."""
 
     def over(*_: object) -> None:
         raise TooSlowError
@@ -199,7 +199,7 @@ def limited(seconds: float) -> Iterator[None]:
 
 
 def fault(data: bytes, folder: Path) -> tuple[str, str]:
-    """What is wrong with how a document is taken, or nothing; and how it was taken."""
+    """What went wrong while a document was loaded (or nothing), and the outcome."""
     path = folder / "fuzzed.yaml"
     path.write_bytes(data)
     try:
@@ -236,7 +236,7 @@ def typed(rng: random.Random) -> list[str]:
 
 
 def typed_fault(data: bytes, options: list[str], folder: Path) -> tuple[str, str]:
-    """As `fault`, of a dry run from the command line."""
+    """Like `fault`, for a dry run from the command line."""
     path = folder / "fuzzed.yaml"
     path.write_bytes(data)
     said = StringIO()
@@ -262,7 +262,7 @@ def typed_fault(data: bytes, options: list[str], folder: Path) -> tuple[str, str
 def fuzz(
     seconds: float, seed: int, say: Callable[[str], object], cli: bool = False
 ) -> tuple[Counter[str], list[bytes]]:
-    """Try documents for a time; how they were taken, and those that were taken badly."""
+    """Load random documents for a time; the counts of outcomes, and the documents that went wrong."""
     until = time.monotonic() + seconds
     counts: Counter[str] = Counter()
     found = []

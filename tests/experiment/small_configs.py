@@ -1,4 +1,4 @@
-"""Small configs, and what became of them."""
+"""Small configs, and the values of their trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lag: {bracket: [5, 320]}`: every lag of the grid is a checked trial, and bisection knows which belong together."""
+"""`lag: {bracket: [5, 320]}`: every lag is a checked trial, and trials that differ only in the lag are grouped."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_lags_double_and_end_at_the_last_one(tmp_path):
     assert sorted({trial.lag for trial in trials}) == [3, 6, 12, 20]
 
 
-def test_chains_differ_in_the_lag_alone(tmp_path):
+def test_trials_of_one_bracket_differ_only_in_the_lag(tmp_path):
     experiment = Experiment.load(written(tmp_path, "{bracket: [5, 40]}"))
     chains = experiment.brackets(experiment.trials())
     assert len(chains) == 4  # two cells, two seeds
@@ -36,7 +36,7 @@ def test_chains_differ_in_the_lag_alone(tmp_path):
         assert len({(trial.cell, trial.seed) for trial in chain}) == 1
 
 
-def test_a_trial_is_the_same_however_its_lag_was_picked(tmp_path):
+def test_a_trial_has_the_same_key_with_and_without_a_bracket(tmp_path):
     picked = Experiment.load(written(tmp_path, "{bracket: [5, 40]}")).trials()
     given = Experiment.load(written(tmp_path, "[5, 10, 20, 40]", "given")).trials()
     assert [trial.key for trial in picked] == [trial.key for trial in given]
@@ -44,7 +44,7 @@ def test_a_trial_is_the_same_however_its_lag_was_picked(tmp_path):
     assert all("bracket" not in trial.columns() for trial in given)
 
 
-def test_set_takes_a_bracket_too(tmp_path):
+def test_set_accepts_a_bracket(tmp_path):
     experiment = Experiment.load(written(tmp_path, "[5]"), ["lag={bracket: [5, 20]}"])
     assert [trial.lag for trial in experiment.brackets(experiment.trials())[0]] == [5, 10, 20]
 
@@ -59,13 +59,13 @@ def test_set_takes_a_bracket_too(tmp_path):
         ("{bracket: [1.5, 3]}", "two lags"),
     ],
 )
-def test_a_wrong_bracket_is_refused_at_its_place(tmp_path, lag, said):
+def test_a_wrong_bracket_is_an_error_with_its_position(tmp_path, lag, said):
     with pytest.raises(ConfigError, match=r"bracketed\.yaml:6:5: sweep\[0\]\.lag") as refused:
         Experiment.load(written(tmp_path, lag))
     assert said in str(refused.value)
 
 
-def test_only_lags_are_bracketed_and_not_in_pairs(tmp_path):
+def test_a_bracket_is_an_axis_of_lags_outside_zip(tmp_path):
     path = written(tmp_path, "[5]")
     path.write_text(path.read_text().replace("seed: {range: 2}", "hidden: {bracket: [8, 64]}"))
     with pytest.raises(ConfigError, match="under the axis lag"):

@@ -21,7 +21,7 @@ def test_an_override_sets_a_value_of_the_base(load: Load) -> None:
     assert experiment.overrides[0] == "hidden=7"
 
 
-def test_an_override_of_an_axis_leaves_one_level(load: Load) -> None:
+def test_an_override_of_an_axis_is_its_only_level(load: Load) -> None:
     assert values(load(config(SWEEP), "lag=9"), ["lag"]) == [(9,)] * 3
 
 
@@ -45,7 +45,7 @@ def test_an_axis_over_the_component_does_not_undo_an_override_of_its_field(load:
     assert values(load(config(SWEEP), "task.symbols=9"), ["task.symbols"]) == [(9,)] * 5
 
 
-def test_the_last_override_of_a_key_counts(load: Load) -> None:
+def test_the_last_override_of_a_key_wins(load: Load) -> None:
     assert values(load(config(), "lag=7", "lag=8"), ["lag"]) == [(8,)]
 
 
@@ -62,12 +62,12 @@ def test_the_last_override_of_a_key_counts(load: Load) -> None:
         ("seed={range: 3}", "--set seed={range: 3}: seed: the sweep has no axis 'seed', so it takes one value"),
     ],
 )
-def test_a_wrong_override_is_told_by_its_text(override: str, line: str, problems: Problems) -> None:
+def test_a_wrong_override_is_an_error_that_names_the_option(override: str, line: str, problems: Problems) -> None:
     (found,) = problems(config(), override)
     assert found.startswith(line)
 
 
-def test_an_override_mends_the_file(load: Load) -> None:
+def test_an_override_can_fix_a_mistake_in_the_file(load: Load) -> None:
     text = config("  - cell: [lsmt]")
     with pytest.raises(ConfigError):
         load(text)
@@ -101,7 +101,7 @@ def test_only_keeps_the_trials_that_match_every_filter(filters: list[str], count
     assert kept == [trial for trial in experiment.trials() if trial in kept]
 
 
-def test_one_trial_can_be_asked_for_by_its_key(load: Load) -> None:
+def test_one_trial_can_be_selected_by_its_key(load: Load) -> None:
     experiment = load(config(NETWORKS))
     trial = experiment.trials()[3]
     assert experiment.only([f"key={trial.key}"]) == [trial]

@@ -1,4 +1,4 @@
-"""What a config may list under `claims:`, and what it must not change."""
+"""The section `claims:` of a config."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def written(folder: Path, claims: str, sweep: str = SWEEP) -> Path:
     return path
 
 
-def test_claims_are_read_and_are_part_of_no_trial(tmp_path: Path) -> None:
+def test_claims_change_no_trial_key(tmp_path: Path) -> None:
     without = Experiment.load(written(tmp_path, ""))
     claimed = Experiment.load(written(tmp_path, "claims:\n" + CLAIM.replace("ONE", "it-holds")))
     assert without.claims == ()
@@ -73,14 +73,14 @@ def test_claims_are_read_and_are_part_of_no_trial(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_in_a_claim_is_told_with_its_place(claims: str, said: str, tmp_path: Path) -> None:
+def test_a_mistake_in_a_claim_is_an_error_with_its_position(claims: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         Experiment.load(written(tmp_path, claims))
     assert said in str(caught.value)
     assert "tiny.yaml:" in str(caught.value)
 
 
-def test_a_search_carries_no_claims(tmp_path: Path) -> None:
+def test_a_search_cannot_have_claims(tmp_path: Path) -> None:
     searched = (
         SWEEP.partition("sweep:")[0]
         + "  cell: gru\n  lag: 3\nsearch:\n  space: {hidden: [4, 8]}\n  objective: skill\n  trials: 2\n"
@@ -90,7 +90,7 @@ def test_a_search_carries_no_claims(tmp_path: Path) -> None:
         Experiment.load(written(tmp_path, "claims:\n" + CLAIM.replace("ONE", "a"), searched))
 
 
-def test_shifted_seeds_are_the_same_trials_but_for_their_seeds(tmp_path: Path) -> None:
+def test_shifted_seeds_change_only_the_seeds(tmp_path: Path) -> None:
     experiment = Experiment.load(written(tmp_path, ""))
     shifted = experiment.shifted(100)
     assert shifted.seeds_shifted == 100

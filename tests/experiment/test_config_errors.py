@@ -310,13 +310,13 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_mistake_is_one_line_with_its_place_and_what_is_allowed(case: str, problems: Problems) -> None:
+def test_a_mistake_is_one_line_with_its_position_and_what_is_allowed(case: str, problems: Problems) -> None:
     text, line = WRONG[case]
     (found,) = problems(text)
     assert found.startswith(line)
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(problems: Problems) -> None:
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(problems: Problems) -> None:
     text = (
         HEAD + "base:\n  tsk: recall\n  lag: many\n  cell: lsmt\n  clip: -1\n"
         "sweep:\n  - hiden: [1, 2]\n    depth: [1, 0]\n  - stop: [nevr]\n"
@@ -334,20 +334,20 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(problems: Proble
     ]
 
 
-def test_a_broken_grid_does_not_hide_what_is_wrong_in_the_base(problems: Problems) -> None:
+def test_a_wrong_grid_does_not_hide_mistakes_in_the_base(problems: Problems) -> None:
     found = problems(HEAD + "base: {cell: lstm, hiden: 3}\nsweep:\n  - lag: []\n")
     assert len(found) == 2
     assert "hiden" in found[0]
     assert "no levels" in found[1]
 
 
-def test_a_flood_of_mistakes_is_cut_off_and_counted(problems: Problems) -> None:
+def test_many_mistakes_are_cut_off_and_counted(problems: Problems) -> None:
     found = problems(HEAD + "base:\n" + "".join(f"  wrong{index}: 1\n" for index in range(30)))
     assert len(found) == 21
     assert found[-1] == "and 13 more"  # 30 unknown keys and 3 missing ones
 
 
-def test_the_error_carries_records(load: Callable[..., Experiment]) -> None:
+def test_the_error_has_the_problems_as_records(load: Callable[..., Experiment]) -> None:
     with pytest.raises(ConfigError) as caught:
         load(HEAD + "base: {task: recall, lag: x, cell: lstm}\n")
     (problem,) = caught.value.problems
@@ -355,14 +355,14 @@ def test_the_error_carries_records(load: Callable[..., Experiment]) -> None:
     assert isinstance(caught.value, ValueError)
 
 
-def test_every_unknown_name_is_answered_with_every_name(problems: Problems) -> None:
+def test_the_error_about_an_unknown_name_lists_every_name(problems: Problems) -> None:
     (line,) = problems(HEAD + "base: {task: xyzzy, lag: 5, cell: elman}\n")
     assert all(name in line for name in tasks.names())
     (line,) = problems(HEAD + "base: {task: recall, lag: 5, cell: xyzzy}\n")
     assert all(name in line for name in cells.names())
 
 
-def test_every_field_of_a_trial_is_found_at_its_place_when_it_is_wrong(problems: Problems) -> None:
+def test_a_mistake_in_any_field_of_a_trial_has_its_position(problems: Problems) -> None:
     for line, field in enumerate(Trial.model_fields, start=3):
         rest = {"task": "recall", "lag": "5", "cell": "elman"} | {field: "{}"}
         padding = "\n" * (line - 3)
@@ -374,13 +374,13 @@ def test_every_field_of_a_trial_is_found_at_its_place_when_it_is_wrong(problems:
 
 
 @pytest.mark.parametrize("path", ["absent.yaml", ".", "a\0b.yaml"])
-def test_a_file_that_cannot_be_read_is_said_so(path: str, load: Callable[..., Experiment]) -> None:
+def test_a_file_that_cannot_be_read_is_an_error(path: str, load: Callable[..., Experiment]) -> None:
     load(BASE)
     with pytest.raises(ConfigError, match="cannot be read"):
         Experiment.load(path)
 
 
-def test_a_misspelt_file_is_answered_with_the_configs_that_are_there(load: Callable[..., Experiment]) -> None:
+def test_the_error_about_a_missing_file_lists_the_configs_in_its_folder(load: Callable[..., Experiment]) -> None:
     load(BASE)
     with pytest.raises(ConfigError, match=r"did you mean 'demo\.yaml'\?"):
         Experiment.load("deno.yaml")

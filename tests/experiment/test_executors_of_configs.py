@@ -1,4 +1,4 @@
-"""What a config and a command may say of where to train."""
+"""The executor in a config and in command-line options."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_config_names_an_executor(tmp_path: Path, written: str, placement: Pla
     assert loaded(tmp_path, written).executor == placement
 
 
-def test_the_executor_is_in_no_key(tmp_path: Path) -> None:
+def test_the_executor_changes_no_trial_key(tmp_path: Path) -> None:
     texts = ["", "executor: serial", "executor: {name: dask, address: 'tcp://10.0.0.1:8786'}"]
     keys = [[trial.key for trial in loaded(tmp_path, text).trials()] for text in texts]
     assert keys[0] == keys[1] == keys[2]
@@ -58,14 +58,14 @@ def test_the_executor_is_in_no_key(tmp_path: Path) -> None:
         ("executor: {name: serial, workers: 2}", "serial trains in this process only"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(tmp_path: Path, written: str, said: str) -> None:
+def test_a_mistake_is_an_error_with_its_position(tmp_path: Path, written: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         loaded(tmp_path, written)
     assert said in str(caught.value)
     assert "word@" not in str(caught.value)
 
 
-def test_what_is_asked_for_now_goes_before_what_the_config_says() -> None:
+def test_options_win_over_the_config() -> None:
     assert chosen_placement(DASK) == DASK
     assert chosen_placement() == Placement()
     assert chosen_placement(DASK, workers=2) == Placement(workers=2)
@@ -83,7 +83,7 @@ def test_what_is_asked_for_now_goes_before_what_the_config_says() -> None:
         (("dusk", None, None), "--executor dusk: must be 'serial', 'pool' or 'dask'"),
     ],
 )
-def test_what_does_not_go_together_is_refused(asked: tuple[str, str | None, int | None], said: str) -> None:
+def test_options_that_contradict_each_other_are_refused(asked: tuple[str, str | None, int | None], said: str) -> None:
     with pytest.raises(UserError, match=said):
         chosen_placement(None, *asked)
 
@@ -96,7 +96,7 @@ def test_a_placement_becomes_an_executor() -> None:
         assert executor.size == 3
 
 
-def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_certificate_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").touch()
     tls = {"ca": "ca.pem", "cert": "own.pem", "key": "own.key"}
     placement = Placement.model_validate({"name": "dask", "address": "tls://h:1", "tls": tls})

@@ -1,4 +1,4 @@
-"""Extreme values train, or are refused by name before anything runs; divergence is a result."""
+"""Extreme values train, or are refused before anything runs; divergence is a result."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_extreme_values_train(settings: str, config: Path) -> None:
         ("task=kernel task.shape=two_bumps task.width=0.001", "is zero at every step"),
     ],
 )
-def test_what_is_out_of_range_is_refused_by_name(settings: str, message: str, config: Path) -> None:
+def test_a_value_out_of_range_is_an_error_that_names_the_setting(settings: str, message: str, config: Path) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         Experiment.load(config, re.split(r" (?=\w)", settings) if "{" not in settings else [settings])
 
@@ -108,7 +108,9 @@ def test_divergence_is_a_result(config: Path) -> None:
     assert set(store.frame("tiny")["status"]) == {"diverged"}
 
 
-def test_what_does_not_fit_is_refused_with_the_numbers(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_too_large_for_the_memory_is_an_error_with_the_numbers(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(packing, "machine_bytes", lambda: 2**30)
     message = (
         r"tiny\.yaml: LSTM on recall at lag 99999 \(1 x 4 units, 4 sequences of \d+ steps a batch, 256 in validation\)"
@@ -120,23 +122,23 @@ def test_what_does_not_fit_is_refused_with_the_numbers(config: Path, monkeypatch
     dead_axes.check(Experiment.load(config, ["lag=99"]))
 
 
-def test_a_long_sequence_counts_whatever_its_lag(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_estimate_uses_the_sequence_length_not_the_lag(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(packing, "machine_bytes", lambda: 2**26)
     assert not packing.too_large(Experiment.load(config).trials())
     assert "10001 steps" in packing.too_large(Experiment.load(config, ["task.length=10001"]).trials())
 
 
-def test_a_long_sequence_narrows_a_cohort_whatever_its_lag(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_sequence_makes_cohorts_smaller_at_any_lag(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = Experiment.load(config, ["seed={range: 10}", "task.length=10001"]).trials()
     three = 3 * packing.TYPICAL * packing.training_bytes(trials[0], 5000)
     monkeypatch.setattr(packing, "machine_bytes", lambda: int(three))
     assert [len(part.trials) for part in packing.fitting(Cohort.of(*trials), 1)] == [1] * 10
 
 
-def test_one_trial_of_each_size_is_weighed_however_many_seeds_and_rates_there_are(
-    config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The hash of a trial's shape costs more than the rest of the check; it is no part of it."""
+def test_the_memory_estimate_is_made_once_for_each_size(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check does not hash the shapes of trials, which would take longer than the rest of it."""
     axes = "{seed: {range: 50}, optimizer.lr: [1.0e-3, 1.0e-2], hidden: [4, 8], cell: [elman, gru]}"
     config.write_text(CONFIG.replace("{seed: [0]}", axes))
     trials = Experiment.load(config).trials()
@@ -189,8 +191,8 @@ print((peak() - before) / training_bytes(trial))
     [{"cell": "lstm", "hidden": 32, "lag": 5000}, {"cell": "elman", "hidden": 4, "batch": 4, "lag": 10_000}],
     ids=["many units", "few units"],
 )
-def test_the_estimate_is_below_what_is_used(spec: dict[str, object]) -> None:
-    """The peak of a process, above that of a short lag, in units of the estimate; the first one may compile kernels."""
+def test_the_memory_estimate_is_below_the_measured_peak(spec: dict[str, object]) -> None:
+    """Peak memory beyond that of a short lag, relative to the estimate. The first of two processes compiles."""
     command = [sys.executable, "-c", SCRIPT, json.dumps(spec)]
     done = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(2)]
     assert 0.9 < float(done[-1].stdout) < 8

@@ -29,7 +29,7 @@ SECONDS = 20  # each takes 3 at most on a quiet core
 
 
 def survives(load: Load, text: str | bytes, *overrides: str) -> bool:
-    """Check the messages for a text that is refused; whether it is refused."""
+    """Load a text, check the error messages if there are any, and return whether it was refused."""
     problems: tuple[Problem, ...] | None = None
     try:
         load(text, *overrides)
@@ -186,27 +186,27 @@ LARGE = {
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=pytest.mark.slow) if case in LARGE else case for case in HOSTILE]
 )
-def test_hostile_text_is_refused_soon(case: str, load: Load) -> None:
+def test_hostile_text_is_refused_within_seconds(case: str, load: Load) -> None:
     started = time.process_time()
     assert survives(load, HOSTILE[case])
     assert time.process_time() - started < SECONDS
     assert sorted(path.name for path in Path.cwd().iterdir()) == ["demo.yaml"]  # nothing was executed
 
 
-def test_a_character_that_is_not_allowed_has_its_place(load: Load) -> None:
-    """Found by fuzzing: ruamel's reader says a position in the file, and no line."""
+def test_the_error_about_a_forbidden_character_has_its_position(load: Load) -> None:
+    """Found by fuzzing: ruamel.yaml's reader reports an offset in the file but no line."""
     with pytest.raises(ConfigError, match=r"^demo\.yaml:2:5: not YAML: the character U\+0007 is not allowed$"):
         load("name: demo\nbas\u00e9\x07: 1\n")
 
 
-def test_a_byte_order_mark_at_the_beginning_is_welcome(load: Load) -> None:
+def test_a_byte_order_mark_at_the_beginning_is_accepted(load: Load) -> None:
     assert load(b"\xef\xbb\xbf" + HEAD.encode()).name == "demo"
 
 
 @pytest.mark.parametrize(
     "stem", ["a b", "a.b", "é", "x" * 65, "-", "CON", "..", "a\nb", "💥", "$(id)", "a;b", "x" * 200]
 )
-def test_a_name_is_a_word_or_refused(stem: str, tmp_path: Path) -> None:
+def test_a_name_that_is_not_one_word_is_refused(stem: str, tmp_path: Path) -> None:
     """It becomes a folder below results/ and the name of an experiment."""
     path = tmp_path / f"{stem}.yaml"
     path.write_text(f"name: {json.dumps(stem)}\nbase: {{task: recall, lag: 5, cell: elman}}\n")
@@ -220,7 +220,7 @@ def test_a_name_is_a_word_or_refused(stem: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["../demo", "/etc/demo", "demo/..", "..", "", "a" * 500, "demo\n", "dëmo", 5, None, [1]]
 )
-def test_another_name_than_the_file_s_is_refused(name: Any, load: Load) -> None:
+def test_a_name_that_differs_from_the_file_name_is_refused(name: Any, load: Load) -> None:
     with pytest.raises(ConfigError, match=r"^demo\.yaml:1:7: name: must"):
         load(f"name: {json.dumps(name)}\nbase: {{task: recall, lag: 5, cell: elman}}\n")
 
@@ -228,7 +228,7 @@ def test_another_name_than_the_file_s_is_refused(name: Any, load: Load) -> None:
 @pytest.mark.parametrize(
     "setting", ["lag=/../../x", "lag=5 ", "task.symbols=2", "lag=5\0", "task={name: recall, filler: noise}"]
 )
-def test_settings_stay_below_results(setting: str, load: Load) -> None:
+def test_overrides_cannot_lead_outside_results(setting: str, load: Load) -> None:
     try:
         experiment = load(HEAD, setting, "task.symbols=3")
     except ConfigError:

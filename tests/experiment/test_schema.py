@@ -1,4 +1,4 @@
-"""The JSON Schema says what the loader does, as far as a schema can."""
+"""The JSON Schema agrees with the loader."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def references(node: Any) -> list[str]:
     return own + [found for item in node.values() for found in references(item)]
 
 
-def test_the_top_has_the_keys_of_a_config_and_no_others(whole: dict[str, Any]) -> None:
+def test_the_schema_has_exactly_the_keys_of_a_config(whole: dict[str, Any]) -> None:
     assert list(whole["properties"]) == list(ConfigFile.model_fields)
     assert whole["additionalProperties"] is False
 
 
-def test_every_reference_leads_somewhere(whole: dict[str, Any]) -> None:
+def test_every_reference_has_a_definition(whole: dict[str, Any]) -> None:
     for reference in set(references(whole)):
         assert resolved(whole, {"$ref": reference})
 
@@ -68,7 +68,7 @@ def test_the_base_has_every_field_of_a_trial_and_requires_none(whole: dict[str, 
 
 
 @pytest.mark.parametrize("field", FAMILIES)
-def test_every_component_is_there_by_name_and_as_a_mapping_with_its_docstring(
+def test_every_component_is_allowed_as_a_name_and_as_a_mapping_with_its_docstring(
     field: str, whole: dict[str, Any]
 ) -> None:
     found = members(whole, whole["properties"]["base"]["anyOf"][0]["properties"][field])
@@ -82,12 +82,12 @@ def test_every_component_is_there_by_name_and_as_a_mapping_with_its_docstring(
         assert node["description"].startswith((kind.__doc__ or "").strip().splitlines()[0])
 
 
-def test_a_name_that_chooses_among_several_is_required(whole: dict[str, Any]) -> None:
+def test_a_mapping_of_a_component_requires_its_name(whole: dict[str, Any]) -> None:
     for name in ("LSTM", "Adam", "Recall"):
         assert whole["$defs"][name]["required"] == ["name"]
 
 
-def test_every_field_and_every_field_of_a_component_is_an_axis_and_may_be_paired(whole: dict[str, Any]) -> None:
+def test_every_field_of_a_trial_and_of_a_component_is_an_axis(whole: dict[str, Any]) -> None:
     grid, pairs = whole["$defs"]["Grid"]["properties"], whole["$defs"]["Pairs"]["properties"]
     expected = set(Trial.model_fields)
     for field, family in FAMILIES.items():
@@ -98,7 +98,7 @@ def test_every_field_and_every_field_of_a_component_is_an_axis_and_may_be_paired
     assert set(pairs) == set(grid) - {"zip"}
 
 
-def test_an_axis_takes_a_list_of_what_the_field_takes_or_a_range(whole: dict[str, Any]) -> None:
+def test_an_axis_is_a_list_of_values_or_a_range(whole: dict[str, Any]) -> None:
     levels, counted = whole["$defs"]["Grid"]["properties"]["depth"]["anyOf"]
     assert levels["items"]["minimum"] == 1
     assert levels["minItems"] == 1

@@ -1,4 +1,4 @@
-"""A search in a config: what it means, and what is wrong with it, with its place."""
+"""The section `search:` of a config, and the errors about it."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def test_a_search_has_groups_a_space_and_defaults(load: Load) -> None:
     assert not set(search.search_seeds) & set(search.report_seeds)
 
 
-def test_seeds_of_search_and_report_never_meet(load: Load) -> None:
+def test_search_and_report_have_different_seeds(load: Load) -> None:
     search = load(config(seeds="1000", report="{seeds: 1000}"))
     assert len(set(search.search_seeds) | set(search.report_seeds)) == 2000
 
 
-def test_a_point_becomes_a_trial_whole_components_first(load: Load) -> None:
+def test_a_component_is_set_before_its_fields(load: Load) -> None:
     space = "{optimizer.lr: [1e-3, 1e-2], optimizer: [sgd, adam], hidden: {int: [8, 16]}}"
     search = load(config(space))
     trial = search.trial(search.groups[1], {"optimizer": "sgd", "optimizer.lr": 1e-2, "hidden": 9}, seed=7)
@@ -57,7 +57,7 @@ def test_a_point_becomes_a_trial_whole_components_first(load: Load) -> None:
     )
 
 
-def test_a_condition_may_speak_of_the_group(load: Load) -> None:
+def test_a_condition_may_depend_on_the_group(load: Load) -> None:
     space = "{cell.nonlinearity: {choices: [tanh, relu], when: {cell.name: elman}}, hidden: [8]}"
     search = load(config(space, groups="{cell: [elman, gru]}"))
     assert [group.label for group in search.groups] == ["elman", "gru"]  # what is searched is no part of a name
@@ -86,7 +86,7 @@ def test_overrides_reach_keys_dimensions_and_base(load: Load) -> None:
     assert search.trial(search.groups[0], {"hidden": 9, "optimizer.lr": 2e-3}, 0).steps == 20
 
 
-def test_a_search_has_no_trials_of_its_own(load: Load) -> None:
+def test_a_search_has_no_list_of_trials(load: Load) -> None:
     search = load(config())
     assert isinstance(search, Search)
     assert not hasattr(search, "trials")
@@ -173,12 +173,12 @@ SPACE = "search.space"
         (HEAD + "  trials: 3\n", "demo.yaml:3:1: search.space: is missing"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(text: str, line: str, problems: Problems) -> None:
+def test_a_mistake_in_a_search_is_an_error_with_its_position(text: str, line: str, problems: Problems) -> None:
     found = problems(text)
     assert found[0].startswith(line)
 
 
-def test_a_measure_without_lags_has_no_horizon(problems: Problems) -> None:
+def test_the_horizon_needs_a_measure_at_several_lags(problems: Problems) -> None:
     text = config(objective="horizon").replace("lags: [1, 5]", "lags: [5]")
     (found,) = problems(text)
     assert "needs retention at several lags above 0, but it is measured at [5]" in found

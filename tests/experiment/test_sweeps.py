@@ -19,14 +19,14 @@ Load = Callable[..., Sweep]
 quietly = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
 
 
-def test_without_a_sweep_the_base_is_the_one_trial(load: Load) -> None:
+def test_without_a_sweep_the_base_is_the_only_trial(load: Load) -> None:
     experiment = load(config())
     (trial,) = experiment.trials()
     assert (trial.lag, trial.task.name, trial.cell.name, trial.steps) == (5, "recall", "elman", 10)
     assert (experiment.name, experiment.question) == ("demo", "")
 
 
-def test_the_product_is_in_the_order_as_written_the_last_axis_fastest(load: Load) -> None:
+def test_the_last_axis_changes_fastest(load: Load) -> None:
     experiment = load(config("  - depth: [2, 1]\n    lag: [10, 5]\n    seed: {range: 2}"))
     assert values(experiment, ["depth", "lag", "seed"]) == list(itertools.product([2, 1], [10, 5], [0, 1]))
 
@@ -36,12 +36,12 @@ def test_grids_follow_each_other_in_order(load: Load) -> None:
     assert values(experiment, ["lag", "hidden"]) == [(7, 32), (3, 32), (2, 4)]
 
 
-def test_zip_pairs_axes_and_takes_part_in_the_product(load: Load) -> None:
+def test_zip_pairs_axes_and_is_one_axis_of_the_product(load: Load) -> None:
     experiment = load(config("  - zip: {lag: [5, 6], hidden: [7, 8]}\n    seed: {range: 2}"))
     assert values(experiment, ["lag", "hidden", "seed"]) == [(5, 7, 0), (5, 7, 1), (6, 8, 0), (6, 8, 1)]
 
 
-def test_several_zips_in_a_grid_are_axes_of_their_own(load: Load) -> None:
+def test_several_zips_in_a_grid_are_separate_axes(load: Load) -> None:
     experiment = load(config("  - zip:\n    - {lag: [5, 6], hidden: [7, 8]}\n    - {depth: [1, 2], batch: [3, 4]}"))
     assert values(experiment, ["lag", "hidden", "depth", "batch"]) == [
         (5, 7, 1, 3),
@@ -53,7 +53,7 @@ def test_several_zips_in_a_grid_are_axes_of_their_own(load: Load) -> None:
 
 @quietly
 @given(st.integers(0, 20), st.integers(1, 20), st.integers(1, 5))
-def test_a_range_counts_as_python_does(load: Load, start: int, length: int, step: int) -> None:
+def test_a_range_counts_like_python(load: Load, start: int, length: int, step: int) -> None:
     stop = start + length
     experiment = load(config(f"  - seed: {{range: [{start}, {stop}, {step}]}}"))
     assert values(experiment, ["seed"]) == [(seed,) for seed in range(start, stop, step)]
@@ -75,12 +75,12 @@ def test_a_grid_is_the_product_of_its_axes(load: Load, axes: dict[str, list[int]
     assert [axis.path for axis in experiment.grids[0].axes] == list(axes)
 
 
-def test_a_dotted_path_goes_into_a_component_given_by_its_bare_name(load: Load) -> None:
+def test_a_dotted_path_sets_a_field_of_a_component_given_by_its_name(load: Load) -> None:
     experiment = load(config("  - task.symbols: [3, 8]"))
     assert values(experiment, ["task.name", "task.symbols"]) == [("recall", 3), ("recall", 8)]
 
 
-def test_a_dotted_path_goes_into_a_component_left_at_its_default(load: Load) -> None:
+def test_a_dotted_path_sets_a_field_of_a_default_component(load: Load) -> None:
     experiment = load(config("  - optimizer.lr: [1e-2, 0.1]"))
     assert values(experiment, ["optimizer.name", "optimizer.lr"]) == [("adam", 0.01), ("adam", 0.1)]
 
@@ -91,25 +91,25 @@ def test_a_dotted_path_keeps_the_other_fields_of_the_component(load: Load) -> No
     assert values(experiment, ["task.symbols", "task.filler"]) == [(3, "blank"), (8, "blank")]
 
 
-def test_a_level_that_is_a_component_replaces_that_of_the_base_wholly(load: Load) -> None:
+def test_a_level_that_is_a_component_replaces_the_whole_component_of_the_base(load: Load) -> None:
     base = "{task: recall, lag: 5, cell: {name: elman, nonlinearity: relu}}"
     experiment = load(config("  - cell: [{name: elman}, lstm]", base))
     assert [trial.cell for trial in experiment.trials()] == [cells.build("elman"), cells.build("lstm")]
 
 
-def test_a_whole_component_goes_before_its_fields_whatever_the_order(load: Load) -> None:
+def test_a_component_is_set_before_its_fields_in_any_order(load: Load) -> None:
     written = ["    cell.nonlinearity: [relu, tanh]", "    cell: [elman]"]
     for lines in (written, written[::-1]):
         experiment = load(config("  -" + "\n".join(lines)[3:]))
         assert values(experiment, ["cell.name", "cell.nonlinearity"]) == [("elman", "relu"), ("elman", "tanh")]
 
 
-def test_axes_may_give_what_the_base_leaves_out(load: Load) -> None:
+def test_axes_may_set_what_the_base_omits(load: Load) -> None:
     text = "name: demo\nsweep:\n  - {task: [recall], lag: [1, 2], cell: [gru]}\n"
     assert len(load(text).trials()) == 2
 
 
-def test_an_axis_may_name_the_component_whose_fields_the_base_gives(load: Load) -> None:
+def test_an_axis_may_name_the_component_whose_fields_the_base_sets(load: Load) -> None:
     base = "{task: recall, lag: 5, cell: elman, optimizer: {lr: 0.1}}"
     experiment = load(config("  - optimizer.name: [adam, sgd]", base))
     assert values(experiment, ["optimizer.name", "optimizer.lr"]) == [("adam", 0.1), ("sgd", 0.1)]
@@ -120,12 +120,12 @@ def test_anchors_and_merge_keys_are_read(load: Load) -> None:
     assert values(load(text), ["lag", "hidden", "seed"]) == [(5, 7, 0), (6, 8, 0), (5, 7, 9), (6, 8, 9)]
 
 
-def test_numbers_are_those_of_yaml_1_2(load: Load) -> None:
+def test_numbers_follow_yaml_1_2(load: Load) -> None:
     experiment = load(config(base="{task: recall, lag: 010, cell: gru, clip: 1e-3, seed: 0x10, batch: 0o17}"))
     assert values(experiment, ["lag", "clip", "seed", "batch"]) == [(10, 0.001, 16, 15)]
 
 
-def test_contrasts_differ_in_one_axis_and_stay_at_the_first_level_of_the_others(load: Load) -> None:
+def test_contrasts_vary_one_axis_and_keep_the_others_at_their_first_level(load: Load) -> None:
     experiment = load(config("  - zip: {lag: [5, 6], hidden: [7, 8]}\n    depth: [3]\n    seed: {range: 3}"))
     assert [(path, where) for path, where, _ in experiment.contrasts()] == [
         ("lag + hidden", "demo.yaml:4:11"),
@@ -139,7 +139,7 @@ def test_contrasts_differ_in_one_axis_and_stay_at_the_first_level_of_the_others(
     assert [len(trials) for _, _, trials in experiment.contrasts()] == [2, 3]
 
 
-def test_an_axis_and_its_levels_have_places(load: Load) -> None:
+def test_an_axis_and_its_levels_have_positions(load: Load) -> None:
     experiment = load(config("  - task.symbols: [3, 8]\n    seed: {range: 2}", "{task: recall, lag: 5, cell: gru}"))
     (grid,) = experiment.grids
     symbols, seed = grid.axes
@@ -159,7 +159,7 @@ def test_ten_thousand_trials_take_seconds(load: Load) -> None:
     assert time.monotonic() - started < 20  # 2 s on a quiet core
 
 
-def test_loading_imports_neither_the_store_nor_the_figures(load: Load) -> None:
+def test_loading_a_config_does_not_import_mlflow_or_matplotlib(load: Load) -> None:
     load(config())
     code = (
         "import sys; from farback.experiment import Experiment; Experiment.load('demo.yaml');"

@@ -73,7 +73,7 @@ def family_of(folder: Path) -> Family[Any]:
 # What is in a family ---------------------------------------------------------------------------------------------
 
 
-def test_a_new_file_is_found_and_nothing_else_has_to_know(shapes: Path) -> None:
+def test_a_new_file_is_a_plug_in_without_any_registration(shapes: Path) -> None:
     family = family_of(shapes)
     assert family.names() == ["square"]
     plug_in(shapes / "disc.py", "Disc", "radius: float = 1.0", "3.0 * self.radius ** 2")
@@ -82,7 +82,7 @@ def test_a_new_file_is_found_and_nothing_else_has_to_know(shapes: Path) -> None:
     assert family.build({"name": "disc", "radius": 2.0}).area() == 12.0
 
 
-def test_a_field_typed_with_the_base_takes_every_plug_in_of_the_family(shapes: Path) -> None:
+def test_a_field_of_the_base_type_accepts_every_plug_in_of_the_family(shapes: Path) -> None:
     plug_in(shapes / "disc.py", "Disc", "radius: float = 1.0", "3.0 * self.radius ** 2")
     family = family_of(shapes)
     base = family.base
@@ -98,7 +98,7 @@ def test_a_field_typed_with_the_base_takes_every_plug_in_of_the_family(shapes: P
         Drawing.model_validate({"shape": "disk"})
 
 
-def test_a_package_beside_the_components_is_none_of_them(shapes: Path) -> None:
+def test_a_package_in_the_folder_is_not_a_component(shapes: Path) -> None:
     (shapes / "support").mkdir()
     write(shapes / "support" / "__init__.py", "RED = 1\n")
     assert family_of(shapes).names() == ["square"]
@@ -126,19 +126,19 @@ def test_listing_names_imports_no_plug_in(shapes: Path) -> None:
 
 
 @pytest.mark.parametrize(("family", "name"), EVERY, ids=[name for _, name in EVERY])
-def test_a_component_is_called_what_its_file_is_called(family: Any, name: str) -> None:
+def test_a_component_has_the_name_of_its_file(family: Any, name: str) -> None:
     component = family.build(name)
     assert component.name == name
     assert type(component).__module__ == f"{family.__name__}.{name}"
 
 
 @pytest.mark.parametrize(("family", "name"), EVERY, ids=[name for _, name in EVERY])
-def test_a_name_cannot_be_wrong(family: Any, name: str) -> None:
+def test_a_component_accepts_only_its_own_name(family: Any, name: str) -> None:
     with pytest.raises(ValidationError):
         family.FAMILY.plugin(name)(name="another")
 
 
-def test_a_typo_names_the_choices_nearest_first() -> None:
+def test_a_typing_error_lists_the_choices_nearest_first() -> None:
     with pytest.raises(
         ValueError, match=r"unknown task 'recal'; did you mean 'recall'\? choose from recall, adding, assoc"
     ):
@@ -178,7 +178,7 @@ def test_a_spec_without_a_name_lists_the_choices() -> None:
     ],
     ids=str,
 )
-def test_no_value_is_turned_into_another_type_and_no_unknown_key_is_dropped(spec: dict[str, Any]) -> None:
+def test_types_are_not_converted_and_unknown_keys_are_errors(spec: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         tasks.build(spec)
 
@@ -209,7 +209,7 @@ def test_a_trial_is_as_strict(field: dict[str, Any]) -> None:
         Trial.model_validate({**good, **field})
 
 
-def test_a_whole_number_may_stand_for_a_real_one_and_is_the_same_value() -> None:
+def test_an_integer_is_accepted_as_a_real_number_and_has_the_same_digest() -> None:
     whole, real = tasks.build({"name": "adding"}), RMSprop(lr=1)
     assert whole.digest() == tasks.build({"name": "adding", "tolerance": 0.04}).digest()
     assert real.digest() == RMSprop(lr=1.0).digest()
@@ -221,7 +221,7 @@ def test_a_record_cannot_be_changed() -> None:
         task.lag = 3
 
 
-def test_an_unknown_key_is_named() -> None:
+def test_an_unknown_key_is_named_in_the_error() -> None:
     with pytest.raises(ValidationError, match="symbolz"):
         tasks.build({"name": "recall", "symbolz": 3})
 
@@ -268,19 +268,19 @@ class Late(Record):
     colour: Annotated[str, Since("0.2")] = "red"
 
 
-def test_a_field_added_later_stays_out_of_the_digest_while_it_holds_its_default() -> None:
+def test_a_field_added_later_is_not_in_the_digest_at_its_default() -> None:
     assert Late().digest() == Early().digest()
     assert Late(colour="red").digest() == Early().digest()
     assert Late(colour="blue").digest() != Early().digest()
     assert Late(width=4).digest() == Early(width=4).digest()
 
 
-def test_the_default_of_a_field_that_was_always_there_is_in_the_digest() -> None:
+def test_an_original_field_is_in_the_digest_at_its_default() -> None:
     assert Early().digested() == {"width": 3}
     assert Early(width=4).digest() != Early().digest()
 
 
-def test_a_label_says_what_is_not_at_its_default() -> None:
+def test_a_label_contains_the_fields_that_differ_from_their_default() -> None:
     assert tasks.build("recall").label() == "recall"
     assert tasks.build({"name": "recall", "symbols": 8, "length": 50}).label() == "recall (symbols 8, length 50)"
     assert inits.build({"name": "orthogonal", "gain": 1.5}).label() == "orthogonal (gain 1.5)"

@@ -88,7 +88,7 @@ def environment(site: Path) -> dict[str, str]:
 
 @pytest.fixture
 def farback(tmp_path: Path) -> Typed:
-    """The command in a process of its own, with packages on its path."""
+    """A function that runs the command in a new process, with packages on its path."""
 
     def typed(site: Path, *arguments: str, program: str = "farback.cli") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", program, *arguments]
@@ -112,7 +112,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """The command in this process, for what makes no trial."""
+    """A function that runs the command in this process, for commands that make no trials."""
 
     def typed(site: Path, *arguments: str) -> str:
         with monkeypatch.context() as patch:
@@ -127,7 +127,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
 @pytest.fixture(scope="module")
 def in_new_process(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What `SCRIPT` prints with a package that has, beside its plug-ins, a broken one and one named like farback's."""
+    """What `SCRIPT` prints, with a package that also has a broken plug-in and one with the name of a farback cell."""
     folder = tmp_path_factory.mktemp("project")
     more = {"absent": "tiny_memory.absent:Absent", "lstm": "tiny_memory.ema:Ema"}
     site = installed(folder / "site", {**ENTRIES, "farback.cells": {**ENTRIES["farback.cells"], **more}})
@@ -247,7 +247,7 @@ def test_a_broken_one_does_not_affect_the_others(
         command(site, "show", "cell", "absent")
 
 
-def test_a_name_of_farback_s_own_stays_farback_s(
+def test_farback_s_own_component_wins_over_a_plug_in_of_the_same_name(
     tmp_path: Path, in_new_process: dict[str, Any], command: Callable[..., str]
 ) -> None:
     site = installed(tmp_path / "site", {**ENTRIES, "farback.cells": {"lstm": "tiny_memory.ema:Ema"}})
@@ -257,7 +257,9 @@ def test_a_name_of_farback_s_own_stays_farback_s(
     assert "is not used, because farback has a component" in " ".join(command(site, "list", "cells").split())
 
 
-def test_two_packages_with_one_name_are_both_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_packages_that_offer_one_name_are_both_named_in_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = installed(tmp_path / "site", ENTRIES)
     installed(site, {"farback.cells": {"ema": "tiny_memory.ema:Ema"}}, "other-memory", "2.0")
     monkeypatch.syspath_prepend(str(site))
@@ -277,7 +279,7 @@ def test_a_sweep_of_them_trains_on_a_dask_cluster(site: Path, config: Path, tmp_
 
 
 @pytest.mark.slow
-def test_the_laws_of_the_checkout_hold_a_package_s_cell(site: Path, farback: Typed) -> None:
+def test_the_law_tests_cover_a_cell_of_a_package(site: Path, farback: Typed) -> None:
     """As docs/plug-ins.md says: the law tests run over all that is installed."""
     laws = Path(__file__).parents[1] / "cells" / "test_cell_laws.py"
     done = farback(site, str(laws), "-k", "ema and not antisymmetric", "-p", "no:xdist", program="pytest")

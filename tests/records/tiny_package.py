@@ -1,4 +1,4 @@
-"""A real package with plug-ins of every kind, as an installer leaves it: modules, and a dist-info with entry points."""
+"""An installed package with plug-ins of every kind: modules, and a dist-info folder with entry points."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ Entries = Mapping[str, Mapping[str, str]]
 
 
 def installed(site: Path, entries: Entries, name: str = "tiny-memory", version: str = "0.1") -> Path:
-    """Lay a package into a folder for `sys.path`, with its metadata."""
+    """Write a package with its metadata into a folder for `sys.path`."""
     package = site / "tiny_memory"
     package.mkdir(parents=True, exist_ok=True)
     (package / "__init__.py").write_text("")

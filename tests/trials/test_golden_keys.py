@@ -1,7 +1,7 @@
-"""Keys that were recorded before the code was rearranged: whatever moves, results that are stored are still found.
+"""Keys of trials as release 0.1.0 recorded them, so that stored results are still found after code changes.
 
-The list was made by the release 0.1.0 and is never made again: a key that changes means a trial that is trained again.
-It goes over every task, cell, init, encoder, optimizer and measure, and over every field of a trial.
+The list is never made again, because a trial whose key changes would be trained again. It contains every task, cell,
+init, encoder, optimizer and measure of that release, and every field of a trial.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from farback.trials.trial import Trial
 GOLDEN: list[dict[str, Any]] = json.loads(Path(__file__).with_name("golden_keys.json").read_text())
 
 
-def test_every_key_is_as_it_was_recorded() -> None:
+def test_every_key_equals_the_recorded_one() -> None:
     made = {json.dumps(each["trial"]): Trial.model_validate(each["trial"]).key for each in GOLDEN}
     recorded = {json.dumps(each["trial"]): each["key"] for each in GOLDEN}
     assert made == recorded
@@ -29,14 +29,14 @@ def test_every_key_is_as_it_was_recorded() -> None:
     ("field", "family"),
     [("task", tasks), ("cell", cells), ("init", inits), ("encoder", encoders), ("optimizer", optimizers)],
 )
-def test_the_list_has_every_component_of_the_release(field: str, family: Any) -> None:
+def test_the_list_contains_every_component_of_the_release(field: str, family: Any) -> None:
     specs = [each["trial"].get(field) for each in GOLDEN]
     named = {spec if isinstance(spec, str) else spec["name"] for spec in specs if spec is not None}
     assert named <= set(family.names())
     assert len(named) >= {"task": 17, "cell": 21, "init": 8, "encoder": 1, "optimizer": 3}[field]
 
 
-def test_the_list_has_every_measure_and_every_field() -> None:
+def test_the_list_contains_every_measure_and_every_field() -> None:
     specs = [spec for each in GOLDEN for spec in each["trial"].get("measures", [])]
     named = {spec if isinstance(spec, str) else spec["name"] for spec in specs}
     assert len(named) >= 14

@@ -1,4 +1,4 @@
-"""What a result says of how it came to be."""
+"""The provenance of a result."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from farback.trials.trial import Trial
 Make = Callable[..., Trial]
 
 
-def test_versions_are_those_that_are_imported() -> None:
+def test_versions_are_those_of_the_imported_packages() -> None:
     assert versions() == {
         "farback": version("farback"),
         "torch": torch.__version__,
@@ -39,7 +39,7 @@ def test_versions_are_those_that_are_imported() -> None:
     assert set(VERSIONS) == versions().keys() - {"mlflow"}  # which records numbers and decides none
 
 
-def test_a_result_says_all_that_decides_its_bits(trial_of: Make) -> None:
+def test_provenance_contains_everything_that_affects_the_bits_of_a_result(trial_of: Make) -> None:
     (made,) = [event.result.provenance for event in train(Cohort.of(trial_of())) if isinstance(event, Finished)]
     assert set(DECIDING) - {"device", PLUGINS} <= set(made)  # these two: only of a GPU and of other packages' plug-ins
     assert "" not in made.values()
@@ -66,14 +66,14 @@ def test_another_process_has_the_same_key_and_the_same_provenance(trial_of: Make
     assert {name for name in own if own[name] != made[name]} <= {"pid", "threads"}
 
 
-def test_neither_machine_nor_folder_nor_person_is_named() -> None:
+def test_provenance_contains_no_host_folder_or_user_name() -> None:
     text = " ".join([*versions().values(), *machine().values()])
     for name in (socket.gethostname(), str(Path.home()), str(Path.cwd()), os.environ.get("USER") or "/"):
         assert name not in text
 
 
-def test_the_digest_of_the_processors_features_is_of_all_and_in_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    from farback.system.cpu import processor
+def test_the_digest_of_processor_features_ignores_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    from farback.system.provenance import processor
 
     class Features:
         def __init__(self, text: str) -> None:

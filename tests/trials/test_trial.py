@@ -1,4 +1,4 @@
-"""Trials: identity, shape, packing, and what does not go together."""
+"""Trials: identity, shape, packing, and settings that do not fit together."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def trial(**fields: Any) -> Trial:
 # Identity --------------------------------------------------------------------------------------------------------
 
 
-def test_every_field_has_another_level_to_test() -> None:
+def test_every_field_has_another_value_in_these_tests() -> None:
     assert set(Trial.model_fields) == set(OTHER)
 
 
@@ -91,7 +91,7 @@ FAMILIES = [cells, encoders, inits, measures, optimizers, tasks]
 
 @pytest.mark.parametrize("kind", FAMILIES, ids=lambda family: family.__name__)
 def test_any_changed_field_of_any_component_changes_its_digest(kind: Any) -> None:
-    """Walked automatically: another value of the field's own type, where it makes a valid record."""
+    """Tries some values for every field and keeps those that make a valid record."""
     walked = 0
     for name in kind.names():
         component = kind.build(name)
@@ -145,7 +145,7 @@ OF_REPLICAS = ["seed", "init", "clip"]
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=str)
-def test_the_shape_leaves_out_what_replicas_may_differ_in_and_nothing_else(level: dict[str, Any]) -> None:
+def test_the_shape_ignores_exactly_what_replicas_may_differ_in(level: dict[str, Any]) -> None:
     (field,) = level
     rule = trial(**level).optimizer.name
     ignored = field in OF_REPLICAS or (field == "optimizer" and rule == "adam")
@@ -153,7 +153,7 @@ def test_the_shape_leaves_out_what_replicas_may_differ_in_and_nothing_else(level
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=str)
-def test_trials_of_one_group_differ_in_the_seed_alone(level: dict[str, Any]) -> None:
+def test_trials_of_one_group_differ_only_in_the_seed(level: dict[str, Any]) -> None:
     assert (trial(**level).group == trial().group) is ("seed" in level)
 
 
@@ -169,7 +169,7 @@ def test_cohorts_hold_every_trial_once_and_only_trials_of_one_shape(width: int) 
     assert len(packed) == 2 * -(-6 // width)
 
 
-def test_cohorts_keep_the_order_and_nothing_packs_to_nothing() -> None:
+def test_cohorts_keep_the_order() -> None:
     seeds = [trial(seed=seed) for seed in (5, 3, 4, 1)]
     assert [[t.seed for t in cohort.trials] for cohort in cohorts(seeds, 3)] == [[5, 3, 4], [1]]
     assert cohorts([], 3) == []
@@ -190,7 +190,7 @@ def test_cohorts_keep_the_order_and_nothing_packs_to_nothing() -> None:
     ],
     ids=str,
 )
-def test_the_lag_may_be_given_once_anywhere_and_ends_up_in_both(given: dict[str, Any]) -> None:
+def test_the_lag_may_be_set_on_the_trial_or_the_task_and_is_copied_to_both(given: dict[str, Any]) -> None:
     found = Trial.model_validate({"cell": "lstm", "hidden": 8, **given})
     assert found.lag == found.task.lag == 9
     assert found.key == trial().key
@@ -200,13 +200,13 @@ def test_the_lag_may_be_given_once_anywhere_and_ends_up_in_both(given: dict[str,
     "train_lags",
     [{"uniform": [2, 9]}, {"log_uniform": [2, 9]}, Uniform(uniform=(2, 9)), LogUniform(log_uniform=(2, 9))],
 )
-def test_the_end_of_mixed_lags_is_the_lag(train_lags: Any) -> None:
+def test_the_largest_mixed_lag_is_the_lag(train_lags: Any) -> None:
     found = Trial.model_validate({"task": "recall", "cell": "lstm", "train_lags": train_lags})
     assert found.lag == found.task.lag == 9
     assert found.train_lags.bounds == (2, 9)
 
 
-def test_without_a_lag_the_message_says_so() -> None:
+def test_a_missing_lag_is_named_in_the_error() -> None:
     with pytest.raises(ValidationError, match="lag"):
         Trial.model_validate({"task": "recall", "cell": "lstm"})
 
@@ -253,7 +253,7 @@ def test_without_a_lag_the_message_says_so() -> None:
     ],
     ids=str,
 )
-def test_what_does_not_go_together_is_refused_before_anything_runs(fields: dict[str, Any], message: str) -> None:
+def test_settings_that_do_not_fit_together_are_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         trial(**fields)
 
@@ -265,7 +265,7 @@ def test_nback_may_be_measured_at_its_own_lag() -> None:
 # Reading ---------------------------------------------------------------------------------------------------------
 
 
-def test_parameters_are_flat_plain_values_that_tell_trials_apart() -> None:
+def test_parameters_are_plain_values_that_differ_between_trials() -> None:
     flat = trial().parameters()
     assert all(isinstance(value, str | int | float | bool | None) for value in flat.values())
     assert flat["cell.name"] == "lstm"
@@ -289,8 +289,8 @@ def test_a_fixture_of_small_trials_is_valid(trial_of: Callable[..., Trial]) -> N
     assert trial_of(seed=4).seed == 4
 
 
-def test_trials_that_are_measured_differently_say_so() -> None:
-    """In the frame two scales of one measure are two columns' values; defaults and lists say nothing."""
+def test_parameters_contain_changed_settings_of_measures() -> None:
+    """Settings at their default and lists are left out."""
     plain = trial(measures=[{"name": "memory_function"}]).columns()
     wide = trial(measures=[{"name": "memory_function", "scale": 0.1, "at": ["start"]}]).columns()
     assert not any(name.startswith("measures.") for name in plain)
