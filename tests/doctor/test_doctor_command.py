@@ -81,7 +81,7 @@ def test_an_intact_store_says_so(typed: Callable[..., SimpleNamespace]) -> None:
     assert typed("configs/tiny.yaml").out == typed("tiny").out
 
 
-def test_what_is_wrong_is_a_line_each_and_the_last_says_what_to_do(
+def test_each_issue_is_one_line_and_the_last_line_gives_the_remedy(
     project: TrainedProject, typed: Callable[..., SimpleNamespace]
 ) -> None:
     before = project.frame()
@@ -122,7 +122,7 @@ def test_what_cannot_be_repaired_safely_is_counted(
     assert "Found 2 faults that cannot be repaired safely: each line says what to do." in left.out.splitlines()[-1]
 
 
-def test_as_json_it_is_all_there(project: TrainedProject, typed: Callable[..., SimpleNamespace]) -> None:
+def test_json_lists_every_issue_and_repair(project: TrainedProject, typed: Callable[..., SimpleNamespace]) -> None:
     damage(project)
     found = json.loads(typed("--json").out)
     assert (found["clean"], found["trials"], found["experiments"]) == (False, 4, 1)
@@ -134,7 +134,7 @@ def test_as_json_it_is_all_there(project: TrainedProject, typed: Callable[..., S
     assert [issue["severity"] for issue in after["issues"]] == ["note"] * len(after["issues"])
 
 
-def test_of_many_alike_the_first_are_shown_and_the_rest_is_counted(
+def test_many_similar_issues_are_counted_after_the_first(
     project: TrainedProject, typed: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("farback.cli.doctor.MOST", 1)

@@ -1,4 +1,4 @@
-"""Files: the two databases, and folders of artifacts without a run."""
+"""Checks of the two databases."""
 
 import contextlib
 import os
@@ -9,14 +9,6 @@ from pathlib import Path
 
 import pytest
 from trained_project import TrainedProject
-
-
-def test_artifacts_that_belong_to_no_run_are_a_note_and_stay(project: TrainedProject) -> None:
-    folder = project.path.parent / "artifacts" / "tiny" / "0123"
-    folder.mkdir()
-    (found,) = project.repair().issues
-    assert (found.severity, found.check, "1 folder of artifacts" in found.what) == ("note", "artifacts", True)
-    assert folder.exists()
 
 
 def test_a_deleted_run_is_no_issue(project: TrainedProject) -> None:
@@ -65,9 +57,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("damage", BROKEN)
-def test_what_is_no_database_of_ours_is_named_and_left_as_it_is(
-    project: TrainedProject, damage: Callable[[Path], None]
-) -> None:
+def test_an_unusable_database_is_named_and_not_changed(project: TrainedProject, damage: Callable[[Path], None]) -> None:
     for part in project.path.parent.glob("mlflow.db-*"):
         part.unlink()
     damage(project.path)

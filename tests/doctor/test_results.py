@@ -106,7 +106,7 @@ DAMAGE = [
 ]
 
 
-def test_a_store_that_was_trained_gives_no_issues(project: TrainedProject) -> None:
+def test_an_intact_store_has_no_issues(project: TrainedProject) -> None:
     found = project.check()
     assert (found.issues, found.is_clean, found.trials, found.experiments) == ([], True, 4, 1)
     before = project.dump()
@@ -146,20 +146,20 @@ def test_what_was_set_aside_is_trained_again(project: TrainedProject) -> None:
     assert project.check().issues == []
 
 
-def test_until_then_reading_says_what_to_do(project: TrainedProject) -> None:
+def test_reading_a_damaged_result_names_the_remedy(project: TrainedProject) -> None:
     half_the_scores(project.artifacts(project.runs()[0]))
     with pytest.raises(UserError, match=r"cannot read the scores of run .*farback doctor --repair"):
         project.frame()
 
 
-def test_columns_of_another_release_are_not_held_against_a_result(project: TrainedProject) -> None:
+def test_other_columns_of_another_release_are_accepted(project: TrainedProject) -> None:
     run_id = project.runs()[0]
     other_columns(project.artifacts(run_id))
     project.set_tag(run_id, "version.farback", "0.0.1")
     assert project.check().issues == []
 
 
-def test_where_all_artifacts_are_out_of_reach_nothing_is_set_aside(project: TrainedProject) -> None:
+def test_nothing_is_set_aside_if_all_artifacts_are_unreachable(project: TrainedProject) -> None:
     """Another machine, or a disk that is not mounted: the results may be intact."""
     (project.path.parent / "artifacts").rename(project.path.parent / "elsewhere")
     before = project.dump()
@@ -172,7 +172,7 @@ def test_where_all_artifacts_are_out_of_reach_nothing_is_set_aside(project: Trai
     assert project.dump() == before
 
 
-def test_a_folder_that_may_not_be_read_is_not_damage(project: TrainedProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_permission_error_is_not_damage(project: TrainedProject, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path) -> bytes:
         raise PermissionError(13, "Permission denied", str(self))
 
@@ -212,7 +212,7 @@ def test_a_metric_that_differs_from_the_exact_scores_is_written_again(
     assert project.sql(last, run_id) == intact.sql(last, run_id)
 
 
-def test_a_metric_that_cannot_be_corrected_stays_an_issue_and_is_not_written_over_and_over(
+def test_a_metric_that_cannot_be_corrected_is_not_written_repeatedly(
     project: TrainedProject,
 ) -> None:
     run_id = project.runs()[0]
@@ -234,7 +234,7 @@ def test_missing_tags_are_written_again(project: TrainedProject, intact: Trained
     pd.testing.assert_frame_equal(project.frame(), intact.frame(), check_exact=True)
 
 
-def test_where_the_files_of_all_runs_are_missing_nothing_is_set_aside(project: TrainedProject) -> None:
+def test_nothing_is_set_aside_if_the_files_of_all_runs_are_missing(project: TrainedProject) -> None:
     """A server whose disk is not mounted lists no files, and no error."""
     for run_id in project.runs():
         no_folder(project.artifacts(run_id))

@@ -44,7 +44,7 @@ def test_a_dead_driver_is_seen_without_a_config(project: TrainedProject) -> None
 
 
 @pytest.mark.parametrize("owner", [PARENT, "another-host:1:1.00"])
-def test_a_driver_that_may_live_is_left_alone(project: TrainedProject, owner: str) -> None:
+def test_trials_of_a_driver_that_may_be_alive_are_not_repaired(project: TrainedProject, owner: str) -> None:
     twice(project)
     run_id = left_running(project, owner)
     key = project.tag(run_id, "farback.key")
@@ -69,7 +69,7 @@ def twice(project: TrainedProject, status: str = "finished") -> None:
     project.set_tag(str(old), "kind", "trial")
 
 
-def test_of_runs_of_one_trial_the_newest_stays(project: TrainedProject) -> None:
+def test_the_newest_run_of_a_trial_counts(project: TrainedProject) -> None:
     twice(project, "diverged")
     before = project.frame()
     assert set(before["status"]) == {"finished", "diverged"}  # the frame takes the newest, too
@@ -82,9 +82,7 @@ def test_of_runs_of_one_trial_the_newest_stays(project: TrainedProject) -> None:
     pd.testing.assert_frame_equal(project.frame(), before, check_exact=True)
 
 
-def test_of_runs_of_one_trial_the_newest_that_can_be_read_stays(
-    project: TrainedProject, intact: TrainedProject
-) -> None:
+def test_the_newest_readable_run_of_a_trial_counts(project: TrainedProject, intact: TrainedProject) -> None:
     twice(project, "diverged")
     ((newest,),) = project.sql("select run_uuid from runs order by end_time desc limit 1")
     (project.artifacts(str(newest)) / "scores.csv").unlink()
@@ -93,7 +91,7 @@ def test_of_runs_of_one_trial_the_newest_that_can_be_read_stays(
     pd.testing.assert_frame_equal(project.frame(), intact.frame(), check_exact=True)  # nothing had to be trained again
 
 
-def test_what_failed_is_a_note_until_it_has_finished(project: TrainedProject) -> None:
+def test_a_failed_trial_is_a_note(project: TrainedProject) -> None:
     extra = Experiment.load(project.config.path, ["seed=7"]).trials()[0]
     with MLflow(project.uri) as store, store.begin("tiny", [extra]) as recorder:
         recorder.put(Failed(extra.key, "no"))
@@ -124,7 +122,7 @@ def test_other_versions_are_a_note(project: TrainedProject) -> None:
     assert "3 trials made by torch 1.0" in found.issues[0].what
 
 
-def test_without_the_file_at_hand_the_issues_are_the_same(
+def test_a_store_behind_a_server_gives_the_same_issues(
     project: TrainedProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of a server: everything is asked of MLflow, and artifacts are fetched through it."""
@@ -144,6 +142,6 @@ def test_without_the_file_at_hand_the_issues_are_the_same(
     assert project.check().is_clean
 
 
-def test_a_trial_that_this_process_trains_is_left_alone(project: TrainedProject) -> None:
+def test_a_trial_in_training_by_this_process_is_not_repaired(project: TrainedProject) -> None:
     left_running(project, processes.identity())
     assert [issue.severity for issue in project.repair().issues] == ["note"]

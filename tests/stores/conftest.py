@@ -60,10 +60,10 @@ def set_aside(uri: str) -> None:
 
 
 URIS = {"mlflow": "uri", "postgres": "on_postgres", "server": "on_server"}
-SLOW_SERVER = pytest.param("server", marks=pytest.mark.slow)  # a server takes 10 s to start
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("postgres", "server")]
 
 
-@pytest.fixture(params=["memory", "mlflow", "postgres", SLOW_SERVER])
+@pytest.fixture(params=["memory", "mlflow", *SLOW])
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     opened = Memory() if request.param == "memory" else MLflow(request.getfixturevalue(URIS[request.param]))
     with opened:

@@ -94,7 +94,7 @@ def check(configs: list[Path], uri: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("names", [OWN, SHARED], ids=["own", "shared"])
 @pytest.mark.parametrize("empty", ["sqlite", "postgres"], indirect=True)
-def test_drivers_that_meet_on_an_empty_database_record_every_trial_once(
+def test_drivers_that_start_on_an_empty_database_record_every_trial_once(
     empty: str, names: tuple[str, ...], tmp_path: Path
 ) -> None:
     check(drive(tmp_path, empty, names), empty)
@@ -135,7 +135,7 @@ def test_drivers_may_write_one_tag_at_the_same_moment(where: str, request: pytes
         assert {tags[name] for name in names} <= set("abcd")
 
 
-def test_a_driver_waits_for_one_that_is_making_the_tables(postgres_uri: str) -> None:
+def test_a_driver_waits_while_another_creates_the_tables(postgres_uri: str) -> None:
     served = database.engine(postgres_uri)
 
     def carry_out(text: str) -> None:

@@ -63,7 +63,7 @@ def test_tables_of_another_version_are_refused(uri: str, tmp_path: Path, version
     assert contents(tmp_path) == before
 
 
-def test_databases_of_others_are_refused(tmp_path: Path) -> None:
+def test_databases_of_other_programs_are_refused(tmp_path: Path) -> None:
     uri = locations.SQLITE + str(tmp_path / "optuna.db")
     optuna.storages.RDBStorage(uri).engine.dispose()
     before = contents(tmp_path)
@@ -83,7 +83,7 @@ def locked(path: Path) -> Iterator[None]:
         holder.execute("rollback")
 
 
-def test_a_locked_database_is_retried_and_then_given_up(uri: str, tmp_path: Path) -> None:
+def test_retries_of_a_locked_database_end(uri: str, tmp_path: Path) -> None:
     with locked(tmp_path / "mlflow.db"):
         began = time.monotonic()
         refused(uri, "locked it for . s.*the same command resumes from there", seconds=1.0)
@@ -109,7 +109,7 @@ def test_a_database_that_is_locked_for_a_while_is_retried(
     assert "is back after" in caplog.records[-1].message
 
 
-def test_a_damaged_database_is_refused_on_the_way_too(uri: str, tmp_path: Path) -> None:
+def test_a_database_damaged_while_open_is_refused(uri: str, tmp_path: Path) -> None:
     with MLflow(uri) as store:
         store.begin("first", [trial()]).close()
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as opened:
@@ -121,7 +121,7 @@ def test_a_damaged_database_is_refused_on_the_way_too(uri: str, tmp_path: Path) 
         store.begin("first", [trial()])
 
 
-def test_retries_end_and_say_what_the_store_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_retries_end_with_a_message_that_names_the_store(caplog: pytest.LogCaptureFixture) -> None:
     retried = Retries("postgresql://me:sesame@host/db", 1.2)
     calls = []
 
@@ -139,7 +139,7 @@ def test_retries_end_and_say_what_the_store_is(caplog: pytest.LogCaptureFixture)
     assert caught.value.__cause__ is None
 
 
-def test_what_was_carried_out_though_it_failed_is_not_done_twice() -> None:
+def test_a_call_that_succeeded_without_an_answer_is_not_repeated() -> None:
     made = []
 
     def call() -> str:
@@ -150,7 +150,7 @@ def test_what_was_carried_out_though_it_failed_is_not_done_twice() -> None:
     assert made == ["run"]
 
 
-def test_errors_of_other_kinds_pass() -> None:
+def test_other_errors_are_not_caught() -> None:
     with pytest.raises(KeyError):
         Retries("here", 5).call(lambda: {}["x"])
 

@@ -41,7 +41,7 @@ def rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
-def test_a_filled_store_is_a_store_that_was_put(empty_database: Path, tmp_path: Path) -> None:
+def test_copied_trials_equal_recorded_ones(empty_database: Path, tmp_path: Path) -> None:
     wanted = store_filling.trials(3)
     events = [progress(wanted[0]), finished(wanted[0])]
     frames, found = [], []
@@ -74,6 +74,6 @@ def here(artifacts: str, uri: str) -> Path:
     return folder
 
 
-def test_the_trials_are_as_many_as_asked_and_differ() -> None:
+def test_the_requested_number_of_different_trials_is_created() -> None:
     made = store_filling.trials(2500)
     assert len({trial.key for trial in made}) == len(made) == 2500

@@ -25,7 +25,7 @@ def board() -> MemoryBoard:
     return MemoryBoard()
 
 
-def test_a_trial_is_leased_by_one_driver_until_it_is_given_back(board: MemoryBoard) -> None:
+def test_one_driver_leases_a_trial_until_it_releases_it(board: MemoryBoard) -> None:
     one, two = board.driver("a:1:1.00"), board.driver("b:1:1.00")
     assert one.take(["x", "y"]) == {"x", "y"}
     assert one.take(["x"]) == {"x"}
@@ -53,7 +53,7 @@ def test_the_cost_of_a_lease_is_constant(board: MemoryBoard) -> None:
     assert list(board.texts) == [HEARTBEAT + one.id]  # nothing piles up
 
 
-def test_more_keys_than_a_text_holds_are_leased_in_several(board: MemoryBoard) -> None:
+def test_many_keys_are_leased_in_several_texts(board: MemoryBoard) -> None:
     keys = [f"{number:016x}" for number in range(1001)]
     assert board.driver("a:1:1.00").take(keys) == set(keys)
     assert max(len(text) for text in board.texts.values()) < 5000  # what MLflow takes
@@ -61,9 +61,7 @@ def test_more_keys_than_a_text_holds_are_leased_in_several(board: MemoryBoard) -
 
 
 @pytest.mark.parametrize("process", ["far:1:1.00", "this host, another machine", "this host, another container"])
-def test_a_silent_driver_elsewhere_is_dead_after_silent_seconds_and_not_before(
-    board: MemoryBoard, process: str
-) -> None:
+def test_a_driver_on_another_machine_counts_as_dead_after_silent_seconds(board: MemoryBoard, process: str) -> None:
     name, place = processes.identity().split("@")
     gone, (machine, boot, table) = f"{name.split(':')[0]}:{UNUSED_PID}:1.00", place.split(".")
     if process.startswith("this host"):
@@ -91,7 +89,7 @@ def test_a_heartbeat_keeps_a_lease(board: MemoryBoard) -> None:
         assert two.take(["x"]) == set()
 
 
-def test_a_process_of_this_machine_is_dead_when_it_is_gone_and_not_when_it_is_slow(board: MemoryBoard) -> None:
+def test_a_slow_process_of_this_machine_is_not_dead(board: MemoryBoard) -> None:
     parent = psutil.Process(os.getppid())
     slow = board.driver(f"{socket.gethostname()}:{parent.pid}:{parent.create_time():.2f}")
     gone, two = board.driver(f"{socket.gethostname()}:{UNUSED_PID}:1.00"), board.driver("b:1:1.00")
@@ -103,9 +101,7 @@ def test_a_process_of_this_machine_is_dead_when_it_is_gone_and_not_when_it_is_sl
 
 
 @pytest.mark.parametrize(("access", "is_earlier"), [(1, False), (3, True)])
-def test_of_two_drivers_that_announce_a_key_at_once_the_earlier_keeps_it(
-    board: MemoryBoard, access: int, is_earlier: bool
-) -> None:
+def test_the_earlier_of_two_simultaneous_leases_is_kept(board: MemoryBoard, access: int, is_earlier: bool) -> None:
     """The second driver acts within the first one's `take`: between its first look and its lease, or just after it."""
     one, two, taken = board.driver("a:1:1.00"), board.driver("b:1:1.00"), set[str]()
 
@@ -120,9 +116,7 @@ def test_of_two_drivers_that_announce_a_key_at_once_the_earlier_keeps_it(
 
 
 @pytest.mark.parametrize("access", range(6))
-def test_a_driver_killed_at_any_access_blocks_nobody_for_longer_than_silent_seconds(
-    board: MemoryBoard, access: int
-) -> None:
+def test_leases_of_a_killed_driver_end_after_silent_seconds(board: MemoryBoard, access: int) -> None:
     one, two = board.driver("a:1:1.00"), board.driver("b:1:1.00")
     board.fail_once(access, SystemExit())
     with suppress(SystemExit):
@@ -137,7 +131,7 @@ def test_a_driver_killed_at_any_access_blocks_nobody_for_longer_than_silent_seco
 
 
 @pytest.mark.parametrize("access", range(6))
-def test_what_fails_and_is_called_again_leaves_nothing(board: MemoryBoard, access: int) -> None:
+def test_a_retried_call_leaves_no_texts(board: MemoryBoard, access: int) -> None:
     """The store retries every call."""
     one = board.driver("a:1:1.00")
     board.fail_once(access, ConnectionError())
@@ -180,7 +174,7 @@ def test_no_key_is_lost_however_drivers_interleave(scripts: list[list[str]], ord
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), ACTIONS, SECONDS)))
 @example([(0, "take x", 0), (1, "look", 0), (0, "close", 0), (2, "look", 11), (0, "take x", 0), (1, "take x", 0)])
-def test_where_accesses_do_not_overlap_one_driver_holds_a_key(steps: list[tuple[int, str, float]]) -> None:
+def test_one_driver_holds_a_key_if_accesses_do_not_overlap(steps: list[tuple[int, str, float]]) -> None:
     board = MemoryBoard()
     players = [Player(board.driver(f"{index}:1:1.00")) for index in range(3)]
     for index, what, seconds in steps:
@@ -198,7 +192,7 @@ def test_where_accesses_do_not_overlap_one_driver_holds_a_key(steps: list[tuple[
     assert board.texts == {}
 
 
-def test_a_heartbeat_survives_an_error_and_stops_when_it_is_told() -> None:
+def test_a_heartbeat_continues_after_an_error_and_can_be_stopped() -> None:
     calls, enough = [], threading.Event()
 
     def beat() -> None:

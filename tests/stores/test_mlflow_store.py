@@ -61,7 +61,7 @@ def test_a_trial_is_recorded_beside_its_database_and_leaves_nothing_elsewhere(
     assert [path.read_text() for path in artifacts(uri, "traceback.txt")] == ["Traceback ..."]
 
 
-def test_a_run_says_what_it_is(uri: str) -> None:
+def test_a_run_has_the_trial_s_tags_parameters_and_metrics(uri: str) -> None:
     one = trial(seed=3, lag=20)
     with MLflow(uri) as store:
         with store.begin("first", [one]) as recorder:
@@ -124,7 +124,7 @@ def test_only_runs_of_dead_drivers_are_closed(uri: str, owner: str | None, statu
     assert kinds == (["superseded", "trial"] if status == "KILLED" else ["trial", "trial"])
 
 
-def test_a_pid_used_again_is_not_its_old_owner(uri: str) -> None:
+def test_a_reused_pid_is_not_the_old_owner(uri: str) -> None:
     one = trial()
     crashed = MLflow(uri)
     crashed.begin("first", [one]).put(progress(one))
@@ -246,7 +246,7 @@ def _touch(uri: str, seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_processes_that_meet_on_a_fresh_database_do_not_break_it(tmp_path: Path) -> None:
+def test_processes_that_create_one_database_at_once_do_not_break_it(tmp_path: Path) -> None:
     uri = locations.default_uri(tmp_path / "with space")
     spawn = multiprocessing.get_context("spawn")
     crowd = [spawn.Process(target=_touch, args=(uri, seed)) for seed in range(4)]
@@ -259,7 +259,7 @@ def test_processes_that_meet_on_a_fresh_database_do_not_break_it(tmp_path: Path)
         assert all(len(store.frame(f"by {seed}")) for seed in range(4))
 
 
-def test_a_database_half_made_is_made_again(tmp_path: Path) -> None:
+def test_an_unfinished_database_is_created_again(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "mlflow.db"
     path.parent.mkdir()
     path.with_name("mlflow.db.new").write_text("what a killed process left")
@@ -313,7 +313,7 @@ def test_a_dead_driver_s_run_of_a_trial_that_has_finished_does_not_count(uri: st
     assert found == {"superseded": "KILLED", "trial": "FINISHED"}
 
 
-def test_a_trial_that_is_cut_off_and_was_finished_by_another_driver_does_not_count(uri: str) -> None:
+def test_a_killed_run_of_a_trial_that_another_driver_finished_does_not_count(uri: str) -> None:
     one = trial()
     with MLflow(uri) as store:
         with store.begin("first", [one]) as other, store.begin("first", [one]) as cut_off:
@@ -323,7 +323,7 @@ def test_a_trial_that_is_cut_off_and_was_finished_by_another_driver_does_not_cou
     assert found == {"superseded": "KILLED", "trial": "FINISHED"}
 
 
-def test_a_driver_that_is_taken_for_dead_in_its_own_process_keeps_its_runs(uri: str) -> None:
+def test_a_silent_recorder_does_not_end_the_runs_of_its_own_process(uri: str) -> None:
     """An earlier recorder of this process that was never closed is silent, and has this process' identity."""
     one, two = trial(1), trial(2)
     with MLflow(uri, silent_seconds=0.2) as store:

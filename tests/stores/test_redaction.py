@@ -76,7 +76,7 @@ def test_uris_in_a_text_are_masked(text: str, visible: str) -> None:
     "said", ["p/a ss", "p%2Fa%20ss", "p%2Fa+ss", "nonnumeric port: 'p/a ss@host'", "('anna', 'p/a ss')"]
 )
 @pytest.mark.parametrize("uri", ["http://anna:p%2Fa%20ss@host", "http://anna:p/a ss@host", "x://h/?token=p%2Fa+ss#end"])
-def test_a_part_of_a_uri_is_masked_where_a_library_repeats_it(said: str, uri: str) -> None:
+def test_parts_of_a_uri_in_a_library_s_message_are_masked(said: str, uri: str) -> None:
     for text in (masked(said, [uri], {}), masked(said, [], {"MLFLOW_TRACKING_URI": uri})):
         assert "***" in text
         assert "ss" not in text
@@ -96,7 +96,7 @@ def test_the_shell_s_folder_is_no_secret() -> None:
     assert masked(said, environment=environment) == "/home/ann/memory/results is a file: ***"
 
 
-def test_a_server_s_password_goes_where_mlflow_looks_for_it() -> None:
+def test_a_server_s_password_goes_into_mlflow_s_variables() -> None:
     """MLflow's errors show its URI, so its URI holds no password."""
     assert signed_in("http://host:1") == "http://host:1"
     assert redaction.PASSWORD not in os.environ
@@ -108,7 +108,7 @@ def test_a_server_s_password_goes_where_mlflow_looks_for_it() -> None:
     assert SENTINEL not in str(refused.value)
 
 
-def test_the_header_is_that_of_mlflow_s_own_client() -> None:
+def test_the_header_equals_the_one_of_mlflow_s_client() -> None:
     import requests
     from mlflow.utils.rest_utils import MlflowHostCreds, http_request
 
@@ -182,7 +182,7 @@ def everything_said(
     return ran
 
 
-@pytest.mark.parametrize(("uri", "how"), zip(URIS, cycle(["option", "joined", "variable"])))
+@pytest.mark.parametrize(("uri", "how"), list(zip(URIS, cycle(["option", "joined", "variable"]), strict=False)))
 def test_a_store_that_cannot_be_reached_keeps_the_password(
     uri: str, how: str, port: int, everything_said: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,7 +198,9 @@ def test_a_store_that_cannot_be_reached_keeps_the_password(
     assert ENCODED not in text
 
 
-@pytest.mark.parametrize(("uri", "command"), zip(URIS, cycle([("search", "look"), ("report", "look"), ("dashboard",)])))
+@pytest.mark.parametrize(
+    ("uri", "command"), list(zip(URIS, cycle([("search", "look"), ("report", "look"), ("dashboard",)]), strict=False))
+)
 def test_a_storage_that_cannot_be_reached_keeps_the_password(
     uri: str, command: tuple[str, ...], port: int, empty_database: Path, everything_said: Callable[..., tuple[int, str]]
 ) -> None:
@@ -210,7 +212,7 @@ def test_a_storage_that_cannot_be_reached_keeps_the_password(
 
 
 @pytest.mark.slow
-def test_what_is_recorded_holds_no_secret_of_the_environment(
+def test_no_secret_of_the_environment_is_recorded(
     everything_said: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tags, parameters, notes, studies, pages: every byte of every file below the project."""

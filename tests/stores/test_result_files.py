@@ -14,28 +14,28 @@ def files() -> tuple[bytes, bytes]:
     return written[result_files.RESULT], written[result_files.SCORES]
 
 
-def test_wherever_the_scores_are_cut_it_is_noticed(files: tuple[bytes, bytes]) -> None:
+def test_truncated_scores_are_detected_at_every_length(files: tuple[bytes, bytes]) -> None:
     about, table = files
     for length in range(len(table)):
         with pytest.raises(result_files.Damaged):
             result_files.read(about, table[:length])
 
 
-def test_wherever_the_description_is_cut_it_is_noticed(files: tuple[bytes, bytes]) -> None:
+def test_a_truncated_description_is_detected_at_every_length(files: tuple[bytes, bytes]) -> None:
     about, table = files
     for length in range(len(about.rstrip())):
         with pytest.raises(result_files.Damaged):
             result_files.read(about[:length], table)
 
 
-def test_any_changed_byte_of_the_scores_is_noticed(files: tuple[bytes, bytes]) -> None:
+def test_a_changed_byte_of_the_scores_is_detected(files: tuple[bytes, bytes]) -> None:
     about, table = files
     for place in range(0, len(table), 7):
         with pytest.raises(result_files.Damaged):
             result_files.read(about, table[:place] + bytes([table[place] ^ 1]) + table[place + 1 :])
 
 
-def test_any_changed_character_of_the_description_is_noticed(files: tuple[bytes, bytes]) -> None:
+def test_a_changed_character_of_the_description_is_detected(files: tuple[bytes, bytes]) -> None:
     about, table = files
     text = about.decode()
     name = text.rindex(f'"{result_files.DIGEST}"')  # without it, the file is one of the first release
@@ -61,6 +61,6 @@ def test_results_of_the_first_release_are_read_without_a_digest_of_the_descripti
 
 
 @pytest.mark.parametrize("about", [b"[]", b"null", b"{}", b'{"trial": 3, "status": "finished"}', b"\xff"])
-def test_what_is_no_result_is_named(files: tuple[bytes, bytes], about: bytes) -> None:
+def test_a_file_that_is_no_result_is_named(files: tuple[bytes, bytes], about: bytes) -> None:
     with pytest.raises(result_files.Damaged, match=r"result\.json"):
         result_files.read(about, files[1])

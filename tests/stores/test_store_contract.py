@@ -17,7 +17,7 @@ def bits(values: pd.Series) -> list[bytes]:
     return [struct.pack("d", value) for value in values]
 
 
-def test_what_was_put_comes_back_exactly(store: Store) -> None:
+def test_recorded_scores_are_read_back_exactly(store: Store) -> None:
     one = trial()
     event = finished(one)
     with store.begin("first", [one]) as recorder:
@@ -44,7 +44,7 @@ def test_all_stores_give_the_same_frame(store: Store) -> None:
     pd.testing.assert_frame_equal(store.frame("first"), reference.frame("first"), check_exact=True)
 
 
-def test_finished_are_the_converged_and_the_diverged(store: Store) -> None:
+def test_converged_and_diverged_trials_are_finished(store: Store) -> None:
     converged, diverged, failed, unfinished, unseen = (trial(seed) for seed in range(5))
     keys = [each.key for each in (converged, diverged, failed, unfinished, unseen)]
     with store.begin("first", [converged, diverged, failed, unfinished, unseen]) as recorder:
@@ -71,7 +71,7 @@ def test_a_failed_trial_can_finish_later(store: Store) -> None:
     assert len(store.frame("first")) == len(finished(one).result.scores)
 
 
-def test_finishing_twice_keeps_one_set_of_rows_the_later(store: Store) -> None:
+def test_a_trial_that_finishes_twice_keeps_the_later_rows(store: Store) -> None:
     one = trial()
     with store.begin("first", [one]) as recorder:
         recorder.put(finished(one, skill=0.25))
@@ -103,12 +103,12 @@ def test_an_unknown_experiment_has_an_empty_frame(store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", " padded ", "x" * 81])
-def test_a_name_that_pages_cannot_show_is_refused(store: Store, name: str) -> None:
+def test_an_invalid_experiment_name_is_refused(store: Store, name: str) -> None:
     with pytest.raises(ValueError, match="experiment's name"):
         store.begin(name, [])
 
 
-def test_foreign_metric_names_do_no_harm(store: Store) -> None:
+def test_unusual_metric_names_are_accepted(store: Store) -> None:
     one = trial()
     recorder = store.begin("first", [one])
     for name in ("../up", "/a//b/", "log10 |J|@k=3 (mean)", "\u03bb/\u00e9\n\t", "...", "x" * 400, "a/b/c", ""):
@@ -121,7 +121,7 @@ def test_foreign_metric_names_do_no_harm(store: Store) -> None:
     pd.testing.assert_frame_equal(store.frame("first")[SCORE_COLUMNS], scores(rows))
 
 
-def test_no_trials_no_scores_no_question_are_fine(store: Store) -> None:
+def test_an_empty_experiment_is_accepted(store: Store) -> None:
     store.begin("first").close()
     store.summarise("first")
     assert store.frame("first").empty
@@ -147,7 +147,7 @@ def test_a_trial_is_tagged_before_it_runs_while_it_runs_and_afterwards(store: St
     assert attached(store, one)[0]["optuna.state"] == "reported"
 
 
-def test_how_a_trial_came_to_be_is_kept_of_its_latest_result(store: Store) -> None:
+def test_the_provenance_of_the_latest_result_is_kept(store: Store) -> None:
     one, failed = trial(0), trial(1)
     recorder = store.begin("first", [one, failed])
     made = {"torch": "2.6.0", "python": "3.11.0", "cpu_features": "abcd", "blas": "openblas 1; mkl 2", "pid": "17"}
@@ -180,7 +180,7 @@ def test_a_trial_is_leased_by_one_driver_at_a_time(store: Store) -> None:
         assert mine.lease(keys) == {two.key, three.key}
 
 
-def test_a_lease_is_of_one_experiment(store: Store) -> None:
+def test_a_lease_is_valid_in_one_experiment(store: Store) -> None:
     one = trial()
     with store.begin("first", [one]) as first, store.begin("second", [one]) as second:
         assert first.lease([one.key]) == {one.key}
@@ -203,7 +203,7 @@ def test_a_trial_that_two_drivers_train_is_recorded_once(store: Store) -> None:
     assert store.finished("first", [one.key]) == {one.key}
 
 
-def test_after_an_error_others_can_take_the_trials(store: Store) -> None:
+def test_after_an_error_other_drivers_can_lease_the_trials(store: Store) -> None:
     one = trial()
 
     def fail() -> None:

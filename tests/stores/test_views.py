@@ -24,7 +24,7 @@ def entries(store: MLflow) -> dict[str, dict]:
     }
 
 
-def test_views_decode_to_what_was_meant(uri: str) -> None:
+def test_the_views_of_a_sweep_have_the_right_state(uri: str) -> None:
     with MLflow(uri) as store:
         store.begin("first", [trial(seed, cell) for cell in ("gru", "lstm") for seed in (0, 1)]).close()
         found = entries(store)
@@ -50,7 +50,7 @@ def test_views_decode_to_what_was_meant(uri: str) -> None:
         assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == sections
 
 
-def test_views_written_again_keep_their_birthday(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rewritten_views_keep_their_creation_time(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with MLflow(uri) as store, store.begin("first", [trial(0)]) as recorder:
         before = entries(store)
         monkeypatch.setattr(views.time, "time", lambda: 4e9)
@@ -97,7 +97,7 @@ def test_the_two_protocols_have_views_of_their_own() -> None:
     assert grouped(far, others) == ["cell", "train_lags"]
 
 
-def test_nets_trained_at_different_lags_are_not_averaged_where_all_are_asked_at_the_same_lags() -> None:
+def test_networks_trained_at_different_lags_are_not_averaged_if_tested_at_the_same_lags() -> None:
     (far, *_) = views.sweep_views([])
     own = [run_tags.parameters(trial(0, lag=lag)) for lag in (2, 8)]
     assert grouped(far, own) == ["cell"]  # each is one point of the line
@@ -108,7 +108,7 @@ def test_nets_trained_at_different_lags_are_not_averaged_where_all_are_asked_at_
     assert set(far.state(asked)["groupsExpanded"]) == {"param.cell.GRU,param.lag.2", "param.cell.GRU,param.lag.8"}
 
 
-def test_what_a_trial_is_stands_before_what_it_came_to() -> None:
+def test_parameters_stand_before_results() -> None:
     """MLflow's own order has the parameters last, out of sight."""
     state = next(view for view in views.sweep_views(["depth"]) if view.name == "Trials").state()
     order = [column for column in state["columnOrder"] if column in state["selectedColumns"]]
@@ -149,7 +149,7 @@ def test_a_search_has_views_of_its_own(uri: str) -> None:
     assert "farback-cells" not in told
 
 
-def test_the_smallest_is_first_where_less_is_better() -> None:
+def test_the_smallest_value_of_a_minimised_objective_is_first() -> None:
     best = views.search_views(views.SearchViews((), (("updates", False),)))[0]
     assert best.state()["orderByAsc"] is True
 
@@ -176,7 +176,7 @@ def test_links_open_the_view_in_training_mode() -> None:
     assert descriptions.link("http://h:1", "7", trials) == f"{start}=farback-trials&compareRunsMode=TABLE"
 
 
-def test_nothing_recorded_is_said_before_a_server_starts(tmp_path: Path) -> None:
+def test_no_server_is_started_for_an_empty_store(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing is recorded yet"):
         ui.serve(f"sqlite:///{tmp_path}/mlflow.db", "demo")
 
@@ -199,7 +199,7 @@ def test_a_taken_port_is_not_used() -> None:
 
 
 @pytest.mark.slow
-def test_every_curve_by_lag_is_one_that_a_measure_logs() -> None:
+def test_every_chart_by_lag_shows_a_metric_that_a_measure_logs() -> None:
     """A chart of a metric that no measure logs would be hidden for ever."""
     import numpy as np
 
@@ -222,14 +222,14 @@ def test_every_curve_by_lag_is_one_that_a_measure_logs() -> None:
         st.dictionaries(st.sampled_from(["cell", "train_lags", "lag", "seed"]), st.sampled_from(["a", "b", "fixed"]))
     )
 )
-def test_few_trials_show_the_levels_of_all(parameters: list[dict[str, str]]) -> None:
+def test_covering_trials_give_the_same_views_as_all_trials(parameters: list[dict[str, str]]) -> None:
     few = views.covering(parameters)
     assert views.varying(few) == views.varying(parameters)
     for view in (*views.sweep_views([]), *views.sweep_views(["train_lags"])):
         assert view.state(few) == view.state(parameters)
 
 
-def test_views_that_are_there_are_not_made_again(uri: str) -> None:
+def test_existing_views_are_not_computed_again(uri: str) -> None:
     one, two = trial(0, lag=10), trial(1, lag=20)
     with MLflow(uri) as store, store.begin("first", [one, two]):
         experiment = store.client.mlflow.get_experiment_by_name("first")

@@ -14,7 +14,7 @@ from farback.system.atomic_files import aside, scratch, sweep
 
 
 @pytest.mark.parametrize("durable", [False, True])
-def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path, durable: bool) -> None:
+def test_a_file_is_replaced_when_the_new_one_is_complete(tmp_path: Path, durable: bool) -> None:
     path = tmp_path / "page [1]*.md"
     path.write_text("before")
     with aside(path, durable=durable) as file:
@@ -25,7 +25,7 @@ def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path, durable: bool) 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_fails_on_the_way_leaves_the_earlier_file(tmp_path: Path) -> None:
+def test_an_error_while_writing_keeps_the_earlier_file(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text("before")
 
@@ -40,7 +40,7 @@ def test_what_fails_on_the_way_leaves_the_earlier_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_process_left_is_removed_later_and_a_living_ones_is_not(tmp_path: Path) -> None:
+def test_old_unfinished_files_are_removed_and_recent_ones_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     old, young, foreign = (tmp_path / name for name in (".page.md.1.unfinished", ".page.md.2.unfinished", ".other"))
     for each in (old, young, foreign):
@@ -52,7 +52,7 @@ def test_what_a_killed_process_left_is_removed_later_and_a_living_ones_is_not(tm
     assert sorted(tmp_path.iterdir()) == sorted([path, young, foreign])
 
 
-def test_what_a_process_left_that_was_killed_here_is_removed_at_once(tmp_path: Path) -> None:
+def test_an_unfinished_file_of_a_killed_local_process_is_removed_at_once(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     script = (
         "import os, sys, pathlib\n"
@@ -102,7 +102,7 @@ def test_a_folder_that_a_killed_process_left_is_removed_by_the_next(temporary: P
     assert list(temporary.iterdir()) == []
 
 
-def test_folders_of_the_living_of_others_and_links_stay(temporary: Path, tmp_path: Path) -> None:
+def test_folders_of_running_and_other_processes_and_links_are_kept(temporary: Path, tmp_path: Path) -> None:
     here, mine = processes.file_mark().rpartition("-")[0], tmp_path / "mine"
     mine.mkdir()
     (mine / "file").touch()
@@ -117,7 +117,7 @@ def test_folders_of_the_living_of_others_and_links_stay(temporary: Path, tmp_pat
     assert (mine / "file").exists()
 
 
-def test_one_of_another_user_stays(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_another_user_is_kept(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = temporary / f"farback-{processes.file_mark().rpartition('-')[0]}-{2**22 + 1}.x"
     other.mkdir()
     monkeypatch.setattr(os, "getuid", lambda: other.stat().st_uid + 1)

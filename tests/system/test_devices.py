@@ -74,7 +74,7 @@ def test_the_path_for_other_devices_gives_the_same_curves_within_a_tolerance(
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:7"])
-def test_a_device_that_is_not_there_is_refused_by_name(tmp_path: Path, device: str) -> None:
+def test_a_missing_device_is_refused_by_name(tmp_path: Path, device: str) -> None:
     if torch.cuda.is_available() and device == "cuda":
         pytest.skip("there is one")
     path = config(tmp_path, f"device: {device}")

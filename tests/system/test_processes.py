@@ -10,7 +10,7 @@ from farback.system import processes
 UNUSED_PID = 2**22 + 1  # above the largest that Linux gives
 
 
-def test_the_name_of_a_host_is_not_enough_to_tell_that_a_process_is_gone() -> None:
+def test_a_process_is_gone_only_if_its_machine_and_process_table_match() -> None:
     name, place = processes.identity().split("@")
     machine, boot, table = place.split(".")
     gone = f"{socket.gethostname()}:{UNUSED_PID}:1.00"
@@ -24,13 +24,13 @@ def test_the_name_of_a_host_is_not_enough_to_tell_that_a_process_is_gone() -> No
         assert processes.is_dead(f"{name}@{machine}.earlier.{table}")  # before the machine was booted again
 
 
-def test_a_process_that_got_the_number_of_another_is_not_taken_for_it() -> None:
+def test_a_process_with_a_reused_pid_is_another_process() -> None:
     parent = psutil.Process(os.getppid())
     assert processes.is_alive(f"{socket.gethostname()}:{parent.pid}:{parent.create_time():.2f}")
     assert processes.is_dead(f"{socket.gethostname()}:{parent.pid}:{parent.create_time() - 100:.2f}")
 
 
-def test_of_what_is_no_identity_nothing_is_known() -> None:
+def test_a_text_that_is_no_identity_is_neither_dead_nor_alive() -> None:
     for text in ("", "a", "a:b", f"{socket.gethostname()}:x:1.00", "@", "::"):
         assert not processes.is_dead(text)
         assert not processes.is_alive(text)

@@ -66,7 +66,7 @@ def test_a_linked_results_is_followed(trained: Path, project: Path, farback: Typ
     assert everything(disk / "tiny") == everything(trained / "results" / "tiny")
 
 
-def test_a_linked_results_whose_disk_is_not_there_is_said_and_nothing_is_made(project: Path, farback: Typed) -> None:
+def test_a_broken_link_to_results_is_reported_and_nothing_is_created(project: Path, farback: Typed) -> None:
     shutil.rmtree(project / "results")
     (project / "results").symlink_to(project.parent / "not-mounted")
     code, _, errors = farback(project, "run", "tiny", "--workers", "1")
@@ -81,9 +81,7 @@ def test_a_linked_results_whose_disk_is_not_there_is_said_and_nothing_is_made(pr
     [(["report", "tiny"], False), (["run", "tiny", "--workers", "1"], True)],
     ids=["report, link elsewhere", "run, link to another page"],
 )
-def test_a_page_is_not_written_over_what_a_link_leads_to(
-    command: list[str], inside: bool, project: Path, farback: Typed
-) -> None:
+def test_a_page_is_not_written_through_a_link(command: list[str], inside: bool, project: Path, farback: Typed) -> None:
     other = project / "results" / "other" if inside else project.parent / "documents"
     other.mkdir()
     (other / "report.md").write_text("mine")
@@ -98,7 +96,7 @@ def test_a_page_is_not_written_over_what_a_link_leads_to(
     assert everything(other) == {"report.md": b"mine"}
 
 
-def test_a_link_in_place_of_a_file_is_replaced_and_what_it_leads_to_is_not(project: Path, farback: Typed) -> None:
+def test_a_link_to_a_file_is_replaced_and_its_target_is_unchanged(project: Path, farback: Typed) -> None:
     mine = project.parent / "mine"
     mine.write_text("mine")
     for name in ("report.md", "success.csv", "success.png", "success.svg"):

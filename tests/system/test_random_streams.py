@@ -11,7 +11,7 @@ def numbers(seed: int, *name: str | int) -> tuple[float, ...]:
     return tuple(stream(seed, *name).random(8))
 
 
-def test_every_name_and_every_seed_has_numbers_of_its_own() -> None:
+def test_different_names_and_seeds_give_different_numbers() -> None:
     drawn = {numbers(seed, *name) for seed in range(20) for name in NAMES}
     assert len(drawn) == 20 * len(NAMES)
 
@@ -32,7 +32,7 @@ def test_a_draw_from_one_stream_changes_nothing_in_another() -> None:
     assert tuple(validation.random(8)) == numbers(0, "validation")
 
 
-def test_a_name_in_parts_is_not_the_parts_run_together() -> None:
+def test_a_name_in_two_parts_differs_from_their_concatenation() -> None:
     assert numbers(0, "a", "b") != numbers(0, "ab")
     assert numbers(0, "a", "b") != numbers(0, "b", "a")
 

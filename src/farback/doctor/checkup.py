@@ -112,8 +112,8 @@ def _experiments(client: Client, name: str) -> list[Any]:
 
 def _experiment(target: Target, client: Client, experiment: Any) -> tuple[int, list[Issue]]:
     """The number of an experiment's finished trials, and its issues."""
-    name, lookup = str(experiment.name), RunLookup(client)
-    everything = lookup.every(experiment.experiment_id)
+    name = str(experiment.name)
+    everything = RunLookup(client).every(experiment.experiment_id)
     trials = runs.TrialRuns.among(everything)
     reported = {run.key for run in everything if run.tags.get("phase") == "report"}
     named, config = config_trials(target.root, name, target.storage, reported)
@@ -127,10 +127,6 @@ def _experiment(target: Target, client: Client, experiment: Any) -> tuple[int, l
     issues += runs.duplicates(readable, name)
     issues += runs.not_in_config(trials, named, name, config)
     issues += _versions(trials, name)
-    path, known = locations.database(target.uri), lookup.ids()
-    folder = locations.local(experiment.artifact_location, target.uri)
-    if path and folder and known is not None:
-        issues += files.artifacts(folder if folder.exists() else path.parent / "artifacts" / name, known, name)
     return len(trials.finished), issues
 
 

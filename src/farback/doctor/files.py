@@ -1,14 +1,14 @@
-"""Checks of files: the two databases, and artifact folders without a run."""
+"""Checks of the two databases."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from farback.doctor.issues import Issue, counted
+from farback.doctor.issues import Issue
 from farback.records.record import UserError
 from farback.stores import locations
 
@@ -53,20 +53,3 @@ def studies(uri: str) -> Iterator[Issue]:
         opened(uri)
     except UserError as error:
         yield Issue("error", "studies", str(error), locations.shown(uri))
-
-
-def artifacts(folder: Path, known: Collection[str], experiment: str) -> Iterator[Issue]:
-    """Note artifact folders without a run in this database. They are kept, since another database may use them.
-
-    Args:
-        folder: with the experiment's artifacts.
-        known: the ids of all runs, deleted ones too.
-        experiment: its name.
-    """
-    if not folder.is_dir():
-        return
-    others = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name not in known)
-    if others:
-        what = f"{counted(len(others), 'folder')} of artifacts without a run in this database, the first: {others[0]}"
-        remedy = "nothing: another database or a backup may have their runs"
-        yield Issue("note", "artifacts", what, str(folder), experiment, remedy)

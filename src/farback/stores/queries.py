@@ -95,26 +95,26 @@ class RunLookup:
 
     def running(self, experiment_id: str) -> list[TrackedRun]:
         """The runs of an experiment's trials that have not ended, without metrics."""
-        rows = self._rows(RUNNING, experiment=int(experiment_id))
+        rows = self._rows(RUNNING, experiment_id)
         if rows is None:
             return self._search(experiment_id, "tags.kind = 'trial' and attributes.status = 'RUNNING'")
         return [_tracked(self.client.mlflow.get_run(run_id)) for (run_id,) in rows]
 
     def ended(self, experiment_id: str, keys: Collection[str] | None = None) -> list[TrackedRun]:
-        """The runs of an experiment's trials that have ended, without metrics; only the tag of the key is sure.
+        """The runs of an experiment's trials that have ended, without metrics; their tags include the key.
 
         Args:
             experiment_id: MLflow's.
             keys: of the trials; all by default. The time grows with their number, not with the size of the store.
         """
-        batches: list[dict[str, Any]] = [{}]
+        batches: list[dict[str, list[str]]] = [{}]
         if keys is not None:
             ordered = sorted(set(keys))
             starts = range(0, len(ordered), KEYS_PER_QUERY)
             batches = [{"keys": ordered[start : start + KEYS_PER_QUERY]} for start in starts]
         found = []
         for batch in batches:
-            rows = self._rows(ENDED_AMONG if batch else ENDED, experiment=int(experiment_id), **batch)
+            rows = self._rows(ENDED_AMONG if batch else ENDED, experiment_id, **batch)
             if rows is None:
                 return self._search_ended(experiment_id, keys)
             found += [
@@ -131,9 +131,8 @@ class RunLookup:
             metrics: whether to read metrics, too; values that are not a number are left out.
         """
         # Runs first: a run that is listed as ended has all of its tags and metrics
-        experiment = int(experiment_id)
-        rows, tags = self._rows(RUNS, experiment=experiment), self._rows(TAGS, experiment=experiment)
-        values = self._rows(METRICS, experiment=experiment) if metrics else []
+        rows, tags = self._rows(RUNS, experiment_id), self._rows(TAGS, experiment_id)
+        values = self._rows(METRICS, experiment_id) if metrics else []
         if rows is None or tags is None or values is None:
             return self._search(experiment_id, "", metrics)
         found = {row[0]: TrackedRun(*row) for row in rows}
@@ -145,22 +144,18 @@ class RunLookup:
                 found[run_id].metrics[name] = value
         return list(found.values())
 
-    def ids(self) -> set[str] | None:
-        """The ids of the runs of all experiments, deleted ones too; None where the database cannot be read."""
-        rows = self._rows("select run_uuid from runs")
-        return None if rows is None else {run_id for (run_id,) in rows}
-
-    def _rows(self, query: str, **values: Any) -> list[Any] | None:
+    def _rows(self, query: str, experiment_id: str, **keys: list[str]) -> list[Any] | None:
         """The rows that match; None where the database cannot be read, or has other tables than expected."""
         if self._engine is None:
             return None
         from sqlalchemy import bindparam, text
         from sqlalchemy.exc import SQLAlchemyError
 
-        parameters: list[Any] = [bindparam(name, expanding=isinstance(value, list)) for name, value in values.items()]
+        values = {"experiment": int(experiment_id), **keys}
         try:
+            statement = text(query).bindparams(*(bindparam(name, expanding=True) for name in keys))
             with self._engine.connect() as connection:
-                return list(connection.execute(text(query).bindparams(*parameters), values))
+                return list(connection.execute(statement, values))
         except SQLAlchemyError:
             return None
 

@@ -49,7 +49,7 @@ def masked(text: str, sources: Iterable[str] = (), environment: Mapping[str, str
 
 
 def _secrets(uri: str) -> set[str]:
-    """The password of a URI, or its user where that stands alone, and the values of secret parts of its query."""
+    """The password of a URI, or its user if it has no password, and the secret values of its query."""
     if "://" not in uri:
         return set()
     before, at, _ = re.split(r"(?<=[^/]):/{2}", uri, maxsplit=1)[-1].rpartition("@")

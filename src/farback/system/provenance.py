@@ -5,11 +5,13 @@ Equal trials give equal bits where all entries of `DECIDING` are equal. No entry
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,8 +35,6 @@ def machine() -> dict[str, str]:
     `cpu` is the model's name. The bits of results depend on the others: torch chooses kernels by `cpu_capability`,
     numba compiles for `cpu_target` and `cpu_features`, and `blas` names the kernels that BLAS chose.
     """
-    from farback.system.cpu import blas, processor  # LLVM is slow to load
-
     target, features = processor()
     return {
         "machine": f"{platform.system()} {platform.machine()}",
@@ -49,6 +49,36 @@ def machine() -> dict[str, str]:
 def deciding(recorded: Mapping[str, str]) -> dict[str, str]:
     """The entries of a recorded provenance on which the bits of results depend."""
     return {name: recorded[name] for name in DECIDING if name in recorded}
+
+
+def processor() -> tuple[str, str]:
+    """LLVM's name of the processor ("znver4"), and a digest of its instruction sets, 16 hexadecimal digits.
+
+    Each is "unknown" if LLVM does not recognise it.
+    """
+    from llvmlite import binding  # type: ignore[import-untyped]  # slow to load
+
+    name = str(binding.get_host_cpu_name() or "unknown")
+    try:
+        flags = binding.get_host_cpu_features().flatten()
+    except RuntimeError:  # LLVM does not know this system
+        return name, "unknown"
+    return name, hashlib.sha256(",".join(sorted(flags.split(","))).encode()).hexdigest()[:16]
+
+
+def blas() -> str:
+    """The loaded BLAS libraries, each with its version and kernels: "openblas 0.3.30 SkylakeX"."""
+    import scipy.linalg.cython_blas  # noqa: F401 - loads the library
+    import threadpoolctl
+
+    libraries: list[dict[str, Any]] = threadpoolctl.threadpool_info()
+    parts = ("internal_api", "version", "architecture")
+    names = {
+        " ".join(str(library[part]) for part in parts if library.get(part))
+        for library in libraries
+        if library["user_api"] == "blas"
+    }
+    return "; ".join(sorted(names)) or "unknown"
 
 
 def _model() -> str:

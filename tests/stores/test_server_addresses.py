@@ -113,7 +113,7 @@ def ends(process: psutil.Process, number: signal.Signals, port: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_ui_listens_here_only(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_ui_serves_this_machine_only(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     uri = f"sqlite:///{tmp_path}/secret-name.db"
     with MLflow(uri) as store:
@@ -135,7 +135,7 @@ def test_the_ui_listens_here_only(tmp_path: Path, number: signal.Signals) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_dashboard_listens_here_only(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_dashboard_serves_this_machine_only(tmp_path: Path, number: signal.Signals) -> None:
     uri = f"sqlite:///{tmp_path}/optuna.db"
     opened(uri).optuna.engine.dispose()
     with serving(tmp_path, "dashboard", "--storage", uri) as (process, port):
@@ -149,7 +149,7 @@ def test_the_dashboard_listens_here_only(tmp_path: Path, number: signal.Signals)
         ends(process, number, port)
 
 
-def test_neither_command_can_be_told_another_host() -> None:
+def test_neither_command_has_an_option_for_another_host() -> None:
     """To serve others is another command, MLflow's own, with a password: docs/security.md."""
     from typer.testing import CliRunner
 
@@ -161,7 +161,7 @@ def test_neither_command_can_be_told_another_host() -> None:
         assert re.search("No such option", result.output)
 
 
-def test_the_server_s_checks_are_on_whatever_the_environment_says() -> None:
+def test_no_environment_variable_turns_off_the_server_s_checks() -> None:
     made = ui.environment(
         "sqlite:///x.db", 5123, {**LOOSE, "HOME": "/home/anna", "MLFLOW_S3_ENDPOINT_URL": "http://s3"}
     )
