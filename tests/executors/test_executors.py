@@ -377,15 +377,22 @@ def wait_until(done: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.02)
 
 
+UNGUARDED = """
+from farback.executors import Pool
+from farback.training.loop import train
+from farback.trials.cohort import Cohort
+from farback.trials.trial import Trial
+trial = Trial.model_validate({"task": "recall", "lag": 3, "cell": "elman", "hidden": 9})
+with Pool(1) as pool:
+    list(pool.map(train, [Cohort.of(trial)]))
+"""
+
+
 @pytest.mark.slow
 def test_a_script_without_a_main_guard_gets_an_explanation(tmp_path: Path) -> None:
     """Workers import the script that started them; without the guard it would start workers again."""
-    (tmp_path / "tiny.yaml").write_text(
-        "name: tiny\nbase: {task: {name: recall, symbols: 2}, lag: 1, hidden: 4, steps: 4}\n"
-        "sweep:\n  - cell: [elman, gru]\n    seed: {range: 2}\n"
-    )
     script = tmp_path / "script.py"
-    script.write_text("import farback\nfarback.run('tiny.yaml', workers=2)\n")
-    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    script.write_text(UNGUARDED)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
     assert "must do it under `if __name__ == '__main__':`" in done.stderr.splitlines()[-1]

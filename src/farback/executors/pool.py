@@ -28,7 +28,7 @@ from farback.trials.events import Event, Paused, Request
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 # Not "fork", because a copy of a process with torch's threads can deadlock. On Linux workers are copies of a server
 # process that imports torch once, which takes seconds, and starts none of its threads.
-START = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+START = multiprocessing.get_context("forkserver") if sys.platform == "linux" else multiprocessing.get_context("spawn")
 START.set_forkserver_preload([__name__])
 UNGUARDED = (
     "a worker process ended with an error before it could train: workers import the script that started them, so a "
@@ -109,7 +109,8 @@ class Pool(Executor):
 
     def _kill(self, worker: _Worker) -> None:
         """End a worker and forget it. It holds nothing that could be lost."""
-        worker.process.kill()
+        if worker.process.is_alive():
+            worker.process.kill()
         worker.process.join()
         worker.pipe.close()
         self.workers.remove(worker)
@@ -259,18 +260,19 @@ def _exit_reason(code: int | None) -> str:
 
 @contextmanager
 def _child_settings() -> Iterator[None]:
-    """Let a process that starts in this block use one thread per library and block SIGINT until it has a handler.
+    """Let a process that starts in this block use one thread per library, and block SIGINT until it has a handler.
 
     Without the block, Ctrl-C during the start of a worker would print a traceback.
     """
     resource_tracker.ensure_running()  # multiprocessing starts it with the first child and then unblocks SIGINT
-    before = {name: os.environ[name] for name in ONE_THREAD if name in os.environ}
-    os.environ.update(ONE_THREAD)
+    settings = {**ONE_THREAD, "PYTHONPATH": os.pathsep.join(sys.path)}  # so that the server imports the same farback
+    before = {name: os.environ[name] for name in settings if name in os.environ}
+    os.environ.update(settings)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # a SIGINT during the block arrives now
-        for name in ONE_THREAD:
+        for name in settings:
             del os.environ[name]
         os.environ.update(before)
