@@ -1,6 +1,6 @@
-"""Experiments: a YAML file becomes a sweep or a search, or a list of what is wrong with it, each with its place."""
+"""Experiments: reads a YAML file as a sweep or a search, or reports every mistake in it with its position."""
 
-from farback.experiment import search_config as search_config  # registers how a search is loaded
+from farback.experiment import search_config as search_config  # registers the loader of searches
 from farback.experiment.experiment import Experiment
 from farback.experiment.grids import Axis, Grid
 from farback.experiment.problems import ConfigError, Problem

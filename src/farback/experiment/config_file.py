@@ -77,12 +77,12 @@ class ConfigFile(Record):
 
 
 def config_file(document: Node, stem: str, problems: Problems) -> ConfigFile:
-    """The top-level keys of a document, each problem added to `problems`; the defaults if there are any.
+    """The top-level keys of a document, or their defaults after adding problems to `problems`.
 
     Args:
         document: the whole file, a mapping.
         stem: the file's name without .yaml.
-        problems: collects what is wrong.
+        problems: collects the problems.
     """
     source = document.mark.source
     if not NAME.fullmatch(stem):

@@ -1,4 +1,4 @@
-"""Makes a trial from every combination of a sweep, or reports what is wrong with it."""
+"""Makes a trial from every combination of a sweep, or reports why it cannot."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class SearchOptions(Record):
         objective: horizon, skill (at the training lag, or {skill: LAG}), area (under the retention curve) or updates
             (to solve); two of them give a Pareto front.
         groups: a grid as in a sweep, or a path of the space. Each group is searched with the same budget.
-        direction: maximize or minimize, for each objective; by default what is better.
+        direction: maximize or minimize, for each objective; by default the direction in which it is better.
         trials: number of settings tried in each group.
         seeds: number of trainings of each setting; its value is their mean.
         sampler: how settings are chosen, a name or a mapping with a seed.
