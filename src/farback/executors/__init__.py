@@ -29,9 +29,9 @@ def chosen_placement(
 
     Args:
         declared: in the config, which alone can give certificates.
-        name: of an executor.
-        address: of a Dask scheduler.
-        workers: processes of a pool.
+        name: of the executor.
+        address: of the Dask scheduler.
+        workers: processes of the pool.
         device: that trials train on. It sets the number of workers if nothing else does: one on a GPU.
 
     Raises:
@@ -57,7 +57,7 @@ def open_executor(placement: Placement | None = None, root: Path | None = None) 
     """An executor for a placement; by default a pool with a worker per core.
 
     Args:
-        placement: of the cohorts; a pool of one worker becomes `Serial`.
+        placement: a pool of one worker becomes `Serial`.
         root: the folder that paths of certificates are relative to; by default the current one.
 
     Raises:

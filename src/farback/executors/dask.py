@@ -93,7 +93,7 @@ class Dask(Executor):
 
     @override
     def map(self, function: Work, items: Iterable[Cohort | None]) -> Iterator[tuple[Cohort, Event]]:
-        """See `Executor.map`.
+        """Events as they arrive from all workers.
 
         Raises:
             ClusterLost: the scheduler is gone.
