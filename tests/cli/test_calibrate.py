@@ -19,8 +19,16 @@ def calibrate(folder: Path):
     return runner.invoke(app, ["calibrate", "--output", str(folder)], env={"COLUMNS": "160"})
 
 
+@pytest.fixture(autouse=True, scope="module")
+def only_the_ring():
+    """One case, which takes a moment; all of them take seconds (tests/measures/test_known.py)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(known, "check_all", partial(known.check_all, cases=["ring"]))
+        yield
+
+
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def done(tmp_path_factory, only_the_ring):
     folder = tmp_path_factory.mktemp("calibrate") / "results"
     return calibrate(folder), folder
 
@@ -45,7 +53,6 @@ def test_the_page_has_its_figure_its_numbers_and_how_to_make_it(done):
     assert text.endswith("check is off.\n")
 
 
-@pytest.mark.slow
 def test_made_again_it_is_the_same_bytes(done, tmp_path):
     _, folder = done
     calibrate(tmp_path)
@@ -54,13 +61,7 @@ def test_made_again_it_is_the_same_bytes(done, tmp_path):
     }
 
 
-@pytest.fixture
-def only_the_ring(monkeypatch):
-    """One case, which takes a moment: all of them take seconds."""
-    monkeypatch.setattr(known, "check_all", partial(known.check_all, cases=["ring"]))
-
-
-def test_a_wrong_measure_ends_with_1_and_is_named(tmp_path, monkeypatch, only_the_ring):
+def test_a_wrong_measure_ends_with_1_and_is_named(tmp_path, monkeypatch):
     right = measures.linear_memory_function
     monkeypatch.setattr(measures, "linear_memory_function", lambda W, w, max_lag: right(W * 0.9, w, max_lag))
     result = calibrate(tmp_path)
@@ -71,7 +72,7 @@ def test_a_wrong_measure_ends_with_1_and_is_named(tmp_path, monkeypatch, only_th
     assert "**no**" in page
 
 
-def test_a_narrow_terminal_still_reads(tmp_path, only_the_ring):
+def test_a_narrow_terminal_still_reads(tmp_path):
     result = runner.invoke(app, ["calibrate", "--output", str(tmp_path)], env={"COLUMNS": "80"})
     lines = result.output.splitlines()
     assert max(map(len, lines[:20])) <= 80

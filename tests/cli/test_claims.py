@@ -91,6 +91,7 @@ def verdicts(folder: Path) -> dict[str, str]:
     return dict(zip(table["id"], table["verdict"], strict=True))
 
 
+@pytest.mark.slow
 def test_the_whole_path_of_claims(project: Path, empty_database: Path, farback: Callable[..., tuple[int, str]]) -> None:
     code, text = farback("claims", "--report")
     assert code == 0, text

@@ -25,7 +25,7 @@ from farback.stores.mlflow import MLflow
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Finished, TrialResult, scores
 from farback.trials.trial import Trial
-from open_sweeps import sweep_run
+from open_sweeps import events, sweep_run
 
 LAGS = [1, 2, 4, 8, 16]
 CONFIG = """
@@ -141,7 +141,7 @@ def test_stopped_at_any_instant_only_what_is_due_is_trained(tmp_path: Path) -> N
     experiment, once, halted = config(tmp_path), Memory(), Memory()
     farback.run(experiment, executor=MadeUp(), store=once)
     for events in (0, 1, 4, 7):
-        stream = sweep_run(experiment, halted, MadeUp()).events()
+        stream = events(sweep_run(experiment, halted, MadeUp()))
         for _, _event in zip(range(events), stream, strict=False):
             pass
         stream.close()
@@ -173,7 +173,7 @@ def test_only_narrows_a_bracket(tmp_path: Path) -> None:
     experiment, store = config(tmp_path), Memory()
     run = sweep_run(experiment, store, MadeUp(), trials=experiment.only(["lag=2,4,8", "cell=shift_register"]))
     assert {trial.lag for cohort in run.plan.cohorts for trial in cohort.trials} == {4}
-    for _ in run.events():
+    for _ in events(run):
         pass
     assert set(store.frame("small")["trained_lag"]) == {2, 4, 8}
 
@@ -216,7 +216,7 @@ def test_progress_is_against_the_most_that_may_be_needed(tmp_path: Path) -> None
     tally = Tally(todo)
     display = SweepDisplay(tally, Console(width=100, record=True))
     shares, most = [], []
-    for event in run.events():
+    for event in events(run):
         tally.add(event)
         display.add(event)
         shares.append(tally.share)
@@ -236,7 +236,7 @@ def test_the_page_says_that_the_rest_is_implied(tmp_path: Path) -> None:
         return subject(experiment, store, store.frame("small")).bisected
 
     store, experiment = Memory(), config(tmp_path)
-    stream = sweep_run(experiment, store, MadeUp()).events()
+    stream = events(sweep_run(experiment, store, MadeUp()))
     for _ in range(8):
         next(stream)
     stream.close()

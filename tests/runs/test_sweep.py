@@ -18,7 +18,7 @@ from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Finished
 from farback.trials.trial import Trial
-from open_sweeps import session, sweep_run
+from open_sweeps import events, session, sweep_run
 
 SMALL = """
 name: small
@@ -84,7 +84,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Memory:
 def test_stopping_at_any_instant_and_running_again_gives_the_same_store(tmp_path: Path, whole: Memory) -> None:
     experiment, halted = config(tmp_path), Memory()
     for events in (0, 1, 5, 9):
-        stream = sweep_run(experiment, halted).events()
+        stream = events(sweep_run(experiment, halted))
         for _ in range(events):
             next(stream)
         stream.close()
@@ -97,7 +97,7 @@ def test_a_run_resumed_from_checkpoints_gives_the_same_store(tmp_path: Path, who
     """With a checkpoint at every update; a driver that dies just stops reading."""
     experiment, halted = config(tmp_path), Memory()
     first = sweep_run(experiment, halted, checkpoint_seconds=0)
-    stream = first.events()
+    stream = events(first)
     for _ in range(events):
         next(stream)
     stream.close()

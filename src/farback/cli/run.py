@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # torch, mlflow and others are imported inside the functions 
     from farback.experiment import Sweep
     from farback.runs.progress import Summary
     from farback.runs.schedule import Remaining
-    from farback.runs.session import RunOptions, Session
+    from farback.runs.session import Session
     from farback.trials.events import Failed
     from farback.trials.trial import Trial
 
@@ -44,38 +44,31 @@ def run(
 
     You can stop it at any time; the same command resumes. SIGINT (Ctrl-C) and SIGTERM write checkpoints first.
     """
-    signals = SignalHandler()
+    signals, console = SignalHandler(), Printer(as_json)
     with signals.handled():
-        from farback.runs.session import RunOptions, load
+        from farback.runs.page import publish
+        from farback.runs.session import RunOptions, load, open_session
         from farback.runs.sweep import checked_sweep
 
         options = RunOptions(workers, executor, address, store, None, checkpoint_seconds, device)
         sweep = checked_sweep(load(config, settings or []))
         sweep = sweep.shifted(shift_seeds) if shift_seeds else sweep
-        _run(sweep, sweep.only(only or []), options, dry_run, signals, Printer(as_json))
-
-
-def _run(
-    sweep: Sweep, trials: list[Trial], options: RunOptions, dry_run: bool, signals: SignalHandler, console: Printer
-) -> None:
-    from farback.runs.page import publish
-    from farback.runs.session import open_session
-
-    with open_session([sweep], options) as session:
-        if dry_run:
-            _estimate(session, sweep, trials, console)
-            return
-        refresh_schema(sweep.path)
-        _ = sweep.results_folder  # raises now, rather than after hours of training
-        done = train_with_progress(session, sweep, trials, signals, console)
-        document = {"name": sweep.name, "trained": done.trained, "reused": done.reused, "diverged": done.diverged}
-        document |= failures_document(done.failures)
-        if done.trained or done.reused or not done.failed:  # otherwise there is no result to report
-            page = publish(sweep, session.store)
-            show_page(page, sweep, console)
-            document |= page_document(page)
-        console.document(document)
-    exit_on_failures(done.failures, console)
+        trials = sweep.only(only or [])
+        with open_session([sweep], options) as session:
+            if dry_run:
+                _estimate(session, sweep, trials, console)
+                return
+            refresh_schema(sweep.path)
+            _ = sweep.results_folder  # raises now, rather than after hours of training
+            done = train_with_progress(session, sweep, trials, signals, console)
+            document = {"name": sweep.name, "trained": done.trained, "reused": done.reused, "diverged": done.diverged}
+            document |= failures_document(done.failures)
+            if done.trained or done.reused or not done.failed:  # otherwise there is no result to report
+                page = publish(sweep, session.store)
+                show_page(page, sweep, console)
+                document |= page_document(page)
+            console.document(document)
+        exit_on_failures(done.failures, console)
 
 
 def estimated(session: Session, sweep: Sweep, trials: list[Trial]) -> tuple[Remaining, dict[str, float]]:
@@ -126,7 +119,7 @@ def train_with_progress(
     resumed = f", {sweep_run.plan.resumed} of them from checkpoints" if sweep_run.plan.resumed else ""
     console.say(f"{sweep.name}: {what.amount} trials to train{resumed}, {what.reused} recorded already")
     try:
-        with signals.finishing(session.executor), display.live():
+        with sweep_run, signals.finishing(session.executor), display.live():
             for event in sweep_run.events():
                 tally.add(event)
                 display.add(event)

@@ -16,9 +16,7 @@ from farback.cli.run import exit_on_failures
 from farback.cli.signals import SignalHandler, resume_command
 
 if TYPE_CHECKING:  # as in `run`: keeps `--help` quick
-    from farback.experiment import Search
     from farback.runs.search.driver import SearchRun
-    from farback.runs.session import RunOptions
 
 
 def search(
@@ -39,56 +37,45 @@ def search(
 
     You can stop it at any time; the same command resumes. SIGINT (Ctrl-C) and SIGTERM write checkpoints first.
     """
-    signals = SignalHandler()
+    signals, console = SignalHandler(), Printer(as_json)
     with signals.handled():
-        from farback.runs.search.api import checked_search
-        from farback.runs.session import RunOptions, load
+        from farback.cli.search_progress import SearchDisplay
+        from farback.runs.search.api import checked_search, forget, found_by, open_search
+        from farback.runs.search.page import publish
+        from farback.runs.session import RunOptions, load, open_session
 
         options = RunOptions(workers, executor, address, store, storage, checkpoint_seconds, device)
         loaded = checked_search(load(config, settings or []))
-        _search(loaded, options, trials, restart, signals, Printer(as_json))
-
-
-def _search(
-    search: Search, options: RunOptions, trials: int | None, restart: bool, signals: SignalHandler, console: Printer
-) -> None:
-    from farback.cli.search_progress import SearchDisplay
-    from farback.runs.search.api import forget, found_by, open_search
-    from farback.runs.search.page import publish
-    from farback.runs.session import open_session
-
-    with open_session([search], options) as session:
-        refresh_schema(search.path)
-        for name in forget(search, options.storage) if restart else ():
-            console.say(f"deleted the study {name}")
-        with open_search(session, search, trials) as run:
-            display = SearchDisplay(run, console)
-            objectives = " and ".join(str(objective) for objective in search.objectives)
-            console.say(f"{search.name}: {objectives}, {display.done} of {display.total} trials done already")
-            try:
-                with signals.finishing(session.executor):
-                    with display.live():
-                        for event in run.events():
-                            display.add(event)
-                    if not session.executor.finishing:
-                        _report(run, console)
-            except KeyboardInterrupt:
-                checkpoints = len(run.folder.keys())
-                console.say(
-                    f"\ninterrupted: {display.done} of {display.total} trials are done, {checkpoints} networks have a "
-                    f"checkpoint; to resume:\n{resume_command()}"
-                )
-                raise
-            found, page = found_by(run), publish(search, session.store, options.storage)
-            show_page(page, search, console)
-            for path in found.configs:
-                console.say(f"config   {os.path.relpath(path)}")
-            console.say(f"study    {command_for('dashboard', search)}")
-            display = SearchDisplay(run, console)  # with the final counts
-        counts = {"trials": display.total, "done": display.done, "diverged": run.diverged}
-        document = {**counts, **failures_document(run.failures), "configs": found.configs, **page_document(page)}
-        console.document({"name": search.name, **document})
-    exit_on_failures(run.failures, console)
+        with open_session([loaded], options) as session:
+            refresh_schema(loaded.path)
+            for name in forget(loaded, options.storage) if restart else ():
+                console.say(f"deleted the study {name}")
+            with open_search(session, loaded, trials) as run:
+                display = SearchDisplay(run, console)
+                objectives = " and ".join(str(objective) for objective in loaded.objectives)
+                console.say(f"{loaded.name}: {objectives}, {display.done} of {display.total} trials done already")
+                try:
+                    with signals.finishing(session.executor):
+                        with display.live():
+                            for event in run.events():
+                                display.add(event)
+                        if not session.executor.finishing:
+                            _report(run, console)
+                except KeyboardInterrupt:
+                    kept = f"{len(run.folder.keys())} networks have a checkpoint"
+                    console.say(f"\ninterrupted: {display.done} of {display.total} trials are done, {kept}; to resume:")
+                    console.say(resume_command())
+                    raise
+                found, page = found_by(run), publish(loaded, session.store, options.storage)
+                show_page(page, loaded, console)
+                for path in found.configs:
+                    console.say(f"config   {os.path.relpath(path)}")
+                console.say(f"study    {command_for('dashboard', loaded)}")
+                display = SearchDisplay(run, console)  # with the final counts
+            counts = {"trials": display.total, "done": display.done, "diverged": run.diverged}
+            document = {**counts, **failures_document(run.failures), "configs": found.configs, **page_document(page)}
+            console.document({"name": loaded.name, **document})
+        exit_on_failures(run.failures, console)
 
 
 def _report(run: SearchRun, console: Printer) -> None:

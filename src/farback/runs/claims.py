@@ -16,7 +16,7 @@ from farback.experiment.yaml_tree import read
 from farback.records.record import UserError, choices
 from farback.report.claims_page import ClaimRow, FirstVerdict, write_ledger
 from farback.report.page import Page, findings_of
-from farback.runs.page import publish_from, subject
+from farback.runs import page as pages
 from farback.runs.sweep import checked_sweep
 from farback.stores.base import Store
 from farback.system.project import CLAIMS, RESULTS, configs_in
@@ -123,11 +123,11 @@ def rows(ledger: Ledger, store: Store, sweeps: Sequence[Sweep] = ()) -> list[Cla
     rows = []
     for sweep in ledger.experiments:
         frame = store.frame(sweep.name)
-        about = subject(sweep, store, frame)
+        about = pages.subject(sweep, store, frame)
         if sweep in sweeps and frame["key"].isin(about.keys).any():
             # A script may fail while trials are missing: the row then shows how many
             with suppress(UserError) if about.missing else nullcontext():
-                publish_from(sweep, store, frame, about)
+                pages.publish(sweep, store, frame, about)
         findings = findings_of(about, frame)
         report = about.folder / "report.md"
         config, page = _link(ledger, sweep.path), _link(ledger, report) if report.exists() else ""

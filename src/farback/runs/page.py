@@ -20,15 +20,17 @@ from farback.trials.trial import Trial
 HARDWARE = ("machine", "cpu", "cpu_capability", "blas", "device")  # without the processor's long list of features
 
 
-def publish(sweep: Sweep, store: Store) -> Page:
-    """Write the sweep's folder in `results/`, and its summary in the store."""
-    frame = store.frame(sweep.name)
-    return publish_from(sweep, store, frame, subject(sweep, store, frame))
+def publish(sweep: Sweep, store: Store, frame: pd.DataFrame | None = None, about: Subject | None = None) -> Page:
+    """Write the sweep's folder in `results/`, and its summary in the store.
 
-
-def publish_from(sweep: Sweep, store: Store, frame: pd.DataFrame, about: Subject) -> Page:
-    """As `publish`, with the frame and the subject at hand."""
-    page = write(about, frame)
+    Args:
+        sweep: the sweep.
+        store: the store with its trials.
+        frame: the store's frame of the sweep, if the caller has it.
+        about: the subject of the page, if the caller has it.
+    """
+    frame = store.frame(sweep.name) if frame is None else frame
+    page = write(about or subject(sweep, store, frame), frame)
     if not (sweep.overrides or sweep.seeds_shifted):  # the store's summary is of the unchanged config
         store.summarise(sweep.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
     return page

@@ -10,6 +10,8 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import pandas as pd
 
@@ -36,7 +38,7 @@ log = logging.getLogger("farback")
 
 
 class SweepRun:
-    """A plan for a sweep in an open session, and the events of carrying it out.
+    """A sweep in an open session: its plan, and as a context manager its record in the store.
 
     Args:
         session: an open session.
@@ -53,12 +55,20 @@ class SweepRun:
         start = self.folder.load(trial for trial in trials if trial.key in missing)
         self.plan: Plan = plan(what, session.executor.size, start)
 
+    def __enter__(self) -> Self:
+        sweep, store = self.sweep, self.session.store
+        self.recorder = store.begin(sweep.name, self.trials, question=sweep.question, config_text=sweep.text)
+        self.work = LeasedWork(store, sweep.name, self.recorder.__enter__(), self.folder)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.recorder.__exit__(kind, error, traceback)
+
     def events(self) -> Iterator[Event]:
         """Train the remaining trials. Each event is recorded before it is yielded."""
-        session, sweep = self.session, self.sweep
-        with session.store.begin(sweep.name, self.trials, question=sweep.question, config_text=sweep.text) as recorder:
-            work = LeasedWork(session.store, sweep.name, recorder, self.folder)
-            yield from execute(self.plan, session.executor, work, session.device)
+        return execute(self.plan, self.session.executor, self.work, self.session.device)
 
 
 def execute(plan: Plan, executor: Executor, work: LeasedWork, device: str = devices.CPU) -> Iterator[Event]:
@@ -155,10 +165,10 @@ def run(
     sweep = checked_sweep(load(experiment))
     options = RunOptions(workers, executor, None, store, None, checkpoint_seconds, device)
     with open_session([sweep], options) as session:
-        sweep_run = SweepRun(session, sweep, sweep.trials())
-        tally = Tally(sweep_run.plan)
-        for event in sweep_run.events():
-            tally.add(event)
+        with SweepRun(session, sweep, sweep.trials()) as sweep_run:
+            tally = Tally(sweep_run.plan)
+            for event in sweep_run.events():
+                tally.add(event)
         return tally.summary()
 
 

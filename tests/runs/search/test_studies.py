@@ -52,7 +52,7 @@ def test_every_sampler_stays_within_the_space(
     assert own.unfinished() == 0
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe", "nsga2"])
+@pytest.mark.parametrize("sampler", ["random", "tpe", pytest.param("nsga2", marks=pytest.mark.slow)])
 def test_the_same_seed_gives_the_same_parameters_also_after_a_resume(
     small: Small, sampler: str, tmp_path: Path, empty_studies: Path
 ) -> None:

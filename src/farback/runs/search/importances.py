@@ -16,7 +16,7 @@ from farback.stores.studies import quiet
 BEST_SHARE = 0.25  # Optuna's default of a tenth is two or three trials of our searches...
 FEWEST_BEST = 5  # ...and Optuna documents that PED-ANOVA needs five of the best to be stable
 COLUMNS = ("group", "parameter", "importance")
-OPTUNA_5 = "target_quantile" in inspect.signature(PedAnovaImportanceEvaluator).parameters
+HAS_TARGET_QUANTILE = "target_quantile" in inspect.signature(PedAnovaImportanceEvaluator).parameters
 
 
 def importances(studies: Mapping[str, optuna.Study]) -> pd.DataFrame:
@@ -42,9 +42,9 @@ def importances(studies: Mapping[str, optuna.Study]) -> pd.DataFrame:
 def _shares(study: optuna.Study) -> dict[str, float]:
     if BEST_SHARE * len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < FEWEST_BEST:
         return {}
-    if not OPTUNA_5 and len(study.directions) > 1:  # older versions have no importances for two objectives
+    if not HAS_TARGET_QUANTILE and len(study.directions) > 1:  # Optuna 4.0 has no importances for two objectives
         return {}
-    options: dict[str, Any] = {"target_quantile" if OPTUNA_5 else "baseline_quantile": BEST_SHARE}
+    options: dict[str, Any] = {"target_quantile" if HAS_TARGET_QUANTILE else "baseline_quantile": BEST_SHARE}
     evaluator = PedAnovaImportanceEvaluator(**options)
     with quiet():
         divergences = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=False)

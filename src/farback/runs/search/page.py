@@ -67,15 +67,7 @@ def searched(
     frame: pd.DataFrame,
     studies: Mapping[str, optuna.Study],
 ) -> Searched:
-    """The results of a search, as the report takes them.
-
-    Args:
-        search: the search.
-        past: its history.
-        reported: the winners and the default settings.
-        frame: the store's frame of the search.
-        studies: by group.
-    """
+    """The results of a search, as the report takes them; `reported` are the winners and the default settings."""
     by_key = {str(key): own for key, own in frame.groupby("key", sort=False)}
     order = _group_order(search)
     fresh, scores = [], []
