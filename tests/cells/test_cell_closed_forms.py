@@ -1,4 +1,4 @@
-"""Cells whose memory is known: the controls, gates held open (CF7), and an identity recurrence."""
+"""Cells with known memory: the controls, cells with constant gates (CF7), and an identity recurrence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from farback.trials.trial import Trial
 
 
 def zeroed(cell: Cell, inputs: int = 1, hidden: int = 1, depth: int = 1, **values: Tensor) -> Network:
-    """One replica, float64, all parameters zero but those given."""
+    """One replica, float64, all parameters zero except those given."""
     architecture = Architecture(cell, inputs, hidden, 0, depth)
     return Network(
         architecture, {n: values.get(n, torch.zeros(s)).double().unsqueeze(0) for n, s in architecture.shapes().items()}
@@ -35,7 +35,7 @@ def influence(network: Network, steps: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("inputs", "hidden"), [(1, 1), (1, 5), (3, 12), (4, 4)])
 def test_a_shift_register_holds_exactly_the_last_inputs(inputs: int, hidden: int) -> None:
-    """h_t = [x_t, x_{t-1}, ...]: lag k stands in slot k, for k = 0 to H / I - 1, and nothing older is left."""
+    """h_t = [x_t, x_{t-1}, ...]: slot k has the input of lag k, for k = 0 to H / I - 1, and nothing older."""
     network = zeroed(cells.build("shift_register"), inputs, hidden)
     x = torch.randn(1, 9, 2, inputs, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     state = network.run(x)[0]
@@ -45,7 +45,7 @@ def test_a_shift_register_holds_exactly_the_last_inputs(inputs: int, hidden: int
             assert torch.equal(state[:, t, :, k * inputs : (k + 1) * inputs], expected)
 
 
-def test_a_shift_register_s_memory_ends_where_it_says() -> None:
+def test_a_shift_register_forgets_inputs_beyond_its_slots() -> None:
     network = zeroed(cells.build("shift_register"), 1, 4)
     x = torch.zeros(1, 9, 1, 1, dtype=torch.float64, requires_grad=True)
     (grad,) = torch.autograd.grad(network.run(x)[0][0, -1].sum(), x)
@@ -73,12 +73,12 @@ def test_a_leaky_integrator_forgets_as_a_power_of_its_decay(decay: float) -> Non
 def test_depth_delays_a_leaky_integrator_and_changes_nothing_else(depth: int, mean: float, variance: float) -> None:
     """CF6: a cascade of L answers with C(k+L-1, k) a^k (1-a)^L: mean lag L a/(1-a), variance L a/(1-a)^2."""
     ones = {f"weight_ih_l{layer}": torch.ones(1, 1) for layer in range(depth)}
-    found = influence(zeroed(cells.build("leaky_integrator"), depth=depth, **ones), 800)
+    response = influence(zeroed(cells.build("leaky_integrator"), depth=depth, **ones), 800)
     lag = np.arange(800)
-    assert found == pytest.approx([math.comb(k + depth - 1, k) * 0.9**k * 0.1**depth for k in range(800)], abs=1e-15)
-    assert found.sum() == pytest.approx(1)
-    assert (lag * found).sum() == pytest.approx(mean)
-    assert (lag**2 * found).sum() - mean**2 == pytest.approx(variance)
+    assert response == pytest.approx([math.comb(k + depth - 1, k) * 0.9**k * 0.1**depth for k in range(800)], abs=1e-15)
+    assert response.sum() == pytest.approx(1)
+    assert (lag * response).sum() == pytest.approx(mean)
+    assert (lag**2 * response).sum() - mean**2 == pytest.approx(variance)
 
 
 def test_a_memoryless_output_is_independent_of_the_past() -> None:
@@ -94,34 +94,34 @@ def test_a_memoryless_output_is_independent_of_the_past() -> None:
     assert grad[:, -1].any()
 
 
-# CF7: gates that are held open -----------------------------------------------------------------------------------
+# CF7: constant gates ---------------------------------------------------------------------------------------------
 
 GATES = [(0.0, 0.5), (1.0, 0.731059), (math.log(99), 0.99)]
 
 
 @pytest.mark.parametrize(("bias", "keep"), GATES)
-def test_cf7_an_lstm_whose_forget_gate_is_held_decays_with_it(bias: float, keep: float) -> None:
+def test_cf7_an_lstm_with_a_constant_forget_gate_decays_with_it(bias: float, keep: float) -> None:
     """All weights zero but W_ig = 1: g(0) = 0.25 by the half-open input and output gates, g(k) / g(0) = f^k."""
     weight, held = torch.zeros(4, 1), torch.zeros(4, dtype=torch.float64)
     weight[2], held[1] = 1.0, bias  # gate order i, f, g, o
-    found = influence(zeroed(cells.build("lstm"), weight_ih_l0=weight, bias_ih_l0=held), 30)
-    assert found[0] == pytest.approx(0.25, abs=1e-15)
-    assert found / found[0] == pytest.approx((1 / (1 + math.exp(-bias))) ** np.arange(30), rel=1e-12)
-    assert found[1] / found[0] == pytest.approx(keep, abs=1e-6)
+    response = influence(zeroed(cells.build("lstm"), weight_ih_l0=weight, bias_ih_l0=held), 30)
+    assert response[0] == pytest.approx(0.25, abs=1e-15)
+    assert response / response[0] == pytest.approx((1 / (1 + math.exp(-bias))) ** np.arange(30), rel=1e-12)
+    assert response[1] / response[0] == pytest.approx(keep, abs=1e-6)
 
 
 @pytest.mark.parametrize(("bias", "keep"), GATES)
-def test_cf7_in_a_gru_z_is_the_gate_that_keeps(bias: float, keep: float) -> None:
+def test_cf7_in_a_gru_the_gate_z_keeps(bias: float, keep: float) -> None:
     """All weights zero but W_in = 1: g(0) = 1 - z, g(k) / g(0) = z^k."""
     weight, held = torch.zeros(3, 1), torch.zeros(3, dtype=torch.float64)
     weight[2], held[1] = 1.0, bias  # gate order r, z, n
-    found = influence(zeroed(cells.build("gru"), weight_ih_l0=weight, bias_ih_l0=held), 30)
-    assert found[0] == pytest.approx(1 - keep, abs=1e-6)
-    assert found / found[0] == pytest.approx((1 / (1 + math.exp(-bias))) ** np.arange(30), rel=1e-12)
+    response = influence(zeroed(cells.build("gru"), weight_ih_l0=weight, bias_ih_l0=held), 30)
+    assert response[0] == pytest.approx(1 - keep, abs=1e-6)
+    assert response / response[0] == pytest.approx((1 / (1 + math.exp(-bias))) ** np.arange(30), rel=1e-12)
 
 
-def test_the_gates_a_cell_names_are_those_that_keep_and_write(every_cell: Cell) -> None:
-    """A large bias on `keep`, a large negative one on `write`: the state is held, as forget_bias and chrono mean."""
+def test_the_named_gates_keep_and_write_the_state(every_cell: Cell) -> None:
+    """With a large bias on `keep` and a large negative one on `write`, the state does not change."""
     if every_cell.keep is every_cell.write is None:
         return
     architecture = Architecture(every_cell, 2, 3, 0)
@@ -148,8 +148,8 @@ def test_an_identity_recurrence_carries_its_state_unchanged(nonlinearity: str) -
     assert network.run(x)[0][0, -1].item() == pytest.approx(0.7, abs=1e-15)
 
 
-def test_a_learned_initial_state_is_where_a_sequence_starts() -> None:
-    """Zero at first, the same for every sequence; what is learned carries over to the outputs."""
+def test_a_sequence_starts_from_the_learned_initial_state() -> None:
+    """It is zero at first and the same for every sequence; a learned one changes the outputs."""
     architecture = Architecture(cells.build("gru"), 2, 4, 0, depth=2, learned_state=True)
     network = draw(architecture, [inits.build("torch")], [0], 5, torch.float64)
     plain = draw(Architecture(cells.build("gru"), 2, 4, 0, depth=2), [inits.build("torch")], [0], 5, torch.float64)

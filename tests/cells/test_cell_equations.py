@@ -1,7 +1,7 @@
-"""Each cell against its equations as published, stated here in plain numpy, in double precision, step by step.
+"""Each cell against its published equations, written in plain numpy, in double precision, step by step.
 
-Every statement takes one layer's parameters and a sequence x of T steps, and returns the T outputs; states start from
-zero. Blocks of rows are split in the gate order that the cell's docstring gives.
+Every function takes one layer's parameters and a sequence x of T steps, and returns the T outputs; states start from
+zero. Blocks of rows are split in the gate order of the cell's docstring.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def lru(p: P, x: np.ndarray) -> Outputs:
 
 
 def slstm(p: P, x: np.ndarray) -> Outputs:
-    """Without the stabiliser, which must not change anything: i = exp, f = sigmoid, as they stand."""
+    """Without the stabiliser, which must not change anything: i = exp, f = sigmoid."""
     (W_i, W_f, W_z, W_o), (R_i, R_f, R_z, R_o) = rows(p, "weight_ih", 4), rows(p, "weight_hh", 4)
     b_i, b_f, b_z, b_o = np.split(p["bias_ih"] + p["bias_hh"], 4)
     h = c = n = np.zeros(len(b_i))
@@ -222,7 +222,7 @@ NONLINEARITIES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "softsign": lambda v: v / (1 + np.abs(v)),
     "sin": np.sin,
 }
-STATEMENTS: list[tuple[dict[str, Any], Callable[..., Outputs]]] = [
+EQUATIONS: list[tuple[dict[str, Any], Callable[..., Outputs]]] = [
     *[({"name": "elman", "nonlinearity": name}, elman(f)) for name, f in NONLINEARITIES.items()],
     ({"name": "elman", "nonlinearity": "modrelu"}, elman_modrelu),
     ({"name": "janet"}, janet),
@@ -249,7 +249,7 @@ STATEMENTS: list[tuple[dict[str, Any], Callable[..., Outputs]]] = [
 
 
 def network_of(spec: dict[str, Any], hidden: int, inputs: int) -> Network:
-    """One layer, one replica, in double precision, every parameter noisy."""
+    """One layer, one replica, in double precision, with noise on every parameter."""
     network = draw(Architecture(cells.build(spec), inputs, hidden, 0), [inits.build("torch")], [0], 5, torch.float64)
     generator = torch.Generator().manual_seed(hidden)
 
@@ -259,17 +259,16 @@ def network_of(spec: dict[str, Any], hidden: int, inputs: int) -> Network:
     return Network(network.architecture, {name: noisy(value) for name, value in network.parameters.items()})
 
 
-@pytest.mark.parametrize("inputs", [1, 2])
-@pytest.mark.parametrize("hidden", [1, 3, 17])
-@pytest.mark.parametrize(("spec", "statement"), STATEMENTS, ids=[cells.build(spec).label() for spec, _ in STATEMENTS])
+@pytest.mark.parametrize(("hidden", "inputs"), [(1, 2), (17, 1)])
+@pytest.mark.parametrize(("spec", "equations"), EQUATIONS, ids=[cells.build(spec).label() for spec, _ in EQUATIONS])
 def test_a_cell_computes_its_published_equations(
-    spec: dict[str, Any], statement: Callable[..., Outputs], hidden: int, inputs: int
+    spec: dict[str, Any], equations: Callable[..., Outputs], hidden: int, inputs: int
 ) -> None:
     network = network_of(spec, hidden, inputs)
     p = {name.removesuffix("_l0"): value[0].numpy() for name, value in network.parameters.items()}
     numbers = {name: value for name, value in spec.items() if isinstance(value, float)}
-    for steps in range(1, 8):
+    for steps in (1, 2, 7):
         x = np.random.default_rng(steps).standard_normal((steps, inputs))
-        expected = np.array(list(statement(p, x, **numbers)))
-        found = network.run(torch.from_numpy(x).view(1, steps, 1, inputs))[0][0, :, 0].numpy()
-        assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+        expected = np.array(list(equations(p, x, **numbers)))
+        computed = network.run(torch.from_numpy(x).view(1, steps, 1, inputs))[0][0, :, 0].numpy()
+        assert computed == pytest.approx(expected, rel=1e-9, abs=1e-12)

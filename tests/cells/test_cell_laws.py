@@ -1,7 +1,8 @@
-"""Laws of every cell: a new file in `farback/cells` is held to them as it is, through `Network.run` and the kernels."""
+"""Laws of every cell, through `Network.run` and the kernels: a new file in `farback/cells` is tested automatically."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,19 +17,12 @@ from farback.kernels.unroll import unroll
 from farback.networks.network import Architecture, Network, NetworkState, draw
 
 TORCH = inits.build("torch")
-SIZES = [
-    (1, 1),
-    (3, 1),
-    (3, 3),
-    (12, 3),
-    (17, 1),
-    (17, 17),
-]  # hidden, inputs: odd ones, one of them not a vector's width
+SIZES = [(1, 1), (3, 1), (17, 17)]  # hidden, inputs: the smallest, and two that are no multiple of a vector's width
 CLOSE = {torch.float32: {"rtol": 1e-4, "atol": 1e-5}, torch.float64: {"rtol": 1e-9, "atol": 1e-11}}
 
 
 def close(cell: Cell, dtype: torch.dtype) -> dict[str, float]:
-    """How near an output is to the same from the last state: to the last bit, if steps are computed one by one."""
+    """The tolerance between an output and the same from the last state: none if steps are computed one by one."""
     return CLOSE[dtype] if isinstance(cell, DiagonalCell) else {"rtol": 0, "atol": 0}
 
 
@@ -43,21 +37,23 @@ def possible(architecture: Architecture) -> bool:
 def architectures(
     cell: Cell, depths: tuple[int, ...] = (1, 2), directions: tuple[bool, ...] = (False,)
 ) -> Iterator[Architecture]:
-    """Every size, depth and direction that the cell can have, with a learned initial state where `bias` is left out."""
-    found = [
-        Architecture(cell, inputs, hidden, 2, depth, bias, both, learned_state=not bias)
-        for hidden, inputs in SIZES
-        for depth in depths
-        for both in directions
-        for bias in (True, False)
-    ]
-    good = [architecture for architecture in found if possible(architecture)]
+    """Architectures that the cell can have, with every pair of size, depth, direction and use of biases at least once.
+
+    Those without biases have a learned initial state.
+    """
+    made = []
+    for index, (hidden, inputs) in enumerate(SIZES):
+        for depth, both in itertools.product(depths, directions):
+            if len(depths) * len(directions) == 1 or (index + depths.index(depth) + directions.index(both)) % 2 == 0:
+                bias = (depth == depths[0]) == (index < 2)
+                made.append(Architecture(cell, inputs, hidden, 2, depth, bias, both, learned_state=not bias))
+    good = [architecture for architecture in made if possible(architecture)]
     assert good, f"{cell.label()} fits none of the sizes {SIZES}"
     yield from good
 
 
 def network_of(architecture: Architecture, replicas: int = 1, dtype: torch.dtype = torch.float32) -> Network:
-    """Fresh replicas whose every parameter is noisy, initial states too, and needs a gradient."""
+    """Replicas with noise on every parameter, initial states too, and with gradients required."""
     network = draw(architecture, [TORCH] * replicas, range(replicas), lag=5, dtype=dtype)
     generator = torch.Generator().manual_seed(7)
     return Network(
@@ -75,7 +71,7 @@ def sequences(network: Network, steps: int, batch: int, dtype: torch.dtype = tor
 
 
 def gradients(outputs: Tensor, over: list[Tensor]) -> list[Tensor]:
-    """Of a sum that weighs every output differently."""
+    """Gradients of a sum that weights every output differently."""
     weight = torch.cos(torch.arange(outputs[0].numel(), dtype=outputs.dtype)).view(outputs.shape[1:])
     grads = torch.autograd.grad((outputs * weight).sum(), over, allow_unused=True, materialize_grads=True)
     return list(grads)
@@ -139,13 +135,13 @@ def test_the_gradient_through_the_last_state_is_that_of_the_steps(every_cell: Ce
 # Law 3: splits ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("depth", [1, 3])
 def test_any_split_with_carried_state_gives_the_same_outputs(every_cell: Cell, depth: int) -> None:
     for architecture in architectures(every_cell, depths=(depth,)):
         network = network_of(architecture, 2, torch.float64)
         x = sequences(network, 7, 2, torch.float64)
         whole, last = network.run(x)
-        for cut in range(1, 7):
+        for cut in (1, 4, 6):
             first, carried = network.run(x[:, :cut])
             second, end = network.run(x[:, cut:], carried)
             assert_close(torch.cat([first, second], 1), whole, rtol=1e-10, atol=1e-12)
@@ -185,7 +181,7 @@ def test_replicas_never_meet(every_cell: Cell) -> None:
     assert reached
 
 
-def test_a_replica_that_is_not_a_number_leaves_the_others_alone(every_cell: Cell) -> None:
+def test_nan_in_one_replica_does_not_change_the_others(every_cell: Cell) -> None:
     architecture = next(architectures(every_cell))
     network = network_of(architecture, 3)
     x = sequences(network, 4, 2)
@@ -202,9 +198,9 @@ def test_a_replica_that_is_not_a_number_leaves_the_others_alone(every_cell: Cell
 # Law 1: packed equals alone --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("steps", "batch"), [(1, 1), (1, 5), (5, 1), (4, 4)])
+@pytest.mark.parametrize(("steps", "batch"), [(1, 1), (5, 3)])
 def test_packed_equals_alone_bit_for_bit(every_cell: Cell, steps: int, batch: int) -> None:
-    """Outputs, states and gradients, however many replicas go together and wherever among them one stands."""
+    """Outputs, states and gradients, for any number of replicas and any position of a replica among them."""
     for architecture in architectures(every_cell, directions=(False, True)):
         network = network_of(architecture, 5)
         x = sequences(network, steps, batch).requires_grad_()
@@ -227,7 +223,7 @@ def outcome(network: Network, x: Tensor) -> list[Tensor]:
 
 
 def test_gradients_reach_every_parameter(every_cell: Cell) -> None:
-    """In one size at least: a unit of a tiny network may be dead, and a register of one slot has no past."""
+    """In at least one size: a unit of a tiny network may be dead, and a register of one slot has no past."""
     reached: dict[str, bool] = {}
     for architecture in architectures(every_cell, depths=(1, 2), directions=(False, True)):
         network = network_of(architecture, 2, torch.float64)
@@ -235,8 +231,8 @@ def test_gradients_reach_every_parameter(every_cell: Cell) -> None:
         own = {name: value for name, value in network.parameters.items() if not name.startswith("readout")}
         for name, grad in zip(own, gradients(outputs, list(own.values())) if own else [], strict=True):
             reached[name] = reached.get(name, False) or bool(grad.flatten(1).any(1).all())
-    unread = [name for name, there in reached.items() if not there]
-    if not remembers(every_cell):  # then the initial state is the one thing that it never reads
+    unread = [name for name, has_gradient in reached.items() if not has_gradient]
+    if not remembers(every_cell):  # then it never reads the initial state
         unread = [name for name in unread if not name.startswith("initial")]
     if every_cell.name == "shift_register":  # above the first layer it has one slot: as many inputs as units
         unread = [name for name in unread if name not in ("initial.0_l1", "initial.0_l1_reverse")]
@@ -250,13 +246,12 @@ def remembers(cell: Cell) -> bool:
     return bool(torch.autograd.grad(network.run(x)[0][:, -1].sum(), x)[0][:, 0].any())
 
 
-@pytest.mark.parametrize("both", [False, True], ids=["forward", "bidirectional"])
-def test_gradients_are_the_derivatives(every_cell: Cell, both: bool) -> None:
+def test_gradients_are_the_derivatives(every_cell: Cell) -> None:
     """Against finite differences, in float64, with respect to the inputs, the initial state and every parameter."""
-    for architecture in architectures(every_cell, depths=(1, 2), directions=(both,)):
+    for architecture in architectures(every_cell, depths=(1, 2), directions=(False, True)):
         if architecture.hidden > 3:
             continue
-        network = network_of(architecture, 2, torch.float64)
+        network = network_of(architecture, 1, torch.float64)
         names = [name for name in network.parameters if not name.startswith("readout")]
         x = sequences(network, 3, 2, torch.float64).requires_grad_()
 
@@ -264,15 +259,14 @@ def test_gradients_are_the_derivatives(every_cell: Cell, both: bool) -> None:
             return replace(network, parameters=dict(zip(names, values, strict=True))).run(x)[0]
 
         inputs = (x, *(network.parameters[name] for name in names))
-        tiny = architecture.hidden == 3 and architecture.depth == 1 and not both
-        assert torch.autograd.gradcheck(run, inputs, atol=1e-6, fast_mode=not tiny)
+        assert torch.autograd.gradcheck(run, inputs, atol=1e-6, fast_mode=architecture.hidden > 1)
 
 
 # Shapes ----------------------------------------------------------------------------------------------------------
 
 
-def test_shapes_are_those_the_article_shows(every_cell: Cell) -> None:
-    """Outputs (B, T, D * H); as many numbers carried as `state_count` says; for one sequence of one step, too."""
+def test_outputs_states_and_parameters_have_the_documented_shapes(every_cell: Cell) -> None:
+    """Outputs (B, T, D * H) and `state_count` numbers in the state, also for one sequence of one step."""
     for architecture in architectures(every_cell, directions=(False, True)):
         network = network_of(architecture, 2)
         for steps, batch in ((1, 1), (5, 3)):
@@ -286,7 +280,7 @@ def test_shapes_are_those_the_article_shows(every_cell: Cell) -> None:
 
 
 def last_outputs(network: Network, x: Tensor, state: NetworkState) -> list[Tensor]:
-    """What the top layer, each direction of it, makes of the last input it reads and of its last state."""
+    """The output of each direction of the top layer, computed from the last input that it reads and its last state."""
     architecture = network.architecture
     below = replace(network, architecture=replace(architecture, depth=architecture.depth - 1))
     x = below.run(x)[0] if architecture.depth > 1 else x
@@ -307,9 +301,9 @@ def test_the_last_output_is_the_top_layer_s_last_state(every_cell: Cell) -> None
 
 
 def test_cf15_the_two_halves_of_a_bidirectional_output(every_cell: Cell) -> None:
-    """The forward half ends in its last state, the backward half *starts* in its: out[:, -1] is not h_n.
+    """The last state of the forward half is at the last step, that of the backward half at the first.
 
-    At the last step the backward half has read one input only, and knows nothing of those before it.
+    At the last step the backward half has read only one input.
     """
     differ, reached = 0, 0
     exact = close(every_cell, torch.float32)

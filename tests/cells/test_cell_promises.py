@@ -1,4 +1,4 @@
-"""What a cell promises besides its equations: the draw of its own parameters, stability, numbers at the extremes."""
+"""Properties of cells besides their equations: how they draw parameters, stability, finite numbers at the extremes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from farback.networks.network import Architecture, Network, draw
 
 
 def own(spec: str | dict[str, Any], hidden: int = 2000, lag: int = 20) -> dict[str, np.ndarray]:
-    """What a cell draws itself."""
+    """The parameters that a cell draws."""
     return cells.build(spec).special(hidden, lag, np.random.default_rng(0))
 
 
@@ -36,7 +36,7 @@ def held(spec: str | dict[str, Any], hidden: int = 1, **values: Any) -> Network:
 
 
 @pytest.mark.parametrize(("inner", "outer"), [(0.0, 1.0), (0.9, 0.999)])
-def test_the_lru_s_eigenvalues_are_even_over_a_ring(inner: float, outer: float) -> None:
+def test_the_eigenvalues_of_the_lru_are_uniform_over_a_ring(inner: float, outer: float) -> None:
     """|lambda|^2 uniform on [inner^2, outer^2], angles uniform on [0, angle]; gamma^2 = 1 - |lambda|^2."""
     p = own({"name": "lru", "inner": inner, "outer": outer, "angle": math.pi / 10})
     radius, angle = np.exp(-np.exp(p["nu"])), np.exp(p["theta"])
@@ -45,7 +45,7 @@ def test_the_lru_s_eigenvalues_are_even_over_a_ring(inner: float, outer: float) 
     assert np.exp(2 * p["gamma"]) == pytest.approx(1 - radius**2, rel=1e-9)
 
 
-def test_the_lru_s_state_neither_grows_nor_shrinks_under_white_noise() -> None:
+def test_the_state_of_the_lru_has_the_variance_of_white_noise_inputs() -> None:
     """Its variance is the sum of its squared impulse response: gamma^2 / (1 - |lambda|^2) = 1 for B = 1."""
     p = {name: list(value) for name, value in own({"name": "lru", "outer": 0.95}, hidden=50).items()}
     x = torch.zeros(1, 400, 1, 1, dtype=torch.float64)
@@ -57,7 +57,7 @@ def test_the_lru_s_state_neither_grows_nor_shrinks_under_white_noise() -> None:
     assert power.numpy() == pytest.approx(np.ones(50), rel=1e-9)
 
 
-def test_an_empty_ring_is_refused() -> None:
+def test_an_empty_ring_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"inner is 0\.9, and must be less than outer, 0\.9"):
         cells.build({"name": "lru", "inner": 0.9, "outer": 0.9})
 
@@ -78,7 +78,7 @@ def test_an_antisymmetric_net_starts_with_a_variance_of_one_over_hidden() -> Non
 @pytest.mark.parametrize("hidden", [1, 6, 7])
 @pytest.mark.parametrize("rotation", ["cayley", "henaff"])
 def test_an_exprnn_starts_as_rotations_of_pairs_of_units(rotation: str, hidden: int) -> None:
-    """exp of [[0, s], [-s, 0]] is a rotation by s; an odd unit out stays where it is."""
+    """exp of [[0, s], [-s, 0]] is a rotation by s; the last unit of an odd number does not change."""
     cell = ExpRNN(rotation=rotation)
     skew = torch.from_numpy(own({"name": "exprnn", "rotation": rotation}, hidden)["skew"])[None]
     matrix = cell.matrix(skew_symmetric(skew, hidden))[0].numpy()
@@ -104,7 +104,7 @@ def test_the_offsets_of_modrelu_start_small(spec: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_the_matrix_of_an_exprnn_keeps_lengths_whatever_its_parameters(dtype: torch.dtype) -> None:
+def test_the_matrix_of_an_exprnn_is_orthogonal_for_all_parameters(dtype: torch.dtype) -> None:
     skew = torch.randn(3, 17 * 16 // 2, dtype=dtype, generator=torch.Generator().manual_seed(0)) * 2
     matrix = ExpRNN().matrix(skew_symmetric(skew, 17))
     assert matrix.dtype == dtype
@@ -129,7 +129,7 @@ def test_a_bistable_unit_latches_where_a_is_2_and_forgets_where_a_is_0(name: str
 
 
 @pytest.mark.parametrize("bias", [0.0, -1.0, -math.log(99)])
-def test_cf7_in_a_mingru_z_is_the_gate_that_writes(bias: float) -> None:
+def test_cf7_in_a_mingru_the_gate_z_writes(bias: float) -> None:
     """All weights zero but W_ic = 1 and c > 0: g(0) = z, g(k) / g(0) = (1 - z)^k."""
     network = held("mingru", weight_ih=[0.0, 1.0], bias_ih=[bias, 1.0])
     x = torch.zeros(1, 30, 1, 1, dtype=torch.float64, requires_grad=True)
@@ -142,8 +142,8 @@ def test_cf7_in_a_mingru_z_is_the_gate_that_writes(bias: float) -> None:
 
 
 @pytest.mark.parametrize("shut", [-20.0, -90.0, -500.0])
-def test_a_minlstm_with_both_gates_shut_stays_a_number(shut: float) -> None:
-    """f / (f + i) is 1/2 where both gates are equal, however small they are."""
+def test_a_minlstm_with_both_gates_closed_is_finite(shut: float) -> None:
+    """f / (f + i) is 1/2 where both gates are equal, even if they are tiny."""
     network = held("minlstm", weight_ih=[0.0, 0.0, 1.0], bias_ih=[shut, shut, 0.5])
     for dtype in (torch.float32, torch.float64):
         outputs = network.to(dtype).run(torch.zeros(1, 3, 1, 1, dtype=dtype))[0].flatten()
@@ -151,10 +151,10 @@ def test_a_minlstm_with_both_gates_shut_stays_a_number(shut: float) -> None:
 
 
 @pytest.mark.parametrize("gate", [-300.0, -90.0, -80.0, 0.0, 90.0, 300.0])
-def test_the_stabiliser_keeps_an_slstm_a_number_whatever_its_input_gate(gate: float) -> None:
-    """c / n is the mean of tanh(z) that the gates weigh: for f = 1 and equal gates, that of the inputs so far.
+def test_an_slstm_is_finite_for_all_input_gates(gate: float) -> None:
+    """c / n is the mean of tanh(z) weighted by the gates: for f = 1 and equal gates, the mean of the inputs so far.
 
-    Below exp(-81) nothing was written beside the empty past, and the output is 0.
+    Below exp(-81) nothing counts as written, and the output is 0.
     """
     network = held("slstm", weight_ih=[0.0, 0.0, 1.0, 0.0], bias_ih=[gate, 100.0, 0.0, 100.0])
     x = torch.atanh(torch.tensor([0.9, 0.1, -0.4])).view(1, 3, 1, 1)
@@ -166,7 +166,7 @@ def test_the_stabiliser_keeps_an_slstm_a_number_whatever_its_input_gate(gate: fl
     assert all(torch.isfinite(value).all() for value in (outputs, *grads))
 
 
-def test_the_log_sigmoid_is_torch_s_in_value_and_slope() -> None:
+def test_log_sigmoid_equals_that_of_torch_in_value_and_slope() -> None:
     x = torch.tensor([-1e4, -100.0, -1.0, -1e-3, 0.0, 1e-3, 1.0, 100.0, 1e4], dtype=torch.float64).requires_grad_()
 
     def both(value: Tensor) -> tuple[Tensor, Tensor]:
@@ -176,8 +176,8 @@ def test_the_log_sigmoid_is_torch_s_in_value_and_slope() -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-14, atol=1e-300)
 
 
-def test_a_split_of_a_minlstm_changes_nothing_at_all() -> None:
-    """A popular implementation's output changes by 0.34 when the state is carried; ours by no bit."""
+def test_a_split_of_a_minlstm_changes_no_bit() -> None:
+    """A popular implementation's output changes by 0.34 when the state is carried; ours does not change."""
     network = draw(Architecture(cells.build("minlstm"), 3, 8, 0), [inits.build("torch")], [0], 5)
     x = torch.randn(1, 12, 4, 3, generator=torch.Generator().manual_seed(0))
     whole, _ = network.run(x)

@@ -1,4 +1,4 @@
-"""What each initialisation promises, in numbers."""
+"""The distributions of the initialisations against closed forms and torch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def blocks(value: np.ndarray, cell: str) -> Arrays:
 @pytest.mark.parametrize("gain", [1.0, 0.5, 2.0])
 @pytest.mark.parametrize("hidden", [1, 3, 24])
 @pytest.mark.parametrize("cell", GATES)
-def test_orthogonal_blocks_keep_lengths(cell: str, hidden: int, gain: float) -> None:
+def test_orthogonal_blocks_are_orthogonal(cell: str, hidden: int, gain: float) -> None:
     """W'W = gain^2 I, gate by gate."""
     weight = drawn(cell, {"name": "orthogonal", "gain": gain}, hidden)["weight_hh_l0"]
     for block in blocks(weight, cell).values():
@@ -45,13 +45,13 @@ def test_orthogonal_blocks_keep_lengths(cell: str, hidden: int, gain: float) -> 
 
 
 def test_orthogonal_blocks_are_uniform_over_the_orthogonal_matrices() -> None:
-    """Mezzadri 2007: eigenvalue angles of a Haar matrix are even; a bare QR would crowd them. So are the signs."""
+    """Mezzadri 2007: the eigenvalue angles of a Haar matrix are uniform; those of a plain QR are not."""
     architecture = Architecture(cells.build("elman"), 2, 8, 0)
     init = inits.build("orthogonal")
     weight = draw(architecture, [init] * 400, range(400), 5, torch.float64).parameters["weight_hh_l0"].numpy()
     angle = np.angle(np.linalg.eigvals(weight))
     angle = np.abs(angle[(np.abs(angle) > 1e-9) & (np.abs(np.abs(angle) - np.pi) > 1e-9)])
-    inner = angle[(angle > 0.5) & (angle < np.pi - 0.5)]  # the ends repel from the real axis
+    inner = angle[(angle > 0.5) & (angle < np.pi - 0.5)]  # eigenvalues repel the real axis
     assert stats.kstest(inner, stats.uniform(0.5, np.pi - 1.0).cdf).pvalue > 1e-4
     assert (np.linalg.det(weight) > 0).mean() == pytest.approx(0.5, abs=4 * 0.5 / 20)
     assert weight.mean() == pytest.approx(0, abs=4 * (1 / 8) ** 0.5 / math.sqrt(weight.size))
@@ -59,7 +59,7 @@ def test_orthogonal_blocks_are_uniform_over_the_orthogonal_matrices() -> None:
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.5])
-def test_identity_carries_the_state_and_nothing_else(gain: float) -> None:
+def test_identity_has_a_unit_matrix_and_small_input_weights(gain: float) -> None:
     """Le, Jaitly and Hinton 2015: identity, zero biases, input weights of standard deviation 0.001."""
     p = drawn("elman", {"name": "identity", "gain": gain}, hidden=100, inputs=40)
     assert np.array_equal(p["weight_hh_l0"], gain * np.eye(100))
@@ -77,8 +77,8 @@ def test_scaled_blocks_have_the_spectral_radius_exactly(cell: str, radius: float
         assert np.abs(np.linalg.eigvals(block)).max() == pytest.approx(radius, rel=1e-10)
 
 
-def test_torch_s_default_has_a_spectral_radius_near_one_over_root_three() -> None:
-    """So that no cell starts with a long memory (circular law: sqrt(H) times the standard deviation 1 / sqrt(3 H))."""
+def test_the_default_has_a_spectral_radius_near_one_over_root_three() -> None:
+    """Circular law: sqrt(H) times the standard deviation 1 / sqrt(3 H). So no cell starts with a long memory."""
     radius = np.abs(np.linalg.eigvals(drawn("elman", "torch", hidden=400)["weight_hh_l0"])).max()
     assert radius == pytest.approx(1 / math.sqrt(3), rel=0.06)
 
@@ -87,7 +87,7 @@ def test_torch_s_default_has_a_spectral_radius_near_one_over_root_three() -> Non
 
 
 @pytest.mark.parametrize("cell", GATES)
-def test_torch_s_default_is_uniform_on_one_over_root_hidden(cell: str) -> None:
+def test_the_default_is_uniform_on_one_over_root_hidden(cell: str) -> None:
     p = drawn(cell, "torch", hidden=64, inputs=30)
     bound = 64**-0.5
     for value in p.values():
@@ -99,7 +99,7 @@ def test_torch_s_default_is_uniform_on_one_over_root_hidden(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", GATES)
-def test_torch_s_default_is_drawn_as_torch_draws_it(cell: str) -> None:
+def test_the_default_has_the_distribution_of_torch(cell: str) -> None:
     """The same distribution as the module's own `reset_parameters`, parameter by parameter."""
     architecture = Architecture(cells.build(cell), 30, 64, 0)
     with torch.random.fork_rng():
@@ -112,7 +112,7 @@ def test_torch_s_default_is_drawn_as_torch_draws_it(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", GATES)
 def test_xavier_is_uniform_within_its_bound_gate_by_gate(cell: str) -> None:
-    """sqrt(6 / (fan in + fan out)), one gate being one matrix; biases zero."""
+    """sqrt(6 / (fan in + fan out)), where each gate is one matrix; biases zero."""
     p = drawn(cell, "xavier", hidden=64, inputs=30)
     for name, fan_in in (("weight_ih_l0", 30), ("weight_hh_l0", 64)):
         bound = math.sqrt(6 / (fan_in + 64))
@@ -132,8 +132,8 @@ def test_xavier_is_uniform_within_its_bound_gate_by_gate(cell: str) -> None:
 
 @pytest.mark.parametrize("value", [1.0, 0.0, -2.5])
 @pytest.mark.parametrize("cell", KEEP)
-def test_forget_bias_is_the_value_over_both_biases_and_on_the_keep_gate_alone(cell: str, value: float) -> None:
-    """torch.nn has two biases a gate; filling both would double the value, a known slip."""
+def test_forget_bias_sets_the_sum_of_both_biases_of_the_keep_gate_only(cell: str, value: float) -> None:
+    """torch.nn has two biases per gate; setting both, a common mistake, would double the value."""
     ours, plain = drawn(cell, {"name": "forget_bias", "value": value}), drawn(cell, "torch")
     total = blocks(ours["bias_ih_l0"] + ours["bias_hh_l0"], cell)
     assert np.array_equal(total[KEEP[cell]], np.full(24, value))
@@ -143,7 +143,7 @@ def test_forget_bias_is_the_value_over_both_biases_and_on_the_keep_gate_alone(ce
                 assert np.array_equal(block, blocks(plain[name], cell)[gate])
 
 
-def test_uniform_draws_all_from_one_interval_but_for_the_biases_that_are_given() -> None:
+def test_uniform_draws_all_but_the_given_biases_from_one_interval() -> None:
     p = drawn("lstm", {"name": "uniform", "bound": 0.2, "keep": 50, "write": -3}, hidden=64, inputs=30)
     total = blocks(p["bias_ih_l0"] + p["bias_hh_l0"], "lstm")
     assert (set(total["f"]), set(total["i"])) == ({50.0}, {-3.0})
@@ -171,12 +171,16 @@ def test_chrono_spreads_the_time_constants_up_to_the_longest(
     assert not any(block.any() for block in total.values())
 
 
-WRITE = {"mingru": ("z", "c"), "mgu": ("f", "n"), "lem": ("d", "e", "z", "y")}  # the first gate writes, and is tied
+WRITE = {
+    "mingru": ("z", "c"),
+    "mgu": ("f", "n"),
+    "lem": ("d", "e", "z", "y"),
+}  # the first gate writes, and there is no keep gate
 
 
 @pytest.mark.parametrize("cell", WRITE)
-def test_a_gate_that_writes_gets_the_negative_of_one_that_keeps(cell: str) -> None:
-    """The sign trap: 1 - sigmoid(-b) = sigmoid(b), so minus the bias keeps as much as the bias on a keep gate."""
+def test_a_tied_write_gate_gets_the_negative_bias(cell: str) -> None:
+    """1 - sigmoid(-b) = sigmoid(b), so the negative bias keeps as much as the bias on a keep gate."""
 
     def total(init: dict[str, Any]) -> list[np.ndarray]:
         p = drawn(cell, init, hidden=400, inputs=2)
@@ -191,7 +195,7 @@ def test_a_gate_that_writes_gets_the_negative_of_one_that_keeps(cell: str) -> No
 
 
 @pytest.mark.parametrize(("cell", "blocks"), [("lem", 3), ("nbrc", 2)])
-def test_only_gates_with_a_recurrent_matrix_get_one(cell: str, blocks: int) -> None:
+def test_only_the_gates_of_the_recurrent_matrix_are_drawn(cell: str, blocks: int) -> None:
     weight = drawn(cell, "orthogonal", hidden=6)["weight_hh_l0"]
     assert weight.shape == (blocks * 6, 6)
     for block in np.split(weight, blocks):
@@ -200,7 +204,7 @@ def test_only_gates_with_a_recurrent_matrix_get_one(cell: str, blocks: int) -> N
         assert np.abs(np.linalg.eigvals(block)).max() == pytest.approx(0.7, rel=1e-10)
 
 
-def test_chrono_leaves_the_weights_as_torch_draws_them() -> None:
+def test_chrono_does_not_change_the_weights() -> None:
     ours, plain = drawn("lstm", "chrono"), drawn("lstm", "torch")
     for name in ("weight_ih_l0", "weight_hh_l0"):
         assert np.array_equal(ours[name], plain[name])
@@ -208,7 +212,7 @@ def test_chrono_leaves_the_weights_as_torch_draws_them() -> None:
 
 @pytest.mark.parametrize(("bias", "constant"), [(0.0, 2.0), (1.0, 3.718282), (math.log(99), 100.0)])
 def test_a_gate_with_bias_b_forgets_in_one_plus_e_to_the_b_steps(bias: float, constant: float) -> None:
-    """Chrono's time constant 1 / (1 - f), f = sigmoid(b): CF7's numbers, on an LSTM that has nothing but its bias."""
+    """Chrono's time constant 1 / (1 - f), f = sigmoid(b): CF7's numbers, on an LSTM with a bias and no weights."""
     p = drawn("lstm", {"name": "forget_bias", "value": bias}, hidden=1, inputs=1)
     architecture = Architecture(cells.build("lstm"), 1, 1, 0)
     network = draw(architecture, [inits.build("torch")], [0], 5, torch.float64)

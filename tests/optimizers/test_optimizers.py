@@ -1,4 +1,4 @@
-"""Optimizers over replicas against `torch.optim`, one module a replica; clipping against `clip_grad_norm_`."""
+"""Optimizers over replicas against `torch.optim` for each replica; clipping against `clip_grad_norm_`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def start(dtype: torch.dtype) -> Tensor:
 
 
 def slope(theta: Tensor, target: Tensor) -> Tensor:
-    """Of a loss whose gradient changes on the way, smooth enough that rounding does not grow."""
+    """The gradient of a loss that is not quadratic, but so smooth that rounding errors do not grow."""
     return theta - target + torch.sin(theta)
 
 
@@ -52,7 +52,7 @@ def updated(rules: list[Optimizer], theta_RP: Tensor, target_RP: Tensor, updates
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize(("rule", "options", "theirs", "their_options"), RULES, ids=IDS)
-def test_twenty_updates_are_torch_s_replica_by_replica(
+def test_twenty_updates_equal_torch_for_each_replica(
     rule: type[Optimizer],
     options: dict[str, Any],
     theirs: type[torch.optim.Optimizer],
@@ -72,7 +72,9 @@ def test_twenty_updates_are_torch_s_replica_by_replica(
 
 
 @pytest.mark.parametrize(("rule", "theirs"), [(Adam, torch.optim.Adam), (RMSprop, torch.optim.RMSprop)])
-def test_the_defaults_but_for_the_rate_are_torch_s(rule: type[Optimizer], theirs: type[torch.optim.Optimizer]) -> None:
+def test_the_defaults_except_the_learning_rate_equal_torch(
+    rule: type[Optimizer], theirs: type[torch.optim.Optimizer]
+) -> None:
     defaults = theirs([torch.zeros(1, requires_grad=True)]).defaults
     found = rule().model_dump()
     assert found["eps"] == defaults["eps"]
@@ -82,7 +84,7 @@ def test_the_defaults_but_for_the_rate_are_torch_s(rule: type[Optimizer], theirs
 
 
 @pytest.mark.parametrize(("rule", "options", "theirs", "their_options"), RULES, ids=IDS)
-def test_a_replica_s_update_does_not_depend_on_its_company(
+def test_the_update_of_a_replica_does_not_depend_on_the_others(
     rule: type[Optimizer], options: dict[str, Any], theirs: object, their_options: object
 ) -> None:
     rules: list[Optimizer] = [rule(lr=rate, **options) for rate in RATES]
@@ -95,7 +97,7 @@ def test_a_replica_s_update_does_not_depend_on_its_company(
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 @pytest.mark.parametrize(("rule", "options", "theirs", "their_options"), RULES, ids=IDS)
-def test_a_gradient_that_is_no_number_stays_in_its_replica(
+def test_a_non_finite_gradient_changes_only_its_replica(
     rule: type[Optimizer], options: dict[str, Any], theirs: object, their_options: object, bad: float
 ) -> None:
     rules: list[Optimizer] = [rule(lr=rate, **options) for rate in RATES]
@@ -115,7 +117,7 @@ def limits(*values: float) -> Tensor:
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 50.0])
-def test_clipping_is_torch_s_replica_by_replica(scale: float) -> None:
+def test_clipping_equals_torch_for_each_replica(scale: float) -> None:
     grad = start(torch.float32) * scale
     found, norm = clipped(grad, limits(0.1, 1.0, 7.0))
     for r, limit in enumerate((0.1, 1.0, 7.0)):
@@ -128,7 +130,7 @@ def test_clipping_is_torch_s_replica_by_replica(scale: float) -> None:
 
 
 def test_the_norm_is_over_all_parameters_at_once() -> None:
-    """Global, as for several tensors in `clip_grad_norm_`; not one norm a tensor."""
+    """One norm for all tensors, as in `clip_grad_norm_`."""
     grad = torch.tensor([[3.0, 0.0, 4.0]])
     tensors = [torch.zeros(2, requires_grad=True), torch.zeros(1, requires_grad=True)]
     tensors[0].grad, tensors[1].grad = grad[0, :2].clone(), grad[0, 2:].clone()
@@ -138,18 +140,18 @@ def test_the_norm_is_over_all_parameters_at_once() -> None:
     torch.testing.assert_close(found[0], torch.cat([t.grad for t in tensors if t.grad is not None]))
 
 
-def test_without_a_limit_nothing_is_changed() -> None:
+def test_an_infinite_limit_changes_nothing() -> None:
     grad = start(torch.float32) * 1e6
     assert torch.equal(clipped(grad, limits(*[math.inf] * 3))[0], grad)
 
 
-def test_a_gradient_within_its_limit_is_not_touched() -> None:
+def test_a_gradient_within_its_limit_is_not_changed() -> None:
     grad = start(torch.float32)
     assert torch.equal(clipped(grad, limits(1e3, 1e3, 1e3))[0], grad)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_clipping_keeps_what_is_no_number_in_its_replica(bad: float) -> None:
+def test_clipping_a_non_finite_gradient_changes_only_its_replica(bad: float) -> None:
     grad = start(torch.float32) * 10
     good, good_norm = clipped(grad, limits(1.0, 1.0, 1.0))
     grad[1, 2] = bad
@@ -176,7 +178,7 @@ def test_clipping_keeps_what_is_no_number_in_its_replica(bad: float) -> None:
     ],
     ids=str,
 )
-def test_a_rule_that_makes_no_sense_is_refused(spec: dict[str, Any]) -> None:
+def test_invalid_optimizers_are_errors(spec: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Trial.model_validate({"task": "recall", "lag": 3, "cell": "gru", "optimizer": spec})
 

@@ -1,4 +1,4 @@
-"""An encoder turns one step's input into what the first cell sees, step by step, without memory.
+"""The interface of encoders, which transform the input of each step for the first cell, without memory.
 
 Shapes: R replicas, T steps, B sequences, I inputs, S sites.
 """
@@ -15,11 +15,11 @@ from farback.records.component import Component, Family
 
 
 class Encoder(Component):
-    """The base of the encoders.
+    """The base class of encoders.
 
-    An encoder may give each of S sites of an input, such as the pixels of a map, features of its own. The cells then
-    run at every site by itself, with the same parameters, as if it were a sequence; so does the readout, and the
-    outputs of a step are those of its sites, one after the other.
+    An encoder may compute separate features for each of S sites of an input, such as the pixels of a map. The cells and
+    the readout then run at each site separately, with the same parameters, as if it were a sequence. The outputs of a
+    step are those of its sites, concatenated.
     """
 
     @abstractmethod
@@ -28,26 +28,26 @@ class Encoder(Component):
 
     @abstractmethod
     def width(self, inputs: int) -> int:
-        """Numbers that it puts out at a step."""
+        """The number of features of a site at a step."""
 
     def sites(self, inputs: int) -> int:
-        """How many sites of an input have cells of their own, S."""
+        """The number of sites, S."""
         return 1
 
     def flops(self, inputs: int) -> int:
         """Multiplications and additions of one step of one sequence: two for each weight.
 
-        An encoder that uses a weight more than once a step, as a convolution does, says its own.
+        Encoders that use a weight more than once per step, such as a convolution, override this method.
         """
         shapes = self.parameters(inputs)
         return sum(2 * math.prod(shape) for name, shape in shapes.items() if name.startswith("weight"))
 
     @abstractmethod
     def encode(self, p: Mapping[str, Tensor], x_RTBI: Tensor) -> Tensor:
-        """(R, T, B * S, width), the sites of a sequence side by side."""
+        """The features (R, T, B * S, width), with the sites of a sequence next to each other."""
 
     def check(self, inputs: int, outputs: int) -> None:
-        """Raise ValueError where the encoder cannot have that many inputs, or the network that many outputs."""
+        """Raise ValueError if the encoder does not fit this number of inputs of the task, or of outputs."""
 
 
 FAMILY = Family("farback.encoders", Encoder, "encoder")

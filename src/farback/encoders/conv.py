@@ -21,18 +21,18 @@ Odd = Annotated[int, Field(ge=1, le=15)]
 class Conv(Encoder):
     """One convolution with rectified features: `relu(W * x + b)` at every pixel of a square map on a torus.
 
-    A step's input is a map of G * G numbers, row by row, and perhaps further numbers, such as a flag, which every pixel
-    sees; G is the side of the largest square that the inputs hold. The edges are joined (circular padding).
+    A step's input is a map of G * G numbers, row by row, and possibly further numbers, such as a flag, which every
+    pixel gets; G is the side of the largest square that fits into the inputs. The edges are joined (circular padding).
 
-    `state: pixel` gives every pixel a recurrent net of its own, all with the same parameters, and a decoder of its own
-    from `hidden` units to its outputs: what must be remembered of a map is then a few numbers a pixel, whatever the
-    grid, and every map teaches G * G times. `state: map` is the seed article's: the features are flattened, one net
-    must hold the whole map in its `hidden` units, and a linear decoder turns them into pixels.
+    `state: pixel` runs a separate recurrent network at each pixel, all with the same parameters, and decodes the
+    outputs of the pixel from its `hidden` units. Each network has to remember only a few numbers, for any grid, and
+    every map trains the parameters G * G times. `state: map` is the network of the seed article: the features are
+    flattened, one network must remember the whole map in its `hidden` units, and a linear decoder computes the pixels.
 
     Example (grid 6, channels 8, kernel 3): 36 numbers and a flag -> 8 features a pixel, from 3 * 3 + 1 inputs.
 
-    Source: the article's convolution, recurrent net and decoder; a net per pixel is a convolutional recurrent net
-    (Shi et al. 2015, 1506.04214) whose recurrent kernel is 1 by 1.
+    Source: the article's convolution, recurrent network and decoder; a network per pixel is a convolutional recurrent
+    network (Shi et al. 2015, 1506.04214) with a recurrent kernel of 1 by 1.
     """
 
     channels: Annotated[int, Field(ge=1, le=256)] = 8
@@ -41,46 +41,46 @@ class Conv(Encoder):
 
     @field_validator("kernel")
     @classmethod
-    def _has_a_middle(cls, kernel: int) -> int:
+    def _is_odd(cls, kernel: int) -> int:
         if kernel % 2 == 0:
-            raise ValueError(f"a kernel needs a middle: {kernel - 1} or {kernel + 1}, not {kernel}")
+            raise ValueError(f"a kernel must be odd: {kernel - 1} or {kernel + 1}, not {kernel}")
         return kernel
 
     def parameters(self, inputs: int) -> dict[str, tuple[int, ...]]:
         """One kernel for each channel, with a weight for each further number."""
-        more = inputs - math.isqrt(inputs) ** 2
-        return {"weight": (self.channels, self.kernel**2 + more), "bias": (self.channels,)}
+        further = inputs - math.isqrt(inputs) ** 2
+        return {"weight": (self.channels, self.kernel**2 + further), "bias": (self.channels,)}
 
     def width(self, inputs: int) -> int:
-        """The channels of a pixel, or of all."""
+        """The channels of one pixel, or of all pixels."""
         return self.channels * (1 if self.state == "pixel" else math.isqrt(inputs) ** 2)
 
     def sites(self, inputs: int) -> int:
-        """The pixels, or one."""
+        """G * G for one network per pixel, otherwise 1."""
         return math.isqrt(inputs) ** 2 if self.state == "pixel" else 1
 
     def flops(self, inputs: int) -> int:
-        """Every kernel at every pixel."""
+        """Two for each weight at each pixel."""
         return super().flops(inputs) * math.isqrt(inputs) ** 2
 
     def encode(self, p: Mapping[str, Tensor], x_RTBI: Tensor) -> Tensor:
-        """Every pixel's neighbourhood as a row, times the kernels: one product a replica, so that no bit depends on
-        which replicas share it."""
+        """Each pixel's neighbourhood as a row, times the kernels: one matrix product per replica, so that no bit
+        depends on the other replicas."""
         R, T, B, inputs = x_RTBI.shape
         grid = math.isqrt(inputs)
-        near = torch.from_numpy(neighbours(grid, self.kernel)).to(x_RTBI.device)
-        patch = x_RTBI[..., near]  # (R, T, B, S, K * K)
-        more = x_RTBI[..., grid**2 :].unsqueeze(-2).expand(R, T, B, grid**2, inputs - grid**2)
-        rows = torch.cat([patch, more], -1).view(R, T * B * grid**2, -1)
+        near_SK = torch.from_numpy(neighbours(grid, self.kernel)).to(x_RTBI.device)
+        patch = x_RTBI[..., near_SK]  # (R, T, B, S, K * K)
+        further = x_RTBI[..., grid**2 :].unsqueeze(-2).expand(R, T, B, grid**2, inputs - grid**2)
+        rows = torch.cat([patch, further], -1).view(R, T * B * grid**2, -1)
         features = torch.relu(product(rows, p["weight"], p["bias"]))
         return features.view(R, T, -1, self.width(inputs))
 
     def check(self, inputs: int, outputs: int) -> None:
-        """A decoder of its own at every pixel needs as many outputs at each."""
+        """Each pixel must have the same number of outputs."""
         if outputs % self.sites(inputs):
             raise ValueError(
                 f"encoder {self.name} reads {inputs} inputs as {self.sites(inputs)} pixels, and the task has {outputs} "
-                f"outputs, which are not equally many a pixel: choose state map"
+                f"outputs, which cannot be divided equally among them: choose state: map"
             )
 
 

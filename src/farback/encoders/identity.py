@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from torch import Tensor
+from typing_extensions import override
 
 from farback.encoders.base import Encoder
 
 
 class IdentityEncoder(Encoder):
-    """The cell sees the input as it is."""
+    """The cell gets the unchanged input."""
 
+    @override
     def parameters(self, inputs: int) -> dict[str, tuple[int, ...]]:
-        """None."""
         return {}
 
+    @override
     def width(self, inputs: int) -> int:
-        """As it came."""
         return inputs
 
+    @override
     def encode(self, p: Mapping[str, Tensor], x_RTBI: Tensor) -> Tensor:
-        """As it came."""
         return x_RTBI

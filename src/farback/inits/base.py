@@ -1,9 +1,10 @@
-"""An initialisation is how a cell's parameters are drawn."""
+"""The interface of initialisations, which draw a cell's parameters, and the draws that several of them share."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +17,15 @@ Shapes = dict[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Layer:
-    """What an initialisation knows of the layer it fills.
+    """The layer to initialise.
 
     Attributes:
-        shapes: the layer's weights and biases, by name; what else a cell has, it draws itself.
+        shapes: the layer's weights and biases, by name; other parameters are drawn by the cell.
         hidden: H.
-        gates: the H-row blocks of `weight_ih` and the biases, in order; the first of them are those of `weight_hh`.
+        gates: the H-row blocks of `weight_ih` and the biases, in order; `weight_hh` has the first of them.
         keep, write: the gates that keep the state and let input in, or None. With `write` alone, the state is kept by
             one minus that gate.
-        lag: the largest lag that the trial trains at.
+        lag: the largest lag that the trial trains on.
     """
 
     shapes: Shapes
@@ -45,20 +46,40 @@ class Layer:
         rows = self.shapes["weight_hh"][0] if "weight_hh" in self.shapes else 0
         return self.gates[: rows // self.hidden]
 
+    def require(self, part: Literal["weights", "recurrent matrix", "keep gate", "write gate"], init: str) -> None:
+        """Raise ValueError if the layer lacks a part that the initialisation called `init` sets."""
+        has_bias = "bias_ih" in self.shapes
+        present, action = {
+            "weights": (bool(self.shapes), "draws the weights"),
+            "recurrent matrix": (bool(self.recurrent), "sets the recurrent matrix"),
+            "keep gate": (has_bias and bool(self.keep or self.write), "sets the bias of the gate that keeps the state"),
+            "write gate": (has_bias and bool(self.write), "sets the bias of the gate that lets input in"),
+        }[part]
+        if not present:
+            raise ValueError(f"init {init} {action}, and this cell has none")
+
 
 class Init(Component):
-    """The base of the initialisations."""
+    """The base class of initialisations.
+
+    Attributes:
+        sets: the part of a layer that the initialisation sets; a layer without it is an error.
+    """
+
+    sets: ClassVar[Literal["weights", "recurrent matrix", "keep gate"] | None] = None
 
     @abstractmethod
     def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
-        """Values of every weight and bias of the layer."""
+        """Values of all weights and biases of the layer."""
 
     def check(self, layer: Layer) -> None:
-        """Raise ValueError where this initialisation would have no effect on such a layer, or none that makes sense."""
+        """Raise ValueError if this initialisation would not change such a layer or makes no sense for it."""
+        if self.sets:
+            layer.require(self.sets, self.name)
 
 
 def uniform(layer: Layer, rng: np.random.Generator, bound: float | None = None) -> dict[str, Array]:
-    """Every parameter uniform on +-`bound`; without one PyTorch's default, 1 / sqrt(H)."""
+    """Every parameter uniform on +-`bound`, by default PyTorch's 1 / sqrt(H)."""
     bound = layer.hidden**-0.5 if bound is None else bound
     return {name: rng.uniform(-bound, bound, size=shape) for name, shape in layer.shapes.items()}
 
@@ -76,43 +97,25 @@ def xavier(layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
     return values
 
 
-def hold(layer: Layer, values: dict[str, Array], bias: Array | float) -> None:
-    """Let the state be kept with this bias: the keep gate gets it, or a tied write gate its negative.
+def set_keep_bias(layer: Layer, values: dict[str, Array], bias: Array | float) -> None:
+    """Set the bias of the keep gate, or the negative of it on a write gate without keep gate.
 
-    The two are the same, since 1 - sigmoid(b) = sigmoid(-b).
+    Both keep the same share of the state, since 1 - sigmoid(b) = sigmoid(-b).
     """
     gate, sign = (layer.write, -1.0) if layer.keep is None else (layer.keep, 1.0)
-    assert gate is not None  # by needs_keep_gate
+    assert gate is not None  # ensured by Layer.require
     set_bias(layer, values, gate, sign * bias)
 
 
 def set_bias(layer: Layer, values: dict[str, Array], gate: str, bias: Array | float) -> None:
-    """Give a gate this bias.
+    """Set the total bias of a gate.
 
-    torch.nn has two biases a gate: the value goes into the one of the input, the other is zero. (Filling both doubles
-    it, a known slip.)
+    torch.nn has two biases per gate. The input's bias gets the value and the other is zero, because setting both, a
+    common mistake, would double it.
     """
     values["bias_ih"][layer.rows(gate)] = bias
     if "bias_hh" in values:
         values["bias_hh"][layer.rows(gate)] = 0.0
-
-
-def needs_weights(init: Init, layer: Layer) -> None:
-    """Raise ValueError where there is nothing to draw."""
-    if not layer.shapes:
-        raise ValueError(f"init {init.name} draws the weights, and this cell has none")
-
-
-def needs_recurrent_matrix(init: Init, layer: Layer) -> None:
-    """Raise ValueError where there is no matrix from state to state."""
-    if "weight_hh" not in layer.shapes:
-        raise ValueError(f"init {init.name} sets the recurrent matrix, and this cell has none")
-
-
-def needs_keep_gate(init: Init, layer: Layer) -> None:
-    """Raise ValueError where there is no gate with a bias that keeps the state."""
-    if layer.keep is layer.write is None or "bias_ih" not in layer.shapes:
-        raise ValueError(f"init {init.name} sets the bias of the gate that keeps the state, and this cell has none")
 
 
 FAMILY = Family("farback.inits", Init, "init")

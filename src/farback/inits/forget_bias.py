@@ -1,31 +1,30 @@
-"""Gates that start by keeping."""
+"""Gates that keep the state at the start of training."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import override
 
-from farback.inits.base import Array, Init, Layer, hold, needs_keep_gate, uniform
+from farback.inits.base import Array, Init, Layer, set_keep_bias, uniform
 
 
 class ForgetBias(Init):
-    """PyTorch's default, with the bias of the gate that keeps the state set to `value` in all.
+    """PyTorch's default, with the total bias of the gate that keeps the state set to `value`.
 
-    Where the gate writes instead of keeping (minGRU's z, MGU's f), it gets minus `value`: the same state is kept.
+    A gate that writes instead of keeping (minGRU's z, MGU's f) gets minus `value`, which keeps the same share of the
+    state.
 
     Source: Gers et al. 2000; Jozefowicz, Zaremba and Sutskever 2015.
     """
 
+    sets: ClassVar[Literal["keep gate"]] = "keep gate"
     value: Annotated[float, Field(ge=-50, le=50)] = 1.0
 
+    @override
     def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
-        """Set the keep gate's bias."""
         values = uniform(layer, rng)
-        hold(layer, values, self.value)
+        set_keep_bias(layer, values, self.value)
         return values
-
-    def check(self, layer: Layer) -> None:
-        """Needs a keep gate."""
-        needs_keep_gate(self, layer)

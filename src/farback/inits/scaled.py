@@ -1,13 +1,14 @@
-"""A chosen spectral radius."""
+"""A recurrent matrix with a chosen spectral radius."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
+from typing_extensions import override
 
-from farback.inits.base import Array, Init, Layer, needs_recurrent_matrix, uniform
+from farback.inits.base import Array, Init, Layer, uniform
 
 
 class Scaled(Init):
@@ -16,17 +17,14 @@ class Scaled(Init):
     Source: echo state networks (Jaeger 2001), where the radius sets the time scale.
     """
 
+    sets: ClassVar[Literal["recurrent matrix"]] = "recurrent matrix"
     radius: Annotated[float, Field(gt=0, le=10)] = 1.0
 
+    @override
     def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
-        """Rescaled blocks."""
         values = uniform(layer, rng)
         for gate in layer.recurrent:
             block = values["weight_hh"][layer.rows(gate)]
             largest = np.abs(np.linalg.eigvals(block)).max()
             values["weight_hh"][layer.rows(gate)] = block * (self.radius / largest if largest > 0 else 1.0)
         return values
-
-    def check(self, layer: Layer) -> None:
-        """Needs a recurrent matrix."""
-        needs_recurrent_matrix(self, layer)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+from typing_extensions import override
 
 from farback.inits.base import Array, Init, Layer, uniform
 
 
 class Torch(Init):
-    """Every parameter uniform on +-1 / sqrt(H), as `torch.nn.RNN`, `LSTM` and `GRU` draw theirs.
+    """Every parameter uniform on +-1 / sqrt(H), as in `torch.nn.RNN`, `LSTM` and `GRU`.
 
-    The recurrent matrix then has a spectral radius near 1 / sqrt(3), and gates stand near one half.
+    The recurrent matrix then has a spectral radius near 1 / sqrt(3), and gates start near one half.
 
     Source: torch.nn.RNNBase.reset_parameters.
     """
 
+    @override
     def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
-        """Uniform."""
         return uniform(layer, rng)

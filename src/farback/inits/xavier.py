@@ -1,22 +1,23 @@
-"""Variance kept between input and output."""
+"""Xavier's draw, which keeps the variance between input and output."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import ClassVar, Literal
 
-from farback.inits.base import Array, Init, Layer, needs_weights, xavier
+import numpy as np
+from typing_extensions import override
+
+from farback.inits.base import Array, Init, Layer, xavier
 
 
 class Xavier(Init):
-    """Weights uniform on +-sqrt(6 / (fan in + fan out)), each gate by itself; biases zero.
+    """Weights uniform on +-sqrt(6 / (fan in + fan out)), separately for each gate; biases zero.
 
     Source: Glorot and Bengio 2010.
     """
 
-    def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
-        """Xavier uniform."""
-        return xavier(layer, rng)
+    sets: ClassVar[Literal["weights"]] = "weights"
 
-    def check(self, layer: Layer) -> None:
-        """Needs something to draw."""
-        needs_weights(self, layer)
+    @override
+    def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
+        return xavier(layer, rng)

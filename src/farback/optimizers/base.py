@@ -1,14 +1,15 @@
-"""An optimizer is the rule by which gradients change parameters; clipping stands beside it.
+"""The interface of optimizers, and the clipping of gradients.
 
-Every replica has its own rate, its own moments and its own norm. Parameters and gradients are flat: one (R, P) tensor,
-a row for each replica. Each rule is that of `torch.optim`, so a replica's numbers are those of a plain PyTorch script.
+Every replica has its own learning rate, moments and gradient norm. Parameters and gradients are flat: one (R, P) tensor
+with a row for each replica. Each rule equals that of `torch.optim`, so a replica's numbers equal those of a plain
+PyTorch script.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import AfterValidator, Field
@@ -19,19 +20,24 @@ from farback.records.component import Component, Family
 from farback.records.record import single
 
 Rate = Annotated[float, Field(gt=0, le=1e3), AfterValidator(single)]
-Fraction = Annotated[float, Field(ge=0, le=0.9999999)]  # any nearer to 1 is 1 in single precision
+Fraction = Annotated[float, Field(ge=0, le=0.9999999)]  # larger numbers below 1 are 1 in single precision
 Small = Annotated[float, Field(gt=0), AfterValidator(single)]
 
 
 class Optimizer(Component):
-    """The base of the optimizers: the hyper-parameters of one replica."""
+    """The base class of optimizers: the hyper-parameters of one replica.
 
+    Attributes:
+        averages: names of the running averages that an update uses.
+    """
+
+    averages: ClassVar[tuple[str, ...]] = ()
     lr: Rate = 1e-3
 
-    @staticmethod
-    @abstractmethod
-    def moments(theta_RP: Tensor) -> dict[str, Tensor]:
-        """The running averages before the first update, each (R, P)."""
+    @classmethod
+    def moments(cls, theta_RP: Tensor) -> dict[str, Tensor]:
+        """The running averages before the first update: zeros, each (R, P)."""
+        return {name: torch.zeros_like(theta_RP) for name in cls.averages}
 
     @staticmethod
     @abstractmethod
@@ -43,19 +49,19 @@ class Optimizer(Component):
         Args:
             theta_RP: the parameters.
             grad_RP: their gradient.
-            moments: as `moments` made them; each (R, P).
-            rules: each hyper-parameter as (R, 1).
-            count: which update this is, from 1.
+            moments: the running averages, from `moments`.
+            rules: the hyper-parameters by name, each (R, 1).
+            count: the number of this update, from 1.
         """
 
     def digested(self) -> dict[str, Any]:
-        """As for any component, but version 1 is left out: keys of trials do not hold it."""
+        """As for any component, but without version 1, which the keys of trials do not contain."""
         values = super().digested()
         return {name: value for name, value in values.items() if (name, value) != ("version", 1)}
 
 
 def stacked(optimizers: Sequence[Optimizer], like: Tensor) -> dict[str, Tensor]:
-    """Each hyper-parameter of R optimizers of one kind as an (R, 1) tensor."""
+    """Each hyper-parameter of R optimizers of the same kind, as an (R, 1) tensor."""
     names = [name for name in type(optimizers[0]).model_fields if name != "name"]
     return {
         name: torch.tensor([[getattr(one, name)] for one in optimizers], dtype=like.dtype, device=like.device)
@@ -66,7 +72,7 @@ def stacked(optimizers: Sequence[Optimizer], like: Tensor) -> dict[str, Tensor]:
 def clipped(grad_RP: Tensor, limit_R1: Tensor) -> tuple[Tensor, Tensor]:
     """The gradient scaled so that no replica's norm exceeds its limit, and the norms before scaling, (R,).
 
-    The rule of `torch.nn.utils.clip_grad_norm_`, per replica; a limit of infinity leaves the gradient as it is.
+    The rule of `torch.nn.utils.clip_grad_norm_` for each replica. A limit of infinity does not change the gradient.
     """
     if supported(grad_RP):
         return clip(grad_RP, limit_R1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import torch
+from typing import ClassVar
+
 from torch import Tensor
+from typing_extensions import override
 
 from farback.optimizers.base import Fraction, Optimizer, Small
 
@@ -14,20 +16,16 @@ class RMSprop(Optimizer):
     Source: Tieleman and Hinton 2012, lecture 6.5.
     """
 
+    averages: ClassVar[tuple[str, ...]] = ("square", "velocity")
     alpha: Fraction = 0.99
     eps: Small = 1e-8
     momentum: Fraction = 0.0
 
     @staticmethod
-    def moments(theta_RP: Tensor) -> dict[str, Tensor]:
-        """Mean square and velocity, zero."""
-        return {"square": torch.zeros_like(theta_RP), "velocity": torch.zeros_like(theta_RP)}
-
-    @staticmethod
+    @override
     def update(
         theta_RP: Tensor, grad_RP: Tensor, moments: dict[str, Tensor], rules: dict[str, Tensor], count: int
     ) -> None:
-        """One RMSprop step."""
         square = moments["square"].mul_(rules["alpha"]).add_(grad_RP.square() * (1 - rules["alpha"]))
         velocity = moments["velocity"].mul_(rules["momentum"]).add_(grad_RP / (square.sqrt() + rules["eps"]))
         theta_RP.sub_(velocity * rules["lr"])

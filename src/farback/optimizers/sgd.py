@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import torch
+from typing import ClassVar
+
 from torch import Tensor
+from typing_extensions import override
 
 from farback.optimizers.base import Fraction, Optimizer, Rate
 
@@ -14,18 +16,14 @@ class SGD(Optimizer):
     Source: Robbins and Monro 1951; momentum after Sutskever et al. 2013, in PyTorch's form.
     """
 
+    averages: ClassVar[tuple[str, ...]] = ("velocity",)
     lr: Rate = 1e-2
     momentum: Fraction = 0.0
 
     @staticmethod
-    def moments(theta_RP: Tensor) -> dict[str, Tensor]:
-        """The velocity, zero."""
-        return {"velocity": torch.zeros_like(theta_RP)}
-
-    @staticmethod
+    @override
     def update(
         theta_RP: Tensor, grad_RP: Tensor, moments: dict[str, Tensor], rules: dict[str, Tensor], count: int
     ) -> None:
-        """One step along the velocity."""
         velocity = moments["velocity"].mul_(rules["momentum"]).add_(grad_RP)
         theta_RP.sub_(velocity * rules["lr"])
