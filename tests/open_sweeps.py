@@ -1,6 +1,6 @@
 """A run of a sweep in a store of a test's own, opened as `farback.run` does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from farback.executors import Executor, Serial
 from farback.experiment import Experiment
@@ -8,6 +8,7 @@ from farback.runs.session import RunOptions, Session
 from farback.runs.sweep import SweepRun, checked_sweep
 from farback.stores.base import Store
 from farback.system import devices
+from farback.trials.events import Event
 from farback.trials.trial import Trial
 
 
@@ -28,3 +29,9 @@ def sweep_run(
     sweep = checked_sweep(experiment)
     opened = session(store, executor, checkpoint_seconds)
     return SweepRun(opened, sweep, sweep.trials() if trials is None else trials)
+
+
+def recorded_events(run: SweepRun) -> Iterator[Event]:
+    """The events of a run, which is recorded until the iterator ends or is closed."""
+    with run:
+        yield from run.events()

@@ -13,7 +13,8 @@ import pytest
 
 from farback.cli import main
 from farback.cli.progress import minutes
-from farback.experiment import schema
+from farback.cli.report import command_for
+from farback.experiment import Experiment, schema
 from farback.runs.session import config_path
 
 CONFIG = """\
@@ -69,30 +70,40 @@ def project(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> P
 
 
 def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[..., Result]) -> None:
+    schema_file = project / "configs" / "schema.json"
+    schema_file.write_text("{}")
     planned = farback("run", "tiny", "--dry-run", "--workers", "1")
     assert "8 trials, 0 recorded already, 8 to train" in planned.stdout, planned.stderr
     assert re.search(r"estimated time.*: \d+", planned.stdout)
+    assert schema_file.read_text() == "{}"  # a dry run writes nothing
     part = farback("run", "configs/tiny.yaml", "--only", "cell.name=elman", "--workers", "1")
     assert part.returncode == 0, part.stderr
     assert "4 trials to train, 0 recorded already" in part.stdout
-    whole = farback("run", "configs/tiny.yaml", "--workers", "1")
+    assert "browse   farback ui tiny\n" in part.stdout
+    assert json.loads(schema_file.read_text()) == json.loads(json.dumps(schema()))  # editors complete new components
+    (project / "Makefile").write_text("ui:\n\ttrue\n")
+    whole = farback("run", "tiny", "--workers", "1")
     assert "4 trials to train, 4 recorded already" in whole.stdout, whole.stderr
     assert (project / "results" / "tiny" / "report.md").exists()
     assert "results/tiny/success.png" in whole.stdout
-    assert "browse   farback ui tiny\n" in whole.stdout
     assert "report   results/tiny/report.html" in whole.stdout
     assert "tiny/report.html" in (project / "results" / "index.html").read_text()
-    (project / "Makefile").write_text("ui:\n\ttrue\n")
-    again = farback("run", "tiny", "--workers", "1")
-    assert "0 trials to train, 8 recorded already" in again.stdout
-    assert re.search(
-        r"browse   make ui NAME=tiny +\(or: farback ui tiny\)\n", again.stdout
-    )  # as the Makefile of the project has it
-    assert "rebuild  farback report tiny\n" in again.stdout
-    other = farback("run", "tiny", "--set", "steps=2", "--workers", "1")
-    assert "browse   make ui NAME=tiny" in other.stdout, other.stderr
-    assert "rebuild  farback report configs/tiny.yaml --set steps=2\n" in other.stdout
-    assert "\x1b[" not in again.stdout  # no colours and no moving bar where the output is not a terminal
+    assert re.search(r"browse   make ui NAME=tiny +\(or: farback ui tiny\)\n", whole.stdout)  # as in the Makefile
+    assert "rebuild  farback report tiny\n" in whole.stdout
+    assert "\x1b[" not in whole.stdout  # no colours and no moving bar where the output is not a terminal
+    schema_file.unlink()
+    assert farback("schema").returncode == 0
+    assert json.loads(schema_file.read_text()) == json.loads(json.dumps(schema()))
+
+
+def test_the_next_command_has_the_options_of_this_one(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    changed = Experiment.load(Path("configs/tiny.yaml"), ["steps=2"])
+    assert command_for("report", changed) == "farback report configs/tiny.yaml --set steps=2"
+    assert command_for("dashboard", changed) == "farback dashboard tiny"
+    monkeypatch.chdir(project / "configs")
+    elsewhere = Experiment.load(project / "configs" / "tiny.yaml")
+    assert command_for("ui", elsewhere) == f"cd {project} && farback ui tiny"
 
 
 @pytest.mark.parametrize(
@@ -136,19 +147,6 @@ def test_help_and_import_are_light() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def test_a_schema_beside_a_config_is_kept_in_step(project: Path, farback: Callable[..., Result]) -> None:
-    """So that a new plug-in is completed by editors after the first run that uses it."""
-    stale = project / "configs" / "schema.json"
-    stale.write_text("{}")
-    farback("run", "tiny", "--dry-run", "--workers", "1")
-    assert stale.read_text() == "{}"  # a dry run writes nothing
-    farback("run", "tiny", "--workers", "1")
-    assert json.loads(stale.read_text()) == json.loads(json.dumps(schema()))
-    stale.unlink()
-    assert farback("schema").returncode == 0
-    assert json.loads(stale.read_text()) == json.loads(json.dumps(schema()))
-
-
 def test_a_bare_name_is_a_config() -> None:
     assert config_path("demo") == Path("configs/demo.yaml")
     assert config_path("configs/demo.yaml") == Path("configs/demo.yaml")
@@ -166,6 +164,12 @@ def test_a_dry_run_of_a_bracket_counts_at_most_what_may_be_trained(
     (project / "configs" / "picked.yaml").write_text(text)
     planned = farback("run", "picked", "--dry-run", "--workers", "1")
     assert "20 trials, 0 recorded already, at most 12 of 20 to train" in planned.stdout, planned.stderr
-    trained = farback("run", "picked", "--workers", "1", "--only", "seed=0")
+
+
+@pytest.mark.slow
+def test_a_bracket_is_trained_from_the_command_line(project: Path, farback: Callable[..., Result]) -> None:
+    text = CONFIG.replace("name: tiny", "name: bisected").replace("lag: [1, 2]", "lag: {bracket: [1, 16]}")
+    (project / "configs" / "bisected.yaml").write_text(text)
+    trained = farback("run", "bisected", "--workers", "1", "--only", "seed=0")
     assert "at most 6 of 10 trials to train" in trained.stdout
-    assert "picked by bisection" in (project / "results" / "picked" / "report.md").read_text()
+    assert "picked by bisection" in (project / "results" / "bisected" / "report.md").read_text()

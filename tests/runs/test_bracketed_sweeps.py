@@ -25,7 +25,7 @@ from farback.stores.mlflow import MLflow
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Finished, TrialResult, scores
 from farback.trials.trial import Trial
-from open_sweeps import events, sweep_run
+from open_sweeps import recorded_events, sweep_run
 
 LAGS = [1, 2, 4, 8, 16]
 CONFIG = """
@@ -125,10 +125,10 @@ class Alternating(Serial):
                 busy.append((cohort, iter([event for event in function(cohort) if event is not None])))
             if not busy:
                 return
-            cohort, events = busy.popleft()
-            if (event := next(events, None)) is not None:
+            cohort, stream = busy.popleft()
+            if (event := next(stream, None)) is not None:
                 yield cohort, event
-                busy.append((cohort, events))
+                busy.append((cohort, stream))
 
 
 def test_two_workers_train_the_same_bits(tmp_path: Path, part: pd.DataFrame) -> None:
@@ -140,9 +140,9 @@ def test_two_workers_train_the_same_bits(tmp_path: Path, part: pd.DataFrame) -> 
 def test_stopped_at_any_instant_only_what_is_due_is_trained(tmp_path: Path) -> None:
     experiment, once, halted = config(tmp_path), Memory(), Memory()
     farback.run(experiment, executor=MadeUp(), store=once)
-    for events in (0, 1, 4, 7):
-        stream = events(sweep_run(experiment, halted, MadeUp()))
-        for _, _event in zip(range(events), stream, strict=False):
+    for count in (0, 1, 4, 7):
+        stream = recorded_events(sweep_run(experiment, halted, MadeUp()))
+        for _, _event in zip(range(count), stream, strict=False):
             pass
         stream.close()
     before = set(halted.frame("small")["key"])
@@ -173,7 +173,7 @@ def test_only_narrows_a_bracket(tmp_path: Path) -> None:
     experiment, store = config(tmp_path), Memory()
     run = sweep_run(experiment, store, MadeUp(), trials=experiment.only(["lag=2,4,8", "cell=shift_register"]))
     assert {trial.lag for cohort in run.plan.cohorts for trial in cohort.trials} == {4}
-    for _ in events(run):
+    for _ in recorded_events(run):
         pass
     assert set(store.frame("small")["trained_lag"]) == {2, 4, 8}
 
@@ -216,7 +216,7 @@ def test_progress_is_against_the_most_that_may_be_needed(tmp_path: Path) -> None
     tally = Tally(todo)
     display = SweepDisplay(tally, Console(width=100, record=True))
     shares, most = [], []
-    for event in events(run):
+    for event in recorded_events(run):
         tally.add(event)
         display.add(event)
         shares.append(tally.share)
@@ -236,7 +236,7 @@ def test_the_page_says_that_the_rest_is_implied(tmp_path: Path) -> None:
         return subject(experiment, store, store.frame("small")).bisected
 
     store, experiment = Memory(), config(tmp_path)
-    stream = events(sweep_run(experiment, store, MadeUp()))
+    stream = recorded_events(sweep_run(experiment, store, MadeUp()))
     for _ in range(8):
         next(stream)
     stream.close()

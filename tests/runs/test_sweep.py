@@ -18,7 +18,7 @@ from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Finished
 from farback.trials.trial import Trial
-from open_sweeps import events, session, sweep_run
+from open_sweeps import recorded_events, session, sweep_run
 
 SMALL = """
 name: small
@@ -83,22 +83,22 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Memory:
 
 def test_stopping_at_any_instant_and_running_again_gives_the_same_store(tmp_path: Path, whole: Memory) -> None:
     experiment, halted = config(tmp_path), Memory()
-    for events in (0, 1, 5, 9):
-        stream = events(sweep_run(experiment, halted))
-        for _ in range(events):
+    for count in (0, 1, 5, 9):
+        stream = recorded_events(sweep_run(experiment, halted))
+        for _ in range(count):
             next(stream)
         stream.close()
     farback.run(experiment, workers=1, store=halted)
     pd.testing.assert_frame_equal(frame(whole), frame(halted), check_exact=True)
 
 
-@pytest.mark.parametrize("events", [1, 30, pytest.param(90, marks=pytest.mark.slow)])
-def test_a_run_resumed_from_checkpoints_gives_the_same_store(tmp_path: Path, whole: Memory, events: int) -> None:
+@pytest.mark.parametrize("count", [1, 30, pytest.param(90, marks=pytest.mark.slow)])
+def test_a_run_resumed_from_checkpoints_gives_the_same_store(tmp_path: Path, whole: Memory, count: int) -> None:
     """With a checkpoint at every update; a driver that dies just stops reading."""
     experiment, halted = config(tmp_path), Memory()
     first = sweep_run(experiment, halted, checkpoint_seconds=0)
-    stream = events(first)
-    for _ in range(events):
+    stream = recorded_events(first)
+    for _ in range(count):
         next(stream)
     stream.close()
     kept = first.folder.keys()
@@ -285,19 +285,19 @@ def test_the_tally_counts_the_share_that_is_done(tmp_path: Path) -> None:
 
 def test_the_time_left_is_counted_from_the_first_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     todo = plan(remaining(config(tmp_path).trials(), set()))
-    events = [event for _, event in Serial().map(train, todo.cohorts)]
+    made = [event for _, event in Serial().map(train, todo.cohorts)]
     now = [1000.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     tally = Tally(todo)
     now[0] += 60  # workers start, and nothing of this is the pace
-    tally.add(events[0])
+    tally.add(made[0])
     began = tally.share
     assert tally.seconds_left is None
     now[0] += 1
-    tally.add(events[1])
+    tally.add(made[1])
     assert tally.seconds_left is None  # a second says little
     now[0] += 9
-    for event in events[2 : len(events) // 2]:
+    for event in made[2 : len(made) // 2]:
         tally.add(event)
     assert tally.seconds_left == pytest.approx(10 / (tally.share - began) * (1 - tally.share))
 
