@@ -29,7 +29,7 @@ from farback.training.loop import train
 from farback.trials.cohort import Cohort, cohorts
 from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, Progress
 from farback.trials.trial import Trial
-from open_sweeps import session, sweep_run
+from open_sweeps import recorded_events, session, sweep_run
 
 Make = Callable[..., Trial]
 Pairs = list[tuple[Cohort, Event]]
@@ -154,7 +154,7 @@ def test_a_run_resumes_after_the_scheduler_died(tmp_path: Path) -> None:
         def run_until_it_dies() -> None:
             with Dask(cluster.address) as executor:
                 executor.client.wait_for_workers(1)
-                for event in sweep_run(experiment, store, executor, checkpoint_seconds=0.05).events():
+                for event in recorded_events(sweep_run(experiment, store, executor, checkpoint_seconds=0.05)):
                     if isinstance(event, Checkpoint) and event.step > 20:
                         cluster.scheduler.kill()
 
