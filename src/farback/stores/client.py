@@ -96,10 +96,11 @@ class Client:
         def create() -> str:
             try:
                 return str(self._bare.create_experiment(name, artifacts))
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            except MlflowException:  # its error code depends on MLflow's version
+                existing = self._bare.get_experiment_by_name(name)
+                if existing is None:
                     raise
-                return str(self._bare.get_experiment_by_name(name).experiment_id)
+                return str(existing.experiment_id)
 
         return self.retries.call(create)
 
@@ -278,8 +279,22 @@ def connect(uri: str) -> Any:
     with quiet():
         from mlflow import MlflowClient
 
-        database.prepare(uri, _migrate, _versions)
-        return MlflowClient(tracking_uri=uri)
+        with _root_logger_unchanged():
+            database.prepare(uri, _migrate, _versions)
+            return MlflowClient(tracking_uri=uri)
+
+
+@contextmanager
+def _root_logger_unchanged() -> Iterator[None]:
+    """Undo the logging of MLflow 3.2, which replaces the root logger's handlers and prints every migration."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    with redirect_stderr(io.StringIO()):
+        try:
+            yield
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
 
 
 def _migrate(uri: str) -> None:
@@ -287,12 +302,7 @@ def _migrate(uri: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     untyped: Any = SqlAlchemyStore
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    with redirect_stderr(io.StringIO()):  # MLflow 3.2 replaces the root logger's handlers, and logs every migration
-        untyped(uri, locations.artifacts(uri, "default")).engine.dispose()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    untyped(uri, locations.artifacts(uri, "default")).engine.dispose()
 
 
 def _versions() -> tuple[str, frozenset[str]]:
