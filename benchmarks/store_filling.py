@@ -41,7 +41,7 @@ def trials(count: int, start: int = 0) -> list[Trial]:
     return made[:count]
 
 
-def told(events: Sequence[Event], trial: Trial) -> Iterator[Event]:
+def with_key(events: Sequence[Event], trial: Trial) -> Iterator[Event]:
     """The events of one trial, with the key of another."""
     for event in events:
         if isinstance(event, Finished):
@@ -54,9 +54,9 @@ def fill(
     store: MLflow,
     database: str,
     experiment: str,
-    wanted: Sequence[Trial],
+    copies: Sequence[Trial],
     events: Sequence[Event],
-    here: Callable[[str], Path],
+    local_folder: Callable[[str], Path],
 ) -> None:
     """Fill an experiment with finished trials that all have the same results.
 
@@ -64,13 +64,13 @@ def fill(
         store: records the first trial.
         database: the URI of the database behind it.
         experiment: its name.
-        wanted: the trials, all of one task.
+        copies: the trials, all of one task.
         events: of one finished trial.
-        here: returns the folder on this machine for an artifact URI.
+        local_folder: returns the folder on this machine for an artifact URI.
     """
-    first = wanted[0]
+    first = copies[0]
     with store.begin(experiment, [first]) as recorder:
-        for event in told(events, first):
+        for event in with_key(events, first):
             recorder.put(event)
     (result,) = [event.result for event in events if isinstance(event, Finished)]
     engine = sqlalchemy.create_engine(database)
@@ -79,12 +79,12 @@ def fill(
             for setting in ("synchronous = off", "cache_size = -1000000"):  # the data can be made again after a crash
                 connection.exec_driver_sql(f"pragma {setting}")
         pattern = _pattern(connection, first)
-        for begin in range(1, len(wanted), AT_ONCE):
+        for begin in range(1, len(copies), AT_ONCE):
             rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in COPIED}
-            for trial in wanted[begin : begin + AT_ONCE]:
+            for trial in copies[begin : begin + AT_ONCE]:
                 run_id = uuid.uuid4().hex
                 pattern.add(rows, trial, run_id)
-                folder = here(pattern.artifacts.replace(pattern.run_id, run_id))
+                folder = local_folder(pattern.artifacts.replace(pattern.run_id, run_id))
                 folder.mkdir(parents=True)
                 for name, content in result_files.written(trial.columns(), result).items():
                     (folder / name).write_bytes(content)
@@ -137,9 +137,9 @@ def _pattern(connection: sqlalchemy.Connection, trial: Trial) -> _Pattern:
     run_id = connection.execute(chosen, {"key": trial.key}).scalar_one()
     columns, rows = {}, {}
     for name in COPIED:
-        wanted = "key, value, run_uuid" if name in ("tags", "params") else "*"
+        fields = "key, value, run_uuid" if name in ("tags", "params") else "*"
         owned = "destination_id" if name == "inputs" else "run_uuid"
-        found = connection.execute(sqlalchemy.text(f"select {wanted} from {name} where {owned} = :id"), {"id": run_id})
+        found = connection.execute(sqlalchemy.text(f"select {fields} from {name} where {owned} = :id"), {"id": run_id})
         columns[name] = list(found.keys())
         rows[name] = [tuple(row) for row in found]
     artifacts = rows["runs"][0][columns["runs"].index("artifact_uri")]

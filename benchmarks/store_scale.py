@@ -39,7 +39,7 @@ from farback.trials.trial import Trial
 
 sys.path.append(str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
-from store_filling import fill, told, trials
+from store_filling import fill, trials, with_key
 
 import servers
 
@@ -87,9 +87,9 @@ def seconds(call: Callable[[], object], repeats: int = REPEATS) -> float:
 
 def measured(name: str, uri: str, count: int, events: Sequence[Event], bytes_used: int) -> list[str]:
     """A row of the table, of a store that was filled with `count` trials."""
-    wanted = trials(count)
+    stored = trials(count)
     missing = trials(MISSING, start=10_000)
-    everything = [*wanted, *missing]
+    everything = [*stored, *missing]
     keys, left = [trial.key for trial in everything], [trial.key for trial in missing]
     with MLflow(uri) as store:
         store.begin("big", everything).close()  # writes the views; a resumed run finds them
@@ -124,7 +124,7 @@ def measured(name: str, uri: str, count: int, events: Sequence[Event], bytes_use
 
 def record(recorder: Recorder, events: Sequence[Event], trial: Trial) -> None:
     """Record all events of a trial."""
-    for event in told(events, trial):
+    for event in with_key(events, trial):
         recorder.put(event)
 
 
@@ -210,15 +210,15 @@ def inside(folder: Path) -> Iterator[None]:
 def written_events(folder: Path, events: Sequence[Event]) -> str:
     """How many progress events per second the writer records on SQLite, including the final write."""
     (pattern,) = [event for event in events if isinstance(event, Progress)][:1]
-    wanted = trials(COHORT)
+    cohort = trials(COHORT)
 
     def write() -> None:
         with (
             MLflow(locations.SQLITE + str(folder / "events.db")) as store,
-            store.begin(f"events {secrets.token_hex(4)}", wanted) as recorder,
+            store.begin(f"events {secrets.token_hex(4)}", cohort) as recorder,
         ):
             for step in range(EVENTS // COHORT):
-                for trial in wanted:
+                for trial in cohort:
                     recorder.put(replace(pattern, key=trial.key, step=step))
 
     return f"{EVENTS / seconds(write, 3):.0f} events of progress a second, of {len(pattern.metrics)} numbers each"

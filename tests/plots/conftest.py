@@ -5,17 +5,6 @@ import math
 import pandas as pd
 import pytest
 
-LABELS = {
-    1: ["LSTM"],
-    8: [f"{cell}{init}" for cell in ("GRU", "LSTM", "RNN relu", "RNN tanh") for init in ("", ", chrono")],
-    24: [
-        f"{cell}{init}{depth}"
-        for cell in ("GRU", "LSTM", "RNN relu", "scaled cell (gain 2, leak 0.1)")
-        for init in ("", ", chrono")
-        for depth in ("", ", 2 layers", ", 3 layers")
-    ],
-}
-
 
 def success_table(labels, lags=(5, 10, 20, 40), trials=5):
     rows = []
@@ -55,16 +44,6 @@ def horizon_table(labels, first="label", **more):
     columns = ["seeds", "smallest_lag", "largest_lag", "horizon", "estimate", "low", "high", "median"]
     columns += ["restricted_mean", "below", "beyond", "nonmonotone", "diverged"]
     return pd.DataFrame(rows, columns=[first, *columns]).assign(**more)
-
-
-@pytest.fixture(params=[1, pytest.param(8, marks=pytest.mark.slow), 24], ids=lambda count: f"{count} groups")
-def labels(request):
-    return LABELS[request.param]
-
-
-@pytest.fixture
-def eight():
-    return LABELS[8]
 
 
 @pytest.fixture

@@ -67,9 +67,9 @@ def test_best_after_draws_what_was_observed_and_the_band(adaptive):
         band = ax.collections[0].get_paths()[0].vertices
         assert band[:, 1].min() == own["low"].min()
         assert band[:, 1].max() == own["high"].max()
-    said = " ".join(texts(figure))
-    assert ("bootstrap" in said) is adaptive
-    assert ("all orders" in said) is not adaptive
+    written = " ".join(texts(figure))
+    assert ("bootstrap" in written) is adaptive
+    assert ("all orders" in written) is not adaptive
 
 
 def test_the_gap_figure_draws_seen_fresh_and_interval_of_every_setting():
@@ -169,8 +169,8 @@ def test_a_search_without_groups_is_drawn():
         plots.parallel(past),
         plots.pareto(tables.front(past, ["maximize", "maximize"])),
     ):
-        figure.draw_without_rendering()
         assert not figure.axes[0].get_title(loc="left")
+    figure.draw_without_rendering()
 
 
 def test_numbers_of_few_values_stand_side_by_side_and_others_on_an_axis():

@@ -57,7 +57,7 @@ def test_copied_trials_equal_recorded_ones(empty_database: Path, tmp_path: Path)
                 with store.begin("first", wanted[:1]) as recorder:
                     recorder.add(wanted)
                     for trial in wanted:
-                        for event in store_filling.told(events, trial):
+                        for event in store_filling.with_key(events, trial):
                             recorder.put(event)
             frames.append(store.frame("first"))
             assert store.finished("first", [trial.key for trial in wanted]) == {trial.key for trial in wanted}

@@ -148,12 +148,13 @@ def _columns(groups: list[list[GroupName]]) -> int:
     return min(4, math.ceil(math.sqrt(len(groups))))
 
 
-def labels(axes: Iterable[Axes], x: str, y: str) -> None:
-    """Label the outer axes."""
-    for ax in axes:
-        place = ax.get_subplotspec()
-        ax.set_xlabel(x if ax.xaxis.get_tick_params()["labelbottom"] else "")
-        ax.set_ylabel(y if place is not None and place.is_first_col() else "")
+def labels(axes: Sequence[Axes], x: str, y: str) -> None:
+    """Label the lowest axes of each column and the first axes of each row; `axes` are in rows, as from `subplots`."""
+    place = axes[0].get_subplotspec()
+    columns = 1 if place is None else place.get_gridspec().ncols
+    for index, ax in enumerate(axes):
+        ax.set_xlabel(x if index + columns >= len(axes) else "")
+        ax.set_ylabel("" if index % columns else y)
 
 
 def legend(
