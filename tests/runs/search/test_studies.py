@@ -78,7 +78,7 @@ def test_a_grid_visits_every_point_once(small: Small) -> None:
         study(own.search, total=13)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", pytest.param("gp", marks=pytest.mark.slow)])
 def test_a_condition_decides_whether_a_parameter_is_there(small: Small, sampler: str) -> None:
     experiment = small(f"search.sampler={sampler}", text=CONDITIONAL)
     own = study(experiment)
