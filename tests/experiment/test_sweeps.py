@@ -153,10 +153,10 @@ def test_an_axis_and_its_levels_have_positions(load: Load) -> None:
 
 @pytest.mark.slow
 def test_ten_thousand_trials_take_seconds(load: Load) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     experiment = load(config("  - lag: {range: [1, 101]}\n    seed: {range: 50}\n    hidden: [8, 16]"))
     assert len(experiment.trials()) == 10_000
-    assert time.monotonic() - started < 20  # 2 s on a quiet core
+    assert time.process_time() - started < 20  # 2 s on a quiet core
 
 
 def test_loading_a_config_does_not_import_mlflow_or_matplotlib(load: Load) -> None:
