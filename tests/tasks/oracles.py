@@ -1,8 +1,8 @@
-"""What each task should have asked and what partial memory would have answered, in plain loops over the inputs.
+"""The correct answers of each task, and the outputs of models with partial memory, in plain loops over the inputs.
 
-An oracle reads one sequence `x`, shape (T, I), with the task's fields and the lag asked for, and returns the asked
-steps as `{step: (answer, lag)}`. A partial oracle gives, for one rung of the ladder, the probabilities (classes) or
-the value (real numbers) that a model with that much memory would put out.
+An oracle takes one sequence `x`, shape (T, I), the task and the lag, and returns the asked steps as
+`{step: (answer, lag)}`. A partial oracle computes, for one rung of the ladder, the probabilities (classes) or the value
+(real numbers) of a model with that much memory.
 """
 
 from __future__ import annotations
@@ -120,8 +120,10 @@ def flipflop(task: Any, x: Array, lag: int) -> Asked:
 
 
 def assoc(task: Any, x: Array, lag: int) -> Asked:
-    """Each key is asked once, at a step an even number of steps before the last; which of several equal symbols is the
-    query cannot be seen, so only that one of them is asked is checked: see `agree`."""
+    """All steps that may be the query of a key: an even number of steps before the last.
+
+    A random symbol can equal a key, so `agree` only checks that one of the steps of each key is asked.
+    """
     symbol = shown(x)
     half, pairs = task.vocabulary // 2, task.pairs
     keys, values = symbol[0 : 2 * pairs : 2], symbol[1 : 2 * pairs : 2]
@@ -150,13 +152,13 @@ def loaded() -> Any:
 
 
 def digits(task: Any, x: Array, lag: int) -> Asked:
-    """The image with these very pixels, in scikit-learn's own order."""
+    """The digit of the image of scikit-learn with these pixels."""
     assert np.flatnonzero(x[:, 1]).tolist() == [lag]
     assert not x[64:, 0].any()
     images = loaded()
     place = range(64) if task.order == "rows" else np.random.default_rng(task.permutation).permutation(64)
-    found = (np.round(16 * x[:64, 0]) == images.data[:, list(place)]).all(1)
-    (answer,) = set(images.target[found].tolist())
+    same = (np.round(16 * x[:64, 0]) == images.data[:, list(place)]).all(1)
+    (answer,) = set(images.target[same].tolist())
     return {lag: (answer, lag)}
 
 
@@ -179,8 +181,8 @@ ORACLES: dict[str, Callable[[Any, Array, int], Asked]] = {
 
 
 # Partial memory --------------------------------------------------------------------------------------------------
-# Each takes the task, the answers (B, N) of the asked steps that need memory, the inputs (B, T, I), which rung, and a
-# generator; it returns (B, N, classes) probabilities, or (B, N) values.
+# Arguments: the task, the answers (B, N) of the asked steps that need memory, the inputs (B, T, I), the index of the
+# rung, and a generator. They return (B, N, classes) probabilities, or (B, N) values.
 
 
 def known(answer_BN: Array, classes: int) -> Array:
@@ -188,7 +190,7 @@ def known(answer_BN: Array, classes: int) -> Array:
 
 
 def recall_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
-    """Keeps the lowest bits of the cue: which candidates are left, not which of them. The last rung is the cue."""
+    """Remembers the lowest bits of the cue, so that some candidates are left. The last rung is the cue."""
     if rung == len(task.ladder()) - 1:
         return known(answer_BN, task.symbols)
     candidate = np.arange(task.symbols)
@@ -217,7 +219,7 @@ def nback_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.
 
 
 def adding_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
-    """Knows the first `rung` marked numbers, and takes the mean, a half, for each other."""
+    """Knows the first `rung` marked numbers, and uses the mean, a half, for the others."""
     number_B2 = x_BTI[..., 0][x_BTI[..., 1] == 1].reshape(-1, 2)
     if task.numbers == "symmetric":
         return 0.5 + np.where(np.arange(2)[None, :] < rung, number_B2, 0).sum(1, keepdims=True) / 4
@@ -225,24 +227,24 @@ def adding_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np
 
 
 def temporal_order_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
-    """Keeps the last `rung` of the symbols, which are the lowest bits of the class."""
+    """Remembers the last `rung` symbols, which are the lowest bits of the class."""
     alike = np.arange(2**task.relevant)[None, None, :] % 2**rung == (answer_BN % 2**rung)[..., None]
     return alike / alike.sum(-1, keepdims=True)
 
 
 def parity_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
-    """Misses one bit: whatever it puts in its place, the two answers are equally likely."""
+    """Misses one bit, so that both answers are equally likely."""
     return known(answer_BN, 2) if rung else np.full((*answer_BN.shape, 2), 0.5)
 
 
 def multiplication_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
-    """Knows the first `rung` marked numbers, and takes a half for each other."""
+    """Knows the first `rung` marked numbers, and uses a half for the others."""
     number_B2 = x_BTI[..., 0][x_BTI[..., 1] == 1].reshape(-1, 2)
     return np.where(np.arange(2)[None, :] < rung, number_B2, 0.5).prod(1, keepdims=True)
 
 
 def match_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
-    """Keeps the lowest bits of the sample; a test with other bits is another, one with these is weighed by Bayes."""
+    """Remembers the lowest bits of the sample. A test with other bits is different; else Bayes' rule decides."""
     sample_B, test_B = (x_BTI[:, step, : task.symbols].argmax(1) for step in (0, -1))
     last = rung == len(task.ladder()) - 1
     like_B = (sample_B == test_B) if last else sample_B % 2**rung == test_B % 2**rung
@@ -252,14 +254,14 @@ def match_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.
 
 
 def flipflop_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
-    """Sees the last m steps before the reading one, and guesses where none of them writes."""
+    """Knows the last m steps before the reading one, and guesses if none of them writes."""
     m = int(task.ladder()[rung].amount)
     wrote_B = x_BTI[:, task.lag - m : task.lag, task.symbols].any(1)
     return np.where(wrote_B[:, None, None], known(answer_BN, task.symbols), 1 / task.symbols)
 
 
 def assoc_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
-    """Nothing; the set of values; with them the keys of the first half of the pairs (4 pairs); everything."""
+    """Knows nothing; the set of values; also the keys of the first half of the pairs (4 pairs); everything."""
     classes = task.vocabulary // 2
     if rung == 0:
         return np.full((*answer_BN.shape, classes), 1 / classes)
@@ -267,8 +269,8 @@ def assoc_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.
     value_BD = x_BTI[:, 1 : 2 * task.pairs : 2].argmax(2) - classes
     left_BK = known(value_BD[:, bound:], classes).sum(1)
     guess_BK = left_BK / np.maximum(1, left_BK.sum(1, keepdims=True))
-    told_BN = (answer_BN[:, :, None] == value_BD[:, None, :bound]).any(2)
-    return np.where(told_BN[..., None], known(answer_BN, classes), guess_BK[:, None])
+    known_BN = (answer_BN[:, :, None] == value_BD[:, None, :bound]).any(2)
+    return np.where(known_BN[..., None], known(answer_BN, classes), guess_BK[:, None])
 
 
 def delay_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
@@ -276,7 +278,7 @@ def delay_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.
 
 
 def kernel_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
-    """Knows the last m inputs, the present one among them."""
+    """Knows the last m inputs, including the present one."""
     m, w = int(task.ladder()[rung].amount), task.weights()
     return np.stack([sum(w[k] * x_BTI[:, t - k, 0] for k in range(m)) for t in range(task.lag, x_BTI.shape[1])], axis=1)
 

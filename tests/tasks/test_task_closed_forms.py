@@ -1,4 +1,4 @@
-"""Published and derived numbers: CF16 to CF19 and CF22 of the project's science notes; answers against torch."""
+"""Published and derived numbers, CF16 to CF20 and CF22 of the science notes; answers against torch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from farback.trials.trial import Trial
 
 
 def test_adding_a_constant_one_scores_one_sixth_and_one_number_one_twelfth() -> None:
-    """CF16. (1/6, not the 0.1767 that is sometimes printed.)"""
+    """CF16: 1/6, not the 0.1767 in some papers."""
     ladder = tasks.build("adding").ladder()
     assert [rung.loss for rung in ladder] == pytest.approx([1 / 6, 1 / 12, 0.0])
 
 
-def test_adding_as_hochreiter_and_schmidhuber_scale_it() -> None:
-    """CF16: 1/24, and the constant 1/2 is right already with probability 0.1536."""
+def test_adding_with_the_scaling_of_hochreiter_and_schmidhuber() -> None:
+    """CF16: 1/24, and the constant 1/2 is right with probability 0.1536."""
     task = tasks.build({"name": "adding", "numbers": "symmetric"})
     assert task.chance().loss == pytest.approx(1 / 24)
     assert task.chance().accuracy == pytest.approx(0.1536)
@@ -50,7 +50,7 @@ def test_copy_s_published_baseline(delay: int, loss: float) -> None:
     assert tasks.build({"name": "copy", "lag": delay + 10}).baseline().loss == pytest.approx(loss, abs=1e-6)
 
 
-def test_copy_without_memory_looks_right_nearly_everywhere_and_is_at_chance_where_it_counts() -> None:
+def test_copy_without_memory_is_right_at_nearly_all_steps_and_at_chance_at_the_recalled_ones() -> None:
     """CF17: 99.14 % of all steps at T = 1000, 1/8 of the recalled ones."""
     task = tasks.build({"name": "copy", "lag": 1010})
     assert task.baseline().accuracy == pytest.approx(0.991422, abs=1e-6)
@@ -58,7 +58,7 @@ def test_copy_without_memory_looks_right_nearly_everywhere_and_is_at_chance_wher
 
 
 def test_copy_s_baseline_is_what_the_memoryless_answer_scores(rng: np.random.Generator) -> None:
-    """Blank while it may be blank, one of the symbols afterwards, counted over all asked steps."""
+    """The answer is blank at all steps before the recalled ones, and any of the symbols there; over all asked steps."""
     task = tasks.build("copy")
     batch = task.sample(rng, 5000)
     asked = batch.lag_BT >= 0
@@ -94,13 +94,13 @@ def test_temporal_order_is_a_staircase(relevant: int, stairs: list[float]) -> No
 
 @pytest.mark.parametrize("form", ["running", "window"])
 def test_parity_is_a_cliff(form: str) -> None:
-    """CF19: whatever misses one bit is right half of the time."""
+    """CF19: a model that misses one bit is right half of the time."""
     task = tasks.build({"name": "parity", "form": form})
     assert [(rung.accuracy, rung.loss) for rung in task.ladder()] == [(0.5, math.log(2)), (1.0, 0.0)]
 
 
 @pytest.mark.parametrize("window", range(6))
-def test_parity_cannot_be_told_from_fewer_bits(window: int, rng: np.random.Generator) -> None:
+def test_fewer_bits_do_not_predict_the_parity(window: int, rng: np.random.Generator) -> None:
     """CF19, on the data: given the last `window` of 6 bits both answers are equally likely."""
     batch = tasks.build({"name": "parity", "lag": 5}).sample(rng, 40_000)
     bits = batch.input_BTI[:, 6 - window :, 1].numpy()
@@ -140,7 +140,9 @@ def test_recall_s_noise_is_random_and_never_a_cue(rng: np.random.Generator) -> N
     assert x_BTI[:, 1:, 4:8].double().mean((0, 1)).numpy() == pytest.approx(np.full(4, 0.25), abs=0.01)
 
 
-def test_recall_counted_is_the_two_sequences_of_hochreiter_and_schmidhuber(rng: np.random.Generator) -> None:
+def test_recall_with_counted_filler_has_the_two_sequences_of_hochreiter_and_schmidhuber(
+    rng: np.random.Generator,
+) -> None:
     """Their experiment 2a: x a1 a2 a3 a4 x and y a1 a2 a3 a4 y, whose only difference is the first symbol."""
     task = tasks.build({"name": "recall", "symbols": 2, "filler": "counted", "distractors": 4, "lag": 4})
     shown = task.sample(rng, 200).input_BTI[:, :, :-1].argmax(2)
@@ -148,15 +150,15 @@ def test_recall_counted_is_the_two_sequences_of_hochreiter_and_schmidhuber(rng: 
 
 
 @pytest.mark.parametrize("lag", [9, 10, 50])
-def test_a_length_without_room_for_the_lag_is_refused_before_anything_is_drawn(lag: int) -> None:
+def test_a_length_without_room_for_the_lag_is_an_error(lag: int) -> None:
     with pytest.raises(ValueError, match=rf"length is 9, which leaves no room for a lag of {lag}"):
         tasks.build({"name": "recall", "lag": lag, "length": 9})
     with pytest.raises(ValueError, match="leaves no room"):
         Trial.model_validate({"task": {"name": "recall", "length": 9}, "lag": lag, "cell": "gru"})
 
 
-def test_nback_s_state_grows_with_the_lag_and_recall_s_does_not(rng: np.random.Generator) -> None:
-    """n-back asks at every step from the lag on, so every one of the last k symbols is still to be asked for."""
+def test_nback_asks_at_every_step_from_the_lag_on(rng: np.random.Generator) -> None:
+    """So the state must hold all of the last k symbols."""
     lag_BT = tasks.build({"name": "nback", "lag": 6, "asked": 8}).sample(rng, 3).lag_BT
     assert lag_BT.tolist() == [[-1] * 6 + [6] * 8] * 3
 
@@ -177,13 +179,13 @@ def test_copy_s_tcn_variant_differs_in_its_markers_and_its_input(rng: np.random.
     assert torch.equal(tcn.lag_BT, plain.lag_BT)
 
 
-def test_a_layout_that_was_the_only_one_keeps_its_results() -> None:
-    """The field came later: a task without it has the digest that it had."""
+def test_the_default_layout_is_not_part_of_the_digest() -> None:
+    """The field was added later, and results recorded before must still be found."""
     assert "layout" not in tasks.build("copy").digested()
     assert tasks.build({"name": "copy", "layout": "tcn"}).digest() != tasks.build("copy").digest()
 
 
-def test_multiplication_guesses_a_quarter() -> None:
+def test_chance_of_multiplication_is_a_quarter() -> None:
     """CF16: 7 / 144; with one of the numbers known 1 / 36; the mass of the product near 1/4 by integration."""
     assert [rung.loss for rung in tasks.build("multiplication").ladder()] == pytest.approx([7 / 144, 1 / 36, 0])
     for tolerance in (0.04, 0.2, 0.5, 0.9):
@@ -195,19 +197,19 @@ def test_multiplication_guesses_a_quarter() -> None:
 @pytest.mark.parametrize(("write", "m", "accuracy"), [(0.1, 10, 0.825661), (0.25, 3, 1 - 0.5 * 0.75**3)])
 def test_flipflop_with_a_short_memory(write: float, m: int, accuracy: float, rng: np.random.Generator) -> None:
     """CF20: 1 - 0.5 (1 - p) ** m, on the data: right where the last write is at most m steps back, else a coin."""
-    lag_BT = tasks.build({"name": "flipflop", "write": write, "lag": 40}).sample(rng, 100_000).lag_BT
+    lag_BT = tasks.build({"name": "flipflop", "write": write, "lag": 40}).sample(rng, 50_000).lag_BT
     near = (lag_BT[:, -1] <= m).double().mean().item()
     assert near + (1 - near) / 2 == pytest.approx(accuracy, abs=0.004)
 
 
-def test_flipflop_s_rungs_are_cf20() -> None:
+def test_the_rungs_of_flipflop_equal_cf20() -> None:
     for rung in tasks.build({"name": "flipflop", "lag": 50, "write": 0.15}).ladder()[:-1]:
         assert rung.accuracy == pytest.approx(1 - 0.5 * 0.85**rung.amount)
         assert rung.loss == pytest.approx(math.log(2) * 0.85**rung.amount)
 
 
 @pytest.mark.parametrize("symbols", [2, 5, 16])
-def test_match_is_balanced_and_its_others_are_all_equally_likely(symbols: int, rng: np.random.Generator) -> None:
+def test_match_is_balanced_and_all_different_cues_are_equally_likely(symbols: int, rng: np.random.Generator) -> None:
     batch = tasks.build({"name": "match", "symbols": symbols, "lag": 3}).sample(rng, 40_000)
     same = batch.target_BT[:, 3].numpy()
     assert same.mean() == pytest.approx(0.5, abs=0.01)
@@ -217,8 +219,8 @@ def test_match_is_balanced_and_its_others_are_all_equally_likely(symbols: int, r
     assert counts[1:] / counts.sum() == pytest.approx(1 / (symbols - 1), abs=0.015)
 
 
-def test_assoc_asks_soon_more_often_than_late(rng: np.random.Generator) -> None:
-    """Places weigh j ** (a - 1); one query of one pair takes place j with that share."""
+def test_assoc_asks_more_often_soon_than_late(rng: np.random.Generator) -> None:
+    """The weight of the j-th possible step is j ** (a - 1)."""
     batch = tasks.build({"name": "assoc", "pairs": 1, "lag": 21, "power": 0.2}).sample(rng, 60_000)
     place = (batch.lag_BT >= 0).nonzero()[:, 1].numpy()
     at, count = np.unique(place, return_counts=True)
@@ -228,7 +230,7 @@ def test_assoc_asks_soon_more_often_than_late(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize(("pairs", "vocabulary"), [(4, 16), (3, 20), (8, 64)])
-def test_assoc_without_the_keys_is_one_of_the_values_shown(pairs: int, vocabulary: int) -> None:
+def test_assoc_without_the_keys_guesses_among_the_values_shown(pairs: int, vocabulary: int) -> None:
     """T10: 2 / V blind, 1 / D with the set of values."""
     blind, values, *_ = tasks.build({"name": "assoc", "pairs": pairs, "vocabulary": vocabulary}).ladder()
     assert (blind.accuracy, blind.loss) == pytest.approx((2 / vocabulary, math.log(vocabulary / 2)))
@@ -236,7 +238,7 @@ def test_assoc_without_the_keys_is_one_of_the_values_shown(pairs: int, vocabular
 
 
 @pytest.mark.parametrize("vocabulary", [6, 7, 8])
-def test_assoc_needs_as_many_symbols_as_it_shows(vocabulary: int) -> None:
+def test_assoc_with_too_few_symbols_is_an_error(vocabulary: int) -> None:
     with pytest.raises(ValueError, match=f"vocabulary is {vocabulary}, and 4 pairs need an even number of 10 or more"):
         tasks.build({"name": "assoc", "vocabulary": vocabulary})
 
@@ -261,7 +263,7 @@ def test_delay_s_chance_is_the_mass_near_zero(signal: str, tolerance: float, rng
     ],
     ids=["exponential 2", "exponential", "power law", "shift", "two bumps"],
 )
-def test_the_kernels_are_what_they_are_called(fields: dict[str, object], weights: object) -> None:
+def test_the_kernels_have_the_documented_shapes(fields: dict[str, object], weights: object) -> None:
     task = tasks.build({"name": "kernel", "lag": 12, **fields})
     expected = weights(np.arange(13.0))  # type: ignore[operator]
     assert task.weights() == pytest.approx(expected / np.sqrt((expected**2).sum()))
@@ -271,7 +273,7 @@ def test_the_kernels_are_what_they_are_called(fields: dict[str, object], weights
     )
 
 
-def test_a_kernel_of_the_present_alone_is_refused() -> None:
+def test_a_kernel_of_the_present_input_alone_is_an_error() -> None:
     with pytest.raises(ValueError, match="weighs the present input only"):
         tasks.build({"name": "kernel", "tau": 0.01})
 
@@ -279,7 +281,7 @@ def test_a_kernel_of_the_present_alone_is_refused() -> None:
 # Answers ---------------------------------------------------------------------------------------------------------
 
 
-def test_classes_are_scored_as_torch_scores_them(rng: np.random.Generator) -> None:
+def test_scores_of_classes_equal_torch(rng: np.random.Generator) -> None:
     output = torch.from_numpy(rng.standard_normal((50, 7)))
     target = torch.from_numpy(rng.integers(7, size=50))
     expected = torch.nn.functional.cross_entropy(output, target, reduction="none")
@@ -288,7 +290,7 @@ def test_classes_are_scored_as_torch_scores_them(rng: np.random.Generator) -> No
     torch.testing.assert_close(OneOf(7).loss(output.view(5, 10, 7), target.view(5, 10)), expected.view(5, 10))
 
 
-def test_real_answers_are_scored_as_torch_scores_them(rng: np.random.Generator) -> None:
+def test_scores_of_real_answers_equal_torch(rng: np.random.Generator) -> None:
     output, target = torch.from_numpy(rng.standard_normal((50, 1))), torch.from_numpy(rng.standard_normal(50))
     expected = torch.nn.functional.mse_loss(output[:, 0], target, reduction="none")
     torch.testing.assert_close(Within(0.5).loss(output, target), expected)
@@ -296,13 +298,13 @@ def test_real_answers_are_scored_as_torch_scores_them(rng: np.random.Generator) 
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_an_output_that_is_no_number_is_never_right(bad: float) -> None:
+def test_a_non_finite_output_is_never_right(bad: float) -> None:
     output = torch.tensor([[bad, 0.0, 0.0], [5.0, bad, 0.0]])
     assert not OneOf(3).correct(output, torch.tensor([0, 0])).any()
     assert not Within(0.5).correct(torch.tensor([[bad]]), torch.tensor([0.0])).any()
 
 
-def test_half_way_is_where_remembering_starts() -> None:
+def test_remembering_starts_halfway_between_chance_and_the_best() -> None:
     chance = Chance(0.25, math.log(4))
     assert OneOf(4).remembered(0.625, 9.9, chance)
     assert not OneOf(4).remembered(0.624, 0.0, chance)

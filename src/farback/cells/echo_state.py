@@ -32,7 +32,7 @@ class EchoState(GatedCell):
 
     @property
     def kernel(self) -> Kernel | None:
-        """Without a leak that of Elman."""
+        """The kernel of `elman` if there is no leak."""
         return GatedKernel("elman", "tanh") if self.leak == 1 else None
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:

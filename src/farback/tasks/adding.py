@@ -84,10 +84,6 @@ def marked_numbers(
     input_BTI[..., 0] = rng.random((len(lag_B), 2 * longest), dtype=np.float32)
     first_B, second_B = rng.integers(0, lag_B), rng.integers(lag_B, 2 * lag_B)
     input_BTI[row_B, first_B, 1] = input_BTI[row_B, second_B, 1] = 1.0
+    number_B2 = np.stack([input_BTI[row_B, step_B, 0] for step_B in (first_B, second_B)], 1)
     end_B = 2 * lag_B - 1
-    return (
-        input_BTI,
-        end_B,
-        np.stack([input_BTI[row_B, step_B, 0] for step_B in (first_B, second_B)], 1),
-        end_B - first_B,
-    )
+    return input_BTI, end_B, number_B2, end_B - first_B

@@ -215,8 +215,8 @@ class Lightning(Task):
         return [_forecast_scores((1.0, self.base_rate)), best]
 
     def _scores_from(self, struck: float, not_struck: float) -> tuple[float, float]:
-        """Accuracy and loss of a forecast from a map whose strikes and other pixels were struck on the watch day with
-        these probabilities."""
+        """Accuracy and loss of a forecast from a later map; the arguments are the probabilities that a pixel was struck
+        on the watch day if it is struck in that map, and if it is not."""
         rates = (p * self.hit + (1 - p) * self.miss for p in (struck, not_struck))
         return _forecast_scores(*zip((self.strike_rate, 1 - self.strike_rate), rates, strict=True))
 

@@ -1,4 +1,4 @@
-"""Answers of several bits, scales with two ends, and heights on a ladder."""
+"""Answers of several bits, skill between chance and the best loss, and positions on a ladder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from farback.tasks import Bits, Chance, Rung, Within, skill
 from farback.tasks.support.answers import height
 
 
-def test_bits_are_scored_as_torch_scores_them(rng: np.random.Generator) -> None:
+def test_scores_of_bits_equal_torch(rng: np.random.Generator) -> None:
     """Values and gradients, also for logits too large for a probability, and at zero."""
     output = torch.from_numpy(4 * rng.standard_normal((50, 9)))
     output[0, :4] = torch.tensor([0.0, 800.0, -800.0, 0.0])
@@ -32,7 +32,7 @@ def test_the_share_of_right_bits_is_the_accuracy() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_bit_that_is_no_number_is_never_right(bad: float) -> None:
+def test_a_non_finite_bit_is_never_right(bad: float) -> None:
     for target in (0.0, 1.0):
         assert Bits(2).correct(torch.tensor([[bad, bad]]), torch.full((1, 2), target)).tolist() == [0.0]
 
@@ -42,7 +42,7 @@ def test_bits_start_at_the_base_rate(rate: float) -> None:
     assert torch.sigmoid(torch.tensor(Bits(3, rate).start)).item() == pytest.approx(rate)
 
 
-def test_bits_are_remembered_by_skill_and_never_by_accuracy() -> None:
+def test_bits_count_as_remembered_by_skill_not_by_accuracy() -> None:
     """Where a yes is rare, a model that always says no is right 89 % of the time."""
     chance = Chance(0.892, 0.342, 0.121)
     half = (0.342 + 0.121) / 2
@@ -51,7 +51,7 @@ def test_bits_are_remembered_by_skill_and_never_by_accuracy() -> None:
     assert skill(half, chance) == pytest.approx(0.5)
 
 
-def test_skill_has_two_ends() -> None:
+def test_skill_is_zero_at_chance_and_one_at_the_best_loss() -> None:
     assert [skill(loss, Chance(0.5, 3.0, 1.0)) for loss in (3.0, 2.0, 1.0, 0.0, 5.0)] == [0.0, 0.5, 1.0, 1.5, -1.0]
     assert math.isnan(skill(1.0, Chance(0.5, 1.0, 1.0)))
     assert Within(0.1).remembered(0.0, 2.0, Chance(0.1, 3.0, 1.0))
@@ -73,5 +73,5 @@ def test_a_height_is_interpolated_between_rungs_and_ends_with_them(loss: float, 
 
 @pytest.mark.parametrize(("loss", "expected"), [(4.0, 0.0), (3.0, 2.5), (2.0, 3.0), (1.5, 4.5), (1.0, 5.0)])
 def test_a_plateau_counts_as_its_lower_end(loss: float, expected: float) -> None:
-    """What remembers days that tell nothing cannot be told from what does not."""
+    """Remembering uninformative days gives the same loss as not remembering them."""
     assert height(loss, rungs(4.0, 4.0, 4.0, 2.0, 2.0, 1.0)) == pytest.approx(expected)
