@@ -36,10 +36,10 @@ def lag_axis(ax: Axes, lags: Sequence[float]) -> None:
 
 
 def without_overlap(numbers: Sequence[float], positions: Sequence[float], length: float) -> list[float]:
-    """Those of some ascending numbers whose labels fit on an axis without overlap, always including the largest.
+    """The numbers whose labels fit on an axis without overlap; the largest is always included.
 
     Args:
-        numbers: what the labels show.
+        numbers: in ascending order.
         positions: where each number is on the axis.
         length: of the axis, in the unit of `positions`.
     """

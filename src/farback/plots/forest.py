@@ -68,7 +68,7 @@ def _draw(ax: Axes, height: int, row: Mapping[Hashable, Any], look: Look, tested
 def _seed_ticks(
     ax: Axes, seeds: pd.DataFrame, order: list[GroupName], tested: Mapping[GroupName, tuple[float, float]]
 ) -> None:
-    """Draw a tick in the middle of each seed's interval, or at the end of the tested lags; equal ones side by side."""
+    """Draw a tick in the middle of each seed's interval, or at the end of the tested lags; equal ticks side by side."""
     ticks: Counter[tuple[GroupName, float]] = Counter()
     for name, low, high in zip(names(seeds, "seed"), seeds["low"], seeds["high"], strict=True):
         least, most = tested[name]

@@ -47,7 +47,7 @@ def length_map(table: pd.DataFrame) -> Figure:
 
 @styled_no_grid
 def interference(table: pd.DataFrame, row: str, column: str) -> Figure:
-    """Lag against load, a map for each distractor: what is forgotten with time alone, and with distractors.
+    """Lag against load, a map for each distractor: the success with time alone, and with distractors.
 
     Args:
         table: from `tables.retained_by_lag` or `tables.success_by_lag`. Its group columns are `row`, `column` and at

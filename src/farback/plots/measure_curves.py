@@ -61,7 +61,7 @@ def gradients(table: pd.DataFrame, theory: Mapping[str, float] = THEORY) -> Figu
         lag_axis(panel.ax, curve_ticks(largest))
         panel.ax.set_xlim(0, largest * 1.15)
         panel.ax.set_ylim(bottom, top)
-    layout.labels("lag (steps)", "gradient (decades, relative to the smallest lag)")
+    layout.labels("lag (steps)", "log10 gradient (smallest lag: 0)")
     layout.legend(f"{median_note(table)}; grey line: 1e-3, where the gradient reach ends", lines)
     return layout.figure
 

@@ -59,7 +59,7 @@ class Panels:
 
 
 def new_figure(width: float, height: float, title: str) -> Figure:
-    """An empty figure, in inches, with a title at the left."""
+    """An empty figure with a title at the left; width and height are in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left")
     return figure

@@ -49,7 +49,7 @@ def ranking(table: pd.DataFrame, title: str = "Ranking over all problems") -> Fi
 
 @styled_no_grid
 def improvement(table: pd.DataFrame) -> Figure:
-    """A map of the probability that a run of the row beats one of the column; bold if the interval excludes 1/2.
+    """A map of the probability that a run of the row beats a run of the column; bold if the interval excludes 1/2.
 
     Args:
         table: from `tables.improvements`; its order is kept.

@@ -17,7 +17,7 @@ from farback.plots.style import Numbers
 
 PREFIX = "param."
 LONGEST = 26  # letters of a choice before it is cut
-FEW = 6  # so few numbers, each tried at least twice on average, are drawn side by side like choices
+FEW = 6  # up to this many numbers are drawn side by side like choices, if each was tried at least twice on average
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ def groups(table: pd.DataFrame, first_value: str, ignored: str = "") -> dict[Gro
 
 
 def looks(groups: Iterable[GroupName]) -> dict[GroupName, Look]:
-    """Colour and marker by cell, dashes by initialisation; the usual ones look the same in every figure."""
+    """Colour and marker by cell, dashes by initialisation; the usual ones are the same in every figure."""
     distinct = list(dict.fromkeys(groups))
     cells, dashes = {**CELLS}, {**INITS}
     for index, cell in enumerate(sorted({name.cell for name in distinct} - set(CELLS))):
