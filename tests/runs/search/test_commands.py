@@ -31,7 +31,6 @@ def printed(*arguments: str) -> str:
 def test_a_search_prints_what_it_found_and_where(
     small: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, empty_database: Path
 ) -> None:
-    (tmp_path / "results" / "store").mkdir(parents=True)
     shutil.copy(empty_database, tmp_path / "results" / "store" / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
