@@ -36,12 +36,9 @@ def lag_axis(ax: Axes, lags: Sequence[float]) -> None:
 
 
 def without_overlap(numbers: Sequence[float], positions: Sequence[float], length: float) -> list[float]:
-    """The numbers whose labels fit on an axis without overlap; the largest is always included.
+    """The ascending numbers whose labels fit on an axis without overlap; the largest is always included.
 
-    Args:
-        numbers: in ascending order.
-        positions: where each number is on the axis.
-        length: of the axis, in the unit of `positions`.
+    `positions` and `length` (of the axis) have the same unit.
     """
     kept = [len(numbers) - 1]
     for index in range(len(numbers) - 2, -1, -1):

@@ -19,8 +19,7 @@ LARGEST = 3.0  # tolerances; larger errors are drawn at the edge
 def calibration(table: pd.DataFrame) -> Figure:
     """Measured against expected, and the error of each check as a share of its tolerance.
 
-    Args:
-        table: a row for each check: system, measure, expected, measured, error, tolerance, holds.
+    The table has a row for each check: system, measure, expected, measured, error, tolerance, holds.
     """
     measures, systems = (list(dict.fromkeys(table[name])) for name in ("measure", "system"))
     failed = int((~table["holds"]).sum())

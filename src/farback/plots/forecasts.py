@@ -22,9 +22,8 @@ WORDS = {"observed": "observed", "truth": "actual strikes", "bayes": "Bayes orac
 def maps(table: pd.DataFrame) -> Figure:
     """One panel for each map, all on one scale of probability.
 
-    Args:
-        table: columns label (of the network, "" for a map that belongs to none), map (observed, truth, bayes,
-            predicted), pixel (row by row), value (0 to 1).
+    Columns: label (of the network, "" for a map that belongs to none), map (observed, truth, bayes, predicted), pixel
+    (row by row), value (0 to 1).
     """
     parts = list(table.groupby(["label", "map"], sort=False))
     columns = min(MAPS_IN_A_ROW, len(parts))
@@ -47,12 +46,9 @@ def maps(table: pd.DataFrame) -> Figure:
 
 @styled
 def skill_by_lag(table: pd.DataFrame, chance: str = "climatology", best: str = "Bayes oracle") -> Figure:
-    """The median over seeds of each network, with a band from the worst seed to the best, in one panel.
+    """The median over seeds of each network in `tables.retention_curves`, with a band from the worst seed to the best.
 
-    Args:
-        table: from `tables.retention_curves`.
-        chance: the name of the forecast with skill 0.
-        best: the name of the forecast with skill 1.
+    `chance` and `best` are the names of the forecasts with skill 0 and 1.
     """
     parts = groups(table, "seed")
     look = looks(parts)
@@ -83,10 +79,7 @@ def skill_by_lag(table: pd.DataFrame, chance: str = "climatology", best: str = "
 def staircase(table: pd.DataFrame, steps: pd.DataFrame, unit: str = "days") -> Figure:
     """The loss of a perfect memory of the last m as a line, and each seed of each network at its loss.
 
-    Args:
-        table: group columns, then seed, height, loss.
-        steps: height and loss of each rung.
-        unit: what a height counts.
+    `table` has group columns, then seed, height (in `unit`), loss; `steps` has height and loss of each rung.
     """
     parts = groups(table, "seed")
     look = looks(parts)

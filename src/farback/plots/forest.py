@@ -29,7 +29,6 @@ def forest(
     Args:
         table: from `tables.trainability` or `tables.retention_horizons`.
         seeds: from `tables.seed_horizons` for the same groups, to draw each seed as a small tick.
-        title: of the figure.
     """
     table = table.sort_values(["estimate", "restricted_mean"], kind="stable")
     rows = dict(zip(names(table, "seeds"), table.to_dict("records"), strict=True))

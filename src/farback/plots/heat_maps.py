@@ -21,11 +21,7 @@ FIELD = 0.44  # inches: the width of a number with three digits
 
 @styled_no_grid
 def length_map(table: pd.DataFrame) -> Figure:
-    """Training lag against test lag: the share of seeds that pass; a frame marks the training lag itself.
-
-    Args:
-        table: from `tables.trained_and_tested`.
-    """
+    """The share of seeds that pass at each test lag (`tables.trained_and_tested`); the training lag is framed."""
     parts = groups(table, "trained")
     lags = sorted(set(table["lag"]))
     trained = list(dict.fromkeys(table.sort_values(["trained_lag"], kind="stable")["trained"]))
@@ -97,15 +93,7 @@ def _rates(ax: Axes, own: pd.DataFrame, row: str, rows: Sequence[Any], lags: Seq
 
 
 def heat_map(ax: Axes, shade: pd.DataFrame, text: pd.DataFrame, missing: tuple[str, str], **options: Any) -> None:
-    """Draw a heat map with text in each field.
-
-    Args:
-        ax: to draw on.
-        shade: the numbers.
-        text: of each number.
-        missing: text for fields without a number, and its colour.
-        options: of `seaborn.heatmap`.
-    """
+    """Draw `seaborn.heatmap` with text; `missing` is the text of fields without a number, and its colour."""
     style = {"cmap": "cividis", "linewidths": 1.0, "linecolor": "white", "fmt": "", **options}
     sns.heatmap(shade, annot=text.fillna(""), ax=ax, **style)
     # Black or white text, whichever has the higher contrast with its field (WCAG).

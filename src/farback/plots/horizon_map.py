@@ -14,11 +14,7 @@ from farback.plots.style import styled_no_grid
 
 @styled_no_grid
 def horizon_map(table: pd.DataFrame) -> Figure:
-    """Each field shows the lag that half of the seeds reach (">= 160" where censored); its shade is the mean horizon.
-
-    Args:
-        table: from `tables.horizon_grid`: the first column makes the rows, the second the columns.
-    """
+    """Draw `tables.horizon_grid`: the text is the lag that half of the seeds reach, the shade the mean horizon."""
     row, column = (str(name) for name in table.columns[:2])
     wide = table.set_index([row, column])
     mean, text = wide["estimate"].unstack(), wide["horizon"].unstack()

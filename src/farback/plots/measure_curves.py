@@ -36,12 +36,7 @@ SHARE_TICKS = {
 
 @styled
 def gradients(table: pd.DataFrame, theory: Mapping[str, float] = THEORY) -> Figure:
-    """Log gradient against lag: a line with its interval for each network, and lines of theory.
-
-    Args:
-        table: from `tables.gradient_curves`.
-        theory: decades per step, by name.
-    """
+    """Curves of `tables.gradient_curves`, and `theory` as straight lines (decades per step, by name)."""
     layout = moment_panels(table, "lag", "How the gradient changes with the lag")
     largest = float(table["lag"].max())
     finite = table[["median", "high"]].where(np.isfinite(table[["median", "high"]]))
@@ -68,11 +63,7 @@ def gradients(table: pd.DataFrame, theory: Mapping[str, float] = THEORY) -> Figu
 
 @styled
 def memory(table: pd.DataFrame) -> Figure:
-    """Adjusted R2 against lag, with the score of a system without memory, and the lag at which a buffer of N ends.
-
-    Args:
-        table: from `tables.memory_curves`.
-    """
+    """Curves of `tables.memory_curves`, the range without memory, and the lag at which a buffer of N steps ends."""
     layout = moment_panels(table, "lag", "Memory function")
     least, largest = float(table["lag"].min()), float(table["lag"].max())
     for panel in layout:
@@ -95,11 +86,7 @@ def memory(table: pd.DataFrame) -> Figure:
 
 @styled
 def lyapunov(table: pd.DataFrame) -> Figure:
-    """Exponents from the largest to the smallest; a network with one above 0 is chaotic.
-
-    Args:
-        table: from `tables.curves(scores, "lyapunov", "exponent")`; its lag is the index of the exponent.
-    """
+    """Spectra of `tables.curves(scores, "lyapunov", "exponent")`; a network with an exponent above 0 is chaotic."""
     ranked = table.assign(lag=table["lag"] - table["lag"].min() + 1)
     layout = moment_panels(ranked, "lag", "Lyapunov spectrum")
     for panel in layout:
@@ -118,11 +105,7 @@ def lyapunov(table: pd.DataFrame) -> Figure:
 
 @styled
 def gate_times(table: pd.DataFrame) -> Figure:
-    """The share of units with at least a given time constant; both axes are logarithmic.
-
-    Args:
-        table: from `tables.gate_times`.
-    """
+    """The share of units with at least a given time constant, from `tables.gate_times`; both axes are logarithmic."""
     layout = moment_panels(table, "seeds", "Time constants of the gates")
     smallest = float(table["share"].min())
     ticks = {level: text for level, text in SHARE_TICKS.items() if level >= smallest * 0.9}

@@ -35,9 +35,7 @@ class Panels:
     """A figure with panels.
 
     Attributes:
-        figure: which `save` can write.
         panels: from left to right, then from top to bottom.
-        look: of every group.
         per_cell: whether each cell has panels of its own.
     """
 
@@ -81,12 +79,7 @@ def group_panels(
 ) -> Panels:
     """All groups in one panel if there are at most `together`, else one panel for all initialisations of a network.
 
-    Args:
-        table: its columns before `first_value` name the group of each row.
-        first_value: the first column that does not name the group.
-        title: of the figure.
-        together: how many groups fit into one panel.
-        height: of a panel in inches.
+    The columns before `first_value` name the group of each row; `height` is the height of a panel in inches.
     """
     parts = groups(table, first_value)
     shared = panel_groups(parts, together)
@@ -103,10 +96,7 @@ def group_panels(
 def moment_panels(table: pd.DataFrame, first_value: str, title: str) -> Panels:
     """A column of panels for each moment of measurement, and a row for each cell where there are many groups.
 
-    Args:
-        table: as of `group_panels`; its column `moment` does not name the group.
-        first_value: as of `group_panels`.
-        title: of the figure.
+    The columns before `first_value`, except `moment`, name the group of each row.
 
     Raises:
         ValueError: the table has no column `moment`, no group columns, or no rows.
@@ -164,12 +154,9 @@ def legend(
     extra: Sequence[tuple[str, Look]] = (),
     dashes_only: bool = False,
 ) -> None:
-    """Add a legend below the panels.
+    """Add a legend below the panels; `note` says how to read the figure.
 
     Args:
-        figure: to draw on.
-        look: of every group.
-        note: how to read the figure.
         extra: lines that belong to no group.
         dashes_only: explain the dashes of the initialisations instead of naming each group.
     """

@@ -24,11 +24,8 @@ TICKS = (0.0, 0.5, 1.0)
 def parallel(history: pd.DataFrame, log: Collection[str] = (), value: str = "value", largest: bool = True) -> Figure:
     """A panel for each group, an axis for each parameter, the value last; darker lines are better.
 
-    Args:
-        history: from `tables.histories`; its complete trials are drawn.
-        log: parameters (without "param.") whose axis is logarithmic.
-        value: the objective's name.
-        largest: whether the largest value is the best.
+    The complete trials of a history (`tables.search_history`) are drawn. `log` names the parameters, without "param.",
+    whose axis is logarithmic.
     """
     complete = history[history["state"] == "complete"].reset_index(drop=True)
     parts = groups(complete, "number")
@@ -68,7 +65,6 @@ def _lines(ax: Axes, paths_NA: Numbers, colours_NC: Numbers) -> None:
 
 
 def _axis(ax: Axes, across: int, scale: Scale, places: Numbers) -> None:
-    """Draw a vertical axis with its numbers."""
     ax.axvline(across, color="0.3", linewidth=0.9, zorder=1)
     box = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
     style: Any = {

@@ -12,11 +12,7 @@ from farback.plots.style import GREY, styled
 
 @styled
 def progress(table: pd.DataFrame) -> Figure:
-    """The lag that half of the seeds retain after each number of updates; the band spans all seeds.
-
-    Args:
-        table: from `tables.horizon_by_update`.
-    """
+    """The lag that half of the seeds retain against updates (`tables.horizon_by_update`); the band spans all seeds."""
     layout = group_panels(table, "step", "How far back, during training", together=1)
     largest = float(table["largest_lag"].max())
     passed = table.loc[table["most"] > 0, "most"]

@@ -22,12 +22,7 @@ TICKS = [0, 0.25, 0.5, 0.75, 1]
 
 @styled_x_grid
 def ranking(table: pd.DataFrame, title: str = "Ranking over all problems") -> Figure:
-    """Interquartile means with their intervals, the best on top.
-
-    Args:
-        table: from `tables.ranking`.
-        title: of the figure.
-    """
+    """Interquartile means of `tables.ranking` with their intervals, the best on top."""
     group = names(table, "problems")
     look = looks(group)
     figure = new_figure(7.0, ROW * len(table) + 1.4, title)
@@ -49,11 +44,7 @@ def ranking(table: pd.DataFrame, title: str = "Ranking over all problems") -> Fi
 
 @styled_no_grid
 def improvement(table: pd.DataFrame) -> Figure:
-    """A map of the probability that a run of the row beats a run of the column; bold if the interval excludes 1/2.
-
-    Args:
-        table: from `tables.improvements`; its order is kept.
-    """
+    """A map of `tables.improvements`: how likely the row beats the column; bold where the interval excludes 1/2."""
     order = list(dict.fromkeys(table["a"]))
     wide = table.pivot(index="a", columns="b", values="probability").loc[order, order]
     side = 0.36 * len(order) + max(map(len, order)) * 0.075
@@ -86,9 +77,7 @@ def improvement(table: pd.DataFrame) -> Figure:
 def skills(table: pd.DataFrame, ranked: pd.DataFrame) -> Figure:
     """A panel for each problem, a line for each network: a mark for each seed, a bar at their median.
 
-    Args:
-        table: from `tables.skills`.
-        ranked: from `tables.ranking` for the same groups; gives the order of the lines.
+    Skills are from `tables.skills`; `ranked`, from `tables.ranking` for the same groups, gives the order of the lines.
     """
     order, group = names(ranked, "problems"), names(table, "task")
     look = looks(order)

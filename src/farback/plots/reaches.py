@@ -35,9 +35,7 @@ NOTE = (
 def reaches(curves: pd.DataFrame, horizons: pd.DataFrame) -> Figure:
     """A panel for each network and moment: the curves of all measures above, a bar to each horizon below.
 
-    Args:
-        curves: from `tables.reaches`.
-        horizons: from `tables.reach_horizons` for the same groups.
+    The curves are from `tables.reaches`, the horizons from `tables.reach_horizons` for the same groups.
     """
     parts, bars = _parts(curves), _parts(horizons)
     kinds = [kind for kind in KINDS if kind in set(curves["reach"])]
@@ -68,7 +66,6 @@ def reaches(curves: pd.DataFrame, horizons: pd.DataFrame) -> Figure:
 
 
 def _parts(table: pd.DataFrame) -> dict[tuple[GroupName, str], pd.DataFrame]:
-    """The rows of each network and moment."""
     group = names(table, "reach", ignored="moment")
     keys = list(zip(group, [MOMENTS.get(moment, moment) for moment in table["moment"]], strict=True))
     return {key: table[[other == key for other in keys]] for key in dict.fromkeys(keys)}

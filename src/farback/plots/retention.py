@@ -20,9 +20,7 @@ LINE_HEIGHT = 0.09  # of the axis
 def retention(table: pd.DataFrame, ladder: Sequence[tuple[str, float]] = ()) -> Figure:
     """Skill against test lag: a thin line for each seed, their median, chance, and the skills of partial memory.
 
-    Args:
-        table: from `tables.retention_curves`.
-        ladder: the skill of each partial memory, as (what it remembers, skill).
+    The table is from `tables.retention_curves`; `ladder` has what each partial memory remembers, and its skill.
     """
     layout = group_panels(table, "seed", "Retention of one trained network, tested at each lag", together=1)
     rungs = [("chance", 0.0), *((text, skill) for text, skill in ladder if 0 < skill < 1)]

@@ -25,8 +25,7 @@ class Scale:
     """How a parameter is drawn.
 
     Attributes:
-        name: of the parameter, without "param.".
-        log: whether the axis is logarithmic.
+        name: without "param.".
         choices: the values as text, in their order on the axis; empty for numbers on an axis.
     """
 

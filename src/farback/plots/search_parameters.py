@@ -18,11 +18,7 @@ SPREAD = 0.28  # of the width of a choice, over which its trials are spread by g
 
 @styled_x_grid
 def importances(table: pd.DataFrame) -> Figure:
-    """A panel for each group, a bar for each parameter.
-
-    Args:
-        table: group, parameter, importance (shares that sum to 1 in each group).
-    """
+    """A panel for each group, a bar for each parameter; the column `importance` sums to 1 in each group."""
     mean = table.groupby("parameter", sort=False)["importance"].mean().sort_values(kind="stable")
     order = mean.index.tolist()
     title = "Importance of the searched parameters"
@@ -46,11 +42,8 @@ def importances(table: pd.DataFrame) -> Figure:
 def slices(history: pd.DataFrame, log: Collection[str] = (), value: str = "value", largest: bool = True) -> Figure:
     """A panel for each parameter, a point for each complete trial, and a ring around the best of each group.
 
-    Args:
-        history: from `tables.histories`.
-        log: parameters (without "param.") whose space is logarithmic.
-        value: the objective's name.
-        largest: whether the largest value is the best.
+    The history is described in `tables.search_history`; `log` names the parameters, without "param.", whose axis is
+    logarithmic.
     """
     complete = history[history["state"] == "complete"].reset_index(drop=True)
     parts, shown = groups(complete, "number"), scales(complete, log)

@@ -27,12 +27,9 @@ BANDS = {
 
 @styled
 def best_after(table: pd.DataFrame, value: str = "value", adaptive: bool = True) -> Figure:
-    """The best value of each group's search after n trials, with the band of the table.
+    """The best value of each group's search after n trials, with the band, from `tables.best_after`.
 
-    Args:
-        table: from `tables.best_after`.
-        value: the objective's name.
-        adaptive: as passed to `tables.best_after`; decides what the band means.
+    `adaptive`, as passed to `tables.best_after`, decides what the band means.
     """
     layout = group_panels(table, "trials", "Best value of the search after n trials", together=1, height=2.3)
     for panel in layout:
@@ -56,12 +53,9 @@ def _draw(ax: Axes, own: pd.DataFrame, look: Look, text: str, width: float) -> N
 def pareto(
     table: pd.DataFrame, values: Sequence[str] = ("value", "value 1"), largest: Sequence[bool] = (True, True)
 ) -> Figure:
-    """Every complete trial; the front of each group as full markers joined by steps.
+    """Every trial of `tables.front`; the front of each group as full markers joined by steps.
 
-    Args:
-        table: from `tables.front`.
-        values: the objectives' names.
-        largest: for each objective, whether the largest value is the best.
+    `values` names the two objectives; `largest` says of each whether the largest value is the best.
     """
     parts = groups(table, "number")
     look = looks(parts)
@@ -84,12 +78,9 @@ def pareto(
 
 @styled_x_grid
 def seen_fresh(table: pd.DataFrame, seeds: pd.DataFrame | None = None, value: str = "value") -> Figure:
-    """For each group's setting: the value in the search, the mean over fresh seeds with its interval, and the gap.
+    """For each setting of `tables.gaps`: the search's value, the mean over fresh seeds with its interval, and the gap.
 
-    Args:
-        table: from `tables.gaps`.
-        seeds: the fresh frame of the same settings, to draw each seed as a small tick.
-        value: the objective's name.
+    `seeds`, the fresh frame of the same settings, adds each seed as a small tick.
     """
     group = names(table, "number", ignored="setting")
     look, order = looks(group), list(dict.fromkeys(group))[::-1]

@@ -13,11 +13,7 @@ from farback.plots.style import GREY, Numbers, styled
 
 @styled
 def success(table: pd.DataFrame) -> Figure:
-    """Success rates with Wilson intervals, and the isotonic rate as a step between lags.
-
-    Args:
-        table: from `tables.success_by_lag`.
-    """
+    """Rates of `tables.success_by_lag` with Wilson intervals, and the isotonic rate as a step between lags."""
     layout = group_panels(table, "lag", "Success rate of training at each lag")
     for panel in layout:
         ax, count = panel.ax, len(panel.parts)

@@ -43,7 +43,6 @@ def trend(
         x: the column of numbers for the x axis, which is logarithmic.
         line: the column with a line for each value: names of networks keep their usual looks, numbers get shades.
         panel: the column with a panel for each value.
-        title: of the figure.
         value: the label of the y axis, with the unit.
         setting: the label of the x axis; by default the name of `x`.
         theory: lines to compare with: columns `x`, text, value, drawn in every panel.

@@ -21,11 +21,7 @@ LEFT, CHARACTERS = 0.25, 125  # where the statement begins, as a share of the wi
 
 @styled_no_grid
 def verdicts(table: pd.DataFrame) -> Figure:
-    """A line for each claim, refuted claims on top.
-
-    Args:
-        table: a row for each claim: id, verdict (confirmed, depends or refuted), claim.
-    """
+    """A line for each claim, refuted claims on top; columns: id, verdict (confirmed, depends or refuted), claim."""
     order = list(MARKS)
     ordered = table.assign(place=table["verdict"].map(order.index)).sort_values(["place", "id"], kind="stable")
     texts = [textwrap.wrap(text, CHARACTERS) for text in ordered["claim"]]

@@ -64,13 +64,7 @@ class Analysis:
 
 
 def held(true: bool, claim: str, found: str = "") -> str:
-    """One line of a verdict.
-
-    Args:
-        true: whether the prediction held.
-        claim: what was predicted.
-        found: the measured numbers.
-    """
+    """One line of a verdict: whether the prediction `claim` held, and the numbers that were found."""
     numbers = f" ({found})" if found else ""
     return f"{HELD}{claim}{numbers}." if true else f"{REFUTED}that {claim}{numbers}."
 
@@ -95,11 +89,7 @@ def three(value: float) -> str:
 def estimate(value: float, low: float, high: float, sign: str = "") -> str:
     """A number with its interval, to two digits of the interval's width: "0.9964 (0.9951 to 0.9978)".
 
-    Args:
-        value: the number.
-        low: lower end of its interval.
-        high: upper end of its interval.
-        sign: "+" to mark positive numbers.
+    The sign "+" marks positive numbers.
     """
     numbers = (value, low, high)
     scale = min(high - low, abs(value) or high - low)

@@ -24,11 +24,7 @@ ROUNDING = 1e-12  # relative; smaller differences may change from one processor 
 
 
 def calibration(checks: pd.DataFrame) -> Analysis:
-    """Expected against measured values.
-
-    Args:
-        checks: a row for each check, with COLUMNS; `holds` says whether the error is within the tolerance.
-    """
+    """Expected against measured values; `checks` has a row for each check, with COLUMNS."""
     from farback import plots  # matplotlib takes a second to import
 
     frame = _rounded(checks.loc[:, COLUMNS].reset_index(drop=True))

@@ -58,7 +58,7 @@ class Middle:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Its ends."""
+        """The two ends of the interval."""
         return self.low, self.high
 
     @classmethod
@@ -112,11 +112,9 @@ def answered(
 
     Args:
         number: the result; its text is shown on the page.
-        unit: of its value.
         confirmed: whether the rule's condition for "confirmed" is met.
         refuted: whether its condition for "refuted" is met; if neither is, the verdict is "depends".
         on: what the verdict depends on, in that case.
-        run: the conditions of the run (`conditions`).
         of: the number and its interval for the CSV file, where `number` is a text with several numbers.
     """
     verdict: Verdict = "confirmed" if confirmed else "refuted" if refuted else "depends"

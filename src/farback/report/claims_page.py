@@ -54,12 +54,10 @@ class ClaimRow:
     """A claim with its present state.
 
     Attributes:
-        experiment: the name of the experiment that checks it.
         config: the experiment's config, as a link from the page of claims.
-        report: the experiment's page, as such a link; empty if it does not exist.
+        report: the experiment's page, as a link; empty if it does not exist.
         finding: None where the experiment was not run.
         missing: how many trials are still to be trained.
-        first: the result with the first seeds, if this is a repetition.
     """
 
     claim: Claim
@@ -110,8 +108,6 @@ def write_ledger(rows: Sequence[ClaimRow], folder: Path, options: str = "", list
     """Write the page, the figure and the numbers; equal rows give equal bytes.
 
     Args:
-        rows: of all configs.
-        folder: of the page.
         options: of the command that writes this page, beginning with a space.
         listed: whether the index of all pages has this page.
     """

@@ -42,17 +42,11 @@ class Subject:
 
     Attributes:
         config: its path and options, as typed on a command line.
-        keys: of its trials.
-        ladder: the skill of partial memory on its task.
-        root: the project's folder.
-        folder: of the page.
         origins: a note if its trials were made with different versions (`farback.report.provenance_note`).
         bisected: a note if bisection picked their lags.
-        claims: that it checks.
         missing: number of trials that must be trained before the claims are judged.
         chance: the score of a guess without memory.
         made_with: versions and hardware of the trials, by name.
-        config_text: the whole config.
     """
 
     name: str
@@ -172,8 +166,6 @@ def publish(
     """Write a page with its figures and numbers, and the index of all pages. A killed process leaves no partial file.
 
     Args:
-        analysis: the content of the page.
-        folder: of the page.
         template: of the section on how the page was made, in Markdown, in `templates/`.
         context: further variables of the template: name, question, and any of `DEFAULTS`.
         files: further texts that belong to the page, by the names of their files.

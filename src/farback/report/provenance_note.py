@@ -16,8 +16,8 @@ def origins(made: Iterable[Mapping[str, str]], now: Mapping[str, str]) -> str:
     """A warning in Markdown if trials were made with different versions, or with others than those installed.
 
     Args:
-        made: for each trial the versions and processor features that decide its bits, by name. Names that a trial did
-            not record, because an earlier release made it, are ignored for that trial.
+        made: for each trial the versions and processor features that its exact numbers depend on, by name. Names that a
+            trial did not record, because an earlier release made it, are ignored for that trial.
         now: the installed versions. The processor of this machine does not matter.
     """
     sets = distinct_sets(made, now)
@@ -36,9 +36,7 @@ def origins(made: Iterable[Mapping[str, str]], now: Mapping[str, str]) -> str:
 def made_with(made: Iterable[Mapping[str, str]], names: Sequence[str]) -> dict[str, str]:
     """The versions and hardware of a page's trials, by name; several values are listed, the most frequent first.
 
-    Args:
-        made: for each trial its recorded provenance.
-        names: the entries to list; those that no trial recorded are left out.
+    Names that no trial recorded are left out.
     """
     trials = list(made)
     counts = {name: Counter(each[name] for each in trials if name in each) for name in names}
@@ -47,10 +45,7 @@ def made_with(made: Iterable[Mapping[str, str]], names: Sequence[str]) -> dict[s
 
 
 def distinct_sets(made: Iterable[Mapping[str, str]], now: Mapping[str, str]) -> list[tuple[dict[str, str], int]]:
-    """The entries in which trials differ, with the number of trials of each set, the most frequent set first.
-
-    Arguments as of `origins`.
-    """
+    """The entries in which trials differ, with the number of trials of each set, the most frequent set first."""
     trials = [dict(each) for each in made]
     names = list(dict.fromkeys(name for each in trials for name in each))
     values = {name: {each[name] for each in trials if name in each} for name in names}

@@ -24,11 +24,9 @@ class Searched:
         trainings: the tidy frame of the search's own trainings.
         objectives: one, or two for a front.
         importances: group, parameter, importance.
-        sampler: its name.
         adaptive: whether the sampler uses the values of earlier trials.
         seeds: of each trial of the search.
         log: parameters whose space is logarithmic.
-        ladder: the scores of partial memory.
     """
 
     history: pd.DataFrame
@@ -47,7 +45,7 @@ class Searched:
 
     @property
     def objective(self) -> ReportedObjective:
-        """The first one."""
+        """The first objective."""
         return self.objectives[0]
 
     @property

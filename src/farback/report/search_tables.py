@@ -70,7 +70,7 @@ def gaps_shown(gaps: pd.DataFrame) -> pd.DataFrame:
 
 
 def gains_shown(gains: pd.DataFrame) -> pd.DataFrame:
-    """Default and tuned settings."""
+    """The value of each group at its default and at its tuned setting."""
     return pd.DataFrame(
         {
             **_group(row),
@@ -114,7 +114,7 @@ def share_sentence(share: pd.DataFrame) -> str:
 
 
 def share_shown(share: pd.DataFrame) -> pd.DataFrame:
-    """The same as a table."""
+    """The share of the difference between groups that tuning removes, as a table."""
     return pd.DataFrame(
         {
             "groups": str(row["groups"]),

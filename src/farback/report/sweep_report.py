@@ -63,8 +63,6 @@ def trained(
     """Horizon table, success rate against lag, forest plot, and comparisons, of trials trained at one lag each.
 
     Args:
-        scores: the tidy frame of those trials.
-        by: what makes a group of seeds.
         family: the columns that name the groups to compare; by default `by`.
         within: compare only groups that agree in these columns; fewer tests have more power.
     """

@@ -24,9 +24,8 @@ class Finding:
     Attributes:
         number: our number with its interval, as text: "12 of 15 (0.55 to 0.93)".
         value: the same as a number; None if the answer is not a single number.
-        low: lower end of its interval.
-        high: upper end of its interval.
-        unit: of the three: "steps", "share of seeds", "skill".
+        low, high: the ends of its interval.
+        unit: of the value and its interval: "steps", "share of seeds", "skill".
         verdict: by the rule in the config.
         on: what the answer depends on, if the verdict is "depends"; else empty.
         conditions: what was run: seeds, updates, sizes.
@@ -54,13 +53,7 @@ class Finding:
 
 
 def judged(script: ModuleType | None, claims: Sequence[Claim], scores: pd.DataFrame, name: str) -> dict[str, Finding]:
-    """The finding for every claim, by the claim's id.
-
-    Args:
-        script: the experiment's Python file.
-        claims: of its config; those that need a GPU may have no finding.
-        scores: of all its trials.
-        name: of the experiment, for messages.
+    """The finding for every claim, by the claim's id; those that need a GPU may have no finding.
 
     Raises:
         UserError: the script has no function `findings`, or its answers are not those of the config's claims.

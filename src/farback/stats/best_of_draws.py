@@ -23,8 +23,8 @@ def best_of(values: ArrayLike, draws: int, confidence: float = 0.95, again: bool
     """The largest of `draws` values drawn at random from `values`, computed exactly.
 
     Without replacement this is the best after n trials if all orders of the same trials are equally likely:
-    P(best <= k-th smallest) = C(k, n) / C(N, n). With replacement it is the bootstrap of the best: P = (k / N)^n, which
-    is never above the largest value.
+    P(best <= k-th smallest) = C(k, n) / C(N, n). With replacement it is the bootstrap of the best: P = (k / N)^n. The
+    result is never above the largest value.
 
     Args:
         values: larger is better, finite, shape (N,).

@@ -125,7 +125,7 @@ def _above(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.bo
 
 
 def _subset_tail(score_N: NDArray[np.int64], size: int) -> float:
-    """Probability that `size` random scores have a sum at least as far from its mean as that of the first `size`.
+    """Probability that the sum of `size` random scores is at least as far from its mean as the sum of the first ones.
 
     Dynamic programming over (number drawn, their sum) counts the distribution: exact up to rounding, with any ties, at
     a cost that does not grow with the number of permutations.

@@ -12,10 +12,9 @@ from farback.tables.outcomes import as_horizons
 
 
 def comparisons(horizons: pd.DataFrame, within: By = ()) -> pd.DataFrame:
-    """Every pair of groups, compared exactly on the horizons of their seeds, with Holm's correction over the table.
+    """Every pair of groups of `seed_horizons`, compared exactly, with Holm's correction over the table.
 
     Args:
-        horizons: the result of `seed_horizons`.
         within: compare only groups that agree in these columns; fewer tests have more power.
 
     Returns:

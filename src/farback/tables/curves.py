@@ -45,10 +45,8 @@ def gradient_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """How strongly the last step depends on the input k steps before, in decades relative to the smallest lag.
 
     Seeds are normalised separately, so that a median compares rates and not sizes. Where the gradient is exactly zero
-    the value is -inf; a seed whose gradient at the smallest lag is zero or not finite has no curve.
-
-    Returns:
-        The columns of `curves`.
+    the value is -inf; a seed whose gradient at the smallest lag is zero or not finite has no curve. The columns are
+    those of `curves`.
     """
     rows = statistic_rows(measure_rows(scores, "gradient_reach", by), "log10")
     return in_training_order(medians(relative(rows), by, ("moment", "lag")), by)

@@ -80,11 +80,7 @@ def trainability(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 
 
 def retention_horizons(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """How far back one trained network *retains*: the first lag at which it fails, over seeds.
-
-    Returns:
-        The columns of `trainability`.
-    """
+    """How far back one network *retains*: the first lag at which it fails, over seeds; columns as `trainability`."""
     return _summary(scores, by, "retention")
 
 
@@ -109,10 +105,7 @@ def retention_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 def horizon_grid(scores: pd.DataFrame, row: str = "depth", column: str | Sequence[str] = "cell") -> pd.DataFrame:
     """The trainability horizon over two axes, for a heat map: a row for each combination that was run.
 
-    Args:
-        scores: the tidy frame.
-        row: the column whose values become the rows of the map.
-        column: the column whose values become its columns; several are joined ("RNN tanh, orthogonal").
+    Several columns for the second axis are joined to one ("RNN tanh, orthogonal").
 
     Returns:
         `row`, `column` (with the joined name, "cell, init"), then the columns of `trainability`.

@@ -44,8 +44,6 @@ def medians(rows: pd.DataFrame, by: By, within: By) -> pd.DataFrame:
     """The median over seeds of the column `value`, with its interval.
 
     Args:
-        rows: a row for each seed.
-        by: the columns that make a group.
         within: the columns that distinguish the rows of a seed: moment, step, lag, statistic.
 
     Returns:

@@ -131,7 +131,7 @@ def as_horizons(seeds: pd.DataFrame) -> list[stats.Horizon]:
 
 
 def horizon_summary(horizons: list[stats.Horizon]) -> tuple[Any, ...]:
-    """The median horizon as text and its ends, the least and the most lag that passes, and how many pass every lag."""
+    """The median horizon as text and its ends, the smallest and largest last lag that passes, and how many pass all."""
     median = stats.median_horizon(horizons)
     passed = [max(0.0, one.low) for one in horizons]
     return (str(median), median.low, median.high, min(passed), max(passed), sum(one.right for one in horizons))

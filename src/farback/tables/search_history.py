@@ -38,9 +38,10 @@ def best_after(history: pd.DataFrame, direction: Direction = "maximize", adaptiv
     - `best`: the best observed value, in the order of the trials; missing before the first value.
     - `expected`, `low`, `high` of a sampler that ignores past values (`adaptive=False`: random, grid): the mean and the
       central 95 % of the best of n of these trials over all their orders.
-    - of an adaptive sampler, whose order matters: the same of the best of n draws with replacement from the first n
-      trials, the bootstrap of `best`. It shows how much `best` depends on single lucky trials. It does not predict
-      another search: it is never above `best`, and a second search may end outside it.
+    - `expected`, `low`, `high` of an adaptive sampler, for which the order matters: the mean and the central 95 % of
+      the best of n draws with replacement from the first n trials, the bootstrap of `best`. This shows how much `best`
+      depends on single lucky trials. It does not predict another search: it is never above `best`, and a second search
+      may end outside it.
 
     All are computed exactly, without resampling, from the values that the search saw.
 
@@ -87,7 +88,6 @@ def budgets(history: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """The budget that each group's search had and used, and whether all groups had the same number of trials.
 
     Args:
-        history: the search's.
         scores: the tidy frame of its trainings, from which updates are counted. Trainings that stop early use fewer
             updates, so that groups with equal numbers of trials may have used different numbers of updates.
 
