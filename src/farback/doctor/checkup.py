@@ -25,19 +25,12 @@ ROUNDS = 5  # of checking and repairing, since a repair may reveal another issue
 
 @dataclass(frozen=True)
 class Target:
-    """What to check.
-
-    Attributes:
-        uri: of the store.
-        storage: URI of the studies.
-        root: the project's directory, with its configs.
-        experiment: its name; "" for all.
-    """
+    """What to check."""
 
     uri: str
-    storage: str
-    root: Path
-    experiment: str = ""
+    storage: str  # URI of the studies
+    root: Path  # the project's directory, with its configs
+    experiment: str = ""  # empty for all
 
 
 @dataclass(frozen=True)
@@ -79,10 +72,9 @@ def _checked(target: Target) -> tuple[Checkup, Client | None]:
     path = locations.database(target.uri)
     if path and not path.exists():
         raise UserError(f"nothing is recorded yet in {locations.shown(target.uri)}: {locations.BEGIN}")
-    issues: list[Issue] = []
-    broken = list(files.database(path)) if path else []
+    issues = list(files.database(path)) if path else []
     client, trials, experiments = None, 0, list[Any]()
-    if not broken:
+    if not issues:
         try:
             client = Client(redaction.signed_in(target.uri), Retries(target.uri, 0.0))
             experiments = _experiments(client, target.experiment)
@@ -91,13 +83,13 @@ def _checked(target: Target) -> tuple[Checkup, Client | None]:
                 raise
             remedy = "check the address, that the server runs, and MLflow's version; nothing was changed"
             what = f"MLflow cannot open it: {reason(error)}"
-            broken = [Issue("error", "database", what, locations.shown(target.uri), "", remedy)]
+            issues = [Issue("error", "database", what, locations.shown(target.uri), "", remedy)]
             client = None
         else:
             for experiment in experiments:
                 count, found = _experiment(target, client, experiment)
                 trials, issues = trials + count, issues + found
-    issues += [*broken, *files.studies(target.storage)]
+    issues += files.studies(target.storage)
     return Checkup(issues, trials=trials, experiments=len(experiments)), client
 
 

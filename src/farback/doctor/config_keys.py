@@ -15,13 +15,8 @@ def config_trials(
 ) -> tuple[dict[str, Trial | None] | None, str]:
     """The trials of an experiment's config by key, and the config's path.
 
-    For a search the values are None, since only keys are known. No config that can be read gives None.
-
-    Args:
-        root: the project's directory.
-        experiment: its name.
-        storage: URI of the studies.
-        reported: keys of the trials that a search trained on fresh seeds for its report.
+    None instead of trials if there is no readable config. For a search only keys are known, so the values are None:
+    the keys in its studies, whose URI is `storage`, and the `reported` ones, which it trained on fresh seeds.
     """
     path = config_of(experiment, root)
     name = str(path.relative_to(root))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from farback.stores.run_metrics import Point
 
+# error: a result cannot be read or trusted; warning: views or tables show something wrong; note: information
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
@@ -22,26 +23,15 @@ class Repair:
 
 @dataclass(frozen=True)
 class Issue:
-    """One issue.
-
-    Attributes:
-        severity: "error" for a result that cannot be read or trusted, "warning" for views or tables that show something
-            wrong, "note" for information.
-        check: which check found it: "duplicates", "scores"...
-        what: one sentence.
-        where: the run or the file.
-        experiment: its name; "" for the whole store.
-        remedy: what `--repair` does, or what to do by hand.
-        repairs: what `--repair` does; empty where nothing is safe.
-    """
+    """One issue."""
 
     severity: Severity
-    check: str
-    what: str
-    where: str = ""
-    experiment: str = ""
-    remedy: str = ""
-    repairs: tuple[Repair, ...] = ()
+    check: str  # the check that found it: "duplicates", "scores"...
+    what: str  # one sentence
+    where: str = ""  # the run or the file
+    experiment: str = ""  # empty for the whole store
+    remedy: str = ""  # what `--repair` does, or what to do by hand
+    repairs: tuple[Repair, ...] = ()  # empty where no repair is safe
 
     def plain(self) -> dict[str, Any]:
         """The issue as JSON values."""

@@ -33,15 +33,7 @@ class Unreachable(Exception):
 def results(
     trials: TrialRuns, named: Mapping[str, Trial | None] | None, experiment: str, client: Client, installed: str
 ) -> Iterator[Issue]:
-    """Check every finished run that counts, duplicates included.
-
-    Args:
-        trials: the runs.
-        named: the trials of the config, by key.
-        experiment: its name.
-        client: of the store.
-        installed: farback's version.
-    """
+    """Check every finished run that counts, duplicates included; `named` are the trials of the config, by key."""
     unreachable: dict[str, list[str]] = {}
     missing: list[Issue] = []
     present = 0
@@ -73,12 +65,7 @@ def results(
 
 
 def _result(run: TrackedRun, client: Client) -> Recorded:
-    """The exact result of a run.
-
-    Raises:
-        Damaged: it is missing or damaged.
-        Unreachable: its files cannot be read.
-    """
+    """The exact result of a run; raises `Damaged` if it is missing or damaged, `Unreachable` if it cannot be read."""
     try:
         about, table = client.read_files(run.artifacts, (result_files.RESULT, result_files.SCORES))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
@@ -92,11 +79,7 @@ def _result(run: TrackedRun, client: Client) -> Recorded:
 
 
 def _check_trial(key: str, result: Recorded, trial: Trial | None, run: TrackedRun, installed: str) -> None:
-    """Check that a result belongs to this trial.
-
-    Raises:
-        Damaged: it does not.
-    """
+    """Raise `Damaged` if a result does not belong to this trial."""
     if result.columns.get("key") != key:
         raise Damaged(f"{result_files.RESULT} is of trial {result.columns.get('key')}, but the run is of trial {key}")
     if trial is None or run.tags.get("version.farback") != installed:
@@ -136,12 +119,9 @@ def _compare(run: TrackedRun, result: Recorded, experiment: str, is_training: bo
 
 
 def expected_points(rows: list[ScoreRow]) -> dict[str, list[Point]]:
-    """The points that a finished run must have, by name, largest step first: MLflow counts it as the last value.
-
-    Curves during training are rows of the scores, too.
-    """
+    """The points that a finished run must have, by name, largest step first: MLflow counts it as the last value."""
     by_name: dict[str, list[Point]] = {}
-    during_training = [
+    during_training = [  # these curves are rows of the scores, too
         Point(legal(f"{measure}/{statistic}"), value, step)
         for measure, step, lag, statistic, value in rows
         if lag < 0 and measure in (*TRAINING, "valid") and math.isfinite(value)

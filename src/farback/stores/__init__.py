@@ -12,12 +12,9 @@ if TYPE_CHECKING:
 
 
 def open_store(store: Store | str | None, root: Path) -> AbstractContextManager[Store]:
-    """A store for a `with` block.
+    """A store for a `with` block: the given one, which stays open afterwards, or the one at a URI.
 
-    Args:
-        store: a store, which stays open afterwards; or a URI; by default MLFLOW_TRACKING_URI, else the SQLite file
-            below `root`.
-        root: the project's directory.
+    The default URI is MLFLOW_TRACKING_URI, else the SQLite file below the project's directory `root`.
     """
     from farback.stores.base import Store  # torch and mlflow take seconds to import
 

@@ -25,12 +25,7 @@ class Recorder(ABC):
 
     @abstractmethod
     def add(self, trials: Iterable[Trial], views: SearchViews | None = None) -> None:
-        """Announce more trials: events identify their trials by key only.
-
-        Args:
-            trials: added to those announced before.
-            views: of a search, the parameters and objectives that MLflow's saved views show.
-        """
+        """Announce more trials (events identify trials by key only), and of a search what its saved views show."""
 
     @abstractmethod
     def lease(self, keys: Iterable[str]) -> set[str]:
@@ -93,14 +88,10 @@ class Store(ABC):
         config_text: str = "",
         views: SearchViews | None = None,
     ) -> Recorder:
-        """Open an experiment for recording. Trials that dead drivers left unfinished are marked as killed.
+        """Open an experiment for recording, and announce trials as `Recorder.add` does.
 
-        Args:
-            experiment: a short name without slashes.
-            trials: to announce, as in `Recorder.add`.
-            question: of the experiment, for its description.
-            config_text: its YAML, for its description.
-            views: as in `Recorder.add`.
+        Trials that dead drivers left unfinished are marked as killed. The question and the config's YAML become part of
+        the experiment's description.
 
         Raises:
             ValueError: the name is empty, too long or has slashes or similar characters.
@@ -139,9 +130,7 @@ class Store(ABC):
         """Write the one summary of an experiment, replacing an earlier one.
 
         Args:
-            experiment: its name.
             note: the headline table, in Markdown.
-            metrics: the aggregates by name.
             files: figures, tables and the report; their names must differ.
 
         Raises:
@@ -200,7 +189,7 @@ def tidy(records: Iterable[Recorded]) -> pd.DataFrame:
     if not ordered:
         return pd.DataFrame(columns=[*TRIAL_COLUMNS, "status", *SCORE_COLUMNS])
     trials = pd.DataFrame([{**record.columns, "status": record.status} for record in ordered])
-    trials.insert(len(trials.columns) - 1, "status", trials.pop("status"))  # behind columns of later trials only
+    trials.insert(len(trials.columns) - 1, "status", trials.pop("status"))  # last, even if later trials add columns
     trial_of_row = np.repeat(np.arange(len(ordered)), [len(record.rows) for record in ordered])
     table = scores([row for record in ordered for row in record.rows])
     return pd.concat([trials.iloc[trial_of_row].reset_index(drop=True), table], axis=1)

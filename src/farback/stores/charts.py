@@ -23,14 +23,7 @@ class Section:
 def line(
     metric: str, *, log: bool = False, points: bool = False, value_range: tuple[float, float] | None = None
 ) -> Card:
-    """A metric against its step.
-
-    Args:
-        metric: its name.
-        log: whether the step axis is logarithmic, for steps that are lags.
-        points: whether every point has a marker.
-        value_range: the lowest and the highest value of the axis; all values by default.
-    """
+    """A metric against its step; `log` is for steps that are lags, and `points` adds a marker to every point."""
     return {
         "type": "LINE",
         "metricKey": metric,
@@ -123,12 +116,7 @@ def named(kind: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def layout(columns: Sequence[str], grouped: bool) -> dict[str, Any]:
-    """The state of a table with these columns, in this order.
-
-    Args:
-        columns: without MLflow's own.
-        grouped: whether rows are groups of runs.
-    """
+    """The state of a table of runs or groups of runs, with these columns in this order beside MLflow's own."""
     if grouped:
         widths = {**GROUP_WIDTHS, **{name: MEAN_WIDTH for name in columns if name.startswith(METRICS)}}
     else:

@@ -67,17 +67,12 @@ def quiet() -> Iterator[None]:
 
 
 class Client:
-    """An opened tracking store whose calls are retried.
-
-    Attributes:
-        uri: of the store.
-        mlflow: MLflow's client; a retry may repeat a call that succeeded, so create runs with `create_run`.
-        retries: of every call.
-    """
+    """An opened tracking store whose calls are retried."""
 
     def __init__(self, uri: str, retries: Retries) -> None:
         self.uri, self.retries = uri, retries
         self._bare = retries.call(lambda: connect(uri))
+        # A retry may repeat a call that succeeded, so runs are created with `create_run` below
         self.mlflow: Any = _Retrying(self._bare, retries)
 
     def search(self, experiment_id: str, text: str) -> Iterator[Any]:
@@ -109,11 +104,7 @@ class Client:
     ) -> Any:
         """Create a run, and return it as MLflow's entity.
 
-        Args:
-            experiment_id: MLflow's.
-            tags: of the run.
-            name: in lists of runs.
-            find: after a failed call, the id of the run if it was created nevertheless.
+        After a failed call, `find` returns the id of the run if it was created nevertheless.
         """
         start = now()
 
@@ -149,12 +140,7 @@ class Client:
         self.mlflow.log_inputs(run_id, [DatasetInput(Dataset(**fields))])
 
     def store_files(self, uri: str, files: Mapping[str, bytes]) -> None:
-        """Add artifacts to a run. Local files are whole and flushed to the disk when this returns, or absent.
-
-        Args:
-            uri: of the run's artifacts.
-            files: contents by name.
-        """
+        """Add artifacts to a run. Local files are whole and flushed to the disk when this returns, or absent."""
 
         def store() -> None:
             local = locations.local(uri, self.uri)

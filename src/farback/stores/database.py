@@ -45,12 +45,8 @@ def engine(uri: str) -> Any:
 def prepare(uri: str, migrate: Callable[[str], None], versions: Versions) -> None:
     """Create MLflow's tables and our indexes where they are missing; refuse a database that MLflow cannot use.
 
-    An MLflow server prepares its database itself.
-
-    Args:
-        uri: of the store.
-        migrate: creates MLflow's tables in the database with a given URI, and closes it.
-        versions: the installed MLflow's.
+    An MLflow server prepares its database itself. `migrate` creates MLflow's tables in the database at a URI, and
+    closes it.
 
     Raises:
         StoreFault: the database belongs to another program or another version of MLflow, or cannot be written to.
@@ -71,11 +67,7 @@ def create(path: Path, migrate: Callable[[Path], None]) -> None:
     """Create an SQLite database if it does not exist, also while other processes do the same.
 
     MLflow's migrations take no lock: two processes that run them on one new file break it, and so does a kill midway.
-    So one process at a time creates the file under another name, then renames it.
-
-    Args:
-        path: the file.
-        migrate: creates the tables in a given file, and closes it.
+    So one process at a time creates the file under another name, then renames it; `migrate` has to close the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
@@ -91,12 +83,7 @@ def create(path: Path, migrate: Callable[[Path], None]) -> None:
 
 @contextmanager
 def advisory(server: Any, name: str) -> Iterator[None]:
-    """Hold a lock on a PostgreSQL server during the block; after 30 s without it, run the block anyway.
-
-    Args:
-        server: its engine.
-        name: of the lock.
-    """
+    """Hold a lock on a PostgreSQL server during the block; after 30 s without it, run the block anyway."""
     from sqlalchemy import text
 
     key = {"key": zlib.crc32(name.encode())}

@@ -16,15 +16,7 @@ NOTE_CHARACTERS = 4900  # for the same reason
 
 
 def describe(client: Any, experiment_id: str, question: str = "", config_text: str = "", summary: str = "") -> None:
-    """Write an experiment's description. Empty arguments keep the earlier text.
-
-    Args:
-        client: an MLflow client.
-        experiment_id: MLflow's.
-        question: what the experiment asks.
-        config_text: its YAML.
-        summary: the id of the summary run.
-    """
+    """Write an experiment's description; `summary` is a run's id. Empty arguments keep the earlier text."""
     old = client.get_experiment(experiment_id).tags
     new = {QUESTION: question, CONFIG: config_text[:CONFIG_CHARACTERS], SUMMARY: summary}
     tags = {name: text or old.get(name, "") for name, text in new.items()}
@@ -42,14 +34,9 @@ def describe(client: Any, experiment_id: str, question: str = "", config_text: s
 
 
 def summary(text: str, run_id: str, files: Sequence[Path]) -> str:
-    """The note of a summary run: the text, then the first figure.
+    """The note of a summary run, in Markdown: the text, then the first PNG among its files.
 
-    Its address is relative, so that it works on every server; MLflow answers it with the artifact.
-
-    Args:
-        text: Markdown.
-        run_id: of the summary run, which has the files as artifacts.
-        files: of the report; the first PNG is the headline figure.
+    The figure's address is relative, so that it works on every server; MLflow answers it with the artifact.
     """
     figure = next((path.name for path in files if path.suffix == ".png"), None)
     if figure is None:

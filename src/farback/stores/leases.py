@@ -62,14 +62,7 @@ class Board(Protocol):
 
 
 class Leases:
-    """The leases of one driver on the trials of one experiment.
-
-    Args:
-        board: of the experiment.
-        silent_seconds: time without a heartbeat after which a driver on another machine counts as dead.
-        process: this driver's `processes.identity`.
-        clock: seconds that never decrease.
-    """
+    """The leases of one driver on the trials of one experiment."""
 
     def __init__(
         self,

@@ -79,10 +79,6 @@ def local(artifacts_uri: str, uri: str) -> Path | None:
     """The folder of a run's artifacts, if it is on this machine.
 
     MLflow records absolute paths; in a project that was moved, the artifacts are still beside its SQLite file.
-
-    Args:
-        artifacts_uri: as MLflow recorded it.
-        uri: of the store.
     """
     if not artifacts_uri.startswith("file:"):
         return None

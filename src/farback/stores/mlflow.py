@@ -145,13 +145,7 @@ class MLflow(Store):
 
 
 class MLflowRecorder(Recorder):
-    """One experiment of an MLflow store, open for this driver.
-
-    Args:
-        store: the store.
-        experiment: its name.
-        experiment_id: MLflow's.
-    """
+    """One experiment of an MLflow store, open for this driver."""
 
     def __init__(self, store: MLflow, experiment: str, experiment_id: str) -> None:
         self.store, self.experiment, self.experiment_id = store, experiment, experiment_id

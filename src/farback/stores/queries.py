@@ -16,7 +16,7 @@ from farback.stores import database, locations
 from farback.stores.client import Client
 
 KEYS_PER_QUERY = 1000
-KEYS_PER_SEARCH = 20  # of more trials, MLflow's search is faster when it lists all runs
+KEYS_PER_SEARCH = 20  # for more keys, MLflow's search is faster when it lists all runs
 ENDED = """
     select runs.run_uuid, runs.status, coalesce(runs.end_time, 0), runs.artifact_uri, key.value
     from tags as key
@@ -42,23 +42,14 @@ METRICS = f"""
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A run that was not deleted: a trial's, a summary, or one that another run replaced.
-
-    Attributes:
-        run_id: MLflow's.
-        status: RUNNING, FINISHED, FAILED or KILLED.
-        ended: milliseconds since 1970; 0 while it is running.
-        artifacts: URI of its artifacts.
-        tags: by name; of `RunLookup.ended` the trial's key only.
-        metrics: the last value of each, by name.
-    """
+    """A run that was not deleted: a trial's, a summary, or one that another run replaced."""
 
     run_id: str
-    status: str
-    ended: int
-    artifacts: str
-    tags: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
+    status: str  # RUNNING, FINISHED, FAILED or KILLED
+    ended: int  # milliseconds since 1970; 0 while it is running
+    artifacts: str  # URI of its artifacts
+    tags: dict[str, str] = field(default_factory=dict)  # from `RunLookup.ended` perhaps the trial's key only
+    metrics: dict[str, float] = field(default_factory=dict)  # the last value of each
 
     @property
     def kind(self) -> str:
@@ -101,11 +92,9 @@ class RunLookup:
         return [_tracked(self.client.mlflow.get_run(run_id)) for (run_id,) in rows]
 
     def ended(self, experiment_id: str, keys: Collection[str] | None = None) -> list[TrackedRun]:
-        """The runs of an experiment's trials that have ended, without metrics; their tags include the key.
+        """The ended runs of these trials, by default of all: without metrics, and with the key among their tags.
 
-        Args:
-            experiment_id: MLflow's.
-            keys: of the trials; all by default. The time grows with their number, not with the size of the store.
+        The time grows with the number of keys, not with the size of the store.
         """
         batches: list[dict[str, list[str]]] = [{}]
         if keys is not None:
@@ -124,12 +113,7 @@ class RunLookup:
         return found
 
     def every(self, experiment_id: str, metrics: bool = True) -> list[TrackedRun]:
-        """All runs of an experiment that were not deleted.
-
-        Args:
-            experiment_id: MLflow's.
-            metrics: whether to read metrics, too; values that are not a number are left out.
-        """
+        """All runs of an experiment that were not deleted, without metrics that are not a number."""
         # Runs first: a run that is listed as ended has all of its tags and metrics
         rows, tags = self._rows(RUNS, experiment_id), self._rows(TAGS, experiment_id)
         values = self._rows(METRICS, experiment_id) if metrics else []

@@ -31,10 +31,7 @@ def shown(text: str) -> str:
 def masked(text: str, sources: Iterable[str] = (), environment: Mapping[str, str] | None = None) -> str:
     """A text, such as a traceback, without the secrets of this process, in any URL encoding.
 
-    Args:
-        text: may repeat parts of a URI.
-        sources: texts with secrets, such as the arguments of the command line.
-        environment: by default this process'.
+    `sources` are texts with secrets, such as the arguments of the command line.
     """
     variables = dict(os.environ) if environment is None else environment
     named = {name for name in variables if re.search(rf"(?i){NAMES}$", name)} - SHELL

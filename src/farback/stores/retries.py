@@ -68,12 +68,7 @@ class Diagnosis:
 
 
 class Retries:
-    """Repeats calls that fail for a temporary reason.
-
-    Args:
-        place: the store's URI.
-        seconds: how long a call is retried.
-    """
+    """Repeats calls to the store at `place` that fail for a temporary reason, each for up to `seconds`."""
 
     def __init__(self, place: str, seconds: float = SECONDS) -> None:
         self.place, self.seconds = locations.shown(place), seconds
@@ -81,9 +76,7 @@ class Retries:
     def call(self, function: Callable[[], T], find: Callable[[], T | None] = lambda: None) -> T:
         """Call a function, with retries and growing pauses, and return its result.
 
-        Args:
-            function: is called again after a temporary error.
-            find: the result of a call that raised an error but succeeded; None if it failed.
+        `find` returns the result of a call that raised an error but succeeded; None if it failed.
 
         Raises:
             StoreFault: the error is not temporary, or `seconds` have passed.

@@ -37,11 +37,7 @@ def points(metrics: Mapping[str, float], step: int) -> list[Point]:
 
 
 def closing(rows: Iterable[ScoreRow], curves: Mapping[str, Sequence[float]]) -> list[Point]:
-    """The metrics to log when a trial ends, finite values only.
-
-    Args:
-        rows: of the tidy scores.
-        curves: the values of each progress metric, in order.
+    """The metrics to log when a trial ends, finite values only; `curves` has the values of each progress metric.
 
     Returns:
         `measure/statistic` with step = lag, from each measure's last update, for MLflow's curves by lag; `final/...`

@@ -22,17 +22,11 @@ BUSY_SECONDS = 60.0  # how long a writer of an SQLite file waits for another
 
 @dataclass(frozen=True)
 class Storage:
-    """An opened storage.
-
-    Attributes:
-        uri: SQLAlchemy's.
-        optuna: Optuna's storage.
-        path: the SQLite file; None on a database server.
-    """
+    """An opened storage of studies."""
 
     uri: str
-    optuna: Any
-    path: Path | None
+    optuna: Any  # Optuna's storage
+    path: Path | None  # the SQLite file; None on a database server
 
     @property
     def lock(self) -> AbstractContextManager[object]:
@@ -128,13 +122,7 @@ def quiet() -> Iterator[None]:
 
 
 def fail_abandoned(storage: Any, trial_id: int, reason: str) -> bool:
-    """Fail a trial of a dead process, without counting it as a failure; False if it has ended.
-
-    Args:
-        storage: Optuna's.
-        trial_id: Optuna's.
-        reason: for people who read the study.
-    """
+    """Fail an Optuna trial of a dead process, without counting it as a failure; False if it has ended."""
     from optuna.trial import TrialState
 
     try:

@@ -36,18 +36,13 @@ DECIDING = ("lag", "cell", "init.name", "depth", "seed")
 class SearchViews:
     """What the views of a search show.
 
-    Attributes:
-        parameters: the searched ones, by their names in runs.
-        objectives: the name of each, and whether it is maximised; runs have them as `search/NAME` (the value that the
-            optimiser received) and `own/NAME` (the run's own value).
-        groups: their names.
-        settings: those that are trained on fresh seeds.
+    A run has each objective twice: `search/NAME`, the value that the optimiser received, and `own/NAME`, its own value.
     """
 
-    parameters: tuple[str, ...]
-    objectives: tuple[tuple[str, bool], ...]
+    parameters: tuple[str, ...]  # the searched ones, by their names in runs
+    objectives: tuple[tuple[str, bool], ...]  # the name of each, and whether it is maximised
     groups: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()  # those that are trained on fresh seeds
 
 
 @dataclass(frozen=True)
@@ -74,18 +69,14 @@ class View:
         return f"{self.filter} and params.{PROTOCOL} {'=' if self.fixed else '!='} '{FIXED}'"
 
     def state(self, parameters: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
-        """The state of MLflow's run page.
-
-        Args:
-            parameters: of each trial, as logged: their groups start folded.
-        """
+        """The state of MLflow's run page; the groups of trials with these logged parameters start folded."""
         own = [each for each in parameters if self.fixed is None or (each.get(PROTOCOL) == FIXED) is self.fixed]
         by = (self.by,) if self.by else grouping(own)
         groups = {",".join(f"param.{name}.{each.get(name)}" for name in by) for each in own}
         if self.by:
             groups = {f"param.{self.by}.{level}" for level in self.levels}
-        # MLflow's page loads 100 runs: by seed, these are all cells and lags with their first seeds; by time, they
-        # would be a few cells with all seeds
+        # MLflow's page loads 100 runs: sorted by seed, these are all cells and lags with their first seeds; sorted by
+        # time, they would be a few cells with all seeds
         by_seed = self.grouped or self.chart
         column, ascending = self.order or ("params.`seed`" if by_seed else "attributes.start_time", by_seed)
         cards, sections = charts.cards(self.id, self.sections)
@@ -124,9 +115,6 @@ def grouping(parameters: Sequence[dict[str, str]]) -> tuple[str, ...]:
 
     A mean over the two protocols is meaningless, and so is one over networks that were trained at different lags and
     tested at all of them. A network tested only at its own lag is one point of its cell's line.
-
-    Args:
-        parameters: of each trial in the view, as logged.
     """
     protocols = {each.get(PROTOCOL) for each in parameters}
     lags = {each.get(LAG) for each in parameters if each.get(PROTOCOL) == FIXED and TEST_LAGS in each}
@@ -134,11 +122,7 @@ def grouping(parameters: Sequence[dict[str, str]]) -> tuple[str, ...]:
 
 
 def sweep_views(varying: Sequence[str]) -> tuple[View, ...]:
-    """The views of a sweep.
-
-    Args:
-        varying: the parameters that differ between its trials.
-    """
+    """The views of a sweep whose trials differ in the `varying` parameters."""
     others = tuple(name for name in varying if name not in FIRST and not name.startswith("cell."))
     last = tuple(name for name in others if name.startswith(LAST))
     settings = tuple(name for name in others if name not in last)
@@ -200,12 +184,7 @@ def write_views(
 ) -> None:
     """Write the saved views of an experiment that are missing or have changed.
 
-    Args:
-        client: an MLflow client.
-        experiment_id: MLflow's.
-        keys: of the trials.
-        parameters: of each trial, as logged; not read if the views of these trials exist already.
-        search: what is searched, if the experiment is a search.
+    A sweep's `parameters`, as logged for each trial, are not read if the views of these trials exist already.
     """
     tags = client.get_experiment(experiment_id).tags
     milliseconds = int(time.time() * 1000)

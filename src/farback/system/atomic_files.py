@@ -23,11 +23,8 @@ def aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """A path to write to; at the end of the block the new file replaces `path`.
 
     If the block raises an exception or the process is killed, the earlier file stays unchanged. If several processes
-    write the same file at once, the last one to finish wins.
-
-    Args:
-        path: the file; its folder must exist.
-        durable: whether to flush it to the disk, so that it survives a power failure.
+    write the same file at once, the last one to finish wins. The folder must exist. A `durable` file is flushed to the
+    disk, so that it survives a power failure.
     """
     sweep(path.parent, path.name)
     unfinished = path.with_name(f".{path.name}.{file_mark()}.unfinished")
@@ -43,12 +40,7 @@ def aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def sweep(folder: Path, name: str = "") -> None:
-    """Remove unfinished files of killed processes.
-
-    Args:
-        folder: where to look.
-        name: of the file they were to replace; "" for any.
-    """
+    """Remove unfinished files of killed processes from a folder: those to replace the file `name`, by default all."""
     for old in folder.glob(f".{glob.escape(name) or '*'}.*.unfinished"):
         with suppress(OSError):
             if _is_abandoned(old, mark=old.name.split(".")[-2]):
