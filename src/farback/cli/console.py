@@ -28,11 +28,7 @@ CLOSED = 141  # 128 + SIGPIPE, as in a shell; SIGPIPE itself would also end us w
 
 
 class Printer(Console):
-    """The console of one command.
-
-    Args:
-        as_json: whether stdout is reserved for a JSON document.
-    """
+    """The console of one command. With `as_json`, stdout is reserved for a JSON document."""
 
     def __init__(self, as_json: bool = False) -> None:
         super().__init__(stderr=as_json)
@@ -70,11 +66,7 @@ class Printer(Console):
 
 @contextmanager
 def file_errors(path: Path) -> Iterator[None]:
-    """Turn an `OSError` in this block into a one-line message.
-
-    Raises:
-        UserError: the file cannot be read or written.
-    """
+    """Turn an `OSError` in this block into a `UserError` of one line: the file cannot be read or written."""
     from farback.records.record import UserError
 
     try:

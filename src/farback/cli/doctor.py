@@ -70,10 +70,7 @@ def _text(checkup: Checkup, store: str, repair: bool) -> list[str]:
 def _lines(issues: Sequence[Issue], repairable: str, manual: str) -> list[str]:
     """One line per issue, the most severe first; of one check at most `MOST` lines.
 
-    Args:
-        issues: of one experiment.
-        repairable: the word before the remedy, if `--repair` can apply it.
-        manual: the word before any other remedy.
+    `repairable` is the word before a remedy that `--repair` can apply, `manual` the word before any other remedy.
     """
     from farback.doctor.issues import SEVERITIES
 

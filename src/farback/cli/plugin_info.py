@@ -41,9 +41,7 @@ class ComponentInfo:
     """A component.
 
     Attributes:
-        name: as in a config.
         line: first paragraph of the docstring.
-        parameters: its fields.
         source: the paragraph of the docstring that starts with "Source:".
         text: the whole docstring.
         package: the package that it comes from, with its version; empty for farback's own components.

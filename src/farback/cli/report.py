@@ -62,12 +62,7 @@ def show_page(page: Page, experiment: Experiment, console: Printer) -> None:
 
 
 def command_for(command: str, experiment: Experiment) -> str:
-    """What to type for a command: `make COMMAND` if the project's Makefile has this target, else `farback COMMAND`.
-
-    Args:
-        command: `ui` or `dashboard`, which take a name, or `report`, which takes a config with its options.
-        experiment: the experiment.
-    """
+    """What to type for `ui`, `dashboard` or `report`: `make COMMAND` if the Makefile has it, else `farback COMMAND`."""
     from farback.system.project import config_of
 
     in_root = experiment.root.resolve() == Path.cwd().resolve()

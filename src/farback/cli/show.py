@@ -57,11 +57,7 @@ def _page(title: str, info: ComponentInfo, facts: list[Row]) -> str:
 
 
 def _component(package: str, name: str, settings: list[str]) -> Any:
-    """The component with fields set by "field=value", the value in YAML.
-
-    Raises:
-        UserError: a field does not exist, or does not allow its value.
-    """
+    """The component with fields set by "field=value", the value in YAML; a `UserError` explains a wrong setting."""
     from pydantic import ValidationError
 
     from farback.cli.plugin_info import component_class, family

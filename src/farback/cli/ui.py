@@ -53,13 +53,9 @@ def ui(
 
 
 def serve(uri: str, experiment: str | None = None, port: int = 5000, open_browser: bool = False) -> None:
-    """Serve MLflow's pages until Ctrl-C, and print links to the saved views.
+    """Serve MLflow's pages until Ctrl-C, and print links to the saved views of the experiment or of the newest one.
 
-    Args:
-        uri: of the store. If it is an MLflow server, this only prints the links.
-        experiment: its name; default: the one that changed last.
-        port: port on 127.0.0.1; if it is in use, a free one is used instead.
-        open_browser: whether to open the first view in a browser.
+    If the store is an MLflow server, this only prints the links. If the port is in use, a free one is used instead.
 
     Raises:
         UserError: nothing is recorded, there is no such experiment, or MLflow does not start.
@@ -98,12 +94,7 @@ def environment(uri: str, port: int, inherited: Mapping[str, str]) -> dict[str, 
     """The server's environment: the store, and the only host names and origins that it answers.
 
     By default MLflow answers any Host that starts like a private address, such as 10.attacker.example, a name that an
-    attacker may point at 127.0.0.1.
-
-    Args:
-        uri: of the store.
-        port: of the server.
-        inherited: this process's environment; settings of other servers are left out.
+    attacker may point at 127.0.0.1. The inherited settings of other servers are left out.
     """
     kept = {name: value for name, value in inherited.items() if not FOREIGN.match(name)}
     hosts = [f"{name}:{port}" for name in (HOST, "localhost")]

@@ -25,14 +25,8 @@ def chosen_placement(
 ) -> Placement:
     """The placement from command-line options, or else the one that the config declares.
 
-    An address without a name means dask, a number of workers without a name means a pool.
-
-    Args:
-        declared: in the config, which alone can give certificates.
-        name: of the executor.
-        address: of the Dask scheduler.
-        workers: processes of the pool.
-        device: that trials train on. It sets the number of workers if nothing else does: one on a GPU.
+    An address without a name means dask, a number of workers without a name means a pool. Only the config can give
+    certificates. If nothing else sets the number of workers, the device does: one on a GPU.
 
     Raises:
         UserError: the options contradict each other, or there is no such executor.
@@ -54,11 +48,9 @@ def chosen_placement(
 
 
 def open_executor(placement: Placement | None = None, root: Path | None = None) -> Executor:
-    """An executor for a placement; by default a pool with a worker per core.
+    """An executor for a placement; by default a pool with a worker per core. A pool of one worker becomes `Serial`.
 
-    Args:
-        placement: a pool of one worker becomes `Serial`.
-        root: the folder that paths of certificates are relative to; by default the current one.
+    Paths of certificates are relative to `root`, by default the current folder.
 
     Raises:
         UserError: dask is not installed, or a certificate file does not exist.

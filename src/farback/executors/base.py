@@ -112,10 +112,6 @@ class CohortQueue:
 
         They come back in cohorts of half the size, because the machine may lack the memory for a whole one; before
         its last attempt each trial is alone, so that it does not fail because of another trial.
-
-        Args:
-            running: the cohort of the worker.
-            reason: why the worker died, for the error message.
         """
         if self.closed:
             yield from running.paused()
@@ -132,12 +128,7 @@ class CohortQueue:
 
 
 def with_requests(events: Iterable[Event | None], new_requests: Callable[[], Request]) -> Iterator[Event]:
-    """Yield events, and send requests to the generator that makes them.
-
-    Args:
-        events: of a training; only a generator can receive requests. None is not passed on.
-        new_requests: the requests since the last call.
-    """
+    """Yield events without None; send new requests to the training that makes the events, if it is a generator."""
     if not isinstance(events, Generator):
         yield from (event for event in events if event is not None)
         return

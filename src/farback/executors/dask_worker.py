@@ -23,7 +23,6 @@ class TaskMessage(NamedTuple):
     """A message from a task to the driver.
 
     Attributes:
-        task: key of the task.
         attempt: a new value each time Dask starts the task, as it does when a worker dies.
         kind: ready, events, error or done.
         content: if ready, the worker's address and environment; the events; or an error and its traceback.
@@ -38,10 +37,7 @@ class TaskMessage(NamedTuple):
 def run_cohort(task: str, queue: str, payload: bytes) -> None:
     """Train a cohort, with every result sent to a queue.
 
-    Args:
-        task: key of this task.
-        queue: name of the queue.
-        payload: the function and the cohort, pickled here so that an error of unpickling is reported as the cohort's.
+    The task itself unpickles the function and the cohort, so that an error in this is reported as the cohort's.
     """
     driver = _Driver(task, queue)
     try:

@@ -11,7 +11,7 @@ from farback.records.record import UserError
 from farback.trials.events import Event, Finished, Halted, TrialResult
 from farback.trials.trial import Trial
 
-Chain = Sequence[Trial]  # trials that differ in the lag only, sorted by lag
+Chain = Sequence[Trial]  # one network and seed at every lag, sorted by lag
 
 
 def outcomes(frame: pd.DataFrame) -> dict[str, bool]:
@@ -27,10 +27,7 @@ def bounds(chain: Chain, passed: Mapping[str, bool]) -> tuple[int, int, int | No
     """The index of the longest lag that passes, of the shortest that fails, and of the lag to train next.
 
     -1 passes and the chain's length fails by definition. The next index is None when the first two are neighbours.
-
-    Args:
-        chain: one network and seed, at every lag.
-        passed: known outcomes by key. Outcomes at lags that bisection would not train are ignored.
+    `passed` has outcomes by key; those at lags that bisection would not train are ignored.
     """
     low, high = -1, len(chain)
     while high - low > 1:
@@ -63,12 +60,7 @@ def check(chains: Iterable[Chain]) -> None:
 
 
 class Bisection:
-    """The lags that pass and fail so far, and the trials that follow from them.
-
-    Args:
-        chains: each is one network and seed, at every lag.
-        passed: outcomes that are known already, by key.
-    """
+    """The lags that pass and fail so far, by key of the trial, and the trials to train next."""
 
     def __init__(self, chains: Iterable[Chain], passed: Mapping[str, bool]) -> None:
         self.chains = [list(chain) for chain in chains]

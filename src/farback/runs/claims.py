@@ -24,13 +24,7 @@ from farback.system.project import CLAIMS, RESULTS, configs_in
 
 @dataclass(frozen=True)
 class Ledger:
-    """Every experiment of a project that checks claims.
-
-    Attributes:
-        root: the project's folder.
-        experiments: sorted by name.
-        seeds_shifted: number added to every seed.
-    """
+    """Every experiment of a project that checks claims, sorted by name. `seeds_shifted` is added to every seed."""
 
     root: Path
     experiments: tuple[Sweep, ...]
@@ -43,10 +37,7 @@ class Ledger:
         return self.root / RESULTS / name
 
     def chosen(self, only: Sequence[str] = ()) -> list[Sweep]:
-        """The experiments to train: those that need no GPU, or some of them.
-
-        Args:
-            only: names of experiments, or ids of claims; empty for all.
+        """The experiments to train: those that need no GPU; with `only`, just those with such a name or claim id.
 
         Raises:
             UserError: an experiment or claim does not exist, or needs a GPU.
@@ -66,11 +57,7 @@ class Ledger:
 
 
 def opened(root: Path, seeds: int = 0) -> Ledger:
-    """The ledger of a project.
-
-    Args:
-        root: the project's folder.
-        seeds: number to add to every seed, to repeat all experiments with other seeds.
+    """The ledger of the project in a folder; `seeds` is added to every seed.
 
     Raises:
         UserError: no config has claims, two experiments or two claims have the same name, or a config has a mistake.
@@ -94,14 +81,9 @@ def needs_gpu(sweep: Sweep) -> bool:
 
 
 def publish(ledger: Ledger, sweeps: Sequence[Sweep], store: Store) -> Page:
-    """Write the pages of some sweeps, then the page of all claims.
+    """Write the page of each of these sweeps that has recorded trials, then the page of all claims.
 
     If the present page has more verdicts than this store has, it stays, and the new page is written beside it.
-
-    Args:
-        ledger: all claims.
-        sweeps: the sweeps of the ledger to write pages of, if anything is recorded of them.
-        store: the store with their trials.
 
     Raises:
         UserError: the findings of a script are not exactly the claims of its config.
@@ -115,9 +97,9 @@ def publish(ledger: Ledger, sweeps: Sequence[Sweep], store: Store) -> Page:
 
 
 def rows(ledger: Ledger, store: Store, sweeps: Sequence[Sweep] = ()) -> list[ClaimRow]:
-    """Every claim with its finding: first the claims with a `place`, in its order.
+    """Every claim with its finding; claims with a `place` come first, in that order.
 
-    Args and Raises are those of `publish`: each frame is read once, for the page of the sweep and for its claims.
+    Also writes the pages of `sweeps`, so that each frame is read only once. Raises the errors of `publish`.
     """
     first = _page_verdicts(ledger.root / RESULTS / CLAIMS) if ledger.seeds_shifted else {}
     rows = []

@@ -34,7 +34,7 @@ class CohortSeconds:
         update: one update of all replicas, with drawing its data.
         evaluation: of one replica.
         start: measures of one replica before the first update.
-        way: measures of one replica during training, in all.
+        way: all measures of one replica during training, together.
         end: measures of one replica after its last update.
     """
 
@@ -63,11 +63,9 @@ class Estimate:
 
 
 def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -> Estimate:
-    """Estimate how long a plan takes on an executor.
+    """Estimate how long a plan with at least one cohort takes on an executor.
 
-    Args:
-        plan: has at least one cohort.
-        frame: a store's. Its finished trials show how early others of their group stop.
+    The finished trials in the store's `frame` show how early other trials of their groups will stop.
     """
     precompile(trial.cell.kernel for trial in plan.remaining.missing)
     shares = update_shares(frame, plan.remaining.trials)
@@ -98,12 +96,7 @@ def makespan(seconds: Iterable[float], workers: int) -> float:
 
 
 def update_shares(frame: pd.DataFrame, trials: Iterable[Trial]) -> dict[str, float]:
-    """The mean share of their updates that finished trials needed, by group (repeats of one trial are a group).
-
-    Args:
-        frame: a store's.
-        trials: trials of the same experiment, finished or not.
-    """
+    """The mean share of their updates that finished trials needed, by group (repeats of one trial are a group)."""
     rows = frame[(frame["measure"] == "training") & (frame["statistic"] == "updates")]
     updates = dict(zip(rows["key"], rows["value"], strict=True))
     groups: dict[str, list[float]] = {}
@@ -114,7 +107,7 @@ def update_shares(frame: pd.DataFrame, trials: Iterable[Trial]) -> dict[str, flo
 
 
 def timed(cohort: Cohort, device: str) -> Iterator[Event]:
-    """Train a few updates of a cohort; yields one `Progress`: `CohortSeconds` by name, and the seconds of "all"."""
+    """Time a few updates of a cohort; yields one `Progress` with the `CohortSeconds`, and "all": the time it took."""
     began = time.perf_counter()
     with arithmetic():
         replicas = Replicas(cohort.trials, device)
@@ -144,7 +137,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def _kind(cohort: Cohort) -> tuple[str, int]:
-    """The same for cohorts whose updates take equally long."""
+    """Cohorts of one kind have updates that take equally long."""
     return cohort.trials[0].shape, len(cohort.trials)
 
 

@@ -13,11 +13,7 @@ from farback.trials.events import Checkpoint, Ended, Event, Paused, Reused
 class LeasedWork:
     """Leases cohorts before they are trained, and keeps a list of those that other drivers are training.
 
-    Args:
-        store: the store that the drivers share.
-        experiment: its name.
-        recorder: this driver's recorder of the experiment.
-        folder: checkpoints; trials that another driver left unfinished resume from them.
+    Trials that another driver left unfinished resume from the checkpoints in `folder`.
     """
 
     def __init__(

@@ -21,14 +21,7 @@ HARDWARE = ("machine", "cpu", "cpu_capability", "blas", "device")  # without the
 
 
 def publish(sweep: Sweep, store: Store, frame: pd.DataFrame | None = None, about: Subject | None = None) -> Page:
-    """Write the sweep's folder in `results/`, and its summary in the store.
-
-    Args:
-        sweep: the sweep.
-        store: the store with its trials.
-        frame: the store's frame of the sweep, if the caller has it.
-        about: the subject of the page, if the caller has it.
-    """
+    """Write the sweep's folder in `results/` and its summary in the store. Reads `frame` and `about` if missing."""
     frame = store.frame(sweep.name) if frame is None else frame
     page = write(about or subject(sweep, store, frame), frame)
     if not (sweep.overrides or sweep.seeds_shifted):  # the store's summary is of the unchanged config

@@ -19,13 +19,9 @@ from farback.trials.trial import Trial
 
 @dataclass(frozen=True)
 class Remaining:
-    """The trials that have no result yet.
+    """All trials of a run, those that have no result yet (`missing`), and the number that have one (`reused`).
 
-    Attributes:
-        trials: all trials, with those that have a result.
-        missing: trials without a result. With bisection, only some of them will be trained.
-        reused: how many trials have a result.
-        bisection: picks trials as others end; updated during the run.
+    Bisection trains only some of the missing trials: it picks them as others end, and is updated during the run.
     """
 
     trials: list[Trial]
@@ -86,13 +82,7 @@ def missing_from_frame(frame: pd.DataFrame, sweep: Sweep, trials: Sequence[Trial
 
 @dataclass(frozen=True)
 class Plan:
-    """The remaining trials, packed into cohorts.
-
-    Attributes:
-        remaining: the trials.
-        cohorts: those that can be trained now, in order.
-        workers: how many processes share the work.
-    """
+    """The remaining trials, those of them that can be trained now as cohorts in order, and the number of workers."""
 
     remaining: Remaining
     cohorts: list[Cohort]
@@ -105,12 +95,9 @@ class Plan:
 
 
 def plan(what: Remaining, workers: int = 1, start: Mapping[str, Checkpoint] | None = None) -> Plan:
-    """Pack the trials that are due into cohorts.
+    """Pack the trials that are due into cohorts, small enough that no worker is idle.
 
-    Args:
-        what: the remaining trials.
-        workers: how many processes share the work. Cohorts are made smaller if otherwise a worker would be idle.
-        start: checkpoints of earlier runs, by key. These trials come first, so that few checkpoints are on disk.
+    Trials with a checkpoint of an earlier run come first, so that few checkpoints are on disk.
     """
     return Plan(what, packed(what.due(), workers, start), workers)
 

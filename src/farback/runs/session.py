@@ -59,12 +59,9 @@ class Session:
 
 @contextmanager
 def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iterator[Session]:
-    """Check the experiments, then open a store and an executor for them.
+    """Check the experiments, all of one project, then open a store and an executor for them.
 
-    Args:
-        experiments: at least one, all of one project. `executor:` and `device:` of their configs count only where
-            there is a single experiment.
-        options: these override the configs.
+    `options` override the configs. With several experiments, `executor:` and `device:` of the configs are ignored.
 
     Raises:
         ConfigError: an axis changes nothing, or a trial does not fit into memory.
@@ -92,11 +89,7 @@ def config_path(config: str | Path) -> Path:
 
 
 def load(experiment: Experiment | str | Path, overrides: Sequence[str] = ()) -> Experiment:
-    """An experiment, given itself, or the path or the name of its config.
-
-    Args:
-        experiment: if it is an `Experiment`, the overrides are ignored.
-        overrides: as of `Experiment.load`.
+    """An experiment, given itself (then `overrides` are ignored), or the path or the name of its config.
 
     Raises:
         ConfigError: the config has a mistake.

@@ -38,13 +38,7 @@ log = logging.getLogger("farback")
 
 
 class SweepRun:
-    """A sweep in an open session: its plan, and as a context manager its record in the store.
-
-    Args:
-        session: an open session.
-        sweep: the sweep.
-        trials: all of its trials, or some of them.
-    """
+    """All or some trials of a sweep in an open session: their plan, and as a context manager their record."""
 
     def __init__(self, session: Session, sweep: Sweep, trials: Sequence[Trial]) -> None:
         self.session, self.sweep, self.trials = session, sweep, trials
@@ -105,8 +99,7 @@ def trained(
 ) -> Iterator[Event]:
     """Train cohorts. Each event is recorded before it is yielded.
 
-    Args:
-        cohorts: may be made while others train; None where the next one depends on those in training.
+    `cohorts` may be made while others train; None means that the next one depends on those in training.
     """
     folder = work.folder
     function = partial(train, checkpoint_seconds=folder.seconds if folder else math.inf, device=device)

@@ -49,10 +49,8 @@ class CohortBatch(NamedTuple):
 class ScoredSteps:
     """Which steps of a task's sequences are scored, and how.
 
-    Attributes:
-        answer: the kind of target, with its loss.
-        per_sequence: scored steps of each sequence; None if it varies. Then the network is read out at every step, and
-            the steps that are not scored get weight 0.
+    `per_sequence` is the number of scored steps of each sequence; None if it varies. Then the network is read out at
+    every step, and the steps that are not scored get weight 0.
     """
 
     answer: Answer
@@ -60,7 +58,7 @@ class ScoredSteps:
 
     @classmethod
     def of(cls, trial: Trial) -> ScoredSteps:
-        """From sample sequences of a stream of no seed, so that the result is equal for all trials of one shape."""
+        """Found by drawing sequences that do not depend on a seed, so that it is equal for all trials of one shape."""
         rng = stream(0, "probe")
         count_B = (trial.task.sample(rng, 64, lags(trial, rng, 64)).lag_BT >= 0).sum(1)
         equal = bool((count_B == count_B[0]).all()) and int(count_B[0]) > 0
@@ -122,10 +120,7 @@ def lags(trial: Trial, rng: np.random.Generator, size: int) -> Lags | None:
 class BatchStream:
     """An endless stream of fresh batches for R replicas, drawn in blocks of several batches.
 
-    Attributes:
-        states: of the replicas' generators before the current block.
-        taken: batches taken from the current block.
-        queued: batches of the current block that were not taken yet.
+    The generators had these `states` before the current block, of which `taken` batches were taken.
     """
 
     def __init__(

@@ -23,12 +23,7 @@ log = logging.getLogger("farback")
 
 
 class CheckpointFolder:
-    """The checkpoints of an experiment. Only its driver reads and writes them.
-
-    Args:
-        path: of the folder; made when the first checkpoint is written.
-        seconds: between checkpoints of a trial.
-    """
+    """The last checkpoints of an experiment's trials, written every `seconds`. Only its driver uses them."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds = path, seconds
@@ -55,7 +50,7 @@ class CheckpointFolder:
         return {path.stem for path in self.path.glob("*.safetensors")}
 
     def put(self, event: Event) -> None:
-        """Write a checkpoint; delete that of a trial that finished, was pruned, or failed by an error of its own."""
+        """Write a checkpoint; delete it when its trial finished, was pruned, or failed by an error of its own."""
         if isinstance(event, Checkpoint):
             self._write(event)
         elif isinstance(event, Finished | Pruned) or (isinstance(event, Failed) and event.traceback):
@@ -98,11 +93,7 @@ class CheckpointFolder:
 
 
 def _checked(trial: Trial, state: bytes) -> Checkpoint:
-    """The checkpoint of a trial, made by the versions of this process.
-
-    Raises:
-        ValueError: it cannot be resumed.
-    """
+    """The checkpoint of a trial; a `ValueError` if it cannot be read, or if other versions of software made it."""
     _, fields = checkpoint.read(trial.key, state)
     for name in VERSIONS:
         made, now = fields["made"].get(name, "unknown"), versions()[name]

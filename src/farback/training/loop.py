@@ -28,12 +28,7 @@ from farback.trials.trial import Trial
 def train(
     cohort: Cohort, checkpoint_seconds: float = 60.0, device: str = "cpu"
 ) -> Generator[Event | None, Request | None, None]:
-    """Train a cohort.
-
-    Args:
-        cohort: trials of one shape, with checkpoints if they resume.
-        checkpoint_seconds: between checkpoints of every replica. It changes no result.
-        device: of the tensors.
+    """Train a cohort; trials with checkpoints resume. `checkpoint_seconds` changes no result.
 
     Yields:
         Progress of each replica at every evaluation; a Checkpoint of each every `checkpoint_seconds`; Finished for each

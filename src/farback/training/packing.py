@@ -65,13 +65,7 @@ def sequence_steps(task: Task) -> int:
 
 
 def packed(trials: Iterable[Trial], workers: int, start: Mapping[str, Checkpoint] | None = None) -> list[Cohort]:
-    """Trials as cohorts: resumed ones first, then long ones, so that no worker is left with a long one at the end.
-
-    Args:
-        trials: to train.
-        workers: cohorts that run at the same time.
-        start: checkpoints by key.
-    """
+    """Trials as cohorts: resumed ones first, then long ones, so that no worker is left with a long one at the end."""
     shapes: dict[str, list[Trial]] = {}
     for trial in trials:
         shapes.setdefault(trial.shape, []).append(trial)

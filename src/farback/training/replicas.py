@@ -29,8 +29,7 @@ class Replica:
     """The state of one trial in training, except its tensors.
 
     Attributes:
-        trial: the trial.
-        rows: its scores so far.
+        rows: the trial's scores so far.
         shown: its progress so far.
         successes: successful evaluations in a row.
         finite: whether the last validation loss was finite.

@@ -66,10 +66,7 @@ def duplicates(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 def lacking(trials: Sequence[FrozenTrial], total: int, first: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
     """The trials that a study of `total` slots lacks, as arguments of `Study.enqueue_trial`.
 
-    Args:
-        trials: all trials of the study.
-        total: its budget.
-        first: parameters of the first slots, if they are fixed: the points of a grid, or the default setting.
+    `first` has the parameters of the first slots if they are fixed: the points of a grid, or the default setting.
     """
     enqueued = []
     for slot in slots(trials, total):

@@ -41,11 +41,7 @@ FIRST_SEEDS = 2  # trained at first if the pruner judges seed by seed: a single 
 class SearchRun:
     """A search in an open session; other processes may run the same search. A context manager.
 
-    Args:
-        session: an open session.
-        search: the search.
-        storage: of its studies.
-        total: trials of each group; a larger number than before extends a finished search.
+    `total` is the number of trials of each group; a larger number than before extends a finished search.
     """
 
     def __init__(self, session: Session, search: Search, storage: Storage, total: int) -> None:
@@ -86,7 +82,7 @@ class SearchRun:
             one.study.note(one.taken.id, heartbeat=self.beats)
 
     def history(self) -> pd.DataFrame:
-        """As `farback.search.history`, now."""
+        """As `farback.search.history`, read from the studies of this run."""
         return frame(self.search, {study.group.label: study.trials() for study in self.studies})
 
     # The search

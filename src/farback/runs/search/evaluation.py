@@ -19,8 +19,6 @@ class Evaluation:
     """One of Optuna's trials (a setting) while its networks train.
 
     Attributes:
-        study: of its group.
-        taken: Optuna's trial.
         trials: one for each search seed.
         waiting: trials that are not queued yet.
         values: objectives of the trials that ended, by key.
@@ -79,12 +77,7 @@ def _tags(search: Search, label: str, phase: str, setting: str, number: int, sta
 
 
 def search_views(search: Search, settings: Sequence[str] = ()) -> SearchViews:
-    """What MLflow's saved views of a search show.
-
-    Args:
-        search: the search.
-        settings: `setting` tags of the runs with fresh seeds.
-    """
+    """What MLflow's saved views of a search show; `settings` are the `setting` tags of the runs with fresh seeds."""
     tree, _ = search.walk(search.groups[0], lambda one: one.levels[0])
     parameters = Trial.model_validate({**tree.plain, "seed": 0}).parameters()
     paths = dict.fromkeys(one.path if one.path in parameters else f"{one.path}.name" for one in search.space)

@@ -26,12 +26,9 @@ def importances(studies: Mapping[str, optuna.Study]) -> pd.DataFrame:
     importance, and one that the sampler soon fixed is underestimated. With two objectives, the best trials are those
     nearest to the Pareto front.
 
-    Args:
-        studies: by group ("" without groups).
-
     Returns:
-        group, parameter (dotted path), importance (shares that sum to 1), the largest of each group first. A group has
-        no rows if it has fewer than 20 trials or if their values are all alike.
+        group ("" without groups), parameter (dotted path), importance (shares that sum to 1), the largest of each group
+        first. A group has no rows if it has fewer than 20 trials or if their values are all alike.
 
     Source: Watanabe, Bansal and Hutter 2023 (2304.10255), as in Optuna.
     """

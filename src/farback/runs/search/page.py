@@ -26,10 +26,7 @@ ADAPTIVE = ("tpe", "gp", "cmaes", "nsga2")  # samplers that use the values of ea
 def publish(search: Search, store: Store, storage: str | None = None) -> Page:
     """Write the folder of a search in `results/` and its summary in the store, training nothing.
 
-    Args:
-        search: the search.
-        store: the store of its trained networks.
-        storage: URI of its studies; default: the SQLite file in `results/store`.
+    `storage` is the URI of its studies; default: the SQLite file in `results/store`.
 
     Raises:
         UserError: no network was trained on fresh seeds yet.
@@ -116,7 +113,7 @@ def _group_order(search: Search) -> dict[str, int]:
 
 
 def _objectives(search: Search, trials: Sequence[Trial]) -> tuple[ReportedObjective, ...]:
-    """The objectives for people; `skill` without a lag is named after the trained lag."""
+    """The objectives as texts of the page; `skill` without a lag is named after the trained lag."""
     lags = {trial.lag for trial in trials}
     skill = f"skill at lag {min(lags)}" if len(lags) == 1 else "skill at the trained lag"
     texts = [skill if str(objective) == "skill" else str(objective) for objective in search.objectives]

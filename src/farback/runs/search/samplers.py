@@ -57,12 +57,9 @@ def pruner(search: Search, steps: int) -> BasePruner:
 def suggestion(trial: Trial, dimension: Dimension) -> Plain:
     """The value that the sampler of a trial's study suggests for a dimension."""
     path, log = dimension.path, dimension.log
-    value: Plain
     if dimension.kind == "categorical":
-        value = trial.suggest_categorical(path, dimension.scalars())
-    elif dimension.kind == "int":
+        return trial.suggest_categorical(path, dimension.scalars())
+    if dimension.kind == "int":
         step = 1 if log else int(dimension.step or 1)
-        value = trial.suggest_int(path, int(dimension.low), int(dimension.high), log=log, step=step)
-    else:
-        value = trial.suggest_float(path, dimension.low, dimension.high, log=log, step=dimension.step)
-    return value
+        return trial.suggest_int(path, int(dimension.low), int(dimension.high), log=log, step=step)
+    return trial.suggest_float(path, dimension.low, dimension.high, log=log, step=dimension.step)

@@ -33,13 +33,9 @@ def study_name(search: Search, group: Group) -> str:
 
 @dataclass(frozen=True)
 class TakenTrial:
-    """One of Optuna's trials, taken by this process to train it.
+    """One of Optuna's trials, taken by this process to train it: its number in the study, and its id in the database.
 
-    Attributes:
-        number: Optuna's number in the study.
-        id: Optuna's id in the database.
-        slot: of the budget.
-        values: the suggested parameters by dotted path.
+    `slot` is its slot of the budget, `values` are the suggested parameters by dotted path.
     """
 
     number: int
@@ -49,13 +45,7 @@ class TakenTrial:
 
 
 class GroupStudy:
-    """The study of one group, created or loaded.
-
-    Args:
-        search: the whole search.
-        group: one of its groups.
-        storage: of the studies.
-        total: the group's budget; a larger budget of an earlier run stays.
+    """The study of one group, created or loaded. If an earlier run had a larger budget than `total`, that one stays.
 
     Raises:
         UserError: the study belongs to a search with another config, or a grid has fewer points than the budget.
@@ -178,20 +168,18 @@ class GroupStudy:
                     return
 
     def complete(self, taken: TakenTrial, values: Sequence[float]) -> bool:
-        """Tell the objectives of a trial; False if another process has failed it as abandoned."""
+        """Tell Optuna the objectives of a trial; False if another process has marked it as abandoned."""
         return self._tell(taken, values=list(values), state=TrialState.COMPLETE)
 
     def prune(self, taken: TakenTrial, reason: str) -> bool:
-        """Tell that a trial was pruned; False as of `complete`."""
+        """Tell Optuna that a trial was pruned; False as in `complete`."""
         self.note(taken.id, reason=reason[:REASON_CHARACTERS])
         return self._tell(taken, state=TrialState.PRUNED)
 
     def fail(self, taken: TakenTrial, reason: str, *, final: bool = False, blameless: bool = False) -> bool:
-        """Tell that a trial failed; False as of `complete`. Its slot is tried again, up to `MOST_ATTEMPTS` times.
+        """Tell Optuna that a trial failed; False as in `complete`. Its slot is tried up to `MOST_ATTEMPTS` times.
 
         Args:
-            taken: the trial.
-            reason: for people.
             final: do not try the slot again, because it would fail again.
             blameless: the process was stopped; this does not count as an attempt.
         """

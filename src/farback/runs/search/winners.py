@@ -71,7 +71,7 @@ def defaults(search: Search, history: pd.DataFrame) -> list[Winner]:
     It is reported on the same fresh seeds as the winner, to show what tuning gained.
 
     Raises:
-        RuntimeError: as of `winners`.
+        RuntimeError: as in `winners`.
     """
     if not search.options.report.default:
         return []
