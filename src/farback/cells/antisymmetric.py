@@ -36,8 +36,7 @@ class Antisymmetric(SkewCell):
 
     def matrix(self, skew_RHH: Tensor) -> Tensor:
         """W - W' - gamma I."""
-        identity_HH = torch.eye(skew_RHH.shape[-1], dtype=skew_RHH.dtype, device=skew_RHH.device)
-        return skew_RHH - self.gamma * identity_HH
+        return skew_RHH - self.gamma * torch.eye(skew_RHH.shape[-1], dtype=skew_RHH.dtype, device=skew_RHH.device)
 
     @override
     def next_state(self, p: Parameters, h_RBH: Tensor, drive_RBH: Tensor) -> Tensor:

@@ -67,10 +67,7 @@ class Cell(Component):
     def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
         """Values, drawn as published, of the parameters that no initialisation draws: time scales, angles, diagonals.
 
-        Args:
-            hidden: H.
-            lag: the largest lag that the trial trains on.
-            rng: the random stream of the weights.
+        `lag` is the largest lag that the trial trains on.
         """
         return {}
 
@@ -89,8 +86,7 @@ class Cell(Component):
     def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor | None:
         """ln of the factor by which a step multiplies each unit's old state, (R, B, H); None for a cell without gates.
 
-        The factor is the sigmoid of the keep gate, or 1 minus that of the write gate if there is only a write gate.
-        Cells with other gates override this method.
+        By default the sigmoid of the keep gate, or 1 minus the sigmoid of the write gate if there is only a write gate.
         """
         gate = self.keep or self.write
         if gate is None:
@@ -111,10 +107,7 @@ class Cell(Component):
         return state[0]
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """Multiplications and additions of one step of one sequence: two for each entry of a `weight*`.
-
-        Cells that multiply by other parameters, or use a weight more than once per step, override this method.
-        """
+        """Multiplications and additions of one step of one sequence; by default two for each entry of a `weight*`."""
         shapes = self.parameters(inputs, hidden)
         return sum(2 * math.prod(shape) for name, shape in shapes.items() if name.startswith("weight"))
 
@@ -175,11 +168,7 @@ class DiagonalCell(Cell):
         return h_RTBH
 
     def scan(
-        self,
-        p: Parameters,
-        gates_RTBG: Tensor,
-        state: State,
-        recurrence: Callable[[Tensor, Tensor, Tensor], Tensor],
+        self, p: Parameters, gates_RTBG: Tensor, state: State, recurrence: Callable[[Tensor, Tensor, Tensor], Tensor]
     ) -> tuple[Tensor, State]:
         """Outputs and last state; `recurrence` computes h_RTBH from a, b and the initial h_RBH."""
         a_RTBH, b_RTBH = self.coefficients(p, gates_RTBG)
@@ -227,11 +216,8 @@ def recurrent(h_RBH: Tensor, p: Parameters) -> Tensor:
 
 
 def sigmoid(x: Tensor) -> Tensor:
-    """The logistic function, computed with tanh.
-
-    `torch.sigmoid` rounds the last few elements of a tensor differently from the others, so that a replica's numbers
-    would depend on its position in the cohort; `torch.tanh` does not.
-    """
+    """The logistic function, computed with tanh: `torch.sigmoid` rounds the last few elements of a tensor differently,
+    so that a replica's numbers would depend on its position in the cohort."""
     return torch.tanh(x * 0.5) * 0.5 + 0.5
 
 

@@ -36,8 +36,7 @@ class Elman(GatedCell):
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         """The parameters of torch.nn.RNN, and the offsets of modrelu."""
-        offsets = {"offset": (hidden,)} if self.nonlinearity == "modrelu" else {}
-        return super().parameters(inputs, hidden) | offsets
+        return super().parameters(inputs, hidden) | ({"offset": (hidden,)} if self.nonlinearity == "modrelu" else {})
 
     def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
         """Small offsets."""

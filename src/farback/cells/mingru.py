@@ -35,5 +35,5 @@ class MinGRU(DiagonalCell):
 
 
 def positive(x: Tensor) -> Tensor:
-    """The candidate's g: positive, continuous, and growing like x."""
+    """The function g of the candidate: positive, continuous, and growing like x."""
     return torch.where(x >= 0, x + 0.5, sigmoid(x))

@@ -35,12 +35,8 @@ class Encoder(Component):
         return 1
 
     def flops(self, inputs: int) -> int:
-        """Multiplications and additions of one step of one sequence: two for each weight.
-
-        Encoders that use a weight more than once per step, such as a convolution, override this method.
-        """
-        shapes = self.parameters(inputs)
-        return sum(2 * math.prod(shape) for name, shape in shapes.items() if name.startswith("weight"))
+        """Multiplications and additions of one step of one sequence; by default two for each weight."""
+        return sum(2 * math.prod(shape) for name, shape in self.parameters(inputs).items() if name.startswith("weight"))
 
     @abstractmethod
     def encode(self, p: Mapping[str, Tensor], x_RTBI: Tensor) -> Tensor:

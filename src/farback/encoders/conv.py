@@ -72,8 +72,7 @@ class Conv(Encoder):
         patch = x_RTBI[..., near_SK]  # (R, T, B, S, K * K)
         further = x_RTBI[..., grid**2 :].unsqueeze(-2).expand(R, T, B, grid**2, inputs - grid**2)
         rows = torch.cat([patch, further], -1).view(R, T * B * grid**2, -1)
-        features = torch.relu(product(rows, p["weight"], p["bias"]))
-        return features.view(R, T, -1, self.width(inputs))
+        return torch.relu(product(rows, p["weight"], p["bias"])).view(R, T, -1, self.width(inputs))
 
     def check(self, inputs: int, outputs: int) -> None:
         """Each pixel must have the same number of outputs."""
@@ -89,5 +88,4 @@ def neighbours(grid: int, kernel: int) -> np.ndarray[tuple[int, int], np.dtype[n
     """The pixels around each pixel of a torus, (G * G, K * K), row by row."""
     offset_K = np.arange(kernel) - kernel // 2
     row_GK = (np.arange(grid)[:, None] + offset_K) % grid
-    near = row_GK[:, None, :, None] * grid + row_GK[None, :, None, :]
-    return near.reshape(grid**2, kernel**2)
+    return (row_GK[:, None, :, None] * grid + row_GK[None, :, None, :]).reshape(grid**2, kernel**2)

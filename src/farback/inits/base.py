@@ -21,8 +21,7 @@ class Layer:
 
     Attributes:
         shapes: the layer's weights and biases, by name; other parameters are drawn by the cell.
-        hidden: H.
-        gates: the H-row blocks of `weight_ih` and the biases, in order; `weight_hh` has the first of them.
+        gates: the blocks of `hidden` rows of `weight_ih` and the biases, in order; `weight_hh` has the first of them.
         keep, write: the gates that keep the state and let input in, or None. With `write` alone, the state is kept by
             one minus that gate.
         lag: the largest lag that the trial trains on.
@@ -98,21 +97,14 @@ def xavier(layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
 
 
 def set_keep_bias(layer: Layer, values: dict[str, Array], bias: Array | float) -> None:
-    """Set the bias of the keep gate, or the negative of it on a write gate without keep gate.
-
-    Both keep the same share of the state, since 1 - sigmoid(b) = sigmoid(-b).
-    """
+    """Set the bias of the keep gate; without one, its negative on the write gate, as 1 - sigmoid(b) = sigmoid(-b)."""
     gate, sign = (layer.write, -1.0) if layer.keep is None else (layer.keep, 1.0)
     assert gate is not None  # ensured by Layer.require
     set_bias(layer, values, gate, sign * bias)
 
 
 def set_bias(layer: Layer, values: dict[str, Array], gate: str, bias: Array | float) -> None:
-    """Set the total bias of a gate.
-
-    torch.nn has two biases per gate. The input's bias gets the value and the other is zero, because setting both, a
-    common mistake, would double it.
-    """
+    """Set the total bias of a gate: a second bias, as in torch.nn, becomes zero, as setting both would double it."""
     values["bias_ih"][layer.rows(gate)] = bias
     if "bias_hh" in values:
         values["bias_hh"][layer.rows(gate)] = 0.0

@@ -8,7 +8,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from farback.kernels.unroll import adam, supported
-from farback.optimizers.base import Fraction, Optimizer, Small
+from farback.optimizers.base import Fraction, Optimizer, Small, Tensors
 
 
 class Adam(Optimizer):
@@ -24,9 +24,7 @@ class Adam(Optimizer):
 
     @staticmethod
     @override
-    def update(
-        theta_RP: Tensor, grad_RP: Tensor, moments: dict[str, Tensor], rules: dict[str, Tensor], count: int
-    ) -> None:
+    def update(theta_RP: Tensor, grad_RP: Tensor, moments: Tensors, rules: Tensors, count: int) -> None:
         first, second = moments["first"], moments["second"]
         if supported(theta_RP, first, second):
             adam(theta_RP, grad_RP, first, second, rules, count)

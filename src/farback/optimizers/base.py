@@ -22,6 +22,7 @@ from farback.records.record import single
 Rate = Annotated[float, Field(gt=0, le=1e3), AfterValidator(single)]
 Fraction = Annotated[float, Field(ge=0, le=0.9999999)]  # larger numbers below 1 are 1 in single precision
 Small = Annotated[float, Field(gt=0), AfterValidator(single)]
+Tensors = dict[str, Tensor]
 
 
 class Optimizer(Component):
@@ -35,37 +36,29 @@ class Optimizer(Component):
     lr: Rate = 1e-3
 
     @classmethod
-    def moments(cls, theta_RP: Tensor) -> dict[str, Tensor]:
+    def moments(cls, theta_RP: Tensor) -> Tensors:
         """The running averages before the first update: zeros, each (R, P)."""
         return {name: torch.zeros_like(theta_RP) for name in cls.averages}
 
     @staticmethod
     @abstractmethod
-    def update(
-        theta_RP: Tensor, grad_RP: Tensor, moments: dict[str, Tensor], rules: dict[str, Tensor], count: int
-    ) -> None:
-        """Change `theta_RP` and `moments` in place.
+    def update(theta_RP: Tensor, grad_RP: Tensor, moments: Tensors, rules: Tensors, count: int) -> None:
+        """Change the parameters `theta_RP` and their running averages `moments` in place.
 
-        Args:
-            theta_RP: the parameters.
-            grad_RP: their gradient.
-            moments: the running averages, from `moments`.
-            rules: the hyper-parameters by name, each (R, 1).
-            count: the number of this update, from 1.
+        `rules` are the hyper-parameters by name, each (R, 1); `count` is the number of this update, from 1.
         """
 
     def digested(self) -> dict[str, Any]:
         """As for any component, but without version 1, which the keys of trials do not contain."""
-        values = super().digested()
-        return {name: value for name, value in values.items() if (name, value) != ("version", 1)}
+        return {name: value for name, value in super().digested().items() if (name, value) != ("version", 1)}
 
 
-def stacked(optimizers: Sequence[Optimizer], like: Tensor) -> dict[str, Tensor]:
+def stacked(optimizers: Sequence[Optimizer], like: Tensor) -> Tensors:
     """Each hyper-parameter of R optimizers of the same kind, as an (R, 1) tensor."""
-    names = [name for name in type(optimizers[0]).model_fields if name != "name"]
     return {
         name: torch.tensor([[getattr(one, name)] for one in optimizers], dtype=like.dtype, device=like.device)
-        for name in names
+        for name in type(optimizers[0]).model_fields
+        if name != "name"
     }
 
 

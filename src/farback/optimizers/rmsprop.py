@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 from typing_extensions import override
 
-from farback.optimizers.base import Fraction, Optimizer, Small
+from farback.optimizers.base import Fraction, Optimizer, Small, Tensors
 
 
 class RMSprop(Optimizer):
@@ -23,9 +23,7 @@ class RMSprop(Optimizer):
 
     @staticmethod
     @override
-    def update(
-        theta_RP: Tensor, grad_RP: Tensor, moments: dict[str, Tensor], rules: dict[str, Tensor], count: int
-    ) -> None:
+    def update(theta_RP: Tensor, grad_RP: Tensor, moments: Tensors, rules: Tensors, count: int) -> None:
         square = moments["square"].mul_(rules["alpha"]).add_(grad_RP.square() * (1 - rules["alpha"]))
         velocity = moments["velocity"].mul_(rules["momentum"]).add_(grad_RP / (square.sqrt() + rules["eps"]))
         theta_RP.sub_(velocity * rules["lr"])

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 from typing_extensions import override
 
-from farback.optimizers.base import Fraction, Optimizer, Rate
+from farback.optimizers.base import Fraction, Optimizer, Rate, Tensors
 
 
 class SGD(Optimizer):
@@ -22,8 +22,6 @@ class SGD(Optimizer):
 
     @staticmethod
     @override
-    def update(
-        theta_RP: Tensor, grad_RP: Tensor, moments: dict[str, Tensor], rules: dict[str, Tensor], count: int
-    ) -> None:
+    def update(theta_RP: Tensor, grad_RP: Tensor, moments: Tensors, rules: Tensors, count: int) -> None:
         velocity = moments["velocity"].mul_(rules["momentum"]).add_(grad_RP)
         theta_RP.sub_(velocity * rules["lr"])

@@ -54,12 +54,12 @@ class Adding(Task):
         return batch_once(input_BTI, end_B, sum_B, lag_B)
 
     def chance(self) -> Chance:
-        """The mean: the variance of a sum of two uniform numbers, and the mass of its density within the tolerance."""
+        """Always the mean: the probability that the sum is within the tolerance of it, and the variance of the sum."""
         near = min(1.0, self.tolerance / self._range)
         return Chance(1 - (1 - near) ** 2, self._range**2 / 6)
 
     def ladder(self) -> list[Rung]:
-        """None, one, both of the numbers."""
+        """Neither, one, or both of the numbers known."""
         chance, near = self.chance(), self.tolerance / self._range
         one = Rung("one of the two numbers", min(1.0, 2 * near), self._range**2 / 12)
         return [Rung("neither number", chance.accuracy, chance.loss), one, Rung("both numbers", 1.0, 0.0)]
@@ -75,9 +75,7 @@ def marked_numbers(
 ) -> tuple[NDArray[np.float32], Lags, NDArray[np.float32], Lags]:
     """Sequences of numbers with one mark in the first `lag` steps and one in the next, padded to 2 * `longest` steps.
 
-    Returns:
-        The inputs (B, T, 2), the last step of each sequence, the two marked numbers (B, 2), and the distance from the
-        last step to the first mark.
+    Returns the inputs (B, T, 2), last steps, marked numbers (B, 2), and distances from the last step to the first mark.
     """
     row_B = np.arange(len(lag_B))
     input_BTI = np.zeros((len(lag_B), 2 * longest, 2), dtype=np.float32)

@@ -83,7 +83,7 @@ class Assoc(Task):
         return batch_at(one_hot(symbol_BT, self.vocabulary), step_BD, value_BD, step_BD - shown_BD)
 
     def ladder(self) -> list[Rung]:
-        """Nothing; the set of values; with it half of the keys, so that the others are guessed among the rest; all."""
+        """Nothing known; the set of values; also half of the keys, the other values guessed among the rest; all."""
         chance = self.chance()
         rungs = [Rung("nothing", chance.accuracy, chance.loss)]
         for known in sorted({0, self.pairs // 2, self.pairs}):

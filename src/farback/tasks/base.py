@@ -88,7 +88,7 @@ class Task(Component):
     def chance(self) -> Chance:
         """Scores of the best guess without memory, over the asked steps that need memory (`lag_BT` > 0 if any is).
 
-        By default those of a guess among equally likely classes. Tasks with other answers override it.
+        By default the scores of a guess among equally likely classes. Tasks with other answers override it.
         """
         if not isinstance(self.answer, OneOf):
             raise NotImplementedError(f"{type(self).__name__} must define chance(): only class answers have a default")
@@ -146,13 +146,9 @@ def batch(input_BTI: NDArray[np.float32], target_BT: NDArray[Any], lag_BT: Lags)
 
 
 def batch_at(input_BTI: NDArray[np.float32], step_BN: Lags, answer_BN: NDArray[Any], lag_BN: Lags) -> Batch:
-    """A batch that asks for answers at some steps of each sequence, and nothing elsewhere.
+    """A batch that asks for answers at the steps `step_BN` of each sequence, and nothing elsewhere.
 
-    Args:
-        input_BTI: the inputs.
-        step_BN: the asked steps, (B, N), or (1, N) if all sequences have the same.
-        answer_BN: the answers, integers for classes; (B, N, C) for bits.
-        lag_BN: the lag that each answer needs; any shape that broadcasts to (B, N).
+    Answers are integers for classes, and (B, N, C) for bits. Steps and lags need only broadcast to (B, N).
     """
     row_B1, shape_BT = np.arange(len(input_BTI))[:, None], input_BTI.shape[:2]
     kind = np.int64 if np.issubdtype(answer_BN.dtype, np.integer) else np.float32

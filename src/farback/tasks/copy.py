@@ -82,8 +82,7 @@ class Copy(Task):
     def baseline(self) -> Chance:
         """The published baseline: mean over all T + 2 * length steps for a model that knows when, but not what."""
         steps = self.lag + self.length
-        loss = self.length * math.log(self.symbols) / steps
-        return Chance((self.lag + self.length / self.symbols) / steps, loss)
+        return Chance((self.lag + self.length / self.symbols) / steps, self.length * math.log(self.symbols) / steps)
 
     def ladder(self) -> list[Rung]:
         """j of the symbols remembered, the others guessed."""

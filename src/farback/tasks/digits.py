@@ -86,10 +86,7 @@ class Digits(Task):
 
 @functools.cache
 def _images() -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-    """Pixels in [0, 1], (1797, 64), digits, and folds 0 to 4, over which every digit is spread evenly.
-
-    The images are part of scikit-learn: nothing is downloaded.
-    """
+    """Scikit-learn's pixels in [0, 1], (1797, 64), digits, and folds 0 to 4 with equal shares of each digit."""
     from sklearn.datasets import load_digits
 
     images = load_digits()

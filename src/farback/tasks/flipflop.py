@@ -53,9 +53,8 @@ class Flipflop(Task):
         read_BT = step_1T == lag_B[:, None]
         last_B = np.where(write_BT & (step_1T < lag_B[:, None]), step_1T, 0).max(1)
         flag_BT = np.where(read_BT, 2, np.where(write_BT, 0, 1))
-        input_BTI = np.concatenate(
-            [one_hot(np.where(read_BT, -1, symbol_BT), self.symbols), one_hot(flag_BT, 3)], axis=2
-        )
+        symbol_BTI = one_hot(np.where(read_BT, -1, symbol_BT), self.symbols)
+        input_BTI = np.concatenate([symbol_BTI, one_hot(flag_BT, 3)], axis=2)
         return batch_once(input_BTI, lag_B, symbol_BT[np.arange(size), last_B], lag_B - last_B)
 
     def ladder(self) -> list[Rung]:

@@ -92,10 +92,9 @@ class KernelTask(Task):
 
     def ladder(self) -> list[Rung]:
         """The last m inputs known, m growing geometrically from 1, the present input, to all."""
-        kept = sorted({round((self.lag + 1) ** (j / (RUNGS - 1))) for j in range(RUNGS)})
         chance = self.chance()
         rungs = [Rung("the present input", chance.accuracy, chance.loss, 1)]
-        for m in kept:
+        for m in sorted({round((self.lag + 1) ** (j / (RUNGS - 1))) for j in range(RUNGS)}):
             loss = self._missing(m)
             if loss < rungs[-1].loss:
                 rungs.append(Rung(f"the last {m} inputs", self._near(loss), loss, m))
@@ -106,5 +105,5 @@ class KernelTask(Task):
         return float((self.weights()[known:] ** 2).sum())
 
     def _near(self, loss: float) -> float:
-        """How often a normal error of that variance is below the tolerance."""
+        """The probability that a normal error of variance `loss` is below the tolerance."""
         return math.erf(self.tolerance / math.sqrt(2 * loss)) if loss > 0 else 1.0

@@ -80,8 +80,6 @@ class Lightning(Task):
             raise ValueError(f"days is {self.days}: it fixes the length of single and persistent, and must exceed lag")
         if isinstance(self.weight, tuple) and self.mode == "noisy_or" and len(self.weight) != self.lag:
             raise ValueError(f"weight lists {len(self.weight)} numbers, one for each day, and lag is {self.lag}")
-        if self.lag < self.least:
-            raise ValueError(f"lag is {self.lag}, and lightning with mode noisy_or needs a lag of 1 or more")
         if self.lag and not self.chance().loss > self.chance().best + 1e-9:
             raise ValueError(f"hit {self.hit} and miss {self.miss} with these settings leave nothing to remember")
         return self
@@ -148,7 +146,7 @@ class Lightning(Task):
         return batch_from(input_BTI, lag, struck_BNGG.reshape(size, self.asked, -1))
 
     def _maps(self, rng: np.random.Generator, size: int, steps: int) -> NDArray[np.bool_]:
-        """Independent days; within a day, patches of the correlation radius."""
+        """Maps of independent days, with strikes in patches of the correlation radius."""
         shape = (size, steps, self.grid, self.grid)
         if not self.correlation:
             return rng.random(shape) < self.strike_rate
@@ -170,9 +168,7 @@ class Lightning(Task):
         """A fraction of the pixels, or the last m days."""
         scores = self._scores()
         if self.mode in ("noisy_or", "persistent") and self.lag:
-            return [
-                Rung(f"the last {m} of {self.lag} days", accuracy, loss, m) for m, (accuracy, loss) in enumerate(scores)
-            ]
+            return [Rung(f"the last {m} of {self.lag} days", *score, m) for m, score in enumerate(scores)]
         (guessed, chance_loss), (known, best_loss) = scores
         shares = (0.0, 1.0) if self.correlation else (0.0, 0.25, 0.5, 0.75, 1.0)  # pixels of a patch predict each other
         return [

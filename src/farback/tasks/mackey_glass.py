@@ -82,8 +82,7 @@ class MackeyGlass(Task):
 
     def ladder(self) -> list[Rung]:
         """Linear in the last values; everything."""
-        linear = _linear_rungs(self._equation, self.lag, self.history, self.tolerance)
-        return [*linear, Rung("the equation", 1.0, 0.0)]
+        return [*_linear_rungs(self._equation, self.lag, self.history, self.tolerance), Rung("the equation", 1.0, 0.0)]
 
     @property
     def _equation(self) -> Equation:

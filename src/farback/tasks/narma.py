@@ -97,7 +97,7 @@ def _linear_rungs(lag: int, tolerance: float) -> list[Rung]:
     u_BT, y_BT = simulated(np.random.default_rng(0), SEQUENCES, lag, before + STEPS)
 
     def block(first: int) -> tuple[Numbers, Numbers]:
-        """Of some sequences: a constant, the last inputs and the product, in columns; and the outputs."""
+        """Columns (a constant, the last inputs, the product) and outputs of a block of sequences."""
         u, y_N = u_BT[first : first + BLOCK], y_BT[first : first + BLOCK, before:].ravel()
         shifted = [u[:, before - k : before + STEPS - k].ravel() for k in range(windows[-1])]
         return np.column_stack([np.ones(len(y_N)), *shifted, shifted[0] * shifted[lag]]), y_N

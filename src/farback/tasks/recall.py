@@ -64,8 +64,7 @@ class Recall(Task):
         if self.filler == "noise":
             symbol_BT = self.symbols + rng.integers(self.distractors, size=(size, steps))
         elif self.filler == "counted":
-            since_BT = np.arange(steps)[None, :] - start_B[:, None]
-            symbol_BT = self.symbols + (since_BT - 1) % self.distractors
+            symbol_BT = self.symbols + (np.arange(steps)[None, :] - start_B[:, None] - 1) % self.distractors
         elif self.filler == "same":
             symbol_BT = rng.integers(self.symbols, size=(size, steps))
         else:

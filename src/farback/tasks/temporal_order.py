@@ -76,5 +76,5 @@ class TemporalOrder(Task):
 
 
 def _scale(lag_B: Lags) -> np.ndarray:
-    """How much longer than the published sequences those of a lag are."""
+    """The length of sequences with these lags, as a multiple of the published length."""
     return (lag_B + 1) / (LEAST_LAG + 1)

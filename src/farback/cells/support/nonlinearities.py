@@ -1,7 +1,4 @@
-"""Nonlinearities of stepped cells. Their rounding does not depend on the position in the tensor.
-
-Shapes: R replicas, B sequences, H hidden units.
-"""
+"""Nonlinearities of stepped cells. Their rounding does not depend on the position in the tensor."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The base class of cells with a skew-symmetric matrix, which has H (H - 1) / 2 free entries.
-
-Shapes: R replicas, T steps, B sequences, I inputs, H hidden units.
-"""
+"""The base class of cells with a skew-symmetric matrix, which has H (H - 1) / 2 free entries."""
 
 from __future__ import annotations
 

@@ -95,8 +95,7 @@ class OneOf(Answer):
 
     @override
     def loss(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
-        log_probability = torch.log_softmax(output_NO, -1)
-        return -log_probability.gather(-1, target_N.unsqueeze(-1)).squeeze(-1)
+        return -torch.log_softmax(output_NO, -1).gather(-1, target_N.unsqueeze(-1)).squeeze(-1)
 
     def slope(self, output_NO: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
         """The losses and the class probabilities minus 1 for the target: without autograd, for speed."""
@@ -106,8 +105,7 @@ class OneOf(Answer):
 
     def correct(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
         """Whether the target has the largest logit. An answer with non-finite outputs is wrong."""
-        finite = torch.isfinite(output_NO).all(-1)
-        return (output_NO.argmax(-1) == target_N) & finite
+        return (output_NO.argmax(-1) == target_N) & torch.isfinite(output_NO).all(-1)
 
     def perfect(self, target_N: Tensor) -> Tensor:
         """Logits so far apart that the cross-entropy is zero in float32."""
@@ -214,8 +212,7 @@ def quarters(parts: str, chance: Chance) -> list[Rung]:
 def height(loss: float, ladder: Sequence[Rung]) -> float:
     """The position of a loss on a ladder, in the unit of the rungs' amounts, or in rungs where they have no amount.
 
-    Interpolated between two rungs, and never beyond the ends. Where several rungs have the same loss, the lowest
-    counts.
+    Interpolated between rungs, never beyond the ends. Of several rungs with the same loss, the lowest counts.
     """
     amounts = [float(index) if rung.amount is None else rung.amount for index, rung in enumerate(ladder)]
     reached = amounts[0]
