@@ -77,17 +77,10 @@ class ConfigFile(Record):
 
 
 def config_file(document: Node, stem: str, problems: Problems) -> ConfigFile:
-    """The top-level keys of a document, or their defaults after adding problems to `problems`.
-
-    Args:
-        document: the whole file, a mapping.
-        stem: the file's name without .yaml.
-        problems: collects the problems.
-    """
-    source = document.mark.source
+    """The top-level keys of the config `stem`.yaml, or their defaults after adding problems to `problems`."""
     if not NAME.fullmatch(stem):
         message = f"the file's name must be 1 to 64 letters, digits, - and _, and .yaml; got {shown(stem)}"
-        problems.add(source, "", message)
+        problems.add(document.mark.source, "", message)
     name = document.entries.get("name")
     if name is None:
         problems.add(document.mark, "name", f"is missing: write name: {stem}")

@@ -37,15 +37,7 @@ WORDS = {
 
 
 def record_problems(failure: ValidationError, tree: Node, key: Mark, path: str, model: type[Record]) -> list[Problem]:
-    """The problems of a record other than a trial.
-
-    Args:
-        failure: raised by validating it.
-        tree: the values that were validated.
-        key: where it begins.
-        path: its dotted path.
-        model: its class.
-    """
+    """The problems of a record other than a trial, which begins at `key` and has the dotted path `path`."""
     found = [problem(error, tree, key, (key, path), model, path) for error in failure.errors(include_url=False)]
     return list(dict.fromkeys(found))
 
@@ -53,16 +45,7 @@ def record_problems(failure: ValidationError, tree: Node, key: Mark, path: str, 
 def problem(
     error: ErrorDetails, tree: Node, key: Mark, whole: tuple[Mark, str], model: type[Record] = Trial, root: str = "base"
 ) -> Problem:
-    """One of pydantic's errors with its position in the config.
-
-    Args:
-        error: from `ValidationError.errors()`.
-        tree: the values that were validated.
-        key: where they begin.
-        whole: position and path for an error of the record as a whole.
-        model: the record's class.
-        root: dotted path of the record.
-    """
+    """One of pydantic's errors with its position in the config; errors of the whole record get the position `whole`."""
     place = _Place(tree, key, model, root).followed(_written_lag(error["loc"], tree))
     parent = _Place(tree, key, model, root).followed(error["loc"][:-1])
     mark, path, message = place.mark, place.path, worded(error)
@@ -197,12 +180,10 @@ class _Place:
 
     @property
     def record(self) -> type[Record] | None:
-        """The class of the record at this position."""
         return self.records[0] if self.records else None
 
     @property
     def family(self) -> Family[Any] | None:
-        """The family of the component at this position."""
         return next((one.family for one in self.records if issubclass(one, Component) and one.family), None)
 
     @property

@@ -79,13 +79,9 @@ def expanded(base: KeyValue, grids: Iterable[Grid], problems: Problems) -> list[
 
 
 def validated(tree: Node, key: Mark, whole: tuple[Mark, str], partial: bool = False) -> Trial | list[Problem]:
-    """The trial that a tree describes, or its problems.
+    """The trial that a tree describes, or its problems. Missing settings are no problem if the tree is `partial`.
 
-    Args:
-        tree: the base with all settings inserted.
-        key: where the base begins.
-        whole: position and path for an error of the trial as a whole.
-        partial: whether more settings will be inserted, so that missing ones are no problem yet.
+    `key` is where the base begins, `whole` the position and path for an error of the trial as a whole.
     """
     conflict = _two_lags(tree) or _two_sizes(tree)
     if conflict:
@@ -121,17 +117,13 @@ def _two_sizes(tree: Node) -> Problem | None:
 def with_causes(problem: Problem, failing: list[Settings], levels: Mapping[str, Collection[str]]) -> Problem:
     """The problem with the settings that cause it: "... (at cell=lstm)".
 
-    Args:
-        problem: the problem.
-        failing: the settings of every combination that has it.
-        levels: all settings of each path. A path is named if only some of its settings occur in `failing`.
+    A path of `levels` is named if only some of its settings occur in `failing`, the combinations with the problem.
     """
     own_path = AXIS_PREFIX.sub("", problem.path).partition("[")[0]
     causes = []
     for path, every in levels.items() if failing else ():
         seen = list(dict.fromkeys(settings[path] for settings in failing if path in settings))
-        is_cause = 0 < len(seen) < len(every) and all(path in settings for settings in failing)
-        if is_cause and path != own_path:
+        if path != own_path and 0 < len(seen) < len(every) and all(path in settings for settings in failing):
             causes.append(" or ".join(seen) if len(seen) <= NAMED_LEVELS else f"{len(seen)} levels of {path}")
     return replace(problem, message=problem.message + (f" (at {', '.join(causes)})" if causes else ""))
 

@@ -71,8 +71,8 @@ class Experiment(ABC):
         """
         path = Path(path)
         text, document = read(path)
-        keys = ", ".join(ConfigFile.model_fields)
         if not isinstance(document.value, dict):
+            keys = ", ".join(ConfigFile.model_fields)
             what = "is empty" if document.value is None else f"must be a mapping, got {shown(document.plain)}"
             raise ConfigError.at(document.mark, "", f"{what}; a config has the keys {keys}")
         problems = Problems()
@@ -83,13 +83,11 @@ class Experiment(ABC):
             problems.add(search.key, "search", message)
             raise ConfigError(problems)
         if search and config.claims:
-            key = document.entries["claims"].key
             message = "only a sweep can check claims: the trials of a search are not known beforehand"
-            problems.add(key, "claims", message)
+            problems.add(document.entries["claims"].key, "claims", message)
         base, sweep, search = overridden(_base(document), sweep, search, overrides, problems)
-        common = {key: getattr(config, key) for key in SHARED_KEYS}
+        common = {key: getattr(config, key) for key in SHARED_KEYS} | {"overrides": tuple(overrides)}
         common |= {"name": path.stem, "base": base.node.plain, "path": path, "text": text}
-        common |= {"overrides": tuple(overrides)}
         experiment = LOADERS["search" if search else "sweep"](common, base, search or sweep, problems)
         if problems or experiment is None:
             raise ConfigError(sorted(problems, key=_position))
@@ -134,8 +132,8 @@ class Experiment(ABC):
         return path
 
 
-# The functions that make a sweep and a search, which the modules `sweep` and `search_config` enter. Their arguments are
-# the fields that all experiments share, the sections `base` and `sweep` or `search`, and a list that collects problems.
+# The functions that make a sweep and a search; the modules `sweep` and `search_config` register them. Arguments: the
+# fields that all experiments share, the sections `base` and `sweep` or `search`, and a list that collects problems.
 Loader = Callable[[dict[str, Any], KeyValue, KeyValue | None, Problems], Experiment | None]
 LOADERS: dict[str, Loader] = {}
 SHARED_KEYS = ("question", "claims", "checkpoint_seconds", "executor", "device")

@@ -24,11 +24,7 @@ Setting = tuple[str, Mark, Node]  # dotted path, position of its key, value
 class Axis:
     """What a sweep varies together: one path, or several paths that `zip` pairs.
 
-    Attributes:
-        paths: dotted paths.
-        keys: the position of each path.
-        levels: for each level, a value for each path.
-        bracket: whether the levels are lags among which bisection chooses, as in `lag: {bracket: [5, 320]}`.
+    Each level has a value for each path. If `bracket`, bisection chooses among the levels: `lag: {bracket: [5, 320]}`.
     """
 
     paths: tuple[str, ...]
@@ -44,13 +40,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Grid:
-    """The product of its axes; the last axis changes fastest.
-
-    Attributes:
-        mark: where the grid begins.
-        origin: its dotted path, "sweep[0]"; "base" if there is no sweep.
-        axes: in the order of the file.
-    """
+    """The product of its axes, the last changing fastest. `origin` is "sweep[0]", or "base" if there is no sweep."""
 
     mark: Mark
     origin: str
@@ -94,12 +84,8 @@ def spelled(path: str, value: Node) -> str:
 def placed(node: Node, path: Sequence[str], key: Mark, value: Node, fields: dict[str, FieldInfo] | None = None) -> Node:
     """The tree with `value` at `path`. A component given by its bare name becomes `{name: ...}` on the way.
 
-    Args:
-        node: the tree; it is not changed.
-        path: at least one key, from the root of the tree.
-        key: where the path is written.
-        value: the new value.
-        fields: the fields of the record that the tree describes, with the default component of a missing field.
+    `key` is where the path is written. `fields` are those of the record that the tree describes; they give the default
+    component of a missing field.
     """
     head, *rest = path
     axis = re.sub(r"\[\d+\]$", "", value.origin)
@@ -141,8 +127,7 @@ def grids(sweep: KeyValue | None, base: Mark, problems: Problems) -> list[Grid]:
             made.append(one)
         total = sum(one.count for one in made)
         if total > MOST_TRIALS:  # stop, because many large grids would take minutes
-            message = f"makes {total} trials or more; at most {MOST_TRIALS} are allowed"
-            problems.add(sweep.key, "sweep", message)
+            problems.add(sweep.key, "sweep", f"makes {total} trials or more; at most {MOST_TRIALS} are allowed")
             return []
     return made
 
@@ -150,8 +135,7 @@ def grids(sweep: KeyValue | None, base: Mark, problems: Problems) -> list[Grid]:
 def grid(node: Node, origin: str, problems: Problems) -> Grid | None:
     """One grid, or nothing after adding its problems to `problems`."""
     if not isinstance(node.value, dict):
-        message = f"a grid must be a mapping from axes to levels, got {shown(node.plain)}"
-        problems.add(node.mark, origin, message)
+        problems.add(node.mark, origin, f"a grid must be a mapping from axes to levels, got {shown(node.plain)}")
         return None
     before = len(problems)
     axes: list[Axis] = []
@@ -209,11 +193,7 @@ def _zips(name: str, entry: KeyValue, origin: str, problems: Problems) -> list[A
 
 
 def _levels(entry: KeyValue, path: str) -> list[Node]:
-    """The levels of one path, each with its origin.
-
-    Raises:
-        ValueError: they are wrong.
-    """
+    """The levels of one path, each with its origin; a ValueError if they are wrong."""
     node = entry.node
     if isinstance(node.value, tuple):
         values = node.value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from farback.experiment.grids import PATH, placed
@@ -41,9 +41,10 @@ def overridden(
         if search is not None and (key.startswith("search.") or _is_searched(search, key)):
             search = _search_with(search, key, mark, value, levels)
             continue
-        is_axis = sweep is not None and any(key in _paths(grid) for grid in _grids(sweep))
-        if sweep is not None and isinstance(sweep.node.value, tuple):
-            changed = tuple(_grid_with(grid, key, KeyValue(mark, levels), has_levels) for grid in sweep.node.value)
+        grids = sweep.node.value if sweep and isinstance(sweep.node.value, tuple) else ()
+        is_axis = any(key in _paths(grid) for grid in grids)
+        if sweep and grids:
+            changed = tuple(_grid_with(grid, key, KeyValue(mark, levels), has_levels) for grid in grids)
             sweep = KeyValue(sweep.key, replace(sweep.node, value=changed))
         takes_list = key in Trial.model_fields and isinstance(Trial.model_fields[key].default, tuple)
         if has_levels and not is_axis and not (takes_list or (is_list and "." in key)):
@@ -67,10 +68,6 @@ def _search_with(search: KeyValue, key: str, mark: Mark, value: Node, levels: No
     head, _, rest = path.partition(".")
     steps = [head, rest] if head in ("space", "groups") and rest else path.split(".")
     return KeyValue(search.key, placed(search.node, steps, mark, value))
-
-
-def _grids(sweep: KeyValue) -> Iterator[Node]:
-    return (node for node in sweep.node.value if node.entries) if isinstance(sweep.node.value, tuple) else iter(())
 
 
 def _zips(grid: Node) -> list[Node]:

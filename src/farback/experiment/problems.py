@@ -26,13 +26,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a config.
-
-    Attributes:
-        location: the file with line and column, or the command-line option.
-        path: the dotted path of the wrong value, or nothing.
-        message: what is wrong and what is allowed.
-    """
+    """One mistake. `location` is a file with line and column, or an option; `path` is that of the wrong value."""
 
     location: str
     path: str

@@ -22,7 +22,6 @@ from farback.records.record import Record
 from farback.trials.trial import Trial
 
 Schema = dict[str, Any]
-HEADING = "\nAttributes:\n"
 FIELD = re.compile(r"^(\w+(?:, \w+)*): (.*(?:\n +.*)*)", re.MULTILINE)  # a line of a docstring's "Attributes:"
 
 
@@ -151,7 +150,7 @@ def _clean(node: Schema) -> None:
     """Remove pydantic's titles, and move the lines of a docstring's "Attributes:" to the fields that they describe."""
     if isinstance(node.get("title"), str):
         del node["title"]
-    text, heading, section = str(node.get("description", "")).partition(HEADING)
+    text, heading, section = str(node.get("description", "")).partition("\nAttributes:\n")
     if heading and "properties" in node:
         node["description"] = text.rstrip()
         for names, line in FIELD.findall(textwrap.dedent(section)):

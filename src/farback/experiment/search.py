@@ -150,14 +150,9 @@ class Search(Experiment):
         return tuple(range(self.options.report.seeds))
 
     def walk(self, group: Group, choose: Callable[[Dimension], Node]) -> tuple[Node, dict[str, Node]]:
-        """One point of the space.
+        """One point of the space: the tree of a trial, and the chosen values by path.
 
-        Args:
-            group: one of the groups.
-            choose: gives the value of a dimension. It is called for each dimension in turn whose conditions hold.
-
-        Returns:
-            The tree of a trial, and the chosen values by path.
+        `choose` gives the value of a dimension. It is called for each dimension in turn whose conditions hold.
         """
         settings = list(group.settings)
         chosen: dict[str, Node] = {}

@@ -76,12 +76,9 @@ def points(search: Search, group: Group) -> Iterator[tuple[Node, dict[str, Node]
 
 
 def grid_points(search: Search, group: Group, enough: int = MOST_POINTS) -> list[dict[str, object]]:
-    """The points of a grid as values that Optuna stores, by path. Paths whose conditions do not hold are left out.
+    """At most `enough` points of a grid, as values that Optuna stores, by path.
 
-    Args:
-        search: a search with the sampler "grid".
-        group: one of its groups.
-        enough: stop after this many points.
+    Paths whose conditions do not hold are left out.
     """
     distinct: dict[tuple[tuple[str, object], ...], dict[str, object]] = {}
     if math.prod(one.count or 0 for one in search.space) > MOST_POINTS:
@@ -113,11 +110,7 @@ def _choices(search: Search, group: Group, chosen: dict[str, Node]) -> Settings:
 def _check_conditions(search: Search, active: set[str], values: dict[str, list[str]], problems: Problems) -> None:
     """Report conditions that never hold, which are typing errors.
 
-    Args:
-        search: the search.
-        active: paths of the dimensions whose conditions hold at some point.
-        values: the values that occur at the path of each condition.
-        problems: collects the problems.
+    `active` has the paths whose conditions hold at some point, `values` the values at the path of each condition.
     """
     for dimension in search.space:
         is_reported = False

@@ -22,8 +22,7 @@ def _search(common: dict[str, Any], base: KeyValue, section: KeyValue | None, pr
     assert section is not None
     node = section.node
     if not isinstance(node.value, dict):
-        message = f"must be a mapping with space and objective, got {shown(node.plain)}"
-        problems.add(section.key, "search", message)
+        problems.add(section.key, "search", f"must be a mapping with space and objective, got {shown(node.plain)}")
         return None
     try:
         options = SearchOptions.model_validate(node.plain)
@@ -105,8 +104,7 @@ def _check_options(search: Search, problems: Problems) -> None:
     if several and options.sampler.name == "cmaes":
         wrong.append(("sampler", "cmaes searches one objective, and there are two; nsga2, tpe and gp search both"))
     if options.pruner == "wilcoxon" and options.seeds < 3:
-        message = f"wilcoxon compares seed by seed and needs at least 3 of them, got {options.seeds}"
-        wrong.append(("pruner", message))
+        wrong.append(("pruner", f"wilcoxon compares seed by seed and needs at least 3 of them, got {options.seeds}"))
     if options.sampler.name == "grid":
         for one in search.space:
             if one.count is None:

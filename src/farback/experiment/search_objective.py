@@ -18,9 +18,7 @@ Direction = Literal["maximize", "minimize"]
 class Objective:
     """A number that a search maximises or minimises: its mean over the seeds of a setting.
 
-    Attributes:
-        kind: horizon, skill, area or updates.
-        lag: the lag of the skill; None for the training lag.
+    `lag` is the lag of the skill; None is the training lag.
     """
 
     kind: str

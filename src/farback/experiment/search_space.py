@@ -119,8 +119,6 @@ class Dimension:
     """One setting that is searched.
 
     Attributes:
-        path: its dotted path.
-        key: where the path is written.
         kind: a categorical dimension has choices, a numeric one a range.
         levels: the choices, or the two ends of the range.
         step: distance between the values of a numeric dimension; None allows any value.
@@ -158,7 +156,7 @@ class Dimension:
         return [scalar(node.plain) for node in self.levels]
 
     def node(self, value: Plain) -> Node:
-        """The tree of a value that `scalar` made plain."""
+        """The tree of a value that `scalar` returned."""
         if self.kind == "categorical":
             return next(n for n in self.levels if scalar(n.plain) == value and type(scalar(n.plain)) is type(value))
         number = int(str(value)) if self.kind == "int" else float(str(value))

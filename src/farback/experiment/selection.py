@@ -16,7 +16,6 @@ def selected(trials: Sequence[Trial], filters: Sequence[str]) -> list[Trial]:
     """The trials that pass every filter, in the same order.
 
     Args:
-        trials: the trials to select from.
         filters: each "key=value,value". A trial passes if the parameter has one of the values. The key of a component
             stands for its name: `cell=lstm`. The keys `key` and `label` work too.
 

@@ -60,12 +60,8 @@ class KeyValue(NamedTuple):
 class Node:
     """A value and its position.
 
-    Attributes:
-        mark: where the value begins.
-        value: a scalar, a list of nodes, or a mapping.
-        origin: the dotted path in the file, if the value was moved elsewhere in the tree (as the levels of a sweep
-            are).
-        size: how many values it contains, itself included.
+    `origin` is the dotted path in the file if the value was moved elsewhere in the tree (as the levels of a sweep are),
+    `size` the number of values in it, itself included.
     """
 
     mark: Mark
@@ -129,10 +125,7 @@ def _siblings(path: Path) -> str:
 def parse(text: str, source: str, lines: bool = True) -> Node:
     """The tree of one YAML document; an empty text is null.
 
-    Args:
-        text: the document.
-        source: what messages call it: the file, or the command-line option.
-        lines: whether messages name line and column.
+    Messages name the `source` (a file or a command-line option) and, if `lines` is true, also line and column.
 
     Raises:
         ConfigError: not YAML, or YAML with tags, duplicate keys or self-references, or beyond the limits above.
@@ -206,7 +199,6 @@ class _TreeBuilder:
         return event
 
     def node(self, event: Any, mark: Mark) -> Node:
-        """The value that begins with an event."""
         if isinstance(event, AliasEvent):
             if event.anchor not in self.anchors:
                 self.refuse(mark, f"*{event.anchor} has no anchor &{event.anchor} that ends before it")
@@ -227,7 +219,6 @@ class _TreeBuilder:
         return node
 
     def items(self) -> tuple[Node, ...]:
-        """The items of a list, up to its end."""
         items: list[Node] = []
         self.path.append(0)
         while not isinstance(event := next(self.events), SequenceEndEvent):

@@ -1,1 +1,1 @@
-"""What everything is made of: frozen records, components named by their files, plug-ins of other packages, claims."""
+"""Frozen records, components named by their files, plug-ins of other packages, and claims."""

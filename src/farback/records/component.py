@@ -95,10 +95,8 @@ def _short(value: Any) -> str:
 class Family(Generic[C]):
     """The plug-ins of one kind: the modules of a package, and the plug-ins of other packages.
 
-    Args:
-        package: the package's import name, such as "farback.tasks". It is also the group of the entry points.
-        base: the class that every plug-in extends.
-        kind: the noun for one plug-in in messages, such as "task".
+    `package` is an import name ("farback.tasks") and also the group of the entry points. Every plug-in extends `base`.
+    `kind` is the noun for one plug-in in messages ("task").
     """
 
     def __init__(self, package: str, base: type[C], kind: str) -> None:

@@ -33,13 +33,7 @@ class PluginError(ValueError):
 
 @dataclass(frozen=True)
 class Offer:
-    """A plug-in that a package offers.
-
-    Attributes:
-        name: the name that a config uses.
-        value: the class, as "my_package.mycell:MyCell".
-        package: the distribution and its version: "my-package 0.1".
-    """
+    """A class ("my_package.mycell:MyCell", its `value`) that a package ("my-package 0.1") offers as a plug-in."""
 
     name: str
     value: str
@@ -49,12 +43,8 @@ class Offer:
     def load(self, base: type[T], kind: str) -> type[T]:
         """The class of the plug-in.
 
-        Args:
-            base: the class that it must extend.
-            kind: the noun for such a plug-in, such as "cell".
-
         Raises:
-            PluginError: it cannot be imported, is not such a class, or has another name.
+            PluginError: it cannot be imported, does not extend `base`, or has another name.
         """
         prefix = f"the {kind} {self.name!r} of {self.package} ({self.value}) cannot be used"
         try:

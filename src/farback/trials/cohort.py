@@ -11,12 +11,9 @@ from farback.trials.trial import Trial
 
 @dataclass(frozen=True)
 class Cohort:
-    """Trials of one shape that train together, and the checkpoints from which they resume.
+    """One or more trials of one shape that train together, and the checkpoints from which they resume.
 
-    Attributes:
-        trials: at least one.
-        start: a checkpoint for each trial, in the same order and all of the same step; empty to start from the
-            beginning.
+    `start` has a checkpoint for each trial, in the same order and all of the same step; empty without checkpoints.
     """
 
     trials: tuple[Trial, ...]
@@ -60,10 +57,7 @@ class Cohort:
 def cohorts(trials: Iterable[Trial], width: int, start: Mapping[str, Checkpoint] | None = None) -> list[Cohort]:
     """Cohorts of at most `width` trials of one shape, in the order of the trials.
 
-    Args:
-        trials: the trials to train.
-        width: the largest number of trials in a cohort.
-        start: checkpoints by key. Only trials whose checkpoints are of the same step share a cohort.
+    `start` maps keys to checkpoints. Only trials whose checkpoints are of the same step share a cohort.
     """
     start = start or {}
     groups: dict[tuple[str, int], list[Trial]] = {}

@@ -102,16 +102,13 @@ Event = Recordable | Checkpoint | Paused | Reused
 
 @dataclass(frozen=True)
 class Request:
-    """A request to a running training: stop some trials, or stop all of them at the next checkpoint.
+    """A request to a running training: stop the trials with the keys `dropped`, without a result.
 
-    Attributes:
-        dropped: keys of trials to stop without a result.
-        finish: whether all trials should write a checkpoint and pause.
+    With `finish`, all trials write a checkpoint and pause.
     """
 
     dropped: frozenset[str] = frozenset()
     finish: bool = False
 
     def __or__(self, other: Request) -> Request:
-        """Both requests in one."""
         return Request(self.dropped | other.dropped, self.finish or other.finish)
