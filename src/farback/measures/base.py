@@ -60,7 +60,6 @@ class Measure(Component):
         """Measure every replica of a network; return one list of rows per replica.
 
         Args:
-            network: R replicas.
             task: the task they were trained on, with their training lag.
             seeds: the seed of each replica; random numbers of the measure come from separate streams of these seeds.
             untrained: returns the same replicas with their initial parameters.

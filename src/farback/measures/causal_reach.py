@@ -212,10 +212,7 @@ class CausalReachMeasure(AtLags):
     sequences: Annotated[int, Field(ge=2, le=1_000_000)] = 512
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows effect, effect_error and kl for each lag; horizon (its lower end, or 0) without a lag.
-
-        kl is nan if the answers are not classes.
-        """
+        """Rows effect, effect_error, kl (nan unless answers are classes) for each lag; horizon (lower end, or 0)."""
         batch, last_B, lags = self.readouts(task, seed)
         classes = isinstance(task.answer, OneOf)
         result = causal_reach(network, batch.input_BTI, lags, classes=classes, step=last_B, seed=seed)

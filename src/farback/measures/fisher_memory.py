@@ -47,12 +47,9 @@ class FisherMemoryMeasure(Linearised):
 
     @override
     def linear_rows(self, W_SS: Floats, w_S: Floats) -> list[MeasureRow]:
-        """Rows information for each lag; total (lags 0 to max_lag) and states (size of the state) without a lag.
-
-        No rows if the network has no linearisation, is not stable there, or ignores the channel.
-        """
+        """Rows information for each lag; total (lags 0 to max_lag) and states (size of the state) without a lag."""
         length = float(np.linalg.norm(w_S))
-        if length == 0:
+        if length == 0:  # the network ignores the channel
             return []
         information = fisher_memory(W_SS, w_S / length, self.max_lag)
         rows = curve_rows(range(self.max_lag + 1), {"information": information})

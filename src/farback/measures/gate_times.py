@@ -127,11 +127,9 @@ class GateTimesMeasure(Sampled):
     """
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows tau, with the number of the unit in place of the lag; median, geometric_mean and largest of tau, and
-        chrono_median. No rows if the cell has no gates.
-        """
+        """Rows tau, with the unit's number as lag; median, geometric_mean and largest of tau, and chrono_median."""
         gates = _gate_times(network.to(torch.float64), sequences(self.sample(task, seed).input_BTI))
-        if gates is None:
+        if gates is None:  # the cell has no gates
             return []
         with np.errstate(divide="ignore", invalid="ignore"):
             return curve_rows(range(len(gates.tau)), {"tau": gates.tau}) + summary_rows(

@@ -151,10 +151,7 @@ def _gradient(system: System, x_BTI: Tensor, loss: Loss) -> Tensor:
 
 
 def _projected(system: System, x_BTI: Tensor, last_B: Tensor, probes: int | None, seed: int) -> tuple[Tensor, float]:
-    """The logarithms of the Frobenius norms, (B, T), and the error of their mean.
-
-    Each of the M projections uses its own copy of the sequence.
-    """
+    """The logarithms of the Frobenius norms, (B, T), and the error of their mean; x is copied for each projection."""
     B, T, width = x_BTI.shape
     with torch.no_grad():
         units = system(x_BTI[:1])[1].shape[-1]

@@ -36,7 +36,6 @@ class InformationCapacity:
         degree: 1, 2, ..., max_degree.
         capacity_DK: the summed capacity for each degree and largest lag.
         features: number of linearly independent components of the state, the upper bound of the total.
-        terms: number of terms evaluated.
         samples: number of fitted steps.
     """
 
@@ -116,11 +115,7 @@ def information_capacity(
 
 
 def _term_count(max_lag: int, max_degree: int) -> int:
-    """The number of terms.
-
-    Raises:
-        ValueError: more than MOST_TERMS.
-    """
+    """The number of terms; ValueError if there are more than MOST_TERMS."""
     count = math.comb(max_lag + 1 + max_degree, max_degree) - 1
     if count > MOST_TERMS:
         raise ValueError(
@@ -149,10 +144,7 @@ class InformationCapacityMeasure(Driven):
     max_degree: Annotated[int, Field(ge=1, le=20)] = 3
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows degree_1, degree_2, ... for each lag; degree_1_total, ..., total and features without a lag.
-
-        No rows if the state does not stay finite.
-        """
+        """Rows degree_1, degree_2, ... for each lag; degree_1_total, ..., total and features without a lag."""
         driven = self.driven(network, seed)
         if driven is None:
             return []

@@ -137,10 +137,7 @@ class JacobianNormsMeasure(StateMeasure):
     """
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows spectral_log10 (for states of up to 512 numbers) and frobenius_log10 for each lag.
-
-        No rows for a bidirectional network, which carries no state, or sequences of one step.
-        """
+        """Rows spectral_log10 (for states of up to 512 numbers) and frobenius_log10 for each lag."""
         inputs = self.inputs(network, task, seed)
         if inputs is None:
             return []

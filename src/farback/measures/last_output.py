@@ -41,17 +41,15 @@ def last_output(module: nn.RNNBase, x_BTI: Tensor, length_B: Tensor | None = Non
             length_B = torch.full((len(x_BTI),), steps)
             output_BTO, state = module(x_BTI)
         else:
-            packed = pack_padded_sequence(x_BTI, length_B, batch_first=True, enforce_sorted=False)
-            output, state = module(packed)
+            output, state = module(pack_padded_sequence(x_BTI, length_B, batch_first=True, enforce_sorted=False))
             output_BTO, _ = pad_packed_sequence(output, batch_first=True, total_length=steps)
     h_LBH = state[0] if isinstance(state, tuple) else state
     top_BO = torch.cat(list(h_LBH[-2 if module.bidirectional else -1 :]), 1)
     forward_BTH, backward_BTH = output_BTO[..., :hidden], output_BTO[..., hidden:]
-    own_BH = forward_BTH[torch.arange(len(length_B)), length_B - 1]
     equal = {
         "last": torch.equal(output_BTO[:, -1], top_BO),
         "forward_last": torch.equal(forward_BTH[:, -1], top_BO[:, :hidden]),
-        "own_last": torch.equal(own_BH, top_BO[:, :hidden]),
+        "own_last": torch.equal(forward_BTH[torch.arange(len(length_B)), length_B - 1], top_BO[:, :hidden]),
     }
     if module.bidirectional:
         equal["backward_last"] = torch.equal(backward_BTH[:, -1], top_BO[:, hidden:])
@@ -68,13 +66,10 @@ class LastOutput(Sampled):
     sequences: Count = 16
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows named as the results of `last_output`, 1 or 0; the prefix `padded_` means sequences of several lengths.
-
-        No rows if PyTorch has no module that computes this network.
-        """
+        """Rows named as the results of `last_output`, 1 or 0; `padded_` ones are for sequences of several lengths."""
         try:
             module = to_torch(network)
-        except ValueError:
+        except ValueError:  # PyTorch has no module that computes this network
             return []
         x_BTI = self.sample(task, seed).input_BTI.to(next(module.parameters()).dtype)
         B, T, _ = x_BTI.shape

@@ -89,9 +89,6 @@ class LinearMemoryFunctionMeasure(Linearised):
 
     @override
     def linear_rows(self, W_SS: Floats, w_S: Floats) -> list[MeasureRow]:
-        """Rows r2 for each lag; total (lags 0 to max_lag) and features without a lag.
-
-        No rows if the network has no linearisation or is not stable there.
-        """
+        """Rows r2 for each lag; total (lags 0 to max_lag) and features without a lag."""
         memory = linear_memory_function(W_SS, w_S, self.max_lag)
         return curve_rows(memory.lag, {"r2": memory.r2}) + summary_rows(total=memory.total(), features=memory.features)

@@ -98,10 +98,7 @@ class LyapunovMeasure(StateMeasure):
     burn_in: Lag = 0
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows exponent, with its rank (largest is 0) in place of the lag; largest and tau_max without a lag.
-
-        No rows for a bidirectional network, which carries no state, or sequences of one step.
-        """
+        """Rows exponent, with its rank (largest is 0) in place of the lag; largest and tau_max without a lag."""
         x_BTI = self.inputs(network, task, seed)
         if x_BTI is None:
             return []

@@ -78,10 +78,7 @@ class MemoryFunctionMeasure(Driven):
     """
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows r2, null_low, null_high for each lag; total, total_from_1, half and features without a lag.
-
-        No rows if the state does not stay finite.
-        """
+        """Rows r2, null_low, null_high for each lag; total, total_from_1, half and features without a lag."""
         driven = self.driven(network, seed)
         if driven is None:
             return []

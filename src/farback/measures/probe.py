@@ -104,9 +104,8 @@ def probe(
     symbol_BT = None if symbols is None else torch.as_tensor(symbols).detach().cpu().numpy()
     if symbol_BT is not None and symbol_BT.shape != (B, T):
         raise ValueError(f"symbols must be one for each step, {(B, T)}; got {symbol_BT.shape}")
-    row_B = np.arange(B)
     source = x_BTI.numpy() if symbol_BT is None else symbol_BT
-    targets = [_target(source[row_B, step_B.numpy() - lag]) for lag in lags]
+    targets = [_target(source[np.arange(B), step_B.numpy() - lag]) for lag in lags]
     rng = stream(seed, "measure", "probe")
     order_B = rng.permutation(B)
     split = order_B[: int(B * TEST_SHARE)], order_B[int(B * TEST_SHARE) :]
@@ -236,12 +235,8 @@ class ProbeMeasure(AtLags):
     features: Literal["h", "full"] = "h"
 
     def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[MeasureRow]]:
-        """Rows skill, accuracy, untrained_skill, shuffled_skill for each lag; horizon (its lower end, or 0) without.
-
-        accuracy is nan if the input is a number. No rows if the state is not finite, nor for the full state of a
-        bidirectional network.
-        """
-        if self.features == "full" and network.architecture.bidirectional:
+        """Rows skill, accuracy (nan for numbers), untrained_skill, shuffled_skill by lag; horizon (lower end, or 0)."""
+        if self.features == "full" and network.architecture.bidirectional:  # has no full state
             return [[] for _ in seeds]
         initial = untrained()
         return [

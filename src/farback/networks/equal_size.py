@@ -75,9 +75,8 @@ class SizeMatch(Record):
 def largest_hidden(architecture: Architecture, kind: Kind, budget: int) -> int:
     """The largest hidden size that the cell supports and whose count does not exceed the budget.
 
-    The result never exceeds the budget, so that no network of a comparison is larger than allowed. Counts increase with
-    the hidden size, so bisection finds it; if the cell supports only some sizes (`Cell.check`), the next smaller one is
-    used.
+    Counts increase with the hidden size, so bisection finds it; if the cell supports only some sizes (`Cell.check`),
+    the next smaller one is used.
 
     Raises:
         MatchError: see `SizeMatch.hidden`.

@@ -25,20 +25,11 @@ ERRORS = 4.0  # tolerance in standard errors: one false alarm in about 16 000 ch
 
 @dataclass(frozen=True)
 class Check:
-    """One known number and its measured value.
-
-    Attributes:
-        system: the system's name.
-        measure: the name of the public function.
-        quantity: the quantity, with its closed form.
-        expected: the value of the closed form.
-        measured: the value from the public function.
-        tolerance: largest allowed difference of the two.
-    """
+    """A known number, the value measured by a public function, and the largest allowed difference of the two."""
 
     system: str
-    measure: str
-    quantity: str
+    measure: str  # name of the public function
+    quantity: str  # with its closed form
     expected: float
     measured: float
     tolerance: float = ROUNDING
@@ -271,14 +262,6 @@ CASES: dict[str, Callable[[Any], Iterator[Check]]] = {
 
 
 def check_all(measures: Any, cases: Iterable[str] = tuple(CASES)) -> Iterator[tuple[str, list[Check]]]:
-    """Measure every known system.
-
-    Args:
-        measures: the package `farback.measures`, or any object with the same functions.
-        cases: names from `CASES`.
-
-    Yields:
-        The name of a case and its checks.
-    """
+    """Each case with its checks; `measures` is `farback.measures` or any object with the same functions."""
     for case in cases:
         yield case, list(CASES[case](measures))

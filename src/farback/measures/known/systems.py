@@ -60,8 +60,8 @@ def linear(W: Floats, w: Floats) -> nn.RNN:
 def cascade(depth: int, decay: float) -> nn.RNN:
     """A stack of `depth` leaky integrators: h_t = a h_{t-1} + (1 - a) x_t."""
     module = nn.RNN(1, 1, depth, nonlinearity="relu", batch_first=True, dtype=torch.float64)
-    layers = {f"weight_hh_l{layer}": _rows(decay) for layer in range(depth)}
-    layers |= {f"weight_ih_l{layer}": _rows(1 - decay) for layer in range(depth)}
+    layers = {f"weight_hh_l{layer}": _column(decay) for layer in range(depth)}
+    layers |= {f"weight_ih_l{layer}": _column(1 - decay) for layer in range(depth)}
     _fill(module, **layers)
     return module
 
@@ -83,7 +83,7 @@ class Latch(nn.Module):
     def __init__(self, weight: float) -> None:
         super().__init__()
         self.rnn = nn.RNN(3, 1, nonlinearity="tanh", batch_first=True, dtype=torch.float64)
-        _fill(self.rnn, weight_hh_l0=_rows(weight), weight_ih_l0=torch.tensor([[PULSE, -PULSE, 0.0]]))
+        _fill(self.rnn, weight_hh_l0=_column(weight), weight_ih_l0=torch.tensor([[PULSE, -PULSE, 0.0]]))
 
     def forward(self, x_BTI: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, T, 2) and states (B, T, 1)."""
@@ -104,19 +104,15 @@ def gated(kind: str, keep: float) -> nn.RNNBase:
     bias = math.log(keep / (1 - keep))
     if kind == "lstm":
         lstm = nn.LSTM(1, 1, batch_first=True, dtype=torch.float64)  # gates i, f, g, o
-        _fill(lstm, weight_ih_l0=_rows(0, 0, 1, 0), bias_ih_l0=_rows(0, bias, 0, 0)[:, 0])
+        _fill(lstm, weight_ih_l0=_column(0, 0, 1, 0), bias_ih_l0=_column(0, bias, 0, 0)[:, 0])
         return lstm
     gru = nn.GRU(1, 1, batch_first=True, dtype=torch.float64)  # gates r, z, n; z keeps
-    _fill(gru, weight_ih_l0=_rows(0, 0, 1), bias_ih_l0=_rows(0, bias, 0)[:, 0])
+    _fill(gru, weight_ih_l0=_column(0, 0, 1), bias_ih_l0=_column(0, bias, 0)[:, 0])
     return gru
 
 
 class Register(nn.Module):
-    """Solves `recall` with blank filler by a buffer of the last `slots` steps.
-
-    Attributes:
-        rnn: the buffer, a relu network: slot j holds the cues j steps ago.
-    """
+    """Solves `recall` with blank filler by a relu buffer of the last steps: slot j holds the cues j steps ago."""
 
     def __init__(self, cues: int, slots: int) -> None:
         super().__init__()
@@ -124,8 +120,7 @@ class Register(nn.Module):
         self.rnn = nn.RNN(cues + 1, cues * slots, nonlinearity="relu", batch_first=True, dtype=torch.float64)
         weight_ih = torch.zeros(cues * slots, cues + 1)
         weight_ih[:cues, :cues] = torch.eye(cues)  # the last input is the go flag
-        shift = torch.tensor(np.eye(cues * slots, k=-cues))
-        _fill(self.rnn, weight_hh_l0=shift, weight_ih_l0=weight_ih)
+        _fill(self.rnn, weight_hh_l0=torch.tensor(np.eye(cues * slots, k=-cues)), weight_ih_l0=weight_ih)
 
     def forward(self, x_BTI: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (B, T, cues) and states (B, T, cues x slots)."""
@@ -147,8 +142,7 @@ def weighted(x_BTI: Tensor, weights: Sequence[float]) -> tuple[Tensor, Tensor]:
     return sum_BT1, sum_BT1
 
 
-def _rows(*values: float) -> Tensor:
-    """A column of numbers."""
+def _column(*values: float) -> Tensor:
     return torch.tensor(values, dtype=torch.float64).unsqueeze(1)
 
 

@@ -146,7 +146,6 @@ def curve(log_g_BK: Floats, window: Window, tiny: float = 0.0) -> dict[str, Any]
     Args:
         log_g_BK: natural logarithms: -inf for zero, inf or nan for values that are not finite. Lags beyond the length
             of a sequence are masked (`numpy.ma`).
-        window: first and last lag of the fit.
         tiny: the smallest normal float of the precision of the values; 0 if they were computed as logarithms.
 
     Raises:

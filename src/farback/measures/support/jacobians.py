@@ -45,10 +45,7 @@ def state_trajectory(system: Any, inputs: Any) -> tuple[System, Tensor, Tensor]:
 
 
 def jacobian_blocks(system: System, x_BTI: Tensor, state_BTS: Tensor, backwards: bool) -> Iterator[Tensor]:
-    """All T - 1 Jacobians ds_{t+1} / ds_t, in blocks (B, t, S, S) of consecutive steps; last step first if `backwards`.
-
-    The size of a block is limited by BLOCK_NUMBERS.
-    """
+    """All T - 1 Jacobians ds_{t+1} / ds_t, in blocks of t steps, (B, t, S, S); last step first if `backwards`."""
     B, T, S = state_BTS.shape
     size = max(1, BLOCK_NUMBERS // (B * S * S))
     starts = range(0, T - 1, size)

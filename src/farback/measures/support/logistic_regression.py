@@ -40,12 +40,7 @@ def logistic_regression(
 ) -> Floats:
     """Log probabilities of the classes for test samples, (M, P, C); -inf for classes that a problem does not have.
 
-    Args:
-        x_NF: whitened features of the training samples.
-        label_NP: the class of each sample in each problem; ignored if its weight is 0.
-        weight_NP: the weight of each sample in each problem.
-        classes_P: the number of classes of each problem.
-        test_MF: whitened features of the test samples.
+    Features are whitened, `classes_P` is the number of classes of each problem, and labels with weight 0 are ignored.
     """
     N, F = x_NF.shape
     P, C = len(classes_P), int(classes_P.max())

@@ -82,8 +82,7 @@ def floats(name: str, values: Any, axes: int) -> Floats:
     Raises:
         ValueError: another number of axes, or a value that is not finite.
     """
-    plain = values.detach().cpu() if isinstance(values, torch.Tensor) else values
-    array = np.asarray(plain, dtype=np.float64)
+    array = np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64)
     if array.ndim != axes:
         raise ValueError(f"{name} must have {axes} axes, got shape {array.shape}")
     wrong = np.argwhere(~np.isfinite(array))

@@ -35,15 +35,10 @@ BIDIRECTIONAL = (
 
 
 class System(ABC):
-    """A network as measures see it. Everything is differentiable in the inputs and in the state.
+    """A network as measures see it. Everything is differentiable in the inputs and in the state."""
 
-    Attributes:
-        inputs: I, or None if any number is accepted.
-        dtype: precision of the computation, to which inputs are cast; None to pass inputs unchanged.
-    """
-
-    inputs: int | None = None
-    dtype: torch.dtype | None = None
+    inputs: int | None = None  # I; None if any number is accepted
+    dtype: torch.dtype | None = None  # of the computation, to which inputs are cast; None to pass inputs unchanged
 
     @abstractmethod
     def __call__(self, x_BTI: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,12 +105,8 @@ def as_system(system: Any) -> System:
 def measured(system: Any, inputs: Any) -> tuple[System, Tensor]:
     """A system and its inputs in double precision, or in the only precision that a callable supports.
 
-    Args:
-        system: see the module.
-        inputs: a tensor or array, (T, I) or (B, T, I).
-
     Raises:
-        ValueError: not a system, or inputs of another shape.
+        ValueError: not a system, or inputs not of shape (T, I) or (B, T, I).
     """
     original = as_system(system)
     x_BTI = sequences(inputs)
@@ -126,8 +117,7 @@ def measured(system: Any, inputs: Any) -> tuple[System, Tensor]:
                 double(x_BTI)
         except (RuntimeError, TypeError, ValueError):
             # the function uses float32 weights or creates a float32 state, which cannot be changed from outside
-            default = torch.get_default_dtype()
-            double = original if original.dtype is not None else _CallableSystem(system, default)
+            double = original if original.dtype is not None else _CallableSystem(system, torch.get_default_dtype())
     return double, double.cast(x_BTI)
 
 
@@ -150,8 +140,6 @@ def require_single(network: Network) -> None:
 
 
 class _NetworkSystem(System):
-    """A farback network of one replica."""
-
     def __init__(self, network: Network) -> None:
         require_single(network)
         self.network = network
@@ -204,8 +192,6 @@ class _NetworkSystem(System):
 
 
 class _ModuleSystem(System):
-    """A `torch.nn.RNN`, `LSTM` or `GRU`."""
-
     def __init__(self, module: nn.RNNBase) -> None:
         self.module = module
         self.inputs = module.input_size
@@ -246,8 +232,6 @@ class _ModuleSystem(System):
 
 
 class _CallableSystem(System):
-    """A user's function or module."""
-
     def __init__(self, function: Callable[..., Any], dtype: torch.dtype | None = None) -> None:
         owner = function if isinstance(function, nn.Module) else getattr(function, "__self__", None)
         self.function = function
