@@ -87,6 +87,7 @@ def test_the_plug_ins_of_the_page_keep_the_laws(kind: str, place: Path) -> None:
     assert re.search(r"^\d+ passed", said, re.MULTILINE), said
 
 
+@pytest.mark.slow
 def test_the_config_of_the_page_trains_the_plug_ins_of_the_page(place: Path, tmp_path: Path) -> None:
     (config,) = blocks(EXTEND, "yaml")
     small = config.replace("steps: 500", "steps: 10").replace("{range: 5}", "[0]").replace("lag: [5, 20]", "lag: [5]")

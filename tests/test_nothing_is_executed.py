@@ -54,7 +54,7 @@ ATTRIBUTES = {
 # What is left, each looked at: file, what, why it cannot run what a stranger wrote.
 REVIEWED = {
     (
-        "report/page.py",
+        "report/experiment_script.py",
         "exec_module",
     ): "experiments/NAME.py is the project's own code, as its Makefile is; docs/security.md",
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -11,8 +12,7 @@ import pytest
 
 from farback.experiment import Experiment
 from farback.report.experiment_script import experiment_module
-from farback.stores.memory import Memory
-from farback.trials.events import Finished, TrialResult, scores
+from farback.stores.base import Recorded, tidy
 from farback.trials.trial import Trial
 
 ROOT = Path(__file__).parent.parent
@@ -20,17 +20,21 @@ ROOT = Path(__file__).parent.parent
 
 def made_up(name: str, skill: Callable[[Trial], float]) -> tuple[ModuleType, pd.DataFrame]:
     """An experiment's script, and a frame of all its trials with skills by a rule."""
-    trials = Experiment.load(ROOT / "configs" / f"{name}.yaml").trials()
-    store = Memory()
-    with store.begin(name, trials) as recorder:
-        for trial in trials:
-            value = skill(trial)
-            rows = [("skill", value), ("accuracy", value), ("chance_accuracy", 0.0), ("success", float(value >= 0.5))]
-            table = scores([("retention", 9, trial.lag, statistic, number) for statistic, number in rows])
-            recorder.put(Finished(TrialResult(trial.key, table, "finished")))
+    recorded = []
+    for trial in loaded(name):
+        value = skill(trial)
+        rows = [("skill", value), ("accuracy", value), ("chance_accuracy", 0.0), ("success", float(value >= 0.5))]
+        table = [("retention", 9, trial.lag, statistic, number) for statistic, number in rows]
+        recorded.append(Recorded(trial.columns(), "finished", table))
     script = experiment_module(ROOT / "experiments" / f"{name}.py")
     assert script is not None
-    return script, store.frame(name)
+    return script, tidy(recorded)
+
+
+@cache
+def loaded(name: str) -> list[Trial]:
+    """All trials of a shipped config."""
+    return Experiment.load(ROOT / "configs" / f"{name}.yaml").trials()
 
 
 @pytest.mark.parametrize("true", [True, False], ids=["held", "refuted"])

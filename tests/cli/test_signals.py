@@ -23,8 +23,8 @@ from farback.experiment import Experiment
 from farback.runs.search import history, search
 from farback.runs.search.api import checked_search
 from farback.stores.locations import default_uri
-from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
+from memory_store import Memory
 
 BASE = """
 name: small

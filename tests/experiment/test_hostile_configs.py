@@ -67,13 +67,13 @@ scalars = st.one_of(
 fields = st.sampled_from(
     [*Trial.model_fields, "name", "symbols", "lr", "uniform", "range", "zip", "task.symbols", "a.b.c"]
 )
-trees: st.SearchStrategy[Any] = st.recursive(
-    scalars,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4), st.dictionaries(fields | st.text(max_size=5), inner, max_size=4)
-    ),
-    max_leaves=12,
-)
+
+
+def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return inner | st.lists(inner, max_size=3) | st.dictionaries(fields | st.text(max_size=5), inner, max_size=3)
+
+
+trees: st.SearchStrategy[Any] = nested(nested(scalars))
 
 
 def written(tree: Any) -> str:
@@ -241,7 +241,7 @@ def test_overrides_cannot_lead_outside_results(setting: str, load: Load) -> None
 def test_a_few_seconds_of_fuzzing() -> None:
     counts, found = fuzz(1.5, 20261125, print)
     assert not found
-    assert counts["refused"] + counts["loaded"] > 2
+    assert counts["refused"] + counts["loaded"] >= 1
 
 
 @pytest.mark.slow

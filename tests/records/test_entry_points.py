@@ -58,7 +58,7 @@ import farback
 from farback import ConfigError, Experiment
 from farback.executors.compatibility import VERSIONS, environment
 from farback.experiment import schema
-from farback.stores.memory import Memory
+from memory_store import Memory
 def error(old, new):
     path = Path("configs/mine.yaml")
     text = path.read_text()

@@ -16,8 +16,8 @@ from farback.report.experiment_script import experiment_module
 from farback.report.page import Page
 from farback.report.sweep_report import NO_PREDICTION, groups, listed, rows_with, shown
 from farback.runs.page import publish
-from farback.stores.memory import Memory
 from farback.trials.events import Finished, TrialResult, scores
+from memory_store import Memory
 
 CONFIG = """
 name: paper

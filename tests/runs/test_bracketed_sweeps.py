@@ -20,11 +20,11 @@ from farback.runs.page import publish, subject
 from farback.runs.progress import Tally
 from farback.runs.schedule import Schedule
 from farback.runs.sweep import checked_sweep
-from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Finished, TrialResult, scores
 from farback.trials.trial import Trial
+from memory_store import Memory
 from open_sweeps import recorded_events, sweep_run
 
 LAGS = [1, 2, 4, 8, 16]

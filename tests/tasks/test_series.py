@@ -98,7 +98,10 @@ def test_the_series_has_the_moments_of_the_science_notes_and_its_last_value_is_a
         assert np.sqrt((change**2).mean() / value.var()) == pytest.approx(nrmse, rel=0.01)
 
 
-@pytest.mark.parametrize(("lag", "history"), [(3, 20), pytest.param(20, 18, marks=pytest.mark.slow), (40, 7)])
+@pytest.mark.parametrize(
+    ("lag", "history"),
+    [pytest.param(3, 20, marks=pytest.mark.slow), pytest.param(20, 18, marks=pytest.mark.slow), (40, 7)],
+)
 def test_the_rungs_of_mackey_glass_are_least_squares_on_fresh_data(lag: int, history: int) -> None:
     task = tasks.build({"name": "mackey_glass", "lag": lag, "history": history})
     train, test = (task.sample(np.random.default_rng(seed), 2000) for seed in (0, 1))
@@ -121,7 +124,11 @@ def test_the_rungs_of_mackey_glass_are_least_squares_on_fresh_data(lag: int, his
     ("order", "accuracies"),
     [
         ("rows", [0.370, 0.555, 0.649, 0.737, 0.840, 0.923, 0.984, 0.989]),
-        ("permuted", [0.275, 0.599, 0.692, 0.781, 0.908, 0.934, 0.970, 0.989]),
+        pytest.param(
+            "permuted",
+            [0.275, 0.599, 0.692, 0.781, 0.908, 0.934, 0.970, 0.989],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_rungs_of_digits_have_the_accuracies_of_the_science_notes(order: str, accuracies: list[float]) -> None:

@@ -1,4 +1,4 @@
-"""Stores of trials: `base` defines them, `memory` is the reference, `mlflow` is for use."""
+"""Stores of trials: `base` defines them, `mlflow` implements them. The tests have a reference in memory."""
 
 from __future__ import annotations
 

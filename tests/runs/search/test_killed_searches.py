@@ -17,14 +17,14 @@ from small_search import SMALL, Small
 from farback.experiment import Experiment
 from farback.runs.search import history, search, winners
 from farback.runs.search.api import checked_search
-from farback.stores.memory import Memory
 from farback.stores.studies import located
+from memory_store import Memory
 
 STUDIES = ("small/RNN tanh", "small/memoryless")
 DRIVE = """
 import sys
 from farback.runs.search import search
-from farback.stores.memory import Memory
+from memory_store import Memory
 search(sys.argv[1], workers=1, store=Memory())
 """
 

@@ -17,13 +17,13 @@ from farback.experiment import Experiment
 from farback.records.record import UserError
 from farback.runs.search import history, search, winners
 from farback.runs.search.api import checked_search
-from farback.stores.memory import Memory
 from farback.stores.studies import opened
+from memory_store import Memory
 
 DRIVE = """
 import sys
 from farback.runs.search import search
-from farback.stores.memory import Memory
+from memory_store import Memory
 search(sys.argv[1], workers=1, store=Memory(), storage=sys.argv[2])
 """
 TRIALS = 6

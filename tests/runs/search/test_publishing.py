@@ -12,7 +12,7 @@ from farback.runs.search import history, search, winners
 from farback.runs.search.api import checked_search
 from farback.runs.search.page import publish
 from farback.runs.search.winners import default_point, defaults
-from farback.stores.memory import Memory
+from memory_store import Memory
 
 CONFIG = """
 name: small

@@ -1,4 +1,4 @@
-"""The reference store: dictionaries in this process, for tests and short experiments."""
+"""The reference store for tests: dictionaries in this process."""
 
 from __future__ import annotations
 
