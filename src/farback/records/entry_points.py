@@ -79,11 +79,7 @@ def _offers(group: str, path: tuple[str, ...]) -> dict[str, tuple[Offer, ...]]:
 
 
 def single_offer(offered: tuple[Offer, ...], kind: str) -> Offer:
-    """The only plug-in under a name.
-
-    Raises:
-        PluginError: there are several.
-    """
+    """The only plug-in under a name. Raises PluginError: there are several."""
     if len(offered) > 1:
         packages = " and ".join(f"{each.package} ({each.value})" for each in offered)
         raise PluginError(f"the {kind} {offered[0].name!r} is offered by {packages}: uninstall one of them")

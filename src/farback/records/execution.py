@@ -27,11 +27,7 @@ class TLS(Record):
     key: str
 
     def below(self, root: Path) -> TLS:
-        """The same files with absolute paths.
-
-        Raises:
-            UserError: one of the files does not exist.
-        """
+        """The same files with absolute paths. Raises UserError: one of the files does not exist."""
         paths = {name: root / Path(getattr(self, name)).expanduser() for name in type(self).model_fields}
         for name, path in paths.items():
             if not path.is_file():

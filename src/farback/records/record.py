@@ -34,11 +34,7 @@ SMALLEST, LARGEST = 1e-30, 1e30  # training uses single precision, in which numb
 
 
 def single(value: float) -> float:
-    """A positive number, after checking that single precision can represent it.
-
-    Raises:
-        ValueError: it cannot.
-    """
+    """A positive number, after checking that single precision can represent it. Raises ValueError: it cannot."""
     if not SMALLEST <= value <= LARGEST:
         raise ValueError(f"must be between {SMALLEST:g} and {LARGEST:g}, the range of single precision, got {value:g}")
     return value

@@ -166,11 +166,7 @@ def run(
 
 
 def checked_sweep(experiment: Experiment) -> Sweep:
-    """The experiment, which must be a sweep.
-
-    Raises:
-        UserError: it is a search.
-    """
+    """The experiment, which must be a sweep. Raises UserError: it is a search."""
     if not isinstance(experiment, Sweep):
         raise UserError(f"{experiment.shown} is a search: run it with `farback search {experiment.name}`")
     return experiment

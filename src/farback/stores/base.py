@@ -159,11 +159,7 @@ def checked_name(experiment: str) -> str:
 
 
 def announced(trials: Mapping[str, Trial], key: str) -> Trial:
-    """The announced trial with a key.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """The announced trial with a key. Raises ValueError: there is none."""
     if key not in trials:
         raise ValueError(f"{key} is none of the trials that were announced to this recorder")
     return trials[key]

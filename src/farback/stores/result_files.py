@@ -37,11 +37,7 @@ def written(columns: dict[str, Any], result: TrialResult) -> dict[str, bytes]:
 
 
 def read(about: bytes, table: bytes) -> Recorded:
-    """The inverse of `written`.
-
-    Raises:
-        Damaged: the files are truncated, changed, or not a result.
-    """
+    """The inverse of `written`. Raises Damaged: the files are truncated, changed, or not a result."""
     try:
         values = json.loads(about)
         digest = values.pop(DIGEST, None)

@@ -28,11 +28,7 @@ def measure_rows(scores: pd.DataFrame, measure: str, by: By) -> pd.DataFrame:
 
 
 def statistic_rows(rows: pd.DataFrame, statistic: str) -> pd.DataFrame:
-    """The rows of one statistic of a measure.
-
-    Raises:
-        ValueError: the measure has no such statistic.
-    """
+    """The rows of one statistic of a measure. Raises ValueError: the measure has no such statistic."""
     own = rows[rows["statistic"] == statistic]
     if own.empty:
         measure = rows["measure"].iloc[0]

@@ -138,11 +138,7 @@ def complete_trials(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def sign_of(direction: Direction) -> float:
-    """1 where larger is better, -1 where smaller is better.
-
-    Raises:
-        ValueError: another direction.
-    """
+    """1 where larger is better, -1 where smaller is better. Raises ValueError: another direction."""
     if direction not in ("maximize", "minimize"):
         raise ValueError(f"direction must be maximize or minimize, got {direction!r}")
     return 1.0 if direction == "maximize" else -1.0

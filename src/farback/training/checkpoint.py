@@ -57,11 +57,7 @@ def checkpoint(replicas: Replicas, r: int, count: int, provenance: Mapping[str, 
 
 
 def read(key: str, state: bytes) -> Content:
-    """The content of the checkpoint of a trial.
-
-    Raises:
-        ValueError: it is damaged, of another trial, or of another format.
-    """
+    """The content of the checkpoint of a trial. Raises ValueError: it is damaged, or of another trial or format."""
     arrays, text = safetensors.unpacked(state)
     fields = json.loads(text)
     if fields.get("format") != FORMAT:

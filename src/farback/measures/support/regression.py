@@ -77,11 +77,7 @@ def span(state_TN: Floats) -> Span:
 
 
 def floats(name: str, values: Any, axes: int) -> Floats:
-    """An array or tensor as float64.
-
-    Raises:
-        ValueError: another number of axes, or a value that is not finite.
-    """
+    """An array or tensor as float64. Raises ValueError: another number of axes, or a value that is not finite."""
     array = np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64)
     if array.ndim != axes:
         raise ValueError(f"{name} must have {axes} axes, got shape {array.shape}")

@@ -57,11 +57,7 @@ class System(ABC):
         """The same network in double precision, as a detached copy."""
 
     def trajectory(self, x_BTI: Tensor, state_BS: Tensor | None = None) -> Tensor:
-        """The full state after every step, (B, T, S).
-
-        Raises:
-            ValueError: as `carry`.
-        """
+        """The full state after every step, (B, T, S). Raises ValueError: as `carry`."""
         states = []
         for x_BI in self.cast(x_BTI).unbind(1):
             state_BS = self.carry(x_BI.unsqueeze(1), state_BS)[1]
@@ -69,11 +65,7 @@ class System(ABC):
         return torch.stack(states, 1)
 
     def cast(self, x_BTI: Tensor) -> Tensor:
-        """Inputs in the system's precision.
-
-        Raises:
-            ValueError: not of shape (B, T, I).
-        """
+        """Inputs in the system's precision. Raises ValueError: not of shape (B, T, I)."""
         if x_BTI.dim() != 3 or 0 in x_BTI.shape:
             raise ValueError(f"inputs must be (B, T, I), sequences by steps by inputs; got {tuple(x_BTI.shape)}")
         if self.inputs is not None and x_BTI.shape[-1] != self.inputs:

@@ -79,11 +79,7 @@ def search(
 
 
 def checked_search(experiment: Experiment) -> Search:
-    """The experiment, which must be a search.
-
-    Raises:
-        UserError: it is a sweep.
-    """
+    """The experiment, which must be a search. Raises UserError: it is a sweep."""
     if not isinstance(experiment, Search):
         raise UserError(f"{experiment.shown} has no `search:`; run it with `farback run {experiment.name}`")
     return experiment

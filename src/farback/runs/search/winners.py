@@ -136,11 +136,7 @@ def params(search: Search, row: pd.Series) -> dict[str, Any]:
 
 
 def check_disjoint(found: Sequence[Winner], history: pd.DataFrame) -> None:
-    """Check that no trial of the report was trained during the search.
-
-    Raises:
-        RuntimeError: one was.
-    """
+    """Check that no trial of the report was trained during the search. Raises RuntimeError: one was."""
     seen = {key for keys in history["keys"] for key in str(keys).split()}
     for trial in [trial for winner in found for trial in winner.trials if trial.key in seen]:
         raise RuntimeError(f"trial {trial.key} (seed {trial.seed}) was trained by the search and cannot be reported")
