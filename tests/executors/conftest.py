@@ -11,7 +11,7 @@ from distributed import LocalCluster
 from farback.executors.dask import Dask
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_dask() -> Iterator[Dask]:
     """A cluster with a scheduler and one worker in this process, which starts in a moment."""
     options = {"protocol": "tcp", "host": "127.0.0.1", "dashboard_address": ":0", "memory_limit": 0}
@@ -26,7 +26,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dask(cluster: Cluster) -> Iterator[Dask]:
     """One executor for all tests, because it must stay usable after each of them."""
     with Dask(cluster.address) as executor:

@@ -25,6 +25,7 @@ from farback.stores.mlflow import MLflow
 from farback.system.provenance import PLUGINS
 
 SRC = Path(__file__).parents[2] / "src"
+TESTS = Path(__file__).parents[1]
 Typed = Callable[..., subprocess.CompletedProcess[str]]
 NAMES = [(group.removeprefix("farback."), name) for group, own in ENTRIES.items() for name in own]
 
@@ -82,7 +83,7 @@ print(json.dumps(found))
 
 def environment(site: Path) -> dict[str, str]:
     own = {name: text for name, text in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    path = os.pathsep.join([str(SRC), str(site), *own.get("PYTHONPATH", "").split(os.pathsep)])
+    path = os.pathsep.join([str(SRC), str(site), str(TESTS), *own.get("PYTHONPATH", "").split(os.pathsep)])
     return {**own, "PYTHONPATH": path, "COLUMNS": "200"}
 
 
