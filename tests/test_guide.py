@@ -114,6 +114,7 @@ def test_the_config_of_the_page_trains_the_plug_ins_of_the_page(place: Path, tmp
     assert said[3] == "True"
 
 
+@pytest.mark.slow
 def test_the_package_of_the_page_brings_them_as_entry_points(tmp_path: Path) -> None:
     pytest.importorskip("farback.records.entry_points")
     (toml,) = blocks(EXTEND, "toml")

@@ -29,6 +29,7 @@ def verdict(analysis, words):
     return line.startswith("Held")
 
 
+@pytest.mark.slow
 def test_panel_says_where_measures_disagree():
     scores = panel(seeds=2)
     numbers = [

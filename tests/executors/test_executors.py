@@ -59,6 +59,7 @@ def by_seed(pairs: list[tuple[Cohort, Event]], kind: type) -> dict[int, Any]:
 # The contract ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_prepared_workers_train_the_cohorts(trial_of: Make) -> None:
     with Pool(2) as pool:
         pool.prepare(work.quick, 1)

@@ -131,6 +131,7 @@ class Alternating(Serial):
                 busy.append((cohort, stream))
 
 
+@pytest.mark.slow
 def test_two_workers_train_the_same_bits(tmp_path: Path, part: pd.DataFrame) -> None:
     shared = Memory()
     farback.run(config(tmp_path), executor=Alternating(), store=shared)
@@ -261,6 +262,7 @@ def test_a_bracket_without_retention_is_refused(tmp_path: Path) -> None:
         farback.run(Experiment.load(experiment.path), executor=MadeUp(), store=Memory())
 
 
+@pytest.mark.slow
 def test_runs_in_mlflow_carry_the_bracket(tmp_path: Path, empty_database: Path) -> None:
     uri = f"sqlite:///{shutil.copy(empty_database, tmp_path)}"
     with MLflow(uri) as store:

@@ -135,6 +135,7 @@ def test_drivers_may_write_one_tag_at_the_same_moment(where: str, request: pytes
         assert {tags[name] for name in names} <= set("abcd")
 
 
+@pytest.mark.slow
 def test_a_driver_waits_while_another_creates_the_tables(postgres_uri: str) -> None:
     served = database.engine(postgres_uri)
 

@@ -34,6 +34,7 @@ def artifacts(uri: str, name: str) -> list[Path]:
     return list(locations.database(uri).parent.rglob(f"artifacts/first/*/artifacts/{name}"))
 
 
+@pytest.mark.slow
 def test_stores_are_light_to_import() -> None:
     code = """
 import sys, farback.cli.ui
