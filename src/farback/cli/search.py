@@ -71,7 +71,7 @@ def search(
                 for path in found.configs:
                     console.say(f"config   {os.path.relpath(path)}")
                 console.say(f"study    {command_for('dashboard', loaded)}")
-                display = SearchDisplay(run, console)  # with the final counts
+                display = SearchDisplay(run, console)  # reads the final counts
             counts = {"trials": display.total, "done": display.done, "diverged": run.diverged}
             document = {**counts, **failures_document(run.failures), "configs": found.configs, **page_document(page)}
             console.document({"name": loaded.name, **document})

@@ -1,4 +1,4 @@
-"""The trials of an experiment's present config."""
+"""The trials of an experiment's present config, by key: the hash that identifies a trial."""
 
 from __future__ import annotations
 

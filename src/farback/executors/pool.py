@@ -199,7 +199,7 @@ class _Service:
         sys.exit(128 + signal.SIGTERM if self.terminated else 0)
 
     def _train(self, function: Work, cohort: Cohort | None) -> None:
-        if cohort is None:  # from `Pool.prepare`
+        if cohort is None:  # `Pool.prepare` sends it only to import what the function needs
             return
         try:
             for event in with_requests(function(cohort), self._new_requests):

@@ -117,7 +117,8 @@ def _two_sizes(tree: Node) -> Problem | None:
 def with_causes(problem: Problem, failing: list[Settings], levels: Mapping[str, Collection[str]]) -> Problem:
     """The problem with the settings that cause it: "... (at cell=lstm)".
 
-    A path of `levels` is named if only some of its settings occur in `failing`, the combinations with the problem.
+    `failing` are the combinations of settings that have the problem. A path of `levels` is named as a cause if some of
+    its settings never occur among them.
     """
     own_path = AXIS_PREFIX.sub("", problem.path).partition("[")[0]
     causes = []

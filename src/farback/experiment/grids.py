@@ -84,8 +84,8 @@ def spelled(path: str, value: Node) -> str:
 def placed(node: Node, path: Sequence[str], key: Mark, value: Node, fields: dict[str, FieldInfo] | None = None) -> Node:
     """The tree with `value` at `path`. A component given by its bare name becomes `{name: ...}` on the way.
 
-    `key` is where the path is written. `fields` are those of the record that the tree describes; they give the default
-    component of a missing field.
+    `key` is the position of the path in the config. `fields` are those of the record that the tree describes; they give
+    the default component of a missing field.
     """
     head, *rest = path
     axis = re.sub(r"\[\d+\]$", "", value.origin)

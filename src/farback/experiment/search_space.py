@@ -20,7 +20,7 @@ from farback.trials.trial import Trial
 
 T = TypeVar("T")
 MOST_LEVELS = 10_000  # choices of one dimension
-MOST_STEPS = 1e12  # of one range, so that their number is an exact integer
+MOST_STEPS = 1e12  # most values of one range; up to here a float counts them exactly
 Plain = str | int | float | bool | None
 
 
@@ -106,7 +106,7 @@ class SpaceCondition:
     values: tuple[Node, ...]
 
     def holds(self, tree: Node) -> bool:
-        """Whether it holds in a trial's tree."""
+        """Whether a trial's tree meets the condition."""
         value = value_at(tree, self.path)
         return any(
             scalar(value) == scalar(node.plain) and isinstance(value, bool) == isinstance(node.plain, bool)

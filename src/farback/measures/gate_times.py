@@ -57,7 +57,7 @@ class GateTimes:
 
     @property
     def chrono(self) -> Floats:
-        """1 / (1 - f) of the geometric mean, in steps; 1 + e^b for a constant gate of bias b."""
+        """1 / (1 - f), where f is the geometric mean of the gate, in steps; 1 + e^b for a constant gate with bias b."""
         with np.errstate(divide="ignore"):
             return np.asarray(1 / np.abs(np.expm1(self.log_keep)))
 

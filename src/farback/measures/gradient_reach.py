@@ -1,4 +1,4 @@
-"""Gradient reach: how many steps back the inputs lie that still have a gradient from a loss at the last step.
+"""Gradient reach: how many steps back an input can lie and still get a gradient from a loss at the last step.
 
 It measures credit assignment, which limits training. It does not measure memory: a latch keeps its bit for ever without
 a gradient, and a growing gradient is sensitivity.

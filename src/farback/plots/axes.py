@@ -43,7 +43,7 @@ def without_overlap(numbers: Sequence[float], positions: Sequence[float], length
     kept = [len(numbers) - 1]
     for index in range(len(numbers) - 2, -1, -1):
         digits = len(f"{numbers[kept[-1]]:.10g}")
-        width = 0.075 if digits <= 3 else 0.03 * digits  # of the axis, where a figure has two panels
+        width = 0.075 if digits <= 3 else 0.03 * digits  # of the axis, if the figure has two panels
         if positions[kept[-1]] - positions[index] >= width * length:
             kept.append(index)
     return [numbers[index] for index in sorted(kept)]

@@ -64,7 +64,7 @@ def new_figure(width: float, height: float, title: str) -> Figure:
 
 
 def subplots(figure: Figure, count: int, columns: int, sharex: bool = True, sharey: bool = True) -> list[Axes]:
-    """Axes in rows of `columns`; those above an empty place keep the numbers of their x axis."""
+    """Axes in rows of `columns`; a panel with an empty place below it shows the numbers of its x axis."""
     rows = math.ceil(count / columns)
     axes = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
     for empty in axes.flat[count:]:

@@ -80,7 +80,7 @@ def pareto(
 def seen_fresh(table: pd.DataFrame, seeds: pd.DataFrame | None = None, value: str = "value") -> Figure:
     """For each setting of `tables.gaps`: the search's value, the mean over fresh seeds with its interval, and the gap.
 
-    `seeds`, the fresh frame of the same settings, adds each seed as a small tick.
+    `seeds`, the table of fresh seeds of the same settings, adds each seed as a small tick.
     """
     group = names(table, "number", ignored="setting")
     look, order = looks(group), list(dict.fromkeys(group))[::-1]

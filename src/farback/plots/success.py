@@ -13,7 +13,7 @@ from farback.plots.style import GREY, Numbers, styled
 
 @styled
 def success(table: pd.DataFrame) -> Figure:
-    """Rates of `tables.success_by_lag` with Wilson intervals, and the isotonic rate as a step between lags."""
+    """Rates of `tables.success_by_lag` with Wilson intervals, and the isotonic rate (which never rises) as steps."""
     layout = group_panels(table, "lag", "Success rate of training at each lag")
     for panel in layout:
         ax, count = panel.ax, len(panel.parts)

@@ -1,4 +1,4 @@
-"""Claims by verdict."""
+"""Published claims, sorted by verdict."""
 
 from __future__ import annotations
 

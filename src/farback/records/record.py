@@ -43,7 +43,7 @@ def single(value: float) -> float:
 class UserError(ValueError):
     """A mistake that the user can fix. Commands print its message without a traceback."""
 
-    exit_code: ClassVar[int] = 2  # of the command
+    exit_code: ClassVar[int] = 2  # of a command that ends with this error
 
 
 class Record(BaseModel):

@@ -25,7 +25,7 @@ from markupsafe import Markup
 from farback.report.analysis import outcome
 
 NUMBER = re.compile(r"[\[(]?\s*(?:[<>]=?|[≤≥~])?\s*[-+−]?\d")  # the beginning of a cell that is sorted as a number
-LONGEST = 32  # characters of a number with its interval; a longer cell is a sentence that begins with a number
+LONGEST = 32  # most characters of a number with its interval; a longer cell is a sentence that begins with a number
 WORDY = 160  # characters of the longest cell in a table that is laid out as text
 NO_NUMBER = {"", "none", "nan", "inf", "-inf", "-"}  # cells that a numeric column may have beside numbers
 

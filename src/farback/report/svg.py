@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 COLOURED = ('id="QuadMesh_', "<image")  # how matplotlib writes a map, or a colour scale
 NUMBER = re.compile(r"-?\d+\.\d+")
-PLAIN = " '<>=:/;,()@!*+?$[]"  # characters that need no escape in a `data:` address in an attribute
+PLAIN = " '<>=:/;,()@!*+?$[]"  # characters that need no escape in a `data:` URL inside an HTML attribute
 
 
 @dataclass(frozen=True)

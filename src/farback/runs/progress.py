@@ -44,7 +44,7 @@ class Tally:
         self.steps = {trial.key: max(1, trial.steps) for trial in missing}  # trials without training count as 1
         self.done = {one.key: one.step for cohort in plan.cohorts for one in cohort.start}
         self.cost = {trial.key: cost(Cohort.of(trial)) for trial in missing}
-        self.first: tuple[float, float] | None = None  # time and share at the first event
+        self.first: tuple[float, float] | None = None  # time of the first event, and the share of the work done by then
 
     def add(self, event: Event) -> None:
         """Count one event."""

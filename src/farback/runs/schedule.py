@@ -45,7 +45,7 @@ class Remaining:
         return [trial for trial in self.missing if not trial.bracket]
 
     def needed(self) -> list[Trial]:
-        """The trials to train in this run, at most, with those trained already."""
+        """The trials that this run has trained, and the most that it may still train."""
         return [*self._fixed, *self.bisection.needed()]
 
     def due(self) -> list[Trial]:

@@ -82,7 +82,7 @@ def bootstrap(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The percentile bootstrap interval of a statistic over seeds; equal `seed`, equal interval.
+    """The percentile bootstrap interval of a statistic over seeds; the same `seed` gives the same interval.
 
     Percentiles, not BCa: with few seeds ties are common, and BCa is undefined when all values are equal. With five
     seeds or fewer the interval is too narrow: show the seeds beside it. Values may be infinite.

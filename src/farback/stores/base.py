@@ -50,8 +50,9 @@ class Recorder(ABC):
     def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
         """Attach texts and numbers to a trial, such as the study it belongs to and its value there.
 
-        They go to the trial's finished or current run, else to its next run, where the texts are parameters too, since
-        charts group by parameters only. A later value of a name replaces an earlier one.
+        They go to the trial's finished or current run. A trial without one gets them with its next run; there the texts
+        are also parameters, because MLflow's charts can group by parameters only. A later value of a name replaces an
+        earlier one.
 
         Raises:
             ValueError: the trial was not announced.

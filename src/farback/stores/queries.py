@@ -92,7 +92,7 @@ class RunLookup:
         return [_tracked(self.client.mlflow.get_run(run_id)) for (run_id,) in rows]
 
     def ended(self, experiment_id: str, keys: Collection[str] | None = None) -> list[TrackedRun]:
-        """The ended runs of these trials, by default of all: without metrics, and with the key among their tags.
+        """The ended runs of these trials (default: of all trials), without metrics; the tags contain the trial's key.
 
         The time grows with the number of keys, not with the size of the store.
         """

@@ -100,7 +100,7 @@ def joined_provenance(before: Mapping[str, str], now: Mapping[str, str]) -> dict
 
 
 def _restore(replica: Replica, arrays: safetensors.Arrays, fields: dict[str, Any]) -> None:
-    """Restore the state of a replica outside its tensors."""
+    """Restore what a replica holds besides its tensors."""
     replica.successes, replica.finite, replica.before = fields["successes"], fields["finite"], fields["made"]
     for name, step, lag, value in _rows("rows", arrays, fields["names"]):
         measure, _, statistic = name.partition("/")

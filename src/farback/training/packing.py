@@ -60,7 +60,7 @@ def replica_bytes(trial: Trial, steps: int) -> int:
 
 @lru_cache(1000)
 def sequence_steps(task: Task) -> int:
-    """The number of steps T of a task's sequences. Cached, because one must be drawn."""
+    """The number of steps T of a task's sequences. Cached, because a sequence must be drawn to count them."""
     return task.sample(stream(0, "probe"), 1).input_BTI.shape[1]
 
 

@@ -88,7 +88,7 @@ class SearchRun:
     # The search
 
     def events(self) -> Iterator[Event]:
-        """Search until every slot of every group is done, by this process or others, or the time is over."""
+        """Search until every slot of every group is done, by this process or others, or the time is used up."""
         self._read_store()
         try:
             while any(study.unfinished() for study in self.studies) and not self.is_over:

@@ -165,7 +165,7 @@ def default_point(search: Search, group: Group) -> dict[str, Plain] | None:
 
 
 def _contains(one: Dimension, value: Plain) -> bool:
-    """Whether a dimension has a value."""
+    """Whether a value is among the choices of a dimension, or in its range and a whole number of steps from `low`."""
     if one.kind == "categorical":
         return any(value == level and type(value) is type(level) for level in one.scalars())
     if isinstance(value, bool) or not isinstance(value, int if one.kind == "int" else int | float):
