@@ -37,7 +37,7 @@ class TaskMessage(NamedTuple):
 def run_cohort(task: str, queue: str, payload: bytes) -> None:
     """Train a cohort, with every result sent to a queue.
 
-    The task itself unpickles the function and the cohort, so that an error in this is reported as the cohort's.
+    The task itself unpickles the function and the cohort, so that an unpickling error is reported as the cohort's.
     """
     driver = _Driver(task, queue)
     try:

@@ -148,7 +148,7 @@ class BatchStream:
         return self.scored.stacked([self._sample(rng, VALIDATION) for rng in self.rngs]).to(self.device)
 
     def resume(self, states: Sequence[GeneratorState], taken: int) -> None:
-        """Continue where another stream of the same trials had these `states` and `taken`."""
+        """Continue from the point at which another stream of the same trials had these `states` and `taken`."""
         for rng, state in zip(self.rngs, states, strict=True):
             rng.bit_generator.state = state
         self._draw_block()

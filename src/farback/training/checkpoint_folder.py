@@ -2,7 +2,7 @@
 
     results/store/checkpoints/EXPERIMENT/KEY.safetensors
 
-A file is written under another name, flushed to disk and renamed, so that a kill or a power cut leaves the one before.
+A file is written under another name, flushed to disk and renamed, so that a kill or a power cut leaves the old one.
 A checkpoint that cannot be resumed is renamed with a warning, and its trial starts from the beginning.
 """
 
