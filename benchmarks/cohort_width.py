@@ -1,4 +1,4 @@
-"""Measure the constants of `farback.training.packing`: the time of an update for each number of replicas.
+"""Measure the constants of `farback.training.cohort_width`: the time of an update for each number of replicas.
 
     OMP_NUM_THREADS=1 python -m benchmarks.cohort_width [FOLDER]
 
@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 from benchmarks.speed.points import Point
 
+from farback.training.cohort_width import width
 from farback.training.loop import arithmetic
-from farback.training.packing import width
 from farback.training.replicas import Replicas
 
 FEWEST = 4  # calls of each

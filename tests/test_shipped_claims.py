@@ -13,8 +13,8 @@ import pytest
 
 from farback.experiment import Sweep
 from farback.report import Analysis
+from farback.report.claim_verdicts import judged
 from farback.report.experiment_script import experiment_module
-from farback.report.verdicts import judged
 from farback.runs import claims
 from farback.stores.base import Recorded, tidy
 from farback.system.project import script_of

@@ -141,7 +141,7 @@ def test_the_whole_path_of_claims(project: Path, empty_database: Path, farback: 
     other = project / "results/claims--seeds-100"
     assert verdicts(other) == {"it-holds": "", "it-holds-too": "confirmed"}
     assert "seeds [100, 101]" in (other / "claims.csv").read_text()
-    assert "1 of 1 verdicts are those of the first seeds" in text
+    assert "1 of 1 verdicts are the same as with the first seeds" in text
     assert "farback claims --report --shift-seeds 100" in (other / "report.md").read_text()
     assert "claims/own.yaml --shift-seeds 100" in (project / "results/own--seeds-100/report.md").read_text()
 

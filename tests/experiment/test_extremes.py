@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from farback.experiment import ConfigError, Experiment
-from farback.runs import dead_axes, sweep
-from farback.training import packing
-from farback.training.packing import sequence_steps
+from farback.runs import sweep, trial_checks
+from farback.training import cohort_width
+from farback.training.cohort_width import sequence_steps
 from farback.trials.cohort import Cohort
 from farback.trials.trial import Trial
 from memory_store import Memory
@@ -111,30 +111,30 @@ def test_divergence_is_a_result(config: Path) -> None:
 def test_a_trial_too_large_for_the_memory_is_an_error_with_the_numbers(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "machine_bytes", lambda: 2**30)
+    monkeypatch.setattr(cohort_width, "machine_bytes", lambda: 2**30)
     message = (
         r"tiny\.yaml: LSTM on recall at lag 99999 \(1 x 4 units, 4 sequences of \d+ steps a batch, 256 in validation\)"
     )
     with pytest.raises(
         ConfigError, match=message + r" needs at least [\d.]+ GiB of memory, and this machine has 1\.0 GiB"
     ):
-        dead_axes.check(Experiment.load(config, ["lag=99999", "cell=lstm"]))
-    dead_axes.check(Experiment.load(config, ["lag=99"]))
+        trial_checks.check(Experiment.load(config, ["lag=99999", "cell=lstm"]))
+    trial_checks.check(Experiment.load(config, ["lag=99"]))
 
 
 def test_the_memory_estimate_uses_the_sequence_length_not_the_lag(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "machine_bytes", lambda: 2**26)
-    assert not packing.too_large(Experiment.load(config).trials())
-    assert "10001 steps" in packing.too_large(Experiment.load(config, ["task.length=10001"]).trials())
+    monkeypatch.setattr(cohort_width, "machine_bytes", lambda: 2**26)
+    assert not cohort_width.too_large(Experiment.load(config).trials())
+    assert "10001 steps" in cohort_width.too_large(Experiment.load(config, ["task.length=10001"]).trials())
 
 
 def test_a_long_sequence_makes_cohorts_smaller_at_any_lag(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = Experiment.load(config, ["seed={range: 10}", "task.length=10001"]).trials()
-    three = 3 * packing.TYPICAL * packing.training_bytes(trials[0], 5000)
-    monkeypatch.setattr(packing, "machine_bytes", lambda: int(three))
-    assert [len(part.trials) for part in packing.fitting(Cohort.of(*trials), 1)] == [1] * 10
+    three = 3 * cohort_width.TYPICAL * cohort_width.training_bytes(trials[0], 5000)
+    monkeypatch.setattr(cohort_width, "machine_bytes", lambda: int(three))
+    assert [len(part.trials) for part in cohort_width.fitting(Cohort.of(*trials), 1)] == [1] * 10
 
 
 def test_the_memory_estimate_is_made_once_for_each_size(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,8 +149,8 @@ def test_the_memory_estimate_is_made_once_for_each_size(config: Path, monkeypatc
         weighed.append(trial)
         return 1
 
-    monkeypatch.setattr(packing, "training_bytes", weigh)
-    assert not packing.too_large(trials)
+    monkeypatch.setattr(cohort_width, "training_bytes", weigh)
+    assert not cohort_width.too_large(trials)
     assert len({(trial.cell.name, trial.hidden) for trial in weighed}) == 4
     assert len(weighed) == 8  # each at its least, and at its length
     assert not any("shape" in trial.__dict__ for trial in trials)  # a cached property
@@ -158,18 +158,18 @@ def test_the_memory_estimate_is_made_once_for_each_size(config: Path, monkeypatc
 
 def test_cohorts_are_as_wide_as_the_memory_allows(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = Experiment.load(config, ["seed={range: 10}"]).trials()
-    one = packing.TYPICAL * packing.training_bytes(trials[0], sequence_steps(trials[0].task))
-    monkeypatch.setattr(packing, "machine_bytes", lambda: int(2 * 3.5 * one))
-    assert [len(part.trials) for part in packing.fitting(Cohort.of(*trials), 2)] == [3, 3, 3, 1]
-    assert [len(part.trials) for part in packing.fitting(Cohort.of(*trials), 100)] == [1] * 10
-    monkeypatch.setattr(packing, "machine_bytes", lambda: 10**15)
-    assert [len(part.trials) for part in packing.fitting(Cohort.of(*trials), 2)] == [10]
+    one = cohort_width.TYPICAL * cohort_width.training_bytes(trials[0], sequence_steps(trials[0].task))
+    monkeypatch.setattr(cohort_width, "machine_bytes", lambda: int(2 * 3.5 * one))
+    assert [len(part.trials) for part in cohort_width.fitting(Cohort.of(*trials), 2)] == [3, 3, 3, 1]
+    assert [len(part.trials) for part in cohort_width.fitting(Cohort.of(*trials), 100)] == [1] * 10
+    monkeypatch.setattr(cohort_width, "machine_bytes", lambda: 10**15)
+    assert [len(part.trials) for part in cohort_width.fitting(Cohort.of(*trials), 2)] == [10]
 
 
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from farback.training.packing import training_bytes
+from farback.training.cohort_width import training_bytes
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.trial import Trial

@@ -13,8 +13,8 @@ import pytest
 
 from farback.experiment import Experiment, Sweep
 from farback.report import Finding
+from farback.report.claim_verdicts import judged
 from farback.report.experiment_script import experiment_module
-from farback.report.verdicts import judged
 from farback.stores.base import Recorded, tidy
 from farback.system.project import config_of, script_of
 from farback.trials.trial import Trial

@@ -13,8 +13,8 @@ import pytest
 from farback.records.claim import Claim
 from farback.records.record import UserError
 from farback.report import Finding
+from farback.report.claim_verdicts import claims_table, judged
 from farback.report.claims_page import ClaimRow, FirstVerdict, ledger, write_ledger
-from farback.report.verdicts import claims_table, judged
 
 
 def claim(name: str, **fields: Any) -> Claim:
@@ -91,7 +91,7 @@ def test_a_repetition_counts_equal_verdicts(tmp_path: Path) -> None:
         replace(ROWS[1], first=FirstVerdict("depends", "3")),
     ]
     page = write_ledger([*again, *ROWS[2:]], tmp_path, " --shift-seeds 100")
-    assert page.analysis.headline.endswith("1 of 2 verdicts are those of the first seeds.")
+    assert page.analysis.headline.endswith("1 of 2 verdicts are the same as with the first seeds.")
     assert "| with the first seeds |" in page.report.read_text()
     assert "confirmed: 4 of 5" in page.report.read_text()
     table = pd.read_csv(tmp_path / "claims.csv", keep_default_na=False)

@@ -62,7 +62,7 @@ def config(folder: Path, steps: int = 20) -> Sweep:
 def test_drivers_in_one_process_share_the_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of them may rarely train one trial; the store has one result of each, as one driver alone would leave it."""
     monkeypatch.setattr(sweep, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr("farback.training.packing.width", lambda trial: 2)
+    monkeypatch.setattr("farback.training.cohort_width.width", lambda trial: 2)
     experiment, whole, shared = config(tmp_path), Memory(), Memory()
     farback.run(experiment, workers=1, store=whole)
     summaries = []

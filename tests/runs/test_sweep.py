@@ -9,7 +9,7 @@ import pytest
 import farback
 from farback.executors import Serial, base
 from farback.experiment import ConfigError, Experiment, Sweep
-from farback.runs import dead_axes, progress
+from farback.runs import progress, trial_checks
 from farback.runs.progress import Tally
 from farback.runs.schedule import plan, remaining
 from farback.runs.sweep import checked_sweep
@@ -247,14 +247,14 @@ def test_a_network_that_fails_at_its_first_step_is_reported_with_its_axis(
     def fails(trial: Trial) -> bytes:
         raise ZeroDivisionError("of somebody's own cell")
 
-    monkeypatch.setattr(dead_axes, "fingerprint", fails)
+    monkeypatch.setattr(trial_checks, "fingerprint", fails)
     message = r"small.yaml:\d+.* fails at step 0: ZeroDivisionError: of somebody's own cell \(.*test_sweep.py:\d+\)"
     with pytest.raises(ConfigError, match=message):
-        dead_axes.check(config(tmp_path))
+        trial_checks.check(config(tmp_path))
 
 
 def test_axes_that_act_after_step_0_are_allowed(tmp_path: Path) -> None:
-    dead_axes.check(config(tmp_path, SMALL.replace("    lag: [1, 2]", "    lag: [1]\n    steps: [4, 8]")))
+    trial_checks.check(config(tmp_path, SMALL.replace("    lag: [1, 2]", "    lag: [1]\n    steps: [4, 8]")))
 
 
 def test_diverged_trials_are_results(tmp_path: Path) -> None:

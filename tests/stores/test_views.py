@@ -204,7 +204,7 @@ def test_every_chart_by_lag_shows_a_metric_that_a_measure_logs() -> None:
     import numpy as np
 
     from farback import measures
-    from farback.stores.charts import BY_LAG
+    from farback.stores.chart_layout import BY_LAG
     from farback.training.replicas import initial_network
 
     made = trial(0)

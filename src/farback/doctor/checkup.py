@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from farback.doctor import files, runs
-from farback.doctor.config_keys import config_trials
 from farback.doctor.issues import Issue, Repair, counted
 from farback.doctor.results import results
+from farback.doctor.trial_keys import config_trials
 from farback.records.record import UserError, choices
 from farback.report.provenance_note import distinct_sets
 from farback.stores import descriptions, locations, redaction

@@ -4,12 +4,13 @@ Only this package imports matplotlib and seaborn.
 """
 
 from farback.plots.calibration import calibration
+from farback.plots.claim_verdicts import verdicts
 from farback.plots.forecasts import maps, skill_by_lag, staircase
 from farback.plots.forest import forest
 from farback.plots.heat_maps import interference, length_map
 from farback.plots.horizon_map import horizon_map
 from farback.plots.measure_curves import gate_times, gradients, lyapunov, memory
-from farback.plots.parallel import parallel
+from farback.plots.parallel_coordinates import parallel
 from farback.plots.progress import progress
 from farback.plots.ranking import improvement, ranking, skills
 from farback.plots.reaches import reaches
@@ -19,7 +20,6 @@ from farback.plots.search_parameters import importances, slices
 from farback.plots.search_values import best_after, pareto, seen_fresh
 from farback.plots.success import success
 from farback.plots.trend import trend
-from farback.plots.verdicts import verdicts
 
 __all__ = [
     "best_after",

@@ -1,10 +1,10 @@
 """Reports: from tidy scores to a folder below `results/`."""
 
 from farback.report.analysis import Analysis, Figure, Table, held
+from farback.report.claim_verdicts import Finding
 from farback.report.search_report import Searched, searched
 from farback.report.search_tables import ReportedObjective
 from farback.report.sweep_report import Ladder, groups, listed, metrics, retained, sized, standard, trained
-from farback.report.verdicts import Finding
 
 __all__ = [
     "Analysis",

@@ -10,8 +10,8 @@ import pandas as pd
 
 from farback import plots, stats, tables
 from farback.report.analysis import Figure, Table, estimate
+from farback.report.claim_verdicts import Finding, Verdict
 from farback.report.sweep_report import name_of, rows_with
-from farback.report.verdicts import Finding, Verdict
 
 LEAST = -0.25  # the smallest skill drawn: a confident network that is wrong has -5, which would flatten all others
 

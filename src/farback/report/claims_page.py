@@ -12,8 +12,8 @@ import pandas as pd
 
 from farback.records.claim import Claim
 from farback.report.analysis import Analysis, Figure, Table
+from farback.report.claim_verdicts import VERDICTS, Finding, row, rule, texts
 from farback.report.page import Page, publish
-from farback.report.verdicts import VERDICTS, Finding, row, rule, texts
 
 NOTES = (
     "Each claim is in a config, with its source, the published number and the rule for its verdict. The rules were "
@@ -137,7 +137,7 @@ def _headline(rows: Sequence[ClaimRow]) -> str:
     counts = _counts(rows)
     not_run = f"; {counts['not run']:g} not run yet" if counts["not run"] else ""
     repeated = [one.finding.verdict == one.first.verdict for one in rows if one.finding and one.first]
-    same = f" {sum(repeated)} of {len(repeated)} verdicts are those of the first seeds." if repeated else ""
+    same = f" {sum(repeated)} of {len(repeated)} verdicts are the same as with the first seeds." if repeated else ""
     setting = " A verdict is about the setting that was run here, which is rarely the original one."
     run = f"{counts['run']:g} row{'s' * (counts['run'] != 1)} run"
     return f"{run}: {_verdict_counts(rows)}; {counts['gpu']:g} need a GPU{not_run}.{setting}{same}"

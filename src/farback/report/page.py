@@ -19,10 +19,10 @@ from farback.records.claim import Claim
 from farback.records.record import UserError
 from farback.report import html, index, svg
 from farback.report.analysis import Analysis, Figure, markdown, outcome
+from farback.report.claim_verdicts import Finding, claims_table, judged
 from farback.report.experiment_script import experiment_module, script_error
 from farback.report.search_report import Searched, searched
 from farback.report.sweep_report import Ladder, standard
-from farback.report.verdicts import Finding, claims_table, judged
 from farback.system.atomic_files import aside
 from farback.system.project import script_of
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from farback.runs.schedule import Plan
-from farback.training.packing import cost
+from farback.training.cohort_width import cost
 from farback.trials.cohort import Cohort
 from farback.trials.events import Ended, Event, Failed, Finished, Reused
 

@@ -11,7 +11,7 @@ import pandas as pd
 from farback.experiment import Sweep
 from farback.runs.bisection import Bisection, check, outcomes
 from farback.stores.base import Store
-from farback.training.packing import packed
+from farback.training.cohort_width import packed
 from farback.trials.cohort import Cohort
 from farback.trials.events import Checkpoint, Event, Halted, Reused
 from farback.trials.trial import Trial

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from farback.executors import Executor, chosen_placement, open_executor
 from farback.experiment import Experiment
-from farback.runs import dead_axes
+from farback.runs import trial_checks
 from farback.stores import open_store
 from farback.stores.base import Store
 from farback.system import devices
@@ -71,7 +71,7 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
     single = len(experiments) == 1
     device = devices.checked(options.device or (first.device if single else devices.CPU))
     for experiment in experiments:
-        dead_axes.check(experiment)
+        trial_checks.check(experiment)
     executor = options.executor
     if not isinstance(executor, Executor):
         configured = first.executor if single else None

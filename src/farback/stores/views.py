@@ -15,8 +15,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from farback.stores import charts
-from farback.stores.charts import Section, named
+from farback.stores import chart_layout
+from farback.stores.chart_layout import Section, named
 
 TAG = "mlflow.sharedViewState."
 VIEWED = "farback.viewed"  # a hash of the trials for which the views were written
@@ -79,7 +79,7 @@ class View:
         # time, they would be a few cells with all seeds
         by_seed = self.grouped or self.chart
         column, ascending = self.order or ("params.`seed`" if by_seed else "attributes.start_time", by_seed)
-        cards, sections = charts.cards(self.id, self.sections)
+        cards, sections = chart_layout.cards(self.id, self.sections)
         keys = [{"mode": "param", "groupByData": name} for name in by]
         return {
             "searchFilter": self.searched,
@@ -89,7 +89,7 @@ class View:
             "lifecycleFilter": "Active",
             "datasetsFilter": [],
             "modelVersionFilter": "All Runs",
-            **charts.layout(self.columns, self.grouped),
+            **chart_layout.layout(self.columns, self.grouped),
             "runsExpanded": {},
             "runsPinned": [],
             "runsHidden": [],
@@ -129,9 +129,9 @@ def sweep_views(varying: Sequence[str]) -> tuple[View, ...]:
     results = named("metrics", RESULTS)
     trials = (*named("params", FIRST + settings), *named("tags", ["status"]), *results, *named("params", last))
     deciding = tuple(name for name in DECIDING if name in varying) or DECIDING[:2]
-    paths = Section("From parameters to final skill", (charts.parallel(deciding, "final/skill"),))
-    final, training = charts.FINAL, charts.TRAINING
-    by_lag = View("farback-far", "How far back", True, results, (*charts.BY_LAG, training), grouped=True)
+    paths = Section("From parameters to final skill", (chart_layout.parallel(deciding, "final/skill"),))
+    final, training = chart_layout.FINAL, chart_layout.TRAINING
+    by_lag = View("farback-far", "How far back", True, results, (*chart_layout.BY_LAG, training), grouped=True)
     by_protocol: tuple[View, ...] = (by_lag,)
     if PROTOCOL in varying:  # one network tested at every lag, and a network for every lag, need views of their own
         each_lag = replace(by_lag, id="farback-learn", name="Trained at each lag", fixed=True)
@@ -155,12 +155,12 @@ def search_views(search: SearchViews) -> tuple[View, ...]:
     trials += (*named("params", (*search.parameters, "seed")), *named("tags", tags))
     means = named("metrics", (own, *values, *RESULTS))
     searching, reporting = f"{TRIALS} and tags.phase = 'search'", f"{TRIALS} and tags.phase = 'report'"
-    fresh = Section(f"The result: {name} on fresh seeds, mean over seeds", (charts.bar(own),))
-    group = Section(f"By group: {name} during the search, mean over its trials", (charts.bar(received),))
-    lines = charts.parallel(("group", *search.parameters), received)
+    fresh = Section(f"The result: {name} on fresh seeds, mean over seeds", (chart_layout.bar(own),))
+    group = Section(f"By group: {name} during the search, mean over its trials", (chart_layout.bar(received),))
+    lines = chart_layout.parallel(("group", *search.parameters), received)
     paths = Section(f"From the setting to {name} during the search, a line for each trial", (lines,))
-    by_setting = View("farback-fresh", "On fresh seeds", True, means, (fresh, charts.TRAINING), True, reporting)
-    by_group = View("farback-groups", "By group", False, means, (group, charts.TRAINING), True, searching)
+    by_setting = View("farback-fresh", "On fresh seeds", True, means, (fresh, chart_layout.TRAINING), True, reporting)
+    by_group = View("farback-groups", "By group", False, means, (group, chart_layout.TRAINING), True, searching)
     return (
         View("farback-best", "Best first", False, trials, (), filter=searching, order=best),
         replace(by_setting, by="setting", levels=search.settings),

@@ -31,7 +31,7 @@ from farback.tables.horizons import (
     success_by_lag,
     trainability,
 )
-from farback.tables.lengths import extrapolation, horizon_by_update, retained_by_lag, trained_and_tested
+from farback.tables.length_generalisation import extrapolation, horizon_by_update, retained_by_lag, trained_and_tested
 from farback.tables.outcomes import outcomes, tested
 from farback.tables.rankings import improvements, ranking, sizes, skills
 from farback.tables.reaches import reach_horizons, reaches, seed_reaches

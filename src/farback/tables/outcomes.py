@@ -84,7 +84,7 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     check_columns(scores, (*SCORE, *TRIAL, *by))
     unsuitable = sorted({*by} & {*SCORE, "key", "seed"})
     if unsuitable or not by or len(set(by)) < len(by):
-        raise ValueError(f"by must name columns that a group shares, each once, and not {unsuitable or by}")
+        raise ValueError(f"by must name columns that a group shares, each once; got {unsuitable or by}")
     kept = [*TRIAL, *by, *(["bracket"] if "bracket" in scores else [])]
     trials = scores.loc[:, list(dict.fromkeys(kept))].drop_duplicates("key")
     rows = scores[scores["measure"] == "retention"]

@@ -7,8 +7,8 @@ import pytest
 from farback.experiment import Experiment
 from farback.runs.schedule import plan, remaining
 from farback.runs.sweep import checked_sweep
-from farback.training import packing
-from farback.training.packing import MOST, MOST_BYTES, replica_bytes, width
+from farback.training import cohort_width
+from farback.training.cohort_width import MOST, MOST_BYTES, replica_bytes, width
 from farback.training.replicas import Replicas
 from farback.trials.trial import Trial
 
@@ -30,13 +30,13 @@ def test_small_networks_train_in_wide_cohorts_and_large_ones_in_narrow_ones() ->
 def test_the_fixed_cost_is_a_small_share_of_an_update() -> None:
     steps, replicas = 22, width(trial(hidden=64))
     assert replicas < MOST
-    one = packing.replica_seconds(trial(hidden=64), steps)
-    share = packing.fixed_seconds(trial()) / (packing.fixed_seconds(trial()) + replicas * one)
-    assert share == pytest.approx(packing.SHARE, rel=0.35)  # replicas are rounded and steps are approximate
+    one = cohort_width.replica_seconds(trial(hidden=64), steps)
+    share = cohort_width.fixed_seconds(trial()) / (cohort_width.fixed_seconds(trial()) + replicas * one)
+    assert share == pytest.approx(cohort_width.SHARE, rel=0.35)  # replicas are rounded and steps are approximate
 
 
 def test_memory_limits_the_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "FIXED_SECONDS", 1e3)  # so that nothing else limits it
+    monkeypatch.setattr(cohort_width, "FIXED_SECONDS", 1e3)  # so that nothing else limits it
     large = trial(cell="lstm", hidden=128, lag=500, batch=128)
     assert width(large) == 1
     assert width(trial()) == MOST
@@ -54,7 +54,7 @@ def test_the_estimated_memory_of_a_replica_is_close_to_that_of_its_tensors() -> 
     tensors += [*replicas.validation[0], replicas.theta_RP, *replicas.moments.values()]
     counted = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     steps = replicas.validation[0].x_RTBI.shape[1]
-    kept = 2 * one.batch * steps * one.hidden * 3 * packing.FLOAT
+    kept = 2 * one.batch * steps * one.hidden * 3 * cohort_width.FLOAT
     assert counted < replica_bytes(one, steps) - kept < 4 * counted
 
 

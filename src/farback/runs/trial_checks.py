@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 
 from farback.experiment import ConfigError, Experiment, Problem, Sweep
+from farback.training.cohort_width import too_large
 from farback.training.loop import fingerprint
-from farback.training.packing import too_large
 from farback.trials.trial import Trial
 
 # Fields that act only after the first update: step 0 cannot show their effect
