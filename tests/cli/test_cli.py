@@ -120,7 +120,7 @@ def test_the_next_command_has_the_options_of_this_one(project: Path, monkeypatch
         (["show", "task", "recall", "--set", "symbls=3"], "did you mean 'symbols'"),
         (["show", "task", "recall", "--set", "symbols=one"], "symbols: must be a valid integer, got 'one'"),
         (["show", "task", "temporal_order", "--lag", "2"], "needs a lag of 7 or more"),
-        (["show", "cell", "shift_register", "--inputs", "5"], "is a multiple of 5: 30 or 35"),
+        (["show", "cell", "shift_register", "--inputs", "5"], "to be a multiple of 5: 30 or 35"),
         (["list", "cells", "--into", "configs/tiny.yaml"], "<!-- cells: begin -->"),
         (["ui", "tiny", "--store", "sqlite:///none.db"], "none.db"),
     ],

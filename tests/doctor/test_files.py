@@ -51,7 +51,7 @@ BROKEN = {
     text: "is not a database",
     a_page_of_noise: "is damaged|malformed",
     cut_short: "damaged|cannot be read",
-    another_schema: "of a newer MLflow .tables ffffffffffff",
+    another_schema: "by a newer MLflow .tables ffffffffffff",
     a_folder: "cannot be read",
 }
 

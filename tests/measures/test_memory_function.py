@@ -148,7 +148,7 @@ def test_tensors_are_accepted() -> None:
         (np.arange(9.0), np.full((9, 2), np.inf), (2,), "states must be finite; 18 values are not"),
         (np.arange(9.0), np.zeros((9, 2)), (9,), "9 steps leave no samples"),
         (np.arange(9.0), np.zeros((9, 2)), (2, 7), "9 steps leave no samples"),
-        (np.arange(9.0), np.zeros((9, 6)), (2,), "7 samples are too few for a fit of 6"),
+        (np.arange(9.0), np.zeros((9, 6)), (2,), "7 samples are too few to fit 6"),
         (np.ones(9), np.zeros((9, 2)), (2,), "constant at 1"),
         (np.arange(9.0), np.zeros((9, 2)), (-1,), "0 or more"),
     ],

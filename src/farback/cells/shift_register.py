@@ -36,5 +36,5 @@ class ShiftRegister(SteppedCell):
         if hidden % inputs:
             below, above = hidden // inputs * inputs, (hidden // inputs + 1) * inputs
             near = f"{below} or {above}" if below else str(above)
-            needs = f"a shift register of {inputs} inputs needs a number of units that is a multiple of {inputs}: {near}"
+            needs = f"a shift register of {inputs} inputs needs hidden to be a multiple of {inputs}: {near}"
             raise ValueError(f"hidden is {hidden}, and {needs}")

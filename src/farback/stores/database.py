@@ -179,6 +179,6 @@ def _check_tables(place: str, tables: set[str], recorded: Collection[str], versi
             f"changed: keep a copy of it, then upgrade it with: mlflow db upgrade URI"
         )
     raise StoreFault(
-        f"the database {place} was written by a newer MLflow (tables {version}, installed {installed}); nothing was changed: "
-        f"install a newer farback, or choose another --store"
+        f"the database {place} was written by a newer MLflow (tables {version}, installed {installed}); "
+        f"nothing was changed: install a newer farback, or choose another --store"
     )

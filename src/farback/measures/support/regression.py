@@ -65,7 +65,7 @@ def span(state_TN: Floats) -> Span:
     """
     T, N = state_TN.shape
     if T < N + 3:
-        raise ValueError(f"{T} samples are too few to fit {N} state numbers and a constant: at least {N + 3} are needed")
+        raise ValueError(f"{T} samples are too few to fit {N} state numbers and a constant: needs {N + 3}")
     largest_N = np.abs(state_TN).max(0, initial=0.0)
     scaled_TN = state_TN / np.where(largest_N > 0, largest_N, 1.0)  # so that squares do not overflow
     centred_TN = scaled_TN - scaled_TN.mean(0)
