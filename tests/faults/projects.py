@@ -184,17 +184,11 @@ class Command:
         return members
 
     def workers(self) -> list[psutil.Process]:
-        """The workers of its pool: children of the server process that multiprocessing copies them from."""
-        members = self.members()
-        servers = set()
-        for process in members:
-            with suppress(psutil.Error):
-                if process.ppid() == self.process.pid and any("forkserver" in word for word in process.cmdline()):
-                    servers.add(process.pid)
+        """The workers of its pool, without multiprocessing's resource tracker."""
         workers = []
-        for process in members:
+        for process in self.members():
             with suppress(psutil.Error):
-                if process.ppid() in servers:
+                if any("spawn_main" in word for word in process.cmdline()):
                     workers.append(process)
         return workers
 

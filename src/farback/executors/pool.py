@@ -26,10 +26,8 @@ from farback.trials.events import Event, Paused, Request
 
 # One thread for each library that starts threads of its own. Libraries read these when they are first imported.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-# Not "fork", because a copy of a process with torch's threads can deadlock. On Linux workers are copies of a server
-# process that imports torch once, which takes seconds, and starts none of its threads.
-START = multiprocessing.get_context("forkserver") if sys.platform == "linux" else multiprocessing.get_context("spawn")
-START.set_forkserver_preload([__name__])
+# Not "fork", because a copy of a process with torch's threads can deadlock.
+START = multiprocessing.get_context("spawn")
 UNGUARDED = (
     "a worker process ended with an error before it could train: workers import the script that started them, so a "
     "script that trains must do it under `if __name__ == '__main__':`"
@@ -265,14 +263,13 @@ def _child_settings() -> Iterator[None]:
     Without the block, Ctrl-C during the start of a worker would print a traceback.
     """
     resource_tracker.ensure_running()  # multiprocessing starts it with the first child and then unblocks SIGINT
-    settings = {**ONE_THREAD, "PYTHONPATH": os.pathsep.join(sys.path)}  # so that the server imports the same farback
-    before = {name: os.environ[name] for name in settings if name in os.environ}
-    os.environ.update(settings)
+    before = {name: os.environ[name] for name in ONE_THREAD if name in os.environ}
+    os.environ.update(ONE_THREAD)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # a SIGINT during the block arrives now
-        for name in settings:
+        for name in ONE_THREAD:
             del os.environ[name]
         os.environ.update(before)

@@ -20,6 +20,7 @@ from farback.runs.search.api import checked_search
 from farback.stores.studies import located
 from memory_store import Memory
 
+TESTS = str(Path(__file__).parents[2])  # where memory_store is
 STUDIES = ("small/RNN tanh", "small/memoryless")
 DRIVE = """
 import sys
@@ -35,7 +36,9 @@ def longer(steps: int, trials: int) -> str:
 
 def started(config: Path, *arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", DRIVE, str(config), *arguments]
-    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        command, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": TESTS}, stderr=subprocess.PIPE
+    )
 
 
 def ended(process: subprocess.Popen[bytes]) -> None:

@@ -20,6 +20,7 @@ from farback.runs.search.api import checked_search
 from farback.stores.studies import opened
 from memory_store import Memory
 
+TESTS = str(Path(__file__).parents[2])  # where memory_store is
 DRIVE = """
 import sys
 from farback.runs.search import search
@@ -31,7 +32,9 @@ TRIALS = 6
 
 def started(config: Path, uri: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", DRIVE, str(config), uri]
-    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        command, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": TESTS}, stderr=subprocess.PIPE
+    )
 
 
 def begun(uri: str) -> int:
