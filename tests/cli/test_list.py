@@ -64,6 +64,12 @@ def test_a_list_fits_into_80_columns_and_is_plain_when_piped(kind: str, typed: C
     assert not re.search("[\x1b─━│┃]", output)
 
 
+def test_a_terminal_narrower_than_the_names_is_no_error() -> None:
+    found = plugin_info.components("cells")
+    words = " ".join(listed.text(found, 5).split())
+    assert all(one.name in words for one in found)
+
+
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_json_holds_what_the_records_hold(kind: str, typed: Callable[..., str]) -> None:
     found = {entry["name"]: entry for entry in json.loads(typed("list", kind, "--json"))}

@@ -17,14 +17,20 @@ import pytest
 from typer import Exit
 
 import farback
+from farback.cli.console import Printer
+from farback.cli.progress import SweepDisplay
+from farback.cli.run import train_with_progress
 from farback.cli.signals import SignalHandler
 from farback.executors import Serial
 from farback.experiment import Experiment
 from farback.runs.search import history, search
 from farback.runs.search.api import checked_search
+from farback.runs.sweep import checked_sweep
+from farback.stores.base import Recorder
 from farback.stores.locations import default_uri
 from farback.stores.mlflow import MLflow
 from memory_store import Memory
+from open_sweeps import session
 
 BASE = """
 name: small
@@ -232,3 +238,19 @@ def test_a_search_that_is_stopped_resumes(write: Write) -> None:
     assert files(path) == {}
     table = history(checked_search(Experiment.load(path)))
     assert table[table["counted"]].groupby("state").size().to_dict() == {"complete": 4}
+
+
+def test_the_record_is_closed_with_retries_after_the_first_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only an error of the store ends it without retries."""
+    abandoned: list[Recorder] = []
+    signals_left = [signal.SIGINT]
+    monkeypatch.setattr(Recorder, "abandon", lambda recorder: abandoned.append(recorder))
+    monkeypatch.setattr(SweepDisplay, "add", lambda *_: signals_left and signal.raise_signal(signals_left.pop()))
+    (tmp_path / "small.yaml").write_text(BASE.replace("steps: 2000", "steps: 1").replace("every: 500", "every: 1"))
+    sweep = checked_sweep(Experiment.load(tmp_path / "small.yaml"))
+    signals = SignalHandler()
+    with pytest.raises(Exit), signals.handled():
+        train_with_progress(session(Memory()), sweep, sweep.trials(), signals, Printer(False))
+    assert not abandoned

@@ -30,8 +30,14 @@ def calibrate(
     from farback.report.calibration import write_calibration
 
     console = Printer(as_json)
-    quiet = not console.is_terminal
-    cases = track(check_all(measures), "measuring known systems", len(CASES), console=console, disable=quiet)
+    cases = track(
+        check_all(measures),
+        "measuring known systems",
+        len(CASES),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
     checks = [check for _, checks in cases for check in checks]
     _print(console, checks)
     rows = [{**asdict(check), "error": check.error, "holds": check.holds} for check in checks]

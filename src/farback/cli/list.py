@@ -67,11 +67,12 @@ def list_(
 def text(found: Sequence[ComponentInfo], width: int = WIDTH) -> str:
     """Components as text: each name is followed by a block of indented lines."""
     indent = max(len(one.name) for one in found) + 2
+    room = max(width - indent, WIDTH // 4)  # a terminal may be narrower than the names
     lines = []
     for one in found:
         parts = [one.line, *map(str, one.parameters), *([f"Source: {one.source}"] if one.source else [])]
         parts += [f"From: {one.package}"] * bool(one.package) + [one.error] * bool(one.error)
-        body = [line for part in parts for line in textwrap.wrap(part, width - indent, subsequent_indent="  ")]
+        body = [line for part in parts for line in textwrap.wrap(part, room, subsequent_indent="  ")]
         lines += [f"{one.name:{indent}}{body[0]}", *(" " * indent + line for line in body[1:])]
     return "\n".join(lines)
 

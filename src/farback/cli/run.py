@@ -119,7 +119,7 @@ def train_with_progress(
     resumed = f", {sweep_run.plan.resumed} of them from checkpoints" if sweep_run.plan.resumed else ""
     console.say(f"{sweep.name}: {what.amount} trials to train{resumed}, {what.reused} recorded already")
     try:
-        with sweep_run, signals.finishing(session.executor), display.live():
+        with signals.finishing(session.executor), display.live(), sweep_run:
             for event in sweep_run.events():
                 tally.add(event)
                 display.add(event)

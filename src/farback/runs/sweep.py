@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import pandas as pd
@@ -55,10 +54,8 @@ class SweepRun:
         self.work = LeasedWork(store, sweep.name, self.recorder.__enter__(), self.folder)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.recorder.__exit__(kind, error, traceback)
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self.recorder.__exit__(kind, *error)
 
     def events(self) -> Iterator[Event]:
         """Train the remaining trials. Each event is recorded before it is yielded."""

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -69,11 +68,9 @@ class SearchRun:
             self.heartbeat.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self.heartbeat.stop()
-        self.recorder.__exit__(kind, error, traceback)
+        self.recorder.__exit__(kind, *error)
 
     def _beat(self) -> None:
         """Renew the heartbeat of every setting that this process trains."""
