@@ -10,7 +10,8 @@ biases gives the gates of a step, and its transpose gives all their gradients. T
 their data is in cache; only these rows and the kept numbers are stored for the whole sequence. If the caller gives
 gates instead of inputs, I = 0.
 
-Memory is passed as addresses, because passing arrays would take longer than a step.
+Memory is passed as addresses, because passing arrays would take longer than a step. Arrays are copied and added by the
+loops below: numba compiles each assignment of a slice for a third of a second, in every kernel.
 """
 
 from typing import Any, NamedTuple
@@ -52,12 +53,12 @@ _back: Any = None
 
 @inlined
 def _parameters(addresses, strides, r, like, item, M, H, width):
-    """W_ih, W_hh, b_ih and b_hh of replica r, or their gradients; absent ones must not be read."""
+    """W_ih, W_hh, b_ih and b_hh of replica r, or their gradients; biases are rows. Absent ones must not be read."""
     return (
         array_at(addresses[0] + r * strides[0] * item, like, (M, width)),
         array_at(addresses[1] + r * strides[1] * item, like, (M, H)),
-        array_at(addresses[2] + r * strides[2] * item, like, (M,)),
-        array_at(addresses[3] + r * strides[3] * item, like, (M,)),
+        array_at(addresses[2] + r * strides[2] * item, like, (1, M)),
+        array_at(addresses[3] + r * strides[3] * item, like, (1, M)),
     )
 
 
@@ -84,12 +85,32 @@ def _add(x_BH, y_BH):
             y_BH[b, j] += x_BH[b, j]
 
 
-@inlined
-def _copy_blocks(source, target):
-    """Copy gates (B, K, H) to computed ones (B, P, H), or back: the last block holds the input's part."""
-    target[:, :_DIRECT] = source[:, :_DIRECT]
-    if _DIRECT < _BLOCKS:
-        target[:, target.shape[1] - 1] = source[:, source.shape[1] - 1]
+@loop
+def _copy(x_BH, y_BH):
+    """Copy the rows and columns that both arrays have."""
+    for b in range(min(x_BH.shape[0], y_BH.shape[0])):
+        for j in range(min(x_BH.shape[1], y_BH.shape[1])):
+            y_BH[b, j] = x_BH[b, j]
+
+
+@loop
+def _clear(x_BH):
+    for b in range(x_BH.shape[0]):
+        for j in range(x_BH.shape[1]):
+            x_BH[b, j] = 0
+
+
+@loop
+def _copy_blocks(x_BKH, y_BKH, direct):
+    """Copy gates to computed blocks, or back: the first blocks and the last one; those between become 0."""
+    blocks = y_BKH.shape[1]
+    for b in range(y_BKH.shape[0]):
+        for k in range(blocks):
+            for j in range(y_BKH.shape[2]):
+                if k < direct:
+                    y_BKH[b, k, j] = x_BKH[b, k, j]
+                else:
+                    y_BKH[b, k, j] = x_BKH[b, x_BKH.shape[1] - 1, j] if k == blocks - 1 else 0
 
 
 def _forward(gemm, like, sizes, strides, inputs, state, weights, index, outputs):
@@ -106,28 +127,28 @@ def _forward(gemm, like, sizes, strides, inputs, state, weights, index, outputs)
     gates_BPH = aligned_zeros(like, B * P * H).reshape(B, P, H)
     item, has_gates = packed_WM.itemsize, inputs[1] != 0
     for r in range(R):
-        w_ih_GI, w_hh_GH, b_ih_G, b_hh_G = _parameters(weights, strides, r, like, item, M, H, width)
+        w_ih_GI, w_hh_GH, b_ih_1G, b_hh_1G = _parameters(weights, strides, r, like, item, M, H, width)
         _transpose(w_hh_GH, 0, packed_WM)
         if width:
             _transpose(w_ih_GI[: _DIRECT * H], H, packed_WM)
-        packed_WM[H + width] = 0
+        bias_1M = packed_WM[H + width : H + width + 1]
+        _clear(bias_1M)
         if weights[3]:
-            packed_WM[H + width] += b_hh_G
+            _add(b_hh_1G, bias_1M)
         if weights[2]:
-            packed_WM[H + width, : _DIRECT * H] += b_ih_G[: _DIRECT * H]
+            _add(b_ih_1G[:, : _DIRECT * H], bias_1M)
         if _DIRECT < _BLOCKS:
             _transpose(w_ih_GI[_DIRECT * H :], 0, inner_JH)
             if weights[2]:
-                inner_JH[width] = b_ih_G[_DIRECT * H :]
-        row_RTBL[r, 0, :, :H] = h0_RBH[r]
+                _copy(b_ih_1G[:, _DIRECT * H :], inner_JH[width : width + 1])
+        _copy(h0_RBH[r], row_RTBL[r, 0])
         if _CARRIED >= 0:
-            kept_RSBAH[r, 0, :, _CARRIED] = c0_RBH[r]
+            _copy(c0_RBH[r], kept_RSBAH[r, 0, :, _CARRIED])
         for t in range(T):
             row_BL = row_RTBL[r, t]
             _put_inputs(x_RTBI[r, t], row_BL, H)
             if has_gates:
-                gates_BPH[:] = 0
-                _copy_blocks(gates_RTBKH[r, t], gates_BPH)
+                _copy_blocks(gates_RTBKH[r, t], gates_BPH, _DIRECT)
             elif _DIRECT < _BLOCKS:
                 product(gemm, B, width + 1, H, (row_BL, H, L), (inner_JH, 0, H), (gates_BPH, M, P * H), 0)
             product(gemm, B, W, M, (row_BL, 0, L), (packed_WM, 0, M), (gates_BPH, 0, P * H), 1 if has_gates else 0)
@@ -137,7 +158,8 @@ def _forward(gemm, like, sizes, strides, inputs, state, weights, index, outputs)
             if not before < index_RN[r, n] < T * B:
                 return False
             before = index_RN[r, n]
-            selected_RNH[r, n] = row_RTBL[r, index_RN[r, n] // B + 1, index_RN[r, n] % B, :H]
+            b = before % B
+            _copy(row_RTBL[r, before // B + 1, b : b + 1], selected_RNH[r, n : n + 1])
     return True  # the index ascends and is in range
 
 
@@ -156,15 +178,16 @@ def _backward(gemm, like, sizes, strides, weights, saved, index, doutputs, dstat
     item = dw_ML.itemsize
     for r in range(R):
         w_ih_GI, w_hh_GH, _, _ = _parameters(weights, strides, r, like, item, M, H, width)
-        dw_ih_GI, dw_hh_GH, db_ih_G, db_hh_G = _parameters(dweights, dstrides, r, like, item, M, H, width)
+        dw_ih_GI, dw_hh_GH, db_ih_1G, db_hh_1G = _parameters(dweights, dstrides, r, like, item, M, H, width)
         dh_BH, dc_BH, n = dh_RBH[r], dc_RBH[r], N - 1
-        dw_ML[:] = 0
-        inner_HQ[:] = 0
+        _clear(dw_ML)
+        _clear(inner_HQ)
         for t in range(T - 1, -1, -1):
             if doutputs[0]:
                 _add(dout_RTBH[r, t], dh_BH)
             while n >= 0 and index_RN[r, n] >= t * B:
-                dh_BH[index_RN[r, n] - t * B] += dselected_RNH[r, n]
+                b = index_RN[r, n] - t * B
+                _add(dselected_RNH[r, n : n + 1], dh_BH[b : b + 1])
                 n -= 1
             d_BPH = d_SBPH[t % span]
             _back(dh_BH, dc_BH, row_RTBL[r, t], row_RTBL[r, t + 1], kept_RSBAH[r, t], kept_RSBAH[r, t + 1], d_BPH)
@@ -174,7 +197,7 @@ def _backward(gemm, like, sizes, strides, weights, saved, index, doutputs, dstat
                 if _DIRECT < _BLOCKS:
                     product(gemm, B, H, width, (d_BPH, M, P * H), (w_ih_GI, _DIRECT * H * width, width), dx, 1)
             if dinputs[1]:
-                _copy_blocks(d_BPH, dgates_RTBKH[r, t])
+                _copy_blocks(d_BPH, dgates_RTBKH[r, t], _DIRECT)
             past = 1 if _DIRECT < _BLOCKS else 0
             product(gemm, B, M, H, (d_BPH, 0, P * H), (w_hh_GH, 0, H), (dh_BH, 0, H), past)
             if dweights[1] and t % span == 0:
@@ -184,23 +207,23 @@ def _backward(gemm, like, sizes, strides, weights, saved, index, doutputs, dstat
                 if _DIRECT < _BLOCKS and width:
                     part = (d_SBPH, M, P * H)
                     add_transposed_product(gemm, H, rows, width + 1, part, (row, H, L), (inner_HQ, 0, Q))
+        first, bias = _DIRECT * H, H + width  # the rows of added blocks, and the column of the bias
         if dweights[1]:
-            dw_hh_GH[:] = dw_ML[:, :H]
+            _copy(dw_ML, dw_hh_GH)
         if dweights[0]:
-            dw_ih_GI[: _DIRECT * H] = dw_ML[: _DIRECT * H, H : H + width]
+            _copy(dw_ML[:first, H:], dw_ih_GI)
             if _DIRECT < _BLOCKS:
-                dw_ih_GI[_DIRECT * H :] = inner_HQ[:, :width]
+                _copy(inner_HQ, dw_ih_GI[first:])
         if dweights[2]:
-            db_ih_G[: _DIRECT * H] = dw_ML[: _DIRECT * H, H + width]
+            _transpose(dw_ML[:first, bias : bias + 1], 0, db_ih_1G)
             if _DIRECT < _BLOCKS:
-                db_ih_G[_DIRECT * H :] = inner_HQ[:, width]
+                _transpose(inner_HQ[:, width : width + 1], 0, db_ih_1G[:, first:])
         if dweights[3]:
-            db_hh_G[:] = dw_ML[:, H + width]
+            _transpose(dw_ML[:, bias : bias + 1], 0, db_hh_1G)
 
 
 def compiled(code: CellCode) -> tuple[Any, Any]:
     """The (forward, backward) kernels of a cell."""
     names = {"_BLOCKS": code.blocks, "_DIRECT": code.direct, "_KEPT": code.kept}
     names |= {"_CARRIED": -1 if code.carried is None else code.carried, "_step": code.step, "_back": code.back}
-    names["_copy_blocks"] = inlined(copy_with(_copy_blocks.py_func, code.label, **names))
     return tuple(kernel(copy_with(function, code.label, **names)) for function in (_forward, _backward))

@@ -92,6 +92,12 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+@functools.cache
+def _modules(path: tuple[str, ...]) -> list[str]:
+    """The modules of a family's package, sorted, without its base."""
+    return sorted(one.name for one in pkgutil.iter_modules(path) if not one.ispkg and one.name != "base")
+
+
 class Family(Generic[C]):
     """The plug-ins of one kind: the modules of a package, and the plug-ins of other packages.
 
@@ -109,8 +115,7 @@ class Family(Generic[C]):
 
     def shipped(self) -> list[str]:
         """The names of farback's own plug-ins, sorted."""
-        path = importlib.import_module(self.package).__path__
-        return sorted(one.name for one in pkgutil.iter_modules(path) if not one.ispkg and one.name != "base")
+        return list(_modules(tuple(importlib.import_module(self.package).__path__)))
 
     def plugin(self, name: str) -> type[C]:
         """The class of the plug-in called `name`; farback's own plug-ins come before those of other packages.
