@@ -6,19 +6,20 @@ kept, A numbers kept of each, N selected outputs.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from farback.kernels import buffer_pool
+from farback.kernels import buffer_pool, time_loop
 from farback.kernels.arguments import LIKE, Place, address, contiguous
 from farback.kernels.gemm import gemm
-from farback.kernels.time_loop import CellCode, compiled
+from farback.kernels.time_loop import CellCode
 
-_kernels = functools.cache(compiled)
+
+def _sizes(code: CellCode) -> tuple[int, int, int, int]:
+    return code.blocks, code.direct, code.kept, -1 if code.carried is None else code.carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,11 @@ def forward(
     selected = None if index is None else source.new_empty(R, N, H)
     x, gates, *state = (None if t is None else contiguous(t) for t in (x, gates, *state))  # type: ignore[assignment]
     addresses, strides = zip(*w, strict=True)
-    is_valid = _kernels(code)[0](
+    is_valid = time_loop.forward(
         gemm(dtype),
+        time_loop.addresses(code, dtype)[0],
         LIKE[dtype],
+        _sizes(code),
         (R, T, B, width, H, L, S, N),
         strides,
         (address(x), address(gates)),
@@ -126,9 +129,11 @@ def backward(
     dout = None if dout is None else contiguous(dout)
     selected = index is not None and dout is not None
     (addresses, strides), (daddresses, dstrides) = zip(*w, strict=True), zip(*dw, strict=True)
-    _kernels(code)[1](
+    time_loop.backward(
         gemm(like.dtype),
+        time_loop.addresses(code, like.dtype)[1],
         LIKE[like.dtype],
+        _sizes(code),
         (R, T, B, width, H, L, dout.shape[1] if selected else 0),  # type: ignore[union-attr]
         strides,
         addresses,

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from numba import njit
+from numba import cfunc, njit
 
 # Numba's cache checks only the file of the compiled function. A kernel also contains the functions that it calls from
 # other files of this folder. So the digest of all files is part of its name, and any edit leads to a new compilation.
@@ -24,6 +24,7 @@ _OPTIONS: dict[str, Any] = {
 # Only kernels call helpers: without wrappers they compile in half the time.
 _HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _KERNEL = {**_OPTIONS, "no_cfunc_wrapper": True, "cache": True}
+_KEPT: list[Any] = []
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -55,6 +56,18 @@ def kernel(function: Any) -> Any:
         return njit(**_KERNEL)(function)
     except RuntimeError:  # no writable folder for a cache, so every process compiles
         return njit(**_OPTIONS)(function)
+
+
+def compiled_address(function: Any, signature: Any) -> int:
+    """Compile a function of numbers for one signature, keep it on disk, and give the address of its C function."""
+    function.__qualname__ = f"{function.__qualname__}_{_SOURCES}"
+    options = {name: _OPTIONS[name] for name in ("error_model", "fastmath")}
+    try:
+        compiled = cfunc(signature, cache=True, **options)(function)
+    except RuntimeError:
+        compiled = cfunc(signature, **options)(function)
+    _KEPT.append(compiled)  # its code lives as long as it does
+    return int(compiled.address or 0)
 
 
 def copy_with(function: Any, label: str, **names: Any) -> Any:

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""LLVM code for what numba cannot express: a power of two, a call of BLAS, a pointer, and wide vectors."""
+"""LLVM code for what numba lacks: powers of two, calls of BLAS and of compiled steps, pointers, and wide vectors."""
 
 from typing import Any
 
@@ -52,6 +52,24 @@ def _call_gemm(typing_context, address, flips, sizes, a, b, strides, beta, c):
     return types.void(types.intp, pair, triple, types.intp, types.intp, triple, beta, types.intp), code
 
 
+def _call_step(typing_context, address, like, places, sizes):
+    """The compiled function at `address`, of a number that gives the dtype, addresses and sizes."""
+
+    def code(context, builder, signature, arguments):
+        function, like, *tuples = arguments
+        integers = [
+            builder.extract_value(values, i)
+            for values, kind in zip(tuples, signature.args[2:], strict=True)
+            for i in range(len(kind))
+        ]
+        values = [like, *integers]
+        pointer = ir.FunctionType(ir.VoidType(), [value.type for value in values]).as_pointer()
+        builder.call(builder.inttoptr(function, pointer), values)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, like, places, sizes), code
+
+
 def _pointer(typing_context, address, like):
     """A pointer to numbers of the dtype of `like`."""
 
@@ -77,5 +95,6 @@ def _wide_vectors(typing_context):
 
 power_of_two: Any = intrinsic(_power_of_two)
 call_gemm: Any = intrinsic(_call_gemm)
+call_step: Any = intrinsic(_call_step)
 pointer: Any = intrinsic(_pointer)
 wide_vectors: Any = intrinsic(_wide_vectors)

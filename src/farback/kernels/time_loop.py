@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""The loop over time of Elman's network, the GRU and the LSTM, forward and backward, compiled for each.
+"""The loop over time of Elman's network, the GRU and the LSTM, forward and backward, compiled once for all of them.
 
 Shapes: R replicas, T steps, B sequences, I inputs, H hidden, N selected outputs. A cell has K blocks of H gates. In the
 first D blocks the contributions of the input and of the state are added; where D < K, the last block keeps the two
@@ -10,22 +10,30 @@ biases gives the gates of a step, and its transpose gives all their gradients. T
 their data is in cache; only these rows and the kept numbers are stored for the whole sequence. If the caller gives
 gates instead of inputs, I = 0.
 
+The steps of a cell are compiled apart and called by their address, so that one more cell costs a third of a second of
+compilation and not five.
+
 Memory is passed as addresses, because passing arrays would take longer than a step. Arrays are copied and added by the
 loops below: numba compiles each assignment of a slice for a third of a second, in every kernel.
 """
 
+import functools
 from typing import Any, NamedTuple
+
+import torch
+from numba import types
 
 from farback.kernels.buffer_pool import aligned_zeros, array_at
 from farback.kernels.gemm import add_transposed_product, product
-from farback.kernels.jit import copy_with, inlined, kernel, loop
+from farback.kernels.jit import compiled_address, copy_with, inlined, kernel, loop
+from farback.kernels.llvm import call_step
 
 
 class CellCode(NamedTuple):
-    """The sizes and the compiled functions of one cell.
+    """The sizes and the step functions of one cell.
 
     Attributes:
-        label: in the names of the compiled loops.
+        label: in the names of the compiled steps.
         blocks: K.
         direct: D.
         kept: A.
@@ -45,10 +53,7 @@ class CellCode(NamedTuple):
     back: Any
 
 
-# `compiled` copies the functions below for each cell, with these globals replaced.
-_BLOCKS, _DIRECT, _KEPT, _CARRIED = 1, 1, 0, -1
-_step: Any = None
-_back: Any = None
+_function: Any = None  # `addresses` copies the functions that call it for each cell
 
 
 @inlined
@@ -113,46 +118,52 @@ def _copy_blocks(x_BKH, y_BKH, direct):
                     y_BKH[b, k, j] = x_BKH[b, x_BKH.shape[1] - 1, j] if k == blocks - 1 else 0
 
 
-def _forward(gemm, like, sizes, strides, inputs, state, weights, index, outputs):
-    R, T, B, width, H, L, S, N = sizes
-    M, P, W = _BLOCKS * H, 2 * _BLOCKS - _DIRECT, H + width + 1
+@kernel
+def forward(gemm, step, like, cell, sizes, strides, inputs, state, weights, index, outputs):
+    """Write the rows, the kept numbers and the selected outputs of all steps; False if the index is not valid."""
+    (K, D, A, carried), (R, T, B, width, H, L, S, N) = cell, sizes
+    M, P, W = K * H, 2 * K - D, H + width + 1
     x_RTBI = array_at(inputs[0], like, (R, T, B, width))
-    gates_RTBKH = array_at(inputs[1], like, (R, T, B, _BLOCKS, H))
+    gates_RTBKH = array_at(inputs[1], like, (R, T, B, K, H))
     h0_RBH, c0_RBH = array_at(state[0], like, (R, B, H)), array_at(state[1], like, (R, B, H))
     index_RN = array_at(index, 0, (R, N))
-    row_RTBL, kept_RSBAH = array_at(outputs[0], like, (R, T + 1, B, L)), array_at(outputs[1], like, (R, S, B, _KEPT, H))
+    row_RTBL, kept_RSBAH = array_at(outputs[0], like, (R, T + 1, B, L)), array_at(outputs[1], like, (R, S, B, A, H))
     selected_RNH = array_at(outputs[2], like, (R, N, H))
     packed_WM = aligned_zeros(like, W * M).reshape(W, M)
     inner_JH = aligned_zeros(like, (width + 1) * H).reshape(width + 1, H)
     gates_BPH = aligned_zeros(like, B * P * H).reshape(B, P, H)
     item, has_gates = packed_WM.itemsize, inputs[1] != 0
+    size = B * A * H * item
     for r in range(R):
         w_ih_GI, w_hh_GH, b_ih_1G, b_hh_1G = _parameters(weights, strides, r, like, item, M, H, width)
         _transpose(w_hh_GH, 0, packed_WM)
         if width:
-            _transpose(w_ih_GI[: _DIRECT * H], H, packed_WM)
+            _transpose(w_ih_GI[: D * H], H, packed_WM)
         bias_1M = packed_WM[H + width : H + width + 1]
         _clear(bias_1M)
         if weights[3]:
             _add(b_hh_1G, bias_1M)
         if weights[2]:
-            _add(b_ih_1G[:, : _DIRECT * H], bias_1M)
-        if _DIRECT < _BLOCKS:
-            _transpose(w_ih_GI[_DIRECT * H :], 0, inner_JH)
+            _add(b_ih_1G[:, : D * H], bias_1M)
+        if D < K:
+            _transpose(w_ih_GI[D * H :], 0, inner_JH)
             if weights[2]:
-                _copy(b_ih_1G[:, _DIRECT * H :], inner_JH[width : width + 1])
+                _copy(b_ih_1G[:, D * H :], inner_JH[width : width + 1])
         _copy(h0_RBH[r], row_RTBL[r, 0])
-        if _CARRIED >= 0:
-            _copy(c0_RBH[r], kept_RSBAH[r, 0, :, _CARRIED])
+        if carried >= 0:
+            _copy(c0_RBH[r], kept_RSBAH[r, 0, :, carried])
         for t in range(T):
             row_BL = row_RTBL[r, t]
             _put_inputs(x_RTBI[r, t], row_BL, H)
             if has_gates:
-                _copy_blocks(gates_RTBKH[r, t], gates_BPH, _DIRECT)
-            elif _DIRECT < _BLOCKS:
+                _copy_blocks(gates_RTBKH[r, t], gates_BPH, D)
+            elif D < K:
                 product(gemm, B, width + 1, H, (row_BL, H, L), (inner_JH, 0, H), (gates_BPH, M, P * H), 0)
             product(gemm, B, W, M, (row_BL, 0, L), (packed_WM, 0, M), (gates_BPH, 0, P * H), 1 if has_gates else 0)
-            _step(gates_BPH, row_BL, row_RTBL[r, t + 1], kept_RSBAH[r, t % S], kept_RSBAH[r, (t + 1) % S])
+            row = outputs[0] + (r * (T + 1) + t) * B * L * item
+            kept, next_kept = outputs[1] + (r * S + t % S) * size, outputs[1] + (r * S + (t + 1) % S) * size
+            place = (gates_BPH.ctypes.data, row, row + B * L * item, kept, next_kept)
+            call_step(step, like, place, (B, P, H, L, A))
         before = -1
         for n in range(N):
             if not before < index_RN[r, n] < T * B:
@@ -163,23 +174,28 @@ def _forward(gemm, like, sizes, strides, inputs, state, weights, index, outputs)
     return True  # the index ascends and is in range
 
 
-def _backward(gemm, like, sizes, strides, weights, saved, index, doutputs, dstate, dinputs, dstrides, dweights):
-    R, T, B, width, H, L, N = sizes
-    M, P, W, Q = _BLOCKS * H, 2 * _BLOCKS - _DIRECT, H + width + 1, -(-(width + 1) // 16) * 16
-    row_RTBL, kept_RSBAH = array_at(saved[0], like, (R, T + 1, B, L)), array_at(saved[1], like, (R, T + 1, B, _KEPT, H))
+@kernel
+def backward(
+    gemm, back, like, cell, sizes, strides, weights, saved, index, doutputs, dstate, dinputs, dstrides, dweights
+):
+    """Write the gradients of the inputs or gates, of the first state and of the parameters."""
+    (K, D, A, _), (R, T, B, width, H, L, N) = cell, sizes
+    M, P, W, Q = K * H, 2 * K - D, H + width + 1, -(-(width + 1) // 16) * 16
+    row_RTBL = array_at(saved[0], like, (R, T + 1, B, L))
     dout_RTBH, dselected_RNH = array_at(doutputs[0], like, (R, T, B, H)), array_at(doutputs[1], like, (R, N, H))
     index_RN = array_at(index, 0, (R, N))
-    dh_RBH, dc_RBH = array_at(dstate[0], like, (R, B, H)), array_at(dstate[1], like, (R, B, H))
+    dh_RBH = array_at(dstate[0], like, (R, B, H))
     dx_RTBI = array_at(dinputs[0], like, (R, T, B, width))
-    dgates_RTBKH = array_at(dinputs[1], like, (R, T, B, _BLOCKS, H))
+    dgates_RTBKH = array_at(dinputs[1], like, (R, T, B, K, H))
     span = min(T, max(1, 128 // B))  # steps per product for the gradient of the weights: 128 rows, still in cache
     d_SBPH = aligned_zeros(like, span * B * P * H).reshape(span, B, P, H)
     dw_ML, inner_HQ = aligned_zeros(like, M * L).reshape(M, L), aligned_zeros(like, H * Q).reshape(H, Q)
     item = dw_ML.itemsize
+    size = B * A * H * item
     for r in range(R):
         w_ih_GI, w_hh_GH, _, _ = _parameters(weights, strides, r, like, item, M, H, width)
         dw_ih_GI, dw_hh_GH, db_ih_1G, db_hh_1G = _parameters(dweights, dstrides, r, like, item, M, H, width)
-        dh_BH, dc_BH, n = dh_RBH[r], dc_RBH[r], N - 1
+        dh_BH, n = dh_RBH[r], N - 1
         _clear(dw_ML)
         _clear(inner_HQ)
         for t in range(T - 1, -1, -1):
@@ -190,40 +206,57 @@ def _backward(gemm, like, sizes, strides, weights, saved, index, doutputs, dstat
                 _add(dselected_RNH[r, n : n + 1], dh_BH[b : b + 1])
                 n -= 1
             d_BPH = d_SBPH[t % span]
-            _back(dh_BH, dc_BH, row_RTBL[r, t], row_RTBL[r, t + 1], kept_RSBAH[r, t], kept_RSBAH[r, t + 1], d_BPH)
+            row, kept = saved[0] + (r * (T + 1) + t) * B * L * item, saved[1] + (r * (T + 1) + t) * size
+            place = (dstate[0] + r * B * H * item, dstate[1] + r * B * H * item, row, row + B * L * item)
+            call_step(back, like, (*place, kept, kept + size, d_BPH.ctypes.data), (B, P, H, L, A))
             if dinputs[0]:
                 outer, dx = (d_BPH, 0, P * H), (dx_RTBI[r, t], 0, width)
-                product(gemm, B, _DIRECT * H, width, outer, (w_ih_GI, 0, width), dx, 0)
-                if _DIRECT < _BLOCKS:
-                    product(gemm, B, H, width, (d_BPH, M, P * H), (w_ih_GI, _DIRECT * H * width, width), dx, 1)
+                product(gemm, B, D * H, width, outer, (w_ih_GI, 0, width), dx, 0)
+                if D < K:
+                    product(gemm, B, H, width, (d_BPH, M, P * H), (w_ih_GI, D * H * width, width), dx, 1)
             if dinputs[1]:
-                _copy_blocks(d_BPH, dgates_RTBKH[r, t], _DIRECT)
-            past = 1 if _DIRECT < _BLOCKS else 0
+                _copy_blocks(d_BPH, dgates_RTBKH[r, t], D)
+            past = 1 if D < K else 0
             product(gemm, B, M, H, (d_BPH, 0, P * H), (w_hh_GH, 0, H), (dh_BH, 0, H), past)
             if dweights[1] and t % span == 0:
                 rows = min(span, T - t) * B
-                row = row_RTBL[r, t]
-                add_transposed_product(gemm, M, rows, W, (d_SBPH, 0, P * H), (row, 0, L), (dw_ML, 0, L))
-                if _DIRECT < _BLOCKS and width:
+                row_BL = row_RTBL[r, t]
+                add_transposed_product(gemm, M, rows, W, (d_SBPH, 0, P * H), (row_BL, 0, L), (dw_ML, 0, L))
+                if D < K and width:
                     part = (d_SBPH, M, P * H)
-                    add_transposed_product(gemm, H, rows, width + 1, part, (row, H, L), (inner_HQ, 0, Q))
-        first, bias = _DIRECT * H, H + width  # the rows of added blocks, and the column of the bias
+                    add_transposed_product(gemm, H, rows, width + 1, part, (row_BL, H, L), (inner_HQ, 0, Q))
+        first, bias = D * H, H + width  # the rows of added blocks, and the column of the bias
         if dweights[1]:
             _copy(dw_ML, dw_hh_GH)
         if dweights[0]:
             _copy(dw_ML[:first, H:], dw_ih_GI)
-            if _DIRECT < _BLOCKS:
+            if D < K:
                 _copy(inner_HQ, dw_ih_GI[first:])
         if dweights[2]:
             _transpose(dw_ML[:first, bias : bias + 1], 0, db_ih_1G)
-            if _DIRECT < _BLOCKS:
+            if D < K:
                 _transpose(inner_HQ[:, width : width + 1], 0, db_ih_1G[:, first:])
         if dweights[3]:
             _transpose(dw_ML[:, bias : bias + 1], 0, db_hh_1G)
 
 
-def compiled(code: CellCode) -> tuple[Any, Any]:
-    """The (forward, backward) kernels of a cell."""
-    names = {"_BLOCKS": code.blocks, "_DIRECT": code.direct, "_KEPT": code.kept}
-    names |= {"_CARRIED": -1 if code.carried is None else code.carried, "_step": code.step, "_back": code.back}
-    return tuple(kernel(copy_with(function, code.label, **names)) for function in (_forward, _backward))
+def _step_at(like, gates, row, next_row, kept, next_kept, B, P, H, L, A):
+    rows = array_at(row, like, (B, L)), array_at(next_row, like, (B, L))
+    kepts = array_at(kept, like, (B, A, H)), array_at(next_kept, like, (B, A, H))
+    _function(array_at(gates, like, (B, P, H)), *rows, *kepts)
+
+
+def _back_at(like, dh, dc, row, next_row, kept, next_kept, d, B, P, H, L, A):
+    states = array_at(dh, like, (B, H)), array_at(dc, like, (B, H))
+    rows = array_at(row, like, (B, L)), array_at(next_row, like, (B, L))
+    kepts = array_at(kept, like, (B, A, H)), array_at(next_kept, like, (B, A, H))
+    _function(*states, *rows, *kepts, array_at(d, like, (B, P, H)))
+
+
+@functools.cache
+def addresses(code: CellCode, dtype: torch.dtype) -> tuple[int, int]:
+    """The addresses of a cell's compiled step and of its backward step."""
+    like: Any = {torch.float32: types.float32, torch.float64: types.float64}[dtype]
+    step, back = (copy_with(at, code.label, _function=f) for at, f in ((_step_at, code.step), (_back_at, code.back)))
+    places: Any = [types.intp] * 12
+    return compiled_address(step, types.void(like, *places[:10])), compiled_address(back, types.void(like, *places))

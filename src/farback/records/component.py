@@ -13,6 +13,7 @@ import inspect
 import logging
 import multiprocessing
 import operator
+import os
 import pkgutil
 from abc import ABC
 from collections.abc import Mapping
@@ -93,9 +94,9 @@ def _short(value: Any) -> str:
 
 
 @functools.cache
-def _modules(path: tuple[str, ...]) -> list[str]:
-    """The modules of a family's package, sorted, without its base."""
-    return sorted(one.name for one in pkgutil.iter_modules(path) if not one.ispkg and one.name != "base")
+def _modules(folders: tuple[str, ...], changed: tuple[int, ...]) -> list[str]:
+    """The modules of a family's package, sorted, without its base; read again when a folder has `changed`."""
+    return sorted(one.name for one in pkgutil.iter_modules(folders) if not one.ispkg and one.name != "base")
 
 
 class Family(Generic[C]):
@@ -115,7 +116,8 @@ class Family(Generic[C]):
 
     def shipped(self) -> list[str]:
         """The names of farback's own plug-ins, sorted."""
-        return list(_modules(tuple(importlib.import_module(self.package).__path__)))
+        folders = tuple(importlib.import_module(self.package).__path__)
+        return list(_modules(folders, tuple(os.stat(folder).st_mtime_ns for folder in folders)))
 
     def plugin(self, name: str) -> type[C]:
         """The class of the plug-in called `name`; farback's own plug-ins come before those of other packages.
