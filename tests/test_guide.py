@@ -156,6 +156,7 @@ def test_a_config_that_is_shown_loads(config: str, tmp_path: Path) -> None:
     assert isinstance(loaded, Search) or loaded.trials()
 
 
+@pytest.mark.slow
 def test_the_reference_of_configs_is_what_make_docs_writes(tmp_path: Path) -> None:
     (command,) = re.findall(r"\$\(BIN\)/python (docs/config_reference\.py) docs/reference/config\.md", MAKEFILE)
     subprocess.run([sys.executable, command, str(tmp_path / "config.md")], cwd=ROOT, check=True)

@@ -161,6 +161,7 @@ def test_the_whole_path_of_claims(project: Path, empty_database: Path, farback: 
     assert (project / "results/own/report.md").read_text() == own
 
 
+@pytest.mark.slow
 def test_documents_have_the_plan_and_the_verdicts(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -116,6 +116,7 @@ def test_the_document_of_a_run_has_its_counts_and_files(project: Path, typed: Ty
     assert again == {key: done[key] for key in ("name", "headline", "verdict", "report", "files")}
 
 
+@pytest.mark.slow
 def test_the_document_of_a_search_has_its_counts_and_configs(project: Path, typed: Typed) -> None:
     code, out, err = typed("search", "found", "--json", "--workers", "1")
     assert code == 0, err

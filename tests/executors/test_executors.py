@@ -248,6 +248,7 @@ def test_a_worker_uses_one_thread(pool: Pool, trial_of: Make) -> None:
     assert [event.metrics["threads"] for event in by_seed(pairs, Progress).values()] == [1.0, 1.0]
 
 
+@pytest.mark.slow
 def test_a_trial_that_kills_three_workers_fails_with_the_reason_and_no_other_does(pool: Pool, trial_of: Make) -> None:
     pairs = list(pool.map(work.dies, packs(trial_of, [0, 1], [2, 7, work.BAD, 3, 8], [4], [5], [6])))
     assert sorted(by_seed(pairs, Finished)) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
@@ -278,6 +279,7 @@ def test_a_worker_that_exits_is_reported_with_its_exit_code(pool: Pool, trial_of
     assert sorted(by_seed(list(pool.map(work.quick, packs(trial_of, [0], [1]))), Finished)) == [0, 1]
 
 
+@pytest.mark.slow
 def test_the_death_of_an_idle_worker_fails_no_trial(pool: Pool, trial_of: Make) -> None:
     list(pool.map(work.quick, packs(trial_of, [0], [1], [2], [3])))
     victim = pool.workers[0].process
@@ -288,6 +290,7 @@ def test_the_death_of_an_idle_worker_fails_no_trial(pool: Pool, trial_of: Make) 
     assert not by_seed(pairs, Failed)
 
 
+@pytest.mark.slow
 def test_a_starting_worker_ignores_ctrl_c(trial_of: Make, capfd: pytest.CaptureFixture[str]) -> None:
     with Pool(1) as pool:
         pool.prepare(work.quick, 1)
@@ -319,6 +322,7 @@ def test_closing_the_events_ends_the_running_worker(pool: Pool, trial_of: Make) 
     assert sorted(by_seed(list(pool.map(work.quick, packs(trial_of, [0], [1]))), Finished)) == [0, 1]
 
 
+@pytest.mark.slow
 def test_an_error_in_the_caller_ends_the_workers(trial_of: Make) -> None:
     started = []
 
@@ -348,6 +352,7 @@ def test_the_cohort_of_a_terminated_worker_resumes_on_another(pool: Pool, trial_
     assert not by_seed(pairs, Failed)
 
 
+@pytest.mark.slow
 def test_workers_end_soon_after_their_driver_is_killed(trial_of: Make) -> None:
     """One worker checks for requests all the time, the other one is busy for a minute."""
     pipe, theirs = START.Pipe()

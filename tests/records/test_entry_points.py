@@ -159,24 +159,29 @@ def test_a_plug_in_is_shown_like_any_other(site: Path, command: Callable[..., st
     assert "tiny-memory 0.1" in shown
 
 
+@pytest.mark.slow
 def test_a_sweep_of_them_trains_and_records_their_package(in_new_process: dict[str, Any]) -> None:
     assert in_new_process["failed"] == 0
     assert in_new_process["packages"] == ["tiny-memory 0.1"] * 4
 
 
+@pytest.mark.slow
 def test_a_package_is_not_imported_before_it_is_used(in_new_process: dict[str, Any]) -> None:
     assert not in_new_process["imported before use"]
 
 
+@pytest.mark.slow
 def test_the_schema_contains_them(in_new_process: dict[str, Any]) -> None:
     assert '"ema"' in in_new_process["schema"]
     assert '"small"' in in_new_process["schema"]
 
 
+@pytest.mark.slow
 def test_a_typing_error_names_them(in_new_process: dict[str, Any]) -> None:
     assert "unknown cell 'emma'; did you mean 'ema'?" in in_new_process["typing error"]
 
 
+@pytest.mark.slow
 def test_nodes_of_a_cluster_are_compared_by_the_package(in_new_process: dict[str, Any]) -> None:
     """So that a node without the package, or with another version, is refused."""
     assert in_new_process["versions"] == "tiny-memory 0.1"

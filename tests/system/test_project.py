@@ -57,6 +57,7 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_linked_results_is_followed(trained: Path, project: Path, farback: Typed) -> None:
     disk = project.parent / "disk"
     (project / "results").rename(disk)

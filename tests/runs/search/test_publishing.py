@@ -60,6 +60,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+@pytest.mark.slow
 def test_a_deleted_folder_is_rebuilt_byte_for_byte(done: tuple[Search, Memory], page: Page) -> None:
     folder = page.report.parent
     before = contents(folder)

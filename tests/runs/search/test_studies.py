@@ -150,6 +150,7 @@ def test_of_trials_made_twice_one_counts(small: Small) -> None:
     assert history(own.search)["counted"].sum() == 0
 
 
+@pytest.mark.slow
 def test_a_storage_is_a_database_of_its_own(tmp_path: Path, empty_database: Path, small: Small) -> None:
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     with pytest.raises(UserError, match="not Optuna's database"):
