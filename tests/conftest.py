@@ -6,25 +6,29 @@ A new file in `farback/tasks` is found by its name, with its default fields and 
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import importlib
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-import numpy as np
 import pytest
-import torch
 
-import servers
-from farback import cells, inits, tasks
-from farback.records.component import Component
-from farback.stores import locations
-from farback.stores.mlflow import MLflow
-from farback.trials.trial import Trial
+if TYPE_CHECKING:  # the process that starts the test workers reads this file first: heavy imports would delay them
+    import numpy as np
 
-torch.set_num_threads(1)  # a test worker has one core: at these sizes a second thread only gets into the other's way
+    import servers
+    from farback.records.component import Component
+    from farback.trials.trial import Trial
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    import torch
+
+    torch.set_num_threads(1)  # a test worker has one core: at these sizes a second thread only gets into its way
 
 
 def levels(kind: type[Component]) -> Iterator[dict[str, Any]]:
@@ -39,6 +43,7 @@ def levels(kind: type[Component]) -> Iterator[dict[str, Any]]:
                 yield {field: choice}
 
 
+@functools.cache
 def everything(family: Any) -> list[Component]:
     found = []
     for name in family.names():
@@ -51,12 +56,12 @@ def everything(family: Any) -> list[Component]:
     return found
 
 
-KINDS = {"every_task": tasks, "every_cell": cells, "every_init": inits}
+KINDS = {"every_task": "tasks", "every_cell": "cells", "every_init": "inits"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for argument in KINDS.keys() & set(metafunc.fixturenames):
-        found = everything(KINDS[argument])
+        found = everything(importlib.import_module(f"farback.{KINDS[argument]}"))
         metafunc.parametrize(argument, found, ids=["-".join(spelled(component)) for component in found])
 
 
@@ -70,12 +75,16 @@ def spelled(component: Component) -> list[str]:
 
 @pytest.fixture
 def rng() -> np.random.Generator:
+    import numpy as np
+
     return np.random.default_rng(20260)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[servers.Postgres]:
     """A real PostgreSQL, one for each test worker."""
+    import servers
+
     reason = servers.postgres_missing()
     if reason:
         pytest.skip(reason)
@@ -92,6 +101,9 @@ def postgres_uri(postgres: servers.Postgres) -> str:
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with MLflow's tables and no experiment, to be copied: MLflow takes seconds to make one."""
+    from farback.stores import locations
+    from farback.stores.mlflow import MLflow
+
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
     MLflow(locations.SQLITE + str(path)).close()
     return path
@@ -100,6 +112,8 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def trial_of() -> Callable[..., Trial]:
     """A trial that trains in a fraction of a second, with the given fields changed."""
+
+    from farback.trials.trial import Trial
 
     def make(**fields: Any) -> Trial:
         retention = {"name": "retention", "sequences": 64}
@@ -112,6 +126,9 @@ def trial_of() -> Callable[..., Trial]:
 @pytest.fixture
 def global_generators_untouched() -> Callable[[], AbstractContextManager[None]]:
     """A block that must leave numpy's and torch's global generators as they were."""
+
+    import numpy as np
+    import torch
 
     def fingerprint() -> str:
         name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - it is what must not change

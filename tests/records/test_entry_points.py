@@ -242,6 +242,7 @@ def test_the_error_of_a_broken_one_names_its_package(
     assert name not in {member.model_fields["name"].default for member in cells.FAMILY.members()}
 
 
+@pytest.mark.slow
 def test_a_broken_one_does_not_affect_the_others(
     tmp_path: Path, in_new_process: dict[str, Any], command: Callable[..., str]
 ) -> None:
@@ -253,6 +254,7 @@ def test_a_broken_one_does_not_affect_the_others(
         command(site, "show", "cell", "absent")
 
 
+@pytest.mark.slow
 def test_farback_s_own_component_wins_over_a_plug_in_of_the_same_name(
     tmp_path: Path, in_new_process: dict[str, Any], command: Callable[..., str]
 ) -> None:

@@ -37,6 +37,7 @@ sweep:
 OWN, SHARED = ("one", "two", "three"), ("one", "one", "one")  # the configs that three drivers are started with
 DRIVE = """
 import sys, farback
+from some import one_in, some
 print(farback.run(sys.argv[1], workers=1, store=sys.argv[2]).trained)
 """
 
@@ -109,7 +110,7 @@ def test_drivers_share_a_server_in_front_of_postgresql(
         check(drive(tmp_path, address, names), address)
 
 
-@pytest.mark.parametrize("where", ["uri", "on_postgres", pytest.param("on_server", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("where", some(["uri", "on_postgres", "on_server"], one_in(3)))
 def test_drivers_may_begin_a_new_experiment_at_the_same_moment(where: str, request: pytest.FixtureRequest) -> None:
     """The second one looked just before the first one created it."""
     uri = request.getfixturevalue(where)
@@ -119,7 +120,7 @@ def test_drivers_may_begin_a_new_experiment_at_the_same_moment(where: str, reque
             assert second.experiment_id == first.experiment_id
 
 
-@pytest.mark.parametrize("where", ["uri", "on_postgres", pytest.param("on_server", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("where", some(["uri", "on_postgres", "on_server"], one_in(3)))
 def test_drivers_may_write_one_tag_at_the_same_moment(where: str, request: pytest.FixtureRequest) -> None:
     uri = request.getfixturevalue(where)
     with MLflow(uri) as store, store.begin("first") as recorder:
