@@ -19,6 +19,7 @@ from farback.stores import database, locations
 from farback.stores.leases import HEARTBEAT, LEASE
 from farback.stores.mlflow import MLflow
 from memory_store import Memory
+from some import one_in, some
 
 CONFIG = """\
 name: {name}
@@ -37,7 +38,6 @@ sweep:
 OWN, SHARED = ("one", "two", "three"), ("one", "one", "one")  # the configs that three drivers are started with
 DRIVE = """
 import sys, farback
-from some import one_in, some
 print(farback.run(sys.argv[1], workers=1, store=sys.argv[2]).trained)
 """
 
