@@ -24,7 +24,7 @@ _OPTIONS: dict[str, Any] = {
 # Only kernels call helpers: without wrappers they compile in half the time.
 _HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _KERNEL = {**_OPTIONS, "no_cfunc_wrapper": True, "cache": True}
-_KEPT: list[Any] = []
+_STEPS: list[Any] = []
 
 
 def inlined(function: Callable[..., Any]) -> Any:
@@ -66,7 +66,7 @@ def compiled_address(function: Any, signature: Any) -> int:
         compiled = cfunc(signature, cache=True, **options)(function)
     except RuntimeError:
         compiled = cfunc(signature, **options)(function)
-    _KEPT.append(compiled)  # its code lives as long as it does
+    _STEPS.append(compiled)  # its code is freed with it
     return int(compiled.address or 0)
 
 

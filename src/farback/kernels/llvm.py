@@ -56,13 +56,8 @@ def _call_step(typing_context, address, like, places, sizes):
     """The compiled function at `address`, of a number that gives the dtype, addresses and sizes."""
 
     def code(context, builder, signature, arguments):
-        function, like, *tuples = arguments
-        integers = [
-            builder.extract_value(values, i)
-            for values, kind in zip(tuples, signature.args[2:], strict=True)
-            for i in range(len(kind))
-        ]
-        values = [like, *integers]
+        function, like, places, sizes = arguments
+        values = [like, *cgutils.unpack_tuple(builder, places), *cgutils.unpack_tuple(builder, sizes)]
         pointer = ir.FunctionType(ir.VoidType(), [value.type for value in values]).as_pointer()
         builder.call(builder.inttoptr(function, pointer), values)
         return context.get_dummy_value()
