@@ -63,7 +63,6 @@ REVIEWED = {
     ): "a plug-in of a family's own folder, by a name that stands in its listing",
     ("records/component.py", "load"): "a plug-in of a package that is installed, by a name that its entry points list",
     ("records/entry_points.py", "load"): "the same: importlib.metadata imports what somebody installed",
-    ("report/svg.py", "xml.etree"): "figures that matplotlib has just written; expat fetches no entities",
     ("cli/plugin_info.py", "import_module"): "farback.PACKAGE.base, for a package from a fixed list",
     ("__init__.py", "import_module"): "a public name of farback, from a fixed list",
     ("executors/dask.py", "pickle"): "between a driver and its cluster, whose members run code for one another",
