@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy
 
-from farback.stores import result_files, run_tags
+from farback.stores import result_files, run_metadata
 from farback.stores.mlflow import MLflow
 from farback.trials.events import Event, Finished, Progress
 from farback.trials.trial import Trial
@@ -111,15 +111,15 @@ class _Pattern:
 
     def add(self, rows: dict[str, list[tuple[Any, ...]]], trial: Trial, run_id: str) -> None:
         """Add the rows of another trial."""
-        own = {**run_tags.trial_tags(trial, self.owner), "mlflow.runName": run_tags.run_name(trial)}
+        own = {**run_metadata.trial_tags(trial, self.owner), "mlflow.runName": run_metadata.run_name(trial)}
         changed = {
-            "runs": {"name": run_tags.run_name(trial), "artifact_uri": self.artifacts.replace(self.run_id, run_id)},
+            "runs": {"name": run_metadata.run_name(trial), "artifact_uri": self.artifacts.replace(self.run_id, run_id)},
             "inputs": {"input_uuid": uuid.uuid4().hex},
         }
         for table, found in self.rows.items():
             names = self.columns[table]
             if table == "params":
-                rows[table] += [(name, value, run_id) for name, value in run_tags.parameters(trial).items()]
+                rows[table] += [(name, value, run_id) for name, value in run_metadata.parameters(trial).items()]
             elif table == "tags":
                 rows[table] += [(name, own.get(name, value), run_id) for name, value, _ in found]
             else:

@@ -13,7 +13,7 @@ import pytest
 from farback.doctor.checkup import Target, check
 from farback.experiment import Experiment
 from farback.runs import sweep
-from farback.runs.page import publish
+from farback.runs.sweep_page import publish
 from farback.stores.mlflow import MLflow
 from farback.training import checkpoint_folder
 

@@ -21,7 +21,7 @@ from farback.encoders.base import Encoder
 from farback.networks.equal_size import LARGEST_HIDDEN, MatchError, SizeMatch
 from farback.networks.network import Architecture, Network, draw
 from farback.report import groups
-from farback.stores import run_tags
+from farback.stores import run_metadata
 from farback.trials.events import Finished, TrialResult, scores
 from farback.trials.trial import Trial
 from memory_store import Memory
@@ -249,10 +249,10 @@ def test_sizes_of_every_trial_are_logged() -> None:
     for one in (matched, plain):
         counts = one.architecture.counts
         assert {name: one.columns()[name] for name in KINDS} == counts
-        assert {name: run_tags.parameters(one)[name] for name in KINDS} == {n: str(c) for n, c in counts.items()}
-    assert matched.columns()["match"] == run_tags.parameters(matched)["match"] == "state 64"
+        assert {name: run_metadata.parameters(one)[name] for name in KINDS} == {n: str(c) for n, c in counts.items()}
+    assert matched.columns()["match"] == run_metadata.parameters(matched)["match"] == "state 64"
     assert "match" not in plain.columns()
-    assert "match" not in run_tags.parameters(plain)
+    assert "match" not in run_metadata.parameters(plain)
 
 
 def frame_of(*trials: Trial, without: tuple[str, ...] = ()) -> Any:

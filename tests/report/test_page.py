@@ -15,7 +15,7 @@ from farback.report.analysis import Analysis, Figure, markdown
 from farback.report.experiment_script import experiment_module
 from farback.report.page import Page
 from farback.report.sweep_report import NO_PREDICTION, groups, listed, rows_with, shown
-from farback.runs.page import publish
+from farback.runs.sweep_page import publish
 from farback.trials.events import Finished, TrialResult, scores
 from memory_store import Memory
 

@@ -6,7 +6,7 @@ import farback
 from farback.experiment import Experiment, Sweep
 from farback.records.record import UserError
 from farback.report.provenance_note import made_with, origins
-from farback.runs.page import publish
+from farback.runs.sweep_page import publish
 from farback.system.provenance import VERSIONS, deciding, versions
 from farback.trials.events import Finished, TrialResult, scores
 from memory_store import Memory

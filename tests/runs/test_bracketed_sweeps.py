@@ -16,10 +16,10 @@ from farback.cli.progress import SweepDisplay
 from farback.executors import Serial, base
 from farback.experiment import Experiment, Sweep
 from farback.records.record import UserError
-from farback.runs.page import publish, subject
 from farback.runs.progress import Tally
 from farback.runs.schedule import Schedule
 from farback.runs.sweep import checked_sweep
+from farback.runs.sweep_page import publish, subject
 from farback.stores.mlflow import MLflow
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Finished, TrialResult, scores

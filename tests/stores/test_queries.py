@@ -7,7 +7,7 @@ from made_up import finished, progress, trial
 
 from farback.stores import queries
 from farback.stores.mlflow import MLflow
-from farback.stores.run_tags import provenance_of
+from farback.stores.run_metadata import provenance_of
 from farback.trials.events import Failed
 
 

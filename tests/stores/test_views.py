@@ -12,7 +12,7 @@ from made_up import trial
 
 from farback.cli import ui
 from farback.records.record import UserError
-from farback.stores import descriptions, run_tags, views
+from farback.stores import descriptions, run_metadata, views
 from farback.stores.mlflow import MLflow
 from farback.trials.trial import Trial
 
@@ -66,7 +66,10 @@ def test_rewritten_views_keep_their_creation_time(uri: str, monkeypatch: pytest.
 
 def test_views_fit_into_a_tag() -> None:
     many = [
-        run_tags.parameters(trial(seed, cell, lag)) for cell in ("gru", "lstm") for lag in (1, 9) for seed in range(9)
+        run_metadata.parameters(trial(seed, cell, lag))
+        for cell in ("gru", "lstm")
+        for lag in (1, 9)
+        for seed in range(9)
     ]
     for view in views.sweep_views(views.varying(many)):
         labels = [
@@ -81,7 +84,7 @@ def grouped(view: views.View, parameters: list[dict[str, str]]) -> list[str]:
 
 def test_the_two_protocols_have_views_of_their_own() -> None:
     """A mean over nets trained at one lag and nets trained on many says nothing."""
-    one = run_tags.parameters(trial(0))
+    one = run_metadata.parameters(trial(0))
     many = {**one, "train_lags": "uniform 1-80"}
     (far, cells, *_) = views.sweep_views([])
     assert far.searched == "tags.kind = 'trial'"
@@ -99,10 +102,12 @@ def test_the_two_protocols_have_views_of_their_own() -> None:
 
 def test_networks_trained_at_different_lags_are_not_averaged_if_tested_at_the_same_lags() -> None:
     (far, *_) = views.sweep_views([])
-    own = [run_tags.parameters(trial(0, lag=lag)) for lag in (2, 8)]
+    own = [run_metadata.parameters(trial(0, lag=lag)) for lag in (2, 8)]
     assert grouped(far, own) == ["cell"]  # each is one point of the line
     listed = {"measures": [{"name": "retention", "lags": [1, 2, 8]}]}
-    asked = [run_tags.parameters(Trial.model_validate({**trial(0, lag=lag).model_dump(), **listed})) for lag in (2, 8)]
+    asked = [
+        run_metadata.parameters(Trial.model_validate({**trial(0, lag=lag).model_dump(), **listed})) for lag in (2, 8)
+    ]
     assert asked[0][views.TEST_LAGS] == "1 2 8"
     assert grouped(far, asked) == ["cell", "lag"]
     assert set(far.state(asked)["groupsExpanded"]) == {"param.cell.GRU,param.lag.2", "param.cell.GRU,param.lag.8"}

@@ -14,7 +14,7 @@ import torch
 
 import farback
 from farback.experiment import ConfigError, Experiment
-from farback.kernels import linear
+from farback.kernels import linear_layer
 from farback.records.record import UserError
 from farback.system import devices
 from farback.training.loop import train
@@ -42,7 +42,7 @@ def elsewhere() -> Callable[[], AbstractContextManager[None]]:
             patched.setattr("farback.kernels.unroll.on_cpu", lambda x: False)
             patched.setattr("farback.optimizers.adam.supported", lambda *tensors: False)
             patched.setattr("farback.optimizers.base.supported", lambda *tensors: False)
-            patched.setattr(linear, "DTYPES", ())  # so that every format is one of the others
+            patched.setattr(linear_layer, "DTYPES", ())  # so that every format is one of the others
             yield
 
     return replaced

@@ -27,15 +27,15 @@ def report(
 ) -> None:
     """Write results/NAME from the store (for a search, also from its studies) without training anything."""
     from farback.experiment import Search
-    from farback.runs.page import publish
     from farback.runs.session import load
     from farback.runs.sweep import checked_sweep
+    from farback.runs.sweep_page import publish
     from farback.stores import open_store
 
     experiment = load(config, settings or [])
     with open_store(store, experiment.root) as opened:
         if isinstance(experiment, Search):
-            from farback.runs.search.page import publish as publish_search
+            from farback.runs.search.search_page import publish as publish_search
 
             page = publish_search(experiment, opened, storage)
         else:

@@ -46,9 +46,9 @@ def run(
     """
     signals, console = SignalHandler(), Printer(as_json)
     with signals.handled():
-        from farback.runs.page import publish
         from farback.runs.session import RunOptions, load, open_session
         from farback.runs.sweep import checked_sweep
+        from farback.runs.sweep_page import publish
 
         options = RunOptions(workers, executor, address, store, None, checkpoint_seconds, device)
         sweep = checked_sweep(load(config, settings or []))
@@ -73,8 +73,8 @@ def run(
 
 def estimated(session: Session, sweep: Sweep, trials: list[Trial]) -> tuple[Remaining, dict[str, float]]:
     """The remaining trials, and how long they take: seconds and seconds_at_most, empty if nothing remains."""
-    from farback.runs.estimate import estimate
     from farback.runs.schedule import missing_from_frame, plan
+    from farback.runs.time_estimate import estimate
 
     frame = session.store.frame(sweep.name)
     what = missing_from_frame(frame, sweep, trials)

@@ -41,7 +41,7 @@ def search(
     with signals.handled():
         from farback.cli.search_progress import SearchDisplay
         from farback.runs.search.api import checked_search, forget, found_by, open_search
-        from farback.runs.search.page import publish
+        from farback.runs.search.search_page import publish
         from farback.runs.session import RunOptions, load, open_session
 
         options = RunOptions(workers, executor, address, store, storage, checkpoint_seconds, device)

@@ -17,7 +17,7 @@ from farback.stores import descriptions, locations, redaction
 from farback.stores.client import Client, now, quiet
 from farback.stores.queries import RunLookup
 from farback.stores.retries import Retries, StoreFault, reason
-from farback.stores.run_tags import provenance_of
+from farback.stores.run_metadata import provenance_of
 from farback.system import provenance
 
 ROUNDS = 5  # of checking and repairing, since a repair may reveal another issue

@@ -14,8 +14,8 @@ from farback.stores.client import Client
 from farback.stores.queries import TrackedRun
 from farback.stores.result_files import Damaged
 from farback.stores.retries import reason
+from farback.stores.run_metadata import ASIDE
 from farback.stores.run_metrics import TRAINING, Point, closing, legal
-from farback.stores.run_tags import ASIDE
 from farback.trials.events import ScoreRow
 from farback.trials.trial import Trial
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from farback.doctor.issues import Issue, Repair, counted, unless_training
 from farback.stores.queries import TrackedRun, newest
-from farback.stores.run_tags import SUPERSEDED
+from farback.stores.run_metadata import SUPERSEDED
 from farback.system import processes
 
 

@@ -3,8 +3,8 @@
 from farback.experiment import search_config as search_config  # registers the loader of searches
 from farback.experiment.experiment import Experiment
 from farback.experiment.grids import Axis, Grid
+from farback.experiment.json_schema import schema
 from farback.experiment.problems import ConfigError, Problem
-from farback.experiment.schema import schema
 from farback.experiment.search import Group, Search
 from farback.experiment.search_objective import Objective
 from farback.experiment.sweep import Sweep

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from farback.kernels import linear
+from farback.kernels import linear_layer
 from farback.kernels.arguments import DTYPES, check_shapes, checked_index, flat_places
 from farback.kernels.fused_layer import backward, forward
 from farback.kernels.time_loop import CellCode
@@ -54,9 +54,9 @@ def layer_and_readout(
     def back(dy_RNO: Tensor) -> Tensor:
         grad_RP = flat_RP.new_empty(R, P)
         *dw, dreadout, dbias = flat_places(grad_RP, order)
-        dh = linear.backward(h, readout, dy_RNO, True, dreadout, dbias)
+        dh = linear_layer.backward(h, readout, dy_RNO, True, dreadout, dbias)
         assert dh is not None
         backward(run, w, dh.view(run.outputs.shape), (None, None), dw, x=False, gates=False)
         return grad_RP
 
-    return linear.forward(h, readout, bias, outputs), back
+    return linear_layer.forward(h, readout, bias, outputs), back

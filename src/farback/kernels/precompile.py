@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import torch
 
-from farback.kernels.linear import linear
+from farback.kernels.linear_layer import linear
 from farback.kernels.optimizer_steps import adam, clip
 from farback.kernels.unroll import Kernel
 

@@ -187,8 +187,8 @@ def layer_with_backward(
 
 
 def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
-    """`x W' + b` for every replica, (R, N, G); see `farback.kernels.linear`."""
-    from farback.kernels.linear import linear
+    """`x W' + b` for every replica, (R, N, G); see `farback.kernels.linear_layer`."""
+    from farback.kernels.linear_layer import linear
 
     return linear(x_RNI, weight_RGI, bias_RG)
 

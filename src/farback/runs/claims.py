@@ -16,7 +16,7 @@ from farback.experiment.yaml_tree import read
 from farback.records.record import UserError, choices
 from farback.report.claims_page import ClaimRow, FirstVerdict, write_ledger
 from farback.report.page import Page, findings_of
-from farback.runs import page as pages
+from farback.runs import sweep_page as pages
 from farback.runs.sweep import checked_sweep
 from farback.stores.base import Store
 from farback.system.project import CLAIMS, RESULTS, configs_in

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from typing_extensions import override
 
-from farback.stores import descriptions, locations, redaction, result_files, run_tags
+from farback.stores import descriptions, locations, redaction, result_files, run_metadata
 from farback.stores.base import Recorded, Recorder, Store, announced, checked_name, tidy
 from farback.stores.client import Client, TagBoard, now, quiet
 from farback.stores.leases import BEAT_SECONDS, SILENT_SECONDS, Heartbeat, Leases
@@ -89,7 +89,7 @@ class MLflow(Store):
             experiment_id = self._id(experiment)
             runs = self.lookup.every(experiment_id, metrics=False) if experiment_id else []
         finished = newest(run for run in runs if run.kind == "trial")
-        return {key: run_tags.provenance_of(run.tags) for key, run in finished.items()}
+        return {key: run_metadata.provenance_of(run.tags) for key, run in finished.items()}
 
     @override
     def summarise(
@@ -140,7 +140,7 @@ class MLflow(Store):
             if set(run.data.metrics) <= names:
                 return run
             self.client.mlflow.delete_run(run.info.run_id)  # MLflow cannot remove a single metric
-        tags = {"kind": "summary", "cell": "summary", "owner": processes.identity(), **run_tags.driver_tags()}
+        tags = {"kind": "summary", "cell": "summary", "owner": processes.identity(), **run_metadata.driver_tags()}
         return self.client.create_run(experiment_id, tags, "summary")
 
 
@@ -164,7 +164,7 @@ class MLflowRecorder(Recorder):
         for key in new:
             self.attached.pop(key, None)
         with quiet():
-            parameters = (run_tags.parameters(trial) for trial in self.trials.values())
+            parameters = (run_metadata.parameters(trial) for trial in self.trials.values())
             write_views(self.client.mlflow, self.experiment_id, self.trials, parameters, views)
 
     @override
@@ -272,4 +272,4 @@ class MLflowRecorder(Recorder):
             counts = finished.get(key) or max(runs, key=lambda run: run.age)
             for run in runs:
                 if run is not counts:
-                    self.client.mlflow.set_tag(run.run_id, "kind", run_tags.SUPERSEDED)
+                    self.client.mlflow.set_tag(run.run_id, "kind", run_metadata.SUPERSEDED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from farback.stores import result_files, run_tags
+from farback.stores import result_files, run_metadata
 from farback.stores.base import score_rows
 from farback.stores.client import Client, now
 from farback.stores.queries import RunLookup
@@ -61,12 +61,12 @@ class RunWriter:
             runs = [run for run in self.lookup.running(experiment_id) if run.tags.get("owner") == owner]
             return next((run.run_id for run in runs if run.key == trial.key), None)
 
-        tags = run_tags.trial_tags(trial, owner) | attached.tags
-        created = self.client.create_run(experiment_id, tags, run_tags.run_name(trial), find)
+        tags = run_metadata.trial_tags(trial, owner) | attached.tags
+        created = self.client.create_run(experiment_id, tags, run_metadata.run_name(trial), find)
         run = OpenRun(created.info.run_id, created.info.artifact_uri)
         attached.run_id = run.run_id
-        self.client.log(run.run_id, attached.points(), attached.tags | run_tags.parameters(trial))
-        self.client.log_dataset(run.run_id, run_tags.dataset(trial))
+        self.client.log(run.run_id, attached.points(), attached.tags | run_metadata.parameters(trial))
+        self.client.log_dataset(run.run_id, run_metadata.dataset(trial))
         self.open[trial.key] = run
         return run
 
@@ -95,7 +95,7 @@ class RunWriter:
         self.client.store_files(run.artifacts, result_files.written(trial.columns(), result))
         milliseconds = now()
         ending = [(point, milliseconds) for point in closing(score_rows(result.scores), run.curves)]
-        tags = {"status": result.status, **run_tags.provenance(result.provenance)}
+        tags = {"status": result.status, **run_metadata.provenance(result.provenance)}
         self.client.log(run.run_id, run.buffered + ending, tags=tags)
 
     def fail(self, run: OpenRun, event: Failed) -> None:

@@ -10,7 +10,7 @@ from farback.records.record import UserError
 from farback.report.page import Page
 from farback.runs.search import history, search, winners
 from farback.runs.search.api import checked_search
-from farback.runs.search.page import publish
+from farback.runs.search.search_page import publish
 from farback.runs.search.winners import default_point, defaults
 from memory_store import Memory
 

@@ -19,8 +19,8 @@ from farback.kernels.precompile import precompile
 from farback.runs.leased_work import LeasedWork
 from farback.runs.schedule import Plan, Remaining, plan, remaining
 from farback.runs.search.evaluation import Evaluation, report_tags, search_views
-from farback.runs.search.history import frame
 from farback.runs.search.objectives import value
+from farback.runs.search.optuna_history import frame
 from farback.runs.search.study import SILENT_SECONDS, GroupStudy, TakenTrial
 from farback.runs.search.winners import defaults, winners
 from farback.runs.session import Session

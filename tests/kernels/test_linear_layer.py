@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from farback.kernels.linear import linear
+from farback.kernels.linear_layer import linear
 
 SLOW = [(8, 10, 128), (224, 33, 1), (640, 34, 132)]
 SIZES = [

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from farback.executors import Serial
-from farback.runs.estimate import EARLY_SHARE, CohortSeconds, estimate, makespan, timed, update_shares
 from farback.runs.schedule import plan, remaining
+from farback.runs.time_estimate import EARLY_SHARE, CohortSeconds, estimate, makespan, timed, update_shares
 from farback.system import devices
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Finished, Progress, TrialResult, scores

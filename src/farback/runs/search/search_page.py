@@ -10,12 +10,12 @@ import pandas as pd
 from farback.experiment import Search
 from farback.report import ReportedObjective, Searched
 from farback.report.page import Page, Subject, write_search
-from farback.runs.page import chance_text, task_ladder, trial_provenance
-from farback.runs.search.history import history
 from farback.runs.search.importances import importances
 from farback.runs.search.objectives import value
+from farback.runs.search.optuna_history import history
 from farback.runs.search.study import existing
 from farback.runs.search.winners import VALUES, Winner, defaults, equal_budgets, winner_configs, winners
+from farback.runs.sweep_page import chance_text, task_ladder, trial_provenance
 from farback.stores.base import Store
 from farback.stores.studies import exists, located, opened
 from farback.trials.trial import Trial
