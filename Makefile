@@ -4,7 +4,7 @@ BIN  := $(VENV)/bin
 UV   := $(BIN)/uv
 GIVEN := $(filter-out undefined,$(origin NAME))
 NAME ?= demo
-# The text as typed: neither make nor a shell expands it
+# NAME is used exactly as typed: neither make nor a shell expands it
 override NAME := $(value NAME)
 export NAME
 TORCH := torch==2.13.0
@@ -24,13 +24,13 @@ named:
 		printf "NAME must be the name of a config in configs/ or configs/claims/: letters, digits, - and _; got '%s'\n" "$$NAME" >&2; exit 2;; \
 	esac
 
-demo: $(VENV)/.ok ## the main experiment: how far back do four networks remember? (3 minutes)
+demo: $(VENV)/.ok ## run the main experiment: how far back do four networks remember? (3 minutes)
 	$(BIN)/farback run configs/demo.yaml
 
-run: named $(VENV)/.ok ## train what a config asks for and the store lacks, then write results/NAME (NAME=horizon)
+run: named $(VENV)/.ok ## train the trials of the config NAME that have no result yet, then write results/NAME (NAME=horizon)
 	$(BIN)/farback run "$$NAME"
 
-search: named $(VENV)/.ok ## search configs/NAME.yaml, or resume it, then report its winners on new seeds (NAME=tune)
+search: named $(VENV)/.ok ## run the search of configs/NAME.yaml, or resume it, then report its winners on fresh seeds (NAME=tune)
 	$(BIN)/farback search "$$NAME"
 
 report: named $(VENV)/.ok ## rebuild results/NAME from the store, training nothing (NAME=horizon)
@@ -45,7 +45,7 @@ calibrate: $(VENV)/.ok ## check the measures on systems with known memory (secon
 ui: named $(VENV)/.ok ## browse every run in the MLflow UI on 127.0.0.1 (NAME=horizon)
 	$(BIN)/farback ui "$$NAME"
 
-dashboard: named $(VENV)/.ok ## browse searches in optuna-dashboard on 127.0.0.1 (NAME=tune: only that one)
+dashboard: named $(VENV)/.ok ## browse searches in optuna-dashboard on 127.0.0.1 (NAME=tune shows only that search)
 	$(BIN)/farback dashboard $(if $(GIVEN),"$$NAME")
 
 test: $(VENV)/.ok ## run the tests (5 minutes)
@@ -54,10 +54,10 @@ test: $(VENV)/.ok ## run the tests (5 minutes)
 test-all: $(VENV)/.ok ## run all tests, the slow ones too
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not faults"
 
-test-faults: $(VENV)/.ok ## kill sweeps and searches at random, 200 times and more, and write the table of docs/reliability.md (20 minutes)
+test-faults: $(VENV)/.ok ## kill sweeps and searches at random moments, at least 200 times, and write the table of docs/reliability.md (45 minutes)
 	$(BIN)/python -m pytest tests/faults -n 2 --dist worksteal -m faults --faults-table docs/reliability.md
 
-test-lowest: $(VENV)/.ok ## a short run of everything with the lowest and the newest library versions allowed (10 minutes)
+test-lowest: $(VENV)/.ok ## run each main command once with the lowest and once with the newest allowed versions of the libraries (10 minutes)
 	@for versions in lowest-direct highest; do \
 		$(UV) venv -q --clear build/$$versions && export VIRTUAL_ENV=$(CURDIR)/build/$$versions && \
 		{ $(UV) pip install -q --torch-backend=auto --resolution $$versions -e . 'pytest>=8.4' 2>/dev/null \
@@ -66,16 +66,16 @@ test-lowest: $(VENV)/.ok ## a short run of everything with the lowest and the ne
 		build/$$versions/bin/python -m pytest --noconftest tests/test_short_run.py || exit 1; \
 	done
 
-coverage: $(VENV)/.ok ## branch coverage of the tests, by file; fails below 90 %
+coverage: $(VENV)/.ok ## measure the branch coverage of the tests; fails below 90 %
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not faults" --cov --cov-report=term:skip-covered
 
-lint: $(VENV)/.ok ## style, types and import contracts
+lint: $(VENV)/.ok ## check style, types, and which package imports which
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-smoke: $(VENV)/.ok ## the smallest sweep through every layer (seconds)
+smoke: $(VENV)/.ok ## run the smallest sweep, from config to report (seconds)
 	$(BIN)/farback run configs/smoke.yaml
 
-bench: $(VENV)/.ok ## time training against torch.nn, JAX and a plain script; needs an idle machine (half an hour)
+bench: $(VENV)/.ok ## compare the speed of training with torch.nn, JAX and a plain script; needs an idle machine (half an hour)
 	$(UV) pip install -q -c constraints.txt -e '.[bench]'
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed
 
@@ -87,7 +87,7 @@ docs: $(VENV)/.docs ## build the guide and the reference as a site in build/docs
 docs-links: $(VENV)/.docs ## check every external link of the guide; needs a network
 	$(BIN)/sphinx-build -q -b linkcheck -c docs -d build/doctrees . build/docs-links
 
-audit: $(VENV)/.ok ## ask a vulnerability service about every installed package; exit code 3 when none answers
+audit: $(VENV)/.ok ## ask a vulnerability service about every installed package; exit code 3 if no service answers
 	$(BIN)/python .ci/audit.py
 
 clean: ## delete caches and the environment, never results

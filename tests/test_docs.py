@@ -115,7 +115,7 @@ def test_the_python_of_the_measures_pages_runs(page: str, index: int, capsys: py
 
 def test_the_config_of_the_measures_page_loads(tmp_path: Path) -> None:
     (config,) = blocks((ROOT / "docs" / "your-own-network.md").read_text(), "yaml")
-    path = tmp_path / "mine.yaml"
+    path = tmp_path / "trained_network.yaml"
     path.write_text(config)
     assert len(Experiment.load(path).trials()) == 10
 

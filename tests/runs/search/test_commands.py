@@ -83,7 +83,7 @@ def test_a_dashboard_without_a_study_says_so(monkeypatch: pytest.MonkeyPatch, tm
 def test_the_config_of_the_guide_loads_and_its_condition_may_be_added(tmp_path: Path) -> None:
     guide = (Path(__file__).parents[3] / "docs" / "search.md").read_text()
     config, condition = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
-    path = tmp_path / "tune.yaml"
+    path = tmp_path / "mine_search.yaml"
     for text in (config, config.replace("    init:", f"{condition}    init:")):
         path.write_text(text)
         search = checked_search(Experiment.load(path))
