@@ -48,9 +48,9 @@ __all__ = [
 
 
 class _Search(ModuleType):
-    """`farback.search`: an alias of `farback.runs.search`, which is imported on first use, because optuna is slow.
+    """`farback.search`: an alias of `farback.runs.search`, imported on first use, because importing optuna is slow.
 
-    It can be called: `farback.search("tune")` is `farback.search.search("tune")`.
+    The module itself can be called: `farback.search("tune")` calls `farback.search.search("tune")`.
     """
 
     def __getattr__(self, name: str) -> Any:

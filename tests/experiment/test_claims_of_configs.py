@@ -66,7 +66,7 @@ def test_claims_change_no_trial_key(tmp_path: Path) -> None:
         ("claims:\n" + CLAIM.replace("ONE", "a").replace("Nobody 1901", '" "'), "must not be empty"),
         ("claims:\n" + CLAIM.replace("ONE", "a") + CLAIM.replace("ONE", "a"), "2 claims have the id 'a'"),
         ("claims:\n" + CLAIM.replace("ONE", "a") + "    needs: gpu\n", "say why a needs a GPU"),
-        ("claims:\n" + CLAIM.replace("ONE", "a") + "    why: it is large\n", "needs and why go together"),
+        ("claims:\n" + CLAIM.replace("ONE", "a") + "    why: it is large\n", "`needs: gpu` and `why` go together"),
         (
             "claims:\n" + CLAIM.replace("ONE", "a") + "    needs: gpu\n    why: large\n" + CLAIM.replace("ONE", "b"),
             "some of these claims need a GPU and others do not",

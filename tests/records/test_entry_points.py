@@ -222,8 +222,8 @@ BROKEN = {
         "extends farback.cells.base.Cell, not the class Near",
     ),
     "no class at all": ("ema", "tiny_memory.ema", "extends farback.cells.base.Cell, not a module"),
-    "an abstract class": ("gated", "farback.cells.base:GatedCell", "GatedCell lacks step"),
-    "another name": ("average", "tiny_memory.ema:Ema", "Ema is called 'ema', after its file; rename one"),
+    "an abstract class": ("gated", "farback.cells.base:GatedCell", "GatedCell does not define step"),
+    "another name": ("average", "tiny_memory.ema:Ema", "Ema is called 'ema', after its file: rename the file"),
 }
 
 

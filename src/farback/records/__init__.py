@@ -1,1 +1,1 @@
-"""Frozen records, components named by their files, plug-ins of other packages, and claims."""
+"""Defines frozen records, components named after their files, plug-ins of other packages, and claims."""

@@ -24,16 +24,16 @@ class Claim(Record):
     """A published statement that an experiment checks. It is not part of any trial.
 
     Attributes:
-        id: a name in lower-case words with hyphens, unique among all configs.
-        place: position in the table of claims. Claims without one come last, in the order of their configs.
+        id: the claim's name, lower-case words joined by hyphens, unique among all configs.
+        place: position in the table of claims; claims without a `place` come last, in the order of their configs.
         statement: the published statement, in one sentence.
-        source: the authors, the year and where it was published.
-        setting: the task, sizes and training of the publication, and what is trained instead if that differs.
+        source: authors and year of the publication, and where it appeared.
+        setting: the task, network sizes and training in the publication, and how the experiment differs from them.
         published: the published number as printed, or "no number".
-        check: how it is checked, and which results confirm it, refute it or make it depend on conditions.
+        check: how the statement is checked: which results confirm it, refute it, or show that it depends on conditions.
         corrected: what was changed in the check after the run, why, and the verdict before the change.
-        needs: gpu, if the training would take more than hours on two processor cores.
-        why: why it needs a GPU.
+        needs: `gpu` if the training would take more than a few hours on two CPU cores.
+        why: why the training needs a GPU; required if `needs` is given.
     """
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$"), Field(max_length=60)]
@@ -50,5 +50,5 @@ class Claim(Record):
     @model_validator(mode="after")
     def _explains_needs(self) -> Self:
         if (self.needs is None) != (not self.why.strip()):
-            raise ValueError(f"needs and why go together: say why {self.id} needs a GPU, or leave both out")
+            raise ValueError(f"`needs: gpu` and `why` go together: say why {self.id} needs a GPU, or leave both out")
         return self

@@ -1,7 +1,7 @@
-"""Plug-ins: frozen pydantic records that are named by their file.
+"""Defines plug-ins, which are frozen pydantic records named after their files.
 
 A *family* is a package with one plug-in in each module: `tasks/recall.py` contains the task called `recall`. To add a
-plug-in, add a file; configs, the JSON Schema, the law tests and `farback list` find it through its family. Other
+plug-in, add a file; configs, the JSON Schema, the shared tests and `farback list` find it through its family. Other
 packages add plug-ins by entry points (`farback.records.entry_points`).
 """
 
@@ -34,8 +34,8 @@ C = TypeVar("C", bound="Component")
 class Component(Record, ABC):
     """The base class of every plug-in.
 
-    `name` is the file's name. Raise `version` when the same parameters get a new meaning, so that results with the old
-    meaning are not reused.
+    `name` is the name of the file without .py. Raise `version` when the same fields get a new meaning, so that results
+    with the old meaning are not reused.
     """
 
     name: str = ""
@@ -43,7 +43,7 @@ class Component(Record, ABC):
     family: ClassVar[Any] = None  # the Family that the class belongs to
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Name a plug-in after the file that defines it: `name` is a field that allows one value."""
+        """Name a plug-in after its file: its field `name` allows only the name of the file."""
         super().__init_subclass__(**kwargs)
         stem = cls.__module__.rpartition(".")[2]
         own = inspect.get_annotations(cls)
@@ -60,12 +60,12 @@ class Component(Record, ABC):
         return self
 
     def spec(self) -> dict[str, Any]:
-        """Plain values from which `build` makes an equal record."""
+        """The fields as plain values, from which `Family.build` makes an equal plug-in."""
         return self.model_dump(mode="json")
 
     @override
     def digested(self) -> dict[str, Any]:
-        """The fields, the plug-in's version and, for a plug-in of another package, the name of that package."""
+        """The values to hash: the fields, the version and, for a plug-in of another package, the package's name."""
         home, top = getattr(self.family, "package", ""), type(self).__module__.partition(".")[0]
         package = {} if top == home.partition(".")[0] else {"package": top}
         return {"version": self.version, **package, **super().digested()}
@@ -81,7 +81,7 @@ class Component(Record, ABC):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let a field whose type is a family's base class accept any plug-in of the family, by its name."""
+        """Let a field whose type is a base class accept every plug-in of the class's family, chosen by its name."""
         if cls.family is not None and cls.family.base is cls:
             return handler.generate_schema(cls.family.choice())
         return handler(source)
@@ -95,14 +95,14 @@ def _short(value: Any) -> str:
 
 @functools.cache
 def _modules(folders: tuple[str, ...], changed: tuple[int, ...]) -> list[str]:
-    """The modules of a family's package, sorted, without its base; read again when a folder has `changed`."""
+    """The sorted names of the modules in `folders` except `base`; a new time in `changed` invalidates the cache."""
     return sorted(one.name for one in pkgutil.iter_modules(folders) if not one.ispkg and one.name != "base")
 
 
 class Family(Generic[C]):
     """The plug-ins of one kind: the modules of a package, and the plug-ins of other packages.
 
-    `package` is an import name ("farback.tasks") and also the group of the entry points. Every plug-in extends `base`.
+    `package` is an import name ("farback.tasks") and also the entry-point group. Every plug-in extends `base`.
     `kind` is the noun for one plug-in in messages ("task").
     """
 
@@ -120,10 +120,10 @@ class Family(Generic[C]):
         return list(_modules(folders, tuple(os.stat(folder).st_mtime_ns for folder in folders)))
 
     def plugin(self, name: str) -> type[C]:
-        """The class of the plug-in called `name`; farback's own plug-ins come before those of other packages.
+        """The class of the plug-in called `name`. If farback and another package define one, farback's class is used.
 
         Raises:
-            ValueError: there is no such plug-in (the message lists the choices, nearest first), or its file is empty.
+            ValueError: there is no such plug-in (the message lists all names), or its file defines no plug-in.
             PluginError: a plug-in of another package cannot be used. PluginError is a ValueError.
         """
         if name not in self.shipped():
@@ -139,7 +139,7 @@ class Family(Generic[C]):
             if not getattr(item, "__abstractmethods__", None)
         ]
         if not classes:
-            raise ValueError(f"{module.__file__}: contains no {self.base.__name__} that can be built")
+            raise ValueError(f"{module.__file__}: defines no subclass of {self.base.__name__} with all methods")
         return classes[-1]
 
     def members(self) -> list[type[C]]:
@@ -148,7 +148,7 @@ class Family(Generic[C]):
         return [self.plugin(name) for name in self.names() if name not in broken]
 
     def broken(self) -> dict[str, str]:
-        """The error message of each plug-in of another package that cannot be used, by name."""
+        """Unusable plug-ins of other packages: a mapping from their names to error messages."""
         errors = {}
         for name in offers(self.package).keys() - set(self.shipped()):
             try:
@@ -158,20 +158,20 @@ class Family(Generic[C]):
         return dict(sorted(errors.items()))
 
     def hidden(self) -> list[Offer]:
-        """Plug-ins of other packages that are not used, because farback has one of that name."""
+        """Plug-ins of other packages that are not used, because farback itself has a plug-in of the same name."""
         shipped = self.shipped()
         return [each for name, offered in offers(self.package).items() if name in shipped for each in offered]
 
     def maker(self, name: str) -> str:
-        """The package of a plug-in and its version; nothing for farback's own."""
+        """The package that offers a plug-in, with its version ("my-package 0.1"); empty for farback's own plug-ins."""
         offered = offers(self.package).get(name)
         return single_offer(offered, self.kind).package if offered and name not in self.shipped() else ""
 
     def build(self, spec: str | Mapping[str, Any] | C) -> C:
-        """The plug-in that `spec` describes: a name, or `{"name": ..., field: value}`.
+        """The plug-in that `spec` describes: a name, `{"name": ..., field: value}`, or the plug-in itself.
 
         Raises:
-            ValueError: an unknown name, or a bad field (`pydantic.ValidationError`, which is a ValueError).
+            ValueError: the name is unknown, or a field is wrong (`pydantic.ValidationError`, which is a ValueError).
         """
         if isinstance(spec, self.base):
             return spec

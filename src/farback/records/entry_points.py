@@ -1,4 +1,4 @@
-"""Plug-ins of other packages, which declare them as entry points in the groups farback.tasks, farback.cells and so on.
+"""Finds plug-ins of other packages, which declare them as entry points in the groups farback.tasks, farback.cells...
 
     [project.entry-points."farback.cells"]
     mycell = "my_package.mycell:MyCell"
@@ -15,7 +15,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
-# The packages of plug-ins, and the noun for one plug-in of each.
+# The kinds of plug-ins: the package below `farback`, and the noun for one plug-in.
 KINDS = {
     "tasks": "task",
     "cells": "cell",
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class PluginError(ValueError):
-    """A plug-in of another package that cannot be used. The message names the plug-in, the package and the reason."""
+    """Another package's plug-in cannot be used. The message names the plug-in, the package and the reason."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Offer:
         """The class of the plug-in.
 
         Raises:
-            PluginError: it cannot be imported, does not extend `base`, or has another name.
+            PluginError: the class cannot be imported, does not extend `base`, lacks a method, or has another name.
         """
         prefix = f"the {kind} {self.name!r} of {self.package} ({self.value}) cannot be used"
         try:
@@ -54,22 +54,22 @@ class Offer:
         if not (isinstance(loaded, type) and issubclass(loaded, base)):
             what = f"the class {loaded.__name__}" if isinstance(loaded, type) else f"a {type(loaded).__name__}"
             required = f"{base.__module__}.{base.__name__}"
-            raise PluginError(f"{prefix}: it must name a class that extends {required}, not {what}")
+            raise PluginError(f"{prefix}: the entry point must name a class that extends {required}, not {what}")
         if missing := sorted(getattr(loaded, "__abstractmethods__", ())):
-            raise PluginError(f"{prefix}: {loaded.__name__} lacks {', '.join(missing)}")
+            raise PluginError(f"{prefix}: {loaded.__name__} does not define {', '.join(missing)}")
         name = getattr(loaded, "model_fields")["name"].default  # noqa: B009 - a component's, which mypy cannot see
         if name != self.name:
-            fix = f'rename one of them, or write name: Literal["{self.name}"] = "{self.name}" in the class'
-            raise PluginError(f"{prefix}: {loaded.__name__} is called {name!r}, after its file; {fix}")
+            fix = f'rename the file or the entry, or write name: Literal["{self.name}"] = "{self.name}" in the class'
+            raise PluginError(f"{prefix}: {loaded.__name__} is called {name!r}, after its file: {fix}")
         return loaded
 
 
 def offers(group: str) -> Mapping[str, tuple[Offer, ...]]:
-    """The plug-ins that installed packages offer in a group, by name. Several under one name are a conflict."""
+    """The plug-ins that installed packages offer in a group, by name; several packages may offer the same name."""
     return _offers(group, tuple(sys.path))
 
 
-@cache  # for each state of `sys.path`, where packages are looked up
+@cache  # for each value of `sys.path`, the folders in which packages are found
 def _offers(group: str, path: tuple[str, ...]) -> dict[str, tuple[Offer, ...]]:
     by_name: dict[str, list[Offer]] = {}
     for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
@@ -79,7 +79,7 @@ def _offers(group: str, path: tuple[str, ...]) -> dict[str, tuple[Offer, ...]]:
 
 
 def single_offer(offered: tuple[Offer, ...], kind: str) -> Offer:
-    """The only plug-in under a name. Raises PluginError: there are several."""
+    """The only offer of a plug-in. Raises PluginError: several packages offer a plug-in of this name."""
     if len(offered) > 1:
         packages = " and ".join(f"{each.package} ({each.value})" for each in offered)
         raise PluginError(f"the {kind} {offered[0].name!r} is offered by {packages}: uninstall one of them")

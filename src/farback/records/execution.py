@@ -1,4 +1,4 @@
-"""Where an experiment is trained, as a config or a command line sets it. It is not part of a trial's identity."""
+"""Says where an experiment is trained. A config or a command sets it; it is not part of a trial's identity."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5
 
 
 class TLS(Record):
-    """Certificate files for a Dask cluster that requires them. Relative paths begin at the folder of `results/`.
+    """Certificate files for a Dask cluster that requires them. Relative paths start at the folder with `results/`.
 
     Attributes:
-        ca: the authority that signed the certificates of the cluster and of this machine.
-        cert: the certificate of this machine.
-        key: its private key.
+        ca: certificate of the authority that signed the certificates of the cluster and of this machine.
+        cert: certificate of this machine.
+        key: private key of this machine.
     """
 
     ca: str
@@ -36,13 +36,13 @@ class TLS(Record):
 
 
 class Placement(Record):
-    """Which executor trains, and its options.
+    """Which executor trains the trials, and the options of the executor.
 
     Attributes:
-        name: serial trains in this process, pool in worker processes on this machine, dask on a running Dask cluster.
-        workers: number of processes of the pool; by default one for each core. With 1, this process trains.
+        name: `serial` trains in one process, `pool` in worker processes on this machine, `dask` on a Dask cluster.
+        workers: number of processes of the pool; by default one for each core. With 1, the main process trains.
         address: address of the Dask scheduler, tcp://HOST:PORT or tls://HOST:PORT.
-        tls: certificates for tls://; by default those of Dask's own configuration.
+        tls: certificates for a tls:// address; by default Dask's own configuration names them.
     """
 
     name: Literal["serial", "pool", "dask"] = "pool"
@@ -68,5 +68,5 @@ class Placement(Record):
         elif self.address is not None or self.tls is not None:
             raise ValueError(f"{'tls' if self.address is None else 'address'} is an option of dask, not of {self.name}")
         elif self.name == "serial" and self.workers not in (None, 1):
-            raise ValueError(f"serial trains in this process only, but workers is {self.workers}")
+            raise ValueError(f"serial trains in this process only: leave workers out, got {self.workers}")
         return self

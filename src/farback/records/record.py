@@ -1,4 +1,4 @@
-"""A frozen pydantic record that hashes to a key."""
+"""Defines the base class of frozen pydantic records that hash to a key, and user errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SMALLEST, LARGEST = 1e-30, 1e30  # training uses single precision, in which numb
 
 
 def single(value: float) -> float:
-    """A positive number, after checking that single precision can represent it. Raises ValueError: it cannot."""
+    """The number itself, if it is positive and in the range of single precision; otherwise raises ValueError."""
     if not SMALLEST <= value <= LARGEST:
         raise ValueError(f"must be between {SMALLEST:g} and {LARGEST:g}, the range of single precision, got {value:g}")
     return value
@@ -43,7 +43,7 @@ def single(value: float) -> float:
 class UserError(ValueError):
     """A mistake that the user can fix. Commands print its message without a traceback."""
 
-    exit_code: ClassVar[int] = 2  # of a command that ends with this error
+    exit_code: ClassVar[int] = 2  # the exit code of a command that this error ends
 
 
 class Record(BaseModel):
@@ -52,7 +52,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def digested(self) -> dict[str, Any]:
-        """The plain values that identify this record: every field, except later additions that have their default."""
+        """The plain values that identify this record: every field except `Since` fields that have their default."""
         values: dict[str, Any] = {}
         for name, later in _fields(type(self)):
             value = getattr(self, name)
@@ -74,7 +74,7 @@ def digest(values: Any) -> str:
 
 @cache  # a sweep may have 100 000 records of one class
 def _fields(record: type[Record]) -> tuple[tuple[str, FieldInfo | None], ...]:
-    """The names of a record's fields; a field added in a later release comes with its definition, else None."""
+    """Each field's name, with the field's definition if it is marked with `Since`, otherwise with None."""
     fields = record.model_fields.items()
     return tuple((name, field if any(isinstance(m, Since) for m in field.metadata) else None) for name, field in fields)
 
@@ -90,7 +90,7 @@ def _plain(value: Any) -> Any:
 
 
 def named(spec: Any) -> Any:
-    """A bare name as a mapping: `lstm` is `{name: lstm}`."""
+    """A bare name as a mapping (`lstm` becomes `{name: lstm}`); anything else is returned unchanged."""
     return {"name": spec} if isinstance(spec, str) else spec
 
 

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, since they are written under another name and renamed; temporary folders."""
+"""Writes files under another name and then renames them, so that no file is half written; temporary folders."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def sweep(folder: Path, name: str = "") -> None:
-    """Remove unfinished files of killed processes from a folder: those to replace the file `name`, by default all."""
+    """Remove files that killed processes left unfinished from a folder: versions of the file `name`, or of any file."""
     for old in folder.glob(f".{glob.escape(name) or '*'}.*.unfinished"):
         with suppress(OSError):
             if _is_abandoned(old, mark=old.name.split(".")[-2]):

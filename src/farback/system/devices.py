@@ -1,4 +1,4 @@
-"""Devices on which cohorts train: the CPU or a GPU. A device is no part of a trial's key."""
+"""Devices on which cohorts train: the CPU or a GPU. The device is not part of a trial's key."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def checked(device: str) -> str:
 
 
 def workers(device: str) -> int | None:
-    """The default number of worker processes: one for a GPU, which a cohort fills; None lets the executor choose."""
+    """The default number of worker processes: 1 on a GPU, because a cohort fills it; None means one per CPU core."""
     return None if device == CPU else 1
 
 
 def provenance(device: str) -> dict[str, str]:
-    """The device in a result's provenance: a GPU's name; the CPU is recorded elsewhere."""
+    """The device in a result's provenance: the name of a GPU; empty for the CPU, which `machine` records."""
     return {} if device == CPU else {"device": torch.cuda.get_device_name(torch.device(device))}

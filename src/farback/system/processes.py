@@ -1,4 +1,4 @@
-"""Identities of processes, which tell whether the process that wrote something still runs.
+"""Identifies processes, so that a later process can check whether the one that wrote a file still runs.
 
 Host names are not unique: machines made from one image share a name, and a container has its own process table under
 the host's name. So an identity also has fingerprints of the machine, of its last boot and of the process table.
@@ -23,7 +23,7 @@ def identity() -> str:
 
 
 def is_here(process: str) -> bool:
-    """Whether a process would be visible in this process table, if it runs."""
+    """Whether a process, if it still runs, is in the process table that this process sees."""
     name, _, place = process.partition("@")
     host, *rest = name.rsplit(":", 2)
     if host != socket.gethostname() or len(rest) < 2 or not rest[0].isdigit():
@@ -55,7 +55,7 @@ def is_alive(process: str) -> bool:
 
 
 def file_mark() -> str:
-    """This process' mark in file names, "boot and process table-pid"."""
+    """A text for file names that identifies this process: fingerprints of boot and process table, "-", process id."""
     return f"{''.join(_fingerprints()[1:])}-{os.getpid()}"
 
 
@@ -67,7 +67,7 @@ def is_mark_of_dead(mark: str) -> bool:
 
 
 def _same(place: list[str]) -> bool:
-    """Whether fingerprints are of this process table, or of this machine before its last boot."""
+    """Whether the fingerprints belong to this process table, or to this machine before its last boot."""
     own = _fingerprints()
     if len(place) != len(own):
         return False

@@ -1,7 +1,7 @@
 """The paths of a project's files: an experiment's config, script and results share one name.
 
-`configs/NAME.yaml` belongs to `experiments/NAME.py`, and `configs/claims/NAME.yaml`, which is used by the ledger of
-claims only, to `experiments/claims/NAME.py`. A name occurs in one of the two only, since both write `results/NAME`.
+`configs/NAME.yaml` belongs to `experiments/NAME.py`. Experiments that only check published claims are in
+`configs/claims/` and `experiments/claims/`. No name may occur in both folders, since both write to `results/NAME`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ CONFIGS, SCRIPTS, CLAIMS, RESULTS = "configs", "experiments", "claims", "results
 
 
 def root_of(config: Path) -> Path:
-    """The folder that contains `results/`: above `configs/`, or the folder of a config elsewhere.
+    """The project's folder, which contains `results/`: the parent of `configs/`, or else the folder of the config.
 
-    A config below `results/`, such as a winner of a search, belongs to the folder that contains `results/`.
+    A config in `results/NAME/`, such as the best setting of a search, belongs to the folder that contains `results/`.
     """
     folder = config.absolute().parent
     if folder.parent.name == RESULTS:
@@ -27,7 +27,7 @@ def root_of(config: Path) -> Path:
 
 
 def config_of(name: str, root: Path = Path()) -> Path:
-    """The path of an experiment's config, in `configs/` or `configs/claims/`; it need not exist.
+    """The path of an experiment's config, in `configs/` or `configs/claims/`; the file need not exist.
 
     Raises:
         UserError: both folders have one.
@@ -36,13 +36,13 @@ def config_of(name: str, root: Path = Path()) -> Path:
     below = root / CONFIGS / CLAIMS / f"{name}.yaml"
     if plain.exists() and below.exists():
         raise UserError(
-            f"{plain} and {below} have the same name, and would share one folder of results: rename one of them"
+            f"{plain} and {below} have the same name and would share one results folder: rename one of them"
         )
     return below if below.exists() else plain
 
 
 def script_of(name: str, root: Path) -> Path:
-    """The path of an experiment's Python file; it need not exist."""
+    """The path of an experiment's Python file, which need not exist."""
     below = root / SCRIPTS / CLAIMS / f"{name}.py"
     return below if below.exists() else root / SCRIPTS / f"{name}.py"
 

@@ -1,6 +1,6 @@
-"""Software versions and hardware that a result depends on.
+"""Records the software versions and the hardware that a result depends on.
 
-Equal trials give equal bits where all entries of `DECIDING` are equal. No entry names a machine or a folder.
+Equal trials give bit-for-bit equal results if all `DECIDING` entries are equal. No entry names a machine or a folder.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import torch
 
 VERSIONS = ("farback", "torch", "numpy", "scipy", "numba", "python")
 MACHINE = ("machine", "cpu_capability", "cpu_target", "cpu_features", "blas", "threads")
-PLUGINS = "plug-ins"  # packages with components of a trial, and their versions; absent without any
+PLUGINS = "plug-ins"  # packages of a trial's plug-ins, with versions; absent if all are farback's
 DECIDING = (*VERSIONS, PLUGINS, *MACHINE, "device")
 
 
 @cache
 def versions() -> dict[str, str]:
-    """The versions of the packages in `VERSIONS`, and of mlflow, which decides no results."""
+    """The versions of the packages in `VERSIONS`, and of mlflow, which does not affect results."""
     known = {"torch": str(torch.__version__), "python": platform.python_version()}
     return {name: known.get(name) or version(name) for name in (*VERSIONS, "mlflow")}
 
@@ -32,8 +32,8 @@ def versions() -> dict[str, str]:
 def machine() -> dict[str, str]:
     """The kind of machine.
 
-    `cpu` is the model's name. The bits of results depend on the others: torch chooses kernels by `cpu_capability`,
-    numba compiles for `cpu_target` and `cpu_features`, and `blas` names the kernels that BLAS chose.
+    `cpu` is the name of the processor model. The other entries decide the bits of results: torch chooses kernels by
+    `cpu_capability`, numba compiles for `cpu_target` and `cpu_features`, and `blas` names the kernels that BLAS chose.
     """
     target, features = processor()
     return {

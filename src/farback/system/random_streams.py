@@ -1,7 +1,7 @@
 """Named random streams: weights, training data, validation data and test data share no random numbers.
 
-A stream depends on the seed and its name only, so equal seeds give all cells the same data, and an additional draw from
-one stream changes no other stream. Global generators are never used.
+A stream depends only on the seed and its name. So all cells see the same data for the same seed, and an additional draw
+from one stream changes no other stream. Global generators are never used.
 """
 
 from __future__ import annotations

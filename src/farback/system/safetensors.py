@@ -1,4 +1,4 @@
-"""Named arrays and a text as bytes in safetensors' format: reading them executes no code and checks a digest."""
+"""Converts named arrays and a text to bytes (safetensors) and back; reading checks a digest and runs no code."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def unpacked(data: bytes) -> tuple[Arrays, str]:
     """The arrays and the text in bytes that `packed` returned.
 
     Raises:
-        ValueError: the bytes are truncated, changed, or something else.
+        ValueError: the bytes are truncated or changed, or `packed` did not write them.
     """
     try:
         tensors: Arrays = load(data)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"it is truncated, or not in the format of safetensors ({error})") from None
+        raise ValueError(f"the data is truncated, or not in the format of safetensors ({error})") from None
     digest = tensors.pop(DIGEST, None)
     if digest is None or TEXT not in tensors:
-        raise ValueError("it is in the format of safetensors, but farback did not write it")
+        raise ValueError("the data is in the format of safetensors, but farback did not write it")
     if not np.array_equal(digest, _digest(tensors)):
-        raise ValueError("it was changed: its digest does not match")
+        raise ValueError("the data was changed: its digest does not match")
     return {name: array.copy() for name, array in tensors.items() if name != TEXT}, tensors[TEXT].tobytes().decode()
 
 

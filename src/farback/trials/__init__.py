@@ -1,1 +1,1 @@
-"""A trial is one training of one network. Trials of one shape train together as a cohort, which reports events."""
+"""A trial is one training of one network. Trials of the same shape train together as a cohort and emit events."""

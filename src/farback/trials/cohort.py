@@ -1,4 +1,4 @@
-"""Cohorts: trials of one shape that train together, one replica each."""
+"""Groups trials of the same shape (`Trial.shape`) into cohorts, which train together. Each trial is one replica."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from farback.trials.trial import Trial
 
 @dataclass(frozen=True)
 class Cohort:
-    """One or more trials of one shape that train together, and the checkpoints from which they resume.
+    """One or more trials of the same shape that train together, and the checkpoints from which they resume.
 
-    `start` has a checkpoint for each trial, in the same order and all of the same step; empty without checkpoints.
+    `start` is empty, or has a checkpoint for each trial, in the order of the trials and all from the same step.
     """
 
     trials: tuple[Trial, ...]
@@ -21,15 +21,15 @@ class Cohort:
 
     def __post_init__(self) -> None:
         if len({trial.shape for trial in self.trials}) != 1:
-            raise ValueError("a cohort contains trials of one shape: make cohorts with farback.trials.cohort.cohorts")
+            raise ValueError("the trials of a cohort must have the same shape: use farback.trials.cohort.cohorts")
         if self.start and [one.key for one in self.start] != self.keys:
-            raise ValueError(f"the checkpoints are of {[one.key for one in self.start]}, the trials are {self.keys}")
+            raise ValueError(f"checkpoints of trials {[one.key for one in self.start]} do not fit trials {self.keys}")
         if len({one.step for one in self.start}) > 1:
-            raise ValueError(f"checkpoints of a cohort must be of one step, got {[one.step for one in self.start]}")
+            raise ValueError(f"a cohort's checkpoints must be of the same step, got {[one.step for one in self.start]}")
 
     @classmethod
     def of(cls, *trials: Trial) -> Cohort:
-        """A cohort that starts from the beginning."""
+        """A cohort without checkpoints: training starts at step 0."""
         return cls(trials)
 
     @property
@@ -43,7 +43,7 @@ class Cohort:
         return self.start[0].step if self.start else 0
 
     def only(self, keys: Collection[str]) -> list[Cohort]:
-        """A list with the cohort of the trials with these keys, or an empty list if there are none."""
+        """The part of the cohort with these keys: a list of one cohort, or an empty list if no trial is left."""
         trials = tuple(trial for trial in self.trials if trial.key in keys)
         start = tuple(one for one in self.start if one.key in keys)
         return [Cohort(trials, start)] if trials else []
@@ -55,9 +55,9 @@ class Cohort:
 
 
 def cohorts(trials: Iterable[Trial], width: int, start: Mapping[str, Checkpoint] | None = None) -> list[Cohort]:
-    """Cohorts of at most `width` trials of one shape, in the order of the trials.
+    """Cohorts of at most `width` trials of the same shape, in the order of the trials.
 
-    `start` maps keys to checkpoints. Only trials whose checkpoints are of the same step share a cohort.
+    `start` maps trial keys to checkpoints. Trials share a cohort only if their checkpoints are of the same step.
     """
     start = start or {}
     groups: dict[tuple[str, int], list[Trial]] = {}

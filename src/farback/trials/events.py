@@ -1,4 +1,4 @@
-"""Events emitted during training, and requests sent back."""
+"""Events that a training emits, and requests that are sent back to it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pandas as pd
 
 Status = Literal["finished", "diverged"]
 SCORE_COLUMNS = ["measure", "step", "lag", "statistic", "value"]
-ScoreRow = tuple[str, int, int, str, float]  # measure, update, lag (-1 if it has none), statistic, value
+ScoreRow = tuple[str, int, int, str, float]  # measure, update, lag (-1 for scores without lag), statistic, value
 
 
 def scores(rows: Sequence[ScoreRow]) -> pd.DataFrame:
-    """A tidy data frame of scores, one row each."""
+    """A tidy data frame with one row for each score."""
     frame = pd.DataFrame(list(rows), columns=SCORE_COLUMNS)
     return frame.astype({"measure": "str", "step": "int64", "lag": "int64", "statistic": "str", "value": "float64"})
 
@@ -31,7 +31,7 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Progress:
-    """Metrics by name ("train/loss") after `step` updates."""
+    """The metrics of a trial after `step` updates, by name ("train/loss")."""
 
     key: str
     step: int
@@ -52,7 +52,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """The trial stopped with an error or its worker was killed. This is recorded; the next run trains it again."""
+    """A recorded failure: the trial stopped with an error, or its worker was killed. The next run trains it again."""
 
     key: str
     error: str
@@ -71,7 +71,7 @@ class Pruned:
 class Checkpoint:
     """Everything needed to resume a trial after `step` updates with bit-for-bit the same result.
 
-    It belongs to one trial, whichever trials shared its cohort. `farback.training.checkpoint` writes and reads `state`.
+    It does not depend on other trials of the cohort. `farback.training.checkpoint` writes and reads `state`.
     """
 
     key: str
@@ -81,7 +81,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Paused:
-    """The trial stopped after `step` updates because its driver is exiting. It has a checkpoint but no result."""
+    """The trial stopped after `step` updates because the run was interrupted. It has a checkpoint but no result."""
 
     key: str
     step: int
@@ -89,7 +89,7 @@ class Paused:
 
 @dataclass(frozen=True)
 class Reused:
-    """Another driver finished the trial in the meantime, so the store already has its result."""
+    """Another run of the experiment finished the trial in the meantime, so the store already has its result."""
 
     key: str
 

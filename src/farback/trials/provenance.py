@@ -1,4 +1,4 @@
-"""The provenance of a trial's result: versions, machine, device, process."""
+"""Records the provenance of a trial's result: versions, machine, device, process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from farback.trials.trial import Trial
 
 
 def provenance(trial: Trial, device: str = devices.CPU) -> dict[str, str]:
-    """Versions, machine and process of a training in this process, packages of its plug-ins, and network size."""
+    """Provenance of a training in this process: device, versions, plug-in packages, machine, process, network size."""
     parts = (trial.task, trial.cell, trial.init, trial.encoder, trial.optimizer, *trial.measures)
     packages = sorted({part.family.maker(part.name) for part in parts} - {""})
     return {

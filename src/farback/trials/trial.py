@@ -24,7 +24,7 @@ from farback.trials.lags import Lag, Mixed, TrainLags
 PlainValue = str | int | float | bool | None
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
-# What may differ between the replicas of one cohort, besides the optimizer's numbers. Its name may not differ.
+# Fields that may differ between the trials of one cohort. All fields of the optimizer except its name may differ too.
 REPLICA_FIELDS = ("seed", "init", "clip")
 
 
@@ -33,8 +33,8 @@ class Trial(Record):
 
     Every field except `match` is part of the trial's identity. Device and cohort are not.
 
-    The lag is k = readout step - cue step. It may be set on the trial or on its task, and is then copied to both.
-    `match` chooses `hidden`; trials that get the same hidden size are the same trial, however it was chosen.
+    The lag is k = readout step - cue step. It may be set on the trial or on its task, and is copied to the other.
+    `match` chooses `hidden`. A trial that sets the same hidden size directly is the same trial.
 
     Attributes:
         task: the task that the network is trained on.
@@ -44,20 +44,20 @@ class Trial(Record):
         init: how the parameters of the cell are initialised.
         encoder: how the inputs of a step are encoded before the first layer.
         hidden: units of each layer, H.
-        match: chooses the largest `hidden` that keeps to a budget of `parameters`, `state` or `flops` per step.
+        match: chooses the largest `hidden` within a budget of `parameters`, numbers of `state`, or `flops` per step.
         depth: number of recurrent layers.
         bias: whether the cells have biases.
         bidirectional: whether every layer also reads the sequence backwards.
         initial_state: the state before the first step, either zeros or learned parameters.
         optimizer: the optimizer.
-        clip: gradients of a network with a larger norm are scaled down to this norm; null does not clip.
+        clip: largest norm of a network's gradient; a longer gradient is scaled down to this norm, null does not clip.
         batch: sequences per update.
         steps: largest number of updates.
         evaluate_every: updates between two evaluations on validation sequences.
-        stop: sustained ends the training after three successive evaluations that count as remembering; never always
-            trains for all steps.
+        stop: `sustained` ends the training after three successive evaluations that count as remembering; `never` always
+            trains for all `steps`.
         measures: what is measured on the network.
-        seed: seed of separate random streams for the weights and for training, validation and test sequences.
+        seed: seed of the separate random streams for weights, training, validation and test sequences.
     """
 
     task: Task
@@ -152,11 +152,11 @@ class Trial(Record):
 
     @property
     def bracket(self) -> tuple[int, ...]:
-        """The lags among which bisection chose this one; empty if the lag was given. Not part of the identity."""
+        """For bisection, the lags of the bracket that contains this lag; otherwise empty. Not part of the identity."""
         return self._bracket
 
     def picked(self, lags: tuple[int, ...]) -> Trial:
-        """The same trial, marked as one of the trials with these lags among which bisection chooses."""
+        """The same trial with these lags as its `bracket`: bisection chooses which of them are trained."""
         copy = self.model_copy()
         copy._bracket = lags
         return copy
@@ -168,7 +168,7 @@ class Trial(Record):
 
     @override
     def digested(self) -> dict[str, Any]:
-        """The fields of the identity: all but `match`, because only the chosen hidden size counts."""
+        """The fields that identify the trial: all but `match`, because only the chosen hidden size counts."""
         return {name: value for name, value in super().digested().items() if name != "match"}
 
     @cached_property
@@ -184,13 +184,13 @@ class Trial(Record):
 
     @cached_property
     def shape(self) -> str:
-        """A hash of what the replicas of one cohort have in common. Trials of one shape may train together."""
+        """A hash of the fields that the trials of one cohort share. Trials with the same hash may train together."""
         values = {name: value for name, value in self.digested().items() if name not in REPLICA_FIELDS}
         return digest({**values, "optimizer": self.optimizer.name})
 
     @cached_property
     def group(self) -> str:
-        """A hash of everything but the seed. Trials of one group are repetitions."""
+        """A hash of everything but the seed: trials with the same hash are repetitions with other seeds."""
         return digest({name: value for name, value in self.digested().items() if name != "seed"})
 
     @property
@@ -221,7 +221,7 @@ class Trial(Record):
         return flat
 
     def columns(self) -> dict[str, Any]:
-        """The columns about the trial in every row of the tidy data frame."""
+        """The columns that describe the trial in the data frame of scores; each of its rows has the same values."""
         own = {"key": self.key, "label": self.label, "cell": self.cell.label(), "init": self.init.label()}
         own["task"] = self.task.name
         rest = {name: value for name, value in self.parameters().items() if name != "lag"}
