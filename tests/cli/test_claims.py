@@ -215,7 +215,7 @@ def test_a_script_without_findings_is_reported_before_the_page_is_written(
     (project / "experiments/claims/own.py").unlink()
     code, text = farback("claims", "--only", "own", "--workers", "1")
     assert code == 2
-    assert "own claims it-holds-too: its script needs a function findings" in text
+    assert "the config of own has the claims it-holds-too: its script needs a function findings" in text
 
 
 @pytest.fixture

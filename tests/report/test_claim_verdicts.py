@@ -47,9 +47,12 @@ def test_every_claim_gets_its_finding_except_those_that_need_a_gpu() -> None:
 @pytest.mark.parametrize(
     ("answers", "message"),
     [
-        (None, "x claims a, b: its script needs a function findings"),
-        ({"a": finding()}, "findings\\(\\) of x leaves out b"),
-        ({"a": finding(), "b": finding(), "bb": finding()}, "answers 'bb', which its config does not claim"),
+        (None, "the config of x has the claims a, b: its script needs a function findings"),
+        ({"a": finding()}, "findings\\(\\) of x returns no answer for b"),
+        (
+            {"a": finding(), "b": finding(), "bb": finding()},
+            "returns an answer for .bb., which is not a claim of its config",
+        ),
     ],
 )
 def test_a_missing_or_an_extra_finding_is_an_error(answers: dict[str, Finding] | None, message: str) -> None:

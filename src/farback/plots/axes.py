@@ -22,7 +22,7 @@ def fixed_ticks(axis: Axis, ticks: Sequence[float], text: Callable[[float], str]
 
 
 def lag_axis(ax: Axes, lags: Sequence[float]) -> None:
-    """A log2 axis with a number at each lag, as far as they fit; lag 0 is drawn one doubling left of the others."""
+    """Make the x axis log2 and label the lags where labels fit; lag 0 is drawn one doubling left of the smallest."""
     distinct = sorted({float(lag) for lag in lags})
     positive = [lag for lag in distinct if lag > 0]
     if positive and distinct[0] == 0:
@@ -43,14 +43,14 @@ def without_overlap(numbers: Sequence[float], positions: Sequence[float], length
     kept = [len(numbers) - 1]
     for index in range(len(numbers) - 2, -1, -1):
         digits = len(f"{numbers[kept[-1]]:.10g}")
-        width = 0.075 if digits <= 3 else 0.03 * digits  # of the axis, if the figure has two panels
+        width = 0.075 if digits <= 3 else 0.03 * digits  # of a label, as a share of an axis in two panels
         if positions[kept[-1]] - positions[index] >= width * length:
             kept.append(index)
     return [numbers[index] for index in sorted(kept)]
 
 
 def text_beside(ax: Axes, height: float, text: str, place: float = 1.02, **style: Any) -> None:
-    """Write text at a height of the data; `place` is horizontal, as a share of the panel's width."""
+    """Write text at a height in data coordinates; `place` is its horizontal place as a share of the panel's width."""
     ax.annotate(text, (place, height), xycoords=("axes fraction", "data"), va="center", **style)
 
 

@@ -1,4 +1,4 @@
-"""Measures on systems with known memory: measured against expected numbers, and errors against tolerances."""
+"""The figure of `farback calibrate`: measured against expected numbers, and each error against its tolerance."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from farback.plots.axes import fixed_ticks
 from farback.plots.panels import legend_below, new_figure
 from farback.plots.style import OTHER_COLOURS, OTHER_MARKERS, styled
 
-LINEAR = 1e-2  # the left panel has a linear scale for smaller numbers
-ROW_SHARE = 0.7  # of a row, over which the measures of one system are spread, because most errors are about equal
-LARGEST = 3.0  # tolerances; larger errors are drawn at the edge
+LINEAR = 1e-2  # the scales of the left panel are linear below this number and logarithmic above
+ROW_SHARE = 0.7  # share of a row over which one system's measures are spread, so that equal errors do not overlap
+LARGEST = 3.0  # in tolerances; larger errors are drawn at the edge of the panel
 
 
 @styled

@@ -1,4 +1,4 @@
-"""Published claims, sorted by verdict."""
+"""The figure of all published claims, sorted by verdict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARKS = {  # Paul Tol's high contrast scheme; the shapes differ too
     "confirmed": ("#004488", "o"),
 }
 INCHES_PER_LINE = 0.17
-LEFT, CHARACTERS = 0.25, 125  # where the statement begins, as a share of the width, and the length of its lines
+LEFT, CHARACTERS = 0.25, 125  # statements begin at this share of the width and wrap after this many letters
 
 
 @styled_no_grid

@@ -20,9 +20,9 @@ WORDS = {"observed": "observed", "truth": "actual strikes", "bayes": "Bayes orac
 
 @styled_no_grid
 def maps(table: pd.DataFrame) -> Figure:
-    """One panel for each map, all on one scale of probability.
+    """Draw each map in a panel of its own, all with the same colour scale of probability.
 
-    Columns: label (of the network, "" for a map that belongs to none), map (observed, truth, bayes, predicted), pixel
+    Columns: label (of the network, "" for a map that no network made), map (observed, truth, bayes, predicted), pixel
     (row by row), value (0 to 1).
     """
     parts = list(table.groupby(["label", "map"], sort=False))
@@ -46,7 +46,7 @@ def maps(table: pd.DataFrame) -> Figure:
 
 @styled
 def skill_by_lag(table: pd.DataFrame, chance: str = "climatology", best: str = "Bayes oracle") -> Figure:
-    """The median over seeds of each network in `tables.retention_curves`, with a band from the worst seed to the best.
+    """Each network's median skill over seeds (`tables.retention_curves`), with a band from the worst to the best seed.
 
     `chance` and `best` are the names of the forecasts with skill 0 and 1.
     """
@@ -77,9 +77,9 @@ def skill_by_lag(table: pd.DataFrame, chance: str = "climatology", best: str = "
 
 @styled
 def staircase(table: pd.DataFrame, steps: pd.DataFrame, unit: str = "days") -> Figure:
-    """The loss of a perfect memory of the last m as a line, and each seed of each network at its loss.
+    """A line for the loss of a perfect memory of the last m days, and a marker for each seed at its test loss.
 
-    `table` has group columns, then seed, height (in `unit`), loss; `steps` has height and loss of each rung.
+    `table` has group columns, then seed, height (days remembered, in `unit`), loss; `steps` has the line's points.
     """
     parts = groups(table, "seed")
     look = looks(parts)

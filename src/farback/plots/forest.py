@@ -16,7 +16,7 @@ from farback.plots.axes import doublings, lag_axis, text_beside
 from farback.plots.panels import new_figure
 from farback.plots.style import GroupName, Look, looks, names, styled_x_grid
 
-SEED_STEP = 0.05  # doublings between the ticks of equal seeds
+SEED_STEP = 0.05  # distance between the ticks of equal seeds, in doublings of the lag
 BEYOND = 1.3  # arrows end at this factor beyond the tested lags
 
 
@@ -55,7 +55,7 @@ def forest(
 
 
 def _draw(ax: Axes, height: int, row: Mapping[Hashable, Any], look: Look, tested: tuple[float, float]) -> None:
-    """Draw an interval with its ends and its estimate; `tested` are the smallest and the largest lag of the network."""
+    """Draw an interval with its ends and its estimate; `tested` has the smallest and the largest lag tested."""
     below, beyond = row["low"] <= 0, math.isinf(row["high"])
     left, right = tested[0] / BEYOND if below else row["low"], tested[1] * BEYOND if beyond else row["high"]
     ax.plot([left, right], [height] * 2, color=look.colour, linestyle="-", linewidth=1.6, solid_capstyle="butt")
@@ -67,7 +67,7 @@ def _draw(ax: Axes, height: int, row: Mapping[Hashable, Any], look: Look, tested
 def _seed_ticks(
     ax: Axes, seeds: pd.DataFrame, order: list[GroupName], tested: Mapping[GroupName, tuple[float, float]]
 ) -> None:
-    """Draw a tick in the middle of each seed's interval, or at the end of the tested lags; equal ticks side by side."""
+    """Draw a tick for each seed: in the middle of its interval, or at the end of the tested lags if it lies beyond."""
     ticks: Counter[tuple[GroupName, float]] = Counter()
     for name, low, high in zip(names(seeds, "seed"), seeds["low"], seeds["high"], strict=True):
         least, most = tested[name]

@@ -15,8 +15,8 @@ from matplotlib.patches import Rectangle
 from farback.plots.panels import count_text, labels, new_figure, subplots
 from farback.plots.style import groups, names, styled_no_grid
 
-LETTER = 0.085  # inches
-FIELD = 0.44  # inches: the width of a number with three digits
+LETTER = 0.085  # inches: the width of a letter
+FIELD = 0.44  # inches: the width of a field with a number of three digits
 
 
 @styled_no_grid
@@ -43,13 +43,13 @@ def length_map(table: pd.DataFrame) -> Figure:
 
 @styled_no_grid
 def interference(table: pd.DataFrame, row: str, column: str) -> Figure:
-    """Lag against load, a map for each distractor: the success with time alone, and with distractors.
+    """Success rates by lag and load (how much must be remembered), a map for each kind of distractor.
 
     Args:
         table: from `tables.retained_by_lag` or `tables.success_by_lag`. Its group columns are `row`, `column` and at
             most one more, which names the network.
-        row: the column with the load, for the rows of a map.
-        column: the column with the distractor, for the maps in a row.
+        row: the table's column with the load: each load is a row of a map.
+        column: the table's column with the kind of distractor: each kind has a map.
     """
     others = [name for name in table.columns[: list(table.columns).index("lag")] if name not in (row, column)]
     network = names(table[[*others, "lag"]], "lag") if others else [None] * len(table)
@@ -70,7 +70,7 @@ def interference(table: pd.DataFrame, row: str, column: str) -> Figure:
 def _maps(
     title: str, titles: Sequence[str], lags: int, rows: Sequence[Any], columns: int = 0
 ) -> tuple[Figure, list[Axes]]:
-    """Axes for maps of lags x rows fields, each wide enough for its title."""
+    """Axes for maps with a column for each of `lags` lags and a row for each of `rows`, wide enough for the titles."""
     count = len(titles)
     width = max(FIELD * lags + 0.3, LETTER * max(map(len, titles)) + 0.2)
     columns = columns or max(1, min(count, 4 if count > 6 else 2, int(13 / width)))

@@ -15,7 +15,7 @@ from farback.plots.panels import band, median_note, moment_panels, seeds_text
 from farback.plots.style import GREY, Look, styled
 
 LEAST_GRADIENT = -12.0  # decades; smaller gradients would squeeze the rest of the curve
-GRADIENT_REACH = -3.0  # decades, where the gradient reach ends
+GRADIENT_REACH = -3.0  # decades: the gradient reach ends where the gradient is 1e-3 of its value at the smallest lag
 # The squared gradient at PyTorch's default initialisation falls to a third with every step of a tanh network, to a
 # sixth with every step of a relu network: the variance of U(-1/sqrt H, 1/sqrt H) is 1/(3H), and relu passes half of it.
 THEORY = {"theory, tanh: 3^(-k/2)": -math.log10(3) / 2, "theory, relu: 6^(-k/2)": -math.log10(6) / 2}
@@ -36,7 +36,7 @@ SHARE_TICKS = {
 
 @styled
 def gradients(table: pd.DataFrame, theory: Mapping[str, float] = THEORY) -> Figure:
-    """Curves of `tables.gradient_curves`, and `theory` as straight lines (decades per step, by name)."""
+    """Gradient against lag (`tables.gradient_curves`); `theory` has straight lines by name, in decades per step."""
     layout = moment_panels(table, "lag", "How the gradient changes with the lag")
     largest = float(table["lag"].max())
     finite = table[["median", "high"]].where(np.isfinite(table[["median", "high"]]))
@@ -63,7 +63,7 @@ def gradients(table: pd.DataFrame, theory: Mapping[str, float] = THEORY) -> Figu
 
 @styled
 def memory(table: pd.DataFrame) -> Figure:
-    """Curves of `tables.memory_curves`, the range without memory, and the lag at which a buffer of N steps ends."""
+    """Memory functions (`tables.memory_curves`), the range without memory, and the end of a buffer of N steps."""
     layout = moment_panels(table, "lag", "Memory function")
     least, largest = float(table["lag"].min()), float(table["lag"].max())
     for panel in layout:
@@ -86,7 +86,7 @@ def memory(table: pd.DataFrame) -> Figure:
 
 @styled
 def lyapunov(table: pd.DataFrame) -> Figure:
-    """Spectra of `tables.curves(scores, "lyapunov", "exponent")`; a network with an exponent above 0 is chaotic."""
+    """Lyapunov spectra (`tables.curves(scores, "lyapunov", "exponent")`); an exponent above 0 means chaos."""
     ranked = table.assign(lag=table["lag"] - table["lag"].min() + 1)
     layout = moment_panels(ranked, "lag", "Lyapunov spectrum")
     for panel in layout:

@@ -64,7 +64,7 @@ def new_figure(width: float, height: float, title: str) -> Figure:
 
 
 def subplots(figure: Figure, count: int, columns: int, sharex: bool = True, sharey: bool = True) -> list[Axes]:
-    """Axes in rows of `columns`; a panel with an empty place below it shows the numbers of its x axis."""
+    """`count` axes in rows of `columns`; a panel above an empty place has its own numbers on the x axis."""
     rows = math.ceil(count / columns)
     axes = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
     for empty in axes.flat[count:]:
@@ -77,7 +77,7 @@ def subplots(figure: Figure, count: int, columns: int, sharex: bool = True, shar
 def group_panels(
     table: pd.DataFrame, first_value: str, title: str, together: int = ONE_PANEL, height: float = 2.5
 ) -> Panels:
-    """All groups in one panel if there are at most `together`, else one panel for all initialisations of a network.
+    """One panel for all groups if there are at most `together`, else a panel for each network with all of its starts.
 
     The columns before `first_value` name the group of each row; `height` is the height of a panel in inches.
     """
@@ -130,7 +130,7 @@ def panel_groups(distinct: Iterable[GroupName], together: int) -> dict[str, list
 
 
 def _columns(groups: list[list[GroupName]]) -> int:
-    """Panels in a row: all variants of a cell where each cell has equally many, else a near square of at most 4."""
+    """How many panels stand in a row: a cell's variants if all cells have equally many, else at most 4."""
     cells = [own[0].cell for own in groups]
     variants = {cells.count(cell) for cell in cells}
     if len(variants) == 1 and 1 < max(variants) <= 4 and len(set(cells)) > 1:
@@ -208,6 +208,6 @@ def seeds_text(table: pd.DataFrame) -> str:
 
 
 def median_note(table: pd.DataFrame) -> str:
-    """What the line and the band of a figure show."""
+    """A note that says what the line and the band of a figure show."""
     seeds = seeds_text(table)
     return seeds if seeds == "one seed" else f"line and band: median of {seeds} and its interval"

@@ -81,7 +81,7 @@ def _axis(ax: Axes, across: int, scale: Scale, places: Numbers) -> None:
 
 
 def _ticks(scale: Scale, least: float, most: float) -> list[tuple[float, float]]:
-    """Places on a parameter's axis, and how far each is from the least (0) to the largest (1)."""
+    """The ticks of a parameter's axis: each value, and its height from the smallest value (0) to the largest (1)."""
     if most == least:
         return [(least, 0.5)]
     if scale.choices:

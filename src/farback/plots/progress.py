@@ -1,4 +1,4 @@
-"""The horizon during training."""
+"""The figure of the horizon during training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from farback.plots.style import GREY, styled
 
 @styled
 def progress(table: pd.DataFrame) -> Figure:
-    """The lag that half of the seeds retain against updates (`tables.horizon_by_update`); the band spans all seeds."""
+    """The lag that half of the seeds retain after each update (`tables.horizon_by_update`); a band spans all seeds."""
     layout = group_panels(table, "step", "How far back, during training", together=1)
     largest = float(table["largest_lag"].max())
     passed = table.loc[table["most"] > 0, "most"]

@@ -16,7 +16,7 @@ from farback.plots.panels import new_figure, subplots
 from farback.plots.style import GREY, Look, looks, names, styled_no_grid, styled_x_grid
 
 ROW = 0.24  # inches: the height of a line of text
-SEED_STEP = 0.14  # of a row: the distance between the marks of equal seeds
+SEED_STEP = 0.14  # distance between the marks of equal seeds, as a share of a row
 TICKS = [0, 0.25, 0.5, 0.75, 1]
 
 
@@ -100,7 +100,7 @@ def skills(table: pd.DataFrame, ranked: pd.DataFrame) -> Figure:
 
 
 def _seeds(ax: Axes, height: int, skill: list[float], look: Look) -> None:
-    """Draw a bar at the median and a mark for each seed; seeds of equal skill are above each other."""
+    """Draw a bar at the median and a mark for each seed; marks of equal skill are stacked."""
     middle = float(np.median(skill)) if skill else math.nan
     ax.plot([0, middle], [height, height], color=GREY, linewidth=0.7, zorder=1)
     ax.plot([middle, middle], [height - 0.36, height + 0.36], color=look.colour, linewidth=2.4)

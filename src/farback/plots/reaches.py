@@ -15,7 +15,7 @@ from farback.plots.axes import curve_ticks, lag_axis
 from farback.plots.panels import MOMENTS, labels, legend_below, new_figure, subplots
 from farback.plots.style import GREY, GroupName, names, styled
 
-# Colour, marker, text. The colours (Paul Tol, "bright") are used by no usual cell, because these are measures.
+# Colour, marker and text of each measure. The colours (Paul Tol, "bright") differ from those of the usual cells.
 KINDS = {
     "gradient": ("#4477AA", "o", "gradient (1e-3 of the smallest lag)"),
     "causal": ("#EE6677", "D", "causal (effect of 1 %)"),
@@ -23,7 +23,7 @@ KINDS = {
     "memory": ("#AA3377", "^", "linear memory (R² 0.5)"),
     "behaviour": ("#CCBB44", "P", "behaviour (half-way from chance)"),
 }
-ROW = 0.13  # of the axis: the height of a horizon's bar below the curves
+ROW = 0.13  # height of a horizon's bar below the curves, as a share of the axis
 NOTE = (
     "curves: median over seeds; 0.5 is the threshold of each measure (in brackets); causal and decodable:\n"
     "measured on sequences with the cue at the largest lag and distractors after it;\n"
@@ -33,7 +33,7 @@ NOTE = (
 
 @styled
 def reaches(curves: pd.DataFrame, horizons: pd.DataFrame) -> Figure:
-    """A panel for each network and moment: the curves of all measures above, a bar to each horizon below.
+    """A panel for each network, before or after training: the curve of each measure, and below it a bar to its horizon.
 
     The curves are from `tables.reaches`, the horizons from `tables.reach_horizons` for the same groups.
     """

@@ -13,14 +13,14 @@ from farback.plots.panels import group_panels
 from farback.plots.style import GREY, Look, styled
 
 FLOOR = -0.35  # confident wrong answers have skills far below 0, which would squeeze the rest of the curve
-LINE_HEIGHT = 0.09  # of the axis
+LINE_HEIGHT = 0.09  # as a share of the axis
 
 
 @styled
 def retention(table: pd.DataFrame, ladder: Sequence[tuple[str, float]] = ()) -> Figure:
     """Skill against test lag: a thin line for each seed, their median, chance, and the skills of partial memory.
 
-    The table is from `tables.retention_curves`; `ladder` has what each partial memory remembers, and its skill.
+    The table is from `tables.retention_curves`; `ladder` lists what partial memories remember, and their skills.
     """
     layout = group_panels(table, "seed", "Retention of one trained network, tested at each lag", together=1)
     rungs = [("chance", 0.0), *((text, skill) for text, skill in ladder if 0 < skill < 1)]
@@ -29,7 +29,7 @@ def retention(table: pd.DataFrame, ladder: Sequence[tuple[str, float]] = ()) -> 
         for _, skill in rungs:
             ax.axhline(skill, color=GREY, linewidth=0.9, linestyle="-" if skill == 0 else ":", zorder=1)
         for index, (name, own) in enumerate(panel.parts.items()):
-            # Where medians are equal, the larger one is below, so that both are visible.
+            # Earlier lines are thicker, so that equal medians are all visible.
             _draw(ax, own, layout.look[name], name.text, 1 + 0.4 * (len(panel.parts) - 1 - index))
         lag_axis(ax, table["lag"].tolist())
         ax.set_ylim(max(FLOOR, min(-0.1, float(table["skill"].min()) - 0.05)), 1.05)

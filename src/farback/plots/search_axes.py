@@ -16,13 +16,13 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from farback.plots.style import Numbers
 
 PREFIX = "param."
-LONGEST = 26  # letters of a choice before it is cut
+LONGEST = 26  # letters of a choice's label; longer labels are cut
 FEW = 6  # up to this many numbers are drawn side by side like choices, if each was tried at least twice on average
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How a parameter is drawn.
+    """How a searched parameter is drawn on an axis.
 
     Attributes:
         name: without "param.".
@@ -40,7 +40,7 @@ class Scale:
         return np.array([np.nan if pd.isna(value) else self.choices.index(_text(value)) for value in values], float)
 
     def shares(self, values: pd.Series, every: Numbers) -> Numbers:
-        """Positions of values between the least (0) and the largest (1) of all positions."""
+        """Where values lie on the axis, from the smallest position in `every` (0) to the largest (1)."""
         places, least, most = self.places(values), np.nanmin(every), np.nanmax(every)
         if self.log:
             places, least, most = np.log(places), np.log(least), np.log(most)

@@ -13,7 +13,7 @@ from farback.plots.search_axes import parameter_axis, scales
 from farback.plots.style import groups, looks, styled, styled_x_grid
 
 COLUMNS = 3
-SPREAD = 0.28  # of the width of a choice, over which its trials are spread by group
+SPREAD = 0.28  # share of a choice's width over which its trials are spread by group
 
 
 @styled_x_grid

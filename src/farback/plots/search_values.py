@@ -17,7 +17,7 @@ from farback.plots.axes import text_beside
 from farback.plots.panels import group_panels, legend, new_figure
 from farback.plots.style import GREY, Look, groups, looks, names, styled, styled_x_grid
 
-DEFAULT_BELOW = 0.36  # of a row: how far the default setting is drawn below the tuned one
+DEFAULT_BELOW = 0.36  # in rows: how far the default setting is drawn below the tuned one
 BANDS = {
     True: "band: 95 % bootstrap of the best of the trials so far, dashed: its mean\n"
     "(how much the best depends on single lucky trials)",
@@ -53,7 +53,7 @@ def _draw(ax: Axes, own: pd.DataFrame, look: Look, text: str, width: float) -> N
 def pareto(
     table: pd.DataFrame, values: Sequence[str] = ("value", "value 1"), largest: Sequence[bool] = (True, True)
 ) -> Figure:
-    """Every trial of `tables.front`; the front of each group as full markers joined by steps.
+    """Every trial of `tables.front`; each group's Pareto front is drawn as full markers joined by steps.
 
     `values` names the two objectives; `largest` says of each whether the largest value is the best.
     """
@@ -87,7 +87,7 @@ def seen_fresh(table: pd.DataFrame, seeds: pd.DataFrame | None = None, value: st
     drawn = table.loc[:, ["seen", "low", "high"]].to_numpy(float)
     decimals = max(0, 2 - math.floor(math.log10(max(float(np.ptp(drawn)), 1e-9))))
     both = bool((table["setting"] != table["setting"].iloc[0]).any())
-    column = 1.15 if both else 1.02  # where the gaps are written, of the panel's width
+    column = 1.15 if both else 1.02  # where the gaps are written, as a share of the panel's width
     title = "Values of the search, and of fresh seeds"
     figure = new_figure(7.0, (0.62 if both else 0.45) * len(order) + 1.9, title)
     ax = figure.subplots()
@@ -100,7 +100,7 @@ def seen_fresh(table: pd.DataFrame, seeds: pd.DataFrame | None = None, value: st
         ax.plot([row["low"], row["high"]], [height] * 2, color=colour, linewidth=2.2, solid_capstyle="butt")
         ax.plot([row["seen"]], [height], "o", color=colour, markerfacecolor="white", markersize=6.5)
         ax.plot([row["fresh"]], [height], "D" if tuned else "s", color=colour, markersize=6.0)
-        gap, low, high = (round(row[name], decimals) + 0.0 for name in ("gap", "gap_low", "gap_high"))  # 0 for -0
+        gap, low, high = (round(row[name], decimals) + 0.0 for name in ("gap", "gap_low", "gap_high"))  # no "-0"
         text = f"{gap:+.{decimals}f} ({low:+.{decimals}f} to {high:+.{decimals}f})"
         text_beside(ax, height, row["setting"] if both else "", fontsize=8.5)
         text_beside(ax, height, text, column, fontsize=8.5)

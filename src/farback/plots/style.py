@@ -117,7 +117,7 @@ def names(table: pd.DataFrame, first_value: str, ignored: str = "") -> list[Grou
     columns = list(table.columns)
     by = [name for name in columns[: columns.index(first_value)] if name != ignored] if first_value in columns else []
     if not by or not len(table):
-        raise ValueError(f"needs rows, with group columns before {first_value!r}, got {len(table)} of {columns}")
+        raise ValueError(f"a figure needs rows and group columns before {first_value!r}, got {len(table)} of {columns}")
     return [_name(dict(zip(by, row, strict=True))) for row in table.loc[:, by].itertuples(index=False, name=None)]
 
 
@@ -140,7 +140,7 @@ def groups(table: pd.DataFrame, first_value: str, ignored: str = "") -> dict[Gro
 
 
 def looks(groups: Iterable[GroupName]) -> dict[GroupName, Look]:
-    """Colour and marker by cell, dashes by initialisation; the usual ones are the same in every figure."""
+    """Colour and marker by cell, dashes by initialisation; usual cells and starts look the same in every figure."""
     distinct = list(dict.fromkeys(groups))
     cells, dashes = {**CELLS}, {**INITS}
     for index, cell in enumerate(sorted({name.cell for name in distinct} - set(CELLS))):

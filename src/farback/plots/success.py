@@ -1,4 +1,4 @@
-"""Success rate against training lag."""
+"""The figure of the success rate against the training lag."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from farback.plots.style import GREY, Numbers, styled
 
 @styled
 def success(table: pd.DataFrame) -> Figure:
-    """Rates of `tables.success_by_lag` with Wilson intervals, and the isotonic rate (which never rises) as steps."""
+    """Success rates (`tables.success_by_lag`) with Wilson intervals, and the isotonic fit as steps that never rise."""
     layout = group_panels(table, "lag", "Success rate of training at each lag")
     for panel in layout:
         ax, count = panel.ax, len(panel.parts)
@@ -32,7 +32,7 @@ def success(table: pd.DataFrame) -> Figure:
                 capsize=2.5,
                 label=name.text,
             )
-            # Where steps coincide, the thicker one is below, so that both are visible.
+            # Earlier steps are thicker, so that equal steps are all visible.
             steps = _steps(own["lag"].to_numpy(float), own["isotonic"].to_numpy(float))
             width = 1.3 + 0.6 * (count - 1 - index)
             ax.plot(*steps, color=line["color"], linestyle=dashes, linewidth=width, zorder=1.5)

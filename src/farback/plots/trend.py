@@ -20,7 +20,7 @@ from farback.plots.panels import legend_below, median_note, new_figure
 from farback.plots.style import OTHER_DASHES, OTHER_MARKERS, Look, looks, names, styled
 
 DASHES = ("--", ":", "-.")
-SHADES = (0.0, 0.85)  # of the colour map, whose lightest end cannot be read on white
+SHADES = (0.0, 0.85)  # part of the colour map that is used: its lightest end cannot be read on white
 
 
 @styled
@@ -41,8 +41,8 @@ def trend(
     Args:
         table: columns `x`, `line`, `panel`, then seeds, median, low, high.
         x: the column of numbers for the x axis, which is logarithmic.
-        line: the column with a line for each value: names of networks keep their usual looks, numbers get shades.
-        panel: the column with a panel for each value.
+        line: the column whose values are lines: names of networks keep their usual looks, numbers get shades.
+        panel: the column whose values are panels.
         value: the label of the y axis, with the unit.
         setting: the label of the x axis; by default the name of `x`.
         theory: lines to compare with: columns `x`, text, value, drawn in every panel.
@@ -99,7 +99,7 @@ def _looks(levels: Sequence[Any]) -> dict[Any, Look]:
 
 
 def _number_axis(ax: Axes, numbers: pd.Series, narrow: float) -> None:
-    """A logarithmic axis where all numbers are positive; `narrow` panels have room for fewer labels."""
+    """A logarithmic axis where all numbers are positive; the larger `narrow`, the fewer labels have room."""
     distinct = sorted(set(numbers.astype(float)))
     if distinct[0] > 0:
         ax.set_xscale("log")

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 HELD, REFUTED = "Held: ", "**Refuted**: "  # the first words of a line of a verdict
-DECIMALS = 4  # of scores between 0 and 1; smaller differences come from chance, seeds and test sequences
+DECIMALS = 4  # at most, for scores from 0 to 1: smaller differences come from seeds and test sequences
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report. `name` is the stem of its CSV file with `frame`; `shown` has the texts for the page."""
+    """A table of the report. `frame` is written to `name`.csv; `shown` has the texts for the page."""
 
     name: str
     caption: str

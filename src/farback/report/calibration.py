@@ -20,11 +20,11 @@ NOTES = [
     "as 0.",
     "The command ends with exit code 1 when a check is off.",
 ]
-ROUNDING = 1e-12  # relative; smaller differences may change from one processor to another
+ROUNDING = 1e-12  # relative: smaller errors differ between processors, so they are shown as 0
 
 
 def calibration(checks: pd.DataFrame) -> Analysis:
-    """Expected against measured values; `checks` has a row for each check, with COLUMNS."""
+    """Expected against measured values; `checks` has a row for each check, with the columns COLUMNS."""
     from farback import plots  # matplotlib takes a second to import
 
     frame = _rounded(checks.loc[:, COLUMNS].reset_index(drop=True))

@@ -25,12 +25,12 @@ class Share:
 
     @property
     def value(self) -> float:
-        """Successes by trials."""
+        """The successes divided by the trials."""
         return self.successes / self.trials
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson, 95 %."""
+        """The 95 % Wilson interval."""
         return stats.wilson(self.successes, self.trials)
 
     @property
@@ -44,7 +44,7 @@ class Share:
 
     @property
     def count(self) -> str:
-        """The text without an interval, for numbers without sampling error."""
+        """The two numbers as text without an interval, for numbers without sampling error."""
         return f"{self.successes} of {self.trials}"
 
 
@@ -67,7 +67,7 @@ class Middle:
         return cls(stats.median(values), *stats.median_interval(values))
 
     def above(self, other: Middle) -> bool:
-        """Whether its interval lies above the other's."""
+        """Whether this median's interval lies above the interval of `other`."""
         return self.low > other.high
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ def chosen(outcomes: pd.DataFrame, **where: object) -> pd.DataFrame:
     """The rows of `tables.outcomes` that have these values.
 
     Raises:
-        ValueError: there are none.
+        ValueError: no row has them.
     """
     own = rows_with(outcomes, where)
     if own.empty:
@@ -113,9 +113,9 @@ def answered(
     Args:
         number: the result; its text is shown on the page.
         confirmed: whether the rule's condition for "confirmed" is met.
-        refuted: whether its condition for "refuted" is met; if neither is, the verdict is "depends".
-        on: what the verdict depends on, in that case.
-        of: the number and its interval for the CSV file, where `number` is a text with several numbers.
+        refuted: whether the rule's condition for "refuted" is met; if neither is met, the verdict is "depends".
+        on: what the verdict depends on, if it is "depends".
+        of: the number and its interval for the CSV file, if `number` is a text with several numbers.
     """
     verdict: Verdict = "confirmed" if confirmed else "refuted" if refuted else "depends"
     one = of if isinstance(number, str) else number
@@ -124,7 +124,7 @@ def answered(
 
 
 def outcome_tables(outcomes: pd.DataFrame, by: Sequence[str], caption: str) -> list[Table]:
-    """A row for each group and lag: how many seeds learned the task, medians of skill and accuracy; and every seed."""
+    """Two tables: by group and lag, how many seeds learned the task and median scores; and the skill of every seed."""
     keys = list(dict.fromkeys([*by, "lag"]))
     rows, shown, seeds = [], [], []
     for values, own in outcomes.groupby(keys, sort=False, dropna=False):
@@ -191,7 +191,7 @@ def only(table: pd.DataFrame, **where: object) -> dict[Any, Any]:
     """The only row of a table with these values.
 
     Raises:
-        ValueError: there is none, or there are several.
+        ValueError: no row has them, or several have.
     """
     rows = chosen(table, **where).to_dict("records")
     if len(rows) > 1:
@@ -200,5 +200,5 @@ def only(table: pd.DataFrame, **where: object) -> dict[Any, Any]:
 
 
 def mean_horizon(row: Mapping[Any, Any]) -> Middle:
-    """The mean over seeds of a row of `tables.trainability` or `tables.retention_horizons`."""
+    """The mean horizon over seeds, from a row of `tables.trainability` or `tables.retention_horizons`."""
     return Middle(float(row["estimate"]), float(row["low"]), float(row["high"]))

@@ -27,7 +27,7 @@ class Finding:
         low, high: the ends of its interval.
         unit: of the value and its interval: "steps", "share of seeds", "skill".
         verdict: by the rule in the config.
-        on: what the answer depends on, if the verdict is "depends"; else empty.
+        on: what the verdict depends on, if it is "depends"; else empty.
         conditions: what was run: seeds, updates, sizes.
     """
 
@@ -44,7 +44,7 @@ class Finding:
         if self.verdict not in VERDICTS:
             raise ValueError(f"verdict must be one of {', '.join(VERDICTS)}, got {self.verdict!r}")
         if (self.verdict == "depends") != bool(self.on):
-            raise ValueError(f"`on` is for the verdict depends, and only for it; got {self.verdict}, on {self.on!r}")
+            raise ValueError(f"give `on` if the verdict is 'depends', only then; got {self.verdict}, on {self.on!r}")
 
     @property
     def verdict_text(self) -> str:
@@ -53,27 +53,27 @@ class Finding:
 
 
 def judged(script: ModuleType | None, claims: Sequence[Claim], scores: pd.DataFrame, name: str) -> dict[str, Finding]:
-    """The finding for every claim, by the claim's id; those that need a GPU may have no finding.
+    """The finding for every claim, by the claim's id; claims that need a GPU may have no finding.
 
     Raises:
-        UserError: the script has no function `findings`, or its answers are not those of the config's claims.
+        UserError: the script has no function `findings`, or does not answer exactly the claims of the config.
     """
     findings: Callable[[pd.DataFrame], dict[str, Finding]] | None = getattr(script, "findings", None)
     known = [claim.id for claim in claims]
     required = [claim.id for claim in claims if claim.needs is None]
     if findings is None:
         if required:
-            raise UserError(
-                f"{name} claims {', '.join(required)}: its script needs a function findings(scores) that answers them"
-            )
+            needs = "its script needs a function findings(scores) that returns a Finding for each"
+            raise UserError(f"the config of {name} has the claims {', '.join(required)}: {needs}")
         return {}
     answers = findings(scores)
     for extra in answers.keys() - set(known):
         raise UserError(
-            f"findings() of {name} answers {extra!r}, which its config does not claim; {choices(extra, known)}"
+            f"findings() of {name} returns an answer for {extra!r}, which is not a claim of its config; "
+            f"{choices(extra, known)}"
         )
     if missing := [claim for claim in required if claim not in answers]:
-        raise UserError(f"findings() of {name} leaves out {', '.join(missing)}")
+        raise UserError(f"findings() of {name} returns no answer for {', '.join(missing)}")
     return {claim: answers[claim] for claim in known if claim in answers}
 
 
@@ -104,6 +104,6 @@ def rule(claim: Claim) -> str:
 
 
 def row(claim: Claim, finding: Finding | None) -> dict[str, object]:
-    """A claim and its finding as one row of the CSV file; without a finding its columns are None."""
+    """A claim and its finding as one row of the CSV file; without a finding, the finding's columns are None."""
     names = Finding.__dataclass_fields__
     return claim.model_dump(exclude={"place"}) | {name: getattr(finding, name, None) for name in names}

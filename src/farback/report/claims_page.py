@@ -43,7 +43,7 @@ NOTES = (
 
 
 class FirstVerdict(NamedTuple):
-    """The result with the first seeds, where a claim is repeated with other seeds."""
+    """The verdict and the number with the first seeds, for a claim that is repeated with other seeds."""
 
     verdict: str
     number: str
@@ -70,7 +70,7 @@ class ClaimRow:
 
     @property
     def waits_for_gpu(self) -> bool:
-        """Whether it was not run because it needs a GPU."""
+        """Whether the claim was not run because it needs a GPU."""
         return self.finding is None and self.claim.needs is not None
 
 
@@ -108,8 +108,8 @@ def write_ledger(rows: Sequence[ClaimRow], folder: Path, options: str = "", list
     """Write the page, the figure and the numbers; equal rows give equal bytes.
 
     Args:
-        options: of the command that writes this page, beginning with a space.
-        listed: whether the index of all pages has this page.
+        options: the options of the command that writes this page, beginning with a space.
+        listed: whether the index of all pages lists this page.
     """
     context = {
         "name": "claims",
@@ -144,7 +144,7 @@ def _headline(rows: Sequence[ClaimRow]) -> str:
 
 
 def _verdict(rows: Sequence[ClaimRow]) -> list[str]:
-    """A line for each claim with a place, in its order; then the counts of the others."""
+    """A line for each claim that has a `place`; then how often each verdict occurs among the others."""
     run = [one for one in rows if one.finding]
     lines = []
     for one in run:

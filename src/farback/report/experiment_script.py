@@ -14,7 +14,7 @@ def experiment_module(path: Path) -> ModuleType | None:
     """An experiment's Python file as a module, or None where the file does not exist.
 
     Raises:
-        UserError: it cannot be imported, or has no function `analyse`.
+        UserError: the file cannot be imported, or has no function `analyse`.
     """
     if not path.exists():
         return None
@@ -28,8 +28,8 @@ def experiment_module(path: Path) -> ModuleType | None:
         raise script_error(path, error, "the page needs this script") from error
     if not hasattr(module, "analyse"):
         raise UserError(
-            f"{path}: has no function analyse(scores, ladder), which makes the page; without the file the page "
-            "has the standard tables and figures"
+            f"{path} has no function analyse(scores, ladder), which makes the page: add it, or delete the file to get "
+            "the standard tables and figures"
         )
     return module
 

@@ -26,7 +26,7 @@ from farback.report.analysis import outcome
 
 NUMBER = re.compile(r"[\[(]?\s*(?:[<>]=?|[≤≥~])?\s*[-+−]?\d")  # the beginning of a cell that is sorted as a number
 LONGEST = 32  # most characters of a number with its interval; a longer cell is a sentence that begins with a number
-WORDY = 160  # characters of the longest cell in a table that is laid out as text
+WORDY = 160  # characters; a table with a longer cell is laid out as text
 NO_NUMBER = {"", "none", "nan", "inf", "-inf", "-"}  # cells that a numeric column may have beside numbers
 
 
@@ -38,7 +38,7 @@ class Column(NamedTuple):
 
 
 def page(template: str, context: Mapping[str, Any]) -> str:
-    """A page for the browser from a file in `templates/` and its variables, whose texts are escaped."""
+    """The HTML of a page, from a template in `templates/` and its variables; texts in the variables are escaped."""
     style, script = (
         (resources.files("farback.report") / "templates" / name).read_text(encoding="utf-8")
         for name in ("page.css", "page.js")

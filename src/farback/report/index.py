@@ -22,7 +22,7 @@ class About(BaseModel):
         coloured: whether that figure shows numbers as colours.
         held, refuted: how many predictions held and were refuted.
         experiment: whether the page belongs to a config; other pages are about farback itself.
-        listed: whether the index has the page.
+        listed: whether the index lists the page.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,7 +45,7 @@ def is_indexed(folder: Path) -> bool:
 
 
 def write(results: Path) -> Path:
-    """Write the index of the pages in `results`; it does not depend on the order in which they were written.
+    """Write the index of the pages in `results`; the order in which the pages were written does not matter.
 
     Another process may write a page and the index at the same time, so the index is written again until it has every
     page.

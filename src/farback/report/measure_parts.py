@@ -14,7 +14,7 @@ By = Sequence[str]
 
 
 def reached(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
-    """The reaches of every network: a table of horizons, and a figure of the curves as trained."""
+    """How far back each network reaches by every measure: a table of horizons, and a figure of trained networks."""
     horizons = tables.reach_horizons(scores, by)
     curves = tables.reaches(scores, by)
     end = curves[curves["moment"] == "end"]
@@ -32,7 +32,7 @@ def reached(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
 
 
 def reach_texts(horizons: pd.DataFrame, by: By) -> pd.DataFrame:
-    """A row for each network: the gradient's reach as initialised, and every reach as trained."""
+    """A row for each network: how far the gradient reaches before training, and every measure after training."""
     trained = horizons[horizons["moment"] == "end"]
     start = horizons[(horizons["moment"] == "start") & (horizons["reach"] == "gradient")]
     if trained.empty:
@@ -45,7 +45,7 @@ def reach_texts(horizons: pd.DataFrame, by: By) -> pd.DataFrame:
 
 
 def gradients(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
-    """Log gradient against lag, at start and end."""
+    """The figure of the gradient against the lag, before and after training."""
     curves = _start_and_end(tables.gradient_curves(scores, by))
     alt = (
         "The gradient of the last step's loss with respect to the input k steps before, in decades, one line a "
@@ -55,7 +55,7 @@ def gradients(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
 
 
 def memory(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
-    """Memory functions at start and end."""
+    """The figure of memory functions, before and after training."""
     curves = _start_and_end(tables.memory_curves(scores, by))
     caption = "Memory function: how well a linear readout recovers an unstructured input"
     alt = "Adjusted R² of the input k steps before, with the range of systems without memory."
@@ -63,28 +63,28 @@ def memory(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
 
 
 def spectra(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
-    """Lyapunov spectra at start and end."""
+    """The figure of Lyapunov spectra, before and after training."""
     curves = _start_and_end(tables.curves(scores, "lyapunov", "exponent", by))
     alt = "Rates at which differences of the state shrink, from the slowest direction to the fastest."
     return Figure("lyapunov", "Lyapunov spectrum", plots.lyapunov(curves), curves, alt)
 
 
 def gates(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
-    """Time constants of the gates at start and end."""
+    """The figure of the gates' time constants, before and after training."""
     times = _start_and_end(tables.gate_times(scores, by))
     alt = "The share of the units whose gates keep at least so many steps."
     return Figure("gate_times", "Time constants of the gates", plots.gate_times(times), times, alt)
 
 
 def progress(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
-    """The retention horizon during training."""
+    """The figure of the retention horizon during training."""
     horizons = tables.horizon_by_update(scores, by)
     alt = "The largest lag that half of the seeds retain, against the updates so far."
     return Figure("horizon_by_update", "The horizon during training", plots.progress(horizons), horizons, alt)
 
 
 def lengths(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
-    """Training lags against test lags."""
+    """A table and a figure of networks that were trained at some lags and tested at others."""
     factors = tables.extrapolation(scores, by)
     matrix = tables.trained_and_tested(scores, by)
     caption = "The longest lag that each network reaches, relative to its training lag"
@@ -96,7 +96,7 @@ def lengths(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
 
 
 def extrapolation_texts(factors: pd.DataFrame, by: By) -> pd.DataFrame:
-    """The factors as text: up to the first failure, and counted from the training lag."""
+    """The factors of extrapolation as text: up to the first failure, and counted from the training lag."""
     rows = []
     for row in factors.to_dict("records"):
         bound = ">= " if row["beyond"] > row["seeds"] / 2 else ""
@@ -118,7 +118,7 @@ def extrapolation_texts(factors: pd.DataFrame, by: By) -> pd.DataFrame:
 def ranked(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
     """The ranking, the probability that one network beats another, and every seed's skill.
 
-    The trials are trained at one lag each, and every group on the same problems.
+    Each trial must be trained at one lag, and every group on the same problems.
     """
     ranking, skills, pairs = tables.ranking(scores, by), tables.skills(scores, by), tables.improvements(scores, by)
     intervals = (
@@ -150,5 +150,5 @@ def _ranking_texts(ranking: pd.DataFrame, skills: pd.DataFrame, by: By) -> pd.Da
 
 
 def _start_and_end(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows at start and end; those between would make the figure unreadable (MLflow has them)."""
+    """The rows measured before and after training; more moments would make the figure unreadable (MLflow has them)."""
     return table[table["moment"].isin(["start", "end"])].reset_index(drop=True)

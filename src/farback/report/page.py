@@ -26,7 +26,7 @@ from farback.report.sweep_report import Ladder, standard
 from farback.system.atomic_files import aside
 from farback.system.project import script_of
 
-# Variables of the templates that a page may leave out. `command` writes the page; `listed`: the index has the page.
+# Defaults of template variables. `command` is the command that writes the page; `listed`: the index lists the page.
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
         **dict.fromkeys(("prediction", "refuted_by", "origins", "command", "config", "config_text"), ""),
@@ -90,11 +90,11 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
     """Analyse the scores of a sweep and write its folder; trials that the config no longer has are left out.
 
     Raises:
-        UserError: no trial of the experiment is recorded, or too few for its script; an error in the script.
+        UserError: no trial of the experiment is recorded, or too few for its script, or the script raises an error.
     """
     own = frame[frame["key"].isin(subject.keys)]
     if own.empty:
-        raise UserError(f"nothing is recorded for {subject.name} yet: farback run {subject.config}")
+        raise UserError(f"nothing is recorded for {subject.name} yet; train it with: farback run {subject.config}")
     script = experiment_module(subject.script)
     analyse: Callable[[pd.DataFrame, Ladder], Analysis] = standard if script is None else script.analyse
     status = own.groupby("key")["status"].first()
@@ -106,8 +106,8 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
             raise
         if len(status) < len(subject.keys):  # scripts may need every trial
             raise UserError(
-                f"{len(status)} of {len(subject.keys)} trials of {subject.name} are recorded, and its script needs "
-                f"more ({error}): farback run {subject.config}"
+                f"only {len(status)} of {len(subject.keys)} trials of {subject.name} are recorded, and its script "
+                f"needs more ({error}); train the rest with: farback run {subject.config}"
             ) from error
         advice = f"the trained networks are recorded; correct the script, then: farback report {subject.config}"
         raise script_error(subject.script, error, advice) from error
@@ -137,8 +137,8 @@ def write_search(subject: Subject, results: Searched, configs: Mapping[str, str]
         UserError: no setting was trained on fresh seeds yet, so that there is no result.
     """
     if results.fresh.empty:
-        message = f"no setting of {subject.name} was trained on fresh seeds yet, and only those are results"
-        raise UserError(f"{message}: farback search {subject.config}")
+        message = f"no setting of {subject.name} was trained on fresh seeds yet, and only those trainings are results"
+        raise UserError(f"{message}; train them with: farback search {subject.config}")
     script = experiment_module(subject.script)
     analyse: Callable[[Searched], Analysis] = searched if script is None else script.analyse
     context = _context(subject, script, "search") | {"search": results, "configs": list(configs)}
@@ -166,9 +166,9 @@ def publish(
     """Write a page with its figures and numbers, and the index of all pages. A killed process leaves no partial file.
 
     Args:
-        template: of the section on how the page was made, in Markdown, in `templates/`.
+        template: the Markdown template, in `templates/`, of the section on how the page was made.
         context: further variables of the template: name, question, and any of `DEFAULTS`.
-        files: further texts that belong to the page, by the names of their files.
+        files: the contents of further text files of the page, by file name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     environment = Environment(
@@ -236,7 +236,7 @@ def _write_parts(analysis: Analysis, folder: Path) -> list[Path]:
 
 
 def _note(variables: Mapping[str, Any], analysis: Analysis) -> str:
-    """The summary for MLflow: the headline, its table, the verdict, and the provenance if trials differ in it."""
+    """The summary for MLflow: the headline, its table, the verdict, and a note if trials differ in versions."""
     table = markdown(analysis.tables[0].shown) if analysis.tables else ""
     verdict = "\n".join(f"- {line}" for line in analysis.verdict)
     origins = f"\n{variables['origins']}\n" if variables["origins"] else ""

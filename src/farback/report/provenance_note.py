@@ -13,7 +13,7 @@ UNKNOWN = "not recorded"
 
 
 def origins(made: Iterable[Mapping[str, str]], now: Mapping[str, str]) -> str:
-    """A warning in Markdown if trials were made with different versions, or with others than those installed.
+    """A warning in Markdown if trials were made with different versions, or with other versions than are installed.
 
     Args:
         made: for each trial the versions and processor features that its exact numbers depend on, by name. Names that a
@@ -45,7 +45,7 @@ def made_with(made: Iterable[Mapping[str, str]], names: Sequence[str]) -> dict[s
 
 
 def distinct_sets(made: Iterable[Mapping[str, str]], now: Mapping[str, str]) -> list[tuple[dict[str, str], int]]:
-    """The entries in which trials differ, with the number of trials of each set, the most frequent set first."""
+    """The versions that are not equal in all trials and `now`: each set with its number of trials, largest first."""
     trials = [dict(each) for each in made]
     names = list(dict.fromkeys(name for each in trials for name in each))
     values = {name: {each[name] for each in trials if name in each} for name in names}

@@ -15,18 +15,18 @@ from farback.report.sweep_report import NO_PREDICTION, Ladder, retained, trained
 
 @dataclass(frozen=True)
 class Searched:
-    """The results of a search, from its two stores.
+    """The results of a search, from MLflow and Optuna.
 
     Attributes:
-        history: a row for each trial of the optimiser (`farback.tables.search_history`).
+        history: a row for each of Optuna's trials (`farback.tables.search_history`).
         fresh: a row for each fresh seed of each setting that is reported (`farback.tables.fresh_seeds`).
         scores: the tidy frame of the fresh trainings, with columns group, setting and number.
         trainings: the tidy frame of the search's own trainings.
-        objectives: one, or two for a front.
+        objectives: one, or two for a Pareto front.
         importances: group, parameter, importance.
         adaptive: whether the sampler uses the values of earlier trials.
-        seeds: of each trial of the search.
-        log: parameters whose space is logarithmic.
+        seeds: how many seeds each trial of the search has.
+        log: parameters that are searched on a logarithmic scale.
     """
 
     history: pd.DataFrame
@@ -84,7 +84,7 @@ class Searched:
 
 
 def searched(found: Searched) -> Analysis:
-    """The standard analysis of a search; an experiment's own analysis may begin with it."""
+    """The standard analysis of a search; an experiment's script may start from it."""
     reported = tables.reported(found.fresh)
     tuned = reported[reported["setting"] == tables.TUNED]
     values = "; ".join(
@@ -122,7 +122,7 @@ def worth(found: Searched, reported: pd.DataFrame) -> list[Table | Figure]:
 
 
 def success_at_lag(found: Searched) -> pd.DataFrame | None:
-    """Successes of the fresh trainings at their training lag; None if they have several, or no retention."""
+    """How many fresh seeds succeed at the training lag; None if there are several lags, or no measure of retention."""
     one_lag = (found.scores["train_lags"] == "fixed").all() and len(set(found.scores["trained_lag"])) == 1
     if not one_lag or not (found.scores["measure"] == "retention").any():
         return None
@@ -219,7 +219,7 @@ def metrics(found: Searched, reported: pd.DataFrame) -> dict[str, float]:
 
 
 def _own_keys(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores with different keys for each setting: tuned and default setting share trainings if they are equal."""
+    """Scores with a key for each setting: a tuned setting that equals the default shares its trainings and keys."""
     return scores.assign(key=scores["setting"].str.cat(scores["number"].astype(str), " ").str.cat(scores["key"], " "))
 
 

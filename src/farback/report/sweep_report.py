@@ -14,14 +14,14 @@ import pandas as pd
 from farback import tables
 from farback.report.analysis import Analysis, Figure, Table, three
 
-Ladder = Sequence[tuple[str, float]]  # the scores of partial memory: (what is remembered, skill)
+Ladder = Sequence[tuple[str, float]]  # the skills of partial memories: (what is remembered, skill)
 
 # Columns that do not make a different network, or whose values the label contains.
 IN_LABEL = (
     *("key", "label", "cell", "init", "task", "trained_lag", "train_lags", "bracket", "seed", "status"),
     *("depth", "bidirectional"),
 )
-LEVEL = 0.05  # of a test
+LEVEL = 0.05  # of significance
 SIZES = {"parameters": "parameters", "state": "numbers of state", "flops": "FLOPs a step"}  # follow from the settings
 DETAILS = ("cell.", "init.", "optimizer.beta", "optimizer.eps", "measures.")
 SCORES = ("measure", "step", "lag", "statistic", "value", "measures")
@@ -29,7 +29,7 @@ NO_PREDICTION = "No prediction was written down for this experiment."
 
 
 def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
-    """The horizons of every network, by each protocol that has trials."""
+    """The horizons of every network: trained at each lag, tested at every lag, or both, depending on the trials."""
     by = groups(scores)
     parts: list[Table | Figure] = []
     sentences: list[str] = []
@@ -106,7 +106,7 @@ def retained(scores: pd.DataFrame, by: Sequence[str] = ("label",), ladder: Ladde
 
 
 def sized(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> list[Table]:
-    """The table of sizes; empty if a trial was recorded without its size."""
+    """A list with the table of network sizes; it is empty if a trial was recorded without its size."""
     if not set(SIZES) <= set(scores.columns) or scores[list(SIZES)].isna().any().any():
         return []
     sizes = tables.sizes(scores, by)
@@ -199,7 +199,7 @@ def listed(horizons: pd.DataFrame, by: Sequence[str]) -> str:
 
 
 def metrics(horizons: Mapping[str, pd.DataFrame], by: Sequence[str]) -> dict[str, float]:
-    """Metrics for MLflow: the mean horizon of each group, from the horizon table of each protocol."""
+    """Metrics for MLflow: the mean horizon of each group, from horizon tables by name ("trainability", "retention")."""
     return {
         f"{protocol}/{' '.join(str(row[name]) for name in by)}/mean": float(row["estimate"])
         for protocol, table in horizons.items()
