@@ -1,7 +1,7 @@
 """Settings of `make docs`; docs/decisions/0022-one-set-of-pages.md gives the reasons.
 
 The source folder is the repository, so that relative links from a page to a config, a result or the README work in
-the repository and on the site. Pages are plain Markdown; the menu of the site is added when a page is read.
+the repository and on the site. Pages are plain Markdown; the site's menu is added when Sphinx reads a page.
 """
 
 import re
@@ -37,7 +37,7 @@ MENU = {
         "docs/source-tree",
     ),
     "Reference": ("docs/reference/components", "docs/reference/config", "docs/reference/*"),
-    "Findings": ("docs/claims", "results/*/report"),
+    "Results": ("docs/claims", "results/*/report"),
     "Project": ("README", "CONTRIBUTING", "CHANGELOG", "docs/decisions/index", "docs/log"),
     "More": ("docs/*",),
 }
@@ -45,7 +45,7 @@ BELOW = {"docs/index": MENU, "docs/decisions/index": {"": ("docs/decisions/*",)}
 
 myst_heading_anchors = 4
 myst_fence_as_directive = ()
-suppress_warnings = ["misc.highlighting_failure"]  # an excerpt of a config need not be one
+suppress_warnings = ["misc.highlighting_failure"]  # an excerpt of a config need not be valid YAML
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!farback\.(measures|search|stats)\.).*")]
 
@@ -62,18 +62,18 @@ html_static_path = ["_static"]
 html_css_files = ["farback.css"]
 html_extra_path = ["_top"]
 html_copy_source = False
-html_show_search_summary = False  # it is fetched, which a browser does not do from the file system
+html_show_search_summary = False  # the summary is fetched, which browsers do not allow for pages opened from a file
 html_show_sourcelink = False
 html_show_sphinx = False
 html_theme_options = {"top_of_page_buttons": []}
 
 linkcheck_timeout = 10
-linkcheck_anchors = False  # several sites make theirs with scripts
+linkcheck_anchors = False  # several sites create their anchors with scripts
 linkcheck_ignore = [r"http://(127\.0\.0\.1|localhost|HOST)[:/].*"]
 
 
 def add_menu(app: Sphinx, docname: str, content: list[str]) -> None:
-    """Append its menus to a page that has some: the pages that are there, each once."""
+    """Append its menus, if it has any, to a page; a menu lists only existing pages, and each page once."""
     left = sorted(app.env.found_docs - {docname})
     for caption, patterns in BELOW.get(docname, {}).items():
         entries = []
@@ -87,17 +87,17 @@ def add_menu(app: Sphinx, docname: str, content: list[str]) -> None:
 
 
 def title(page: str) -> str:
-    """What the menu calls a page whose own title is a sentence, or that of another page."""
+    """The name in the menu of a page whose own title is a sentence or equals the title of another page; else empty."""
     path = PurePosixPath(page)
     return {"report": path.parent.name, "README": "README"}.get(path.name, "")
 
 
 def keep_bars(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
-    """Leave |x| in a docstring what it says; reStructuredText takes it for the name of something to put there."""
+    """Escape |x| in docstrings, which reStructuredText would read as the name of a substitution."""
     lines[:] = [re.sub(r"(`[^`]*`)|\|", lambda found: found[1] or r"\|", line) for line in lines]
 
 
 def setup(app: Sphinx) -> None:
-    """Connect the hooks."""
+    """Register the two functions above with Sphinx."""
     app.connect("source-read", add_menu)
     app.connect("autodoc-process-docstring", keep_bars)

@@ -60,7 +60,9 @@ FAULTS = {
     "SIGTERM": Fault(
         "a batch system ends the run", "SIGTERM to the driver", NOTHING, "what is left and how to resume; exit code 143"
     ),
-    "twice": Fault("Ctrl-C twice", "SIGINT, and again within a second", LAST, "it ends at once; exit code 130"),
+    "twice": Fault(
+        "Ctrl-C twice", "SIGINT, and again within a second", LAST, "the command ends at once; exit code 130"
+    ),
     "asleep": Fault("the machine is suspended", "SIGSTOP to everything, then SIGCONT", NOTHING, "nothing"),
     "creation": Fault(
         "killed while the store is created",
@@ -134,13 +136,13 @@ FAULTS = {
         "the tracking server stops and returns",
         "a real `mlflow server` is killed and started again",
         NOTHING,
-        "a message that it retries; it resumes when the server is back",
+        "a message that the command retries; it continues when the server is back",
     ),
     "locked": Fault(
         "another process locks the database",
         "`BEGIN EXCLUSIVE` in another process, for seconds at a time",
         NOTHING,
-        "nothing, or a message that it retries",
+        "nothing, or a message that the command retries",
     ),
     "Dask worker": Fault(
         "a Dask worker is killed", "SIGKILL to a worker of a real cluster", LAST + " of its cohorts", "a message"
@@ -211,9 +213,7 @@ class Tally:
         total = sum(tried.survived for tried in self.kinds.values())
         lines.append(_row(("all", "", str(self.times), str(total), "", "")))
         where = ", ".join(f"{number} {PLACES[phase]}" for phase, number in sorted(self.phases.items()))
-        return "\n".join(
-            [*lines, "", f"Of those that struck a run or a search at a random instant: {where or 'none'}."]
-        )
+        return "\n".join([*lines, "", f"Faults that struck a run or a search at a random instant: {where or 'none'}."])
 
 
 PLACES = {"start": "before the first trial", "training": "while trials trained", "page": "after the last trial"}
