@@ -20,7 +20,7 @@ from farback.stores.retries import Retries, StoreFault, reason
 from farback.stores.run_metadata import provenance_of
 from farback.system import provenance
 
-ROUNDS = 5  # of checking and repairing, since a repair may reveal another issue
+ROUNDS = 5  # rounds of checking and repairing, since a repair may reveal another issue
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Checkup:
-    """The issues, those that were repaired, and how much was checked."""
+    """The issues found, the issues that were repaired, and how many trials and experiments were checked."""
 
     issues: list[Issue] = field(default_factory=list)
     repaired: list[Issue] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Checkup:
 
 
 def check(target: Target, repair: bool = False) -> Checkup:
-    """Check a store, and repair it if `repair` is set; the issues are then those that remain.
+    """Check a store. With `repair`, also repair it; the issues returned are then the ones that remain.
 
     Raises:
         UserError: the store or the experiment does not exist.
@@ -137,7 +137,7 @@ def _repaired(issues: Iterable[Issue], client: Client | None) -> tuple[list[Issu
         try:
             written = [_write(repair, client) for repair in issue.repairs if client is not None]
         except Exception as error:  # such as a full disk: the other repairs may still work
-            what = f"could not be repaired: {reason(error)}"
+            what = f"the repair failed: {reason(error)}"
             failed.append(Issue("error", "repair", what, issue.where, issue.experiment, "repair again"))
         else:
             done += [issue] if written and all(written) else []

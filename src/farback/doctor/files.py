@@ -1,4 +1,4 @@
-"""Checks of the two databases."""
+"""Checks of the two databases, MLflow's and Optuna's."""
 
 from __future__ import annotations
 

@@ -41,10 +41,10 @@ class Issue:
 
 
 def counted(number: int, noun: str) -> str:
-    """ "1 trial", "2 trials"."""
+    """A number with its noun: "1 trial", "2 trials"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def unless_training(is_training: bool, remedy: str, repairs: tuple[Repair, ...]) -> tuple[str, tuple[Repair, ...]]:
-    """A remedy and its repairs, unless a driver may be training the trial."""
+    """A remedy and its repairs; while a driver may be training the trial, there is none."""
     return ("nothing while a driver may be training this trial", ()) if is_training else (remedy, repairs)

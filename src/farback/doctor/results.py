@@ -23,7 +23,7 @@ ROUNDING = 1e-12  # relative: a database may round by this much
 
 
 class MissingResult(Damaged):
-    """One of the two files is missing."""
+    """`result.json` or `scores.csv` is missing."""
 
 
 class Unreachable(Exception):
@@ -81,7 +81,7 @@ def _result(run: TrackedRun, client: Client) -> Recorded:
 def _check_trial(key: str, result: Recorded, trial: Trial | None, run: TrackedRun, installed: str) -> None:
     """Raise `Damaged` if a result does not belong to this trial."""
     if result.columns.get("key") != key:
-        raise Damaged(f"{result_files.RESULT} is of trial {result.columns.get('key')}, but the run is of trial {key}")
+        raise Damaged(f"{result_files.RESULT} is of trial {result.columns.get('key')}, not of the run's trial, {key}")
     if trial is None or run.tags.get("version.farback") != installed:
         return  # another release may name a trial's columns differently
     for name, value in {**trial.parameters(), "trained_lag": trial.lag}.items():
@@ -119,7 +119,7 @@ def _compare(run: TrackedRun, result: Recorded, experiment: str, is_training: bo
 
 
 def expected_points(rows: list[ScoreRow]) -> dict[str, list[Point]]:
-    """The points that a finished run must have, by name, largest step first: MLflow counts it as the last value."""
+    """The points that a finished run must have, by metric; the largest step, MLflow's last value, comes first."""
     by_name: dict[str, list[Point]] = {}
     during_training = [  # these curves are rows of the scores, too
         Point(legal(f"{measure}/{statistic}"), value, step)
@@ -132,5 +132,5 @@ def expected_points(rows: list[ScoreRow]) -> dict[str, list[Point]]:
 
 
 def _agrees(logged: float | None, value: float) -> bool:
-    """Whether a metric is missing or right."""
+    """Whether a logged metric has this value; a missing metric counts as right."""
     return logged is None or math.isclose(logged, value, rel_tol=ROUNDING)

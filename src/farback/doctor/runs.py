@@ -1,4 +1,4 @@
-"""Checks of an experiment's runs that need no result: which are unfinished, and which of them count."""
+"""Checks of an experiment's runs that do not read results: which runs are unfinished, and which runs count."""
 
 from __future__ import annotations
 

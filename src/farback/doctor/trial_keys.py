@@ -15,8 +15,8 @@ def config_trials(
 ) -> tuple[dict[str, Trial | None] | None, str]:
     """The trials of an experiment's config by key, and the config's path.
 
-    None instead of trials if there is no readable config. For a search only keys are known, so the values are None:
-    the keys in its studies, whose URI is `storage`, and the `reported` ones, which it trained on fresh seeds.
+    None instead of trials if there is no readable config. For a search only keys are known, so the values are None. The
+    keys are those in its studies (`storage` is their URI) and the `reported` ones, which it trained on fresh seeds.
     """
     path = config_of(experiment, root)
     name = str(path.relative_to(root))

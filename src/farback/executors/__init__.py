@@ -1,4 +1,4 @@
-"""Executors: where cohorts run. The choice of one, from a config and the command line."""
+"""Executors run cohorts: trials that train together. The config and the command line choose one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def chosen_placement(
 ) -> Placement:
     """The placement from command-line options, or else the one that the config declares.
 
-    An address without a name means dask, a number of workers without a name means a pool. Only the config can give
+    An address without a name means dask, a number of workers without a name means a pool. Only the config can name
     certificates. If nothing else sets the number of workers, the device does: one on a GPU.
 
     Raises:

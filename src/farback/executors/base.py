@@ -30,7 +30,7 @@ class Executor(ABC):
 
     @abstractmethod
     def map(self, function: Work, items: Iterable[Cohort | None]) -> Iterator[tuple[Cohort, Event]]:
-        """Events as they arrive, each with its cohort: one of `items`, or the unfinished part of one.
+        """Events as they arrive, each with its cohort, which is one of `items` or an unfinished part of one.
 
         Cohorts are taken from `items` as workers become idle. None in `items` means "no cohort yet, ask again after
         the next event"; if no cohort is training then, `map` ends.
@@ -77,23 +77,23 @@ class RunningCohort:
             self.keys.remove(event.key)
 
     def failed(self, error: str, traceback: str = "") -> Iterator[tuple[Cohort, Event]]:
-        """A failure of each unfinished trial."""
+        """A `Failed` event for each unfinished trial."""
         for key in self.keys:
             yield self.cohort, Failed(key, error, traceback)
 
     def paused(self) -> Iterator[tuple[Cohort, Event]]:
-        """A pause of each unfinished trial, at its last checkpoint."""
+        """A `Paused` event for each unfinished trial, at its last checkpoint."""
         for key in self.keys:
             yield self.cohort, Paused(key, self.checkpoints[key].step if key in self.checkpoints else 0)
 
     def unfinished(self, keys: Collection[str]) -> list[Cohort]:
-        """The trials with these keys as cohorts that resume from the last checkpoints."""
+        """The trials with these keys, as cohorts that resume from the last checkpoints."""
         trials = [trial for trial in self.cohort.trials if trial.key in keys]
         return cohorts(trials, len(self.cohort.trials), self.checkpoints)
 
 
 class CohortQueue:
-    """The cohorts that one `map` still has to start: unfinished parts after a death first, then the caller's items."""
+    """The cohorts that a call of `map` has yet to start: what dead workers left, then the caller's items."""
 
     def __init__(self, items: Iterable[Cohort | None]) -> None:
         self.items = iter(items)
@@ -108,10 +108,10 @@ class CohortQueue:
         return self.returned.popleft() if self.returned else next(self.items, None)
 
     def worker_died(self, running: RunningCohort, reason: str) -> Iterator[tuple[Cohort, Event]]:
-        """Put the unfinished trials of a dead worker back; those with too many deaths fail instead.
+        """Put the unfinished trials of a dead worker back into the queue; trials with too many deaths fail instead.
 
         They come back in cohorts of half the size, because the machine may lack the memory for a whole one; before
-        its last attempt each trial is alone, so that it does not fail because of another trial.
+        its last attempt each trial is alone, so that no trial fails because of another one.
         """
         if self.closed:
             yield from running.paused()

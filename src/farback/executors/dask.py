@@ -1,4 +1,4 @@
-"""A Dask cluster: the same cohorts on more than one machine.
+"""The executor for a Dask cluster, which trains the same cohorts on more than one machine.
 
 A cohort is a Dask task. Its events come back through one queue on the scheduler, in order and without loss, in batches.
 When a worker dies, Dask starts its tasks again on another worker, from the beginning. farback resumes from checkpoints
@@ -32,7 +32,7 @@ from farback.trials.events import Event, Request
 POLL_SECONDS = 0.5  # the longest wait for a message before `finishing` is checked
 WORKERS_SECONDS = 1.0  # between updates of the list of workers
 REMIND_SECONDS = 60.0  # between reminders that the cluster has no worker
-MAX_MESSAGES = 256  # on the scheduler; when it holds more, workers wait for the driver
+MAX_MESSAGES = 256  # unread messages on the scheduler; beyond this number workers wait for the driver
 
 log = logging.getLogger("farback")
 
@@ -56,7 +56,7 @@ class Dask(Executor):
         self.cluster, self.tls, self.connect_seconds = address, tls, connect_seconds
         self.address = str(getattr(address, "scheduler_address", address))
         self.connection: distributed.Client | None = None
-        self.threads: dict[str, int] = {}  # by address of a worker
+        self.threads: dict[str, int] = {}  # number of threads by address of a worker
         self.updated = self.reminded = -REMIND_SECONDS  # times of the last update of `threads` and the last reminder
         self.checked: set[str] = set()  # workers that were compared with this process
         self.refused: dict[str, str] = {}  # workers that get no cohort, and why
@@ -109,7 +109,7 @@ class Dask(Executor):
                     yield from self._finish(queue)
                 with self._scheduler_errors():
                     self._usable_threads()
-                    ended = self._ended()  # before the messages are read: the last one of a task may be among them
+                    ended = self._ended()  # before reading messages, among which may be a task's last one
                     messages = self._messages(channel)
                 for message in messages:
                     yield from self._handle(message, queue)
@@ -213,7 +213,7 @@ class Dask(Executor):
                 yield from task.cohort.failed(*message.content)
 
     def _ended(self) -> list[str]:
-        """Tasks that will send no message after those that are in the queue now."""
+        """Tasks that will send no message beyond the messages in the queue now."""
         return [
             key
             for key, task in self.tasks.items()
@@ -255,7 +255,7 @@ class Dask(Executor):
         return sum(usable) or 1
 
     def _check_worker(self, address: str, theirs: dict[str, str]) -> None:
-        """Refuse a worker that would compute other numbers; warn if it may."""
+        """Refuse a worker with other versions, which may compute other numbers; warn if its hardware differs."""
         if address in self.checked:
             return
         self.checked.add(address)
@@ -282,7 +282,7 @@ class Dask(Executor):
 
 @dataclass
 class _Task:
-    """A submitted cohort, and the worker and the attempt that may train it, once one has asked."""
+    """A submitted cohort, and the worker's address and the attempt that got permission to train it."""
 
     cohort: RunningCohort
     future: distributed.Future

@@ -1,4 +1,4 @@
-"""The part that runs on a Dask worker: trains a cohort, sends events to the driver and receives its requests."""
+"""The code that runs on a Dask worker: trains a cohort, sends events to the driver and receives its requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TaskMessage(NamedTuple):
     Attributes:
         attempt: a new value each time Dask starts the task, as it does when a worker dies.
         kind: ready, events, error or done.
-        content: if ready, the worker's address and environment; the events; or an error and its traceback.
+        content: for ready, the worker's address and environment; for error, its message and traceback.
     """
 
     task: str
@@ -94,7 +94,7 @@ class _Driver:
                 time.sleep(0.002)
 
     def send(self, kind: str, content: Any = None) -> None:
-        """Send one message. Blocks while the scheduler holds too many that the driver has not read."""
+        """Send one message. Blocks while the scheduler holds too many messages that the driver has not read."""
         data = pickle.dumps(TaskMessage(self.task, self.attempt, kind, content))
         try:
             self.queue.put(data)

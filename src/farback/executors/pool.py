@@ -24,7 +24,7 @@ from farback.records.record import UserError
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Paused, Request
 
-# One thread for each library that starts threads of its own. Libraries read these when they are first imported.
+# One thread for each library that starts threads of its own. Libraries read the variables when imported.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 # Not "fork", because a copy of a process with torch's threads can deadlock.
 START = multiprocessing.get_context("spawn")
@@ -149,7 +149,7 @@ class Pool(Executor):
 class _Worker:
     """The driver's end of one worker process."""
 
-    cohort: RunningCohort  # the last one that was started
+    cohort: RunningCohort  # the last cohort that it started
 
     def __init__(self) -> None:
         self.pipe, theirs = START.Pipe()

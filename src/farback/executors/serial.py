@@ -12,7 +12,7 @@ from farback.trials.events import Event, Request
 
 
 class Serial(Executor):
-    """Runs in this process. Easiest to debug; the other executors must give the same bits."""
+    """Runs cohorts in this process. It is the easiest to debug; the other executors must give the same bits."""
 
     size = 1
 

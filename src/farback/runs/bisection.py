@@ -1,4 +1,4 @@
-"""Lags by bisection: for each network and seed, train only the lags between one that passes and one that fails."""
+"""Bisection over lags: for each network and seed, train only at lags between one that passes and one that fails."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def outcomes(frame: pd.DataFrame) -> dict[str, bool]:
 def bounds(chain: Chain, passed: Mapping[str, bool]) -> tuple[int, int, int | None]:
     """The index of the longest lag that passes, of the shortest that fails, and of the lag to train next.
 
-    -1 passes and the chain's length fails by definition. The next index is None when the first two are neighbours.
-    `passed` has outcomes by key; those at lags that bisection would not train are ignored.
+    Index -1 passes and index len(chain) fails by definition. The next index is None when the first two are neighbours.
+    `passed` has outcomes by key; outcomes at lags that bisection would not train are ignored.
     """
     low, high = -1, len(chain)
     while high - low > 1:
@@ -60,14 +60,14 @@ def check(chains: Iterable[Chain]) -> None:
 
 
 class Bisection:
-    """The lags that pass and fail so far, by key of the trial, and the trials to train next."""
+    """Which lags have passed and failed so far, and which trials to train next."""
 
     def __init__(self, chains: Iterable[Chain], passed: Mapping[str, bool]) -> None:
         self.chains = [list(chain) for chain in chains]
         self.passed = dict(passed)
         self.trials = {trial.key: trial for chain in self.chains for trial in chain}
-        self.trained: dict[str, Trial] = {}  # with a result in this run
-        self.failed: set[str] = set()  # without a result in this run: their chains wait for the next run
+        self.trained: dict[str, Trial] = {}  # trials that got a result in this run
+        self.failed: set[str] = set()  # trials that got none: their chains wait for the next run
         self._update()
 
     def _update(self) -> None:
@@ -102,7 +102,7 @@ class Bisection:
         return list(dict.fromkeys(trial for chain, (low, high, _) in self._each() for trial in chain[low + 1 : high]))
 
     def needed(self) -> list[Trial]:
-        """The trials trained in this run, and the most that may still be trained: of each chain, the longest lags."""
+        """The trials trained in this run, and the most that may still be trained: in each chain, the longest lags."""
         needed = dict(self.trained)
         for chain, (low, high, following) in self._each():
             if following is not None:

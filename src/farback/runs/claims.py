@@ -32,12 +32,12 @@ class Ledger:
 
     @property
     def folder(self) -> Path:
-        """The folder of the page: `results/claims`, or one beside it if seeds are shifted."""
+        """The folder of the page: `results/claims`, or a folder beside it if seeds are shifted."""
         name = f"{CLAIMS}--seeds-{self.seeds_shifted}" if self.seeds_shifted else CLAIMS
         return self.root / RESULTS / name
 
     def chosen(self, only: Sequence[str] = ()) -> list[Sweep]:
-        """The experiments to train: those that need no GPU; with `only`, just those with such a name or claim id.
+        """The experiments to train, without those that need a GPU; `only` selects them by name or by a claim's id.
 
         Raises:
             UserError: an experiment or claim does not exist, or needs a GPU.
@@ -76,17 +76,17 @@ def opened(root: Path, seeds: int = 0) -> Ledger:
 
 
 def needs_gpu(sweep: Sweep) -> bool:
-    """Whether the claims of a sweep need a GPU. (All claims of one config do, or none.)"""
+    """Whether the claims of a sweep need a GPU: in one config, either all of them do or none does."""
     return any(claim.needs for claim in sweep.claims)
 
 
 def publish(ledger: Ledger, sweeps: Sequence[Sweep], store: Store) -> Page:
     """Write the page of each of these sweeps that has recorded trials, then the page of all claims.
 
-    If the present page has more verdicts than this store has, it stays, and the new page is written beside it.
+    A page with more verdicts than this store has is kept; then the new page is written beside it.
 
     Raises:
-        UserError: the findings of a script are not exactly the claims of its config.
+        UserError: a script does not answer exactly the claims of its config.
     """
     ledger_rows = rows(ledger, store, sweeps)
     options = f" --shift-seeds {ledger.seeds_shifted}" if ledger.seeds_shifted else ""
@@ -97,7 +97,7 @@ def publish(ledger: Ledger, sweeps: Sequence[Sweep], store: Store) -> Page:
 
 
 def rows(ledger: Ledger, store: Store, sweeps: Sequence[Sweep] = ()) -> list[ClaimRow]:
-    """Every claim with its finding; claims with a `place` come first, in that order.
+    """Every claim with its finding; claims with a `place` come first, sorted by it.
 
     Also writes the pages of `sweeps`, so that each frame is read only once. Raises the errors of `publish`.
     """
@@ -107,7 +107,7 @@ def rows(ledger: Ledger, store: Store, sweeps: Sequence[Sweep] = ()) -> list[Cla
         frame = store.frame(sweep.name)
         about = pages.subject(sweep, store, frame)
         if sweep in sweeps and frame["key"].isin(about.keys).any():
-            # A script may fail while trials are missing: the row then shows how many
+            # A script may fail while trials are missing; the row then shows how many are missing
             with suppress(UserError) if about.missing else nullcontext():
                 pages.publish(sweep, store, frame, about)
         findings = findings_of(about, frame)

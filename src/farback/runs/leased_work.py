@@ -1,4 +1,4 @@
-"""Splits the cohorts of an experiment among several drivers that share a store."""
+"""Splits the cohorts of an experiment among drivers: processes of farback that share a store."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ class LeasedWork:
         self.elsewhere = [left for cohort in self.elsewhere for left in cohort.only(set(cohort.keys) - done)]
 
     def retry(self) -> list[Cohort]:
-        """Remove and return the cohorts of other drivers, to lease them again: their driver may have died."""
+        """Remove and return the cohorts that others leased, to try again to lease them: the others may have died."""
         left, self.elsewhere = self.elsewhere, []
         return left

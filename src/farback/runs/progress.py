@@ -10,7 +10,7 @@ from farback.training.cohort_width import cost
 from farback.trials.cohort import Cohort
 from farback.trials.events import Ended, Event, Failed, Finished, Reused
 
-PACE_SECONDS = 2.0  # of progress before the time left is estimated
+PACE_SECONDS = 2.0  # of training before the time left is estimated
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Summary:
     Attributes:
         trained: trials that were trained and have a result.
         reused: trials that had a result before, or that another driver finished during the run.
-        diverged: of the trained trials, those whose loss diverged; that is a result.
+        diverged: trained trials whose loss diverged; a divergence is a result.
         failed: trials that could not be trained; the next run tries them again.
         failures: the failed trials with their errors.
     """
@@ -41,7 +41,7 @@ class Tally:
         self.finished: dict[str, Finished] = {}
         self.failures: list[Failed] = []
         self.reused = plan.remaining.reused
-        self.steps = {trial.key: max(1, trial.steps) for trial in missing}  # trials without training count as 1
+        self.steps = {trial.key: max(1, trial.steps) for trial in missing}  # a trial without training counts as 1
         self.done = {one.key: one.step for cohort in plan.cohorts for one in cohort.start}
         self.cost = {trial.key: cost(Cohort.of(trial)) for trial in missing}
         self.first: tuple[float, float] | None = None  # time of the first event, and the share of the work done by then
@@ -63,7 +63,7 @@ class Tally:
 
     @property
     def share(self) -> float:
-        """The share of the work that is done, 0 to 1. With bisection, of the most that may be trained."""
+        """The share of the work that is done, 0 to 1. With bisection, all work is the most that may be trained."""
         total = sum(self.cost[trial.key] for trial in self.plan.remaining.needed())
         done = sum(self.cost[key] * self.done[key] / self.steps[key] for key in self.done)
         return done / total if total else 1.0

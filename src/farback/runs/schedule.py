@@ -21,7 +21,7 @@ from farback.trials.trial import Trial
 class Remaining:
     """All trials of a run, those that have no result yet (`missing`), and the number that have one (`reused`).
 
-    Bisection trains only some of the missing trials: it picks them as others end, and is updated during the run.
+    Bisection trains only some of the missing trials: it picks the next ones as others end.
     """
 
     trials: list[Trial]
@@ -82,7 +82,7 @@ def missing_from_frame(frame: pd.DataFrame, sweep: Sweep, trials: Sequence[Trial
 
 @dataclass(frozen=True)
 class Plan:
-    """The remaining trials, those of them that can be trained now as cohorts in order, and the number of workers."""
+    """The remaining trials, the cohorts that can be trained now in their order, and the number of workers."""
 
     remaining: Remaining
     cohorts: list[Cohort]
@@ -103,7 +103,7 @@ def plan(what: Remaining, workers: int = 1, start: Mapping[str, Checkpoint] | No
 
 
 class Schedule:
-    """Yields a plan's cohorts, and with bisection those that become due when others end.
+    """Yields a plan's cohorts; with bisection, also the cohorts that become due when others end.
 
     Pass every event to `update` before taking the next cohort. Yields None while the next cohort depends on trials that
     are still training.

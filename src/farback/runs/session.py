@@ -24,7 +24,7 @@ class RunOptions:
     Attributes:
         workers: processes of the pool; default: the config's `executor:`, else one per core. 1 trains in this process.
         executor: serial, pool, dask or an `Executor`; default: the config's, else pool.
-        address: of a Dask scheduler.
+        address: the address of a Dask scheduler.
         store: a store or its URI; default: MLFLOW_TRACKING_URI, else a database in `results/`.
         storage: URI of the Optuna studies of a search; default: a database in `results/`.
         checkpoint_seconds: seconds between checkpoints; default: the config's, else 60.
@@ -89,7 +89,7 @@ def config_path(config: str | Path) -> Path:
 
 
 def load(experiment: Experiment | str | Path, overrides: Sequence[str] = ()) -> Experiment:
-    """An experiment, given itself (then `overrides` are ignored), or the path or the name of its config.
+    """An experiment, from the path or name of its config. An `Experiment` is returned as it is, without `overrides`.
 
     Raises:
         ConfigError: the config has a mistake.

@@ -37,7 +37,7 @@ log = logging.getLogger("farback")
 
 
 class SweepRun:
-    """All or some trials of a sweep in an open session: their plan, and as a context manager their record."""
+    """Trains trials of a sweep in an open session: holds their plan and, as a context manager, records them."""
 
     def __init__(self, session: Session, sweep: Sweep, trials: Sequence[Trial]) -> None:
         self.session, self.sweep, self.trials = session, sweep, trials
@@ -96,7 +96,7 @@ def trained(
 ) -> Iterator[Event]:
     """Train cohorts. Each event is recorded before it is yielded.
 
-    `cohorts` may be made while others train; None means that the next one depends on those in training.
+    `cohorts` may be a generator: None from it means that the next cohort depends on trials in training.
     """
     folder = work.folder
     function = partial(train, checkpoint_seconds=folder.seconds if folder else math.inf, device=device)

@@ -21,10 +21,10 @@ HARDWARE = ("machine", "cpu", "cpu_capability", "blas", "device")  # without the
 
 
 def publish(sweep: Sweep, store: Store, frame: pd.DataFrame | None = None, about: Subject | None = None) -> Page:
-    """Write the sweep's folder in `results/` and its summary in the store. Reads `frame` and `about` if missing."""
+    """Write the sweep's folder in `results/` and its summary in the store. Reads `frame` and `about` if not given."""
     frame = store.frame(sweep.name) if frame is None else frame
     page = write(about or subject(sweep, store, frame), frame)
-    if not (sweep.overrides or sweep.seeds_shifted):  # the store's summary is of the unchanged config
+    if not (sweep.overrides or sweep.seeds_shifted):  # the store's summary describes the unchanged config
         store.summarise(sweep.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
     return page
 
@@ -57,7 +57,7 @@ def subject(sweep: Sweep, store: Store, frame: pd.DataFrame) -> Subject:
 
 
 def trial_provenance(experiment: str, store: Store, keys: Iterable[str]) -> tuple[str, dict[str, str]]:
-    """Whether all these trials were made with the same software and hardware, in words; the versions and hardware."""
+    """A note if these trials were made with different software or hardware (else empty), and their versions."""
     recorded = store.provenance(experiment)
     own = [recorded[key] for key in keys if key in recorded]
     origins = provenance_note.origins([deciding(each) for each in own], versions())

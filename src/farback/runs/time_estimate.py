@@ -30,12 +30,12 @@ class CohortSeconds:
     """Seconds for the parts of training a cohort.
 
     Attributes:
-        begin: before the first update: networks, data for evaluations.
-        update: one update of all replicas, with drawing its data.
-        evaluation: of one replica.
-        start: measures of one replica before the first update.
-        way: all measures of one replica during training, together.
-        end: measures of one replica after its last update.
+        begin: making the networks and the data for evaluations, before the first update.
+        update: one update of all replicas (the cohort's networks), including the drawing of its data.
+        evaluation: one evaluation of one replica.
+        start: all measures of one replica before its first update.
+        way: all measures of one replica during training.
+        end: all measures of one replica after its last update.
     """
 
     begin: float
@@ -46,7 +46,7 @@ class CohortSeconds:
     end: float
 
     def total(self, cohort: Cohort, share: float) -> float:
-        """Seconds for a cohort of which each trial needs this share of its updates."""
+        """Seconds for a cohort if each trial needs this share of its updates."""
         trial, replicas = cohort.trials[0], len(cohort.trials)
         updates = max(0.0, share * trial.steps - cohort.step)
         evaluations = updates / trial.evaluate_every * self.evaluation
@@ -56,7 +56,7 @@ class CohortSeconds:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds for a plan: expected, and the most, if no trial stops early."""
+    """Seconds for a plan: the expected number, and the most, which it takes if no trial stops early."""
 
     expected: float
     most: float
@@ -107,7 +107,7 @@ def update_shares(frame: pd.DataFrame, trials: Iterable[Trial]) -> dict[str, flo
 
 
 def timed(cohort: Cohort, device: str) -> Iterator[Event]:
-    """Time a few updates of a cohort; yields one `Progress` with the `CohortSeconds`, and "all": the time it took."""
+    """Time a few updates of a cohort; yields one `Progress` with `CohortSeconds`, and as "all" the whole time."""
     began = time.perf_counter()
     with arithmetic():
         replicas = Replicas(cohort.trials, device)
@@ -137,7 +137,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def _kind(cohort: Cohort) -> tuple[str, int]:
-    """Cohorts of one kind have updates that take equally long."""
+    """The kind of a cohort: updates of cohorts of one kind take equally long."""
     return cohort.trials[0].shape, len(cohort.trials)
 
 

@@ -1,4 +1,4 @@
-"""Stores of trials: `base` defines them, `mlflow` implements them. The tests have a reference in memory."""
+"""Stores of trials: `base` has the interface, `mlflow` the implementation. The tests have another one in memory."""
 
 from __future__ import annotations
 

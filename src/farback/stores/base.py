@@ -1,4 +1,4 @@
-"""The contract of a store: a driver records events, and anyone reads them as a tidy frame."""
+"""The interface of stores: a driver records events of trials, and anyone reads them as a tidy data frame."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Recorder(ABC):
 
     @abstractmethod
     def add(self, trials: Iterable[Trial], views: SearchViews | None = None) -> None:
-        """Announce more trials (events identify trials by key only), and of a search what its saved views show."""
+        """Announce more trials, since events have only a trial's key; `views` says what a search's saved views show."""
 
     @abstractmethod
     def lease(self, keys: Iterable[str]) -> set[str]:
@@ -50,8 +50,8 @@ class Recorder(ABC):
     def tag(self, key: str, tags: Mapping[str, str], metrics: Mapping[str, float] | None = None) -> None:
         """Attach texts and numbers to a trial, such as the study it belongs to and its value there.
 
-        They go to the trial's finished or current run. A trial without one gets them with its next run; there the texts
-        are also parameters, because MLflow's charts can group by parameters only. A later value of a name replaces an
+        They go to the trial's finished or current run. A trial without one gets them with its next run, where the texts
+        are parameters, too, because MLflow's charts can group by parameters only. A later value of a name replaces an
         earlier one.
 
         Raises:
@@ -152,7 +152,7 @@ def checked_name(experiment: str) -> str:
     """The name of an experiment, if it can be the name of a folder and fits into MLflow's pages.
 
     Raises:
-        ValueError: it cannot, or does not.
+        ValueError: the name has other characters, or is too long.
     """
     if not re.fullmatch(r"\w[\w .+-]{0,79}", experiment) or experiment != experiment.strip():
         raise ValueError(f"an experiment's name is up to 80 letters, digits, spaces or _ . + -, got {experiment!r}")
@@ -162,7 +162,7 @@ def checked_name(experiment: str) -> str:
 def announced(trials: Mapping[str, Trial], key: str) -> Trial:
     """The announced trial with a key. Raises ValueError: there is none."""
     if key not in trials:
-        raise ValueError(f"{key} is none of the trials that were announced to this recorder")
+        raise ValueError(f"no trial with the key {key} was announced to this recorder: pass it to `add` first")
     return trials[key]
 
 

@@ -23,7 +23,7 @@ class Section:
 def line(
     metric: str, *, log: bool = False, points: bool = False, value_range: tuple[float, float] | None = None
 ) -> Card:
-    """A metric against its step; `log` is for steps that are lags, and `points` adds a marker to every point."""
+    """A line chart of a metric against its step; `log` is for steps that are lags, `points` marks every point."""
     return {
         "type": "LINE",
         "metricKey": metric,
@@ -44,12 +44,12 @@ def line(
 
 
 def bar(metric: str) -> Card:
-    """A metric's last value, a bar for each run or group."""
+    """A bar chart of a metric's last value, with a bar for each run or group."""
     return {"type": "BAR", "metricKey": metric}
 
 
 def scatter(parameter: str, metric: str) -> Card:
-    """A metric's last value against a parameter."""
+    """A scatter plot of a metric's last value against a parameter."""
     axes = {"xaxis": {"key": parameter, "type": "PARAM"}, "yaxis": {"key": metric, "type": "METRIC"}}
     return {"type": "SCATTER", **axes}
 
@@ -111,7 +111,7 @@ MEAN_WIDTH = 150  # MLflow adds "(average)" to a metric's name
 
 
 def named(kind: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The columns of parameters ("params"), metrics or tags."""
+    """MLflow's names for the columns of parameters ("params"), metrics or tags."""
     return tuple(f"{kind}.`{name}`" for name in names)
 
 

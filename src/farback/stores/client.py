@@ -140,7 +140,7 @@ class Client:
         self.mlflow.log_inputs(run_id, [DatasetInput(Dataset(**fields))])
 
     def store_files(self, uri: str, files: Mapping[str, bytes]) -> None:
-        """Add artifacts to a run. Local files are whole and flushed to the disk when this returns, or absent."""
+        """Add artifacts to a run. A local file is either absent, or complete and flushed to the disk."""
 
         def store() -> None:
             local = locations.local(uri, self.uri)
@@ -216,7 +216,7 @@ def _every_page(page_at: Callable[[str | None], Any]) -> Iterator[Any]:
 
 
 class _Retrying:
-    """A client all of whose calls are retried."""
+    """A client that retries every call."""
 
     def __init__(self, bare: Any, retries: Retries) -> None:
         self._bare, self._retries = bare, retries
@@ -227,7 +227,7 @@ class _Retrying:
 
 
 class TagBoard:
-    """The tags of an experiment as the board of `farback.stores.leases`: every backend of MLflow has them."""
+    """The `Board` of `farback.stores.leases`, kept in an experiment's tags, which every backend of MLflow has."""
 
     def __init__(self, client: Client, experiment_id: str) -> None:
         self._client, self._id = client._bare, experiment_id

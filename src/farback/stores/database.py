@@ -1,4 +1,4 @@
-"""The database behind a store: checked, created once however many processes open it, and indexed for `queries`."""
+"""Prepares a store's database: checks it, creates it once even if many processes open it, and indexes it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from farback.stores import locations
 from farback.stores.retries import StoreFault
 
 POSTGRES = "postgresql"
-BUSY_SECONDS = 20.0  # how long MLflow waits for another writer, too
-LOCK_SECONDS = 1.0  # SQLite's own wait in the check; `Retries` repeats it
+BUSY_SECONDS = 20.0  # how long to wait for another writer; MLflow waits as long
+LOCK_SECONDS = 1.0  # how long one check waits for a lock; `Retries` repeats the check
 ADVISORY_SECONDS = 30.0
 PREPARING = "farback.store"  # name of the lock held while tables are created
 MLFLOW_TABLES = {"experiments", "runs", "tags", "metrics", "params"}  # in every version of MLflow
@@ -64,7 +64,7 @@ def prepare(uri: str, migrate: Callable[[str], None], versions: Versions) -> Non
 
 
 def create(path: Path, migrate: Callable[[Path], None]) -> None:
-    """Create an SQLite database if it does not exist, also while other processes do the same.
+    """Create an SQLite database if it does not exist. Several processes may do this at once.
 
     MLflow's migrations take no lock: two processes that run them on one new file break it, and so does a kill midway.
     So one process at a time creates the file under another name, then renames it; `migrate` has to close the file.
@@ -168,7 +168,7 @@ def _check_tables(place: str, tables: set[str], recorded: Collection[str], versi
         owner = "belongs to Optuna, and MLflow needs its own" if "studies" in tables else "is not MLflow's"
         raise StoreFault(f"the database {place} {owner}; nothing was changed: choose another --store")
     if len(recorded) != 1:
-        raise StoreFault(f"the database {place} records {len(recorded)} table versions; nothing was changed")
+        raise StoreFault(f"{place} has {len(recorded)} versions, not 1; nothing was changed: choose another --store")
     installed, known = versions()
     (version,) = recorded
     if version == installed:

@@ -92,7 +92,7 @@ class Leases:
         return own
 
     def release(self, keys: Iterable[str]) -> None:
-        """End leases. Other drivers see it once a whole list has ended, which saves writing."""
+        """End leases. Other drivers notice once all keys of a list are released, which saves writing."""
         released = set(keys)
         for name, held in list(self._held.items()):
             held -= released

@@ -38,11 +38,11 @@ class MLflow(Store):
             uri: `sqlite:///FILE`, `http://HOST:PORT`, another database; by default MLFLOW_TRACKING_URI, else the
                 SQLite file in `results/store` below the current directory.
             retry_seconds: how long to retry while a server does not answer or a database is locked.
-            silent_seconds: without a heartbeat, after which a driver on another machine counts as dead.
+            silent_seconds: a driver on another machine counts as dead after this time without a heartbeat.
 
         Raises:
             UserError: the URI names a folder.
-            StoreFault: the database is not MLflow's, of another version, or read-only.
+            StoreFault: the database is not MLflow's, belongs to another version of MLflow, or is read-only.
         """
         self.uri = redaction.signed_in(locations.located(uri))
         self.client = Client(self.uri, Retries(self.uri, retry_seconds))
@@ -260,9 +260,9 @@ class MLflowRecorder(Recorder):
         self._supersede(ended)
 
     def _supersede(self, keys: Collection[str]) -> None:
-        """Of the ended runs of each trial, let one count: the newest finished one, else the newest.
+        """Let one ended run of each trial count: the newest finished run, or else the newest run.
 
-        The others keep their data under another `kind`, so that views leave them out.
+        The other runs keep their data and get another `kind`, so that views leave them out.
         """
         ended: dict[str, list[TrackedRun]] = {}
         for run in self.lookup.ended(self.experiment_id, keys):

@@ -48,7 +48,7 @@ class TrackedRun:
     status: str  # RUNNING, FINISHED, FAILED or KILLED
     ended: int  # milliseconds since 1970; 0 while it is running
     artifacts: str  # URI of its artifacts
-    tags: dict[str, str] = field(default_factory=dict)  # from `RunLookup.ended` perhaps the trial's key only
+    tags: dict[str, str] = field(default_factory=dict)  # `RunLookup.ended` may give the trial's key only
     metrics: dict[str, float] = field(default_factory=dict)  # the last value of each
 
     @property
@@ -113,8 +113,8 @@ class RunLookup:
         return found
 
     def every(self, experiment_id: str, metrics: bool = True) -> list[TrackedRun]:
-        """All runs of an experiment that were not deleted, without metrics that are not a number."""
-        # Runs first: a run that is listed as ended has all of its tags and metrics
+        """All runs of an experiment that were not deleted; metrics that are NaN are left out."""
+        # Runs are read first, so that a run listed as ended has all of its tags and metrics
         rows, tags = self._rows(RUNS, experiment_id), self._rows(TAGS, experiment_id)
         values = self._rows(METRICS, experiment_id) if metrics else []
         if rows is None or tags is None or values is None:
@@ -155,7 +155,7 @@ class RunLookup:
 
 
 def _tracked(run: Any, metrics: bool = False) -> TrackedRun:
-    """A run of MLflow's client."""
+    """A `TrackedRun` from a run of MLflow's client."""
     info = run.info
     values = {name: value for name, value in run.data.metrics.items() if metrics and not math.isnan(value)}
     return TrackedRun(info.run_id, info.status, info.end_time or 0, info.artifact_uri, dict(run.data.tags), values)

@@ -60,7 +60,7 @@ def signed_in(uri: str) -> str:
     """A server's URI without user and password: they go into environment variables, since MLflow's errors show URIs.
 
     Raises:
-        UserError: a user without a password.
+        UserError: the URI has a user but no password.
     """
     if not uri.startswith("http") or "@" not in uri:
         return uri

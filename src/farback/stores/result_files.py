@@ -1,7 +1,7 @@
 """The exact result of a trial as two small files: `result.json` describes it, `scores.csv` holds every score.
 
-MLflow drops infinities and cannot store (step, lag) pairs; these files keep every bit. `result.json` holds a digest of
-`scores.csv` and one of itself, so that truncated and changed files are detected.
+MLflow drops infinities and cannot store (step, lag) pairs; these files keep every bit. `result.json` holds digests of
+`scores.csv` and of its own content, so that truncated and changed files are detected.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Retries of calls to a store that fails for a while, and plain messages where retrying does not help.
 
-A server that does not answer or a locked database may come back; a full disk, a file that is no database or a wrong
-password will not. Messages never contain the store's secrets.
+A call may succeed later if a server does not answer or a database is locked, but not if a disk is full, a file is no
+database or a password is wrong. Messages never contain the store's secrets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The parameters, tags and dataset of a trial's run."""
+"""The name, parameters, tags and dataset of a trial's run in MLflow."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from farback.stores.views import TEST_LAGS
 from farback.system.provenance import versions
 from farback.trials.trial import Trial
 
-SUPERSEDED = "superseded"  # kind of a run that another run of the trial replaced
-ASIDE = "set aside"  # kind of a run with a damaged result
+SUPERSEDED = "superseded"  # value of the tag `kind` for a run that another run of its trial replaced
+ASIDE = "set aside"  # value of the tag `kind` for a run with a damaged result
 PROVENANCE = "provenance."  # prefix of tags
 
 
@@ -34,7 +34,7 @@ def run_name(trial: Trial) -> str:
 
 
 def trial_tags(trial: Trial, owner: str) -> dict[str, str]:
-    """The tags of a trial's run at its start."""
+    """The tags that a trial's run gets when it starts."""
     return {
         "kind": "trial",
         "cell": trial.label,
@@ -65,13 +65,13 @@ def provenance_of(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def driver_tags() -> dict[str, str]:
-    """The versions and the commit of this process."""
+    """Tags with the software versions and the git commit of this process."""
     return {**{f"version.{name}": text for name, text in versions().items()}, **commit()}
 
 
 @cache
 def commit() -> dict[str, str]:
-    """The current directory's commit, with "-dirty" if files were changed; nothing outside git."""
+    """A tag with the current directory's git commit, and "-dirty" if files were changed; empty outside git."""
     try:
         head = _git("rev-parse", "HEAD")
         changed = _git("status", "--porcelain", "--untracked-files=no")

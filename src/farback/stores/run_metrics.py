@@ -12,7 +12,7 @@ from farback.trials.events import ScoreRow
 
 NAME_CHARACTERS = 250  # MLflow's limit
 SMALLER_IS_BETTER = ("loss", "error")
-TRAINING = ("train", "grad")  # their curves are not summarised by their last value
+TRAINING = ("train", "grad")  # measures whose curves are not summarised by their last value
 
 
 class Point(NamedTuple):

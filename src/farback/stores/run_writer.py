@@ -17,7 +17,7 @@ from farback.trials.trial import Trial
 FLUSH_SECONDS = 2.0  # least time between writes of progress
 FLUSH_RATIO = 10  # the time between writes is at least this multiple of the last write's duration
 FLUSH_POINTS = 5000  # points in memory that cause a write
-ERROR_CHARACTERS = 1000  # of an error in its tag; the traceback is a file
+ERROR_CHARACTERS = 1000  # most characters of an error in its tag; the traceback is a file
 
 
 @dataclass

@@ -54,7 +54,7 @@ def located(uri: str | None, root: Path) -> str:
     """The URI to use: the given one, else an SQLite file below `root`. SQLite paths become absolute.
 
     Raises:
-        UserError: not a database.
+        UserError: the URI does not name a database.
     """
     chosen = uri or locations.SQLITE + str(root.resolve() / "results" / "store" / "optuna.db")
     path = locations.database(chosen)
@@ -122,7 +122,7 @@ def quiet() -> Iterator[None]:
 
 
 def fail_abandoned(storage: Any, trial_id: int, reason: str) -> bool:
-    """Fail an Optuna trial of a dead process, without counting it as a failure; False if it has ended."""
+    """Mark an Optuna trial of a dead process as failed; it may be tried again. False if the trial has ended."""
     from optuna.trial import TrialState
 
     try:

@@ -25,7 +25,7 @@ TRIALS = "tags.kind = 'trial'"
 CELL, PROTOCOL, LAG = "cell", "train_lags", "lag"
 TEST_LAGS = "measures.retention.lags"  # the lags at which a network is tested, where a config lists them
 GROUP = (CELL, PROTOCOL, LAG, TEST_LAGS)  # these decide which runs are averaged
-FIXED = "fixed"  # the protocol of a network that is trained at one lag
+FIXED = "fixed"  # value of `train_lags` for a network that is trained at one lag
 FIRST = (CELL, LAG, "seed")
 LAST = ("measures", "parameters", "state", "flops")  # measures and sizes stand behind the results
 RESULTS = ("final/skill", "retention/horizon", "best/skill", "final/accuracy", "final/loss")
@@ -36,7 +36,7 @@ DECIDING = ("lag", "cell", "init.name", "depth", "seed")
 class SearchViews:
     """What the views of a search show.
 
-    A run has each objective twice: `search/NAME`, the value that the optimiser received, and `own/NAME`, its own value.
+    A run has each objective twice: `search/NAME`, the value that Optuna received, and `own/NAME`, its own value.
     """
 
     parameters: tuple[str, ...]  # the searched ones, by their names in runs
@@ -113,8 +113,8 @@ class View:
 def grouping(parameters: Sequence[dict[str, str]]) -> tuple[str, ...]:
     """The parameters that make groups: the cell, and what must not be averaged over.
 
-    A mean over the two protocols is meaningless, and so is one over networks that were trained at different lags and
-    tested at all of them. A network tested only at its own lag is one point of its cell's line.
+    A mean over networks trained at one lag and at many lags is meaningless, and so is a mean over networks that were
+    trained at different lags and tested at all of them. A network tested only at its own lag is one point of a line.
     """
     protocols = {each.get(PROTOCOL) for each in parameters}
     lags = {each.get(LAG) for each in parameters if each.get(PROTOCOL) == FIXED and TEST_LAGS in each}
@@ -210,7 +210,7 @@ def _digest(keys: Iterable[str]) -> str:
 
 
 def covering(parameters: Iterable[dict[str, str]]) -> list[dict[str, str]]:
-    """A few of many trials' parameters that show every value of each, its absence, and every group."""
+    """A few trials' parameters that together show every value of each parameter, its absence, and every group."""
     covered: set[Any] = set()
     kept = []
     for each in parameters:

@@ -1,4 +1,4 @@
-"""A search from Python: `farback.search`, as `farback.run` for a sweep."""
+"""`farback.search`, which runs a search from Python, as `farback.run` runs a sweep."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Found:
     """The result of a search, with the counts of this call.
 
     Attributes:
-        trained: networks trained in this call, with those of the report.
+        trained: networks trained in this call, including those on fresh seeds.
         reused: networks that had a result before.
-        diverged: of the trained networks, those whose loss diverged; that is a result.
+        diverged: trained networks whose loss diverged; a divergence is a result.
         failed: networks that could not be trained.
         failures: the failed networks with their errors.
-        winners: the best setting of each group, as of `winners`.
+        winners: the best setting of each group, as `winners` returns it.
         fresh: for each winner and each objective, the values on the report's seeds.
         configs: paths of the winners' configs, for `farback run`.
     """
@@ -60,13 +60,13 @@ def search(
 
     Args:
         experiment: a search, or the path or name of its config.
-        workers, executor, store, checkpoint_seconds, device: as of `farback.run`.
-        storage: URI of the database of the studies; default: `results/store/optuna.db`.
-        trials: trials of each group, to raise the number in the config.
+        workers, executor, store, checkpoint_seconds, device: as in `farback.run`.
+        storage: URI of the database of Optuna's studies; default: `results/store/optuna.db`.
+        trials: the number of trials of each group, if larger than the number in the config.
 
     Raises:
         ConfigError: the config has a mistake; nothing was trained.
-        UserError: it is a sweep, or its studies were made with another config.
+        UserError: the experiment is a sweep, or its studies were made with another config.
     """
     config = checked_search(load(experiment))
     options = RunOptions(workers, executor, None, store, storage, checkpoint_seconds, device)

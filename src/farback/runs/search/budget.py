@@ -1,9 +1,9 @@
-"""Keeps the budget of a study exactly: N trials are N slots, and each of Optuna's trials fills one slot.
+"""Keeps the budget of a study exactly: a budget of N trials has N slots, each for one setting.
 
-A slot starts as a waiting trial. One process changes it to running and trains it. If the trial fails, the slot gets
-another trial with the same parameters, up to `MOST_ATTEMPTS` times. Slots are read from the study itself, so a process
-may be killed between any two calls. Several processes on a database server may create the trial of a slot twice: the
-one with the lowest number counts, the others are duplicates.
+A slot starts as one of Optuna's trials that is waiting. One process changes it to running and trains it. If the trial
+fails, the slot gets another trial with the same parameters, up to `MOST_ATTEMPTS` in all. Slots are read from the study
+itself, so a process may be killed between any two calls. Several processes on a database server may create the trial
+of a slot twice: the one with the lowest number counts, the others are duplicates.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def slots(trials: Sequence[FrozenTrial], total: int = 0) -> list[Slot]:
 
 
 def duplicates(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials that do not count: made twice for one attempt of a slot, or for no slot."""
+    """Trials that do not count: a second trial for one attempt of a slot, or a trial without a slot."""
     valid = {trial.number for slot in slots(trials) for trial in slot.attempts}
     return [trial for trial in trials if trial.number not in valid]
 

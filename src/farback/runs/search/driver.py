@@ -32,7 +32,7 @@ from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, P
 from farback.trials.trial import Trial
 
 POLL_SECONDS = 1.0  # between checks of what other processes have done
-DURING_TRAINING = ("median", "hyperband")  # pruners that judge a training by this metric before its end
+DURING_TRAINING = ("median", "hyperband")  # pruners that judge a training by `SKILL` before its end
 SKILL = "valid/skill"
 FIRST_SEEDS = 2  # trained at first if the pruner judges seed by seed: a single seed says too little
 
@@ -61,7 +61,7 @@ class SearchRun:
         self.known: dict[str, tuple[str, pd.DataFrame]] = {}  # status and scores by key
         self.trained, self.reused, self.diverged = 0, 0, 0
         self.failures: list[Failed] = []
-        self.plan = Plan(Remaining([], []), [])  # of the report
+        self.plan = Plan(Remaining([], []), [])  # for the trainings on fresh seeds
 
     def __enter__(self) -> Self:
         if not self.storage.is_local:  # other machines cannot see whether this process is alive
@@ -79,7 +79,7 @@ class SearchRun:
             one.study.note(one.taken.id, heartbeat=self.beats)
 
     def history(self) -> pd.DataFrame:
-        """As `farback.search.history`, read from the studies of this run."""
+        """All of Optuna's trials so far, like `farback.search.history`, read from the studies of this run."""
         return frame(self.search, {study.group.label: study.trials() for study in self.studies})
 
     # The search
@@ -142,7 +142,7 @@ class SearchRun:
         return evaluation
 
     def _enqueue(self, evaluations: Sequence[Evaluation], trials: Sequence[Trial]) -> None:
-        """Queue trials of evaluations, without those that the store has a result of."""
+        """Queue trials of evaluations, except trials that have a result in the store."""
         new = list({trial.key: trial for trial in trials if trial.key not in self.training}.values())
         self.recorder.add(new)
         done = self.store.finished(self.search.name, [trial.key for trial in new])
@@ -162,7 +162,7 @@ class SearchRun:
             self._advance(one)
 
     def _planned(self, trials: Sequence[Trial], done: set[str]) -> Plan:
-        """The trials that are not done, with the checkpoints of earlier runs."""
+        """The plan of the trials that are not done, with the checkpoints of earlier runs."""
         self.folder.forget(self.folder.keys() & done)
         start = self.folder.load(trial for trial in trials if trial.key not in done)
         return plan(remaining(trials, done), self.executor.size, start)
@@ -200,7 +200,7 @@ class SearchRun:
             self._advance(one)
 
     def _advance(self, one: Evaluation) -> None:
-        """Tell a setting's outcome when all of its seeds have ended, or queue its next seed."""
+        """Tell Optuna the outcome of a setting when all of its seeds have ended, or queue its next seed."""
         pruner = self.search.options.pruner
         for trial in one.queued:
             if trial.key in self.known and trial.key not in one.values:

@@ -24,7 +24,7 @@ class Evaluation:
         values: objectives of the trials that ended, by key.
         failures: errors of the trials that failed, by key.
         skills: validation skill of the trials, by update and key.
-        to_prune: the pruner's last answer.
+        to_prune: whether the pruner, when last asked, wanted to stop the setting.
     """
 
     study: GroupStudy
@@ -51,7 +51,7 @@ class Evaluation:
         return [float(mean) for mean in np.mean(list(self.values.values()), axis=0)]
 
     def tags(self) -> dict[str, str]:
-        """The tags of its runs at the start."""
+        """The tags that the MLflow runs of this setting get at their start."""
         group = self.study.group.label
         setting = f"{group} #{self.taken.slot}".strip()  # not Optuna's number, which changes with another attempt
         return _tags(self.study.search, group, "search", setting, self.taken.number, "running")

@@ -1,4 +1,4 @@
-"""All trials of a search so far, as a data frame."""
+"""All of Optuna's trials of a search so far, as a data frame; `number` is the number that Optuna gave a trial."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING
 
 
 def history(search: Search, storage: str | None = None) -> pd.DataFrame:
-    """One row for each of Optuna's trials, group after group, by number.
+    """One row for each of Optuna's trials, sorted by group and by Optuna's number.
 
     Args:
-        search: the search.
         storage: URI of the studies; default: the SQLite file in `results/store`.
 
     Returns:
         group (label; "" without groups), number, slot (of the budget), attempt (from 1), state (complete, pruned,
         failed, running or waiting), counted (whether this trial is the one that counts for its slot), value (of
         complete trials), value_1 (of a second objective), `param.PATH` for each dimension (NaN if its conditions did
-        not hold), keys (of its trials, separated by spaces), started, seconds, reason. Empty without a study.
+        not hold), keys (of its networks, separated by spaces), started, seconds, reason. Empty without a study.
     """
     uri = located(storage, search.root)
     studies = existing(search, opened(uri)) if exists(uri) else {}

@@ -24,7 +24,7 @@ def sampler(search: Search, slot: int) -> BaseSampler:
     A sampler seeded once per process would draw the same points again after a resume, and in a second process.
 
     Raises:
-        UserError: it needs a package that is not installed.
+        UserError: the sampler needs a package that is not installed.
     """
     name = search.options.sampler.name
     seed = zlib.crc32(f"{search.options.sampler.seed} {slot}".encode())

@@ -52,7 +52,7 @@ def publish(search: Search, store: Store, storage: str | None = None) -> Page:
         made_with=made_with,
     )
     page = write_search(subject, results, winner_configs(search, tuned))
-    if not search.overrides:  # the store's summary is of the unchanged config
+    if not search.overrides:  # the store's summary describes the unchanged config
         store.summarise(search.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
     return page
 
@@ -64,7 +64,7 @@ def searched(
     frame: pd.DataFrame,
     studies: Mapping[str, optuna.Study],
 ) -> Searched:
-    """The results of a search, as the report takes them; `reported` are the winners and the default settings."""
+    """The results of a search, as the report needs them; `reported` are the winners and the default settings."""
     by_key = {str(key): own for key, own in frame.groupby("key", sort=False)}
     order = _group_order(search)
     fresh, scores = [], []
@@ -96,9 +96,10 @@ def searched(
 
 
 def budgeted(search: Search, past: pd.DataFrame) -> pd.DataFrame:
-    """A history numbered by slot, with `counted` for equal budgets.
+    """A history for the report: `number` is the slot, and `counted` gives all groups equal budgets.
 
-    Optuna's numbers depend on how often a search was stopped; slots do not.
+    In `past`, `number` is Optuna's trial number, which depends on how often the search was stopped. Here, as in
+    `tables.search_history`, it is the slot: the place in the budget.
     """
     counted = past.assign(counted=past.index.isin(equal_budgets(search, past).index), number=past["slot"])
     order = _group_order(search)

@@ -1,4 +1,4 @@
-"""One group's study in Optuna: takes its trials and tells their outcomes, exactly as many as the budget allows."""
+"""One group's study in Optuna: takes as many trials as the budget allows, and tells Optuna their outcomes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from farback.runs.search.winners import default_point
 from farback.stores.studies import Storage, fail_abandoned, quiet
 from farback.system import processes
 
-SILENT_SECONDS = 90.0  # without a heartbeat; then the trial of another machine counts as abandoned
+SILENT_SECONDS = 90.0  # after this time without a heartbeat, a trial on another machine counts as abandoned
 REASON_CHARACTERS = 500
 
 
@@ -45,7 +45,7 @@ class TakenTrial:
 
 
 class GroupStudy:
-    """The study of one group, created or loaded. If an earlier run had a larger budget than `total`, that one stays.
+    """The study of one group, created or loaded. The larger budget counts: `total` or an earlier run's.
 
     Raises:
         UserError: the study belongs to a search with another config, or a grid has fewer points than the budget.
@@ -115,11 +115,11 @@ class GroupStudy:
         return sum(not slot.is_done and slot.state is not TrialState.RUNNING for slot in self.slots())
 
     def unfinished(self) -> int:
-        """How many slots are not done, with those that other processes train."""
+        """How many slots are not done, including the slots that other processes train."""
         return sum(not slot.is_done for slot in self.slots())
 
     def take(self, count: int) -> list[TakenTrial]:
-        """Take up to `count` waiting trials, after enqueueing those of dead processes again."""
+        """Take up to `count` waiting trials. Trials whose process died are put back into the queue first."""
         taken: list[tuple[FrozenTrial, int]] = []
         with quiet():
             with self.storage.lock:
@@ -140,7 +140,7 @@ class GroupStudy:
         try:
             if not self.storage.optuna.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
                 return False
-        except RuntimeError:  # it has ended
+        except RuntimeError:  # the trial has ended
             return False
         self.note(trial._trial_id, owner=self.process)
         return True
@@ -196,7 +196,7 @@ class GroupStudy:
             return True
 
     def should_prune(self, taken: TakenTrial, value: float, step: int) -> bool:
-        """Report an intermediate value; whether the pruner would stop the trial."""
+        """Report an intermediate value to Optuna; returns whether the pruner would stop the trial."""
         with quiet():
             trial = optuna.trial.Trial(self.study, taken.id)
             trial.report(value, step)

@@ -26,8 +26,8 @@ class Winner:
 
     Attributes:
         group: label of the group.
-        slot: its slot of the group's budget, from 0.
-        number: Optuna's number in the group's study; it changes if the setting is tried again.
+        slot: the setting's place in the group's budget, from 0.
+        number: Optuna's trial number in the group's study; it changes if the setting is tried again.
         settings: what the group and the search set: plain values by dotted path.
         value: the first objective, as measured in the search.
         values: every objective, as measured in the search.
@@ -86,7 +86,7 @@ def defaults(search: Search, history: pd.DataFrame) -> list[Winner]:
 
 
 def equal_budgets(search: Search, history: pd.DataFrame) -> pd.DataFrame:
-    """The rows that count, sorted by slot: of each group as many as the group with the fewest has."""
+    """The rows that count, sorted by slot: from each group as many as the group with the fewest has."""
     counted = history[history["counted"]].sort_values("slot", kind="stable")
     sizes = counted.groupby("group").size()
     fewest = int(min((sizes.get(group.label, 0) for group in search.groups), default=0))
@@ -145,8 +145,8 @@ def check_disjoint(found: Sequence[Winner], history: pd.DataFrame) -> None:
 def default_point(search: Search, group: Group) -> dict[str, Plain] | None:
     """The group's default setting as a point of the space: values by path, as Optuna has them.
 
-    A value is what the group or `base` sets, else farback's default; for a path with a single choice (as `--set` leaves
-    it) that choice. None if one of these values is not in the space, or only under conditions that do not hold.
+    A value is what the group or `base` sets, else farback's default; a path with a single choice (as `--set` makes one)
+    has that choice. None if a value is not in the space, or is in it only under conditions that do not hold.
     """
     tree, _ = replace(search, space=()).walk(group, lambda one: one.levels[0])
     values: dict[str, Plain] = {}
