@@ -1,8 +1,8 @@
 """How does linear memory depend on width, input scale and spectral radius?
 
 Nothing is trained: a stream of independent numbers drives networks at their initial weights, and a linear readout of
-the state estimates the number of k steps before. The total over the lags is the memory capacity; it is at most N for a
-network of N units.
+the state estimates the input of k steps before. The sum of R² over the lags k is the memory capacity; it is at most N
+for a network of N units.
 """
 
 import pandas as pd
@@ -29,7 +29,7 @@ TOTAL = "capacity (sum of R² over lags 0 to 100)"
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """Totals over the three settings, and the memory functions of the usual initialisations."""
+    """Memory capacity by width, radius and input scale, and the memory functions of the usual initialisations."""
     tuned = scores[scores["init.name"] == "scaled"]
     tuned = tuned.assign(radius=tuned["init.radius"].astype(float), scale=_scale(tuned))
     usual = scores[scores["init.name"] != "scaled"]

@@ -1,9 +1,9 @@
 """How far back does each recurrent network remember a single cue?
 
-Two protocols, reported separately: new networks trained at one lag each (how far back can it *learn* to look?), and one
-network trained on many lags and tested at each (how far back does it *look*?). Each cell has PyTorch's default
-initialisation and the one that the literature recommends for long memory. The page also shows how far back the gradient
-reached before the first update and after the last.
+Networks are trained in two ways, reported separately: a new network for each lag (how far back can it *learn* to look?)
+and one network trained on many lags and tested at each (how far back does it *look*?). Each cell is trained from
+PyTorch's default initialisation and from the one that the literature recommends for long memory. The page also shows
+how far back the gradient reached before the first update and after the last.
 """
 
 import pandas as pd
@@ -26,11 +26,11 @@ REFUTED_BY = (
 )
 RECOMMENDED = {"RNN tanh": "orthogonal", "RNN relu": "identity", "GRU": "chrono", "LSTM": "chrono"}
 LONGEST = 80
-BEYOND = 20  # steps: more than the 5-10 that are claimed of a standard RNN
+BEYOND = 20  # steps: more than the 5-10 that a standard RNN is said to bridge
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """Horizons by both protocols, and whether the prediction held."""
+    """Horizons of networks trained in both ways, and whether the prediction held."""
     fixed, mixed = scores[scores["train_lags"] == "fixed"], scores[scores["train_lags"] != "fixed"]
     learned = trained(fixed, family=["cell", "init"], within=["cell"])
     looked = retained(mixed, ladder=ladder)

@@ -30,10 +30,10 @@ REFUTED_BY = (
 )
 DEFAULT = {"RNN tanh": -math.log(3) / 2, "RNN relu": -math.log(6) / 2}
 GATED = ("LSTM", "GRU")
-LOSS = {"RNN tanh": 0.0, "RNN relu": -math.log(2) / 2}  # change of the rate by the units that are off
+LOSS = {"RNN tanh": 0.0, "RNN relu": -math.log(2) / 2}  # how the units that are off change the rate
 BY = ["cell", "init", "depth"]
 STARTS = ("torch", "orthogonal", "identity", "chrono")
-BRIDGED = 20  # steps: more than the 5-10 that are claimed of a standard RNN
+BRIDGED = 20  # steps: more than the 5-10 that a standard RNN is said to bridge
 
 RATES = (
     "How fast the gradient changes with the lag: the rate is a natural logarithm per step over all lags; at the "

@@ -1,7 +1,7 @@
 """Does a network forget a cue with time, or because of the inputs that follow it?
 
-Networks are trained at one lag each, over blank steps (time alone), over distractors from a separate alphabet, and over
-distractors from the alphabet of the cue, which only a flag distinguishes; with 1, 3 and 5 bits to keep.
+Networks are trained at one lag each and must keep a cue of 1, 3 or 5 bits. Between the cue and the answer are blank
+steps (time alone), distractors from another alphabet, or distractors that only a flag distinguishes from the cue.
 """
 
 import pandas as pd
@@ -30,7 +30,7 @@ LAGS = (0, 5, 10, 20, 40, 80)
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """Horizons by load and distractor, and the map of lag, load and distractor."""
+    """Horizons by load and kind of distractor, and maps of success by lag, load and kind of distractor."""
     horizons = tables.trainability(scores, BY)
     success = tables.success_by_lag(scores, BY)
     parts: list[Table | Figure] = [

@@ -1,9 +1,9 @@
 """From how old a map can each recurrent network forecast lightning, and how many days does it remember?
 
-The problem of the seed article as a task with known scores: skill is 0 for the base rate at every pixel (climatology)
-and 1 for the best possible forecast (the Bayes oracle), both in closed form. Three parts: networks with a small net at
-every pixel, trained to forecast from the map of one watch day 5 to 80 days before; the same, where all of the last
-twenty days matter; and the layout of the article, where one recurrent net has the whole map as its input.
+The problem of the article that this project began with, as a task with known scores: skill is 0 for the base rate at
+every pixel (climatology) and 1 for the best possible forecast (the Bayes oracle), both in closed form. There are three
+parts: a small net at every pixel forecasts from the map of one day (the watch day), 5 to 80 days earlier; the same,
+where all of the last twenty days matter; and the article's layout, where one recurrent net gets the whole map as input.
 """
 
 import pandas as pd
@@ -155,7 +155,7 @@ def between(table: pd.DataFrame, scores: pd.DataFrame | None = None) -> pd.DataF
 
 
 def remembered(scores: pd.DataFrame) -> pd.DataFrame:
-    """Days remembered and test loss of every seed, from the measure ladder."""
+    """Days remembered and test loss of every seed, from the scores of the measure `ladder`."""
     rows = scores[(scores["measure"] == "ladder") & scores["statistic"].isin(["height", "loss"])]
     found = rows.set_index(["label", "seed", "statistic"])["value"].unstack().reset_index()
     return found.loc[:, ["label", "seed", "height", "loss"]].sort_values(["label", "seed"], ignore_index=True)
@@ -170,7 +170,7 @@ def stairs(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown(scores: pd.DataFrame) -> pd.DataFrame:
-    """The maps of the first seed at one lag: what all share, then each network's forecast."""
+    """The maps of the first seed at one lag: the maps that all networks share, then each network's forecast."""
     rows = scores[(scores["measure"] == "maps") & (scores["seed"] == scores["seed"].min())]
     rows = rows[rows["trained_lag"] == MAPPED]
     rows = rows.loc[:, ["label", "statistic", "lag", "value"]].set_axis(["label", "map", "pixel", "value"], axis=1)
@@ -181,7 +181,7 @@ def shown(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def text(table: pd.DataFrame) -> pd.DataFrame:
-    """For people: three decimals."""
+    """The table as texts for the page, with three decimals."""
     shown = table.map(lambda value: f"{value:.3f}" if isinstance(value, float) else value).replace("nan", "")
     return shown.rename(columns={"label": "forecast"})
 
@@ -214,7 +214,7 @@ def verdict(curves: pd.DataFrame, heights: pd.DataFrame, fixed: pd.DataFrame) ->
 
 
 def medians(table: pd.DataFrame, value: str) -> dict[tuple[str, int], float]:
-    """Of each network and lag, over seeds."""
+    """The median over seeds for each network and lag."""
     found = table.groupby(["label", "lag"], as_index=False)[value].median()
     columns = (found["label"], found["lag"], found[value])
     return {(str(name), int(lag)): float(median) for name, lag, median in zip(*columns, strict=True)}

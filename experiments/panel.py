@@ -31,7 +31,7 @@ FAR, NEAR = 160, 20
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """Every reach, and where they disagree."""
+    """How far back each network reaches by every measure, and where the measures disagree."""
     horizons = tables.reach_horizons(scores)
     parts = [
         *measure_parts.reached(scores),
@@ -103,7 +103,7 @@ def verdict(scores: pd.DataFrame, horizons: pd.DataFrame) -> list[str]:
 def farther(trained: pd.DataFrame, more: str, less: str) -> list[str]:
     """Networks in which one measure reaches farther than another for certain: it passes where the other has failed.
 
-    The measures have different largest lags, so that ">= 160" is not less than 320.
+    The measures have different largest lags: a reach of ">= 160" is therefore not taken to be below 320.
     """
     low = trained[trained["reach"] == more].set_index("label")["low"]
     high = trained[trained["reach"] == less].set_index("label")["high"]
@@ -133,7 +133,7 @@ def disagreements(trained: pd.DataFrame) -> list[str]:
 
 
 def _widest(trained: pd.DataFrame) -> str:
-    """The network whose measures differ most, with its smallest and its largest."""
+    """A sentence about the network whose measures differ most: its shortest and its longest reach."""
     low = trained.assign(low=trained["low"].clip(lower=0)).pivot(index="label", columns="reach", values="low")
     gap = np.log2(low.max(axis=1) + 1) - np.log2(low.min(axis=1) + 1)
     name = gap.idxmax()

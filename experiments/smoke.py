@@ -11,7 +11,7 @@ REFUTED_BY = (
     "No recurrent net that succeeds: then training is broken."
 )
 
-LISTED = False  # every check writes its page again and it is not committed, so results/index.html leaves it out
+LISTED = False  # the checks rewrite this page and do not commit it, so results/index.html leaves it out
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:

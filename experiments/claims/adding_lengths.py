@@ -37,7 +37,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def errors(scores: pd.DataFrame) -> pd.DataFrame:
-    """Root mean squared error of every seed at every test lag; that of chance for a trial that diverged."""
+    """Root mean squared error of every seed at every test lag; a trial that diverged gets the error of chance."""
     curves = tables.retention_curves(scores)
     return curves.assign(rmse=(CHANCE * (1 - curves["skill"])).clip(lower=0.0) ** 0.5)
 

@@ -1,4 +1,4 @@
-"""Which recurrent network learns to add two of 50 numbers, and what do forget bias and identity start change?"""
+"""Which recurrent network learns to add two of 50 numbers, and what do a forget bias and an identity start change?"""
 
 import pandas as pd
 
@@ -48,7 +48,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def relapses(found: pd.DataFrame) -> Share:
-    """Seeds of the identity-relu network whose skill falls in the end, or that diverge."""
+    """How many seeds of the identity-relu network end far below their best skill, or diverge."""
     own = chosen(found, label=IRNN)
     return Share(int((own["diverged"] | (own["best"] - own["skill"] >= RELAPSE)).sum()), len(own))
 

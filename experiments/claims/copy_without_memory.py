@@ -1,4 +1,4 @@
-"""Are published losses of recurrent networks on copying those of networks without memory, and how far do they copy?"""
+"""Are published losses on copying no better than without memory, and over how many steps do recurrent networks copy?"""
 
 import math
 

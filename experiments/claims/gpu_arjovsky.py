@@ -38,7 +38,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def shares(found: pd.DataFrame) -> tuple[Share, Share, Share, Share]:
-    """Seeds of LSTM that learn adding over 400 and 750 and that beat the copying baseline; of expRNN that copy."""
+    """Shares of seeds: LSTM that add over 400 and 750 steps, LSTM that beat the copy baseline, expRNN that copy."""
     adding = [share(found, task="adding", lag=lag) for lag in (200, 375)]
     return (
         *(adding[0], adding[1]),

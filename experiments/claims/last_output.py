@@ -11,7 +11,7 @@ PREDICTION = (
     "first step. In padded batches the last column is h_n of no module, and each sequence's own last step is, forwards."
 )
 REFUTED_BY = "A single module and seed for which one of these equalities is otherwise."
-CASES = (  # the compared tensors, the modules, and whether the two must be equal
+CASES = (  # modules, statistic, the two tensors compared, whether bidirectional, whether the tensors must be equal
     ("one direction", "last", "output[:, -1] and h_n[-1]", False, True),
     ("one direction, padded", "padded_last", "output[:, -1] and h_n[-1]", False, False),
     ("one direction, padded", "padded_own_last", "each sequence's own last step and h_n[-1]", False, True),

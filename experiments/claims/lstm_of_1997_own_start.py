@@ -1,4 +1,4 @@
-"""Does an LSTM without forget gates learn as in 1997 once its weights start as they did?"""
+"""Does an LSTM without forget gates learn as in 1997 if its weights start as they did then?"""
 
 import pandas as pd
 
@@ -83,7 +83,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 
 def _with_kind(scores: pd.DataFrame) -> pd.DataFrame:
-    """The outcomes with a column for the task and its distractors."""
+    """The scores with a column for the task and its distractors."""
     recall = scores["task"] == "recall"
     return scores.assign(**{KIND: scores["task"].where(~recall, "recall, " + scores["task.filler"].fillna(""))})
 

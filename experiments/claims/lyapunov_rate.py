@@ -1,7 +1,7 @@
 """How does the product of derivatives change with the length of the chain, and is its rate the Lyapunov exponent?
 
-Nothing is trained. The slope of the gradient over the lag and the exponent are two computations of the same number, the
-one by backpropagation through 200 steps, the other by a QR decomposition of every Jacobian.
+Nothing is trained. The slope of the log gradient over the lag and the Lyapunov exponent are two computations of one
+number: the first by backpropagation through 200 steps, the second by a QR decomposition of every Jacobian.
 """
 
 from typing import Any

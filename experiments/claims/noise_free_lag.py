@@ -1,6 +1,6 @@
 """Does gradient descent find a memory of 4, 10 or 100 steps in one recurrent unit, and in one LSTM cell of 1997?
 
-Hochreiter and Schmidhuber's Table 2, in its own setting where a column of the config does not say otherwise.
+Repeats Table 2 of Hochreiter and Schmidhuber 1997, in their setting unless a column of the config says otherwise.
 """
 
 import pandas as pd
@@ -37,7 +37,7 @@ NAMES = {"counted": "hs97-lag-100-lstm", "noise": "hs97-distractors-lstm"}
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """Shares of seeds beside the published ones."""
+    """The share of seeds that learn each lag, and learning curves."""
     found = tables.outcomes(scores, BY)
     short = _at(found, 4)
     headline = (

@@ -1,7 +1,7 @@
 """How far back does a simple RNN learn to look by plain gradient descent?
 
-The claim that an RNN cannot bridge more than 5-10 steps was made of networks trained by gradient descent; with Adam the
-same networks are in `demo`.
+The claim that an RNN cannot bridge more than 5-10 steps was made about networks trained by gradient descent. The
+experiment `demo` trains the same networks with Adam.
 """
 
 from typing import Any
@@ -106,7 +106,7 @@ def learned(scores: pd.DataFrame, init: str, lag: int, rate: float) -> Share:
 
 
 def most(scores: pd.DataFrame, init: str, lag: int) -> Share:
-    """The same at the learning rate with the most successes."""
+    """How many seeds learn a lag from a start, at the learning rate with the most successes."""
     rates = sorted(set(scores["optimizer.lr"]))
     return max((learned(scores, init, lag, rate) for rate in rates), key=lambda found: found.value)
 
