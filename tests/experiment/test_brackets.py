@@ -68,7 +68,7 @@ def test_a_wrong_bracket_is_an_error_with_its_position(tmp_path, lag, said):
 def test_a_bracket_is_an_axis_of_lags_outside_zip(tmp_path):
     path = written(tmp_path, "[5]")
     path.write_text(path.read_text().replace("seed: {range: 2}", "hidden: {bracket: [8, 64]}"))
-    with pytest.raises(ConfigError, match="under the axis lag"):
+    with pytest.raises(ConfigError, match="only the axis lag can have one"):
         Experiment.load(path)
     path = written(tmp_path, "[5]")
     path.write_text(path.read_text().replace("    lag: [5]\n", "    zip: {depth: [1, 2], lag: {bracket: [5, 10]}}\n"))

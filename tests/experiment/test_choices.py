@@ -58,8 +58,8 @@ def test_the_last_override_of_a_key_wins(load: Load) -> None:
         ("lag=[", "--set lag=[: not YAML: expected the node content"),
         ("hiden=3", "--set hiden=3: hiden: unknown key 'hiden'; did you mean 'hidden'?"),
         ("task.symbls=3", "--set task.symbls=3: task.symbls: unknown key 'symbls'; did you mean 'symbols'?"),
-        ("lag=[5, 6]", "--set lag=[5, 6]: lag: the sweep has no axis 'lag', so it takes one value, not several"),
-        ("seed={range: 3}", "--set seed={range: 3}: seed: the sweep has no axis 'seed', so it takes one value"),
+        ("lag=[5, 6]", "--set lag=[5, 6]: lag: the sweep has no axis 'lag', so give one value, not several"),
+        ("seed={range: 3}", "--set seed={range: 3}: seed: the sweep has no axis 'seed', so give one value"),
     ],
 )
 def test_a_wrong_override_is_an_error_that_names_the_option(override: str, line: str, problems: Problems) -> None:

@@ -93,15 +93,15 @@ WRONG = {
     ),
     "a match beside a hidden size": (
         HEAD + "base: {task: recall, lag: 5, cell: gru, hidden: 8, match: {state: 9}}\n",
-        "demo.yaml:2:52: base.match: chooses hidden, given at demo.yaml:2:49: keep one of them",
+        "demo.yaml:2:52: base.match: chooses hidden, also set at demo.yaml:2:49: keep one",
     ),
     "a match without a budget": (
         HEAD + "base: {task: recall, lag: 5, cell: gru, match: state}\n",
-        "demo.yaml:2:48: base.match: needs a budget, such as {parameters: 5000} or {state: 64}, got 'state'",
+        "demo.yaml:2:48: base.match: match needs a budget, such as {parameters: 5000} or {state: 64}, got 'state'",
     ),
     "a match of two kinds": (
         HEAD + "base: {task: recall, lag: 5, cell: gru, match: {state: 9, flops: 99}}\n",
-        "demo.yaml:2:41: base.match: takes one of parameters, state, flops, got state and flops",
+        "demo.yaml:2:41: base.match: match takes one of parameters, state, flops, got state and flops",
     ),
     "a typo in a match": (
         HEAD + "base: {task: recall, lag: 5, cell: gru, match: {stat: 9}}\n",
@@ -177,8 +177,8 @@ WRONG = {
     ),
     "two fields that do not go together": (
         BASE + "sweep:\n  - cell: [lstm, elman]\n    init: [torch, identity]\n    lag: [1, 2]\n",
-        "demo.yaml:4:5: sweep[0]: init identity is for cells with one recurrent matrix; this one has 4 gates "
-        "(at cell=lstm, init=identity)",
+        "demo.yaml:4:5: sweep[0]: init identity is for cells with one recurrent matrix; this one has 4, "
+        "one for each gate (at cell=lstm, init=identity)",
     ),
     "a dotted path through a number": (
         BASE + "sweep:\n  - hidden.width: [3]\n",
@@ -200,14 +200,17 @@ WRONG = {
         BASE + "sweep:\n  - lag\n",
         "demo.yaml:4:5: sweep[0]: a grid must be a mapping from axes to levels, got 'lag'",
     ),
-    "an axis without levels": (BASE + "sweep:\n  - lag: []\n", "demo.yaml:4:5: sweep[0].lag: has no levels"),
+    "an axis without levels": (
+        BASE + "sweep:\n  - lag: []\n",
+        "demo.yaml:4:5: sweep[0].lag: the list of levels is empty",
+    ),
     "an axis with a bare level": (
         BASE + "sweep:\n  - lag: 5\n",
         "demo.yaml:4:5: sweep[0].lag: levels must be a list or {range: n}, got 5; write [5]",
     ),
     "an empty range": (
         BASE + "sweep:\n  - lag: {range: 0}\n",
-        "demo.yaml:4:5: sweep[0].lag: range 0 has no levels (the stop is left out, as in Python)",
+        "demo.yaml:4:5: sweep[0].lag: range 0 has no levels (the stop itself is excluded, as in Python)",
     ),
     "a range that stands still": (
         BASE + "sweep:\n  - lag: {range: [1, 5, 0]}\n",
@@ -228,11 +231,11 @@ WRONG = {
     ),
     "a zip of unequal length": (
         BASE + "sweep:\n  - zip: {lag: [1, 2], hidden: [3, 4, 5]}\n",
-        "demo.yaml:4:24: sweep[0].zip: zip pairs axes of equal length, but lag has 2, hidden has 3",
+        "demo.yaml:4:24: sweep[0].zip: the axes of a zip must have equally many levels, but lag has 2, hidden has 3",
     ),
     "a zip of nothing": (
         BASE + "sweep:\n  - zip: {}\n",
-        "demo.yaml:4:5: sweep[0].zip: must map axes to levels of equal number, or be a list of such mappings, got {}",
+        "demo.yaml:4:5: sweep[0].zip: must map axes to lists of equal length, or be a list of such mappings, got {}",
     ),
     "an axis in zip and beside it": (
         BASE + "sweep:\n  - zip: {lag: [1], hidden: [2]}\n    lag: [3]\n",
@@ -289,11 +292,11 @@ WRONG = {
     ),
     "an anchor in itself": (
         HEAD + "base: &a {x: *a}\n",
-        "demo.yaml:2:14: base.x: *a has no anchor &a that ends before it",
+        "demo.yaml:2:14: base.x: the alias *a needs an anchor &a that ends before it",
     ),
     "two documents": (
         BASE + "---\nx: 1\n",
-        "demo.yaml:3:1: a config is one YAML document, and another one begins after",
+        "demo.yaml:3:1: a config must be one YAML document, but a second one begins after",
     ),
     "YAML 1.1": ("%YAML 1.1\n---\n" + BASE, "demo.yaml:2:1: the only directive allowed is %YAML 1.2"),
     "not UTF-8": (b"name: demo\nbase: \xe9\n", "demo.yaml:2:7: is not UTF-8 (byte 0xe9)"),
@@ -338,7 +341,7 @@ def test_a_wrong_grid_does_not_hide_mistakes_in_the_base(problems: Problems) -> 
     found = problems(HEAD + "base: {cell: lstm, hiden: 3}\nsweep:\n  - lag: []\n")
     assert len(found) == 2
     assert "hiden" in found[0]
-    assert "no levels" in found[1]
+    assert "levels is empty" in found[1]
 
 
 def test_many_mistakes_are_cut_off_and_counted(problems: Problems) -> None:

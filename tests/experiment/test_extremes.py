@@ -86,7 +86,7 @@ def test_extreme_values_train(settings: str, config: Path) -> None:
         ("seed=18446744073709551616", "seed: must be less than 9223372036854775808"),
         ("seed=[0,0]", "the same trial twice"),
         ("seed={range: 0}", "range 0 has no levels"),
-        ("seed=[]", "has no levels"),
+        ("seed=[]", "the list of levels is empty"),
         ("steps=-1", "steps: must be at least 0"),
         ("evaluate_every=0", "evaluate_every: must be at least 1"),
         ("task=delay task.tolerance=5e-324", "tolerance must be 0 or between 1e-30 and 1e+30"),

@@ -1,6 +1,6 @@
-"""Experiments: reads a YAML file as a sweep or a search, or reports every mistake in it with its position."""
+"""Reads a YAML config as a sweep or a search, or reports every mistake in it with its line and column."""
 
-from farback.experiment import search_config as search_config  # registers the loader of searches
+from farback.experiment import search_config as search_config  # registers the loader for searches
 from farback.experiment.experiment import Experiment
 from farback.experiment.grids import Axis, Grid
 from farback.experiment.json_schema import schema

@@ -1,4 +1,4 @@
-"""The top-level keys of a config file."""
+"""Reads the top-level keys of a config file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _device(text: str) -> str:
 def _claims_agree(claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
     for name, count in Counter(claim.id for claim in claims).items():
         if count > 1:
-            raise ValueError(f"{count} claims have the id {shown(name)}")
+            raise ValueError(f"{count} claims have the id {shown(name)}: give each its own")
     if len({claim.needs for claim in claims}) > 1:
         raise ValueError("some of these claims need a GPU and others do not: split them into two configs")
     return claims
@@ -47,14 +47,14 @@ class ConfigFile(Record):
 
     Attributes:
         name: the file's name without .yaml.
-        question: what the experiment answers, in one sentence.
+        question: the question that the experiment answers, in one sentence.
         base: the settings that every trial shares.
         sweep: grids of trials; without a sweep, the base is the only trial.
         search: a hyper-parameter search instead of a sweep (docs/search.md).
         claims: published statements that the experiment checks (docs/claims.md). They do not affect training.
         checkpoint_seconds: seconds between checkpoints of a running training. It does not affect results.
-        executor: where trials are trained, a name or a mapping (docs/scale.md). It does not affect results.
-        device: cpu, cuda, or cuda:1 for the second GPU. It is not part of a trial's identity.
+        executor: where trials are trained, as a name or a mapping (docs/scale.md). It does not affect results.
+        device: `cpu`, `cuda`, or `cuda:1` for the second GPU. The device is not part of a trial's identity.
     """
 
     name: Annotated[Any, WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})] = ""
@@ -77,9 +77,9 @@ class ConfigFile(Record):
 
 
 def config_file(document: Node, stem: str, problems: Problems) -> ConfigFile:
-    """The top-level keys of the config `stem`.yaml, or their defaults after adding problems to `problems`."""
+    """The top-level keys of the config `stem`.yaml. If they are wrong, adds to `problems` and returns defaults."""
     if not NAME.fullmatch(stem):
-        message = f"the file's name must be 1 to 64 letters, digits, - and _, and .yaml; got {shown(stem)}"
+        message = f"the file's name must be 1 to 64 letters, digits, - and _, followed by .yaml; got {shown(stem)}"
         problems.add(document.mark.source, "", message)
     name = document.entries.get("name")
     if name is None:

@@ -1,4 +1,4 @@
-"""Pydantic's validation errors as plain messages with their position in the config."""
+"""Turns pydantic's validation errors into plain messages with their position in the config."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WORDS = {
 
 
 def record_problems(failure: ValidationError, tree: Node, key: Mark, path: str, model: type[Record]) -> list[Problem]:
-    """The problems of a record other than a trial, which begins at `key` and has the dotted path `path`."""
+    """The problems of a record that begins at `key` and has the dotted path `path`; for trials, see `problem`."""
     found = [problem(error, tree, key, (key, path), model, path) for error in failure.errors(include_url=False)]
     return list(dict.fromkeys(found))
 
@@ -45,7 +45,7 @@ def record_problems(failure: ValidationError, tree: Node, key: Mark, path: str, 
 def problem(
     error: ErrorDetails, tree: Node, key: Mark, whole: tuple[Mark, str], model: type[Record] = Trial, root: str = "base"
 ) -> Problem:
-    """One of pydantic's errors with its position in the config; errors of the whole record get the position `whole`."""
+    """One of pydantic's errors as a problem with its position; errors of the whole record get the position `whole`."""
     place = _Place(tree, key, model, root).followed(_written_lag(error["loc"], tree))
     parent = _Place(tree, key, model, root).followed(error["loc"][:-1])
     mark, path, message = place.mark, place.path, worded(error)
@@ -137,10 +137,10 @@ class _Place:
         self.key = self.mark = key
         self.path = root
         self.records: list[type[Record]] = [model]  # a family's base class stands for all its members
-        self.tagged: dict[str, list[type[Record]]] = {}  # the same, by the labels of a tagged union
+        self.tagged: dict[str, list[type[Record]]] = {}  # record classes by their label in a tagged union
 
     def followed(self, loc: tuple[int | str, ...]) -> _Place:
-        """Move along one of pydantic's locations."""
+        """Move along one of pydantic's locations, and return this place."""
         for item in loc:
             if isinstance(item, int):
                 self._move(item)
@@ -198,14 +198,14 @@ def _members(family: Family[Any]) -> dict[str, type[Record]]:
 
 
 def _records(annotation: Any) -> list[type[Record]]:
-    """The record classes in a type, such as those of `tuple[Measure, ...] | None`."""
+    """The record classes that a type contains: [Measure] for `tuple[Measure, ...] | None`."""
     if isinstance(annotation, type) and issubclass(annotation, Record):
         return [annotation]
     return [record for inner in get_args(annotation) for record in _records(inner)]
 
 
 def _tagged(annotation: Any) -> dict[str, list[type[Record]]]:
-    """The record classes of each tag in a type, such as `Annotated[Uniform, Tag("uniform")] | ...`."""
+    """The record classes in a type by tag: {"uniform": [Uniform]} for `Annotated[Uniform, Tag("uniform")]`."""
     arguments = get_args(annotation)
     own = {one.tag: _records(annotation) for one in arguments if isinstance(one, Tag)}
     return own | {tag: records for one in arguments for tag, records in _tagged(one).items()}

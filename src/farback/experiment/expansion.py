@@ -1,4 +1,4 @@
-"""Makes a trial from every combination of a sweep, or reports why it cannot."""
+"""Makes a trial from every combination of a sweep's levels, or reports the problem that prevents it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from farback.experiment.yaml_tree import KeyValue, Node
 from farback.trials.trial import Trial
 
 AXES_MAY_FIX = ("missing", "union_tag_not_found", "value_error")  # errors of a base that the axes of a sweep may fix
-NAMED_LEVELS = 3  # of a path, in "at lag=5 or lag=10"
+NAMED_LEVELS = 3  # most levels of one path that a message lists ("at lag=5 or lag=10")
 AXIS_PREFIX = re.compile(r"^(sweep\[\d+\](\.zip(\[\d+\])?)?|search\.(space|groups))\.")
-Settings = Mapping[str, str]  # "cell=lstm" by its path, cell
+Settings = Mapping[str, str]  # texts by path: {"cell": "cell=lstm"}
 
 
 @dataclass(frozen=True)
 class Combination:
-    """One level of each axis of a grid, and the trial that they make."""
+    """One level of each axis of a grid. Together they make one trial."""
 
     grid: Grid
     levels: tuple[int, ...]
 
     def settings(self) -> Settings:
-        """Its settings by path, as `--set` accepts them."""
+        """The settings by path, each as `--set` accepts it."""
         return {path: spelled(path, value) for path, _, value in self.grid.settings(self.levels)}
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ class Combination:
 
 
 def expanded(base: KeyValue, grids: Iterable[Grid], problems: Problems) -> list[tuple[Trial, ...]]:
-    """The trials of each grid, in order. Each problem is added to `problems` once.
+    """The trials of each grid, in order. Each distinct problem is added to `problems` once.
 
     The base is also checked alone, because a mistake in a value that every grid replaces would otherwise go unnoticed.
     """
@@ -81,7 +81,7 @@ def expanded(base: KeyValue, grids: Iterable[Grid], problems: Problems) -> list[
 def validated(tree: Node, key: Mark, whole: tuple[Mark, str], partial: bool = False) -> Trial | list[Problem]:
     """The trial that a tree describes, or its problems. Missing settings are no problem if the tree is `partial`.
 
-    `key` is where the base begins, `whole` the position and path for an error of the trial as a whole.
+    `key` is the position of the base; `whole` is the position and path to report for an error of the whole trial.
     """
     conflict = _two_lags(tree) or _two_sizes(tree)
     if conflict:
@@ -96,7 +96,7 @@ def validated(tree: Node, key: Mark, whole: tuple[Mark, str], partial: bool = Fa
 
 
 def _two_lags(tree: Node) -> Problem | None:
-    """The problem of two different lags, on the trial and on its task: one of them would be ignored."""
+    """The problem, if there is one, that the trial and its task set different lags: one would be ignored."""
     task, lag = tree.child("task"), tree.child("lag")
     inner = task.child("lag") if task else None
     if inner is None or lag is None or inner.plain == lag.plain:
@@ -106,19 +106,19 @@ def _two_lags(tree: Node) -> Problem | None:
 
 
 def _two_sizes(tree: Node) -> Problem | None:
-    """The problem of a hidden size beside `match`, which chooses the hidden size: one of them would be ignored."""
+    """The problem, if there is one, that `hidden` is set beside `match`, which chooses the hidden size itself."""
     hidden, match = tree.child("hidden"), tree.child("match")
     if hidden is None or match is None or match.value is None:
         return None
-    path, message = match.origin or joined("base", "match"), f"chooses hidden, given at {hidden.mark}: keep one of them"
+    path, message = match.origin or joined("base", "match"), f"chooses hidden, also set at {hidden.mark}: keep one"
     return Problem(str(tree.entries["match"].key), path, message)
 
 
 def with_causes(problem: Problem, failing: list[Settings], levels: Mapping[str, Collection[str]]) -> Problem:
-    """The problem with the settings that cause it: "... (at cell=lstm)".
+    """The problem, its message extended by the settings that cause it: "... (at cell=lstm)".
 
     `failing` are the combinations of settings that have the problem. A path of `levels` is named as a cause if some of
-    its settings never occur among them.
+    its settings do not occur in `failing`.
     """
     own_path = AXIS_PREFIX.sub("", problem.path).partition("[")[0]
     causes = []
@@ -130,7 +130,7 @@ def with_causes(problem: Problem, failing: list[Settings], levels: Mapping[str, 
 
 
 def _difference(one: Combination, other: Combination) -> tuple[Mark, str]:
-    """Position and path of the first level in which a combination differs from another of its grid; else its grid."""
+    """Position and path of the first level of `one` that differs from `other`; with two grids, of the grid of `one`."""
     if one.grid is other.grid:
         for axis, own, level in zip(one.grid.axes, one.levels, other.levels, strict=True):
             if own != level:

@@ -27,13 +27,13 @@ class Experiment(ABC):
 
     Attributes:
         name: the config file's name without .yaml.
-        question: one sentence, or nothing.
-        base: the settings that every trial shares, as written, overrides included.
+        question: the question that it answers, or an empty text.
+        base: the settings that every trial shares, as plain values, overrides included.
         path: the config file.
         text: the text of the config file.
-        overrides: as passed to `load`.
-        checkpoint_seconds: time between two checkpoints of a running training.
-        executor: where trials are trained, if the config names it.
+        overrides: the "key=value" texts that were passed to `load`.
+        checkpoint_seconds: seconds between two checkpoints of a running training.
+        executor: where trials are trained; None if the config does not say.
         device: the device that trials are trained on (`farback.system.devices`).
         claims: published statements that the experiment checks; always empty for a search.
         seeds_shifted: a number added to the seed of every trial, to repeat the experiment with other seeds.
@@ -55,7 +55,7 @@ class Experiment(ABC):
     def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
         """Read a config file and check everything in it before anything runs.
 
-        Every trial of a sweep is made. For a search, trials at the ends of its space are made.
+        For a sweep, this builds every trial; for a search, trials at the ends of the search space.
 
         Args:
             path: a YAML file.
@@ -79,7 +79,7 @@ class Experiment(ABC):
         config = config_file(document, path.stem, problems)
         sweep, search = document.entries.get("sweep"), document.entries.get("search")
         if search and sweep:
-            message = f"a config is a sweep or a search, and the sweep is at {sweep.key}: keep one"
+            message = f"a config has either a sweep or a search, and the sweep is at {sweep.key}: keep one"
             problems.add(search.key, "search", message)
             raise ConfigError(problems)
         if search and config.claims:
@@ -104,7 +104,7 @@ class Experiment(ABC):
 
     @property
     def shown(self) -> str:
-        """The path for messages, as the user wrote it."""
+        """The path of the config as the user wrote it, for messages."""
         return str(self.path)
 
     @property

@@ -84,8 +84,8 @@ def spelled(path: str, value: Node) -> str:
 def placed(node: Node, path: Sequence[str], key: Mark, value: Node, fields: dict[str, FieldInfo] | None = None) -> Node:
     """The tree with `value` at `path`. A component given by its bare name becomes `{name: ...}` on the way.
 
-    `key` is the position of the path in the config. `fields` are those of the record that the tree describes; they give
-    the default component of a missing field.
+    `key` is the position of the path in the config. `fields` are the fields of the record that the tree describes; a
+    component that the tree lacks is taken from the default of its field.
     """
     head, *rest = path
     axis = re.sub(r"\[\d+\]$", "", value.origin)
@@ -133,7 +133,7 @@ def grids(sweep: KeyValue | None, base: Mark, problems: Problems) -> list[Grid]:
 
 
 def grid(node: Node, origin: str, problems: Problems) -> Grid | None:
-    """One grid, or nothing after adding its problems to `problems`."""
+    """One grid. If it is wrong, adds to `problems` and returns None."""
     if not isinstance(node.value, dict):
         problems.add(node.mark, origin, f"a grid must be a mapping from axes to levels, got {shown(node.plain)}")
         return None
@@ -171,7 +171,7 @@ def _zips(name: str, entry: KeyValue, origin: str, problems: Problems) -> list[A
     is_one = isinstance(entry.node.value, dict)
     nodes = (entry.node,) if is_one else entry.node.value
     if not isinstance(nodes, tuple) or not nodes or not all(node.entries for node in nodes):
-        message = "must map axes to levels of equal number, or be a list of such mappings"
+        message = "must map axes to lists of equal length, or be a list of such mappings"
         problems.add(entry.key, origin, f"{message}, got {shown(entry.node.plain)}")
         return []
     paired = []
@@ -185,7 +185,7 @@ def _zips(name: str, entry: KeyValue, origin: str, problems: Problems) -> list[A
             problems.add(brackets[0].keys[0], joined(own, brackets[0].path), message)
         elif len({len(axis.levels) for axis in axes}) > 1:
             counts = ", ".join(f"{axis.path} has {len(axis.levels)}" for axis in axes)
-            problems.add(axes[-1].keys[0], own, f"zip pairs axes of equal length, but {counts}")
+            problems.add(axes[-1].keys[0], own, f"the axes of a zip must have equally many levels, but {counts}")
         else:
             levels = zip(*([level for (level,) in axis.levels] for axis in axes), strict=True)
             paired.append(Axis(tuple(node.entries), tuple(axis.keys[0] for axis in axes), tuple(levels)))
@@ -193,12 +193,12 @@ def _zips(name: str, entry: KeyValue, origin: str, problems: Problems) -> list[A
 
 
 def _levels(entry: KeyValue, path: str) -> list[Node]:
-    """The levels of one path, each with its origin; a ValueError if they are wrong."""
+    """The levels of one path, each with its origin. Raises ValueError: the levels are wrong."""
     node = entry.node
     if isinstance(node.value, tuple):
         values = node.value
         if not values:
-            raise ValueError("has no levels")
+            raise ValueError("the list of levels is empty")
     elif set(node.entries) == {"range"}:
         values = tuple(Node(node.mark, value) for value in _range(node.entries["range"].node.plain))
     elif set(node.entries) == {"bracket"}:
@@ -222,7 +222,7 @@ def _range(spec: object) -> range:
     counted = range(*bounds)
     length = max(0, -(-(counted.stop - counted.start) // counted.step))  # len() overflows on huge ranges
     if length == 0:
-        raise ValueError(f"range {shown(spec)} has no levels (the stop is left out, as in Python)")
+        raise ValueError(f"range {shown(spec)} has no levels (the stop itself is excluded, as in Python)")
     if length > MOST_TRIALS:
         raise ValueError(f"range {shown(spec)} has {length} levels; at most {MOST_TRIALS} are allowed")
     return counted
@@ -231,7 +231,7 @@ def _range(spec: object) -> range:
 def _doubled(spec: object, path: str) -> list[int]:
     """The lags of `{bracket: [low, high]}`: each twice the one before, and `high` last."""
     if not path.endswith(".lag"):
-        raise ValueError("a bracket contains lags: it goes under the axis lag")
+        raise ValueError("a bracket contains lags: only the axis lag can have one")
     if not isinstance(spec, list) or len(spec) != 2 or not all(type(end) is int for end in spec):
         raise ValueError(f"bracket takes two lags [smallest, largest], got {shown(spec)}")
     low, high = spec

@@ -1,6 +1,6 @@
-"""The JSON Schema of a config file, with which editors complete and check it.
+"""The JSON Schema of config files, with which editors complete and check them.
 
-It contains keys, types, ranges and names, also those of installed plug-ins. What depends on several values at once
+It contains the keys, types, ranges and names, also of installed plug-ins. What depends on several values at once
 (whether an initialisation fits a cell, equal lengths in `zip`) is only checked when a config is loaded.
 """
 
@@ -73,7 +73,7 @@ def schema() -> Schema:
     config["properties"]["executor"]["anyOf"][0] = definitions.pop("Placement")
     for key in (*config["properties"].values(), *search["properties"].values()):
         if key.get("default", True) in (None, "", []):
-            del key["default"]  # the key is only optional
+            del key["default"]  # such a default only says that the key is optional
     return {
         **config,
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -48,7 +48,7 @@ def overridden(
             sweep = KeyValue(sweep.key, replace(sweep.node, value=changed))
         takes_list = key in Trial.model_fields and isinstance(Trial.model_fields[key].default, tuple)
         if has_levels and not is_axis and not (takes_list or (is_list and "." in key)):
-            problems.add(mark, key, f"the sweep has no axis {shown(key)}, so it takes one value, not several")
+            problems.add(mark, key, f"the sweep has no axis {shown(key)}, so give one value, not several")
         elif not (has_levels and is_axis):
             base = KeyValue(base.key, placed(base.node, key.split("."), mark, value, Trial.model_fields))
     return base, sweep, search
@@ -83,7 +83,7 @@ def _paths(grid: Node) -> set[str]:
 def _grid_with(grid: Node, key: str, levels: KeyValue, has_levels: bool) -> Node:
     """The grid with the levels of one path changed, if it varies that path or a component that contains it.
 
-    A single value moves from its `zip` to an axis of its own, because it goes with every pair.
+    A path in a `zip` that gets a single value becomes an axis of its own, so that the value goes with every pair.
     """
     paths = _paths(grid)
     if key not in paths and (has_levels or not any(key.startswith(f"{path}.") for path in paths)):

@@ -1,4 +1,4 @@
-"""Positions in a config, and problems: all of them are reported at once, one line each."""
+"""Positions in a config, and the problems found in it, which are reported all at once, one line each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake. `location` is a file with line and column, or an option; `path` is that of the wrong value."""
+    """A mistake in a config. `location` is file, line and column, or an option; `path` is the path of the value."""
 
     location: str
     path: str

@@ -1,4 +1,4 @@
-"""A search: a space, groups with equal budgets, an objective, and the options of Optuna."""
+"""A search: its space, groups that get equal budgets, one or two objectives, and options for Optuna."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from farback.trials.trial import Trial
 
 SEARCH_SEEDS = 10_000  # trials of the search have seeds from this number on, trials of the report have seeds below it
 MOST_SEEDS = 1000
-MOST_GROUPS = 100  # each group has a study of its own, and its space is tried before anything runs
+MOST_GROUPS = 100  # each group has its own study, and its space is checked before anything runs
 
 
 class Sampler(Record):
     """How settings are chosen: one of Optuna's samplers, or every point of a grid in random order.
 
     Attributes:
-        name: which sampler.
-        seed: seed of its random numbers.
+        name: the sampler.
+        seed: seed of the sampler's random numbers.
     """
 
     name: Literal["tpe", "gp", "cmaes", "random", "grid", "nsga2"] = "tpe"
@@ -39,9 +39,9 @@ class Report(Record):
     """How the best setting of each group is reported.
 
     Attributes:
-        seeds: number of fresh seeds that it is trained again with.
-        default: whether the default setting (what `base` sets) is reported beside it. It is then also the first trial
-            of each group, if the space contains it.
+        seeds: number of fresh seeds with which the best setting is trained again.
+        default: whether the default setting (what `base` sets) is reported too. The default is then also the first
+            trial of each group, if the space contains it.
     """
 
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = 10
@@ -53,13 +53,13 @@ class SearchOptions(Record):
 
     Attributes:
         space: a list of choices or a range for each path that is searched.
-        objective: horizon, skill (at the training lag, or {skill: LAG}), area (under the retention curve) or updates
-            (to solve); two of them give a Pareto front.
-        groups: a grid as in a sweep, or a path of the space. Each group is searched with the same budget.
-        direction: maximize or minimize, for each objective; by default the direction in which it is better.
+        objective: `horizon`, `skill` (at the training lag, or {skill: LAG}), `area` (under the retention curve) or
+            `updates` (before the task is solved); two objectives give a Pareto front.
+        groups: a grid as in a sweep, or a path of `space` with choices. Each group is searched with the same budget.
+        direction: `maximize` or `minimize` for each objective; by default `updates` is minimized, all others maximized.
         trials: number of settings tried in each group.
-        seeds: number of trainings of each setting; its value is their mean.
-        sampler: how settings are chosen, a name or a mapping with a seed.
+        seeds: number of seeds with which each setting is trained; the value of a setting is the mean over its seeds.
+        sampler: how settings are chosen, as a name or as a mapping with a seed.
         pruner: whether, and how, the training of a bad setting is stopped early.
         batch: number of settings that are chosen at once.
         report: how the best settings are reported.
@@ -92,15 +92,15 @@ class Search(Experiment):
     """A config with a space to search.
 
     Attributes:
-        mark: the position of `search:`.
+        mark: the position of `search:` in the config.
         tree: the settings that every trial shares, with their positions.
-        space: the dimensions, each after those it depends on.
+        space: the dimensions, each after the dimensions on which it depends.
         grid: the groups as a grid.
         groups: the groups with their names; at least one.
-        objectives: one, or two for a Pareto front.
-        directions: of each objective.
-        options: the other keys.
-        keys: the position of each key.
+        objectives: one objective, or two for a Pareto front.
+        directions: `maximize` or `minimize` for each objective.
+        options: the values of all keys of `search:`.
+        keys: the position of each key of `search:`.
     """
 
     mark: Mark = field(default=Mark(""), repr=False)
@@ -115,7 +115,7 @@ class Search(Experiment):
 
     @override
     def contrasts(self) -> list[tuple[str, str, list[Trial]]]:
-        """The groups, and for each group every dimension at its choices or at the ends of its range."""
+        """Trials that differ only in the group, and for each group, trials that differ only in one dimension."""
         seed = self.search_seeds[0]
         contrasts = []
         if len(self.groups) > 1:
@@ -150,9 +150,9 @@ class Search(Experiment):
         return tuple(range(self.options.report.seeds))
 
     def walk(self, group: Group, choose: Callable[[Dimension], Node]) -> tuple[Node, dict[str, Node]]:
-        """One point of the space: the tree of a trial, and the chosen values by path.
+        """One point of the search space: the config tree of its trial, and the chosen value for each path.
 
-        `choose` gives the value of a dimension. It is called for each dimension in turn whose conditions hold.
+        `choose` returns the value of a dimension. It is called only for dimensions whose conditions hold, in order.
         """
         settings = list(group.settings)
         chosen: dict[str, Node] = {}
@@ -165,12 +165,12 @@ class Search(Experiment):
         return tree, chosen
 
     def at(self, group: Group, varied: Dimension, level: Node) -> tuple[Node, dict[str, Node]]:
-        """The point with one dimension at `level`; the others at their first level, or where its conditions hold."""
+        """The point with `varied` at `level`; others are at their first level, or as its conditions require."""
         needed = self._enabling(varied)
         return self.walk(group, lambda one: level if one is varied else needed.get(one.path, one.levels[0]))
 
     def _enabling(self, dimension: Dimension) -> dict[str, Node]:
-        """Choices of other dimensions that fulfil the conditions of a dimension."""
+        """Choices of other dimensions, by path, that fulfil the conditions of a dimension."""
         choices: dict[str, Node] = {}
         for condition in dimension.when:
             needed = [node.plain for node in condition.values]
@@ -184,7 +184,7 @@ class Search(Experiment):
         return choices
 
     def trial(self, group: Group, values: Mapping[str, Plain], seed: int) -> Trial:
-        """The trial of a point with the values that Optuna stores.
+        """The trial at the point that Optuna stores as `values` (by path).
 
         Raises:
             pydantic.ValidationError: the point cannot be trained.
@@ -192,7 +192,7 @@ class Search(Experiment):
         return _trial(self.point(group, values), seed)
 
     def point(self, group: Group, values: Mapping[str, Plain]) -> Node:
-        """The tree of a point with the values that Optuna stores."""
+        """The config tree of the point that Optuna stores as `values` (by path)."""
         return self.walk(group, lambda dimension: dimension.node(values[dimension.path]))[0]
 
     def settings(self, group: Group, values: Mapping[str, Plain]) -> dict[str, Any]:
@@ -201,7 +201,7 @@ class Search(Experiment):
         return {path: node.plain for path, _, node in group.settings} | {p: node.plain for p, node in chosen.items()}
 
     def identity(self) -> dict[str, Any]:
-        """What a study was created for. Searches of equal identity may continue each other's studies."""
+        """The options that define a study. Only a search with equal options may continue the study."""
         return {
             "base": self.tree.plain,
             "space": {dimension.path: dimension.plain() for dimension in self.space},

@@ -17,11 +17,11 @@ from farback.records.component import Component
 from farback.trials.trial import Trial
 
 MOST_PRODUCTS = 200  # combinations of choices for each group; if there are more, one choice changes at a time
-MOST_POINTS = 100_000  # of a grid
+MOST_POINTS = 100_000  # points of a grid that the sampler `grid` may search
 
 
 def checked(search: Search, base: KeyValue, problems: Problems) -> Search | None:
-    """The search with its groups named, or nothing after adding its problems to `problems`."""
+    """The search with named groups. If it is wrong, adds to `problems` and returns None."""
     failed: dict[Problem, list[Settings]] = {}
     levels: dict[str, set[str]] = {}
     groups = [Group(str(i), tuple(search.grid.settings(one))) for i, one in enumerate(search.grid.combinations())]
@@ -59,8 +59,8 @@ def checked(search: Search, base: KeyValue, problems: Problems) -> Search | None
 def points(search: Search, group: Group) -> Iterator[tuple[Node, dict[str, Node]]]:
     """Points of a group that together contain every choice and both ends of every range.
 
-    They are all combinations of choices, once with all ranges at their low ends and once at their high ends. If that is
-    too many, the first point and those that differ from it in one choice or end.
+    They are all combinations of choices, once with all ranges at their low ends and once at their high ends. If these
+    are too many, they are the first point and all points that differ from it in one choice or end.
     """
     categorical = [one for one in search.space if one.kind == "categorical"]
     if math.prod(len(one.levels) for one in categorical) <= MOST_PRODUCTS:
@@ -76,13 +76,13 @@ def points(search: Search, group: Group) -> Iterator[tuple[Node, dict[str, Node]
 
 
 def grid_points(search: Search, group: Group, enough: int = MOST_POINTS) -> list[dict[str, object]]:
-    """At most `enough` points of a grid, as values that Optuna stores, by path.
+    """At most `enough` points of a grid; each maps paths to values that Optuna can store.
 
     Paths whose conditions do not hold are left out.
     """
     distinct: dict[tuple[tuple[str, object], ...], dict[str, object]] = {}
     if math.prod(one.count or 0 for one in search.space) > MOST_POINTS:
-        raise ValueError(f"the grid has more than {MOST_POINTS} points")
+        raise ValueError(f"the grid has more than {MOST_POINTS} points: give fewer values")
     for indices in product(*(range(one.count or 0) for one in search.space)):
         levels = {one.path: _level(one, index) for one, index in zip(search.space, indices, strict=True)}
         _, chosen = search.walk(group, lambda one, levels=levels: levels[one.path])  # type: ignore[misc]
@@ -108,9 +108,9 @@ def _choices(search: Search, group: Group, chosen: dict[str, Node]) -> Settings:
 
 
 def _check_conditions(search: Search, active: set[str], values: dict[str, list[str]], problems: Problems) -> None:
-    """Report conditions that never hold, which are typing errors.
+    """Report conditions that never hold, because they are probably typing errors.
 
-    `active` has the paths whose conditions hold at some point, `values` the values at the path of each condition.
+    `active` has the dimensions whose conditions hold at some point; `values` has all values of each condition's path.
     """
     for dimension in search.space:
         is_reported = False
@@ -143,7 +143,7 @@ def _check_grid_size(search: Search, problems: Problems) -> None:
             return
         if search.trials_per_group > count:
             name = f" of {group.label}" if group.label else ""
-            message = f"the grid{name} has {count} points: at most {count} trials, got {search.trials_per_group}"
+            message = f"the grid{name} has {count} points: set trials to at most {count}, got {search.trials_per_group}"
             problems.add(search.place("trials"), "search.trials", message)
             return
 

@@ -51,7 +51,7 @@ def _search(common: dict[str, Any], base: KeyValue, section: KeyValue | None, pr
 
 
 def _groups(entry: KeyValue | None, dimensions: list[Dimension], problems: Problems) -> tuple[list[Dimension], Grid]:
-    """The dimensions that are left to search, and the groups as a grid.
+    """The dimensions to search within each group, and the groups as a grid.
 
     If `groups` is a path of the space, each of its choices becomes a group.
     """
@@ -80,12 +80,12 @@ def _groups(entry: KeyValue | None, dimensions: list[Dimension], problems: Probl
     for axis in made.axes if made else ():
         for own_path, key in zip(axis.paths, axis.keys, strict=True):
             if own_path in searched:
-                problems.add(key, joined(path, own_path), f"is searched too, at {searched[own_path]}: keep one")
+                problems.add(key, joined(path, own_path), f"is also in the space, at {searched[own_path]}: keep one")
     return dimensions, made or nothing
 
 
 def _check_seed(search: Search, problems: Problems) -> None:
-    """A search sets the seeds itself, so that the seeds of the report are different ones."""
+    """Refuse a `seed` in the config: a search sets the seeds itself, and uses other seeds for the report."""
     places = [(search.tree.entries["seed"].key, "base.seed")] if "seed" in search.tree.entries else []
     places += [(one.key, "search.space.seed") for one in search.space if one.path == "seed"]
     axes = [pair for axis in search.grid.axes for pair in zip(axis.paths, axis.keys, strict=True)]
@@ -100,11 +100,11 @@ def _check_options(search: Search, problems: Problems) -> None:
     options, several = search.options, len(search.objectives) > 1
     wrong: list[tuple[str, str]] = []
     if several and options.pruner != "none":
-        wrong.append(("pruner", f"{options.pruner} prunes by one objective, and there are two: leave it out"))
+        wrong.append(("pruner", f"{options.pruner} needs a single objective, and there are two: leave pruner out"))
     if several and options.sampler.name == "cmaes":
-        wrong.append(("sampler", "cmaes searches one objective, and there are two; nsga2, tpe and gp search both"))
+        wrong.append(("sampler", "cmaes needs a single objective, and there are two: use nsga2, tpe or gp"))
     if options.pruner == "wilcoxon" and options.seeds < 3:
-        wrong.append(("pruner", f"wilcoxon compares seed by seed and needs at least 3 of them, got {options.seeds}"))
+        wrong.append(("pruner", f"wilcoxon compares seed by seed: set search.seeds to at least 3, got {options.seeds}"))
     if options.sampler.name == "grid":
         for one in search.space:
             if one.count is None:

@@ -1,4 +1,4 @@
-"""What a search maximises or minimises."""
+"""The objectives of a search: what it maximises or minimises."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Direction = Literal["maximize", "minimize"]
 
 @dataclass(frozen=True)
 class Objective:
-    """A number that a search maximises or minimises: its mean over the seeds of a setting.
+    """A number that a search maximises or minimises, as the mean over the seeds of a setting.
 
-    `lag` is the lag of the skill; None is the training lag.
+    `lag` is the lag at which skill is measured; None means the training lag.
     """
 
     kind: str
@@ -31,21 +31,21 @@ class Objective:
 
     @property
     def name(self) -> str:
-        """The name of its metric and column: "skill_lag_40"."""
+        """The name of the metric and of the column for this objective: "skill_lag_40"."""
         return self.kind if self.lag is None else f"{self.kind}_lag_{self.lag}"
 
     @property
     def direction(self) -> Direction:
-        """The direction in which it is better, unless the config says otherwise."""
+        """The default direction: updates are minimized, all other objectives are maximized."""
         return "minimize" if self.kind == "updates" else "maximize"
 
     def missing(self, trial: Trial) -> str:
-        """What a trial lacks to measure this objective, or nothing."""
+        """What a trial lacks to compute this objective, as a message; empty if it lacks nothing."""
         if self.kind == "updates":
             return ""
         measures = [measure for measure in trial.measures if measure.name == "retention" and "end" in measure.at]
         if not measures:
-            return "needs the measure retention at the end"
+            return "needs the measure retention at the end of training: add retention to measures"
         lags = {trial.lag, *(lag for measure in measures for lag in getattr(measure, "lags", ()))}
         if self.kind == "skill":
             if self.lag in (None, *lags):
@@ -80,7 +80,7 @@ def objectives(entry: KeyValue, problems: Problems) -> list[Objective]:
 
 
 def directions(entry: KeyValue | None, objectives: list[Objective], problems: Problems) -> list[Direction]:
-    """The direction of each objective: from the config, or the objective's own."""
+    """The direction of each objective: from the config, or the objective's default."""
     if entry is None or entry.node.value is None:
         return [objective.direction for objective in objectives]
     given = entry.node.plain if isinstance(entry.node.value, tuple) else [entry.node.plain]

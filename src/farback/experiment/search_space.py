@@ -1,4 +1,4 @@
-"""A search space: each dimension is a dotted path with a range or choices, possibly under a condition."""
+"""A search space: each dimension is a dotted path with a range or choices, and possibly with conditions."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from farback.trials.trial import Trial
 
 T = TypeVar("T")
 MOST_LEVELS = 10_000  # choices of one dimension
-MOST_STEPS = 1e12  # most values of one range; up to here a float counts them exactly
+MOST_STEPS = 1e12  # most values of one range; floats can count that far exactly
 Plain = str | int | float | bool | None
 
 
 def _rising(ends: list[float]) -> list[float]:
     if ends[0] >= ends[1]:
-        raise ValueError(f"the first must be smaller than the second, got {shown(ends)}; one value belongs in base")
+        raise ValueError(f"the first end must be smaller than the second, got {shown(ends)}; put one value in base")
     return ends
 
 
@@ -40,7 +40,7 @@ def _reaches_end(step: float | None, info: ValidationInfo) -> float | None:
     low, high = info.data.get("ends", (0, 0))
     steps = (high - low) / step if step else 0
     if steps > MOST_STEPS:
-        raise ValueError(f"{shown(step)} is too small for the range from {shown(low)} to {shown(high)}")
+        raise ValueError(f"the step {shown(step)} is too small for the range from {shown(low)} to {shown(high)}")
     if abs(steps - round(steps)) > 1e-9 * max(1.0, steps):
         last = low + math.floor(steps) * (high - low) / steps
         raise ValueError(f"{shown(high)} is not reached from {shown(low)} by steps of {shown(step)}; end at {last:g}")
@@ -49,7 +49,7 @@ def _reaches_end(step: float | None, info: ValidationInfo) -> float | None:
 
 def _allows_log(log: bool, info: ValidationInfo) -> bool:
     if log and info.data.get("step"):
-        raise ValueError("a logarithmic range has no step")
+        raise ValueError("a logarithmic range cannot have a step: remove log or step")
     if log and "ends" in info.data:
         _positive(info.data["ends"])
     return log
@@ -99,7 +99,7 @@ FORMS: dict[str, type[Form]] = {"choices": Choices, "float": Numbers, "int": Int
 
 @dataclass(frozen=True)
 class SpaceCondition:
-    """A condition of a dimension: the value at a path must be one of these."""
+    """A condition of a dimension: the value at `path` must be one of `values`."""
 
     path: str
     key: Mark
@@ -116,10 +116,10 @@ class SpaceCondition:
 
 @dataclass(frozen=True)
 class Dimension:
-    """One setting that is searched.
+    """A dotted path whose value is searched.
 
     Attributes:
-        kind: a categorical dimension has choices, a numeric one a range.
+        kind: "categorical" for choices, "float" or "int" for a range.
         levels: the choices, or the two ends of the range.
         step: distance between the values of a numeric dimension; None allows any value.
         log: whether values are spread evenly on a logarithmic scale.
@@ -152,18 +152,18 @@ class Dimension:
         return None if self.step is None or self.log else round((self.high - self.low) / self.step) + 1
 
     def scalars(self) -> list[Plain]:
-        """The choices as Optuna and MLflow store them (`scalar`)."""
+        """The choices as Optuna and MLflow store them: the `scalar` of each."""
         return [scalar(node.plain) for node in self.levels]
 
     def node(self, value: Plain) -> Node:
-        """The tree of a value that `scalar` returned."""
+        """The value as a config tree, given what `scalar` returned for it."""
         if self.kind == "categorical":
             return next(n for n in self.levels if scalar(n.plain) == value and type(scalar(n.plain)) is type(value))
         number = int(str(value)) if self.kind == "int" else float(str(value))
         return Node(self.key, number, self.levels[0].origin.removesuffix("[0]"))
 
     def plain(self) -> dict[str, Any]:
-        """The dimension as plain values, to compare it with the one that a study was created for."""
+        """The dimension as plain values, to compare it with the dimension in an existing study."""
         when = {condition.path: [node.plain for node in condition.values] for condition in self.when}
         levels = [node.plain for node in self.levels]
         return {"kind": self.kind, "levels": levels, "step": self.step, "log": self.log, "when": when}
@@ -177,7 +177,7 @@ def scalar(value: Any) -> Plain:
 
 
 def value_at(tree: Node, path: str) -> Any:
-    """The plain value at a dotted path of a trial's tree, or the default; None if there is neither."""
+    """The plain value at a dotted path of a trial's tree, else the default at that path, else None."""
     head, *rest = path.split(".")
     if head in tree.entries:
         return inner_value(tree, [head, *rest])
@@ -197,7 +197,7 @@ def inner_value(node: Node | None, names: Sequence[str]) -> Any:
 
 
 def space(entry: KeyValue, problems: Problems) -> list[Dimension]:
-    """The dimensions of a space, each after those it depends on. Problems are added to `problems`."""
+    """The dimensions of a space, each after the dimensions on which it depends. Adds problems to `problems`."""
     if not entry.node.entries:
         message = "must map paths to choices or ranges, such as optimizer.lr: {log: [1e-4, 1e-1]}"
         problems.add(entry.key, "search.space", f"{message}, got {shown(entry.node.plain)}")
@@ -263,12 +263,12 @@ def _conditions(entry: KeyValue, where: str, problems: Problems) -> tuple[SpaceC
 
 
 def _ordered(dimensions: Sequence[Dimension], problems: Problems) -> list[Dimension]:
-    """The dimensions in the order of the file, but each after those it depends on."""
+    """The dimensions in the order of the file, but each after the dimensions on which it depends."""
     left, ordered = list(dimensions), list[Dimension]()
     while left:
         free = [one for one in left if not any(_depends(one, other) for other in left if other is not one)]
         if not free:
-            message = f"the conditions of {', '.join(one.path for one in left)} form a circle"
+            message = f"the conditions of {', '.join(one.path for one in left)} form a circle: remove one"
             problems.add(left[0].key, joined("search.space", left[0].path), message)
             return ordered
         ordered.append(free[0])

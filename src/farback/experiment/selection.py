@@ -1,4 +1,4 @@
-"""`--only key=value,value`: selects some trials of an experiment."""
+"""Selects the trials of an experiment that `--only key=value,value` names."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Sweep(Experiment):
     """A config with grids of trials.
 
     Attributes:
-        grids: in the order of the config. A config without `sweep:` has one grid without axes.
+        grids: the grids in the order of the config. A config without `sweep:` has one grid without axes.
         made: the trials of each grid.
     """
 
@@ -42,7 +42,7 @@ class Sweep(Experiment):
         return selected(self.trials(), filters)
 
     def shifted(self, seeds: int) -> Self:
-        """The same sweep with a number added to every seed, so with other initial weights and other data."""
+        """The same sweep with `seeds` added to every seed, which changes the initial weights and the data."""
         made = tuple(tuple(trial.reseeded(trial.seed + seeds) for trial in trials) for trials in self.made)
         return replace(self, made=made, seeds_shifted=self.seeds_shifted + seeds)
 

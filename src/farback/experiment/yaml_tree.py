@@ -1,4 +1,4 @@
-"""YAML text as a tree whose keys and values remember their line and column.
+"""Parses YAML text to a tree in which every key and value has its line and column.
 
 The tree is built from ruamel.yaml's parsing events, so that every key and value keeps its position. Plain scalars
 follow the core schema of YAML 1.2 only: `1e-3` is a number, but `no`, `1_000` and `2024-01-01` are text. Tags are
@@ -60,8 +60,8 @@ class KeyValue(NamedTuple):
 class Node:
     """A value and its position.
 
-    `origin` is the dotted path in the file if the value was moved elsewhere in the tree (as the levels of a sweep are),
-    `size` the number of values in it, itself included.
+    `origin` is the dotted path in the file if the value was moved elsewhere in the tree (as the levels of a sweep are);
+    `size` is the number of values in this subtree, including the value itself.
     """
 
     mark: Mark
@@ -128,7 +128,7 @@ def parse(text: str, source: str, lines: bool = True) -> Node:
     Messages name the `source` (a file or a command-line option) and, if `lines` is true, also line and column.
 
     Raises:
-        ConfigError: not YAML, or YAML with tags, duplicate keys or self-references, or beyond the limits above.
+        ConfigError: the text is not YAML, has tags, duplicate keys or self-references, or exceeds a limit above.
     """
     builder = _TreeBuilder(source, lines)
     try:
@@ -160,7 +160,7 @@ class _TreeBuilder:
         self.problems = Problems()
         self.anchors: dict[str, Node] = {}
         self.path: list[str | int] = []
-        self.count = 0  # of events
+        self.count = 0  # events so far
         self.last = self.mark(0, 0)  # position of the last event
 
     def mark(self, line: int, column: int) -> Mark:
@@ -181,7 +181,7 @@ class _TreeBuilder:
         for event in self.events:
             if isinstance(event, DocumentStartEvent):
                 if root:
-                    self.refuse(self.last, "a config is one YAML document, and another one begins after '---'")
+                    self.refuse(self.last, "a config must be one YAML document, but a second one begins after '---'")
                 if event.version not in (None, (1, 2)) or event.tags:
                     self.refuse(self.last, "the only directive allowed is %YAML 1.2")
             elif isinstance(event, AliasEvent | ScalarEvent | SequenceStartEvent | MappingStartEvent):
@@ -201,7 +201,7 @@ class _TreeBuilder:
     def node(self, event: Any, mark: Mark) -> Node:
         if isinstance(event, AliasEvent):
             if event.anchor not in self.anchors:
-                self.refuse(mark, f"*{event.anchor} has no anchor &{event.anchor} that ends before it")
+                self.refuse(mark, f"the alias *{event.anchor} needs an anchor &{event.anchor} that ends before it")
             return self.anchors[event.anchor]
         if isinstance(event, ScalarEvent):
             text = self.writable(event.value, mark)
@@ -264,7 +264,7 @@ class _TreeBuilder:
         return event.value if isinstance(event, ScalarEvent) and not isinstance(node.value, str) else str(node.value)
 
     def writable(self, text: str, mark: Mark) -> str:
-        """The text with surrogate pairs combined, as JSON escapes them; refused if files cannot hold it."""
+        """The text with surrogate pairs combined, which JSON escapes produce; an error if UTF-8 cannot encode it."""
         if re.search(r"[\ud800-\udfff]", text):
             text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
         if wrong := re.search(r"[\x00\ud800-\udfff]", text):
@@ -272,7 +272,7 @@ class _TreeBuilder:
         return text
 
     def scalar(self, text: str, mark: Mark) -> Scalar:
-        """A plain scalar by the core schema of YAML 1.2.2 (section 10.3.2)."""
+        """The value of a plain scalar, by the core schema of YAML 1.2.2 (section 10.3.2)."""
         if text in ("", "~", "null", "Null", "NULL"):
             return None
         if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
