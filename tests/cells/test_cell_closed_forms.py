@@ -1,4 +1,4 @@
-"""Cells with known memory: the controls, cells with constant gates (CF7), and an identity recurrence."""
+"""Cells with known memory: the controls, cells with constant gates, and an identity recurrence."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def test_a_shift_register_needs_a_whole_number_of_slots(hidden: int) -> None:
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9, 0.99])
 def test_a_leaky_integrator_forgets_as_a_power_of_its_decay(decay: float) -> None:
-    """CF6: the influence of an input k steps ago is (1 - a) a^k."""
+    """The influence of an input k steps ago is (1 - a) a^k."""
     network = zeroed(cells.build({"name": "leaky_integrator", "decay": decay}), weight_ih_l0=torch.ones(1, 1))
     assert influence(network, 40) == pytest.approx((1 - decay) * decay ** np.arange(40), abs=1e-14)
 
 
 @pytest.mark.parametrize(("depth", "mean", "variance"), [(1, 9, 90), (2, 18, 180), (3, 27, 270)])
 def test_depth_delays_a_leaky_integrator_and_changes_nothing_else(depth: int, mean: float, variance: float) -> None:
-    """CF6: a cascade of L answers with C(k+L-1, k) a^k (1-a)^L: mean lag L a/(1-a), variance L a/(1-a)^2."""
+    """The response of a cascade of L is C(k+L-1, k) a^k (1-a)^L: mean lag L a/(1-a), variance L a/(1-a)^2."""
     ones = {f"weight_ih_l{layer}": torch.ones(1, 1) for layer in range(depth)}
     response = influence(zeroed(cells.build("leaky_integrator"), depth=depth, **ones), 800)
     lag = np.arange(800)
@@ -94,13 +94,13 @@ def test_a_memoryless_output_is_independent_of_the_past() -> None:
     assert grad[:, -1].any()
 
 
-# CF7: constant gates ---------------------------------------------------------------------------------------------
+# Constant gates --------------------------------------------------------------------------------------------------
 
 GATES = [(0.0, 0.5), (1.0, 0.731059), (math.log(99), 0.99)]
 
 
 @pytest.mark.parametrize(("bias", "keep"), GATES)
-def test_cf7_an_lstm_with_a_constant_forget_gate_decays_with_it(bias: float, keep: float) -> None:
+def test_an_lstm_with_a_constant_forget_gate_decays_with_it(bias: float, keep: float) -> None:
     """All weights zero but W_ig = 1: g(0) = 0.25 by the half-open input and output gates, g(k) / g(0) = f^k."""
     weight, held = torch.zeros(4, 1), torch.zeros(4, dtype=torch.float64)
     weight[2], held[1] = 1.0, bias  # gate order i, f, g, o
@@ -111,7 +111,7 @@ def test_cf7_an_lstm_with_a_constant_forget_gate_decays_with_it(bias: float, kee
 
 
 @pytest.mark.parametrize(("bias", "keep"), GATES)
-def test_cf7_in_a_gru_the_gate_z_keeps(bias: float, keep: float) -> None:
+def test_in_a_gru_the_gate_z_keeps(bias: float, keep: float) -> None:
     """All weights zero but W_in = 1: g(0) = 1 - z, g(k) / g(0) = z^k."""
     weight, held = torch.zeros(3, 1), torch.zeros(3, dtype=torch.float64)
     weight[2], held[1] = 1.0, bias  # gate order r, z, n

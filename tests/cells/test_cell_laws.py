@@ -300,7 +300,7 @@ def test_the_last_output_is_the_top_layer_s_last_state(every_cell: Cell) -> None
         assert_close(outputs[:, -1], last_outputs(network, x, state)[0], **close(every_cell, torch.float32))
 
 
-def test_cf15_the_two_halves_of_a_bidirectional_output(every_cell: Cell) -> None:
+def test_the_last_states_are_at_opposite_ends_of_a_bidirectional_output(every_cell: Cell) -> None:
     """The last state of the forward half is at the last step, that of the backward half at the first.
 
     At the last step the backward half has read only one input.

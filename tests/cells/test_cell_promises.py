@@ -129,7 +129,7 @@ def test_a_bistable_unit_latches_where_a_is_2_and_forgets_where_a_is_0(name: str
 
 
 @pytest.mark.parametrize("bias", [0.0, -1.0, -math.log(99)])
-def test_cf7_in_a_mingru_the_gate_z_writes(bias: float) -> None:
+def test_in_a_mingru_the_gate_z_writes(bias: float) -> None:
     """All weights zero but W_ic = 1 and c > 0: g(0) = z, g(k) / g(0) = (1 - z)^k."""
     network = held("mingru", weight_ih=[0.0, 1.0], bias_ih=[bias, 1.0])
     x = torch.zeros(1, 30, 1, 1, dtype=torch.float64, requires_grad=True)

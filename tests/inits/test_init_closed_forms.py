@@ -212,7 +212,7 @@ def test_chrono_does_not_change_the_weights() -> None:
 
 @pytest.mark.parametrize(("bias", "constant"), [(0.0, 2.0), (1.0, 3.718282), (math.log(99), 100.0)])
 def test_a_gate_with_bias_b_forgets_in_one_plus_e_to_the_b_steps(bias: float, constant: float) -> None:
-    """Chrono's time constant 1 / (1 - f), f = sigmoid(b): CF7's numbers, on an LSTM with a bias and no weights."""
+    """Chrono's time constant 1 / (1 - f), f = sigmoid(b), is 1 + e^b; on an LSTM with a bias and no weights."""
     p = drawn("lstm", {"name": "forget_bias", "value": bias}, hidden=1, inputs=1)
     architecture = Architecture(cells.build("lstm"), 1, 1, 0)
     network = draw(architecture, [inits.build("torch")], [0], 5, torch.float64)

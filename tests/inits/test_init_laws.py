@@ -185,9 +185,9 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("cell", "fields", "why"),
     [
-        ("elman", {"keep": 1.0}, "the gate that keeps the state, and this cell has none"),
-        ("elman", {"write": -1.0}, "the gate that lets input in, and this cell has none"),
-        ("janet", {"write": -1.0}, "the gate that lets input in, and this cell has none"),
+        ("elman", {"keep": 1.0}, "the gate that keeps the state, which this cell does not have"),
+        ("elman", {"write": -1.0}, "the gate that lets input in, which this cell does not have"),
+        ("janet", {"write": -1.0}, "the gate that lets input in, which this cell does not have"),
         ("mingru", {"keep": 1.0, "write": -1.0}, "in this cell one gate does both"),
     ],
 )

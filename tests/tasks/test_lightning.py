@@ -1,4 +1,4 @@
-"""Lightning: losses in closed form (T15 of the science notes) and by simulation; only the asked day predicts it."""
+"""Lightning: losses in closed form and by simulation; only the asked day predicts it."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def assert_mean(values: np.ndarray, expected: float) -> None:
     assert mean_N.mean() == pytest.approx(expected, abs=4 * mean_N.std() / math.sqrt(len(mean_N)) + 1e-9)
 
 
-# Numbers of the science notes ------------------------------------------------------------------------------------
+# Closed forms ----------------------------------------------------------------------------------------------------
 
 
-def test_losses_and_accuracies_of_the_science_notes() -> None:
-    """T15: pi = .108, h(pi) = .342313, L* = .120743, gap .221570 nats; accuracy .892 of "no", .972 of Bayes."""
+def test_losses_and_accuracies_in_closed_form() -> None:
+    """q, a, b = .1, .9, .02: pi = .108, h(pi) = .342313, L* = .120743 nats; accuracy .892 of "no", .972 of Bayes."""
     task = build()
     assert task.base_rate == pytest.approx(0.108)
     assert task.chance().loss == pytest.approx(0.342313, abs=5e-7)
@@ -71,8 +71,8 @@ def test_losses_and_accuracies_of_the_science_notes() -> None:
     assert task.ladder()[-1].accuracy == pytest.approx(0.972)
 
 
-def test_the_noisy_or_ladder_of_the_science_notes() -> None:
-    """T15, to five digits, and the single lag 5."""
+def test_the_noisy_or_ladder_has_the_reference_losses() -> None:
+    """Reference losses to five digits; also a noisy-or in which only lag 5 has a weight."""
     assert stairs(build(mode="noisy_or")) == pytest.approx(STAIRS, abs=5e-6)
     single = build(mode="noisy_or", lag=5, weight=[0, 0, 0, 0, 0.9], strike_rate=0.15, miss=0.01)
     assert stairs(single) == pytest.approx([0.41153] * 5 + [0.09603], abs=5e-6)
@@ -104,7 +104,7 @@ def test_a_long_noisy_or_ladder_with_different_weights_merges_near_values() -> N
 
 
 def test_the_last_map_predicts_a_persistent_watch_day() -> None:
-    """T15: P(X_s = 1 | X_t = 1) = q + (1 - q) r ** k and P(X_s = 1 | X_t = 0) = q (1 - r ** k)."""
+    """P(X_s = 1 | X_t = 1) = q + (1 - q) r ** k and P(X_s = 1 | X_t = 0) = q (1 - r ** k)."""
     q, a, b, r, k = 0.2, 0.8, 0.1, 0.7, 3
     task = build(mode="persistent", strike_rate=q, hit=a, miss=b, persistence=r, lag=k)
     expected = sum(
@@ -234,7 +234,7 @@ def test_all_pixels_of_all_days_predict_no_better_than_the_best_forecast(fields:
     [
         ({"days": 10, "lag": 10}, "days is 10"),
         ({"days": 20, "mode": "stream"}, "days is 20"),
-        ({"mode": "noisy_or", "weight": [0.5, 0.5]}, "weight lists 2 numbers, one for each day, and lag is 10"),
+        ({"mode": "noisy_or", "weight": [0.5, 0.5]}, "weight lists 2 numbers, but needs one for each of 10 days"),
         ({"mode": "noisy_or", "weight": 0.0}, "nothing to remember"),
         ({"hit": 0.3, "miss": 0.3}, "nothing to remember"),
         ({"drift": [1, 2, 3]}, "at most 2"),

@@ -1,4 +1,4 @@
-"""narma, mackey_glass and digits against their definitions and the science notes (T12, T13, T14, CF29)."""
+"""narma, mackey_glass and digits against their definitions and separately computed reference numbers."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def test_narma_solves_its_equation(lag: int) -> None:
             assert y[t + 1] == pytest.approx(expected, rel=1e-9)
 
 
-def test_narma_s_ladder_has_the_linear_errors_of_the_science_notes() -> None:
-    """T14, root mean squared errors in standard deviations of y, and chance from fresh data.
+def test_narma_s_ladder_has_the_reference_errors_of_linear_models() -> None:
+    """Root mean squared errors in standard deviations of y, and chance from fresh data.
 
-    The numbers are from one series; the spread between series is about 0.01.
+    The reference numbers are from one series; the spread between series is about 0.01.
     """
     task = tasks.build({"name": "narma", "asked": 200})
     batch = task.sample(np.random.default_rng(1), 400)
@@ -81,12 +81,12 @@ def test_mackey_glass_is_integrated_by_runge_kutta() -> None:
     assert series == pytest.approx(np.array(x[n + 10 :: 10])[:400], abs=1e-6)
 
 
-def test_cf29_a_history_of_one_stays_one() -> None:
+def test_a_history_of_one_stays_one() -> None:
     assert np.array_equal(integrated(EQUATION, np.ones(2), 500), np.ones((2, 500)))
 
 
-def test_the_series_has_the_moments_of_the_science_notes_and_its_last_value_is_a_poor_forecast() -> None:
-    """T13: the error of repeating the last value, in standard deviations, 1, 6 and 84 steps ahead."""
+def test_the_series_has_the_reference_moments_and_its_last_value_is_a_poor_forecast() -> None:
+    """The error of repeating the last value, in standard deviations, 1, 6 and 84 steps ahead."""
     task = tasks.build({"name": "mackey_glass", "history": 300, "lag": 1})
     value = task.sample(np.random.default_rng(0), 600).input_BTI[:, :300, 0].numpy()
     assert value.mean() == pytest.approx(0.930, abs=0.003)
@@ -131,15 +131,15 @@ def test_the_rungs_of_mackey_glass_are_least_squares_on_fresh_data(lag: int, his
         ),
     ],
 )
-def test_the_rungs_of_digits_have_the_accuracies_of_the_science_notes(order: str, accuracies: list[float]) -> None:
-    """T12, within the spread between different folds."""
+def test_the_rungs_of_digits_have_the_reference_accuracies(order: str, accuracies: list[float]) -> None:
+    """Equal to the reference within the spread between different folds."""
     ladder = tasks.build({"name": "digits", "order": order}).ladder()
     assert [rung.amount for rung in ladder[1:-1]] == [4, 8, 12, 16, 24, 32, 48, 64]
     assert [rung.accuracy for rung in ladder[1:-1]] == pytest.approx(accuracies, abs=0.012)
 
 
 def test_chance_of_digits_is_the_most_frequent_digit() -> None:
-    """T12: 0.1018."""
+    """The accuracy is 183 / 1797 = 0.1018."""
     assert tasks.build("digits").chance().accuracy == 183 / 1797
 
 

@@ -1,4 +1,4 @@
-"""Published and derived numbers, CF16 to CF20 and CF22 of the science notes; answers against torch."""
+"""Scores of the tasks against published numbers and closed forms; answers against torch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from farback.trials.trial import Trial
 
 
 def test_adding_a_constant_one_scores_one_sixth_and_one_number_one_twelfth() -> None:
-    """CF16: 1/6, not the 0.1767 in some papers."""
+    """The mean squared error is 1/6, not the 0.1767 in some papers."""
     ladder = tasks.build("adding").ladder()
     assert [rung.loss for rung in ladder] == pytest.approx([1 / 6, 1 / 12, 0.0])
 
 
 def test_adding_with_the_scaling_of_hochreiter_and_schmidhuber() -> None:
-    """CF16: 1/24, and the constant 1/2 is right with probability 0.1536."""
+    """The constant 1/2 has a mean squared error of 1/24 and is right with probability 0.1536."""
     task = tasks.build({"name": "adding", "numbers": "symmetric"})
     assert task.chance().loss == pytest.approx(1 / 24)
     assert task.chance().accuracy == pytest.approx(0.1536)
@@ -46,12 +46,12 @@ def test_adding_chance_is_the_mass_of_the_sum_near_one(tolerance: float) -> None
     ],
 )
 def test_copy_s_published_baseline(delay: int, loss: float) -> None:
-    """CF17: 10 ln 8 / (T + 20). The delay T of the papers is lag - length."""
+    """The baseline is 10 ln 8 / (T + 20). The delay T of the papers is lag - length."""
     assert tasks.build({"name": "copy", "lag": delay + 10}).baseline().loss == pytest.approx(loss, abs=1e-6)
 
 
 def test_copy_without_memory_is_right_at_nearly_all_steps_and_at_chance_at_the_recalled_ones() -> None:
-    """CF17: 99.14 % of all steps at T = 1000, 1/8 of the recalled ones."""
+    """The accuracy is 99.14 % over all steps at T = 1000, and 1/8 at the recalled ones."""
     task = tasks.build({"name": "copy", "lag": 1010})
     assert task.baseline().accuracy == pytest.approx(0.991422, abs=1e-6)
     assert task.chance() == Chance(1 / 8, math.log(8))
@@ -86,7 +86,7 @@ def test_copy_has_the_layout_of_arjovsky(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize(("relevant", "stairs"), [(2, [0.25, 0.5, 1]), (3, [0.125, 0.25, 0.5, 1])])
 def test_temporal_order_is_a_staircase(relevant: int, stairs: list[float]) -> None:
-    """CF18: the last j of m symbols give accuracy 2 ** (j - m) and (m - j) ln 2 nats."""
+    """The last j of m symbols give accuracy 2 ** (j - m) and (m - j) ln 2 nats."""
     ladder = tasks.build({"name": "temporal_order", "relevant": relevant}).ladder()
     assert [rung.accuracy for rung in ladder] == stairs
     assert [rung.loss for rung in ladder] == pytest.approx([-math.log(stair) for stair in stairs])
@@ -94,14 +94,14 @@ def test_temporal_order_is_a_staircase(relevant: int, stairs: list[float]) -> No
 
 @pytest.mark.parametrize("form", ["running", "window"])
 def test_parity_is_a_cliff(form: str) -> None:
-    """CF19: a model that misses one bit is right half of the time."""
+    """A model that misses one bit is right half of the time."""
     task = tasks.build({"name": "parity", "form": form})
     assert [(rung.accuracy, rung.loss) for rung in task.ladder()] == [(0.5, math.log(2)), (1.0, 0.0)]
 
 
 @pytest.mark.parametrize("window", range(6))
 def test_fewer_bits_do_not_predict_the_parity(window: int, rng: np.random.Generator) -> None:
-    """CF19, on the data: given the last `window` of 6 bits both answers are equally likely."""
+    """Given the last `window` of 6 bits, both answers are equally likely in the data."""
     batch = tasks.build({"name": "parity", "lag": 5}).sample(rng, 40_000)
     bits = batch.input_BTI[:, 6 - window :, 1].numpy()
     context = bits @ (2 ** np.arange(window)) if window else np.zeros(40_000)
@@ -113,7 +113,7 @@ def test_fewer_bits_do_not_predict_the_parity(window: int, rng: np.random.Genera
 
 @pytest.mark.parametrize(("alphabet", "chance"), [(16, 1 / 14), (10, 1 / 8), (4, 1 / 2)])
 def test_selective_copy_guesses_among_the_symbols_that_are_copied(alphabet: int, chance: float) -> None:
-    """CF22: 1 / (A - 2), not 1 / A: the blank and the marker are never the answer."""
+    """Chance is 1 / (A - 2), not 1 / A: the blank and the marker are never the answer."""
     task = tasks.build({"name": "selective_copy", "alphabet": alphabet})
     assert task.chance().accuracy == pytest.approx(chance)
     assert task.chance().loss == pytest.approx(-math.log(chance))
@@ -186,7 +186,7 @@ def test_the_default_layout_is_not_part_of_the_digest() -> None:
 
 
 def test_chance_of_multiplication_is_a_quarter() -> None:
-    """CF16: 7 / 144; with one of the numbers known 1 / 36; the mass of the product near 1/4 by integration."""
+    """The error is 7 / 144, and 1 / 36 with one number known; the accuracy is an integral of the product's density."""
     assert [rung.loss for rung in tasks.build("multiplication").ladder()] == pytest.approx([7 / 144, 1 / 36, 0])
     for tolerance in (0.04, 0.2, 0.5, 0.9):
         low, high = max(0.0, 0.25 - tolerance), min(1.0, 0.25 + tolerance)
@@ -196,13 +196,13 @@ def test_chance_of_multiplication_is_a_quarter() -> None:
 
 @pytest.mark.parametrize(("write", "m", "accuracy"), [(0.1, 10, 0.825661), (0.25, 3, 1 - 0.5 * 0.75**3)])
 def test_flipflop_with_a_short_memory(write: float, m: int, accuracy: float, rng: np.random.Generator) -> None:
-    """CF20: 1 - 0.5 (1 - p) ** m, on the data: right where the last write is at most m steps back, else a coin."""
+    """The accuracy is 1 - 0.5 (1 - p) ** m: right if the last write is at most m steps back, else a coin flip."""
     lag_BT = tasks.build({"name": "flipflop", "write": write, "lag": 40}).sample(rng, 50_000).lag_BT
     near = (lag_BT[:, -1] <= m).double().mean().item()
     assert near + (1 - near) / 2 == pytest.approx(accuracy, abs=0.004)
 
 
-def test_the_rungs_of_flipflop_equal_cf20() -> None:
+def test_the_rungs_of_flipflop_equal_the_accuracy_with_a_short_memory() -> None:
     for rung in tasks.build({"name": "flipflop", "lag": 50, "write": 0.15}).ladder()[:-1]:
         assert rung.accuracy == pytest.approx(1 - 0.5 * 0.85**rung.amount)
         assert rung.loss == pytest.approx(math.log(2) * 0.85**rung.amount)
@@ -231,7 +231,7 @@ def test_assoc_asks_more_often_soon_than_late(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize(("pairs", "vocabulary"), [(4, 16), (3, 20), (8, 64)])
 def test_assoc_without_the_keys_guesses_among_the_values_shown(pairs: int, vocabulary: int) -> None:
-    """T10: 2 / V blind, 1 / D with the set of values."""
+    """The accuracy is 2 / V without memory, and 1 / pairs with the set of values."""
     blind, values, *_ = tasks.build({"name": "assoc", "pairs": pairs, "vocabulary": vocabulary}).ladder()
     assert (blind.accuracy, blind.loss) == pytest.approx((2 / vocabulary, math.log(vocabulary / 2)))
     assert (values.accuracy, values.loss) == pytest.approx((1 / pairs, math.log(pairs)))
@@ -239,7 +239,7 @@ def test_assoc_without_the_keys_guesses_among_the_values_shown(pairs: int, vocab
 
 @pytest.mark.parametrize("vocabulary", [6, 7, 8])
 def test_assoc_with_too_few_symbols_is_an_error(vocabulary: int) -> None:
-    with pytest.raises(ValueError, match=f"vocabulary is {vocabulary}, and 4 pairs need an even number of 10 or more"):
+    with pytest.raises(ValueError, match=f"4 pairs need an even vocabulary of at least 10, got {vocabulary}"):
         tasks.build({"name": "assoc", "vocabulary": vocabulary})
 
 

@@ -15,23 +15,22 @@ from farback.cells.support.skew import SkewCell
 
 
 class Antisymmetric(SkewCell):
-    """A residual network whose linear part neither grows nor shrinks: Euler steps of a stable differential equation.
+    """A residual network: its steps are Euler steps of a differential equation whose states neither explode nor vanish.
 
     h_t = h_{t-1} + epsilon tanh((W - W' - gamma I) h_{t-1} + W_ih x_t + b_ih)
 
-    W is strictly upper triangular, its H (H - 1) / 2 entries the parameter `skew`; they are drawn from N(0, 1 / H), and
-    no initialisation changes them.
+    W' is the transpose of W, which is strictly upper triangular. Its H (H - 1) / 2 entries are the parameter `skew`;
+    they are drawn from N(0, 1 / H), whatever the initialisation.
 
-    Source: Chang, Chen, Haber and Chi 2019 (1902.09689); W and its draw as there, where epsilon is one of 0.01, 0.1 and
-    1, and the standard deviation 1 / sqrt(H) times one of 0, 1, 2, 4, 8 and 16. No deviation; their gated form is not
-    included.
+    Source: Chang, Chen, Haber and Chi 2019 (1902.09689), who choose epsilon from 0.01, 0.1 and 1, and draw W with a
+    standard deviation of 1 / sqrt(H) times 0, 1, 2, 4, 8 or 16. No deviation; their gated form is not included.
     """
 
     epsilon: Annotated[float, Field(gt=0, le=10)] = 0.1
     gamma: Annotated[float, Field(ge=0, le=10)] = 0.01
 
     def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
-        """Normal with variance 1 / H."""
+        """The entries of W, drawn from a normal distribution of variance 1 / H."""
         return {"skew": rng.standard_normal(hidden * (hidden - 1) // 2) * hidden**-0.5}
 
     def matrix(self, skew_RHH: Tensor) -> Tensor:

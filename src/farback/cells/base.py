@@ -1,8 +1,8 @@
 """The cell interface: a recurrence with its parameters and one step; base classes for common kinds of cells.
 
-Shapes: R replicas, T steps, B sequences, I inputs, H hidden units, G rows of gates. Time comes before the batch, so
-that one step of one replica is one block of memory. The replica axis is always first, and replica r uses only the
-weights r.
+Shapes: R replicas (independent networks), T steps, B sequences, I inputs, H hidden units, G rows of gates. Time comes
+before the batch, so that one step of one replica is one block of memory. The replica axis is always first; replica r
+uses only its own parameters.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class Cell(Component):
     """The base class of cells.
 
     Attributes:
-        gates: names of the H-row blocks of `weight_ih` and `bias_ih`, in order; the gates with a recurrent matrix come
-            first, as the blocks of `weight_hh`.
-        keep: the gate whose sigmoid multiplies the old state, if there is one (set by forget_bias and chrono).
-        write: the gate that lets new input in, unless it is tied to `keep`. In a cell with `write` and no `keep`, the
+        gates: names of the gates, in the order of their blocks of H rows in `weight_ih` and `bias_ih`. Gates with a
+            recurrent matrix come first, because `weight_hh` has blocks for these gates only.
+        keep: the gate whose sigmoid multiplies the old state, if there is one; forget_bias and chrono set its bias.
+        write: the gate that lets new input in, unless `keep` determines it. In a cell with `write` and no `keep`, the
             old state is multiplied by one minus this gate.
         frozen: names of the parameters that are drawn and never trained.
         state_parts: how many (B, H) tensors the state consists of.
         torch_class: the `torch.nn` module with the same recurrence, if there is one.
-        known_as: the usual name, if it differs from the file's.
+        known_as: the cell's usual name, if it differs from the file's name.
     """
 
     gates: ClassVar[tuple[str, ...]] = ("h",)
@@ -58,21 +58,21 @@ class Cell(Component):
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         """Names and shapes of one layer's parameters, without the replica axis; by default input weights and biases.
 
-        Parameters called bias* may be left out. An initialisation draws those called weight* or bias*, and `special`
-        the others.
+        A network without biases has no parameters called bias*. The initialisation draws parameters called weight* or
+        bias*; `special` draws the others.
         """
         rows = len(self.gates) * hidden
         return {"weight_ih": (rows, inputs), "bias_ih": (rows,)}
 
     def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
-        """Values, drawn as published, of the parameters that no initialisation draws: time scales, angles, diagonals.
+        """Values of the parameters that no initialisation draws (time scales, angles, diagonals), drawn as published.
 
         `lag` is the largest lag that the trial trains on.
         """
         return {}
 
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
-        """The contribution of the inputs at all steps, (R, T, B, G); by default W_ih x + b_ih."""
+        """The contribution of the inputs to the gates at all steps, (R, T, B, G); by default W_ih x + b_ih."""
         return linear(x_RTBI, p["weight_ih"], p.get("bias_ih"))
 
     @abstractmethod
@@ -86,7 +86,7 @@ class Cell(Component):
     def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor | None:
         """ln of the factor by which a step multiplies each unit's old state, (R, B, H); None for a cell without gates.
 
-        By default the sigmoid of the keep gate, or 1 minus the sigmoid of the write gate if there is only a write gate.
+        By default the factor is the sigmoid of the keep gate or, without one, 1 minus the sigmoid of the write gate.
         """
         gate = self.keep or self.write
         if gate is None:
@@ -107,7 +107,7 @@ class Cell(Component):
         return state[0]
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """Multiplications and additions of one step of one sequence; by default two for each entry of a `weight*`."""
+        """Multiplications and additions in one step of one sequence; by default two for each entry of every weight."""
         shapes = self.parameters(inputs, hidden)
         return sum(2 * math.prod(shape) for name, shape in shapes.items() if name.startswith("weight"))
 
@@ -115,7 +115,7 @@ class Cell(Component):
         """Raise ValueError if the cell cannot have this number of hidden units with this number of inputs."""
 
     def to_torch(self, inputs: int, hidden: int, depth: int, bias: bool, bidirectional: bool) -> nn.RNNBase:
-        """A `torch.nn` module of the same recurrence, with its own weights.
+        """A `torch.nn` module with the same recurrence; its weights are those that torch draws.
 
         Raises:
             ValueError: PyTorch has no such module.
@@ -146,7 +146,7 @@ class GatedCell(SteppedCell):
     """A cell with the parameters of torch.nn's recurrent layers: two weights and two biases, H rows for each gate."""
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """A weight and a bias for the input, and for the state."""
+        """A weight and a bias for the input, and another weight and bias for the state."""
         rows = len(self.gates) * hidden
         return {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden), "bias_ih": (rows,), "bias_hh": (rows,)}
 
@@ -154,7 +154,7 @@ class GatedCell(SteppedCell):
 class DiagonalCell(Cell):
     """A cell whose units do not mix: h_t = a_t h_{t-1} + b_t, where a_t and b_t depend on the inputs alone.
 
-    One kernel computes all such cells. A complex state is carried as two real parts.
+    One kernel computes all such cells. A complex state is stored as two real tensors.
     """
 
     kernel: ClassVar[Kernel] = DiagonalKernel()
@@ -191,7 +191,7 @@ class DiagonalCell(Cell):
 
 
 def _as_tensor(state: State) -> Tensor:
-    """A state of one part unchanged, and one of two parts as a complex tensor."""
+    """A state as one tensor: its only part, or a complex tensor from its real and imaginary parts."""
     return state[0] if len(state) == 1 else torch.complex(*state)
 
 
@@ -217,15 +217,15 @@ def recurrent(h_RBH: Tensor, p: Parameters) -> Tensor:
 
 def sigmoid(x: Tensor) -> Tensor:
     """The logistic function, computed with tanh: `torch.sigmoid` rounds the last few elements of a tensor differently,
-    so that a replica's numbers would depend on its position in the cohort."""
+    so that a replica's numbers would depend on its position among the replicas."""
     return torch.tanh(x * 0.5) * 0.5 + 0.5
 
 
 def log_sigmoid(x: Tensor) -> Tensor:
     """The logarithm of the logistic function, finite for every finite x.
 
-    Unlike torch's own, it uses functions whose rounding does not depend on the position in the tensor. The two branches
-    give the slope 1/2 at exactly 0, where |x| has the slope 0 in torch, which would make it 0 or 1.
+    Unlike torch's own, it uses functions whose rounding does not depend on the position in the tensor. Its slope at
+    exactly 0 is 1/2. A formula with |x| would give 0 or 1, because torch takes the slope of |x| at 0 to be 0.
     """
     negative = x < 0
     return torch.where(negative, x, 0.0) - torch.log1p(torch.exp(torch.where(negative, x, -x)))

@@ -19,11 +19,11 @@ class BRC(SteppedCell):
     a = 1 + tanh(W_ia x_t + b_ia + w_a * h_{t-1})
     h_t = c * h_{t-1} + (1 - c) * tanh(W_ih x_t + b_ih + a * h_{t-1})
 
-    c is the gate that *keeps*. Gate order c, a, h. w_c and w_a, a number for each unit, start at 1, and no
-    initialisation changes them.
+    c is the gate that *keeps*. Gate order c, a, h. w_c and w_a have one number for each unit. They start at 1,
+    whatever the initialisation.
 
-    Source: Vecoven, Ernst and Drion 2021 (2006.05252); the start of w_c and w_a from their code.
-    Deviation: a bias in every row; the paper has none, and their code has two of three.
+    Source: Vecoven, Ernst and Drion 2021 (2006.05252); w_c and w_a start at 1 in their code.
+    Deviation: c, a and h have biases; the paper has no biases, and the authors' code has two of the three.
     """
 
     known_as: ClassVar[str] = "BRC"
@@ -35,11 +35,11 @@ class BRC(SteppedCell):
         return super().parameters(inputs, hidden) | {"w_c": (hidden,), "w_a": (hidden,)}
 
     def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
-        """Ones."""
+        """Ones for w_c and w_a."""
         return {"w_c": np.ones(hidden), "w_a": np.ones(hidden)}
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """Also four operations per unit for w_c and w_a."""
+        """Adds four operations per unit for w_c and w_a."""
         return super().flops(inputs, hidden) + 4 * hidden
 
     @override

@@ -21,7 +21,7 @@ class CoRNN(GatedCell):
     The state is (y, z), 2H numbers; the layer above sees y.
 
     Source: Rusch and Mishra 2021 (2010.00951), with the explicit damping of their code (z_{t-1}, where the paper also
-    allows z_t). dt, gamma and epsilon are not trained; the defaults are theirs for permuted sequential MNIST.
+    allows z_t). dt, gamma and epsilon are not trained; by default they are the authors' for permuted sequential MNIST.
     """
 
     known_as: ClassVar[str] = "coRNN"
@@ -32,7 +32,7 @@ class CoRNN(GatedCell):
     epsilon: Annotated[float, Field(ge=0, le=1000)] = 4.7
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """One weight for the input, one for the positions, one for the velocities, and one bias."""
+        """One weight matrix for the input, one for the positions, one for the velocities, and one bias."""
         square = (hidden, hidden)
         return {"weight_ih": (hidden, inputs), "weight_hh": square, "weight_zh": square, "bias_ih": (hidden,)}
 

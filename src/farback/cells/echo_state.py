@@ -19,9 +19,9 @@ class EchoState(GatedCell):
     h_t = (1 - leak) h_{t-1} + leak tanh(W_ih x_t + b_ih + W_hh h_{t-1})
 
     A control that shows the benefit of training the recurrence. The spectral radius of W_hh sets its time scale: use
-    `init: {name: scaled, radius: 0.95}`; PyTorch's default has a radius near 0.58, and forgets within a few steps.
+    `init: {name: scaled, radius: 0.95}`. With PyTorch's default the radius is near 0.58: it forgets in a few steps.
 
-    Source: Jaeger 2001, GMD report 148; the leak as Lukosevicius 2012. Deviation: the readout is trained by gradient
+    Source: Jaeger 2001, GMD report 148; the leak as in Lukosevicius 2012. Deviation: the readout is trained by gradient
     descent, as for all cells, not by linear regression.
     """
 
@@ -32,11 +32,11 @@ class EchoState(GatedCell):
 
     @property
     def kernel(self) -> Kernel | None:
-        """The kernel of `elman` if there is no leak."""
+        """The kernel of `elman` if leak is 1, otherwise None."""
         return GatedKernel("elman", "tanh") if self.leak == 1 else None
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """One weight for the input, one for the state, and one bias."""
+        """One weight matrix for the input, one for the state, and one bias."""
         return {"weight_ih": (hidden, inputs), "weight_hh": (hidden, hidden), "bias_ih": (hidden,)}
 
     @override

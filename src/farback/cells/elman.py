@@ -18,9 +18,9 @@ class Elman(GatedCell):
 
     h_t = f(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
 
-    f is tanh, relu, sigmoid, identity, leaky_relu (slope 0.01), gelu (exact, x Phi(x)), softsign, sin, or modrelu,
-    sign(v) max(|v| + b, 0) with a trained b for each unit, the parameter `offset`. Parameters and names are those of
-    `torch.nn.RNN`, which has f = tanh and relu.
+    f is tanh, relu, sigmoid, identity, leaky_relu (slope 0.01), gelu (exact, x Phi(x)), softsign, sin or modrelu:
+    sign(v) max(|v| + b, 0), where b, the parameter `offset`, is trained for each unit. The other parameters have the
+    names and shapes of `torch.nn.RNN`, which supports only f = tanh and relu.
 
     Source: Elman 1990, Cognitive Science 14; modrelu: Arjovsky, Shah and Bengio 2016 (1511.06464).
     """
@@ -31,7 +31,7 @@ class Elman(GatedCell):
 
     @property
     def kernel(self) -> Kernel | None:
-        """Fused, except for modrelu, whose offsets the kernel does not support."""
+        """A fused kernel, except for modrelu, whose offsets the kernel does not support."""
         return None if self.nonlinearity == "modrelu" else GatedKernel("elman", self.nonlinearity)
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
@@ -39,7 +39,7 @@ class Elman(GatedCell):
         return super().parameters(inputs, hidden) | ({"offset": (hidden,)} if self.nonlinearity == "modrelu" else {})
 
     def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
-        """Small offsets."""
+        """Small random offsets for modrelu."""
         return {"offset": small_offsets(hidden, rng)} if self.nonlinearity == "modrelu" else {}
 
     @override

@@ -15,13 +15,13 @@ from farback.kernels.unroll import GatedKernel, Kernel
 class GRU(GatedCell):
     """The gated recurrent unit, in the form of `torch.nn.GRU`.
 
-    r, z = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), each with its own rows
+    r, z = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), each with its own rows of W and b
     n = tanh(W_in x_t + b_in + r * (W_hn h_{t-1} + b_hn))
     h_t = (1 - z) * n + z * h_{t-1}
 
     So z is the gate that *keeps*. Gate order r, z, n.
 
-    Source: Cho et al. 2014 (1406.1078). Deviation, as in PyTorch: the reset gate multiplies after the matrix product.
+    Source: Cho et al. 2014 (1406.1078). Deviation, as in PyTorch: the reset gate multiplies W_hn h + b_hn, not h.
     """
 
     known_as: ClassVar[str] = "GRU"

@@ -17,12 +17,12 @@ class IndRNN(SteppedCell):
 
     h_t = f(W_ih x_t + b_ih + u * h_{t-1}), f = relu or tanh
 
-    u is drawn uniform on [0, 2^(1 / T)] with T = lag + 1, the steps from cue to answer, so that no unit grows more than
-    twofold over them; no initialisation changes it.
+    Whatever the initialisation, u is drawn uniformly from [0, 2^(1 / T)], where T = lag + 1 is the number of steps from
+    cue to answer, so that over these steps no unit's state more than doubles.
 
-    Source: Li, Li, Cook, Zhu and Gao 2018 (1803.04831); the range from their code. Deviations: u is
-    bounded only when it is drawn, not after every update; the last layer is drawn like the others; no batch
-    normalisation between layers.
+    Source: Li, Li, Cook, Zhu and Gao 2018 (1803.04831); the range is from their code. Deviations: u is bounded only
+    when it is drawn, not after every update; the last layer is drawn like the others; there is no batch normalisation
+    between layers.
     """
 
     known_as: ClassVar[str] = "IndRNN"
@@ -38,7 +38,7 @@ class IndRNN(SteppedCell):
         return {"u": rng.uniform(0.0, 2.0 ** (1.0 / (lag + 1)), size=hidden)}
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """Also two operations per unit for u."""
+        """Adds two operations per unit for u."""
         return super().flops(inputs, hidden) + 2 * hidden
 
     @override

@@ -19,7 +19,7 @@ class LeakyIntegrator(SteppedCell):
 
     A control with known memory: the influence of an input decays as a^k, with a time constant of -1 / ln a steps.
 
-    Source: the leaky integrator neuron.
+    Source: the leaky integrator model of a neuron.
     """
 
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.9

@@ -35,7 +35,7 @@ class LEM(GatedCell):
     dt: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """Weights from the input, from y to all rows except y, from z to y, and one bias."""
+        """Weights from the input to all rows, from y to the rows d, e and z, and from z to the row y; one bias."""
         return {
             "weight_ih": (4 * hidden, inputs),
             "weight_hh": (3 * hidden, hidden),
@@ -54,7 +54,7 @@ class LEM(GatedCell):
         return y_RBH, z_RBH
 
     def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
-        """ln (1 - d), of the memory z."""
+        """ln (1 - d), where 1 - d is the factor of the memory z."""
         pre_RBH = gates_RBG.chunk(4, -1)[0] + recurrent(state[0], p).chunk(3, -1)[0]
         rest = torch.log(torch.tensor(1 - self.dt, dtype=pre_RBH.dtype, device=pre_RBH.device))
         return torch.logaddexp(log_sigmoid(-pre_RBH), rest + log_sigmoid(pre_RBH))

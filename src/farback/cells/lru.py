@@ -22,14 +22,14 @@ class LRU(DiagonalCell):
     h_t = lambda * h_{t-1} + exp(gamma) * (B x_t), lambda = exp(-exp(nu) + i exp(theta))
     y_t = Re(C h_t) + D x_t
 
-    h has H complex entries: 2H numbers are carried, as two real parts; the layer above sees y, H real numbers. The rows
-    of `weight_ih` are Re B, Im B and D; C is `weight_re` + i `weight_im`. Drawn as published, whatever the
-    initialisation: lambda uniform on the ring between `inner` and `outer` with angles up to `angle`, and gamma = ln
-    sqrt(1 - |lambda|^2), so that the state has the variance of white noise inputs. (`outer` is the spectral radius.)
+    h has H complex entries, so the state has 2H numbers; the layer above sees y, H real numbers. The rows of
+    `weight_ih` are Re B, Im B and D; C is `weight_re` + i `weight_im`. Whatever the initialisation, lambda is drawn as
+    published: uniformly from the ring between the radii `inner` and `outer`, with angles up to `angle`. Then gamma is
+    ln sqrt(1 - |lambda|^2), so that for white noise inputs the state has the variance of B x_t.
 
-    Source: Orvieto et al. 2023 (2303.06349), and the code in its appendix. Deviations: B, C and D are weights, drawn
-    by the initialisation; D is a full matrix, since inputs and units may differ in number; the block around the unit
-    (normalisation, gated linear unit, skip connection) is not part of the cell, so that a stack of them is linear.
+    Source: Orvieto et al. 2023 (2303.06349), and the code in its appendix. Deviations: the initialisation draws B, C
+    and D; D is a full matrix, since inputs and units may differ in number; the published block around the unit
+    (normalisation, gated linear unit, skip connection) is not part of the cell, so that a stack of LRUs is linear.
     """
 
     known_as: ClassVar[str] = "LRU"
@@ -48,13 +48,13 @@ class LRU(DiagonalCell):
         return self
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """B and D, C, and the recurrence."""
+        """`weight_ih` for B and D, two weights for C; `nu`, `theta` and `gamma` for the recurrence."""
         square = (hidden, hidden)
         diagonal: dict[str, tuple[int, ...]] = dict.fromkeys(("nu", "theta", "gamma"), (hidden,))
         return {"weight_ih": (3 * hidden, inputs), "weight_re": square, "weight_im": square, **diagonal}
 
     def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
-        """Eigenvalues on the ring, and their normalisation."""
+        """Random eigenvalues lambda on the ring, and the gamma that normalises each."""
         square = rng.uniform(self.inner**2, self.outer**2, size=hidden)  # |lambda|^2: uniform over the area
         return {
             "nu": np.log(-0.5 * np.log(square)),
@@ -63,7 +63,7 @@ class LRU(DiagonalCell):
         }
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """Also twelve operations per unit for exp(gamma) and lambda."""
+        """Adds twelve operations per unit for exp(gamma) and lambda."""
         return super().flops(inputs, hidden) + 12 * hidden
 
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:

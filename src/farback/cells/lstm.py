@@ -15,8 +15,8 @@ from farback.kernels.unroll import GatedKernel, Kernel
 class LSTM(GatedCell):
     """Long short-term memory with forget gates, no peepholes.
 
-    i, f, o = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), each with its own rows
-    g = tanh(...), likewise
+    i, f, o = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), each with its own rows of W and b
+    g = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), also with its own rows
     c_t = f * c_{t-1} + i * g
     h_t = o * tanh(c_t)
 

@@ -17,7 +17,7 @@ class MinGRU(DiagonalCell):
     c = g(W_ic x_t + b_ic), g(v) = v + 1/2 where v >= 0, sigmoid(v) elsewhere
     h_t = (1 - z) * h_{t-1} + z * c
 
-    z is the gate that *writes*, the opposite of `torch.nn.GRU`. Gate order z, c.
+    z is the gate that *writes*; in `torch.nn.GRU` z is the gate that keeps. Gate order z, c.
 
     Source: Feng et al. 2024 (2410.01201), with the positive g of its numerically stable version. No deviation; h_0 is
     zero, and the recurrence is computed directly rather than in logarithms.

@@ -12,16 +12,16 @@ from farback.cells.brc import bistable_state
 
 
 class NBRC(GatedCell):
-    """The bistable recurrent cell with gates that depend on all units, which modulate whether a unit can latch.
+    """The bistable recurrent cell with gates that depend on all units: these decide whether a unit can latch.
 
     c = sigmoid(W_ic x_t + b_ic + W_hc h_{t-1})
     a = 1 + tanh(W_ia x_t + b_ia + W_ha h_{t-1})
     h_t = c * h_{t-1} + (1 - c) * tanh(W_ih x_t + b_ih + a * h_{t-1})
 
-    c is the gate that *keeps*. Gate order c, a, h; the last has no recurrent matrix.
+    c is the gate that *keeps*. Gate order c, a, h; h has no recurrent matrix.
 
-    Source: Vecoven, Ernst and Drion 2021 (2006.05252). Deviation: a bias in every row; the paper has
-    none, and their code has two of three.
+    Source: Vecoven, Ernst and Drion 2021 (2006.05252).
+    Deviation: c, a and h have biases; the paper has no biases, and the authors' code has two of the three.
     """
 
     known_as: ClassVar[str] = "nBRC"

@@ -9,17 +9,17 @@ from farback.cells.base import Parameters, State, SteppedCell
 
 
 class ShiftRegister(SteppedCell):
-    """Holds the last H / I inputs exactly, and nothing older. It has no parameters: only the readout is trained.
+    """The state holds the last H / I inputs exactly, and nothing older. Only the readout has parameters to train.
 
     h_t = [x_t, x_{t-1}, ..., x_{t-H/I+1}]
 
-    A control with known memory: perfect up to lag H / I - 1, none beyond it.
+    A control with known memory: perfect up to lag H / I - 1, and no memory beyond.
 
     Source: the delay line of Jaeger 2001, GMD report 152.
     """
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
-        """None."""
+        """No parameters."""
         return {}
 
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:

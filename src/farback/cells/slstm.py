@@ -10,13 +10,13 @@ from typing_extensions import override
 
 from farback.cells.base import GatedCell, Parameters, State, log_sigmoid, recurrent, sigmoid
 
-EMPTY = 1e-35  # a smaller normaliser counts as 0: it may be flushed to 0, and the slope of c / n overflows
+EMPTY = 1e-35  # a smaller normaliser n counts as 0: the CPU may flush it to 0, and the slope of c / n overflows
 
 
 class SLSTM(GatedCell):
     """The LSTM with an exponential input gate, a normaliser and a stabiliser.
 
-    i, f, z, o = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh, each with its own rows
+    i, f, z, o = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh, each with its own rows of W and b
     m_t = max(i, ln sigmoid(f) + m_{t-1})
     i' = exp(i - m_t),  f' = exp(ln sigmoid(f) + m_{t-1} - m_t)
     c_t = f' * c_{t-1} + i' * tanh(z)
@@ -24,11 +24,11 @@ class SLSTM(GatedCell):
     h_t = sigmoid(o) * c_t / n_t
 
     f keeps and i writes; m keeps the exponentials in range and cancels in c / n. Gate order i, f, z, o. The state is
-    (h, c, n, m), 4H numbers, from zero; the layer above sees h.
+    (h, c, n, m), 4H numbers, initially zero; the layer above sees h.
 
-    Source: Beck et al. 2024 (2405.04517), the forget gate a sigmoid, as in their code. Deviations: one head, so that
-    W_hh is full; two biases per gate, as torch.nn's cells have; h is 0 while n is below 1e-35, that is, while all input
-    gates have been below exp(-81); the block around the cell is not included.
+    Source: Beck et al. 2024 (2405.04517), with a sigmoid as forget gate, as in their code. Deviations: one head, so
+    that W_hh is full; two biases per gate, as torch.nn's cells have; h is 0 while n is below 1e-35, that is, as long as
+    all input gates were below exp(-81); the published block around the cell is not included.
     """
 
     known_as: ClassVar[str] = "sLSTM"

@@ -12,7 +12,7 @@ from farback.cells.base import GatedCell, Parameters, State, recurrent, sigmoid
 
 
 class UGRNN(GatedCell):
-    """The update-gate RNN: between a tanh network and a GRU.
+    """The update-gate RNN: a tanh network with one gate, simpler than a GRU.
 
     g = sigmoid(W_ig x_t + b_ig + W_hg h_{t-1} + b_hg)
     c = tanh(W_ic x_t + b_ic + W_hc h_{t-1} + b_hc)

@@ -1,4 +1,4 @@
-"""A convolution over a map, day by day."""
+"""A convolution over the map that each step shows."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Conv(Encoder):
 
     `state: pixel` runs a separate recurrent network at each pixel, all with the same parameters, and decodes the
     outputs of the pixel from its `hidden` units. Each network has to remember only a few numbers, for any grid, and
-    every map trains the parameters G * G times. `state: map` is the network of the seed article: the features are
+    every map trains the parameters G * G times. `state: map` is the network of Pickleprat 2024: the features are
     flattened, one network must remember the whole map in its `hidden` units, and a linear decoder computes the pixels.
 
     Example (grid 6, channels 8, kernel 3): 36 numbers and a flag -> 8 features a pixel, from 3 * 3 + 1 inputs.
 
-    Source: the article's convolution, recurrent network and decoder; a network per pixel is a convolutional recurrent
-    network (Shi et al. 2015, 1506.04214) with a recurrent kernel of 1 by 1.
+    Source: the convolution, recurrent network and decoder of Pickleprat 2024; a network per pixel is a convolutional
+    recurrent network (Shi et al. 2015, 1506.04214) with a recurrent kernel of 1 by 1.
     """
 
     channels: Annotated[int, Field(ge=1, le=256)] = 8
@@ -52,20 +52,20 @@ class Conv(Encoder):
         return {"weight": (self.channels, self.kernel**2 + further), "bias": (self.channels,)}
 
     def width(self, inputs: int) -> int:
-        """The channels of one pixel, or of all pixels."""
+        """The number of channels, of one pixel or of all pixels together."""
         return self.channels * (1 if self.state == "pixel" else math.isqrt(inputs) ** 2)
 
     def sites(self, inputs: int) -> int:
-        """G * G for one network per pixel, otherwise 1."""
+        """The number of separate networks: G * G with `state: pixel`, 1 with `state: map`."""
         return math.isqrt(inputs) ** 2 if self.state == "pixel" else 1
 
     def flops(self, inputs: int) -> int:
-        """Two for each weight at each pixel."""
+        """Two operations for each weight at each pixel."""
         return super().flops(inputs) * math.isqrt(inputs) ** 2
 
     def encode(self, p: Mapping[str, Tensor], x_RTBI: Tensor) -> Tensor:
-        """Each pixel's neighbourhood as a row, times the kernels: one matrix product per replica, so that no bit
-        depends on the other replicas."""
+        """The features, from one matrix product per replica, so that no bit depends on other replicas: each row is
+        one pixel's neighbourhood, each column one kernel."""
         R, T, B, inputs = x_RTBI.shape
         grid = math.isqrt(inputs)
         near_SK = torch.from_numpy(neighbours(grid, self.kernel)).to(x_RTBI.device)
@@ -79,13 +79,13 @@ class Conv(Encoder):
         if outputs % self.sites(inputs):
             raise ValueError(
                 f"encoder {self.name} reads {inputs} inputs as {self.sites(inputs)} pixels, and the task has {outputs} "
-                f"outputs, which cannot be divided equally among them: choose state: map"
+                f"outputs, which cannot be divided equally among the pixels: choose `state: map`"
             )
 
 
 @functools.cache
 def neighbours(grid: int, kernel: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """The pixels around each pixel of a torus, (G * G, K * K), row by row."""
+    """The indices of the pixels around each pixel of a torus, (G * G, K * K), row by row."""
     offset_K = np.arange(kernel) - kernel // 2
     row_GK = (np.arange(grid)[:, None] + offset_K) % grid
     return (row_GK[:, None, :, None] * grid + row_GK[None, :, None, :]).reshape(grid**2, kernel**2)

@@ -1,4 +1,4 @@
-"""The interface of initialisations, which draw a cell's parameters, and the draws that several of them share."""
+"""The interface of initialisations, which draw a cell's parameters, and draws that several initialisations share."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Layer:
     """The layer to initialise.
 
     Attributes:
-        shapes: the layer's weights and biases, by name; other parameters are drawn by the cell.
-        gates: the blocks of `hidden` rows of `weight_ih` and the biases, in order; `weight_hh` has the first of them.
-        keep, write: the gates that keep the state and let input in, or None. With `write` alone, the state is kept by
-            one minus that gate.
+        shapes: the shapes of the layer's weights and biases, by name; the cell draws its other parameters.
+        gates: names of the gates, in the order of their blocks of `hidden` rows in `weight_ih` and the biases;
+            `weight_hh` may have blocks for the first gates only.
+        keep, write: the gates that keep the state and let input in, or None. With `write` alone, 1 - write keeps it.
         lag: the largest lag that the trial trains on.
     """
 
@@ -55,7 +55,7 @@ class Layer:
             "write gate": (has_bias and bool(self.write), "sets the bias of the gate that lets input in"),
         }[part]
         if not present:
-            raise ValueError(f"init {init} {action}, and this cell has none")
+            raise ValueError(f"init {init} {action}, which this cell does not have: choose another init")
 
 
 class Init(Component):
@@ -78,13 +78,13 @@ class Init(Component):
 
 
 def uniform(layer: Layer, rng: np.random.Generator, bound: float | None = None) -> dict[str, Array]:
-    """Every parameter uniform on +-`bound`, by default PyTorch's 1 / sqrt(H)."""
+    """Every parameter, drawn uniformly from +-`bound`, by default PyTorch's 1 / sqrt(H)."""
     bound = layer.hidden**-0.5 if bound is None else bound
     return {name: rng.uniform(-bound, bound, size=shape) for name, shape in layer.shapes.items()}
 
 
 def xavier(layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
-    """Weights uniform on +-sqrt(6 / (fan in + fan out)), gate by gate; biases zero (Glorot and Bengio 2010)."""
+    """Weights, drawn uniformly from +-sqrt(6 / (fan in + fan out)) for each gate; zero biases (Glorot, Bengio 2010)."""
     values: dict[str, Array] = {}
     for name, shape in layer.shapes.items():
         if len(shape) < 2:
@@ -97,14 +97,14 @@ def xavier(layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
 
 
 def set_keep_bias(layer: Layer, values: dict[str, Array], bias: Array | float) -> None:
-    """Set the bias of the keep gate; without one, its negative on the write gate, as 1 - sigmoid(b) = sigmoid(-b)."""
+    """Set the keep gate's bias. Without a keep gate, -bias goes to the write gate: 1 - sigmoid(-b) = sigmoid(b)."""
     gate, sign = (layer.write, -1.0) if layer.keep is None else (layer.keep, 1.0)
     assert gate is not None  # ensured by Layer.require
     set_bias(layer, values, gate, sign * bias)
 
 
 def set_bias(layer: Layer, values: dict[str, Array], gate: str, bias: Array | float) -> None:
-    """Set the total bias of a gate: a second bias, as in torch.nn, becomes zero, as setting both would double it."""
+    """Set the total bias of a gate. If it has two biases, as in torch.nn, the second becomes zero."""
     values["bias_ih"][layer.rows(gate)] = bias
     if "bias_hh" in values:
         values["bias_hh"][layer.rows(gate)] = 0.0

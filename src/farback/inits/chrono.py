@@ -12,12 +12,12 @@ from farback.inits.base import Array, Init, Layer, set_bias, set_keep_bias, unif
 
 
 class Chrono(Init):
-    """Keep biases ln U[1, T - 1], write biases their negative, all other biases zero; weights as PyTorch's default.
+    """Draws gate biases so that the units' time constants are spread evenly up to the longest dependency, T.
 
-    A gate with bias b forgets with a time constant of 1 + e^b steps, so the units' constants are spread evenly up to T,
-    the longest dependency: `longest`, or by default the largest lag that the trial trains on (3 at least, so that the
-    interval is not empty). In `torch.nn.GRU` the gate that keeps is z, and there is no separate write gate. In minGRU
-    and MGU the only gate writes, and gets the negative.
+    The biases of the gate that keeps the state are ln U[1, T - 1], of the gate that lets input in their negatives, all
+    others zero; weights as PyTorch's default. A gate with bias b forgets with a time constant of 1 + e^b steps. T is
+    `longest`, or by default the largest lag that the trial trains on, but at least 3. In `torch.nn.GRU` z keeps the
+    state, and there is no separate write gate. In minGRU and MGU the only gate writes, and gets the negative biases.
 
     Source: Tallec and Ollivier 2018 (1804.11188), section 3.
     """

@@ -34,6 +34,5 @@ class IdentityInit(Init):
         """Also raise ValueError for gated cells, whose gates are not meant to start as the identity."""
         super().check(layer)
         if len(layer.recurrent) > 1:
-            raise ValueError(
-                f"init identity is for cells with one recurrent matrix; this one has {len(layer.recurrent)} gates"
-            )
+            matrices = f"{len(layer.recurrent)}, one for each gate"
+            raise ValueError(f"init identity is for cells with one recurrent matrix; this one has {matrices}")

@@ -12,9 +12,9 @@ from farback.inits.base import Array, Init, Layer, xavier
 
 
 class Orthogonal(Init):
-    """Each gate's recurrent matrix is `gain` times a random orthogonal one; input weights Xavier, biases zero.
+    """Each gate's recurrent matrix is `gain` times a random orthogonal matrix; input weights as `xavier`, biases zero.
 
-    Source: Saxe, McClelland and Ganguli 2014 (1312.6120); drawn as Mezzadri 2007, QR with the signs of R's diagonal.
+    Source: Saxe, McClelland and Ganguli 2014 (1312.6120); drawn as in Mezzadri 2007: Q times the signs of R's diagonal.
     """
 
     sets: ClassVar[Literal["recurrent matrix"]] = "recurrent matrix"

@@ -9,7 +9,7 @@ from farback.inits.base import Array, Init, Layer, uniform
 
 
 class Torch(Init):
-    """Every parameter uniform on +-1 / sqrt(H), as in `torch.nn.RNN`, `LSTM` and `GRU`.
+    """Draws every parameter uniformly from +-1 / sqrt(H), as `torch.nn.RNN`, `LSTM` and `GRU` do.
 
     The recurrent matrix then has a spectral radius near 1 / sqrt(3), and gates start near one half.
 

@@ -1,4 +1,4 @@
-"""All parameters from one interval, with chosen biases for the gates."""
+"""Draws every parameter uniformly from one interval; gate biases can be set."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Bias = Annotated[float, Field(ge=-50, le=50)]
 
 
 class UniformInit(Init):
-    """Every weight and bias uniform on [-`bound`, `bound`], except for the gates' biases that are given.
+    """Draws every weight and bias uniformly from [-`bound`, `bound`], except the gate biases that are given.
 
-    The total bias of the gate that keeps the state is `keep`, and of the gate that lets input in `write`.
+    `keep` is the total bias of the gate that keeps the state, `write` the total bias of the gate that lets input in.
 
     Source: Hochreiter and Schmidhuber 1997: small weights, and input gates that start closed (a negative bias), so that
     the state does not fill before it is needed. Their cells have no forget gates: use `keep` = 50.

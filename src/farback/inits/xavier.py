@@ -1,4 +1,4 @@
-"""Xavier's draw, which keeps the variance between input and output."""
+"""Xavier initialisation, which keeps the variance from a layer's input to its output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from farback.inits.base import Array, Init, Layer, xavier
 
 
 class Xavier(Init):
-    """Weights uniform on +-sqrt(6 / (fan in + fan out)), separately for each gate; biases zero.
+    """Draws weights uniformly from +-sqrt(6 / (fan in + fan out)), separately for each gate; biases zero.
 
     Source: Glorot and Bengio 2010.
     """

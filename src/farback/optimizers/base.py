@@ -1,8 +1,8 @@
 """The interface of optimizers, and the clipping of gradients.
 
 Every replica has its own learning rate, moments and gradient norm. Parameters and gradients are flat: one (R, P) tensor
-with a row for each replica. Each rule equals that of `torch.optim`, so a replica's numbers equal those of a plain
-PyTorch script.
+with a row for each replica. Each optimizer computes the same rule as its namesake in `torch.optim`, so that a replica
+gets the same numbers as in a plain PyTorch script.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from farback.records.component import Component, Family
 from farback.records.record import single
 
 Rate = Annotated[float, Field(gt=0, le=1e3), AfterValidator(single)]
-Fraction = Annotated[float, Field(ge=0, le=0.9999999)]  # larger numbers below 1 are 1 in single precision
+Fraction = Annotated[float, Field(ge=0, le=0.9999999)]  # larger numbers would round to 1 in single precision
 Small = Annotated[float, Field(gt=0), AfterValidator(single)]
 Tensors = dict[str, Tensor]
 
@@ -49,7 +49,7 @@ class Optimizer(Component):
         """
 
     def digested(self) -> dict[str, Any]:
-        """As for any component, but without version 1, which the keys of trials do not contain."""
+        """As for any component, but without the version while it is 1: keys of trials do not contain it."""
         return {name: value for name, value in super().digested().items() if (name, value) != ("version", 1)}
 
 

@@ -16,9 +16,9 @@ from farback.tasks.support.answers import Chance, Rung, Within
 class Adding(Task):
     """At the last step, give the sum of the two marked numbers.
 
-    Each step shows a number, uniform on [0, 1], and a mark. One mark is in each half of the sequence, as Arjovsky, Shah
-    and Bengio 2016 place them, so that the first is at least half a sequence back: `lag` is this smallest lag, and the
-    sequence has 2 * lag steps. `lag_BT` is the distance to the first mark, from lag to 2 * lag - 1.
+    Each step shows a number, uniform on [0, 1], and whether it is marked. As in Arjovsky, Shah and Bengio 2016 one mark
+    is in each half of the sequence, so that the first is at least half a sequence back: `lag` is this smallest lag, and
+    the sequence has 2 * lag steps. `lag_BT` is the distance to the first mark, from lag to 2 * lag - 1.
 
     `numbers: symmetric` is Hochreiter and Schmidhuber's scaling: numbers X uniform on [-1, 1], and the answer is
     1/2 + (X1 + X2) / 4.
@@ -27,8 +27,8 @@ class Adding(Task):
 
         .5 .2* .9 .1 .8* .7   -> at the last step: 1.0
 
-    Chance: always 1, mean squared error 1/6. Ladder: one number remembered, 1/12. With symmetric numbers: always 1/2,
-    mean squared error 1/24, which is within the tolerance with probability 0.1536; one number remembered, 1/48.
+    Chance: always answering 1, mean squared error 1/6. Ladder (partial memory): 1/12 with one number remembered. With
+    symmetric numbers: 1/24 for always answering 1/2, which has accuracy 0.1536; 1/48 with one number remembered.
 
     Source: Hochreiter and Schmidhuber 1997, experiment 4, with their tolerance of 0.04; this form from Arjovsky et al.
     2016 (1511.06464).
@@ -37,7 +37,7 @@ class Adding(Task):
     inputs: ClassVar[int] = 2  # the number and the mark
     least_lag: ClassVar[int] = 1
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.04
-    numbers: Annotated[Literal["unit", "symmetric"], Since("0.2")] = "unit"
+    numbers: Annotated[Literal["unit", "symmetric"], Since("0.1.0")] = "unit"
 
     @property
     def answer(self) -> Within:
@@ -54,12 +54,12 @@ class Adding(Task):
         return batch_once(input_BTI, end_B, sum_B, lag_B)
 
     def chance(self) -> Chance:
-        """Always the mean: the probability that the sum is within the tolerance of it, and the variance of the sum."""
+        """The scores of always answering the mean: accuracy P(|sum - mean| < tolerance), and the variance as error."""
         near = min(1.0, self.tolerance / self._range)
         return Chance(1 - (1 - near) ** 2, self._range**2 / 6)
 
     def ladder(self) -> list[Rung]:
-        """Neither, one, or both of the numbers known."""
+        """Models that know neither, one or both of the numbers."""
         chance, near = self.chance(), self.tolerance / self._range
         one = Rung("one of the two numbers", min(1.0, 2 * near), self._range**2 / 12)
         return [Rung("neither number", chance.accuracy, chance.loss), one, Rung("both numbers", 1.0, 0.0)]
@@ -73,9 +73,9 @@ class Adding(Task):
 def marked_numbers(
     rng: np.random.Generator, lag_B: Lags, longest: int
 ) -> tuple[NDArray[np.float32], Lags, NDArray[np.float32], Lags]:
-    """Sequences of numbers with one mark in the first `lag` steps and one in the next, padded to 2 * `longest` steps.
+    """Sequences with one mark in the first `lag` steps and one in the next `lag` steps, padded to 2 * `longest` steps.
 
-    Returns the inputs (B, T, 2), last steps, marked numbers (B, 2), and distances from the last step to the first mark.
+    Returns inputs (B, T, 2), last steps (B), marked numbers (B, 2), and distances (B) from last step to first mark.
     """
     row_B = np.arange(len(lag_B))
     input_BTI = np.zeros((len(lag_B), 2 * longest, 2), dtype=np.float32)

@@ -13,11 +13,11 @@ from farback.tasks.support.answers import OneOf, Rung
 
 
 class Assoc(Task):
-    """Multi-query associative recall: first `pairs` of a key and a value, then a query for each key.
+    """Multi-query associative recall: first `pairs` pairs of a key and a value, then one query for each key.
 
     Of a vocabulary of V symbols, 1 to V/2 - 1 are keys and V/2 to V - 1 are values; a sequence uses each at most once.
     After the pairs, every other step may be a query, which shows a key and asks for its value. The steps of the queries
-    are drawn with weights j ** (`power` - 1) for the j-th possible step, so that most come soon and some late. All
+    are drawn with weights j ** (`power` - 1) for the j-th possible step, so that most come early, some late. All
     other steps show random symbols. Sweep `pairs` to measure capacity and `lag` to measure reach.
 
     `lag` is the largest lag that an answer can need: from the last step, which may be a query, to the first value.
@@ -27,8 +27,8 @@ class Assoc(Task):
 
         a 4 c 7 ~ c ~ ~ ~ a   -> at the queries: 7 (2 steps back), 4 (8 back)
 
-    Chance: one of the V/2 values, accuracy 2 / V. Ladder: a network that knows the values, but not their keys, is right
-    1 / pairs of the time.
+    Chance: guessing one of the V/2 values, accuracy 2 / V. Ladder (partial memory): a network that knows the values,
+    but not their keys, has accuracy 1 / pairs.
 
     Source: Arora et al. 2023, Zoology (2312.04927), drawn as in their public generator.
     """
@@ -41,20 +41,18 @@ class Assoc(Task):
     @model_validator(mode="after")
     def _enough_symbols(self) -> Self:
         if self.vocabulary % 2 or self.pairs > self.vocabulary // 2 - 1:
-            raise ValueError(
-                f"vocabulary is {self.vocabulary}, and {self.pairs} pairs need an even number of "
-                f"{2 * self.pairs + 2} or more"
-            )
+            needed = f"an even vocabulary of at least {2 * self.pairs + 2}"
+            raise ValueError(f"{self.pairs} pairs need {needed}, got {self.vocabulary}")
         return self
 
     @property
     def least(self) -> int:
-        """The smallest lag with a step for every query."""
+        """The smallest lag that leaves a step for every query."""
         return 4 * self.pairs - 3
 
     @property
     def inputs(self) -> int:
-        """One-hot symbols."""
+        """One input for each symbol."""
         return self.vocabulary
 
     @property
@@ -83,11 +81,11 @@ class Assoc(Task):
         return batch_at(one_hot(symbol_BT, self.vocabulary), step_BD, value_BD, step_BD - shown_BD)
 
     def ladder(self) -> list[Rung]:
-        """Nothing known; the set of values; also half of the keys, the other values guessed among the rest; all."""
+        """Models that know nothing, the set of values, also half of the keys, or every pair; they guess the rest."""
         chance = self.chance()
         rungs = [Rung("nothing", chance.accuracy, chance.loss)]
         for known in sorted({0, self.pairs // 2, self.pairs}):
-            left = self.pairs - known  # values among which the others are guessed; a single one needs no guess
+            left = self.pairs - known  # values among which the model guesses; a single value needs no guess
             text = f"the values, and {known} of {self.pairs} keys" if known else "the set of values"
             loss = left * math.log(max(1, left)) / self.pairs
             if loss < rungs[-1].loss:

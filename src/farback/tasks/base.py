@@ -1,8 +1,8 @@
-"""The task interface: sequences, the steps at which an answer is asked, and the scores without memory.
+"""The task interface: sequences, the steps at which the network must answer, and the scores without memory.
 
-Lag everywhere: **k = T - s**, where s is the step of the cue and T the step of the readout; k = 0 is the same step.
+The lag is always **k = T - s**, where s is the step of the cue and T the step of the readout; k = 0 is the same step.
 
-Shapes: B sequences, T steps, I inputs, N asked steps, C bits of an answer.
+Shapes: B sequences, T steps, I inputs, N asked steps (at which the network must answer), C bits of an answer.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ Lags = NDArray[np.int64]
 
 
 class Batch(NamedTuple):
-    """Sequences, answers, and the steps at which an answer is asked.
+    """Sequences, answers, and the steps at which the network must answer.
 
     `lag_BT` is -1 where nothing is asked, else the lag that the answer needs. So one tensor both masks the asked steps
-    and selects them by lag, and sequences with different lags share a batch.
+    and selects them by lag, and a batch can mix sequences of different lags.
     """
 
     input_BTI: Tensor  # float32
-    target_BT: Tensor  # int64 for classes, float32 for real values and, (B, T, C), for bits; 0 where nothing is asked
+    target_BT: Tensor  # int64 for classes, else float32; (B, T, C) for bits; 0 where nothing is asked
     lag_BT: Tensor  # int64
 
 
 class Task(Component):
     """The base class of tasks.
 
-    A task has one `lag`; `at(lag)` is the same task with another one. `sample` draws sequences of exactly that lag, or,
-    given `lag_B`, a lag for each sequence, none larger than `lag`; all are padded to the length that `lag` needs. Some
-    tasks ask a different question at each lag (n-back: "which symbol was k steps ago?"). They do not mix lags, because
-    a network trained at one lag cannot be tested at another.
+    A task has one `lag`; `at(lag)` is the same task with another lag. `sample` draws sequences of exactly this lag, or
+    of the lags in `lag_B`, none larger than `lag`; it pads all to the length that `lag` needs. Some tasks ask a
+    different question at each lag (n-back: "which symbol was k steps ago?"). They do not mix lags, because a network
+    trained at one lag cannot be tested at another.
     """
 
     lag: Annotated[int, Field(ge=0, le=100_000)] = 10
@@ -68,7 +68,7 @@ class Task(Component):
     @property
     @abstractmethod
     def inputs(self) -> int:
-        """Numbers that the network sees at a step, I."""
+        """The number of inputs that the network sees at each step, I."""
 
     @property
     @abstractmethod
@@ -83,12 +83,15 @@ class Task(Component):
             rng: the only source of randomness.
             size: the number of sequences, B.
             lag_B: the lag of each sequence, at most `lag`; without it every sequence has `lag`.
+
+        Raises:
+            ValueError: `lag_B` does not have `size` lags, or has one that this task cannot have.
         """
 
     def chance(self) -> Chance:
-        """Scores of the best guess without memory, over the asked steps that need memory (`lag_BT` > 0 if any is).
+        """Scores of the best guess without memory, over the asked steps with `lag_BT` > 0 (or all, if none is).
 
-        By default the scores of a guess among equally likely classes. Tasks with other answers override it.
+        By default the scores of a guess among equally likely classes. Tasks with other answers override this method.
         """
         if not isinstance(self.answer, OneOf):
             raise NotImplementedError(f"{type(self).__name__} must define chance(): only class answers have a default")
@@ -96,10 +99,10 @@ class Task(Component):
 
     @abstractmethod
     def ladder(self) -> list[Rung]:
-        """Scores of models with partial memory, from nothing remembered to everything."""
+        """Scores of models with partial memory, from one that remembers nothing to one that remembers everything."""
 
     def at(self, lag: int) -> Self:
-        """The same task with another lag."""
+        """The same task with another lag. Raises pydantic.ValidationError, a ValueError: the lag is impossible."""
         return type(self).model_validate({**dict(self), "lag": lag})
 
     def held_out(self, purpose: Literal["validation", "test"]) -> Self:
@@ -110,7 +113,7 @@ class Task(Component):
         """The lag of all sequences, for a task that does not mix lags.
 
         Raises:
-            ValueError: as `lags`, or if another lag is among them.
+            ValueError: `lag_B` is invalid (see `lags`), or a sequence has another lag.
         """
         if self.lags(size, lag_B).min(initial=self.lag) < self.lag:
             raise ValueError(
@@ -119,7 +122,7 @@ class Task(Component):
         return self.lag
 
     def lags(self, size: int, lag_B: Lags | None) -> Lags:
-        """The lag of each of `size` sequences, checked.
+        """The lag of each of `size` sequences, after checking `lag_B`.
 
         Raises:
             ValueError: `lag_B` does not have `size` lags, or has one that this task cannot have.
@@ -141,14 +144,14 @@ def one_hot(symbol_BT: NDArray[np.int64], width: int) -> NDArray[np.float32]:
 
 
 def batch(input_BTI: NDArray[np.float32], target_BT: NDArray[Any], lag_BT: Lags) -> Batch:
-    """A batch of tensors from arrays."""
+    """A batch with these arrays as tensors."""
     return Batch(torch.from_numpy(input_BTI), torch.from_numpy(target_BT), torch.from_numpy(lag_BT))
 
 
 def batch_at(input_BTI: NDArray[np.float32], step_BN: Lags, answer_BN: NDArray[Any], lag_BN: Lags) -> Batch:
     """A batch that asks for answers at the steps `step_BN` of each sequence, and nothing elsewhere.
 
-    Answers are integers for classes, and (B, N, C) for bits. Steps and lags need only broadcast to (B, N).
+    Answers are integers for classes, and (B, N, C) for bits. Steps and lags are broadcast to (B, N).
     """
     row_B1, shape_BT = np.arange(len(input_BTI))[:, None], input_BTI.shape[:2]
     kind = np.int64 if np.issubdtype(answer_BN.dtype, np.integer) else np.float32
@@ -165,7 +168,7 @@ def batch_once(input_BTI: NDArray[np.float32], step_B: Lags, answer_B: NDArray[A
 
 
 def batch_from(input_BTI: NDArray[np.float32], lag: int, answer_BN: NDArray[Any]) -> Batch:
-    """A batch that asks for an answer at every step from step `lag` on, each of which needs that lag."""
+    """A batch that asks for an answer at every step from step `lag` on; each answer needs that lag."""
     return batch_at(input_BTI, np.arange(lag, input_BTI.shape[1])[None], answer_BN, np.array(lag))
 
 

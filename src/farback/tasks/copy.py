@@ -18,9 +18,9 @@ class Copy(Task):
     """Repeat `length` symbols, in order, `lag` steps after each was shown.
 
     The layout is that of Arjovsky, Shah and Bengio 2016, with their delay T = `lag` - `length`: the symbols, T - 1
-    blanks, one go marker, `length` blanks, T + 2 * length steps in all. Every recalled symbol has the same lag,
-    T + length. With `blanks: asked`, as published, the answer at the other steps is a blank (they need no memory, and
-    their lag is 0); with `blanks: ignored` nothing is asked there.
+    blanks, one go marker, `length` blanks; T + 2 * length steps in all. Every recalled symbol has the same lag,
+    T + length. With `blanks: asked`, as published, the answer at the other steps is a blank (these answers need no
+    memory, so their lag is 0); with `blanks: ignored` nothing is asked at the other steps.
 
     `layout: tcn` is the variant of Bai, Kolter and Koltun 2018 with the same name: the go marker is repeated to the
     end, `length` + 1 times, and the input is one number, the symbol's index, instead of a one-hot row.
@@ -31,32 +31,32 @@ class Copy(Task):
         1 8 3 - - - ! ! ! !   -> - - - - - - - 1 8 3      (layout: tcn)
 
     Chance, over the recalled symbols: accuracy 1 / symbols, loss ln symbols. The published baseline is the mean over
-    all steps, `baseline()`. Ladder: j of the `length` symbols remembered.
+    all steps, `baseline()`. Ladder (partial memory): j of the `length` symbols remembered.
 
     Source: Hochreiter and Schmidhuber 1997; Arjovsky et al. 2016 (1511.06464), with one-hot inputs; TCN: 1803.01271.
-    Deviation from both: every batch is a fresh sample; from TCN's: one output for each symbol and the blank, and none
-    for the marker, which is never the answer.
+    Deviation from both: every batch is a fresh sample. Deviation from TCN: one output for each symbol and the blank,
+    and none for the marker, which is never the answer.
     """
 
     symbols: Annotated[int, Field(ge=2, le=1024)] = 8
     length: Annotated[int, Field(ge=1, le=1000)] = 10
     blanks: Literal["asked", "ignored"] = "asked"
-    layout: Annotated[Literal["arjovsky", "tcn"], Since("0.2")] = "arjovsky"
+    layout: Annotated[Literal["arjovsky", "tcn"], Since("0.1.0")] = "arjovsky"
     lag: Annotated[int, Field(ge=0, le=100_000)] = 20
 
     @property
     def least(self) -> int:
-        """The lag at T = 1."""
+        """The smallest lag, which has a delay of T = 1."""
         return self.length + 1
 
     @property
     def inputs(self) -> int:
-        """Blank, symbols, go marker, one-hot; or one number for all of them."""
+        """One input for the blank, each symbol and the go marker, or a single number with `layout: tcn`."""
         return self.symbols + 2 if self.layout == "arjovsky" else 1
 
     @property
     def answer(self) -> OneOf:
-        """Blank or a symbol."""
+        """The blank or one of the symbols."""
         return OneOf(self.symbols + 1)
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
@@ -80,11 +80,11 @@ class Copy(Task):
         return Chance(1 / self.symbols, math.log(self.symbols))
 
     def baseline(self) -> Chance:
-        """The published baseline: mean over all T + 2 * length steps for a model that knows when, but not what."""
+        """The published baseline: mean over all T + 2 * length steps of a model that knows when to answer, not what."""
         steps = self.lag + self.length
         return Chance((self.lag + self.length / self.symbols) / steps, self.length * math.log(self.symbols) / steps)
 
     def ladder(self) -> list[Rung]:
-        """j of the symbols remembered, the others guessed."""
+        """Models that remember j of the symbols and guess the others."""
         kept = {0, 1, self.length // 2, self.length - 1, self.length}
         return [partial(j, self.length, "symbols", self.chance()) for j in sorted(kept)]

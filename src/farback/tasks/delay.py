@@ -17,14 +17,14 @@ HALF_WIDTH = math.sqrt(3)  # a uniform number on +-sqrt(3) has variance 1
 class Delay(Task):
     """At every step from the lag on, give the number shown `lag` steps ago.
 
-    The signal is white noise of mean 0 and variance 1. The state must hold `lag` numbers, and how well it does so is
-    the memory function MC_k of the networks at that lag: skill is R2.
+    The signal is white noise of mean 0 and variance 1. The state must hold `lag` numbers. Skill is R2 of the answers,
+    which is the memory function MC_k of the network at k = lag.
 
     Example (lag = 2; . is not asked):
 
         .3 -1.1 .7 .2 -.5   -> . . .3 -1.1 .7
 
-    Chance: always 0, mean squared error 1. Ladder: a fraction of the numbers known.
+    Chance: always answering 0, mean squared error 1. Ladder (partial memory): a fraction of the numbers known.
 
     Source: the delay line of echo state networks, Jaeger 2001 (GMD report 152).
     """
@@ -48,10 +48,10 @@ class Delay(Task):
         return batch_from(value_BT[..., None], lag, value_BT[:, : self.asked])
 
     def chance(self) -> Chance:
-        """Always 0: the variance, and the probability of a number within the tolerance."""
+        """The scores of always answering 0: accuracy P(|number| < tolerance), and as squared error the variance, 1."""
         near = self.tolerance / HALF_WIDTH if self.signal == "uniform" else math.erf(self.tolerance / math.sqrt(2))
         return Chance(near, 1.0)
 
     def ladder(self) -> list[Rung]:
-        """A quarter, a half, three quarters of the numbers known, 0 for the others."""
+        """Models that know none, a quarter, a half, three quarters or all of the numbers, and else answer 0."""
         return quarters("numbers", self.chance())

@@ -18,23 +18,23 @@ FOLDS = {"train": (0, 1, 2), "validation": (3,), "test": (4,)}
 
 
 class Digits(Task):
-    """One of the 1797 images of 8 by 8 pixels, one pixel per step; then a flag asks which digit it was.
+    """Shows one of 1797 images of 8 by 8 pixels, one pixel per step; then a flag asks which digit it was.
 
     `lag` is the distance from the first pixel to the question: 64 asks right after the last pixel, a larger lag leaves
-    a gap in which nothing is shown. `order` is row by row, or `permuted`: one fixed permutation, drawn from
-    `permutation`, the seed of numpy's default generator.
+    a gap in which nothing is shown. `order: rows` shows the pixels row by row, `permuted` in one fixed random order,
+    drawn by numpy's default generator with the seed `permutation`.
 
-    Because there are few images, training, validation and test use different ones (`part`): a network is trained on
-    three of five folds and tested on the last; `held_out` gives the same task on the others.
+    Because there are few images, training, validation and testing use different ones (`part`): three, one and one of
+    five folds of equal size. `held_out` is the same task on the images of another part.
 
     Example (lag = 66; ? is the flag, . shows nothing):
 
         0 0 .3 .8 .6 .1 ... .7 0 . . ?   -> at the last step: 0
 
-    Chance: always 3, the most frequent digit, accuracy 183 / 1797; loss the entropy of the digits, 2.3023 nats. Ladder:
-    a support vector machine on the last w pixels alone, in five-fold cross-validation, so that an accuracy can be read
-    as a number of remembered pixels; its loss is that of its decision values at the best-fitting temperature. The last
-    rung is perfection, which no known method reaches.
+    Chance: always answering 3, the most frequent digit, has accuracy 183 / 1797; the loss is the entropy of the digits,
+    2.3023 nats. Ladder (partial memory): a support vector machine on the last w pixels, in five-fold cross-validation,
+    so that an accuracy can be read as a number of remembered pixels. Its loss is the cross-entropy of its scaled
+    decision values. The last entry of the ladder is a perfect score, which no known method reaches.
 
     Source: scikit-learn's digits (Alpaydin and Kaynak 1998); pixel by pixel and permuted after Le, Jaitly and Hinton
     2015 (1504.00941).
@@ -49,7 +49,7 @@ class Digits(Task):
     lag: Annotated[int, Field(ge=0, le=100_000)] = PIXELS
 
     def held_out(self, purpose: Literal["validation", "test"]) -> Self:
-        """The same task on other images."""
+        """The same task on the images of another part."""
         return type(self).model_validate({**dict(self), "part": purpose})
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
@@ -70,7 +70,7 @@ class Digits(Task):
         return Chance(float(share.max()), float(-(share * np.log(share)).sum()))
 
     def ladder(self) -> list[Rung]:
-        """A support vector machine on the last w pixels."""
+        """No pixel known, support vector machines on the last w pixels, and the digit known."""
         chance = self.chance()
         rungs = [Rung("no pixel", chance.accuracy, chance.loss, 0)]
         for window in WINDOWS:

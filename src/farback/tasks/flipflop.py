@@ -15,16 +15,16 @@ from farback.tasks.support.answers import OneOf, Rung
 class Flipflop(Task):
     """At the last step, name the symbol that was written last.
 
-    Step 0 writes a symbol; each later step writes one with probability `write`, and otherwise shows one to ignore; step
-    `lag` reads. So the last write is a geometric number of steps back, truncated at `lag`: `lag` is the largest lag
-    that an answer can need, and `lag_BT` is the one that it needs.
+    Step 0 writes a symbol. Each later step writes a symbol with probability `write`, and otherwise shows a symbol to
+    ignore. Step `lag` asks. So the number of steps since the last write is geometrically distributed up to `lag`, the
+    largest lag that an answer can need; `lag_BT` is the lag that it does need.
 
     Example (symbols = 2, lag = 5; w writes, i is to be ignored, r reads):
 
         w1 i0 w0 i1 i1 r   -> at r: 0, written 3 steps back
 
-    Chance: accuracy 1 / symbols, loss ln symbols. Ladder: a memory of the last m steps is right unless the last write
-    is older, 1 - (1 - 1 / symbols) (1 - write) ** m.
+    Chance: accuracy 1 / symbols, loss ln symbols. Ladder (partial memory): a model that remembers the last m steps must
+    guess if the last write is older, so its accuracy is 1 - (1 - 1 / symbols) (1 - write) ** m.
 
     Source: flip-flop language modelling, Liu et al. 2023 (2306.00946), with one question per sequence.
     """
@@ -36,7 +36,7 @@ class Flipflop(Task):
 
     @property
     def inputs(self) -> int:
-        """The symbols; write, ignore, read."""
+        """One input for each symbol, and one each for write, ignore and read."""
         return self.symbols + 3
 
     @property
@@ -58,7 +58,7 @@ class Flipflop(Task):
         return batch_once(input_BTI, lag_B, symbol_BT[np.arange(size), last_B], lag_B - last_B)
 
     def ladder(self) -> list[Rung]:
-        """The last m steps before the reading one remembered."""
+        """Models that remember the last m steps before the question."""
         rungs = []
         for m in sorted({0, 1, *(2**j for j in range(1, self.lag.bit_length()) if 2**j < self.lag), self.lag}):
             older = 0.0 if m == self.lag else (1 - self.write) ** m  # step 0 always writes

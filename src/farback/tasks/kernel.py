@@ -1,4 +1,4 @@
-"""Regression on a known memory kernel, to compare with the kernel that a network learns."""
+"""Give a fixed linear filter (memory kernel) of past inputs, to compare with the filter that a network learns."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ RUNGS = 5
 
 
 class KernelTask(Task):
-    """At every step from the lag on, give the weighted sum of the last inputs, y_t = sum over k of w_k x_{t-k}.
+    """At every step from the lag on, give a fixed linear filter of past inputs, y_t = sum over k of w_k x_{t-k}.
 
-    The inputs are white noise of mean 0 and variance 1, and the weights w_0 ... w_lag, scaled to a sum of squares of 1,
-    have one of four shapes: `exponential`, exp(-k / tau); `power_law`, (k + 1) ** -exponent; `shift`, one weight at the
-    lag; `two_bumps`, Gaussian bumps at a quarter and at three quarters of the lag. `tau` and `width` are in steps; by
-    default they are a quarter and a twentieth of the lag.
+    The inputs are white noise of mean 0 and variance 1. The weights w_0 ... w_lag are the memory kernel ("kernel" means
+    compiled code elsewhere). Their squares add up to 1. They have one of four shapes: `exponential`, exp(-k / tau);
+    `power_law`, (k + 1) ** -exponent; `shift`, one weight at the lag; `two_bumps`, Gaussian bumps at a quarter and
+    three quarters of the lag. `tau` and `width` are in steps; by default a quarter and a twentieth of the lag.
 
-    Because the inputs are white, the kernel of a trained network can be estimated from its outputs by least squares and
-    compared with `weights()`: see the measure `kernel_recovery`.
+    Because the inputs are white, least squares can estimate the memory kernel of a trained network from its outputs, to
+    compare it with `weights()`: see the measure `kernel_recovery`.
 
     Example (shape = shift, lag = 2; . is not asked):
 
         .3 -1.1 .7 .2 -.5   -> . . .3 -1.1 .7
 
-    Chance: the present input times w_0, mean squared error 1 - w_0 ** 2. Ladder: the last m inputs known; the
-    error is the sum of the squares of the other weights.
+    Chance: answering w_0 times the present input, mean squared error 1 - w_0 ** 2. Ladder (partial memory): if the last
+    m inputs are known, the error is the sum of the squares of the other weights.
 
     Source: linear functionals of the past as a test of memory (Li et al. 2021, 2009.07799); the shift is the delay line
     of Jaeger 2001.
@@ -50,9 +50,10 @@ class KernelTask(Task):
     @model_validator(mode="after")
     def _looks_back(self) -> Self:
         if not math.isfinite(float(self.weights().sum())):
-            raise ValueError(f"{self.shape} with width {self.width} and lag {self.lag} is zero at every step")
+            raise ValueError(f"{self.shape} with width {self.width} is zero at every step: choose a larger width")
         if self._missing(1) < 1e-6:
-            raise ValueError(f"tau is {self.tau}, exponent {self.exponent}: this kernel weighs the present input only")
+            case = f"tau is {self.tau}, exponent {self.exponent}: this kernel weighs the present input only"
+            raise ValueError(f"{case}; choose a larger tau or a smaller exponent")
         return self
 
     @property
@@ -61,7 +62,7 @@ class KernelTask(Task):
         return Within(self.tolerance)
 
     def weights(self) -> NDArray[np.float64]:
-        """The kernel, w_0 ... w_lag; the sum of squares is 1."""
+        """The memory kernel, w_0 ... w_lag, with a sum of squares of 1."""
         k = np.arange(self.lag + 1, dtype=np.float64)
         if self.shape == "exponential":
             w = np.exp(-k / (self.lag / 4 if self.tau is None else self.tau))
@@ -74,7 +75,7 @@ class KernelTask(Task):
             w = sum(
                 (np.exp(-0.5 * ((k - center * self.lag) / width) ** 2) for center in (0.25, 0.75)), np.zeros_like(k)
             )
-        with np.errstate(divide="ignore", invalid="ignore"):  # narrow bumps between the steps give 0 / 0: see above
+        with np.errstate(divide="ignore", invalid="ignore"):  # narrow bumps between steps give 0 / 0, an error above
             scaled: NDArray[np.float64] = w / np.sqrt((w**2).sum())
         return scaled
 
@@ -86,12 +87,12 @@ class KernelTask(Task):
         return batch_from(value_BT[..., None], lag, window_BNK @ self.weights()[::-1].astype(np.float32))
 
     def chance(self) -> Chance:
-        """From the present input alone; the error is normally distributed."""
+        """Scores of the best answer from the present input alone, whose error is normally distributed."""
         loss = self._missing(1)
         return Chance(self._near(loss), loss)
 
     def ladder(self) -> list[Rung]:
-        """The last m inputs known, m growing geometrically from 1, the present input, to all."""
+        """Models that know the last m inputs; m grows geometrically from 1, the present input, to all."""
         chance = self.chance()
         rungs = [Rung("the present input", chance.accuracy, chance.loss, 1)]
         for m in sorted({round((self.lag + 1) ** (j / (RUNGS - 1))) for j in range(RUNGS)}):

@@ -1,4 +1,4 @@
-"""Forecast a map of lightning strikes from the map of `lag` days ago: the seed article's problem, calibrated."""
+"""Forecast a map of lightning strikes from the map of `lag` days ago: a problem of Pickleprat 2024, calibrated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from farback.tasks.support.answers import Bits, Chance, Rung
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 MERGED = 1e-12  # probabilities that differ by less are merged, so that m equal weights give m + 1 values, not 2 ** m
-VALUES = 1 << 18  # more values than this are merged more coarsely
+VALUES = 1 << 18  # if there are more values, those that differ by more than `MERGED` are merged too
 
 
 def _pair(drift: Any) -> Any:
@@ -35,18 +35,18 @@ class Lightning(Task):
 
     Modes:
 
-    - `single`: a flag marks one watch day, and `lag` days later its map Y is asked, once: grid ** 2 bits remembered
-      over any lag. Sequences of different lags can be mixed. The watch day is day 0, or, when `days` fixes the length,
-      any day that leaves room for the lag.
-    - `stream`: every day from the lag on is asked: lag * grid ** 2 bits remembered at once.
-    - `noisy_or`: the answer depends on every one of the last `lag` days, P(Y = 0) = (1 - miss) * product over
-      j = 1..lag of (1 - w_j X_{t-j}), and is asked every day. `weight` is w_j, one number for all days or a list of
-      `lag`; `hit` is not used.
-    - `persistent`: as single, but each pixel keeps its value with probability `persistence`, r, and is drawn anew
-      otherwise, so that the last map says something about the watch day: P(X_s = 1 | X_t = 1) = q + (1 - q) r ** lag.
+    - `single`: a flag marks one watch day, and `lag` days later the map Y that depends on it is asked for, once. The
+      network must remember grid ** 2 bits, at any lag. Sequences of different lags can be mixed. The watch day is day
+      0, or, when `days` fixes the length, any day that leaves room for the lag.
+    - `stream`: Y is asked for on every day from the lag on, so lag * grid ** 2 bits must be remembered at once.
+    - `noisy_or`: Y depends on every one of the last `lag` days, P(Y = 0) = (1 - miss) * product over j = 1..lag of
+      (1 - w_j X_{t-j}), and is asked for on every day from the lag on. `weight` is w_j, one number for all days or a
+      list of `lag` numbers; `hit` is not used.
+    - `persistent`: as `single`, but from day to day each pixel keeps its value with probability `persistence`, r, and
+      is otherwise drawn anew. So the map X_t of the asked day is a hint: P(X_s = 1 | X_t = 1) = q + (1 - q) r ** lag.
 
-    `correlation` is the radius, in pixels, of the patches in which strikes come: a smoothed Gaussian field, thresholded
-    at its quantile. It changes neither the rate of a pixel nor any loss, because Y's pixels are independent given X.
+    With `correlation` strikes come in patches of this radius in pixels: X is a smoothed Gaussian field above a
+    threshold. It changes neither a pixel's rate nor the losses below, because Y's pixels are independent given X.
 
     Example (single, grid 3, lag 2, hit 1, miss 0; ! is the flag):
 
@@ -54,12 +54,12 @@ class Lightning(Task):
         ...   #..   ...   -> at the last day: the map of day 0
         ..#!  ...   ..#
 
-    Chance, with h the entropy of a yes/no answer in nats: the base rate pi = q a + (1 - q) b at every pixel, loss
-    h(pi); for `persistent` the best guess from the last map. The best possible loss is q h(a) + (1 - q) h(b), the
-    `best` of `chance()`. Skill is 0 at the first and 1 at the second, and no model can exceed 1 except by luck of the
-    test maps. Ladder: a fraction of the pixels; for `noisy_or` and `persistent` the last m days.
+    Chance: forecasting the base rate pi = q a + (1 - q) b at every pixel has the loss h(pi), the entropy of a yes/no
+    answer in nats; for `persistent` chance is the best guess from the last map. The best possible loss is q h(a) +
+    (1 - q) h(b), the `best` of `chance()`. Skill is 0 at chance and 1 at the best loss; only luck with the test maps
+    gives more. Ladder (partial memory): a fraction of the pixels; for `noisy_or` and `persistent` the last m days.
 
-    Source: the seed article's forecast from satellite images, with the numbers of the project's science notes, T15.
+    Source: the forecast of Pickleprat 2024 from satellite images; the scores are derived here (test_lightning.py).
     """
 
     grid: Annotated[int, Field(ge=1, le=64)] = 6
@@ -77,26 +77,26 @@ class Lightning(Task):
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if self.days is not None and (self.days <= self.lag or not self.mixes):
-            raise ValueError(f"days is {self.days}: it fixes the length of single and persistent, and must exceed lag")
+            raise ValueError(f"days is {self.days}: it is only for modes single and persistent, and must exceed lag")
         if isinstance(self.weight, tuple) and self.mode == "noisy_or" and len(self.weight) != self.lag:
-            raise ValueError(f"weight lists {len(self.weight)} numbers, one for each day, and lag is {self.lag}")
+            raise ValueError(f"weight lists {len(self.weight)} numbers, but needs one for each of {self.lag} days")
         if self.lag and not self.chance().loss > self.chance().best + 1e-9:
-            raise ValueError(f"hit {self.hit} and miss {self.miss} with these settings leave nothing to remember")
+            raise ValueError(f"hit {self.hit}, miss {self.miss} and weight {self.weight} leave nothing to remember")
         return self
 
     @property
     def least(self) -> int:
-        """1 for `noisy_or`, whose answer needs at least one day."""
+        """1 for `noisy_or`, whose answer needs at least one past day; 0 for the other modes."""
         return 1 if self.mode == "noisy_or" else 0
 
     @property
     def mixes(self) -> bool:
-        """Only where one flagged day is asked; otherwise each lag is a different question."""
+        """Only in the modes with a flag; without a flag each lag is a different question."""
         return self.mode in ("single", "persistent")
 
     @property
     def inputs(self) -> int:
-        """The map, and the flag of the watch day where there is one."""
+        """One input for each pixel, and one for the flag in modes with a watch day."""
         return self.grid**2 + (1 if self.mixes else 0)
 
     @property
@@ -112,7 +112,7 @@ class Lightning(Task):
         return Bits(self.grid**2, self.base_rate)
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
-        """Draw sequences of lag + 1 days, of `days`, or of lag + asked."""
+        """Draw sequences of `days`, by default lag + 1 days, or of lag + asked days in modes without a flag."""
         if not self.mixes:
             return self._stream(rng, size, self.one_lag(size, lag_B))
         lag_B = self.lags(size, lag_B)
@@ -165,7 +165,7 @@ class Lightning(Task):
         return Chance(*scores[0], best=scores[-1][1])
 
     def ladder(self) -> list[Rung]:
-        """A fraction of the pixels, or the last m days."""
+        """Models that remember a fraction of the pixels, or the last m days."""
         scores = self._scores()
         if self.mode in ("noisy_or", "persistent") and self.lag:
             return [Rung(f"the last {m} of {self.lag} days", *score, m) for m, score in enumerate(scores)]
@@ -197,9 +197,9 @@ class Lightning(Task):
         return self.weight if isinstance(self.weight, tuple) else (self.weight,) * self.lag
 
     def _scores(self) -> list[tuple[float, float]]:
-        """Accuracy and loss of the best forecast without memory and with all of it.
+        """Accuracy and loss of the best forecast without memory, and with full memory.
 
-        For `noisy_or` and `persistent`: with the last m days, m = 0 to `lag`.
+        For `noisy_or` and `persistent`: of the best forecast that remembers the last m days, for m = 0 to `lag`.
         """
         q = self.strike_rate
         best = _forecast_scores((q, self.hit), (1 - q, self.miss))
@@ -218,14 +218,14 @@ class Lightning(Task):
 
 
 def _forecast_scores(*cases: tuple[float, float]) -> tuple[float, float]:
-    """Accuracy and loss of a forecast that says probability p in a share of the pixels: cases (share, p)."""
+    """Accuracy and loss of a forecast with the right probability p in a share of the pixels: cases (share, p)."""
     accuracy = sum(share * max(p, 1 - p) for share, p in cases)
     return accuracy, sum(share * entropy(p) for share, p in cases)
 
 
 @functools.cache
 def _noisy_or_scores(q: float, miss: float, weights: tuple[float, ...]) -> list[tuple[float, float]]:
-    """Accuracy and loss with the last m days remembered, m = 0, 1, ...
+    """Accuracy and loss of a model that remembers the last m days, for m = 0, 1, ...
 
     Days are independent, so the factor of a day that is not remembered is replaced by its mean, 1 - w q.
     """

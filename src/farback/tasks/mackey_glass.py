@@ -18,23 +18,23 @@ Equation = tuple[float, float, float, float]  # tau, beta, gamma, power
 STEP = 0.1  # of the integration; one step of a sequence is one unit of time
 TRANSIENT = 300  # units of time after which the constant history no longer matters
 SPREAD = 200  # each sequence begins up to this many units later, at random, so that its phase is random
-SERIES = 400  # over which the errors of the ladder are averaged
+SERIES = 400  # number of series over which the errors of the ladder are averaged
 
 
 class MackeyGlass(Task):
     """Forecast the Mackey-Glass series across a gap.
 
     The series solves dx/dt = beta x(t - tau) / (1 + x(t - tau) ** power) - gamma x(t), by Runge-Kutta steps of 0.1, and
-    is shown once per unit of time. It is shown for `history` steps; then nothing is shown, and `lag` steps after the
-    last shown value a flag asks for the present one: `lag` is the horizon of the forecast. The same network can be
-    tested at all horizons.
+    is shown once per unit of time, for `history` steps. Then nothing is shown, and `lag` steps after the last shown
+    value a flag asks for the value at that time: `lag` is the horizon of the forecast. The same network can be tested
+    at all horizons.
 
     Example (history = 4, lag = 3; . shows nothing, ? is the flag):
 
         .93 1.02 1.10 1.15 . . ?   -> at the last step: the value three steps after 1.15
 
-    Chance: the mean of the series, its variance. Ladder: the best linear guess from the last 1, 6 and 18 shown values;
-    the equation itself, 0. These are means over many long series (standard error below 1 %).
+    Chance: always answering the mean; the error is the variance. Ladder (partial memory): the best linear guess from
+    the last 1, 6 and 18 values; the equation itself, error 0. Errors are means over many series (standard error < 1 %).
 
     Source: Mackey and Glass 1977; as a benchmark Jaeger and Haas 2004. Deviation: they forecast at every step of a
     continuing series; the gap makes the horizon a lag, and hides the series when the question is asked.
@@ -58,7 +58,7 @@ class MackeyGlass(Task):
 
     @property
     def answer(self) -> Within:
-        """The present value."""
+        """The value at the asked step."""
         return Within(self.tolerance)
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
@@ -76,12 +76,12 @@ class MackeyGlass(Task):
         return batch_once(input_BTI, end_B, value_BT[row_B, end_B], lag_B)
 
     def chance(self) -> Chance:
-        """The mean and the variance of the series."""
+        """The scores of always answering the mean of the series."""
         mean = self.ladder()[0]
         return Chance(mean.accuracy, mean.loss)
 
     def ladder(self) -> list[Rung]:
-        """Linear in the last values; everything."""
+        """The mean, linear models of the last shown values, and the equation itself."""
         return [*_linear_rungs(self._equation, self.lag, self.history, self.tolerance), Rung("the equation", 1.0, 0.0)]
 
     @property
@@ -92,9 +92,9 @@ class MackeyGlass(Task):
 def integrated(equation: Equation, start_B: Numbers, steps: int) -> Numbers:
     """The series from constant histories, (B, steps), one value per unit of time, the first at time 1.
 
-    Over one delay the delayed term is known, so that the equation is linear: its Runge-Kutta step of order 4 is
-    x' = a x + b_0 f_0 + b_1 f_1/2 + b_2 f_1, with f the delayed term at the start, middle and end of the step (in the
-    middle the delayed value is the mean of its neighbours), and a whole delay is one recursive filter.
+    Over one delay the delayed term is known, so that the equation is linear. A Runge-Kutta step of order 4 then gives
+    a x + b_0 f_0 + b_1 f_1/2 + b_2 f_1, with f the delayed term at the start, middle and end of the step (in the middle
+    the delayed value is the mean of its neighbours), so that one recursive filter computes the steps of a whole delay.
     """
     from scipy.signal import lfilter  # imported only where it is used, because the import is slow
 
@@ -128,7 +128,7 @@ def _long_series(equation: Equation, seed: int, steps: int) -> Numbers:
 
 @functools.cache
 def _linear_rungs(equation: Equation, lag: int, history: int, tolerance: float) -> list[Rung]:
-    """Least squares on the last shown values, by QR: as exact as `lstsq`, in a tenth of the time."""
+    """Scores of least squares on the last shown values, by QR: as exact as `lstsq`, in a tenth of the time."""
     from scipy.linalg import solve_triangular
 
     beyond = lag + history >= 1000  # too long for the series that all shorter forecasts share

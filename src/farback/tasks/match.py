@@ -17,15 +17,15 @@ class MatchTask(Task):
 
     The sample is one of `symbols` cues. Step `lag` shows the test and a flag, and asks the question. In half of the
     sequences the test is the sample; in the others it is one of the other cues, each equally likely. The steps between
-    them show distractors from a separate alphabet.
+    sample and test show distractors from a separate alphabet.
 
     Example (symbols = 4, lag = 3; digits are cues, letters distractors, ? is the flag):
 
         2 b a 2?   -> at the last step: same
         2 b a 1?   -> at the last step: different
 
-    Chance: accuracy 1/2, loss ln 2. Ladder: with n of K candidates left for the sample, a test among them is the sample
-    with probability 1 / (1 + r), where r = (n - 1) / (K - 1): accuracy 1 - r / 2.
+    Chance: accuracy 1/2, loss ln 2. Ladder (partial memory): if n of K cues are left as candidates for the sample, a
+    test among them is the sample with probability 1 / (1 + r), where r = (n - 1) / (K - 1); the accuracy is 1 - r / 2.
 
     Source: delayed match to sample, used in studies of working memory in animals (Blough 1959; Miller, Erickson and
     Desimone 1996).
@@ -38,7 +38,7 @@ class MatchTask(Task):
 
     @property
     def inputs(self) -> int:
-        """The cues, the distractors, the flag."""
+        """One input for each cue and each distractor, and one for the flag."""
         return self.symbols + self.distractors + 1
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
@@ -55,10 +55,10 @@ class MatchTask(Task):
         return batch_once(input_BTI, lag_B, same_B, lag_B)
 
     def ladder(self) -> list[Rung]:
-        """Candidates left for the sample after each remembered bit."""
+        """Models that have fewer candidates for the sample with each bit that they remember."""
         rungs = []
         for n in candidates(self.symbols):
-            r = (n - 1) / (self.symbols - 1)  # how often a different test is among the candidates
+            r = (n - 1) / (self.symbols - 1)  # the probability that a different test is a candidate
             loss = 0.5 * math.log1p(r) + (0.5 * r * math.log((1 + r) / r) if r else 0.0)
             rungs.append(Rung(f"1 of {n} candidates" if n > 1 else "the sample", 1 - r / 2, loss))
         return rungs

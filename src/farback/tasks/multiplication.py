@@ -17,14 +17,14 @@ class Multiplication(Task):
     """At the last step, give the product of the two marked numbers.
 
     The sequences are those of `adding`: a number, uniform on [0, 1], and a mark at each of 2 * lag steps, with one mark
-    in each half, so that the first is at least `lag` steps back; `lag_BT` is its distance.
+    in each half, so that the first is at least `lag` steps back; `lag_BT` is the distance to the first mark.
 
     Example (lag = 3; * is a mark):
 
         .5 .2* .9 .1 .8* .7   -> at the last step: 0.16
 
-    Chance: always 1/4, mean squared error 7/144. Ladder: with one number remembered, half of it is the best answer,
-    1/36.
+    Chance: always answering 1/4, mean squared error 7/144. Ladder (partial memory): with one number remembered, half of
+    that number is the best answer, mean squared error 1/36.
 
     Source: Hochreiter and Schmidhuber 1997, experiment 5, with their tolerance of 0.04 and the marks placed as in
     Arjovsky et al. 2016 (1511.06464).
@@ -45,7 +45,7 @@ class Multiplication(Task):
         return batch_once(input_BTI, end_B, number_B2.prod(1), lag_B)
 
     def chance(self) -> Chance:
-        """Always 1/4: the variance of a product of two uniform numbers, and P(|XY - 1/4| < tolerance)."""
+        """Always answering 1/4: accuracy P(|XY - 1/4| < tolerance), and as squared error the variance of XY, 7/144."""
 
         def below(z: float) -> float:
             """P(XY < z)."""
@@ -54,7 +54,7 @@ class Multiplication(Task):
         return Chance(below(0.25 + self.tolerance) - below(0.25 - self.tolerance), 7 / 144)
 
     def ladder(self) -> list[Rung]:
-        """None, one, both of the numbers. With x known, x / 2 is right where |y - 1/2| < tolerance / x."""
+        """Models that know none, one or both numbers. With x known, x / 2 is right if |y - 1/2| < tolerance / x."""
         chance, wide = self.chance(), 2 * self.tolerance
         one = wide * (1 - math.log(wide)) if wide < 1 else 1.0
         return [

@@ -14,10 +14,10 @@ from farback.tasks.support.answers import Chance, Rung, Within
 
 Numbers = NDArray[np.float64]
 BOUND = 2.0  # the output is nearly always below 1; beyond this bound it diverges, and the sequence is drawn again
-WARM_UP = 20  # in orders: after 5 the variance of y is still 3 % too small
-SEQUENCES, STEPS = 400, 1000  # over which the errors of the ladder are averaged
+WARM_UP = 20  # hidden steps before a sequence, in orders: after 5 orders the variance of y is still 3 % too small
+SEQUENCES, STEPS = 400, 1000  # the errors of the ladder are averages over these
 BLOCK = 20  # sequences per block of the least squares, which bounds its memory
-WIDEST = 100  # the largest window of the ladder beyond the order
+WIDEST = 100  # windows of the ladder that are longer than the order have at most this many inputs
 
 
 class Narma(Task):
@@ -28,16 +28,16 @@ class Narma(Task):
         y_{t+1} = 0.3 y_t + (0.5 / n) y_t (y_t + ... + y_{t-n+1}) + 1.5 u_{t-n+1} u_t + 0.1
 
     Step t shows u_t and asks for y_{t+1}, which needs the input of `lag` steps ago; so `lag` is the order minus one. At
-    lag 9 this is NARMA-10 as published. At other orders the coefficient of the sum is 0.5 / n, whereas others keep 0.05
-    and squash the output, so that the system is as stable as NARMA-10 at every order.
+    lag 9 this is NARMA-10 as published. The coefficient 0.5 / n makes the system as stable as NARMA-10 at every order;
+    other authors keep 0.05 and squash the output.
 
     Example (lag 9, a constant input of 1/4):
 
         y tends to 0.3 y + 0.5 y y + 1.5 / 16 + 0.1, so that y = 0.386
 
-    Chance: the best guess from the present input, which is linear, since u_t and the past are independent. Ladder: the
-    best linear guess from the last m inputs; also with the product u_{t-lag} u_t; the system itself, 0. There is no
-    closed form for the variance of y: these numbers are means over many sequences (standard error below 1 %).
+    Chance: the best guess from the present input, which is linear, since u_t and the past are independent. Ladder
+    (partial memory): the best linear guess from the last m inputs; also with the product u_{t-lag} u_t; the system
+    itself, error 0. All errors are means over many sequences (standard error below 1 %): no closed form is known.
 
     Source: Atiya and Parlos 2000; as used by Jaeger 2003 and Rodan and Tino 2011.
     """
@@ -66,7 +66,7 @@ class Narma(Task):
         return Chance(present.accuracy, present.loss)
 
     def ladder(self) -> list[Rung]:
-        """Linear in the last m inputs; with the product as well; everything."""
+        """Linear models of the last m inputs, also with the product, and the system itself."""
         return [*_linear_rungs(self.lag, self.tolerance), Rung("the system itself", 1.0, 0.0)]
 
 
@@ -90,7 +90,7 @@ def simulated(rng: np.random.Generator, size: int, lag: int, steps: int) -> tupl
 
 @functools.cache
 def _linear_rungs(lag: int, tolerance: float) -> list[Rung]:
-    """Least squares on the last m inputs, and on those of the largest m with the product, on one fixed sample."""
+    """Scores of least squares on the last m inputs, and for the largest m also on the product, on one fixed sample."""
     order = lag + 1
     windows = sorted({1, lag, order, *(m for m in (2 * order, 5 * order) if m <= WIDEST)})
     before = 5 * order  # inputs before the first output that is predicted

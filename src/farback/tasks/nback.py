@@ -20,7 +20,7 @@ class NBack(Task):
 
         0 2 1 1 0 2   -> . . 0 2 1 1
 
-    Chance: accuracy 1 / symbols, loss ln symbols. Ladder: a fraction of the buffer kept.
+    Chance: accuracy 1 / symbols, loss ln symbols. Ladder (partial memory): a fraction of the symbols remembered.
 
     Source: the n-back test, and the delay lines of echo state networks (Jaeger 2001).
     """
@@ -31,7 +31,7 @@ class NBack(Task):
 
     @property
     def inputs(self) -> int:
-        """One-hot symbols."""
+        """One input for each symbol."""
         return self.symbols
 
     @property
@@ -46,5 +46,5 @@ class NBack(Task):
         return batch_from(one_hot(symbol_BT, self.symbols), lag, symbol_BT[:, : self.asked])
 
     def ladder(self) -> list[Rung]:
-        """A quarter, a half, three quarters of the steps known, the others guessed."""
+        """Models that know none, a quarter, a half, three quarters or all of the steps, and guess the others."""
         return quarters("steps", self.chance())

@@ -12,17 +12,17 @@ from farback.tasks.support.answers import OneOf, Rung
 
 
 class Parity(Task):
-    """Whether the number of ones is odd.
+    """Say whether the number of ones is odd.
 
-    `running` asks once, at step `lag`, for the parity of all bits so far: lag + 1 bits, but a state of one bit is
-    enough. `window` asks at each of `asked` steps for the parity of the last lag + 1 bits, which the state must hold
-    all at once.
+    `form: running` asks once, at step `lag`, for the parity of all lag + 1 bits so far; a state of one bit is enough.
+    `form: window` asks at each of `asked` steps for the parity of the last lag + 1 bits, which the state must hold all
+    at once.
 
     Example (running, lag = 6):
 
         1 0 1 0 1 0 0   -> at the last step: odd
 
-    Chance: accuracy 1/2, loss ln 2, for any model that misses one bit or more, so that the ladder has no rung between.
+    Chance: accuracy 1/2, loss ln 2, also for a model that misses only one bit, so partial memory is worth nothing.
 
     Source: Deletang et al. 2023 (2207.02098), parity check.
     """
@@ -34,7 +34,7 @@ class Parity(Task):
 
     @property
     def mixes(self) -> bool:
-        """Only `running`: a window of another width is another question."""
+        """Only with `running`: a window of another width is another question."""
         return self.form == "running"
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
@@ -50,6 +50,6 @@ class Parity(Task):
         return batch_from(one_hot(bit_BT, 2), lag, window_BNK.sum(2) % 2)
 
     def ladder(self) -> list[Rung]:
-        """All or nothing."""
+        """A model that misses one bit, and a model that knows every bit."""
         chance = self.chance()
         return [Rung("all but one bit", chance.accuracy, chance.loss), Rung("every bit", 1.0, 0.0)]

@@ -16,21 +16,21 @@ class Recall(Task):
     """Name the cue that was shown `lag` steps ago.
 
     Step s shows one of `symbols` cues; step s + lag shows a go flag and asks for the cue. The other steps show
-    distractors: `noise` draws them from a separate alphabet, `counted` goes through that alphabet in order, the same in
-    every sequence, `blank` shows nothing, `same` draws them from the cue's alphabet, so that only a flag on the cue
-    distinguishes it. The cue is at step 0, or, when `length` fixes the length of the sequence, anywhere that leaves
-    room for the lag.
+    distractors: `filler: noise` draws them from a separate alphabet, `counted` goes through that alphabet in order, the
+    same in every sequence, `blank` shows nothing, `same` draws them from the cue's alphabet, so that only a flag on the
+    cue distinguishes it. The cue is at step 0, or, when `length` fixes the length of the sequence, at any step that
+    leaves room for the lag.
 
     Example (symbols = 4, filler = noise, lag = 3; digits are cues, letters distractors, ! is the go flag):
 
         2 b a c!   -> at the last step: 2
 
-    Chance: accuracy 1 / symbols, loss ln symbols. Ladder: each bit of the cue halves the candidates; a network that
-    keeps one of two bits is right half of the time, and does not count as remembering.
+    Chance: accuracy 1 / symbols, loss ln symbols. Ladder (partial memory): each bit of the cue halves the candidates; a
+    network that keeps one of two bits is right half of the time, and does not count as remembering.
 
     Source: delayed recall with distractors, after Hochreiter and Schmidhuber 1997, experiment 2; the noise is random
     because a network can learn to ignore a constant filler. `counted` with as many distractors as the lag is their
-    experiment 2a, a1, a2, ... between two equal symbols; `noise` their 2b.
+    experiment 2a, with a1, a2, ... between two equal symbols; `noise` is their experiment 2b.
     """
 
     symbols: Annotated[int, Field(ge=2, le=1024)] = 4
@@ -46,7 +46,7 @@ class Recall(Task):
 
     @property
     def inputs(self) -> int:
-        """The cues; the distractors of a separate alphabet, or the cue flag; the go flag."""
+        """One input for each cue, each distractor of a separate alphabet (or a flag on the cue), and the go flag."""
         return self.symbols + {"blank": 0, "same": 1}.get(self.filler, self.distractors) + 1
 
     @property
@@ -55,7 +55,7 @@ class Recall(Task):
         return OneOf(self.symbols)
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
-        """Draw sequences of `length` steps, or of lag + 1."""
+        """Draw sequences of `length` steps, by default lag + 1."""
         lag_B = self.lags(size, lag_B)
         steps = self.lag + 1 if self.length is None else self.length
         row_B = np.arange(size)
@@ -77,7 +77,7 @@ class Recall(Task):
         return batch_once(input_BTI, start_B + lag_B, cue_B, lag_B)
 
     def ladder(self) -> list[Rung]:
-        """Candidates left after each remembered bit."""
+        """Models that have fewer candidates for the cue with each bit that they remember."""
         return [
             Rung(f"1 of {n} candidates" if n > 1 else "the cue", 1 / n, math.log(n)) for n in candidates(self.symbols)
         ]

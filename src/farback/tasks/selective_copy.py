@@ -16,13 +16,13 @@ class SelectiveCopy(Task):
 
     After `lag` steps come `tokens` markers, and each asks for the next symbol. Symbol 0 of the alphabet is the blank
     and the last one the marker, so that alphabet - 2 symbols can be copied. `lag` is the largest lag that an answer can
-    need (the first symbol at step 0); `lag_BT` is the one that it needs, tokens to lag.
+    need (the first symbol at step 0); `lag_BT` is the lag that it does need, from `tokens` to `lag`.
 
     Example (tokens = 2, lag = 5; - is blank, ! the marker):
 
         - 4 - - 7 ! !   -> at the markers: 4 7
 
-    Chance: accuracy 1 / (alphabet - 2), loss ln(alphabet - 2). Ladder: j of the symbols remembered.
+    Chance: accuracy 1 / (alphabet - 2), loss ln(alphabet - 2). Ladder (partial memory): j of the symbols remembered.
 
     Source: Gu and Dao 2023 (2312.00752), drawn as in their public generator: steps without replacement.
     """
@@ -38,7 +38,7 @@ class SelectiveCopy(Task):
 
     @property
     def inputs(self) -> int:
-        """One-hot alphabet."""
+        """One input for each symbol of the alphabet."""
         return self.alphabet
 
     @property
@@ -61,6 +61,6 @@ class SelectiveCopy(Task):
         return batch_at(one_hot(symbol_BT, self.alphabet), asked_BN, token_BN - 1, asked_BN - step_BN)
 
     def ladder(self) -> list[Rung]:
-        """j of the symbols remembered, the others guessed."""
+        """Models that remember j of the symbols and guess the others."""
         kept = {0, 1, self.tokens // 2, self.tokens}
         return [partial(j, self.tokens, "symbols", self.chance()) for j in sorted(kept)]

@@ -18,16 +18,16 @@ SHORTEST, LONGEST, LEAST_LAG = 100, 110, 79  # the last step of the shortest seq
 class TemporalOrder(Task):
     """At the end marker, name the sequence of the `relevant` symbols, each X or Y.
 
-    A start marker, then distractors a, b, c, d, with an X or Y at a random step of each of the windows, then the end
-    marker, which asks for the answer: one of 2 ** relevant classes. `lag` is the smallest lag from the end marker to
-    the first relevant symbol: at lag 79 the sequences are those of the source (length 100 to 110, symbols at steps
+    A start marker, then distractors a, b, c, d with an X or Y at a random step of each of `relevant` windows, then an
+    end marker, which asks for the answer: one of 2 ** relevant classes. `lag` is the smallest lag from the end marker
+    to the first relevant symbol: at lag 79 the sequences are those of the source (length 100 to 110, symbols at steps
     10-20 and 50-60, or 10-20, 33-43 and 66-76); at other lags the proportions are the same.
 
     Example (relevant = 2; S and E are the markers):
 
         S c X a d b Y a E   -> at E: XY
 
-    Chance: accuracy 2 ** -relevant, loss relevant * ln 2. Ladder: the last j symbols remembered.
+    Chance: accuracy 2 ** -relevant, loss relevant * ln 2. Ladder (partial memory): the last j symbols remembered.
 
     Source: Hochreiter and Schmidhuber 1997, experiment 6.
     """
@@ -62,13 +62,13 @@ class TemporalOrder(Task):
         return batch_once(one_hot(symbol_BT, self.inputs), length_B - 1, class_B, length_B - 1 - cues[0])
 
     def _lengths(self, lag_B: Lags) -> tuple[Lags, Lags]:
-        """The shortest and the longest sequence of each lag."""
+        """The lengths of the shortest and the longest sequence of each lag."""
         latest_cue_B = np.floor(WINDOWS[self.relevant][0][1] * _scale(lag_B)).astype(np.int64)
         shortest_B = latest_cue_B + lag_B + 1
         return shortest_B, shortest_B + np.floor((LONGEST - SHORTEST) * _scale(lag_B)).astype(np.int64)
 
     def ladder(self) -> list[Rung]:
-        """The last j of the relevant symbols."""
+        """Models that remember the last j of the relevant symbols."""
         return [
             Rung(f"the last {j} of {self.relevant}", 2.0 ** (j - self.relevant), (self.relevant - j) * math.log(2))
             for j in range(self.relevant + 1)

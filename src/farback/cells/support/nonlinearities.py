@@ -1,4 +1,4 @@
-"""Nonlinearities of stepped cells. Their rounding does not depend on the position in the tensor."""
+"""Nonlinearities of cells computed step by step. They round in the same way at every position of a tensor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _leaky_relu(x: Tensor) -> Tensor:
 
 
 def _gelu(x: Tensor) -> Tensor:
-    """x Phi(x). `torch.nn.functional.gelu` rounds the last elements differently, as `torch.sigmoid` does."""
+    """x Phi(x). Unlike `torch.nn.functional.gelu`, it rounds the last elements of a tensor like the others."""
     return x * 0.5 * torch.erfc(x * -(0.5**0.5))
 
 

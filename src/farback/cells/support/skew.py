@@ -12,9 +12,9 @@ from farback.cells.base import Parameters, State, SteppedCell, product
 
 
 class SkewCell(SteppedCell):
-    """A cell whose recurrent matrix is computed from a skew-symmetric one, once for all steps.
+    """A cell whose recurrent matrix is computed from a skew-symmetric matrix, once for all steps.
 
-    The parameter `skew` is the part above the diagonal, row by row.
+    The parameter `skew` holds the entries of the skew-symmetric matrix above its diagonal, row by row.
     """
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
@@ -22,12 +22,12 @@ class SkewCell(SteppedCell):
         return super().parameters(inputs, hidden) | {"skew": (hidden * (hidden - 1) // 2,)}
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """Also the product with the matrix. Computing the matrix, once for all steps, is not counted."""
+        """Adds the product with the matrix. Computing the matrix, once for all steps, is not counted."""
         return super().flops(inputs, hidden) + 2 * hidden * hidden
 
     @abstractmethod
     def matrix(self, skew_RHH: Tensor) -> Tensor:
-        """The recurrent matrix, (R, H, H)."""
+        """The recurrent matrices, (R, H, H), from the skew-symmetric ones."""
 
     @abstractmethod
     def next_state(self, p: Parameters, h_RBH: Tensor, drive_RBH: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class SkewCell(SteppedCell):
 
 
 def skew_symmetric(above_RE: Tensor, hidden: int) -> Tensor:
-    """The matrices (R, H, H) with these entries above the diagonal, row by row, and A' = -A."""
+    """The skew-symmetric matrices, (R, H, H), with these entries above the diagonal, row by row."""
     rows, columns = torch.triu_indices(hidden, hidden, 1, device=above_RE.device)
     upper_RHH = above_RE.new_zeros(len(above_RE), hidden, hidden).index_put(
         (torch.arange(len(above_RE), device=above_RE.device)[:, None], rows, columns), above_RE

@@ -1,4 +1,4 @@
-"""Kinds of answers (classes, real numbers, bits) with their loss and score; chance levels, ladders and skill."""
+"""Kinds of answers (classes, real numbers, bits) with loss and score; chance levels, partial memory and skill."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Answer(ABC):
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """Numbers that the network computes at a step."""
+        """The number of outputs of the network at each step."""
 
     @property
     def start(self) -> float:
@@ -59,7 +59,7 @@ class Answer(ABC):
 
     @abstractmethod
     def loss(self, output_NO: Tensor, target_N: Tensor) -> Tensor:
-        """Loss of each answer; any leading shape in place of N."""
+        """The loss of each of N answers; there may be several axes in place of N."""
 
     def slope(self, output_NO: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
         """The losses (N,) and their derivatives with respect to the outputs (N, O)."""
@@ -78,13 +78,13 @@ class Answer(ABC):
         """The outputs (N, O) of a model that knows the answer for certain."""
 
     def remembered(self, accuracy: float, loss: float, chance: Chance) -> bool:
-        """Whether these scores count as remembering: a loss at least halfway from chance to the best, skill 0.5."""
+        """Whether these scores count as remembering: a loss at least halfway from chance to the best (skill 0.5)."""
         return loss <= 0.5 * (chance.loss + chance.best)
 
 
 @dataclass(frozen=True)
 class OneOf(Answer):
-    """One of several classes: cross-entropy in nats; counts as remembered from accuracy (1 + chance) / 2 upwards."""
+    """One of several classes, with cross-entropy in nats; accuracy (1 + chance) / 2 or more counts as remembered."""
 
     classes: int
 
@@ -98,7 +98,7 @@ class OneOf(Answer):
         return -torch.log_softmax(output_NO, -1).gather(-1, target_N.unsqueeze(-1)).squeeze(-1)
 
     def slope(self, output_NO: Tensor, target_N: Tensor) -> tuple[Tensor, Tensor]:
-        """The losses and the class probabilities minus 1 for the target: without autograd, for speed."""
+        """The losses, and the class probabilities minus 1 at the target; without autograd, for speed."""
         log_probability, place_N1 = torch.log_softmax(output_NO, -1), target_N.unsqueeze(-1)
         loss_N = -log_probability.gather(-1, place_N1).squeeze(-1)
         return loss_N, log_probability.exp_().scatter_add_(-1, place_N1, output_NO.new_full((), -1).expand_as(place_N1))
@@ -112,13 +112,13 @@ class OneOf(Answer):
         return 200.0 * torch.nn.functional.one_hot(target_N, self.classes).float()
 
     def remembered(self, accuracy: float, loss: float, chance: Chance) -> bool:
-        """By accuracy, so that right but overconfident answers count, and knowing one bit of two does not."""
+        """Judged by accuracy, so that right but overconfident answers count, and knowing one bit of two does not."""
         return accuracy >= (1 + chance.accuracy) / 2
 
 
 @dataclass(frozen=True)
 class Within(Answer):
-    """A real number: squared error; right within `tolerance`; counts as remembered from R2 = 0.5 upwards."""
+    """A real number, with squared error; right if within `tolerance`; an R2 of 0.5 or more counts as remembered."""
 
     tolerance: float
 
@@ -144,8 +144,8 @@ class Within(Answer):
 class Bits(Answer):
     """Independent yes/no answers, such as the pixels of a map: binary cross-entropy in nats, the mean over the bits.
 
-    The outputs are logits, and the target of an asked step is a row of `count` zeros and ones (float32). It counts as
-    remembered from skill 0.5 upwards, not by accuracy: where a yes is rare, a model that always says no is nearly
+    The outputs are logits, and the target of an asked step is a row of `count` zeros and ones (float32). A skill of 0.5
+    counts as remembered, whatever the accuracy: where a yes is rare, a model that always says no is nearly
     always right.
 
     Attributes:
@@ -202,7 +202,7 @@ def partial(kept: int, count: int, parts: str, chance: Chance) -> Rung:
 
 
 def quarters(parts: str, chance: Chance) -> list[Rung]:
-    """Rungs of models that remember a quarter, a half, three quarters and all of the parts, and guess the others."""
+    """Rungs of models that remember no part, a quarter, a half, three quarters or all, and guess the others."""
     return [
         Rung(f"{share:.0%} of the {parts}", share + (1 - share) * chance.accuracy, (1 - share) * chance.loss)
         for share in (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -210,7 +210,7 @@ def quarters(parts: str, chance: Chance) -> list[Rung]:
 
 
 def height(loss: float, ladder: Sequence[Rung]) -> float:
-    """The position of a loss on a ladder, in the unit of the rungs' amounts, or in rungs where they have no amount.
+    """The position of a loss on a ladder, in the unit of the rungs' amounts, or counted in rungs without amounts.
 
     Interpolated between rungs, never beyond the ends. Of several rungs with the same loss, the lowest counts.
     """
