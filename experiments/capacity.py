@@ -68,7 +68,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(totals: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     at = totals.set_index(SETTING)["median"]
     over = float((totals["median"] - totals["hidden"]).max())
     lines = [held(over <= 1, "no total exceeds the number of units", f"at most {over:+.2f} beyond it")]

@@ -1,6 +1,6 @@
 """Which recurrent cell remembers best when every one has the same number of parameters?
 
-Four problems that need different kinds of memory: recall (one symbol, long), nback (a buffer), copy (a list, in
+The four problems need different kinds of memory: recall (one symbol, long), nback (a buffer), copy (a list, in
 order), adding (two real numbers among many). Each network has the initialisation of PyTorch or of its authors.
 """
 
@@ -45,7 +45,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(ranking: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     place = {cell: at for at, cell in enumerate(ranking["cell"], 1)}
     mean = dict(zip(ranking["cell"], ranking["iqm"], strict=True))
     successes = dict(zip(ranking["cell"], ranking["successes"], strict=True))

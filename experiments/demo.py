@@ -50,7 +50,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(fixed: pd.DataFrame, horizons: pd.DataFrame, kept: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     rate = tables.success_by_lag(fixed, ["label"]).set_index(["label", "lag"])["rate"]
     reach = horizons.set_index("label")
     defaults = [cell for cell in RECOMMENDED if rate.get((cell, LONGEST), 0.0) >= 0.5]

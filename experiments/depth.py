@@ -1,7 +1,7 @@
 """At one budget of parameters, do more layers or another nonlinearity let a simple RNN learn to look farther back?
 
-New networks trained at one lag each: nine nonlinearities x one to three layers x lag, from orthogonal recurrent
-matrices. Deeper networks have narrower layers, so that all have the same number of parameters.
+Every network is trained at one lag, from an orthogonal recurrent matrix. The sweep is: nine nonlinearities x one to
+three layers x lag. Deeper networks have narrower layers, so that all have the same number of parameters.
 """
 
 import pandas as pd
@@ -52,7 +52,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(horizons: pd.DataFrame, success: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     rate = success[(success["depth"] == 1) & (success["lag"] == REACH)].set_index("cell")["rate"]
     lines = []
     for name in (*STEEP, *FLAT):

@@ -1,6 +1,6 @@
 """Up to which multiple of its training lag does each network work, and does it work at shorter lags?
 
-Networks trained at one lag, or on a mix of lags up to 40, and tested at every lag from 1 to 320.
+Networks are trained at one lag, or on a mix of lags up to 40, and tested at lags from 1 to 320.
 """
 
 import pandas as pd
@@ -42,7 +42,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(factors: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     fixed = factors[factors["trained"].isin(LONG)].groupby("label")[["timers", "learned"]].sum()
     untimed = fixed[fixed["timers"] <= fixed["learned"] / 2]
     found = ", ".join(f"{name}: {row['timers']} of {row['learned']}" for name, row in fixed.iterrows())

@@ -81,7 +81,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(rates: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     at = rates.set_index(BY)["median"]
     default = {cell: at[cell, "torch", 1] for cell in rates["cell"].unique() if (cell, "torch", 1) in at}
     lines = []

@@ -1,6 +1,6 @@
 """How far back can each recurrent network learn to look, and what do depth and initialisation change?
 
-New networks trained at one lag each: RNN tanh, RNN relu, GRU, LSTM x lag x depth x initialisation x seeds.
+Every network is trained at one lag. The sweep is: RNN tanh, RNN relu, GRU, LSTM x lag x depth x initialisation x seed.
 """
 
 import pandas as pd
@@ -47,7 +47,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(horizons: pd.DataFrame, success: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     default = success[(success["init"] == "torch") & (success["lag"] == 80) & (success["rate"] >= 0.5)]
     found = [f"{cell} with {depth} layers" for cell, depth in zip(default["cell"], default["depth"], strict=True)]
     lines = [held(not found, "no default-initialised network learns lag 80", ", ".join(found))]

@@ -49,7 +49,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(horizons: pd.DataFrame) -> list[str]:
-    """One line for each prediction, about the lag that half of the seeds reach."""
+    """The verdict, with one line for each prediction, about the lag that half of the seeds reach."""
     reach = {
         (row["label"], row["task.symbols"], row["task.filler"]): _reached(row["horizon"])
         for row in horizons.to_dict("records")

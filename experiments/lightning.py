@@ -187,7 +187,7 @@ def text(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(curves: pd.DataFrame, heights: pd.DataFrame, fixed: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     pixel, whole = medians(curves, "skill"), medians(fixed, "skill")
     lags = sorted({lag for _, lag in pixel})
     days = heights.groupby("label")["height"].median()

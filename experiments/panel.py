@@ -57,7 +57,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(scores: pd.DataFrame, horizons: pd.DataFrame) -> list[str]:
-    """One line for each prediction, then where the measures disagree."""
+    """The verdict, with one line for each prediction, then where the measures disagree."""
     at = horizons.set_index(["moment", "reach", "label"])["low"].clip(lower=0)
     start, end = at["start"], at["end"]
     first = {cell: start["gradient"][cell] for cell in DEFAULTS if cell in start["gradient"]}

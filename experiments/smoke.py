@@ -1,4 +1,4 @@
-"""Does every layer work, from a YAML file to the report? The smallest sweep, with a control that must fail."""
+"""Does every layer work, from a YAML file to the report? This is the smallest sweep, with a control that must fail."""
 
 import pandas as pd
 

@@ -33,7 +33,7 @@ def analyse(found: Searched) -> Analysis:
 
 
 def verdict(found: Searched, base: Analysis) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     frames = {table.name: table.frame for table in base.tables}
     reported = frames["reported"]
     lines = []

@@ -48,7 +48,7 @@ def rmse(found: pd.DataFrame, network: str, lag: int) -> Middle:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     own = found[found["lag"] == TRAINED].groupby("label")["passed"]
     passed, seeds = own.sum(), own.size()
     text = {name: f"{passed[name]} of {seeds[name]} seeds" for name in (GRU, LSTM, TANH)}
@@ -62,7 +62,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found, run = errors(scores), conditions(scores)
     tanh, lstm, gru = (rmse(found, name, TRAINED) for name in (TANH, LSTM, GRU))
     able = found[(found["lag"] == TRAINED) & found["passed"]].loc[:, ["label", "seed"]]

@@ -37,7 +37,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     gru, lstm, biased, tanh = (middle(found, label=name) for name in (GRU, LSTM, BIASED, TANH))
     again = relapses(found)
     return [
@@ -54,7 +54,7 @@ def relapses(found: pd.DataFrame) -> Share:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found = tables.outcomes(scores)
     gru, lstm, biased, tanh = (middle(found, label=name) for name in (GRU, LSTM, BIASED, TANH))
     again, run = relapses(found), conditions(scores)

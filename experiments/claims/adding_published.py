@@ -46,7 +46,7 @@ def learned(found: pd.DataFrame, lag: int) -> dict[str, Share]:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     short, long = learned(found, SHORT), learned(found, LONG)
     tanh = short[TANH].successes + long[TANH].successes
     return [
@@ -59,7 +59,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found = tables.outcomes(scores)
     short, long = learned(found, SHORT), learned(found, LONG)
     run = {lag: conditions(scores[scores["trained_lag"] == lag]) for lag in (SHORT, LONG)}

@@ -39,7 +39,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(scores: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     found = tables.outcomes(scores)
     each = {name: share(found, label=name) for name in (GRU, CHRONO, BIASED, LSTM, TANH)}
     soon, gru = learned_after(scores, CHRONO), learned_after(scores, GRU)
@@ -62,7 +62,7 @@ def learned_after(scores: pd.DataFrame, network: str) -> Middle:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found, run = tables.outcomes(scores), conditions(scores)
     gru, biased, tanh = (middle(found, label=name) for name in (GRU, BIASED, TANH))
     soon, late = learned_after(scores, CHRONO), learned_after(scores, BIASED)

@@ -60,7 +60,7 @@ def leaving(found: pd.DataFrame, network: str) -> Share:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     chrono, biased, simple = leaving(found, CHRONO), leaving(found, BIASED), [leaving(found, n) for n in (TANH, IRNN)]
     most = found["skill"].max()
     one, other = skill(found, CHRONO), skill(found, BIASED)
@@ -77,7 +77,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found = tables.outcomes(scores, BY)
     lstm, simple = leaving(found, BIASED), {name: leaving(found, name) for name in (TANH, IRNN)}
     one, other = skill(found, CHRONO), skill(found, BIASED)

@@ -23,7 +23,7 @@ NEAR, KEPT = 0.1, 0.2
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """Losses against the baseline, recall against the delay."""
+    """The losses beside the loss without memory, and how much each network recalls by delay."""
     found, losses = tables.outcomes(scores), long_losses(scores)
     headline = (
         f"At T = 1000 the loss is, against {BASELINE:.4f} of a guesser that knows the time and {BLIND:.4f} of one that "
@@ -54,7 +54,7 @@ def accuracy(found: pd.DataFrame, network: str, lag: int) -> Middle:
 
 
 def verdict(scores: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     found, losses = tables.outcomes(scores), long_losses(scores)
     off = {name: one.value / BASELINE - 1 for name, one in losses.items()}
     text = ", ".join(f"{name} {value:+.1%}" for name, value in off.items())
@@ -67,7 +67,7 @@ def verdict(scores: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found, losses = tables.outcomes(scores), long_losses(scores)
     recalls = any(accuracy(found, name, LONG).value >= KEPT for name in NETWORKS)
     below = any(losses[name].value < (1 - NEAR) * BASELINE for name in NETWORKS)

@@ -42,7 +42,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     lines = []
     for cell in ("minGRU", "minLSTM"):
         one, two = accuracy(found, cell, 1), accuracy(found, cell, 2)
@@ -60,7 +60,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found = tables.outcomes(scores, BY)
     deep = {cell: accuracy(found, cell, 3) for cell in ("minGRU", "minLSTM")}
     small = accuracy(found, "minGRU", 3, FEW)

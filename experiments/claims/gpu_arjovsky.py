@@ -48,7 +48,7 @@ def shares(found: pd.DataFrame) -> tuple[Share, Share, Share, Share]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found = tables.outcomes(scores, BY)
     short, long, lstm, unitary = shares(found)
     some = share(found, 0.5, task="copy", label=UNITARY)

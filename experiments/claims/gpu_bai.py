@@ -37,7 +37,7 @@ def skills(found: pd.DataFrame) -> dict[str, Middle]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     each = skills(tables.outcomes(scores))
     return {
         "bai-adding-600": answered(

@@ -47,7 +47,7 @@ def skills(found: pd.DataFrame) -> tuple[Middle, Middle, Middle, Middle]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     one, other, vary, plain = skills(tables.outcomes(scores, BY))
     run = {delay: conditions(scores[scores["train_lags"] == delay]) for delay in (FIXED, VARYING)}
     return {

@@ -43,7 +43,7 @@ def shares(found: pd.DataFrame) -> tuple[Share, Share, Share]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found = tables.outcomes(scores, BY)
     right, learned, kept = shares(found)
     run = {cell: conditions(scores[scores["cell"] == cell]) for cell in ("LSTM", "IndRNN")}

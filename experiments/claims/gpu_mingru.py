@@ -41,7 +41,7 @@ def accuracy(found: pd.DataFrame, cell: str, depth: int) -> Middle:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found = tables.outcomes(scores, BY)
     depths = {cell: sorted(set(chosen(found, cell=cell)["depth"])) for cell in ("minGRU", "minLSTM")}
     mingru, minlstm = accuracy(found, "minGRU", 3), accuracy(found, "minLSTM", 3)

@@ -67,7 +67,7 @@ def _whole(best: dict[str, Share]) -> bool:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found = solved(scores)
     best = best_rates(found)
     return {

@@ -46,7 +46,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(scores: pd.DataFrame) -> list[str]:
-    """One line for each case."""
+    """The verdict, with one line for each case."""
     lines = []
     for modules, statistic, text, two, must in CASES:
         share = equal(scores, statistic, two)
@@ -56,7 +56,7 @@ def verdict(scores: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The finding for the claim of the config."""
+    """The answer (a `Finding`) to the published claim of the config."""
     plain, two, padded = equal(scores, "last", False), equal(scores, "last", True), equal(scores, "padded_last", False)
     everywhere = all(share.successes == share.trials for share in (plain, two, padded))
     finding = answered(

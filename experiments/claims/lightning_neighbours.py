@@ -49,7 +49,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     wide, alone = skill(found, WIDE, MOVES), skill(found, ALONE, MOVES)
     both = skill(found, WIDE, STAYS), skill(found, ALONE, STAYS)
     text = f"{both[0]} and {both[1]}"
@@ -62,7 +62,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The finding for the claim of the config."""
+    """The answer (a `Finding`) to the published claim of the config."""
     found = tables.outcomes(scores, BY)
     wide, alone = skill(found, WIDE, MOVES), skill(found, ALONE, MOVES)
     trained = min(skill(found, kernel, STAYS).value for kernel in (WIDE, ALONE)) >= ALMOST

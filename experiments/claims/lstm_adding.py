@@ -38,7 +38,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     near, far, chrono = solved(found, "torch", 100), solved(found, "torch", 500), solved(found, "chrono", 500)
     top = {STARTS[init]: solved(found, init, PUBLISHED) for init in STARTS}
     text = ", ".join(f"{name} {one}" for name, one in top.items())
@@ -51,7 +51,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The finding for the claim of the config."""
+    """The answer (a `Finding`) to the published claim of the config."""
     found = tables.outcomes(scores, BY)
     at = {init: solved(found, init, PUBLISHED) for init in STARTS}
     others = [f"{STARTS[init]} ({one})" for init, one in at.items() if init != "torch" and one.most]
@@ -80,5 +80,5 @@ def longest(found: pd.DataFrame, init: str) -> int:
 
 
 def steps(length: int) -> str:
-    """A length as text."""
+    """The length of a sequence as text."""
     return f"{length} steps" if length else "none"

@@ -50,7 +50,7 @@ def right(found: pd.DataFrame, task: str) -> Share:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     order, sums, learned = right(found, "temporal_order"), right(found, "adding"), share(found, task="adding")
     return [
         held(order.most, "half of the seeds learn temporal order", str(order)),
@@ -60,7 +60,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found, rows = tables.outcomes(scores, BY), {}
     for claim, task in TASKS.items():
         one, learned, accuracy = right(found, task), share(found, task=task), middle(found, "accuracy", task=task)

@@ -44,7 +44,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     lines = [
         held(
             any(one.most for _, one in _shares(found, kind)),
@@ -62,7 +62,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     named = _with_kind(scores)
     found, rows = tables.outcomes(named, BY), {}
     for claim, kind in LABELS.items():

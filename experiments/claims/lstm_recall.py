@@ -38,7 +38,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(scores: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     far, biased, plain = (
         learned(scores, "chrono", THOUSAND),
         learned(scores, "forget_bias", 100),
@@ -66,7 +66,7 @@ def verdict(scores: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     at = {init: learned(scores, init, THOUSAND) for init in STARTS}
     others = [f"{STARTS[init]} ({found})" for init, found in at.items() if init != "torch" and found.most]
     horizons = {init: row(scores, "LSTM", init) for init in STARTS}

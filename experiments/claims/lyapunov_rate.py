@@ -28,7 +28,7 @@ GROWING = (("RNN tanh", 1.5), ("RNN tanh", 2.0), ("RNN relu", 2.0))
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """Both rates of every network, and the curves of the product."""
+    """Both rates of every network, and the rates against the gain of the recurrent matrix."""
     found = rates(scores)
     table = summary(found)
     worst = largest(table, "difference")
@@ -68,7 +68,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(table: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     small = table[table["gain"].isna() | (table["gain"] < 1)]
     wrong = small[small["exponent"] >= 0]
     pairs = list(zip(table["cell"], table["gain"], strict=True))
@@ -86,7 +86,7 @@ def verdict(table: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found = rates(scores)
     table = summary(found)
     shrinks, grows = table["exponent_high"] < 0, table["exponent_low"] > 0

@@ -26,7 +26,7 @@ RUN = "networks as drawn, 8 to 64 units, 5 seeds (the shift register has none to
 
 
 def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
-    """Totals against the number of units."""
+    """Memory capacity, simulated and exact, and Fisher memory against the number of units."""
     found = totals(scores)
     rows = [tables.numbers(scores, measure, BY).assign(total=name) for name, measure in MEASURES.items()]
     table = pd.concat(rows, ignore_index=True)
@@ -58,7 +58,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     over = (found["exact"] - found["hidden"]).max()
     lines = [held(bool(over <= SLACK), "no exact total exceeds N", f"{over:.1g} at most")]
     seen = [_seen(found, radius) for radius in RADII]
@@ -73,7 +73,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found = totals(scores)
     exact, simulated = found["exact"] - found["hidden"], found["simulated"] - found["hidden"]
     known, linear = Share(int((exact <= SLACK).sum()), int(exact.notna().sum())), found[_linear(found, RADII)]
@@ -126,7 +126,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 
 
 def totals(scores: pd.DataFrame) -> pd.DataFrame:
-    """A row for each network: its totals by each measure, nan where a measure does not apply."""
+    """A row for each network: its memory by each measure, summed over lags; nan where a measure does not apply."""
     rows = scores[(scores["statistic"] == "total") & scores["measure"].isin(MEASURES.values())]
     keys = ["key", "label", "cell", "init", "hidden", "seed"]
     wide = rows.pivot(index=keys, columns="measure", values="value").reset_index()
@@ -144,7 +144,7 @@ def _curved(found: pd.DataFrame) -> int:
 
 
 def _seen(found: pd.DataFrame, radius: str) -> Middle:
-    """The total of 64 linear units by simulation, as a share of the units."""
+    """The simulated memory capacity of 64 linear units, as a share of the units."""
     return Middle.of((found["simulated"] / found["hidden"])[_linear(found, (radius,)) & (found["hidden"] == 64)])
 
 

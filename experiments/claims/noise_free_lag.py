@@ -60,7 +60,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     short, ten = _at(found, 4), _at(found, 10)
     lines = [held(short[1.0].most, "at lag 4 and a learning rate of 1 the unit learns in most seeds", str(short[1.0]))]
     lines.append(held(not any(one.most for one in ten.values()), "few or none learn lag 10", _listed(ten)))
@@ -72,7 +72,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found = tables.outcomes(scores, BY)
     short, ten, hundred = _at(found, 4), _at(found, 10), _all(found, 100)
     within = [low <= PUBLISHED[lr] <= high for lr, one in short.items() for low, high in [one.interval]]
@@ -119,13 +119,13 @@ def _listed(shares: dict[float, Share]) -> str:
 
 
 def _at(found: pd.DataFrame, lag: int) -> dict[float, Share]:
-    """The unit's shares at a lag, by learning rate."""
+    """How many seeds of the single unit learn a lag, by learning rate."""
     own = chosen(found, cell=UNIT, lag=lag)
     return {float(lr): share(own, **{"optimizer.lr": lr}) for lr in sorted(set(own["optimizer.lr"]))}
 
 
 def _cell(found: pd.DataFrame, filler: str) -> pd.DataFrame:
-    """The LSTM's outcomes with these distractors."""
+    """The outcomes of the LSTM with these distractors."""
     return chosen(found, cell=CELL, **{"task.filler": filler})
 
 

@@ -52,7 +52,7 @@ def solved(found: pd.DataFrame, network: str) -> Share:
 
 
 def verdict(found: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     each = {name: solved(found, name) for name in (*NETWORKS.values(), TANH)}
     some = all(0 < one.successes < one.trials for one in each.values())
     text = "; ".join(f"{name}: {one}" for name, one in each.items())
@@ -65,7 +65,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found = beyond(scores)
     rows = {}
     for claim, network in NETWORKS.items():

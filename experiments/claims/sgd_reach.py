@@ -69,7 +69,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(scores: pd.DataFrame) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     default, orthogonal = most(scores, DEFAULT, FAR), learned(scores, ORTHOGONAL, FAR, FAST)
     near = learned(scores, DEFAULT, 2, FAST)
     slow = {init: learned(scores, init, 10, SLOW) for init in (DEFAULT, ORTHOGONAL)}
@@ -83,7 +83,7 @@ def verdict(scores: pd.DataFrame) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The finding for the claim of the config."""
+    """The answer (a `Finding`) to the published claim of the config."""
     default, orthogonal = most(scores, DEFAULT, FAR), most(scores, ORTHOGONAL, FAR)
     row, other = reach(scores, DEFAULT), reach(scores, ORTHOGONAL)
     number = f"from PyTorch's default {reach_text(row)}; from the orthogonal start {reach_text(other)}"

@@ -42,7 +42,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def verdict(each: dict[str, Share]) -> list[str]:
-    """One line for each prediction."""
+    """The verdict, with one line for each prediction."""
     blank, noise = each[BLANK], each[NOISE]
     return [
         held(0.01 <= blank.value <= 0.2, "1 to 20 guesses in 100 solve the lag without noise", str(blank)),
@@ -51,7 +51,7 @@ def verdict(each: dict[str, Share]) -> list[str]:
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
-    """The findings for the claims of the config."""
+    """The answer (a `Finding`) to each published claim of the config."""
     found = tables.outcomes(scores, BY)
     blank, noise = (share(chosen(found, **{"task.filler": filler})) for filler in (BLANK, NOISE))
     low = blank.interval[0]

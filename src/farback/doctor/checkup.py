@@ -138,7 +138,7 @@ def _repaired(issues: Iterable[Issue], client: Client | None) -> tuple[list[Issu
             written = [_write(repair, client) for repair in issue.repairs if client is not None]
         except Exception as error:  # such as a full disk: the other repairs may still work
             what = f"the repair failed: {reason(error)}"
-            failed.append(Issue("error", "repair", what, issue.where, issue.experiment, "repair again"))
+            failed.append(Issue("error", "repair", what, issue.where, issue.experiment, "run the repair again"))
         else:
             done += [issue] if written and all(written) else []
     return done, failed

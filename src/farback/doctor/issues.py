@@ -23,7 +23,7 @@ class Repair:
 
 @dataclass(frozen=True)
 class Issue:
-    """One issue."""
+    """One problem or note that a checkup reports."""
 
     severity: Severity
     check: str  # the check that found it: "duplicates", "scores"...

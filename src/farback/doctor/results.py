@@ -33,7 +33,7 @@ class Unreachable(Exception):
 def results(
     trials: TrialRuns, named: Mapping[str, Trial | None] | None, experiment: str, client: Client, installed: str
 ) -> Iterator[Issue]:
-    """Check every finished run that counts, duplicates included; `named` are the trials of the config, by key."""
+    """Check every finished run of a trial, duplicates included; `named` are the trials of the config, by key."""
     unreachable: dict[str, list[str]] = {}
     missing: list[Issue] = []
     present = 0

@@ -14,7 +14,7 @@ from farback.trials.events import Checkpoint, Event, Failed, Halted, Paused, Req
 
 Work = Callable[[Cohort], Iterable[Event | None]]  # trains a cohort; None gives the driver an occasion to send requests
 
-MAX_DEATHS = 3  # dead workers per trial before it fails: one may die by chance, three in a row point to the trial
+MAX_DEATHS = 3  # dead workers per trial before it fails: one may die by chance, three suggest a fault of the trial
 REQUEST_SECONDS = 0.05  # between checks for new requests while a training emits no event
 
 

@@ -109,7 +109,7 @@ class Dask(Executor):
                     yield from self._finish(queue)
                 with self._scheduler_errors():
                     self._usable_threads()
-                    ended = self._ended()  # before reading messages, among which may be a task's last one
+                    ended = self._ended()  # asked before reading, because a task's last message may be unread
                     messages = self._messages(channel)
                 for message in messages:
                     yield from self._handle(message, queue)
@@ -190,7 +190,7 @@ class Dask(Executor):
 
     def _handle(self, message: TaskMessage, queue: CohortQueue) -> Iterator[tuple[Cohort, Event]]:
         task = self.tasks.get(message.task)
-        if task is None:  # it was cancelled
+        if task is None:  # the task was cancelled
             return
         if message.kind == "ready":
             address, theirs = message.content

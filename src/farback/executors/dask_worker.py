@@ -25,7 +25,7 @@ class TaskMessage(NamedTuple):
     Attributes:
         attempt: a new value each time Dask starts the task, as it does when a worker dies.
         kind: ready, events, error or done.
-        content: for ready, the worker's address and environment; for events, a list; for error, two texts.
+        content: for ready, the worker's address and environment; for events, a list; for error, its two texts.
     """
 
     task: str

@@ -147,7 +147,7 @@ class Pool(Executor):
 
 
 class _Worker:
-    """The driver's end of one worker process."""
+    """One worker process as the driver sees it: the process, a pipe to it, and its cohort."""
 
     cohort: RunningCohort  # the last cohort that it started
 
@@ -157,7 +157,7 @@ class _Worker:
         with _child_settings():
             self.process.start()
         theirs.close()  # then the pipe ends when the process ends
-        self.ready = False  # whether it runs our code yet
+        self.ready = False  # whether the process has begun to run our code
         self.busy = False
 
     def start(self, function: Work, cohort: Cohort) -> None:

@@ -1,4 +1,4 @@
-"""Horizons with their intervals, one line per group."""
+"""The figure of horizons with their intervals, one line for each group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The horizon over two axes as a heat map."""
+"""A heat map of the horizon over two settings."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def lyapunov(table: pd.DataFrame) -> Figure:
         for name, own in panel.parts.items():
             band(panel.ax, own, "lag", layout.look[name], name.text, LEAST_RATE)
         panel.ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-    ax = layout.panels[0].ax  # all panels share its axes
+    ax = layout.panels[0].ax  # all panels share their axes
     ax.set_xlim(0.5, float(ranked["lag"].max()) + 0.5)
     bottom, top = ax.get_ylim()
     ax.set_ylim(max(bottom, LEAST_RATE), max(top, 0.15))

@@ -173,7 +173,7 @@ def legend(
 def legend_below(
     figure: Figure, lines: Sequence[Artist], note: str, columns: int | None = None, **options: Any
 ) -> None:
-    """Add a legend of these lines below the panels, in as many columns as fit; `options` as of `Figure.legend`."""
+    """Add a legend of these lines below the panels, in as many columns as fit; `options` go to `Figure.legend`."""
     if columns is None:
         longest = max((len(str(line.get_label())) for line in lines), default=0)
         columns = max(1, min(len(lines), int(figure.get_size_inches()[0] * 13 / (longest + 10))))

@@ -1,4 +1,4 @@
-"""A number against a setting, with a line for each level of another setting."""
+"""The figure of a number against a setting, with a line for each value of another setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports: from tidy scores to a folder below `results/`."""
+"""Reports turn a data frame of scores into a folder below `results/`."""
 
 from farback.report.analysis import Analysis, Figure, Table, held
 from farback.report.claim_verdicts import Finding

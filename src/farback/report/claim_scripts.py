@@ -195,7 +195,7 @@ def only(table: pd.DataFrame, **where: object) -> dict[Any, Any]:
     """
     rows = chosen(table, **where).to_dict("records")
     if len(rows) > 1:
-        raise ValueError(f"{len(rows)} rows have {where}")
+        raise ValueError(f"{len(rows)} rows have {where}, expected one")
     return rows[0]
 
 

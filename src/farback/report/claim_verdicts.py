@@ -25,8 +25,8 @@ class Finding:
         number: our number with its interval, as text: "12 of 15 (0.55 to 0.93)".
         value: the same as a number; None if the answer is not a single number.
         low, high: the ends of its interval.
-        unit: of the value and its interval: "steps", "share of seeds", "skill".
-        verdict: by the rule in the config.
+        unit: the unit of the value and its interval: "steps", "share of seeds", "skill".
+        verdict: the verdict by the rule in the config.
         on: what the verdict depends on, if it is "depends"; else empty.
         conditions: what was run: seeds, updates, sizes.
     """
@@ -44,7 +44,8 @@ class Finding:
         if self.verdict not in VERDICTS:
             raise ValueError(f"verdict must be one of {', '.join(VERDICTS)}, got {self.verdict!r}")
         if (self.verdict == "depends") != bool(self.on):
-            raise ValueError(f"give `on` if the verdict is 'depends', only then; got {self.verdict}, on {self.on!r}")
+            given = f"got verdict {self.verdict!r}, on {self.on!r}"
+            raise ValueError(f"give `on` if the verdict is 'depends', and only then; {given}")
 
     @property
     def verdict_text(self) -> str:

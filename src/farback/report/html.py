@@ -61,7 +61,7 @@ def blocks(text: str) -> Markup:
 def columns(shown: pd.DataFrame) -> list[Column]:
     """The columns of a table of texts."""
     described = []
-    for index, name in enumerate(shown.columns):  # names may be equal
+    for index, name in enumerate(shown.columns):  # by index, since two columns may have one name
         cells = [str(cell).strip() for cell in shown.iloc[:, index]]
         numbers = {cell for cell in cells if NUMBER.match(cell) and len(cell) <= LONGEST}
         described.append(Column(str(name), bool(numbers) and set(cells) - numbers <= NO_NUMBER))

@@ -47,8 +47,7 @@ def is_indexed(folder: Path) -> bool:
 def write(results: Path) -> Path:
     """Write the index of the pages in `results`; the order in which the pages were written does not matter.
 
-    Another process may write a page and the index at the same time, so the index is written again until it has every
-    page.
+    Another process may write a page meanwhile, so the index is written again until it has every page.
     """
     path, pages, written = results / INDEX, listed(results), None
     while pages != written:

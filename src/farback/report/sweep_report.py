@@ -52,7 +52,7 @@ def groups(scores: pd.DataFrame) -> list[str]:
     """The columns that make a group of seeds: the label, and every setting that varies and is not in the label."""
     known = [*IN_LABEL, *SCORES, *SIZES]
     if "match" in scores and scores["match"].notna().all():
-        known.append("hidden")  # it follows from the parameter budget, and may differ from lag to lag
+        known.append("hidden")  # the width follows from the parameter budget, and may differ between lags
     rest = [name for name in scores.columns if name not in known and not name.startswith(DETAILS)]
     return ["label", *(name for name in rest if len(scores[name].drop_duplicates()) > 1)]
 

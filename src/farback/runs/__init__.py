@@ -1,1 +1,1 @@
-"""Runs: from an experiment to recorded trials, estimates, claims and pages."""
+"""Runs of experiments: train and record trials, estimate times, check claims and write pages."""

@@ -99,7 +99,7 @@ def publish(ledger: Ledger, sweeps: Sequence[Sweep], store: Store) -> Page:
 def rows(ledger: Ledger, store: Store, sweeps: Sequence[Sweep] = ()) -> list[ClaimRow]:
     """Every claim with its finding; claims with a `place` come first, sorted by it.
 
-    Also writes the pages of `sweeps`, so that each frame is read only once. Raises the errors of `publish`.
+    Also writes the pages of `sweeps`, so that each frame is read only once. Raises the same errors as `publish`.
     """
     first = _page_verdicts(ledger.root / RESULTS / CLAIMS) if ledger.seeds_shifted else {}
     rows = []

@@ -41,7 +41,7 @@ class Tally:
         self.finished: dict[str, Finished] = {}
         self.failures: list[Failed] = []
         self.reused = plan.remaining.reused
-        self.steps = {trial.key: max(1, trial.steps) for trial in missing}  # a trial without training counts as 1
+        self.steps = {trial.key: max(1, trial.steps) for trial in missing}  # trials without updates count as one
         self.done = {one.key: one.step for cohort in plan.cohorts for one in cohort.start}
         self.cost = {trial.key: cost(Cohort.of(trial)) for trial in missing}
         self.first: tuple[float, float] | None = None  # time of the first event, and the share of the work done by then

@@ -64,7 +64,7 @@ def missing_from_store(store: Store, sweep: Sweep, trials: Sequence[Trial]) -> R
     """The trials of a sweep that have no result in a store."""
     if sweep.brackets(trials):
         return missing_from_frame(store.frame(sweep.name), sweep, trials)
-    return remaining(trials, store.finished(sweep.name, [trial.key for trial in trials]))  # faster than a frame
+    return remaining(trials, store.finished(sweep.name, [trial.key for trial in trials]))  # faster than reading a frame
 
 
 def missing_from_frame(frame: pd.DataFrame, sweep: Sweep, trials: Sequence[Trial]) -> Remaining:

@@ -68,7 +68,7 @@ def execute(plan: Plan, executor: Executor, work: LeasedWork, device: str = devi
     Trials that another driver is training are left to it. When nothing else is left, this waits for that driver.
     """
     executor.prepare(train, len(plan.cohorts))
-    precompile(trial.cell.kernel for trial in plan.remaining.missing)  # once, for all workers
+    precompile(trial.cell.kernel for trial in plan.remaining.missing)  # compile once for all workers
     schedule, waited = Schedule(plan), False
     todo: Iterable[Cohort | None] = schedule
     while not executor.finishing:

@@ -65,7 +65,7 @@ def trial_provenance(experiment: str, store: Store, keys: Iterable[str]) -> tupl
 
 
 def task_ladder(task: Task) -> Ladder:
-    """The skill of partial memory on a task."""
+    """What each partial memory of a task remembers, and its skill."""
     chance = task.chance()
     return tuple((rung.remembered, skill(rung.loss, chance)) for rung in task.ladder())
 

@@ -96,7 +96,7 @@ def makespan(seconds: Iterable[float], workers: int) -> float:
 
 
 def update_shares(frame: pd.DataFrame, trials: Iterable[Trial]) -> dict[str, float]:
-    """The mean share of their updates that finished trials needed, by group (repeats of one trial are a group)."""
+    """The mean share of their updates that finished trials needed, by group (trials that differ only in seed)."""
     rows = frame[(frame["measure"] == "training") & (frame["statistic"] == "updates")]
     updates = dict(zip(rows["key"], rows["value"], strict=True))
     groups: dict[str, list[float]] = {}

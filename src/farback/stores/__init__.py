@@ -1,4 +1,4 @@
-"""Stores of trials: `base` has the interface, `mlflow` the implementation. The tests have another one in memory."""
+"""Stores of trials: `base` has the interface and `mlflow` implements it. The tests also have a store in memory."""
 
 from __future__ import annotations
 

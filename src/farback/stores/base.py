@@ -139,7 +139,7 @@ class Store(ABC):
         """
 
     def close(self) -> None:  # noqa: B027 - most stores hold nothing open
-        """Close connections. Recorders are closed by their own blocks."""
+        """Close connections. Each recorder is closed by its own `with` block."""
 
     def __enter__(self) -> Self:
         return self

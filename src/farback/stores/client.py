@@ -1,4 +1,4 @@
-"""MLflow's client with retries. The only module that imports mlflow, and only when it is needed."""
+"""MLflow's client with retries. Only this module imports mlflow, and only when it is needed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from farback.stores.run_metrics import Point
 from farback.system.atomic_files import aside, scratch, sweep
 
 RUNS_PER_PAGE = 1000
-SETTINGS = {  # read by mlflow, some of them when it is imported
+SETTINGS = {  # environment variables that mlflow reads, some of them when it is imported
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it would print through our progress bars
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # otherwise mlflow prints into our progress bars
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # it would retry for minutes without a message; we retry ourselves
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # mlflow would retry for minutes without a message; farback itself retries
 }
 
 
@@ -91,7 +91,7 @@ class Client:
         def create() -> str:
             try:
                 return str(self._bare.create_experiment(name, artifacts))
-            except MlflowException:  # its error code depends on MLflow's version
+            except MlflowException:  # any error code: the code depends on MLflow's version
                 existing = self._bare.get_experiment_by_name(name)
                 if existing is None:
                     raise
@@ -179,8 +179,8 @@ class Client:
         """The contents of some artifacts of a run.
 
         Raises:
-            FileNotFoundError: one of them does not exist.
-            OSError: one cannot be read.
+            FileNotFoundError: one of the files does not exist.
+            OSError: one of the files cannot be read.
         """
         from mlflow.exceptions import MlflowException
 

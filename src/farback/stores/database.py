@@ -23,7 +23,7 @@ BUSY_SECONDS = 20.0  # how long to wait for another writer; MLflow waits as long
 LOCK_SECONDS = 1.0  # how long one check waits for a lock; `Retries` repeats the check
 ADVISORY_SECONDS = 30.0
 PREPARING = "farback.store"  # name of the lock held while tables are created
-MLFLOW_TABLES = {"experiments", "runs", "tags", "metrics", "params"}  # in every version of MLflow
+MLFLOW_TABLES = {"experiments", "runs", "tags", "metrics", "params"}  # tables that every version of MLflow has
 
 # A value of any other tag may be too long for an index in PostgreSQL; a trial's key has 16 characters
 INDEXES = {
@@ -141,7 +141,7 @@ def _index_file(path: Path) -> None:
 
 
 def _prepare_server(uri: str, migrate: Callable[[str], None], versions: Versions) -> None:
-    """Check, create and index the tables on a PostgreSQL server. A user who may not add indexes works without."""
+    """Check and create the tables on a PostgreSQL server; index them if the user may, which only saves time."""
     from sqlalchemy import inspect, text
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -168,7 +168,7 @@ def _check_tables(place: str, tables: set[str], recorded: Collection[str], versi
         owner = "belongs to Optuna, and MLflow needs its own" if "studies" in tables else "is not MLflow's"
         raise StoreFault(f"the database {place} {owner}; nothing was changed: choose another --store")
     if len(recorded) != 1:
-        raise StoreFault(f"{place} has {len(recorded)} versions, not 1; nothing was changed: choose another --store")
+        raise StoreFault(f"{place} has {len(recorded)} table versions; nothing was changed: choose another --store")
     installed, known = versions()
     (version,) = recorded
     if version == installed:

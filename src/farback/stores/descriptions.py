@@ -12,7 +12,7 @@ from farback.stores.views import View, existing
 NOTE = "mlflow.note.content"
 SUMMARY, QUESTION, CONFIG = "farback.summary", "farback.question", "farback.config"
 CONFIG_CHARACTERS = 4000  # in the description: a tag must fit into 5000 on every database
-NOTE_CHARACTERS = 4900  # for the same reason
+NOTE_CHARACTERS = 4900  # a note is a tag, too
 
 
 def describe(client: Any, experiment_id: str, question: str = "", config_text: str = "", summary: str = "") -> None:
@@ -53,6 +53,6 @@ def link(base_url: str, experiment_id: str, view: View) -> str:
 
 
 def page(base_url: str, experiment_id: str, run_id: str = "") -> str:
-    """The address of an experiment's runs, or of one run. `workflowType` avoids the pages for language models."""
+    """The address of an experiment's runs, or of one run. `workflowType` avoids MLflow's pages for LLMs."""
     runs = f"#/experiments/{experiment_id}/runs" + (f"/{run_id}" if run_id else "")
     return f"{base_url.rstrip('/')}/{runs}?workflowType=machine_learning"

@@ -124,7 +124,7 @@ class Leases:
             self.beat()
         name, stamp = f"{LEASE}{self.id}.{self._lists}", f"{time.time_ns()}"
         self._lists += 1
-        self._held[name] = set()  # if an access fails below, `release` and `close` still remove the text
+        self._held[name] = set()  # if a call fails below, `release` and `close` still remove the text
         self.board.write(name, f"{stamp} {' '.join(keys)}")
         others = self._leased(self.board.read())
         kept = {key for key in keys if others.get(key, (stamp, self.id)) >= (stamp, self.id)}

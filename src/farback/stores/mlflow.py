@@ -1,4 +1,4 @@
-"""The MLflow store: every trial is a flat MLflow run."""
+"""The MLflow store: every trial is one MLflow run, without nested runs."""
 
 from __future__ import annotations
 

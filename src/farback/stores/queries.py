@@ -129,7 +129,7 @@ class RunLookup:
         return list(found.values())
 
     def _rows(self, query: str, experiment_id: str, **keys: list[str]) -> list[Any] | None:
-        """The rows that match; None where the database cannot be read, or has other tables than expected."""
+        """The rows that a query selects; None where the database cannot be read or has other tables than expected."""
         if self._engine is None:
             return None
         from sqlalchemy import bindparam, text

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 SECONDS = 600.0  # enough to restart a server
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0  # seconds between two attempts
-REPORT_SECONDS = 60.0  # between two messages
+REPORT_SECONDS = 60.0  # between two messages about one failure
 REASON_CHARACTERS = 300
 
 LOGGER = logging.getLogger("farback.stores")  # without a handler, warnings go to standard error
@@ -141,7 +141,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        original: Any = getattr(error, "orig", None)  # SQLAlchemy's
+        original: Any = getattr(error, "orig", None)  # where SQLAlchemy keeps the driver's error
         error = error.__cause__ or error.__context__ or (original if isinstance(original, BaseException) else None)
 
 

@@ -22,7 +22,7 @@ BUSY_SECONDS = 60.0  # how long a writer of an SQLite file waits for another
 
 @dataclass(frozen=True)
 class Storage:
-    """An opened storage of studies."""
+    """An opened database of Optuna's studies, which Optuna calls a storage."""
 
     uri: str
     optuna: Any  # Optuna's storage
@@ -83,7 +83,7 @@ def opened(uri: str) -> Storage:
                 options = {"connect_args": {"timeout": BUSY_SECONDS}}
                 return Storage(uri, RDBStorage(uri, engine_kwargs=options, skip_table_creation=True), path)
             is_postgres = uri.startswith(database.POSTGRES)
-            # Processes that create the tables at the same moment fail
+            # A lock, because processes that create the tables at the same moment fail
             with database.advisory(database.engine(uri), database.PREPARING) if is_postgres else nullcontext():
                 return Storage(uri, RDBStorage(uri), None)
         except UserError:

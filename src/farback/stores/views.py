@@ -27,7 +27,7 @@ TEST_LAGS = "measures.retention.lags"  # the lags at which a network is tested, 
 GROUP = (CELL, PROTOCOL, LAG, TEST_LAGS)  # these decide which runs are averaged
 FIXED = "fixed"  # value of `train_lags` for a network that is trained at one lag
 FIRST = (CELL, LAG, "seed")
-LAST = ("measures", "parameters", "state", "flops")  # measures and sizes stand behind the results
+LAST = ("measures", "parameters", "state", "flops")  # columns of measures and sizes come after the results
 RESULTS = ("final/skill", "retention/horizon", "best/skill", "final/accuracy", "final/loss")
 DECIDING = ("lag", "cell", "init.name", "depth", "seed")
 
@@ -58,7 +58,7 @@ class View:
     filter: str = TRIALS
     fixed: bool | None = None  # show networks trained at one lag (True), at many (False), or all
     by: str = ""  # the parameter that makes the groups; chosen by `grouping` if empty
-    levels: tuple[str, ...] = ()  # its values
+    levels: tuple[str, ...] = ()  # the values of `by`
     order: tuple[str, bool] | None = None  # column, and whether the smallest comes first
 
     @property
@@ -170,7 +170,7 @@ def search_views(search: SearchViews) -> tuple[View, ...]:
 
 
 def existing(tags: Collection[str]) -> list[View]:
-    """The views of an experiment with tags of these names, complete enough for links; by default a sweep's."""
+    """The views that an experiment with these tags has, complete enough for links; if it has none, a sweep's views."""
     known = (*sweep_views([PROTOCOL]), *search_views(SearchViews((), (("value", True),))))
     return [view for view in known if TAG + view.id in tags] or list(sweep_views([]))
 

@@ -16,8 +16,8 @@ def value(objective: Objective, trial: Trial, status: str, scores: pd.DataFrame)
     """The objective of one trial.
 
     - horizon: the longest lag before the first failure, in steps; 0 if the shortest lag fails.
-    - skill: at a lag, clipped to 0..1, because below chance counts as remembering nothing.
-    - area: the area under the clipped skill over the log of the lag (from lag 1), as a share of the whole, 0..1.
+    - skill: the skill at one lag, clipped to 0..1, because below chance counts as remembering nothing.
+    - area: the area under the clipped skill over the log of the lag (without lag 0), as a share of the whole, 0..1.
     - updates: the number of updates before success is sustained; all updates of the trial if it never is.
 
     A training that diverged gets the worst value: 0, or all of its updates.

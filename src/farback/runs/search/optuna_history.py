@@ -17,7 +17,7 @@ STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING
 
 
 def history(search: Search, storage: str | None = None) -> pd.DataFrame:
-    """One row for each of Optuna's trials, sorted by group and by Optuna's number.
+    """One row for each of Optuna's trials: group after group, and in each group by Optuna's number.
 
     Args:
         storage: URI of the studies; default: the SQLite file in `results/store`.

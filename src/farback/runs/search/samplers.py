@@ -13,7 +13,7 @@ from farback.experiment import Search
 from farback.experiment.search_space import Dimension, Plain
 from farback.records.record import UserError
 
-GENERATIONS = 4  # of NSGA-II within the budget
+GENERATIONS = 4  # how many generations of NSGA-II fit into the budget
 LARGEST_POPULATION = 50
 WARM_UP = 3  # median and hyperband do not judge in the first third of the updates: some networks learn late
 

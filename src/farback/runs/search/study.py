@@ -191,7 +191,7 @@ class GroupStudy:
         with quiet():
             try:
                 self.study.tell(taken.number, **outcome)
-            except (ValueError, RuntimeError):  # it has ended
+            except (ValueError, RuntimeError):  # the trial has ended
                 return False
             return True
 

@@ -32,7 +32,7 @@ class Winner:
         value: the first objective, as measured in the search.
         values: every objective, as measured in the search.
         base: the setting as `base:` of a config.
-        trials: the setting with fresh seeds, which no search uses.
+        trials: trials of the setting on fresh seeds, which no search uses.
         setting: "tuned": the best one; "default": the one that the search began with.
     """
 
