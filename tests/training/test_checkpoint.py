@@ -252,7 +252,7 @@ def test_a_checkpoint_cannot_be_read_as_that_of_another_trial(trial_of: Make) ->
     mine, other = trial_of(), trial_of(seed=1)
     _, fields = checkpoint_module.read(mine.key, one(mine).state)
     assert (fields["key"], fields["step"], fields["format"]) == (mine.key, 3, checkpoint_module.FORMAT)
-    with pytest.raises(ValueError, match=f"it belongs to trial {mine.key}"):
+    with pytest.raises(ValueError, match=f"belongs to trial {mine.key}"):
         checkpoint_module.read(other.key, one(mine).state)
     arrays, text = safetensors.unpacked(one(mine).state)
     later = safetensors.packed(arrays, json.dumps({**json.loads(text), "format": 99}))

@@ -109,7 +109,7 @@ def changed(state: bytes, **fields: object) -> bytes:
         (lambda state: b"\0" * len(state), "not in the format"),
         (lambda state: b"cos\nsystem\n(S'echo owned'\ntR.", "truncated"),  # a pickle: nothing here would run it
         (lambda state: changed(state, format=99), "format 99"),
-        (lambda state: changed(state, key="0123456789abcdef"), "it belongs to trial 0123456789abcdef"),
+        (lambda state: changed(state, key="0123456789abcdef"), "belongs to trial 0123456789abcdef"),
         (lambda state: changed(state, made={"torch": "1.0", "farback": "0"}), "made with farback 0"),
     ],
 )
@@ -146,7 +146,7 @@ def test_a_checkpoint_of_other_versions_is_not_resumed(
     made = json.loads(safetensors.unpacked(one.state)[1])["made"]
     folder.put(Checkpoint(trial.key, one.step, changed(one.state, made={**made, package: "0.0.1"})))
     assert folder.load([trial]) == {}
-    assert f"it was made with {package} 0.0.1, and this is {versions()[package]}" in caplog.text
+    assert f"made with {package} 0.0.1, but {versions()[package]} is installed" in caplog.text
 
 
 def test_a_directory_with_the_name_of_a_checkpoint_is_ignored(folder: CheckpointFolder, trial: Trial) -> None:

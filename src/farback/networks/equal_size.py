@@ -39,14 +39,14 @@ class SizeMatch(Record):
     @classmethod
     def _check_mapping(cls, values: Any) -> Any:
         if isinstance(values, str):
-            raise ValueError(f"needs a budget, such as {{parameters: 5000}} or {{state: 64}}, got {values!r}")
+            raise ValueError(f"match needs a budget, such as {{parameters: 5000}} or {{state: 64}}, got {values!r}")
         return values
 
     @model_validator(mode="after")
     def _check_one_kind(self) -> Self:
         given = [name for name in UNITS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"takes one of {', '.join(UNITS)}, got {' and '.join(given) or 'none of them'}")
+            raise ValueError(f"match takes one of {', '.join(UNITS)}, got {' and '.join(given) or 'none of them'}")
         return self
 
     @property
@@ -60,10 +60,10 @@ class SizeMatch(Record):
         return int(getattr(self, self.kind))
 
     def hidden(self, architecture: Architecture) -> int:
-        """The hidden size within the budget for this architecture; the architecture's own hidden size has no effect.
+        """The largest hidden size within the budget; the architecture's own hidden size has no effect.
 
         Raises:
-            MatchError: every possible size exceeds the budget, or none does.
+            MatchError: every possible hidden size exceeds the budget, or none does.
         """
         return largest_hidden(replace(architecture, hidden=1), self.kind, self.budget)
 

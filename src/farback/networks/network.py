@@ -1,4 +1,4 @@
-"""A network: encoder, a stack of cells, a readout; R replicas of it as one tensor program.
+"""A network (encoder, stack of cells, readout), and R replicas of a network, stacked in tensors.
 
 Shapes: R replicas, T steps, B sequences, I inputs, H hidden units, D directions, O outputs, S sites (1, except for an
 encoder that gives every pixel its own hidden units). Parameters are a dict of tensors with the replicas as first axis,
@@ -81,12 +81,12 @@ class Architecture:
 
     @functools.cached_property
     def starts(self) -> dict[str, int]:
-        """The offset of every parameter of an `is_single_layer` network, by its name without the layer suffix."""
+        """The offset of every parameter of a network that `is_single_layer`, by its name without the layer suffix."""
         return {name.removesuffix("_l0"): start for name, (_, _, start) in self.layout.items()}
 
     @functools.cached_property
     def stack(self) -> tuple[tuple[LayerPlace, tuple[str, ...]], ...]:
-        """Every layer with the names of its parameters, without the suffix; cached because every update needs it."""
+        """Every layer with the names of its parameters without the suffix; cached, because every update needs it."""
         return tuple((place, tuple(self.cell_shapes(place))) for place in self.layers())
 
     @functools.cached_property
@@ -129,11 +129,8 @@ class Architecture:
             init.check(self.layer(place, lag=1))
 
     def draw(self, init: Init, lag: int, rng: np.random.Generator) -> dict[str, Array]:
-        """One replica's initial parameters.
-
-        Weights and biases of the cells are drawn by `init`, their other parameters by the cell, encoder and readout as
-        in PyTorch; learned initial states are zero.
-        """
+        """One replica's initial parameters. `init` draws weights and biases of the cells; each cell draws its other
+        parameters; encoder and readout are drawn as in PyTorch; learned initial states start at zero."""
         values: dict[str, Array] = {}
         encoder = self.encoder.parameters(self.inputs)
         for name, shape in encoder.items():
@@ -160,16 +157,14 @@ class Architecture:
 
     @property
     def state_count(self) -> int:
-        """The size of the state: numbers carried from step to step."""
+        """The size of the state: how many numbers are carried from step to step."""
         per_layer = sum(math.prod(shape) for shape in self.state_shapes())
         return per_layer * self.depth * self.directions * self.sites
 
     @property
     def flops_per_step(self) -> int:
-        """Multiplications and additions of one step of one sequence: two for each use of a weight.
-
-        Biases, nonlinearities and products of gates (a few operations per unit) are not counted.
-        """
+        """Multiplications and additions in one step of one sequence: two for each use of a weight. Biases,
+        nonlinearities and products of gates (a few operations per unit) are not counted."""
         layers = sum(self.cell.flops(place.inputs, self.hidden) for place in self.layers())
         return self.encoder.flops(self.inputs) + layers * self.sites + 2 * self.outputs * self.hidden * self.directions
 
@@ -221,8 +216,8 @@ class Network:
     ) -> tuple[Tensor, NetworkState]:
         """Outputs of the top layer at every step, (R, T, B, S*D*H), and the state after the last step.
 
-        Starts from `state` or the initial state. With `index_RN`, increasing indices into the T*B outputs, only these
-        outputs are returned, (R, N, S*D*H).
+        The first step continues `state`, by default the initial state. With `index_RN`, increasing indices into the T*B
+        outputs, only these outputs are returned, (R, N, S*D*H).
 
         Raises:
             ValueError: a `state` for a bidirectional network.
@@ -251,7 +246,7 @@ class Network:
         return x_RTBI if index_RN is None else selected(x_RTBI, index_RN), tuple(after)
 
     def readout(self, h_RNH: Tensor) -> Tensor:
-        """The answers from outputs of the top layer, (R, N, O)."""
+        """The answers, (R, N, O), from outputs of the top layer."""
         R, N, width = h_RNH.shape
         h_RMH = h_RNH.reshape(R, N * self.architecture.sites, width // self.architecture.sites)
         return product(h_RMH, self.parameters["readout.weight"], self.parameters["readout.bias"]).view(R, N, -1)
@@ -264,7 +259,7 @@ def draw(
     lag: int,
     dtype: torch.dtype = torch.float32,
 ) -> Network:
-    """R untrained replicas: replica r is drawn by `inits[r]` from the weight stream of `seeds[r]`."""
+    """R untrained replicas: `inits[r]` draws replica r with random numbers from `seeds[r]`."""
     drawn = [architecture.draw(init, lag, stream(seed, "weights")) for init, seed in zip(inits, seeds, strict=True)]
     parameters = {
         name: torch.from_numpy(np.stack([values[name] for values in drawn])).to(dtype) for name in architecture.shapes()
@@ -279,7 +274,7 @@ def from_torch(module: nn.Module) -> Network:
         ValueError: another module, or one with dropout or projections, which farback does not support.
     """
     if not isinstance(module, nn.RNN | nn.GRU | nn.LSTM) or module.proj_size:
-        raise ValueError(f"needs a torch.nn.RNN, GRU or LSTM without projections, got {module}")
+        raise ValueError(f"from_torch needs a torch.nn.RNN, GRU or LSTM without projections, got {module}")
     if module.dropout:
         raise ValueError(f"dropout is {module.dropout}; farback networks do not support dropout: set it to 0")
     gated = {"LSTM": "lstm", "GRU": "gru"}.get(module.mode)
@@ -299,7 +294,7 @@ def to_torch(network: Network) -> nn.RNNBase:
     """
     a = network.architecture
     if network.replicas != 1:
-        raise ValueError(f"a torch.nn module is a single network, this has {network.replicas} replicas: use replica(r)")
+        raise ValueError(f"to_torch needs a single network, not {network.replicas} replicas: use network.replica(r)")
     if a.learned_state:
         raise ValueError("torch.nn modules start from zeros; this network has a learned initial state")
     if a.encoder.name != "identity":
@@ -313,8 +308,12 @@ def to_torch(network: Network) -> nn.RNNBase:
 
 
 def states(network: Network, x_BTI: Tensor) -> Tensor:
-    """Outputs of the top layer for a batch, (B, T, D*H), as the `output` of `torch.nn.RNN(batch_first=True)`."""
+    """Outputs of the top layer, (B, T, D*H), for x_BTI: (B, T, I); as `output` of `torch.nn.RNN(batch_first=True)`.
+
+    Raises:
+        ValueError: the network has several replicas.
+    """
     if network.replicas != 1:
-        raise ValueError(f"states needs a single network, this has {network.replicas} replicas: use replica(r)")
+        raise ValueError(f"states needs a single network, not {network.replicas} replicas: use network.replica(r)")
     x_RTBI = x_BTI.transpose(0, 1).unsqueeze(0)
     return network.run(x_RTBI)[0][0].transpose(0, 1)

@@ -1,4 +1,4 @@
-"""Training and validation data of a cohort: each replica draws from random streams of its own seed.
+"""Training and validation data of a cohort (replicas that train together): each replica draws with its own seed.
 
 Shapes: R replicas, T steps, B sequences, I inputs, N scored steps of a batch, O outputs, C bits of an answer.
 """
@@ -31,7 +31,7 @@ class CohortBatch(NamedTuple):
     """One batch of each of R replicas, and which steps are scored."""
 
     x_RTBI: Tensor
-    index_RN: Tensor  # of the scored steps, among T*B
+    index_RN: Tensor  # positions of the scored steps among T*B
     target_RN: Tensor  # (R, N, C) for bits
     needed_RN: Tensor  # 1 if the answer needs memory, or if no answer of the batch does; else 0
     weight_RN: Tensor  # 1 / number of scored steps; 0 for steps that are not scored
@@ -58,14 +58,14 @@ class ScoredSteps:
 
     @classmethod
     def of(cls, trial: Trial) -> ScoredSteps:
-        """Found by drawing sequences that do not depend on a seed, so that it is equal for all trials of one shape."""
+        """The scored steps of a trial's task, from sequences drawn with a fixed seed: equal for trials of one shape."""
         rng = stream(0, "probe")
         count_B = (trial.task.sample(rng, 64, lags(trial, rng, 64)).lag_BT >= 0).sum(1)
         equal = bool((count_B == count_B[0]).all()) and int(count_B[0]) > 0
         return cls(trial.task.answer, int(count_B[0]) if equal else None)
 
     def stacked(self, batches: Sequence[Batch]) -> CohortBatch:
-        """One batch of each replica as tensors with a replica axis, time before sequences."""
+        """The batches of all replicas as tensors with a replica axis first, and time before sequences."""
         x_RTBI = torch.stack([batch.input_BTI for batch in batches]).transpose(1, 2).contiguous()
         lag_RTB = torch.stack([batch.lag_BT for batch in batches]).transpose(1, 2)
         target_RTB = torch.stack([batch.target_BT for batch in batches]).transpose(1, 2)
@@ -76,7 +76,7 @@ class ScoredSteps:
         else:
             count, expected = int(scored_RN.sum()), R * B * self.per_sequence
             if count != expected:
-                raise RuntimeError(f"the task scored {count} steps; {expected} were expected")
+                raise RuntimeError(f"the task asked at {count} steps of a batch, but {expected} steps were expected")
             index_RN = scored_RN.nonzero()[:, 1].view(R, B * self.per_sequence)
         lag_RN = lag_RTB.reshape(R, T * B).gather(1, index_RN)
         target_RN = torch.stack([t[index] for t, index in zip(target_RTB.flatten(1, 2), index_RN, strict=True)])
@@ -97,7 +97,7 @@ class ScoredSteps:
         return (loss_RN * batch.weight_RN).sum(1)
 
     def scores(self, network: Network, batch: CohortBatch) -> tuple[float, float]:
-        """One replica's mean accuracy and loss over the steps that need memory."""
+        """One replica's mean accuracy and loss over the scored steps whose answers need memory."""
         output_RNO = self.outputs(network, batch)
         count = float(batch.needed_RN.double().sum())
         correct_RN = self.answer.correct(output_RNO, batch.target_RN).double()
@@ -120,7 +120,7 @@ def lags(trial: Trial, rng: np.random.Generator, size: int) -> Lags | None:
 class BatchStream:
     """An endless stream of fresh batches for R replicas, drawn in blocks of several batches.
 
-    The generators had these `states` before the current block, of which `taken` batches were taken.
+    `states` are those of the random generators before the current block; `taken` of its batches have been used.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class BatchStream:
         return self.queued.pop(0)
 
     def validation(self) -> CohortBatch:
-        """VALIDATION sequences of every replica."""
+        """A batch of VALIDATION sequences for every replica."""
         return self.scored.stacked([self._sample(rng, VALIDATION) for rng in self.rngs]).to(self.device)
 
     def resume(self, states: Sequence[GeneratorState], taken: int) -> None:
@@ -167,7 +167,7 @@ class BatchStream:
         R, size = len(self.rngs), self.trial.batch
         drawn = [self._sample(rng, self.block * size) for rng in self.rngs]
         split = [zip(*(torch.split(part, size) for part in block), strict=True) for block in drawn]
-        batches = [Batch(*parts) for replicas in zip(*split, strict=True) for parts in replicas]  # replica by replica
+        batches = [Batch(*parts) for replicas in zip(*split, strict=True) for parts in replicas]  # batch by batch
         step = R * max(1, STACKED_NUMBERS // (drawn[0].input_BTI.numel() // self.block * R))
         for start in range(0, len(batches), step):
             stacked = self.scored.stacked(batches[start : start + step]).to(self.device)

@@ -1,8 +1,8 @@
 """Checkpoints: the state of a replica as bytes, and replicas that resume from it, bit for bit.
 
-The bytes are safetensors. The arrays are the weights, the optimizer's moments, the training values since the last
-evaluation, and the scores and the progress so far. The text is JSON: the trial's key, counters, and the state of the
-random generator of training data before the current block of batches, which is drawn again on resuming.
+The bytes are a safetensors file. Its arrays are the weights, the optimizer's moments, the training values since the
+last evaluation, and the scores and the progress so far. Its text is JSON: the trial's key, counters, and the state of
+the random generator before the current block of training batches, which a resumed trial draws again.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from farback.trials.cohort import Cohort
 from farback.trials.events import Checkpoint, Progress
 
 FORMAT = 1  # raised when checkpoints of an older format can no longer be resumed
-THEN = ", then "  # joins provenance of processes that trained one trial in turn, such as their processors
+THEN = ", then "  # joins values, such as processors, of the processes that trained one trial in turn
 
 
-Content = tuple[safetensors.Arrays, dict[str, Any]]  # of a checkpoint: arrays and JSON
+Content = tuple[safetensors.Arrays, dict[str, Any]]  # the arrays and the JSON of a checkpoint
 
 
 def checkpoint(replicas: Replicas, r: int, count: int, provenance: Mapping[str, str]) -> Checkpoint:
@@ -61,9 +61,9 @@ def read(key: str, state: bytes) -> Content:
     arrays, text = safetensors.unpacked(state)
     fields = json.loads(text)
     if fields.get("format") != FORMAT:
-        raise ValueError(f"it has the format {fields.get('format')}, and this release reads {FORMAT}")
+        raise ValueError(f"the checkpoint has format {fields.get('format')}, but this release reads format {FORMAT}")
     if fields["key"] != key:
-        raise ValueError(f"it belongs to trial {fields['key']}")
+        raise ValueError(f"the checkpoint belongs to trial {fields['key']}")
     return arrays, fields
 
 
@@ -112,7 +112,7 @@ def _restore(replica: Replica, arrays: safetensors.Arrays, fields: dict[str, Any
 
 
 def _columns(table: str, rows: Sequence[tuple[str, int, int, float]], names: dict[str, int]) -> safetensors.Arrays:
-    """Rows of a name, two integers and a value as arrays. `names` gives each name its number; new ones are added."""
+    """Rows of (name, step, lag, value) as arrays. `names` gives each name its number; new names are added."""
     return {
         f"{table}.name": np.array([names.setdefault(row[0], len(names)) for row in rows], dtype="<i4"),
         f"{table}.step": np.array([row[1] for row in rows], dtype="<i8"),

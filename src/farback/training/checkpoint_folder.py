@@ -2,7 +2,7 @@
 
     results/store/checkpoints/EXPERIMENT/KEY.safetensors
 
-A file is written under another name, flushed to disk and renamed, so that a kill or a power cut leaves the old one.
+A file is written under another name, flushed to disk and renamed, so that a kill or a power cut leaves the old file.
 A checkpoint that cannot be resumed is renamed with a warning, and its trial starts from the beginning.
 """
 
@@ -23,7 +23,7 @@ log = logging.getLogger("farback")
 
 
 class CheckpointFolder:
-    """The last checkpoints of an experiment's trials, written every `seconds`. Only its driver uses them."""
+    """The last checkpoints of an experiment's trials, written every `seconds` by the process that runs it."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds = path, seconds
@@ -50,7 +50,7 @@ class CheckpointFolder:
         return {path.stem for path in self.path.glob("*.safetensors")}
 
     def put(self, event: Event) -> None:
-        """Write a checkpoint; delete it when its trial finished, was pruned, or failed by an error of its own."""
+        """Write a checkpoint; delete it when its trial finished, was pruned, or failed with an error in training."""
         if isinstance(event, Checkpoint):
             self._write(event)
         elif isinstance(event, Finished | Pruned) or (isinstance(event, Failed) and event.traceback):
@@ -93,10 +93,10 @@ class CheckpointFolder:
 
 
 def _checked(trial: Trial, state: bytes) -> Checkpoint:
-    """The checkpoint of a trial; a `ValueError` if it cannot be read, or if other versions of software made it."""
+    """The checkpoint of a trial. Raises ValueError: it cannot be read, or other versions of software wrote it."""
     _, fields = checkpoint.read(trial.key, state)
     for name in VERSIONS:
         made, now = fields["made"].get(name, "unknown"), versions()[name]
         if made != now:
-            raise ValueError(f"it was made with {name} {made}, and this is {now}")
+            raise ValueError(f"the checkpoint was made with {name} {made}, but {now} is installed")
     return Checkpoint(trial.key, fields["step"], state)

@@ -1,7 +1,7 @@
 """How many replicas train together as one cohort.
 
-An update has a fixed cost, whatever its size. A cohort is wide enough to make that a small share of the whole, and
-narrow enough for the memory of a worker. The constants were measured by `benchmarks/cohort_width.py` (decision 0019).
+An update has a fixed cost, whatever its size. A cohort is wide enough to make this cost a small share of the update,
+and narrow enough for a worker's memory. The constants were measured by `benchmarks/cohort_width.py` (decision 0019).
 They change no result, because a trial's numbers do not depend on its cohort.
 """
 
@@ -19,7 +19,7 @@ from farback.trials.cohort import Cohort, cohorts
 from farback.trials.events import Checkpoint
 from farback.trials.trial import Trial
 
-FIXED_SECONDS = 0.5e-3  # of an update, plus the same for each layer, whatever its size: Python and torch's dispatcher
+FIXED_SECONDS = 0.5e-3  # per update and again per layer, whatever its size: Python and torch's dispatcher
 SHARE = 0.1  # the largest share of an update that the fixed cost may be
 FLOPS = 60e9  # per second in training; an update takes three times the operations of a forward pass
 MOST_BYTES = 250_000_000  # of the replicas of a cohort together
@@ -65,7 +65,7 @@ def sequence_steps(task: Task) -> int:
 
 
 def packed(trials: Iterable[Trial], workers: int, start: Mapping[str, Checkpoint] | None = None) -> list[Cohort]:
-    """Trials as cohorts: resumed ones first, then long ones, so that no worker is left with a long one at the end."""
+    """Trials as cohorts: resumed cohorts first, then the longest, so that no long cohort runs alone at the end."""
     shapes: dict[str, list[Trial]] = {}
     for trial in trials:
         shapes.setdefault(trial.shape, []).append(trial)
@@ -104,7 +104,7 @@ def training_bytes(trial: Trial, steps: int | None = None) -> int:
     gates, outputs = len(trial.cell.gates) * trial.hidden, trial.hidden * network.directions
     drawn = T * (2 * network.inputs * FLOAT + 2 * INTEGER)  # inputs as drawn and as stacked; targets and lags
     layer = T * (gates + outputs) * FLOAT * network.sites
-    evaluation = VALIDATION * (drawn + (0 if trial.cell.kernel else layer))  # kernels keep no step without a gradient
+    evaluation = VALIDATION * (drawn + (0 if trial.cell.kernel else layer))  # without a gradient kernels store no steps
     validation = VALIDATION * T * network.inputs * FLOAT
     update = trial.batch * (drawn + layer * trial.depth * network.directions) + validation
     probe = PROBES * T * network.inputs * FLOAT

@@ -12,7 +12,7 @@ from farback.kernels.unroll import layer_with_backward
 from farback.networks.network import Architecture, Network
 from farback.training.batches import CohortBatch, ScoredSteps
 
-# What a group of replicas may keep between forward and backward: bounds memory, and is below what
+# The memory that a group of replicas may use between forward and backward pass. It is below the memory that
 # `kernels/buffer_pool.py` keeps for the next update. Smaller groups that fit the CPU caches are slower (docs/log.md).
 _BYTES = 256_000_000
 
@@ -68,7 +68,7 @@ def _by_autograd(replicas: Network, scored: ScoredSteps, batch: CohortBatch) -> 
 def _by_kernel(
     architecture: Architecture, theta_RP: Tensor, scored: ScoredSteps, batch: CohortBatch
 ) -> tuple[Tensor, Tensor] | None:
-    """The same for a single layer with a fused kernel and a linear readout; None for other networks."""
+    """Losses and gradients of a single layer with a fused kernel and a linear readout; None for other networks."""
     if not architecture.is_single_layer:
         return None
     sizes = architecture.hidden, architecture.outputs

@@ -1,7 +1,7 @@
 """The training loop: one cohort in, a stream of events out.
 
-A cohort is R trials of one shape, trained as one tensor program. A replica leaves it after its last update, after
-sustained success, or when its loss is no longer finite.
+A cohort is R trials of one shape, trained together as R replicas. A replica leaves the cohort after its last update,
+after sustained success, or when its loss is no longer finite.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from farback.trials.trial import Trial
 def train(
     cohort: Cohort, checkpoint_seconds: float = 60.0, device: str = "cpu"
 ) -> Generator[Event | None, Request | None, None]:
-    """Train a cohort; trials with checkpoints resume. `checkpoint_seconds` changes no result.
+    """Train a cohort; trials with checkpoints resume. `checkpoint_seconds` does not change results.
 
     Yields:
-        Progress of each replica at every evaluation; a Checkpoint of each every `checkpoint_seconds`; Finished for each
-        when it leaves. None after every update, when a Request can be sent: dropped trials leave with Pruned; a request
-        to finish gives a Checkpoint and Paused for every trial.
+        Progress of each replica at every evaluation; a Checkpoint of each replica every `checkpoint_seconds`; Finished
+        when a replica leaves; None after every update. Then a Request can be sent: trials that it drops leave with
+        Pruned; if it asks to finish, every trial gets a Checkpoint and Paused.
     """
     try:
         with arithmetic():
@@ -46,7 +46,7 @@ def train(
 def arithmetic() -> Iterator[None]:
     """Compute with one thread, and with denormal numbers as zero, in this block.
 
-    At these sizes two threads are slower than one, and sums must not depend on their number. A vanishing gradient
+    At these sizes two threads are slower than one, and sums must not depend on the number of threads. A small gradient
     becomes denormal (below 1e-38), which the CPU handles ten times slower than other numbers; it would take most of
     the time of a sweep.
     """
@@ -91,7 +91,7 @@ class _Training:
         return list(range(len(self.replicas.each)))
 
     def _update(self) -> Iterator[Event]:
-        """Update every replica, then evaluate, measure and end those that are due."""
+        """Update every replica; then evaluate and measure the replicas if that is due, and end those that are done."""
         replicas, trial = self.replicas, self.replicas.trial
         finite_R = replicas.update(self.count)
         yield from self._end([r for r, finite in enumerate(finite_R) if not finite], "diverged")

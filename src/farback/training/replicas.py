@@ -1,6 +1,6 @@
-"""The replicas of a cohort in training: one tensor program, in which row r of every tensor belongs to replica r.
+"""The replicas of a cohort in training, stacked in tensors: row r of every tensor belongs to replica r.
 
-No operation mixes replicas, so each one's numbers are, bit for bit, those that it would have alone.
+No operation mixes replicas, so each replica gets the same numbers, bit for bit, as if it trained alone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Replica:
 
     Attributes:
         rows: the trial's scores so far.
-        shown: its progress so far.
+        shown: its progress events so far.
         successes: successful evaluations in a row.
         finite: whether the last validation loss was finite.
         before: if the trial was resumed, the provenance of the processes that trained it before.
@@ -44,32 +44,32 @@ class Replica:
     before: dict[str, str] = field(default_factory=dict)
 
     def solved(self, skill: float) -> bool:
-        """Count an evaluation; whether the trial stops because its success is sustained."""
+        """Count an evaluation; return whether the trial stops because its success is sustained."""
         self.successes = self.successes + 1 if skill >= SOLVED_SKILL else 0
         return self.successes >= SUSTAINED and self.trial.stop == "sustained"
 
     def progress(self, count: int, metrics: dict[str, float]) -> Progress:
-        """An event of progress after `count` updates, which is repeated if the trial is resumed."""
+        """A progress event after `count` updates; it is emitted again if the trial is resumed."""
         self.shown.append(Progress(self.trial.key, count, metrics))
         return self.shown[-1]
 
 
 @dataclass
 class Window:
-    """Training values since the last evaluation, (R,) for each update: loss, gradient norm, whether it was clipped."""
+    """Training values since the last evaluation, (R,) per update: loss, gradient norm, whether clipping changed it."""
 
     loss: list[Tensor] = field(default_factory=list)
     norm: list[Tensor] = field(default_factory=list)
     over: list[Tensor] = field(default_factory=list)
 
     def means(self) -> dict[str, list[float]]:
-        """Means over the updates by metric name, one for each replica, in double precision."""
+        """Means over the updates, one for each replica, by metric name; in double precision."""
         named = {"train/loss": self.loss, "grad/norm": self.norm, "grad/clipped": self.over}
         return {name: torch.stack(values).double().mean(0).tolist() for name, values in named.items()}
 
 
 class Replicas:
-    """The replicas of a cohort of trials of one shape; first before any update, later without those that ended."""
+    """The replicas of a cohort of trials of one shape; they start untrained, and those that end are removed."""
 
     def __init__(self, trials: Sequence[Trial], device: str = "cpu") -> None:
         self.each = [Replica(trial) for trial in trials]
@@ -86,7 +86,7 @@ class Replicas:
 
     @property
     def trial(self) -> Trial:
-        """The first trial, for what all have in common."""
+        """The first trial, for the fields that all trials share."""
         return self.each[0].trial
 
     @property
@@ -105,7 +105,7 @@ class Replicas:
         return network(self.architecture, self.theta_RP[rows])
 
     def update(self, count: int) -> list[bool]:
-        """Do update number `count` of every replica; whether each one's loss was finite."""
+        """Do update number `count` of every replica; return whether each replica's loss was finite."""
         loss_R, grad_RP = gradient(self.architecture, self.theta_RP, self.scored, self.training.next())
         with torch.no_grad():
             grad_RP, norm_R = optimizers.clipped(grad_RP, self.limit_R1)
@@ -121,7 +121,7 @@ class Replicas:
             return self.scored.scores(self.network([r]), self.validation[r])
 
     def measured(self, measure: Measure, rows: list[int]) -> list[list[MeasureRow]]:
-        """A measure of some replicas, computed on the CPU."""
+        """The rows of a measure for each of some replicas, computed on the CPU."""
         part = self.network(rows)
         part = Network(part.architecture, {name: value.cpu() for name, value in part.parameters.items()})
         trials = [self.each[r].trial for r in rows]
