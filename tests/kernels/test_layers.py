@@ -139,7 +139,7 @@ def test_explicit_gradients_equal_autograd(name: str, bias: bool, selects: bool)
 
 @pytest.mark.parametrize("index", [[[0, 0, 1]], [[2, 1, 3]], [[-1, 0, 1]], [[0, 1, 35]]])
 def test_an_index_that_does_not_ascend_in_range_is_refused(index: list[list[int]]) -> None:
-    with pytest.raises(ValueError, match=r"must ascend within 0\.\.\.34"):
+    with pytest.raises(ValueError, match="strictly increasing, with values from 0 to 34"):
         run("gru", drawn("gru", (1, 7, 5, 3, 3)), torch.tensor(index))
 
 

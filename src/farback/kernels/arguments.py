@@ -15,8 +15,8 @@ class Place(NamedTuple):
     """Where a parameter of each replica is in memory; an absent parameter has address 0.
 
     Attributes:
-        address: of the first replica's parameter.
-        stride: elements from one replica's parameter to the next.
+        address: the address of the first replica's parameter.
+        stride: the number of elements from one replica's parameter to the next.
     """
 
     address: int
@@ -37,13 +37,13 @@ def check_shapes(dtypes: tuple[torch.dtype, ...], **arguments: tuple[Tensor, tup
         raise ValueError(f"the kernels compute in {' or '.join(map(str, dtypes))}, not in {dtype}")
     for name, (tensor, shape) in arguments.items():
         if tensor.shape != shape or 0 in shape:
-            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, and {shape} is needed, each at least 1")
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, and {shape} is needed, with sizes of at least 1")
         if tensor.dtype is not dtype or not tensor.is_cpu:
             raise ValueError(f"{name} is {tensor.dtype} on {tensor.device}, and {dtype} on cpu is needed")
 
 
 def checked_index(index_RN: Tensor | None, R: int) -> Tensor | None:
-    """A contiguous index of outputs.
+    """The index of the selected outputs, in contiguous memory.
 
     Raises:
         ValueError: the dtype is not int64, or there is not one row for each replica.
@@ -61,7 +61,7 @@ def needs_gradient(*tensors: Tensor | None) -> bool:
 
 
 def address(tensor: Tensor | None) -> int:
-    """Where a contiguous tensor begins; 0 for None."""
+    """The address at which a contiguous tensor begins; 0 for None."""
     return 0 if tensor is None else tensor.data_ptr()
 
 
@@ -71,18 +71,18 @@ def contiguous(tensor: Tensor) -> Tensor:
 
 
 def contiguous_replicas(tensor: Tensor | None) -> Tensor | None:
-    """The tensor with contiguous memory for each replica, as in views of flat parameters; a copy only if necessary."""
+    """The tensor with contiguous memory for each replica, like a view of flat parameters; a copy only if necessary."""
     if tensor is None or len(tensor) == 0 or tensor[0].is_contiguous():
         return tensor
     return tensor.contiguous()
 
 
 def place(tensor: Tensor | None) -> Place:
-    """Where a tensor with contiguous replicas is, valid while the tensor exists."""
+    """The place of a tensor whose replicas are contiguous; valid while the tensor exists."""
     return ABSENT if tensor is None else Place(tensor.data_ptr(), tensor.stride(0))
 
 
 def flat_places(flat_RP: Tensor, starts: Sequence[int | None]) -> list[Place]:
-    """Where parameters are that begin at these indices of each replica's flat ones; None for an absent parameter."""
+    """The places of parameters that begin at these indices of each replica's flat parameters; None: absent."""
     first, size, stride = flat_RP.data_ptr(), flat_RP.element_size(), flat_RP.stride(0)
     return [ABSENT if start is None else Place(first + start * size, stride) for start in starts]

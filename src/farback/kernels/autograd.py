@@ -24,7 +24,7 @@ from farback.kernels.fused_layer import ForwardPass, backward, forward
 from farback.kernels.time_loop import CellCode
 
 Weights = tuple[Tensor | None, Tensor, Tensor | None, Tensor | None]
-"""W_ih (R, G, I), W_hh (R, G, H), b_ih and b_hh (R, G); those of the input are None where gates are given."""
+"""W_ih (R, G, I), W_hh (R, G, H), b_ih and b_hh (R, G); W_ih and b_ih are None where gates are given."""
 
 
 class _Layer(torch.autograd.Function):
@@ -32,7 +32,7 @@ class _Layer(torch.autograd.Function):
     def forward(ctx: Any, code: CellCode, index: Tensor | None, x: Any, gates: Any, *rest: Any) -> tuple[Tensor, ...]:
         w = rest[:4]
         run = _forward(code, x, gates, w, rest[4:], index, keep=True)
-        ctx.run = replace(run, selected_RNH=None)  # keeping an output would make a reference cycle with the graph
+        ctx.run = replace(run, selected_RNH=None)  # the graph and an output kept in it would refer to each other
         ctx.save_for_backward(*(t for t in w if t is not None))
         ctx.present = [t is not None for t in w]
         ctx.set_materialize_grads(False)
@@ -59,22 +59,22 @@ def _forward(
 def layer(
     code: CellCode, x: Tensor | None, gates: Tensor | None, w: Weights, state: tuple[Tensor, ...], index: Tensor | None
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Outputs and last state of a layer, from its inputs x_RTBI or from gates_RTBG = W_ih x + b_ih, one of them None.
+    """Outputs and last state of a layer, from its inputs or from their contributions to the gates, W_ih x + b_ih.
 
     Args:
-        code: of the cell.
-        x: inputs.
-        gates: contributions of the inputs to the gates.
+        code: the step functions of the cell.
+        x: the inputs, (R, T, B, I), or None if `gates` are given.
+        gates: the contributions of the inputs to the gates, (R, T, B, G), or None if `x` is given.
         w: the parameters.
         state: the parts of the state before the first step, (R, B, H) each.
-        index: which of the T * B outputs to return, ascending, (R, N); None for all.
+        index: which of the T * B outputs to return, strictly increasing, (R, N); None for all.
 
     Returns:
-        outputs, (R, N, H) if selected, else (R, T, B, H), and the state after the last step. Differentiable once in
+        outputs, (R, N, H) with an index, else (R, T, B, H), and the state after the last step. Differentiable once in
         every tensor.
 
     Raises:
-        ValueError: a tensor of the wrong shape, dtype or device; an index that does not ascend or is out of range.
+        ValueError: a tensor of the wrong shape, dtype or device; an index that does not increase or is out of range.
     """
     source = gates if x is None else x
     assert source is not None

@@ -3,8 +3,8 @@
 
 Passing an array to compiled code takes longer than a step of a small network, so tensors are passed as addresses.
 
-What the kernels keep of a sequence between forward and backward takes many megabytes. Memory that is new from the
-system costs a page fault for every 4 kB, at some sizes as much time as the arithmetic (docs/log.md).
+Between the forward and the backward pass the kernels keep many megabytes. New memory from the operating system costs a
+page fault for every 4 kB; at some sizes this takes as much time as the arithmetic (docs/log.md).
 """
 
 import ctypes
@@ -21,7 +21,7 @@ from torch import Tensor
 from farback.kernels.jit import inlined
 from farback.kernels.llvm import pointer
 
-SMALL = 1 << 18  # bytes; the allocator itself reuses smaller blocks
+SMALL = 1 << 18  # bytes; the allocator of the system reuses smaller blocks itself
 
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None  # of glibc
 
@@ -29,10 +29,10 @@ Block = NDArray[np.uint8]
 
 
 class BufferPool:
-    """Lends blocks to tensors; a block returns when its last tensor is deleted, and waits for a tensor of its size.
+    """Lends blocks of memory to tensors. When its last tensor is deleted, a block waits for a tensor of its size.
 
     Attributes:
-        limit: bytes of waiting blocks; beyond it, the sizes that were used longest ago are freed first.
+        limit: the most bytes that may wait; beyond it, blocks of the sizes that were used longest ago are freed.
         waiting: the waiting blocks of each size, in the order of last use.
     """
 
@@ -41,7 +41,7 @@ class BufferPool:
         self.waiting: dict[int, list[Block]] = {}
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """A tensor with undefined contents, which begins at a whole cache line."""
+        """A tensor with undefined contents that begins at the start of a cache line."""
         size = math.prod(shape) * dtype.itemsize
         if size < SMALL:
             return torch.empty(shape, dtype=dtype)
@@ -69,7 +69,7 @@ class BufferPool:
                 del self.waiting[size]
 
     def release(self) -> None:
-        """Return waiting blocks, and the free memory of the allocator, to the system."""
+        """Return the waiting blocks, and the free memory of the allocator, to the operating system."""
         self.waiting.clear()
         if _TRIM is not None:
             _TRIM(0)
@@ -91,7 +91,7 @@ def array_at(address, like, shape):
 
 @inlined
 def aligned_zeros(like, size):
-    """Zeros that begin at a whole cache line: vectors that straddle two take twice as long."""
+    """Zeros that begin at the start of a cache line: a vector across two cache lines takes twice as long."""
     block = np.zeros(size + 64, type(like))
     start = (-block.ctypes.data % 64) // block.itemsize
     return block[start : start + size]

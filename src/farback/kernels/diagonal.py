@@ -22,7 +22,7 @@ def _step(a_N, before_N, b_N, h_N):
 
 @loop
 def _step_back(dout_N, dh_N, a_N, before_N, da_N, db_N):
-    """torch's gradient of a real loss: conjugated factors, which for real numbers are the factors."""
+    """The gradient of a real loss in torch's convention: complex factors are conjugated."""
     for n in range(dh_N.size):
         d = dout_N[n] + dh_N[n]
         db_N[n] = d

@@ -1,7 +1,7 @@
 """A layer and a readout with an explicit backward pass: the same numbers as autograd, without its overhead.
 
-At small sizes autograd's overhead (a tenth of a millisecond for the two) and a tensor for every parameter take half of
-the time of an update.
+In small networks autograd (a tenth of a millisecond for layer and readout) and a tensor for every parameter take half
+of the time of an update.
 
 Shapes: R replicas, P flat parameters, T steps, B sequences, I inputs, H hidden, N scored outputs of O numbers.
 """
@@ -29,19 +29,19 @@ def layer_and_readout(
     x_RTBI: Tensor,
     index_RN: Tensor | None,
 ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """The readout's outputs, (R, N, O), of a layer that starts from zero, and a function from their gradient to (R, P).
+    """The readout's outputs, (R, N, O), and a function from their gradient to that of the parameters, (R, P).
 
     Args:
-        code: of the cell.
-        flat_RP: all parameters of both, without gaps.
-        starts: where each begins, by torch.nn's names and "readout.weight", "readout.bias"; biases may be missing.
+        code: the step functions of the cell.
+        flat_RP: all parameters of layer and readout, without gaps.
+        starts: the first index of each parameter by name (torch.nn's, or "readout.weight"); biases may be missing.
         hidden: H.
         outputs: O.
-        x_RTBI: inputs.
-        index_RN: which of the T * B outputs of the layer to read, ascending; None for all.
+        x_RTBI: the inputs of the layer, whose state starts from zero.
+        index_RN: which of the T * B outputs of the layer to read, strictly increasing; None for all.
 
     Raises:
-        ValueError: a tensor of the wrong shape, dtype or device; an index that does not ascend or is out of range.
+        ValueError: a tensor of the wrong shape, dtype or device; an index that does not increase or is out of range.
     """
     (R, T, B, width), P = x_RTBI.shape, flat_RP.shape[1]
     check_shapes(DTYPES, x=(x_RTBI, (R, T, B, width)), parameters=(flat_RP, (R, P)))

@@ -31,7 +31,7 @@ def exponential(u):
 
 
 def _exponential_float32(u):
-    magic = f4(1.5 * 2**23 + 127)  # adding it rounds to an integer and leaves that, plus the bias, in the low bits
+    magic = f4(1.5 * 2**23 + 127)  # adding it rounds, and leaves integer + exponent bias in the low bits
     shifted = u * f4(1.4426950408889634) + magic
     n = shifted - magic
     # ln 2 in two parts, the first with few enough bits for an exact product

@@ -1,7 +1,7 @@
 """The forward and the backward pass of a recurrent layer: from tensors to calls of the compiled loops over time.
 
-Shapes: R replicas, T steps, B sequences, I inputs, G rows of gates, H hidden, L numbers in a row, S steps that are
-kept, A numbers kept of each, N selected outputs.
+Shapes: R replicas, T steps, B sequences, I inputs, G rows of gates, H hidden, L numbers in a row, S kept steps, A kept
+numbers of each unit and step, N selected outputs.
 """
 
 from __future__ import annotations
@@ -59,22 +59,22 @@ def forward(
     """The forward pass from inputs or from gates.
 
     Args:
-        code: of the cell.
-        x: inputs, or None.
-        gates: contributions of the inputs to the gates, or None.
+        code: the step functions of the cell.
+        x: the inputs, or None if `gates` are given.
+        gates: the contributions of the inputs to the gates, or None if `x` is given.
         w: places of W_ih, W_hh, b_ih, b_hh.
-        state: before the first step; a zero state may have one part for all.
-        index: which of the T * B outputs to select, ascending; None for all.
+        state: the parts of the state before the first step; for a zero state one part is enough.
+        index: which of the T * B outputs to select, strictly increasing; None for all.
         keep: whether a backward pass follows.
 
     Raises:
-        ValueError: an index that does not ascend or is out of range.
+        ValueError: an index that does not increase or is out of range.
     """
     source = gates if x is None else x
     assert source is not None
     (R, T, B), H, dtype = source.shape[:3], state[0].shape[2], source.dtype
     width, N = 0 if x is None else x.shape[3], 0 if index is None else index.shape[1]
-    L, S = -(-(H + width + 1) // 16) * 16, T + 1 if keep else 2  # a row is whole cache lines
+    L, S = -(-(H + width + 1) // 16) * 16, T + 1 if keep else 2  # a row fills whole cache lines
     empty = buffer_pool.empty if keep else torch.empty  # evaluations have other sizes, and are rare
     row, kept = empty((R, T + 1, B, L), dtype=dtype), empty((R, S, B, code.kept, H), dtype=dtype)
     selected = None if index is None else source.new_empty(R, N, H)
@@ -94,7 +94,8 @@ def forward(
         (row.data_ptr(), kept.data_ptr(), address(selected)),
     )
     if not is_valid:
-        raise ValueError(f"the index of the outputs must ascend within 0...{T * B - 1} for each replica, got {index}")
+        bounds = f"with values from 0 to {T * B - 1}, for each replica"
+        raise ValueError(f"index must be strictly increasing, {bounds}; got {index}")
     return ForwardPass(code, width, index, row, kept, selected, H)
 
 
@@ -109,13 +110,13 @@ def backward(
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the input, of the gates (each None if not requested) and of each part of the first state.
 
-    The gradients of the parameters are written to `dw`; without a place for that of W_hh, none is computed.
+    The gradients of the parameters are written to `dw`, or not computed if `dw` has no place for the one of W_hh.
 
     Args:
         run: the forward pass.
         w: as in `forward`.
-        dout: gradient of the outputs; None for zero.
-        dlast: gradient of each part of the last state; None for zero.
+        dout: the gradient of the outputs; None for zero.
+        dlast: the gradient of each part of the last state; None for zero.
         dw: places for the gradients of the parameters.
         x: whether to compute the gradient of the input.
         gates: whether to compute the gradient of the gates.

@@ -1,8 +1,8 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
 """The steps of Elman's network, the GRU and the LSTM, forward and backward, with the gate order of torch.nn.
 
-The gates of a step are W_ih x_t + b_ih + W_hh h_{t-1} + b_hh. `farback.kernels.time_loop.CellCode` has the arguments of
-the functions.
+The gates of a step are W_ih x_t + b_ih + W_hh h_{t-1} + b_hh. `farback.kernels.time_loop.CellCode` describes the
+arguments of the step functions.
 
 Shapes: B sequences, H hidden, L numbers in a row, P computed blocks of gates, A kept numbers.
 """
@@ -44,7 +44,7 @@ def _elman_back(dh_BH, dc_BH, row_BL, next_BL, kept_BAH, next_kept_BAH, d_BPH):
 def elman(nonlinearity: str) -> CellCode:
     """Elman's network (Elman 1990; torch.nn.RNN): h_t = f(gates), with the nonlinearity f compiled in.
 
-    P = 1 block. If the slope of f needs its input, that is the A = 1 kept number; otherwise none is kept.
+    P = 1 block. If the slope of f needs the input of f, this input is kept (A = 1); otherwise no number is kept.
 
     Raises:
         ValueError: the nonlinearity is unknown.

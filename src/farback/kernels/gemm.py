@@ -46,7 +46,7 @@ def gemm(dtype: torch.dtype) -> int:
 # Row-major arrays are the transposes of Fortran's, so each product below passes its factors in reverse order.
 _PLAIN, _TRANSPOSED = ord("N"), ord("T")
 
-# OpenBLAS multiplies factors of up to a million multiplications without packing them, at about twice the speed
+# OpenBLAS computes products of up to a million multiplications without packing the factors, about twice as fast
 # (measured: 105-117 instead of 45-90 GFLOP/s). So larger products are split into tiles of that size.
 
 
@@ -55,7 +55,7 @@ def product(gemm, m, k, n, a, b, c, beta):
     """C = A B + beta C with A (m, k), B (k, n), C (m, n), in tiles of rows and columns of C."""
     (a_array, a_start, a_stride), (b_array, b_start, b_stride), (c_array, c_start, c_stride) = a, b, c
     rows, columns = 32 if k <= 240 else 16, 128 if k <= 480 else 64
-    if k > 960:  # no useful tile is small enough
+    if k > 960:  # no tile of a useful size has so few multiplications
         rows, columns = m, n
     size, strides = c_array.itemsize, (b_stride, a_stride, c_stride)
     a_0 = a_array.ctypes.data + a_start * size

@@ -9,7 +9,7 @@ from typing import Any
 from numba import cfunc, njit
 
 # Numba's cache checks only the file of the compiled function. A kernel also contains the functions that it calls from
-# other files of this folder. So the digest of all files is part of its name, and any edit leads to a new compilation.
+# other files of this folder. So a digest of all files is part of each kernel's name: any edit compiles all again.
 _SOURCES = hashlib.sha256(
     b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
 ).hexdigest()[:10]
@@ -21,7 +21,7 @@ _OPTIONS: dict[str, Any] = {
     "fastmath": {"contract"},
 }
 
-# Only kernels call helpers: without wrappers they compile in half the time.
+# Only kernels call helper functions, so these need no wrappers for Python or C, and compile in half the time.
 _HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _KERNEL = {**_OPTIONS, "no_cfunc_wrapper": True, "cache": True}
 _STEPS: list[Any] = []
@@ -35,7 +35,7 @@ def inlined(function: Callable[..., Any]) -> Any:
 def loop(function: Callable[..., Any]) -> Any:
     """Compile an inner loop over arrays that do not overlap.
 
-    The compiler would otherwise check each pair of arrays, and use no vector code for more than a few.
+    Otherwise the compiler checks each pair of arrays for overlap, and uses no vector code for more than a few arrays.
     """
     dispatcher = njit(**_HELPER)(function)
 
@@ -43,7 +43,7 @@ def loop(function: Callable[..., Any]) -> Any:
         flags.noalias = True
         return flags
 
-    # numba has the flag but no public option. Without the hook the code is correct, but slower.
+    # numba has no public option for this flag. Without this hook the code is correct, but slower.
     if hasattr(dispatcher._compiler, "_customize_flags"):
         dispatcher._compiler._customize_flags = without_aliases
     return dispatcher
@@ -59,14 +59,14 @@ def kernel(function: Any) -> Any:
 
 
 def compiled_address(function: Any, signature: Any) -> int:
-    """Compile a function of numbers for one signature, keep it on disk, and give the address of its C function."""
+    """Compile a function of numbers for one signature, keep it on disk, and return the address of its C function."""
     function.__qualname__ = f"{function.__qualname__}_{_SOURCES}"
     options = {name: _OPTIONS[name] for name in ("error_model", "fastmath")}
     try:
         compiled = cfunc(signature, cache=True, **options)(function)
     except RuntimeError:
         compiled = cfunc(signature, **options)(function)
-    _STEPS.append(compiled)  # its code is freed with it
+    _STEPS.append(compiled)  # this reference keeps its machine code in memory
     return int(compiled.address or 0)
 
 

@@ -1,8 +1,8 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""One matrix product for each replica, `x W' + b`, forward and backward; its bits do not depend on the cohort.
+"""One matrix product for each replica, `x W' + b`, forward and backward; its bits do not depend on other replicas.
 
 `torch.bmm` uses MKL, whose sums depend on where in memory a matrix begins, and on some processors on the number of
-matrices: a replica's numbers would depend on its place in the cohort (docs/log.md). SciPy's BLAS does not do so.
+matrices: a replica's numbers would depend on its place among the replicas (docs/log.md). SciPy's BLAS avoids this.
 
 Shapes: R replicas, N rows, I inputs, G outputs.
 """
@@ -76,7 +76,7 @@ def forward(x: Tensor, w: Place, b: Place, G: int) -> Tensor:
 
 
 def backward(x: Tensor, w: Place, d: Tensor, needed: bool, dw: Place, db: Place) -> Tensor | None:
-    """The gradient of x, if needed, from that of the product; the gradients of w and b are written to `dw` and `db`."""
+    """The gradient of x, if needed, given d, the gradient of the product. Writes the other gradients to `dw`, `db`."""
     (R, N, width), G = x.shape, d.shape[2]
     dx = x.new_empty(x.shape) if needed else None
     x, d = contiguous(x), contiguous(d)

@@ -9,7 +9,7 @@ from numba.extending import intrinsic
 
 
 def _power_of_two(typing_context, t):
-    """2^n from a number whose low bits hold n plus the exponent's bias: shift them into the exponent field."""
+    """2^n from a number whose low bits hold n plus the exponent's bias; shifts these bits into the exponent field."""
     width = t.bitwidth
     mantissa = {32: 23, 64: 52}[width]
 
@@ -24,8 +24,8 @@ def _power_of_two(typing_context, t):
 def _call_gemm(typing_context, address, flips, sizes, a, b, strides, beta, c):
     """Fortran's xGEMM at `address`: C = op(A) op(B) + beta C.
 
-    `flips` are two letters, `sizes` m, n, k, `strides` the three leading dimensions, a, b, c addresses, beta a real
-    number.
+    `flips` are two letters, one for each op; `sizes` are m, n, k; `strides` are the three leading dimensions; a, b and
+    c are addresses; beta is a real number.
     """
 
     def code(context, builder, signature, arguments):
@@ -53,7 +53,7 @@ def _call_gemm(typing_context, address, flips, sizes, a, b, strides, beta, c):
 
 
 def _call_step(typing_context, address, like, places, sizes):
-    """The compiled function at `address`, of a number that gives the dtype, addresses and sizes."""
+    """Call the compiled function at `address` with a number whose type gives the dtype, addresses, and sizes."""
 
     def code(context, builder, signature, arguments):
         function, like, places, sizes = arguments
@@ -77,7 +77,7 @@ def _pointer(typing_context, address, like):
 def _wide_vectors(typing_context):
     """Let the calling function use the machine's widest vectors.
 
-    With AVX-512, LLVM uses half the width to keep the clock rate high; here the matrix products use all of it anyway.
+    With AVX-512, LLVM uses half the width to keep the clock rate high; here the matrix products use full width anyway.
     """
 
     def code(context, builder, signature, arguments):

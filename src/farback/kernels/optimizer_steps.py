@@ -1,5 +1,5 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""Gradient clipping and Adam on flat parameters, one pass each: at small sizes tensor operations cost more than that.
+"""Gradient clipping and Adam on flat parameters, in one pass each: tensor operations cost more in small networks.
 
 Shapes: R replicas, P parameters. The numbers of a replica do not depend on other replicas.
 """
@@ -18,7 +18,7 @@ from farback.kernels.llvm import wide_vectors
 
 @loop
 def _squares(grad_P, lanes_16):
-    """Sums of squares of every sixteenth number: the same order of sums on every processor, and whole vectors."""
+    """Add the squares to 16 partial sums: whole vectors, and the same order of additions on every processor."""
     wide_vectors()
     for start in range(0, grad_P.size - 15, 16):
         for k in range(16):
@@ -46,7 +46,7 @@ def _clip(like, R, P, grad, limit, out, norm):
             total += lanes_16[k]
         norm_R[r] = math.sqrt(total)
         scale = limit_R[r] / (norm_R[r] + type(like)(1e-6))
-        # in this order a NaN scales nothing
+        # in this order a scale of NaN counts as 1
         _scaled(grad_RP[r], scale if scale < one else one, out_RP[r])
 
 
@@ -76,7 +76,7 @@ def _adam(like, R, P, count, theta, grad, first, second, lr, beta1, beta2, eps):
 
 
 def clip(grad_RP: Tensor, limit_R1: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradient scaled down to each replica's limit, and its norms before, (R,)."""
+    """The gradient scaled down to each replica's limit, and the norms before scaling, (R,)."""
     R, P = grad_RP.shape
     grad_RP, limit_R1 = contiguous(grad_RP), contiguous(limit_R1)
     out, norm = torch.empty_like(grad_RP), grad_RP.new_empty(R)

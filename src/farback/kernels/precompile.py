@@ -12,9 +12,9 @@ from farback.kernels.unroll import Kernel
 
 
 def precompile(kernels: Iterable[Kernel | None], dtype: torch.dtype = torch.float32) -> None:
-    """Compile, or load from disk, what every network needs and the kernels of these cells, forward and backward.
+    """Compile, or load from disk, the code that every network needs and these kernels, forward and backward.
 
-    A kernel is None for cells without one.
+    Cells without a kernel may be given as None.
     """
     with torch.enable_grad():
         one = torch.zeros(1, 1, 1, dtype=dtype, requires_grad=True)

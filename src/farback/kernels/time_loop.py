@@ -2,19 +2,19 @@
 """The loop over time of Elman's network, the GRU and the LSTM, forward and backward, compiled once for all of them.
 
 Shapes: R replicas, T steps, B sequences, I inputs, H hidden, N selected outputs. A cell has K blocks of H gates. In the
-first D blocks the contributions of the input and of the state are added; where D < K, the last block keeps the two
-separate, so that P = 2K - D blocks are computed. A numbers per unit and step are kept for the backward pass.
+first D blocks the contributions of the input and of the state are added; where D < K, they stay separate in the last
+block, so that P = 2K - D blocks are computed. A numbers per unit and step are kept for the backward pass.
 
 A row of L numbers for each sequence and step holds (h_{t-1}, x_t, 1) and padding: one product with all weights and
-biases gives the gates of a step, and its transpose gives all their gradients. The products cover a few steps, so that
-their data is in cache; only these rows and the kept numbers are stored for the whole sequence. If the caller gives
-gates instead of inputs, I = 0.
+biases gives the gates of a step. The rows times the gradients of the gates give the gradients of weights and biases;
+each of these products covers only a few steps, so its data stays in cache. For the whole sequence only the rows and the
+A kept numbers are stored. If the caller gives gates instead of inputs, I = 0.
 
-The steps of a cell are compiled apart and called by their address, so that one more cell costs a third of a second of
-compilation and not five.
+The step functions of a cell are compiled separately and called by their addresses, so that one more cell adds a third
+of a second of compilation, not five seconds.
 
-Memory is passed as addresses, because passing arrays would take longer than a step. Arrays are copied and added by the
-loops below: numba compiles each assignment of a slice for a third of a second, in every kernel.
+Memory is passed as addresses, because passing arrays would take longer than a step. The loops below copy and add
+arrays, because numba takes a third of a second to compile each slice assignment, in every kernel.
 """
 
 import functools
@@ -33,15 +33,15 @@ class CellCode(NamedTuple):
     """The sizes and the step functions of one cell.
 
     Attributes:
-        label: in the names of the compiled steps.
+        label: part of the names of the compiled functions.
         blocks: K.
         direct: D.
         kept: A.
-        carried: which of the kept numbers is part of the state, beside h.
+        carried: which of the kept numbers is part of the state, as h is; None if the state is only h.
         step: `step(gates_BPH, row_BL, next_BL, kept_BAH, next_kept_BAH)` writes h into the next row, given the gates
             before their nonlinearities.
         back: `back(dh_BH, dc_BH, row_BL, next_BL, kept_BAH, next_kept_BAH, d_BPH)` writes the gradient of these gates
-            to d, and leaves in dh (where D < K) and dc the gradient of the state before that does not pass the gates.
+            to d. In dh (where D < K) and dc it leaves the gradient of the previous state that bypasses the gates.
     """
 
     label: str
@@ -53,12 +53,12 @@ class CellCode(NamedTuple):
     back: Any
 
 
-_function: Any = None  # `addresses` copies the functions that call it for each cell
+_function: Any = None  # a cell's step: `addresses` copies the functions that call it, with this global replaced
 
 
 @inlined
 def _parameters(addresses, strides, r, like, item, M, H, width):
-    """W_ih, W_hh, b_ih and b_hh of replica r, or their gradients; biases are rows. Absent ones must not be read."""
+    """W_ih, W_hh, b_ih and b_hh of replica r, or their gradients; biases as rows. Absent ones must not be read."""
     return (
         array_at(addresses[0] + r * strides[0] * item, like, (M, width)),
         array_at(addresses[1] + r * strides[1] * item, like, (M, H)),
@@ -107,7 +107,7 @@ def _clear(x_BH):
 
 @loop
 def _copy_blocks(x_BKH, y_BKH, direct):
-    """Copy gates to computed blocks, or back: the first blocks and the last one; those between become 0."""
+    """Copy gates to computed blocks, or back: the first blocks and the last block; blocks between become 0."""
     blocks = y_BKH.shape[1]
     for b in range(y_BKH.shape[0]):
         for k in range(blocks):
@@ -171,7 +171,7 @@ def forward(gemm, step, like, cell, sizes, strides, inputs, state, weights, inde
             before = index_RN[r, n]
             b = before % B
             _copy(row_RTBL[r, before // B + 1, b : b + 1], selected_RNH[r, n : n + 1])
-    return True  # the index ascends and is in range
+    return True  # the index is strictly increasing and in range
 
 
 @kernel

@@ -17,7 +17,7 @@ from typing_extensions import override
 Parameters = Mapping[str, Tensor]
 State = tuple[Tensor, ...]
 Backward = Callable[[Tensor], Tensor]
-"""From the gradient of the outputs, (R, N, O), to that of the flat parameters, (R, P)."""
+"""Computes the gradient of the flat parameters, (R, P), from the gradient of the outputs, (R, N, O)."""
 
 
 class Recurrence(Protocol):
@@ -28,10 +28,10 @@ class Recurrence(Protocol):
         """The cell's kernel, or None for a cell that is computed step by step."""
 
     def project(self, p: Any, x_RTBI: Tensor) -> Tensor:
-        """The contribution of the inputs, for all steps at once."""
+        """The contribution of the inputs to the gates, for all steps at once."""
 
     def unroll(self, p: Any, gates_RTBG: Tensor, state: Any) -> tuple[Tensor, State]:
-        """The recurrence without a kernel."""
+        """Outputs of all steps and last state, computed without a kernel."""
 
 
 class Kernel(ABC):
@@ -52,11 +52,11 @@ class Kernel(ABC):
 
 @dataclass(frozen=True)
 class GatedKernel(Kernel):
-    """The kernel of a cell with the parameters of `torch.nn.RNN`.
+    """The kernel of a cell with the parameters of `torch.nn.RNN`, `GRU` or `LSTM`.
 
     Attributes:
         cell: "elman", "gru" or "lstm".
-        nonlinearity: of elman.
+        nonlinearity: the nonlinearity of elman; empty for the other cells.
     """
 
     cell: str
@@ -67,7 +67,7 @@ class GatedKernel(Kernel):
 
     @property
     def code(self) -> Any:
-        """Its compiled step, forward and backward (`farback.kernels.time_loop.CellCode`).
+        """The step functions of the cell, forward and backward (`farback.kernels.time_loop.CellCode`).
 
         Raises:
             ValueError: there is no such kernel.
@@ -78,7 +78,7 @@ class GatedKernel(Kernel):
             return gated_cells.elman(self.nonlinearity)
         codes = {"gru": gated_cells.GRU, "lstm": gated_cells.LSTM}
         if self.cell not in codes or self.nonlinearity:
-            raise ValueError(f"there is no kernel {self}")
+            raise ValueError(f"there is no kernel {self}; there are kernels elman (with a nonlinearity), gru and lstm")
         return codes[self.cell]
 
     @override
@@ -89,7 +89,7 @@ class GatedKernel(Kernel):
         return layer(self.code, None, gates_RTBG, weights, state, None)
 
     def layer(self, p: Parameters, x_RTBI: Tensor, state: State, index_RN: Tensor | None) -> tuple[Tensor, State]:
-        """A layer from its inputs; arguments and results of the function `layer`."""
+        """Outputs and last state of a layer from its inputs; see the function `layer`."""
         from farback.kernels.autograd import layer
 
         weights = (p["weight_ih"], p["weight_hh"], p.get("bias_ih"), p.get("bias_hh"))
@@ -145,10 +145,10 @@ def unroll(cell: Recurrence, p: Parameters, gates_RTBG: Tensor, state: State) ->
 def layer(
     cell: Recurrence, p: Parameters, x_RTBI: Tensor, state: State, index_RN: Tensor | None = None
 ) -> tuple[Tensor, State]:
-    """A layer from its inputs: outputs (R, T, B, H) of all steps, and the state after the last.
+    """Outputs (R, T, B, H) of all steps of a layer, and the state after the last, from the layer's inputs.
 
-    With `index_RN`, ascending indices into the T * B outputs, only those are returned, (R, N, H), which saves memory
-    for outputs and gradients.
+    With `index_RN`, strictly increasing indices into the T * B outputs, only these outputs are returned, (R, N, H),
+    which saves memory for outputs and gradients.
     """
     if isinstance(cell.kernel, GatedKernel) and on_cpu(x_RTBI):
         return cell.kernel.layer(p, x_RTBI, state, index_RN)
@@ -157,7 +157,7 @@ def layer(
 
 
 def selected(h_RTBH: Tensor, index_RN: Tensor) -> Tensor:
-    """Some of the T * B outputs, (R, N, H)."""
+    """The T * B outputs at these indices, (R, N, H)."""
     return h_RTBH.flatten(1, 2).gather(1, index_RN.unsqueeze(-1).expand(-1, -1, h_RTBH.shape[-1]))
 
 
@@ -169,14 +169,14 @@ def layer_with_backward(
     x_RTBI: Tensor,
     index_RN: Tensor | None,
 ) -> tuple[Tensor, Backward] | None:
-    """A layer from the zero state and a readout, (R, N, O), with its backward pass; None where autograd is needed.
+    """The outputs (R, N, O) of a layer and its readout, and their backward pass; None where autograd is needed.
 
     Args:
-        cell: of the layer.
-        flat_RP: parameters.
-        starts: where each parameter begins among the flat ones.
-        sizes: hidden units and outputs.
-        x_RTBI: inputs.
+        cell: the cell of the layer.
+        flat_RP: the flat parameters of layer and readout.
+        starts: the index at which each parameter begins among the flat parameters.
+        sizes: the numbers of hidden units and of outputs.
+        x_RTBI: the inputs of the layer, whose state starts from zero.
         index_RN: as in `layer`.
     """
     if not isinstance(cell.kernel, GatedKernel) or not on_cpu(x_RTBI):
@@ -199,7 +199,7 @@ def supported(*tensors: Tensor) -> bool:
 
 
 def clip(grad_RP: Tensor, limit_R1: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradient scaled down to each replica's limit, and its norms before, (R,)."""
+    """The gradient scaled down to each replica's limit, and the norms before scaling, (R,)."""
     from farback.kernels import optimizer_steps
 
     return optimizer_steps.clip(grad_RP, limit_R1)

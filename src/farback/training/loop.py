@@ -46,9 +46,8 @@ def train(
 def arithmetic() -> Iterator[None]:
     """Compute with one thread, and with denormal numbers as zero, in this block.
 
-    At these sizes two threads are slower than one, and sums must not depend on the number of threads. A small gradient
-    becomes denormal (below 1e-38), which the CPU handles ten times slower than other numbers; it would take most of
-    the time of a sweep.
+    At these sizes two threads are slower than one, and sums must not depend on the number of threads. Vanishing
+    gradients become denormal (below 1e-38). The CPU is ten times slower with such numbers than with others.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
