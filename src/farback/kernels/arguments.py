@@ -30,7 +30,7 @@ def check_shapes(dtypes: tuple[torch.dtype, ...], **arguments: tuple[Tensor, tup
     """Check that each tensor has its shape, and that all are on the CPU and share one of `dtypes`.
 
     Raises:
-        ValueError: with the tensor's name, what it is and what it should be.
+        ValueError: a tensor has another shape, dtype or device; the message names the tensor.
     """
     dtype = next(iter(arguments.values()))[0].dtype
     if dtype not in dtypes:

@@ -23,7 +23,7 @@ from farback.kernels.llvm import pointer
 
 SMALL = 1 << 18  # bytes; the allocator of the system reuses smaller blocks itself
 
-_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None  # of glibc
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None  # glibc only
 
 Block = NDArray[np.uint8]
 

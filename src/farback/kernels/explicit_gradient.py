@@ -34,7 +34,7 @@ def layer_and_readout(
     Args:
         code: the step functions of the cell.
         flat_RP: all parameters of layer and readout, without gaps.
-        starts: the first index of each parameter by name (torch.nn's, or "readout.weight"); biases may be missing.
+        starts: the first index of each parameter (torch.nn's names and "readout.*"); biases may be missing.
         hidden: H.
         outputs: O.
         x_RTBI: the inputs of the layer, whose state starts from zero.

@@ -26,7 +26,7 @@ def like(x, constant):
 
 
 def exponential(u):
-    """(2^n, p) with e^u = 2^n (1 + p), u in [-87, 89] (float32) or [-708, 710] (float64); the top gives 2^n = inf."""
+    """(2^n, p) with e^u = 2^n (1 + p), u in [-87, 89] (float32) or [-708, 710] (float64); at the top 2^n is inf."""
     raise NotImplementedError("compiled code only")
 
 
