@@ -21,7 +21,7 @@ class CoRNN(GatedCell):
     The state is (y, z), 2H numbers; the layer above sees y.
 
     Source: Rusch and Mishra 2021 (2010.00951), with the explicit damping of their code (z_{t-1}, where the paper also
-    allows z_t). dt, gamma and epsilon are not trained; by default they are the authors' for permuted sequential MNIST.
+    allows z_t). dt, gamma and epsilon are not trained; their defaults were published for permuted sequential MNIST.
     """
 
     known_as: ClassVar[str] = "coRNN"

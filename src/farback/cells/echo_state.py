@@ -19,7 +19,7 @@ class EchoState(GatedCell):
     h_t = (1 - leak) h_{t-1} + leak tanh(W_ih x_t + b_ih + W_hh h_{t-1})
 
     A control that shows the benefit of training the recurrence. The spectral radius of W_hh sets its time scale: use
-    `init: {name: scaled, radius: 0.95}`. With PyTorch's default the radius is near 0.58: it forgets in a few steps.
+    `init: {name: scaled, radius: 0.95}`. PyTorch's default has a radius near 0.58: the network forgets in a few steps.
 
     Source: Jaeger 2001, GMD report 148; the leak as in Lukosevicius 2012. Deviation: the readout is trained by gradient
     descent, as for all cells, not by linear regression.

@@ -21,7 +21,7 @@ class GRU(GatedCell):
 
     So z is the gate that *keeps*. Gate order r, z, n.
 
-    Source: Cho et al. 2014 (1406.1078). Deviation, as in PyTorch: the reset gate multiplies W_hn h + b_hn, not h.
+    Source: Cho et al. 2014 (1406.1078). Deviation, as in PyTorch: the reset gate multiplies W_hn h + b_hn instead of h.
     """
 
     known_as: ClassVar[str] = "GRU"

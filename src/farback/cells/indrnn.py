@@ -18,7 +18,7 @@ class IndRNN(SteppedCell):
     h_t = f(W_ih x_t + b_ih + u * h_{t-1}), f = relu or tanh
 
     Whatever the initialisation, u is drawn uniformly from [0, 2^(1 / T)], where T = lag + 1 is the number of steps from
-    cue to answer, so that over these steps no unit's state more than doubles.
+    cue to answer, so that over these steps u at most doubles a unit's state.
 
     Source: Li, Li, Cook, Zhu and Gao 2018 (1803.04831); the range is from their code. Deviations: u is bounded only
     when it is drawn, not after every update; the last layer is drawn like the others; there is no batch normalisation

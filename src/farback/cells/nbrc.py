@@ -12,7 +12,7 @@ from farback.cells.brc import bistable_state
 
 
 class NBRC(GatedCell):
-    """The bistable recurrent cell with gates that depend on all units: these decide whether a unit can latch.
+    """The bistable recurrent cell with gates that depend on all units, so that other units decide if one can latch.
 
     c = sigmoid(W_ic x_t + b_ic + W_hc h_{t-1})
     a = 1 + tanh(W_ia x_t + b_ia + W_ha h_{t-1})

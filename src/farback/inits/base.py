@@ -104,7 +104,7 @@ def set_keep_bias(layer: Layer, values: dict[str, Array], bias: Array | float) -
 
 
 def set_bias(layer: Layer, values: dict[str, Array], gate: str, bias: Array | float) -> None:
-    """Set the total bias of a gate. If it has two biases, as in torch.nn, the second becomes zero."""
+    """Set the total bias of a gate. If it has two biases, as in torch.nn, the second becomes 0: they are added."""
     values["bias_ih"][layer.rows(gate)] = bias
     if "bias_hh" in values:
         values["bias_hh"][layer.rows(gate)] = 0.0

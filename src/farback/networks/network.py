@@ -259,7 +259,7 @@ def draw(
     lag: int,
     dtype: torch.dtype = torch.float32,
 ) -> Network:
-    """R untrained replicas: `inits[r]` draws replica r with random numbers from `seeds[r]`."""
+    """R untrained replicas: `inits[r]` draws replica r with the random stream of `seeds[r]` for weights."""
     drawn = [architecture.draw(init, lag, stream(seed, "weights")) for init, seed in zip(inits, seeds, strict=True)]
     parameters = {
         name: torch.from_numpy(np.stack([values[name] for values in drawn])).to(dtype) for name in architecture.shapes()

@@ -25,7 +25,7 @@ class Digits(Task):
     drawn by numpy's default generator with the seed `permutation`.
 
     Because there are few images, training, validation and testing use different ones (`part`): three, one and one of
-    five folds of equal size. `held_out` is the same task on the images of another part.
+    five equal folds. `held_out` is the same task on the images of another part.
 
     Example (lag = 66; ? is the flag, . shows nothing):
 

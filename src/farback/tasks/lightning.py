@@ -56,8 +56,8 @@ class Lightning(Task):
 
     Chance: forecasting the base rate pi = q a + (1 - q) b at every pixel has the loss h(pi), the entropy of a yes/no
     answer in nats; for `persistent` chance is the best guess from the last map. The best possible loss is q h(a) +
-    (1 - q) h(b), the `best` of `chance()`. Skill is 0 at chance and 1 at the best loss; only luck with the test maps
-    gives more. Ladder (partial memory): a fraction of the pixels; for `noisy_or` and `persistent` the last m days.
+    (1 - q) h(b) (`noisy_or` has other formulas). Skill is 0 at chance and 1 at the best loss; only luck with the test
+    maps gives more. Ladder (partial memory): some of the pixels; for `noisy_or` and `persistent` the last m days.
 
     Source: the forecast of Pickleprat 2024 from satellite images; the scores are derived here (test_lightning.py).
     """

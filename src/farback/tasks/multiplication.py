@@ -45,7 +45,7 @@ class Multiplication(Task):
         return batch_once(input_BTI, end_B, number_B2.prod(1), lag_B)
 
     def chance(self) -> Chance:
-        """Always answering 1/4: accuracy P(|XY - 1/4| < tolerance), and as squared error the variance of XY, 7/144."""
+        """The scores of always answering 1/4: accuracy P(|XY - 1/4| < tolerance), and the variance of XY, 7/144."""
 
         def below(z: float) -> float:
             """P(XY < z)."""

@@ -36,7 +36,7 @@ class Narma(Task):
         y tends to 0.3 y + 0.5 y y + 1.5 / 16 + 0.1, so that y = 0.386
 
     Chance: the best guess from the present input, which is linear, since u_t and the past are independent. Ladder
-    (partial memory): the best linear guess from the last m inputs; also with the product u_{t-lag} u_t; the system
+    (partial memory): the best linear guess from the last m inputs, and from these and u_{t-lag} u_t; the system
     itself, error 0. All errors are means over many sequences (standard error below 1 %): no closed form is known.
 
     Source: Atiya and Parlos 2000; as used by Jaeger 2003 and Rodan and Tino 2011.

@@ -17,8 +17,8 @@ class Chance:
     """The two ends of a task's scale: the scores without memory and the best possible loss.
 
     Attributes:
-        accuracy: of the best guess of a model that remembers nothing, in [0, 1].
-        loss: of the same guess, in nats or squared error.
+        accuracy: the accuracy of the best guess of a model that remembers nothing, in [0, 1].
+        loss: the loss of the same guess, in nats or squared error.
         best: the loss of a model that remembers everything; above 0 where the answer itself is partly random.
     """
 
@@ -34,7 +34,7 @@ class Rung:
     Attributes:
         remembered: what the model remembers, in words.
         accuracy: the share of its answers that are right.
-        loss: in nats or squared error.
+        loss: its loss, in nats or squared error.
         amount: how much it remembers, where that is a number (of steps, days, pixels).
     """
 
@@ -145,7 +145,7 @@ class Bits(Answer):
     """Independent yes/no answers, such as the pixels of a map: binary cross-entropy in nats, the mean over the bits.
 
     The outputs are logits, and the target of an asked step is a row of `count` zeros and ones (float32). A skill of 0.5
-    counts as remembered, whatever the accuracy: where a yes is rare, a model that always says no is nearly
+    or more counts as remembered, whatever the accuracy: where a yes is rare, a model that always says no is nearly
     always right.
 
     Attributes:
