@@ -81,7 +81,7 @@ class Architecture:
 
     @functools.cached_property
     def starts(self) -> dict[str, int]:
-        """The offset of every parameter of a network that `is_single_layer`, by its name without the layer suffix."""
+        """The offset of every parameter of a single-layer network, by its name without the layer suffix."""
         return {name.removesuffix("_l0"): start for name, (_, _, start) in self.layout.items()}
 
     @functools.cached_property
@@ -216,8 +216,8 @@ class Network:
     ) -> tuple[Tensor, NetworkState]:
         """Outputs of the top layer at every step, (R, T, B, S*D*H), and the state after the last step.
 
-        The first step continues `state`, by default the initial state. With `index_RN`, increasing indices into the T*B
-        outputs, only these outputs are returned, (R, N, S*D*H).
+        Starts from `state`, by default the initial state. With `index_RN`, increasing indices into the T*B outputs,
+        only these outputs are returned, (R, N, S*D*H).
 
         Raises:
             ValueError: a `state` for a bidirectional network.

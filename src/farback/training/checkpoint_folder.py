@@ -23,7 +23,7 @@ log = logging.getLogger("farback")
 
 
 class CheckpointFolder:
-    """The last checkpoints of an experiment's trials, written every `seconds` by the process that runs it."""
+    """The last checkpoints of an experiment's trials, written every `seconds` by the process that runs them."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds = path, seconds

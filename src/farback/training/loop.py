@@ -101,7 +101,7 @@ class _Training:
             yield from self._measure(self._all(), end=False)
 
     def _evaluate(self) -> Generator[Event, Any, list[int]]:
-        """Validate every replica; returns those with sustained success."""
+        """Validate every replica; return the indices of those with sustained success."""
         solved, means = [], self.replicas.window.means()
         for r, replica in enumerate(self.replicas.each):
             accuracy, loss = self.replicas.validated(r)

@@ -56,7 +56,7 @@ class Replica:
 
 @dataclass
 class Window:
-    """Training values since the last evaluation, (R,) per update: loss, gradient norm, whether clipping changed it."""
+    """Training values since the last evaluation, (R,) per update: loss, gradient norm, whether clipping was needed."""
 
     loss: list[Tensor] = field(default_factory=list)
     norm: list[Tensor] = field(default_factory=list)
