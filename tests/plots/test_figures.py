@@ -275,7 +275,7 @@ def test_lag_zero_has_a_place(make_curves):
 
 
 def test_a_figure_needs_groups(make_success):
-    with pytest.raises(ValueError, match="needs rows"):
+    with pytest.raises(ValueError, match="needs a table with rows"):
         plots.success(make_success(["A"]).iloc[:0])
     with pytest.raises(ValueError, match="group columns before 'lag'"):
         plots.success(make_success(["A"]).drop(columns="label"))

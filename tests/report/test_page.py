@@ -155,7 +155,9 @@ def test_a_script_that_needs_every_trial_says_how_many_are_missing(
     with some.begin(experiment.name, experiment.trials()) as recorder:
         recorder.put(Finished(TrialResult(trial.key, scores([("retention", 8, 1, "skill", 1.0)]), "finished")))
     script(experiment, "def analyse(scores, ladder):\n    raise ValueError('no trial has lag 4')\n")
-    with pytest.raises(UserError, match=r"1 of \d+ trials .* needs more \(no trial has lag 4\): farback run"):
+    with pytest.raises(
+        UserError, match=r"1 of \d+ trials .* needs more \(no trial has lag 4\); train the rest with: farback run"
+    ):
         publish(experiment, some)
     with pytest.raises(UserError, match=r"paper\.py:2: ValueError: no trial has lag 4; the trained networks are recor"):
         publish(experiment, store)  # every trial is recorded: the script is wrong

@@ -42,8 +42,7 @@ def importances(table: pd.DataFrame) -> Figure:
 def slices(history: pd.DataFrame, log: Collection[str] = (), value: str = "value", largest: bool = True) -> Figure:
     """A panel for each parameter, a point for each complete trial, and a ring around the best of each group.
 
-    The history is described in `tables.search_history`; `log` names the parameters, without "param.", whose axis is
-    logarithmic.
+    `tables.search_history` describes the history. `log` has the names, without "param.", of parameters on a log axis.
     """
     complete = history[history["state"] == "complete"].reset_index(drop=True)
     parts, shown = groups(complete, "number"), scales(complete, log)

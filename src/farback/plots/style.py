@@ -117,7 +117,8 @@ def names(table: pd.DataFrame, first_value: str, ignored: str = "") -> list[Grou
     columns = list(table.columns)
     by = [name for name in columns[: columns.index(first_value)] if name != ignored] if first_value in columns else []
     if not by or not len(table):
-        raise ValueError(f"a figure needs rows and groups before {first_value!r}, got {len(table)} rows of {columns}")
+        got = f"got {len(table)} rows with the columns {columns}"
+        raise ValueError(f"a plot needs a table with rows, and with group columns before {first_value!r}; {got}")
     return [_name(dict(zip(by, row, strict=True))) for row in table.loc[:, by].itertuples(index=False, name=None)]
 
 
