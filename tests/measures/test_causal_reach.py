@@ -32,7 +32,7 @@ def within(found: Any, expected: Any, errors: float = 5.0) -> bool:
 
 
 @pytest.mark.parametrize("decay", [0.9])
-def test_cf30_effects_in_a_leaky_integrator_decay_with_the_square_of_its_rate(
+def test_effects_in_a_leaky_integrator_decay_with_the_square_of_its_rate(
     decay: float, rng: np.random.Generator
 ) -> None:
     """S_T(k) = (1 - a^2) a^2k: 0.19 at lag 0 and ratio 0.81 for a = 0.9; the sum is 1."""
@@ -45,7 +45,7 @@ def test_cf30_effects_in_a_leaky_integrator_decay_with_the_square_of_its_rate(
 
 
 @pytest.mark.parametrize(("decay", "depth"), [(0.7, 2)])
-def test_cf6_effects_in_a_cascade_are_its_squared_impulse_response(
+def test_effects_in_a_cascade_are_its_squared_impulse_response(
     decay: float, depth: int, rng: np.random.Generator
 ) -> None:
     response = np.array([math.comb(k + depth - 1, k) * decay**k * (1 - decay) ** depth for k in range(60)])

@@ -1,4 +1,4 @@
-"""Gate time constants: CF7, CF30, two bias vectors, and which gate keeps."""
+"""Gate time constants: constant gates, a leaky integrator, two bias vectors, and which gate keeps."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from farback.measures.gate_times import GateTimesMeasure
 from farback.measures.support.jacobians import jacobian, state_trajectory
 from farback.networks.network import Architecture, draw, from_torch
 
-CF7 = {0.0: (1.442695, 1.0, 2.0), 1.0: (3.192219, 2.212678, 3.718282), math.log(99): (99.499162, 68.967564, 100.0)}
+KNOWN = {0.0: (1.442695, 1.0, 2.0), 1.0: (3.192219, 2.212678, 3.718282), math.log(99): (99.499162, 68.967564, 100.0)}
 X = torch.from_numpy(np.random.default_rng(0).standard_normal((3, 8, 2)))
 
 
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
-@pytest.mark.parametrize("bias", [*CF7, -1.3, 20.0])
-def test_cf7_a_constant_gate_has_the_time_constants_of_its_bias(kind: Any, bias: float) -> None:
+@pytest.mark.parametrize("bias", [*KNOWN, -1.3, 20.0])
+def test_a_constant_gate_has_the_time_constants_of_its_bias(kind: Any, bias: float) -> None:
     """For any inputs; the chrono time is exactly 1 + e^b."""
     found = gate_times(constant_gate(kind, 1 / (1 + math.exp(-bias)), hidden=3), X[..., :1])
     assert found.tau == pytest.approx([1 / math.log1p(math.exp(-bias))] * 3, rel=1e-6)
     assert found.half_life == pytest.approx(math.log(2) * found.tau)
     assert found.chrono == pytest.approx([1 + math.exp(bias)] * 3, rel=1e-6)
-    if bias in CF7:
-        assert (found.tau[0], found.half_life[0], found.chrono[0]) == pytest.approx(CF7[bias], abs=1e-5)
+    if bias in KNOWN:
+        assert (found.tau[0], found.half_life[0], found.chrono[0]) == pytest.approx(KNOWN[bias], abs=1e-5)
 
 
 def test_two_biases_filled_with_one_are_a_forget_bias_of_two() -> None:
@@ -83,7 +83,7 @@ def test_the_mean_is_geometric() -> None:
     assert gate_times(module, x).keep == pytest.approx([0.3], rel=1e-6)
 
 
-def test_cf30_a_leaky_cell_has_the_time_constant_of_its_decay() -> None:
+def test_a_leaky_cell_has_the_time_constant_of_its_decay() -> None:
     cell = cells.build({"name": "leaky_integrator", "decay": 0.9})
     network = draw(Architecture(cell, 2, 4, 0), [inits.build("torch")], [0], 5)
     assert gate_times(network, X).tau == pytest.approx([9.491222] * 4, abs=1e-6)

@@ -1,4 +1,4 @@
-"""Jacobian norms of systems with known Jacobians: CF1, CF5, CF9, CF11, CF13, CF14."""
+"""Jacobian norms of systems with known Jacobians: register, orthogonal, random gains, non-normal, default, latch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ONES, ZEROS = torch.ones, torch.zeros
 
 
 @pytest.mark.parametrize("units", [4])
-def test_cf1_a_register_has_norm_one_up_to_its_length(units: int) -> None:
+def test_a_register_has_norm_one_up_to_its_length(units: int) -> None:
     spectral = jacobian_norms(shift_register(units), ONES(units + 6, 1))
     frobenius = jacobian_norms(shift_register(units), ONES(units + 6, 1), kind="frobenius")
     assert spectral.lag.tolist() == list(range(units + 6))
@@ -30,7 +30,7 @@ def test_cf1_a_register_has_norm_one_up_to_its_length(units: int) -> None:
 
 
 @pytest.mark.parametrize(("rho", "units"), [(0.9, 64), (1.1, 7), (0.5, 1)])
-def test_cf5_a_scaled_orthogonal_network(rho: float, units: int) -> None:
+def test_a_scaled_orthogonal_network(rho: float, units: int) -> None:
     spectral, frobenius = (
         jacobian_norms(rnn(rho * orthogonal(units)), ZEROS(80, 1), kind=kind)  # type: ignore[arg-type]
         for kind in ("spectral", "frobenius")
@@ -49,7 +49,7 @@ def gains(x: Tensor, h: Tensor | None = None) -> tuple[Tensor, Tensor]:
     return state, state
 
 
-def test_cf9_logarithms_vanish_while_the_mean_of_norms_explodes() -> None:
+def test_logarithms_vanish_while_the_mean_of_norms_explodes() -> None:
     x = torch.from_numpy(np.random.default_rng(0).choice([2.0, 0.25], (4000, 13, 1)))
     found = jacobian_norms(gains, x)
     rate = (math.log(2) + math.log(0.25)) / 2
@@ -65,7 +65,7 @@ def test_cf9_logarithms_vanish_while_the_mean_of_norms_explodes() -> None:
 
 
 @pytest.mark.parametrize("decay", [0.9])
-def test_cf11_the_norm_of_a_non_normal_network_rises_first(decay: float) -> None:
+def test_the_norm_of_a_non_normal_network_rises_first(decay: float) -> None:
     found = jacobian_norms(rnn([[decay, 1.0], [0.0, decay]]), ZEROS(100, 1))
     c = found.lag * decay ** (found.lag - 1.0)
     np.testing.assert_allclose(found.norm, (c + np.sqrt(c**2 + 4 * decay ** (2.0 * found.lag))) / 2, rtol=1e-11)
@@ -77,7 +77,7 @@ def test_cf11_the_norm_of_a_non_normal_network_rises_first(decay: float) -> None
 
 
 @pytest.mark.parametrize(("hidden", "nets"), [(64, 16)])
-def test_cf13_the_default_tanh_network_of_pytorch_loses_a_factor_of_three_in_the_square_per_step(
+def test_the_default_tanh_network_of_pytorch_loses_a_factor_of_three_in_the_square_per_step(
     hidden: int, nets: int
 ) -> None:
     """Exact on average in the limit of many units; at this size chance and biases account for about a tenth."""
@@ -94,7 +94,7 @@ def test_a_tanh_network_at_rest_has_the_norms_of_the_powers_of_its_matrix() -> N
     np.testing.assert_allclose(jacobian_norms(module, ZEROS(12, 1), "frobenius").norm, powers, rtol=1e-9)
 
 
-def test_cf14_differences_in_a_latch_decay_at_its_slope() -> None:
+def test_differences_in_a_latch_decay_at_its_slope() -> None:
     module, held = latch(2.0)
     x = ZEROS(30, 1)
     x[0] = math.atanh(held)

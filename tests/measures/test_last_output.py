@@ -1,4 +1,4 @@
-"""The last output equals h_n exactly in the cases that torch defines (CF15)."""
+"""The last output equals h_n exactly in the cases that torch defines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exact memory function: closed forms CF1 to CF4, with several constants."""
+"""The exact memory function: closed forms of a shift register, a ring and diagonal matrices, with several constants."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from farback.networks.network import Architecture, Network, draw
 
 
 @pytest.mark.parametrize("size", [1, 40])
-def test_cf1_a_shift_register_remembers_its_length_and_nothing_older(size: int) -> None:
+def test_a_shift_register_remembers_its_length_and_nothing_older(size: int) -> None:
     found = linear_memory_function(shift(size), first(size), 60)
     assert found.r2 == pytest.approx((found.lag < size).astype(float), abs=1e-12)
     assert found.total() == pytest.approx(size, abs=1e-12)
@@ -26,7 +26,7 @@ def test_cf1_a_shift_register_remembers_its_length_and_nothing_older(size: int) 
 
 
 @pytest.mark.parametrize(("size", "gain"), [(16, 0.9), (33, 0.8)])
-def test_cf2_a_ring_loses_the_same_share_in_every_round(size: int, gain: float) -> None:
+def test_a_ring_loses_the_same_share_in_every_round(size: int, gain: float) -> None:
     found = linear_memory_function(ring(size, gain), first(size), 3000)
     round_trip = gain ** (2 * size)
     assert found.r2 == pytest.approx(round_trip ** (found.lag // size) * (1 - round_trip), abs=1e-12)
@@ -34,7 +34,7 @@ def test_cf2_a_ring_loses_the_same_share_in_every_round(size: int, gain: float) 
     assert found.total(1) == pytest.approx(size - 1 + round_trip, abs=1e-9)
 
 
-def test_cf2_equals_the_published_numbers() -> None:
+def test_a_ring_has_the_published_numbers() -> None:
     found = linear_memory_function(ring(16, 0.9), first(16), 2000)
     assert found.r2[:16] == pytest.approx(np.full(16, 0.965663), abs=5e-7)
     assert found.r2[16:32] == pytest.approx(np.full(16, 0.033158), abs=5e-7)
@@ -42,7 +42,7 @@ def test_cf2_equals_the_published_numbers() -> None:
 
 
 @pytest.mark.parametrize(("size", "rho"), [(1, 0.9), (50, 0.6)])
-def test_cf3_units_with_equal_decay_count_as_one_unit(size: int, rho: float, rng: np.random.Generator) -> None:
+def test_units_with_equal_decay_count_as_one_unit(size: int, rho: float, rng: np.random.Generator) -> None:
     found = linear_memory_function(rho * np.eye(size), rng.normal(size=size), 400)
     assert found.r2 == pytest.approx((1 - rho**2) * rho ** (2 * found.lag), abs=1e-12)
     assert found.total() == pytest.approx(1, abs=1e-12)
@@ -50,7 +50,7 @@ def test_cf3_units_with_equal_decay_count_as_one_unit(size: int, rho: float, rng
 
 
 @pytest.mark.parametrize("size", [13, 60])
-def test_cf4_distinct_eigenvalues_give_the_full_capacity(size: int) -> None:
+def test_distinct_eigenvalues_give_the_full_capacity(size: int) -> None:
     """At size 60 the matrix C is too ill-conditioned to be inverted in double precision."""
     found = linear_memory_function(np.diag(np.linspace(-0.9, 0.9, size)), np.ones(size), 3000)
     assert found.total() == pytest.approx(size, abs=1e-9)
@@ -106,7 +106,7 @@ def test_unstable_systems_and_bad_shapes_are_errors(W: Any, w: Any, message: str
 
 
 @pytest.mark.parametrize(("size", "rho", "noise"), [(8, 0.9, 1.0), (30, 0.5, 0.1)])
-def test_cf12_normal_systems_have_total_fisher_information_one(
+def test_normal_systems_have_total_fisher_information_one(
     size: int, rho: float, noise: float, rng: np.random.Generator
 ) -> None:
     """J(k) = rho^2k (1 - rho^2) / noise, for any number of units."""
@@ -118,7 +118,7 @@ def test_cf12_normal_systems_have_total_fisher_information_one(
 
 
 @pytest.mark.parametrize(("size", "noise"), [(16, 1.0), (9, 0.25)])
-def test_cf12_the_information_of_a_register_decreases_as_noise_accumulates(size: int, noise: float) -> None:
+def test_the_information_of_a_register_decreases_as_noise_accumulates(size: int, noise: float) -> None:
     """J(k) = 1 / (noise (k + 1)), which sums to the harmonic number over the noise."""
     found = fisher_memory(shift(size), first(size), 30, noise)
     expected = [1 / (noise * (k + 1)) if k < size else 0.0 for k in range(31)]

@@ -1,4 +1,4 @@
-"""Lyapunov exponents of systems with a closed form: CF5, CF9 to CF11, CF14."""
+"""Lyapunov exponents of systems with a closed form: orthogonal, random gains and matrices, Jordan block, latch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ONES, ZEROS = torch.ones, torch.zeros
 
 
 @pytest.mark.parametrize(("rho", "units"), [(0.9, 64), (0.97, 10), (1.05, 3)])
-def test_cf5_all_exponents_of_a_scaled_orthogonal_net_are_ln_rho(rho: float, units: int) -> None:
+def test_all_exponents_of_a_scaled_orthogonal_net_are_ln_rho(rho: float, units: int) -> None:
     found = lyapunov(rnn(rho * orthogonal(units)), ZEROS(50, 1))
     np.testing.assert_allclose(found.exponents, [math.log(rho)] * units, rtol=1e-11)
     assert found.tau_max == pytest.approx(-1 / math.log(rho)) if rho < 1 else math.isnan(found.tau_max)
@@ -43,7 +43,7 @@ def factors(units: int) -> Any:
 
 
 @pytest.mark.parametrize("units", [1, 4, 6])
-def test_cf10_random_gaussian_matrices_have_the_spectrum_of_newman(units: int) -> None:
+def test_random_gaussian_matrices_have_the_spectrum_of_newman(units: int) -> None:
     x = torch.from_numpy(np.random.default_rng(1).standard_normal((100, 200, units**2)) / math.sqrt(units))
     found = lyapunov(factors(units), x)
     rank = np.arange(1, units + 1)
@@ -55,7 +55,7 @@ def test_cf10_random_gaussian_matrices_have_the_spectrum_of_newman(units: int) -
         assert exact == pytest.approx([-0.6352], abs=1e-4)
 
 
-def test_cf9_the_exponent_is_the_mean_of_logarithms() -> None:
+def test_the_exponent_is_the_mean_of_logarithms() -> None:
     x = torch.from_numpy(np.random.default_rng(0).choice([2.0, 0.25], (50, 400, 1)))
     found = lyapunov(factors(1), x)
     assert found.largest == pytest.approx(-0.346574, abs=4 * math.log(8) / 2 / math.sqrt(50 * 399))
@@ -63,12 +63,12 @@ def test_cf9_the_exponent_is_the_mean_of_logarithms() -> None:
     assert found.each.shape == (50, 1)
 
 
-def test_cf11_a_jordan_block_decays_at_its_eigenvalue() -> None:
+def test_a_jordan_block_decays_at_its_eigenvalue() -> None:
     found = lyapunov(rnn([[0.9, 1.0], [0.0, 0.9]]), ZEROS(60, 1))
     assert found.exponents == pytest.approx([math.log(0.9)] * 2)
 
 
-def test_cf14_the_exponent_of_a_latch_is_the_log_of_its_slope() -> None:
+def test_the_exponent_of_a_latch_is_the_log_of_its_slope() -> None:
     module, held = latch(2.0)
     x = ZEROS(30, 1)
     x[0] = math.atanh(held)

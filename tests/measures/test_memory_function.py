@@ -18,7 +18,7 @@ from farback.networks.network import Architecture, Network, draw
 
 
 @pytest.mark.parametrize(("size", "max_lag"), [(8, 19)])
-def test_cf1_a_shift_register_in_a_plain_relu_rnn(size: int, max_lag: int, rng: np.random.Generator) -> None:
+def test_a_shift_register_in_a_plain_relu_rnn(size: int, max_lag: int, rng: np.random.Generator) -> None:
     """The lags beyond its length sum to 0; unadjusted R2 would sum to N (lags) / (T - 1)."""
     input_T = rng.uniform(0, 1, 19_900 + max_lag)
     found = memory_function(input_T, driven(relu_rnn(shift(size), first(size)), input_T), max_lag)
@@ -40,7 +40,7 @@ def test_cf1_a_shift_register_in_a_plain_relu_rnn(size: int, max_lag: int, rng: 
     ids=["ring", "units alike", "leaky units"],
 )
 def test_simulation_agrees_with_the_exact_function(W: Any, w: Any, rng: np.random.Generator) -> None:
-    """CF2, CF3, CF4 through a plain module: each lag within five standard errors of R2."""
+    """A ring, equal units and leaky units in a plain module: each lag within five standard errors of R2."""
     exact = linear_memory_function(W, w, 40)
     input_T = rng.uniform(0, 1, 20_000)
     found = memory_function(input_T, driven(relu_rnn(W, w), input_T), 40, washout=200)
@@ -51,7 +51,7 @@ def test_simulation_agrees_with_the_exact_function(W: Any, w: Any, rng: np.rando
 
 
 @pytest.mark.parametrize(("size", "steps", "max_lag"), [(100, 2000, 200)])
-def test_cf28_independent_states_have_total_zero(size: int, steps: int, max_lag: int, rng: np.random.Generator) -> None:
+def test_independent_states_have_total_zero(size: int, steps: int, max_lag: int, rng: np.random.Generator) -> None:
     input_T, state_TN = rng.normal(size=steps + max_lag), rng.normal(size=(steps + max_lag, size))
     found = memory_function(input_T, state_TN, max_lag)
     naive = 1 - (1 - found.r2) * (steps - size - 1) / (steps - 1)
@@ -168,7 +168,7 @@ def statistic(rows: Any, name: str) -> Any:
 
 
 @pytest.mark.parametrize("decay", [0.9])
-def test_cf30_the_measure_of_a_leaky_integrator_decays_with_the_square_of_its_rate(decay: float) -> None:
+def test_the_measure_of_a_leaky_integrator_decays_with_the_square_of_its_rate(decay: float) -> None:
     """MC_k = (1 - a^2) a^2k: ratio 0.81 for a = 0.9."""
     network = network_of({"name": "leaky_integrator", "decay": decay}, hidden=1)
     measure = MemoryFunctionMeasure(length=20_000, max_lag=12)

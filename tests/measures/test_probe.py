@@ -85,7 +85,7 @@ def test_numbers_are_scored_by_r2(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("decay", [0.9])
-def test_cf30_decoding_of_a_leaky_integrator_equals_its_memory_function(decay: float, rng: np.random.Generator) -> None:
+def test_decoding_of_a_leaky_integrator_equals_its_memory_function(decay: float, rng: np.random.Generator) -> None:
     """R2 = (1 - a^2) a^2k: ratio 0.81 for a = 0.9, as for the memory function and the Sobol index."""
     module = relu_rnn(np.array([[decay]]), np.array([1 - decay]))
     found = probe(module, rng.random((6000, 70, 1)), lags=range(12))

@@ -1,4 +1,4 @@
-"""Retention of systems with known memory: CF31, and the shift register that defines a lag."""
+"""Retention of systems with known memory, and the shift register that defines a lag."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ring_buffer(task: Any, slots: int, slot: int | None = None) -> Network:
     return Network(architecture, parameters)
 
 
-def test_cf31_a_ring_buffer_of_twelve_slots_fails_between_8_and_16() -> None:
+def test_a_ring_buffer_of_twelve_slots_fails_between_8_and_16() -> None:
     task = tasks.build("recall")
     found = retention(ring_buffer(task, 12), task, LAGS, sequences=500)
     assert found.horizon == Horizon(8, 16)
@@ -70,7 +70,7 @@ def oracle(task: Any) -> Any:
     return call
 
 
-def test_cf31_the_horizon_of_a_perfect_oracle_is_right_censored() -> None:
+def test_the_horizon_of_a_perfect_oracle_is_right_censored() -> None:
     task = tasks.build("recall")
     found = retention(oracle(task), task, LAGS, sequences=100)
     assert found.horizon == Horizon(32, math.inf)
@@ -79,7 +79,7 @@ def test_cf31_the_horizon_of_a_perfect_oracle_is_right_censored() -> None:
     assert found.skill == pytest.approx([1.0] * 6)
 
 
-def test_cf31_the_horizon_of_a_constant_answer_is_left_censored() -> None:
+def test_the_horizon_of_a_constant_answer_is_left_censored() -> None:
     task = tasks.build("recall")
     found = retention(lambda x: (torch.zeros(*x.shape[:2], 4),) * 2, task, LAGS, sequences=2000)
     assert found.horizon == Horizon(0, 1)
@@ -173,7 +173,7 @@ def test_torch_modules_of_both_layouts_are_accepted() -> None:
         (nn.GRU(9, 5), [1], 10, "4 outputs, the system has 5"),
         (nn.GRU(9, 4), [], 10, "at least one lag"),
         (nn.GRU(9, 4), [1], 0, "one sequence"),
-        (3, [1], 10, "a system is"),
+        (3, [1], 10, "a system must be"),
     ],
     ids=["outputs", "lags", "sequences", "system"],
 )

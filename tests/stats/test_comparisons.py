@@ -20,7 +20,7 @@ horizons = st.lists(
 
 
 @pytest.mark.parametrize(("n", "p"), [(3, 0.1), (4, 0.0286), (5, 0.0079), (6, 0.0022), (7, 0.00058), (10, 1.1e-5)])
-def test_cf26_three_seeds_can_never_be_significant(n, p):
+def test_three_seeds_can_never_be_significant(n, p):
     low, high = list(range(n)), list(range(100, 100 + n))
     assert compare(low, high).p == pytest.approx(2 / math.comb(2 * n, n), rel=1e-12)
     assert compare(low, high).p == pytest.approx(p, rel=0.02)
@@ -28,7 +28,7 @@ def test_cf26_three_seeds_can_never_be_significant(n, p):
     assert compare([Horizon(5, 10)] * n, [Horizon(10, 20)] * n).p == pytest.approx(2 / math.comb(2 * n, n))
 
 
-def test_cf27_corrections_and_means():
+def test_known_corrections_and_means():
     p = (0.001, 0.012, 0.02, 0.04, 0.3)
     assert holm(p) == pytest.approx([0.005, 0.048, 0.06, 0.08, 0.3])
     assert benjamini_hochberg(p) == pytest.approx([0.005, 0.03, 0.03333333, 0.05, 0.3])

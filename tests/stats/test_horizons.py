@@ -36,7 +36,7 @@ def test_the_low_end_must_be_below_the_high_end(low, high):
         Horizon(low, high)
 
 
-def test_cf31_oracles_for_the_horizon_code():
+def test_horizons_of_a_ring_buffer_a_perfect_and_a_constant_answer():
     lags = np.array([1, 2, 4, 8, 16, 32])
     ring_buffer = first_failure(lags, lags < 12)
     assert (ring_buffer.horizon, ring_buffer.monotone, ring_buffer.last_success) == (Horizon(8, 16), True, 8)
@@ -123,7 +123,7 @@ def test_the_median_is_a_lag_that_was_tested():
         ([1, 1], [True, False], "once"),
         ([-1, 1], [True, False], "at least 0"),
         ([1, math.inf], [True, False], "finite"),
-        ([1, 2], [True], "one answer for each lag"),
+        ([1, 2], [True], "one value for each lag"),
         ([1, 2], [0.7, 0.2], "True or False"),
     ],
 )

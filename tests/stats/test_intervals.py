@@ -11,7 +11,7 @@ from farback.stats import bootstrap, clopper_pearson, wilson
 
 few = settings(max_examples=25, deadline=None)
 
-CF25 = [
+KNOWN = [
     (10, 10, (0.7225, 1), (0.6915, 1)),
     (5, 5, (0.5655, 1), (0.4782, 1)),
     (3, 3, (0.4385, 1), (0.2924, 1)),
@@ -23,8 +23,8 @@ CF25 = [
 counts = st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
-@pytest.mark.parametrize(("successes", "trials", "score", "exact"), CF25)
-def test_cf25_intervals(successes, trials, score, exact):
+@pytest.mark.parametrize(("successes", "trials", "score", "exact"), KNOWN)
+def test_wilson_and_clopper_pearson_have_known_ends(successes, trials, score, exact):
     assert wilson(successes, trials) == pytest.approx(score, abs=6e-5)
     assert clopper_pearson(successes, trials) == pytest.approx(exact, abs=6e-5)
 
@@ -112,7 +112,7 @@ def test_the_bootstrap_moves_with_its_values(values, scale, shift):
 
 @pytest.mark.parametrize("values", [[], [1, math.nan], [[1, 2]]])
 def test_the_bootstrap_needs_numbers(values):
-    with pytest.raises(ValueError, match="needs a list"):
+    with pytest.raises(ValueError, match="values must be a list"):
         bootstrap(values)
     with pytest.raises(ValueError, match="resamples"):
         bootstrap([1], resamples=0)

@@ -23,7 +23,7 @@ def by_hand(values, censored):
     return steps
 
 
-def test_cf24_kaplan_meier():
+def test_kaplan_meier_of_known_horizons():
     curve = kaplan_meier([10, 20, 20, 40, 40], [False, False, False, True, True])
     assert curve.lag.tolist() == [10, 20, 40]
     assert curve.share == pytest.approx([0.8, 0.4, 0.4])
@@ -76,8 +76,8 @@ def test_median_and_mean_scale_with_lag(sample, scale):
         ([math.inf], [False], None, "finite"),
         ([math.nan], [False], None, "finite"),
         ([-1], [False], None, "at least 0"),
-        ([1, 2], [True], None, "one flag"),
-        ([1, 2], [0.5, 1], None, "one flag"),
+        ([1, 2], [True], None, "censored must be True or False for each of 2"),
+        ([1, 2], [0.5, 1], None, "censored must be True or False"),
         ([1, 2], [False, True], 3, "beyond which nothing is known"),
         ([1, 2], [False, True], -1, "limit"),
     ],

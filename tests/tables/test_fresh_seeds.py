@@ -138,7 +138,7 @@ def test_there_is_no_share_without_two_groups_that_have_both_settings_or_without
 
 
 def test_frames_that_cannot_be_reported_are_errors():
-    with pytest.raises(ValueError, match="seed 1000 comes twice in 'LSTM', tuned"):
+    with pytest.raises(ValueError, match="seed 1000 occurs twice in the group 'LSTM', tuned"):
         tables.reported(joined(fresh([0.1]), fresh([0.2])))
     with pytest.raises(ValueError, match="no setting of the search"):
         tables.reported(fresh([]))

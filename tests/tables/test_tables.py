@@ -57,7 +57,7 @@ def test_success_is_counted_at_the_training_lag():
     assert table["isotonic"].tolist() == pytest.approx([1, 1, 0.5, 0.25])
 
 
-def test_cf23_through_the_tables():
+def test_spearman_karber_through_the_tables():
     table = tables.trainability(frame(trained([2, 3] * 5)))
     row = table.iloc[0]
     assert row["estimate"] == 20.0
@@ -66,7 +66,7 @@ def test_cf23_through_the_tables():
     assert row["low"] < 20 < row["high"]
 
 
-def test_cf24_through_the_tables():
+def test_kaplan_meier_through_the_tables():
     row = tables.trainability(frame(trained([2, 3, 3, 4, 4]))).iloc[0]
     assert (row["median"], row["restricted_mean"], row["beyond"]) == (20, pytest.approx(26), 2)
     assert (row["horizon"], row["high"]) == ("[20, 40)", math.inf)
@@ -239,13 +239,13 @@ def test_the_grid_has_a_row_for_each_combination():
         (lambda s: tables.trainability(s, []), "by must name columns"),
         (lambda s: tables.trainability(s.drop(columns="status")), "no column 'status'"),
         (lambda s: tables.trainability(s[s["measure"] == "training"]), "measure retention"),
-        (lambda s: tables.trainability(s.assign(train_lags="uniform 1-9")), "no trial was trained at one lag"),
-        (lambda s: tables.trainability(s.assign(trained_lag=7)), "no retention at their own lag"),
+        (lambda s: tables.trainability(s.assign(train_lags="uniform 1-9")), "no trial was trained at one fixed lag"),
+        (lambda s: tables.trainability(s.assign(trained_lag=7)), "not tested at their training lag"),
         (
             lambda s: tables.trainability(s[(s["measure"] == "training") | (s["seed"] > 0)]),
             "finished trials have no retention",
         ),
-        (lambda s: tables.trainability(pd.concat([s, s])), "come twice"),
+        (lambda s: tables.trainability(pd.concat([s, s])), "are duplicates"),
         (lambda s: tables.seed_horizons(s, protocol="other"), "must be trainability or retention"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Measures: one file each. See `base` for the interface.
+"""The measures of memory, one in each file; the module `base` defines their interface.
 
 The public functions work on any system: a `torch.nn.RNN`, `LSTM` or `GRU`, a farback network, or a callable.
 """

@@ -21,7 +21,7 @@ Lag = Annotated[int, Field(ge=0, le=100_000)]
 
 
 class MeasureRow(NamedTuple):
-    """One number; `lag` is -1 if the statistic belongs to no lag."""
+    """One measured number; `lag` is -1 if the statistic is not measured at a lag."""
 
     lag: int
     statistic: str
@@ -43,7 +43,7 @@ def curve_rows(lags: Iterable[int], curves: Mapping[str, Any]) -> list[MeasureRo
 
 
 def summary_rows(**values: Any) -> list[MeasureRow]:
-    """A row for each statistic that belongs to no lag."""
+    """A row for each statistic that is not measured at a lag."""
     return [MeasureRow(-1, statistic, float(value)) for statistic, value in values.items()]
 
 
@@ -51,18 +51,18 @@ class Measure(Component):
     """The base class of the measures. A subclass defines `network_rows`, or `rows` if it needs the untrained network.
 
     `at` lists when the measure is taken: at the `start` (as initialised), after a number of updates, or at the `end`.
-    If training stops early, the measure is still taken at the end; later updates in the list are skipped.
+    If training stops early, the measure is still taken at the end; listed updates that were not reached are skipped.
     """
 
-    at: Annotated[Several[When], Since("0.2"), Field(min_length=1)] = ("end",)
+    at: Annotated[Several[When], Since("0.1.0"), Field(min_length=1)] = ("end",)
 
     def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[MeasureRow]]:
         """Measure every replica of a network; return one list of rows per replica.
 
         Args:
-            task: the task they were trained on, with their training lag.
-            seeds: the seed of each replica; random numbers of the measure come from separate streams of these seeds.
-            untrained: returns the same replicas with their initial parameters.
+            task: the task that the replicas were trained on, with their training lag.
+            seeds: the seed of each replica; the measure draws its random numbers from separate streams of these seeds.
+            untrained: a function that returns the same replicas with their initial parameters.
         """
         return [self.network_rows(network.replica(index), task, seed) for index, seed in enumerate(seeds)]
 
@@ -75,7 +75,7 @@ class Measure(Component):
         return (updates or "start") in self.at
 
     def live(self, rows: Sequence[MeasureRow]) -> dict[str, float]:
-        """The values of one replica that are plotted over updates: by default the rows that belong to no lag."""
+        """The values of one replica that are plotted over updates: by default the rows without a lag."""
         return {row.statistic: row.value for row in rows if row.lag < 0}
 
     def check(self, task: Task) -> None:
@@ -85,7 +85,7 @@ class Measure(Component):
 class Sampled(Measure):
     """The base class of measures that run the network on fresh sequences of the trial's task.
 
-    `length` is the lag of these sequences; by default it is the trial's lag. A larger value shows more lags.
+    `length` is the lag of these sequences, by default the trial's lag. A larger one lets the measure cover more lags.
     """
 
     sequences: Count = 64
@@ -97,7 +97,7 @@ class Sampled(Measure):
         return longer.sample(stream(seed, "test", self.name, longer.lag), self.sequences)
 
     def check(self, task: Task) -> None:
-        """The task must exist at lag `length`, with the same inputs and answers."""
+        """The task must be possible at lag `length`, with the same inputs and answers as at the trial's lag."""
         if self.length is None:
             return
         other = task.at(self.length)

@@ -37,13 +37,13 @@ class CausalReach:
     Attributes:
         lag: increasing.
         effect: total-effect Sobol index S_T(k): the share of the answer's variance that remains if all inputs except
-            the one k steps ago are known. The indices sum to 1 without interactions between inputs, and to more with.
+            the one k steps ago are known. Over all lags they sum to 1 if inputs do not interact, and else to more.
         effect_error: standard error of `effect` over sequences.
         kl: mean KL divergence, in nats, from the original class probabilities to those after the replacement; nan if
             the outputs are not classes.
         loss_increase: mean increase of the loss; nan without targets.
-        horizon: from the largest lag with an effect of at least the threshold to the next tested lag. There is no
-            significance test, as an input without effect changes nothing at all.
+        horizon: from the largest lag with an effect of at least the threshold to the next tested lag. A significance
+            test is not needed, because an input without effect does not change the answer at all.
     """
 
     lag: NDArray[np.int64]
@@ -71,29 +71,29 @@ def causal_reach(
 
     The input is replaced by the input of another sequence at the same lag, which is a draw from its marginal
     distribution. If inputs are independent, the network sees only sequences that can occur. (Replacing by zeros would
-    overestimate the reach.) If the system can resume from a state, the steps before the replaced input are run once.
+    overestimate the reach.) If the system can resume from a state, the steps before the replaced input run only once.
 
     Args:
         system: see `farback.measures.support.system`.
         inputs: a sample of sequences, (B, T, I).
         lags: by default all.
-        classes: whether outputs are logits of classes. The answer is then the class probabilities, else the outputs.
+        classes: whether outputs are logits of classes. If so, the answer is the class probabilities, else the outputs.
         targets: the correct answers, (B,) classes or (B, O) numbers, for `loss_increase`: nats, or squared error.
         step: readout step, one for all sequences or one for each; by default the last.
         sampler: draws the replacements, (rng, B, lag) -> (B, I), instead of other sequences.
         draws: number of replacements of each input.
         threshold: smallest effect that counts for the horizon.
-        seed: of the replacements.
+        seed: the seed of the replacements.
 
     Raises:
-        ValueError: fewer than two sequences, a lag or step outside them, or a sampler result of the wrong shape.
+        ValueError: fewer than two sequences, no draws, a lag or step outside the sequences, or a bad sampler result.
 
     Source: Jansen 1999, Computer Physics Communications 117; Sobol indices from Saltelli et al. 2010.
     """
     wrapped, x_BTI = measured(system, inputs)
     B, T, _ = x_BTI.shape
     if B < 2 or draws < 1:
-        raise ValueError(f"needs at least two sequences and one draw, got {B} and {draws}")
+        raise ValueError(f"causal_reach needs at least two sequences and one draw, got {B} and {draws}")
     step_B = readout_steps(step, B, T)
     lags = sorted_lags(lags, step_B)
     rng = stream(seed, "measure", "causal_reach")
@@ -133,7 +133,7 @@ class _Answers:
         return np.asarray(torch.stack([change_B, kl_B, loss_B]).double().numpy())
 
     def effect(self, changes_3B: Floats) -> tuple[float, float, float, float]:
-        """Effect with its standard error (that of a ratio of two means), mean KL divergence and increase of loss."""
+        """The effect, its standard error (as a ratio of two means), the mean KL divergence and the increase of loss."""
         half_B, kl, loss = changes_3B[0] / 2, float(changes_3B[1].mean()), float(changes_3B[2].mean())
         if self.constant:
             return 0.0, 0.0, kl, loss
@@ -181,13 +181,13 @@ def _can_resume(system: System, x_BTI: Tensor) -> bool:
     try:
         state_BS = system.carry(x_BTI[:, :half])[1]
         parts_BTO = system.carry(x_BTI[:, half:], state_BS)[0]
-    except (ValueError, TypeError, RuntimeError):  # takes no state, or its second argument is something else
+    except (ValueError, TypeError, RuntimeError):  # the system takes no state, or its second argument is not a state
         return False
     return torch.allclose(parts_BTO, system(x_BTI)[0][:, half:], rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
 def _others(x_BTI: Tensor, step_B: Tensor, lag: int, rng: np.random.Generator) -> Tensor:
-    """The input at this lag of another sequence, never of the same one."""
+    """For each sequence, the input of another sequence at this lag."""
     order_B = torch.from_numpy(rng.permutation(len(x_BTI)))
     donor_B = torch.empty_like(order_B)
     donor_B[order_B] = order_B.roll(1)
@@ -202,7 +202,7 @@ def _drawn(sampler: Sampler, rng: np.random.Generator, x_BTI: Tensor, lag: int) 
 
 
 class CausalReachMeasure(AtLags):
-    """The effect of each input before the last asked step on the answer at that step, on the trial's own task.
+    """The effect of each input before the last scored step on the answer at that step, on the trial's own task.
 
     At the task's lag, the cue is replaced by the cue of another sequence.
 
@@ -212,7 +212,7 @@ class CausalReachMeasure(AtLags):
     sequences: Annotated[int, Field(ge=2, le=1_000_000)] = 512
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows effect, effect_error, kl (nan unless answers are classes) for each lag; horizon (lower end, or 0)."""
+        """The rows are effect, effect_error, kl (nan unless answers are classes) by lag; horizon (lower end, or 0)."""
         batch, last_B, lags = self.readouts(task, seed)
         classes = isinstance(task.answer, OneOf)
         result = causal_reach(network, batch.input_BTI, lags, classes=classes, step=last_B, seed=seed)

@@ -17,11 +17,11 @@ def fisher_memory(W: Any, w: Any, max_lag: int, noise: float = 1.0) -> Floats:
     """The Fisher information in the state about the input k steps ago, (max_lag + 1,), exact.
 
     J(k) = v_k' C_n^-1 v_k with v_k = W^k w. C_n is the stationary covariance when every unit receives independent noise
-    of variance `noise` at every step. `linear_memory_function` is what a readout of infinite precision could recover;
-    this is what remains under noise. The sum over lags is |w|^2 / noise for every normal W, and at most N times that.
+    of variance `noise` at every step. `linear_memory_function` gives what a readout without noise could recover, and
+    J what remains with noise. J summed over lags is |w|^2 / noise for every normal W, and at most N |w|^2 / noise.
 
     Raises:
-        ValueError: as `linear_memory_function`, but for any eigenvalue of W; or `noise` is not above 0.
+        ValueError: W, w and max_lag do not fit, an eigenvalue of W has size 1 or more, or `noise` is not above 0.
 
     Source: Ganguli, Huh and Sompolinsky 2008, PNAS 105.
     """
@@ -40,14 +40,14 @@ def fisher_memory(W: Any, w: Any, max_lag: int, noise: float = 1.0) -> Floats:
 class FisherMemoryMeasure(Linearised):
     """The Fisher memory, at noise 1, of the network linearised at its resting state (all layers, the full state).
 
-    The input enters through one channel, with its weights scaled to length 1; the other channels are zero.
+    The input enters through one channel, whose input weights are scaled to length 1; the other channels are zero.
 
     Source: Ganguli, Huh and Sompolinsky 2008, PNAS 105.
     """
 
     @override
     def linear_rows(self, W_SS: Floats, w_S: Floats) -> list[MeasureRow]:
-        """Rows information for each lag; total (lags 0 to max_lag) and states (size of the state) without a lag."""
+        """The rows are information by lag, and without a lag total (over the lags) and states (size of the state)."""
         length = float(np.linalg.norm(w_S))
         if length == 0:  # the network ignores the channel
             return []

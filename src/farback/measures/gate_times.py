@@ -1,12 +1,12 @@
 """Time constants of the gates that keep the state, for each hidden unit.
 
-The direct path of an LSTM is dc_T / dc_{T-k} = product of f. A unit's time constant follows from the mean of ln f (the
-geometric mean of the gate): after k steps exp(k mean ln f) is kept. Paths through the hidden state into the gates are
-ignored, so the result is neither an upper nor a lower bound of memory; it is exact if the gates do not depend on the
-inputs.
+On the direct path of an LSTM, dc_T / dc_{T-k} is the product of its forget gates f. A unit's time constant follows from
+the mean of ln f (the geometric mean of the gate): after k steps the share exp(k * mean ln f) is kept. Paths through the
+hidden state into the gates are ignored, so the result is neither an upper nor a lower bound of memory; it is exact if
+the gates are constant.
 
-Two common mistakes: `torch.nn` has two bias vectors per gate, so filling both with 1 gives a forget bias of 2. And in
-`torch.nn.GRU` z keeps the state, h' = (1 - z) n + z h, while in other texts z writes.
+Two details are often mistaken: `torch.nn` has two bias vectors per gate, so filling both with 1 gives a forget bias of
+2; and in `torch.nn.GRU` z keeps the state, h' = (1 - z) n + z h, while in other texts a large z overwrites the state.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from farback.tasks.base import Task
 
 @dataclass(frozen=True)
 class GateTimes:
-    """Keep gates f of all N units, averaged over steps and sequences, layer by layer from bottom to top.
+    """The keep gates f of all N units, averaged over steps and sequences; layers are ordered from bottom to top.
 
     Attributes:
         log_keep: mean of ln f, (N,).
@@ -52,12 +52,12 @@ class GateTimes:
 
     @property
     def half_life(self) -> Floats:
-        """ln 2 tau, in steps."""
+        """The half-life of the state, ln 2 * tau, in steps."""
         return math.log(2) * self.tau
 
     @property
     def chrono(self) -> Floats:
-        """1 / (1 - f), where f is the geometric mean of the gate, in steps; 1 + e^b for a constant gate with bias b."""
+        """1 / (1 - f), in steps, where f is the geometric mean of the gate; equal to 1 + e^b for a constant bias b."""
         with np.errstate(divide="ignore"):
             return np.asarray(1 / np.abs(np.expm1(self.log_keep)))
 
@@ -71,7 +71,7 @@ def gate_times(system: Any, inputs: Any) -> GateTimes:
         inputs: (T, I) or (B, T, I), tensor or array.
 
     Raises:
-        ValueError: a system without gates, or whose gates cannot be read; inputs of the wrong shape.
+        ValueError: a system that has no gates, or whose gates cannot be read; inputs of the wrong shape.
 
     Source: Tallec and Ollivier 2018 (1804.11188); Gers et al. 2000.
     """
@@ -123,11 +123,11 @@ def _gate_times(network: Network, x_BTI: Tensor) -> GateTimes | None:
 class GateTimesMeasure(Sampled):
     """Time constants of the keep gates along sequences of the task.
 
-    Source: see `gate_times`.
+    Source: Tallec and Ollivier 2018 (1804.11188); Gers et al. 2000.
     """
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows tau, with the unit's number as lag; median, geometric_mean and largest of tau, and chrono_median."""
+        """The rows are tau, with the unit's number as the lag, and without a lag four summaries over the units."""
         gates = _gate_times(network.to(torch.float64), sequences(self.sample(task, seed).input_BTI))
         if gates is None:  # the cell has no gates
             return []

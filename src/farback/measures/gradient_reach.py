@@ -1,7 +1,7 @@
 """Gradient reach: how many steps back an input can lie and still get a gradient from a loss at the last step.
 
-It measures credit assignment, which limits training. It does not measure memory: a latch keeps its bit for ever without
-a gradient, and a growing gradient is sensitivity.
+Gradient reach measures credit assignment, which limits training. It does not measure memory: a latch keeps its bit for
+ever although its gradient vanishes, and a growing gradient means that the network is sensitive, not that it remembers.
 """
 
 from __future__ import annotations
@@ -57,31 +57,31 @@ def gradient_reach(
     window: Window = (TRANSIENT, None),
     seed: int = 0,
 ) -> GradientReach:
-    """How the gradient at the last step decays with lag, in double precision: mean of logarithms over sequences.
+    """How the gradient of the last step decays with lag, in double precision: its mean logarithm over sequences.
 
     Without a loss or a task, g(k) is the Frobenius norm of the derivative of the top layer's last state by the input
-    k steps before. It is exact if the number of units is small enough, and otherwise estimated from random orthogonal
-    projections of the state (`error` bounds the loss of precision). One backward pass gives all lags.
+    k steps before. For few units g(k) is exact; for many it is estimated from random orthogonal projections of the
+    state (`error` bounds the error of the estimate). One backward pass gives all lags.
 
     Args:
         system: see `farback.measures.support.system`.
         inputs: (T, I) or (B, T, I), tensor or array; lags 0 to T - 1.
         loss: function of outputs (B, T, O) and states (B, T, H); returns one number per sequence, or their sum. It
             should use the last step only: a loss summed over steps mixes in shorter lags.
-        task: in place of `inputs` and `loss`: sequences of the task, and its loss at each sequence's last asked step.
+        task: used in place of `inputs` and `loss`: its sequences, and its loss at the last scored step of each.
         probes: number of projections. The relative variance of one sequence's g(k)^2 is at most 2 / probes; with as
             many probes as units the result is exact.
         window: first and last lag of the fits.
-        seed: of the task's sequences and of the projections.
+        seed: the seed of the task's sequences and of the projections.
 
     Raises:
-        ValueError: not a system, inputs of the wrong shape, or neither or both of inputs and task.
+        ValueError: not a system, inputs of the wrong shape, neither inputs nor a task, or inputs or a loss with a task.
 
     Source: Pascanu, Mikolov and Bengio 2013 (1211.5063). Logarithms are averaged because products of random gains have
     heavy tails.
     """
     if (inputs is None) == (task is None) or (task is not None and loss is not None):
-        raise ValueError("needs either inputs (with or without a loss) or a task, which defines both")
+        raise ValueError("gradient_reach needs either inputs (with or without a loss) or a task, which defines both")
     if task is None:
         wrapped, x_BTI = measured(system, inputs)
         last_B = torch.full((len(x_BTI),), x_BTI.shape[1] - 1)
@@ -129,7 +129,7 @@ def _reach(
 ) -> GradientReach:
     """The gradient of a loss, or of the state at the last step of each sequence if `loss` is None."""
     if probes is not None and probes < 1:
-        raise ValueError(f"needs at least one projection, got {probes}")
+        raise ValueError(f"probes, the number of projections, must be at least 1, got {probes}")
     error = 0.0
     if loss is None:
         log_g_BT, error = _projected(system, x_BTI, last_B, probes, seed)
@@ -194,20 +194,20 @@ def _by_lag(log_g_BT: Floats, last_B: NDArray[np.int64]) -> Floats:
 
 
 class GradientReachMeasure(Sampled):
-    """The gradient with respect to the input k steps before the readout, and the lags that it reaches.
+    """The size of the gradient with respect to the input k steps before the readout, and the lags that it reaches.
 
-    `of` selects what is differentiated: the task's loss at each sequence's last asked step, or `probes` random
+    `of` selects what is differentiated: the task's loss at the last scored step of each sequence, or `probes` random
     projections of the state at that step. If the training lag is short, set `length` to a larger lag.
 
-    Source: see `gradient_reach`.
+    Source: Pascanu, Mikolov and Bengio 2013 (1211.5063).
     """
 
     of: Literal["loss", "state"] = "loss"
     probes: Annotated[int, Field(ge=1, le=8192)] = 4
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows log10, log10_low, log10_high for each lag; without a lag: tau, half_life, reach (1e-3), slope (nats per
-        step), exploding (0 or 1) and law (0 none, 1 exponential, 2 power).
+        """The rows are log10, log10_low, log10_high for each lag, and without a lag tau, half_life, reach (1e-3),
+        slope (nats per step), exploding (0 or 1) and law (0 none, 1 exponential, 2 power).
         """
         batch = self.sample(task, seed)
         system, x_BTI = measured(network, batch.input_BTI)

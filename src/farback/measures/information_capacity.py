@@ -1,6 +1,6 @@
 """Information processing capacity: which functions of past inputs a linear readout recovers, by lag and degree.
 
-Shapes: T samples, N numbers of the state, K lags, D degrees.
+A *term* is a product of polynomials of past inputs. Shapes: T samples, N numbers of the state, K lags, D degrees.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from farback.tasks.base import Task
 
 CHUNK_NUMBERS = 2_000_000  # values of terms held in memory at once
 MOST_TERMS = 1_000_000  # more would take minutes
-FALSE_POSITIVES = 1e-4  # share of absent terms that pass the threshold, as in the source
+FALSE_POSITIVES = 1e-4  # share of the terms without capacity that pass the threshold, as in the source
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class InformationCapacity:
         degree: 1, 2, ..., max_degree.
         capacity_DK: the summed capacity for each degree and largest lag.
         features: number of linearly independent components of the state, the upper bound of the total.
-        samples: number of fitted steps.
+        terms, samples: number of terms, and number of fitted steps.
     """
 
     lag: NDArray[np.int64]
@@ -68,24 +68,24 @@ def information_capacity(
     """The information processing capacity of a system driven by a scalar signal.
 
     The terms are all products of Legendre (uniform inputs) or Hermite (normal inputs) polynomials of the inputs 0 to
-    `max_lag` steps ago, with total degree 1 to `max_degree`. They are uncorrelated, so their capacities add up, to at
-    most N. The capacity of a term is the adjusted R2 of its regression on the states, or 0 if that R2 is not
-    significantly above the value for independent states.
+    `max_lag` steps ago, with total degree 1 to `max_degree`. They are uncorrelated, so their capacities add up to at
+    most N. The capacity of a term is the adjusted R2 of its regression on the states, or 0 if the R2 is not
+    significantly larger than for states that are independent of the inputs.
 
     Args:
         inputs: the signal, (T,), independent from step to step. It is rescaled by its minimum and maximum (uniform) or
             by its mean and standard deviation (normal).
         states: the state after each step, (T, N).
-        max_degree: the largest total degree. There are (max_lag + 1 + max_degree over max_degree) - 1 terms.
+        max_degree: the largest total degree. There are C(max_lag + 1 + max_degree, max_degree) - 1 terms.
         washout: number of steps to drop at the start.
-        false_positives: share of absent terms that pass the significance threshold. With 1 every term counts: small
-            capacities are kept, and absent terms cancel on average.
+        false_positives: share of the terms without capacity that pass the significance threshold. With 1 every term
+            counts: small capacities are kept, and the estimates of terms without capacity average to zero.
 
     Raises:
         ValueError: as `memory_function`; a degree below 1, a share outside (0, 1], or too many terms.
 
     Source: Dambre, Verstraeten, Schrauwen and Massar 2012, Scientific Reports 2:514. Deviation: the threshold is the
-    exact quantile of R2, and capacities above it are adjusted for the fit.
+    exact quantile of R2, and capacities above the threshold are adjusted for the number of fitted parameters.
     """
     if max_degree < 1 or not 0 < false_positives <= 1:
         raise ValueError(
@@ -134,7 +134,7 @@ def _rescaled(input_T: Floats, distribution: str) -> Floats:
 
 
 class InformationCapacityMeasure(Driven):
-    """Information processing capacity by degree, and by the largest lag of a term.
+    """Information processing capacity: how much a linear readout recovers of polynomials of past inputs.
 
     Source: Dambre, Verstraeten, Schrauwen and Massar 2012.
     """
@@ -144,7 +144,7 @@ class InformationCapacityMeasure(Driven):
     max_degree: Annotated[int, Field(ge=1, le=20)] = 3
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows degree_1, degree_2, ... for each lag; degree_1_total, ..., total and features without a lag."""
+        """The rows are `degree_1`, `degree_2`, ... for the largest lag of a term; totals and `features` have no lag."""
         driven = self.driven(network, seed)
         if driven is None:
             return []
@@ -156,6 +156,6 @@ class InformationCapacityMeasure(Driven):
         )
 
     def check(self, task: Task) -> None:
-        """The task must have the channel, and the number of terms must be limited."""
+        """The task must have the channel, and there must not be more than `MOST_TERMS` terms."""
         super().check(task)
         _term_count(self.max_lag, self.max_degree)

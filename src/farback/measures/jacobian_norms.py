@@ -49,7 +49,7 @@ def jacobian_norms(
     window: Window = (TRANSIENT, None),
     seed: int = 0,
 ) -> JacobianNorms:
-    """||dh_T / dh_{T-k}|| for k = 0 to T - 1: mean of logarithms over sequences, in double precision.
+    """The norms ||dh_T / dh_{T-k}|| for k = 0 to T - 1: their mean logarithm over sequences, in double precision.
 
     The products of Jacobians are rescaled at every step, so they neither overflow nor underflow at large lags. The
     result is exact for full states of up to 512 numbers (all layers, and h and c of an LSTM). For larger states the
@@ -60,7 +60,7 @@ def jacobian_norms(
         system: see `farback.measures.support.system`; it must be able to resume from a state.
         inputs: (T, I) or (B, T, I), tensor or array.
         window: first and last lag of the fits.
-        seed: of the random rows, for large states.
+        seed: the seed of the random rows that are used for large states.
 
     Raises:
         ValueError: an unknown kind, fewer than two steps, a system that cannot resume from a state, or a spectral norm
@@ -78,8 +78,8 @@ def jacobian_norms(
         log_norm_BK, error = _estimated(wrapped, x_BTI, state_BTS, seed), math.sqrt(1 / (2 * PROBES * B))
     else:
         raise ValueError(
-            f"the full state has {S} numbers, and spectral norms are computed for at most {LARGEST_STATE}: use "
-            "kind='frobenius', which is estimated, or lyapunov(system, inputs, 1)"
+            f"the full state has {S} numbers; spectral norms are computed for at most {LARGEST_STATE}: use "
+            "kind='frobenius', which is estimated"
         )
     return JacobianNorms(**curve(log_norm_BK.numpy(), window), kind=kind, error=error)
 
@@ -133,11 +133,11 @@ def _estimated(system: System, x_BTI: Tensor, state_BTS: Tensor, seed: int) -> T
 class JacobianNormsMeasure(StateMeasure):
     """Norms of dh_T / dh_{T-k} of the full state along sequences of the task.
 
-    Source: see `jacobian_norms`.
+    Source: Bengio, Simard and Frasconi 1994; Pascanu, Mikolov and Bengio 2013 (1211.5063).
     """
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows spectral_log10 (for states of up to 512 numbers) and frobenius_log10 for each lag."""
+        """The rows are `frobenius_log10` and, for states of up to 512 numbers, `spectral_log10`, for each lag."""
         inputs = self.inputs(network, task, seed)
         if inputs is None:
             return []

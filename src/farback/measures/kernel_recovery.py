@@ -1,4 +1,4 @@
-"""Kernel recovery: the memory kernel that a network has learned, estimated from its outputs."""
+"""Kernel recovery: the weight that a network has learned for the input at each lag, estimated from its outputs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def kernel_recovery(system: Any, task: KernelTask, sequences: int = 500, seed: i
     with torch.no_grad():
         output_BTO = as_system(system)(input_BTI)[0]
     if output_BTO.shape[-1] != 1:
-        raise ValueError(f"kernel needs 1 output, the system has {output_BTO.shape[-1]}")
+        raise ValueError(f"kernel_recovery needs a system with 1 output, this one has {output_BTO.shape[-1]}")
     y_N = output_BTO[..., 0][lag_BT >= 0].double().numpy()
     window_BNK = np.lib.stride_tricks.sliding_window_view(input_BTI[..., 0].double().numpy(), task.lag + 1, axis=1)
     x_NK = window_BNK[..., ::-1].reshape(-1, task.lag + 1)
@@ -64,15 +64,15 @@ def kernel_recovery(system: Any, task: KernelTask, sequences: int = 500, seed: i
 
 
 class KernelRecoveryMeasure(Measure):
-    """The kernel that a network has learned beside the known kernel of the task, for each lag.
+    """The weight of the input at each lag: the weights that a network has learned beside those of the task `kernel`.
 
-    Source: least squares on white noise (Wiener); the task `kernel`.
+    Source: Wiener's identification of a linear filter by least squares on white noise.
     """
 
     sequences: Count = 500
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows known and recovered for each lag; linear and error (squared distance of the two) without a lag."""
+        """The rows are known and recovered for each lag, and linear and error (their squared distance) without."""
         assert isinstance(task, KernelTask)  # ensured by `check`
         kernel = kernel_recovery(network, task, self.sequences, seed)
         error = ((kernel.known - kernel.recovered) ** 2).sum()

@@ -1,4 +1,4 @@
-"""Height on a task's ladder: how much partial memory would score the same loss as the network."""
+"""Height on a task's ladder: the amount of partial memory that would give the same loss as the network."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from farback.tasks.support.answers import height
 
 
 class LadderMeasure(Measure):
-    """The height of a network's test loss on its task's ladder of partial memory, at the lag it was trained at.
+    """The amount of partial memory that would give a network's test loss at its training lag: a height on a ladder.
 
-    The unit is the one that the ladder counts: days remembered for lightning's noisy_or, pixels for digits, inputs for
-    kernel; for other tasks, rungs. Heights between two rungs are interpolated. For comparison there are also the losses
-    of the best guess without memory and with full memory, and the height and loss of every rung.
+    A task's ladder lists the loss of the best guess for growing amounts of memory, its rungs. Heights are in a unit of
+    the task (lightning's noisy_or: days; digits: pixels; kernel: inputs), or in rungs. Heights between two rungs are
+    interpolated. The losses of the best guess without memory and with full memory, and all rungs, are recorded too.
 
-    Source: the staircases of the project's science notes, CF18, CF20 and T15.
+    Source: derived for farback; checked in tests/tasks/test_task_closed_forms.py and tests/tasks/test_lightning.py.
     """
 
     sequences: Count = 1000
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows height, loss, chance_loss, best_loss; rung_height and rung_loss, with the rung in place of the lag."""
+        """The rows are height, loss, chance_loss, best_loss; and rung_height, rung_loss with the rung as the lag."""
         chance, ladder = task.chance(), task.ladder()
         heights = [index if rung.amount is None else rung.amount for index, rung in enumerate(ladder)]
         loss = float(retention(network, task, [task.lag], self.sequences, seed).loss[0])

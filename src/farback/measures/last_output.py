@@ -1,8 +1,8 @@
 """When the last output of `torch.nn`'s RNN, GRU or LSTM equals the last hidden state `h_n`, and when it does not.
 
 A module returns the outputs of its top layer at every step, and `h_n`, the final state of every layer and direction. A
-forward layer ends at the last step. A backward layer ends at the first step; its output at the last step has read only
-that step. In a padded batch each sequence ends at its own length, not at the last column.
+forward layer ends at the last step. A backward layer ends at the first step; its output at the last step depends on the
+input of that step alone. In a padded batch each sequence ends at its own length, not at the last step of the batch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from farback.tasks.base import Task
 
 
 def last_output(module: nn.RNNBase, x_BTI: Tensor, length_B: Tensor | None = None) -> dict[str, bool]:
-    """Which steps of a module's output equal the top layer's entry of `h_n`, bit for bit.
+    """Which steps of a module's output equal the top layer's part of `h_n`, bit for bit.
 
     Args:
         module: `torch.nn.RNN`, `GRU` or `LSTM` with batch_first=True.
@@ -25,16 +25,16 @@ def last_output(module: nn.RNNBase, x_BTI: Tensor, length_B: Tensor | None = Non
         length_B: the length of each sequence; the batch is then packed. By default all have T steps.
 
     Returns:
-        last: output[:, -1] equals h_n, with all directions side by side (`h_n[-1]` for one direction);
-        forward_last: the forward half of output[:, -1] does;
-        own_last: the forward half of the output at each sequence's own last step does;
-        backward_last, backward_first: the backward half of output[:, -1] and of output[:, 0] does (bidirectional only).
+        last: output[:, -1] equals the top layer's h_n, with both directions side by side (`h_n[-1]` for one direction);
+        forward_last: the forward half of output[:, -1] equals the forward half of this h_n;
+        own_last: the forward half of the output at each sequence's own last step equals the forward half of h_n;
+        backward_last, backward_first (if bidirectional): output[:, -1], output[:, 0] equals h_n in the backward half.
 
     Raises:
         ValueError: the module does not have batch_first=True.
     """
     if not module.batch_first:
-        raise ValueError("needs a module with batch_first=True")
+        raise ValueError("last_output needs a module that was built with batch_first=True")
     steps, hidden = x_BTI.shape[1], module.hidden_size
     with torch.no_grad():
         if length_B is None:
@@ -60,13 +60,13 @@ def last_output(module: nn.RNNBase, x_BTI: Tensor, length_B: Tensor | None = Non
 class LastOutput(Sampled):
     """Whether the last output equals the last hidden state, in the `torch.nn` module equivalent to the network.
 
-    Source: the seed article, which shows it for one case.
+    Source: Pickleprat 2024, which shows one case.
     """
 
     sequences: Count = 16
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows named as the results of `last_output`, 1 or 0; `padded_` ones are for sequences of several lengths."""
+        """The rows are the results of `last_output`, 1 or 0; a name with `padded_` is for sequences of many lengths."""
         try:
             module = to_torch(network)
         except ValueError:  # PyTorch has no module that computes this network

@@ -21,16 +21,16 @@ def linear_memory_function(W: Any, w: Any, max_lag: int) -> MemoryFunction:
 
     With v_k = W^k w and C = sum_k v_k v_k', MC_k = v_k' C^+ v_k: the squared length of the projection of the k-th unit
     vector onto the impulse responses that readouts of h can produce. C is too ill-conditioned to invert (with 50 random
-    units, 7 of their 50 steps would be lost). The projection therefore uses an orthonormal basis of the same responses,
-    which depends on the eigenvalues alone: a chain of first-order all-pass filters. The sum over lags is N up to
-    rounding at any size. Directions that w does not excite are removed first, by an orthogonal reduction of (w, W) to
-    Hessenberg form.
+    units, about 10 of their 50 steps would be lost). The projection therefore uses an orthonormal basis of the same
+    responses, a chain of first-order all-pass filters, which depends on the eigenvalues of W alone. Directions that w
+    does not excite are removed first, by an orthogonal reduction of (w, W) to Hessenberg form. The sum over all lags is
+    the number of the other directions (in general N) up to rounding, for any N.
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite, or an unstable system: an eigenvalue that w
             excites has size 1 or more, so the variance of h grows without bound.
 
-    Source: Jaeger 2001, GMD report 152; White, Lee and Sompolinsky 2004; the Takenaka-Malmquist basis.
+    Source: Jaeger 2001, GMD report 152; White, Lee and Sompolinsky 2004; the basis of Takenaka and Malmquist.
     """
     from scipy.signal import lfilter  # slow to import, so only when needed
 
@@ -58,9 +58,7 @@ def linear_system(W: Any, w: Any, max_lag: int) -> tuple[Floats, Floats]:
     """
     W_NN, w_N = floats("W", W, 2), floats("w", w, 1)
     if W_NN.shape != (len(w_N), len(w_N)) or max_lag < 0:
-        raise ValueError(
-            f"needs W (N, N), w (N,) and max_lag of 0 or more, got {W_NN.shape}, {w_N.shape} and {max_lag}"
-        )
+        raise ValueError(f"W must be (N, N), w (N,) and max_lag 0 or more, got {W_NN.shape}, {w_N.shape} and {max_lag}")
     return W_NN, w_N
 
 
@@ -70,7 +68,7 @@ def _excited_eigenvalues(W_NN: Floats, w_N: Floats) -> Any:
     joined = np.zeros((N + 1, N + 1))
     joined[1:, 0], joined[1:, 1:] = w_N, W_NN
     reduced = hessenberg(joined)
-    step_N = np.abs(np.diag(reduced, -1))  # the new direction that each further power of W adds to the space
+    step_N = np.abs(np.diag(reduced, -1))  # length of the new direction that each further power of W adds to the space
     rounding_N = np.full(N, N * EPS * np.linalg.norm(W_NN))
     rounding_N[:1] = 0.0
     ends = np.flatnonzero(step_N <= rounding_N)
@@ -81,14 +79,14 @@ def _excited_eigenvalues(W_NN: Floats, w_N: Floats) -> Any:
 class LinearMemoryFunctionMeasure(Linearised):
     """The exact memory function of the network linearised at its resting state (all layers, the full state).
 
-    The input enters through one channel; the other channels are zero. Exact for small inputs around zero, and for
-    linear networks at any scale.
+    The input enters through one channel; the other channels are zero. The result is exact for small inputs around zero,
+    and for linear networks with inputs of any size.
 
     Source: Jaeger 2001, GMD report 152; White, Lee and Sompolinsky 2004.
     """
 
     @override
     def linear_rows(self, W_SS: Floats, w_S: Floats) -> list[MeasureRow]:
-        """Rows r2 for each lag; total (lags 0 to max_lag) and features without a lag."""
+        """The rows are `r2` for each lag, and `total` (lags 0 to max_lag) and `features` without a lag."""
         memory = linear_memory_function(W_SS, w_S, self.max_lag)
         return curve_rows(memory.lag, {"r2": memory.r2}) + summary_rows(total=memory.total(), features=memory.features)

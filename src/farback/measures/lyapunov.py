@@ -21,8 +21,8 @@ class Lyapunov:
     """Lyapunov exponents in nats per step.
 
     Attributes:
-        exponents: mean over sequences, largest first. -inf for a direction that is lost exactly, or shrinks in one step
-            below the resolution of double precision; nan if the states are not finite.
+        exponents: mean over sequences, largest first. -inf for a direction in which differences become exactly zero,
+            or smaller than double precision resolves, in one step; nan if the states are not finite.
         each: the exponents of each sequence, (B, N).
         steps: number of steps averaged over.
     """
@@ -38,7 +38,7 @@ class Lyapunov:
 
     @property
     def tau_max(self) -> float:
-        """-1 / largest, the longest time constant in steps: inf for exponent 0, nan if differences grow."""
+        """-1 / largest, the longest time constant in steps: inf if the largest exponent is 0, nan if it is above 0."""
         if self.largest > ROUNDING or math.isnan(self.largest):
             return math.nan
         return math.inf if self.largest > -ROUNDING else -1 / self.largest
@@ -65,7 +65,7 @@ def lyapunov(system: Any, inputs: Any, count: int | None = None, *, burn_in: int
     wrapped, x_BTI, state_BTS = state_trajectory(system, inputs)
     B, T, S = state_BTS.shape
     if S > LARGEST_STATE:
-        raise ValueError(f"the full state has {S} numbers; exponents are computed for at most {LARGEST_STATE}")
+        raise ValueError(f"the full state has {S} numbers; Lyapunov exponents are computed for at most {LARGEST_STATE}")
     if count is not None and not 1 <= count <= S:
         raise ValueError(f"count must be between 1 and {S}, the size of the full state; got {count}")
     if not 0 <= burn_in < T - 1:
@@ -91,14 +91,14 @@ def lyapunov(system: Any, inputs: Any, count: int | None = None, *, burn_in: int
 class LyapunovMeasure(StateMeasure):
     """Lyapunov exponents along sequences of the task. If the training lag is short, set `length` to a larger lag.
 
-    Source: see `lyapunov`.
+    Source: Benettin et al. 1980; Vogt et al. 2020 (2006.14123) and Engelken et al. 2020 (2006.02427) for networks.
     """
 
     count: Annotated[int, Field(ge=1, le=LARGEST_STATE)] | None = None
     burn_in: Lag = 0
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows exponent, with its rank (largest is 0) in place of the lag; largest and tau_max without a lag."""
+        """The rows are `exponent`, with its rank (from 0) in place of the lag, and `largest` and `tau_max` without."""
         x_BTI = self.inputs(network, task, seed)
         if x_BTI is None:
             return []
@@ -108,7 +108,7 @@ class LyapunovMeasure(StateMeasure):
         return rows + summary_rows(largest=spectrum.largest, tau_max=spectrum.tau_max)
 
     def check(self, task: Task) -> None:
-        """The burn-in must leave some steps."""
+        """The burn-in must be shorter than the sequences."""
         super().check(task)
         steps = self.sample(task, 0).input_BTI.shape[1] if self.burn_in else 0
         if self.burn_in and self.burn_in >= steps - 1:

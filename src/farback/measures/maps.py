@@ -16,12 +16,12 @@ from farback.tasks.lightning import Lightning
 
 
 class Maps(Measure):
-    """One day's lightning forecast, pixel by pixel, for the same sequence for every network and seed.
+    """The forecast of one lightning day, pixel by pixel, on a sequence that is the same for every network and seed.
 
-    Rows use the pixel's number (row by row) in place of the lag: `observed`, the map that the answer depends on;
-    `truth`, the lightning of that day; `bayes`, the probabilities of the best forecast; `predicted`, the network's.
+    The rows have the pixel's number (row by row) in place of the lag: `observed`, the map that the answer depends on;
+    `truth`, the lightning of that day; `bayes`, the best possible forecast, and `predicted`, the network's forecast.
 
-    Source: the seed article, which shows maps.
+    Source: Pickleprat 2024, which shows such maps.
     """
 
     lag: Lag | None = None
@@ -46,8 +46,8 @@ class Maps(Measure):
     def check(self, task: Task) -> None:
         """The task must be lightning, and the lag must be possible."""
         if not isinstance(task, Lightning):
-            raise ValueError(f"maps can only be taken on the task lightning, and the task is {task.name}")
+            raise ValueError(f"the measure maps can only be taken on the task lightning, and the task is {task.name}")
         if self.lag is not None and self.lag != task.lag:
             if not task.mixes:
-                raise ValueError(f"{task.name} with mode {task.mode} can only be tested at its own lag, {task.lag}")
+                raise ValueError(f"maps: lightning with mode {task.mode} can only be tested at its own lag, {task.lag}")
             task.at(self.lag)

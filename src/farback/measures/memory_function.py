@@ -19,7 +19,7 @@ NULL_SHARE = 0.95  # the probability that a state independent of the input lies 
 
 @dataclass(frozen=True)
 class MemoryFunction:
-    """MC_k for each lag k.
+    """The memory function MC_k: how much of the input k steps ago a linear readout recovers, for each lag k.
 
     Attributes:
         lag: 0, 1, ..., max_lag.
@@ -37,7 +37,7 @@ class MemoryFunction:
     samples: int
 
     def total(self, first_lag: int = 0) -> float:
-        """The memory capacity, summed from `first_lag`. Jaeger sums from lag 1: a delay line of N then has N - 1."""
+        """The memory capacity: r2 summed from `first_lag` on. Jaeger starts at lag 1: N - 1 for a delay line of N."""
         return float(self.r2[self.lag >= first_lag].sum())
 
     @property
@@ -53,14 +53,14 @@ def memory_function(inputs: Any, states: Any, max_lag: int, washout: int = 0) ->
 
     Args:
         inputs: the signal, (T,), independent from step to step. Its mean and scale do not affect the fit.
-        states: the state after each step, (T, N). The readout sees these N numbers and a constant. For an LSTM, decide
-            whether they are h or [h, c]. Best computed in float64.
+        states: the state after each step, (T, N), if possible computed in float64. The readout sees these N numbers and
+            a constant. For an LSTM, pass h or [h, c].
         washout: number of steps to drop at the start.
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite, a constant signal, or too few steps.
 
-    Source: Jaeger 2001, GMD report 152; adjustment by Wherry; null distribution: R2 follows a Beta distribution.
+    Source: Jaeger 2001, GMD report 152. R2 is adjusted by Wherry's formula; without memory it is Beta distributed.
     """
     input_T, state_TN = aligned_samples(inputs, states, max_lag, washout)
     fit = span(state_TN)
@@ -78,7 +78,7 @@ class MemoryFunctionMeasure(Driven):
     """
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows r2, null_low, null_high for each lag; total, total_from_1, half and features without a lag."""
+        """The rows are r2, null_low, null_high for each lag, and total, total_from_1, half, features without a lag."""
         driven = self.driven(network, seed)
         if driven is None:
             return []

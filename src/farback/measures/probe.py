@@ -1,6 +1,6 @@
 """Linear probes: which past inputs a linear readout can decode from the state.
 
-Decodability is an upper bound of what the network uses, and inputs can also be decoded from an untrained network.
+A network need not use what can be decoded from its state, and inputs can also be decoded from an untrained network.
 Therefore every curve comes with two controls: an untrained network and shuffled answers.
 
 Shapes: B sequences, T steps, I inputs, S numbers of the state, K lags.
@@ -42,10 +42,10 @@ class Probe:
 
     Attributes:
         lag: increasing.
-        skill: 0 = chance, 1 = perfect: `1 - CE / ln K` with equal weight per class, or R2 for numbers; nan if fewer
-            than two classes occur often enough.
+        skill: 0 = chance, 1 = perfect: `1 - cross-entropy / ln classes` with equal weight per class, or R2 for numbers;
+            nan if fewer than two classes occur often enough.
         accuracy: mean over classes of the share decoded correctly; nan for numbers.
-        untrained_skill: skill on the untrained network; nan without one.
+        untrained_skill: skill on the untrained network; nan if there is none.
         shuffled_skill: skill on the measured network with the answers shuffled among sequences.
         classes: number of classes; 0 for numbers.
         horizon: from the largest lag with skill of at least 0.5 to the next tested lag.
@@ -81,13 +81,13 @@ def probe(
         system: see `farback.measures.support.system`.
         inputs: (B, T, I).
         symbols: the targets, (B, T): integers are classes, other numbers are targets of a regression. By default the
-            inputs themselves: which of the distinct inputs occurred, or, if there are more than 64 of them, the value
-            on the first channel.
+            target is the input itself: which of the distinct inputs occurred, or, if more than 64 occur, the value on
+            the first channel.
         lags: by default all.
         step: readout step, one for all sequences or one for each; by default the last.
         untrained: the same network before training, as a control. For a `torch.nn` module it is drawn automatically.
-        features: `h`, the states that the outputs are computed from, or `full`, everything that is carried.
-        seed: of the split and the shuffled control.
+        features: `h`, the states that the outputs are computed from, or `full`, all state carried from step to step.
+        seed: the seed of the split into fitted and scored sequences, and of the shuffled control.
 
     Raises:
         ValueError: fewer than 30 sequences, shapes that do not fit, a lag or step outside the sequences, or states
@@ -97,13 +97,13 @@ def probe(
     """
     x_BTI = sequences(inputs)
     if len(x_BTI) < FEWEST:
-        raise ValueError(f"needs inputs (B, T, I) of {FEWEST} sequences or more, got {tuple(x_BTI.shape)}")
+        raise ValueError(f"probe needs inputs (B, T, I) of {FEWEST} sequences or more, got {tuple(x_BTI.shape)}")
     B, T, _ = x_BTI.shape
     step_B = readout_steps(step, B, T)
     lags = sorted_lags(lags, step_B)
     symbol_BT = None if symbols is None else torch.as_tensor(symbols).detach().cpu().numpy()
     if symbol_BT is not None and symbol_BT.shape != (B, T):
-        raise ValueError(f"symbols must be one for each step, {(B, T)}; got {symbol_BT.shape}")
+        raise ValueError(f"symbols must have one value for each step, shape {(B, T)}; got {symbol_BT.shape}")
     source = x_BTI.numpy() if symbol_BT is None else symbol_BT
     targets = [_target(source[np.arange(B), step_B.numpy() - lag]) for lag in lags]
     rng = stream(seed, "measure", "probe")
@@ -222,11 +222,11 @@ def _reinitialised(module: nn.RNNBase, seed: int) -> nn.RNNBase:
 
 
 class ProbeMeasure(AtLags):
-    """Which inputs before the last asked step can be decoded from the state at that step, on the trial's own task.
+    """Which inputs before the last scored step can be decoded from the state at that step, on the trial's own task.
 
-    The target is the input itself: which of the inputs that occur at this lag it was (for recall, which distractor, or
-    which cue at the task's lag), or the number on the first channel if inputs are numbers. Lags with only one possible
-    input (copy's blanks) have no rows; a task with only such lags has no rows at all.
+    The target is the input at the lag: which of the possible inputs it was (for recall: which cue at the task's lag,
+    which distractor at other lags), or the number on the first channel if inputs are numbers. Lags with only one
+    possible input (such as the blanks of copy) have no rows; a task with only such lags has no rows at all.
 
     Source: Alain and Bengio 2016 (1610.01644); Hewitt and Liang 2019 (1909.03368).
     """
@@ -235,7 +235,7 @@ class ProbeMeasure(AtLags):
     features: Literal["h", "full"] = "h"
 
     def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[MeasureRow]]:
-        """Rows skill, accuracy (nan for numbers), untrained_skill, shuffled_skill by lag; horizon (lower end, or 0)."""
+        """The rows are skill, accuracy, untrained_skill, shuffled_skill by lag, and horizon (its lower end, or 0)."""
         if self.features == "full" and network.architecture.bidirectional:  # has no full state
             return [[] for _ in seeds]
         initial = untrained()

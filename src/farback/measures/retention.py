@@ -20,8 +20,8 @@ from farback.system.random_streams import stream
 from farback.tasks.base import Batch, Task
 from farback.tasks.support.answers import skill
 
-CHUNK_NUMBERS = 250_000  # inputs of one forward pass; its states are many times as many
-UNITS = 16  # memory of one bit of an answer, in numbers of the input
+CHUNK_NUMBERS = 250_000  # numbers of the input of one forward pass; the states have many times as many
+UNITS = 16  # one bit of an answer takes as much memory as this many numbers of the input
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ class Scores:
 
 @dataclass(frozen=True)
 class Retention:
-    """A retention curve.
+    """How well one network answers at each tested lag.
 
     Attributes:
         lag: test lags, increasing.
         skill: 0 = chance, 1 = perfect, at each lag.
         accuracy: share of correct answers.
-        loss: nats, or squared error.
+        loss: mean loss, in nats or as squared error.
         remembered: whether accuracy (classes) or R2 (real values) is at least half-way from chance to perfect.
-        horizon: from the last lag before the first failure to that failure; censored if no lag fails, or all do.
-        monotone: whether no lag succeeds after the first failure. The horizon is the *first* failure in any case.
+        horizon: from the last lag before the first failure to that failure; censored if no lag fails, or if all fail.
+        monotone: whether no lag succeeds after the first failure. The horizon ends at the *first* failure in any case.
     """
 
     lag: NDArray[np.int64]
@@ -57,19 +57,19 @@ class Retention:
     monotone: bool
 
     def extrapolation(self, trained: float) -> float:
-        """The lag before the first failure, divided by the lag trained at; 0 if the smallest lag fails.
+        """The lag before the first failure, divided by the training lag; 0 if the smallest lag fails.
 
-        A lower bound if no tested lag fails (`horizon.right`).
+        The quotient is a lower bound if no tested lag fails (`horizon.right`).
         """
         return max(0.0, self.horizon.low) / trained
 
     def beyond(self, trained: float) -> float:
-        """Mean accuracy over the lags above those trained at (Deletang et al. 2023); nan if none was tested."""
+        """Mean accuracy over the test lags above the training lag (Deletang et al. 2023); nan if there are none."""
         longer = self.accuracy[self.lag > trained]
         return float(longer.mean()) if len(longer) else float("nan")
 
     def within(self, trained: float) -> bool:
-        """Whether every tested lag up to the one trained at is remembered; networks often fail at shorter lags."""
+        """Whether the network succeeds at every tested lag up to its training lag; many fail at shorter lags."""
         return bool(self.remembered[self.lag <= trained].all())
 
 
@@ -82,10 +82,10 @@ def retention(system: Any, task: Task, lags: Sequence[int], sequences: int = 100
         sequences: number of sequences per lag.
 
     Raises:
-        ValueError: no lags, or outputs that do not fit the task's answer.
+        ValueError: no lags, no sequences, or outputs that do not fit the task's answer.
     """
     if not len(lags) or sequences < 1:
-        raise ValueError(f"needs at least one lag and one sequence, got lags {list(lags)} and {sequences} sequences")
+        raise ValueError(f"retention needs at least one lag and one sequence, got {list(lags)} and {sequences}")
     wrapped = as_system(system)
     tested = sorted(set(lags))
     scores = [_scores(wrapped, task.at(lag).held_out("test"), sequences, seed) for lag in tested]
@@ -117,7 +117,7 @@ def scored(task: Task, accuracy: float, loss: float) -> Scores:
 
 
 def scored_steps(batch: Batch) -> Tensor:
-    """Which steps are scored, (B, T): the asked steps that need memory (lag above 0), or all if none does."""
+    """Which steps are scored, (B, T): steps with an answer that needs memory, or all with an answer if none does."""
     needed = batch.lag_BT > 0
     return needed if bool(needed.any()) else batch.lag_BT >= 0
 
@@ -135,18 +135,18 @@ def _chunks(task: Task, sequences: int, seed: int) -> Iterator[Batch]:
 
 
 class RetentionMeasure(Measure):
-    """Skill and accuracy of one trained network at every test lag, on fresh sequences, asked steps only.
+    """Skill and accuracy of a trained network at every test lag, on fresh sequences, at the steps that need an answer.
 
     The lag that the network was trained at is always included.
 
-    Source: the first-failure protocol of delayed recall; success means at least half-way from chance to perfect.
+    Source: the usual test of delayed recall, up to the first failure; half-way from chance to perfect is a success.
     """
 
     lags: Several[Lag] = ()
     sequences: Count = 1000
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """Rows skill, accuracy, loss, success, chance_accuracy for each lag."""
+        """The rows are skill, accuracy, loss, success, chance_accuracy for each lag."""
         curve = retention(network, task, [*self.lags, task.lag], self.sequences, seed)
         curves = {
             "skill": curve.skill,
@@ -163,11 +163,11 @@ class RetentionMeasure(Measure):
         return {"horizon": max(0.0, stats.first_failure(list(passed), list(passed.values())).horizon.low)}
 
     def check(self, task: Task) -> None:
-        """Every lag must be possible, and must be the task's own if the task asks another question at each lag."""
+        """Every lag must be possible; if the task asks another question at each lag, only its own lag is possible."""
         others = [lag for lag in self.lags if lag != task.lag]
         if others and not task.mixes:
             raise ValueError(
-                f"a network trained on {task.name} at lag {task.lag} cannot be tested at other lags ({others})"
+                f"a network trained on {task.name} at lag {task.lag} cannot be tested at other lags: leave out {others}"
             )
         for lag in self.lags:
             task.at(lag)

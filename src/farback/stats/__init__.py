@@ -1,8 +1,8 @@
 """Intervals, horizons, censoring and comparisons over seeds.
 
 scipy does most of the work (Wilson, Clopper-Pearson, isotonic regression, Kaplan-Meier). This package adds horizons
-that are known only to lie between two lags, Spearman-Karber, exact tests with ties and censoring, and corrections for
-multiple tests.
+that are known only to lie between two lags, the Spearman-Karber estimate, exact tests with ties and censoring, and
+corrections for multiple tests.
 """
 
 from farback.stats.aggregates import Improvement, improvement, stratified_bootstrap

@@ -26,12 +26,12 @@ def stratified_bootstrap(
     """The percentile interval of a statistic of all runs, which are resampled within each task.
 
     Every resample has as many runs of each task as the data. The interval covers what other seeds would give on these
-    tasks, not what other tasks would give (Agarwal et al. 2021, section 4.2 and their library rliable). Equal `seed`,
-    equal interval.
+    tasks, not what other tasks would give (Agarwal et al. 2021, section 4.2 and their library rliable). The same `seed`
+    gives the same interval.
 
     Args:
         strata: for each task the scores of its runs; tasks may have different numbers of runs.
-        statistic: from all scores to a number; the interquartile mean by default.
+        statistic: a function from all scores to a number; the interquartile mean by default.
 
     Raises:
         ValueError: no task, a task without runs, or a nan.
@@ -68,7 +68,7 @@ def improvement(
     """
     value_a, value_b = _checked(a, "a"), _checked(b, "b")
     if len(value_a) != len(value_b):
-        raise ValueError(f"a has {len(value_a)} tasks and b has {len(value_b)}: give both the same tasks in order")
+        raise ValueError(f"a has {len(value_a)} tasks and b has {len(value_b)}: both need the same tasks, in order")
     check_resamples(resamples)
     rng = np.random.default_rng(seed)
     share_S, count = np.zeros(resamples), len(value_a)
@@ -86,5 +86,5 @@ def _checked(strata: Strata, name: str) -> list[Numbers]:
     wrong = [own.tolist() for own in values if own.ndim != 1 or not len(own) or np.isnan(own).any()]
     if not values or wrong:
         got = wrong[0] if wrong else "no task"
-        raise ValueError(f"{name} must hold a list of at least one number and no nan for each task, got {got}")
+        raise ValueError(f"{name} must hold, for each task, a list of at least one number and no nan; got {got}")
     return values

@@ -22,9 +22,9 @@ class Best:
 def best_of(values: ArrayLike, draws: int, confidence: float = 0.95, again: bool = False) -> Best:
     """The largest of `draws` values drawn at random from `values`, computed exactly.
 
-    Without replacement this is the best after n trials if all orders of the same trials are equally likely:
-    P(best <= k-th smallest) = C(k, n) / C(N, n). With replacement it is the bootstrap of the best: P = (k / N)^n. The
-    result is never above the largest value.
+    Draws without replacement give the best after n trials if all orders of the same trials are equally likely:
+    P(best <= k-th smallest) = C(k, n) / C(N, n). Draws with replacement give the bootstrap of the best: P = (k / N)^n.
+    The result is never above the largest value.
 
     Args:
         values: larger is better, finite, shape (N,).
@@ -37,9 +37,9 @@ def best_of(values: ArrayLike, draws: int, confidence: float = 0.95, again: bool
     """
     value_N = np.asarray(values, float)
     if value_N.ndim != 1 or not len(value_N) or not np.isfinite(value_N).all():
-        raise ValueError(f"needs a list of at least one finite number, got {value_N.tolist()}")
+        raise ValueError(f"values must be a list of at least one number, all of them finite, got {value_N.tolist()}")
     if draws != int(draws) or draws < 1 or (draws > len(value_N) and not again):
-        raise ValueError(f"draws must be a whole number from 1 to {len(value_N)}, got {draws}")
+        raise ValueError(f"draws must be a whole number from 1 (to {len(value_N)} without replacement), got {draws}")
     check_confidence(confidence)
     below_N = _below(len(value_N), int(draws), again)
     sorted_N = np.sort(value_N)
@@ -50,7 +50,7 @@ def best_of(values: ArrayLike, draws: int, confidence: float = 0.95, again: bool
 
 
 def _below(count: int, draws: int, again: bool) -> NDArray[np.float64]:
-    """[k - 1]: the probability that no draw is above the k-th smallest of `count` values."""
+    """Element k - 1 is the probability that no draw is above the k-th smallest of `count` values."""
     rank_N = np.arange(1, count + 1, dtype=float)
     if again:
         return (rank_N / count) ** draws

@@ -34,28 +34,28 @@ class Comparison:
 def compare(a: Values, b: Values, paired: bool = False) -> Comparison:
     """Compare two groups of seeds by an exact test without a model; ties and censored horizons are allowed.
 
-    Independent groups: the permutation distribution of the rank sum (Mann-Whitney). `Horizon` values are ordered where
-    their intervals do not overlap and tied where they do (Gehan 1965). Completely separated groups of n seeds give
-    p = 2 / C(2n, n), so that three seeds are never significant.
+    Independent groups are compared by the permutation distribution of the rank sum (Mann-Whitney). `Horizon` values are
+    ordered if their intervals do not overlap, and tied if they do (Gehan 1965). Completely separated groups of n seeds
+    give p = 2 / C(2n, n), so that groups of three seeds never differ significantly (p >= 0.1).
 
-    Paired groups (equal seeds in the same order): on numbers the signed-rank test, without zero differences, exact with
-    ties; on `Horizon` values the sign test, because differences of intervals have no ranks.
+    Paired groups (the same seeds in the same order) of numbers are compared by the signed-rank test, exact with ties,
+    without zero differences; of `Horizon` values by the sign test, because differences of intervals have no ranks.
 
-    Above 200 values in both groups together scipy's normal approximation is used (independent numbers only).
+    For more than 200 values in both groups together, scipy's normal approximation is used (independent numbers only).
 
     Raises:
-        ValueError: an empty group, a nan, numbers mixed with horizons in one group, pairs of unequal length, or too
-            many values for the exact test where there is no approximation.
+        ValueError: an empty group, a nan, numbers mixed with horizons in one group, paired groups of unequal length, or
+            too many values for an exact test that has no approximation.
     """
     low_A, high_A = _ends(a, "a")
     low_B, high_B = _ends(b, "b")
     if paired and len(low_A) != len(low_B):
-        raise ValueError(f"pairs need groups of equal length, got {len(low_A)} and {len(low_B)}")
+        raise ValueError(f"paired groups must be of equal length, got {len(low_A)} and {len(low_B)}")
     low, high = np.concatenate([low_A, low_B]), np.concatenate([high_A, high_B])
     censored = bool((low < high).any())
     large = len(low) > EXACT_LIMIT
     if large and (paired or censored):
-        raise ValueError(f"the exact test takes up to {EXACT_LIMIT} values in all, got {len(low)}")
+        raise ValueError(f"paired or censored groups can have up to {EXACT_LIMIT} values in all, got {len(low)}")
     above = _above(low, high)
     size = len(low_A)
     if paired:
@@ -63,7 +63,7 @@ def compare(a: Values, b: Values, paired: bool = False) -> Comparison:
         improvement = float(0.5 + sign.mean() / 2)
         if censored:
             return Comparison(_sign_tail(sign), improvement, "exact sign test")
-        same = low_A == low_B  # also two infinities, whose difference is nan
+        same = low_A == low_B  # True also for two infinities, whose difference would be nan
         difference = low_A[~same] - low_B[~same]
         rank = (2 * scipy.stats.rankdata(np.abs(difference))).astype(np.int64)  # doubled: tied ranks become integers
         return Comparison(_sign_tail(rank * sign[~same]), improvement, "exact signed-rank")
@@ -76,7 +76,7 @@ def compare(a: Values, b: Values, paired: bool = False) -> Comparison:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Holm's step-down correction for the family-wise error, in the given order (Holm 1979).
+    """P-values in the given order after Holm's step-down correction for the family-wise error (Holm 1979).
 
     Raises:
         ValueError: a p-value outside [0, 1].
@@ -90,7 +90,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Control of the false discovery rate, for exploration (`scipy.stats.false_discovery_control`).
+    """P-values adjusted for the false discovery rate, for exploration (`scipy.stats.false_discovery_control`).
 
     Raises:
         ValueError: a p-value outside [0, 1].
@@ -119,7 +119,7 @@ def probability_of_improvement(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def _above(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """[i, j]: value i is larger than value j for certain. A number x is the interval [x, x], a horizon [low, high)."""
+    """Element [i, j]: value i is certainly above value j. A number is the interval [x, x], a horizon [low, high)."""
     touching: NDArray[np.bool_] = (low[:, None] == high[None, :]) & (low < high)[None, :]
     return (low[:, None] > high[None, :]) | touching
 
@@ -157,7 +157,7 @@ def _sign_tail(score_N: NDArray[np.int64]) -> float:
 
 
 def _ends(values: Values, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The low and high ends of a group's values; of a number both are the number."""
+    """The low and high ends of a group's values; both ends of a number are the number itself."""
     items = list(values)
     horizons = [item for item in items if isinstance(item, Horizon)]
     if not horizons:

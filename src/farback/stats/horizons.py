@@ -56,7 +56,7 @@ class Reading:
     Attributes:
         horizon: where success ends.
         last_success: the largest lag that passes; 0 where none passes.
-        monotone: no lag passes beyond one that fails. Otherwise the first failure and the largest success disagree.
+        monotone: no lag passes beyond one that fails. If False, `first_failure` and `largest_success` disagree.
     """
 
     horizon: Horizon
@@ -81,7 +81,7 @@ def first_failure(lags: ArrayLike, passed: ArrayLike) -> Reading:
 def largest_success(lags: ArrayLike, passed: ArrayLike) -> Reading:
     """The trainability horizon of one seed: from the largest lag at which training succeeds to the next tested lag.
 
-    Arguments and errors as in `first_failure`; the two agree where success is monotone in the lag.
+    Arguments and errors are as in `first_failure`; both functions agree if no lag passes beyond one that fails.
     """
     lag_L, passed_L = _sorted(lags, passed)
     return _reading(lag_L, passed_L, int(np.flatnonzero(passed_L)[-1]) + 1 if passed_L.any() else 0)
@@ -107,7 +107,7 @@ def success_threshold(chance: float) -> float:
 
 
 def median_horizon(horizons: Sequence[Horizon]) -> Horizon:
-    """The horizon that half of the seeds reach: the median of the low ends to the median of the high ends.
+    """The horizon that half of the seeds reach: from the median of the low ends to the median of the high ends.
 
     With an even number of seeds each end is the lower of the middle two, so that a median is always a tested lag. It is
     right-censored when more than half of the seeds are.
@@ -116,7 +116,7 @@ def median_horizon(horizons: Sequence[Horizon]) -> Horizon:
         ValueError: no horizons.
     """
     if not horizons:
-        raise ValueError("needs at least one horizon, got none")
+        raise ValueError("median_horizon needs at least one horizon, got none")
     middle = (len(horizons) - 1) // 2
     return Horizon(sorted(one.low for one in horizons)[middle], sorted(one.high for one in horizons)[middle])
 
@@ -124,15 +124,15 @@ def median_horizon(horizons: Sequence[Horizon]) -> Horizon:
 def check_lags(lag_L: NDArray[np.float64]) -> None:
     """Raise ValueError unless the lags are a list of finite numbers of at least 0, each once."""
     if lag_L.ndim != 1 or not len(lag_L):
-        raise ValueError(f"needs a list of at least one lag, got {lag_L.tolist()}")
+        raise ValueError(f"lags must be a list of at least one lag, got {lag_L.tolist()}")
     if not np.isfinite(lag_L).all() or (lag_L < 0).any():
         raise ValueError(f"lags must be finite and at least 0, got {lag_L.tolist()}")
     if len(np.unique(lag_L)) < len(lag_L):
-        raise ValueError(f"each lag may come once, got {lag_L.tolist()}")
+        raise ValueError(f"each lag may be listed only once, got {lag_L.tolist()}")
 
 
 def _reading(lag_L: NDArray[np.float64], passed_L: NDArray[np.bool_], end: int) -> Reading:
-    """A horizon that ends at the lag with index `end`, one past the last lag that passes."""
+    """The horizon that ends at the lag with index `end`, the next after the last lag that passes."""
     # Lag 0 needs no memory: a failure at lag 0 is censored further left than a failure at any other lag.
     low = float(lag_L[end - 1]) if end > 0 else (0.0 if lag_L[0] > 0 else -math.inf)
     high = float(lag_L[end]) if end < len(lag_L) else math.inf
@@ -144,8 +144,8 @@ def _sorted(lags: ArrayLike, passed: ArrayLike) -> tuple[NDArray[np.float64], ND
     lag_L, passed_L = np.asarray(lags, float), np.asarray(passed)
     check_lags(lag_L)
     if passed_L.shape != lag_L.shape:
-        raise ValueError(f"needs one answer for each lag, got {passed_L.shape} answers for {lag_L.shape} lags")
+        raise ValueError(f"passed must have one value for each lag, got {passed_L.shape} for lags {lag_L.shape}")
     if not np.isin(passed_L, (False, True)).all():
-        raise ValueError(f"an answer must be True or False, got {passed_L.tolist()}")
+        raise ValueError(f"passed must be True or False at each lag, got {passed_L.tolist()}")
     order = np.argsort(lag_L)
     return lag_L[order], passed_L[order].astype(bool)

@@ -14,7 +14,7 @@ RESAMPLES = 2000  # more would move an end of a 95 % percentile interval by abou
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The score interval of a proportion (Wilson 1927), the default in farback: its mean coverage is right.
+    """The score interval of a proportion (Wilson 1927), the default in farback: its mean coverage is near nominal.
 
     Raises:
         ValueError: no trials, successes outside 0..trials, or a confidence outside (0, 1).
@@ -57,7 +57,7 @@ def median_interval(values: ArrayLike, confidence: float = 0.95) -> tuple[float,
     """The exact interval of a median, between two order statistics, for values from any distribution.
 
     The ranks come from the binomial distribution with probability one half (Conover 1999, section 3.2). With fewer than
-    six values no interval reaches 95 %: then it runs from the smallest to the largest value (93.75 % with five).
+    six values no interval reaches 95 %, and the result runs from the smallest to the largest value (93.75 % with five).
 
     Raises:
         ValueError: no values, a nan among them, or a confidence outside (0, 1).
@@ -84,12 +84,12 @@ def bootstrap(
 ) -> tuple[float, float]:
     """The percentile bootstrap interval of a statistic over seeds; the same `seed` gives the same interval.
 
-    Percentiles, not BCa: with few seeds ties are common, and BCa is undefined when all values are equal. With five
-    seeds or fewer the interval is too narrow: show the seeds beside it. Values may be infinite.
+    The BCa bootstrap is not used: with few seeds ties are common, and BCa is undefined when all values are equal. With
+    five seeds or fewer the interval is too narrow: show the seeds beside it. Values may be infinite.
 
     Args:
         values: one number per seed, shape (n,).
-        statistic: from such an array to a number; the mean by default.
+        statistic: a function from such an array to a number; the mean by default.
 
     Raises:
         ValueError: no values, or a nan among them.
@@ -115,12 +115,11 @@ def percentiles(value_B: NDArray[np.float64], confidence: float) -> tuple[float,
     return float(low), float(high)
 
 
-def number_list(values: ArrayLike, subject: str = "") -> NDArray[np.float64]:
+def number_list(values: ArrayLike, subject: str = "values") -> NDArray[np.float64]:
     """The values as an array of floats; ValueError unless they are a list of at least one number and no nan."""
     value_N = np.asarray(values, float)
     if value_N.ndim != 1 or not len(value_N) or np.isnan(value_N).any():
-        need = f"{subject} must be" if subject else "needs"
-        raise ValueError(f"{need} a list of at least one number and no nan, got {value_N.tolist()}")
+        raise ValueError(f"{subject} must be a list of at least one number and no nan, got {value_N.tolist()}")
     return value_N
 
 

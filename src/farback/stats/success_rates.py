@@ -19,8 +19,8 @@ class MeanHorizon:
 
     Attributes:
         lag: Spearman-Karber estimate.
-        low: lower end of the bootstrap interval; 0 where it is the smallest lag and some seeds fail there.
-        high: upper end; inf where it is the largest lag and some seeds pass there.
+        low: lower end of the bootstrap interval; 0 if the end is the smallest lag and some seeds fail at that lag.
+        high: upper end; inf if the end is the largest lag and some seeds pass at that lag.
     """
 
     lag: float
@@ -38,7 +38,7 @@ def isotonic(successes: ArrayLike, trials: ArrayLike) -> NDArray[np.float64]:
     """
     success_L, trial_L = np.asarray(successes, float), np.asarray(trials, float)
     if success_L.ndim != 1 or success_L.shape != trial_L.shape or not len(success_L):
-        raise ValueError(f"needs successes and trials for each lag, got {success_L.tolist()} and {trial_L.tolist()}")
+        raise ValueError(f"successes and trials need one number per lag, got {success_L.tolist()}, {trial_L.tolist()}")
     if not (np.isfinite(trial_L).all() and (trial_L > 0).all()):
         raise ValueError(f"trials must be above 0 at each lag, got {trial_L.tolist()}")
     if not ((success_L >= 0) & (success_L <= trial_L)).all():
@@ -62,14 +62,14 @@ def spearman_karber(lags: ArrayLike, successes: ArrayLike, trials: ArrayLike) ->
         successes, trials: at each of these lags.
 
     Raises:
-        ValueError: lags that are not positive or come twice; others as `isotonic`.
+        ValueError: a lag that is not positive or is listed twice, or as `isotonic`.
 
-    Source: Spearman 1908, Karber 1931; ends restricted as in a restricted mean survival time.
+    Source: Spearman 1908, Karber 1931; restricted to the tested lags, as a restricted mean survival time is.
     """
     lag_L = _positive_lags(lags)
     success_L, trial_L = np.asarray(successes, float), np.asarray(trials, float)
     if not lag_L.shape == success_L.shape == trial_L.shape:
-        raise ValueError(f"needs successes and trials for each of {len(lag_L)} lags, got {success_L}, {trial_L}")
+        raise ValueError(f"successes and trials need one number for each of {len(lag_L)} lags: {success_L}, {trial_L}")
     order = np.argsort(lag_L)
     low, high = _mean_ends(lag_L[order], success_L[order], trial_L[order])
     return _power((low + high) / 2)
@@ -78,26 +78,26 @@ def spearman_karber(lags: ArrayLike, successes: ArrayLike, trials: ArrayLike) ->
 def mean_horizon(
     lags: ArrayLike, passed: ArrayLike, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> MeanHorizon:
-    """Spearman-Karber with a percentile bootstrap interval over seeds; equal `seed`, equal interval.
+    """Spearman-Karber with a percentile bootstrap interval over seeds; the same `seed` gives the same interval.
 
     A horizon is known only to lie between two lags. The lower end of the interval therefore places every horizon at the
     lag that passes, and the upper end at the lag that fails: five seeds with [20, 40) give 20 to 40, not a point.
 
     Args:
         lags: above 0, shape (L,), in any order, each once.
-        passed: shape (seeds, L); 1 passes, 0 fails, nan was not tried.
+        passed: shape (seeds, L); 1 if the seed passes at the lag, 0 if it fails, nan if the lag was not tried.
 
     Raises:
         ValueError: shapes that do not fit, a lag tried by no seed, a seed tried at no lag.
     """
     lag_L, passed_SL = _positive_lags(lags), np.asarray(passed, float)
     if passed_SL.ndim != 2 or passed_SL.shape[1] != len(lag_L) or not len(passed_SL):
-        raise ValueError(f"needs passes of shape (seeds, {len(lag_L)} lags), got shape {passed_SL.shape}")
+        raise ValueError(f"passed must be of shape (seeds, {len(lag_L)} lags), got {passed_SL.shape}")
     tried_SL = ~np.isnan(passed_SL)
     if not (tried_SL.any(0).all() and tried_SL.any(1).all()):
-        raise ValueError("each lag must be tried by a seed, and each seed at a lag")
+        raise ValueError("passed has a row (seed) or a column (lag) that is nan throughout; each needs a 0 or 1")
     if not np.isin(passed_SL[tried_SL], (0, 1)).all():
-        raise ValueError("passes must be 1, 0 or nan")
+        raise ValueError("passed must be 1, 0 or nan everywhere")
     order = np.argsort(lag_L)
     lag_L, tried_SL, success_SL = lag_L[order], tried_SL[:, order], np.nan_to_num(passed_SL[:, order])
 
@@ -108,7 +108,7 @@ def mean_horizon(
     ends = []
     for row in distinct:
         table_3L = np.stack([lag_L, *np.split(row, 2)])
-        ends.append(_mean_ends(*table_3L[:, table_3L[2] > 0]))  # a resample may lack every seed that tried a lag
+        ends.append(_mean_ends(*table_3L[:, table_3L[2] > 0]))  # a resample may contain no seed that tried some lag
     end_B2 = np.array(ends)[which_B.reshape(-1)]
     low = _power(percentiles(end_B2[:, 0], confidence)[0])
     high = _power(percentiles(end_B2[:, 1], confidence)[1])

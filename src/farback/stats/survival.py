@@ -16,10 +16,10 @@ class Survival:
 
     Attributes:
         lag: the lags at which the curve may step, increasing.
-        share: the curve from that lag on; 1 before the first.
-        median: the smallest lag at which the curve is at most 0.5; inf when it stays above, so that more than half of
-            the group may lie beyond the last lag. (Where the curve is exactly 0.5, R takes the middle of the flat
-            stretch; here it is always a lag that occurs.)
+        share: the value of the curve from that lag on; before the first lag it is 1.
+        median: the smallest lag at which the curve is at most 0.5; inf if the curve stays above 0.5, because more than
+            half of the group may lie beyond the last lag. (If the curve is exactly 0.5 over several lags, R takes the
+            middle of this stretch, and this function its first lag.)
         restricted_mean: area under the curve from 0 to the limit.
     """
 
@@ -44,11 +44,11 @@ def kaplan_meier(values: ArrayLike, censored: ArrayLike | None = None, limit: fl
     value_N = np.asarray(values, float)
     flag_N = np.zeros(value_N.shape, bool) if censored is None else np.asarray(censored)
     if value_N.ndim != 1 or not len(value_N):
-        raise ValueError(f"needs a list of at least one horizon, got {value_N.tolist()}")
+        raise ValueError(f"values must be a list of at least one horizon, got {value_N.tolist()}")
     if not np.isfinite(value_N).all() or (value_N < 0).any():
         raise ValueError(f"horizons must be finite and at least 0 (censor them instead), got {value_N.tolist()}")
     if flag_N.shape != value_N.shape or not np.isin(flag_N, (False, True)).all():
-        raise ValueError(f"needs one flag, True or False, for each of {len(value_N)} horizons, got {flag_N.tolist()}")
+        raise ValueError(f"censored must be True or False for each of {len(value_N)} horizons, got {flag_N.tolist()}")
     curve = scipy.stats.ecdf(scipy.stats.CensoredData.right_censored(value_N, flag_N.astype(bool))).sf
     lag, share = np.asarray(curve.quantiles, float), np.asarray(curve.probabilities, float)
 

@@ -1,14 +1,14 @@
-"""Frames in, frames out: from the tidy scores of every trial to how far back each group of seeds remembers.
+"""Tables of how far back each group of seeds remembers, computed as data frames from the tidy scores of all trials.
 
 The input frame has a row per (trial, measure, step, lag, statistic), with the trial's own columns beside it, as
-`farback.frame(name)` gives it. Every function takes `by`, the columns that make a group; the trials of one group must
+`farback.frame(name)` gives it. Most functions take `by`, the columns that make a group; the trials of one group must
 differ only in seed and lag, because the statistics are over seeds. The result is sorted and its columns have a fixed
-order. A trial that diverged counts as a failure at every lag; none is dropped. Every function raises ValueError, with
-what the frame has, if the frame lacks a column, a measure or a row that the table needs, or if two trials of a group
-share a seed.
+order. A trial that diverged is not dropped: it counts as a failure at every lag. Every function raises ValueError if
+the frame lacks a column, a measure or a row that the table needs (the message says what the frame has), or if two
+trials of a group share a seed.
 
-Searches have two frames of their own: the history of the optimiser's trials (`search_history`), and the chosen settings
-trained again on fresh seeds (`fresh_seeds`), from which the results come.
+Searches have two other input frames: the history of Optuna's trials (`search_history`), and the best settings trained
+again on fresh seeds (`fresh_seeds`), which give the results.
 """
 
 from farback.tables.comparisons import comparisons

@@ -15,7 +15,7 @@ def comparisons(horizons: pd.DataFrame, within: By = ()) -> pd.DataFrame:
     """Every pair of groups of `seed_horizons`, compared exactly, with Holm's correction over the table.
 
     Args:
-        within: compare only groups that agree in these columns; fewer tests have more power.
+        within: compare only groups that agree in these columns; the fewer tests, the smaller Holm's correction.
 
     Returns:
         a, b (the groups), seeds_a, seeds_b, horizon_a, horizon_b (median over seeds), improvement (probability that a

@@ -1,4 +1,4 @@
-"""Curves over the lag, and numbers without a lag, of the measures of memory: medians over seeds."""
+"""Medians over seeds of the measures of memory: curves over the lag, and numbers without a lag."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from farback.tables.measure_rows import in_training_order, measure_rows, medians
 
 
 def learning_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """Validation skill against the updates so far, over the seeds that still train.
+    """The validation skill after each number of updates: its median over the seeds still in training.
 
     Returns:
         by..., step, seeds, median, low, high (`stats.median_interval`).
@@ -20,7 +20,7 @@ def learning_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 
 
 def curves(scores: pd.DataFrame, measure: str, statistic: str, by: By = ("label",)) -> pd.DataFrame:
-    """One statistic of a measure at every lag and every moment at which it was taken.
+    """One statistic of a measure at every lag and every moment of training at which it was taken.
 
     For the measure lyapunov `lag` is the index of the exponent.
 
@@ -44,16 +44,16 @@ def numbers(scores: pd.DataFrame, measure: str, by: By = ("label",)) -> pd.DataF
 def gradient_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """How strongly the last step depends on the input k steps before, in decades relative to the smallest lag.
 
-    Seeds are normalised separately, so that a median compares rates and not sizes. Where the gradient is exactly zero
-    the value is -inf; a seed whose gradient at the smallest lag is zero or not finite has no curve. The columns are
-    those of `curves`.
+    Each seed is divided by its own value at the smallest lag, so that a median compares rates and not sizes. Where the
+    gradient is exactly zero the value is -inf; a seed whose gradient at the smallest lag is zero or not finite has no
+    curve. The columns are the same as in `curves`.
     """
     rows = statistic_rows(measure_rows(scores, "gradient_reach", by), "log10")
     return in_training_order(medians(relative(rows), by, ("moment", "lag")), by)
 
 
 def relative(rows: pd.DataFrame) -> pd.DataFrame:
-    """Logarithms minus the one at the smallest lag, by trial and moment; nan where that one is not finite."""
+    """Logarithms minus their value at the smallest lag of the trial and moment; nan if this value is not finite."""
     by_lag = rows[rows["lag"] >= 0].sort_values(["key", "step", "lag"], kind="stable")
     first = by_lag.groupby(["key", "step"])["value"].transform("first")
     return by_lag.assign(value=by_lag["value"] - first.where(np.isfinite(first)))
@@ -74,12 +74,12 @@ def memory_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 
 
 def gate_times(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """The time constants of a cell's gates: the share of the units that keep at least so many steps.
+    """The distribution of the time constants of a cell's gates over the units of all seeds together.
 
-    The distribution is over the units of all seeds together.
+    For each time constant tau, `share` is the share of the units that keep their state for at least tau steps.
 
     Returns:
-        by..., moment, seeds, unit (counted from the slowest), tau (steps), share (of the units with at least this tau).
+        by..., moment, seeds, unit (counted from the slowest), tau (steps), share.
     """
     rows = statistic_rows(measure_rows(scores, "gate_times", by), "tau")
     rows = ordered(rows[rows["lag"] >= 0].dropna(subset="value"), [*by, "seed", "lag"])
@@ -115,6 +115,6 @@ def rates(scores: pd.DataFrame, by: By) -> pd.DataFrame:
 
 
 def _medians_alone(rows: pd.DataFrame, statistic: str, by: By, within: By) -> pd.DataFrame:
-    """The medians of a statistic, in a column with its name, without their intervals."""
+    """The medians of a statistic without their intervals, in a column with the statistic's name."""
     table = medians(statistic_rows(rows, statistic), by, within)
     return table.loc[:, [*by, *within, "median"]].rename(columns={"median": statistic})

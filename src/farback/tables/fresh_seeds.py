@@ -1,7 +1,8 @@
 """The results of a search: its settings trained again on fresh seeds, which the search never used.
 
-A fresh frame has a row for each seed: group, setting ("tuned": the search's best; "default": the setting before any
-tuning), number (of the search's trial), seed, value (the objective), value_1 (the second objective, if any), diverged.
+A fresh frame has a row for each seed: group, setting ("tuned": the search's best; "default": before any tuning), number
+(the setting's place in the search's budget, see `search_history`), seed, value (the objective), value_1 (the second
+objective, if any), diverged. All tests are exact, with Holm's correction.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ def reported(fresh: pd.DataFrame) -> pd.DataFrame:
 
 
 def gaps(history: pd.DataFrame, fresh: pd.DataFrame, direction: Direction = "maximize") -> pd.DataFrame:
-    """The winner's curse: the search's value of each reported setting minus its value on fresh seeds.
+    """The winner's curse: how much better each reported setting looked in the search than on fresh seeds.
 
     The best of many noisy values is too good, more so with more trials and with fewer seeds for each. The gap's
     interval is over the fresh seeds; the search's value is taken as fixed. A default setting was not picked for its
-    value, so that its gap is a control; it is left out where the search did not try it.
+    value, so that its gap is a control; a default that the search did not try is left out.
 
     Returns:
         group, setting, number, trials (complete ones that the best was picked from), seen (the search's value), fresh,
@@ -64,7 +65,7 @@ def gaps(history: pd.DataFrame, fresh: pd.DataFrame, direction: Direction = "max
         if (group, number) not in complete.index:
             if setting == DEFAULT:
                 continue
-            raise ValueError(f"trial {number} of the group {group!r} is not complete in the history")
+            raise ValueError(f"trial {number} of the group {group!r} is not complete in the search's history")
         seen = float(complete.loc[(group, number)])
         ends = sorted((sign * (seen - row["low"]), sign * (seen - row["high"])))
         values = (row["value"], row["low"], row["high"], sign * (seen - row["value"]), *ends)
@@ -73,7 +74,7 @@ def gaps(history: pd.DataFrame, fresh: pd.DataFrame, direction: Direction = "max
 
 
 def gains(fresh: pd.DataFrame) -> pd.DataFrame:
-    """The effect of tuning on each group on fresh seeds: tuned against default, exact tests, Holm over the groups.
+    """The effect of tuning on each group: the tuned setting compared with the default one, both on fresh seeds.
 
     Returns:
         group, seeds_default, seeds_tuned, default, tuned (means), difference (tuned minus default), low, high (95 %
@@ -93,7 +94,7 @@ def gains(fresh: pd.DataFrame) -> pd.DataFrame:
 
 
 def contests(fresh: pd.DataFrame) -> pd.DataFrame:
-    """Every pair of groups at each setting, exact tests with Holm's correction within the setting.
+    """Every pair of groups compared at each setting; Holm's correction is over the pairs of one setting.
 
     Returns:
         setting, a, b, seeds_a, seeds_b, value_a, value_b (means), difference (a minus b), low, high (95 % bootstrap),
@@ -115,11 +116,11 @@ def contests(fresh: pd.DataFrame) -> pd.DataFrame:
 def tuning_share(fresh: pd.DataFrame) -> pd.DataFrame:
     """The share of the difference between groups that tuning removes.
 
-    The spread is the mean absolute difference between the means of two groups, over all pairs: at the default settings,
-    and tuned. `moved` is the mean absolute change of a group by tuning. The share is 1 - tuned spread / default spread:
-    1 when tuned groups are equal, 0 when they differ as much as before, below 0 when tuning increases the differences;
-    it is missing where no two groups differ significantly at their default settings (the exact tests of `contests`, at
-    5 %). Intervals: 95 % bootstrap over seeds, each group and setting resampled separately. Noise makes equal groups
+    The spread is the mean absolute difference between the means of two groups, over all pairs; it is computed for the
+    default and for the tuned settings. `moved` is the mean absolute change of a group by tuning. The share is 1 - tuned
+    spread / default spread: 1 if tuned groups are equal, 0 if they differ as much as before, below 0 if tuning makes
+    them differ more. It is missing if no two groups differ significantly at their default settings (`contests`, 5 %).
+    Intervals are 95 % bootstrap over seeds, each group and setting resampled separately. Noise makes equal groups
     differ a little, so that a small spread is an upper bound.
 
     Returns:
@@ -134,7 +135,7 @@ def tuning_share(fresh: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame([], columns=columns)
     both = fresh[fresh["group"].isin(names)]
     values = [_values(both[both["group"] == name], setting) for setting in (DEFAULT, TUNED) for name in names]
-    # Row 0 has the means, the other rows means over resampled seeds; first the default settings, then the tuned ones.
+    # Row 0 has the means, the other rows have means over resampled seeds; default settings come first, then tuned ones.
     mean_BG = np.stack([np.append(value.mean(), _means(value, seed)) for seed, value in enumerate(values)], axis=1)
     default_BG, tuned_BG = np.split(mean_BG, 2, axis=1)
     default_B, tuned_B, moved_B = _spread(default_BG), _spread(tuned_BG), np.abs(tuned_BG - default_BG).mean(1)
@@ -154,7 +155,7 @@ def _contrast(value_A: Values, value_B: Values) -> tuple[float, ...]:
 
 
 def _interval(value_B: Values) -> tuple[float, float, float]:
-    """The first value with the 95 % interval of the others, which are its resamples."""
+    """The first value, with the 95 % interval of its resamples, which are the other values."""
     return float(value_B[0]), *percentiles(value_B[1:], 0.95)
 
 
@@ -181,8 +182,8 @@ def _values(part: pd.DataFrame, setting: str) -> Values:
 def _check(fresh: pd.DataFrame) -> None:
     check_columns(fresh, FRESH)
     if fresh.empty:
-        raise ValueError("no setting of the search was trained on fresh seeds yet")
+        raise ValueError("no setting of the search has been trained on fresh seeds yet: continue the search first")
     twice = fresh[fresh.duplicated([*BY, "seed"])]
     if len(twice):
         first = twice.iloc[0]
-        raise ValueError(f"seed {first['seed']} comes twice in {first['group']!r}, {first['setting']}")
+        raise ValueError(f"seed {first['seed']} occurs twice in the group {first['group']!r}, {first['setting']}")

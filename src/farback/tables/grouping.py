@@ -1,4 +1,4 @@
-"""Groups of seeds in a frame: how they are split, ordered, named and checked."""
+"""Groups of seeds in a frame: functions that split, order, name and check groups."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def as_frame(rows: list[tuple[Any, ...]], columns: Sequence[str], source: pd.Dat
 
 
 def as_text(values: Iterable[Any]) -> str:
-    """The name of a group: "LSTM, chrono"."""
+    """The name of a group, such as "LSTM, chrono"."""
     return ", ".join(map(str, values))
 
 
@@ -50,5 +50,5 @@ def check_repeats(rows: pd.DataFrame, by: By, within: By = ("lag",)) -> None:
         shared = " and ".join(f"{name} {first[name]}" for name in ("seed", *within))
         raise ValueError(
             f"in the group {as_text(first[column] for column in by)} two trials share {shared}: "
-            f"select fewer trials, or name in `by` what they differ in (by is {list(by)})"
+            f"select fewer trials, or add the column in which they differ to `by`, which is {list(by)}"
         )

@@ -21,7 +21,7 @@ HORIZON = (
 
 
 def success_by_lag(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """How often training *at* each lag succeeds: trials with one fixed training lag, tested at that lag at the end.
+    """How often training *at* each lag succeeds: trials of one fixed training lag, tested at that lag after training.
 
     Success is the statistic `success` of the measure retention. Where it is missing, success is an accuracy at least
     half-way from chance to perfect; without an accuracy, a skill of at least 0.5.
@@ -44,8 +44,8 @@ def success_by_lag(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 def seed_horizons(scores: pd.DataFrame, by: By = ("label",), protocol: Protocol = "trainability") -> pd.DataFrame:
     """One horizon per seed.
 
-    Trainability: from the largest lag at which training succeeds to the next lag tried. Retention: one network tested
-    at every lag, from the last lag before the first failure to that failure.
+    A horizon of trainability runs from the largest lag at which training succeeds to the next lag tried. A horizon of
+    retention (one network tested at every lag) runs from the last lag before the first failure to that failure.
 
     Returns:
         by..., seed, low, high (inf: nothing fails), horizon (text), last_success, monotone, diverged (trials).
@@ -71,8 +71,8 @@ def trainability(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
         - seeds, smallest_lag, largest_lag: the trials;
         - horizon: text, the lag that half of the seeds reach ("[20, 40)", ">= 160", "< 5");
         - estimate, low, high: Spearman-Karber and its 95 % bootstrap interval over seeds, within the tested lags; `low`
-          is 0 and `high` is inf where that end lies beyond the tested lags;
-        - median, restricted_mean: Kaplan-Meier of the largest lags that pass; the median is inf when not reached;
+          is 0 and `high` is inf if that end lies beyond the tested lags;
+        - median, restricted_mean: Kaplan-Meier of the largest lags that pass; the median is inf if it is not reached;
         - below, beyond: seeds that fail at the smallest lag, and that pass at the largest;
         - nonmonotone: share of seeds that pass a lag beyond one that fails; diverged: trials.
     """
@@ -80,7 +80,7 @@ def trainability(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 
 
 def retention_horizons(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """How far back one network *retains*: the first lag at which it fails, over seeds; columns as `trainability`."""
+    """How far back one network *retains*: the lag before its first failure, over seeds; columns as `trainability`."""
     return _summary(scores, by, "retention")
 
 
@@ -105,7 +105,7 @@ def retention_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 def horizon_grid(scores: pd.DataFrame, row: str = "depth", column: str | Sequence[str] = "cell") -> pd.DataFrame:
     """The trainability horizon over two axes, for a heat map: a row for each combination that was run.
 
-    Several columns for the second axis are joined to one ("RNN tanh, orthogonal").
+    Several columns for the second axis are joined to one, with values such as "RNN tanh, orthogonal".
 
     Returns:
         `row`, `column` (with the joined name, "cell, init"), then the columns of `trainability`.
@@ -138,10 +138,10 @@ def _summary(scores: pd.DataFrame, by: By, protocol: Protocol) -> pd.DataFrame:
 
 
 def _passes(part: pd.DataFrame, protocol: Protocol) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lags above 0 and passes (seeds, L), nan where not tried; in retention nothing passes after a failure."""
+    """Lags above 0 and passes (seeds, L), nan if not tried; for retention, lags after the first failure fail too."""
     table = part[part["lag"] > 0].set_index(["seed", "lag"])["passed"].astype(float).unstack()
     if table.empty:
-        raise ValueError(f"a horizon needs a lag above 0, got only {sorted(set(part['lag']))}")
+        raise ValueError(f"a horizon needs trials at a lag above 0, got only lags {sorted(set(part['lag']))}")
     passed_SL = table.to_numpy(float).copy()
     if protocol == "retention":
         failed_SL = np.cumsum(passed_SL == 0, axis=1) > 0
@@ -150,7 +150,7 @@ def _passes(part: pd.DataFrame, protocol: Protocol) -> tuple[NDArray[np.float64]
 
 
 def _outcomes(scores: pd.DataFrame, by: By, protocol: Protocol) -> pd.DataFrame:
-    """The outcomes for a protocol; for retention all outcomes of a seed must come from one network."""
+    """The outcomes for a protocol; for "retention", all outcomes of a seed must come from one network."""
     if protocol == "trainability":
         return at_training_lag(scores, by)
     if protocol != "retention":

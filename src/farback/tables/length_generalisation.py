@@ -1,4 +1,4 @@
-"""One network tested at many lags: by the lags it was trained at, by load and distractors, and during training."""
+"""Networks tested at many lags: success by training lag and test lag, and the horizon during training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from farback.tables.outcomes import SUMMARY, horizon_summary, tested
 
 
 def retained_by_lag(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """Success of the networks of a group at every test lag, whatever lags they were trained at.
+    """Success of the networks of a group at every test lag, for any training lags.
 
     Returns:
         by..., lag, seeds, successes, rate, low, high (Wilson, 95 %), skill, accuracy (medians over seeds).
@@ -43,14 +43,14 @@ def trained_and_tested(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFram
 def extrapolation(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """The longest lag up to which a network never fails, relative to its training lag.
 
-    The factor is the largest test lag up to which every lag passes, over the (largest) training lag; for a network that
-    passes every test lag it is a lower bound. A network that fails below its training lag is a timer: its factor is
-    below 1, even if it passes lags beyond the training lag. `onward` ignores the lags below the training lag.
+    The factor is the largest test lag up to which every lag passes, divided by the (largest) training lag; if a network
+    passes every test lag, the factor is a lower bound. A network that fails below its training lag is called a timer:
+    its factor is below 1, even if it passes lags beyond the training lag. `onward` ignores such failures.
 
     Returns:
         by..., trained, trained_lag, seeds, horizon (text, the lag that half of the seeds reach), factor, factor_low,
-        factor_high (median and its interval), onward (median), beyond (seeds that pass every lag), learned (seeds that
-        pass their training lag), timers (the learned ones that fail at a smaller lag).
+        factor_high (median and its interval), onward (median factor from the training lag on), beyond (seeds that pass
+        every lag), learned (seeds that pass their training lag), timers (learned ones that fail at a smaller lag).
     """
     keys = [*by, "trained_lag", "trained"]
     outcomes = _outcomes(_with_training(scores), keys)
@@ -71,8 +71,8 @@ def extrapolation(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 def horizon_by_update(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """The retention horizon during training.
 
-    A seed that stopped training early (sustained success, divergence) keeps its last horizon. There is a row for every
-    update at which a seed was tested that trained on, and for the last update.
+    A seed that stopped training early (sustained success, divergence) keeps its last horizon. The rows are for the last
+    update, and for every update at which at least one seed was tested and then trained further.
 
     Returns:
         by..., step (updates), seeds, horizon (text, the lag that half of the seeds reach), low, high (its ends), least,
@@ -100,7 +100,7 @@ def _outcomes(scores: pd.DataFrame, by: By) -> pd.DataFrame:
 
 
 def _with_training(scores: pd.DataFrame) -> pd.DataFrame:
-    """With a column `trained`: the training lag, or the distribution of training lags."""
+    """The scores with a column `trained`: the training lag, or the distribution of training lags."""
     mixed = scores["train_lags"] != "fixed"
     return scores.assign(trained=scores["trained_lag"].astype(str).mask(mixed, scores["train_lags"]))
 

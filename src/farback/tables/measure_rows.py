@@ -1,4 +1,4 @@
-"""Rows of one measure by the moment of training at which it was taken, and medians of them over seeds."""
+"""Rows of one measure by the moment of training at which the measure was taken, and their medians over seeds."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ START, END = "start", "end"
 def measure_rows(scores: pd.DataFrame, measure: str, by: By) -> pd.DataFrame:
     """The rows of a measure with a column `moment`: start (as initialised), end (trained), or "after N updates".
 
-    A trial without updates has only a start.
+    A trial without updates has only the moment start.
     """
     check_columns(scores, (*SCORE, "key", "seed", *by))
     rows = scores[scores["measure"] == measure]
     if rows.empty:
-        raise ValueError(f"needs the measure {measure}, the frame has {sorted(set(scores['measure']))}")
+        raise ValueError(f"the table needs the measure {measure}; the frame has {sorted(set(scores['measure']))}")
     last = rows["key"].map(scores.groupby("key")["step"].max())
     text = "after " + rows["step"].astype(str) + " updates"
     rows = rows.assign(moment=text.mask(rows["step"] == last, END).mask(rows["step"] == 0, START))
@@ -55,7 +55,7 @@ def medians(rows: pd.DataFrame, by: By, within: By) -> pd.DataFrame:
 
 
 def in_training_order(frame: pd.DataFrame, by: By) -> pd.DataFrame:
-    """The frame sorted by group, then by moment: the start, the updates between, the end."""
+    """The frame sorted by group, then by moment: start, the updates in increasing order, end."""
     order = {START: -1.0, END: float("inf")}
     places = frame["moment"].map(lambda moment: order.get(moment) or float(moment.split()[1]))
     return ordered(frame.assign(place=places), [*by, "place"]).drop(columns="place")

@@ -16,7 +16,7 @@ SUMMARY = ("horizon", "low", "high", "least", "most", "beyond")  # columns of `h
 
 
 def outcomes(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """The result of each trial at its training lag, the largest one where it was trained on several.
+    """The result of each trial at its training lag, or at the largest of its training lags.
 
     Returns:
         by..., lag, seed, skill (0 for a trial that diverged), accuracy, loss (nan for a trial that diverged), passed,
@@ -47,16 +47,17 @@ def at_training_lag(scores: pd.DataFrame, by: By) -> pd.DataFrame:
 
     Bisection tries the long lags only with seeds that pass the shorter ones, so that a rate over the trials at a lag
     would be a rate over the best seeds. The outcomes that bisection implies are therefore added with status "implied"
-    and without a score: a seed passes below the lags that it passes, and fails above those that it fails.
+    and without a score: a seed passes at lags below its largest success, and fails at lags above its next failure.
     """
     results = tested(scores, by)
     fixed = results[results["train_lags"] == "fixed"]
     if fixed.empty:
-        raise ValueError(f"no trial was trained at one lag, train_lags are {sorted(set(results['train_lags']))}")
+        raise ValueError(f"no trial was trained at one fixed lag; train_lags: {sorted(set(results['train_lags']))}")
     own = fixed[fixed["lag"] == fixed["trained_lag"]].reset_index(drop=True)
     missing = sorted(set(fixed["key"]) - set(own["key"]))
     if missing:
-        raise ValueError(f"{len(missing)} trials have no retention at their own lag, the first is {missing[0]}")
+        problem = "trials were not tested at their training lag (measure retention); the first is"
+        raise ValueError(f"{len(missing)} {problem} {missing[0]}")
     check_repeats(own, by)
     if "bracket" not in own or own["bracket"].isna().all():
         return own
@@ -78,7 +79,7 @@ def at_training_lag(scores: pd.DataFrame, by: By) -> pd.DataFrame:
 def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     """A row per (trial, test lag) at the trial's last step: skill, accuracy, chance_accuracy and whether it passes.
 
-    A trial that diverged has skill 0 and the accuracy of chance, and passes nowhere.
+    A trial that diverged has skill 0 and the accuracy of chance, and fails at every lag.
     """
     by = list(by)
     check_columns(scores, (*SCORE, *TRIAL, *by))
@@ -89,11 +90,12 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     trials = scores.loc[:, list(dict.fromkeys(kept))].drop_duplicates("key")
     rows = scores[scores["measure"] == "retention"]
     if rows.empty:
-        raise ValueError(f"needs the measure retention, the frame has {sorted(set(scores['measure']))}")
+        raise ValueError(f"the table needs the measure retention; the frame has {sorted(set(scores['measure']))}")
     last = rows[rows["step"] == rows.groupby("key")["step"].transform("max")]
     twice = last[last.duplicated(["key", "lag", "statistic"])]
     if len(twice):
-        raise ValueError(f"{len(twice)} scores come twice, the first is {twice.iloc[0][['key', *SCORE]].to_dict()}")
+        first = twice.iloc[0][["key", *SCORE]].to_dict()
+        raise ValueError(f"{len(twice)} scores are duplicates (same key, lag and statistic); the first is {first}")
     wide = last.set_index(["key", "lag", "statistic"])["value"].unstack().reset_index()
     for name in ("skill", "accuracy", "chance_accuracy", "success"):
         if name not in wide:
@@ -111,11 +113,11 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
 
 
 def _unmeasured(trials: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
-    """Rows for diverged trials without retention: they fail at their own lag, or at every test lag if it varied."""
+    """Rows for diverged trials without retention: failures at the training lag, or, if it varied, at every test lag."""
     rest = trials[~trials["key"].isin(wide["key"])]
     finished = rest[rest["status"] != "diverged"]
     if len(finished):
-        raise ValueError(f"{len(finished)} finished trials have no retention, the first is {finished['key'].iloc[0]}")
+        raise ValueError(f"{len(finished)} finished trials have no retention; the first is {finished['key'].iloc[0]}")
     test_lags = set(wide["lag"])
     rows = [
         (key, lag, 0.0)
@@ -131,7 +133,7 @@ def as_horizons(seeds: pd.DataFrame) -> list[stats.Horizon]:
 
 
 def horizon_summary(horizons: list[stats.Horizon]) -> tuple[Any, ...]:
-    """The median horizon as text and its ends, the smallest and largest last lag that passes, and how many pass all."""
+    """The median horizon as text, its ends, the seeds' smallest and largest `low`, and how many pass every lag."""
     median = stats.median_horizon(horizons)
     passed = [max(0.0, one.low) for one in horizons]
     return (str(median), median.low, median.high, min(passed), max(passed), sum(one.right for one in horizons))

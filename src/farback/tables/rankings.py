@@ -23,9 +23,9 @@ Group = tuple[Any, ...]
 
 
 def skills(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """The skill of every trial at its training lag; below chance counts as 0, as does a trial that diverged.
+    """The skill of every trial at its training lag; a skill below chance or of a trial that diverged counts as 0.
 
-    A confident network that is wrong has a skill far below 0, which carries no information about memory.
+    A confident network that is wrong has a skill far below 0; how far says nothing about memory.
 
     Returns:
         by..., task, lag, seed, skill, passed, diverged.
@@ -38,7 +38,7 @@ def skills(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 
 
 def ranking(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """Groups by the interquartile mean of their skills over all problems, the best first.
+    """The groups sorted by the interquartile mean of their skills over all problems, the best first.
 
     Returns:
         by..., problems, trials, iqm, low, high (95 %, stratified bootstrap over the seeds of each problem), mean,
@@ -74,7 +74,7 @@ def improvements(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 
 
 def _order(strata: Mapping[Group, Sequence[NDArray[np.float64]]]) -> list[Group]:
-    """Groups by the interquartile mean of their skills, the best first; ties by the mean, then by name."""
+    """The groups sorted by the interquartile mean of their skills, the best first; ties by the mean, then by name."""
     runs = {group: np.concatenate(own) for group, own in strata.items()}
     return sorted(strata, key=lambda group: (-stats.iqm(runs[group]), -float(runs[group].mean()), as_text(group)))
 
@@ -87,13 +87,14 @@ def _strata(table: pd.DataFrame, by: By) -> dict[Group, list[NDArray[np.float64]
         runs = {problem: own["skill"].to_numpy(float) for problem, own in groups(part, PROBLEM)}
         missing = [f"{task} at lag {lag}" for task, lag in problems if (task, lag) not in runs]
         if missing:
-            raise ValueError(f"{as_text(group)} was not trained on {missing[0]}: a ranking needs the same problems")
+            what = f"{as_text(group)} was not trained on {missing[0]}"
+            raise ValueError(f"{what}: in a ranking every group must be trained on the same problems")
         strata[group] = [runs[problem] for problem in problems]
     return strata
 
 
 def sizes(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """The sizes of the networks of each group, by task, because inputs and outputs add to the size.
+    """The sizes of each group's networks on each task; sizes depend on the task's numbers of inputs and outputs.
 
     Returns:
         by..., task, hidden, parameters, state, flops: a row for each size that occurs, in the order of the groups.

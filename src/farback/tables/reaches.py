@@ -3,8 +3,8 @@
 The measures have different units. On the common scale 1 is the full measure and 0.5 the threshold that defines the
 reach, so that every reach ends where its curve falls below 0.5:
 
-- gradient: decades from lag 0; three decades down (1e-3) is 0.5;
-- causal: decades of the total effect of one input; 1 % is 0.5;
+- gradient: logarithm of the gradient relative to lag 0; a factor of 1e-3 is at 0.5;
+- causal: logarithm of the total effect of one input; an effect of 1 % is at 0.5;
 - decodable: skill of a linear probe of the state;
 - memory: adjusted R2 of a linear readout of past inputs;
 - behaviour: accuracy, from chance to perfect (for real values: skill).
@@ -65,7 +65,7 @@ def reach_horizons(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 
 
 def seed_reaches(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """The horizon of every seed by every reach.
+    """The horizon of every seed by every measure of reach.
 
     Returns:
         by..., moment, reach, seed, low, high (inf: every lag passes), horizon (text), largest_lag.
@@ -87,7 +87,7 @@ def _scaled(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     if "retention" in present:
         parts.append(_behaviour(scores, by))
     if not parts:
-        raise ValueError(f"needs one of the measures {[name for name, _ in SOURCES.values()]} or retention")
+        raise ValueError(f"reaches needs one of the measures {[name for name, _ in SOURCES.values()]} or retention")
     columns = [*by, "moment", "reach", "seed", "lag", "value"]
     return ordered(pd.concat([part.loc[:, columns] for part in parts]), columns[:-1])
 
@@ -118,6 +118,6 @@ def _behaviour(scores: pd.DataFrame, by: By) -> pd.DataFrame:
 
 
 def _in_order(table: pd.DataFrame, by: By) -> pd.DataFrame:
-    """The table sorted by group, moment, then reach in the order of the module's list."""
+    """The table sorted by group, moment, then reach, in the order of this module's docstring."""
     reach = pd.Categorical(table["reach"], [*SOURCES, BEHAVIOUR])
     return in_training_order(table.iloc[np.argsort(reach.codes, kind="stable")], by)

@@ -1,11 +1,11 @@
-"""Tables of a search's own trials, a row for each trial of the optimiser.
+"""Tables of a search's history, which has a row for each of Optuna's trials.
 
-A history has a row for each trial of the optimiser: group ("" without groups), number (its place in the group's budget,
-from 0; a repeated trial keeps it), state ("complete", "pruned", "failed", "running", "waiting"), counted (whether it
-used up a place of the budget: a failed trial that was repeated did not), value, value_1 (the second objective, if any),
-a column "param.PATH" for each parameter (missing where a condition excluded it), keys (of the trainings, joined by a
-space), started, seconds, reason.
-The values of a search are biased, because the best of them is picked: the results come from `tables.reported`.
+Its columns are group ("" without groups), number (the trial's place in the group's budget, from 0, which a repeated
+trial keeps; `runs.search.optuna_history` calls it slot, and its number is Optuna's), state ("complete", "pruned",
+"failed", "running", "waiting"), counted (whether it used up a place of the budget; a failed trial that was repeated did
+not), value, value_1 (the second objective, if any), a column "param.PATH" for each parameter (missing if a condition
+excluded it), keys (of the trainings, joined by a space), started, seconds, reason. The values of a search are biased,
+because the best of them is picked: the results come from `tables.reported`.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ def parameters(history: pd.DataFrame) -> list[str]:
 def best_after(history: pd.DataFrame, direction: Direction = "maximize", adaptive: bool = True) -> pd.DataFrame:
     """The best value after n trials of each group, with a band.
 
-    A trial that was pruned or failed used up budget without a value: it counts with the worst value of its group.
+    A trial that was pruned or failed has used up budget without a value; it counts with the worst value of its group.
 
     - `best`: the best observed value, in the order of the trials; missing before the first value.
     - `expected`, `low`, `high` of a sampler that ignores past values (`adaptive=False`: random, grid): the mean and the
       central 95 % of the best of n of these trials over all their orders.
     - `expected`, `low`, `high` of an adaptive sampler, for which the order matters: the mean and the central 95 % of
-      the best of n draws with replacement from the first n trials, the bootstrap of `best`. This shows how much `best`
-      depends on single lucky trials. It does not predict another search: it is never above `best`, and a second search
-      may end outside it.
+      the best of n draws with replacement from the first n trials, the bootstrap of `best`. The band shows how much
+      `best` depends on single lucky trials. The band does not predict another search, which may end outside it; it is
+      never better than `best`.
 
-    All are computed exactly, without resampling, from the values that the search saw.
+    All numbers are computed exactly, without resampling, from the values that the search saw.
 
     Returns:
-        group, trials (n), best, expected, low, high; ends are on the scale of the value, low below high. All are
-        missing in a group without a complete trial.
+        group, trials (n), best, expected, low, high (on the scale of the value; low below high). A group without a
+        complete trial has missing values.
     """
     sign = sign_of(direction)
     check_columns(history, HISTORY)
@@ -67,7 +67,7 @@ def best_after(history: pd.DataFrame, direction: Direction = "maximize", adaptiv
 
 
 def top_settings(history: pd.DataFrame, direction: Direction = "maximize", count: int = 5) -> pd.DataFrame:
-    """The best settings of each group by the search's own values, which are too good (see `gaps`).
+    """The best settings of each group by the search's own values, which are too optimistic (see `gaps`).
 
     Returns:
         group, rank, number, value, [value_1,] then the searched parameters.
@@ -88,13 +88,13 @@ def budgets(history: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """The budget that each group's search had and used, and whether all groups had the same number of trials.
 
     Args:
-        scores: the tidy frame of its trainings, from which updates are counted. Trainings that stop early use fewer
-            updates, so that groups with equal numbers of trials may have used different numbers of updates.
+        scores: the tidy frame of the search's trainings, in which updates are counted. A training that stops early uses
+            fewer updates, so that groups with equal numbers of trials may differ in their numbers of updates.
 
     Returns:
-        group, trials (that count), of which complete, pruned, failed; other (repeated, or not ended), trainings
-        (distinct), updates, seconds (of all its trials, by the optimiser's clock), equal (as many trials as in every
-        other group).
+        group, trials (that count), of which complete, pruned, failed; other (trials that do not count: repeated, or not
+        ended), trainings (distinct), updates, seconds (summed over all trials, as Optuna recorded them), equal (whether
+        every group has the same number of trials).
     """
     check_columns(history, HISTORY)
     check_columns(scores, ("key", "step"))
@@ -119,7 +119,7 @@ def front(history: pd.DataFrame, directions: Sequence[Direction]) -> pd.DataFram
     """
     check_columns(history, (*HISTORY, "value_1"))
     if len(directions) != 2:
-        raise ValueError(f"a front needs two directions, got {list(directions)}")
+        raise ValueError(f"a front needs two directions, one for each objective; got {list(directions)}")
     signs = np.array([sign_of(direction) for direction in directions])
     parts = []
     for _, part in _counted(history):

@@ -1,7 +1,7 @@
 """Checks of the measures on systems with known memory.
 
 Each case yields checks. A check holds if the measured value differs from the closed form by at most its tolerance:
-rounding if the measure is exact, four standard errors if it is a simulation.
+rounding errors if the value is computed exactly, four standard errors if it is simulated.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ def null_error(features: int, samples: int) -> float:
 
 
 def effect_tolerance(share: float) -> float:
-    """At least four standard errors of the causal effect of a uniform input with this share of the answer's variance.
+    """A tolerance for the causal effect of a uniform input that causes this share of the answer's variance.
 
-    The squared difference of two uniform numbers has a standard deviation of 1.2 times its mean; the variance in the
-    denominator adds less than that.
+    It is at least four standard errors: the squared difference of two uniform numbers has a standard deviation of 1.2
+    times its mean, and the variance in the denominator adds less than that.
     """
     return ERRORS * 2 * share / math.sqrt(SEQUENCES)
 
@@ -103,7 +103,7 @@ def register(measures: Any) -> Iterator[Check]:
 
 
 def ring(measures: Any) -> Iterator[Check]:
-    """A buffer that feeds back into itself: each round keeps a share r^2N of the variance."""
+    """A buffer whose end feeds back into its start: each round keeps a share r^2N of the variance."""
     N, r = 10, 0.92
     name = f"ring, N = {N}, gain {r}"
     W, w = systems.ring(N, r)
@@ -196,7 +196,7 @@ def gates(measures: Any) -> Iterator[Check]:
 
 
 def parity(measures: Any) -> Iterator[Check]:
-    """The product of the last m signs: each one alone determines the answer, so the effects sum to m."""
+    """The product of the last m signs: a change of any sign changes the answer, so the effects sum to m."""
     name, m = "parity of 5 signs", 5
     signs = stream(0, "calibrate", "signs").choice([-1.0, 1.0], size=(SEQUENCES, 12, 1))
     effect = measures.causal_reach(lambda x_BTI: systems.parity(x_BTI, m), signs, range(m + 1)).effect
@@ -207,7 +207,7 @@ def parity(measures: Any) -> Iterator[Check]:
 
 
 def weighted(measures: Any) -> Iterator[Check]:
-    """A weighted sum of the last inputs: the kernel is the weights."""
+    """A weighted sum of the last inputs: the recovered kernel must be these weights."""
     name, weights = "weighted sum of 4 inputs", [0.5, 0.0, -0.3, 0.2]
     task = tasks.build({"name": "kernel", "lag": 5})
     kernel = measures.kernel_recovery(lambda x_BTI: systems.weighted(x_BTI, weights), task, 100)
@@ -235,7 +235,7 @@ def memoryless(measures: Any) -> Iterator[Check]:
 
 
 def null(measures: Any) -> Iterator[Check]:
-    """States independent of the input: the sum of unadjusted R² over 200 lags would be N k / T instead of 0."""
+    """States independent of the input: unadjusted R² would sum to N k / T over k lags, adjusted R² sums to 0."""
     N, T, lags = 100, 2000, 200
     name = f"independent states, N = {N}"
     rng = stream(0, "calibrate", "null")

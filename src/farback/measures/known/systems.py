@@ -28,7 +28,7 @@ def signal(steps: int) -> Floats:
 
 
 def signals(steps: int) -> Floats:
-    """Many sequences of such inputs, (B, T, 1)."""
+    """Many sequences of independent inputs, uniform on [0, 1), (B, T, 1)."""
     return stream(0, "calibrate", "sequences").uniform(size=(SEQUENCES, steps, 1))
 
 
@@ -100,7 +100,7 @@ def latched(weight: float) -> tuple[float, float]:
 
 
 def gated(kind: str, keep: float) -> nn.RNNBase:
-    """An LSTM or GRU of one unit with a constant keep gate: all weights are zero except that of the candidate."""
+    """An LSTM or GRU of one unit with a constant keep gate: all weights but the candidate's input weight are zero."""
     bias = math.log(keep / (1 - keep))
     if kind == "lstm":
         lstm = nn.LSTM(1, 1, batch_first=True, dtype=torch.float64)  # gates i, f, g, o
@@ -112,7 +112,7 @@ def gated(kind: str, keep: float) -> nn.RNNBase:
 
 
 class Register(nn.Module):
-    """Solves `recall` with blank filler by a relu buffer of the last steps: slot j holds the cues j steps ago."""
+    """A relu buffer of the last steps that solves `recall` with blank filler: slot j holds the cue of j steps ago."""
 
     def __init__(self, cues: int, slots: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """How a quantity decays with lag: rate, half-life, reach, and whether the decay is exponential.
 
 Averages are taken over logarithms, because the mean of the values is dominated by rare large ones. Values that are
-exactly zero, too small for a float, and not finite are counted separately.
+exactly zero, too small for a float, or not finite are counted separately.
 
 Shapes: B sequences, K lags.
 """
@@ -34,12 +34,12 @@ class Curve:
         lag: 0, 1, 2, ...
         log_norm: mean natural logarithm over the sequences with a finite, non-zero value; -inf if more than half of all
             sequences are zero or below the smallest float, nan if more than half are not finite.
-        low, high: 10 % and 90 % quantiles over all sequences, including zeros.
+        low, high: 10 % and 90 % quantiles of the logarithm over the sequences that are finite or zero (-inf).
         zero, underflow, nonfinite: share of sequences whose value is exactly zero, below the smallest float, or
             infinite or nan.
-        slope: nats per step, by least squares on `log_norm` from lag 3 to the last lag measured in every sequence.
-        slope_interval: 95 % interval: the wider of the one over sequences and the one of the fit, which is widened for
-            correlated residuals.
+        slope: nats per step, by least squares on `log_norm`, by default from lag 3 on, where no sequence underflows.
+        slope_interval: 95 % interval from the slopes of the sequences or from the residuals of the fit (widened if they
+            are correlated), whichever is wider.
         aic_exponential, aic_power: AIC of the fits log g = a + b k and log g = a + b ln k; smaller is better.
     """
 
@@ -115,15 +115,15 @@ class Curve:
         return self._first_below(0.5, strictly=False)
 
     def reach(self, eps: float = 1e-3) -> float:
-        """R_eps, the largest lag with g(k) / g(0) >= eps at it and all lags before it.
+        """R_eps, the last lag before g(k) / g(0) first falls below eps.
 
-        inf if g never falls below eps: the reach then exceeds the longest lag measured.
+        inf if the ratio never falls below eps: the reach then exceeds the longest lag measured.
 
         Raises:
             ValueError: eps is not in (0, 1].
         """
         if not 0 < eps <= 1:
-            raise ValueError(f"eps is a share of g(0), in (0, 1]; got {eps}")
+            raise ValueError(f"eps must be a share of g(0), in (0, 1]; got {eps}")
         return self._first_below(eps, strictly=True) - 1
 
     @property
@@ -132,7 +132,7 @@ class Curve:
             return np.asarray(self.log_norm - self.log_norm[0])
 
     def _first_below(self, share: float, strictly: bool) -> float:
-        """The first lag at (or, strictly, below) a share of lag 0; nan if lag 0 has no finite value."""
+        """The first lag with g at or (`strictly`) below this share of g(0); nan if g(0) is zero or not finite."""
         if not math.isfinite(self.log_norm[0]):
             return math.nan
         limit = math.log(share) + (-ROUNDING if strictly else ROUNDING)
@@ -154,7 +154,7 @@ def curve(log_g_BK: Floats, window: Window, tiny: float = 0.0) -> dict[str, Any]
     log_g, absent = np.ma.getdata(log_g_BK), np.ma.getmaskarray(log_g_BK)
     first, last = window
     if first < 0 or (last is not None and last < first):
-        raise ValueError(f"the window is the first and the last lag of the fit, got {window}")
+        raise ValueError(f"the window must be the first and the last lag of the fit, got {window}")
     present_K = np.maximum((~absent).sum(0), 1)
     zero, nonfinite = (log_g == -np.inf) & ~absent, ~(log_g < np.inf) & ~absent
     underflow = _underflow(log_g, zero, tiny)
@@ -178,19 +178,19 @@ def curve(log_g_BK: Floats, window: Window, tiny: float = 0.0) -> dict[str, Any]
 
 
 def _underflow(log_g_BK: Floats, zero_BK: NDArray[np.bool_], tiny: float) -> NDArray[np.bool_]:
-    """Whether a value is too small for its precision: below `tiny` / eps, or a zero that the previous decay leads to.
+    """Whether a value is too small for its precision: below `tiny` / eps, or zero after a decay to almost that size.
 
     A drop to zero from a value that was not decaying is a true zero, such as the end of a shift register.
     """
     if not tiny:
         return np.zeros_like(zero_BK)
-    floor = math.log(tiny) + 36  # leaves room of a factor 1 / eps for intermediate products
+    floor = math.log(tiny) + 36  # leaves a factor of 1 / eps for intermediate products
     underflow = ~zero_BK & (log_g_BK < floor)
     for b in np.flatnonzero(zero_BK.any(1)):
         last, rate, last_lag = math.nan, 0.0, 0
         for k, value in enumerate(log_g_BK[b]):
             if zero_BK[b, k]:
-                underflow[b, k] = last - rate * (k - last_lag) < floor  # nan, if no value came before, is a true zero
+                underflow[b, k] = last - rate * (k - last_lag) < floor  # False if no value came before (`last` is nan)
             elif math.isfinite(value):
                 rate = 0.0 if math.isnan(last) else max(0.0, (last - value) / (k - last_lag))
                 last, last_lag = float(value), k

@@ -30,7 +30,7 @@ class Driven(SingleInput):
     features: Literal["h", "full"] = "h"
 
     def driven(self, network: Network, seed: int) -> tuple[Floats, Floats] | None:
-        """The input, (T,), and the states of one replica, (T, N); None if these do not exist or are not finite."""
+        """The input, (T,), and the states of one replica, (T, N); None if the states do not exist or are not finite."""
         if self.features == "full" and network.architecture.bidirectional:  # has no full state
             return None
         steps = self.washout + self.max_lag + self.length

@@ -39,7 +39,7 @@ def state_trajectory(system: Any, inputs: Any) -> tuple[System, Tensor, Tensor]:
     """
     wrapped, x_BTI = measured(system, inputs)
     if x_BTI.shape[1] < 2:
-        raise ValueError("needs sequences of at least two steps: a Jacobian relates the states of consecutive steps")
+        raise ValueError("inputs must have at least two steps: a Jacobian relates the states of consecutive steps")
     with torch.no_grad():
         return wrapped, x_BTI, wrapped.trajectory(x_BTI)
 

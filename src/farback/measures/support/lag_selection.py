@@ -16,7 +16,7 @@ from farback.tasks.base import Batch, Task
 class AtLags(Sampled):
     """The base class of measures that examine single lags before the last scored step of each sequence.
 
-    Default `lags`: 0, 1, 2, 4, ... and the task's lag. Lags that reach before the first step of a sequence are dropped.
+    By default `lags` are 0, 1, 2, 4, ... and the task's lag. Lags that reach before a sequence's start are dropped.
     """
 
     lags: Several[Lag] = ()
@@ -62,5 +62,5 @@ def sorted_lags(lags: Any, step_B: Tensor) -> list[int]:
     top = int(step_B.min())
     result = sorted({int(lag) for lag in (range(top + 1) if lags is None else lags)})
     if not result or result[0] < 0 or result[-1] > top:
-        raise ValueError(f"lags must lie between 0 and {top}, the first readout step; got {result}")
+        raise ValueError(f"lags must lie between 0 and {top}, the earliest readout step; got {result}")
     return result

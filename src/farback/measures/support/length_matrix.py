@@ -1,4 +1,4 @@
-"""Train short, test long: the retention of networks by the lag they were trained at."""
+"""Train on short lags, test on long ones: the retention of networks by the lag that they were trained at."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Length = int | tuple[int, int]  # one training lag, or the first and last of a r
 
 @dataclass(frozen=True)
 class LengthMatrix:
-    """Scores of N networks trained at some lags (rows), tested at L lags (columns).
+    """Scores of N networks, each trained at its own lag or lags (rows), tested at L lags (columns).
 
     Attributes:
         trained: the training lag or lags of each row, as passed by the caller.
@@ -45,7 +45,7 @@ class LengthMatrix:
 
     @property
     def beyond(self) -> Floats:
-        """Mean accuracy over the lags above those trained at, for each row; nan if none was tested."""
+        """Mean accuracy over the test lags above the largest training lag, for each row; nan if there are none."""
         return np.array([row.beyond(longest) for row, longest in zip(self.rows, self.longest, strict=True)])
 
     @property
@@ -68,11 +68,11 @@ def length_matrix(
     Raises:
         ValueError: no networks, a training lag below 1, or as `retention`.
 
-    Source: the protocol of Deletang et al. 2023 (2207.02098), who report `beyond`.
+    Source: Deletang et al. 2023 (2207.02098), who report `beyond`.
     """
     longest = [max(key) if isinstance(key, tuple) else key for key in systems]
     if not systems or min(longest) < 1:
-        raise ValueError(f"needs networks by the lag they were trained at, 1 or more; got {list(systems)}")
+        raise ValueError(f"systems must be networks by the lag they were trained at, 1 or more; got {list(systems)}")
     rows = tuple(retention(system, task, lags, sequences, seed) for system in systems.values())
     return LengthMatrix(
         tuple(systems),

@@ -35,7 +35,7 @@ class Linearised(SingleInput):
             return []
 
     def linear_rows(self, W_SS: Floats, w_S: Floats) -> list[MeasureRow]:
-        """The rows of the linear system h_t = W h_{t-1} + w u_t; none if it raises ValueError."""
+        """The rows of the linear system h_t = W h_{t-1} + w u_t; a ValueError means that there are none."""
         raise NotImplementedError
 
 
@@ -43,8 +43,8 @@ def linearisation(network: Network, channel: int) -> tuple[Floats, Floats] | Non
     """W (S, S) and w (S,) of one replica: derivatives of the next state by the state and by one input, at rest.
 
     The resting state is where the network settles from its initial state under zero input, refined by Newton's method.
-    None if there is no resting state (the network oscillates, wanders, grows or is bidirectional), or no derivative
-    there: a relu unit exactly on its kink, as every relu unit without a bias.
+    None if there is no resting state (the network oscillates, wanders, grows or is bidirectional), or if there is no
+    derivative because a relu unit rests exactly on its kink, as every relu unit without a bias does.
     """
     if network.architecture.bidirectional:
         return None

@@ -40,7 +40,7 @@ def logistic_regression(
 ) -> Floats:
     """Log probabilities of the classes for test samples, (M, P, C); -inf for classes that a problem does not have.
 
-    Features are whitened, `classes_P` is the number of classes of each problem, and labels with weight 0 are ignored.
+    Features must be whitened. `classes_P` has the number of classes of each problem. Labels with weight 0 are ignored.
     """
     N, F = x_NF.shape
     P, C = len(classes_P), int(classes_P.max())

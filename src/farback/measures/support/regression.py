@@ -61,11 +61,11 @@ def span(state_TN: Floats) -> Span:
     than those of new inputs, and the normal equations would lose them.
 
     Raises:
-        ValueError: fewer than N + 3 samples, which leave less than two degrees of freedom for the residual.
+        ValueError: fewer than N + 3 samples, which leaves less than two degrees of freedom for the residual.
     """
     T, N = state_TN.shape
     if T < N + 3:
-        raise ValueError(f"{T} samples are too few to fit {N} state numbers and a constant: needs {N + 3}")
+        raise ValueError(f"{T} samples are too few to fit {N} state numbers and a constant: {N + 3} are needed")
     largest_N = np.abs(state_TN).max(0, initial=0.0)
     scaled_TN = state_TN / np.where(largest_N > 0, largest_N, 1.0)  # so that squares do not overflow
     centred_TN = scaled_TN - scaled_TN.mean(0)
@@ -94,7 +94,7 @@ def delayed(input_T: Floats, max_lag: int) -> Floats:
 
 
 def aligned_samples(inputs: Any, states: Any, max_lag: int, washout: int) -> tuple[Floats, Floats]:
-    """A scalar signal without its washout, (T,), and the states from step `max_lag` of it on, (T - max_lag, N).
+    """A scalar signal without its washout, (T,), and its states from the step `max_lag` on, (T - max_lag, N).
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite, a constant signal, or too few steps.
@@ -103,7 +103,7 @@ def aligned_samples(inputs: Any, states: Any, max_lag: int, washout: int) -> tup
         raise ValueError(f"max_lag and washout must be 0 or more, got {max_lag} and {washout}")
     input_T, state_TN = floats("inputs", inputs, 1), floats("states", states, 2)
     if len(input_T) != len(state_TN):
-        raise ValueError(f"needs one state for each input, got {len(input_T)} inputs and {len(state_TN)} states")
+        raise ValueError(f"each input must have one state, got {len(input_T)} inputs and {len(state_TN)} states")
     if len(input_T) <= washout + max_lag:
         raise ValueError(f"{len(input_T)} steps leave no samples after a washout of {washout} and {max_lag} lags")
     kept_T = input_T[washout:]

@@ -91,7 +91,7 @@ def as_system(system: Any) -> System:
         raise ValueError(f"{type(system).__name__} is a single step; wrap it in a callable that loops over the steps")
     if callable(system):
         return _CallableSystem(system)
-    raise ValueError(f"a system is {KINDS}; got {type(system).__name__}")
+    raise ValueError(f"a system must be {KINDS}; got {type(system).__name__}")
 
 
 def measured(system: Any, inputs: Any) -> tuple[System, Tensor]:
@@ -128,7 +128,7 @@ def sequences(inputs: Any) -> Tensor:
 def require_single(network: Network) -> None:
     """Raise ValueError unless the network has exactly one replica."""
     if network.replicas != 1:
-        raise ValueError(f"a system is a single network, this has {network.replicas} replicas: use replica(r)")
+        raise ValueError(f"a measure takes one network, got {network.replicas} replicas: choose one with .replica(r)")
 
 
 class _NetworkSystem(System):
@@ -279,9 +279,7 @@ class _CallableSystem(System):
         output, shape = pair[0], tuple(arguments[0].shape[:2])
         if not isinstance(output, Tensor) or output.dim() != 3 or tuple(output.shape[:2]) != shape:
             got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise ValueError(
-                f"a system returns outputs (B, T, O), expected {(*shape, 'O')}; the callable returns {got}"
-            )
+            raise ValueError(f"outputs must be (B, T, O), here {(*shape, 'O')}; the callable returns {got}")
         return output, pair[1] if len(pair) > 1 else None
 
 
