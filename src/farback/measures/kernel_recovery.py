@@ -19,7 +19,7 @@ from farback.tasks.kernel import KernelTask
 
 @dataclass(frozen=True)
 class KernelRecovery:
-    """The kernel of a network beside the kernel of the task.
+    """The kernel (the weight of each past input) of a network beside the kernel of the task.
 
     Attributes:
         lag: 0 to the kernel's last lag.
@@ -64,7 +64,7 @@ def kernel_recovery(system: Any, task: KernelTask, sequences: int = 500, seed: i
 
 
 class KernelRecoveryMeasure(Measure):
-    """The weight of the input at each lag: the weights that a network has learned beside those of the task `kernel`.
+    """The weights of past inputs that a network has learned, beside the known weights of the task `kernel`.
 
     Source: Wiener's identification of a linear filter by least squares on white noise.
     """

@@ -10,7 +10,7 @@ from farback.tasks.support.answers import height
 
 
 class LadderMeasure(Measure):
-    """The amount of partial memory that would give a network's test loss at its training lag: a height on a ladder.
+    """How much partial memory would give the network's test loss at its training lag: its height on the task's ladder.
 
     A task's ladder lists the loss of the best guess for growing amounts of memory, its rungs. Heights are in a unit of
     the task (lightning's noisy_or: days; digits: pixels; kernel: inputs), or in rungs. Heights between two rungs are

@@ -22,7 +22,7 @@ class Comparison:
 
     Attributes:
         p: two-sided p-value.
-        improvement: probability that a value of `a` is larger than one of `b`, ties counting half; 0.5: no difference.
+        improvement: probability that a value of `a` is above one of `b`, ties counting half; 0.5 means no difference.
         method: the name of the test.
     """
 

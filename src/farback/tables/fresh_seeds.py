@@ -52,8 +52,8 @@ def gaps(history: pd.DataFrame, fresh: pd.DataFrame, direction: Direction = "max
     value, so that its gap is a control; a default that the search did not try is left out.
 
     Returns:
-        group, setting, number, trials (complete ones that the best was picked from), seen (the search's value), fresh,
-        low, high (as `reported`), gap (how much better the search's value is), gap_low, gap_high.
+        group, setting, number, trials (number of complete trials of the group), seen (the search's value), fresh, low,
+        high (value, low, high of `reported`), gap (how much better the search's value is), gap_low, gap_high.
     """
     sign = sign_of(direction)
     check_columns(history, ("group", "number", "state", "counted", "value"))

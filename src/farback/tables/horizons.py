@@ -48,7 +48,7 @@ def seed_horizons(scores: pd.DataFrame, by: By = ("label",), protocol: Protocol 
     retention (one network tested at every lag) runs from the last lag before the first failure to that failure.
 
     Returns:
-        by..., seed, low, high (inf: nothing fails), horizon (text), last_success, monotone, diverged (trials).
+        by..., seed, low, high (inf: no lag fails), horizon (text), last_success, monotone, diverged (number of trials).
     """
     outcomes = _outcomes(scores, by, protocol)
     reading_of = stats.largest_success if protocol == "trainability" else stats.first_failure
@@ -68,13 +68,13 @@ def trainability(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     Returns:
         by..., then:
 
-        - seeds, smallest_lag, largest_lag: the trials;
+        - seeds, smallest_lag, largest_lag: the number of seeds and the range of tested lags;
         - horizon: text, the lag that half of the seeds reach ("[20, 40)", ">= 160", "< 5");
         - estimate, low, high: Spearman-Karber and its 95 % bootstrap interval over seeds, within the tested lags; `low`
           is 0 and `high` is inf if that end lies beyond the tested lags;
         - median, restricted_mean: Kaplan-Meier of the largest lags that pass; the median is inf if it is not reached;
-        - below, beyond: seeds that fail at the smallest lag, and that pass at the largest;
-        - nonmonotone: share of seeds that pass a lag beyond one that fails; diverged: trials.
+        - below, beyond: the numbers of seeds that fail at the smallest lag, and that pass at the largest;
+        - nonmonotone: share of seeds that pass a lag beyond one that fails; diverged: number of trials that diverged.
     """
     return _summary(scores, by, "trainability")
 

@@ -1,6 +1,6 @@
 """Rankings of many networks over several problems, with intervals over seeds.
 
-A *problem* is a task at the training lag. Skill puts all problems on one scale: 0 is chance, 1 is perfect.
+A *problem* is a task at one training lag. Skill puts all problems on one scale: 0 is chance, 1 is perfect.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def reaches(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 
 
 def reach_horizons(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """The lag at which each reach ends.
+    """The lag at which each measure's curve ends: its reach.
 
     Gradient and behaviour end at the first lag below their threshold. Causal reach, decodability and linear memory end
     at the largest lag above it, because inputs nearer than the cue need not matter.
