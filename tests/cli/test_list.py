@@ -120,7 +120,7 @@ def test_a_page_gets_its_table_between_the_markers_and_nowhere_else() -> None:
 
 @pytest.mark.parametrize("page", ["nothing", PAGE + PAGE, PAGE.replace("cells: end", "cells: ende")])
 def test_a_page_without_one_pair_of_markers_is_left_alone(page: str) -> None:
-    with pytest.raises(UserError, match=r"README\.md: needs one pair"):
+    with pytest.raises(UserError, match=r"README\.md: must contain the lines"):
         listed.between(page, "cells", "new", "README.md")
 
 

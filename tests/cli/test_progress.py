@@ -54,7 +54,7 @@ def test_the_panel_shows_counts_and_the_horizon_so_far() -> None:
 def test_the_panel_shows_no_horizon_before_a_result() -> None:
     text = panel([trial(5, 0)], [])
     assert "0 of 1 trials trained" in text
-    assert "timing" in text
+    assert "time left unknown" in text
     assert "[" not in text
 
 

@@ -95,7 +95,10 @@ def test_each_issue_is_one_line_and_the_last_line_gives_the_remedy(
     assert project.dump() == untouched  # a check changes nothing
     repaired = typed("--repair")
     assert repaired.code == 0, repaired.out
-    assert repaired.out.splitlines()[-1] == "The store is intact. `farback run` trains again what was set aside."
+    assert (
+        repaired.out.splitlines()[-1]
+        == "The store is intact. `farback run` trains the trials with damaged results again."
+    )
     assert repaired.out.count("[repaired: ") == 4
     after = project.dump()
     again = typed("--repair")

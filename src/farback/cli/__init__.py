@@ -34,7 +34,7 @@ for command in (
 def main() -> None:
     """The entry point. Exit codes are in docs/command-line.md.
 
-    Messages and tracebacks, also those of libraries, are printed without the passwords in the URIs of stores.
+    Messages and tracebacks, also those of libraries, are printed without the passwords that URIs of stores contain.
     """
     from farback.records.record import UserError
 

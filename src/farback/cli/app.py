@@ -11,7 +11,7 @@ from farback.cli.console import echo
 app = typer.Typer(
     help="How far back does each recurrent network remember?",
     epilog="Exit codes: 0 success; 1 a trial, a check or the store failed; 2 a mistake in the command or the config; "
-    "130 and 143 stopped by SIGINT (Ctrl-C) and SIGTERM; 141 the reader of the output has closed it.",
+    "130 and 143 stopped by SIGINT (Ctrl-C) and SIGTERM; 141 the reader of the output closed the pipe.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -11,10 +11,10 @@ import typer
 from farback.cli import shared_options as shared
 from farback.cli.console import Printer, page_document
 
-if TYPE_CHECKING:  # as in `run`: keeps `--help` quick
+if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.measures.known import Check
 
-WIDE = 120  # characters that all columns need
+WIDE = 120  # a terminal with this many characters per line shows all columns
 
 
 def calibrate(
@@ -52,7 +52,7 @@ def calibrate(
 
 
 def _print(console: Printer, checks: list[Check]) -> None:
-    """Print every check, the failed ones in red. A narrow terminal shows fewer columns."""
+    """Print every check, failed checks in red. A narrow terminal shows fewer columns."""
     from farback.report.calibration import number
 
     wide = console.width >= WIDE

@@ -15,7 +15,7 @@ from farback.cli.list import refresh_schema
 from farback.cli.run import estimated, exit_on_failures, train_with_progress
 from farback.cli.signals import SignalHandler
 
-if TYPE_CHECKING:  # as in `run`: keeps `--help` quick
+if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.experiment import Sweep
     from farback.report.page import Page
     from farback.runs.claims import Ledger
@@ -38,10 +38,10 @@ def claims(
     device: shared.Device = None,
     as_json: shared.Json = False,
 ) -> None:
-    """Check published claims: train what is missing of the configs with `claims:`, then write results/claims.
+    """Check published claims: train the missing trials of every config with `claims:`, then write results/claims.
 
     You can stop it at any time; the same command resumes. SIGINT (Ctrl-C) and SIGTERM write checkpoints first.
-    With --shift-seeds everything is repeated with other seeds, and the pages are written beside the first ones.
+    With --shift-seeds, all trials are repeated with other seeds, and the pages are written beside the original pages.
     """
     signals = SignalHandler()
     with signals.handled():
@@ -123,7 +123,7 @@ def _gpu_experiments(ledger: Ledger, console: Printer) -> list[str]:
 
 
 def _show(page: Page, console: Printer) -> None:
-    """Print the claims that have a verdict, and where the page is."""
+    """Print the claims that have a verdict, and the path of the page."""
     table = next((table for table in page.analysis.tables if table.name == "claims"), None)
     if table is not None:
         judged = table.shown[table.shown["found"] != ""].drop(columns=["claim", "page"], errors="ignore")

@@ -1,6 +1,6 @@
-"""Shell completion of the names of configs and components.
+"""Completes the names of configs and components in a shell.
 
-A shell calls this at every press of Tab, so nothing slow is imported: names come from files and package metadata.
+A shell calls this when Tab is pressed, so nothing slow is imported: names come from files and package metadata.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from farback.records.entry_points import KINDS, offers
 
 
 def configs(incomplete: str) -> list[str]:
-    """Configs by name; by path if the word has a slash."""
+    """The names of matching configs; their paths if the typed word contains a slash."""
     if "/" in incomplete:
         return sorted(glob.glob(f"{glob.escape(incomplete)}*.yaml"))
     return sorted(path.stem for path in Path("configs").glob("*.yaml") if path.stem.startswith(incomplete))
 
 
 def kinds(incomplete: str) -> list[str]:
-    """Kinds of components in plural, for `farback list`."""
+    """Matching kinds of components in the plural ("cells"), for `farback list`."""
     return [kind for kind in KINDS if kind.startswith(incomplete)]
 
 
 def singular_kinds(incomplete: str) -> list[str]:
-    """Kinds of components in singular, for `farback show`."""
+    """Matching kinds of components in the singular ("cell"), for `farback show`."""
     return [kind for kind in KINDS.values() if kind.startswith(incomplete)]
 
 
 def names(ctx: Any, incomplete: str) -> list[str]:
-    """Names of the components of the kind before the cursor."""
+    """Matching names of components of the kind that was typed before."""
     kind = ctx.params.get("kind")
     found = [name for package, singular in KINDS.items() if kind in (package, singular) for name in components(package)]
     return [name for name in found if name.startswith(incomplete)]

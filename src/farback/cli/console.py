@@ -1,4 +1,4 @@
-"""Output of a command: text for people, or one JSON document.
+"""Prints the output of a command: text for people, or one JSON document.
 
 Text goes to stdout; with `--json` it goes to stderr, and stdout gets one document at the end. rich leaves colours out
 if the output is not a terminal, and reads NO_COLOR, FORCE_COLOR and COLUMNS.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from farback.report.page import Page
     from farback.trials.events import Failed
 
-CLOSED = 141  # 128 + SIGPIPE, as in a shell; SIGPIPE itself would also end us when a server closes a connection
+CLOSED = 141  # 128 + SIGPIPE, as in a shell. SIGPIPE stays ignored, because closed network connections send it too
 
 
 class Printer(Console):
@@ -48,13 +48,13 @@ class Printer(Console):
         self.print(table)
 
     def places(self, page: Page) -> None:
-        """Print where the page and its first figure are."""
+        """Print the paths of the page and of its first figure."""
         for label, path in (("figure", page.picture), ("report", page.html)):
             if path is not None:
                 self.say(f"{label:8} {os.path.relpath(path)}")
 
     def document(self, value: Any) -> None:
-        """Print the JSON document, if there is to be one."""
+        """Print the JSON document, if the command was given `--json`."""
         if self.as_json:
             echo(json.dumps(_json(value), indent=1, allow_nan=False))
 
@@ -84,7 +84,7 @@ def echo(text: str) -> None:
 
 
 def page_document(page: Page) -> dict[str, Any]:
-    """A page in a JSON document."""
+    """The keys that describe a page in a JSON document."""
     return {
         "headline": page.analysis.headline,
         "verdict": page.analysis.verdict,
@@ -94,12 +94,12 @@ def page_document(page: Page) -> dict[str, Any]:
 
 
 def failures_document(failures: Sequence[Failed]) -> dict[str, Any]:
-    """Failed trials in a JSON document."""
+    """The keys that describe failed trials in a JSON document."""
     return {"failed": len(failures), "failures": [{"key": one.key, "error": one.error} for one in failures]}
 
 
 def _exit_on_closed_output() -> NoReturn:
-    """Exit without an error message; what is buffered is lost."""
+    """Exit without an error message. Buffered output is lost."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise SystemExit(CLOSED)
 

@@ -1,4 +1,4 @@
-"""`farback dashboard`: optuna-dashboard on the studies, for this machine only."""
+"""`farback dashboard`: serves optuna-dashboard for the studies, to this machine only."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ThreadingServer(ThreadingMixIn, WSGIServer):
 
 
 class SilentHandler(WSGIRequestHandler):
-    """Prints no line per request."""
+    """A request handler that prints nothing."""
 
     @override
     def log_message(self, format: str, *args: Any) -> None:
@@ -70,7 +70,7 @@ def dashboard(
     pages = addresses(studies, name)
     server = listening(studies, port)
     if server.server_port != port:
-        echo(f"port {port} is in use, using {server.server_port}")
+        echo(f"port {port} is in use; using port {server.server_port}")
     _serve(server, pages, browser)
 
 
@@ -106,13 +106,13 @@ def addresses(storage: Storage, experiment: str | None) -> list[tuple[str, str]]
         return [("studies", "/dashboard")]
     own = [name for name in sorted(ids) if name == experiment or name.startswith((f"{experiment}/", f"{experiment}--"))]
     if not own:
-        existing = f"there are: {', '.join(sorted(ids))}" if ids else "there are none"
-        raise UserError(f"no study of {experiment!r} in {locations.shown(storage.uri)}; {existing}")
+        existing = f"it has: {', '.join(sorted(ids))}" if ids else "it has no studies"
+        raise UserError(f"{locations.shown(storage.uri)} has no study of {experiment!r}; {existing}")
     return [(name, f"/dashboard/studies/{ids[name]}") for name in own]
 
 
 def listening(storage: Storage, port: int) -> WSGIServer:
-    """A server of the dashboard on this port, or on a free one if it is in use."""
+    """A server of the dashboard on this port, or on a free port if this one is in use."""
     from optuna_dashboard import wsgi
 
     free, pages = free_port(port), wsgi(storage.optuna)
@@ -123,9 +123,9 @@ def listening(storage: Storage, port: int) -> WSGIServer:
 
 
 def own_pages_only(pages: App, port: int) -> App:
-    """The app, without requests that pages of other sites send through the user's browser: they could delete studies.
+    """The app, but it refuses requests that other sites send through the user's browser: they could delete studies.
 
-    Such a site may point its own name at 127.0.0.1 (the Host header shows it) or send requests (Origin shows it).
+    Such a site may map its own name to 127.0.0.1 (the Host header reveals this) or send requests (Origin reveals this).
     """
     hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
     origins = {f"http://{host}" for host in hosts}

@@ -11,13 +11,13 @@ from farback.cli import shared_options as shared
 from farback.cli.completion import configs
 from farback.cli.console import Printer, echo
 
-if TYPE_CHECKING:  # as in `run`: keeps `--help` quick
+if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from collections.abc import Sequence
 
     from farback.doctor.checkup import Checkup
     from farback.doctor.issues import Issue
 
-MOST = 20  # lines per check and experiment; the other issues are counted
+MOST = 20  # most lines per check and experiment; further issues are only counted
 
 
 def doctor(
@@ -68,7 +68,7 @@ def _text(checkup: Checkup, store: str, repair: bool) -> list[str]:
 
 
 def _lines(issues: Sequence[Issue], repairable: str, manual: str) -> list[str]:
-    """One line per issue, the most severe first; of one check at most `MOST` lines.
+    """One line per issue, the most severe first; at most `MOST` lines for each check.
 
     `repairable` is the word before a remedy that `--repair` can apply, `manual` the word before any other remedy.
     """
@@ -94,7 +94,7 @@ def _advice(checkup: Checkup, repair: bool) -> str:
     faults = [issue for issue in checkup.issues if issue.severity != "note"]
     count, repairable = counted(len(faults), "fault"), sum(bool(issue.repairs) for issue in faults)
     set_aside = any(issue.check == "scores" for issue in checkup.repaired)
-    retrain = " `farback run` trains again what was set aside." if set_aside else ""
+    retrain = " `farback run` trains the trials with damaged results again." if set_aside else ""
     if not faults:
         return f"The store is intact.{retrain}"
     if repairable and not repair:

@@ -25,7 +25,7 @@ SCHEMA = "configs/schema.json"  # generated for the installed components
 def init(
     folder: Annotated[Path, typer.Argument(help="the project's folder; created if missing", file_okay=False)] = Path(),
 ) -> None:
-    """Write a small first experiment: config, script and Makefile. Existing files are never overwritten."""
+    """Write a small first experiment: config, script and Makefile. Never overwrites existing files."""
     from farback.records.record import UserError
 
     existing = [name for name in (*STARTER, SCHEMA) if os.path.lexists(folder / name)]

@@ -16,7 +16,7 @@ from farback.cli.completion import kinds
 from farback.cli.console import Printer, echo, file_errors
 from farback.records.entry_points import KINDS
 
-if TYPE_CHECKING:  # as in `run`: keeps `--help` quick
+if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.cli.plugin_info import ComponentInfo
 
 WIDTH = 80  # characters per line if the output is not a terminal
@@ -33,7 +33,7 @@ def list_(
     as_json: shared.Json = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="print a Markdown table")] = False,
     into: Annotated[
-        Path | None, typer.Option(help="write the Markdown table between the markers of a page: --into README.md")
+        Path | None, typer.Option(help="write the Markdown table into a page: --into docs/reference/components.md")
     ] = None,
 ) -> None:
     """List the components of a kind: a description, the parameters and the source of each."""
@@ -43,7 +43,7 @@ def list_(
     printer = Printer(as_json)
     if kind is None:
         if into is not None or as_markdown:
-            raise UserError(f"name the kind for the Markdown table: one of {', '.join(KINDS)}")
+            raise UserError(f"--markdown and --into need a kind: one of {', '.join(KINDS)}")
         if as_json:
             printer.document({package: [one.plain() for one in plugin_info.components(package)] for package in KINDS})
         else:
@@ -67,7 +67,7 @@ def list_(
 def text(found: Sequence[ComponentInfo], width: int = WIDTH) -> str:
     """Components as text: each name is followed by a block of indented lines."""
     indent = max(len(one.name) for one in found) + 2
-    room = max(width - indent, WIDTH // 4)  # a terminal may be narrower than the names
+    room = max(width - indent, WIDTH // 4)  # a terminal may be narrower than the longest name
     lines = []
     for one in found:
         parts = [one.line, *map(str, one.parameters), *([f"Source: {one.source}"] if one.source else [])]
@@ -97,7 +97,7 @@ def markdown(package: str, found: Sequence[ComponentInfo]) -> str:
 
 
 def between(page: str, name: str, text: str, path: str) -> str:
-    """A page with a text put between its markers, `<!-- cells: begin ... -->` and `<!-- cells: end -->`.
+    """The page with `text` inserted between its markers, `<!-- cells: begin ... -->` and `<!-- cells: end -->`.
 
     Raises:
         UserError: the page does not have exactly one pair of these markers.
@@ -106,7 +106,7 @@ def between(page: str, name: str, text: str, path: str) -> str:
 
     places = re.compile(rf"(<!-- {name}: begin\b[^>]*-->\n)(.*?)(<!-- {name}: end -->)", re.DOTALL)
     if len(places.findall(page)) != 1:
-        raise UserError(f"{path}: needs one pair of lines <!-- {name}: begin --> and <!-- {name}: end -->")
+        raise UserError(f"{path}: must contain the lines <!-- {name}: begin --> and <!-- {name}: end --> once")
     return places.sub(lambda pair: f"{pair[1]}\n{text}\n\n{pair[3]}", page)
 
 
@@ -127,7 +127,7 @@ def schema_text() -> str:
 
 
 def refresh_schema(config: Path) -> None:
-    """If there is a schema.json beside a config (or above `claims/`), write the schema of the installed components."""
+    """Update schema.json in the folder of a config (above `claims/`) for the installed components, if it exists."""
     folder = config.parent.parent if config.parent.name == "claims" else config.parent
     path = folder / "schema.json"
     if path.exists() and path.read_text(encoding="utf-8") != (new := schema_text()):

@@ -1,4 +1,4 @@
-"""What a component documents about itself, as plain values, read from its docstring and its fields."""
+"""Reads the documentation of a component, as plain values, from its docstring and its fields."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class ComponentField:
 
 @dataclass(frozen=True)
 class ComponentInfo:
-    """A component.
+    """The documentation of a component.
 
     Attributes:
         line: first paragraph of the docstring.
         source: the paragraph of the docstring that starts with "Source:".
         text: the whole docstring.
-        package: the package that it comes from, with its version; empty for farback's own components.
-        error: why it cannot be used; empty if it can.
+        package: the package that defines the component, with its version; empty for farback's own components.
+        error: why the component cannot be used; empty if it can be used.
     """
 
     name: str
@@ -57,7 +57,7 @@ class ComponentInfo:
     error: str = ""
 
     def plain(self) -> dict[str, Any]:
-        """As JSON."""
+        """The fields as JSON values."""
         return asdict(self)
 
 
@@ -79,7 +79,7 @@ def family(package: str) -> Any:
 
 
 def components(package: str) -> list[ComponentInfo]:
-    """Every component of a package, sorted by name, with those of other packages that cannot be used."""
+    """Every component of a package, sorted by name, including unusable components of other packages."""
     own = family(package)
     found = [component_info(member, TRIAL_FIELDS.get(package, ())) for member in own.members()]
     found += [ComponentInfo(name, "cannot be used", error=error) for name, error in own.broken().items()]
@@ -103,7 +103,7 @@ def component_class(package: str, name: str) -> type[Component]:
 
 
 def component_info(member: type[Component], without: tuple[str, ...] = ()) -> ComponentInfo:
-    """What a component documents about itself; `without` names fields to leave out."""
+    """The documentation of a component; `without` names fields to leave out."""
     text = inspect.getdoc(member) or ""
     schema = member.model_json_schema()
     fields = member.model_fields
@@ -160,7 +160,7 @@ def _range(field: Mapping[str, Any]) -> str:
 
 
 def facts(package: str, component: Any, inputs: int, hidden: int) -> Facts:
-    """Numbers of a component at a size, as JSON; empty for kinds without any."""
+    """Numbers that describe a component at given sizes, as JSON; empty for optimizers and measures."""
     if package == "cells":
         return cell_facts(component, inputs, hidden)
     if package == "tasks":
@@ -171,7 +171,7 @@ def facts(package: str, component: Any, inputs: int, hidden: int) -> Facts:
 
 
 def cell_facts(cell: Cell, inputs: int, hidden: int) -> Facts:
-    """Label, gates, kernel, shapes and counts of one layer.
+    """Label, gates, kernel, parameter shapes and counts of one layer.
 
     Raises:
         UserError: the cell cannot have this size.
@@ -198,7 +198,7 @@ def cell_facts(cell: Cell, inputs: int, hidden: int) -> Facts:
 
 
 def task_facts(task: Task) -> Facts:
-    """Inputs, outputs, length, chance and ladder at the task's lag."""
+    """Inputs, outputs, length, chance and ladder (scores of partial memory) at the task's lag."""
     import numpy as np
 
     from farback.tasks.support.answers import skill
@@ -222,7 +222,7 @@ def task_facts(task: Task) -> Facts:
 
 
 def init_facts(init: Init) -> Facts:
-    """Label, and the cells with default fields that the init supports or not."""
+    """Label, and which cells (with default fields) the initialisation fits and which it refuses."""
     from farback.networks.network import Architecture
 
     fits, refuses = [], []
@@ -236,6 +236,6 @@ def init_facts(init: Init) -> Facts:
 
 
 def encoder_facts(encoder: Encoder, inputs: int) -> Facts:
-    """Outputs, shapes and cost for a number of inputs."""
+    """Outputs, parameter shapes and FLOPs for a number of inputs."""
     shapes = {name: list(shape) for name, shape in encoder.parameters(inputs).items()}
     return {"inputs": inputs, "width": encoder.width(inputs), "shapes": shapes, "flops": encoder.flops(inputs)}

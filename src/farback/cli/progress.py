@@ -20,11 +20,11 @@ from farback.trials.events import Event, Finished
 from farback.trials.lags import Mixed
 from farback.trials.trial import Trial
 
-LINE_SECONDS = 10.0  # between two lines if the output is not a terminal
+LINE_SECONDS = 10.0  # least time between two lines if the output is not a terminal
 
 
 class Display(ABC):
-    """A live panel on a terminal; elsewhere a line every `LINE_SECONDS`."""
+    """Shows progress: as a live panel on a terminal, otherwise as a line every `LINE_SECONDS`."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -37,7 +37,7 @@ class Display(ABC):
 
     @abstractmethod
     def counts(self) -> str:
-        """The counts and the time left."""
+        """A text with the counts and the time left."""
 
     @abstractmethod
     def panel(self) -> Iterator[RenderableType]:
@@ -73,7 +73,7 @@ class SweepDisplay(Display):
         super().__init__(console)
         self.tally, self.remaining = tally, tally.plan.remaining
         self.trials = {trial.key: trial for trial in self.remaining.missing}
-        self.passed: dict[tuple[str, bool], dict[int, list[bool]]] = {}  # by label and whether lags are mixed, by lag
+        self.passed: dict[tuple[str, bool], dict[int, list[bool]]] = {}  # by (label, has mixed lags) and lag
 
     def add(self, event: Event) -> None:
         """Process an event."""
@@ -91,7 +91,7 @@ class SweepDisplay(Display):
                 by_lag.setdefault(int(lag), []).append(value > 0)
 
     def _horizon(self, label: str, mixed: bool) -> str:
-        """The horizon so far of a network, with what bisection implies; empty without results."""
+        """The horizon of a network so far, counting lags that bisection decided; empty without results."""
         by_lag = {lag: list(passed) for lag, passed in self.passed.get((label, mixed), {}).items()}
         for trial, passed in self.remaining.bisection.decided():
             if trial.label == label and not mixed:
@@ -114,7 +114,7 @@ class SweepDisplay(Display):
         parts += [f"{tally.diverged} diverged"] * (tally.diverged > 0)
         parts.append(f"{tally.reused} reused")
         left = tally.seconds_left
-        parts.append("timing" if left is None else f"at most {minutes(left)} left")
+        parts.append("time left unknown" if left is None else f"at most {minutes(left)} left")
         return ", ".join(parts)
 
     @override
@@ -126,7 +126,7 @@ class SweepDisplay(Display):
             table.add_column("one network, all lags" if mixed else "one network per lag", justify="right")
         for label in dict.fromkeys(trial.label for trial in self.remaining.trials):
             table.add_row(label, *(self._horizon(label, mixed) for mixed in sorted(kinds)))
-        yield Text("\nhorizon so far, in steps (half of the seeds)")
+        yield Text("\nhorizon so far, in steps: half of the seeds succeed up to this lag")
         yield table
 
 

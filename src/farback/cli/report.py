@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from farback.cli import shared_options as shared
 from farback.cli.console import Printer, page_document
 
-if TYPE_CHECKING:  # as in `run`: keeps `--help` quick
+if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.experiment import Experiment
     from farback.report.page import Page
 
@@ -48,7 +48,7 @@ def report(
 
 
 def show_page(page: Page, experiment: Experiment, console: Printer) -> None:
-    """Print the first table and the headline of a page, where its files are, and what to type next."""
+    """Print the first table and the headline of a page, the paths of its files, and commands to type next."""
     for table in page.analysis.tables[:1]:
         wide = console.width >= LAGS_WIDTH
         columns = [name for name in table.shown.columns if wide or not str(name).startswith("lag ")]
@@ -62,7 +62,7 @@ def show_page(page: Page, experiment: Experiment, console: Printer) -> None:
 
 
 def command_for(command: str, experiment: Experiment) -> str:
-    """What to type for `ui`, `dashboard` or `report`: `make COMMAND` if the Makefile has it, else `farback COMMAND`."""
+    """How to run `ui`, `dashboard` or `report`: by `make COMMAND` if the Makefile has it, else by `farback COMMAND`."""
     from farback.system.project import config_of
 
     in_root = experiment.root.resolve() == Path.cwd().resolve()

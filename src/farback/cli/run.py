@@ -63,7 +63,7 @@ def run(
             done = train_with_progress(session, sweep, trials, signals, console)
             document = {"name": sweep.name, "trained": done.trained, "reused": done.reused, "diverged": done.diverged}
             document |= failures_document(done.failures)
-            if done.trained or done.reused or not done.failed:  # otherwise there is no result to report
+            if done.trained or done.reused or not done.failed:  # if all trials failed, there is no result to report
                 page = publish(sweep, session.store)
                 show_page(page, sweep, console)
                 document |= page_document(page)
@@ -72,7 +72,7 @@ def run(
 
 
 def estimated(session: Session, sweep: Sweep, trials: list[Trial]) -> tuple[Remaining, dict[str, float]]:
-    """The remaining trials, and how long they take: seconds and seconds_at_most, empty if nothing remains."""
+    """The remaining trials, and the estimated `seconds` and `seconds_at_most` to train them; empty if none remain."""
     from farback.runs.schedule import missing_from_frame, plan
     from farback.runs.time_estimate import estimate
 
@@ -93,7 +93,7 @@ def _estimate(session: Session, sweep: Sweep, trials: list[Trial], console: Prin
     to_train = f"{what.amount} to train on {workers} workers"
     console.say(f"{sweep.name}: {len(what.trials)} trials, {what.reused} recorded already, {to_train}")
     if seconds:
-        condition = "if no trial stops early" + " and only long lags are trained" * what.bisects
+        condition = "if no trial stops early" + " and bisection trains the longest lags" * what.bisects
         most = minutes(seconds["seconds_at_most"])
         console.say(f"estimated time: {minutes(seconds['seconds'])}; at most {most}, {condition}")
     counts = {"trials": len(what.trials), "reused": what.reused, "to_train": len(what.needed())}
@@ -106,7 +106,7 @@ def train_with_progress(
     """Train the trials that have no result, with a progress display.
 
     Raises:
-        KeyboardInterrupt: a signal came. Checkpoints are written, and the command that resumes was printed.
+        KeyboardInterrupt: a signal came. Checkpoints were written, and the command that resumes was printed.
     """
     from farback.cli.progress import SweepDisplay
     from farback.runs.progress import Tally
@@ -128,7 +128,7 @@ def train_with_progress(
         checkpoints = len(sweep_run.folder.keys() & left)
         console.say(
             f"\ninterrupted: {len(tally.finished)} trials were recorded, {len(left)} are left, "
-            f"{checkpoints} of them have a checkpoint; to resume:\n{resume_command()}"
+            f"{checkpoints} of these have a checkpoint; to resume:\n{resume_command()}"
         )
         raise
     return tally.summary()

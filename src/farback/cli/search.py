@@ -15,14 +15,14 @@ from farback.cli.report import command_for, show_page
 from farback.cli.run import exit_on_failures
 from farback.cli.signals import SignalHandler, resume_command
 
-if TYPE_CHECKING:  # as in `run`: keeps `--help` quick
+if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.runs.search.driver import SearchRun
 
 
 def search(
     config: shared.Config,
     settings: shared.Settings = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="raise the number of trials of each group")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="increase the number of trials per group to this")] = None,
     workers: shared.Workers = None,
     executor: shared.ExecutorName = None,
     address: shared.Address = None,
@@ -33,7 +33,7 @@ def search(
     device: shared.Device = None,
     as_json: shared.Json = False,
 ) -> None:
-    """Search a config's space until every group has its trials, then train the winners on fresh seeds.
+    """Try settings until every group has its number of trials, then train the best setting of each on fresh seeds.
 
     You can stop it at any time; the same command resumes. SIGINT (Ctrl-C) and SIGTERM write checkpoints first.
     """
@@ -79,17 +79,17 @@ def search(
 
 
 def _report(run: SearchRun, console: Printer) -> None:
-    """Train the winners with fresh seeds, with a progress display."""
+    """Train the best settings with fresh seeds, and display the progress."""
     from farback.cli.progress import SweepDisplay
     from farback.runs.progress import Tally
 
     events = run.report_events()
-    first = next(events, None)  # only then the plan is known
+    first = next(events, None)  # the plan is known only after the first event
     if first is None:
         return
     tally = Tally(run.plan)
     display = SweepDisplay(tally, console)
-    console.say(f"winners on fresh seeds: {len(run.plan.remaining.missing)} networks to train")
+    console.say(f"best settings on fresh seeds: {len(run.plan.remaining.missing)} networks to train")
     with display.live():
         for event in chain([first], events):
             tally.add(event)

@@ -17,7 +17,7 @@ from farback.runs.search.driver import SearchRun
 from farback.runs.search.winners import VALUES, best, params
 from farback.trials.events import Event, Progress
 
-READ_SECONDS = 1.0  # at least, between two reads of the studies
+READ_SECONDS = 1.0  # least time between two reads of the studies
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class SearchDisplay(Display):
 
     @property
     def done(self) -> int:
-        """Trials that are complete, pruned, or failed without another attempt."""
+        """The number of trials that are complete, pruned, or failed without another attempt."""
         return sum(group.done for group in self.groups)
 
     @property
     def total(self) -> int:
-        """The budgets of all groups."""
+        """The number of trials of all groups."""
         return sum(group.total for group in self.groups)
 
     @contextmanager
@@ -83,7 +83,7 @@ class SearchDisplay(Display):
         made, seconds = self.done - self.first_done, time.monotonic() - self.started
         left = self.total - self.done
         if left:
-            parts.append(f"about {minutes(seconds / made * left)} left" if made else "timing")
+            parts.append(f"about {minutes(seconds / made * left)} left" if made else "time left unknown")
         return ", ".join(parts)
 
     @override
@@ -112,7 +112,7 @@ def group_progress(run: SearchRun) -> list[GroupProgress]:
             values = params(run.search, top.iloc[0]).items()
             setting = ", ".join(f"{path}={v:.3g}" if isinstance(v, float) else f"{path}={v}" for path, v in values)
         if len(top) > 1:
-            value = f"front of {len(top)}"
+            value = f"Pareto front of {len(top)}"
         pruned, failed = (int((counted["state"] == state).sum()) for state in ("pruned", "failed"))
         groups.append(GroupProgress(study.group.label, study.total, len(counted), pruned, failed, value, setting))
     return groups

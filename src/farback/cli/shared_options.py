@@ -32,7 +32,7 @@ Settings = Annotated[
 ]
 ShiftSeeds = Annotated[
     int,
-    typer.Option("--shift-seeds", min=0, help="add this to every seed: the same trials with other networks and data"),
+    typer.Option("--shift-seeds", min=0, help="add this number to every seed, to train other networks on other data"),
 ]
 StorageURI = Annotated[
     str | None, typer.Option("--storage", help="URI of the Optuna database (default: results/store/optuna.db)")

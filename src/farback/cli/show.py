@@ -1,4 +1,4 @@
-"""`farback show`: everything about one component, with its numbers at a size."""
+"""`farback show`: prints one component's documentation, and its shapes and counts at given sizes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from farback.cli.completion import names, singular_kinds
 from farback.cli.console import Printer, echo
 from farback.records.entry_points import KINDS
 
-if TYPE_CHECKING:  # as in `run`: keeps `--help` quick
+if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.cli.plugin_info import ComponentInfo, Facts
 
 Row = tuple[str, str]
@@ -57,7 +57,7 @@ def _page(title: str, info: ComponentInfo, facts: list[Row]) -> str:
 
 
 def _component(package: str, name: str, settings: list[str]) -> Any:
-    """The component with fields set by "field=value", the value in YAML; a `UserError` explains a wrong setting."""
+    """The component with fields set by "field=value", where value is YAML. Raises UserError: a setting is wrong."""
     from pydantic import ValidationError
 
     from farback.cli.plugin_info import component_class, family
@@ -123,7 +123,7 @@ def _init(facts: Facts) -> Iterator[Row]:
 
 
 def _encoder(facts: Facts) -> Iterator[Row]:
-    yield f"of {facts['inputs']} inputs", f"{facts['width']} numbers for the first cell"
+    yield f"output for {facts['inputs']} inputs", f"{facts['width']} numbers"
     yield from _shapes(facts)
     yield "  FLOPs a step", f"{facts['flops']}"
 

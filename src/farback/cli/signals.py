@@ -32,7 +32,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class SignalHandler:
-    """Handles the signals of one command."""
+    """Handles SIGINT and SIGTERM in one command."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -43,7 +43,7 @@ class SignalHandler:
         """Handle signals in this block.
 
         Raises:
-            typer.Exit: a signal ended the block; the exit code is 128 + its number, as in a shell.
+            typer.Exit: a signal ended the block; the exit code is 128 + the signal's number, as in a shell.
         """
         before = {number: signal.signal(number, self._handle) for number in HANDLED}
         unraisable, sys.unraisablehook = sys.unraisablehook, _resend
@@ -77,7 +77,7 @@ class SignalHandler:
             raise Interrupted(number)
         self.executor.finish()
         name = signal.Signals(number).name
-        # Not with print, which may be what the signal interrupted
+        # os.write instead of print, because the signal may have interrupted a print
         os.write(2, f"\n{name}: exiting after checkpoints; send it again (Ctrl-C) to quit now\n".encode())
 
 

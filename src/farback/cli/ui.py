@@ -1,4 +1,4 @@
-"""`farback ui`: MLflow's pages of the runs, for this machine only, with links to the saved views."""
+"""`farback ui`: serves MLflow's pages to this machine only, and prints links to the saved views."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from farback.stores import descriptions, locations, redaction, views
 START_SECONDS = 120.0  # MLflow starts in about 8 s, and needs much longer on a busy machine
 HOST = "127.0.0.1"
 SETTINGS = {
-    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # it would start seven processes of 230 MB, for language models
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # jobs start seven processes of 230 MB, for language models
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "UVICORN_LOG_LEVEL": "warning",  # no line per request
 }
-# Inherited settings of other servers; ours must listen on this machine only, and check where requests come from
+# Inherited settings that are not passed on: our server must listen on this machine only and check the Host header
 FOREIGN = re.compile(r"MLFLOW_(SERVER_|HOST|PORT|STATIC_PREFIX|FLASK_|.*_OPTS$)|UVICORN_|GUNICORN_|FORWARDED_ALLOW_IPS")
 HOST_CHECK = (3, 5)  # the first MLflow version that checks the Host header of requests
 
@@ -53,7 +53,7 @@ def ui(
 
 
 def serve(uri: str, experiment: str | None = None, port: int = 5000, open_browser: bool = False) -> None:
-    """Serve MLflow's pages until Ctrl-C, and print links to the saved views of the experiment or of the newest one.
+    """Serve MLflow's pages until Ctrl-C, and print links to the saved views of `experiment`, by default of the newest.
 
     If the store is an MLflow server, this only prints the links. If the port is in use, a free one is used instead.
 
@@ -68,11 +68,11 @@ def serve(uri: str, experiment: str | None = None, port: int = 5000, open_browse
         raise UserError(f"nothing is recorded yet in {locations.shown(uri)}: {locations.BEGIN}")
     free = free_port(port)
     if free != port:
-        echo(f"port {port} is in use, using {free}")
+        echo(f"port {port} is in use; using port {free}")
     installed = version("mlflow")
     if tuple(map(int, installed.split(".")[:2])) < HOST_CHECK:
         checked = ".".join(map(str, HOST_CHECK))
-        echo(f"MLflow {installed} does not check the Host header, so a web page could read your runs: use >= {checked}")
+        echo(f"MLflow {installed} does not check Host headers, so web pages could read your runs: install >= {checked}")
     echo(f"starting MLflow on {locations.shown(uri)} ...")
     for number in (signal.SIGTERM, signal.SIGHUP):  # stop the server also when the terminal is closed
         signal.signal(number, signal.default_int_handler)
@@ -121,7 +121,7 @@ def _show_links(base_url: str, uri: str, name: str | None, open_browser: bool) -
 
 
 def _experiment(base_url: str, uri: str, name: str | None) -> dict[str, Any]:
-    """An experiment of farback as MLflow's REST API returns it; default: the one that changed last."""
+    """The experiment `name`, by default farback's experiment that changed last, as MLflow's REST API returns it."""
     try:
         answer = _post(f"{base_url.rstrip('/')}/api/2.0/mlflow/experiments/search", {"max_results": 1000})
     except (OSError, ValueError, HTTPException) as error:
@@ -138,7 +138,7 @@ def _experiment(base_url: str, uri: str, name: str | None) -> dict[str, Any]:
         return max(found.values(), key=lambda each: int(each.get("last_update_time", 0)))
     if name not in found:
         existing = ", ".join(found)
-        raise UserError(f"{locations.shown(uri)} has no experiment {name!r}; there are: {existing}")
+        raise UserError(f"{locations.shown(uri)} has no experiment {name!r}; it has: {existing}")
     return found[name]
 
 
@@ -146,7 +146,7 @@ def _experiment(base_url: str, uri: str, name: str | None) -> dict[str, Any]:
 def _running(uri: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """An MLflow server that answers; it is stopped at the end of the block.
 
-    It has a process group of its own, so that Ctrl-C reaches this process only, which then stops it.
+    The server has its own process group, so that Ctrl-C reaches only this process, which then stops the server.
     """
     with tempfile.TemporaryFile() as output:
         server = subprocess.Popen(

@@ -174,7 +174,7 @@ def test_the_dashboard_serves_the_study_to_this_machine_only(small: Small) -> No
         own.complete(one, [0.5])
     ((name, page),) = addresses(own.storage, "small")
     assert name == "small/RNN tanh"
-    with pytest.raises(UserError, match="there are: small/RNN tanh"):
+    with pytest.raises(UserError, match="it has: small/RNN tanh"):
         addresses(own.storage, "other")
     server = listening(own.storage, 8080)
     assert server.server_address[0] == "127.0.0.1"
