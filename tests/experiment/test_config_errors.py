@@ -137,7 +137,7 @@ WRONG = {
     ),
     "training lags in the wrong order": (
         HEAD + "base: {task: recall, cell: elman, train_lags: {uniform: [9, 5]}}\n",
-        "demo.yaml:2:35: base.train_lags: must have two lags [smallest, largest], got [9, 5]",
+        "demo.yaml:2:35: base.train_lags: the range of lags must be [smallest, largest], got [9, 5]",
     ),
     "a key beside training lags": (
         HEAD + "base: {task: recall, cell: elman, train_lags: {uniform: [5, 9], largest: 3}}\n",

@@ -168,7 +168,7 @@ SPACE = "search.space"
         (config(report="{seds: 3}"), "demo.yaml:7:12: search.report.seds: unknown key 'seds'; did you mean 'seeds'?"),
         (config(direction="up"), "demo.yaml:7:3: search.direction: must be maximize or minimize"),
         (config(sampler="grid"), "demo.yaml:3:1: search.trials: the grid of RNN tanh has 2 points"),
-        (config("{clip: {float: [0.5, 1]}}", sampler="grid"), "demo.yaml:7:3: search.sampler: a grid needs finitely"),
+        (config("{clip: {float: [0.5, 1]}}", sampler="grid"), "demo.yaml:7:3: search.sampler: the sampler grid needs"),
         (
             config(objective="[area, updates]", pruner="median"),
             "demo.yaml:7:3: search.pruner: median needs a single",
@@ -193,4 +193,4 @@ def test_a_mistake_in_a_search_is_an_error_with_its_position(text: str, line: st
 def test_the_horizon_needs_a_measure_at_several_lags(problems: Problems) -> None:
     text = config(objective="horizon").replace("lags: [1, 5]", "lags: [5]")
     (found,) = problems(text)
-    assert "needs retention at several lags above 0, but it is measured at [5]" in found
+    assert "retention is needed at several lags above 0, but is measured at [5]" in found

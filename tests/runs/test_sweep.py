@@ -193,7 +193,9 @@ def test_a_config_says_how_often_checkpoints_are_made(tmp_path: Path) -> None:
     assert session(Memory(), checkpoint_seconds=9).checkpoints(often).seconds == 9
     assert [trial.key for trial in often.trials()] == [trial.key for trial in config(tmp_path).trials()]
     for wrong in ("-1", "true", "soon", ".inf", "[1]"):
-        with pytest.raises(ConfigError, match=r"small.yaml:\d+:\d+: checkpoint_seconds: must be a number of seconds"):
+        with pytest.raises(
+            ConfigError, match=r"small.yaml:\d+:\d+: checkpoint_seconds: the time must be a number of seconds"
+        ):
             config(tmp_path, SMALL + f"checkpoint_seconds: {wrong}\n")
 
 

@@ -87,8 +87,8 @@ def test_a_missing_device_is_refused_by_name(tmp_path: Path, device: str) -> Non
 @pytest.mark.parametrize(
     ("device", "message"),
     [
-        ("gpu", "3:9: device: must be cpu, cuda, or cuda:0"),
-        ("cuda:x", "3:9: device: must be cpu, cuda, or cuda:0"),
+        ("gpu", "3:9: device: the device must be cpu, cuda, or cuda:0"),
+        ("cuda:x", "3:9: device: the device must be cpu, cuda, or cuda:0"),
         ("3", "3:9: device: must be text, got 3"),
         ("[cpu]", "3:1: device: must be text"),
     ],

@@ -36,7 +36,7 @@ def list_(
         Path | None, typer.Option(help="write the Markdown table into a page: --into docs/reference/components.md")
     ] = None,
 ) -> None:
-    """List the components of a kind: a description, the parameters and the source of each."""
+    """List the components of a kind, each with a description, its parameters and its source."""
     from farback.cli import plugin_info
     from farback.records.record import UserError
 

@@ -1,4 +1,4 @@
-"""The progress display of a run: counts, time left, and each network's horizon so far."""
+"""Displays the progress of a run: counts, time left, and each network's horizon so far."""
 
 from __future__ import annotations
 

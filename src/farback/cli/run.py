@@ -103,7 +103,7 @@ def _estimate(session: Session, sweep: Sweep, trials: list[Trial], console: Prin
 def train_with_progress(
     session: Session, sweep: Sweep, trials: list[Trial], signals: SignalHandler, console: Printer
 ) -> Summary:
-    """Train the trials that have no result, with a progress display.
+    """Train the trials that have no result, and display the progress.
 
     Raises:
         KeyboardInterrupt: a signal came. Checkpoints were written, and the command that resumes was printed.

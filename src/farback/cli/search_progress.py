@@ -1,4 +1,4 @@
-"""The progress display of a search: counts, time left, and the best setting of each group so far."""
+"""Displays the progress of a search: counts, time left, and the best setting of each group so far."""
 
 from __future__ import annotations
 

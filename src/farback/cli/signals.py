@@ -24,7 +24,7 @@ HANDLED = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal that ends the command."""
+    """Raised when a signal ends the command."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)

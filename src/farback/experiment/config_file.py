@@ -23,13 +23,13 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # names a folder below results/, and 
 
 def _seconds(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"must be a number of seconds, 0 or more, got {shown(value)}")
+        raise ValueError(f"the time must be a number of seconds, 0 or more, got {shown(value)}")
     return value
 
 
 def _device(text: str) -> str:
     if not re.fullmatch(devices.FORM, text):
-        raise ValueError(f"must be {devices.ALLOWED}, got {shown(text)}")
+        raise ValueError(f"the device must be {devices.ALLOWED}, got {shown(text)}")
     return text
 
 

@@ -22,9 +22,9 @@ Setting = tuple[str, Mark, Node]  # dotted path, position of its key, value
 
 @dataclass(frozen=True)
 class Axis:
-    """What a sweep varies together: one path, or several paths that `zip` pairs.
+    """One path that a sweep varies, or several paths that `zip` varies together.
 
-    Each level has a value for each path. If `bracket`, bisection chooses among the levels: `lag: {bracket: [5, 320]}`.
+    Each level has a value for each path. If `bracket`, bisection picks the levels to train: `lag: {bracket: [5, 320]}`.
     """
 
     paths: tuple[str, ...]
@@ -229,7 +229,7 @@ def _range(spec: object) -> range:
 
 
 def _doubled(spec: object, path: str) -> list[int]:
-    """The lags of `{bracket: [low, high]}`: each twice the one before, and `high` last."""
+    """The lags of `{bracket: [low, high]}`: each is twice the lag before it, and the last is `high`."""
     if not path.endswith(".lag"):
         raise ValueError("a bracket contains lags: only the axis lag can have one")
     if not isinstance(spec, list) or len(spec) != 2 or not all(type(end) is int for end in spec):

@@ -117,7 +117,7 @@ def _dimension(path: str, values: list[Schema]) -> Schema:
 
 
 def _paths(properties: Schema, definitions: Schema) -> dict[str, list[Schema]]:
-    """Every path that can be an axis, which is a field or a field of a component, with the schemas of its values."""
+    """Every path that can be an axis (a field of a trial or of a component), with the schemas of its values."""
     paths: dict[str, list[Schema]] = {name: [_without_default(value)] for name, value in properties.items()}
     for name, value in properties.items():
         if value.get("type") == "array":
@@ -139,7 +139,7 @@ def _target(reference: Schema) -> str:
 
 
 def _nodes(value: Any) -> Iterator[Schema]:
-    """Every mapping in a schema, outer ones first."""
+    """Every mapping in a schema, outer mappings before inner ones."""
     if isinstance(value, dict):
         yield value
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

@@ -81,7 +81,7 @@ class SearchOptions(Record):
 
 @dataclass(frozen=True)
 class Group:
-    """A part of a search with its own study and budget, such as "LSTM". Without `groups:` there is one, named ""."""
+    """A part of a search with its own study and budget, such as "LSTM". Without `groups:`, there is one group ""."""
 
     label: str
     settings: tuple[Setting, ...] = field(default=(), repr=False)

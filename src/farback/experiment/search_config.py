@@ -75,7 +75,7 @@ def _groups(entry: KeyValue | None, dimensions: list[Dimension], problems: Probl
         return [one for one in dimensions if one is not own], Grid(entry.key, path, (axis,))
     made = grid(node, path, problems)
     if made and made.count > MOST_GROUPS:
-        problems.add(entry.key, path, f"makes {made.count} groups or more; at most {MOST_GROUPS} are allowed")
+        problems.add(entry.key, path, f"these axes make {made.count} groups or more; at most {MOST_GROUPS} are allowed")
     searched = {one.path: one.key for one in dimensions}
     for axis in made.axes if made else ():
         for own_path, key in zip(axis.paths, axis.keys, strict=True):
@@ -108,7 +108,7 @@ def _check_options(search: Search, problems: Problems) -> None:
     if options.sampler.name == "grid":
         for one in search.space:
             if one.count is None:
-                message = f"a grid needs finitely many values: give {one.path} a step, or choices"
+                message = f"the sampler grid needs finitely many values: give {one.path} a step, or choices"
                 wrong.append(("sampler", message))
     for key, message in wrong:
         problems.add(search.place(key), f"search.{key}", message)

@@ -45,7 +45,7 @@ class Objective:
             return ""
         measures = [measure for measure in trial.measures if measure.name == "retention" and "end" in measure.at]
         if not measures:
-            return "needs the measure retention at the end of training: add retention to measures"
+            return "the trials do not measure retention at the end of training: add retention to measures"
         lags = {trial.lag, *(lag for measure in measures for lag in getattr(measure, "lags", ()))}
         if self.kind == "skill":
             if self.lag in (None, *lags):
@@ -53,7 +53,7 @@ class Objective:
             return f"no measure has lag {self.lag}: retention is measured at {shown(sorted(lags))}"
         if len({lag for lag in lags if lag > 0}) > 1:
             return ""
-        return f"needs retention at several lags above 0, but it is measured at {shown(sorted(lags))}"
+        return f"retention is needed at several lags above 0, but is measured at {shown(sorted(lags))}"
 
 
 def objectives(entry: KeyValue, problems: Problems) -> list[Objective]:
@@ -61,7 +61,7 @@ def objectives(entry: KeyValue, problems: Problems) -> list[Objective]:
     nodes = entry.node.value if isinstance(entry.node.value, tuple) else (entry.node,)
     path = "search.objective"
     if not 1 <= len(nodes) <= 2:
-        problems.add(entry.key, path, f"takes one objective, or two for a Pareto front, got {len(nodes)}")
+        problems.add(entry.key, path, f"a search has one objective, or two for a Pareto front, got {len(nodes)}")
         return []
     made = []
     for node in nodes:

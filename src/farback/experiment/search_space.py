@@ -20,13 +20,13 @@ from farback.trials.trial import Trial
 
 T = TypeVar("T")
 MOST_LEVELS = 10_000  # choices of one dimension
-MOST_STEPS = 1e12  # most values of one range; floats can count that far exactly
+MOST_STEPS = 1e12  # most values of one range; a float counts exactly up to this number
 Plain = str | int | float | bool | None
 
 
 def _rising(ends: list[float]) -> list[float]:
     if ends[0] >= ends[1]:
-        raise ValueError(f"the first end must be smaller than the second, got {shown(ends)}; put one value in base")
+        raise ValueError(f"the first end must be smaller than the second, got {shown(ends)}; fix one value in base")
     return ends
 
 
@@ -61,7 +61,7 @@ Log = Annotated[bool, AfterValidator(_allows_log)]
 
 
 class Form(Record):
-    """The base class of the ways to write a dimension."""
+    """The base class of the forms in which a config can write a dimension."""
 
     when: dict[str, Any] | None = None
 
@@ -222,7 +222,7 @@ def _dimension(path: str, entry: KeyValue, where: str, problems: Problems) -> Di
     is_flag = flag is not None and isinstance(flag.value, bool)  # then `log` belongs to a range of another form
     form = next((form for form in FORMS if form in node.entries and not (form == "log" and is_flag)), None)
     if form is None:
-        message = "must be a list of choices, or have one of choices, float, int, log (as in {log: [1e-4, 1e-1]})"
+        message = "must be a list of choices, or have a key choices, float, int or log (as in {log: [1e-4, 1e-1]})"
         near = f"; {choices(next(iter(node.entries)), [*FORMS])}" if node.entries else ""
         problems.add(entry.key, where, f"{message}, got {shown(node.plain)}{near}")
         return None
@@ -277,5 +277,5 @@ def _ordered(dimensions: Sequence[Dimension], problems: Problems) -> list[Dimens
 
 
 def _depends(one: Dimension, other: Dimension) -> bool:
-    """Whether a dimension is a field of another one's component, or has a condition on it."""
+    """Whether `one` is a field of the component that `other` sets, or has a condition on `other`."""
     return any(f"{path}.".startswith(f"{other.path}.") for path in (one.path, *(own.path for own in one.when)))

@@ -145,7 +145,7 @@ def parse(text: str, source: str, lines: bool = True) -> Node:
         mark = builder.mark(before.count("\n"), len(before) - before.rfind("\n") - 1)
         what = f"the character U+{ord(text[error.position]):04X} is not allowed"
         raise ConfigError.at(mark, "", f"not YAML: {what}") from None
-    except Exception as error:  # ruamel.yaml raises many types on hostile text, at or after the last event
+    except Exception as error:  # ruamel.yaml raises exceptions of many types on hostile text
         raise ConfigError.at(builder.last, "", f"not YAML: {error}") from None
     if builder.problems:
         raise ConfigError(builder.problems)
@@ -228,7 +228,7 @@ class _TreeBuilder:
         return tuple(items)
 
     def mapping(self) -> dict[str, KeyValue]:
-        """The keys and values of a mapping, up to its end; its own keys win over merged ones."""
+        """The keys and values of a mapping. Its own keys take precedence over keys merged with `<<`."""
         entries: dict[str, KeyValue] = {}
         merged: list[Node] = []
         self.path.append("")

@@ -13,7 +13,7 @@ def _one_line(text: str) -> str:
     """The text on one line, because YAML's folded blocks end with a line break."""
     words = " ".join(text.split())
     if not words:
-        raise ValueError("must not be empty")
+        raise ValueError("the text must not be empty")
     return words
 
 

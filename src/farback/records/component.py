@@ -34,8 +34,8 @@ C = TypeVar("C", bound="Component")
 class Component(Record, ABC):
     """The base class of every plug-in.
 
-    `name` is the name of the file without .py. Raise `version` when the same fields get a new meaning, so that results
-    with the old meaning are not reused.
+    `name` is the name of the file without .py. Increase `version` when the same fields get a new meaning, so that
+    results with the old meaning are not reused.
     """
 
     name: str = ""

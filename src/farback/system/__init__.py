@@ -1,1 +1,1 @@
-"""Devices, processors, processes, files, random streams and provenance."""
+"""Handles devices, processes, files, random streams and the provenance of results."""

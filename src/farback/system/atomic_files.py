@@ -1,4 +1,4 @@
-"""Writes files under another name and then renames them, so that no file is half written; temporary folders."""
+"""Writes files under another name and then renames them, so that no file is half written; makes temporary folders."""
 
 from __future__ import annotations
 

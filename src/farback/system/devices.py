@@ -14,7 +14,7 @@ ALLOWED = "cpu, cuda, or cuda:0, cuda:1 and so on"
 
 
 def checked(device: str) -> str:
-    """The device, if torch can use it. Raises UserError: torch cannot, or the text names no device."""
+    """The device, if torch can use it. Raises UserError: torch cannot use it, or it is not a device."""
     if not re.fullmatch(FORM, device):
         raise UserError(f"device is {device!r}; it must be {ALLOWED}")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -32,7 +32,7 @@ def is_here(process: str) -> bool:
 
 
 def is_dead(process: str) -> bool:
-    """Whether a process of this machine is gone. False for other machines, and for texts that are no identity."""
+    """Whether a process of this machine has ended. False for other machines, and for texts that are no identity."""
     if not is_here(process):
         return False
     name, _, place = process.partition("@")
@@ -60,7 +60,7 @@ def file_mark() -> str:
 
 
 def is_mark_of_dead(mark: str) -> bool:
-    """Whether the process with a `file_mark` is gone. False for marks of other machines."""
+    """Whether the process with a `file_mark` no longer runs. False for marks of other machines."""
     place, _, pid = mark.rpartition("-")
     own = "".join(_fingerprints()[1:])
     return place == own != "" and pid.isdigit() and not psutil.pid_exists(int(pid))

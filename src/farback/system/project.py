@@ -30,7 +30,7 @@ def config_of(name: str, root: Path = Path()) -> Path:
     """The path of an experiment's config, in `configs/` or `configs/claims/`; the file need not exist.
 
     Raises:
-        UserError: both folders have one.
+        UserError: both folders have a config of this name.
     """
     plain = root / CONFIGS / f"{name}.yaml"
     below = root / CONFIGS / CLAIMS / f"{name}.yaml"

@@ -20,7 +20,7 @@ class Mixed(Record):
     def _ordered(self) -> Self:
         pair = self._pair()
         if len(pair) != 2 or pair[0] > pair[1]:
-            raise ValueError(f"must have two lags [smallest, largest], got {list(pair)}")
+            raise ValueError(f"the range of lags must be [smallest, largest], got {list(pair)}")
         return self
 
     def _pair(self) -> tuple[int, ...]:

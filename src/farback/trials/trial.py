@@ -152,7 +152,7 @@ class Trial(Record):
 
     @property
     def bracket(self) -> tuple[int, ...]:
-        """For bisection, the lags of the bracket that contains this lag; otherwise empty. Not part of the identity."""
+        """All lags that bisection may train for this network and seed; empty without bisection."""
         return self._bracket
 
     def picked(self, lags: tuple[int, ...]) -> Trial:
@@ -221,7 +221,7 @@ class Trial(Record):
         return flat
 
     def columns(self) -> dict[str, Any]:
-        """The columns that describe the trial in the data frame of scores; each of its rows has the same values."""
+        """The columns that describe the trial in the data frame of scores, equal in all rows of the trial."""
         own = {"key": self.key, "label": self.label, "cell": self.cell.label(), "init": self.init.label()}
         own["task"] = self.task.name
         rest = {name: value for name, value in self.parameters().items() if name != "lag"}
