@@ -448,7 +448,7 @@ def test_progress_equals_the_recorded_scores(trial_of: Make) -> None:
 
 
 def test_a_cohort_of_several_shapes_is_refused(trial_of: Make) -> None:
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="same shape"):
         Cohort.of(trial_of(hidden=9), trial_of(hidden=18))
 
 
