@@ -8,6 +8,7 @@ first worker died. The driver cancels the task and queues its unfinished trials 
 
 from __future__ import annotations
 
+import gc
 import logging
 import pickle
 import time
@@ -75,6 +76,7 @@ class Dask(Executor):
             if self.tls:
                 files = {"tls_ca_file": self.tls.ca, "tls_client_cert": self.tls.cert, "tls_client_key": self.tls.key}
                 security = distributed.Security(require_encryption=True, **files)
+            gc.collect()  # collected while the next one starts, an earlier Client would wait for its lock for ever
             try:
                 self.connection = distributed.Client(
                     self.cluster, security=security, timeout=self.connect_seconds, set_as_default=False, name="farback"
