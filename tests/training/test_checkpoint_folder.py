@@ -178,9 +178,9 @@ def test_a_checkpoint_that_cannot_be_written_gives_one_warning(
 WRITER = """
 import os, sys
 from pathlib import Path
-from farback.training.checkpoint_folder import Folder
+from farback.training.checkpoint_folder import CheckpointFolder
 from farback.trials.events import Checkpoint
-folder, states = Folder(Path(sys.argv[1]), 0.0), [Path(name).read_bytes() for name in sys.argv[3:]]
+folder, states = CheckpointFolder(Path(sys.argv[1]), 0.0), [Path(name).read_bytes() for name in sys.argv[3:]]
 for line in sys.stdin:  # each line starts a writer, a process that only a signal ends
     writer = os.fork()
     while not writer:
