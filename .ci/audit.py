@@ -1,9 +1,9 @@
 """Asks a vulnerability service about every installed package: `make audit`.
 
-pip-audit passes what its service does not know: where the service is a mirror without advisories, it finds nothing, and
-says so with exit code 0. Here no answer is no pass.
+pip-audit ends with exit code 0 for packages that its service does not know, for example if the service is a mirror
+without advisories. Here a package without an answer is an error.
 
-Exit codes: 0 nothing is known against any package; 1 something is; 3 no service answered for every package.
+Exit codes: 0 no package has a known vulnerability; 1 some have; 3 no service answered for every package.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SECONDS = 30  # for one answer
 
 @dataclass(frozen=True)
 class Answer:
-    """What a service said: of how many packages, which it does not know, and what is known against the others."""
+    """The answer of a vulnerability service: packages asked about, packages it does not know, known vulnerabilities."""
 
     asked: int
     unknown: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class Answer:
 
 
 def installed() -> list[str]:
-    """Every installed package but our own as a requirement; "2.13.0+cpu" is asked about as 2.13.0."""
+    """Every installed package but our own as a requirement; "2.13.0+cpu" becomes 2.13.0."""
     found = {dist.name.lower(): dist.version.partition("+")[0] for dist in distributions()}
     return [f"{name}=={found[name]}" for name in sorted(found) if name != OURS]
 
@@ -47,27 +47,27 @@ def ask(packages: Sequence[str], service: Sequence[str]) -> Answer:
         service: pip-audit's options for it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        wanted = Path(folder) / "installed.txt"
-        wanted.write_text("\n".join(packages) + "\n", encoding="utf-8")
+        requirements = Path(folder) / "installed.txt"
+        requirements.write_text("\n".join(packages) + "\n", encoding="utf-8")
         options = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "--timeout", str(SECONDS), "-f", "json"]
-        command = [sys.executable, "-m", "pip_audit", "-r", str(wanted), *options, *service]
+        command = [sys.executable, "-m", "pip_audit", "-r", str(requirements), *options, *service]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         return read(json.loads(done.stdout))
     except (ValueError, KeyError):
-        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-        return Answer(len(packages), silent=said[-1][:300])
+        output = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        return Answer(len(packages), silent=output[-1][:300])
 
 
 def read(report: dict[str, Any]) -> Answer:
-    """Pip-audit's JSON."""
+    """The answer in the JSON that pip-audit writes."""
     rows = report["dependencies"]
     unknown = tuple(row["name"] for row in rows if "skip_reason" in row)
     known = []
     for row in rows:
         for hole in row.get("vulns", ()):
-            mended = ", ".join(hole.get("fix_versions", ())) or "no version yet"
-            known.append(f"{row['name']} {row['version']}: {hole['id']}, mended in {mended}")
+            fixed = ", ".join(hole.get("fix_versions", ())) or "no version yet"
+            known.append(f"{row['name']} {row['version']}: {hole['id']}, fixed in {fixed}")
     return Answer(len(rows), unknown, tuple(known))
 
 

@@ -71,7 +71,7 @@ def test_what_a_service_knows_fails_the_audit(
     """With the real pip-audit, asking a service of ours."""
     options = ["-s", "osv", "--osv-url", service]
     assert audit.audit(["numpy==1.0", "scipy==1.0"], [options]) == 1
-    assert "numpy 1.0: PYSEC-0000-1, mended in 999.0" in capsys.readouterr().out
+    assert "numpy 1.0: PYSEC-0000-1, fixed in 999.0" in capsys.readouterr().out
     assert audit.audit(["scipy==1.0", "pandas==1.0"], [options]) == 0
     assert "2 packages" in capsys.readouterr().out
 
