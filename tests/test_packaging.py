@@ -54,7 +54,7 @@ def test_init_overwrites_nothing_and_names_what_is_there(tmp_path: Path, monkeyp
     Path(".gitignore").symlink_to("nowhere")
     result = CliRunner().invoke(app, ["init"])
     assert (result.exit_code, type(result.exception).__name__) == (1, "UserError")  # `main` makes 2 of it
-    assert "Makefile, .gitignore exists already and would be overwritten" in str(result.exception)
+    assert "these files are there already: Makefile, .gitignore" in str(result.exception)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".gitignore", "Makefile"]
     assert Path("Makefile").read_text() == "mine"
 

@@ -92,7 +92,7 @@ def test_maps_use_one_sequence_for_all_seeds() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"task": "recall", "measures": ["maps"]}, "maps can only be taken on the task lightning"),
+        ({"task": "recall", "measures": ["maps"]}, "the measure 'maps' needs the task 'lightning'"),
         ({"task": {"name": "lightning", "mode": "stream"}, "measures": [{"name": "maps", "lag": 2}]}, "its own lag, 5"),
         ({"task": "recall", "measures": ["kernel_recovery"]}, "taken on the task kernel, and the task is recall"),
     ],

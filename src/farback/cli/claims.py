@@ -96,7 +96,7 @@ def _claims(
 
 
 def _estimate(session: Session, todo: list[Sweep], console: Printer) -> dict[str, Any]:
-    """Print what would be trained for each experiment and how long it would take; returns the same as a document."""
+    """Print what would be trained for each experiment, and how long; returns the same as a dictionary for --json."""
     from farback.cli.progress import minutes
 
     experiments: list[dict[str, Any]] = []

@@ -30,7 +30,7 @@ def init(
 
     existing = [name for name in (*STARTER, SCHEMA) if os.path.lexists(folder / name)]
     if existing:
-        raise UserError(f"{folder}: {', '.join(existing)} exists already and would be overwritten: use another folder")
+        raise UserError(f"{folder}: use another folder, because these files are there already: {', '.join(existing)}")
     texts = {name: (files("farback") / "starter" / source).read_text("utf-8") for name, source in STARTER.items()}
     for name, text in {**texts, SCHEMA: schema_text()}.items():
         path = folder / name

@@ -86,7 +86,7 @@ def serve(uri: str, experiment: str | None = None, port: int = 5000, open_browse
 
 
 def command(port: int) -> list[str]:
-    """The server's command line. The URI is not in it: `ps` shows it to others, and it may contain a password."""
+    """The server's command line, without the URI: `ps` shows it to other users, and a URI may contain a password."""
     return [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
 
 

@@ -13,8 +13,8 @@ A kept numbers are stored. If the caller gives gates instead of inputs, I = 0.
 The step functions of a cell are compiled separately and called by their addresses, so that one more cell adds a third
 of a second of compilation, not five seconds.
 
-Memory is passed as addresses, because passing arrays would take longer than a step. The loops below copy and add
-arrays, because numba takes a third of a second to compile each slice assignment, in every kernel.
+Memory is passed as addresses, because passing arrays would take longer than a step. Arrays are copied and added by
+loops and not by slices, because numba takes a third of a second to compile each slice assignment, in every kernel.
 """
 
 import functools

@@ -46,7 +46,7 @@ class Maps(Measure):
     def check(self, task: Task) -> None:
         """The task must be lightning, and the lag must be possible."""
         if not isinstance(task, Lightning):
-            raise ValueError(f"the measure maps can only be taken on the task lightning, and the task is {task.name}")
+            raise ValueError(f"the measure 'maps' needs the task 'lightning', and the task is {task.name!r}")
         if self.lag is not None and self.lag != task.lag:
             if not task.mixes:
                 raise ValueError(f"maps: lightning with mode {task.mode} can only be tested at its own lag, {task.lag}")

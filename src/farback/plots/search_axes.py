@@ -40,7 +40,7 @@ class Scale:
         return np.array([np.nan if pd.isna(value) else self.choices.index(_text(value)) for value in values], float)
 
     def shares(self, values: pd.Series, every: Numbers) -> Numbers:
-        """Where values lie on the axis, from the smallest position in `every` (0) to the largest (1)."""
+        """Where values lie on the axis, as shares: 0 is the smallest of the positions `every`, and 1 the largest."""
         places, least, most = self.places(values), np.nanmin(every), np.nanmax(every)
         if self.log:
             places, least, most = np.log(places), np.log(least), np.log(most)

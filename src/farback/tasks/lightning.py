@@ -45,8 +45,8 @@ class Lightning(Task):
     - `persistent`: as `single`, but from day to day each pixel keeps its value with probability `persistence`, r, and
       is otherwise drawn anew. So the map X_t of the asked day is a hint: P(X_s = 1 | X_t = 1) = q + (1 - q) r ** lag.
 
-    With `correlation` strikes come in patches of this radius in pixels: X is a smoothed Gaussian field above a
-    threshold. It changes neither a pixel's rate nor the losses below, because Y's pixels are independent given X.
+    If `correlation` is above 0, strikes come in patches of this radius (pixels): X is a smoothed Gaussian field above
+    a threshold. A pixel's rate and the losses below stay the same, because Y's pixels are independent given X.
 
     Example (single, grid 3, lag 2, hit 1, miss 0; ! is the flag):
 

@@ -81,7 +81,7 @@ class MackeyGlass(Task):
         return Chance(mean.accuracy, mean.loss)
 
     def ladder(self) -> list[Rung]:
-        """The mean, linear models of the last shown values, and the equation itself."""
+        """Scores of the mean of the series, of linear models of the last shown values, and of the equation itself."""
         return [*_linear_rungs(self._equation, self.lag, self.history, self.tolerance), Rung("the equation", 1.0, 0.0)]
 
     @property

@@ -76,7 +76,7 @@ class ScoredSteps:
         else:
             count, expected = int(scored_RN.sum()), R * B * self.per_sequence
             if count != expected:
-                raise RuntimeError(f"the task asked at {count} steps of a batch, but {expected} steps were expected")
+                raise RuntimeError(f"a batch has {count} steps with an answer, but {expected} were expected")
             index_RN = scored_RN.nonzero()[:, 1].view(R, B * self.per_sequence)
         lag_RN = lag_RTB.reshape(R, T * B).gather(1, index_RN)
         target_RN = torch.stack([t[index] for t, index in zip(target_RTB.flatten(1, 2), index_RN, strict=True)])

@@ -154,7 +154,7 @@ def curve(log_g_BK: Floats, window: Window, tiny: float = 0.0) -> dict[str, Any]
     log_g, absent = np.ma.getdata(log_g_BK), np.ma.getmaskarray(log_g_BK)
     first, last = window
     if first < 0 or (last is not None and last < first):
-        raise ValueError(f"the window must be the first and the last lag of the fit, got {window}")
+        raise ValueError(f"window must be (first, last) lag of the fit with 0 <= first <= last, got {window}")
     present_K = np.maximum((~absent).sum(0), 1)
     zero, nonfinite = (log_g == -np.inf) & ~absent, ~(log_g < np.inf) & ~absent
     underflow = _underflow(log_g, zero, tiny)

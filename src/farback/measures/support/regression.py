@@ -57,8 +57,8 @@ class Span:
 def span(state_TN: Floats) -> Span:
     """The column space of the states, by singular value decomposition in float64.
 
-    Each column is scaled to unit length first: directions that hold old inputs can be many orders of magnitude smaller
-    than those of new inputs, and the normal equations would lose them.
+    Each column is scaled to unit length first. Directions that hold old inputs can be many orders of magnitude smaller
+    than those of new inputs, and solving the normal equations would lose them.
 
     Raises:
         ValueError: fewer than N + 3 samples, which leaves less than two degrees of freedom for the residual.
