@@ -27,7 +27,15 @@ _MODULES = {
     "states": "networks.network",
     "to_torch": "networks.network",
 }
-_PACKAGES = ("cells", "inits", "measures", "stats", "tasks")
+# `search` is an alias because importing optuna is slow; the other names are those of 0.1.0.
+_MOVED = {
+    "search": "runs.search",
+    "network": "networks.network",
+    "tasks.answers": "tasks.support.answers",
+    "measures.system": "measures.support.system",
+    "report.checked": "report.claim_scripts",
+    "report.standard": "report.sweep_report",
+}
 
 __all__ = [
     "ConfigError",
@@ -47,29 +55,31 @@ __all__ = [
 ]
 
 
-class _Search(ModuleType):
-    """`farback.search`: an alias of `farback.runs.search`, imported on first use, because importing optuna is slow.
+class _Alias(ModuleType):
+    """A module of `_MOVED`, imported when one of its names is used.
 
-    The module itself can be called: `farback.search("tune")` calls `farback.search.search("tune")`.
+    `farback.search` can be called: `farback.search("tune")` calls `farback.search.search("tune")`.
     """
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") and name != "__all__":
             raise AttributeError(name)
-        return getattr(importlib.import_module("farback.runs.search"), name)
+        return getattr(importlib.import_module(f"farback.{_MOVED[self.__name__.removeprefix('farback.')]}"), name)
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         return self.search(*args, **options)
 
 
-search = sys.modules[f"{__name__}.search"] = _Search(f"{__name__}.search", _Search.__doc__)
+for _name in _MOVED:
+    sys.modules[f"farback.{_name}"] = _Alias(f"farback.{_name}", _Alias.__doc__)
+search: Any = sys.modules["farback.search"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PACKAGES:
-        return importlib.import_module(f"farback.{name}")
     if name in _MODULES:
         return getattr(importlib.import_module(f"farback.{_MODULES[name]}"), name)
+    if name in __all__:
+        return importlib.import_module(f"farback.{name}")
     raise AttributeError(f"module 'farback' has no attribute {name!r}")
 
 

@@ -102,7 +102,8 @@ def _compare(run: TrackedRun, result: Recorded, experiment: str, is_training: bo
     where = f"run {run.run_id}"
     expected = expected_points(result.rows)
     missing = [name for name in expected if name not in run.metrics]
-    wrong = [name for name, (last, *_) in expected.items() if not _agrees(run.metrics.get(name), last.value)]
+    values = [(name, points[0].value) for name, points in expected.items() if name in run.metrics]
+    wrong = [name for name, value in values if not math.isclose(run.metrics[name], value, rel_tol=ROUNDING)]
     for problem, names in (("missing", missing), ("different from the exact scores", wrong)):
         if names:
             listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
@@ -129,8 +130,3 @@ def expected_points(rows: list[ScoreRow]) -> dict[str, list[Point]]:
     for point in [*closing(rows, {}), *during_training]:
         by_name.setdefault(point.name, []).append(point)
     return {name: sorted(points, key=lambda point: -point.step) for name, points in by_name.items()}
-
-
-def _agrees(logged: float | None, value: float) -> bool:
-    """Whether a logged metric has this value; a missing metric counts as right."""
-    return logged is None or math.isclose(logged, value, rel_tol=ROUNDING)

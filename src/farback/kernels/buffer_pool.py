@@ -50,7 +50,8 @@ class BufferPool:
         try:
             block = self.waiting[size].pop()
         except (KeyError, IndexError):
-            block = _aligned(np.empty(size + 64, np.uint8))[:size]
+            block = np.empty(size + 64, np.uint8)
+            block = block[-block.ctypes.data % 64 :][:size]
         view = block[:]
         weakref.finalize(view, self._return, block).atexit = False
         return torch.from_numpy(view).view(dtype)[: math.prod(shape)].view(shape)
@@ -73,10 +74,6 @@ class BufferPool:
         self.waiting.clear()
         if _TRIM is not None:
             _TRIM(0)
-
-
-def _aligned(block: Block) -> Block:
-    return block[-block.ctypes.data % 64 :]
 
 
 POOL = BufferPool(1 << 29)  # half of the memory that a worker may use

@@ -143,7 +143,9 @@ def tuning_share(fresh: pd.DataFrame) -> pd.DataFrame:
     share_B = np.full(2, np.nan)
     if (contest[contest["setting"] == DEFAULT]["p_holm"] < 0.05).any():
         share_B = 1 - tuned_B[default_B > 0] / default_B[default_B > 0]
-    found = [number for each in (default_B, tuned_B, moved_B, share_B) for number in _interval(each)]
+    # each is the value of the data, then those of the resamples
+    resampled = (default_B, tuned_B, moved_B, share_B)
+    found = [number for value_B in resampled for number in (float(value_B[0]), *percentiles(value_B[1:], 0.95))]
     return pd.DataFrame([(len(names), min(map(len, values)), *found)], columns=columns)
 
 
@@ -152,11 +154,6 @@ def _contrast(value_A: Values, value_B: Values) -> tuple[float, ...]:
     interval = percentiles(_means(value_A, 0) - _means(value_B, 1), 0.95)
     result = stats.compare(value_A, value_B)
     return (value_A.mean() - value_B.mean(), *interval, result.improvement, result.p)
-
-
-def _interval(value_B: Values) -> tuple[float, float, float]:
-    """The first value, with the 95 % interval of its resamples, which are the other values."""
-    return float(value_B[0]), *percentiles(value_B[1:], 0.95)
 
 
 def _mean(values: pd.Series[float], suffix: str) -> dict[str, float]:
