@@ -10,6 +10,8 @@ from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PARTS = {"pydantic-core": "pydantic", "llvmlite": "numba", "mlflow-skinny": "mlflow", "mlflow-tracing": "mlflow"}
@@ -67,6 +69,7 @@ def test_every_dependency_is_explained_where_it_is_declared() -> None:
     assert all(purpose and where for _, purpose, where in explained().values())
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_that_is_not_declared() -> None:
     runtime = {name for name, group in declared().items() if group not in PROJECT["dependency-groups"]}
     assert imported("src", "experiments") <= runtime

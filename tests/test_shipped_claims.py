@@ -273,12 +273,14 @@ CASES = [
 ]
 
 
-FIRST = {name: at for at, (name, *_) in reversed(list(enumerate(CASES)))}  # of each experiment, for `make test`
+FIRST = {
+    name: at for at, (name, *_) in reversed(list(enumerate(CASES)))
+}  # of each experiment; `make test` runs every other one
 
 
 @pytest.mark.parametrize(
     ("name", "values", "expected"),
-    some(CASES, lambda at, case: FIRST[case[0]] == at),
+    some(CASES, lambda at, case: FIRST[case[0]] == at and at % 2 == 0),
     ids=[f"{at}-{case[0]}" for at, case in enumerate(CASES)],
 )
 def test_a_claim_is_judged_by_the_rule_that_was_written_down(

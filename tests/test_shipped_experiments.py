@@ -39,6 +39,7 @@ def loaded(name: str) -> list[Trial]:
 
 
 @pytest.mark.parametrize("true", some([True, False], one_in(2)), ids=["held", "refuted"])
+@pytest.mark.slow
 def test_cells_judges_each_prediction(true: bool) -> None:
     order = ["LRU", "GRU", "RNN tanh", "LSTM", "minGRU", "echo state"]
     ahead = {cell: 0.9 - 0.15 * place for place, cell in enumerate(order if true else order[::-1])}

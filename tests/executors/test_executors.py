@@ -309,6 +309,7 @@ def test_an_event_that_cannot_be_sent_fails_its_cohort(pool: Pool, trial_of: Mak
     assert "pickle" in failed[0].error
 
 
+@pytest.mark.slow
 def test_closing_the_events_ends_the_running_worker(pool: Pool, trial_of: Make) -> None:
     events = pool.map(work.runs_a_minute, packs(trial_of, [work.SLOW]))
     _, event = next(events)

@@ -159,6 +159,7 @@ def test_ten_thousand_trials_take_seconds(load: Load) -> None:
     assert time.process_time() - started < 20  # 2 s on a quiet core
 
 
+@pytest.mark.slow
 def test_loading_a_config_does_not_import_mlflow_or_matplotlib(load: Load) -> None:
     load(config())
     code = (

@@ -341,7 +341,7 @@ def test_every_task_can_be_measured(every_task: Any) -> None:
         ({"inputs": ONES(4, 2)}, "takes 3 inputs per step, got 2"),
         ({"inputs": ONES(4, 3), "probes": 0}, "probes.* must be at least 1"),
         ({"inputs": ONES(4, 3), "loss": lambda output, state: output}, r"one per sequence; got shape \(1, 4, 5\)"),
-        ({"inputs": ONES(4, 3), "window": (4, 2)}, "the window must be"),
+        ({"inputs": ONES(4, 3), "window": (4, 2)}, "window must be"),
     ],
     ids=range(6),
 )

@@ -102,6 +102,7 @@ def test_the_series_has_the_reference_moments_and_its_last_value_is_a_poor_forec
     ("lag", "history"),
     [pytest.param(3, 20, marks=pytest.mark.slow), pytest.param(20, 18, marks=pytest.mark.slow), (40, 7)],
 )
+@pytest.mark.slow
 def test_the_rungs_of_mackey_glass_are_least_squares_on_fresh_data(lag: int, history: int) -> None:
     task = tasks.build({"name": "mackey_glass", "lag": lag, "history": history})
     train, test = (task.sample(np.random.default_rng(seed), 2000) for seed in (0, 1))
