@@ -10,8 +10,8 @@ biases gives the gates of a step. The rows times the gradients of the gates give
 each of these products covers only a few steps, so its data stays in cache. For the whole sequence only the rows and the
 A kept numbers are stored. If the caller gives gates instead of inputs, I = 0.
 
-The step functions of a cell are compiled separately and called by their addresses, so that one more cell adds a third
-of a second of compilation, not five seconds.
+The step functions of a cell are compiled separately and called by their addresses, so that one more cell adds a
+second of compilation, not five seconds.
 
 Memory is passed as addresses, because passing arrays would take longer than a step. Arrays are copied and added by
 loops and not by slices, because numba takes a third of a second to compile each slice assignment, in every kernel.
