@@ -200,7 +200,7 @@ def test_a_run_that_is_stopped_counts_the_rest_and_resumes(write: Write, workers
         output, errors = process.communicate(timeout=240)
         assert process.returncode == code, errors
         counts = re.search(
-            r"(\d+) recorded already[^$]*interrupted: (\d+) trials were recorded, (\d+) are left, (\d+) of them", output
+            r"(\d+) recorded already[^$]*interrupted: (\d+) trials were recorded, (\d+) are left, (\d+) of these", output
         )
         assert counts, output
         reused, recorded, left, kept = map(int, counts.groups())
