@@ -199,9 +199,8 @@ def test_a_run_that_is_stopped_counts_the_rest_and_resumes(write: Write, workers
         (os.killpg if group else os.kill)(process.pid, number)
         output, errors = process.communicate(timeout=240)
         assert process.returncode == code, errors
-        counts = re.search(
-            r"(\d+) recorded already[^$]*interrupted: (\d+) trials were recorded, (\d+) are left, (\d+) of these", output
-        )
+        line = r"(\d+) recorded already[^$]*interrupted: (\d+) trials were recorded, (\d+) are left, (\d+) of these"
+        counts = re.search(line, output)
         assert counts, output
         reused, recorded, left, kept = map(int, counts.groups())
         assert reused + recorded + left == 4
