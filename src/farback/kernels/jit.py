@@ -1,5 +1,6 @@
 """Compile functions with numba: one set of options, kernels cached on disk, and copies with other globals."""
 
+import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,6 @@ _OPTIONS: dict[str, Any] = {
 
 # Only kernels call helper functions, so these need no wrappers for Python or C, and compile in half the time.
 _HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-_KERNEL = {**_OPTIONS, "no_cfunc_wrapper": True, "cache": True}
 _STEPS: list[Any] = []
 
 
@@ -51,23 +51,23 @@ def loop(function: Callable[..., Any]) -> Any:
 
 def kernel(function: Any) -> Any:
     """Compile a kernel and keep it on disk."""
-    function.__qualname__ = f"{function.__qualname__}_{_SOURCES}"
-    try:
-        return njit(**_KERNEL)(function)
-    except RuntimeError:  # no writable folder for a cache, so every process compiles
-        return njit(**_OPTIONS)(function)
+    return _on_disk(functools.partial(njit, no_cfunc_wrapper=True, **_OPTIONS), function)
 
 
 def compiled_address(function: Any, signature: Any) -> int:
     """Compile a function of numbers for one signature, keep it on disk, and return the address of its C function."""
-    function.__qualname__ = f"{function.__qualname__}_{_SOURCES}"
     options = {name: _OPTIONS[name] for name in ("error_model", "fastmath")}
-    try:
-        compiled = cfunc(signature, cache=True, **options)(function)
-    except RuntimeError:
-        compiled = cfunc(signature, **options)(function)
+    compiled = _on_disk(functools.partial(cfunc, signature, **options), function)
     _STEPS.append(compiled)  # this reference keeps its machine code in memory
-    return int(compiled.address or 0)
+    return int(compiled.address)
+
+
+def _on_disk(compiler: Callable[..., Any], function: Any) -> Any:
+    function.__qualname__ = f"{function.__qualname__}_{_SOURCES}"
+    try:
+        return compiler(cache=True)(function)
+    except RuntimeError:  # no writable folder for a cache, so every process compiles
+        return compiler()(function)
 
 
 def copy_with(function: Any, label: str, **names: Any) -> Any:

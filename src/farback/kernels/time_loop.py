@@ -133,7 +133,6 @@ def forward(gemm, step, like, cell, sizes, strides, inputs, state, weights, inde
     inner_JH = aligned_zeros(like, (width + 1) * H).reshape(width + 1, H)
     gates_BPH = aligned_zeros(like, B * P * H).reshape(B, P, H)
     item, has_gates = packed_WM.itemsize, inputs[1] != 0
-    size = B * A * H * item
     for r in range(R):
         w_ih_GI, w_hh_GH, b_ih_1G, b_hh_1G = _parameters(weights, strides, r, like, item, M, H, width)
         _transpose(w_hh_GH, 0, packed_WM)
@@ -160,10 +159,9 @@ def forward(gemm, step, like, cell, sizes, strides, inputs, state, weights, inde
             elif D < K:
                 product(gemm, B, width + 1, H, (row_BL, H, L), (inner_JH, 0, H), (gates_BPH, M, P * H), 0)
             product(gemm, B, W, M, (row_BL, 0, L), (packed_WM, 0, M), (gates_BPH, 0, P * H), 1 if has_gates else 0)
-            row = outputs[0] + (r * (T + 1) + t) * B * L * item
-            kept, next_kept = outputs[1] + (r * S + t % S) * size, outputs[1] + (r * S + (t + 1) % S) * size
-            place = (gates_BPH.ctypes.data, row, row + B * L * item, kept, next_kept)
-            call_step(step, like, place, (B, P, H, L, A))
+            rows = row_BL.ctypes.data, row_RTBL[r, t + 1].ctypes.data
+            kept = kept_RSBAH[r, t % S].ctypes.data, kept_RSBAH[r, (t + 1) % S].ctypes.data
+            call_step(step, like, (gates_BPH.ctypes.data, *rows, *kept), (B, P, H, L, A))
         before = -1
         for n in range(N):
             if not before < index_RN[r, n] < T * B:
@@ -181,17 +179,16 @@ def backward(
     """Write the gradients of the inputs or gates, of the first state and of the parameters."""
     (K, D, A, _), (R, T, B, width, H, L, N) = cell, sizes
     M, P, W, Q = K * H, 2 * K - D, H + width + 1, -(-(width + 1) // 16) * 16
-    row_RTBL = array_at(saved[0], like, (R, T + 1, B, L))
+    row_RTBL, kept_RSBAH = array_at(saved[0], like, (R, T + 1, B, L)), array_at(saved[1], like, (R, T + 1, B, A, H))
     dout_RTBH, dselected_RNH = array_at(doutputs[0], like, (R, T, B, H)), array_at(doutputs[1], like, (R, N, H))
     index_RN = array_at(index, 0, (R, N))
-    dh_RBH = array_at(dstate[0], like, (R, B, H))
+    dh_RBH, dc_RBH = array_at(dstate[0], like, (R, B, H)), array_at(dstate[1], like, (R, B, H))
     dx_RTBI = array_at(dinputs[0], like, (R, T, B, width))
     dgates_RTBKH = array_at(dinputs[1], like, (R, T, B, K, H))
     span = min(T, max(1, 128 // B))  # steps per product for the gradient of the weights: 128 rows, still in cache
     d_SBPH = aligned_zeros(like, span * B * P * H).reshape(span, B, P, H)
     dw_ML, inner_HQ = aligned_zeros(like, M * L).reshape(M, L), aligned_zeros(like, H * Q).reshape(H, Q)
     item = dw_ML.itemsize
-    size = B * A * H * item
     for r in range(R):
         w_ih_GI, w_hh_GH, _, _ = _parameters(weights, strides, r, like, item, M, H, width)
         dw_ih_GI, dw_hh_GH, db_ih_1G, db_hh_1G = _parameters(dweights, dstrides, r, like, item, M, H, width)
@@ -206,9 +203,10 @@ def backward(
                 _add(dselected_RNH[r, n : n + 1], dh_BH[b : b + 1])
                 n -= 1
             d_BPH = d_SBPH[t % span]
-            row, kept = saved[0] + (r * (T + 1) + t) * B * L * item, saved[1] + (r * (T + 1) + t) * size
-            place = (dstate[0] + r * B * H * item, dstate[1] + r * B * H * item, row, row + B * L * item)
-            call_step(back, like, (*place, kept, kept + size, d_BPH.ctypes.data), (B, P, H, L, A))
+            states = dh_BH.ctypes.data, dc_RBH[r].ctypes.data
+            rows = row_RTBL[r, t].ctypes.data, row_RTBL[r, t + 1].ctypes.data
+            kept = kept_RSBAH[r, t].ctypes.data, kept_RSBAH[r, t + 1].ctypes.data
+            call_step(back, like, (*states, *rows, *kept, d_BPH.ctypes.data), (B, P, H, L, A))
             if dinputs[0]:
                 outer, dx = (d_BPH, 0, P * H), (dx_RTBI[r, t], 0, width)
                 product(gemm, B, D * H, width, outer, (w_ih_GI, 0, width), dx, 0)
