@@ -18,8 +18,10 @@ from farback.stats.horizons import (
     success_threshold,
 )
 from farback.stats.intervals import bootstrap, clopper_pearson, median, median_interval, wilson
+from farback.stats.psychometric import Psychometric, isotonic_threshold, psychometric
 from farback.stats.success_rates import MeanHorizon, isotonic, mean_horizon, spearman_karber
 from farback.stats.survival import Survival, kaplan_meier
+from farback.stats.threshold_search import ThresholdSearch
 
 __all__ = [
     "Best",
@@ -27,8 +29,10 @@ __all__ = [
     "Horizon",
     "Improvement",
     "MeanHorizon",
+    "Psychometric",
     "Reading",
     "Survival",
+    "ThresholdSearch",
     "benjamini_hochberg",
     "best_of",
     "bootstrap",
@@ -39,6 +43,7 @@ __all__ = [
     "improvement",
     "iqm",
     "isotonic",
+    "isotonic_threshold",
     "kaplan_meier",
     "largest_success",
     "mean_horizon",
@@ -46,6 +51,7 @@ __all__ = [
     "median_horizon",
     "median_interval",
     "probability_of_improvement",
+    "psychometric",
     "retention_horizon",
     "spearman_karber",
     "stratified_bootstrap",
