@@ -20,7 +20,7 @@ FAMILIES = {
     "measures": "Measures",
 }
 NO_LINKS: Mapping[str, str] = {}
-SWEEP = (("range", "Range"), ("bracket", "Bracket"))
+SWEEP = (("range", "Range"), ("adaptive", "AdaptiveLag"))
 DIMENSIONS = (("float", "Numbers"), ("int", "Integers"), ("log", "Ratios"))
 
 HEAD = """# Configs

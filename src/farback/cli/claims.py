@@ -72,7 +72,7 @@ def _claims(
     counts: Counter[str] = Counter(trained=0, diverged=0)
     planned: dict[str, Any] = {"experiments": [], "seconds": 0.0, "seconds_at_most": 0.0}
     with open_store(options.store, ledger.root) as store:
-        todo = [] if report else [one for one in chosen if missing_from_store(store, one, one.trials()).needed()]
+        todo = [] if report else [one for one in chosen if not missing_from_store(store, one, one.trials()).is_empty]
         if todo:
             with open_session(todo, replace(options, store=store)) as session:
                 if dry_run:
@@ -105,7 +105,7 @@ def _estimate(session: Session, todo: list[Sweep], console: Printer) -> dict[str
         ids = [claim.id for claim in sweep.claims]
         time = f"{minutes(seconds['seconds'])}, at most {minutes(seconds['seconds_at_most'])}"
         console.say(f"{sweep.name}: {what.amount} trials, {time} ({', '.join(ids)})")
-        experiments.append({"name": sweep.name, "claims": ids, "to_train": len(what.needed()), **seconds})
+        experiments.append({"name": sweep.name, "claims": ids, "to_train": what.expected, **seconds})
     totals = {name: sum(one[name] for one in experiments) for name in ("seconds", "seconds_at_most")}
     most = minutes(totals["seconds_at_most"])
     console.say(f"in all: {minutes(totals['seconds'])}; at most {most}, if no trial stops early")

@@ -72,12 +72,12 @@ class SweepDisplay(Display):
     def __init__(self, tally: Tally, console: Console) -> None:
         super().__init__(console)
         self.tally, self.remaining = tally, tally.plan.remaining
-        self.trials = {trial.key: trial for trial in self.remaining.missing}
+        self.trials = {trial.key: trial for trial in self.remaining.listed}
         self.passed: dict[tuple[str, bool], dict[int, list[bool]]] = {}  # by (label, has mixed lags) and lag
 
     def add(self, event: Event) -> None:
         """Process an event."""
-        if isinstance(event, Finished) and not self.trials[event.key].bracket:
+        if isinstance(event, Finished) and event.key in self.trials:
             self._add_lags(self.trials[event.key], event)
         self.print_line()
 
@@ -91,13 +91,11 @@ class SweepDisplay(Display):
                 by_lag.setdefault(int(lag), []).append(value > 0)
 
     def _horizon(self, label: str, mixed: bool) -> str:
-        """The horizon of a network so far, counting lags that bisection decided; empty without results."""
-        by_lag = {lag: list(passed) for lag, passed in self.passed.get((label, mixed), {}).items()}
-        for trial, passed in self.remaining.bisection.decided():
-            if trial.label == label and not mixed:
-                by_lag.setdefault(trial.lag, []).append(passed)
-        if not by_lag:
-            return ""
+        """The horizon of a network so far; empty without results."""
+        adaptive = [one.progress() for one in self.remaining.adaptive.networks if one.label == label and not mixed]
+        by_lag = self.passed.get((label, mixed), {})
+        if adaptive or not by_lag:
+            return "; ".join(adaptive)
         half = [2 * sum(by_lag[lag]) >= len(by_lag[lag]) for lag in sorted(by_lag)]
         return str(stats.first_failure(sorted(by_lag), half).horizon)
 
@@ -108,23 +106,32 @@ class SweepDisplay(Display):
 
     @override
     def counts(self) -> str:
-        tally, most = self.tally, "at most " * self.remaining.bisects
-        parts = [f"{len(tally.finished)} of {most}{len(self.remaining.needed())} trials trained"]
+        tally, adaptive = self.tally, self.remaining.adaptive
+        expected = len(tally.cost) + max(0, adaptive.expected - len(adaptive.due()))
+        about = "about " if adaptive.networks else ""
+        parts = [f"{len(tally.finished)} of {about}{expected} trials trained"]
         parts.append(f"{len(tally.failures)} failed")
         parts += [f"{tally.diverged} diverged"] * (tally.diverged > 0)
         parts.append(f"{tally.reused} reused")
         left = tally.seconds_left
-        parts.append("time left unknown" if left is None else f"at most {minutes(left)} left")
+        parts.append(
+            "time left unknown"
+            if left is None
+            else f"{'about' if adaptive.networks else 'at most'} {minutes(left)} left"
+        )
         return ", ".join(parts)
 
     @override
     def panel(self) -> Iterator[RenderableType]:
         table = Table(box=None, padding=(0, 3, 0, 0))
         table.add_column("network")
-        kinds = {isinstance(trial.train_lags, Mixed) for trial in self.remaining.missing}
+        adaptive = self.remaining.adaptive.networks
+        kinds = {isinstance(trial.train_lags, Mixed) for trial in self.trials.values()}
+        kinds |= {False} if adaptive else set()
         for mixed in sorted(kinds):
             table.add_column("one network, all lags" if mixed else "one network per lag", justify="right")
-        for label in dict.fromkeys(trial.label for trial in self.remaining.trials):
+        labels = [trial.label for trial in self.remaining.every] + [network.label for network in adaptive]
+        for label in dict.fromkeys(labels):
             table.add_row(label, *(self._horizon(label, mixed) for mixed in sorted(kinds)))
         yield Text("\nhorizon so far, in steps: half of the seeds succeed up to this lag")
         yield table

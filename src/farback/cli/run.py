@@ -78,7 +78,7 @@ def estimated(session: Session, sweep: Sweep, trials: list[Trial]) -> tuple[Rema
 
     frame = session.store.frame(sweep.name)
     what = missing_from_frame(frame, sweep, trials)
-    if not what.missing:
+    if what.is_empty:
         return what, {}
     each = estimate(plan(what, session.executor.size), session.executor, frame, session.device)
     return what, {"seconds": each.expected, "seconds_at_most": each.most}
@@ -90,13 +90,12 @@ def _estimate(session: Session, sweep: Sweep, trials: list[Trial], console: Prin
 
     what, seconds = estimated(session, sweep, trials)
     workers = session.executor.size
-    to_train = f"{what.amount} to train on {workers} workers"
-    console.say(f"{sweep.name}: {len(what.trials)} trials, {what.reused} recorded already, {to_train}")
+    console.say(f"{sweep.name}: {what.reused} trials recorded already, {what.amount} to train on {workers} workers")
     if seconds:
-        condition = "if no trial stops early" + " and bisection trains the longest lags" * what.bisects
+        condition = "if no trial stops early" + " and every network reaches the longest lag" * what.is_adaptive
         most = minutes(seconds["seconds_at_most"])
         console.say(f"estimated time: {minutes(seconds['seconds'])}; at most {most}, {condition}")
-    counts = {"trials": len(what.trials), "reused": what.reused, "to_train": len(what.needed())}
+    counts = {"trials": what.reused + what.expected, "reused": what.reused, "to_train": what.expected}
     console.document({"name": sweep.name, **counts, "workers": workers, **seconds})
 
 
@@ -124,11 +123,11 @@ def train_with_progress(
                 tally.add(event)
                 display.add(event)
     except KeyboardInterrupt:
-        left = {trial.key for trial in what.needed()} - tally.finished.keys()
-        checkpoints = len(sweep_run.folder.keys() & left)
+        due = {trial.key for trial in what.due()} - tally.finished.keys()
+        left = len(due) + max(0, what.adaptive.expected - len(due)) if what.is_adaptive else len(due)
         console.say(
-            f"\ninterrupted: {len(tally.finished)} trials were recorded, {len(left)} are left, "
-            f"{checkpoints} of these have a checkpoint; to resume:\n{resume_command()}"
+            f"\ninterrupted: {len(tally.finished)} trials were recorded, {'about ' * what.is_adaptive}{left} are left, "
+            f"{len(sweep_run.folder.keys() & due)} of these have a checkpoint; to resume:\n{resume_command()}"
         )
         raise
     return tally.summary()

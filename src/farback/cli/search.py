@@ -89,7 +89,7 @@ def _report(run: SearchRun, console: Printer) -> None:
         return
     tally = Tally(run.plan)
     display = SweepDisplay(tally, console)
-    console.say(f"best settings on fresh seeds: {len(run.plan.remaining.missing)} networks to train")
+    console.say(f"best settings on fresh seeds: {len(run.plan.remaining.listed)} networks to train")
     with display.live():
         for event in chain([first], events):
             tally.add(event)

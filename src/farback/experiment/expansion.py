@@ -42,7 +42,7 @@ def expanded(base: KeyValue, grids: Iterable[Grid], problems: Problems) -> list[
     """
     failed: dict[Problem, list[Combination]] = {}
     trials_of_grids: list[tuple[Trial, ...]] = []
-    first: dict[Trial, Combination] = {}
+    first: dict[tuple[Trial, bool], Combination] = {}
     repeated: dict[tuple[Mark, Mark], list[tuple[Combination, Combination]]] = {}
     for grid in grids:
         trials = []
@@ -53,8 +53,12 @@ def expanded(base: KeyValue, grids: Iterable[Grid], problems: Problems) -> list[
                 for each in made:
                     failed.setdefault(each, []).append(here)
                 continue
-            trials.append(made.picked(grid.bracket) if grid.bracket else made)
-            earlier = first.setdefault(made, here)
+            if grid.adaptive:
+                if message := _why_not_adaptive(made):
+                    failed.setdefault(Problem(str(grid.mark), joined(grid.origin, "lag"), message), []).append(here)
+                made = made.adapting(grid.adaptive)
+            trials.append(made)
+            earlier = first.setdefault((made, grid.adaptive is None), here)  # an adaptive lag may meet a listed one
             if earlier is not here:
                 places = _difference(earlier, here)[0], _difference(here, earlier)[0]
                 repeated.setdefault(places, []).append((earlier, here))
@@ -93,6 +97,15 @@ def validated(tree: Node, key: Mark, whole: tuple[Mark, str], partial: bool = Fa
         own = [error for error in errors if not repeats_train_lags(error, tree)]
         counted = [error for error in own or errors if not (partial and error["type"] in AXES_MAY_FIX)]
         return [problem(error, tree, key, whole) for error in counted]
+
+
+def _why_not_adaptive(trial: Trial) -> str:
+    """Why the lags of a trial cannot be chosen by its outcomes; empty if they can."""
+    if trial.train_lags != "fixed":
+        return "adaptive lags are those of networks trained at one lag: leave train_lags out"
+    if not any(measure.name == "retention" and "end" in measure.at for measure in trial.measures):
+        return "adaptive lags depend on the retention at the end of training: add `retention` to `measures:`"
+    return ""
 
 
 def _two_lags(tree: Node) -> Problem | None:

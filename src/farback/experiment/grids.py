@@ -8,13 +8,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from farback.experiment.errors import record_problems
 from farback.experiment.problems import Mark, Problems, joined, shown, word
 from farback.experiment.yaml_tree import KeyValue, Node
 from farback.records.record import Record
+from farback.trials.lags import AdaptiveLag
 from farback.trials.trial import Trial
 
+UNTUNABLE = ("task", "lag", "train_lags", "measures", "seed")  # what is asked, and how it is judged
 MOST_TRIALS = 100_000  # a sweep of this size takes weeks, so a larger one is a typing error
 PATH = re.compile(r"[^.\s]+(\.[^.\s]+){0,7}")
 Setting = tuple[str, Mark, Node]  # dotted path, position of its key, value
@@ -24,18 +28,26 @@ Setting = tuple[str, Mark, Node]  # dotted path, position of its key, value
 class Axis:
     """One path that a sweep varies, or several paths that `zip` varies together.
 
-    Each level has a value for each path. If `bracket`, bisection picks the levels to train: `lag: {bracket: [5, 320]}`.
+    Each level has a value for each path. If `adaptive`, the levels are the smallest and the largest lag to try. If
+    `tuned`, one level is chosen for each network before the network is judged.
     """
 
     paths: tuple[str, ...]
     keys: tuple[Mark, ...]
     levels: tuple[tuple[Node, ...], ...]
-    bracket: bool = False
+    adaptive: AdaptiveLag | None = None
+    tuned: bool = False
 
     @property
     def path(self) -> str:
         """The name of the axis in messages: "lag", or "cell + init" for paired paths."""
         return " + ".join(self.paths)
+
+    def named(self, level: int) -> str:
+        """One level as text: "optimizer.lr 0.01"."""
+        return ", ".join(
+            f"{path} {word(node.plain)}" for path, node in zip(self.paths, self.levels[level], strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -52,9 +64,9 @@ class Grid:
         return math.prod(len(axis.levels) for axis in self.axes)
 
     @property
-    def bracket(self) -> tuple[int, ...]:
-        """The lags among which bisection chooses; empty if every lag is trained."""
-        return tuple(level.plain for axis in self.axes if axis.bracket for (level,) in axis.levels)
+    def adaptive(self) -> AdaptiveLag | None:
+        """How lags and seeds are chosen; None if the grid lists them."""
+        return next((axis.adaptive for axis in self.axes if axis.adaptive), None)
 
     def combinations(self) -> Iterator[tuple[int, ...]]:
         """The index of each axis's level, for every combination in order."""
@@ -140,7 +152,7 @@ def grid(node: Node, origin: str, problems: Problems) -> Grid | None:
     before = len(problems)
     axes: list[Axis] = []
     for name, entry in node.value.items():
-        axes += (_zips if name == "zip" else _axis)(name, entry, origin, problems)
+        axes += KINDS.get(name, _axis)(name, entry, origin, problems)
         if math.prod(len(axis.levels) for axis in axes) > MOST_TRIALS:
             break  # the caller refuses it; making the other axes could take minutes
     first: dict[str, Mark] = {}
@@ -150,6 +162,7 @@ def grid(node: Node, origin: str, problems: Problems) -> Grid | None:
                 message = f"axis {path} is given twice in this grid, first at {first[path]}"
                 problems.add(key, joined(origin, path), message)
             first.setdefault(path, key)
+    _check_adaptive(axes, origin, problems)
     return Grid(node.mark, origin, tuple(axes)) if len(problems) == before else None
 
 
@@ -158,11 +171,54 @@ def _axis(name: str, entry: KeyValue, origin: str, problems: Problems) -> list[A
     try:
         if not PATH.fullmatch(name):
             raise ValueError(f"{shown(name)} is not an axis: name a field (lag) or a dotted path (task.symbols)")
+        if "adaptive" in entry.node.entries:
+            return _adaptive(name, entry, path, problems)
         levels = tuple((level,) for level in _levels(entry, path))
     except ValueError as error:
         problems.add(entry.key, path, str(error))
         return []
-    return [Axis((name,), (entry.key,), levels, "bracket" in entry.node.entries)]
+    return [Axis((name,), (entry.key,), levels)]
+
+
+def _adaptive(name: str, entry: KeyValue, path: str, problems: Problems) -> list[Axis]:
+    """The axis of `lag: {adaptive: [5, 320]}`. Raises ValueError: it is the axis of another field."""
+    if name != "lag":
+        raise ValueError("only lags are chosen adaptively: give the levels of this axis as a list")
+    try:
+        adaptive = AdaptiveLag.model_validate(entry.node.plain)
+    except ValidationError as failure:
+        problems += record_problems(failure, entry.node, entry.key, path, AdaptiveLag)
+        return []
+    ends = entry.node.entries["adaptive"].node
+    levels = tuple((Node(ends.mark, lag, path),) for lag in adaptive.adaptive)
+    return [Axis((name,), (entry.key,), levels, adaptive)]
+
+
+def _tuned(name: str, entry: KeyValue, origin: str, problems: Problems) -> list[Axis]:
+    """The axes of `tune: {optimizer.lr: [1.0e-3, 1.0e-2]}`."""
+    origin = joined(origin, name)
+    if not entry.node.entries:
+        message = f"must map settings to lists of values, got {shown(entry.node.plain)}"
+        problems.add(entry.key, origin, message)
+    axes = [axis for path, own in entry.node.entries.items() for axis in _axis(path, own, origin, problems)]
+    for axis in axes:
+        field = axis.path.split(".")[0]
+        if axis.adaptive or field in UNTUNABLE:
+            problems.add(axis.keys[0], joined(origin, axis.path), f"{field} cannot be tuned: it is what is compared")
+    return [replace(axis, tuned=True) for axis in axes]
+
+
+def _check_adaptive(axes: Sequence[Axis], origin: str, problems: Problems) -> None:
+    """Check the axes that only fit with adaptive lags, and those that do not fit with them."""
+    adaptive = any(axis.adaptive for axis in axes)
+    for axis in axes:
+        if axis.tuned and not adaptive:
+            message = "settings are tuned by the horizon that they reach: it needs lag: {adaptive: [smallest, largest]}"
+            problems.add(axis.keys[0], joined(origin, "tune", axis.path), message)
+        if adaptive and "seed" in axis.paths:
+            key = axis.keys[axis.paths.index("seed")]
+            message = "with adaptive lags every training has a seed of its own: leave seed out (base.seed is the first)"
+            problems.add(key, joined(origin, "seed"), message)
 
 
 def _zips(name: str, entry: KeyValue, origin: str, problems: Problems) -> list[Axis]:
@@ -180,9 +236,9 @@ def _zips(name: str, entry: KeyValue, origin: str, problems: Problems) -> list[A
         axes = [axis for path, pair in node.entries.items() for axis in _axis(path, pair, own, problems)]
         if len(axes) < len(node.entries):
             continue
-        if brackets := [axis for axis in axes if axis.bracket]:
-            message = "bisection chooses among the lags of a bracket, so they cannot be paired with other levels"
-            problems.add(brackets[0].keys[0], joined(own, brackets[0].path), message)
+        if adaptive := [axis for axis in axes if axis.adaptive]:
+            message = "adaptive lags are chosen during the run, so they cannot be paired with other levels"
+            problems.add(adaptive[0].keys[0], joined(own, adaptive[0].path), message)
         elif len({len(axis.levels) for axis in axes}) > 1:
             counts = ", ".join(f"{axis.path} has {len(axis.levels)}" for axis in axes)
             problems.add(axes[-1].keys[0], own, f"the axes of a zip must have equally many levels, but {counts}")
@@ -201,8 +257,8 @@ def _levels(entry: KeyValue, path: str) -> list[Node]:
             raise ValueError("the list of levels is empty")
     elif set(node.entries) == {"range"}:
         values = tuple(Node(node.mark, value) for value in _range(node.entries["range"].node.plain))
-    elif set(node.entries) == {"bracket"}:
-        values = tuple(Node(node.mark, lag) for lag in _doubled(node.entries["bracket"].node.plain, path))
+    elif "bracket" in node.entries:
+        raise ValueError("bracket (bisection) was replaced: write {adaptive: [smallest, largest]}, see docs/sweeps.md")
     else:
         is_short = isinstance(node.value, str | int | float) and len(str(node.value)) < 20
         hint = f"; write [{node.value}]" if is_short else ""
@@ -228,14 +284,4 @@ def _range(spec: object) -> range:
     return counted
 
 
-def _doubled(spec: object, path: str) -> list[int]:
-    """The lags of `{bracket: [low, high]}`: each is twice the lag before it, and the last is `high`."""
-    if not path.endswith(".lag"):
-        raise ValueError("a bracket contains lags: only the axis lag can have one")
-    if not isinstance(spec, list) or len(spec) != 2 or not all(type(end) is int for end in spec):
-        raise ValueError(f"bracket takes two lags [smallest, largest], got {shown(spec)}")
-    low, high = spec
-    if not 1 <= low < high:
-        raise ValueError(f"the lags of a bracket must be above 0, the smaller first, got {shown(spec)}")
-    lags = [low << doublings for doublings in range((high // low).bit_length()) if low << doublings < high]
-    return [*lags, high]
+KINDS = {"zip": _zips, "tune": _tuned}  # keys of a grid that are not the path of an axis

@@ -15,10 +15,12 @@ from pydantic import Field
 from pydantic.json_schema import models_json_schema
 
 from farback.experiment.config_file import ConfigFile
+from farback.experiment.grids import UNTUNABLE
 from farback.experiment.search import SearchOptions
 from farback.experiment.search_objective import OBJECTIVES
 from farback.experiment.search_space import Integers, Numbers, Ratios
 from farback.records.record import Record
+from farback.trials.lags import AdaptiveLag
 from farback.trials.trial import Trial
 
 Schema = dict[str, Any]
@@ -31,15 +33,9 @@ class Range(Record):
     range: Annotated[int, Field(ge=1)] | Annotated[list[int], Field(min_length=1, max_length=3)]
 
 
-class Bracket(Record):
-    """Lags that double, among which bisection chooses: {bracket: [5, 320]} is 5, 10, 20, 40, 80, 160, 320."""
-
-    bracket: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=2)]
-
-
 def schema() -> Schema:
     """The JSON Schema (draft 2020-12) of a config."""
-    models = (ConfigFile, Trial, SearchOptions, Range, Bracket, Integers, Numbers, Ratios)
+    models = (ConfigFile, Trial, SearchOptions, Range, AdaptiveLag, Integers, Numbers, Ratios)
     definitions = models_json_schema([(model, "validation") for model in models])[1]["$defs"]
     for node in _nodes(definitions):
         _clean(node)
@@ -50,13 +46,17 @@ def schema() -> Schema:
                 definitions[_target(member)]["required"] = ["name"]
     paths = _paths(trial["properties"], definitions)
     axes = {path: {"anyOf": [_list(_any_of(values)), _ref("Range")]} for path, values in paths.items()}
-    axes["lag"]["anyOf"].append(_ref("Bracket"))
+    axes["lag"]["anyOf"].append(_ref("AdaptiveLag"))
     pairs = _mapping(
         "Axes of equal length that change together.", {path: _ref(f"Grid/properties/{path}") for path in axes}
     )
-    zipped = {"zip": _any_of([_ref("Pairs"), _list(_ref("Pairs"))])}
+    tune = _mapping(
+        "Settings of which each network gets the one with the longest horizon before it is judged.",
+        {path: axis["anyOf"][0] for path, axis in axes.items() if path.split(".")[0] not in UNTUNABLE},
+    )
+    special = {"zip": _any_of([_ref("Pairs"), _list(_ref("Pairs"))]), "tune": tune}
     grid = _mapping(
-        "All combinations of the axes. An axis is a field of a trial, or a dotted path.", {**axes, **zipped}
+        "All combinations of the axes. An axis is a field of a trial, or a dotted path.", {**axes, **special}
     )
     dimensions = {path: _dimension(path, values) for path, values in paths.items()}
     space = _mapping("A list of choices or a range for each path.", dimensions)

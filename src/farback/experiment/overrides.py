@@ -36,7 +36,7 @@ def overridden(
             problems += error.problems
             continue
         is_list = isinstance(value.value, tuple)
-        has_levels = is_list or set(value.entries) in ({"range"}, {"bracket"})
+        has_levels = is_list or set(value.entries) == {"range"} or "adaptive" in value.entries
         levels = value if has_levels else Node(mark, (value,), key)
         if search is not None and (key.startswith("search.") or _is_searched(search, key)):
             search = _search_with(search, key, mark, value, levels)
@@ -76,19 +76,32 @@ def _zips(grid: Node) -> list[Node]:
 
 
 def _paths(grid: Node) -> set[str]:
-    """The paths that a grid varies, also below `zip`."""
-    return {name for node in (grid, *_zips(grid)) for name in node.entries} - {"zip"}
+    """The paths that a grid varies, also below `zip` and `tune`."""
+    tune = grid.child("tune")
+    return {name for node in (grid, *_zips(grid), *([tune] if tune else [])) for name in node.entries} - {"zip", "tune"}
 
 
 def _grid_with(grid: Node, key: str, levels: KeyValue, has_levels: bool) -> Node:
     """The grid with the levels of one path changed, if it varies that path or a component that contains it.
 
-    A path in a `zip` that gets a single value becomes an axis of its own, so that the value goes with every pair.
+    A path in a `zip` that gets a single value becomes an axis of its own, so that the value goes with every pair; a
+    path in `tune` is no longer tuned then.
     """
     paths = _paths(grid)
     if key not in paths and (has_levels or not any(key.startswith(f"{path}.") for path in paths)):
         return grid
     entries = dict(grid.entries)
+    tune = grid.child("tune")
+    if tune and key in tune.entries:
+        rest = {path: entry for path, entry in tune.entries.items() if path != key}
+        if has_levels:
+            rest[key] = levels
+        else:
+            entries[key] = levels
+        entries["tune"] = KeyValue(entries["tune"].key, replace(tune, value=rest))
+        if not rest:
+            del entries["tune"]
+        return Node(grid.mark, entries, grid.origin)
     zips = [dict(node.entries) for node in _zips(grid)]
     in_zip = [node for node in zips if key in node]
     for node in in_zip if has_levels else ():

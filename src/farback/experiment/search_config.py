@@ -76,6 +76,9 @@ def _groups(entry: KeyValue | None, dimensions: list[Dimension], problems: Probl
     made = grid(node, path, problems)
     if made and made.count > MOST_GROUPS:
         problems.add(entry.key, path, f"these axes make {made.count} groups or more; at most {MOST_GROUPS} are allowed")
+    for axis in made.axes if made else ():
+        if axis.adaptive or axis.tuned:
+            problems.add(axis.keys[0], joined(path, axis.path), "only a sweep has adaptive lags and tuned settings")
     searched = {one.path: one.key for one in dimensions}
     for axis in made.axes if made else ():
         for own_path, key in zip(axis.paths, axis.keys, strict=True):

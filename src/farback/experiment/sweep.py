@@ -11,6 +11,7 @@ from typing_extensions import override
 from farback.experiment.expansion import expanded
 from farback.experiment.experiment import LOADERS, Experiment
 from farback.experiment.grids import Grid, grids
+from farback.experiment.lag_search import LagSearch
 from farback.experiment.problems import Problems
 from farback.experiment.selection import selected
 from farback.experiment.yaml_tree import KeyValue
@@ -30,7 +31,11 @@ class Sweep(Experiment):
     made: tuple[tuple[Trial, ...], ...] = field(default=(), repr=False)
 
     def trials(self) -> list[Trial]:
-        """Every trial, grid by grid; within a grid the last axis changes fastest."""
+        """Every trial, grid by grid; within a grid the last axis changes fastest.
+
+        Where lags are adaptive, these are the trials at the smallest and the largest lag with the first seed: they
+        stand for the ones that are chosen during the run (`searches`).
+        """
         return [trial for trials in self.made for trial in trials]
 
     def only(self, filters: Sequence[str]) -> list[Trial]:
@@ -43,21 +48,23 @@ class Sweep(Experiment):
 
     def shifted(self, seeds: int) -> Self:
         """The same sweep with `seeds` added to every seed, which changes the initial weights and the data."""
-        made = tuple(tuple(trial.reseeded(trial.seed + seeds) for trial in trials) for trials in self.made)
+        made = tuple(tuple(trial.changed(seed=trial.seed + seeds) for trial in trials) for trials in self.made)
         return replace(self, made=made, seeds_shifted=self.seeds_shifted + seeds)
 
-    def brackets(self, trials: Sequence[Trial]) -> list[tuple[Trial, ...]]:
-        """The trials whose lag bisection chooses, in groups that differ only in the lag, sorted by lag."""
-        bisected = {trial.key for trial in trials if trial.bracket}
-        chains: dict[tuple[int, ...], list[Trial]] = {}
+    def searches(self, trials: Sequence[Trial]) -> list[LagSearch]:
+        """The networks among these trials whose lags are adaptive, each with its tuned settings that are among them."""
+        selected = {trial.key for trial in trials if trial.adaptive}
+        networks: dict[tuple[int, ...], list[tuple[str, Trial]]] = {}
         for index, (grid, made) in enumerate(zip(self.grids, self.made, strict=True)):
-            if not grid.bracket:
+            if not grid.adaptive:
                 continue
             for combination, trial in zip(grid.combinations(), made, strict=True):
-                if trial.key in bisected:
-                    others = [level for axis, level in zip(grid.axes, combination, strict=True) if not axis.bracket]
-                    chains.setdefault((index, *others), []).append(trial)
-        return [tuple(sorted(chain, key=lambda trial: trial.lag)) for chain in chains.values()]
+                if trial.key in selected and trial.lag == grid.adaptive.adaptive[0]:
+                    levels = list(zip(grid.axes, combination, strict=True))
+                    others = [level for axis, level in levels if not axis.tuned]
+                    tuned = ", ".join(axis.named(level) for axis, level in levels if axis.tuned)
+                    networks.setdefault((index, *others), []).append((tuned, trial))
+        return [LagSearch(*map(tuple, zip(*arms, strict=True))) for arms in networks.values()]
 
     @override
     def contrasts(self) -> list[tuple[str, str, list[Trial]]]:

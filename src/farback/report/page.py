@@ -43,7 +43,8 @@ class Subject:
     Attributes:
         config: its path and options, as typed on a command line.
         origins: a note if its trials were made with different versions (`farback.report.provenance_note`).
-        bisected: a note if bisection picked their lags.
+        chosen: how lags and tuned settings were chosen; empty if the config lists all trials.
+        roles: with adaptive lags, the role ("choice" or "judged") and the tuned setting of trials, by key.
         missing: number of trials that must be trained before the claims are judged.
         chance: the score of a guess without memory.
         made_with: versions and hardware of the trials, by name.
@@ -57,12 +58,18 @@ class Subject:
     root: Path
     folder: Path
     origins: str = ""
-    bisected: str = ""
+    chosen: str = ""
+    roles: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     missing: int = 0
     chance: str = ""
     made_with: Mapping[str, str] = field(default_factory=dict)
     config_text: str = ""
+
+    def scores(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of its trials in a store's frame, with the columns `role` and `tuned` if there are roles."""
+        own = frame[frame["key"].isin(self.keys)]
+        return tables.with_roles(own, self.roles)
 
     @property
     def script(self) -> Path:
@@ -92,7 +99,7 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
     Raises:
         UserError: no trial of the experiment is recorded, or too few for its script, or the script raises an error.
     """
-    own = frame[frame["key"].isin(subject.keys)]
+    own = subject.scores(frame)
     if own.empty:
         raise UserError(f"nothing is recorded for {subject.name} yet; train it with: farback run {subject.config}")
     script = experiment_module(subject.script)
@@ -126,7 +133,7 @@ def findings_of(subject: Subject, frame: pd.DataFrame) -> dict[str, Finding]:
     """
     if subject.missing or not subject.claims:
         return {}
-    own = frame[frame["key"].isin(subject.keys)]
+    own = subject.scores(frame)
     return judged(experiment_module(subject.script), subject.claims, own, subject.name)
 
 
@@ -147,7 +154,7 @@ def write_search(subject: Subject, results: Searched, configs: Mapping[str, str]
 
 def _context(subject: Subject, script: ModuleType | None, command: str) -> dict[str, Any]:
     """The variables of the templates; the index leaves out pages of a config that `--set` changed."""
-    names = ("name", "question", "config", "origins", "bisected", "chance", "made_with", "config_text")
+    names = ("name", "question", "config", "origins", "chosen", "chance", "made_with", "config_text")
     return {name: getattr(subject, name) for name in names} | {
         "prediction": getattr(script, "PREDICTION", ""),
         "refuted_by": getattr(script, "REFUTED_BY", ""),

@@ -36,18 +36,27 @@ class Tally:
     """The counts of a run so far, and its time left."""
 
     def __init__(self, plan: Plan) -> None:
-        missing = plan.remaining.missing
         self.plan = plan
         self.finished: dict[str, Finished] = {}
         self.failures: list[Failed] = []
         self.reused = plan.remaining.reused
-        self.steps = {trial.key: max(1, trial.steps) for trial in missing}  # trials without updates count as one
+        self.steps: dict[str, int] = {}  # trials without updates count as one
+        self.cost: dict[str, float] = {}
+        self._register()
         self.done = {one.key: one.step for cohort in plan.cohorts for one in cohort.start}
-        self.cost = {trial.key: cost(Cohort.of(trial)) for trial in missing}
         self.first: tuple[float, float] | None = None  # time of the first event, and the share of the work done by then
+
+    def _register(self) -> None:
+        """Note the updates and the cost of each trial that can be trained now."""
+        for trial in self.plan.remaining.due():
+            if trial.key not in self.cost:
+                self.steps[trial.key] = max(1, trial.steps)
+                self.cost[trial.key] = cost(Cohort.of(trial))
 
     def add(self, event: Event) -> None:
         """Count one event."""
+        if event.key not in self.cost:  # adaptive lags chose the trial during the run
+            self._register()
         if isinstance(event, Ended | Reused):
             self.done[event.key] = self.steps[event.key]
         else:  # a resumed trial repeats its progress from the start
@@ -63,10 +72,14 @@ class Tally:
 
     @property
     def share(self) -> float:
-        """The share of the work that is done, 0 to 1. With bisection, all work is the most that may be trained."""
-        total = sum(self.cost[trial.key] for trial in self.plan.remaining.needed())
+        """The share of the work that is done, 0 to 1. With adaptive lags, all work is an estimate."""
+        total = sum(self.cost.values())
         done = sum(self.cost[key] * self.done[key] / self.steps[key] for key in self.done)
-        return done / total if total else 1.0
+        adaptive = self.plan.remaining.adaptive
+        if adaptive.networks and self.cost:
+            awaited = len(adaptive.due())
+            total += total / len(self.cost) * max(0, adaptive.expected - awaited)
+        return min(1.0, done / total) if total else 1.0
 
     @property
     def seconds_left(self) -> float | None:

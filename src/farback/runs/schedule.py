@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from farback.experiment import Sweep
-from farback.runs.bisection import Bisection, check, outcomes
+from farback.runs.adaptive_lags import AdaptiveLags, Outcome, outcomes
 from farback.stores.base import Store
 from farback.training.cohort_width import packed
 from farback.trials.cohort import Cohort
@@ -19,65 +19,77 @@ from farback.trials.trial import Trial
 
 @dataclass(frozen=True)
 class Remaining:
-    """All trials of a run, those that have no result yet (`missing`), and the number that have one (`reused`).
+    """What a run has to train: the `listed` trials without a result, and those that adaptive lags choose on the way.
 
-    Bisection trains only some of the missing trials: it picks the next ones as others end.
+    Attributes:
+        every: all listed trials.
+        listed: those of them that have no result yet.
+        reused: how many trials had a result before the run.
+        adaptive: the searches of networks with adaptive lags.
     """
 
-    trials: list[Trial]
-    missing: list[Trial]
+    every: list[Trial]
+    listed: list[Trial]
     reused: int = 0
-    bisection: Bisection = field(default_factory=lambda: Bisection([], {}))
+    adaptive: AdaptiveLags = field(default_factory=lambda: AdaptiveLags([], {}))
+
+    @classmethod
+    def of(cls, every: Sequence[Trial], done: Collection[str], adaptive: AdaptiveLags | None = None) -> Remaining:
+        """The trials whose keys are not among `done`."""
+        adaptive = adaptive or AdaptiveLags([], {})
+        reused = {trial.key for trial in every} | adaptive.trials.keys()
+        listed = [trial for trial in every if trial.key not in done]
+        return cls(list(every), listed, sum(key in done for key in reused), adaptive)
 
     @property
-    def bisects(self) -> bool:
-        """Whether bisection picks some of the trials."""
-        return bool(self.bisection.chains)
+    def is_adaptive(self) -> bool:
+        """Whether some of the trials are chosen during the run."""
+        return bool(self.adaptive.networks)
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials known so far."""
+        return list(dict.fromkeys([*self.every, *self.adaptive.trials.values()]))
 
     @property
     def amount(self) -> str:
         """How many trials there are to train, for messages."""
-        return f"at most {len(self.needed())} of {len(self.trials)}" if self.bisects else f"{len(self.missing)}"
+        return f"about {self.expected}" if self.adaptive.expected else f"{self.expected}"
 
     @property
-    def _fixed(self) -> list[Trial]:
-        """The missing trials that are trained in any case."""
-        return [trial for trial in self.missing if not trial.bracket]
+    def expected(self) -> int:
+        """How many trials there are to train; with adaptive lags, about."""
+        return len(self.listed) + self.adaptive.expected
 
-    def needed(self) -> list[Trial]:
-        """The trials that this run has trained, and the most that it may still train."""
-        return [*self._fixed, *self.bisection.needed()]
+    @property
+    def roles(self) -> dict[str, tuple[str, str]]:
+        """The role and the tuned setting of each trial that adaptive lags chose and that is not listed, by key."""
+        listed = {trial.key for trial in self.every}
+        chosen = self.adaptive.trials.items()
+        return {key: trial.role for key, trial in chosen if trial.role and key not in listed}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to train."""
+        return not self.listed and self.adaptive.finished
 
     def due(self) -> list[Trial]:
         """The trials that can be trained now."""
-        return [*self._fixed, *self.bisection.due()]
-
-
-def remaining(trials: Sequence[Trial], done: Collection[str], bisection: Bisection | None = None) -> Remaining:
-    """The trials whose keys are not among `done`."""
-    bisection = bisection or Bisection([], {})
-    fixed = [trial for trial in trials if trial.key not in done and not trial.bracket]
-    return Remaining(list(trials), [*fixed, *bisection.open()], sum(trial.key in done for trial in trials), bisection)
+        return list(dict.fromkeys([*self.listed, *self.adaptive.due()]))
 
 
 def missing_from_store(store: Store, sweep: Sweep, trials: Sequence[Trial]) -> Remaining:
     """The trials of a sweep that have no result in a store."""
-    if sweep.brackets(trials):
+    if sweep.searches(trials):
         return missing_from_frame(store.frame(sweep.name), sweep, trials)
-    return remaining(trials, store.finished(sweep.name, [trial.key for trial in trials]))  # faster than reading a frame
+    return Remaining.of(trials, store.finished(sweep.name, [trial.key for trial in trials]))  # faster than a frame
 
 
 def missing_from_frame(frame: pd.DataFrame, sweep: Sweep, trials: Sequence[Trial]) -> Remaining:
-    """The trials of a sweep that have no result in a store's frame.
-
-    Raises:
-        UserError: lags are bisected, but the trials do not measure retention.
-    """
-    chains = sweep.brackets(trials)
-    check(chains)
-    keys = {trial.key for chain in chains for trial in chain}
-    passed = outcomes(frame[frame["key"].isin(keys)]) if chains else {}
-    return remaining(trials, set(frame["key"]), Bisection(chains, passed))
+    """The trials of a sweep that have no result in a store's frame."""
+    done, searches = set(frame["key"]), sweep.searches(trials)
+    adaptive = AdaptiveLags(searches, outcomes(frame) if searches else {})
+    return Remaining.of([trial for trial in trials if not trial.adaptive], done, adaptive)
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,7 @@ def plan(what: Remaining, workers: int = 1, start: Mapping[str, Checkpoint] | No
 
 
 class Schedule:
-    """Yields a plan's cohorts; with bisection, also the cohorts that become due when others end.
+    """Yields a plan's cohorts; with adaptive lags, also the cohorts that become due when others end.
 
     Pass every event to `update` before taking the next cohort. Yields None while the next cohort depends on trials that
     are still training.
@@ -116,7 +128,7 @@ class Schedule:
         self.training: set[str] = set()
 
     def __iter__(self) -> Iterator[Cohort | None]:
-        while self.waiting or (self.training and self.plan.remaining.bisects):
+        while self.waiting or (self.training and self.plan.remaining.is_adaptive):
             if not self.waiting:
                 yield None
                 continue
@@ -129,19 +141,19 @@ class Schedule:
         """Process an event."""
         if isinstance(event, Halted | Reused):
             self.training.discard(event.key)
-        if self.plan.remaining.bisection.add(event):
+        if self.plan.remaining.adaptive.add(event):
             self._pack()
 
-    def add_outcomes(self, outcomes: Mapping[str, bool]) -> None:
+    def add_outcomes(self, outcomes: Mapping[str, Outcome]) -> None:
         """Process outcomes of trials that other drivers trained, by key."""
         self.training -= outcomes.keys()
-        if self.plan.remaining.bisection.add_outcomes(outcomes):
+        if self.plan.remaining.adaptive.add_outcomes(outcomes):
             self._pack()
 
     def _pack(self) -> None:
         """Pack waiting and newly due trials again, so that trials of one shape train as one cohort."""
         start = {one.key: one for cohort in self.waiting for one in cohort.start}
         waiting = {trial.key: trial for cohort in self.waiting for trial in cohort.trials}
-        due = {trial.key: trial for trial in self.plan.remaining.bisection.due() if trial.key not in self.started}
+        due = {trial.key: trial for trial in self.plan.remaining.adaptive.due() if trial.key not in self.started}
         if due.keys() - waiting.keys():
             self.waiting = deque(packed([*(waiting | due).values()], self.plan.workers, start))

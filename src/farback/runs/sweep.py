@@ -14,17 +14,18 @@ from typing import Self
 
 import pandas as pd
 
+from farback import tables
 from farback.executors import Executor
 from farback.experiment import Experiment, Sweep
 from farback.kernels.precompile import precompile
 from farback.records.record import UserError
-from farback.runs.bisection import outcomes
+from farback.runs.adaptive_lags import outcomes
 from farback.runs.leased_work import LeasedWork
 from farback.runs.progress import Summary, Tally
-from farback.runs.schedule import Plan, Schedule, missing_from_store, plan
-from farback.runs.session import RunOptions, Session, load, open_session
+from farback.runs.schedule import Plan, Schedule, missing_from_frame, missing_from_store, plan
+from farback.runs.session import RunOptions, Session, config_path, load, open_session
 from farback.stores import open_store
-from farback.stores.base import Store
+from farback.stores.base import Recorder, Store
 from farback.system import devices
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
@@ -43,14 +44,17 @@ class SweepRun:
         self.session, self.sweep, self.trials = session, sweep, trials
         self.folder = session.checkpoints(sweep)
         what = missing_from_store(session.store, sweep, trials)
-        missing = {trial.key for trial in what.missing}
-        self.folder.forget(self.folder.keys() & {trial.key for trial in trials} - missing)  # left by a killed driver
-        start = self.folder.load(trial for trial in trials if trial.key in missing)
+        due = what.due()
+        ended = {trial.key for trial in what.trials} - {trial.key for trial in due}
+        self.folder.forget(self.folder.keys() & ended)  # left by a killed driver
+        start = self.folder.load(due)
         self.plan: Plan = plan(what, session.executor.size, start)
 
     def __enter__(self) -> Self:
         sweep, store = self.sweep, self.session.store
-        self.recorder = store.begin(sweep.name, self.trials, question=sweep.question, config_text=sweep.text)
+        self.recorder = store.begin(
+            sweep.name, self.plan.remaining.trials, question=sweep.question, config_text=sweep.text
+        )
         self.work = LeasedWork(store, sweep.name, self.recorder.__enter__(), self.folder)
         return self
 
@@ -68,15 +72,15 @@ def execute(plan: Plan, executor: Executor, work: LeasedWork, device: str = devi
     Trials that another driver is training are left to it. When nothing else is left, this waits for that driver.
     """
     executor.prepare(train, len(plan.cohorts))
-    precompile(trial.cell.kernel for trial in plan.remaining.missing)  # compile once for all workers
+    precompile(trial.cell.kernel for trial in plan.remaining.due())  # compile once for all workers
     schedule, waited = Schedule(plan), False
-    todo: Iterable[Cohort | None] = schedule
+    todo: Iterable[Cohort | None] = announced(schedule, work.recorder)
     while not executor.finishing:
         for event in trained(todo, executor, work, device):
             schedule.update(event)
             yield event
         reused = list(work.finished_elsewhere())
-        if reused and plan.remaining.bisects:
+        if reused and plan.remaining.is_adaptive:
             schedule.add_outcomes(outcomes(work.store.frame(work.experiment)))
         yield from reused
         again = work.retry()
@@ -88,7 +92,15 @@ def execute(plan: Plan, executor: Executor, work: LeasedWork, device: str = devi
                 log.warning("another driver is training the last %d trials: waiting until it finishes or dies", count)
             waited = True
             time.sleep(POLL_SECONDS)
-        todo = chain(again, schedule)
+        todo = chain(again, announced(schedule, work.recorder))
+
+
+def announced(cohorts: Iterable[Cohort | None], recorder: Recorder) -> Iterator[Cohort | None]:
+    """The cohorts, after the trials that adaptive lags chose during the run were announced to the recorder."""
+    for cohort in cohorts:
+        if cohort is not None and (chosen := [trial for trial in cohort.trials if trial.role]):
+            recorder.add(chosen)
+        yield cohort
 
 
 def trained(
@@ -172,10 +184,18 @@ def checked_sweep(experiment: Experiment) -> Sweep:
 def frame(experiment: Experiment | str | Path, store: Store | str | None = None) -> pd.DataFrame:
     """The scores of every finished trial of an experiment, one row per (trial, measure, step, lag, statistic).
 
+    If lags are adaptive and the experiment or its config is given, there are two more columns: `role` ("choice" or
+    "judged"; missing for listed trials) and `tuned` (the tuned setting).
+
     Args:
         experiment: an experiment, or the path or name of its config.
         store: a store or its URI; default: MLFLOW_TRACKING_URI, else the database below this directory.
     """
     name = experiment.name if isinstance(experiment, Experiment) else Path(experiment).name.removesuffix(".yaml")
+    if not isinstance(experiment, Experiment) and config_path(experiment).exists():
+        experiment = load(experiment)
     with open_store(store, Path.cwd()) as opened:
-        return opened.frame(name)
+        scores = opened.frame(name)
+    if not isinstance(experiment, Sweep):
+        return scores
+    return tables.with_roles(scores, missing_from_frame(scores, experiment, experiment.trials()).roles)

@@ -31,8 +31,8 @@ def publish(sweep: Sweep, store: Store, frame: pd.DataFrame | None = None, about
 
 def subject(sweep: Sweep, store: Store, frame: pd.DataFrame) -> Subject:
     """What the sweep's page is about; `frame` is the store's frame of the sweep."""
-    trials = sweep.trials()
-    what = missing_from_frame(frame, sweep, trials)
+    what = missing_from_frame(frame, sweep, sweep.trials())
+    trials = what.trials
     tasks = {trial.task.name for trial in trials}
     ladder = task_ladder(trials[0].task) if len(tasks) == 1 else ()  # several tasks have no common scale
     claims = () if sweep.overrides else sweep.claims  # claims are about the unchanged config
@@ -46,9 +46,10 @@ def subject(sweep: Sweep, store: Store, frame: pd.DataFrame) -> Subject:
         keys=keys,
         ladder=ladder,
         root=sweep.root,
-        bisected=what.bisection.note(),
+        chosen=what.adaptive.note(),
+        roles=what.roles,
         claims=claims,
-        missing=len(what.needed()),
+        missing=len(what.due()),
         chance=chance_text(trials),
         config_text=sweep.text,
         origins=origins,

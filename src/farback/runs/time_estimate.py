@@ -67,11 +67,14 @@ def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -
 
     The finished trials in the store's `frame` show how early other trials of their groups will stop.
     """
-    precompile(trial.cell.kernel for trial in plan.remaining.missing)
-    shares = update_shares(frame, plan.remaining.trials)
+    what = plan.remaining
+    precompile(trial.cell.kernel for trial in what.due())
+    shares = update_shares(frame, what.trials)
     start = {one.key: one for cohort in plan.cohorts for one in cohort.start}
-    cohorts = packed(plan.remaining.needed(), plan.workers, start)
-    kinds = {_kind(cohort): cohort for cohort in cohorts}
+    cohorts, longest = (
+        packed([*what.listed, *what.adaptive.simulated(longest)], plan.workers, start) for longest in (False, True)
+    )
+    kinds = {_kind(cohort): cohort for cohort in [*cohorts, *longest]}
     seconds: dict[tuple[str, int], CohortSeconds] = {}
     began, startup = time.monotonic(), 0.0
     for cohort, event in executor.map(partial(timed, device=device), kinds.values()):
@@ -83,7 +86,7 @@ def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -
             parts = {name: value for name, value in event.metrics.items() if name != "all"}
             seconds[_kind(cohort)] = CohortSeconds(**parts)
     expected = (seconds[_kind(cohort)].total(cohort, _share(cohort, shares)) for cohort in cohorts)
-    most = (seconds[_kind(cohort)].total(cohort, 1.0) for cohort in cohorts)
+    most = (seconds[_kind(cohort)].total(cohort, 1.0) for cohort in longest)
     return Estimate(makespan(expected, plan.workers) + startup, makespan(most, plan.workers) + startup)
 
 

@@ -119,7 +119,9 @@ def psychometric(lag: ArrayLike, successes: ArrayLike, trials: ArrayLike, *, lev
     kept = np.flatnonzero(weight_X > 1e-7 * weight_X.max())  # then a finer grid over what is possible
     step = found.octave_X[1] - found.octave_X[0]
     ends = found.octave_X[kept[0]] - step, found.octave_X[kept[-1]] + step
-    return summary(lag_K, success_K, trial_K, posterior(octave_K, success_K, trial_K, np.linspace(*ends, POINTS)), level)
+    return summary(
+        lag_K, success_K, trial_K, posterior(octave_K, success_K, trial_K, np.linspace(*ends, POINTS)), level
+    )
 
 
 def posterior(octave_K: Floats, success_K: Floats, trial_K: Floats, octave_X: Floats) -> Posterior:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -149,3 +150,16 @@ class ThresholdSearch:
         cost_K = self.lags * (rate_K * share + 1 - rate_K)
         k = int(np.argmax((before - variance_K) / cost_K))
         return k, float(rate_K[k])
+
+
+def best_probabilities(searches: Sequence[ThresholdSearch]) -> Floats:
+    """For each search, the probability that its half-way lag is the largest, from independent posteriors."""
+    weights = [s._posterior(s._success_K, s._trial_K).weight_XSP.sum((1, 2)) for s in searches]
+    total = np.prod([np.cumsum(w) - w / 2 for w in weights], axis=0)
+    raw = np.array(
+        [
+            (w * np.prod([np.cumsum(o) - o / 2 for j, o in enumerate(weights) if j != i], axis=0)).sum()
+            for i, w in enumerate(weights)
+        ]
+    )
+    return raw / raw.sum()

@@ -153,6 +153,7 @@ class MLflowRecorder(Recorder):
         self.writer = RunWriter(self.client, self.lookup)
         self.trials: dict[str, Trial] = {}
         self.attached: dict[str, Attached] = {}
+        self._views_are_old: bool | None = None  # None: none were written yet
         self.leases = Leases(TagBoard(self.client, experiment_id), store.silent_seconds)
         self._heartbeat = Heartbeat(self.leases.beat, min(BEAT_SECONDS, store.silent_seconds / 10))
         self._end_orphans()
@@ -163,9 +164,9 @@ class MLflowRecorder(Recorder):
         self.trials |= new
         for key in new:
             self.attached.pop(key, None)
-        with quiet():
-            parameters = (run_metadata.parameters(trial) for trial in self.trials.values())
-            write_views(self.client.mlflow, self.experiment_id, self.trials, parameters, views)
+        self._views_are_old = not views and self._views_are_old is not None  # trials were added since the first call
+        if not self._views_are_old:
+            self._write_views(views)
 
     @override
     def lease(self, keys: Iterable[str]) -> set[str]:
@@ -231,6 +232,8 @@ class MLflowRecorder(Recorder):
             killed = list(self.writer.open)
             self.writer.kill()
             self._supersede(killed)
+            if self._views_are_old:
+                self._write_views()
             self.client.retries.call(self.leases.close)
 
     @override
@@ -243,6 +246,11 @@ class MLflowRecorder(Recorder):
             self.writer.open = {}
         finally:
             retries.seconds = seconds  # the store may be used again
+
+    def _write_views(self, views: SearchViews | None = None) -> None:
+        with quiet():
+            parameters = (run_metadata.parameters(trial) for trial in self.trials.values())
+            write_views(self.client.mlflow, self.experiment_id, self.trials, parameters, views)
 
     def _end_orphans(self) -> None:
         """End the runs that dead drivers left running."""

@@ -21,8 +21,8 @@ PROVENANCE = "provenance."  # prefix of tags
 def parameters(trial: Trial) -> dict[str, str]:
     """A trial's parameters and sizes as texts; `cell` is the label, since MLflow's charts use parameters only."""
     lags = {lag for measure in trial.measures if isinstance(measure, RetentionMeasure) for lag in measure.lags}
-    lists = {"bracket": trial.bracket, TEST_LAGS: sorted(lags)}
-    texts = {name: " ".join(map(str, values)) for name, values in lists.items() if values}
+    texts = {TEST_LAGS: " ".join(map(str, sorted(lags)))} if lags else {}
+    texts |= dict(zip(("role", "tuned"), trial.role, strict=True)) if trial.role else {}
     named = {**trial.parameters(), **trial.architecture.counts, **texts}
     return {"cell": trial.label, **{legal(name): _text(value) for name, value in named.items()}}
 

@@ -1,4 +1,4 @@
-"""Distributions from which the lag of each training sequence is drawn."""
+"""How lags are chosen: those of training sequences within a trial, and those of the trials of a sweep."""
 
 from __future__ import annotations
 
@@ -11,6 +11,29 @@ from farback.records.record import Record, Several
 Lag = Annotated[int, Field(ge=0, le=100_000)]
 
 Bounds = Several[Annotated[int, Field(ge=1, le=100_000)]]
+
+
+class AdaptiveLag(Record):
+    """The lags of a sweep's trials, chosen one after another: `{adaptive: [5, 320], precision: 0.3}`.
+
+    For each network, the next lag is the one that tells most about its horizon for the time it costs. Every training
+    has a seed of its own (docs/sweeps.md).
+
+    Attributes:
+        adaptive: the smallest and the largest lag to try.
+        precision: the standard deviation of the horizon, in octaves (factors of two), at which a network is finished.
+        limit: most trainings of a network; with `tune`, each setting gets at most half as many before one is chosen.
+    """
+
+    adaptive: Bounds
+    precision: Annotated[float, Field(ge=0.02, le=2)] = 0.3
+    limit: Annotated[int, Field(ge=6, le=10_000)] = 60
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if len(self.adaptive) != 2 or self.adaptive[0] >= self.adaptive[1]:
+            raise ValueError(f"adaptive takes two lags [smallest, largest], got {list(self.adaptive)}")
+        return self
 
 
 class Mixed(Record):

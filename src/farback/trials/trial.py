@@ -19,7 +19,7 @@ from farback.networks.network import Architecture
 from farback.optimizers.base import Optimizer
 from farback.records.record import Record, Several, digest, single
 from farback.tasks.base import Task
-from farback.trials.lags import Lag, Mixed, TrainLags
+from farback.trials.lags import AdaptiveLag, Lag, Mixed, TrainLags
 
 PlainValue = str | int | float | bool | None
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -80,7 +80,8 @@ class Trial(Record):
     stop: Literal["sustained", "never"] = "sustained"
     measures: Several[Measure] = (measures.build("retention"),)
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    _bracket: tuple[int, ...] = PrivateAttr(default=())
+    _adaptive: AdaptiveLag | None = PrivateAttr(default=None)
+    _role: tuple[str, str] | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -151,20 +152,32 @@ class Trial(Record):
         )
 
     @property
-    def bracket(self) -> tuple[int, ...]:
-        """All lags that bisection may train for this network and seed; empty without bisection."""
-        return self._bracket
+    def adaptive(self) -> AdaptiveLag | None:
+        """How the lags and seeds of this network's trials are chosen; None if the config lists them."""
+        return self._adaptive
 
-    def picked(self, lags: tuple[int, ...]) -> Trial:
-        """The same trial with these lags as its `bracket`: bisection chooses which of them are trained."""
+    def adapting(self, adaptive: AdaptiveLag) -> Trial:
+        """The same trial, as the first or the last of those among which a sweep chooses."""
         copy = self.model_copy()
-        copy._bracket = lags
+        copy._adaptive = adaptive
         return copy
 
-    def reseeded(self, seed: int) -> Trial:
-        """The same trial with another seed."""
+    @property
+    def role(self) -> tuple[str, str] | None:
+        """With adaptive lags, what the trial is for ("choice" or "judged") and its tuned setting; else None."""
+        return self._role
+
+    def playing(self, role: tuple[str, str]) -> Trial:
+        """The same trial in a role of an adaptive sweep."""
+        copy = self.model_copy()
+        copy._role = role
+        return copy
+
+    def changed(self, **fields: Any) -> Trial:
+        """The same trial with other values of some fields, such as `seed` or `lag`."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
-        return Trial.model_validate({**given, "seed": seed}).picked(self.bracket)
+        trial = Trial.model_validate({**given, **fields})
+        return trial.adapting(self.adaptive) if self.adaptive else trial
 
     @override
     def digested(self) -> dict[str, Any]:
@@ -225,8 +238,7 @@ class Trial(Record):
         own = {"key": self.key, "label": self.label, "cell": self.cell.label(), "init": self.init.label()}
         own["task"] = self.task.name
         rest = {name: value for name, value in self.parameters().items() if name != "lag"}
-        bracket = {"bracket": " ".join(map(str, self.bracket))} if self.bracket else {}
-        return {**own, "trained_lag": self.lag, **rest, **self.architecture.counts, **bracket}
+        return {**own, "trained_lag": self.lag, **rest, **self.architecture.counts}
 
 
 def _plain(value: Any) -> PlainValue:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from farback.experiment import Search
 from farback.kernels.precompile import precompile
 from farback.runs.leased_work import LeasedWork
-from farback.runs.schedule import Plan, Remaining, plan, remaining
+from farback.runs.schedule import Plan, Remaining, plan
 from farback.runs.search.evaluation import Evaluation, report_tags, search_views
 from farback.runs.search.objectives import value
 from farback.runs.search.optuna_history import frame
@@ -155,7 +155,7 @@ class SearchRun:
                 if trial.key in keys:
                     self.recorder.tag(trial.key, one.tags())
         to_train = self._planned(new, done)
-        self.training |= {trial.key for trial in to_train.remaining.missing}
+        self.training |= {trial.key for trial in to_train.remaining.listed}
         self.queue.extend(to_train.cohorts)
         self.reused += len(done)
         for one in evaluations:
@@ -165,7 +165,7 @@ class SearchRun:
         """The plan of the trials that are not done, with the checkpoints of earlier runs."""
         self.folder.forget(self.folder.keys() & done)
         start = self.folder.load(trial for trial in trials if trial.key not in done)
-        return plan(remaining(trials, done), self.executor.size, start)
+        return plan(Remaining.of(trials, done), self.executor.size, start)
 
     def _read_store(self) -> None:
         held = self.store.frame(self.search.name)
