@@ -53,7 +53,9 @@ def page(schema: Schema) -> str:
         "A list of grids. A grid is the product of its axes; the last axis varies fastest. An axis is a field of "
         "`base`, or a dotted path to a field inside one (`optimizer.lr`, `task.symbols`), with a list of values, or:",
         _forms(SWEEP, schema),
-        "`zip:` contains axes of equal length that vary together.",
+        "`zip:` contains axes of equal length that vary together. `tune:` contains settings of which each network with "
+        "adaptive lags gets the best one before it is judged.",
+        _table(schema["$defs"]["AdaptiveLag"]["properties"], schema, required=("adaptive",)),
     ]
     for key, field in whole.items():
         if key not in ("base", "sweep") and (record := _record(field, schema)):
@@ -107,7 +109,7 @@ def _forms(forms: Iterable[tuple[str, str]], schema: Schema) -> str:
         node = _definition(name, schema)
         extras = [f"`{one}`" for one in node["properties"] if one not in (key, "when")]
         text = node.get("description", f"between two ends{', with ' + ' or '.join(extras) if extras else ''}")
-        lines.append(f"- `{key}:` {text}")
+        lines.append(f"- `{key}:` {text.partition(chr(10) * 2)[0]}")
     return "\n".join(lines)
 
 

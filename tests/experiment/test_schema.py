@@ -95,7 +95,7 @@ def test_every_field_of_a_trial_and_of_a_component_is_an_axis(whole: dict[str, A
             expected |= {f"{field}.{inner}" for inner in kind.model_fields}
     assert expected <= set(grid)
     assert "optimizer.lr" in grid
-    assert set(pairs) == set(grid) - {"zip"}
+    assert set(pairs) == set(grid) - {"zip", "tune"}
 
 
 def test_an_axis_is_a_list_of_values_or_a_range(whole: dict[str, Any]) -> None:
@@ -103,7 +103,7 @@ def test_an_axis_is_a_list_of_values_or_a_range(whole: dict[str, Any]) -> None:
     assert levels["items"]["minimum"] == 1
     assert levels["minItems"] == 1
     assert counted == {"$ref": "#/$defs/Range"}
-    assert whole["$defs"]["Grid"]["properties"]["lag"]["anyOf"][2:] == [{"$ref": "#/$defs/Bracket"}]
+    assert whole["$defs"]["Grid"]["properties"]["lag"]["anyOf"][2:] == [{"$ref": "#/$defs/AdaptiveLag"}]
 
 
 def test_measures_are_a_list_of_names_or_mappings(whole: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ def schema() -> Schema:
     )
     tune = _mapping(
         "Settings of which each network gets the one with the longest horizon before it is judged.",
-        {path: axis["anyOf"][0] for path, axis in axes.items() if path.split(".")[0] not in UNTUNABLE},
+        {path: _ref(f"Grid/properties/{path}/anyOf/0") for path in axes if path.split(".")[0] not in UNTUNABLE},
     )
     special = {"zip": _any_of([_ref("Pairs"), _list(_ref("Pairs"))]), "tune": tune}
     grid = _mapping(

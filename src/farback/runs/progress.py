@@ -42,14 +42,16 @@ class Tally:
         self.reused = plan.remaining.reused
         self.steps: dict[str, int] = {}  # trials without updates count as one
         self.cost: dict[str, float] = {}
+        self._before = set(plan.remaining.adaptive.known)
         self._register()
         self.done = {one.key: one.step for cohort in plan.cohorts for one in cohort.start}
         self.first: tuple[float, float] | None = None  # time of the first event, and the share of the work done by then
 
     def _register(self) -> None:
-        """Note the updates and the cost of each trial that can be trained now."""
-        for trial in self.plan.remaining.due():
-            if trial.key not in self.cost:
+        """Note the updates and the cost of each trial that is to train, as far as they are known."""
+        what = self.plan.remaining
+        for trial in (*what.listed, *what.adaptive.trials.values()):
+            if trial.key not in self.cost and trial.key not in self._before:
                 self.steps[trial.key] = max(1, trial.steps)
                 self.cost[trial.key] = cost(Cohort.of(trial))
 
