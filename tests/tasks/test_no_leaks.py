@@ -24,7 +24,7 @@ from farback.tasks.kernel import KernelTask
 from farback.tasks.lightning import Lightning
 
 LAGS = (1, 2, 5, 20)
-QUICK, THOROUGH = 4000, 40_000  # answers to fit and to score
+QUICK, THOROUGH = 4000, 20_000  # answers to fit and to score
 FEWER = {"mackey_glass": 8}  # answers are divided by this, because a sequence takes long to integrate
 FITTED_BITS = 3
 SLACK = 0.01  # of skill: chance levels found by simulation have standard errors up to 1 %
