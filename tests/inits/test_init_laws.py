@@ -59,6 +59,14 @@ def test_an_init_draws_every_parameter_of_its_layer_and_no_other(every_init: Ini
             assert {name: value.shape for name, value in drawn.items()} == layer.shapes
 
 
+def test_no_init_is_told_the_lag_of_the_training(every_init: Init) -> None:
+    """Else the lags of a sweep would be trained from different starts, each made for its own answer."""
+    for architecture in all_architectures(every_init):
+        for place in architecture.layers():
+            near, far = (every_init.draw(architecture.layer(place, lag), np.random.default_rng(0)) for lag in (5, 500))
+            assert all(np.array_equal(near[name], far[name]) for name in near)
+
+
 def test_a_cell_draws_what_no_init_draws_and_nothing_else(every_cell: Cell) -> None:
     for hidden, inputs, _, bias, _ in FORMS:
         architecture = Architecture(every_cell, inputs, hidden, 3, bias=bias)

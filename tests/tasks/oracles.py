@@ -59,7 +59,7 @@ def copy(task: Any, x: Array, lag: int) -> Asked:
 def adding(task: Any, x: Array, lag: int) -> Asked:
     marks = [t for t in range(len(x)) if x[t, 1] == 1]
     assert len(marks) == 2
-    assert 0 <= marks[0] < lag <= marks[1] < 2 * lag
+    assert 0 <= marks[0] < lag <= marks[1] < 2 * lag - 1
     end = 2 * lag - 1
     total = float(x[marks[0], 0] + x[marks[1], 0])
     return {end: (total if task.numbers == "unit" else 0.5 + total / 4, end - marks[0])}
@@ -96,7 +96,7 @@ def selective_copy(task: Any, x: Array, lag: int) -> Asked:
 def multiplication(task: Any, x: Array, lag: int) -> Asked:
     marks = [t for t in range(len(x)) if x[t, 1] == 1]
     assert len(marks) == 2
-    assert 0 <= marks[0] < lag <= marks[1] < 2 * lag
+    assert 0 <= marks[0] < lag <= marks[1] < 2 * lag - 1
     end = 2 * lag - 1
     return {end: (float(x[marks[0], 0] * x[marks[1], 0]), end - marks[0])}
 

@@ -12,6 +12,7 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
 from farback import tasks
+from farback.records.record import digest
 from farback.tasks.lightning import Lightning
 from farback.trials.trial import Trial
 
@@ -25,6 +26,7 @@ OTHERS: list[dict[str, Any]] = [
     {"correlation": 1.5, "lag": 2, "strike_rate": 0.2},
     {"mode": "persistent", "persistence": 0.8, "lag": 3},
     {"mode": "persistent", "persistence": 0.9, "lag": 2, "drift": [0, 1], "strike_rate": 0.3, "days": 9},
+    {"mode": "persistent", "persistence": 0.8, "lag": 2, "correlation": 2.0, "strike_rate": 0.3},
     {"mode": "stream", "lag": 2, "asked": 4},
     {"mode": "stream", "lag": 3, "drift": [1, 1], "correlation": 1.0},
     {"mode": "noisy_or"},
@@ -154,10 +156,11 @@ def test_a_memory_of_the_last_m_days_scores_its_rung(m: int) -> None:
     assert_mean(((p > 0.5) == (batch.target_BT[:, lag].numpy() > 0)).astype(float), task.ladder()[m].accuracy)
 
 
+@pytest.mark.parametrize("correlation", [0.0, 2.0])
 @pytest.mark.parametrize("m", [0, 2, 3])
-def test_a_memory_of_the_days_after_the_watch_day_scores_its_rung(m: int) -> None:
+def test_a_memory_of_the_days_after_the_watch_day_scores_its_rung(m: int, correlation: float) -> None:
     q, a, b, r, lag = 0.3, 0.9, 0.05, 0.7, 3
-    task = build(mode="persistent", strike_rate=q, hit=a, miss=b, persistence=r, lag=lag)
+    task = build(mode="persistent", strike_rate=q, hit=a, miss=b, persistence=r, lag=lag, correlation=correlation)
     batch = task.sample(np.random.default_rng(4), 6000)
     seen = batch.input_BTI.numpy()[:, lag - m, :36]
     watch = np.where(seen > 0, q + (1 - q) * r ** (lag - m), q * (1 - r ** (lag - m)))
@@ -175,6 +178,24 @@ def test_patches_keep_the_rate_and_correlate_neighbours(correlation: float) -> N
     assert around == pytest.approx(beside, abs=0.03)
     days = np.corrcoef(maps[:-1].ravel(), maps[1:].ravel())[0, 1]
     assert days == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 1.0])
+def test_patches_persist_as_a_whole_and_single_pixels_alone(correlation: float) -> None:
+    """A whole map stays with probability r, single pixels with r + (1 - r) (q ** 2 + (1 - q) ** 2) each."""
+    task = build(mode="persistent", persistence=0.6, correlation=correlation, strike_rate=0.3, lag=1, grid=12)
+    x_BTI = task.sample(np.random.default_rng(11), 4000).input_BTI[..., :-1].numpy()
+    same_B = (x_BTI[:, 0] == x_BTI[:, 1]).all(1)
+    assert_mean(same_B.astype(float), 0.6 if correlation else (0.6 + 0.4 * (0.3**2 + 0.7**2)) ** 144)
+
+
+def test_only_the_keys_of_persistent_patches_changed_since_release_01() -> None:
+    def digest_of_release_01(**fields: Any) -> str:
+        task = build(mode="persistent", **fields)
+        return digest({name: value for name, value in task.digested().items() if name in ("version", *task.spec())})
+
+    assert build(mode="persistent").digest() == digest_of_release_01()
+    assert build(mode="persistent", correlation=1.0).digest() != digest_of_release_01(correlation=1.0)
 
 
 @pytest.mark.parametrize("drift", [(0, 1), (1, 0), (-2, 1)])

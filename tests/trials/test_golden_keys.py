@@ -1,7 +1,8 @@
 """Keys of trials as release 0.1.0 recorded them, so that stored results are still found after code changes.
 
-The list is never made again, because a trial whose key changes would be trained again. It contains every task, cell,
-init, encoder, optimizer and measure of that release, and every field of a trial.
+The list is never made again, because a trial whose key changes would be trained again. Only keys of trials that mean
+something new were changed: docs/decisions/0028-no-leaks.md. The list contains every task, cell, init, encoder,
+optimizer and measure of that release, and every field of a trial.
 """
 
 from __future__ import annotations

@@ -246,7 +246,7 @@ def test_a_missing_lag_is_named_in_the_error() -> None:
             {"task": {"name": "recall", "length": 20}, "measures": [{"name": "retention", "lags": [20]}]},
             "no room for a lag of 20",
         ),
-        ({"lag": 0, "task": {"name": "adding"}}, "needs a lag of 1 or more"),
+        ({"lag": 1, "task": {"name": "adding"}}, "needs a lag of 2 or more"),
         ({"init": "chrono", "bias": False}, "init chrono"),
         ({"cell": "gru", "init": "identity"}, "init identity"),
         ({"cell": "shift_register", "hidden": 8}, "multiple of 9: 9"),

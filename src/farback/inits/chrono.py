@@ -15,21 +15,24 @@ class Chrono(Init):
     """Draws gate biases so that the units' time constants are spread evenly up to the longest dependency, T.
 
     The biases of the gate that keeps the state are ln U[1, T - 1], of the gate that lets input in their negatives, all
-    others zero; weights as PyTorch's default. A gate with bias b forgets with a time constant of 1 + e^b steps. T is
-    `longest`, or by default the largest lag that the trial trains on, but at least 3. In `torch.nn.GRU` z keeps the
-    state, and there is no separate write gate. In minGRU and MGU the only gate writes, and gets the negative biases.
+    others zero; weights as PyTorch's default. A gate with bias b forgets with a time constant of 1 + e^b steps. In
+    `torch.nn.GRU` z keeps the state, and there is no separate write gate. In minGRU and MGU the only gate writes, and
+    gets the negative biases.
+
+    T is `longest`. The start knows this number and no other: it does not depend on the lag that the trial trains on, so
+    give all lags of a sweep the same `longest`, at least the largest lag. With a shorter one, units forget before the
+    answer is due.
 
     Source: Tallec and Ollivier 2018 (1804.11188), section 3.
     """
 
     sets: ClassVar[Literal["keep gate"]] = "keep gate"
-    longest: Annotated[int, Field(ge=3, le=10_000_000)] | None = None
+    longest: Annotated[int, Field(ge=3, le=10_000_000)] = 320
 
     @override
     def draw(self, layer: Layer, rng: np.random.Generator) -> dict[str, Array]:
         values = uniform(layer, rng)
-        longest = self.longest or max(layer.lag, 3)
-        keep_H = np.log(rng.uniform(1, longest - 1, size=layer.hidden))
+        keep_H = np.log(rng.uniform(1, self.longest - 1, size=layer.hidden))
         for name in ("bias_ih", "bias_hh"):
             if name in values:
                 values[name][:] = 0.0

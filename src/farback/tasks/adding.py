@@ -18,7 +18,8 @@ class Adding(Task):
 
     Each step shows a number, uniform on [0, 1], and whether it is marked. As in Arjovsky, Shah and Bengio 2016 one mark
     is in each half of the sequence, so that the first is at least half a sequence back: `lag` is this smallest lag, and
-    the sequence has 2 * lag steps. `lag_BT` is the distance to the first mark, from lag to 2 * lag - 1.
+    the sequence has 2 * lag steps. `lag_BT` is the distance to the first mark, from lag to 2 * lag - 1. The last step,
+    which asks, is never marked (as in Hochreiter and Schmidhuber 1997), so that both numbers must be remembered.
 
     `numbers: symmetric` is Hochreiter and Schmidhuber's scaling: numbers X uniform on [-1, 1], and the answer is
     1/2 + (X1 + X2) / 4.
@@ -31,11 +32,12 @@ class Adding(Task):
     symmetric numbers: 1/24 for always answering 1/2, which has accuracy 0.1536; 1/48 with one number remembered.
 
     Source: Hochreiter and Schmidhuber 1997, experiment 4, with their tolerance of 0.04; this form from Arjovsky et al.
-    2016 (1511.06464).
+    2016 (1511.06464). Deviation from Arjovsky et al.: their second mark may stand on the last step.
     """
 
     inputs: ClassVar[int] = 2  # the number and the mark
-    least_lag: ClassVar[int] = 1
+    least_lag: ClassVar[int] = 2  # the second mark stands between the first one and the last step
+    version: ClassVar[int] = 2  # 1: the last step could be marked
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.04
     numbers: Annotated[Literal["unit", "symmetric"], Since("0.1.0")] = "unit"
 
@@ -73,14 +75,14 @@ class Adding(Task):
 def marked_numbers(
     rng: np.random.Generator, lag_B: Lags, longest: int
 ) -> tuple[NDArray[np.float32], Lags, NDArray[np.float32], Lags]:
-    """Sequences with one mark in the first `lag` steps and one in the next `lag` steps, padded to 2 * `longest` steps.
+    """Sequences with a mark in the first `lag` steps and one in the next `lag` - 1, padded to 2 * `longest` steps.
 
     Returns inputs (B, T, 2), last steps (B), marked numbers (B, 2), and distances (B) from last step to first mark.
     """
     row_B = np.arange(len(lag_B))
     input_BTI = np.zeros((len(lag_B), 2 * longest, 2), dtype=np.float32)
     input_BTI[..., 0] = rng.random((len(lag_B), 2 * longest), dtype=np.float32)
-    first_B, second_B = rng.integers(0, lag_B), rng.integers(lag_B, 2 * lag_B)
+    first_B, second_B = rng.integers(0, lag_B), rng.integers(lag_B, 2 * lag_B - 1)
     input_BTI[row_B, first_B, 1] = input_BTI[row_B, second_B, 1] = 1.0
     number_B2 = np.stack([input_BTI[row_B, step_B, 0] for step_B in (first_B, second_B)], 1)
     end_B = 2 * lag_B - 1

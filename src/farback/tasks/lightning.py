@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 from scipy import special
+from typing_extensions import override
 
 from farback.records.record import Several
 from farback.tasks.base import Batch, Lags, Task, batch_at, batch_from
@@ -46,7 +47,9 @@ class Lightning(Task):
       is otherwise drawn anew. So the map X_t of the asked day is a hint: P(X_s = 1 | X_t = 1) = q + (1 - q) r ** lag.
 
     If `correlation` is above 0, strikes come in patches of this radius (pixels): X is a smoothed Gaussian field above
-    a threshold. A pixel's rate and the losses below stay the same, because Y's pixels are independent given X.
+    a threshold. A pixel's rate and the losses below stay the same, because Y's pixels are independent given X. In the
+    mode `persistent` the whole map is then kept or drawn anew, so that patches stay whole and a later map says nothing
+    about a pixel of the watch day but by the same pixel.
 
     Example (single, grid 3, lag 2, hit 1, miss 0; ! is the flag):
 
@@ -111,6 +114,12 @@ class Lightning(Task):
         """A yes or no for each pixel."""
         return Bits(self.grid**2, self.base_rate)
 
+    @override
+    def digested(self) -> dict[str, Any]:
+        """The values to hash, and that maps with patches persist as a whole: in release 0.1 each pixel did alone."""
+        whole = {"persists": "map"} if self.mode == "persistent" and self.correlation else {}
+        return {**super().digested(), **whole}
+
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
         """Draw sequences of `days`, by default lag + 1 days, or of lag + asked days in modes without a flag."""
         if not self.mixes:
@@ -119,7 +128,8 @@ class Lightning(Task):
         steps, row_B = self.lag + 1 if self.days is None else self.days, np.arange(size)
         strike_BTGG = self._maps(rng, size, steps)
         if self.mode == "persistent":
-            redrawn_BTGG = rng.random(strike_BTGG.shape) >= self.persistence
+            together = (size, steps, 1, 1) if self.correlation else strike_BTGG.shape
+            redrawn_BTGG = rng.random(together) >= self.persistence
             for t in range(1, steps):
                 strike_BTGG[:, t] = np.where(redrawn_BTGG[:, t], strike_BTGG[:, t], strike_BTGG[:, t - 1])
         watch_B = np.zeros(size, dtype=np.int64) if self.days is None else rng.integers(0, steps - lag_B)

@@ -17,7 +17,8 @@ class Multiplication(Task):
     """At the last step, give the product of the two marked numbers.
 
     The sequences are those of `adding`: a number, uniform on [0, 1], and a mark at each of 2 * lag steps, with one mark
-    in each half, so that the first is at least `lag` steps back; `lag_BT` is the distance to the first mark.
+    in each half but never on the last step, so that the first is at least `lag` steps back; `lag_BT` is the distance to
+    the first mark.
 
     Example (lag = 3; * is a mark):
 
@@ -27,11 +28,12 @@ class Multiplication(Task):
     that number is the best answer, mean squared error 1/36.
 
     Source: Hochreiter and Schmidhuber 1997, experiment 5, with their tolerance of 0.04 and the marks placed as in
-    Arjovsky et al. 2016 (1511.06464).
+    Arjovsky et al. 2016 (1511.06464), except that the last step is never marked.
     """
 
     inputs: ClassVar[int] = 2  # the number and the mark
-    least_lag: ClassVar[int] = 1
+    least_lag: ClassVar[int] = 2  # the second mark stands between the first one and the last step
+    version: ClassVar[int] = 2  # 1: the last step could be marked
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.04
 
     @property
