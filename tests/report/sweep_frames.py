@@ -6,7 +6,7 @@ import pandas as pd
 
 from farback.trials.trial import Trial
 
-LAGS = (5, 20)
+LAGS = (20, 80)
 
 
 def sweep_frame(base, axes, seeds=2):
@@ -19,11 +19,12 @@ def sweep_frame(base, axes, seeds=2):
         fields = base
         for name, value in zip(axes, values, strict=True):
             component, _, field = name.rpartition(".")
-            fields = {**fields, component: {**fields[component], field: value}} if component else {**fields, name: value}
+            own = {component: {**fields[component], field: value}} if component else {name: value}
+            fields = {**fields, **own}
         mixed = fields.get("train_lags", "fixed") != "fixed"
         for lag, seed in itertools.product([None] if mixed else LAGS, range(seeds)):
             trial = Trial.model_validate({**fields, "seed": seed, **({} if lag is None else {"lag": lag})})
-            parts.append(_scores(trial, LAGS if mixed else (lag,), 4.0 * (at + 1) + seed))
+            parts.append(_scores(trial, LAGS if mixed else (lag,), 16.0 * (at + 1) + seed))
     return pd.concat(parts, ignore_index=True)
 
 
