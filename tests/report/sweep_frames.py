@@ -34,5 +34,6 @@ def _scores(trial, lags, half):
         skill = 1 / (1 + (lag / half) ** 3)
         values = {"skill": skill, "accuracy": 0.25 + 0.75 * skill, "chance_accuracy": 0.25, "success": skill >= 0.5}
         rows += [("retention", 100, lag, name, float(value)) for name, value in values.items()]
-    scores = pd.DataFrame(rows, columns=["measure", "step", "lag", "statistic", "value"])
-    return scores.assign(**{name: [value] * len(rows) for name, value in trial.columns().items()}, status="finished")
+    columns = ("measure", "step", "lag", "statistic", "value")
+    own = {**trial.columns(), "status": "finished"}
+    return pd.DataFrame([own | dict(zip(columns, row, strict=True)) for row in rows])

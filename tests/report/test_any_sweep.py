@@ -70,7 +70,7 @@ def check(figure, group_names):
         assert name in [*texts, *rows] or set(name.split(", ")) in panels, name
 
 
-@pytest.mark.parametrize(("first", "second"), some(PAIRS, one_in(12)))
+@pytest.mark.parametrize(("first", "second"), some(PAIRS, one_in(24)))
 def test_groups_that_differ_in_two_fields_are_told_apart(first, second):
     scores = sweep_frame(BASE, {name: AXES[name] for name in (first, second)})
     by = groups(scores)

@@ -199,14 +199,20 @@ def looks(groups: Iterable[GroupName]) -> dict[GroupName, Look]:
     colours = _usual_colours(distinct) if coloured == "cell" else _level_colours(axes[coloured])
     dashes = _usual_dashes(distinct) if dashed == "init" else dict(zip(axes[dashed], cycle(LEVEL_DASHES), strict=False))
     found: dict[GroupName, Look] = {}
-    markers = [each for each in LEVEL_MARKERS if each not in {marker for _, marker in colours.values()}] or LEVEL_MARKERS
+    markers = [
+        each for each in LEVEL_MARKERS if each not in {marker for _, marker in colours.values()}
+    ] or LEVEL_MARKERS
     for name in distinct:
         colour, marker = _at(colours, name.level(coloured))
-        # Full and hollow markers show two levels of dashes; where there are more, these have markers of their own.
-        turn = max(0, _index(axes[dashed], name.level(dashed)) - 1) if dashed in axes and dashed != "init" else 0
+        line = _at(dashes, name.level(dashed))
+        # Markers are full for solid lines and hollow for others; several hollow ones of a colour differ in shape.
+        same = {
+            _at(dashes, each.level(dashed)): 0 for each in distinct if _at(colours, each.level(coloured))[0] == colour
+        }
+        turn = 0 if line == "-" else [each for each in same if each != "-"].index(line)
         for axis in others:  # the first levels of further axes keep the marker
             turn = turn * len(axes[axis]) + _index(axes[axis], name.level(axis))
-        own = Look(colour, markers[(turn - 1) % len(markers)] if turn else marker, _at(dashes, name.level(dashed)))
+        own = Look(colour, markers[(turn - 1) % len(markers)] if turn else marker, line)
         spare = (replace(own, marker=each, dashes=line) for line in (own.dashes, *LEVEL_DASHES) for each in markers)
         found[name] = next((look for look in (own, *spare) if look not in found.values()), own)
     return found

@@ -32,7 +32,7 @@ def groups(scores: pd.DataFrame) -> list[str]:
     by = ["label", *(name for name in usual if _varies(trials[name]) and not _follows(trials, name))]
     for name in columns:
         own = trials[mixed] if name == "train_lags" else trials
-        if name not in by and own.groupby(by, dropna=False)[name].agg(_varies).any():
+        if name not in by and _varies(own[name]) and own.groupby(by, dropna=False)[name].agg(_varies).any():
             by.append(name)
     return by
 

@@ -113,7 +113,7 @@ def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | Non
     lags = [] if success is None else sorted(set(success["lag"]))
     rows = []
     for row in horizons.to_dict("records"):
-        cells = {name_of(name): row[name] for name in by}
+        cells = {name_of(name): "none" if pd.isna(row[name]) else row[name] for name in by}
         cells |= {"horizon": row["horizon"], "mean, 95 % over seeds": mean_text(row)}
         cells |= {f"lag {lag}": "" for lag in lags}
         if success is None:
