@@ -179,20 +179,18 @@ def legend(
 
 
 def _levels(look: dict[GroupName, Look], axis: str) -> list[tuple[str, Look]]:
-    """The levels of an axis with what all their groups have in common: dashes, perhaps marker and colour."""
+    """The levels of an axis with dashes; with colours and markers too if all groups of each level share them."""
     levels = axes_of(look).get(axis, [])
-    words = {DEFAULT_INIT: "torch's default initialisation"}
     if axis == "init":
         levels = sorted(levels, key=lambda level: level != DEFAULT_INIT)
-    entries = []
-    for level in levels:
-        own = [each for name, each in look.items() if value_text(name.level(axis)) == value_text(level)]
-        colours, markers = {each.colour for each in own}, {each.marker for each in own}
-        common = Look(
-            min(colours) if len(colours) == 1 else GREY, min(markers) if len(markers) == 1 else "", own[0].dashes
-        )
-        entries.append((words.get(level, level) if axis == "init" else setting_text(axis, level), common))
-    return entries
+    own = [
+        [each for name, each in look.items() if value_text(name.level(axis)) == value_text(level)] for level in levels
+    ]
+    shared = all(len({(each.colour, each.marker) for each in group}) == 1 for group in own)
+    found = [group[0] if shared else Look(GREY, "", group[0].dashes) for group in own]
+    words = {DEFAULT_INIT: "torch's default initialisation"}
+    texts = [words.get(level, level) if axis == "init" else setting_text(axis, level) for level in levels]
+    return list(zip(texts, found, strict=True))
 
 
 def legend_below(
@@ -211,7 +209,9 @@ def band(ax: Axes, own: pd.DataFrame, x: str, look: Look, text: str, floor: floa
     own = own.sort_values(x, kind="stable")
     places, middle, low, high = (own[name].to_numpy(float) for name in (x, "median", "low", "high"))
     ends = (low, high) if np.isinf(floor) else (np.maximum(low, floor), np.maximum(high, floor))
-    ax.fill_between(places, *ends, color=look.colour, alpha=0.15, linewidth=0)
+    ax.fill_between(places, *ends, color=look.colour, alpha=0.09, linewidth=0)
+    edges: Any = {"color": look.colour, "linewidth": 0.5, "alpha": 0.35, "zorder": 1.5}
+    ax.plot(places, np.transpose(ends), **edges)  # where bands lie on each other, their edges are still visible
     middle = np.where(middle < floor, np.nan, middle)
     marked = list(range(len(places)))
     if len(places) > 12:  # about one marker for each doubling
