@@ -40,14 +40,14 @@ def setting_text(column: str, value: Any, others: Collection[str] = ()) -> str:
 def group_text(group: Mapping[Any, Any]) -> str:
     """The name of a group of trials, from its values by column: "LSTM, chrono, hidden 8, batch 64".
 
-    The columns label, group, cell and init have values that are names already; every other value has its word.
+    The columns label and group have names as values, of which cell and init are parts; every other value has its word.
     """
     columns = [str(column) for column in group]
     labelled = any(column in LABELS for column in columns)
     parts = []
     for column, value in zip(columns, group.values(), strict=True):
-        if column in LABELS or (column in ("cell", "init") and not labelled):
-            parts += [str(value)] if (column, value) != ("init", DEFAULT_INIT) else []
+        if column in LABELS or column in ("cell", "init"):
+            parts += [str(value)] if column in LABELS or not (labelled or value == DEFAULT_INIT) else []
         else:
             parts.append(setting_text(column, value, columns))
     return ", ".join(part for part in parts if part) or "all"
