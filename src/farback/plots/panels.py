@@ -189,7 +189,16 @@ def _levels(look: dict[GroupName, Look], axis: str) -> list[tuple[str, Look]]:
     shared = all(len({(each.colour, each.marker) for each in group}) == 1 for group in own)
     found = [group[0] if shared else Look(GREY, "", group[0].dashes) for group in own]
     words = {DEFAULT_INIT: "torch's default initialisation"}
-    texts = [words.get(level, level) if axis == "init" else setting_text(axis, level) for level in levels]
+    parts = {
+        value_text(level): part
+        for name in look
+        for part, (other, level) in zip(name.rest, name.levels, strict=True)
+        if other == axis
+    }
+    texts = [
+        words.get(level, level) if axis == "init" else parts.get(value_text(level), setting_text(axis, level))
+        for level in levels
+    ]
     return list(zip(texts, found, strict=True))
 
 
