@@ -2,9 +2,10 @@
 
 from farback.report.analysis import Analysis, Figure, Table, held
 from farback.report.claim_verdicts import Finding
+from farback.report.group_columns import groups
 from farback.report.search_report import Searched, searched
 from farback.report.search_tables import ReportedObjective
-from farback.report.sweep_report import Ladder, groups, listed, metrics, retained, sized, standard, trained
+from farback.report.sweep_report import Ladder, listed, metrics, retained, sized, standard, trained
 
 __all__ = [
     "Analysis",

@@ -12,19 +12,13 @@ from typing import Any
 import pandas as pd
 
 from farback import tables
+from farback.records.setting_text import group_text
 from farback.report.analysis import Analysis, Figure, Table, three
+from farback.report.group_columns import SIZES, groups
 
 Ladder = Sequence[tuple[str, float]]  # the skills of partial memories: (what is remembered, skill)
 
-# Columns that do not make a different network, or whose values the label contains.
-IN_LABEL = (
-    *("key", "label", "cell", "init", "task", "trained_lag", "train_lags", "bracket", "seed", "status"),
-    *("depth", "bidirectional"),
-)
 LEVEL = 0.05  # of significance
-SIZES = {"parameters": "parameters", "state": "numbers of state", "flops": "FLOPs a step"}  # follow from the settings
-DETAILS = ("cell.", "init.", "optimizer.beta", "optimizer.eps", "measures.")
-SCORES = ("measure", "step", "lag", "statistic", "value", "measures")
 NO_PREDICTION = "No prediction was written down for this experiment."
 
 
@@ -46,15 +40,6 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
         sentences.append(f"One network tested at every lag, half of the seeds reach: {listed(retention[0].frame, by)}.")
     parts += sized(scores, by)
     return Analysis(" ".join(sentences), [NO_PREDICTION], parts, metrics(horizons, by))
-
-
-def groups(scores: pd.DataFrame) -> list[str]:
-    """The columns that make a group of seeds: the label, and every setting that varies and is not in the label."""
-    known = [*IN_LABEL, *SCORES, *SIZES]
-    if "match" in scores and scores["match"].notna().all():
-        known.append("hidden")  # the width follows from the parameter budget, and may differ between lags
-    rest = [name for name in scores.columns if name not in known and not name.startswith(DETAILS)]
-    return ["label", *(name for name in rest if len(scores[name].drop_duplicates()) > 1)]
 
 
 def trained(
@@ -128,7 +113,7 @@ def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | Non
     lags = [] if success is None else sorted(set(success["lag"]))
     rows = []
     for row in horizons.to_dict("records"):
-        cells = {name_of(name): row[name] for name in by}
+        cells = {name_of(name): "none" if pd.isna(row[name]) else row[name] for name in by}
         cells |= {"horizon": row["horizon"], "mean, 95 % over seeds": mean_text(row)}
         cells |= {f"lag {lag}": "" for lag in lags}
         if success is None:
@@ -193,15 +178,14 @@ def compared(pairs: pd.DataFrame) -> pd.DataFrame:
 
 def listed(horizons: pd.DataFrame, by: Sequence[str]) -> str:
     """A horizon table as a phrase: "LSTM, chrono >= 160; GRU [20, 40)"."""
-    return "; ".join(
-        f"{', '.join(str(row[name]) for name in by)} {row['horizon']}" for row in horizons.to_dict("records")
-    )
+    rows = horizons.to_dict("records")
+    return "; ".join(f"{group_text({name: row[name] for name in by})} {row['horizon']}" for row in rows)
 
 
 def metrics(horizons: Mapping[str, pd.DataFrame], by: Sequence[str]) -> dict[str, float]:
     """Metrics for MLflow: the mean horizon of each group, from horizon tables by name ("trainability", "retention")."""
     return {
-        f"{protocol}/{' '.join(str(row[name]) for name in by)}/mean": float(row["estimate"])
+        f"{protocol}/{group_text({name: row[name] for name in by})}/mean": float(row["estimate"])
         for protocol, table in horizons.items()
         for row in table.to_dict("records")
     }

@@ -31,7 +31,9 @@ def comparisons(horizons: pd.DataFrame, within: By = ()) -> pd.DataFrame:
         a, b = as_horizons(part_a), as_horizons(part_b)
         result = stats.compare(a, b)
         medians = (str(stats.median_horizon(a)), str(stats.median_horizon(b)))
-        rows.append((as_text(group_a), as_text(group_b), len(a), len(b), *medians, result.improvement, result.p))
+        rows.append(
+            (as_text(group_a, by), as_text(group_b, by), len(a), len(b), *medians, result.improvement, result.p)
+        )
     columns = ["a", "b", "seeds_a", "seeds_b", "horizon_a", "horizon_b", "improvement", "p"]
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(p_holm=stats.holm(table["p"].to_numpy(float)))
