@@ -2,6 +2,7 @@
 
 from farback.report.analysis import Analysis, Figure, Table, held
 from farback.report.claim_verdicts import Finding
+from farback.report.conditions import conditions
 from farback.report.search_report import Searched, searched
 from farback.report.search_tables import ReportedObjective
 from farback.report.sweep_report import Ladder, groups, listed, metrics, retained, sized, standard, trained
@@ -14,6 +15,7 @@ __all__ = [
     "ReportedObjective",
     "Searched",
     "Table",
+    "conditions",
     "groups",
     "held",
     "listed",

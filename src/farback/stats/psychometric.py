@@ -172,7 +172,8 @@ def isotonic_threshold(
     """The half-way lag without a model of the curve: (estimate, low, high). Only assumes that rates fall with the lag.
 
     The estimate is centred isotonic regression: rates that rise with the lag are pooled at their mean log2 lag, and the
-    curve is linear in log2 lag between these points. It is 0 or inf where the curve does not cross one half.
+    curve is linear in log2 lag between these points. It is 0 or inf where the curve does not cross one half. It never
+    lies below a lag whose pooled rate is above one half, or above a lag whose pooled rate is below.
 
     `low` is the largest lag at which, and at all smaller ones, a rate of at most one half is rejected: if it were, no
     longer lag could have a higher rate, so the successes over this lag and any number of the next ones would be those
@@ -199,13 +200,15 @@ def isotonic_threshold(
 
 def _centred_isotonic(lag_K: Floats, success_K: Floats, trial_K: Floats) -> float:
     rate_K = isotonic(success_K, trial_K)
-    starts = np.flatnonzero(np.diff(rate_K, prepend=np.inf))
+    if rate_K[0] < 0.5 or rate_K[-1] > 0.5:
+        return 0.0 if rate_K[0] < 0.5 else math.inf
+    extreme_K = (rate_K == 0) | (rate_K == 1)  # equal rates of 0 or 1 are no violation: these lags are not pooled
+    starts = np.flatnonzero((np.diff(rate_K, prepend=np.inf) != 0) | extreme_K)
     blocks = np.split(np.arange(len(rate_K)), starts[1:])
     octave_B = np.array([np.average(np.log2(lag_K[block]), weights=trial_K[block]) for block in blocks])
-    rate_B = rate_K[starts]
-    if rate_B[0] < 0.5 or rate_B[-1] > 0.5:
-        return 0.0 if rate_B[0] < 0.5 else math.inf
-    return float(2 ** np.interp(-0.5, -rate_B, octave_B))
+    crossing = 2 ** np.interp(-0.5, -rate_K[starts], octave_B)
+    above, below = lag_K[rate_K > 0.5], lag_K[rate_K < 0.5]
+    return float(np.clip(crossing, above.max(initial=0.0), below.min(initial=math.inf)))
 
 
 def _coin_p(success_K: Floats, trial_K: Floats) -> float:
