@@ -11,6 +11,7 @@ import pandas as pd
 from farback import plots, tables
 from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Middle, answered, middle
+from farback.report.evidence import above, all_of, any_of, at_least, at_most, below
 
 PREDICTION = (
     "The last image alone (memoryless) has no skill at any lag, and no network is above the Bayes oracle. With a net "
@@ -106,11 +107,11 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         "lightning-last-image": answered(
             f"skill {last} of the last image at its best lag; {five} of GRU after 5 days",
             "skill of the last image",
-            last.value <= LUCK and five.value >= ALMOST,
-            last.value > 0.1,
-            "the lag",
             run,
-            last,
+            confirmed=at_most(last, LUCK) & at_least(five, ALMOST),
+            refuted=above(last, 0.1),
+            reason="the last image has a little skill at its best lag, or GRU has not learned the task for certain",
+            of=last,
         ),
         "lightning-past-days": _days(default, run),
         "lightning-flattened": _days(flat, "3 seeds, one net of 128 units for the map, up to 2000 updates of 32"),
@@ -120,16 +121,18 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
 def _days(skills: dict[str, list[Middle]], run: str) -> Finding:
     """The finding on forecasts from maps that are 5 and 10 days old."""
     each = {(name, days): one for name, two in skills.items() for days, one in zip((5, 10), two, strict=True)}
-    short = [f"{name} after {days} days" for (name, days), one in each.items() if one.value < ALMOST]
+    short = [f"{name} after {days} days" for (name, days), one in each.items() if below(one, ALMOST).holds]
+    enough = [at_least(one, ALMOST) for one in each.values()]
     least = min(each.values(), key=lambda one: one.value)
     return answered(
         "; ".join(f"{name} {two[0]} after 5 days, {two[1]} after 10" for name, two in skills.items()),
         "skill, the least of them",
-        not short,
-        len(short) == len(each),
-        f"the network and the lag: {', '.join(short)} has less than {ALMOST}",
         run,
-        least,
+        confirmed=all_of(enough),
+        refuted=~any_of(enough),
+        depends=any_of(enough) & any_of(~one for one in enough),
+        on=f"the network and the lag: {', '.join(short)} has less than {ALMOST}",
+        of=least,
     )
 
 
