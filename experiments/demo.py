@@ -88,7 +88,7 @@ def vanishing(longest: pd.DataFrame) -> str:
     reach = reach[(reach["statistic"] == "reach") & (reach["moment"] == "start")].set_index("label")
     start = reach["median"]
     own = reach.loc[list(RECOMMENDED)].to_dict("records")
-    short = all_of(below(Middle(row["median"], row["low"], row["high"]), LONGEST) for row in own)
+    short = all_of(below(Middle.in_row(row), LONGEST) for row in own)
     found = "; ".join(
         f"{name} {value:g}" if value < LONGEST else f"{name} >= {LONGEST}" for name, value in start.items()
     )

@@ -84,7 +84,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 def verdict(rates: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction."""
     at = rates.set_index(BY)["median"]
-    rate = {(row["cell"], row["init"], row["depth"]): _middle(row) for row in rates.to_dict("records")}
+    rate = {(row["cell"], row["init"], row["depth"]): Middle.in_row(row) for row in rates.to_dict("records")}
     default = {cell: at[cell, "torch", 1] for cell in rates["cell"].unique() if (cell, "torch", 1) in at}
     lines = []
     for cell, theory in DEFAULT.items():
@@ -117,12 +117,14 @@ def verdict(rates: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
         named = "ln g up to gain 1" if cell == "RNN tanh" else "ln(g / √2)"
         worst = float(error.abs().max())
         rows = own[own["gain"] <= 1] if cell == "RNN tanh" else own
-        near = all_of(_within(_middle(row), math.log(row["gain"]) + loss, allowed) for row in rows.to_dict("records"))
+        near = all_of(
+            _within(Middle.in_row(row), math.log(row["gain"]) + loss, allowed) for row in rows.to_dict("records")
+        )
         lines.append(held(near, f"{cell} from orthogonal falls by {named}", f"off by {worst:.2f} at most"))
     wrong = gains[(gains["exploding"] > 0.5) != gains.apply(_should_explode, axis=1)]
     found = ", ".join(f"{row['network']} at gain {row['gain']:g}" for row in wrong.to_dict("records"))
     grows = all_of(
-        above(_middle(row), 0) if _should_explode(pd.Series(row)) else below(_middle(row), 0)
+        above(Middle.in_row(row), 0) if _should_explode(pd.Series(row)) else below(Middle.in_row(row), 0)
         for row in gains.to_dict("records")
     )
     lines.append(held(grows, "gradients explode above gain 1 (tanh) and √2 (relu), and nowhere else", found))
@@ -148,8 +150,8 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     tanh, relu = _explodes(gains, "RNN tanh"), _explodes(gains, "RNN relu")
     own = gains[gains["network"].str.startswith("RNN tanh")]
     others = gains[gains["network"].str.startswith("RNN relu")]
-    tanh_rates, relu_rates = ([_middle(row) for row in rows.to_dict("records")] for rows in (own, others))
-    plain_tanh, plain_relu = (_middle(default[cell]) for cell in ("RNN tanh", "RNN relu"))
+    tanh_rates, relu_rates = ([Middle.in_row(row) for row in rows.to_dict("records")] for rows in (own, others))
+    plain_tanh, plain_relu = (Middle.in_row(default[cell]) for cell in ("RNN tanh", "RNN relu"))
     first = scores.iloc[0]
     run = f"{scores['seed'].nunique()} seeds, {first['hidden']} units as drawn, {first['trained_lag']} steps"
     return {
@@ -205,10 +207,6 @@ def _rate(row: dict[Any, Any]) -> str:
 def _within(found: Middle, centre: float, margin: float) -> Evidence:
     """Whether a number lies within a margin of another."""
     return at_least(found, centre - margin) & at_most(found, centre + margin)
-
-
-def _middle(row: dict[Any, Any]) -> Middle:
-    return Middle(row["median"], row["low"], row["high"])
 
 
 def _explodes(gains: pd.DataFrame, cell: str) -> str:

@@ -77,7 +77,8 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The answer (a `Finding`) to each published claim of the config."""
     found = totals(scores)
     totalled, simulated = found["exact"] - found["hidden"], found["simulated"] - found["hidden"]
-    known, linear = Share(int((totalled <= SLACK).sum()), int(totalled.notna().sum())), found[_linear(found, RADII)]
+    known = Share(int((totalled <= SLACK).sum()), int(totalled.notna().sum()))
+    linear = found[_linear(found, RADII)]
     off = (linear["exact"] - linear["hidden"]).abs().max()
     seen = [_seen(found, radius) for radius in RADII]
     normal = (found[_linear(found, (NORMAL,))]["fisher"] - 1).abs()
@@ -88,8 +89,8 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     within = Share(int((normal <= NEAR).sum()), len(normal))
     return {
         "jaeger-capacity-bound": answered(
-            f"at most N + {max(0.0, totalled.max()):.1g} exactly ({known.trials} networks, {_curved(found)} of them tanh "
-            f"or relu, linearised at rest), N {simulated.max():+.2f} as estimated ({len(found)} networks)",
+            f"at most N + {max(0.0, totalled.max()):.1g} exactly ({known.trials} networks, {_curved(found)} of them "
+            f"tanh or relu, linearised at rest), N {simulated.max():+.2f} as estimated ({len(found)} networks)",
             "share of exact totals of at most N",
             RUN,
             confirmed=exact(known.successes == known.trials and simulated.max() <= CHANCE),

@@ -18,7 +18,7 @@ MARKS = {  # Paul Tol's high contrast scheme and a grey; the shapes differ too, 
     "confirmed": ("#004488", "o"),
 }
 INCHES_PER_LINE = 0.17
-VERDICT, NAME, TEXT, CHARACTERS = 0.02, 0.105, 0.325, 118  # columns, as shares of the width; letters per line
+VERDICT, NAME, TEXT, CHARACTERS = 0.02, 0.105, 0.325, 112  # columns, as shares of the width; letters per line
 
 
 @styled_no_grid

@@ -69,7 +69,7 @@ def held(found: Evidence | bool, claim: str, numbers: str = "") -> str:
     """One line of a verdict: whether the prediction `claim` held, and the numbers that were found.
 
     Args:
-        found: the evidence, from `above`, `at_least`, `below` or `at_most` (intervals), `tested` (a p-value), or `exact`
+        found: the evidence: `above`, `at_least`, `below` or `at_most` (intervals), `tested` (a p-value), or `exact`
             (no sampling error). "Held" and "Refuted" need significant evidence; else the line says "in these seeds,
             not significant". A plain bool is a statement without a test: the line says "in these seeds, not tested".
         numbers: what was found, with the interval or the p-value.

@@ -103,10 +103,20 @@ class Middle:
         """The median of one value per seed."""
         return cls(stats.median(values), *stats.median_interval(values), enough=len(values) >= ENOUGH)
 
+    @classmethod
+    def in_row(cls, row: Mapping[Any, Any]) -> Middle:
+        """The median in a row of `tables.numbers`, `tables.rates` or `tables.memory_curves`."""
+        enough = int(row["seeds"]) >= ENOUGH
+        return cls(float(row["median"]), float(row["low"]), float(row["high"]), enough=enough)
+
     def minus(self, other: Middle) -> Middle:
         """The difference of two medians; its interval joins opposite ends, so that it is wider than one of 95 %."""
         enough = self.enough and other.enough
         return Middle(self.value - other.value, self.low - other.high, self.high - other.low, enough)
+
+    def times(self, factor: float) -> Middle:
+        """The number and its interval times a factor above 0."""
+        return Middle(self.value * factor, self.low * factor, self.high * factor, self.enough)
 
     def __str__(self) -> str:
         return estimate(self.value, self.low, self.high)
