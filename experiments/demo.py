@@ -10,7 +10,8 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Finding, Ladder, held, listed, measure_parts, metrics, retained, trained
-from farback.report.claim_scripts import answered, mean_horizon, only, share
+from farback.report.claim_scripts import Middle, Share, answered, mean_horizon, only
+from farback.report.evidence import above, all_of, any_of, at_least, at_most, below, tested
 from farback.report.sweep_report import reach_text
 
 PREDICTION = (
@@ -51,42 +52,48 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 def verdict(fixed: pd.DataFrame, horizons: pd.DataFrame, kept: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction."""
-    rate = tables.success_by_lag(fixed, ["label"]).set_index(["label", "lag"])["rate"]
+    rows = tables.success_by_lag(fixed, ["label"]).to_dict("records")
+    rate = {(row["label"], row["lag"]): Share(row["successes"], row["trials"]) for row in rows}
     reach = horizons.set_index("label")
-    defaults = [cell for cell in RECOMMENDED if rate.get((cell, LONGEST), 0.0) >= 0.5]
-    lines = [held(not defaults, f"no default-initialised cell learns lag {LONGEST}", ", ".join(defaults))]
+    defaults = {cell: rate[cell, LONGEST] for cell in RECOMMENDED if (cell, LONGEST) in rate}
+    text = ", ".join(f"{cell} {one}" for cell, one in defaults.items())
+    lines = [held(~any_of(one.most for one in defaults.values()), f"no default cell learns lag {LONGEST}", text)]
     for cell, init in RECOMMENDED.items():
         if {cell, f"{cell}, {init}"} <= set(reach.index):
             plain, better = reach.loc[cell], reach.loc[f"{cell}, {init}"]
             farther = bool(better["estimate"] > plain["estimate"])
-            found = f"{better['horizon']} against {plain['horizon']}; exact test over seeds: {apart(pairs, cell, init)}"
-            lines.append(held(farther, f"{cell} reaches farther from {init} than from the default", found))
+            p = apart(pairs, cell, init)
+            found = f"{better['horizon']} against {plain['horizon']}; exact test over seeds: p = {p:.2g}"
+            lines.append(held(tested(farther, p), f"{cell} reaches farther from {init} than from the default", found))
     for cell in ("GRU", "LSTM"):
-        longest = rate.get((f"{cell}, chrono", LONGEST), 0.0)
-        lines.append(held(longest >= 0.5, f"{cell} from chrono learns lag {LONGEST}", f"{longest:.0%} of seeds"))
+        longest = rate.get((f"{cell}, chrono", LONGEST))
+        if longest is not None:
+            lines.append(held(longest.most, f"{cell} from chrono learns lag {LONGEST}", f"{longest} of seeds"))
         own = kept[kept["label"].isin([cell, f"{cell}, chrono"])]
-        short = own[own["median"] < LONGEST]["label"].tolist()
+        retains = all_of(at_least(mean_horizon(row), LONGEST) for row in own.to_dict("records"))
         found = listed(own, ["label"])
-        lines.append(held(not short, f"{cell} trained on mixed lags retains lag {LONGEST}", found))
+        lines.append(held(retains, f"{cell} trained on mixed lags retains lag {LONGEST}", found))
     return lines
 
 
-def apart(pairs: pd.DataFrame, cell: str, init: str) -> str:
+def apart(pairs: pd.DataFrame, cell: str, init: str) -> float:
     """The uncorrected p-value of the exact test between a cell's default initialisation and another one."""
     two = {f"{cell}, torch", f"{cell}, {init}"}
-    return f"p = {pairs[pairs['a'].isin(two) & pairs['b'].isin(two)]['p'].item():.2g}"
+    return float(pairs[pairs["a"].isin(two) & pairs["b"].isin(two)]["p"].item())
 
 
 def vanishing(longest: pd.DataFrame) -> str:
     """Whether the gradient of every default initialisation vanishes within the longest lag."""
     reach = tables.numbers(longest, "gradient_reach")
-    start = reach[(reach["statistic"] == "reach") & (reach["moment"] == "start")].set_index("label")["median"]
-    short = start[list(RECOMMENDED)] < LONGEST
+    reach = reach[(reach["statistic"] == "reach") & (reach["moment"] == "start")].set_index("label")
+    start = reach["median"]
+    own = reach.loc[list(RECOMMENDED)].to_dict("records")
+    short = all_of(below(Middle.in_row(row), LONGEST) for row in own)
     found = "; ".join(
         f"{name} {value:g}" if value < LONGEST else f"{name} >= {LONGEST}" for name, value in start.items()
     )
     claim = f"the gradient of every default start vanishes (to a thousandth) within {LONGEST} steps"
-    return held(bool(short.all()), claim, f"before training it reaches: {found}")
+    return held(short, claim, f"before training it reaches: {found}")
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
@@ -94,27 +101,28 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     fixed, mixed = scores[scores["train_lags"] == "fixed"], scores[scores["train_lags"] != "fixed"]
     reach = tables.trainability(fixed)
     default, orthogonal = only(reach, label="RNN tanh"), only(reach, label="RNN tanh, orthogonal")
-    found = tables.outcomes(fixed)
-    at = {name: share(found, label=name, lag=BEYOND) for name in ("RNN tanh", "RNN tanh, orthogonal")}
+    far, farther = mean_horizon(default), mean_horizon(orthogonal)
     kept = only(tables.retention_horizons(mixed), label="RNN tanh")
     return {
         "rnn-bridge-adam": answered(
             f"from PyTorch's default {reach_text(default)}; from the orthogonal start {reach_text(orthogonal)}",
             "steps",
-            not any(one.most for one in at.values()),
-            at["RNN tanh"].most,
-            f"the start: from the orthogonal one {at['RNN tanh, orthogonal']} seeds learn lag {BEYOND}",
             _conditions(fixed),
-            mean_horizon(default),
+            confirmed=below(far, BEYOND) & below(farther, BEYOND),
+            refuted=above(far, BEYOND),
+            depends=at_most(far, BEYOND) & above(farther, BEYOND),
+            on=f"the start: more than {BEYOND} steps are learned from the orthogonal one alone",
+            reason=f"the interval of a horizon has {BEYOND} steps within it",
+            of=far,
         ),
         "rnn-retention": answered(
             reach_text(kept),
             "steps",
-            bool(kept["median"] < BEYOND),
-            bool(kept["median"] >= BEYOND),
-            "",
             f"trained on lags 1-{LONGEST} together, {_conditions(mixed)}",
-            mean_horizon(kept),
+            confirmed=below(mean_horizon(kept), BEYOND),
+            refuted=at_least(mean_horizon(kept), BEYOND),
+            reason=f"the interval of the horizon has {BEYOND} steps within it",
+            of=mean_horizon(kept),
         ),
     }
 

@@ -7,7 +7,8 @@ three layers x lag. Deeper networks have narrower layers, so that all have the s
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Ladder, Table, held, listed, metrics, sized, trained
+from farback.report import Analysis, Figure, Ladder, Table, all_of, at_most, held, listed, metrics, sized, trained
+from farback.report.claim_scripts import Share, mean_horizon
 from farback.report.sweep_report import shown
 
 PREDICTION = (
@@ -53,21 +54,25 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 def verdict(horizons: pd.DataFrame, success: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction."""
-    rate = success[(success["depth"] == 1) & (success["lag"] == REACH)].set_index("cell")["rate"]
+    at = success[(success["depth"] == 1) & (success["lag"] == REACH)].to_dict("records")
+    rate = {row["cell"]: Share(row["successes"], row["trials"]) for row in at}
     lines = []
     for name in (*STEEP, *FLAT):
         cell = f"RNN {name}"
-        if cell in rate.index:
-            learns, text = bool(rate[cell] >= 0.5), f"{rate[cell]:.0%} of seeds"
+        if cell in rate:
+            learns, text = rate[cell].most, f"{rate[cell]} of seeds"
             claim = f"one layer of {cell} {'learns' if name in STEEP else 'does not learn'} lag {REACH}"
-            lines.append(held(learns == (name in STEEP), claim, text))
+            lines.append(held(learns if name in STEEP else ~learns, claim, text))
+    horizon = {(row["cell"], row["depth"]): mean_horizon(row) for row in horizons.to_dict("records")}
     reach = horizons.pivot(index="cell", columns="depth", values="estimate")
     if {1, 3} <= set(reach.columns):
         deeper = reach[reach[3] > reach[1]]
         text = "; ".join(f"{cell}: {row[1]:.3g} to {row[3]:.3g} steps" for cell, row in deeper.iterrows())
-        lines.append(held(deeper.empty, "three layers do not reach farther than one at equal parameters", text))
+        none = all_of(at_most(horizon[cell, 3], horizon[cell, 1]) for cell in reach.dropna(subset=[1, 3]).index)
+        lines.append(held(none, "three layers do not reach farther than one at equal parameters", text))
     if "RNN identity" in reach.index and 1 in reach.columns:
         beyond = reach.index[reach[1] > reach.loc["RNN identity", 1]].tolist()
         text = ", ".join(f"{cell} {reach.loc[cell, 1]:.3g}" for cell in ["RNN identity", *beyond])
-        lines.append(held(not beyond, "none reaches farther than the identity with one layer", text))
+        shorter = all_of(at_most(horizon[cell, 1], horizon["RNN identity", 1]) for cell in reach[1].dropna().index)
+        lines.append(held(shorter, "none reaches farther than the identity with one layer", text))
     return lines

@@ -6,7 +6,8 @@ Every network is trained at one lag. The sweep is: RNN tanh, RNN relu, GRU, LSTM
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Ladder, Table, held, listed, metrics, trained
+from farback.report import Analysis, Figure, Ladder, Table, all_of, at_most, held, listed, metrics, trained
+from farback.report.claim_scripts import Share, mean_horizon
 from farback.report.sweep_report import shown
 
 PREDICTION = (
@@ -48,18 +49,20 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 def verdict(horizons: pd.DataFrame, success: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction."""
-    default = success[(success["init"] == "torch") & (success["lag"] == 80) & (success["rate"] >= 0.5)]
-    found = [f"{cell} with {depth} layers" for cell, depth in zip(default["cell"], default["depth"], strict=True)]
-    lines = [held(not found, "no default-initialised network learns lag 80", ", ".join(found))]
+    default = success[(success["init"] == "torch") & (success["lag"] == 80)].to_dict("records")
+    found = [f"{row['cell']} with {row['depth']} layers" for row in default if row["rate"] >= 0.5]
+    none = all_of(~Share(row["successes"], row["trials"]).most for row in default)
+    lines = [held(none, "no default-initialised network learns lag 80", ", ".join(found))]
     for cell in GATED:
         own = success[(success["cell"] == cell) & (success["init"] == "chrono") & (success["depth"] == 1)]
-        rate = own[own["lag"] == 160]["rate"]
-        text = "not run" if rate.empty else f"{rate.iloc[0]:.0%} of seeds"
-        lines.append(held(bool((rate >= 0.5).any()), f"one layer of {cell} from chrono learns lag 160", text))
+        rate = [Share(row["successes"], row["trials"]) for row in own[own["lag"] == 160].to_dict("records")]
+        text = f"{rate[0]} of seeds" if rate else "not run"
+        lines.append(held(rate[0].most if rate else False, f"one layer of {cell} from chrono learns lag 160", text))
     for name, own in horizons.groupby("cell"):
         reach = own.pivot(index="init", columns="depth", values="estimate")
         if {1, 3} <= set(reach.columns):
-            deeper = reach[3] > reach[1]
+            horizon = {(row["init"], row["depth"]): mean_horizon(row) for row in own.to_dict("records")}
+            farther = all_of(~at_most(horizon[init, 3], horizon[init, 1]) for init in reach.index)
             text = "; ".join(f"{init}: {row[1]:.3g} to {row[3]:.3g} steps" for init, row in reach.iterrows())
-            lines.append(held(not deeper.all(), f"three layers of {name} do not reach farther than one", text))
+            lines.append(held(~farther, f"three layers of {name} do not reach farther than one", text))
     return lines

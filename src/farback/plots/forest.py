@@ -18,7 +18,7 @@ from farback.plots.panels import new_figure
 from farback.plots.style import GroupName, Look, looks, names, styled_x_grid
 
 SEED_STEP = 0.05  # distance between the ticks of equal networks, in doublings of the lag
-BEYOND = 1.3  # arrows end at this factor beyond the lags asked
+BEYOND = 1.45  # arrows end at this factor beyond the lags asked
 WIDTH = 6.6
 
 

@@ -20,7 +20,7 @@ from farback.plots.style import GREY, Look, groups, names, styled
 
 FEW_LAGS = 8  # all of which are ticks
 PANEL = 2.45  # inches: two panels fit on the screen of a phone
-BEYOND = 1.25  # arrows end at this factor beyond the lags tried
+BEYOND = 1.45  # arrows end at this factor beyond the lags tried
 APART = 0.055  # between the half-way marks of one panel, as a share of the axis
 NOTE = (
     "Lines and bands: fitted success rate, 95 % interval. Dots: observed rates, larger with more trainings. "

@@ -3,12 +3,14 @@
 from farback.report.analysis import Analysis, Figure, Table, held
 from farback.report.claim_verdicts import Finding
 from farback.report.conditions import conditions
+from farback.report.evidence import Evidence, above, all_of, any_of, at_least, at_most, below, exact, tested
 from farback.report.search_report import Searched, searched
 from farback.report.search_tables import ReportedObjective
 from farback.report.sweep_report import Ladder, groups, listed, metrics, retained, sized, standard, trained
 
 __all__ = [
     "Analysis",
+    "Evidence",
     "Figure",
     "Finding",
     "Ladder",
@@ -16,6 +18,13 @@ __all__ = [
     "Searched",
     "Table",
     "conditions",
+    "above",
+    "all_of",
+    "any_of",
+    "at_least",
+    "at_most",
+    "below",
+    "exact",
     "groups",
     "held",
     "listed",
@@ -24,5 +33,6 @@ __all__ = [
     "searched",
     "sized",
     "standard",
+    "tested",
     "trained",
 ]

@@ -5,7 +5,7 @@ that are known only to lie between two lags, the Spearman-Karber estimate, exact
 corrections for multiple tests.
 """
 
-from farback.stats.aggregates import Improvement, improvement, stratified_bootstrap
+from farback.stats.aggregates import Improvement, improvement, stratified_bootstrap, two_stage_bootstrap
 from farback.stats.best_of_draws import Best, best_of
 from farback.stats.comparisons import Comparison, benjamini_hochberg, compare, holm, iqm, probability_of_improvement
 from farback.stats.horizons import (
@@ -56,5 +56,6 @@ __all__ = [
     "spearman_karber",
     "stratified_bootstrap",
     "success_threshold",
+    "two_stage_bootstrap",
     "wilson",
 ]

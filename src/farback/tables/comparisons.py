@@ -14,6 +14,8 @@ from farback.tables.grouping import By, as_text, check_columns, groups
 from farback.tables.horizon_estimates import HalfWay, half_way
 from farback.tables.outcomes import at_training_lag
 
+QUANTILES = 1000  # of each posterior
+
 
 def comparisons(scores: pd.DataFrame, by: By = ("label",), within: By = ()) -> pd.DataFrame:
     """Every pair of groups of trainings at one lag each, compared by their half-way lags.
@@ -53,18 +55,18 @@ def _farther(a: HalfWay, b: HalfWay) -> float:
     """The posterior probability that the half-way lag of `a` is the longer one; nan without a lag above 0."""
     if a.fit is None or b.fit is None:
         return math.nan
-    (low_X, high_X, weight_X), (low_Y, high_Y, weight_Y) = _ends(a, a.fit), _ends(b, b.fit)
-    above = (low_X[:, None] >= high_Y).astype(float) - (high_X[:, None] <= low_Y)
-    return float(0.5 + weight_X @ above @ weight_Y / 2)
+    (low_A, high_A), (low_B, high_B) = _ends(a, a.fit), _ends(b, b.fit)
+    above = (low_A[:, None] >= high_B).astype(float) - (high_A[:, None] <= low_B)
+    return float(0.5 + above.mean() / 2)
 
 
-def _ends(own: HalfWay, fit: stats.Psychometric) -> tuple[NDArray[np.float64], ...]:
-    """What is known of each possible half-way lag (log2): itself, or that it lies beyond an end of the lags tried."""
-    octave_X = fit.posterior.octave_X
+def _ends(own: HalfWay, fit: stats.Psychometric) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Equally probable half-way lags (log2): each is itself, or known to lie beyond an end of the lags tried."""
+    octave = fit.posterior.quantiles((np.arange(QUANTILES) + 0.5) / QUANTILES)
     first, last = math.log2(own.horizon.smallest), math.log2(own.horizon.largest)
-    low_X = np.where(octave_X > last, last, np.where(octave_X < first, -np.inf, octave_X))
-    high_X = np.where(octave_X > last, np.inf, np.where(octave_X < first, first, octave_X))
-    return low_X, high_X, fit.posterior.weight_XSP.sum((1, 2))
+    low = np.where(octave > last, last, np.where(octave < first, -np.inf, octave))
+    high = np.where(octave > last, np.inf, np.where(octave < first, first, octave))
+    return low, high
 
 
 def _grid_p(a: pd.DataFrame, b: pd.DataFrame) -> float:
