@@ -19,7 +19,7 @@ from farback.plots.style import GroupName, Look, looks, names, styled_x_grid
 
 SEED_STEP = 0.05  # distance between the ticks of equal networks, in doublings of the lag
 BEYOND = 1.45  # arrows end at this factor beyond the lags asked
-WIDTH = 6.6
+AXIS, LETTER = 3.2, 0.075  # inches: the width of the axis, and of a letter beside it
 
 
 @styled_x_grid
@@ -36,13 +36,13 @@ def forest(table: pd.DataFrame, networks: pd.DataFrame | None = None) -> Figure:
     asked = {name: (float(max(row["smallest_lag"], 1)), float(max(row["largest_lag"], 1))) for name, row in rows.items()}
     least, most = min(ends[0] for ends in asked.values()), max(ends[1] for ends in asked.values())
     subject = "Learned by half of the seeds" if networks is None else "Retained by the median network"
-    figure = new_figure(WIDTH, 0.34 * len(table) + 1.6, finding(subject, table, WIDTH))
+    texts = [_text(row) for row in rows.values()]
+    width = AXIS + LETTER * (max(len(name.text) for name in rows) + max(map(len, texts)))
+    figure = new_figure(width, 0.34 * len(table) + 1.6, finding(subject, table, width))
     ax = figure.subplots()
-    for height, (name, row) in enumerate(rows.items()):
+    for height, ((name, row), text) in enumerate(zip(rows.items(), texts, strict=True)):
         _draw(ax, height, row, look[name], asked[name])
-        count = row["trainings"] if "trainings" in row else row["seeds"]
-        lost = f", {row['diverged']} diverged" if row["diverged"] else ""
-        text_beside(ax, height, f"{row['horizon']}   n = {count}{lost}", fontsize=8.5)
+        text_beside(ax, height, text, fontsize=8.5)
     if networks is not None:
         _network_ticks(ax, networks, list(rows), asked)
     ticks = doublings(least, most)
@@ -56,6 +56,13 @@ def forest(table: pd.DataFrame, networks: pd.DataFrame | None = None) -> Figure:
         + ("networks" if networks is not None else "trainings")
     )
     return figure
+
+
+def _text(row: Mapping[Hashable, Any]) -> str:
+    """The horizon, the number of trainings or networks, and how many of them diverged."""
+    count = row["trainings"] if "trainings" in row else row["seeds"]
+    lost = f", {row['diverged']} diverged" if row["diverged"] else ""
+    return f"{row['horizon']}   n = {count}{lost}"
 
 
 def _draw(ax: Axes, height: int, row: Mapping[Hashable, Any], look: Look, asked: tuple[float, float]) -> None:

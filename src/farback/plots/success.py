@@ -26,6 +26,7 @@ NOTE = (
     "Lines and bands: fitted success rate, 95 % interval. Dots: observed rates, larger with more trainings. "
     "Marks at one half: half-way lag, 95 % interval; an arrow where it may lie beyond the lags tried."
 )
+TITLE_LETTERS = 30  # of a panel's title in a line
 NOTE_LETTERS = 15.5  # of the note in an inch
 
 
@@ -68,7 +69,7 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame) -
         ax.set_title("")
         ax.legend(
             handles=entries,
-            title=title or None,
+            title=textwrap.fill(title, TITLE_LETTERS) or None,
             loc="lower left",
             bbox_to_anchor=(-0.03, 1.0),
             alignment="left",

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from farback.tables.outcomes import judged
+
 NAMES = {"adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop"}
 RATE = "optimizer.lr"
 
@@ -31,8 +33,9 @@ def conditions(scores: pd.DataFrame) -> str:
         stops = "stop" not in trials or (trials["stop"] != "never").any()
         budget = f"{values_text(trials['steps'])} updates of {values_text(trials['batch'])}"
         parts.append(f"up to {budget}" if stops else budget)
-    if trials.duplicated(["label", "seed"]).any() and trials.groupby("label")["seed"].nunique().nunique() == 1:
-        seeds = trials["seed"].nunique()
+    own = judged(trials)
+    if own.duplicated(["label", "seed"]).any() and own.groupby("label")["seed"].nunique().nunique() == 1:
+        seeds = own["seed"].nunique()
         parts.append(f"{seeds} seeds" if seeds > 1 else "one seed")
     return ", ".join(parts)
 
