@@ -5,7 +5,6 @@ the state estimates the input of k steps before. The sum of R² over the lags k 
 for a network of N units.
 """
 
-
 import pandas as pd
 
 from farback import plots, tables

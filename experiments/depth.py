@@ -63,7 +63,9 @@ def verdict(horizons: pd.DataFrame) -> list[str]:
     reach = horizons.pivot(index="cell", columns="depth", values="estimate")
     if {1, 3} <= set(reach.columns):
         deeper = reach[reach[3] > reach[1]]
-        text = "; ".join(f"{cell}: from {rows[cell, 1]['horizon']} to {rows[cell, 3]['horizon']}" for cell in deeper.index)
+        text = "; ".join(
+            f"{cell}: from {rows[cell, 1]['horizon']} to {rows[cell, 3]['horizon']}" for cell in deeper.index
+        )
         none = all_of(at_most(horizon[cell, 3], horizon[cell, 1]) for cell in reach.dropna(subset=[1, 3]).index)
         lines.append(held(none, "three layers do not reach farther than one at equal parameters", text))
     if "RNN identity" in reach.index and 1 in reach.columns:

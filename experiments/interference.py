@@ -54,7 +54,10 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 def verdict(success: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction, about the last tested lag that half of the seeds learn."""
     half = success.assign(passed=success["lag"].where(success["isotonic"] >= 0.5, 0))
-    reach = half.groupby(BY)["passed"].max().to_dict()
+    reach: dict[tuple[str, int, str], int] = {}
+    for *group, passed in half.loc[:, [*BY, "passed"]].itertuples(index=False, name=None):
+        key = (group[0], group[1], group[2])
+        reach[key] = max(passed, reach.get(key, 0))
     loads = sorted({load for _, load, _ in reach})
     others = ("noise", "same")
     far = {

@@ -111,7 +111,8 @@ def test_success_marks_the_half_way_lag_with_its_interval_or_an_arrow(at, make):
     assert (">" in arrows) == math.isinf(row["high"])
     assert ("<" in arrows) == (row["low"] == 0)
     assert (row["estimate"] in [line.get_xdata()[0] for line in marked]) == (row["bound"] == "none")
-    assert f"{label}: {row['horizon']}" in texts(figure)
+    short = ["28 (20 to 40)", "at least 40", "below 5", "14 (< 5 to > 40)"][at]
+    assert f"{label}: {short}" in texts(figure)
 
 
 def test_the_title_is_the_finding(make):
@@ -240,7 +241,9 @@ def test_the_map_writes_every_horizon_and_what_was_not_run(make_horizons):
 
 
 FIGURES = {
-    "success": lambda make, labels: plots.success(make["success"](labels), make["fitted"](labels), make["horizons"](labels)),
+    "success": lambda make, labels: plots.success(
+        make["success"](labels), make["fitted"](labels), make["horizons"](labels)
+    ),
     "retention": lambda make, labels: plots.retention(make["curves"](labels), [("half", 0.5), ("nearly half", 0.48)]),
     "forest": lambda make, labels: plots.forest(make["horizons"](labels)),
     "map": lambda make, labels: plots.horizon_map(make["horizons"](labels, "cell").assign(depth=1).pipe(depth_first)),

@@ -91,7 +91,8 @@ def test_half_of_the_seeds_reach_what_the_table_shows(above, below, fresh):
 def test_a_horizon_beyond_the_lags_is_a_bound(successes, trials, lags, text, bound, fresh):
     scores = counted(successes, trials, lags, fresh=fresh)
     row = only(tables.trainability(scores))
-    assert (row["horizon"], row["bound"]) == (text, bound)
+    assert row["horizon"].startswith(text)
+    assert row["bound"] == bound
     assert row["estimate"] == {"at least": math.inf, "below": 0.0}[bound]
     tables.success_curves(scores)
     assert len(tables.comparisons(scores)) == 0

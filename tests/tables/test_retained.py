@@ -15,7 +15,9 @@ DOUBLING = tuple(2**step for step in range(10))
 def network(seed, horizon, lags=DOUBLING, label="GRU", **more):
     """Rows of a network that passes up to its horizon, tested at lags that stop after the first failure."""
     failures = [lag for lag in lags if lag > horizon]
-    return rows_of(label, seed, behaviour(500, horizon, [lag for lag in lags if lag <= min(failures, default=lag)]), **more)
+    return rows_of(
+        label, seed, behaviour(500, horizon, [lag for lag in lags if lag <= min(failures, default=lag)]), **more
+    )
 
 
 def only(table):
@@ -24,13 +26,18 @@ def only(table):
 
 
 def horizons(reached, **more):
-    return tables.retention_horizons(pd.DataFrame([row for seed, own in enumerate(reached) for row in network(seed, own, **more)]))
+    return tables.retention_horizons(
+        pd.DataFrame([row for seed, own in enumerate(reached) for row in network(seed, own, **more)])
+    )
 
 
 def test_the_median_network_has_an_exact_interval():
     reached = [3, 9, 17, 33, 40, 70, 100, 130, 300]
     row = only(horizons(reached))
-    low, high = [2 ** math.floor(math.log2(own)) for own in reached], [2 ** math.ceil(math.log2(own)) for own in reached]
+    low, high = (
+        [2 ** math.floor(math.log2(own)) for own in reached],
+        [2 ** math.ceil(math.log2(own)) for own in reached],
+    )
     assert row["estimate"] == pytest.approx(math.sqrt(32 * 64))
     assert (row["low"], row["high"]) == (stats.median_interval(low)[0], stats.median_interval(high)[1])
     assert (row["horizon"], row["bound"]) == ("45 (8 to 256)", "none")
@@ -92,5 +99,7 @@ def test_the_median_curve_keeps_networks_that_failed():
     curves = tables.retention_curves(pd.DataFrame(rows))
     median = curves.drop_duplicates("lag").set_index("lag")["median_skill"]
     assert median.loc[[1, 2, 4, 8, 16, 64]].tolist() == [1, 1, 0, 0, 0, 0]
-    limits = [row for seed, own in enumerate((2, 4, 8)) for row in network(seed, 999, [lag for lag in DOUBLING if lag <= own])]
+    limits = [
+        row for seed, own in enumerate((2, 4, 8)) for row in network(seed, 999, [lag for lag in DOUBLING if lag <= own])
+    ]
     assert (tables.retention_curves(pd.DataFrame(limits))["median_skill"] == 1).all()

@@ -22,7 +22,7 @@ def finding(subject: str, table: pd.DataFrame, width: float) -> str:
     ends = [horizon[order[0]], horizon[order[-1]]]
     if len(table) == 1:
         found = f"{label[order[0]]} {table['horizon'].iloc[0]}"
-    elif ends[0] == ends[1] and horizon.nunique() == 1:
+    elif ends[0] == ends[1] and len(set(horizon)) == 1:
         bound = {"at least": ", the limit asked", "below": ", the smallest lag asked"}
         found = f"all {ends[0]}{bound.get(table['bound'].iloc[0], ' steps')}"
     else:

@@ -33,7 +33,9 @@ def forest(table: pd.DataFrame, networks: pd.DataFrame | None = None) -> Figure:
     table = table.sort_values(["estimate", "low", "high"], kind="stable")
     rows = dict(zip(names(table, "seeds"), table.to_dict("records"), strict=True))
     look = looks(rows)
-    asked = {name: (float(max(row["smallest_lag"], 1)), float(max(row["largest_lag"], 1))) for name, row in rows.items()}
+    asked = {
+        name: (float(max(row["smallest_lag"], 1)), float(max(row["largest_lag"], 1))) for name, row in rows.items()
+    }
     least, most = min(ends[0] for ends in asked.values()), max(ends[1] for ends in asked.values())
     subject = "Learned by half of the seeds" if networks is None else "Retained by the median network"
     texts = [_text(row) for row in rows.values()]
@@ -80,7 +82,7 @@ def _draw(ax: Axes, height: int, row: Mapping[Hashable, Any], look: Look, asked:
 def _network_ticks(
     ax: Axes, networks: pd.DataFrame, order: list[GroupName], asked: Mapping[GroupName, tuple[float, float]]
 ) -> None:
-    """Draw a tick for each network: in the middle of its interval, or at the end of the lags asked if it lies beyond."""
+    """Draw a tick for each network: in the middle of its interval, or at the end of the lags asked for a bound."""
     ticks: Counter[tuple[GroupName, float]] = Counter()
     for name, low, high in zip(names(networks, "seed"), networks["low"], networks["high"], strict=True):
         least, most = asked[name]

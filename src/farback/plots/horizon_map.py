@@ -26,7 +26,9 @@ def horizon_map(table: pd.DataFrame) -> Figure:
     columns = [str(name).replace(", ", ",\n") for name in mean.columns]
     letters = max(len(line) for name in columns for line in name.split("\n"))
     width = max(4.4, max(1.2, 0.08 * letters + 0.15) * mean.shape[1] + 2.0)
-    figure = new_figure(width, max(2.4, 0.6 * mean.shape[0] + 1.7), f"Learned by half of the seeds, by {row} and {column}")
+    figure = new_figure(
+        width, max(2.4, 0.6 * mean.shape[0] + 1.7), f"Learned by half of the seeds, by {row} and {column}"
+    )
     ax = figure.subplots()
     heat_map(
         ax,

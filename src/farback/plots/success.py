@@ -19,7 +19,7 @@ from farback.plots.panels import group_panels
 from farback.plots.style import GREY, Look, groups, names, styled
 
 FEW_LAGS = 8  # all of which are ticks
-PANEL = 2.45  # inches: two panels fit on the screen of a phone
+PANEL = 2.55  # inches: two panels fit on the screen of a phone
 BEYOND = 1.45  # arrows end at this factor beyond the lags tried
 APART = 0.055  # between the half-way marks of one panel, as a share of the axis
 NOTE = (
@@ -58,7 +58,7 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame) -
             ax.scatter(places, own["rate"], s=_area(own["trials"]), alpha=0.85, zorder=3, label=name.text, **style)
             _half_way(ax, 0.5 + APART * ((count - 1) / 2 - index), row, look)
             start = "default start" if name.init == "torch" else name.init
-            text = f"{start if layout.per_cell else name.text}: {str(row['horizon']).split(' (95')[0]}"
+            text = f"{start if layout.per_cell else name.text}: {_short(row['horizon'])}"
             entries.append(Line2D([], [], label=text, **look.line, markersize=4.5, linewidth=1.5))
         lag_axis(ax, lags if len(lags) <= FEW_LAGS else doublings(least, most))
         if lags[0] > 0:
@@ -75,7 +75,7 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame) -
             alignment="left",
             fontsize=8.0,
             title_fontproperties={"weight": "bold", "size": 9.0},
-            handlelength=3.4,
+            handlelength=2.6,
             borderaxespad=0.1,
             labelspacing=0.25,
         )
@@ -86,6 +86,11 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame) -
     layout.figure.supylabel("share of trainings that succeed", fontsize=9.0)
     layout.figure.supxlabel(textwrap.fill(NOTE, int(NOTE_LETTERS * width)), fontsize=7.5, x=0.01, ha="left")
     return layout.figure
+
+
+def _short(horizon: str) -> str:
+    """A horizon for a narrow panel: "67 (46 to > 80)"; a bound without its interval, which is drawn."""
+    return horizon.split(" (95")[0].replace("(below ", "(< ").replace("to beyond ", "to > ")
 
 
 def _sized(figure: Figure, panels: int, entries: int) -> None:

@@ -28,13 +28,15 @@ def conditions(scores: pd.DataFrame) -> str:
     if RATE in trials:
         optimizers = " or ".join(NAMES.get(name, name) for name in sorted(set(trials["optimizer.name"])))
         parts.append(f"{optimizers} at {_rates(trials)}")
-    parts += [f"the best of {len(own)} settings of {name}" for name, own in tuned_values(trials).items() if name != RATE]
+    parts += [
+        f"the best of {len(own)} settings of {name}" for name, own in tuned_values(trials).items() if name != RATE
+    ]
     if {"steps", "batch"} <= set(trials.columns):
         stops = "stop" not in trials or (trials["stop"] != "never").any()
         budget = f"{values_text(trials['steps'])} updates of {values_text(trials['batch'])}"
         parts.append(f"up to {budget}" if stops else budget)
     own = judged(trials)
-    if own.duplicated(["label", "seed"]).any() and own.groupby("label")["seed"].nunique().nunique() == 1:
+    if own.duplicated(["label", "seed"]).any() and len(set(own.groupby("label")["seed"].nunique())) == 1:
         seeds = own["seed"].nunique()
         parts.append(f"{seeds} seeds" if seeds > 1 else "one seed")
     return ", ".join(parts)
@@ -43,7 +45,7 @@ def conditions(scores: pd.DataFrame) -> str:
 def tuned_values(scores: pd.DataFrame) -> dict[str, list[str]]:
     """The settings that were tuned, by name ("optimizer.lr"), with the values tried; empty without tuning."""
     found: dict[str, list[str]] = {}
-    texts = scores["tuned"].dropna().unique() if "tuned" in scores else []
+    texts: list[Any] = list(scores["tuned"].dropna().unique()) if "tuned" in scores else []
     for text in texts:
         for part in str(text).split(", "):
             name, _, value = part.rpartition(" ")

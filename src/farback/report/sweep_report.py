@@ -85,7 +85,9 @@ def trained(
     caption = "Trained at each lag: the lag at which half of fresh trainings succeed, with its 95 % interval"
     drawing = plots.success(success, tables.success_curves(scores, by), horizons)
     success_alt = "Share of trainings that succeed against the lag, with 95 % bands; the half-way lag is marked."
-    forest_alt = "The lag at which half of fresh trainings succeed, with 95 % intervals; arrows lie beyond the lags tried."
+    forest_alt = (
+        "The lag at which half of fresh trainings succeed, with 95 % intervals; arrows lie beyond the lags tried."
+    )
     parts: list[Table | Figure] = [
         Table("trainability", caption, horizons, shown(horizons, by, success)),
         Figure("success", "Success rate against lag", drawing, success, success_alt),

@@ -75,5 +75,5 @@ def _grid_p(a: pd.DataFrame, b: pd.DataFrame) -> float:
     tried = pd.concat([part.groupby("seed")["lag"].nunique() for part in (a, b)])
     if (tried < len(lags)).any():
         return math.nan
-    passed = [part.groupby("seed")["passed"].sum().to_numpy(float) for part in (a, b)]
-    return stats.compare(*passed).p
+    passed_a, passed_b = (part.groupby("seed")["passed"].sum().to_numpy(float) for part in (a, b))
+    return stats.compare(passed_a, passed_b).p

@@ -45,10 +45,14 @@ class HorizonEstimate:
     def __str__(self) -> str:
         if self.bound == "at least":
             known = self.low >= self.largest
-            return f"at least {lag_text(self.largest)}" + ("" if known else f" ({self._kind}from {self._end(self.low)})")
+            return f"at least {lag_text(self.largest)}" + (
+                "" if known else f" ({self._kind}from {self._end(self.low)})"
+            )
         if self.bound == "below":
             known = self.high <= self.smallest
-            return f"below {lag_text(self.smallest)}" + ("" if known else f" ({self._kind}up to {self._end(self.high)})")
+            return f"below {lag_text(self.smallest)}" + (
+                "" if known else f" ({self._kind}up to {self._end(self.high)})"
+            )
         kind = self._kind if self.level else ""
         return f"{lag_text(self.estimate)} ({kind}{self._end(self.low)} to {self._end(self.high)})"
 

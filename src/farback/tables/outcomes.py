@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from farback import stats
-from farback.tables.grouping import By, check_columns, check_repeats, groups, ordered
+from farback.tables.grouping import By, check_columns, check_repeats, ordered
 
 SCORE = ("measure", "step", "lag", "statistic", "value")
 TRIAL = ("key", "seed", "status", "trained_lag", "train_lags")

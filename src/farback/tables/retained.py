@@ -80,8 +80,8 @@ def _medians(curves: pd.DataFrame, name: str, by: By) -> pd.DataFrame:
     wide = curves.set_index([*by, "seed", "lag"])[name].unstack("lag")
     failed = curves.groupby([*by, "seed"], dropna=False)["passed"].last() == 0  # curves ascend in the lag
     filled = wide.mask(failed, wide.ffill(axis=1, limit_area="outside"))
-    median = filled.groupby(list(by), dropna=False).median().stack().rename(f"median_{name}")
-    return median.reset_index()
+    median = filled.groupby(list(by), dropna=False).median()
+    return median.reset_index().melt(list(by), var_name="lag", value_name=f"median_{name}").astype({"lag": int})
 
 
 def _text(horizon: stats.Horizon) -> str:
