@@ -96,3 +96,13 @@ def test_no_posterior_is_certain():
     assert [probability_text(value) for value in (1.0, 0.9995, 0.987, 0.5, 0.02, 0.0)] == [
         *("> 99.9%", "> 99.9%", "98.7%", "50%", "2.0%", "< 0.1%"),
     ]
+
+
+def test_what_was_tried_is_named_by_what_was_tuned():
+    captions = [table.caption for table in standard(adaptive()).tables if table.name == "choices"]
+    assert captions[0].startswith("Rates tried")
+    clipped = adaptive().assign(clip=1.0)
+    clipped["tuned"] = clipped["tuned"].str.replace("optimizer.lr", "clip")
+    captions = [table.caption for table in standard(clipped.assign(**{"optimizer.lr": 0.003})).tables]
+    assert any(caption.startswith("Settings tried") for caption in captions)
+    assert "the best of 3 settings of clip" in conditions(clipped)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report.analysis import Analysis, Figure, Table
-from farback.report.conditions import conditions, tuned_values
+from farback.report.conditions import RATE, conditions, tuned_values
 from farback.tables.horizon_estimates import HorizonEstimate
 
 Ladder = Sequence[tuple[str, float]]  # the skills of partial memories: (what is remembered, skill)
@@ -93,9 +93,9 @@ def trained(
         Figure("success", "Success rate against lag", drawing, success, success_alt),
         Figure("trainability_forest", "Horizons with their intervals", plots.forest(horizons), horizons, forest_alt),
     ]
-    if tuned_values(scores):
+    if tuned := tuned_values(scores):
         choices = tables.choices(scores, by)
-        caption = "Rates tried: the half-way lag of each setting, on seeds that took part in the choice alone"
+        caption = f"{'Rates' if list(tuned) == [RATE] else 'Settings'} tried: the half-way lag of each, on the seeds that took part in the choice"
         parts.append(Table("choices", caption, choices, tried(choices, by)))
     if len(pairs):
         parts.append(Table("comparisons", _pairs_caption(pairs), pairs, compared(pairs)))
