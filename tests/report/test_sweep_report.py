@@ -31,7 +31,7 @@ def adaptive():
 
 
 def test_the_conditions_name_task_size_rates_and_budget():
-    text = "recall, 32 units, Adam at the best of 3 rates from 0.001 to 0.01, up to 1000 updates of 32"
+    text = "recall, 32 units, Adam at the best of 3 rates from 0.001 to 0.01, up to 1000 updates of 32, 9 seeds"
     assert conditions(adaptive()) == text
     grid = pd.DataFrame([row for seed in range(5) for lag in (5, 10) for row in training("GRU", seed, lag, True)])
     assert conditions(grid) == "recall, 32 units, Adam at 0.003, up to 1000 updates of 32, 5 seeds"

@@ -13,10 +13,11 @@ RATE = "optimizer.lr"
 
 
 def conditions(scores: pd.DataFrame) -> str:
-    """For example "recall, 32 units, Adam at the best of 3 rates from 0.001 to 0.03, up to 1000 updates of 32".
+    """For example "recall, 32 units, Adam at the best of 3 rates from 0.001 to 0.03, up to 1000 updates of 32, 18
+    to 30 seeds".
 
-    The initialisation is part of each network's label. The number of seeds is given where all networks have the same
-    and seeds are trained at several lags; otherwise tables give the number of trainings.
+    The initialisation is part of each network's label. Seeds are counted for each network, without those that helped to
+    choose a setting.
     """
     trials = scores.drop_duplicates("key")
     parts = [" and ".join(sorted(set(trials["task"])))] if "task" in trials else []
@@ -35,10 +36,8 @@ def conditions(scores: pd.DataFrame) -> str:
         stops = "stop" not in trials or (trials["stop"] != "never").any()
         budget = f"{values_text(trials['steps'])} updates of {values_text(trials['batch'])}"
         parts.append(f"up to {budget}" if stops else budget)
-    own = judged(trials)
-    if own.duplicated(["label", "seed"]).any() and len(set(own.groupby("label")["seed"].nunique())) == 1:
-        seeds = own["seed"].nunique()
-        parts.append(f"{seeds} seeds" if seeds > 1 else "one seed")
+    counts = values_text(judged(trials).groupby("label")["seed"].nunique())
+    parts.append("one seed" if counts == "1" else f"{counts} seeds")
     return ", ".join(parts)
 
 
