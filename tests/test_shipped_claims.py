@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from claim_rules import named_verdicts
 from farback.experiment import Sweep
 from farback.report import Analysis
 from farback.report.claim_verdicts import judged
@@ -111,6 +112,11 @@ def bridges(default: float, orthogonal: float) -> Callable[[Trial], Values]:
     return values
 
 
+def split(trial: Trial) -> Values:
+    """Scores of seeds that disagree: every other one learns and retains any lag, the others none above 5."""
+    yield from bridges(*(2 * [1e6 if trial.seed % 2 else 5.0]))(trial)
+
+
 def flows(default: float, orthogonal: float, limit: float) -> Callable[[Trial], Values]:
     """Gradients that reach so far, and explode above a gain."""
 
@@ -133,12 +139,28 @@ def flows(default: float, orthogonal: float, limit: float) -> Callable[[Trial], 
     return values
 
 
+def disagree(trial: Trial) -> Values:
+    """Gradients that grow in every other seed, and reach far in those."""
+    yield from (flows(40, 40, -1.0) if trial.seed % 2 else flows(11, 11, 9.0))(trial)
+
+
 def chains(limit: float, off: float) -> Callable[[Trial], Values]:
     """Exponents that are above 0 beyond a gain, and slopes that differ from them by so much."""
 
     def values(trial: Trial) -> Values:
         exponent = 0.4 * (float(trial.init.spec().get("gain", 0.6)) - limit) + 0.001 * trial.seed
         yield "gradient_reach", 0, -1, "slope", exponent + off
+        yield "lyapunov", 0, -1, "largest", exponent
+
+    return values
+
+
+def apart(rule: Callable[[Trial], bool]) -> Callable[[Trial], Values]:
+    """Exponents of either sign, by seed, and slopes that differ from them by 0.1 where a rule says so."""
+
+    def values(trial: Trial) -> Values:
+        exponent = 0.1 if trial.seed % 2 else -0.1
+        yield "gradient_reach", 0, -1, "slope", exponent + 0.1 * rule(trial)
         yield "lyapunov", 0, -1, "largest", exponent
 
     return values
@@ -170,11 +192,11 @@ def starts(**reach: int) -> Callable[[Trial], Values]:
     return values
 
 
-def outputs(two: bool, padded: bool) -> Callable[[Trial], Values]:
-    """Equalities of torch's modules, in two directions and with padding as said."""
+def outputs(two: bool, padded: bool, one: bool = True) -> Callable[[Trial], Values]:
+    """Equalities of torch's modules, in one direction, in two and with padding as given."""
 
     def values(trial: Trial) -> Values:
-        found = {"last": two or not trial.bidirectional, "forward_last": True, "own_last": True}
+        found = {"last": two if trial.bidirectional else one, "forward_last": True, "own_last": True}
         found |= {"padded_last": padded, "padded_own_last": True}
         if trial.bidirectional:
             found |= {"backward_last": two, "backward_first": True, "padded_backward_first": True}
@@ -193,24 +215,26 @@ def neighbours(alone: float, wide: float = 0.99, stays: float = 0.99) -> Callabl
     return skill
 
 
-def days(last: float, five: float, ten: float, flat: float) -> Callable[[Trial], float]:
+def days(last: float, five: float, ten: float, flat: float, flat_ten: float | None = None) -> Callable[[Trial], float]:
     def skill(trial: Trial) -> float:
         if trial.cell.name == "memoryless":
             return last
         if trial.encoder.spec().get("state") == "map":
-            return flat
+            return flat if trial.lag < 10 or flat_ten is None else flat_ten
         return five if trial.lag == 5 else ten
 
     return skill
 
 
 CASES = [
-    ("demo", bridges(10, 10), {"rnn-bridge-adam": "confirmed", "rnn-retention": "confirmed"}),
-    ("demo", bridges(20, 40), {"rnn-bridge-adam": "refuted", "rnn-retention": "refuted"}),
-    ("demo", bridges(10, 40), {"rnn-bridge-adam": "depends", "rnn-retention": "confirmed"}),
+    ("demo", bridges(5, 5), {"rnn-bridge-adam": "confirmed", "rnn-retention": "confirmed"}),
+    ("demo", bridges(40, 40), {"rnn-bridge-adam": "refuted", "rnn-retention": "refuted"}),
+    ("demo", bridges(5, 40), {"rnn-bridge-adam": "depends", "rnn-retention": "confirmed"}),
+    ("demo", split, {"rnn-bridge-adam": "inconclusive", "rnn-retention": "inconclusive"}),
     ("sgd_reach", bridges(10, 10), {"rnn-bridge-sgd": "confirmed"}),
     ("sgd_reach", bridges(40, 2), {"rnn-bridge-sgd": "refuted"}),
     ("sgd_reach", bridges(2, 20), {"rnn-bridge-sgd": "depends"}),
+    ("sgd_reach", split, {"rnn-bridge-sgd": "inconclusive"}),
     (
         "gradient_flow",
         flows(11, 15, 9.0),
@@ -226,7 +250,12 @@ CASES = [
         flows(11, 50, 1.3),
         {"rnn-gradient-reach": "depends", "tanh-vanishes": "depends", "relu-explodes": "depends"},
     ),
-    ("lstm_recall", starts(torch=1000, tanh=20), {"lstm-thousand-recall": "confirmed", "lstm-hundredfold": "refuted"}),
+    (
+        "gradient_flow",
+        disagree,
+        dict.fromkeys(["rnn-gradient-reach", "tanh-vanishes", "relu-explodes"], "inconclusive"),
+    ),
+    ("lstm_recall", starts(torch=1000, tanh=40), {"lstm-thousand-recall": "confirmed", "lstm-hundredfold": "refuted"}),
     (
         "lstm_recall",
         starts(torch=25, chrono=4000, tanh=20),
@@ -235,13 +264,17 @@ CASES = [
     (  # chrono passes every lag, and a tanh RNN so many that a hundred times as far was not tried
         "lstm_recall",
         starts(chrono=4000, tanh=80),
-        {"lstm-thousand-recall": "depends", "lstm-hundredfold": "depends"},
+        {"lstm-thousand-recall": "depends", "lstm-hundredfold": "inconclusive"},
     ),
     ("lstm_recall", starts(torch=2000, tanh=5), {"lstm-thousand-recall": "confirmed", "lstm-hundredfold": "confirmed"}),
-    ("lstm_recall", starts(chrono=500), {"lstm-thousand-recall": "refuted", "lstm-hundredfold": "refuted"}),
+    (
+        "lstm_recall",
+        starts(chrono=500, tanh=40),
+        {"lstm-thousand-recall": "inconclusive", "lstm-hundredfold": "refuted"},
+    ),
     ("lstm_adding", starts(torch=500), {"lstm-thousand-adding": "confirmed"}),
     ("lstm_adding", starts(torch=50, chrono=500), {"lstm-thousand-adding": "depends"}),
-    ("lstm_adding", starts(torch=250, chrono=250), {"lstm-thousand-adding": "refuted"}),
+    ("lstm_adding", starts(torch=250, chrono=250), {"lstm-thousand-adding": "inconclusive"}),
     (
         "lyapunov_rate",
         chains(3.0, 0.01),
@@ -249,12 +282,23 @@ CASES = [
     ),
     ("lyapunov_rate", chains(1.1, 0.1), {"longer-chain-smaller-product": "depends", "rate-is-lyapunov": "refuted"}),
     ("lyapunov_rate", chains(0.0, -0.01), {"longer-chain-smaller-product": "refuted", "rate-is-lyapunov": "confirmed"}),
+    (
+        "lyapunov_rate",
+        apart(lambda trial: trial.cell.name == "elman"),
+        {"longer-chain-smaller-product": "inconclusive", "rate-is-lyapunov": "depends"},
+    ),
+    (
+        "lyapunov_rate",
+        apart(lambda trial: trial.seed % 2 == 1),
+        {"longer-chain-smaller-product": "inconclusive", "rate-is-lyapunov": "inconclusive"},
+    ),
     ("last_output", outputs(two=True, padded=True), {"last-output-is-h-n": "confirmed"}),
     ("last_output", outputs(two=False, padded=False), {"last-output-is-h-n": "depends"}),
+    ("last_output", outputs(two=False, padded=False, one=False), {"last-output-is-h-n": "refuted"}),
     ("lightning_neighbours", forecasts(neighbours(0.0)), {"lightning-neighbours": "confirmed"}),
     ("lightning_neighbours", forecasts(neighbours(0.95)), {"lightning-neighbours": "refuted"}),
-    ("lightning_neighbours", forecasts(neighbours(0.5)), {"lightning-neighbours": "depends"}),
-    ("lightning_neighbours", forecasts(neighbours(0.0, stays=0.2)), {"lightning-neighbours": "depends"}),
+    ("lightning_neighbours", forecasts(neighbours(0.5)), {"lightning-neighbours": "inconclusive"}),
+    ("lightning_neighbours", forecasts(neighbours(0.0, stays=0.2)), {"lightning-neighbours": "inconclusive"}),
     (
         "lightning",
         forecasts(days(0.0, 0.95, 0.95, 0.95)),
@@ -267,8 +311,13 @@ CASES = [
     ),
     (
         "lightning",
-        forecasts(days(0.05, 0.95, 0.3, 0.95)),
-        {"lightning-last-image": "depends", "lightning-past-days": "depends", "lightning-flattened": "confirmed"},
+        forecasts(days(0.05, 0.95, 0.3, 0.95, flat_ten=0.3)),
+        {"lightning-last-image": "inconclusive", "lightning-past-days": "depends", "lightning-flattened": "depends"},
+    ),
+    (
+        "lightning",
+        forecasts(lambda trial: float(trial.cell.name != "memoryless" and trial.seed % 2)),
+        dict.fromkeys(["lightning-last-image", "lightning-past-days", "lightning-flattened"], "inconclusive"),
     ),
 ]
 
@@ -303,3 +352,13 @@ def test_a_claim_is_judged_by_the_rule_that_was_written_down(
         assert isinstance(analysis, Analysis)
         assert analysis.verdict
         assert analysis.tables
+
+
+def test_made_up_data_can_give_every_verdict_that_a_rule_names() -> None:
+    """Each of these claims is judged in at least one case with each verdict of its rule, and with no other."""
+    found: dict[str, set[str]] = {}
+    for _, _, expected in CASES:
+        for claim, verdict in expected.items():
+            found.setdefault(claim, set()).add(verdict)
+    rules = {claim.id: named_verdicts(claim) for one in LEDGER.experiments for claim in one.claims}
+    assert found == {claim: rules[claim] for claim in found}
