@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from farback.report import Evidence, above, all_of, any_of, at_least, at_most, below, exact, held, tested
+from farback.report import Evidence, above, all_of, any_of, at_least, at_most, below, exact, held
+from farback.report import tested as by_p_value
 from farback.report.claim_scripts import Middle
 
 KNOWN = {True: exact(True), False: exact(False)}
@@ -19,7 +20,7 @@ def worlds(one: Evidence) -> set[bool]:
     return {one.true} if one.significant else {True, False}
 
 
-@pytest.mark.parametrize(("a", "b"), itertools.product([*KNOWN.values(), *OPEN], repeat=2))
+@pytest.mark.parametrize(("a", "b"), list(itertools.product([*KNOWN.values(), *OPEN], repeat=2)))
 def test_a_joint_statement_is_significant_where_all_possible_worlds_agree(a: Evidence, b: Evidence) -> None:
     for joint, join in ((a & b, lambda x, y: x and y), (a | b, lambda x, y: x or y)):
         possible = {join(x, y) for x in worlds(a) for y in worlds(b)}
@@ -43,12 +44,13 @@ def test_intervals_decide_a_comparison_where_they_do_not_overlap() -> None:
 
 
 def test_a_line_says_held_only_with_significant_evidence() -> None:
-    assert held(tested(True, 0.01), "it works", "p = .01") == "Held: it works (p = .01)."
+    assert held(by_p_value(True, 0.01), "it works", "p = .01") == "Held: it works (p = .01)."
     assert (
-        held(tested(True, 0.14), "it works", "p = .14") == "Held in these seeds, not significant: it works (p = .14)."
+        held(by_p_value(True, 0.14), "it works", "p = .14")
+        == "Held in these seeds, not significant: it works (p = .14)."
     )
-    assert held(tested(False, 0.01), "it works") == "**Refuted**: that it works."
-    assert held(tested(False, 0.9), "it works") == "Refuted in these seeds, not significant: that it works."
+    assert held(by_p_value(False, 0.01), "it works") == "**Refuted**: that it works."
+    assert held(by_p_value(False, 0.9), "it works") == "Refuted in these seeds, not significant: that it works."
     assert held(True, "it works") == "Held in these seeds, not tested: it works."
 
 
