@@ -114,7 +114,7 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
             of=last,
         ),
         "lightning-past-days": _days(default, run),
-        "lightning-flattened": _days(flat, "3 seeds, one net of 128 units for the map, up to 2000 updates of 32"),
+        "lightning-flattened": _days(flat, "5 seeds, one net of 128 units for the map, up to 2000 updates of 32"),
     }
 
 

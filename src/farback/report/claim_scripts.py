@@ -62,7 +62,8 @@ class Share:
 
     def difference_p(self, other: Share) -> float:
         """The two-sided p-value of the exact permutation test of two shares; for equal sizes, Fisher's test."""
-        return stats.compare(*([1.0] * one.successes + [0.0] * (one.trials - one.successes) for one in (self, other))).p
+        own, others = ([1.0] * one.successes + [0.0] * (one.trials - one.successes) for one in (self, other))
+        return stats.compare(own, others).p
 
     def __str__(self) -> str:
         low, high = self.interval
