@@ -103,3 +103,11 @@ def test_the_median_curve_keeps_networks_that_failed():
         row for seed, own in enumerate((2, 4, 8)) for row in network(seed, 999, [lag for lag in DOUBLING if lag <= own])
     ]
     assert (tables.retention_curves(pd.DataFrame(limits))["median_skill"] == 1).all()
+
+
+def test_a_lag_without_a_score_is_unknown_and_no_failure():
+    values = [("retention", 500, lag, "skill", skill) for lag, skill in ((1, 1.0), (2, math.nan), (4, 0.9), (8, 0.1))]
+    table = tables.seed_horizons(pd.DataFrame(rows_of("GRU", 0, values)))
+    assert table["horizon"].tolist() == ["4 to 8"]
+    lost = pd.DataFrame(rows_of("GRU", 0, values, status="diverged"))
+    assert tables.seed_horizons(lost)["horizon"].tolist() == ["below 1"]

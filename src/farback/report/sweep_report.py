@@ -95,7 +95,8 @@ def trained(
     ]
     if tuned := tuned_values(scores):
         choices = tables.choices(scores, by)
-        caption = f"{'Rates' if list(tuned) == [RATE] else 'Settings'} tried: the half-way lag of each, on the seeds that took part in the choice"
+        what = "Rates" if list(tuned) == [RATE] else "Settings"
+        caption = f"{what} tried: the half-way lag of each, on the seeds that took part in the choice"
         parts.append(Table("choices", caption, choices, tried(choices, by)))
     if len(pairs):
         parts.append(Table("comparisons", _pairs_caption(pairs), pairs, compared(pairs)))

@@ -61,8 +61,9 @@ def at_training_lag(scores: pd.DataFrame, by: By) -> pd.DataFrame:
 def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     """A row per (trial, test lag) at the trial's last step: skill, accuracy, chance_accuracy and whether it passes.
 
-    A trial that diverged has skill 0 and the accuracy of chance, and fails at every lag. Trials that only helped to
-    choose a setting are left out.
+    A trial that diverged has skill 0 and the accuracy of chance, and fails at every lag. A lag at which a finished
+    trial has no score at all is unknown, not failed, and is left out. So are trials that only helped to choose a
+    setting.
     """
     by = list(by)
     scores = judged(scores)
@@ -85,13 +86,17 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
             wide[name] = math.nan
     wide = pd.concat([wide, _unmeasured(trials, wide)]) if len(set(wide["key"])) < len(trials) else wide
     results = trials.merge(wide, on="key", validate="one_to_many")
+    unknown = results[["skill", "accuracy", "success"]].isna().all(axis=1) & (results["status"] != "diverged")
+    results = results[~unknown]
     diverged = results["status"] == "diverged"
     half_way = results["accuracy"] >= (1 + results["chance_accuracy"]) / 2
     has_accuracy = results["accuracy"].notna() & results["chance_accuracy"].notna()
     passed = half_way.where(has_accuracy, results["skill"] >= 0.5)
-    results["passed"] = passed.where(results["success"].isna(), results["success"] > 0.5).astype(bool) & ~diverged
-    results["skill"] = results["skill"].mask(diverged, 0.0)
-    results["accuracy"] = results["accuracy"].mask(diverged, results["chance_accuracy"])
+    results = results.assign(
+        passed=passed.where(results["success"].isna(), results["success"] > 0.5).astype(bool) & ~diverged,
+        skill=results["skill"].mask(diverged, 0.0),
+        accuracy=results["accuracy"].mask(diverged, results["chance_accuracy"]),
+    )
     return ordered(results, [*by, "seed", "lag", "key"])
 
 
