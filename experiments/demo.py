@@ -25,7 +25,7 @@ from farback.report import (
 )
 from farback.report.claim_scripts import Middle, answered, mean_horizon, only
 from farback.report.evidence import Evidence, above, all_of, at_least, at_most, below, tested
-from farback.report.sweep_report import learned_sentence, probability_text, reach_text
+from farback.report.sweep_report import learned_sentence, probability_text, reach_text, summarised
 
 PREDICTION = (
     "Trained at one lag, no cell bridges 80 steps from PyTorch's default initialisation within 1000 updates: their "
@@ -52,7 +52,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     horizons, kept = learned[0].frame, looked[0].frame
     headline = (
         f"{learned_sentence(fixed, horizons, ['label'])} One network trained on lags 1-{LONGEST} and tested at each "
-        f"retains the cue over: {listed(kept, ['label'])}."
+        f"retains the cue over: {summarised(kept, ['label'])}."
     )
     with_gradient = (longest["measure"] == "gradient_reach").any()
     gradients = [measure_parts.gradients(longest)] if with_gradient else []
@@ -79,7 +79,7 @@ def verdict(horizons: pd.DataFrame, kept: pd.DataFrame, pairs: pd.DataFrame) -> 
     lines = [held(none, f"no default cell learns lag {LONGEST}", text)]
     for cell, init in RECOMMENDED.items():
         if {cell, f"{cell}, {init}"} <= set(reach):
-            found, text = farther(pairs, cell, init)
+            found, text = difference(pairs, cell, init)
             text = f"{reach[f'{cell}, {init}']['horizon']} against {reach[cell]['horizon']}; {text}"
             lines.append(held(found, f"{cell} reaches farther from {init} than from the default", text))
     for cell in ("GRU", "LSTM"):
@@ -93,7 +93,7 @@ def verdict(horizons: pd.DataFrame, kept: pd.DataFrame, pairs: pd.DataFrame) -> 
     return lines
 
 
-def farther(pairs: pd.DataFrame, cell: str, init: str) -> tuple[Evidence, str]:
+def difference(pairs: pd.DataFrame, cell: str, init: str) -> tuple[Evidence, str]:
     """Whether an initialisation takes a cell farther than the default one, by the exact test or else the posterior."""
     better = f"{cell}, {init}"
     (row,) = pairs[pairs["a"].isin([f"{cell}, torch", better]) & pairs["b"].isin([f"{cell}, torch", better])].to_dict(

@@ -5,7 +5,7 @@ import pytest
 
 from farback.report import conditions, groups, listed, standard
 from farback.report.conditions import values_text
-from farback.report.sweep_report import metrics, probability_text, reach_text
+from farback.report.sweep_report import metrics, probability_text, reach_text, summarised
 from made_up_scores import behaviour, rows_of
 
 SETTINGS = {"batch": 32, "steps": 1000, "optimizer.name": "adam", "stop": "sustained"}
@@ -106,3 +106,12 @@ def test_what_was_tried_is_named_by_what_was_tuned():
     captions = [table.caption for table in standard(clipped.assign(**{"optimizer.lr": 0.003})).tables]
     assert any(caption.startswith("Settings tried") for caption in captions)
     assert "the best of 3 settings of clip" in conditions(clipped)
+
+
+def test_many_networks_are_summarised_by_the_shortest_and_the_longest_horizon():
+    texts = ["9 (6 to 14)", "26 (24 to 30)", "30 (20 to 40)", "at least 320", "at least 320 (95 %: from 280)"]
+    rows = zip("ABCDE", texts, (9, 26, 30, float("inf"), float("inf")), strict=True)
+    horizons = pd.DataFrame(rows, columns=["label", "horizon", "estimate"])
+    assert summarised(horizons, ["label"]) == "from 9 (6 to 14) with A to at least 320 with 2 of 5 networks"
+    few = horizons.iloc[:3].assign(bound="none")
+    assert summarised(few, ["label"]) == listed(few, ["label"])

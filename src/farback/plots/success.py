@@ -18,8 +18,9 @@ from farback.plots.findings import finding
 from farback.plots.panels import group_panels
 from farback.plots.style import GREY, Look, groups, names, styled
 
-FEW_LAGS = 8  # all of which are ticks
-PANEL = 2.55  # inches: two panels fit on the screen of a phone
+FEW_LAGS = 8  # for more, the ticks are doublings of the smallest
+MOST_TICKS = 6  # in a panel
+PANEL = 2.3  # inches: two panels fit on the screen of a phone
 BEYOND = 1.45  # arrows end at this factor beyond the lags tried
 APART = 0.055  # between the half-way marks of one panel, as a share of the axis
 NOTE = (
@@ -60,7 +61,8 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame) -
             start = "default start" if name.init == "torch" else name.init
             text = f"{start if layout.per_cell else name.text}: {_short(row['horizon'])}"
             entries.append(Line2D([], [], label=text, **look.line, markersize=4.5, linewidth=1.5))
-        lag_axis(ax, lags if len(lags) <= FEW_LAGS else doublings(least, most))
+        ticks = lags if len(lags) <= FEW_LAGS else doublings(least, most)
+        lag_axis(ax, ticks if len(ticks) <= MOST_TICKS else ticks[::-2][::-1])
         if lags[0] > 0:
             ax.set_xlim(least / BEYOND / 1.12, most * BEYOND * 1.12)
         ax.set_ylim(-0.06, 1.06)
@@ -73,7 +75,7 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame) -
             loc="lower left",
             bbox_to_anchor=(-0.03, 1.0),
             alignment="left",
-            fontsize=8.0,
+            fontsize=7.8,
             title_fontproperties={"weight": "bold", "size": 9.0},
             handlelength=2.6,
             borderaxespad=0.1,
@@ -97,7 +99,9 @@ def _sized(figure: Figure, panels: int, entries: int) -> None:
     place = figure.axes[0].get_subplotspec()
     rows, columns = (1, 1) if place is None else place.get_gridspec().get_geometry()
     height = 1.55 + 0.17 * entries
-    figure.set_size_inches(5.2 if columns == 1 else PANEL * columns + 0.4, (height if panels > 1 else 2.9) * rows + 1.3)
+    figure.set_size_inches(
+        5.2 if columns == 1 else PANEL * columns + 0.35, (height if panels > 1 else 2.9) * rows + 1.3
+    )
 
 
 def _curve(ax: Axes, own: pd.DataFrame, look: Look) -> None:

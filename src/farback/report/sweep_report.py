@@ -28,6 +28,7 @@ LEVEL = 0.05  # of significance
 SIZES = {"parameters": "parameters", "state": "numbers of state", "flops": "FLOPs a step"}  # follow from the settings
 DETAILS = ("cell.", "init.", "optimizer.beta", "optimizer.eps", "measures.")
 SCORES = ("measure", "step", "lag", "statistic", "value", "measures")
+FEW = 4  # networks whose horizons a headline lists
 MOST_LAGS = 8  # a table has a column for each lag up to this number
 NO_PREDICTION = "No prediction was written down for this experiment."
 
@@ -47,7 +48,7 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
         retention = retained(scores[~fixed], by, ladder)
         parts += retention
         horizons["retention"] = retention[0].frame
-        sentences.append(f"One trained network, tested at every lag, retains: {listed(retention[0].frame, by)}.")
+        sentences.append(f"One trained network, tested at every lag, retains: {summarised(retention[0].frame, by)}.")
     parts += sized(scores, by)
     return Analysis(" ".join(sentences), [NO_PREDICTION], parts, metrics(horizons, by))
 
@@ -63,7 +64,7 @@ def groups(scores: pd.DataFrame) -> list[str]:
 
 def learned_sentence(scores: pd.DataFrame, horizons: pd.DataFrame, by: Sequence[str]) -> str:
     """The headline of trainings at one lag each: how far back each network learns to look, and the conditions."""
-    return f"Half of fresh trainings succeed up to these lags ({conditions(scores)}): {listed(horizons, by)}."
+    return f"Half of fresh trainings succeed up to these lags ({conditions(scores)}): {summarised(horizons, by)}."
 
 
 def trained(
@@ -252,6 +253,22 @@ def listed(horizons: pd.DataFrame, by: Sequence[str]) -> str:
     if len(rows) > 1 and len(set(horizons["horizon"])) == 1 and rows[0]["bound"] != "none":
         return f"all {reach_text(rows[0], '')}"
     return "; ".join(f"{', '.join(str(row[name]) for name in by)} {row['horizon']}" for row in rows)
+
+
+def summarised(horizons: pd.DataFrame, by: Sequence[str]) -> str:
+    """A horizon table as a phrase for a headline: all horizons of a few networks, else the shortest and the longest.
+
+    For example "from 9 (6 to 14) with RNN relu to at least 320 with 2 of 8 networks".
+    """
+    if len(horizons) <= FEW or len(set(horizons["horizon"])) == 1:
+        return listed(horizons, by)
+    order = horizons.sort_values("estimate", kind="stable")
+    ends = []
+    for row in (order.iloc[0], order.iloc[-1]):
+        same = int((horizons["estimate"] == row["estimate"]).sum())
+        name = ", ".join(str(row[column]) for column in by) if same == 1 else f"{same} of {len(horizons)} networks"
+        ends.append(f"{row['horizon'] if same == 1 else row['horizon'].split(' (')[0]} with {name}")
+    return f"from {ends[0]} to {ends[1]}"
 
 
 def metrics(horizons: Mapping[str, pd.DataFrame], by: Sequence[str]) -> dict[str, float]:
