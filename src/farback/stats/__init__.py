@@ -21,7 +21,7 @@ from farback.stats.intervals import bootstrap, clopper_pearson, median, median_i
 from farback.stats.psychometric import Psychometric, isotonic_threshold, psychometric
 from farback.stats.success_rates import MeanHorizon, isotonic, mean_horizon, spearman_karber
 from farback.stats.survival import Survival, kaplan_meier
-from farback.stats.threshold_search import ThresholdSearch
+from farback.stats.threshold_search import ThresholdSearch, best_probabilities
 
 __all__ = [
     "Best",
@@ -35,6 +35,7 @@ __all__ = [
     "ThresholdSearch",
     "benjamini_hochberg",
     "best_of",
+    "best_probabilities",
     "bootstrap",
     "clopper_pearson",
     "compare",

@@ -5,7 +5,8 @@ The half-way lag is where the rate is exactly one half; m follows from it. The p
 proper priors, so complete separation (all seeds succeed at one lag, none at the next) needs no special case:
 
 - log2 of the half-way lag: uniform from `BEYOND` octaves below the smallest lag to as many above the largest;
-- slope, per factor e of the lag: density proportional to slope^-1.5 between 1.25 and 320 (a step function in practice);
+- slope, per factor e of the lag: a step function with probability 0.4, else a density proportional to slope^-1.8
+  between 1 and 64;
 - lapse: Beta(1, 10) below 0.45. Most networks that learn a task at short lags always learn it.
 
 Source: Kontsevich and Tyler 1999 (posterior on a grid), Prins 2013 (slope and lapse as nuisance parameters), Oron and
@@ -28,11 +29,13 @@ from farback.stats.success_rates import isotonic
 Floats = NDArray[np.float64]
 Ends = tuple[float, float]
 
-LOG_SLOPE = (math.log(1.25), math.log(320.0))  # the ends of the prior
+LOG_SLOPE = (0.0, math.log(64.0))
+STEEPNESS = -0.8  # power of the slope to which its density on a logarithmic axis is proportional
+STEP = 0.4  # probability of a step function; without it the intervals of steep curves would be too narrow
 ROOT_LAPSE = (0.0, math.sqrt(0.45))  # above 0.5 there would be no half-way lag
 BEYOND = 1.0  # octaves
 MARGIN = 0.5  # octaves outside of the tried lags, up to which an end of an interval is given
-COUNTS = (120, 16, 8)  # cells of half-way lag, slope and lapse
+COUNTS = (120, 14, 8)  # cells of half-way lag, slope and lapse
 REFINEMENTS = 6  # of the grid, at most: each shrinks it at least to half along one axis
 POSSIBLE = 1e-6  # cells with a smaller share of the largest weight of their axis are left out of a finer grid
 DRAWS = 2000  # of the posterior predictive check and of the exact tests
@@ -42,6 +45,8 @@ UNLIKELY = 0.05  # the posterior predictive p below which the curve does not fit
 @dataclass(frozen=True)
 class Grid:
     """Cells of equal width over log2 half-way lag (X), log slope (S) and the square root of the lapse (P).
+
+    The last slope is inf, a step function, beside the cells of finite slopes.
 
     Attributes:
         ends: of each axis.
@@ -61,34 +66,38 @@ class Grid:
         return (edges[1:] + edges[:-1]) / 2
 
     @property
-    def slope_S(self) -> Floats:  # noqa: N802 (axes in capitals)
-        """Slopes, per factor e of the lag."""
-        return np.exp(self.middles(1))
+    def slope_S(self) -> Floats:
+        """Slopes, per factor e of the lag; the last is inf."""
+        return np.append(np.exp(self.middles(1)), np.inf)
 
     @property
-    def lapse_P(self) -> Floats:  # noqa: N802
+    def lapse_P(self) -> Floats:
         """Lapses."""
         return self.middles(2) ** 2
 
     def prior(self) -> Floats:
-        """The density of slopes and lapses on the axes of the grid, not normalised; shape (S, P)."""
-        root_P = self.middles(2)
-        return np.outer(self.slope_S**-0.5, root_P * (1 - self.lapse_P) ** 9)  # d slope = slope d log slope, and so on
+        """Prior probability of slopes and lapses, up to a factor; shape (S, P)."""
+        low, high = LOG_SLOPE
+        whole = (math.exp(STEEPNESS * high) - math.exp(STEEPNESS * low)) / STEEPNESS
+        width = (self.ends[1][1] - self.ends[1][0]) / self.counts[1]
+        slope_S = np.append((1 - STEP) * self.slope_S[:-1] ** STEEPNESS * width / whole, STEP)
+        return np.outer(slope_S, self.middles(2) * (1 - self.lapse_P) ** 9)  # d lapse = 2 root lapse * d root lapse
 
     def rates(self, octave_K: Floats) -> Floats:
         """The success rates at lags 2^octave_K; shape (K, X, S, P), inside of (0, 1)."""
         half_P = 0.5 / (1 - self.lapse_P)  # the logistic function where the rate is one half
         z_KX = math.log(2) * (octave_K[:, None] - self.middles(0))
-        z_KXSP = self.slope_S[:, None] * z_KX[:, :, None, None] - np.log(half_P / (1 - half_P))
-        rate: Floats = (1 - self.lapse_P) / (1 + np.exp(np.clip(z_KXSP, -50, 50)))
-        return np.clip(rate, 1e-12, 1 - 1e-12)
+        z_KXSP = self.slope_S[:-1, None] * z_KX[:, :, None, None] - np.log(half_P / (1 - half_P))
+        step_KXSP = np.broadcast_to(np.where(z_KX > 0, 50.0, -50.0)[:, :, None, None], (*z_KX.shape, 1, len(half_P)))
+        z_KXSP = np.concatenate([np.clip(z_KXSP, -50, 50), step_KXSP], 2)
+        return np.clip((1 - self.lapse_P) / (1 + np.exp(z_KXSP)), 1e-12, 1 - 1e-12)
 
     def around(self, weight_XSP: Floats) -> Grid:
         """The grid with as many cells over the part where the weights are not negligible."""
         ends = []
         for axis in range(3):
-            weight = weight_XSP.sum(tuple({0, 1, 2} - {axis}))
-            kept = np.flatnonzero(weight > POSSIBLE * weight.max())
+            weight = marginal(weight_XSP, axis)
+            kept = np.flatnonzero(weight >= POSSIBLE * weight.max())
             edges = self.edges(axis)
             ends.append((edges[max(kept[0] - 1, 0)], edges[min(kept[-1] + 2, len(weight))]))
         return Grid((ends[0], ends[1], ends[2]), self.counts)
@@ -103,8 +112,13 @@ class Posterior:
 
     def quantiles(self, shares: ArrayLike, axis: int = 0) -> Floats:
         """Of a coordinate of the grid (log2 half-way lag unless another axis is named), uniform within each cell."""
-        weight = self.weight_XSP.sum(tuple({0, 1, 2} - {axis}))
-        return np.interp(shares, np.concatenate([[0.0], np.cumsum(weight)]), self.grid.edges(axis))
+        below = np.insert(np.cumsum(marginal(self.weight_XSP, axis)), 0, 0.0)
+        return np.interp(shares, below, self.grid.edges(axis), right=np.inf if axis == 1 else None)
+
+    def below(self, octave_N: ArrayLike) -> Floats:
+        """The probability that log2 of the half-way lag is below each of these numbers."""
+        total_X = np.insert(np.cumsum(marginal(self.weight_XSP, 0)), 0, 0.0)
+        return np.interp(octave_N, self.grid.edges(0), total_X)
 
     @property
     def deviation(self) -> float:
@@ -113,20 +127,26 @@ class Posterior:
         return float(np.sqrt(weight_X @ (octave_X - weight_X @ octave_X) ** 2))
 
 
+def marginal(weight_XSP: Floats, axis: int) -> Floats:
+    """Weights of the cells along one axis, without the step function on that of slopes."""
+    weights: Floats = weight_XSP.sum(tuple({0, 1, 2} - {axis}))
+    return weights[:-1] if axis == 1 else weights
+
+
 @dataclass(frozen=True)
 class Psychometric:
     """What successes at several lags say about the lag at which half of fresh seeds succeed.
 
-    An estimate beyond the largest lag that was tried is inf, and one below the smallest is 0. An end of the interval may
-    lie outside of these lags by up to half an octave. Further outside only the prior speaks, so there an upper end is
-    inf and a lower end 0. The ends of a bound are tried lags: `low` is the largest lag at most, `high` at least the
+    An estimate beyond the largest lag that was tried is inf, and one below the smallest is 0. An end of the interval
+    may lie outside of these lags by up to half an octave. Further outside only the prior speaks, so there an upper end
+    is inf and a lower end 0. The ends of a bound are tried lags: `low` is the largest lag at most, `high` at least the
     smallest.
 
     Attributes:
         estimate: posterior median of the half-way lag.
         low: lower end of its credible interval.
         high: upper end.
-        slope: posterior median, per factor e of the lag.
+        slope: posterior median, per factor e of the lag; inf for a step function.
         lapse: posterior median of the share of seeds that fail even at short lags.
         fits: whether success rates as far from the curve as these are no surprise (posterior predictive p >= 0.05).
         deviation: posterior standard deviation of log2 of the half-way lag, in octaves.

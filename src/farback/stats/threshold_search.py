@@ -25,7 +25,7 @@ PER_OCTAVE = 8  # candidate lags
 OVERHEAD = 2.0  # steps added to the lag in the cost of a training, so that many trainings at tiny lags are not free
 CERTAIN = 0.95  # probability that the half-way lag lies beyond an end, at which a search ends
 FEWEST = 2 * GROUP  # trainings before a search may end
-SLOPES, LAPSES = 10, 6  # cells of the grid: coarser than that of `psychometric`, because each look goes through all
+SLOPES, LAPSES = 8, 6  # cells of the grid: coarser than that of `psychometric`, because each look goes through all
 
 
 class ThresholdSearch:
@@ -104,18 +104,22 @@ class ThresholdSearch:
             self._shares.append(share_of_budget)
 
     @property
+    def posterior(self) -> Posterior:
+        """Of the half-way lag, the slope and the lapse, as known so far."""
+        return self._posterior(self._success_K, self._trial_K)
+
+    @property
     def deviation(self) -> float:
         """The posterior standard deviation of log2 of the half-way lag so far, in octaves."""
-        return self._posterior(self._success_K, self._trial_K).deviation
+        return self.posterior.deviation
 
     @property
     def done(self) -> bool:
         """Whether the half-way lag is known to the precision, or lies beyond `low` or `high` with probability 0.95."""
         if self._trial_K.sum() < FEWEST:
             return False
-        found = self._posterior(self._success_K, self._trial_K)
-        below_X = np.cumsum(np.insert(found.weight_XSP.sum((1, 2)), 0, 0.0))
-        below, not_above = np.interp([math.log2(self.low), math.log2(self.high)], self._grid.edges(0), below_X)
+        found = self.posterior
+        below, not_above = found.below([math.log2(self.low), math.log2(self.high)])
         return bool(found.deviation <= self.precision or max(below, 1 - not_above) >= CERTAIN)
 
     def result(self, level: float = 0.95) -> Psychometric:
@@ -127,9 +131,8 @@ class ThresholdSearch:
         tried_K = self._trial_K > 0
         if not tried_K.any():
             raise ValueError("no outcome was told yet")
-        found = self._posterior(self._success_K, self._trial_K)
         lag_K = self.lags[tried_K].astype(float)
-        return summary(lag_K, self._success_K[tried_K], self._trial_K[tried_K], found, level)
+        return summary(lag_K, self._success_K[tried_K], self._trial_K[tried_K], self.posterior, level)
 
     def _posterior(self, success_K: Floats, trial_K: Floats) -> Posterior:
         tried_K = trial_K > 0
@@ -189,11 +192,7 @@ def best_probabilities(searches: Sequence[ThresholdSearch]) -> Floats:
     ends = [(math.log2(one.low), math.log2(one.high)) for one in searches]
     edges = [np.array([a - BEYOND, *np.arange(a, b, 1 / PER_OCTAVE), b, b + BEYOND]) for a, b in ends]
     edge_E = np.unique(np.concatenate(edges))
-    below_NE = []
-    for one, own in zip(searches, edges, strict=True):
-        found = one._posterior(one._success_K, one._trial_K)
-        total_X = np.cumsum(np.insert(found.weight_XSP.sum((1, 2)), 0, 0.0))
-        below_NE.append(np.interp(edge_E, own, np.interp(own, found.grid.edges(0), total_X)))
+    below_NE = [np.interp(edge_E, own, one.posterior.below(own)) for one, own in zip(searches, edges, strict=True)]
     below, mass = np.array(below_NE)[:, :-1, None], np.diff(below_NE)[:, :, None]
     node_Q, weight_Q = np.polynomial.legendre.leggauss(len(searches) // 2 + 1)  # exact: products of linear functions
     below_NEQ = below + mass * (node_Q + 1) / 2
