@@ -96,9 +96,7 @@ def verdict(horizons: pd.DataFrame, kept: pd.DataFrame, pairs: pd.DataFrame) -> 
 def difference(pairs: pd.DataFrame, cell: str, init: str) -> tuple[Evidence, str]:
     """Whether an initialisation takes a cell farther than the default one, by the exact test or else the posterior."""
     better = f"{cell}, {init}"
-    (row,) = pairs[pairs["a"].isin([f"{cell}, torch", better]) & pairs["b"].isin([f"{cell}, torch", better])].to_dict(
-        "records"
-    )
+    (row,) = pairs[pairs["a"].isin([cell, better]) & pairs["b"].isin([cell, better])].to_dict("records")
     probability = row["farther"] if row["a"] == better else 1 - row["farther"]
     text = f"probability {probability_text(probability)}"
     if pd.notna(row["p"]):

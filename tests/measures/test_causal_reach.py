@@ -201,6 +201,24 @@ def test_on_recall_only_the_lag_of_the_cue_has_an_effect(lag: int, slots: int, l
     assert [row.value for row in rows if row.statistic == "horizon"] == [lag * expected]
 
 
+def test_with_the_cue_at_each_lag_the_effect_ends_where_the_buffer_ends() -> None:
+    """A buffer of six slots holds lags 0 to 5: the answer depends on the cue there, and on nothing beyond."""
+    task = tasks.build({"name": "recall", "lag": 20})
+    network = ring_buffer(task, 6)
+    measure = CausalReachMeasure(sequences=400, lags=(1, 3, 5, 6, 20), each_lag=True)
+    (rows,) = measure.rows(network, task, [0], lambda: network)
+    effect = {row.lag: row.value for row in rows if row.statistic == "effect"}
+    assert effect == {lag: pytest.approx(float(lag < 6), abs=0.15) for lag in (1, 3, 5, 6, 20)}
+    assert [row.value for row in rows if row.statistic == "horizon"] == [5.0]
+
+
+def test_a_measure_at_each_lag_refuses_a_lag_that_the_task_cannot_have() -> None:
+    task = tasks.build({"name": "copy", "lag": 20})
+    CausalReachMeasure(lags=(15, 20), each_lag=True).check(task)
+    with pytest.raises(ValueError, match="needs a lag of 11"):
+        CausalReachMeasure(lags=(5, 20), each_lag=True).check(task)
+
+
 def test_default_lags_are_powers_of_two_and_the_lag_of_the_task() -> None:
     for name, kl in (("nback", True), ("adding", False)):
         task = tasks.build({"name": name, "lag": 5})

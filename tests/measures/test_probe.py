@@ -224,3 +224,13 @@ def test_blank_inputs_and_nonfinite_states_give_no_rows() -> None:
     assert ProbeMeasure(sequences=90).rows(broken, task, [0, 1], lambda: network) == [[], []]
     both_ways = network_of("gru", task, bidirectional=True)
     assert ProbeMeasure(features="full").rows(both_ways, task, [0, 1], lambda: both_ways) == [[], []]
+
+
+def test_with_the_cue_at_each_lag_the_skill_ends_where_the_register_ends() -> None:
+    task = tasks.build({"name": "recall", "lag": 20})
+    network = network_of("shift_register", task, hidden=6 * task.inputs)  # holds lags 0 to 5
+    measure = ProbeMeasure(sequences=300, lags=(1, 3, 5, 6, 20), each_lag=True)
+    rows = measure.rows(network, task, [0, 1], lambda: network)[0]
+    skilful = {lag: value > 0.5 for lag, value in values(rows, "skill").items()}
+    assert skilful == {1: True, 3: True, 5: True, 6: False, 20: False}
+    assert values(rows, "horizon") == {-1: 5.0}

@@ -265,3 +265,27 @@ def test_many_networks_get_a_row_for_each_cell(name):
 def test_a_panel_needs_moments():
     with pytest.raises(ValueError, match="needs a column 'moment'"):
         plots.memory(pd.DataFrame({"label": ["A"], "lag": [1]}))
+
+
+def test_no_line_and_no_bar_lie_over_distractors():
+    """With the cue at one lag only, curve and bar agree: the cue is a point of its own."""
+    columns = ["label", "moment", "reach", "lag", "seeds", "median", "low", "high"]
+    skills = {"causal": (0.0, 0.0, 0.0, 1.0), "decodable": (1.0, 1.0, 0.0, 0.0)}
+    rows = [
+        ("A", "end", reach, lag, 3, value, value, value)
+        for reach, own in skills.items()
+        for lag, value in zip((1, 10, 80, 160), own, strict=True)
+    ]
+    horizons = pd.DataFrame(
+        [("A", "end", "causal", 160.0, np.inf, 160.0), ("A", "end", "decodable", 10.0, 80.0, 10.0)],
+        columns=["label", "moment", "reach", "low", "high", "most"],
+    )
+    figure = plots.reaches(pd.DataFrame(rows, columns=columns), horizons)
+    (ax,) = figure.axes
+    causal = [line.get_xdata().tolist() for line in lines(figure, "causal")]
+    assert causal == [[1, 10, 80], [160]]
+    assert [line.get_xdata().tolist() for line in lines(figure, "decodable")] == [[1, 10, 80, 160]]
+    bars = [line for line in ax.get_lines() if line.get_ydata()[0] < -0.04 and line.get_linestyle() == "-"]
+    spans = {line.get_color(): sorted(line.get_xdata()) for line in bars}
+    assert spans[lines(figure, "causal")[0].get_color()] == [160, 160]
+    assert spans[lines(figure, "decodable")[0].get_color()][1] == 10

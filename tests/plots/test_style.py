@@ -88,3 +88,31 @@ def test_dodging_keeps_the_middle():
 def test_statistics_and_tables_do_not_import_matplotlib():
     code = "import sys, farback.stats, farback.tables; print({'matplotlib', 'seaborn', 'torch'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_one_cell_shows_its_first_setting_by_colour_and_the_second_by_dashes():
+    table = pd.DataFrame([("GRU", h, b, 1) for h in (8, 16, 128) for b in (16, 64)], columns=["label", "h", "b", "lag"])
+    look = looks(names(table, "lag"))
+    by_level = {(name.level("h"), name.level("b")): own for name, own in look.items()}
+    assert len({own.colour for own in look.values()}) == len({own.marker for own in look.values()}) == 3
+    assert {own.dashes for (_, b), own in by_level.items() if b == 16} == {"-"}
+    assert all(by_level[h, 16].colour == by_level[h, 64].colour for h in (8, 16, 128))
+    shades = [grey(by_level[h, 16].colour) for h in (8, 16, 128)]
+    assert shades == sorted(shades)  # in the order of the numbers
+    assert min(b - a for a, b in itertools.pairwise(shades)) > 15
+
+
+@pytest.mark.parametrize("cells", [["GRU"], ["GRU", "LSTM, chrono", "LSTM", "own cell"]])
+def test_no_two_of_many_groups_look_the_same(cells):
+    levels = itertools.product(cells, (8, 16, 32), (16, 64, 256), (None, 1.0))
+    group = names(pd.DataFrame(levels, columns=["label", "hidden", "batch", "clip"]).assign(lag=1), "lag")
+    assert len({(own.colour, str(own.dashes), own.marker) for own in looks(group).values()}) == 18 * len(cells)
+
+
+def test_many_settings_of_one_cell_get_small_multiples_by_the_second():
+    group = names(
+        pd.DataFrame([("GRU", h, b, 1) for h in (8, 16, 32) for b in (16, 64)], columns=["label", "h", "b", "lag"]),
+        "lag",
+    )
+    shared = panel_groups(group, together=4)
+    assert {title: len(own) for title, own in shared.items()} == {"GRU, b 16": 3, "GRU, b 64": 3}

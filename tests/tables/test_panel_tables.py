@@ -197,3 +197,12 @@ def test_an_effect_of_the_cue_alone_reaches_to_the_cue():
     values += [("gradient_reach", 9, k, "log10", 0.0 if k in (0, 16) else -5.0) for k in lags]
     found = tables.seed_reaches(frame(rows_of("A", 0, values, end=9))).set_index("reach")
     assert found["horizon"].to_dict() == {"gradient": "< 1", "causal": "[16, 32)", "decodable": "[16, 32)"}
+
+
+def test_with_the_cue_at_each_lag_a_reach_ends_at_the_first_failure():
+    passes = (1, 2, 16)
+    values = [("causal_reach", 9, k, "effect", float(k in passes)) for k in (1, 2, 4, 8, 16, 32)]
+    values += [("probe", 9, k, "skill", float(k in passes)) for k in (1, 2, 4, 8, 16, 32)]
+    scores = frame(rows_of("A", 0, values, end=9)).assign(**{"measures.causal_reach.each_lag": True})
+    found = tables.seed_reaches(scores).set_index("reach")["horizon"]
+    assert found.to_dict() == {"causal": "[2, 4)", "decodable": "[16, 32)"}

@@ -142,7 +142,7 @@ def test_the_grid_has_a_row_for_each_combination():
     ("make", "message"),
     [
         (lambda s: tables.trainability(s, ["lable"]), "no column 'lable', did you mean 'label'"),
-        (lambda s: tables.trainability(s, ["task"]), "group recall two trials share seed 0 and lag 5"),
+        (lambda s: tables.trainability(s, ["task"]), "group task recall two trials share seed 0 and lag 5"),
         (lambda s: tables.retention_horizons(s), "group A two trials share seed 0: select fewer"),
         (lambda s: tables.trainability(s, ["label", "seed"]), "got \\['seed'\\]"),
         (lambda s: tables.trainability(s, []), "by must name columns"),

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from farback import stats
-from farback.measures.base import Floats, MeasureRow, curve_rows, summary_rows
+from farback.measures.base import Floats, MeasureRow, curve_rows
 from farback.measures.support.lag_selection import AtLags, readout_steps, sorted_lags
 from farback.measures.support.system import System, measured
 from farback.networks.network import Network
@@ -213,8 +213,10 @@ class CausalReachMeasure(AtLags):
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
         """The rows are effect, effect_error, kl (nan unless answers are classes) by lag; horizon (lower end, or 0)."""
-        batch, last_B, lags = self.readouts(task, seed)
         classes = isinstance(task.answer, OneOf)
-        result = causal_reach(network, batch.input_BTI, lags, classes=classes, step=last_B, seed=seed)
-        curves = {"effect": result.effect, "effect_error": result.effect_error, "kl": result.kl}
-        return curve_rows(result.lag, curves) + summary_rows(horizon=max(0.0, result.horizon.low))
+        rows: list[MeasureRow] = []
+        for batch, last_B, lags in self.readouts(task, seed):
+            result = causal_reach(network, batch.input_BTI, lags, classes=classes, step=last_B, seed=seed)
+            curves = {"effect": result.effect, "effect_error": result.effect_error, "kl": result.kl}
+            rows += curve_rows(result.lag, curves)
+        return rows + self.horizon_row(rows, "effect", THRESHOLD)

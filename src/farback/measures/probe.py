@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from farback import stats
-from farback.measures.base import Floats, MeasureRow, Untrained, curve_rows, summary_rows
+from farback.measures.base import Floats, MeasureRow, Untrained, curve_rows
 from farback.measures.support.lag_selection import AtLags, readout_steps, sorted_lags
 from farback.measures.support.logistic_regression import Labels, logistic_regression, whitened
 from farback.measures.support.regression import floats
@@ -245,16 +245,16 @@ class ProbeMeasure(AtLags):
         ]
 
     def _replica_rows(self, network: Network, initial: Network, task: Task, seed: int) -> list[MeasureRow]:
-        batch, last_B, lags = self.readouts(task, seed)
-        if len(last_B) < FEWEST:
-            return []
-        try:
-            scores = probe(
-                network, batch.input_BTI, None, lags, step=last_B, untrained=initial, features=self.features, seed=seed
-            )
-        except ValueError:  # states that are not finite
-            return []
-        scored = np.isfinite(scores.skill)
-        names = ("skill", "accuracy", "untrained_skill", "shuffled_skill")
-        rows = curve_rows(scores.lag[scored], {name: getattr(scores, name)[scored] for name in names})
-        return rows + summary_rows(horizon=max(0.0, scores.horizon.low)) if rows else []
+        rows: list[MeasureRow] = []
+        for batch, last_B, lags in self.readouts(task, seed):
+            if len(last_B) < FEWEST:
+                return []
+            x_BTI, features = batch.input_BTI, self.features
+            try:
+                scores = probe(network, x_BTI, None, lags, step=last_B, untrained=initial, features=features, seed=seed)
+            except ValueError:  # states that are not finite
+                return []
+            scored = np.isfinite(scores.skill)
+            names = ("skill", "accuracy", "untrained_skill", "shuffled_skill")
+            rows += curve_rows(scores.lag[scored], {name: getattr(scores, name)[scored] for name in names})
+        return rows + self.horizon_row(rows, "skill", 0.5) if rows else []

@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from farback.plots.style import GREY, GroupName, Look, groups, looks
+from farback.plots.style import GREY, GroupName, Look, axes_of, groups, looks
+from farback.records.setting_text import DEFAULT_INIT, setting_text, value_text
 
 ONE_PANEL = 4  # groups that one panel shows without crowding
 ONE_PANEL_OF_CURVES = 8  # for example four cells with two initialisations each
@@ -36,13 +37,13 @@ class Panels:
 
     Attributes:
         panels: from left to right, then from top to bottom.
-        per_cell: whether each cell has panels of its own.
+        inner: the axis whose levels share a panel; None if one panel has all groups.
     """
 
     figure: Figure
     panels: list[Panel]
     look: dict[GroupName, Look]
-    per_cell: bool
+    inner: str | None
 
     def __iter__(self) -> Iterator[Panel]:
         return iter(self.panels)
@@ -52,8 +53,8 @@ class Panels:
         labels([panel.ax for panel in self.panels], x, y)
 
     def legend(self, note: str, extra: Sequence[tuple[str, Look]] = ()) -> None:
-        """Add a legend of all groups, or of the initialisations' dashes where each cell has panels of its own."""
-        legend(self.figure, self.look, note, extra, dashes_only=self.per_cell)
+        """Add a legend of all groups, or of the axis inside the panels where their titles name the others."""
+        legend(self.figure, self.look, note, extra, self.inner)
 
 
 def new_figure(width: float, height: float, title: str) -> Figure:
@@ -77,12 +78,12 @@ def subplots(figure: Figure, count: int, columns: int, sharex: bool = True, shar
 def group_panels(
     table: pd.DataFrame, first_value: str, title: str, together: int = ONE_PANEL, height: float = 2.5
 ) -> Panels:
-    """One panel for all groups if there are at most `together`, else a panel for each network with all of its starts.
+    """One panel for all groups if there are at most `together`, else panels as in `panel_groups`.
 
     The columns before `first_value` name the group of each row; `height` is the height of a panel in inches.
     """
     parts = groups(table, first_value)
-    shared = panel_groups(parts, together)
+    shared, inner = panel_groups(parts, together), inner_axis(parts)
     count, columns = len(shared), _columns(list(shared.values()))
     width = 3.1 * columns + 0.8 if columns > 1 else 7.0
     figure = new_figure(width, height * math.ceil(count / columns) + 1.2 if count > 1 else 4.2, title)
@@ -90,11 +91,11 @@ def group_panels(
     for ax, text in zip(axes, shared, strict=True):
         ax.set_title(text)
     panels = [Panel(ax, {name: parts[name] for name in own}) for ax, own in zip(axes, shared.values(), strict=True)]
-    return Panels(figure, panels, looks(parts), len(shared) > 1)
+    return Panels(figure, panels, looks(parts), inner if len(shared) > 1 else None)
 
 
 def moment_panels(table: pd.DataFrame, first_value: str, title: str) -> Panels:
-    """A column of panels for each moment of measurement, and a row for each cell where there are many groups.
+    """A column of panels for each moment of measurement, and rows as in `panel_groups` where there are many groups.
 
     The columns before `first_value`, except `moment`, name the group of each row.
 
@@ -105,7 +106,7 @@ def moment_panels(table: pd.DataFrame, first_value: str, title: str) -> Panels:
         raise ValueError(f"a figure of curves needs a column 'moment'; the table has {list(table.columns)}")
     parts = groups(table, first_value, ignored="moment")
     moments = list(dict.fromkeys(table["moment"]))
-    shared = panel_groups(parts, ONE_PANEL_OF_CURVES)
+    shared, inner = panel_groups(parts, ONE_PANEL_OF_CURVES), inner_axis(parts)
     rows, columns = len(shared), len(moments)
     width = 7.0 if columns == 1 else 3.6 * columns + 0.8
     figure = new_figure(width, 3.0 * rows + (1.6 if rows == 1 else 1.2), title)
@@ -115,17 +116,27 @@ def moment_panels(table: pd.DataFrame, first_value: str, title: str) -> Panels:
         now = {name: parts[name][parts[name]["moment"] == moment] for name in names}
         panels.append(Panel(ax, {name: part for name, part in now.items() if len(part)}))
         ax.set_title(", ".join(filter(None, (text, MOMENTS.get(moment, moment) if columns > 1 else ""))))
-    return Panels(figure, panels, looks(parts), len(shared) > 1)
+    return Panels(figure, panels, looks(parts), inner if len(shared) > 1 else None)
+
+
+def inner_axis(distinct: Iterable[GroupName]) -> str:
+    """The axis whose levels share a panel where there are several: initialisations, else the first other setting.
+
+    A setting that alone makes the difference between groups has a panel for each level.
+    """
+    axes = axes_of(distinct)
+    others = [axis for axis in axes if axis not in ("cell", "init")]
+    return others[0] if others and "init" not in axes and len(axes) > 1 else "init"
 
 
 def panel_groups(distinct: Iterable[GroupName], together: int) -> dict[str, list[GroupName]]:
-    """The groups of each panel, by the panel's title."""
+    """Panels by title, with all groups if there are at most `together`, else with those that differ in `inner_axis`."""
     names = list(distinct)
     if len(names) <= together:
         return {"": names}
-    shared: dict[str, list[GroupName]] = {}
+    inner, shared = inner_axis(names), dict[str, list[GroupName]]()
     for name in names:
-        shared.setdefault(name.panel, []).append(name)
+        shared.setdefault(name.without(inner), []).append(name)
     return shared
 
 
@@ -152,22 +163,34 @@ def legend(
     look: dict[GroupName, Look],
     note: str,
     extra: Sequence[tuple[str, Look]] = (),
-    dashes_only: bool = False,
+    inner: str | None = None,
 ) -> None:
     """Add a legend below the panels; `note` says how to read the figure.
 
     Args:
         extra: lines that belong to no group.
-        dashes_only: explain the dashes of the initialisations instead of naming each group.
+        inner: the only axis that the legend must explain, because the titles of the panels name the others.
     """
     entries = [(name.text, own) for name, own in look.items()]
-    if dashes_only:
-        inits = {name.init: Look(GREY, "", own.dashes) for name, own in look.items()}
-        words = {"torch": "torch's default initialisation"}
-        ordered = sorted(inits, key=lambda init: (init != "torch", init))
-        entries = [(words.get(init, init), inits[init]) for init in ordered] if set(inits) != {"torch"} else []
+    if inner is not None:
+        entries = _levels(look, inner)
     lines = [Line2D([], [], label=text, **own.line) for text, own in [*entries, *extra]]
     legend_below(figure, lines, note, handlelength=4.5, columnspacing=1.6)
+
+
+def _levels(look: dict[GroupName, Look], axis: str) -> list[tuple[str, Look]]:
+    """The levels of an axis with dashes; with colours and markers too if all groups of each level share them."""
+    levels = axes_of(look).get(axis, [])
+    if axis == "init":
+        levels = sorted(levels, key=lambda level: level != DEFAULT_INIT)
+    own = [
+        [each for name, each in look.items() if value_text(name.level(axis)) == value_text(level)] for level in levels
+    ]
+    shared = all(len({(each.colour, each.marker) for each in group}) == 1 for group in own)
+    found = [group[0] if shared else Look(GREY, "", group[0].dashes) for group in own]
+    words = {DEFAULT_INIT: "torch's default initialisation"}
+    texts = [words.get(level, level) if axis == "init" else setting_text(axis, level) for level in levels]
+    return list(zip(texts, found, strict=True))
 
 
 def legend_below(
@@ -186,7 +209,9 @@ def band(ax: Axes, own: pd.DataFrame, x: str, look: Look, text: str, floor: floa
     own = own.sort_values(x, kind="stable")
     places, middle, low, high = (own[name].to_numpy(float) for name in (x, "median", "low", "high"))
     ends = (low, high) if np.isinf(floor) else (np.maximum(low, floor), np.maximum(high, floor))
-    ax.fill_between(places, *ends, color=look.colour, alpha=0.15, linewidth=0)
+    ax.fill_between(places, *ends, color=look.colour, alpha=0.09, linewidth=0)
+    edges: Any = {"color": look.colour, "linewidth": 0.5, "alpha": 0.35, "zorder": 1.5}
+    ax.plot(places, np.transpose(ends), **edges)  # where bands lie on each other, their edges are still visible
     middle = np.where(middle < floor, np.nan, middle)
     marked = list(range(len(places)))
     if len(places) > 12:  # about one marker for each doubling

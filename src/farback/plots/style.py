@@ -7,14 +7,17 @@ usual cells also differ in lightness, so that they differ in grey print, and eve
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from farback.records.setting_text import DEFAULT_INIT, setting_text, value_text
 
 Numbers = NDArray[np.float64]
 
@@ -70,27 +73,43 @@ INITS: dict[str, Any] = {
     "xavier": (0, (7, 2, 1, 2, 1, 2)),
 }
 OTHER_DASHES: tuple[Any, ...] = ((0, (2, 1)), (0, (8, 2)), (0, (4, 1, 1, 1)), (0, (1, 2)))
+LEVEL_DASHES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (2, 1)), (0, (4, 1, 1, 1)))
+LEVEL_MARKERS = ("o", "s", "^", "v", *OTHER_MARKERS)
+SHADES = (0.0, 0.78)  # part of the colour map for numbers: its lightest end cannot be read on white
 GREY = "0.45"
-_VARIANT = re.compile(r"\d+ layers|bidirectional")
+_LAYERS, _BIDIRECTIONAL = re.compile(r"(\d+) layers"), "bidirectional"
+_LABEL_AXES: dict[str, Any] = {"layers": 1, _BIDIRECTIONAL: False}  # and the levels that a label does not write
 
 
 @dataclass(frozen=True)
 class GroupName:
-    """The parts of a group's name, such as "LSTM, chrono, 2 layers"."""
+    """The parts of a group's name, such as "LSTM, chrono, 2 layers, hidden 8".
+
+    Attributes:
+        cell: empty if the group has neither a label nor a cell.
+        rest: the texts of the other settings.
+        levels: the values of the other settings by axis, such as ("layers", 2) and ("hidden", 8).
+    """
 
     cell: str
     init: str
     rest: tuple[str, ...] = ()
+    levels: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
 
     @property
     def text(self) -> str:
         """The full name; the default initialisation is left out."""
-        return ", ".join([self.cell, *([] if self.init == "torch" else [self.init]), *self.rest])
+        return ", ".join(filter(None, [self.cell, "" if self.init == DEFAULT_INIT else self.init, *self.rest])) or "all"
 
-    @property
-    def panel(self) -> str:
-        """The name without the initialisation, because initialisations share a panel."""
-        return ", ".join([self.cell, *self.rest])
+    def level(self, axis: str) -> Any:
+        """The group's value on an axis: "cell", "init", or one of `levels`."""
+        known = {"cell": self.cell, "init": self.init, **dict(self.levels)}
+        return known.get(axis, _LABEL_AXES.get(axis))
+
+    def without(self, axis: str) -> str:
+        """The name without one axis: groups that differ on this axis only share a panel with this title."""
+        rest = [text for text, (other, _) in zip(self.rest, self.levels, strict=True) if other != axis]
+        return replace(self, init=DEFAULT_INIT if axis == "init" else self.init, rest=tuple(rest), levels=()).text
 
 
 @dataclass(frozen=True)
@@ -126,12 +145,19 @@ def _name(group: dict[str, Any]) -> GroupName:
     label = group.get("label", group.get("group"))
     parts: list[str] = re.split(r", (?![^(]*\))", str(label)) if label is not None else []
     first = parts.pop(0) if parts else ""
-    cell = str(group.get("cell", first))
-    init = parts.pop(0) if parts and not _VARIANT.fullmatch(parts[0]) else "torch"
-    others = [f"{key} {value}" for key, value in group.items() if key not in ("label", "group", "cell", "init")]
-    if not cell and others:
-        cell, *others = others
-    return GroupName(cell or "all", str(group.get("init", init)), (*parts, *others))
+    init = parts.pop(0) if parts and not _of_label(parts[0]) else DEFAULT_INIT
+    others = {key: value for key, value in group.items() if key not in ("label", "group", "cell", "init")}
+    levels = [_of_label(part) or (part, True) for part in parts]
+    rest = [*parts, *(setting_text(key, value, others) for key, value in others.items())]
+    return GroupName(
+        str(group.get("cell", first)), str(group.get("init", init)), tuple(rest), (*levels, *others.items())
+    )
+
+
+def _of_label(part: str) -> tuple[str, Any] | None:
+    """Axis and level of a part of a label that is neither its cell nor its initialisation."""
+    layers = _LAYERS.fullmatch(part)
+    return ("layers", int(layers[1])) if layers else (part, True) if part == _BIDIRECTIONAL else None
 
 
 def groups(table: pd.DataFrame, first_value: str, ignored: str = "") -> dict[GroupName, pd.DataFrame]:
@@ -140,12 +166,81 @@ def groups(table: pd.DataFrame, first_value: str, ignored: str = "") -> dict[Gro
     return {name: table[[other == name for other in every]] for name in dict.fromkeys(every)}
 
 
-def looks(groups: Iterable[GroupName]) -> dict[GroupName, Look]:
-    """Colour and marker by cell, dashes by initialisation; usual cells and starts look the same in every figure."""
+def axes_of(groups: Iterable[GroupName]) -> dict[str, list[Any]]:
+    """The axes on which groups differ, with their levels in order: cell, init, then other settings as in the names."""
     distinct = list(dict.fromkeys(groups))
-    cells, dashes = {**CELLS}, {**INITS}
-    for index, cell in enumerate(sorted({name.cell for name in distinct} - set(CELLS))):
-        cells[cell] = (OTHER_COLOURS[index % len(OTHER_COLOURS)], OTHER_MARKERS[index % len(OTHER_MARKERS)])
-    for index, init in enumerate(sorted({name.init for name in distinct} - set(INITS))):
-        dashes[init] = OTHER_DASHES[index % len(OTHER_DASHES)]
-    return {name: Look(*cells[name.cell], dashes[name.init]) for name in distinct}
+    names = dict.fromkeys(["cell", "init", *(axis for name in distinct for axis, _ in name.levels)])
+    found = {axis: _in_order(name.level(axis) for name in distinct) for axis in names}
+    return {axis: levels for axis, levels in found.items() if len(levels) > 1}
+
+
+def _in_order(levels: Iterable[Any]) -> list[Any]:
+    """Distinct levels: a missing one first, then numbers, then texts."""
+    distinct = {value_text(level): level for level in levels}
+    return [distinct[text] for text in sorted(distinct, key=lambda text: _place(distinct[text], text))]
+
+
+def _place(level: Any, text: str) -> tuple[int, float, str]:
+    return (0, 0.0, "") if text == "none" else (2, 0.0, text) if isinstance(level, str) else (1, float(level), "")
+
+
+def looks(groups: Iterable[GroupName]) -> dict[GroupName, Look]:
+    """A look for each group; no two have the same colour, marker and dashes.
+
+    Cells have colours and markers, and initialisations dashes, which are the same in every figure. If there is only one
+    cell, colours and markers show the first other axis instead: shades in the order of numbers. The next axis has
+    dashes (if initialisations do not vary), and further axes, or more than two levels of dashes, have markers.
+    """
+    distinct = list(dict.fromkeys(groups))
+    axes = axes_of(distinct)
+    others = [axis for axis in axes if axis not in ("cell", "init")]
+    coloured = others.pop(0) if others and "cell" not in axes else "cell"
+    dashed = others.pop(0) if others and "init" not in axes else "init"
+    colours = _usual_colours(distinct) if coloured == "cell" else _level_colours(axes[coloured])
+    dashes = _usual_dashes(distinct) if dashed == "init" else dict(zip(axes[dashed], cycle(LEVEL_DASHES), strict=False))
+    found: dict[GroupName, Look] = {}
+    markers = [
+        each for each in LEVEL_MARKERS if each not in {marker for _, marker in colours.values()}
+    ] or LEVEL_MARKERS
+    for name in distinct:
+        colour, marker = _at(colours, name.level(coloured))
+        line = _at(dashes, name.level(dashed))
+        # Markers are full for solid lines and hollow for others; several hollow ones of a colour differ in shape.
+        same = {
+            _at(dashes, each.level(dashed)): 0 for each in distinct if _at(colours, each.level(coloured))[0] == colour
+        }
+        turn = 0 if line == "-" else [each for each in same if each != "-"].index(line)
+        for axis in others:  # the first levels of further axes keep the marker
+            turn = turn * len(axes[axis]) + _index(axes[axis], name.level(axis))
+        own = Look(colour, markers[(turn - 1) % len(markers)] if turn else marker, line)
+        spare = (replace(own, marker=each, dashes=line) for line in (own.dashes, *LEVEL_DASHES) for each in markers)
+        found[name] = next((look for look in (own, *spare) if look not in found.values()), own)
+    return found
+
+
+def _index(levels: Sequence[Any], level: Any) -> int:
+    return [value_text(each) for each in levels].index(value_text(level))
+
+
+def _at(by_level: Mapping[Any, Any], level: Any) -> Any:
+    """The entry of a level; nan is equal to nan."""
+    return next(entry for other, entry in by_level.items() if value_text(other) == value_text(level))
+
+
+def _usual_colours(distinct: Iterable[GroupName]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each cell."""
+    others = sorted({name.cell for name in distinct} - set(CELLS))
+    return {**CELLS, **dict(zip(others, zip(cycle(OTHER_COLOURS), cycle(OTHER_MARKERS), strict=False), strict=False))}
+
+
+def _usual_dashes(distinct: Iterable[GroupName]) -> dict[str, Any]:
+    """The dashes of each initialisation."""
+    return {**INITS, **dict(zip(sorted({name.init for name in distinct} - set(INITS)), cycle(OTHER_DASHES)))}
+
+
+def _level_colours(levels: Sequence[Any]) -> dict[Any, tuple[str, str]]:
+    """Colour and marker of each level: shades for numbers, different colours for texts."""
+    colours: Iterable[str] = cycle(OTHER_COLOURS)
+    if not any(isinstance(level, str) for level in levels):
+        colours = [mpl.colors.to_hex(shade) for shade in mpl.colormaps["viridis"](np.linspace(*SHADES, len(levels)))]
+    return dict(zip(levels, zip(colours, cycle(LEVEL_MARKERS), strict=False), strict=False))

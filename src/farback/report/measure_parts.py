@@ -22,8 +22,7 @@ def reached(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
     caption = "How far back by every measure: the lag that half of the seeds reach"
     alt = (
         "A panel for each network: the curve of every measure on its own scale, and below it a bar to its horizon. "
-        "Causal reach and decodability are measured in sequences whose cue is at their largest lag: nearer inputs are "
-        "distractors."
+        "Single points: causal reach and decodability of the cue, where all nearer inputs are distractors."
     )
     return [
         Table("reach_horizons", caption, horizons, reach_texts(horizons, by)),

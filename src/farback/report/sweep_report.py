@@ -13,21 +13,15 @@ from typing import Any
 import pandas as pd
 
 from farback import tables
+from farback.records.setting_text import group_text
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.conditions import RATE, conditions, tuned_values
+from farback.report.group_columns import SIZES, groups
 from farback.tables.horizon_estimates import HorizonEstimate
 
 Ladder = Sequence[tuple[str, float]]  # the skills of partial memories: (what is remembered, skill)
 
-# Columns that do not make a different network, or whose values the label contains.
-IN_LABEL = (
-    *("key", "label", "cell", "init", "task", "trained_lag", "train_lags", "seed", "status"),
-    *("depth", "bidirectional", "role", "tuned"),
-)
 LEVEL = 0.05  # of significance
-SIZES = {"parameters": "parameters", "state": "numbers of state", "flops": "FLOPs a step"}  # follow from the settings
-DETAILS = ("cell.", "init.", "optimizer.beta", "optimizer.eps", "measures.")
-SCORES = ("measure", "step", "lag", "statistic", "value", "measures")
 FEW = 4  # networks whose horizons a headline lists
 MOST_LAGS = 8  # a table has a column for each lag up to this number
 NO_PREDICTION = "No prediction was written down for this experiment."
@@ -51,15 +45,6 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
         sentences.append(f"One trained network, tested at every lag, retains: {summarised(retention[0].frame, by)}.")
     parts += sized(scores, by)
     return Analysis(" ".join(sentences), [NO_PREDICTION], parts, metrics(horizons, by))
-
-
-def groups(scores: pd.DataFrame) -> list[str]:
-    """The columns that make a group of seeds: the label, and every setting that varies and is not in the label."""
-    known = [*IN_LABEL, *SCORES, *SIZES, *tuned_values(scores)]
-    if "match" in scores and scores["match"].notna().all():
-        known.append("hidden")  # the width follows from the parameter budget, and may differ between lags
-    rest = [name for name in scores.columns if name not in known and not name.startswith(DETAILS)]
-    return ["label", *(name for name in rest if len(scores[name].drop_duplicates()) > 1)]
 
 
 def learned_sentence(scores: pd.DataFrame, horizons: pd.DataFrame, by: Sequence[str]) -> str:
@@ -156,7 +141,9 @@ def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | Non
     lags = [] if success is None else sorted(set(success["lag"]))
     rows = []
     for row in horizons.to_dict("records"):
-        cells = {name_of(name): row[name] for name in by} | {"horizon": reach_text(row, "")}
+        cells = {name_of(name): "none" if pd.isna(row[name]) else row[name] for name in by} | {
+            "horizon": reach_text(row, "")
+        }
         if success is None:
             cells["networks"] = str(row["seeds"])
         else:
@@ -252,7 +239,7 @@ def listed(horizons: pd.DataFrame, by: Sequence[str]) -> str:
     rows = horizons.to_dict("records")
     if len(rows) > 1 and len(set(horizons["horizon"])) == 1 and rows[0]["bound"] != "none":
         return f"all {reach_text(rows[0], '')}"
-    return "; ".join(f"{', '.join(str(row[name]) for name in by)} {row['horizon']}" for row in rows)
+    return "; ".join(f"{group_text({name: row[name] for name in by})} {row['horizon']}" for row in rows)
 
 
 def summarised(horizons: pd.DataFrame, by: Sequence[str]) -> str:
@@ -266,7 +253,9 @@ def summarised(horizons: pd.DataFrame, by: Sequence[str]) -> str:
     ends = []
     for row in (order.iloc[0], order.iloc[-1]):
         same = int((horizons["estimate"] == row["estimate"]).sum())
-        name = ", ".join(str(row[column]) for column in by) if same == 1 else f"{same} of {len(horizons)} networks"
+        name = (
+            group_text({column: row[column] for column in by}) if same == 1 else f"{same} of {len(horizons)} networks"
+        )
         ends.append(f"{row['horizon'] if same == 1 else row['horizon'].split(' (')[0]} with {name}")
     return f"from {ends[0]} to {ends[1]}"
 
@@ -280,7 +269,7 @@ def metrics(horizons: Mapping[str, pd.DataFrame], by: Sequence[str]) -> dict[str
     found = {}
     for protocol, table in horizons.items():
         for row in table.to_dict("records"):
-            name = f"{protocol}/{' '.join(str(row[name]) for name in by)}"
+            name = f"{protocol}/{group_text({column: row[column] for column in by})}"
             for end in ("estimate", "low", "high"):
                 found[f"{name}/{end}"] = float(min(max(row[end], row["smallest_lag"]), row["largest_lag"]))
             found[f"{name}/bound"] = bounds[row["bound"]]

@@ -43,7 +43,9 @@ def comparisons(scores: pd.DataFrame, by: By = ("label",), within: By = ()) -> p
             continue
         counts = (len(part_a), len(part_b), str(a.horizon), str(b.horizon))
         seeds = (part_a["seed"].nunique(), part_b["seed"].nunique())
-        rows.append((as_text(name_a), as_text(name_b), *counts, *seeds, _farther(a, b), _grid_p(part_a, part_b)))
+        rows.append(
+            (as_text(name_a, by), as_text(name_b, by), *counts, *seeds, _farther(a, b), _grid_p(part_a, part_b))
+        )
     columns = ["a", "b", "trainings_a", "trainings_b", "horizon_a", "horizon_b", "seeds_a", "seeds_b", "farther", "p"]
     table = pd.DataFrame(rows, columns=columns).astype({"farther": float, "p": float})
     tested = table["p"].notna()

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from farback.records.setting_text import group_text
+
 By = Sequence[str]  # the columns that make a group
 
 
@@ -28,9 +30,9 @@ def as_frame(rows: list[tuple[Any, ...]], columns: Sequence[str], source: pd.Dat
     return pd.DataFrame(rows, columns=list(columns)).astype({name: source[name].dtype for name in by})
 
 
-def as_text(values: Iterable[Any]) -> str:
-    """The name of a group, such as "LSTM, chrono"."""
-    return ", ".join(map(str, values))
+def as_text(values: Iterable[Any], by: By) -> str:
+    """The name of a group, such as "LSTM, chrono, hidden 8"."""
+    return group_text(dict(zip(by, values, strict=True)))
 
 
 def check_columns(frame: pd.DataFrame, needed: Iterable[str]) -> None:
@@ -49,6 +51,6 @@ def check_repeats(rows: pd.DataFrame, by: By, within: By = ("lag",)) -> None:
         first = same.iloc[0]
         shared = " and ".join(f"{name} {first[name]}" for name in ("seed", *within))
         raise ValueError(
-            f"in the group {as_text(first[column] for column in by)} two trials share {shared}: "
+            f"in the group {as_text(first[list(by)], by)} two trials share {shared}: "
             f"select fewer trials, or add the column in which they differ to `by`, which is {list(by)}"
         )

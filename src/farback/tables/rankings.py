@@ -85,7 +85,7 @@ def improvements(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
         result = stats.improvement(strata[a], strata[b])
         pairs[a, b] = (result.probability, result.low, result.high)
         pairs[b, a] = (1 - result.probability, 1 - result.high, 1 - result.low)
-    rows = [(as_text(a), as_text(b), *pairs[a, b]) for a, b in permutations(order, 2)]
+    rows = [(as_text(a, by), as_text(b, by), *pairs[a, b]) for a, b in permutations(order, 2)]
     return pd.DataFrame(rows, columns=["a", "b", "probability", "low", "high"])
 
 
@@ -99,7 +99,7 @@ def _solved_interval(passes: Sequence[NDArray[np.float64]]) -> tuple[float, floa
 def _order(strata: Mapping[Group, Sequence[NDArray[np.float64]]]) -> list[Group]:
     """The groups sorted by the mean over problems, the best first; ties by the worst problem, then by name."""
     means = {group: [float(runs.mean()) for runs in own] for group, own in strata.items()}
-    return sorted(strata, key=lambda group: (-float(np.mean(means[group])), -min(means[group]), as_text(group)))
+    return sorted(strata, key=lambda group: (-float(np.mean(means[group])), -min(means[group]), str(group)))
 
 
 def _problems(table: pd.DataFrame) -> list[tuple[str, int]]:
@@ -115,7 +115,7 @@ def _strata(table: pd.DataFrame, by: By, column: str = "skill") -> dict[Group, l
         runs = {problem: own[column].to_numpy(float) for problem, own in groups(part, PROBLEM)}
         missing = [f"{task} at lag {lag}" for task, lag in problems if (task, lag) not in runs]
         if missing:
-            what = f"{as_text(group)} was not trained on {missing[0]}"
+            what = f"{as_text(group, by)} was not trained on {missing[0]}"
             raise ValueError(f"{what}: in a ranking every group must be trained on the same problems")
         strata[group] = [runs[problem] for problem in problems]
     return strata

@@ -25,7 +25,8 @@ GRADIENT, CAUSAL, DECODABLE, MEMORY, BEHAVIOUR = "gradient", "causal", "decodabl
 GRADIENT_DECADES = 3.0  # the reach of a gradient ends at 1e-3
 EFFECT_DECADES = 2.0  # the reach of a total effect ends at 1 %
 HALF = 0.5
-FIRST_FAILURE = (GRADIENT, BEHAVIOUR)  # the others may be 0 at the lags of distractors and 1 at the lag of the cue
+FIRST_FAILURE = (GRADIENT, BEHAVIOUR)  # the others may be 0 at the lags of distractors and 1 at the lag of the cue,
+EACH_LAG = "measures.{}.each_lag"  # unless this column says that the cue was at each lag
 SOURCES = {
     GRADIENT: ("gradient_reach", "log10"),
     CAUSAL: ("causal_reach", "effect"),
@@ -47,8 +48,9 @@ def reaches(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 def reach_horizons(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """The lag at which each measure's curve ends: its reach.
 
-    Gradient and behaviour end at the first lag below their threshold. Causal reach, decodability and linear memory end
-    at the largest lag above it, because inputs nearer than the cue need not matter.
+    Gradient and behaviour end at the first lag below their threshold. Causal reach and decodability do too if they were
+    measured with the cue at each lag (`each_lag`); else they and linear memory end at the largest lag above it, because
+    inputs nearer than the cue need not matter.
 
     Returns:
         by..., moment, reach, seeds, horizon (text: the lag that half of the seeds reach), low, high (its ends), least,
@@ -74,7 +76,7 @@ def seed_reaches(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     keys = [*by, "moment", "reach", "seed"]
     results = []
     for group, own in groups(rows, keys):
-        reading_of = stats.first_failure if group[-2] in FIRST_FAILURE else stats.largest_success
+        reading_of = stats.first_failure if own["each_lag"].all() else stats.largest_success
         horizon = reading_of(own["lag"], own["value"].to_numpy(float) >= HALF).horizon
         results.append((*group, horizon.low, horizon.high, str(horizon), own["lag"].max()))
     return _in_order(as_frame(results, (*keys, "low", "high", "horizon", "largest_lag"), rows, by), by)
@@ -89,13 +91,16 @@ def _scaled(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     if not parts:
         raise ValueError(f"reaches needs one of the measures {[name for name, _ in SOURCES.values()]} or retention")
     columns = [*by, "moment", "reach", "seed", "lag", "value"]
-    return ordered(pd.concat([part.loc[:, columns] for part in parts]), columns[:-1])
+    every = ordered(pd.concat([part.loc[:, [*columns, "each_lag"]] for part in parts]), columns[:-1])
+    return every.assign(each_lag=every["each_lag"] | every["reach"].isin(FIRST_FAILURE))
 
 
 def _on_scale(scores: pd.DataFrame, reach: str, by: By) -> pd.DataFrame:
     measure, statistic = SOURCES[reach]
     rows = measure_rows(scores, measure, by)
-    rows = rows[(rows["statistic"] == statistic) & (rows["lag"] >= 0)].assign(reach=reach)
+    rows = rows[(rows["statistic"] == statistic) & (rows["lag"] >= 0)]
+    column = EACH_LAG.format(measure)
+    rows = rows.assign(reach=reach, each_lag=rows[column].eq(True) if column in rows else False)
     if reach == GRADIENT:
         rows = relative(rows)
         return rows.assign(value=1 + rows["value"] / (2 * GRADIENT_DECADES))
@@ -113,7 +118,7 @@ def _behaviour(scores: pd.DataFrame, by: By) -> pd.DataFrame:
         has_accuracy = outcomes["accuracy"].notna() & (outcomes["chance_accuracy"] < 1)
         share = (outcomes["accuracy"] - outcomes["chance_accuracy"]) / (1 - outcomes["chance_accuracy"])
         value = share.where(has_accuracy, outcomes["skill"]).where(outcomes["status"] != "diverged", 0.0)
-        parts.append(outcomes.assign(value=value, moment=moment, reach=BEHAVIOUR))
+        parts.append(outcomes.assign(value=value, moment=moment, reach=BEHAVIOUR, each_lag=True))
     return pd.concat(parts)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from farback.measures.base import Lag, Sampled
+from farback import stats
+from farback.measures.base import Lag, MeasureRow, Sampled, summary_rows
 from farback.measures.retention import scored_steps
-from farback.records.record import Several
+from farback.records.record import Several, Since
 from farback.tasks.base import Batch, Task
 
 
@@ -17,12 +20,42 @@ class AtLags(Sampled):
     """The base class of measures that examine single lags before the last scored step of each sequence.
 
     By default `lags` are 0, 1, 2, 4, ... and the task's lag. Lags that reach before a sequence's start are dropped.
+
+    By default all lags are measured in the same sequences. In tasks with a cue at one lag, inputs at all smaller lags
+    are then distractors. With `each_lag` every lag is measured in sequences whose cue is at that lag.
     """
 
     lags: Several[Lag] = ()
+    each_lag: Annotated[bool, Since("0.1.0")] = False
 
-    def readouts(self, task: Task, seed: int) -> tuple[Batch, Tensor, list[int]]:
-        """Sequences, the last scored step of each, (B,), and the lags in increasing order."""
+    def readouts(self, task: Task, seed: int) -> list[tuple[Batch, Tensor, list[int]]]:
+        """Sequences, the last scored step of each, (B,), and the lags to measure in them, in increasing order."""
+        if not self.each_lag:
+            return [self._readouts(task, seed)]
+        alone = [self.model_copy(update={"length": lag, "lags": (lag,), "each_lag": False}) for lag in self._lags(task)]
+        return [one._readouts(task, seed) for one in alone]
+
+    def horizon_row(self, rows: Sequence[MeasureRow], statistic: str, threshold: float) -> list[MeasureRow]:
+        """The lower end of the horizon, or 0: the lag before the first failure if the cue was at each lag, else the
+        largest lag at which the statistic passes.
+        """
+        lags, values = zip(*((row.lag, row.value) for row in rows if row.statistic == statistic), strict=True)
+        passed = np.asarray(values) >= threshold
+        reading = stats.first_failure(lags, passed) if self.each_lag else stats.largest_success(lags, passed)
+        return summary_rows(horizon=max(0.0, reading.horizon.low))
+
+    def check(self, task: Task) -> None:
+        """Every lag at which there are sequences must be possible, with the same inputs and answers."""
+        super().check(task)
+        for lag in self._lags(task) if self.each_lag else ():
+            super(AtLags, self.model_copy(update={"length": lag})).check(task)
+
+    def _lags(self, task: Task) -> list[int]:
+        """The lags of `each_lag`."""
+        largest = task.lag if self.length is None else self.length
+        return sorted(set(self.lags) or {largest, *(1 << power for power in range(largest.bit_length()))})
+
+    def _readouts(self, task: Task, seed: int) -> tuple[Batch, Tensor, list[int]]:
         batch = self.sample(task, seed)
         last_B = last_scored_step(batch)
         kept_B = last_B >= 0

@@ -1,0 +1,56 @@
+"""The columns that tell the groups of a sweep apart, for pages without a Python file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+SIZES = {"parameters": "parameters", "state": "numbers of state", "flops": "FLOPs a step"}  # follow from the settings
+SCORES = ("measure", "step", "lag", "statistic", "value")
+REPEATS = ("key", "seed", "status", "trained_lag", "role", "tuned")  # differ between trainings of one group
+# Columns that are in the label, or that usually follow from others; they count if a group differs in them all the same.
+DETAILS = ("cell.", "init.", "optimizer.beta", "optimizer.eps", "measures.")
+IN_LABEL = ("label", "cell", "init", "task", "train_lags", "depth", "bidirectional", "measures")
+
+
+def groups(scores: pd.DataFrame) -> list[str]:
+    """The label, and every setting that varies and is not in the label.
+
+    Left out are settings that a tuned sweep chose, the hidden size where a parameter budget (`match`) chose it, and the
+    fields of a component that follow from its name.
+    """
+    if "role" in scores:
+        scores = scores[scores["role"] != "choice"]
+    trials = scores.drop_duplicates("key")
+    mixed = trials["train_lags"] != "fixed" if "train_lags" in trials else slice(None)
+    known = {*SCORES, *SIZES, *REPEATS, *_tuned(trials)}
+    if "match" in trials and trials["match"].notna().all():
+        known.add("hidden")
+    columns = [str(name) for name in trials.columns if name not in known]
+    usual = [name for name in columns if name not in IN_LABEL and not name.startswith(DETAILS)]
+    by = ["label", *(name for name in usual if _varies(trials[name]) and not _follows(trials, name))]
+    for name in columns:
+        own = trials[mixed] if name == "train_lags" else trials
+        if name not in by and _varies(own[name]) and own.groupby(by, dropna=False)[name].agg(_varies).any():
+            by.append(name)
+    return by
+
+
+def _varies(values: pd.Series[Any]) -> bool:
+    """Whether a column has several values, of which a missing one is one."""
+    return len(values.drop_duplicates()) > 1
+
+
+def _follows(trials: pd.DataFrame, column: str) -> bool:
+    """Whether a component's field has one value, and is missing where the component has another name."""
+    name = f"{column.rpartition('.')[0]}.name"
+    if name == column or name not in trials or _varies(trials[column].dropna()):
+        return False
+    return not trials.groupby(name)[column].agg(_varies).any()
+
+
+def _tuned(trials: pd.DataFrame) -> set[str]:
+    """The columns named in the column `tuned`, which has texts such as "optimizer.lr 0.01, batch 16"."""
+    texts = set(trials["tuned"].dropna()) if "tuned" in trials else set()
+    return {part.rpartition(" ")[0] for text in texts for part in str(text).split(", ")}
