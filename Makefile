@@ -39,7 +39,7 @@ report: named $(VENV)/.ok ## rebuild results/NAME from the store, training nothi
 claims: $(VENV)/.ok ## check published claims: train what is missing, then write results/claims
 	$(BIN)/farback claims
 
-calibrate: $(VENV)/.ok ## check the measures on systems with known memory (seconds); fails when a number is wrong
+calibrate: $(VENV)/.ok ## check measures and statistics where the answer is known (a minute); fails when a number is wrong
 	$(BIN)/farback calibrate
 
 ui: named $(VENV)/.ok ## browse every run in the MLflow UI on 127.0.0.1 (NAME=horizon)

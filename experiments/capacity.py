@@ -8,7 +8,8 @@ for a network of N units.
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Ladder, Table, held, measure_parts
+from farback.report import Analysis, Figure, Ladder, Table, above, all_of, at_most, below, held, measure_parts
+from farback.report.claim_scripts import Middle
 
 PREDICTION = (
     "Written before any memory function of a network was measured here. (1) No total exceeds the number of units by "
@@ -69,29 +70,33 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 def verdict(totals: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction."""
-    at = totals.set_index(SETTING)["median"]
+    at = {tuple(row[name] for name in SETTING): Middle.in_row(row) for row in totals.to_dict("records")}
     over = float((totals["median"] - totals["hidden"]).max())
-    lines = [held(over <= 1, "no total exceeds the number of units", f"at most {over:+.2f} beyond it")]
+    within = all_of(at_most(total, units + 1) for (units, *_), total in at.items())
+    lines = [held(within, "no total exceeds the number of units", f"at most {over:+.2f} beyond it")]
     few, many = at[8, 0.95, 0.1], at[64, 0.95, 0.1]
     lines.append(
         held(
-            many > few and many / 64 < few / 8,
+            above(many, few) & below(many.times(1 / 8), few),
             "64 units hold more than 8, and a smaller share of their number",
-            f"{many:.1f} against {few:.1f} at radius 0.95, scale 0.1",
+            f"{many} against {few} at radius 0.95, scale 0.1",
         )
     )
     short, long = at[64, 0.5, 0.1], at[64, 0.95, 0.1]
-    lines.append(held(long > short, "radius 0.95 holds more than 0.5", f"{long:.1f} against {short:.1f}"))
+    lines.append(held(above(long, short), "radius 0.95 holds more than 0.5", f"{long} against {short}"))
     wild, edge, quieted = at[64, 1.5, 0.01], at[64, 0.95, 0.01], at[64, 1.5, 10.0]
-    found = f"{wild:.1f} against {edge:.1f} at scale 0.01"
-    lines.append(held(wild < edge / 2, "radius 1.5 holds less than half of what 0.95 does", found))
-    lines.append(held(quieted > wild, "a large input brings some of it back", f"{quieted:.1f} at scale 10"))
+    found = f"{wild} against {edge} at scale 0.01"
+    lines.append(held(below(wild, edge.times(0.5)), "radius 1.5 holds less than half of what 0.95 does", found))
+    lines.append(held(above(quieted, wild), "a large input brings some of it back", f"{quieted} at scale 10"))
     loud, soft = at[64, 0.95, 10.0], at[64, 0.95, 0.1]
-    lines.append(held(loud < soft / 2, "a large input saturates radius 0.95", f"{loud:.1f} against {soft:.1f}"))
+    lines.append(held(below(loud, soft.times(0.5)), "a large input saturates radius 0.95", f"{loud} against {soft}"))
     total = starts.set_index("label")["median"]
-    lines.append(held(total.idxmax() == "RNN tanh, orthogonal", "the orthogonal start holds most", _listed(total)))
-    adding = total.get("RNN relu, identity", float("nan"))
-    lines.append(held(adding < 2, "identity-relu holds less than 2", f"{adding:.2f}"))
+    own = {row["label"]: Middle.in_row(row) for row in starts.to_dict("records")}
+    best = own.get("RNN tanh, orthogonal")
+    most = best is not None and all_of(above(best, one) for one in own.values() if one is not best)
+    lines.append(held(most, "the orthogonal start holds most", _listed(total)))
+    adding = own.get("RNN relu, identity", Middle(float("nan"), float("nan"), float("nan")))
+    lines.append(held(below(adding, 2), "identity-relu holds less than 2", str(adding)))
     return lines
 
 

@@ -6,7 +6,8 @@ order), adding (two real numbers among many). Each network has the initialisatio
 
 import pandas as pd
 
-from farback.report import Analysis, Ladder, held, sized
+from farback.report import Analysis, Ladder, above, exact, held, sized
+from farback.report.claim_scripts import Middle
 from farback.report.measure_parts import ranked
 
 PREDICTION = (
@@ -18,7 +19,7 @@ PREDICTION = (
 )
 REFUTED_BY = (
     "LRU in fourth place or below; LSTM above GRU, minGRU above GRU, or the echo state network above the tanh RNN in "
-    "the interquartile mean over problems; a network with all 20 successes; a success of the memoryless control, which "
+    "the mean over problems; a network with all 20 successes; a success of the memoryless control, which "
     "would mean that a task leaks its answer."
 )
 ABOVE = (("GRU", "LSTM"), ("GRU", "minGRU"), ("RNN tanh", "echo state"))
@@ -33,21 +34,21 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     frames = {part.name: part.frame for part in parts}
     ranking, pairs = frames["ranking"], frames["improvement"]
     first = ", ".join(
-        f"{row['cell']} {row['iqm']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+        f"{row['cell']} {row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
         for row in ranking.head(FIRST).to_dict("records")
     )
     headline = (
         f"Of {len(ranking)} networks on {ranking['problems'].iloc[0]} problems ({_conditions(scores)}), the "
-        f"interquartile mean of the skill is highest for: {first}."
+        f"mean skill over the problems is highest for: {first}."
     )
-    metrics = {f"iqm/{row['cell']}": float(row["iqm"]) for row in ranking.to_dict("records")}
+    metrics = {f"mean/{row['cell']}": float(row["mean"]) for row in ranking.to_dict("records")}
     return Analysis(headline, verdict(ranking, pairs), [*parts, *sized(scores, BY)], metrics)
 
 
 def verdict(ranking: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction."""
     place = {cell: at for at, cell in enumerate(ranking["cell"], 1)}
-    mean = dict(zip(ranking["cell"], ranking["iqm"], strict=True))
+    mean = dict(zip(ranking["cell"], ranking["mean"], strict=True))
     successes = dict(zip(ranking["cell"], ranking["successes"], strict=True))
     lines = []
     if "LRU" in place:
@@ -57,12 +58,13 @@ def verdict(ranking: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
             (pair,) = pairs[(pairs["a"] == a) & (pairs["b"] == b)].to_dict("records")
             says = f"{mean[a]:.2f} against {mean[b]:.2f}; a seed of {a} is better with probability "
             says += f"{pair['probability']:.2f} ({pair['low']:.2f} to {pair['high']:.2f})"
-            lines.append(held(place[a] < place[b], f"{a} stands above {b}", says))
+            better = Middle(pair["probability"], pair["low"], pair["high"])
+            lines.append(held(above(better, 0.5), f"{a} stands above {b}", says))
     whole = ranking[(ranking["successes"] == ranking["trials"]) & ~ranking["cell"].isin(CONTROLS)]["cell"].tolist()
-    lines.append(held(not whole, "no network succeeds with every seed on every problem", ", ".join(whole)))
+    lines.append(held(exact(not whole), "no network succeeds with every seed on every problem", ", ".join(whole)))
     if "memoryless" in place:
         leaks = successes["memoryless"]
-        lines.append(held(leaks == 0, "the memoryless control succeeds nowhere", f"{leaks} successes"))
+        lines.append(held(exact(leaks == 0), "the memoryless control succeeds nowhere", f"{leaks} successes"))
     return lines
 
 

@@ -9,9 +9,23 @@ how far back the gradient reached before the first update and after the last.
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, Ladder, held, listed, measure_parts, metrics, retained, trained
-from farback.report.claim_scripts import answered, mean_horizon, only, share
-from farback.report.sweep_report import reach_text
+from farback.report import (
+    Analysis,
+    Figure,
+    Finding,
+    Ladder,
+    Table,
+    conditions,
+    held,
+    listed,
+    measure_parts,
+    metrics,
+    retained,
+    trained,
+)
+from farback.report.claim_scripts import Middle, answered, mean_horizon, only
+from farback.report.evidence import Evidence, above, all_of, at_least, at_most, below, tested
+from farback.report.sweep_report import learned_sentence, probability_text, reach_text, summarised
 
 PREDICTION = (
     "Trained at one lag, no cell bridges 80 steps from PyTorch's default initialisation within 1000 updates: their "
@@ -34,59 +48,74 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     fixed, mixed = scores[scores["train_lags"] == "fixed"], scores[scores["train_lags"] != "fixed"]
     learned = trained(fixed, family=["cell", "init"], within=["cell"])
     looked = retained(mixed, ladder=ladder)
-    longest = fixed[fixed["trained_lag"] == LONGEST]
+    longest = fixed[fixed["trained_lag"] == fixed.groupby("label")["trained_lag"].transform("max")]
     horizons, kept = learned[0].frame, looked[0].frame
     headline = (
-        f"Trained at one lag ({_conditions(scores)}), half of the seeds reach, recalling a cue: "
-        f"{listed(horizons, ['label'])}. One network trained on lags 1-{LONGEST} and tested at each retains it over: "
-        f"{listed(kept, ['label'])}."
+        f"{learned_sentence(fixed, horizons, ['label'])} One network trained on lags 1-{LONGEST} and tested at each "
+        f"retains the cue over: {summarised(kept, ['label'])}."
     )
+    with_gradient = (longest["measure"] == "gradient_reach").any()
+    gradients = [measure_parts.gradients(longest)] if with_gradient else []
+    lines = verdict(horizons, kept, frame_of(learned, "comparisons"))
     return Analysis(
         headline,
-        [*verdict(fixed, horizons, kept, learned[-1].frame), vanishing(longest)],
-        [*learned, measure_parts.gradients(longest), *looked],
+        [*lines, *([vanishing(longest)] if with_gradient else [])],
+        [*learned, *gradients, *looked],
         metrics({"trainability": horizons, "retention": kept}, ["label"]),
     )
 
 
-def verdict(fixed: pd.DataFrame, horizons: pd.DataFrame, kept: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
+def frame_of(parts: list[Table | Figure], name: str) -> pd.DataFrame:
+    """The numbers of a part of the page."""
+    return next(part.frame for part in parts if part.name == name)
+
+
+def verdict(horizons: pd.DataFrame, kept: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction."""
-    rate = tables.success_by_lag(fixed, ["label"]).set_index(["label", "lag"])["rate"]
-    reach = horizons.set_index("label")
-    defaults = [cell for cell in RECOMMENDED if rate.get((cell, LONGEST), 0.0) >= 0.5]
-    lines = [held(not defaults, f"no default-initialised cell learns lag {LONGEST}", ", ".join(defaults))]
+    reach = {row["label"]: row for row in horizons.to_dict("records")}
+    defaults = {cell: reach[cell] for cell in RECOMMENDED if cell in reach}
+    text = "; ".join(f"{cell} {row['horizon']}" for cell, row in defaults.items())
+    none = all_of(below(mean_horizon(row), LONGEST) for row in defaults.values())
+    lines = [held(none, f"no default cell learns lag {LONGEST}", text)]
     for cell, init in RECOMMENDED.items():
-        if {cell, f"{cell}, {init}"} <= set(reach.index):
-            plain, better = reach.loc[cell], reach.loc[f"{cell}, {init}"]
-            farther = bool(better["estimate"] > plain["estimate"])
-            found = f"{better['horizon']} against {plain['horizon']}; exact test over seeds: {apart(pairs, cell, init)}"
-            lines.append(held(farther, f"{cell} reaches farther from {init} than from the default", found))
+        if {cell, f"{cell}, {init}"} <= set(reach):
+            found, text = difference(pairs, cell, init)
+            text = f"{reach[f'{cell}, {init}']['horizon']} against {reach[cell]['horizon']}; {text}"
+            lines.append(held(found, f"{cell} reaches farther from {init} than from the default", text))
     for cell in ("GRU", "LSTM"):
-        longest = rate.get((f"{cell}, chrono", LONGEST), 0.0)
-        lines.append(held(longest >= 0.5, f"{cell} from chrono learns lag {LONGEST}", f"{longest:.0%} of seeds"))
+        chrono = reach.get(f"{cell}, chrono")
+        if chrono is not None:
+            learns = at_least(mean_horizon(chrono), LONGEST)
+            lines.append(held(learns, f"{cell} from chrono learns lag {LONGEST}", chrono["horizon"]))
         own = kept[kept["label"].isin([cell, f"{cell}, chrono"])]
-        short = own[own["median"] < LONGEST]["label"].tolist()
-        found = listed(own, ["label"])
-        lines.append(held(not short, f"{cell} trained on mixed lags retains lag {LONGEST}", found))
+        retains = all_of(at_least(mean_horizon(row), LONGEST) for row in own.to_dict("records"))
+        lines.append(held(retains, f"{cell} trained on mixed lags retains lag {LONGEST}", listed(own, ["label"])))
     return lines
 
 
-def apart(pairs: pd.DataFrame, cell: str, init: str) -> str:
-    """The uncorrected p-value of the exact test between a cell's default initialisation and another one."""
-    two = {f"{cell}, torch", f"{cell}, {init}"}
-    return f"p = {pairs[pairs['a'].isin(two) & pairs['b'].isin(two)]['p'].item():.2g}"
+def difference(pairs: pd.DataFrame, cell: str, init: str) -> tuple[Evidence, str]:
+    """Whether an initialisation takes a cell farther than the default one, by the exact test or else the posterior."""
+    better = f"{cell}, {init}"
+    (row,) = pairs[pairs["a"].isin([cell, better]) & pairs["b"].isin([cell, better])].to_dict("records")
+    probability = row["farther"] if row["a"] == better else 1 - row["farther"]
+    text = f"probability {probability_text(probability)}"
+    if pd.notna(row["p"]):
+        return tested(probability > 0.5, row["p"]), f"{text}, exact test: p = {row['p']:.2g}"
+    return tested(probability > 0.5, 2 * min(probability, 1 - probability)), text
 
 
 def vanishing(longest: pd.DataFrame) -> str:
     """Whether the gradient of every default initialisation vanishes within the longest lag."""
     reach = tables.numbers(longest, "gradient_reach")
-    start = reach[(reach["statistic"] == "reach") & (reach["moment"] == "start")].set_index("label")["median"]
-    short = start[list(RECOMMENDED)] < LONGEST
+    reach = reach[(reach["statistic"] == "reach") & (reach["moment"] == "start")].set_index("label")
+    start = reach["median"]
+    own = reach.loc[list(RECOMMENDED)].to_dict("records")
+    short = all_of(below(Middle.in_row(row), LONGEST) for row in own)
     found = "; ".join(
         f"{name} {value:g}" if value < LONGEST else f"{name} >= {LONGEST}" for name, value in start.items()
     )
     claim = f"the gradient of every default start vanishes (to a thousandth) within {LONGEST} steps"
-    return held(bool(short.all()), claim, f"before training it reaches: {found}")
+    return held(short, claim, f"before training it reaches: {found}")
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
@@ -94,32 +123,27 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     fixed, mixed = scores[scores["train_lags"] == "fixed"], scores[scores["train_lags"] != "fixed"]
     reach = tables.trainability(fixed)
     default, orthogonal = only(reach, label="RNN tanh"), only(reach, label="RNN tanh, orthogonal")
-    found = tables.outcomes(fixed)
-    at = {name: share(found, label=name, lag=BEYOND) for name in ("RNN tanh", "RNN tanh, orthogonal")}
+    far, farther = mean_horizon(default), mean_horizon(orthogonal)
     kept = only(tables.retention_horizons(mixed), label="RNN tanh")
     return {
         "rnn-bridge-adam": answered(
             f"from PyTorch's default {reach_text(default)}; from the orthogonal start {reach_text(orthogonal)}",
             "steps",
-            not any(one.most for one in at.values()),
-            at["RNN tanh"].most,
-            f"the start: from the orthogonal one {at['RNN tanh, orthogonal']} seeds learn lag {BEYOND}",
-            _conditions(fixed),
-            mean_horizon(default),
+            conditions(fixed),
+            confirmed=at_most(far, BEYOND) & at_most(farther, BEYOND),
+            refuted=above(far, BEYOND),
+            depends=at_most(far, BEYOND) & above(farther, BEYOND),
+            on=f"the start: more than {BEYOND} steps are learned from the orthogonal one alone",
+            reason=f"the interval of a horizon has {BEYOND} steps within it",
+            of=far,
         ),
         "rnn-retention": answered(
             reach_text(kept),
             "steps",
-            bool(kept["median"] < BEYOND),
-            bool(kept["median"] >= BEYOND),
-            "",
-            f"trained on lags 1-{LONGEST} together, {_conditions(mixed)}",
-            mean_horizon(kept),
+            f"trained on lags 1-{LONGEST} together, {conditions(mixed)}",
+            confirmed=at_most(mean_horizon(kept), BEYOND),
+            refuted=above(mean_horizon(kept), BEYOND),
+            reason=f"the interval of the horizon has {BEYOND} steps within it",
+            of=mean_horizon(kept),
         ),
     }
-
-
-def _conditions(scores: pd.DataFrame) -> str:
-    first = scores.iloc[0]
-    training = f"Adam {first['optimizer.lr']:g}, up to {first['steps']} updates of {first['batch']}"
-    return f"{first['hidden']} units, {training}, {scores['seed'].nunique()} seeds"

@@ -7,8 +7,9 @@ three layers x lag. Deeper networks have narrower layers, so that all have the s
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Ladder, Table, held, listed, metrics, sized, trained
-from farback.report.sweep_report import shown
+from farback.report import Analysis, Figure, Ladder, Table, all_of, at_least, at_most, held, metrics, sized, trained
+from farback.report.claim_scripts import mean_horizon
+from farback.report.sweep_report import learned_sentence, shown
 
 PREDICTION = (
     "Written before any of these networks was trained on these settings. The slope at rest decides, depth does not: "
@@ -43,31 +44,33 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         *single,
         *sized(scores, BY),
     ]
-    first = scores.iloc[0]
-    headline = (
-        f"With up to {first['match'].split()[1]} parameters and {first['steps']} updates at one lag, half of the seeds "
-        f"of one-layer networks bridge: {listed(single[0].frame, ['cell'])}."
-    )
-    return Analysis(headline, verdict(horizons, success), parts, metrics({"trainability": horizons}, BY))
+    one = scores[scores["depth"] == 1]
+    headline = f"With one layer: {learned_sentence(one, single[0].frame, ['cell'])}"
+    return Analysis(headline, verdict(horizons), parts, metrics({"trainability": horizons}, BY))
 
 
-def verdict(horizons: pd.DataFrame, success: pd.DataFrame) -> list[str]:
+def verdict(horizons: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction."""
-    rate = success[(success["depth"] == 1) & (success["lag"] == REACH)].set_index("cell")["rate"]
+    rows = {(row["cell"], row["depth"]): row for row in horizons.to_dict("records")}
+    horizon = {key: mean_horizon(row) for key, row in rows.items()}
     lines = []
     for name in (*STEEP, *FLAT):
         cell = f"RNN {name}"
-        if cell in rate.index:
-            learns, text = bool(rate[cell] >= 0.5), f"{rate[cell]:.0%} of seeds"
+        if (cell, 1) in rows:
+            learns = at_least(horizon[cell, 1], REACH)
             claim = f"one layer of {cell} {'learns' if name in STEEP else 'does not learn'} lag {REACH}"
-            lines.append(held(learns == (name in STEEP), claim, text))
+            lines.append(held(learns if name in STEEP else ~learns, claim, rows[cell, 1]["horizon"]))
     reach = horizons.pivot(index="cell", columns="depth", values="estimate")
     if {1, 3} <= set(reach.columns):
         deeper = reach[reach[3] > reach[1]]
-        text = "; ".join(f"{cell}: {row[1]:.3g} to {row[3]:.3g} steps" for cell, row in deeper.iterrows())
-        lines.append(held(deeper.empty, "three layers do not reach farther than one at equal parameters", text))
+        text = "; ".join(
+            f"{cell}: from {rows[cell, 1]['horizon']} to {rows[cell, 3]['horizon']}" for cell in deeper.index
+        )
+        none = all_of(at_most(horizon[cell, 3], horizon[cell, 1]) for cell in reach.dropna(subset=[1, 3]).index)
+        lines.append(held(none, "three layers do not reach farther than one at equal parameters", text))
     if "RNN identity" in reach.index and 1 in reach.columns:
         beyond = reach.index[reach[1] > reach.loc["RNN identity", 1]].tolist()
-        text = ", ".join(f"{cell} {reach.loc[cell, 1]:.3g}" for cell in ["RNN identity", *beyond])
-        lines.append(held(not beyond, "none reaches farther than the identity with one layer", text))
+        text = ", ".join(f"{cell} {rows[cell, 1]['horizon']}" for cell in ["RNN identity", *beyond])
+        shorter = all_of(at_most(horizon[cell, 1], horizon["RNN identity", 1]) for cell in reach[1].dropna().index)
+        lines.append(held(shorter, "none reaches farther than the identity with one layer", text))
     return lines

@@ -14,6 +14,7 @@ import pandas as pd
 from farback import plots, tables
 from farback.report import Analysis, Figure, Finding, Ladder, Table, held, measure_parts
 from farback.report.claim_scripts import Middle, answered, only
+from farback.report.evidence import Evidence, above, all_of, any_of, at_least, at_most, below
 
 PREDICTION = (
     "Written from theory alone. From PyTorch's default every gradient vanishes exponentially: tanh by ln(1/√3) = -0.55 "
@@ -83,25 +84,30 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 def verdict(rates: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction."""
     at = rates.set_index(BY)["median"]
+    rate = {(row["cell"], row["init"], row["depth"]): Middle.in_row(row) for row in rates.to_dict("records")}
     default = {cell: at[cell, "torch", 1] for cell in rates["cell"].unique() if (cell, "torch", 1) in at}
     lines = []
     for cell, theory in DEFAULT.items():
         found = default.get(cell, math.nan)
-        near = abs(found - theory) <= 0.15 * abs(theory)
+        near = _within(rate[cell, "torch", 1], theory, 0.15 * abs(theory))
         lines.append(held(near, f"{cell} from the default falls by {theory:.2f} a step", f"{found:.3f}"))
-    fastest = min(default, key=lambda cell: default[cell])
-    lines.append(held(fastest == "RNN relu", "relu vanishes fastest", _listed(default)))
+    relu = all_of(below(rate["RNN relu", "torch", 1], rate[cell, "torch", 1]) for cell in default if cell != "RNN relu")
+    lines.append(held(relu, "relu vanishes fastest", _listed(default)))
     gated = {cell: default[cell] for cell in GATED if cell in default}
-    between = all(-0.8 <= slope <= -0.3 for slope in gated.values())
+    between = all_of(_within(rate[cell, "torch", 1], -0.55, 0.25) for cell in gated)
     lines.append(held(between, "gated cells from the default fall by 0.3 to 0.8 a step", _listed(gated)))
     deeper = {
         f"{cell}, {init}": at[cell, init, 3] / at[cell, init, 1] - 1
         for cell, init in {(row["cell"], row["init"]): None for row in rates.to_dict("records")}
         if init == "torch" and (cell, init, 3) in at
     }
-    moved = {name: change for name, change in deeper.items() if abs(change) > 0.2}
+    kept = all_of(
+        _within(rate[cell, "torch", 3].minus(rate[cell, "torch", 1]), 0.0, 0.2 * abs(at[cell, "torch", 1]))
+        for cell in default
+        if (cell, "torch", 3) in at
+    )
     text = ", ".join(f"{name}: {change:+.0%}" for name, change in deeper.items())
-    lines.append(held(not moved, "three layers change no default rate by more than 20 %", text))
+    lines.append(held(kept, "three layers change no default rate by more than 20 %", text))
     for cell, loss in LOSS.items():
         own = gains[gains["network"] == f"{cell}, orthogonal"]
         error = own["median"] - own["gain"].map(math.log) - loss
@@ -110,10 +116,18 @@ def verdict(rates: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
         allowed = 0.1 if cell == "RNN tanh" else 0.15
         named = "ln g up to gain 1" if cell == "RNN tanh" else "ln(g / √2)"
         worst = float(error.abs().max())
-        lines.append(held(worst <= allowed, f"{cell} from orthogonal falls by {named}", f"off by {worst:.2f} at most"))
+        rows = own[own["gain"] <= 1] if cell == "RNN tanh" else own
+        near = all_of(
+            _within(Middle.in_row(row), math.log(row["gain"]) + loss, allowed) for row in rows.to_dict("records")
+        )
+        lines.append(held(near, f"{cell} from orthogonal falls by {named}", f"off by {worst:.2f} at most"))
     wrong = gains[(gains["exploding"] > 0.5) != gains.apply(_should_explode, axis=1)]
     found = ", ".join(f"{row['network']} at gain {row['gain']:g}" for row in wrong.to_dict("records"))
-    lines.append(held(wrong.empty, "gradients explode above gain 1 (tanh) and √2 (relu), and nowhere else", found))
+    grows = all_of(
+        above(Middle.in_row(row), 0) if _should_explode(pd.Series(row)) else below(Middle.in_row(row), 0)
+        for row in gains.to_dict("records")
+    )
+    lines.append(held(grows, "gradients explode above gain 1 (tanh) and √2 (relu), and nowhere else", found))
     long = rates[rates["init"].isin(["chrono", "identity"]) & (rates["depth"] == 1)]
     short = long[long["reach"] < 60]
     found = ", ".join(f"{row['cell']}, {row['init']}: {row['reach']:g}" for row in short.to_dict("records"))
@@ -135,7 +149,9 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     default = {cell: only(rates, cell=cell) for cell in LOSS}
     tanh, relu = _explodes(gains, "RNN tanh"), _explodes(gains, "RNN relu")
     own = gains[gains["network"].str.startswith("RNN tanh")]
-    vanishes, always = default["RNN tanh"]["high"] < 0, bool((own["high"] < 0).all())
+    others = gains[gains["network"].str.startswith("RNN relu")]
+    tanh_rates, relu_rates = ([Middle.in_row(row) for row in rows.to_dict("records")] for rows in (own, others))
+    plain_tanh, plain_relu = (Middle.in_row(default[cell]) for cell in ("RNN tanh", "RNN relu"))
     first = scores.iloc[0]
     run = f"{scores['seed'].nunique()} seeds, {first['hidden']} units as drawn, {first['trained_lag']} steps"
     return {
@@ -143,20 +159,22 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         "tanh-vanishes": answered(
             f"{_rate(default['RNN tanh'])} from PyTorch's default; most seeds explode from gain {tanh}",
             "natural log a step",
-            vanishes and always,
-            not vanishes,
-            f"the gain of the recurrent matrix: it explodes from {tanh} (theory: above 1)",
             run,
-            _middle(default["RNN tanh"]),
+            confirmed=all_of(below(one, 0) for one in (plain_tanh, *tanh_rates)),
+            refuted=at_least(plain_tanh, 0),
+            depends=below(plain_tanh, 0) & any_of(above(one, 0) for one in tanh_rates),
+            on=f"the gain of the recurrent matrix: it explodes from {tanh} (theory: above 1)",
+            of=plain_tanh,
         ),
         "relu-explodes": answered(
             f"{_rate(default['RNN relu'])} from PyTorch's default; most seeds explode from gain {relu}",
             "natural log a step",
-            default["RNN relu"]["exploding"] > 0.5,
-            relu == "none",
-            f"the gain of the recurrent matrix: it explodes from {relu} (theory: above 1.41)",
             run,
-            _middle(default["RNN relu"]),
+            confirmed=above(plain_relu, 0),
+            refuted=all_of(below(one, 0) for one in (plain_relu, *relu_rates)),
+            depends=below(plain_relu, 0) & any_of(above(one, 0) for one in relu_rates),
+            on=f"the gain of the recurrent matrix: it explodes from {relu} (theory: above 1.41)",
+            of=plain_relu,
         ),
     }
 
@@ -166,15 +184,16 @@ def _reaches(single: pd.DataFrame, run: str) -> Finding:
     rows = single[(single["measure"] == "gradient_reach") & (single["statistic"] == "reach")]
     rows = rows[rows["cell"] == "RNN tanh"]
     reach = {init: Middle.of(rows[rows["init"] == init]["value"]) for init in ("torch", "orthogonal")}
-    far = {init: one.value > BRIDGED for init, one in reach.items()}
+    default, orthogonal = reach["torch"], reach["orthogonal"]
     return answered(
         f"{reach['torch']} steps from PyTorch's default, {reach['orthogonal']} from the orthogonal start",
         "steps",
-        not any(far.values()),
-        far["torch"],
-        "the start: the gradient reaches farther from the orthogonal one",
         run,
-        reach["torch"],
+        confirmed=at_most(default, BRIDGED) & at_most(orthogonal, BRIDGED),
+        refuted=above(default, BRIDGED),
+        depends=at_most(default, BRIDGED) & above(orthogonal, BRIDGED),
+        on="the start: the gradient reaches farther from the orthogonal one",
+        of=default,
     )
 
 
@@ -185,8 +204,9 @@ def _rate(row: dict[Any, Any]) -> str:
     return f"{row['median']:.2f} per step ({factor})"
 
 
-def _middle(row: dict[Any, Any]) -> Middle:
-    return Middle(row["median"], row["low"], row["high"])
+def _within(found: Middle, centre: float, margin: float) -> Evidence:
+    """Whether a number lies within a margin of another."""
+    return at_least(found, centre - margin) & at_most(found, centre + margin)
 
 
 def _explodes(gains: pd.DataFrame, cell: str) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from farback import plots, tables
 from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Middle, answered, middle
+from farback.report.evidence import above, all_of, any_of, at_least, at_most, below
 
 PREDICTION = (
     "The last image alone (memoryless) has no skill at any lag, and no network is above the Bayes oracle. With a net "
@@ -106,30 +107,32 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         "lightning-last-image": answered(
             f"skill {last} of the last image at its best lag; {five} of GRU after 5 days",
             "skill of the last image",
-            last.value <= LUCK and five.value >= ALMOST,
-            last.value > 0.1,
-            "the lag",
             run,
-            last,
+            confirmed=at_most(last, LUCK) & at_least(five, ALMOST),
+            refuted=above(last, 0.1),
+            reason="the last image has a little skill at its best lag, or GRU has not learned the task for certain",
+            of=last,
         ),
         "lightning-past-days": _days(default, run),
-        "lightning-flattened": _days(flat, "3 seeds, one net of 128 units for the map, up to 2000 updates of 32"),
+        "lightning-flattened": _days(flat, "5 seeds, one net of 128 units for the map, up to 2000 updates of 32"),
     }
 
 
 def _days(skills: dict[str, list[Middle]], run: str) -> Finding:
     """The finding on forecasts from maps that are 5 and 10 days old."""
     each = {(name, days): one for name, two in skills.items() for days, one in zip((5, 10), two, strict=True)}
-    short = [f"{name} after {days} days" for (name, days), one in each.items() if one.value < ALMOST]
+    short = [f"{name} after {days} days" for (name, days), one in each.items() if below(one, ALMOST).holds]
+    enough = [at_least(one, ALMOST) for one in each.values()]
     least = min(each.values(), key=lambda one: one.value)
     return answered(
         "; ".join(f"{name} {two[0]} after 5 days, {two[1]} after 10" for name, two in skills.items()),
         "skill, the least of them",
-        not short,
-        len(short) == len(each),
-        f"the network and the lag: {', '.join(short)} has less than {ALMOST}",
         run,
-        least,
+        confirmed=all_of(enough),
+        refuted=~any_of(enough),
+        depends=any_of(enough) & any_of(~one for one in enough),
+        on=f"the network and the lag: {', '.join(short)} has less than {ALMOST}",
+        of=least,
     )
 
 
@@ -190,34 +193,48 @@ def verdict(curves: pd.DataFrame, heights: pd.DataFrame, fixed: pd.DataFrame) ->
     """The verdict, with one line for each prediction."""
     pixel, whole = medians(curves, "skill"), medians(fixed, "skill")
     lags = sorted({lag for _, lag in pixel})
-    days = heights.groupby("label")["height"].median()
-    most = max(pixel[LAST_IMAGE, lag] for lag in lags)
-    top = max([*pixel.values(), *whole.values()])
+    days = {str(name): Middle.of(own) for name, own in heights.groupby("label")["height"]}
+    most = [pixel[LAST_IMAGE, lag] for lag in lags]
+    every = [*pixel.values(), *whole.values()]
     plain, chrono = pixel[DEFAULT, LONGEST], pixel[CHRONO, LONGEST]
-    behind = max(pixel[DEFAULT, lag] - pixel["GRU", lag] for lag in lags)
-    kept, gated = days.drop(LAST_IMAGE), float(days[["GRU", "LSTM", CHRONO]].max())
+    behind = [pixel[DEFAULT, lag].minus(pixel["GRU", lag]) for lag in lags]
+    kept = {name: one for name, one in days.items() if name != LAST_IMAGE}
+    text_kept = "; ".join(f"{name} {one}" for name, one in kept.items())
+    ahead = any_of(below(days[DEFAULT], days[name]) for name in ("GRU", "LSTM", CHRONO))
     lines = [
-        held(most <= LUCK, "the last image alone has no skill", f"at most {most:.3f}"),
-        held(top <= 1 + LUCK, "no network is above the Bayes oracle", f"at most {top:.3f}"),
-        held(plain < HALF, f"a default tanh RNN has no skill at lag {LONGEST}", f"{plain:.3f}"),
-        held(chrono >= ALMOST, f"LSTM from chrono has nearly all of it at lag {LONGEST}", f"{chrono:.3f}"),
-        held(behind <= LUCK, "GRU is nowhere below the default tanh RNN", f"at most by {behind:.3f}"),
-        held(bool((kept >= 10).all()), "every network with memory remembers ten of twenty days", phrase(kept)),
-        held(days[DEFAULT] < gated, "gated nets remember more days than the default tanh RNN", f"{gated:.3g}"),
+        held(all_of(at_most(one, LUCK) for one in most), "the last image alone has no skill", _largest(most)),
+        held(all_of(at_most(one, 1 + LUCK) for one in every), "no network is above the Bayes oracle", _largest(every)),
+        held(below(plain, HALF), f"a default tanh RNN has no skill at lag {LONGEST}", str(plain)),
+        held(at_least(chrono, ALMOST), f"LSTM from chrono has nearly all of it at lag {LONGEST}", str(chrono)),
+        held(
+            all_of(at_most(one, LUCK) for one in behind), "GRU is nowhere below the default tanh RNN", _largest(behind)
+        ),
+        held(
+            all_of(at_least(one, 10) for one in kept.values()),
+            "every network with memory remembers ten days",
+            text_kept,
+        ),
+        held(ahead, "gated nets remember more days than the default tanh RNN", text_kept),
     ]
     for name in ("GRU", "LSTM"):
         near, far, local = whole[name, 2], whole[name, 10], pixel[name, 10]
-        lines.append(held(near >= HALF, f"{name} holds the whole map over 2 days", f"{near:.3f}"))
+        lines.append(held(at_least(near, HALF), f"{name} holds the whole map over 2 days", str(near)))
         claim = f"{name} for the whole map stays below the nets at the pixels at lag 10"
-        lines.append(held(far < local, claim, f"{far:.3f} against {local:.3f}"))
+        lines.append(held(below(far, local), claim, f"{far} against {local}"))
     return lines
 
 
-def medians(table: pd.DataFrame, value: str) -> dict[tuple[str, int], float]:
-    """The median over seeds for each network and lag."""
-    found = table.groupby(["label", "lag"], as_index=False)[value].median()
-    columns = (found["label"], found["lag"], found[value])
-    return {(str(name), int(lag)): float(median) for name, lag, median in zip(*columns, strict=True)}
+def medians(table: pd.DataFrame, value: str) -> dict[tuple[str, int], Middle]:
+    """The median over seeds for each network and lag, with its interval."""
+    found: dict[tuple[str, int], list[float]] = {}
+    for row in table.to_dict("records"):
+        found.setdefault((row["label"], row["lag"]), []).append(float(row[value]))
+    return {(str(name), int(lag)): Middle.of(values) for (name, lag), values in found.items()}
+
+
+def _largest(numbers: list[Middle]) -> str:
+    """The largest of some medians as text."""
+    return f"at most {max(numbers, key=lambda one: one.value)}"
 
 
 def phrase(values: pd.Series) -> str:

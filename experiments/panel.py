@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Ladder, held, measure_parts
+from farback.report import Analysis, Ladder, all_of, below, held, measure_parts
+from farback.report.claim_scripts import Middle
 
 PREDICTION = (
     "Known beforehand, from `demo` as it stood then: trained on mixed lags, all eight networks retain the cue over "
@@ -75,10 +76,10 @@ def verdict(scores: pd.DataFrame, horizons: pd.DataFrame) -> list[str]:
         held(bool(shorter), "in a simple network the gradient reaches less far than the behaviour", _listed(shorter))
     )
     curves = tables.memory_curves(scores)
-    ten = curves[(curves["moment"] == "end") & (curves["lag"] == 10)].set_index("label")["median"]
-    lines.append(
-        held(bool((ten < 0.5).all()), "linear memory is half gone within 10 steps", f"at most R² {ten.max():.2f} there")
-    )
+    ten = curves[(curves["moment"] == "end") & (curves["lag"] == 10)].to_dict("records")
+    gone = all_of(below(Middle.in_row(row), 0.5) for row in ten)
+    most = max(row["median"] for row in ten)
+    lines.append(held(gone, "linear memory is half gone within 10 steps", f"at most R² {most:.2f} there"))
     far = [name for name in end["behaviour"].index if end["behaviour"][name] >= FAR]
     blind = {
         f"{name} ({reach})": end[reach][name]
@@ -92,7 +93,7 @@ def verdict(scores: pd.DataFrame, horizons: pd.DataFrame) -> list[str]:
     medians = dict(zip(times["label"], times["median"], strict=True))
     lines.append(
         held(
-            all(value < NEAR for value in medians.values()),
+            all_of(below(Middle.in_row(row), NEAR) for row in times.to_dict("records")),
             f"the median gate of a trained default network keeps less than {NEAR} steps",
             _listed(medians),
         )

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Ladder, held, standard
+from farback.report import Analysis, Ladder, exact, held, standard
 
 PREDICTION = "The memoryless control stays at chance at every lag; a recurrent cell learns lag 2."
 REFUTED_BY = (
@@ -21,7 +21,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     control = success[success["label"] == "memoryless"]["successes"].sum()
     learned = success[(success["label"] != "memoryless") & (success["lag"] == 2)]["successes"].sum()
     verdict = [
-        held(control == 0, "the memoryless control stays at chance", f"{control} trials succeed"),
-        held(learned > 0, "a recurrent cell learns lag 2", f"{learned} trials succeed"),
+        held(exact(control == 0), "the memoryless control stays at chance", f"{control} trials succeed"),
+        held(exact(learned > 0), "a recurrent cell learns lag 2", f"{learned} trials succeed"),
     ]
     return Analysis(base.headline, verdict, base.parts, base.metrics)

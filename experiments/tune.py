@@ -8,7 +8,8 @@ of them. The best and the default setting are trained again on the same fresh se
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Searched, held, searched
+from farback.report import Analysis, Searched, at_least, held, searched
+from farback.report.claim_scripts import Share
 
 PREDICTION = (
     "Nearly all of it. At its default setting no cell learns lag 80, so that nothing differs; tuned, every cell does, "
@@ -40,11 +41,16 @@ def verdict(found: Searched, base: Analysis) -> list[str]:
     for row in reported[reported["setting"] == "default"].to_dict("records"):
         numbers = f"{row['successes']} of {row['trials']} seeds"
         lines.append(
-            held(row["rate"] < 0.5, f"{row['group']} does not learn the lag from its default setting", numbers)
+            held(
+                ~Share(row["successes"], row["trials"]).most,
+                f"{row['group']} does not learn the lag from its default setting",
+                numbers,
+            )
         )
     for row in reported[reported["setting"] == "tuned"].to_dict("records"):
         numbers = f"{row['successes']} of {row['trials']} seeds"
-        lines.append(held(row["rate"] >= ENOUGH, f"{row['group']}, tuned, learns it in 8 of 10 seeds", numbers))
+        enough = at_least(Share(row["successes"], row["trials"]), ENOUGH)
+        lines.append(held(enough, f"{row['group']}, tuned, learns it in 8 of 10 seeds", numbers))
     for row in frames.get("tuning_share", pd.DataFrame()).to_dict("records"):
         numbers = f"{row['moved']:.3g} against {row['tuned']:.3g}"
         claim = "tuning moves a cell by more than three times as much as two tuned cells differ"

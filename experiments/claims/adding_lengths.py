@@ -1,10 +1,26 @@
 """At equal parameters, which networks learn to add over 100 steps, and do they still add over 200 and 400?"""
 
+import math
+
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Ladder, Table, held, retained, sized
-from farback.report.claim_scripts import Middle, answered, conditions, learning_figure
+from farback.report import (
+    Analysis,
+    Figure,
+    Finding,
+    Ladder,
+    Table,
+    above,
+    at_least,
+    at_most,
+    below,
+    held,
+    retained,
+    sized,
+)
+from farback.report.claim_scripts import Middle, Share, answered, conditions, learning_figure
+from farback.report.evidence import exact
 
 PREDICTION = (
     "Written before any of these networks was trained at this length. GRU learns T = 100 in every seed within 3000 "
@@ -51,13 +67,13 @@ def verdict(found: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction."""
     own = found[found["lag"] == TRAINED].groupby("label")["passed"]
     passed, seeds = own.sum(), own.size()
-    text = {name: f"{passed[name]} of {seeds[name]} seeds" for name in (GRU, LSTM, TANH)}
+    each = {name: Share(int(passed[name]), int(seeds[name])) for name in (GRU, LSTM, TANH)}
     lstm, gru = rmse(found, LSTM, FAR), rmse(found, GRU, FAR)
     return [
-        held(bool(passed[GRU] == seeds[GRU]), "every GRU learns T = 100", text[GRU]),
-        held(bool(2 * passed[LSTM] >= seeds[LSTM]), "half of the LSTM do", text[LSTM]),
-        held(not passed[TANH], "no tanh RNN does", text[TANH]),
-        held(lstm.value < gru.value, "LSTM is better than GRU at T = 400", f"{lstm} and {gru}"),
+        held(each[GRU].every, "every GRU learns T = 100", str(each[GRU])),
+        held(each[LSTM].most, "half of the LSTM do", str(each[LSTM])),
+        held(each[TANH].none, "no tanh RNN does", str(each[TANH])),
+        held(below(lstm, gru), "LSTM is better than GRU at T = 400", f"{lstm} and {gru}"),
     ]
 
 
@@ -67,26 +83,28 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     tanh, lstm, gru = (rmse(found, name, TRAINED) for name in (TANH, LSTM, GRU))
     able = found[(found["lag"] == TRAINED) & found["passed"]].loc[:, ["label", "seed"]]
     learned = found.merge(able, on=["label", "seed"])
-    both = {LSTM, GRU} <= set(able["label"])
+    both = exact({LSTM, GRU} <= set(able["label"]))
     far = {name: rmse(learned, name, FAR) for name in (LSTM, GRU) if name in set(able["label"])}
+    unknown = Middle(math.nan, math.nan, math.nan)
+    lstm_far, gru_far = far.get(LSTM, unknown), far.get(GRU, unknown)
     return {
         "third-party-adding": answered(
             f"RMSE {tanh} (RNN tanh), {lstm} (LSTM), {gru} (GRU)",
             "RMSE of LSTM",
-            tanh.value > 0.3 and max(lstm.value, gru.value) < 0.1,
-            tanh.value < min(0.3, max(lstm.value, gru.value)),
-            "the settings: which of them learns it in time",
             run,
-            lstm,
+            confirmed=above(tanh, 0.3) & below(lstm, 0.1) & below(gru, 0.1),
+            refuted=below(tanh, 0.3) & (below(tanh, lstm) | below(tanh, gru)),
+            reason="it is open which of them learn it in time",
+            of=lstm,
         ),
         "third-party-lengths": answered(
             "RMSE at T = 400 of seeds that learned T = 100: "
             + ("; ".join(f"{name} {one}" for name, one in far.items()) or "none learned it"),
             "RMSE of LSTM at T = 400",
-            both and far[LSTM].value < 0.2 and far[GRU].value > 0.35,
-            both and far[GRU].value <= far[LSTM].value,
-            "the seed" if both else "what was learned at T = 100",
             run,
-            far.get(LSTM),
+            confirmed=both & below(lstm_far, 0.2) & above(gru_far, 0.35),
+            refuted=both & (at_least(lstm_far, 0.2) | at_most(gru_far, lstm_far)),
+            reason="the intervals of the seeds overlap" if both.true else "LSTM or GRU did not learn T = 100",
+            of=far.get(LSTM),
         ),
     }

@@ -3,8 +3,18 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Ladder, Table, held
-from farback.report.claim_scripts import Share, answered, chosen, conditions, learning_figure, middle, outcome_tables
+from farback.report import Analysis, Figure, Finding, Ladder, Table, above, at_least, below, held
+from farback.report.claim_scripts import (
+    Middle,
+    Share,
+    answered,
+    chosen,
+    conditions,
+    learning_figure,
+    middle,
+    outcome_tables,
+)
+from farback.report.evidence import Evidence, any_of
 
 PREDICTION = (
     "Known beforehand: a pilot of two seeds with these settings (GRU at .002 after 500 updates, LSTM from the "
@@ -41,10 +51,19 @@ def verdict(found: pd.DataFrame) -> list[str]:
     gru, lstm, biased, tanh = (middle(found, label=name) for name in (GRU, LSTM, BIASED, TANH))
     again = relapses(found)
     return [
-        held(gru.value > lstm.value > tanh.value, "GRU ends above LSTM, LSTM above tanh", f"{gru}, {lstm}, {tanh}"),
-        held(biased.value >= gru.value - NEAR, "LSTM with bias 1 ends where GRU does", f"{biased} against {gru}"),
-        held(not again.most, "fewer than half of the identity-relu networks relapse", str(again)),
+        held(
+            above(gru, lstm) & above(lstm, tanh),
+            "GRU ends above LSTM, LSTM above tanh",
+            f"{gru}, {lstm}, {tanh}",
+        ),
+        held(at_least(biased.minus(gru), -NEAR), "LSTM with bias 1 ends where GRU does", f"{biased} against {gru}"),
+        held(~again.most, "fewer than half of the identity-relu networks relapse", str(again)),
     ]
+
+
+def gap(better: Middle, worse: Middle) -> Evidence:
+    """Whether one network ends above another by more than a difference that counts."""
+    return above(better.minus(worse), NEAR)
 
 
 def relapses(found: pd.DataFrame) -> Share:
@@ -58,35 +77,33 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     found = tables.outcomes(scores)
     gru, lstm, biased, tanh = (middle(found, label=name) for name in (GRU, LSTM, BIASED, TANH))
     again, run = relapses(found), conditions(scores)
-    open_gap = lstm.value < gru.value - NEAR
+    open_gap, pairs = gap(gru, lstm), ((gru, lstm), (lstm, tanh))
+    no_gap = f"GRU and LSTM end within {NEAR:g} of each other, so that the task does not tell them apart"
     return {
         "adding-order": answered(
             f"skill {gru} (GRU), {lstm} (LSTM), {tanh} (RNN tanh)",
             "skill of GRU",
-            gru.above(lstm) and lstm.above(tanh),
-            lstm.above(gru) or tanh.above(lstm),
-            "the seed",
             run,
-            gru,
+            confirmed=gap(gru, lstm) & gap(lstm, tanh),
+            refuted=any_of(~gap(one, other) & below(one, 1 - NEAR) for one, other in pairs),
+            reason=no_gap if open_gap.fails else "the intervals of the seeds overlap",
+            of=gru,
         ),
         "forget-bias-one": answered(
             f"skill {biased} with bias 1, {lstm} without, {gru} of GRU",
             "skill of LSTM with forget bias 1",
-            open_gap and biased.value >= gru.value - NEAR,
-            open_gap and biased.value <= lstm.value + NEAR,
-            "how far the gap closes"
-            if open_gap
-            else "the task: here LSTM is as good without, there is no gap to close",
             run,
-            biased,
+            confirmed=open_gap & at_least(biased.minus(gru), -NEAR),
+            refuted=open_gap & below(biased.minus(gru), -NEAR),
+            reason=no_gap if open_gap.fails else "the intervals of the seeds overlap",
+            of=biased,
         ),
         "irnn-unstable": answered(
             f"{again} seeds end at least {RELAPSE:g} below their best, or diverge",
             "share of seeds",
-            again.most,
-            not again.successes,
-            "the seed, and when training stops",
             run,
-            again,
+            confirmed=again.most,
+            refuted=~again.most,
+            of=again,
         ),
     }

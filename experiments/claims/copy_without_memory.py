@@ -5,8 +5,9 @@ import math
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Ladder, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, at_least, at_most, below, held
 from farback.report.claim_scripts import Middle, answered, conditions, learning_figure, middle, outcome_tables
+from farback.report.evidence import Evidence, all_of, any_of
 
 PREDICTION = (
     "Written before any of these networks was trained; that .020387 is the loss without memory is arithmetic. The "
@@ -58,39 +59,44 @@ def verdict(scores: pd.DataFrame) -> list[str]:
     found, losses = tables.outcomes(scores), long_losses(scores)
     off = {name: one.value / BASELINE - 1 for name, one in losses.items()}
     text = ", ".join(f"{name} {value:+.1%}" for name, value in off.items())
-    lines = [held(all(abs(value) <= NEAR for value in off.values()), "at T = 1000 all stand at the baseline", text)]
+    lines = [held(all_of(map(_near, losses.values())), "at T = 1000 all stand at the baseline", text)]
     recall = {f"{name} at T = 1000": accuracy(found, name, LONG) for name in NETWORKS}
     recall |= {f"{name} at T = {T}": accuracy(found, name, lag) for name in NETWORKS[:2] for lag, T in LENGTHS.items()}
     text = ", ".join(f"{name} {one.value:.2f}" for name, one in recall.items())
-    lines.append(held(all(one.value < KEPT for one in recall.values()), "none recalls 0.2 of the symbols", text))
+    lines.append(held(all_of(below(one, KEPT) for one in recall.values()), "none recalls 0.2 of the symbols", text))
     return lines
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The answer (a `Finding`) to each published claim of the config."""
     found, losses = tables.outcomes(scores), long_losses(scores)
-    recalls = any(accuracy(found, name, LONG).value >= KEPT for name in NETWORKS)
-    below = any(losses[name].value < (1 - NEAR) * BASELINE for name in NETWORKS)
-    near = all(abs(losses[name].value / BASELINE - 1) <= NEAR for name in NETWORKS)
+    recalls = any_of(at_least(accuracy(found, name, LONG), KEPT) for name in NETWORKS)
+    better = any_of(below(losses[name], (1 - NEAR) * BASELINE) for name in NETWORKS)
+    near = all_of(_near(losses[name]) for name in NETWORKS)
     kept = {(name, T): accuracy(found, name, lag) for name in ("LSTM", "GRU") for lag, T in LENGTHS.items()}
     lstm, gru = kept["LSTM", 50], kept["GRU", 50]
     return {
         "bai-copy-baseline": answered(
             "; ".join(f"{name} {one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for name, one in losses.items()),
             "cross-entropy of LSTM",
-            near and not recalls,
-            below or recalls,
-            "the updates",
             conditions(scores[scores["trained_lag"] == LONG]),
-            losses["LSTM"],
+            confirmed=near & ~recalls,
+            refuted=better | recalls,
+            reason=f"not every interval of a loss lies within {NEAR:.0%} of {BASELINE:.6f}",
+            of=losses["LSTM"],
         ),
         "bai-copy-lengths": answered(
             "; ".join(f"{name} {one} at T = {T}" for (name, T), one in kept.items()),
             "accuracy of GRU at T = 50",
-            lstm.value < KEPT and min(gru.value, kept["GRU", 100].value) >= KEPT,
-            lstm.value >= max(KEPT, gru.value),
-            "the length and the updates",
             conditions(scores[scores["trained_lag"] < LONG]),
-            gru,
+            confirmed=below(lstm, KEPT) & at_least(gru, KEPT) & at_least(kept["GRU", 100], KEPT),
+            refuted=at_least(lstm, KEPT),
+            reason=f"GRU's accuracy is not for certain {KEPT:g} at both lengths within these updates",
+            of=gru,
         ),
     }
+
+
+def _near(loss: Middle) -> Evidence:
+    """Whether a loss lies within 10 % of the loss without memory."""
+    return at_least(loss, (1 - NEAR) * BASELINE) & at_most(loss, (1 + NEAR) * BASELINE)

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Ladder, Table, held, sized
+from farback.report import Analysis, Figure, Finding, Ladder, Table, above, at_least, below, held, sized
 from farback.report.claim_scripts import Middle, answered, conditions, learning_figure, middle, outcome_tables
 
 PREDICTION = (
@@ -25,7 +25,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         learning_figure(scores, "Learning to add two numbers of 600", level=HALF),
         *sized(scores),
     ]
-    as_told = each[GRU].value > HIGH and max(each[LSTM].value, each[TANH].value) < LOW
+    as_told = above(each[GRU], HIGH) & below(each[LSTM], LOW) & below(each[TANH], LOW)
     verdict = [held(as_told, "GRU learns it, LSTM and tanh RNN stay at chance", text)]
     headline = f"Adding over 600 steps with up to 70 000 parameters: median skill {text}."
     return Analysis(headline, verdict, parts, {f"skill/{name}": one.value for name, one in each.items()})
@@ -43,10 +43,9 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         "bai-adding-600": answered(
             "; ".join(f"{name} {one}" for name, one in each.items()),
             "skill of GRU",
-            each[GRU].value > HIGH and max(each[LSTM].value, each[TANH].value) < LOW,
-            each[LSTM].value >= max(HALF, each[GRU].value),
-            "the updates",
             conditions(scores),
-            each[GRU],
+            confirmed=above(each[GRU], HIGH) & below(each[LSTM], LOW) & below(each[TANH], LOW),
+            refuted=at_least(each[LSTM], HALF) | at_least(each[TANH], HALF) | below(each[GRU], HALF),
+            of=each[GRU],
         )
     }

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Ladder, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, above, at_least, at_most, held
 from farback.report.claim_scripts import Middle, answered, conditions, learning_figure, middle, outcome_tables
 
 PREDICTION = (
@@ -26,8 +26,8 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         learning_figure(scores, "Learning to copy ten symbols over 500 steps", "train_lags"),
     ]
     verdict = [
-        held(one.value > other.value, "chrono ends above forget bias 1", f"{one} and {other}"),
-        held(not vary.above(plain), "with varying delays it does not", f"{vary} and {plain}"),
+        held(above(one, other), "chrono ends above forget bias 1", f"{one} and {other}"),
+        held(at_most(vary, plain), "with varying delays it does not", f"{vary} and {plain}"),
     ]
     headline = (
         f"Copying over 500 steps the median skill is {one} from chrono and {other} from forget bias 1; with varying "
@@ -54,19 +54,17 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         "chrono-copy-500": answered(
             f"skill {one} from chrono, {other} with forget bias 1",
             "skill from chrono",
-            one.above(other) and one.value >= SOLVES,
-            one.value <= other.value,
-            "the updates",
             run[FIXED],
-            one,
+            confirmed=above(one, other) & at_least(one, SOLVES),
+            refuted=at_most(one, other) & at_least(other, LEAVES),
+            of=one,
         ),
         "chrono-variable-copy-500": answered(
             f"skill {vary} from chrono, {plain} with forget bias 1",
             "skill from chrono",
-            vary.value <= plain.value and plain.value >= LEAVES,
-            vary.above(plain),
-            "the seed and the updates",
             run[VARYING],
-            vary,
+            confirmed=at_most(vary, plain) & at_least(plain, LEAVES),
+            refuted=above(vary, plain) & at_least(vary, LEAVES),
+            of=vary,
         ),
     }

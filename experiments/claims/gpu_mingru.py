@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Ladder, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, above, at_least, below, held
 from farback.report.claim_scripts import Middle, answered, chosen, conditions, learning_figure, middle, outcome_tables
 
 PREDICTION = (
@@ -24,9 +24,9 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         learning_figure(scores, "Learning to copy 16 tokens selectively out of 4096 steps"),
     ]
     verdict = [
-        held(mingru.value >= COPIES, "three layers of minGRU copy 0.99", str(mingru)),
-        held(mingru.value > minlstm.value, "minGRU stands above minLSTM", f"{mingru} and {minlstm}"),
-        held(gru.value >= 0.95, "one layer of GRU copies 0.95", str(gru)),
+        held(at_least(mingru, COPIES), "three layers of minGRU copy 0.99", str(mingru)),
+        held(above(mingru, minlstm), "minGRU stands above minLSTM", f"{mingru} and {minlstm}"),
+        held(at_least(gru, 0.95), "one layer of GRU copies 0.95", str(gru)),
     ]
     headline = (
         f"Out of 4096 steps, the share of 16 tokens that is copied: three layers of minGRU {mingru}, of minLSTM "
@@ -52,10 +52,10 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
                 for cell, own in depths.items()
             ),
             "accuracy of three layers of minGRU",
-            mingru.value >= COPIES and mingru.above(minlstm),
-            mingru.value < SOME,
-            "the parts that were left out",
             conditions(scores),
-            mingru,
+            confirmed=at_least(mingru, COPIES) & above(mingru, minlstm),
+            refuted=below(mingru, SOME),
+            reason="three layers of minGRU are between 0.9 and 0.99, or not for certain above minLSTM",
+            of=mingru,
         )
     }

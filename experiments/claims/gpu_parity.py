@@ -5,6 +5,7 @@ import pandas as pd
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Share, answered, chosen, conditions, learning_figure
+from farback.report.evidence import Evidence, all_of, any_of
 
 PREDICTION = (
     "Written before any of these networks was trained. With a million updates half of the runs of both networks "
@@ -33,7 +34,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     best = best_rates(found)
     verdict = [
         held(
-            all(one.most for one in best.values()) and not _whole(best),
+            all_of(one.most for one in best.values()) & ~_whole(best),
             "half of the runs of both solve it, not all",
             "; ".join(f"{name} {one}" for name, one in best.items()),
         )
@@ -62,8 +63,8 @@ def best_rates(found: dict[tuple[str, float], Share]) -> dict[str, Share]:
     return {name: max((one for (n, _), one in found.items() if n == name), key=lambda s: s.value) for name in networks}
 
 
-def _whole(best: dict[str, Share]) -> bool:
-    return all(one.successes == one.trials for one in best.values())
+def _whole(best: dict[str, Share]) -> Evidence:
+    return all_of(one.every for one in best.values())
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
@@ -74,10 +75,10 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
         "deletang-parity": answered(
             "; ".join(f"{network} {one} at lr {lr:g}" for (network, lr), one in found.items()),
             "smaller of the two best shares of runs",
-            _whole(best),
-            not any(one.most for one in found.values()),
-            "the learning rate",
             conditions(scores),
-            min(best.values(), key=lambda one: one.value),
+            confirmed=_whole(best),
+            refuted=any_of(~one.most for one in best.values()),
+            reason="half of the runs or more may solve it at the best rate, but not every one does",
+            of=min(best.values(), key=lambda one: one.value),
         )
     }

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from farback.report import Analysis, Finding, Ladder, Table, held
+from farback.report import Analysis, Finding, Ladder, Table, exact, held
 from farback.report.claim_scripts import Share, answered
 
 PREDICTION = (
@@ -51,7 +51,7 @@ def verdict(scores: pd.DataFrame) -> list[str]:
     for modules, statistic, text, two, must in CASES:
         share = equal(scores, statistic, two)
         true = share.successes == (share.trials if must else 0)
-        lines.append(held(true, f"{modules}: {text} are {'' if must else 'not '}equal", str(share)))
+        lines.append(held(exact(true), f"{modules}: {text} are {'' if must else 'not '}equal", str(share)))
     return lines
 
 
@@ -62,11 +62,12 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     finding = answered(
         f"{plain.count} modules of one direction; {two.count} of two directions; {padded.count} with padding",
         "share of modules of one direction without padding",
-        everywhere,
-        plain.successes < plain.trials,
-        "the direction and the padding: a backward layer ends at the first step, a padded sequence at its own length",
         f"{scores['seed'].nunique()} seeds; 1, 2 and 20 layers of RNN (tanh, relu), GRU and LSTM; 6 units",
-        plain,
+        confirmed=exact(everywhere),
+        refuted=exact(plain.successes < plain.trials),
+        depends=exact(not everywhere and plain.successes == plain.trials),
+        on="the direction and the padding: a backward layer ends at the first step, a padded sequence at its own end",
+        of=plain,
     )
     return {"last-output-is-h-n": finding}
 

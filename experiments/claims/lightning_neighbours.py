@@ -7,8 +7,9 @@ neighbourhood as input, or the pixel alone.
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Figure, Finding, Ladder, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, at_least, at_most, held
 from farback.report.claim_scripts import Middle, answered, chosen, conditions, learning_figure, middle, outcome_tables
+from farback.report.evidence import all_of
 
 PREDICTION = (
     "By construction a pixel's own past says nothing of strikes that come from its neighbour: without neighbours the "
@@ -54,10 +55,14 @@ def verdict(found: pd.DataFrame) -> list[str]:
     both = skill(found, WIDE, STAYS), skill(found, ALONE, STAYS)
     text = f"{both[0]} and {both[1]}"
     return [
-        held(alone.value <= LUCK, "without neighbours there is no skill where strikes move", str(alone)),
-        held(wide.value >= ALMOST, "with neighbours there is nearly all of it", str(wide)),
-        held(min(one.value for one in both) >= ALMOST, "where strikes stay both have nearly all of it", text),
-        held(abs(both[0].value - both[1].value) <= COST, "and the neighbours cost nothing there", text),
+        held(at_most(alone, LUCK), "without neighbours there is no skill where strikes move", str(alone)),
+        held(at_least(wide, ALMOST), "with neighbours there is nearly all of it", str(wide)),
+        held(all_of(at_least(one, ALMOST) for one in both), "where strikes stay both have nearly all of it", text),
+        held(
+            at_most(both[0].minus(both[1]), COST) & at_least(both[0].minus(both[1]), -COST),
+            "and the neighbours cost nothing there",
+            text,
+        ),
     ]
 
 
@@ -65,15 +70,17 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The answer (a `Finding`) to the published claim of the config."""
     found = tables.outcomes(scores, BY)
     wide, alone = skill(found, WIDE, MOVES), skill(found, ALONE, MOVES)
-    trained = min(skill(found, kernel, STAYS).value for kernel in (WIDE, ALONE)) >= ALMOST
+    trained = all_of(at_least(skill(found, kernel, STAYS), ALMOST) for kernel in (WIDE, ALONE))
     finding = answered(
         f"skill {wide} with neighbours, {alone} without",
         "skill without neighbours, where strikes move",
-        trained and wide.value >= ALMOST and alone.value <= LUCK,
-        trained and alone.value >= ALMOST,
-        "how the forecast is scored" if trained else "the training: strikes that stay are not learned by both",
         conditions(scores),
-        alone,
+        confirmed=trained & at_least(wide, ALMOST) & at_most(alone, LUCK),
+        refuted=trained & at_least(alone, ALMOST),
+        reason="one network has a part of the skill where strikes move"
+        if trained.holds
+        else "strikes that stay are not learned by both networks for certain",
+        of=alone,
     )
     return {"lightning-neighbours": finding}
 

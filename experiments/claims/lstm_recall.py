@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, Ladder, held, listed, metrics, trained
+from farback.report import Analysis, Finding, Ladder, at_least, at_most, below, held, listed, metrics, trained
 from farback.report.analysis import three
 from farback.report.claim_scripts import Middle, Share, answered, conditions, mean_horizon, only, share
+from farback.report.evidence import all_of, any_of, exact
 
 PREDICTION = (
     "Written before any of these networks was trained at lags above 160. Known from `horizon`: from PyTorch's default "
@@ -51,17 +52,17 @@ def verdict(scores: pd.DataFrame) -> list[str]:
     best, own = ratio(far_row, base), ratio(own_row, base)
     return [
         held(far.most, "half of the seeds from chrono learn lag 1000", str(far)),
-        held(not biased.most, "a forget bias of 1 ends below 100", str(biased)),
-        held(not plain.most, "PyTorch's default ends below 50", str(plain)),
+        held(~biased.most, "a forget bias of 1 ends below 100", str(biased)),
+        held(~plain.most, "PyTorch's default ends below 50", str(plain)),
         held(
-            best.value >= TWENTY,
+            at_least(best, TWENTY),
             "LSTM from chrono reaches 20 times as far as a default tanh RNN",
-            shown_ratio(far_row, best),
+            shown_ratio(best),
         ),
         held(
-            own.value <= 1,
+            at_most(own, 1),
             "LSTM from the default does not reach farther than a default tanh RNN",
-            shown_ratio(own_row, own),
+            shown_ratio(own),
         ),
     ]
 
@@ -69,36 +70,36 @@ def verdict(scores: pd.DataFrame) -> list[str]:
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The answer (a `Finding`) to each published claim of the config."""
     at = {init: learned(scores, init, THOUSAND) for init in STARTS}
-    others = [f"{STARTS[init]} ({found})" for init, found in at.items() if init != "torch" and found.most]
+    others = [init for init in STARTS if init != "torch"]
+    able = [f"{STARTS[init]} ({at[init]})" for init in others if at[init].most.holds]
     horizons = {init: row(scores, "LSTM", init) for init in STARTS}
     reaches = "; ".join(f"{STARTS[init]} {own['horizon']}" for init, own in horizons.items())
     base = row(scores, "RNN tanh", "torch")
     times = {init: ratio(own, base) for init, own in horizons.items()}
-    hundred = [STARTS[init] for init in ("forget_bias", "chrono") if times[init].value >= HUNDRED]
-    beyond = [STARTS[init] for init in STARTS if times[init].value < HUNDRED and horizons[init]["beyond"]]
-    sure = min((times[init].low for init in ("forget_bias", "chrono") if times[init].value >= HUNDRED), default=0.0)
-    for_certain = f", for certain {three(sure)} times" if sure < HUNDRED else ""
-    start = f"the start: only {' and '.join(hundred)} gets there{for_certain}"
-    on = start if hundred else f"lags beyond those tried, from {' and '.join(beyond)}"
+    hundred = [STARTS[init] for init in others if at_least(times[init], HUNDRED).holds]
     default, run = horizons["torch"], conditions(scores)
     return {
         "lstm-thousand-recall": answered(
             f"steps that half of the seeds reach: {reaches}",
             "steps",
-            at["torch"].most,
-            not at["torch"].most and not others,
-            f"the start: lag {THOUSAND} is learned from {' and '.join(others)}, not from PyTorch's default",
             run,
-            mean_horizon(default),
+            confirmed=at["torch"].most,
+            refuted=exact(False),  # the claim has no budget, so that a failure within this one does not refute it
+            depends=~at["torch"].most & any_of(at[init].most for init in others),
+            on=f"the start: lag {THOUSAND} is learned from {' and '.join(able)}, not from PyTorch's default",
+            reason=f"no start learns lag {THOUSAND} for certain within these updates",
+            of=mean_horizon(default),
         ),
         "lstm-hundredfold": answered(
-            "; ".join(f"{STARTS[init]} {shown_ratio(horizons[init], times[init])}" for init in STARTS),
-            "times the mean horizon of a tanh RNN",
-            times["torch"].value >= HUNDRED,
-            not hundred and not beyond,
-            on,
+            "; ".join(f"{STARTS[init]} {shown_ratio(times[init])}" for init in STARTS),
+            "times the horizon of a tanh RNN",
             run,
-            times["torch"],
+            confirmed=at_least(times["torch"], HUNDRED),
+            refuted=all_of(below(times[init], HUNDRED) for init in STARTS),
+            depends=below(times["torch"], HUNDRED) & any_of(at_least(times[init], HUNDRED) for init in others),
+            on=f"the start: only {' and '.join(hundred)} gets there",
+            reason="the interval of a ratio has 100 within it",
+            of=times["torch"],
         ),
     }
 
@@ -115,15 +116,21 @@ def row(scores: pd.DataFrame, cell: str, init: str) -> dict[Any, Any]:
     return only(horizons, cell=cell, **{"init.name": init})
 
 
-def shown_ratio(own: Mapping[Any, Any], found: Middle) -> str:
-    """A ratio of horizons as text with its interval; it is a bound if seeds lie beyond the lags tried."""
-    bound = "at least " if own["beyond"] else "at most " if own["below"] else ""
-    high = three(found.high) if math.isfinite(found.high) else "more"
-    return f"{bound}{three(found.value)} times ({three(found.low)} to {high})"
+def shown_ratio(found: Middle) -> str:
+    """A ratio of horizons as text with its interval."""
+    low, high = (three(end) if math.isfinite(end) else "unknown" for end in found.interval)
+    value = f"{three(found.value)} times" if math.isfinite(found.value) else "beyond the lags tried"
+    return f"{value} ({low} to {high})"
 
 
 def ratio(own: Mapping[Any, Any], base: Mapping[Any, Any]) -> Middle:
-    """The mean horizon of LSTM divided by that of the default tanh RNN; its interval divides opposite ends."""
-    low = own["low"] / base["high"]
-    high = own["high"] / base["low"] if base["low"] > 0 else math.inf
-    return Middle(own["estimate"] / base["estimate"], low, high)
+    """The horizon of LSTM divided by that of the default tanh RNN; its interval divides opposite ends."""
+    value = _quotient(own["estimate"], base["estimate"])
+    return Middle(value, _quotient(own["low"], base["high"]), _quotient(own["high"], base["low"]))
+
+
+def _quotient(above: float, under: float) -> float:
+    """A quotient of two horizons: infinite over a horizon of 0, nan where both are 0 or both infinite."""
+    if under > 0:
+        return math.nan if math.isinf(above) and math.isinf(under) else above / under
+    return math.inf if above > 0 else math.nan

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from farback import plots
-from farback.report import Analysis, Figure, Finding, Ladder, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, above, at_most, below, held
 from farback.report.claim_scripts import Middle, answered
+from farback.report.evidence import all_of, any_of
 
 PREDICTION = (
     "From theory: every default start and every orthogonal gain below 1 has a negative exponent, so that its product "
@@ -73,15 +74,19 @@ def verdict(table: pd.DataFrame) -> list[str]:
     wrong = small[small["exponent"] >= 0]
     pairs = list(zip(table["cell"], table["gain"], strict=True))
     large = table[[pair in GROWING for pair in pairs]]
-    far = table[table["difference"] > NEAR]
+    near = all_of(at_most(_off(row), NEAR) for row in table.to_dict("records"))
     return [
-        held(wrong.empty, "default starts and gains below 1 have a negative exponent", ", ".join(wrong["name"])),
         held(
-            bool((large["exponent"] > 0).all()),
+            all_of(below(_middle(row), 0) for row in small.to_dict("records")),
+            "default starts and gains below 1 have a negative exponent",
+            ", ".join(wrong["name"]),
+        ),
+        held(
+            all_of(above(_middle(row), 0) for row in large.to_dict("records")),
             "tanh at gain 1.5 and 2 and relu at 2 have a positive one",
             ", ".join(f"{row['name']}: {row['exponent']:.3f}" for row in large.to_dict("records")),
         ),
-        held(far.empty, f"slope and exponent agree within {NEAR}", f"{table['difference'].max():.3f} at most"),
+        held(near, f"slope and exponent agree within {NEAR}", f"{table['difference'].max():.3f} at most"),
     ]
 
 
@@ -89,31 +94,34 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The answer (a `Finding`) to each published claim of the config."""
     found = rates(scores)
     table = summary(found)
-    shrinks, grows = table["exponent_high"] < 0, table["exponent_low"] > 0
+    grows = table["exponent_low"] > 0
+    rows = table.to_dict("records")
+    shrinking = [below(_middle(row), 0) for row in rows]
+    near = [at_most(_off(row), NEAR) for row in rows]
     worst = largest(table, "difference")
-    own = found[found["name"] == worst["name"]]
-    off = Middle.of((own["slope"] - own["exponent"]).abs())
-    far = table["difference"] > NEAR
+    far = table["difference_low"] > NEAR
     networks = f"{found['seed'].nunique()} seeds of {len(table)} networks of 32 units as drawn, 200 steps"
     growing = ", ".join(table.loc[grows, "name"])
     return {
         "longer-chain-smaller-product": answered(
             f"shrinks in {_shrinking(table)}; exponents {table['exponent'].min():.2f} to {table['exponent'].max():.2f}",
             "nats a step, the largest exponent",
-            bool(shrinks.all()),
-            not shrinks.any(),
-            f"the gain: it grows in {growing or 'none, and is undecided in some'}",
             networks,
-            _middle(largest(table, "exponent")),
+            confirmed=all_of(shrinking),
+            refuted=~any_of(shrinking),
+            depends=any_of(shrinking) & any_of(above(_middle(row), 0) for row in rows),
+            on=f"the gain: it grows in {growing}",
+            of=_middle(largest(table, "exponent")),
         ),
         "rate-is-lyapunov": answered(
-            f"differ by {off} nats a step at most ({worst['name']})",
+            f"differ by {_off(worst)} nats a step at most ({worst['name']})",
             "nats a step",
-            not far.any(),
-            bool(far.mean() > 0.5),
-            f"the network: they differ by more than {NEAR} in {', '.join(table.loc[far, 'name'])}",
             networks,
-            off,
+            confirmed=all_of(near),
+            refuted=~any_of(near),
+            depends=any_of(near) & ~all_of(near),
+            on=f"the network: they differ by more than {NEAR} in {', '.join(table.loc[far, 'name'])}",
+            of=_off(worst),
         ),
     }
 
@@ -139,7 +147,8 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
         for rate in ("slope", "exponent"):
             one = Middle.of(own[rate])
             row |= {rate: one.value, f"{rate}_low": one.low, f"{rate}_high": one.high}
-        rows.append({**row, "difference": Middle.of((own["slope"] - own["exponent"]).abs()).value})
+        off = Middle.of((own["slope"] - own["exponent"]).abs())
+        rows.append({**row, "difference": off.value, "difference_low": off.low, "difference_high": off.high})
     return pd.DataFrame(rows)
 
 
@@ -150,6 +159,10 @@ def largest(table: pd.DataFrame, column: str) -> dict[Any, Any]:
 
 def _middle(row: dict[Any, Any]) -> Middle:
     return Middle(row["exponent"], row["exponent_low"], row["exponent_high"])
+
+
+def _off(row: dict[Any, Any]) -> Middle:
+    return Middle(row["difference"], row["difference_low"], row["difference_high"])
 
 
 def _shrinking(table: pd.DataFrame) -> str:

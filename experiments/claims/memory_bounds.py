@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Finding, Ladder, Table, held
+from farback.report import Analysis, Figure, Finding, Ladder, Table, at_least, below, exact, held
 from farback.report.claim_scripts import Middle, Share, answered
+from farback.report.evidence import all_of, any_of
 
 PREDICTION = (
     "These are theorems, so that the exact numbers test the program: no total above N, exactly N in every random "
@@ -60,14 +61,14 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 def verdict(found: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction."""
     over = (found["exact"] - found["hidden"]).max()
-    lines = [held(bool(over <= SLACK), "no exact total exceeds N", f"{over:.1g} at most")]
+    lines = [held(exact(over <= SLACK), "no exact total exceeds N", f"{over:.1g} at most")]
     seen = [_seen(found, radius) for radius in RADII]
     text = ", ".join(f"{radius}: {one}" for radius, one in zip(RADII, seen, strict=True))
-    less = seen[0].value < seen[1].value < SHORT
+    less = below(seen[0], seen[1]) & below(seen[1], SHORT)
     lines.append(held(less, "simulation sees less than 0.95 N of 64 units, at radius 0.5 less still", text))
     wide = found[_linear(found, RADII[1:])]["fisher"]
     lines.append(
-        held(bool(wide.max() < 2), "scaled to radius 0.9 the Fisher memory stays below 2", f"{wide.max():.2f}")
+        held(below(Middle.of(wide), 2), "scaled to radius 0.9 the Fisher memory stays below 2", f"{wide.max():.2f}")
     )
     return lines
 
@@ -75,8 +76,9 @@ def verdict(found: pd.DataFrame) -> list[str]:
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The answer (a `Finding`) to each published claim of the config."""
     found = totals(scores)
-    exact, simulated = found["exact"] - found["hidden"], found["simulated"] - found["hidden"]
-    known, linear = Share(int((exact <= SLACK).sum()), int(exact.notna().sum())), found[_linear(found, RADII)]
+    totalled, simulated = found["exact"] - found["hidden"], found["simulated"] - found["hidden"]
+    known = Share(int((totalled <= SLACK).sum()), int(totalled.notna().sum()))
+    linear = found[_linear(found, RADII)]
     off = (linear["exact"] - linear["hidden"]).abs().max()
     seen = [_seen(found, radius) for radius in RADII]
     normal = (found[_linear(found, (NORMAL,))]["fisher"] - 1).abs()
@@ -87,40 +89,43 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     within = Share(int((normal <= NEAR).sum()), len(normal))
     return {
         "jaeger-capacity-bound": answered(
-            f"at most N + {max(0.0, exact.max()):.1g} exactly ({known.trials} networks, {_curved(found)} of them tanh "
-            f"or relu, linearised at rest), N {simulated.max():+.2f} as estimated ({len(found)} networks)",
+            f"at most N + {max(0.0, totalled.max()):.1g} exactly ({known.trials} networks, {_curved(found)} of them "
+            f"tanh or relu, linearised at rest), N {simulated.max():+.2f} as estimated ({len(found)} networks)",
             "share of exact totals of at most N",
-            known.successes == known.trials and bool(simulated.max() <= CHANCE),
-            known.successes < known.trials,
-            "how the total is estimated",
             RUN,
-            known,
+            confirmed=exact(known.successes == known.trials and simulated.max() <= CHANCE),
+            refuted=exact(known.successes < known.trials),
+            depends=exact(known.successes == known.trials and simulated.max() > CHANCE),
+            on="how the total is estimated: simulated totals exceed N by more than chance, exact ones do not",
+            of=known,
         ),
         "capacity-shortfall-numerical": answered(
             f"exactly N within {off:.1g}; simulated, of 64 units: {seen[0]} N at radius 0.5, {seen[1]} N at 0.9",
             "simulated share of N at radius 0.9",
-            bool(off <= NEAR) and all(one.value < SHORT for one in seen),
-            bool(off > NEAR),
-            "the spectral radius",
             RUN,
-            seen[1],
+            confirmed=exact(off <= NEAR) & all_of(below(one, SHORT) for one in seen),
+            refuted=exact(off > NEAR) | all_of(at_least(one, SHORT) for one in seen),
+            depends=exact(off <= NEAR)
+            & any_of(below(one, SHORT) for one in seen)
+            & any_of(at_least(one, SHORT) for one in seen),
+            on="the spectral radius",
+            of=seen[1],
         ),
         "ganguli-normal": answered(
             f"1 within {normal.max():.1g} in {within.count} networks",
             "share of networks",
-            within.successes == within.trials,
-            not within.most,
-            "the draw",
             RUN,
-            within,
+            confirmed=exact(within.successes == within.trials),
+            refuted=exact(within.successes < within.trials),
+            of=within,
         ),
         "ganguli-bound": answered(
             f"at most {_most(found):.2f} N; shift registers have harmonic numbers within {spread:.1g}",
             "",
-            not over and spread <= NEAR,
-            over,
-            "the network",
             RUN,
+            confirmed=exact(not over and spread <= NEAR),
+            refuted=exact(over),
+            reason="the totals of shift registers are not harmonic numbers, so that the measure is not to be trusted",
         ),
     }
 

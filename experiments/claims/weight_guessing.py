@@ -3,7 +3,7 @@
 import pandas as pd
 
 from farback import tables
-from farback.report import Analysis, Finding, Ladder, Table, held
+from farback.report import Analysis, Finding, Ladder, Table, above, at_least, at_most, exact, held
 from farback.report.claim_scripts import Share, answered, chosen, share
 
 PREDICTION = (
@@ -13,6 +13,7 @@ PREDICTION = (
 )
 REFUTED_BY = "Fewer than 2 of 200 without noise or more than 40; one of 200 with noise."
 BLANK, NOISE, LSTM_SEQUENCES = "blank", "noise", 5040
+FEW = 0.02  # the share of guesses below which "nothing" is found; 200 failures exclude more
 BY = ["task.filler"]
 RUN = "200 networks of two units, never trained, 200 test sequences each"
 
@@ -45,8 +46,12 @@ def verdict(each: dict[str, Share]) -> list[str]:
     """The verdict, with one line for each prediction."""
     blank, noise = each[BLANK], each[NOISE]
     return [
-        held(0.01 <= blank.value <= 0.2, "1 to 20 guesses in 100 solve the lag without noise", str(blank)),
-        held(not noise.successes, "none does with noise", str(noise)),
+        held(
+            at_least(blank, 0.01) & at_most(blank, 0.2),
+            "1 to 20 guesses in 100 solve the lag without noise",
+            str(blank),
+        ),
+        held(noise.none, "none does with noise", str(noise)),
     ]
 
 
@@ -54,25 +59,23 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The answer (a `Finding`) to each published claim of the config."""
     found = tables.outcomes(scores, BY)
     blank, noise = (share(chosen(found, **{"task.filler": filler})) for filler in (BLANK, NOISE))
-    low = blank.interval[0]
     return {
         "hs97-guessing": answered(
             f"{blank} of guesses, a success in some {_cost(blank)} sequences",
             "share of guesses",
-            blank.successes > 0 and 2 / low < LSTM_SEQUENCES,
-            not blank.successes,
-            "luck",
             RUN,
-            blank,
+            confirmed=above(blank, 2 / LSTM_SEQUENCES),
+            refuted=at_most(blank, 2 / LSTM_SEQUENCES),
+            reason="none or hardly one of these guesses is right, which is also what one in 2520 would give",
+            of=blank,
         ),
         "guessing-against-noise": answered(
             f"{noise} with random symbols, {blank} without",
             "share of guesses",
-            not noise.successes,
-            noise.interval[1] >= low,
-            "luck",
             RUN,
-            noise,
+            confirmed=exact(not noise.successes) & at_most(noise, FEW),
+            refuted=exact(noise.successes > 0),
+            of=noise,
         ),
     }
 

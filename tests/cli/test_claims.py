@@ -95,7 +95,7 @@ def verdicts(folder: Path) -> dict[str, str]:
 def test_the_whole_path_of_claims(project: Path, empty_database: Path, farback: Callable[..., tuple[int, str]]) -> None:
     code, text = farback("claims", "--report")
     assert code == 0, text
-    assert "0 rows run: 0 confirmed, 0 refuted, 0 depends; 1 need a GPU; 2 not run yet." in text
+    assert "0 rows run: 0 confirmed, 0 refuted, 0 depends, 0 inconclusive; 1 need a GPU; 2 not run yet." in text
 
     code, text = farback("claims", "--dry-run", "--workers", "1")
     assert code == 0, text

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -28,22 +29,38 @@ def curve_table(labels, lags=(1, 2, 4, 8), seeds=3):
     return pd.DataFrame(rows, columns=[*columns, "median_skill", "median_accuracy"])
 
 
-ENDS = [  # estimate, low, high, text, below, beyond
-    (28.28, 20.0, 40.0, "[20, 40)", 0, 0),
-    (40.0, 40.0, math.inf, ">= 40", 0, 5),
-    (5.0, 0.0, 5.0, "< 5", 5, 0),
-    (14.1, 0.0, math.inf, "[10, 20)", 1, 1),
+ENDS = [  # estimate, low, high, text, bound
+    (28.28, 20.0, 40.0, "28 (20 to 40)", "none"),
+    (math.inf, 40.0, math.inf, "at least 40", "at least"),
+    (0.0, 0.0, 5.0, "below 5", "below"),
+    (14.1, 0.0, math.inf, "14 (below 5 to beyond 40)", "none"),
 ]
 
 
 def horizon_table(labels, first="label", **more):
     rows = []
     for at, label in enumerate(labels):
-        estimate, low, high, text, below, beyond = ENDS[at % len(ENDS)]
-        rows.append((label, 5, 5, 40, text, estimate, low, high, estimate, estimate, below, beyond, 0.0, at % 2))
-    columns = ["seeds", "smallest_lag", "largest_lag", "horizon", "estimate", "low", "high", "median"]
-    columns += ["restricted_mean", "below", "beyond", "nonmonotone", "diverged"]
+        estimate, low, high, text, bound = ENDS[at % len(ENDS)]
+        isotonic = (estimate, low, high, 3.0, 0.05, at % 5 > 0)
+        rows.append((label, 5, 25, 5, 40, text, estimate, low, high, bound, *isotonic, at % 2))
+    columns = ["seeds", "trainings", "smallest_lag", "largest_lag", "horizon", "estimate", "low", "high", "bound"]
+    columns += ["isotonic", "isotonic_low", "isotonic_high", "slope", "lapse", "fits", "diverged"]
     return pd.DataFrame(rows, columns=[first, *columns]).assign(**more)
+
+
+def fitted_table(labels, ends=(5, 40)):
+    """Curves that fall from 0.9 at the first lag to 0.1 at the last."""
+    lags = np.geomspace(*ends, 9)
+    rates = np.linspace(0.9, 0.1, 9)
+    rows = [
+        (label, lag, rate, rate - 0.1, rate + 0.1) for label in labels for lag, rate in zip(lags, rates, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["label", "lag", "rate", "low", "high"])
+
+
+@pytest.fixture
+def make_fitted():
+    return fitted_table
 
 
 @pytest.fixture

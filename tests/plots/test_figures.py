@@ -66,36 +66,64 @@ def overlapping(figure):
     ]
 
 
-def test_success_draws_rates_and_intervals(eight, make_success):
-    table = make_success(eight)
-    figure = plots.success(table)
-    containers = {container.get_label(): container for ax in figure.axes for container in ax.containers}
-    assert set(containers) == set(eight)
-    for label, container in containers.items():
-        own = table[table["label"] == label]
-        points, _, bars = container
-        assert points.get_ydata().tolist() == own["rate"].tolist()
-        assert np.abs(np.log2(points.get_xdata() / own["lag"].to_numpy())).max() < 0.3  # dodged, but less than half-way
-        ends = np.array([[segment[0][1], segment[1][1]] for segment in bars[0].get_segments()])
-        assert ends == pytest.approx(own[["low", "high"]].to_numpy())
+def segments(ax, colour=None):
+    """The ends of the horizontal bars of a panel."""
+    return [
+        tuple(map(float, line.get_xdata()))
+        for line in ax.get_lines()
+        if len(line.get_xdata()) == 2 and line.get_linewidth() > 2 and colour in (None, line.get_color())
+    ]
 
 
-def test_success_steps_half_way_between_lags(make_success):
-    table = make_success(["LSTM"], lags=(5, 20))
-    step = next(
-        line
-        for line in plots.success(table).axes[0].get_lines()
-        if len(line.get_xdata()) == 4 and line.get_marker() == "None"
-    )
-    assert step.get_xdata().tolist() == [5, 10, 10, 20]
-    assert step.get_ydata().tolist() == [1, 1, 0.8, 0.8]
+def test_success_draws_rates_as_dots_without_whiskers_and_the_fitted_curves(eight, make):
+    table, curves = make["success"](eight), make["fitted"](eight)
+    figure = plots.success(table, curves, make["horizons"](eight))
+    dots = {own.get_label(): own for ax in figure.axes for own in ax.collections if own.get_label() in eight}
+    assert set(dots) == set(eight)
+    for label, own in dots.items():
+        rows = table[table["label"] == label]
+        lags, rates = own.get_offsets().T
+        assert rates.tolist() == rows["rate"].tolist()
+        assert np.abs(np.log2(lags / rows["lag"].to_numpy())).max() < 0.3  # side by side, but less than half-way
+    assert not any(ax.containers for ax in figure.axes)
+    drawn = [line.get_ydata().tolist() for ax in figure.axes for line in ax.get_lines() if len(line.get_ydata()) == 9]
+    assert drawn == [curves.loc[curves["label"] == label, "rate"].tolist() for label in eight]
 
 
-def test_groups_at_one_lag_stand_side_by_side(make_success):
-    figure = plots.success(make_success(["A", "B", "C"]))
-    first = [container[0].get_xdata()[0] for container in figure.axes[0].containers]
-    assert len(set(first)) == 3
-    assert first == sorted(first)
+def test_dots_are_larger_with_more_trainings(make):
+    table = make["success"](["A"]).assign(trials=[3, 6, 9, 12])
+    figure = plots.success(table, make["fitted"](["A"]), make["horizons"](["A"]))
+    (dots,) = [own for own in figure.axes[0].collections if own.get_label() == "A"]
+    assert dots.get_sizes() == pytest.approx(dots.get_sizes()[0] * np.array([1, 2, 3, 4]))
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_success_marks_the_half_way_lag_with_its_interval_or_an_arrow(at, make):
+    label = "ABCD"[at]
+    row = make["horizons"](list("ABCD")).iloc[[at]].reset_index(drop=True)
+    figure = plots.success(make["success"]([label]), make["fitted"]([label]), row)
+    ax, (row,) = figure.axes[0], row.to_dict("records")
+    ((left, right),) = segments(ax)
+    assert left == (row["low"] if row["low"] > 0 else pytest.approx(5 / 1.45))
+    assert right == (row["high"] if math.isfinite(row["high"]) else pytest.approx(40 * 1.45))
+    marked = [line for line in ax.get_lines() if len(line.get_xdata()) == 1]
+    arrows = {line.get_marker() for line in marked} & {"<", ">"}
+    assert (">" in arrows) == math.isinf(row["high"])
+    assert ("<" in arrows) == (row["low"] == 0)
+    assert (row["estimate"] in [line.get_xdata()[0] for line in marked]) == (row["bound"] == "none")
+    short = ["28 (20 to 40)", "at least 40", "below 5", "14 (< 5 to > 40)"][at]
+    assert f"{label}: {short}" in texts(figure)
+
+
+def test_the_title_is_the_finding(make):
+    eight = make["horizons"](list("ABCDEFGH"))
+    for draw in (plots.forest(eight), plots.success(make["success"](list("ABCDEFGH")), make["fitted"]("A"), eight)):
+        title = draw.get_suptitle().replace("\n", " ")
+        assert title == "Learned by half of the seeds: below 5 with 2 of 8 networks, at least 40 with 2 of 8 networks"
+    flat = make["horizons"](list("ABCDEFGH")).iloc[[1, 5]]
+    assert "all at least 40, the limit asked" in plots.forest(flat).get_suptitle().replace("\n", " ")
+    curves = make["curves"](["B", "F"]).assign(skill=1.0, median_skill=1.0)
+    assert "all at least 40, the limit asked" in plots.retention(curves, (), flat).get_suptitle().replace("\n", " ")
 
 
 def test_retention_draws_every_seed_and_the_median(eight, make_curves):
@@ -133,8 +161,8 @@ def test_forest_draws_estimates_intervals_and_arrows(eight, make_horizons):
     for line in ax.get_lines():
         by_height.setdefault(float(line.get_ydata()[0]), []).append(line)
     for row in table.to_dict("records"):
-        bar, left, right, point = by_height[names.index(row["label"])]
-        assert point.get_xdata()[0] == row["estimate"]
+        bar, left, right, *point = by_height[names.index(row["label"])]
+        assert [one.get_xdata()[0] for one in point] == [row["estimate"]] * (row["bound"] == "none")
         assert left.get_marker() == ("<" if row["low"] == 0 else "|")
         assert right.get_marker() == (">" if math.isinf(row["high"]) else "|")
         assert bar.get_xdata()[0] == row["low"] if row["low"] > 0 else bar.get_xdata()[0] < 5
@@ -152,7 +180,7 @@ def test_forest_censors_each_network_at_its_own_lags(make_horizons):
     ticks = sorted(float(x) for line in drawn if line.get_color() == "0.5" for x in line.get_xdata())
     assert ticks == [5, 160, 4000]
     arrows = sorted(float(line.get_xdata()[0]) for line in drawn if line.get_marker() in ("<", ">"))
-    assert arrows == pytest.approx([5 / 1.3, 25 / 1.3, 160 * 1.3, 4000 * 1.3])
+    assert arrows == pytest.approx([5 / 1.45, 25 / 1.45, 160 * 1.45, 4000 * 1.45])
 
 
 def test_the_text_of_a_map_stands_out_from_its_field(make_horizons):
@@ -183,13 +211,13 @@ def test_lines_of_one_cell_are_told_apart():
     assert len({line.get_color() for line in drawn}) == 3
 
 
-def test_forest_says_what_half_of_the_seeds_reach(make_horizons):
+def test_forest_writes_each_horizon_and_its_count(make_horizons):
     written = texts(plots.forest(make_horizons(["A", "B"])))
-    assert any(text.startswith("[20, 40)   n = 5") for text in written)
-    assert any(text.startswith(">= 40   n = 5, 1 diverged") for text in written)
+    assert "28 (20 to 40)   n = 25" in written
+    assert "at least 40   n = 25, 1 diverged" in written
 
 
-def test_forest_shows_each_seed(make_horizons):
+def test_forest_shows_each_network(make_horizons):
     seeds = pd.DataFrame(
         [("A", 0, 20.0, 40.0), ("A", 1, 20.0, 40.0), ("A", 2, 40.0, math.inf), ("A", 3, 0.0, 5.0)],
         columns=["label", "seed", "low", "high"],
@@ -207,13 +235,15 @@ def test_the_map_writes_every_horizon_and_what_was_not_run(make_horizons):
     figure = plots.horizon_map(table)
     ax = figure.axes[0]
     at = {(round(t.get_position()[1] - 0.5), round(t.get_position()[0] - 0.5)): t.get_text() for t in ax.texts}
-    assert at == {(0, 0): "[20, 40)", (0, 1): ">= 40", (1, 0): "not run", (1, 1): "< 5"}
+    assert at == {(0, 0): "28\n(20 to 40)", (0, 1): "at least 40", (1, 0): "not run", (1, 1): "below 5"}
     shade = np.ma.filled(ax.collections[0].get_array(), np.nan).ravel()
     assert shade == pytest.approx([28.28, 40.0, np.nan, 5.0], nan_ok=True)
 
 
 FIGURES = {
-    "success": lambda make, labels: plots.success(make["success"](labels)),
+    "success": lambda make, labels: plots.success(
+        make["success"](labels), make["fitted"](labels), make["horizons"](labels)
+    ),
     "retention": lambda make, labels: plots.retention(make["curves"](labels), [("half", 0.5), ("nearly half", 0.48)]),
     "forest": lambda make, labels: plots.forest(make["horizons"](labels)),
     "map": lambda make, labels: plots.horizon_map(make["horizons"](labels, "cell").assign(depth=1).pipe(depth_first)),
@@ -225,8 +255,8 @@ def depth_first(table):
 
 
 @pytest.fixture
-def make(make_success, make_curves, make_horizons):
-    return {"success": make_success, "curves": make_curves, "horizons": make_horizons}
+def make(make_success, make_curves, make_horizons, make_fitted):
+    return {"success": make_success, "curves": make_curves, "horizons": make_horizons, "fitted": make_fitted}
 
 
 CROWDED = [("success", 24), ("retention", 8), ("forest", 24), ("map", 24)]
@@ -254,7 +284,11 @@ def test_saving_twice_gives_equal_bytes(name, make, tmp_path):
 @pytest.mark.parametrize("name", ["success", "retention"])
 def test_one_seed_at_one_lag_is_enough(name, make):
     figure = {
-        "success": lambda: plots.success(make["success"](["LSTM"], lags=(10,), trials=1)),
+        "success": lambda: plots.success(
+            make["success"](["LSTM"], lags=(10,), trials=1),
+            make["fitted"](["LSTM"], (10, 10)),
+            make["horizons"](["LSTM"], smallest_lag=10, largest_lag=10),
+        ),
         "retention": lambda: plots.retention(make["curves"](["LSTM"], lags=(10,), seeds=1)),
     }[name]()
     figure.draw_without_rendering()
@@ -274,11 +308,11 @@ def test_lag_zero_has_a_place(make_curves):
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["0", "1", "2", "4"]
 
 
-def test_a_figure_needs_groups(make_success):
+def test_a_figure_needs_groups(make_curves):
     with pytest.raises(ValueError, match="needs a table with rows"):
-        plots.success(make_success(["A"]).iloc[:0])
-    with pytest.raises(ValueError, match="group columns before 'lag'"):
-        plots.success(make_success(["A"]).drop(columns="label"))
+        plots.retention(make_curves(["A"]).iloc[:0])
+    with pytest.raises(ValueError, match="group columns before 'seed'"):
+        plots.retention(make_curves(["A"]).drop(columns="label"))
 
 
 def skill_table(eight, seeds=3):

@@ -23,8 +23,8 @@ def claim(name: str, **fields: Any) -> Claim:
     )
 
 
-def finding(verdict: Any = "confirmed", on: str = "") -> Finding:
-    return Finding("5 of 5 (0.57 to 1)", 1.0, 0.57, 1.0, "share of seeds", verdict, on, "5 seeds, 4 updates")
+def finding(verdict: Any = "confirmed", on: str = "", reason: str = "") -> Finding:
+    return Finding("5 of 5 (0.57 to 1)", 1.0, 0.57, 1.0, "share of seeds", verdict, on, "5 seeds, 4 updates", reason)
 
 
 def script(answers: dict[str, Finding] | None) -> ModuleType:
@@ -60,15 +60,23 @@ def test_a_missing_or_an_extra_finding_is_an_error(answers: dict[str, Finding] |
         judged(script(answers), [claim("a"), claim("b")], pd.DataFrame(), "x")
 
 
-@pytest.mark.parametrize(("verdict", "on"), [("maybe", ""), ("depends", ""), ("confirmed", "the weather")])
-def test_only_the_verdict_depends_names_what_it_depends_on(verdict: str, on: str) -> None:
-    with pytest.raises(ValueError, match="depends"):
-        finding(verdict, on)
+@pytest.mark.parametrize(
+    ("verdict", "on", "reason"),
+    [
+        *(("maybe", "", ""), ("depends", "", ""), ("confirmed", "the weather", ""), ("inconclusive", "", "")),
+        *(("inconclusive", "the weather", "few seeds"), ("confirmed", "", "few seeds")),
+    ],
+)
+def test_only_depends_names_a_condition_and_only_inconclusive_a_reason(verdict: str, on: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=r"depends|inconclusive"):
+        finding(verdict, on, reason)
 
 
 def test_a_claim_without_a_finding_has_the_reason_as_its_verdict() -> None:
-    table = claims_table([claim("a"), claim("b")], {"a": finding("depends", "the start")}, "not run yet")
-    assert table.shown["verdict"].tolist() == ["depends on the start", "not run yet"]
+    answers = {"a": finding("depends", "the start"), "c": finding("inconclusive", reason="few seeds")}
+    table = claims_table([claim("a"), claim("b"), claim("c")], answers, "not run yet")
+    assert table.shown["verdict"].tolist() == ["depends on the start", "not run yet", "inconclusive: few seeds"]
+    assert table.frame["reason"].fillna("-").tolist() == ["", "-", "few seeds"]
     assert table.frame["value"].tolist()[0] == 1.0
     assert pd.isna(table.frame["value"].tolist()[1])
 
@@ -83,7 +91,7 @@ ROWS = [
 
 
 def test_the_headline_counts_the_rows_of_every_kind() -> None:
-    counts = "3 rows run: 1 confirmed, 1 refuted, 1 depends; "
+    counts = "3 rows run: 1 confirmed, 1 refuted, 1 depends, 0 inconclusive; "
     assert ledger(ROWS).headline.startswith(f"{counts}1 need a GPU; 1 not run yet. A verdict is about")
     assert ledger(ROWS[:3]).headline.startswith(f"{counts}0 need a GPU. A verdict is about")
 
@@ -134,7 +142,9 @@ def test_the_verdict_lists_claims_with_a_place_and_counts_the_others() -> None:
     first = replace(ROWS[2], claim=claim("c", place=1))
     lines = ledger([first, ROWS[0], ROWS[1]]).verdict
     assert lines[0] == "**Depends**: Claim c. Found: 5 of 5 (0.57 to 1). It depends on the start."
-    assert lines[1] == "The other 2 are in the table below: 1 confirmed, 1 refuted, 0 depends."
+    assert lines[1] == "The other 2 are in the table below: 1 confirmed, 1 refuted, 0 depends, 0 inconclusive."
+    undecided = replace(ROWS[2], claim=claim("c", place=1), finding=finding("inconclusive", reason="few seeds"))
+    assert ledger([undecided]).verdict[0] == "**Inconclusive**: Claim c. Found: 5 of 5 (0.57 to 1). Why: few seeds."
 
 
 def test_the_page_shows_a_correction_after_the_run(tmp_path: Path) -> None:

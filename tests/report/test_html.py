@@ -106,6 +106,7 @@ def test_equal_analyses_give_equal_bytes_in_any_folder(tmp_path: Path) -> None:
     ("cells", "numeric"),
     [
         (["[20, 40)", ">= 80", "< 5", "none", ""], True),
+        (["26 (24 to 30)", "at least 320, the limit asked (95 %: from 280)", "below 5, the smallest lag asked"], True),
         (["0.7 (0.6 to 0.8)", "−3", "1e-09", "5/5", "inf", "100%"], True),
         (["LSTM, 2 layers", "GRU"], False),
         (["5", "log-uniform 1-80"], False),

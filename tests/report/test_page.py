@@ -111,7 +111,7 @@ def test_the_page_has_the_question_and_the_commands_to_reproduce_it(page: Page) 
 
 def test_both_protocols_have_their_table(page: Page) -> None:
     names = [table.name for table in page.analysis.tables]
-    assert names == ["trainability", "trainability_seeds", "comparisons", "retention_horizons", "sizes"]
+    assert names == ["trainability", "comparisons", "retention_horizons", "sizes"]
 
 
 def test_sizes_are_left_out_where_some_trial_was_recorded_without(recorded: tuple[Sweep, Memory]) -> None:
@@ -266,7 +266,8 @@ def test_every_shipped_script_has_a_config_and_a_prediction() -> None:
 
 def test_the_page_has_the_figures_of_both_protocols(page: Page) -> None:
     parts = page.analysis.parts
-    assert {part.name for part in parts if isinstance(part, Figure)} == {"success", "trainability_forest", "retention"}
+    names = {"success", "trainability_forest", "retention", "retention_forest"}
+    assert {part.name for part in parts if isinstance(part, Figure)} == names
 
 
 def test_lag_columns_are_in_order_if_networks_have_different_training_lags() -> None:
@@ -275,16 +276,18 @@ def test_lag_columns_are_in_order_if_networks_have_different_training_lags() -> 
         [(label, lag, 3, 4) for label, own in lags.items() for lag in own],
         columns=["label", "lag", "successes", "trials"],
     )
-    row = {"seeds": 4, "smallest_lag": 25, "largest_lag": 4000, "horizon": ">= 4000", "estimate": 3251.0, "low": 2304.4}
-    row |= {"high": float("inf"), "below": 0, "beyond": 2, "nonmonotone": 0.5, "diverged": 0}
+    row = {"seeds": 4, "trainings": 8, "smallest_lag": 25, "largest_lag": 4000, "fits": True, "diverged": 0}
+    row |= {"horizon": "at least 4000 (95 %: from 2300)", "isotonic": 3251.0, "isotonic_low": 0.0}
+    row |= {"isotonic_high": float("inf")}
     table = shown(pd.DataFrame([{"label": label, **row} for label in lags]), ["label"], success)
     assert [name for name in table if name.startswith("lag ")] == ["lag 5", "lag 25", "lag 100", "lag 4000"]
     assert table["lag 25"].tolist() == ["3/4", ""]
-    assert table["mean, 95 % over seeds"][0] == ">= 3250 (2300 to > 4000)"
+    assert table["horizon"][0] == "at least 4000, the limit asked (95 %: from 2300)"
+    assert table["without a model"][0] == "3251 (below 25 to beyond 4000)"
 
 
 def test_a_group_with_a_missing_value_has_its_rows_and_is_listed() -> None:
-    horizons = pd.DataFrame({"label": ["GRU", "GRU"], "match": [None, "a"], "horizon": ["[20, 40)", "< 5"]})
+    horizons = pd.DataFrame({"label": ["GRU", "GRU"], "match": [None, "a"], "horizon": ["28 (20 to 40)", "below 5"]})
     assert listed(horizons, ["label", "match"]).count("GRU, ") == 2
     for row in horizons.to_dict("records"):
         assert rows_with(horizons, {"match": row["match"]})["horizon"].tolist() == [row["horizon"]]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from farback.stats import improvement, iqm, probability_of_improvement, stratified_bootstrap
+from farback.stats import improvement, iqm, probability_of_improvement, stratified_bootstrap, two_stage_bootstrap
 
 # Two tasks of two runs each: 4 * 4 equally likely resamples, few enough to be counted.
 SMALL = [[0.0, 1.0], [5.0, 9.0]]
@@ -58,6 +58,29 @@ def test_the_same_seed_gives_the_same_interval(global_generators_untouched):
     assert first != stratified_bootstrap(strata, seed=6)
 
 
+@pytest.mark.parametrize("statistic", [np.mean, np.min], ids=["mean", "worst"])
+def test_the_two_stage_interval_agrees_with_all_possible_resamples(statistic):
+    """First the tasks are drawn, then the runs of each drawn task; SMALL has 8 equally likely means for each draw."""
+    means = [[np.mean(runs) for runs in itertools.product(own, repeat=2)] for own in SMALL]
+    exact = sorted(
+        statistic(drawn) for tasks in itertools.product(means, repeat=2) for drawn in itertools.product(*tasks)
+    )
+    assert len(exact) == 64
+    tail = 0.2
+    expected = (exact[math.ceil(64 * tail) - 1], exact[math.ceil(64 * (1 - tail)) - 1])
+    assert two_stage_bootstrap(SMALL, statistic, 1 - 2 * tail, resamples=20_000, seed=3) == pytest.approx(expected)
+
+
+def test_the_two_stage_interval_covers_the_mean_of_all_tasks():
+    """Twelve tasks drawn from a population of tasks: the 95 % interval has the population's mean in most samples."""
+    rng, inside = np.random.default_rng(0), 0
+    for _ in range(200):
+        strata = [rng.normal(mean, 0.1, 5) for mean in rng.normal(0.5, 0.2, 12)]
+        low, high = two_stage_bootstrap(strata, resamples=300)
+        inside += low <= 0.5 <= high
+    assert 0.87 <= inside / 200 <= 0.99
+
+
 def test_improvement_is_the_mean_over_tasks_of_mann_whitneys_u():
     a, b = [[0.1, 0.5, 0.9], [1.0, 1.0]], [[0.2, 0.5], [1.0, 0.0, 0.0]]
     shares = [
@@ -71,14 +94,22 @@ def test_improvement_is_the_mean_over_tasks_of_mann_whitneys_u():
 
 def test_the_interval_of_an_improvement_agrees_with_all_possible_resamples():
     a, b = [[0.0, 2.0], [1.0, 5.0]], [[1.0, 3.0], [4.0, 0.0]]
+    of_a_task = [  # one resample of each task's runs, all equally likely
+        [
+            probability_of_improvement(x, y)
+            for x in itertools.product(own, repeat=2)
+            for y in itertools.product(other, repeat=2)
+        ]
+        for own, other in zip(a, b, strict=True)
+    ]
     exact = sorted(
-        np.mean([probability_of_improvement(x, y) for x, y in zip(drawn_a, drawn_b, strict=True)])
-        for drawn_a in resamples(a)
-        for drawn_b in resamples(b)
+        (first + second) / 2
+        for one, two in itertools.product(of_a_task, repeat=2)
+        for first, second in itertools.product(one, two)
     )
-    assert len(exact) == 256
+    assert len(exact) == 1024
     found = improvement(a, b, confidence=0.6, resamples=40_000)
-    assert (found.low, found.high) == pytest.approx((exact[51], exact[204]))
+    assert (found.low, found.high) == pytest.approx((exact[205], exact[818]))
 
 
 def test_improvement_is_symmetric_and_half_for_equal_groups():
@@ -92,7 +123,11 @@ def test_improvement_is_symmetric_and_half_for_equal_groups():
 
 @pytest.mark.parametrize("strata", [[], [[]], [[1.0], []], [[math.nan]], [1.0], [[[1.0]]]], ids=str)
 def test_strata_must_be_a_list_of_runs_for_each_task(strata):
-    for call in (lambda: stratified_bootstrap(strata), lambda: improvement(strata, [[1.0]])):
+    for call in (
+        lambda: stratified_bootstrap(strata),
+        lambda: two_stage_bootstrap(strata),
+        lambda: improvement(strata, [[1.0]]),
+    ):
         with pytest.raises(ValueError, match="for each task"):
             call()
 

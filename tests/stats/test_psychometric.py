@@ -6,10 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import stats
 
 from farback.stats import isotonic_threshold, psychometric
-from farback.stats.psychometric import LAPSE_PRIOR, LAPSES, SLOPES
 
 LAGS = [5, 10, 20, 40, 80, 160, 320]
 
@@ -22,34 +21,38 @@ def rates(lags: np.ndarray, half: float, slope: float, lapse: float) -> np.ndarr
 
 @pytest.mark.parametrize(("half", "slope", "lapse"), [(30.0, 2.0, 0.0), (70.0, 8.0, 0.1), (12.0, 4.0, 0.3)])
 def test_many_trials_give_the_curve_that_they_were_drawn_from(half: float, slope: float, lapse: float) -> None:
-    trials = np.full(len(LAGS), 200_000)
+    trials = np.full(len(LAGS), 20_000)
     found = psychometric(LAGS, np.round(trials * rates(LAGS, half, slope, lapse)), trials)
-    assert math.log2(found.estimate / half) == pytest.approx(0, abs=0.1)  # slope and lapse are grids
-    assert found.slope == pytest.approx(slope, rel=0.3)
-    assert found.lapse == pytest.approx(lapse, abs=0.06)
+    assert math.log2(found.estimate / half) == pytest.approx(0, abs=0.02)
+    assert found.slope == pytest.approx(slope, rel=0.05)
+    assert found.lapse == pytest.approx(lapse, abs=0.01)
     mean, low, high = found.curve(LAGS)
-    assert mean == pytest.approx(rates(LAGS, half, slope, lapse), abs=0.05)
+    assert mean == pytest.approx(rates(LAGS, half, slope, lapse), abs=0.01)
     assert (low <= mean).all()
     assert (mean <= high).all()
 
 
-def test_the_posterior_is_that_of_numerical_integration() -> None:
-    """SciPy's adaptive quadrature over the half-way lag, and the sum over slopes and lapses."""
-    lags, successes, trials = np.array([10.0, 20, 40, 80]), np.array([5, 4, 2, 0]), np.array([5, 5, 5, 5])
+def density(octave: float, lags: np.ndarray, successes: np.ndarray, trials: np.ndarray) -> float:
+    """Prior times likelihood of a half-way lag, integrated over slope and lapse by Gauss-Legendre quadrature."""
+    node, weight = np.polynomial.legendre.leggauss(24)
+    slope, lapse = 64 ** ((node[:, None, None] + 1) / 2), 0.45 * (node[:, None] + 1) / 2
+    slope_weight, lapse_weight = weight * slope.ravel() ** -0.8, weight * stats.beta.pdf(lapse.ravel(), 1, 10)
+    m = 2**octave * (1 - 2 * lapse) ** (-1 / slope)
+    step = (1 - lapse) * (lags < 2**octave)
+    smooth = (1 - lapse) / (1 + (lags / m) ** slope)
+    of_step, of_smooth = (stats.binom.pmf(successes, trials, rate).prod(-1) @ lapse_weight for rate in (step, smooth))
+    return float((0.4 * of_step + 0.6 * (of_smooth @ slope_weight) / slope_weight.sum()) / lapse_weight.sum())
 
-    def density(octave: float) -> float:
-        total = 0.0
-        for slope in SLOPES:
-            for lapse, prior in zip(LAPSES, LAPSE_PRIOR, strict=True):
-                rate = rates(lags, 2**octave, slope, lapse)
-                total += prior * stats.binom.pmf(successes, trials, rate).prod()
-        return total
 
-    ends = math.log2(10) - 3, math.log2(80) + 3
-    whole = integrate.quad(density, *ends, limit=200)[0]
+@pytest.mark.parametrize("successes", [[5, 4, 2, 0], [5, 5, 0, 0]])
+def test_the_posterior_is_that_of_numerical_integration(successes: list[int]) -> None:
+    lags, trials = np.array([10.0, 20, 40, 80]), np.array([5, 5, 5, 5])
+    octaves = np.linspace(math.log2(10) - 1, math.log2(80) + 1, 161)
+    middles = (octaves[1:] + octaves[:-1]) / 2
+    whole = np.cumsum([0.0, *(density(octave, lags, np.array(successes), trials) for octave in middles)])
     found = psychometric(lags, successes, trials)
-    for lag, share in ((found.low, 0.025), (found.estimate, 0.5), (found.high, 0.975)):
-        assert integrate.quad(density, ends[0], math.log2(lag), limit=200)[0] / whole == pytest.approx(share, abs=2e-3)
+    expected = 2 ** np.interp([0.025, 0.5, 0.975], whole / whole[-1], octaves)
+    assert np.log2([found.low, found.estimate, found.high]) == pytest.approx(np.log2(expected), abs=0.03)
 
 
 def test_complete_separation_gives_an_interval_between_the_lags() -> None:
@@ -63,9 +66,9 @@ def test_complete_separation_gives_an_interval_between_the_lags() -> None:
 def test_beyond_the_lags_that_were_tried_nothing_is_said() -> None:
     above, below = psychometric(LAGS, [5] * 7, [5] * 7), psychometric(LAGS, [0] * 7, [5] * 7)
     assert (above.estimate, above.high) == (math.inf, math.inf)
-    assert 0 < above.low <= 320
+    assert 160 < above.low <= 320
     assert (below.estimate, below.low) == (0, 0)
-    assert 5 <= below.high < math.inf
+    assert 5 <= below.high < 10
 
 
 def test_rates_that_rise_with_the_lag_do_not_fit() -> None:
@@ -95,16 +98,17 @@ def test_impossible_counts_are_refused(lag: list[int], successes: list[float], t
             function([10, 20], [1, 1], [2, 2], level=1.5)
 
 
-@pytest.mark.parametrize(("slope", "lapse"), [(2.0, 0.03), (8.0, 0.0), (40.0, 0.1)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("slope", "lapse"), [(2.0, 0.03), (8.0, 0.0), (1000.0, 0.1)])
 def test_its_interval_covers_the_true_half_way_lag(slope: float, lapse: float) -> None:
-    """150 simulated sweeps of ten seeds at each lag, half-way lags log-uniform within the lags."""
+    """Simulated sweeps of 17 seeds at each lag (119 trainings), half-way lags log-uniform within the lags."""
     rng = np.random.default_rng(3)
     hits = 0
-    for _ in range(150):
+    for _ in range(200):
         half = 2 ** rng.uniform(math.log2(8), math.log2(200))
-        found = psychometric(LAGS, rng.binomial(10, rates(LAGS, half, slope, lapse)), [10] * 7)
+        found = psychometric(LAGS, rng.binomial(17, rates(LAGS, half, slope, lapse)), [17] * 7)
         hits += found.low <= half <= found.high
-    assert 0.90 <= hits / 150  # binomial spread of .95 over 150: .018
+    assert hits / 200 >= 0.90  # three standard errors below 0.95
 
 
 def test_the_isotonic_threshold_is_linear_in_log_lag_between_pooled_rates() -> None:
@@ -116,12 +120,12 @@ def test_the_isotonic_threshold_is_linear_in_log_lag_between_pooled_rates() -> N
     assert isotonic_threshold([10, 20], [0, 0], [10, 10]) == (0, 0, 10)
 
 
-@pytest.mark.parametrize("successes", [15, 16, 17])
+@pytest.mark.parametrize("successes", [13, 15, 17])
 def test_at_one_lag_the_exact_test_is_that_of_a_binomial(successes: int) -> None:
-    p = stats.binomtest(successes, 20, 0.5, alternative="greater").pvalue
-    assert (isotonic_threshold([30], [successes], [20], level=1 - 2 * p - 0.01)[1] == 30) and (
-        isotonic_threshold([30], [successes], [20], level=1 - 2 * p + 0.012)[1] == 0 or p < 0.003
-    )
+    p = stats.binomtest(successes, 20, 0.5, alternative="greater").pvalue  # 0.13, 0.02 and 0.001
+    spread = 4 * math.sqrt(p / 2000) + 0.0005  # of a p from 2000 draws
+    assert isotonic_threshold([30], [successes], [20], level=1 - 2 * (p + spread))[1] == 30
+    assert isotonic_threshold([30], [successes], [20], level=1 - 2 * max(p - spread, 1e-9))[1] == 0
 
 
 def test_the_isotonic_interval_covers_without_a_model() -> None:

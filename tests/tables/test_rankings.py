@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from farback import plots, tables
 from farback.report.measure_parts import ranked
-from farback.stats import improvement, iqm, stratified_bootstrap
+from farback.stats import improvement, two_stage_bootstrap
 
 PROBLEMS = (("recall", 20), ("copy", 12), ("adding", 10))
 # Skill of each seed on each problem: `good` is ahead everywhere, `odd` on one problem, `wrong` is confidently wrong.
@@ -48,17 +48,30 @@ def clipped(label: str, diverged: bool = True) -> list[list[float]]:
     return [own[problem] for problem in sorted(own)]
 
 
-def test_the_ranking_is_by_the_interquartile_mean_of_all_runs(scores: pd.DataFrame) -> None:
+def test_the_ranking_is_by_the_mean_over_problems_and_names_the_worst(scores: pd.DataFrame) -> None:
     table = tables.ranking(scores)
     assert table["label"].tolist() == ["good", "odd", "wrong"]
     for row in table.to_dict("records"):
         runs = clipped(row["label"])
-        assert row["iqm"] == pytest.approx(iqm(np.concatenate(runs)))
-        assert (row["low"], row["high"]) == pytest.approx(stratified_bootstrap(runs))
-        assert row["mean"] == pytest.approx(np.mean(np.concatenate(runs)))
+        means = [np.mean(own) for own in runs]
+        assert row["mean"] == pytest.approx(np.mean(means))
+        assert (row["low"], row["high"]) == pytest.approx(two_stage_bootstrap(runs))
+        assert row["worst"] == pytest.approx(min(means))
+        assert (row["worst_low"], row["worst_high"]) == pytest.approx(two_stage_bootstrap(runs, np.min))
+        assert row["solved"] == pytest.approx(row["successes"] / 9)
         assert (row["problems"], row["trials"]) == (3, 9)
     assert table["diverged"].tolist() == [1, 0, 0]
     assert table["successes"].tolist() == [8, 3, 0]
+    assert table["worst_problem"].tolist() == ["adding, lag 10", "copy, lag 12", "recall, lag 20"]
+
+
+def test_no_problem_is_trimmed_away() -> None:
+    """A network that fails one problem wholly stays below one that is good at all three."""
+    fails_one, even = [[1.0] * 3, [1.0] * 3, [0.0] * 3], [[0.8] * 3, [0.8] * 3, [0.8] * 3]
+    table = tables.ranking(scores_of({"fails one": fails_one, "even": even}))
+    assert table["label"].tolist() == ["even", "fails one"]
+    assert table["mean"].tolist() == pytest.approx([0.8, 2 / 3])
+    assert table["low"].tolist() == pytest.approx([0.8, 0.0])  # other problems may all be like the one it fails
 
 
 def test_skill_below_chance_and_of_diverged_trials_is_0(scores: pd.DataFrame) -> None:
@@ -109,7 +122,9 @@ def test_figures_draw_the_numbers_of_their_tables(scores: pd.DataFrame) -> None:
     ranking, skills, pairs = tables.ranking(scores), tables.skills(scores), tables.improvements(scores)
     ax = plots.ranking(ranking).axes[0]
     drawn = [float(line.get_xdata()[0]) for line in ax.lines if line.get_marker() != "None"]
-    assert drawn == pytest.approx(ranking["iqm"].tolist())
+    assert drawn == pytest.approx(
+        [number for row in ranking.to_dict("records") for number in (row["mean"], row["worst"])]
+    )
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ranking["label"].tolist()[::-1]
     ax = plots.improvement(pairs).axes[0]
     bold = [text.get_text() for text in ax.texts if text.get_fontweight() == "bold"]
@@ -137,10 +152,12 @@ def test_the_shown_ranking_has_successes_on_each_problem(scores: pd.DataFrame) -
     assert table.columns.tolist() == [
         "network",
         "rank",
-        "IQM of skill, 95 %",
+        "mean skill, 95 %",
+        "worst problem",
+        "solved",
         "adding 10",
         "copy 12",
         "recall 20",
         "diverged",
     ]
-    assert table.iloc[0].tolist()[3:] == ["2/3", "3/3", "3/3", "1"]
+    assert table.iloc[0].tolist()[5:] == ["2/3", "3/3", "3/3", "1"]

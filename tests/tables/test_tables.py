@@ -57,37 +57,6 @@ def test_success_is_counted_at_the_training_lag():
     assert table["isotonic"].tolist() == pytest.approx([1, 1, 0.5, 0.25])
 
 
-def test_spearman_karber_through_the_tables():
-    table = tables.trainability(frame(trained([2, 3] * 5)))
-    row = table.iloc[0]
-    assert row["estimate"] == 20.0
-    assert (row["seeds"], row["smallest_lag"], row["largest_lag"]) == (10, 5, 40)
-    assert (row["horizon"], row["below"], row["beyond"]) == ("[10, 20)", 0, 0)
-    assert row["low"] < 20 < row["high"]
-
-
-def test_kaplan_meier_through_the_tables():
-    row = tables.trainability(frame(trained([2, 3, 3, 4, 4]))).iloc[0]
-    assert (row["median"], row["restricted_mean"], row["beyond"]) == (20, pytest.approx(26), 2)
-    assert (row["horizon"], row["high"]) == ("[20, 40)", math.inf)
-
-
-def test_censoring_is_shown_not_hidden():
-    scores = frame(trained([4] * 3, "A"), trained([0] * 3, "B"))
-    table = tables.trainability(scores).set_index("label")
-    assert table.loc["A", ["horizon", "estimate", "low", "high", "median", "beyond"]].tolist() == [
-        *(">= 40", 40.0, 40.0, math.inf, math.inf, 3),
-    ]
-    assert table.loc["B", ["horizon", "estimate", "low", "high", "median", "below"]].tolist() == [
-        "< 5",
-        5.0,
-        0.0,
-        5.0,
-        0.0,
-        3,
-    ]
-
-
 def test_a_diverged_trial_fails_and_is_never_dropped():
     good = trained([2, 2])
     lost = trial("LSTM", 2, 5, {5: math.nan}, status="diverged") + trial("LSTM", 2, 10, {}, status="diverged")
@@ -98,7 +67,8 @@ def test_a_diverged_trial_fails_and_is_never_dropped():
     assert success["successes"].tolist() == [2, 2, 0, 0]
     assert success["diverged"].tolist() == [1] * 4
     row = tables.trainability(scores).iloc[0]
-    assert (row["seeds"], row["below"], row["diverged"]) == (3, 1, 4)
+    assert (row["seeds"], row["trainings"], row["diverged"]) == (3, 12, 4)
+    assert 10 <= row["estimate"] <= 20
 
 
 def test_a_diverged_net_retains_nothing():
@@ -113,27 +83,8 @@ def test_a_diverged_net_retains_nothing():
     assert curves.loc[curves["seed"] > 0, "skill"].tolist() == [0.0] * 6
     assert curves.loc[curves["seed"] == 1, "accuracy"].tolist() == [CHANCE] * 3
     assert curves["median_skill"].tolist() == [0.0] * 9
-    assert tables.retention_horizons(scores).loc[0, ["horizon", "below", "beyond", "diverged"]].tolist() == [
-        "< 1",
-        2,
-        1,
-        2,
-    ]
-
-
-def test_retention_stops_at_the_first_failure():
-    timer = trial("A", 0, 8, {1: 0.9, 2: 0.1, 4: 0.2, 8: 1.0}, train_lags="uniform 1-8")
-    latch = trial("A", 1, 8, {1: 0.9, 2: 0.9, 4: 0.9, 8: 0.1}, train_lags="uniform 1-8")
-    scores = frame(timer, latch)
-    seeds = tables.seed_horizons(scores, protocol="retention")
-    assert list(seeds.columns) == ["label", "seed", "low", "high", "horizon", "last_success", "monotone", "diverged"]
-    assert seeds["horizon"].tolist() == ["[1, 2)", "[4, 8)"]
-    assert seeds["last_success"].tolist() == [8, 4]
-    assert seeds["monotone"].tolist() == [False, True]
     row = tables.retention_horizons(scores).iloc[0]
-    assert row["nonmonotone"] == 0.5
-    assert row["estimate"] == pytest.approx(2 ** ((0.5 + 2.5) / 2))  # what follows the failure does not count
-    assert row["beyond"] == 0
+    assert (row["horizon"], row["bound"], row["diverged"]) == ("below 1 (all 3: up to beyond 4)", "below", 2)
 
 
 def test_the_last_step_counts():
@@ -156,7 +107,7 @@ def test_the_statistic_success_takes_precedence_over_skill():
 def test_the_order_of_the_rows_does_not_matter():
     scores = frame(trained([4, 2, 3], "B"), trained([1, 2, 0], "A"))
     shuffled = scores.sample(frac=1, random_state=3)
-    for make in (tables.success_by_lag, tables.trainability, tables.seed_horizons):
+    for make in (tables.success_by_lag, tables.trainability, tables.success_curves, tables.comparisons):
         pd.testing.assert_frame_equal(make(scores), make(shuffled))
     assert tables.trainability(shuffled)["label"].tolist() == ["A", "B"]
 
@@ -176,55 +127,13 @@ def test_groups_keep_their_types():
     assert table["label"].dtype == scores["label"].dtype
 
 
-def test_a_seed_without_the_longest_lag_is_used_up_to_its_last_lag():
-    part = [row for row in trained([3, 3, 2]) if not (row["seed"] == 0 and row["trained_lag"] > 20)]
-    seeds = tables.seed_horizons(frame(part))
-    assert seeds["horizon"].tolist() == [">= 20", "[20, 40)", "[10, 20)"]
-    assert tables.trainability(frame(part)).loc[0, "seeds"] == 3
-
-
-def test_lag_zero_needs_no_memory():
-    scores = frame(trained([3, 2], lags=(0, 5, 10)))
-    row = tables.trainability(scores).iloc[0]
-    assert (row["horizon"], row["estimate"]) == ("[5, 10)", pytest.approx(math.sqrt(math.sqrt(50) * 10)))
-    with pytest.raises(ValueError, match="above 0"):
-        tables.trainability(frame(trained([1, 1], lags=(0,))))
-
-
-def test_every_pair_is_compared_exactly_and_corrected():
-    scores = frame(*(trained([count] * 5, name) for name, count in (("A", 4), ("B", 3), ("C", 2), ("D", 1))))
-    pairs = tables.comparisons(tables.seed_horizons(scores))
-    assert list(pairs.columns) == [
-        *("a", "b", "seeds_a", "seeds_b", "horizon_a", "horizon_b", "improvement", "p", "p_holm"),
-    ]
-    assert list(zip(pairs["a"], pairs["b"], strict=True)) == [
-        *(("A", "B"), ("A", "C"), ("A", "D"), ("B", "C"), ("B", "D"), ("C", "D")),
-    ]
-    assert pairs["p"].tolist() == pytest.approx([2 / 252] * 6)
-    assert pairs["p_holm"].tolist() == pytest.approx([6 * 2 / 252] * 6)
-    assert pairs["improvement"].tolist() == [1.0] * 6
-    assert pairs.loc[0, ["horizon_a", "horizon_b"]].tolist() == [">= 40", "[20, 40)"]
-
-
-def test_a_smaller_family_can_be_declared():
-    parts = [trained([count] * 3, cell, init=init) for cell, count in (("A", 3), ("B", 1)) for init in ("x", "y")]
-    seeds = tables.seed_horizons(frame(*parts), ["cell", "init"])
-    pairs = tables.comparisons(seeds, within=["init"])
-    assert list(zip(pairs["a"], pairs["b"], strict=True)) == [("A, x", "B, x"), ("A, y", "B, y")]
-    with pytest.raises(ValueError, match="did you mean 'init'"):
-        tables.comparisons(seeds, within=["inti"])
-
-
-def test_one_group_has_no_pairs():
-    assert len(tables.comparisons(tables.seed_horizons(frame(trained([2, 3]))))) == 0
-
-
 def test_the_grid_has_a_row_for_each_combination():
     parts = [trained([count] * 2, cell, depth=depth) for cell, count in (("A", 3), ("B", 1)) for depth in (1, 2)]
     grid = tables.horizon_grid(frame(*parts))
     assert list(grid.columns[:3]) == ["depth", "cell", "seeds"]
     assert grid["depth"].tolist() == [1, 1, 2, 2]
-    assert grid["horizon"].tolist() == ["[20, 40)", "[5, 10)"] * 2
+    assert grid["estimate"].tolist() == pytest.approx([math.sqrt(20 * 40), math.sqrt(5 * 10)] * 2)
+    assert grid["horizon"].str.split(" (", regex=False).str[0].tolist() == ["28", "7.1"] * 2
     joined = tables.horizon_grid(frame(*parts), column=["cell", "init"])
     assert joined["cell, init"].tolist() == ["A, torch", "B, torch"] * 2
 
@@ -233,7 +142,7 @@ def test_the_grid_has_a_row_for_each_combination():
     ("make", "message"),
     [
         (lambda s: tables.trainability(s, ["lable"]), "no column 'lable', did you mean 'label'"),
-        (lambda s: tables.trainability(s, ["task"]), "group recall two trials share seed 0 and lag 5"),
+        (lambda s: tables.trainability(s, ["task"]), "group task recall two trials share seed 0 and lag 5"),
         (lambda s: tables.retention_horizons(s), "group A two trials share seed 0: select fewer"),
         (lambda s: tables.trainability(s, ["label", "seed"]), "got \\['seed'\\]"),
         (lambda s: tables.trainability(s, []), "by must name columns"),
@@ -246,7 +155,9 @@ def test_the_grid_has_a_row_for_each_combination():
             "finished trials have no retention",
         ),
         (lambda s: tables.trainability(pd.concat([s, s])), "are duplicates"),
-        (lambda s: tables.seed_horizons(s, protocol="other"), "must be trainability or retention"),
+        (lambda s: tables.comparisons(s, within=["labl"]), "did you mean 'label'"),
+        (lambda s: tables.choices(s), "no column 'role'"),
+        (lambda s: tables.choices(s.assign(role="judged", tuned="clip 1")), "no setting was tuned"),
     ],
 )
 def test_an_unusable_frame_is_an_error(make, message):

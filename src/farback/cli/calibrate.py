@@ -19,14 +19,18 @@ WIDE = 120  # a terminal with this many characters per line shows all columns
 
 def calibrate(
     output: Annotated[Path, typer.Option(help="the folder to write")] = Path("results/calibrate"),
+    networks: Annotated[int, typer.Option(min=10, help="simulated networks for the statistics")] = 200,
     as_json: shared.Json = False,
 ) -> None:
-    """Test the measures on systems whose memory is known from theory; exit code 1 if a number is wrong."""
+    """Test measures and statistics where the answer is known; exit code 1 if a number is wrong.
+
+    Measures are applied to systems whose memory is known from theory, statistics to simulated success curves.
+    """
     import pandas as pd
     from rich.progress import track
 
     from farback import measures
-    from farback.measures.known import CASES, check_all
+    from farback.measures.known import CASES, check_all, check_statistics
     from farback.report.calibration import write_calibration
 
     console = Printer(as_json)
@@ -38,7 +42,7 @@ def calibrate(
         transient=True,
         disable=not console.is_terminal,
     )
-    checks = [check for _, checks in cases for check in checks]
+    checks = [check for _, checks in cases for check in checks] + check_statistics(networks)
     _print(console, checks)
     rows = [{**asdict(check), "error": check.error, "holds": check.holds} for check in checks]
     page = write_calibration(pd.DataFrame(rows), output)

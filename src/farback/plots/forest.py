@@ -12,65 +12,80 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from farback.plots.axes import doublings, lag_axis, text_beside
+from farback.plots.axes import doublings, lag_axis, text_beside, without_overlap
+from farback.plots.findings import finding
 from farback.plots.panels import new_figure
 from farback.plots.style import GroupName, Look, looks, names, styled_x_grid
 
-SEED_STEP = 0.05  # distance between the ticks of equal seeds, in doublings of the lag
-BEYOND = 1.3  # arrows end at this factor beyond the tested lags
+SEED_STEP = 0.05  # distance between the ticks of equal networks, in doublings of the lag
+BEYOND = 1.45  # arrows end at this factor beyond the lags asked
+AXIS, LETTER = 3.2, 0.075  # inches: the width of the axis, and of a letter beside it
 
 
 @styled_x_grid
-def forest(
-    table: pd.DataFrame, seeds: pd.DataFrame | None = None, title: str = "How far back each network remembers"
-) -> Figure:
-    """A forest plot, the largest horizon on top; an arrow marks an interval that ends beyond the tested lags.
+def forest(table: pd.DataFrame, networks: pd.DataFrame | None = None) -> Figure:
+    """A forest plot, the largest horizon on top; an arrow marks what may lie beyond the lags asked.
 
     Args:
         table: from `tables.trainability` or `tables.retention_horizons`.
-        seeds: from `tables.seed_horizons` for the same groups, to draw each seed as a small tick.
+        networks: from `tables.seed_horizons` for the same groups, to draw each network as a small tick.
     """
-    table = table.sort_values(["estimate", "restricted_mean"], kind="stable")
+    table = table.sort_values(["estimate", "low", "high"], kind="stable")
     rows = dict(zip(names(table, "seeds"), table.to_dict("records"), strict=True))
     look = looks(rows)
-    tested = {name: (float(max(row["smallest_lag"], 1)), float(row["largest_lag"])) for name, row in rows.items()}
-    least, most = min(ends[0] for ends in tested.values()), max(ends[1] for ends in tested.values())
-    figure = new_figure(7.0, 0.34 * len(table) + 1.5, title)
+    asked = {
+        name: (float(max(row["smallest_lag"], 1)), float(max(row["largest_lag"], 1))) for name, row in rows.items()
+    }
+    least, most = min(ends[0] for ends in asked.values()), max(ends[1] for ends in asked.values())
+    subject = "Learned by half of the seeds" if networks is None else "Retained by the median network"
+    texts = [_text(row) for row in rows.values()]
+    width = AXIS + LETTER * (max(len(name.text) for name in rows) + max(map(len, texts)))
+    figure = new_figure(width, 0.34 * len(table) + 1.6, finding(subject, table, width))
     ax = figure.subplots()
-    for height, (name, row) in enumerate(rows.items()):
-        _draw(ax, height, row, look[name], tested[name])
-        text = f"{row['horizon']}   n = {row['seeds']}" + (f", {row['diverged']} diverged" if row["diverged"] else "")
+    for height, ((name, row), text) in enumerate(zip(rows.items(), texts, strict=True)):
+        _draw(ax, height, row, look[name], asked[name])
         text_beside(ax, height, text, fontsize=8.5)
-    if seeds is not None:
-        _seed_ticks(ax, seeds, list(rows), tested)
-    lag_axis(ax, doublings(least, most))
+    if networks is not None:
+        _network_ticks(ax, networks, list(rows), asked)
+    ticks = doublings(least, most)
+    lag_axis(ax, ticks if len(ticks) <= 9 else without_overlap(ticks[::3], np.log2(ticks[::3]).tolist(), len(ticks)))
     ax.set_xlim(least / BEYOND / 1.08, most * BEYOND * 1.08)
     ax.set_ylim(-0.7, len(table) - 0.3)
     ax.set_yticks(range(len(table)), [name.text for name in rows])
+    note = "; small ticks: each network" if networks is not None else ""
     ax.set_xlabel(
-        "horizon (lag in steps) — point: Spearman-Karber mean; bar: 95 % bootstrap over seeds;\n"
-        "small ticks: seeds; arrow: beyond the tested lags; on the right: the lag that half of the seeds reach"
+        f"lag (steps) — point: estimate; bar: interval{note};\narrow: may lie beyond the lags asked; n: "
+        + ("networks" if networks is not None else "trainings")
     )
     return figure
 
 
-def _draw(ax: Axes, height: int, row: Mapping[Hashable, Any], look: Look, tested: tuple[float, float]) -> None:
-    """Draw an interval with its ends and its estimate; `tested` has the smallest and the largest lag tested."""
+def _text(row: Mapping[Hashable, Any]) -> str:
+    """The horizon, the number of trainings or networks, and how many of them diverged."""
+    count = row["trainings"] if "trainings" in row else row["seeds"]
+    lost = f", {row['diverged']} diverged" if row["diverged"] else ""
+    return f"{row['horizon']}   n = {count}{lost}"
+
+
+def _draw(ax: Axes, height: int, row: Mapping[Hashable, Any], look: Look, asked: tuple[float, float]) -> None:
+    """Draw an interval with its ends, and its estimate unless that is a bound; `asked`: the ends of the lags asked."""
     below, beyond = row["low"] <= 0, math.isinf(row["high"])
-    left, right = tested[0] / BEYOND if below else row["low"], tested[1] * BEYOND if beyond else row["high"]
+    left = asked[0] / BEYOND if below else min(row["low"], asked[1])
+    right = asked[1] * BEYOND if beyond else max(row["high"], asked[0])
     ax.plot([left, right], [height] * 2, color=look.colour, linestyle="-", linewidth=1.6, solid_capstyle="butt")
     for place, marker in ((left, "<" if below else "|"), (right, ">" if beyond else "|")):
         ax.plot([place], [height], color=look.colour, marker=marker, markersize=7, linestyle="none")
-    ax.plot([row["estimate"]], [height], **{**look.line, "linestyle": "none"}, markersize=7)
+    if row["bound"] == "none":
+        ax.plot([row["estimate"]], [height], **{**look.line, "linestyle": "none"}, markersize=7)
 
 
-def _seed_ticks(
-    ax: Axes, seeds: pd.DataFrame, order: list[GroupName], tested: Mapping[GroupName, tuple[float, float]]
+def _network_ticks(
+    ax: Axes, networks: pd.DataFrame, order: list[GroupName], asked: Mapping[GroupName, tuple[float, float]]
 ) -> None:
-    """Draw a tick for each seed: in the middle of its interval, or at the end of the tested lags if it lies beyond."""
+    """Draw a tick for each network: in the middle of its interval, or at the end of the lags asked for a bound."""
     ticks: Counter[tuple[GroupName, float]] = Counter()
-    for name, low, high in zip(names(seeds, "seed"), seeds["low"], seeds["high"], strict=True):
-        least, most = tested[name]
+    for name, low, high in zip(names(networks, "seed"), networks["low"], networks["high"], strict=True):
+        least, most = asked[name]
         ticks[name, least if low <= 0 else most if math.isinf(high) else math.sqrt(low * high)] += 1
     for (name, lag), count in ticks.items():
         places = lag * 2.0 ** (SEED_STEP * (np.arange(count) - (count - 1) / 2))

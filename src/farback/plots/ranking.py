@@ -22,23 +22,25 @@ TICKS = [0, 0.25, 0.5, 0.75, 1]
 
 @styled_x_grid
 def ranking(table: pd.DataFrame, title: str = "Ranking over all problems") -> Figure:
-    """Interquartile means of `tables.ranking` with their intervals, the best on top."""
+    """Mean skills over problems, from `tables.ranking`, with their intervals; hollow marks: the worst problem."""
     group = names(table, "problems")
     look = looks(group)
-    figure = new_figure(7.0, ROW * len(table) + 1.4, title)
+    figure = new_figure(8.0, ROW * len(table) + 1.4, title)
     ax = figure.subplots()
     for index, (name, row) in enumerate(zip(group, table.to_dict("records"), strict=True)):
         height = len(table) - 1 - index
         ax.plot([row["low"], row["high"]], [height, height], color=look[name].colour, linewidth=1.6)
-        ax.plot([row["iqm"]], [height], **look[name].line, markersize=6)
-        text = f"{row['successes']} of {row['trials']} succeed"
+        ax.plot([row["mean"]], [height], **look[name].line, markersize=6)
+        hollow = {"markerfacecolor": "white", "markersize": 5, "linestyle": "none"}
+        ax.plot([row["worst"]], [height], **{**look[name].line, **hollow}, zorder=1)
+        text = f"solved {row['successes']} of {row['trials']}; worst: {row['worst_problem']}"
         text += f", {row['diverged']} diverged" * bool(row["diverged"])
         text_beside(ax, height, text, fontsize=8)
     ax.set_xlim(-0.03, 1.03)
     ax.set_xticks(TICKS)
     ax.set_ylim(-0.7, len(table) - 0.3)
     ax.set_yticks(range(len(table)), [name.text for name in reversed(group)])
-    ax.set_xlabel("interquartile mean of the skill — bar: 95 %, seeds resampled within each problem")
+    ax.set_xlabel("skill — filled: mean over problems; bar: 95 %, problems and seeds resampled; hollow: worst problem")
     return figure
 
 

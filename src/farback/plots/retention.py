@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from farback.plots.axes import lag_axis, text_beside
+from farback.plots.findings import finding
 from farback.plots.panels import group_panels
 from farback.plots.style import GREY, Look, styled
 
@@ -17,12 +18,21 @@ LINE_HEIGHT = 0.09  # as a share of the axis
 
 
 @styled
-def retention(table: pd.DataFrame, ladder: Sequence[tuple[str, float]] = ()) -> Figure:
+def retention(
+    table: pd.DataFrame, ladder: Sequence[tuple[str, float]] = (), horizons: pd.DataFrame | None = None
+) -> Figure:
     """Skill against test lag: a thin line for each seed, their median, chance, and the skills of partial memory.
 
-    The table is from `tables.retention_curves`; `ladder` lists what partial memories remember, and their skills.
+    Args:
+        table: from `tables.retention_curves`.
+        ladder: what partial memories remember, and their skills.
+        horizons: from `tables.retention_horizons`, for a title that says what was found.
     """
     layout = group_panels(table, "seed", "Retention of one trained network, tested at each lag", together=1)
+    if horizons is not None:
+        title = finding("Retained by the median network", horizons, float(layout.figure.get_size_inches()[0]))
+        layout.figure.suptitle(title, x=0.01, ha="left")
+    lags = sorted(set(table["lag"]))
     rungs = [("chance", 0.0), *((text, skill) for text, skill in ladder if 0 < skill < 1)]
     for panel in layout:
         ax = panel.ax
@@ -31,7 +41,7 @@ def retention(table: pd.DataFrame, ladder: Sequence[tuple[str, float]] = ()) -> 
         for index, (name, own) in enumerate(panel.parts.items()):
             # Earlier lines are thicker, so that equal medians are all visible.
             _draw(ax, own, layout.look[name], name.text, 1 + 0.4 * (len(panel.parts) - 1 - index))
-        lag_axis(ax, table["lag"].tolist())
+        lag_axis(ax, lags)
         ax.set_ylim(max(FLOOR, min(-0.1, float(table["skill"].min()) - 0.05)), 1.05)
         ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
         place = ax.get_subplotspec()

@@ -2,49 +2,139 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from farback.plots.axes import dodged, lag_axis
-from farback.plots.panels import count_text, group_panels
-from farback.plots.style import GREY, Numbers, styled
+from farback.plots.axes import dodged, doublings, lag_axis
+from farback.plots.findings import finding
+from farback.plots.panels import group_panels
+from farback.plots.style import GREY, GroupName, Look, groups, names, styled
+from farback.records.setting_text import DEFAULT_INIT, setting_text
+
+FEW_LAGS = 8  # for more, the ticks are doublings of the smallest
+MOST_TICKS = 6  # in a panel
+PANEL = 2.3  # inches: two panels fit on the screen of a phone
+BEYOND = 1.45  # arrows end at this factor beyond the lags tried
+APART = 0.055  # between the half-way marks of one panel, as a share of the axis
+NOTE = (
+    "Lines and bands: fitted success rate, 95 % interval. Dots: observed rates, larger with more trainings. "
+    "Marks at one half: half-way lag, 95 % interval; an arrow where it may lie beyond the lags tried."
+)
+TITLE_LETTERS = 30  # of a panel's title in a line
+NOTE_LETTERS = 15.5  # of the note in an inch
 
 
 @styled
-def success(table: pd.DataFrame) -> Figure:
-    """Success rates (`tables.success_by_lag`) with Wilson intervals, and the isotonic fit as steps that never rise."""
-    layout = group_panels(table, "lag", "Success rate of training at each lag")
+def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame) -> Figure:
+    """Observed success rates, the fitted curves with their bands, and the half-way lag of each group.
+
+    Args:
+        table: from `tables.success_by_lag`.
+        curves: from `tables.success_curves`, for the same groups.
+        horizons: from `tables.trainability`, for the same groups.
+    """
+    layout = group_panels(table, "lag", "Success rate")
+    fitted = groups(curves, "lag") if len(curves) else {}
+    rows = dict(zip(names(horizons, "seeds"), horizons.to_dict("records"), strict=True))
+    least, most = float(horizons["smallest_lag"].min()), float(horizons["largest_lag"].max())
+    lags = sorted(set(table["lag"]))
     for panel in layout:
         ax, count = panel.ax, len(panel.parts)
         ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
+        entries = []
         for index, (name, own) in enumerate(panel.parts.items()):
-            line = layout.look[name].line
-            dashes = line.pop("linestyle")
-            ax.errorbar(
-                dodged(own["lag"].tolist(), index, count),
-                own["rate"],
-                yerr=np.clip([own["rate"] - own["low"], own["high"] - own["rate"]], 0, None),
-                **line,
-                linestyle="none",
-                markeredgewidth=1.4,
-                elinewidth=1.0,
-                capsize=2.5,
-                label=name.text,
-            )
-            # Earlier steps are thicker, so that equal steps are all visible.
-            steps = _steps(own["lag"].to_numpy(float), own["isotonic"].to_numpy(float))
-            width = 1.3 + 0.6 * (count - 1 - index)
-            ax.plot(*steps, color=line["color"], linestyle=dashes, linewidth=width, zorder=1.5)
-        lag_axis(ax, table["lag"].tolist())
-        ax.set_ylim(-0.05, 1.05)
+            look, row = layout.look[name], rows[name]
+            if name in fitted:
+                _curve(ax, fitted[name], look)
+            places = dodged(own["lag"].tolist(), index, count) if len(lags) <= FEW_LAGS else own["lag"]
+            fill = look.line["markerfacecolor"]
+            style: Any = {"marker": look.marker, "facecolor": fill, "edgecolor": look.colour, "linewidth": 1.0}
+            ax.scatter(places, own["rate"], s=_area(own["trials"]), alpha=0.85, zorder=3, label=name.text, **style)
+            _half_way(ax, 0.5 + APART * ((count - 1) / 2 - index), row, look)
+            text = f"{_entry(name, layout.inner)}: {_short(row['horizon'])}"
+            entries.append(Line2D([], [], label=text, **look.line, markersize=4.5, linewidth=1.5))
+        ticks = lags if len(lags) <= FEW_LAGS else doublings(least, most)
+        lag_axis(ax, ticks if len(ticks) <= MOST_TICKS else ticks[::-2][::-1])
+        if lags[0] > 0:
+            ax.set_xlim(least / BEYOND / 1.12, most * BEYOND * 1.12)
+        ax.set_ylim(-0.06, 1.06)
         ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
-    layout.labels("training lag (steps)", "share of seeds that succeed")
-    layout.legend(f"bars: 95 % Wilson intervals over {count_text(table['trials'])} seeds; steps: isotonic fit")
+        title = ax.get_title(loc="left")
+        ax.set_title("")
+        ax.legend(
+            handles=entries,
+            title=textwrap.fill(title, TITLE_LETTERS) or None,
+            loc="lower left",
+            bbox_to_anchor=(-0.03, 1.0),
+            alignment="left",
+            fontsize=7.8,
+            title_fontproperties={"weight": "bold", "size": 9.0},
+            handlelength=2.6,
+            borderaxespad=0.1,
+            labelspacing=0.25,
+        )
+    _sized(layout.figure, len(layout.panels), max(len(panel.parts) for panel in layout))
+    width = float(layout.figure.get_size_inches()[0])
+    layout.figure.suptitle(finding("Learned by half of the seeds", horizons, width), x=0.01, ha="left", fontsize=10.5)
+    layout.labels("training lag (steps)", "")
+    layout.figure.supylabel("share of trainings that succeed", fontsize=9.0)
+    layout.figure.supxlabel(textwrap.fill(NOTE, int(NOTE_LETTERS * width)), fontsize=7.5, x=0.01, ha="left")
     return layout.figure
 
 
-def _steps(lag: Numbers, rate: Numbers) -> tuple[Numbers, Numbers]:
-    """A path that drops half-way between lags on the log axis, where Spearman-Karber counts the drop."""
-    middle = np.sqrt(lag[:-1] * lag[1:])
-    return np.concatenate([lag[:1], np.repeat(middle, 2), lag[-1:]]), np.repeat(rate, 2)
+def _entry(name: GroupName, inner: str | None) -> str:
+    """The name of a group in its panel: its level on the axis inside the panels, whose titles name the others."""
+    if inner is None:
+        return name.text
+    if inner == "init":
+        return "default start" if name.init == DEFAULT_INIT else name.init
+    return setting_text(inner, name.level(inner))
+
+
+def _short(horizon: str) -> str:
+    """A horizon for a narrow panel: "67 (46 to > 80)"; a bound without its interval, which is drawn."""
+    return horizon.split(" (95")[0].replace("(below ", "(< ").replace("to beyond ", "to > ")
+
+
+def _sized(figure: Figure, panels: int, entries: int) -> None:
+    place = figure.axes[0].get_subplotspec()
+    rows, columns = (1, 1) if place is None else place.get_gridspec().get_geometry()
+    height = 1.55 + 0.17 * entries
+    figure.set_size_inches(
+        5.2 if columns == 1 else PANEL * columns + 0.35, (height if panels > 1 else 2.9) * rows + 1.3
+    )
+
+
+def _curve(ax: Axes, own: pd.DataFrame, look: Look) -> None:
+    """Draw a fitted curve and its band; isotonic rates have no band."""
+    ax.fill_between(own["lag"], own["low"], own["high"], color=look.colour, alpha=0.13, linewidth=0)
+    ax.plot(own["lag"], own["rate"], color=look.colour, linestyle=look.dashes, linewidth=1.5, zorder=2)
+
+
+def _half_way(ax: Axes, height: float, row: Mapping[Hashable, Any], look: Look) -> None:
+    """Mark the half-way lag and its interval; an arrow leads to what lies beyond the lags tried."""
+    least, most = float(row["smallest_lag"]), float(row["largest_lag"])
+    if most == 0:
+        return
+    below, beyond = row["low"] <= 0, math.isinf(row["high"])
+    left = least / BEYOND if below else min(float(row["low"]), most)
+    right = most * BEYOND if beyond else max(float(row["high"]), least)
+    ax.plot([left, right], [height] * 2, color=look.colour, linewidth=2.2, solid_capstyle="butt", zorder=4)
+    for place, marker, open_end in ((left, "<", below), (right, ">", beyond)):
+        ax.plot([place], [height], color=look.colour, marker=marker if open_end else "|", markersize=6, zorder=4)
+    if row["bound"] == "none":
+        style = {**look.line, "linestyle": "none"}
+        ax.plot([row["estimate"]], [height], **style, markersize=7.5, markeredgewidth=1.3, zorder=5)
+
+
+def _area(trials: pd.Series[int]) -> Any:
+    """The area of a dot, in points squared: in proportion to the number of trainings, within limits."""
+    return np.clip(5.0 * trials.to_numpy(float), 8, 60)

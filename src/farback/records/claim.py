@@ -30,7 +30,8 @@ class Claim(Record):
         source: authors and year of the publication, and where it appeared.
         setting: the task, network sizes and training in the publication, and how the experiment differs from them.
         published: the published number as printed, or "no number".
-        check: how the statement is checked: which results confirm it, refute it, or show that it depends on conditions.
+        check: how the statement is checked: which results confirm it, refute it, or show that it depends on conditions;
+            any other result is inconclusive.
         corrected: what was changed in the check after the run, why, and the verdict before the change.
         needs: `gpu` if the training would take more than a few hours on two CPU cores.
         why: why the training needs a GPU; required if `needs` is given.

@@ -2,6 +2,8 @@
 
 from farback.report.analysis import Analysis, Figure, Table, held
 from farback.report.claim_verdicts import Finding
+from farback.report.conditions import conditions
+from farback.report.evidence import Evidence, above, all_of, any_of, at_least, at_most, below, exact, tested
 from farback.report.group_columns import groups
 from farback.report.search_report import Searched, searched
 from farback.report.search_tables import ReportedObjective
@@ -9,12 +11,21 @@ from farback.report.sweep_report import Ladder, listed, metrics, retained, sized
 
 __all__ = [
     "Analysis",
+    "Evidence",
     "Figure",
     "Finding",
     "Ladder",
     "ReportedObjective",
     "Searched",
     "Table",
+    "above",
+    "all_of",
+    "any_of",
+    "at_least",
+    "at_most",
+    "below",
+    "conditions",
+    "exact",
     "groups",
     "held",
     "listed",
@@ -23,5 +34,6 @@ __all__ = [
     "searched",
     "sized",
     "standard",
+    "tested",
     "trained",
 ]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
+from farback.report.evidence import Evidence
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
@@ -63,10 +65,22 @@ class Analysis:
         return [part for part in self.parts if isinstance(part, Figure)]
 
 
-def held(true: bool, claim: str, found: str = "") -> str:
-    """One line of a verdict: whether the prediction `claim` held, and the numbers that were found."""
-    numbers = f" ({found})" if found else ""
-    return f"{HELD}{claim}{numbers}." if true else f"{REFUTED}that {claim}{numbers}."
+def held(found: Evidence | bool, claim: str, numbers: str = "") -> str:
+    """One line of a verdict: whether the prediction `claim` held, and the numbers that were found.
+
+    Args:
+        found: the evidence: `above`, `at_least`, `below` or `at_most` (intervals), `tested` (a p-value), or `exact`
+            (no sampling error). "Held" and "Refuted" need significant evidence; else the line says "in these seeds,
+            not significant". A plain bool is a statement without a test: the line says "in these seeds, not tested".
+        numbers: what was found, with the interval or the p-value.
+    """
+    tested = isinstance(found, Evidence)
+    true, significant = (found.true, found.significant) if isinstance(found, Evidence) else (found, False)
+    numbers = f" ({numbers})" if numbers else ""
+    if significant:
+        return f"{HELD}{claim}{numbers}." if true else f"{REFUTED}that {claim}{numbers}."
+    limit = f"in these seeds, not {'significant' if tested else 'tested'}"
+    return f"Held {limit}: {claim}{numbers}." if true else f"Refuted {limit}: that {claim}{numbers}."
 
 
 def outcome(line: str) -> Literal["held", "refuted", "noted"]:

@@ -18,6 +18,8 @@ NOTES = [
     "An error is the measured value minus the value of the closed form. Where a measure is exact, its tolerance is "
     "rounding; where it is a simulation, four standard errors. Differences below 1e-12 are rounding and are shown "
     "as 0.",
+    "Intervals of a horizon are checked on simulated success curves. Coverage may differ from 0.95 by 0.03 and three "
+    "standard errors. A cost is a share of the cost of another design for an equally narrow interval.",
     "The command ends with exit code 1 when a check is off.",
 ]
 ROUNDING = 1e-12  # relative: smaller errors differ between processors, so they are shown as 0
@@ -31,8 +33,8 @@ def calibration(checks: pd.DataFrame) -> Analysis:
     off = frame[~frame["holds"]]
     systems, measures = frame["system"].nunique(), frame["measure"].nunique()
     headline = (
-        f"{len(frame) - len(off)} of {len(frame)} numbers that {measures} measures give of {systems} systems with "
-        "known memory are right."
+        f"{len(frame) - len(off)} of {len(frame)} numbers that {measures} functions give of {systems} systems with "
+        "known answers are right."
     )
     verdict = [
         f"**Off**: {row['measure']} of {row['system']}, {row['quantity']}: {number(row['measured'])}, expected "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,10 @@ import pandas as pd
 from farback import plots, stats, tables
 from farback.report.analysis import Figure, Table, estimate
 from farback.report.claim_verdicts import Finding, Verdict
+from farback.report.evidence import Evidence, at_least, exact, tested
 from farback.report.sweep_report import name_of, rows_with
 
+ENOUGH = 5  # seeds: the interval of a median from the smallest to the largest value is then one of 94 %
 LEAST = -0.25  # the smallest skill drawn: a confident network that is wrong has -5, which would flatten all others
 
 
@@ -34,9 +37,33 @@ class Share:
         return stats.wilson(self.successes, self.trials)
 
     @property
-    def most(self) -> bool:
-        """Whether half of the seeds or more succeeded."""
-        return 2 * self.successes >= self.trials
+    def limits(self) -> tuple[float, float]:
+        """The interval, for `above` and its like."""
+        return self.interval
+
+    @property
+    def most(self) -> Evidence:
+        """Whether half of the seeds or more succeed: significant where the interval lies on one side of one half."""
+        return at_least(self, 0.5)
+
+    @property
+    def every(self) -> Evidence:
+        """Whether every seed succeeds: one failure refutes it; else significant if the interval excludes one half."""
+        return self.most if self.successes == self.trials else exact(False)
+
+    @property
+    def none(self) -> Evidence:
+        """Whether no seed succeeds: one success refutes it; else significant if the interval excludes one half."""
+        return ~self.most if not self.successes else exact(False)
+
+    def more_often(self, other: Share) -> Evidence:
+        """Whether this share is larger than another, by `difference_p`."""
+        return tested(self.value > other.value, self.difference_p(other))
+
+    def difference_p(self, other: Share) -> float:
+        """The two-sided p-value of the exact permutation test of two shares; for equal sizes, Fisher's test."""
+        own, others = ([1.0] * one.successes + [0.0] * (one.trials - one.successes) for one in (self, other))
+        return stats.compare(own, others).p
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -50,25 +77,47 @@ class Share:
 
 @dataclass(frozen=True)
 class Middle:
-    """A median over seeds and its interval (`stats.median_interval`)."""
+    """A median over seeds and its interval (`stats.median_interval`), or another number with an interval of 95 %.
+
+    Attributes:
+        enough: whether the interval is one of about 95 %. A median needs five seeds (94 %); with fewer, comparisons
+            with it are never significant.
+    """
 
     value: float
     low: float
     high: float
+    enough: bool = True
 
     @property
     def interval(self) -> tuple[float, float]:
         """The two ends of the interval."""
         return self.low, self.high
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The interval for `above` and its like: unbounded for a median of too few seeds."""
+        return self.interval if self.enough else (-math.inf, math.inf)
+
     @classmethod
     def of(cls, values: Sequence[float] | pd.Series[float]) -> Middle:
         """The median of one value per seed."""
-        return cls(stats.median(values), *stats.median_interval(values))
+        return cls(stats.median(values), *stats.median_interval(values), enough=len(values) >= ENOUGH)
 
-    def above(self, other: Middle) -> bool:
-        """Whether this median's interval lies above the interval of `other`."""
-        return self.low > other.high
+    @classmethod
+    def in_row(cls, row: Mapping[Any, Any]) -> Middle:
+        """The median in a row of `tables.numbers`, `tables.rates` or `tables.memory_curves`."""
+        enough = int(row["seeds"]) >= ENOUGH
+        return cls(float(row["median"]), float(row["low"]), float(row["high"]), enough=enough)
+
+    def minus(self, other: Middle) -> Middle:
+        """The difference of two medians; its interval joins opposite ends, so that it is wider than one of 95 %."""
+        enough = self.enough and other.enough
+        return Middle(self.value - other.value, self.low - other.high, self.high - other.low, enough)
+
+    def times(self, factor: float) -> Middle:
+        """The number and its interval times a factor above 0."""
+        return Middle(self.value * factor, self.low * factor, self.high * factor, self.enough)
 
     def __str__(self) -> str:
         return estimate(self.value, self.low, self.high)
@@ -102,25 +151,39 @@ def middle(outcomes: pd.DataFrame, column: str = "skill", **where: object) -> Mi
 def answered(
     number: Share | Middle | str,
     unit: str,
-    confirmed: bool,
-    refuted: bool,
-    on: str,
     run: str,
+    *,
+    confirmed: Evidence,
+    refuted: Evidence,
+    depends: Evidence | None = None,
+    on: str = "",
+    reason: str = "the intervals leave it open: it takes more seeds",
     of: Share | Middle | None = None,
 ) -> Finding:
-    """The finding for a claim.
+    """The finding for a claim: the verdict whose condition is true and significant, else "inconclusive".
 
     Args:
         number: the result; its text is shown on the page.
-        confirmed: whether the rule's condition for "confirmed" is met.
-        refuted: whether the rule's condition for "refuted" is met; if neither is met, the verdict is "depends".
+        run: what was run: seeds, updates, sizes.
+        confirmed: the rule's condition for "confirmed".
+        refuted: the rule's condition for "refuted".
+        depends: the rule's condition for "depends", if the claim has one.
         on: what the verdict depends on, if it is "depends".
+        reason: why nothing is decided, if the verdict is "inconclusive".
         of: the number and its interval for the CSV file, if `number` is a text with several numbers.
+
+    Raises:
+        ValueError: two conditions hold.
     """
-    verdict: Verdict = "confirmed" if confirmed else "refuted" if refuted else "depends"
+    rule = {"confirmed": confirmed, "refuted": refuted, "depends": exact(False) if depends is None else depends}
+    verdicts = [verdict for verdict, condition in rule.items() if condition.holds]
+    if len(verdicts) > 1:
+        raise ValueError(f"the conditions of a rule must exclude each other, but {' and '.join(verdicts)} hold both")
+    verdict: Verdict = verdicts[0] if verdicts else "inconclusive"  # type: ignore[assignment]
     one = of if isinstance(number, str) else number
     value, (low, high) = (None, (None, None)) if one is None else (one.value, one.interval)
-    return Finding(str(number), value, low, high, unit, verdict, on if verdict == "depends" else "", run)
+    depending, why = (on if verdict == "depends" else ""), (reason if verdict == "inconclusive" else "")
+    return Finding(str(number), value, low, high, unit, verdict, depending, run, why)
 
 
 def outcome_tables(outcomes: pd.DataFrame, by: Sequence[str], caption: str) -> list[Table]:
@@ -200,5 +263,5 @@ def only(table: pd.DataFrame, **where: object) -> dict[Any, Any]:
 
 
 def mean_horizon(row: Mapping[Any, Any]) -> Middle:
-    """The mean horizon over seeds, from a row of `tables.trainability` or `tables.retention_horizons`."""
+    """A horizon with its interval, from a row of `tables.trainability` or `tables.retention_horizons`."""
     return Middle(float(row["estimate"]), float(row["low"]), float(row["high"]))

@@ -13,7 +13,7 @@ from farback.records.claim import Claim
 from farback.records.record import UserError, choices
 from farback.report.analysis import Table
 
-Verdict = Literal["confirmed", "refuted", "depends"]
+Verdict = Literal["confirmed", "refuted", "depends", "inconclusive"]
 VERDICTS = get_args(Verdict)
 
 
@@ -29,6 +29,7 @@ class Finding:
         verdict: the verdict by the rule in the config.
         on: what the verdict depends on, if it is "depends"; else empty.
         conditions: what was run: seeds, updates, sizes.
+        reason: why the result decides nothing, if the verdict is "inconclusive"; else empty.
     """
 
     number: str
@@ -39,18 +40,23 @@ class Finding:
     verdict: Verdict
     on: str
     conditions: str
+    reason: str = ""
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
             raise ValueError(f"verdict must be one of {', '.join(VERDICTS)}, got {self.verdict!r}")
-        if (self.verdict == "depends") != bool(self.on):
-            given = f"got verdict {self.verdict!r}, on {self.on!r}"
-            raise ValueError(f"give `on` if the verdict is 'depends', and only then; {given}")
+        for verdict, name in (("depends", "on"), ("inconclusive", "reason")):
+            text = getattr(self, name)
+            if (self.verdict == verdict) != bool(text):
+                given = f"got verdict {self.verdict!r}, {name} {text!r}"
+                raise ValueError(f"give `{name}` if the verdict is {verdict!r}, and only then; {given}")
 
     @property
     def verdict_text(self) -> str:
-        """The verdict for the page: "depends on the optimizer"."""
-        return f"depends on {self.on}" if self.on else self.verdict
+        """The verdict for the page: "depends on the optimizer", "inconclusive: none learned it in these updates"."""
+        if self.on:
+            return f"depends on {self.on}"
+        return f"{self.verdict}: {self.reason}" if self.reason else self.verdict
 
 
 def judged(script: ModuleType | None, claims: Sequence[Claim], scores: pd.DataFrame, name: str) -> dict[str, Finding]:

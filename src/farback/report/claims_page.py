@@ -21,20 +21,21 @@ NOTES = (
     "setting says that the rule is not blind. The function `findings` of the experiment's script applies the rule. A "
     "rule that proved wrong after the run says what was corrected, and what the verdict had been.",
     "A verdict is about the setting in the second table, which also says how it differs from the publication's: a "
-    "claim that is refuted here may hold in the original setting. Where the verdict depends on more updates than were "
-    "run, no network learned the task with this budget, and the claim is undecided. Rows are judged separately: there "
-    "is no multiple-comparison correction.",
+    "claim that is refuted here may hold in the original setting. *Confirmed*, *refuted* and *depends* need evidence: "
+    "a 95 % interval that lies wholly on one side, an exact test with p < .05, or a number without sampling error. "
+    "Everything else is *inconclusive*, with the reason: the intervals are too wide, or no network learned the task "
+    "with this budget. Rows are judged separately: there is no multiple-comparison correction.",
     "Train what is missing, then write this page: `farback claims{options}`",
     "Write this page again from the store, without training: `farback claims --report{options}`",
     "Repeat with other seeds: `farback claims --shift-seeds 100`, or for a few rows with `--only ID`. The repetition "
     "has its own page.",
     "Intervals are over seeds, 95 %. The interval of a median runs between two seeds' values; with fewer than six "
-    "seeds it runs from the smallest to the largest (94 % with five, 75 % with three). Proportions use Wilson "
-    "intervals. A mean horizon is computed by the method of Spearman and Karber, where a seed beyond the lags tried "
-    "counts as the last of them, which `>=` and `<=` mark. Seeds, updates and sizes are in the second table.",
-    "**Words.** *Skill* is 0 at the best guess without memory and 1 at perfect answers. A *horizon* `[20, 40)` passes "
-    "at lag 20 and fails at 40, the next one tried. Initialisations: *chrono* draws the gate biases for memories of "
-    "up to the lag of the task (Tallec and Ollivier 2018); *orthogonal* and *identity* are the recurrent matrix; "
+    "seeds it runs from the smallest to the largest (94 % with five, 75 % with three). A median of fewer than five "
+    "seeds decides nothing. Proportions use Wilson intervals: of five seeds, five successes are significantly more "
+    "than half, and none significantly fewer. Seeds, updates and sizes are in the second table.",
+    "**Words.** *Skill* is 0 at the best guess without memory and 1 at perfect answers. A *horizon* is the lag "
+    "at which half of fresh seeds succeed. Initialisations: *chrono* draws the gate biases for memories of up to a "
+    "number of steps (Tallec and Ollivier 2018); *orthogonal* and *identity* are the recurrent matrix; "
     "*IRNN* is relu from the identity. The *gain* multiplies an orthogonal matrix, *scaled* sets the spectral radius "
     "of a random one. A gradient *explodes* where its mean log grows with the lag, in *nats* (natural logarithm) a "
     "step.",
@@ -89,7 +90,9 @@ def ledger(rows: Sequence[ClaimRow]) -> Analysis:
         if verdicts := {one.claim.id: one.finding.verdict for one in others if one.finding}:
             drawn = cells.loc[cells["id"].isin(list(verdicts)), ["id", "verdict", "claim", "published", "found"]]
             drawn = drawn.assign(verdict=drawn["id"].map(verdicts)).reset_index(drop=True)
-            alt = "One line for each claim, the refuted first, then those that depend on something, then the confirmed."
+            alt = (
+                "One line for each claim: the refuted, those that depend on something, the inconclusive, the confirmed."
+            )
             parts.append(Figure("verdicts", "Every claim that was run, by verdict", plots.verdicts(drawn), drawn, alt))
         checks = cells[["id", "source", "setting", "check", "corrected", "run"]]
         checks = checks.rename(columns={"check": "how it is checked"})
@@ -150,6 +153,7 @@ def _verdict(rows: Sequence[ClaimRow]) -> list[str]:
     for one in run:
         if one.finding and one.claim.place is not None:
             on = f" It depends on {one.finding.on}." if one.finding.on else ""
+            on = f" Why: {one.finding.reason}." if one.finding.reason else on
             verdict = f"**{one.finding.verdict.capitalize()}**"
             lines.append(f"{verdict}: {one.claim.statement} Found: {one.finding.number}.{on}")
     if others := [one for one in run if one.claim.place is None]:

@@ -24,8 +24,9 @@ from markupsafe import Markup
 
 from farback.report.analysis import outcome
 
-NUMBER = re.compile(r"[\[(]?\s*(?:[<>]=?|[≤≥~])?\s*[-+−]?\d")  # the beginning of a cell that is sorted as a number
-LONGEST = 32  # most characters of a number with its interval; a longer cell is a sentence that begins with a number
+# The beginning of a cell that is sorted as a number
+NUMBER = re.compile(r"[\[(]?\s*(?:[<>]=?|[≤≥~]|at least|below)?\s*[-+−]?\d")
+LONGEST = 32  # most characters of a number, before its interval; a longer cell is a sentence that begins with a number
 WORDY = 160  # characters; a table with a longer cell is laid out as text
 NO_NUMBER = {"", "none", "nan", "inf", "-inf", "-"}  # cells that a numeric column may have beside numbers
 
@@ -63,7 +64,7 @@ def columns(shown: pd.DataFrame) -> list[Column]:
     described = []
     for index, name in enumerate(shown.columns):  # by index, since two columns may have one name
         cells = [str(cell).strip() for cell in shown.iloc[:, index]]
-        numbers = {cell for cell in cells if NUMBER.match(cell) and len(cell) <= LONGEST}
+        numbers = {cell for cell in cells if NUMBER.match(cell) and len(cell.split(" (")[0]) <= LONGEST}
         described.append(Column(str(name), bool(numbers) and set(cells) - numbers <= NO_NUMBER))
     return described
 

@@ -121,7 +121,7 @@ def ranked(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
     """
     ranking, skills, pairs = tables.ranking(scores, by), tables.skills(scores, by), tables.improvements(scores, by)
     intervals = (
-        "The interquartile mean of each network's skill over all problems, with 95 % intervals, the best on top."
+        "Each network's mean skill over the problems with its 95 % interval, and its worst problem, the best on top."
     )
     map_alt = "A map: how likely a seed of the row's network beats one of the column's, averaged over the problems."
     panels = "A panel for each problem, a line for each network: the skill of every seed, and their median."
@@ -134,12 +134,15 @@ def ranked(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
 
 
 def _ranking_texts(ranking: pd.DataFrame, skills: pd.DataFrame, by: By) -> pd.DataFrame:
-    """The interquartile mean with its interval, and successes on each problem."""
+    """The mean, the worst problem and the share solved with their intervals, and successes on each problem."""
     rows = []
     for rank, row in enumerate(ranking.to_dict("records"), 1):
         group = {name: row[name] for name in by}
         cells = {**{name_of(name): value for name, value in group.items()}, "rank": f"{rank}"}
-        cells["IQM of skill, 95 %"] = f"{row['iqm']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+        cells["mean skill, 95 %"] = f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+        worst = f"{row['worst']:.2f} ({row['worst_low']:.2f} to {row['worst_high']:.2f})"
+        cells["worst problem"] = f"{worst}, {row['worst_problem']}"
+        cells["solved"] = f"{row['solved']:.0%} ({100 * row['solved_low']:.0f} to {100 * row['solved_high']:.0f} %)"
         for (task, lag), part in rows_with(skills, group).groupby(["task", "lag"]):
             cells[f"{task} {lag}"] = f"{part['passed'].sum()}/{len(part)}"
         if ranking["diverged"].any():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 COLOURED = ('id="QuadMesh_', "<image")  # how matplotlib writes a map, or a colour scale
+# No quotation mark and no ampersand, so that a page need not escape the address.
 PLAIN = " '<>=:/;,()@!*+?$[]"  # characters that need no escape in a `data:` URL inside an HTML attribute
 
 

@@ -6,6 +6,7 @@ Functions import `plots` when they run, because importing matplotlib takes a sec
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,12 +14,16 @@ import pandas as pd
 
 from farback import tables
 from farback.records.setting_text import group_text
-from farback.report.analysis import Analysis, Figure, Table, three
+from farback.report.analysis import Analysis, Figure, Table
+from farback.report.conditions import RATE, conditions, tuned_values
 from farback.report.group_columns import SIZES, groups
+from farback.tables.horizon_estimates import HorizonEstimate
 
 Ladder = Sequence[tuple[str, float]]  # the skills of partial memories: (what is remembered, skill)
 
 LEVEL = 0.05  # of significance
+FEW = 4  # networks whose horizons a headline lists
+MOST_LAGS = 8  # a table has a column for each lag up to this number
 NO_PREDICTION = "No prediction was written down for this experiment."
 
 
@@ -32,20 +37,27 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
     if fixed.any():
         parts += trained(scores[fixed], by)
         horizons["trainability"] = parts[0].frame
-        sentences.append(f"Trained at each lag, half of the seeds reach: {listed(parts[0].frame, by)}.")
+        sentences.append(f"{learned_sentence(scores[fixed], parts[0].frame, by)}")
     if not fixed.all():
         retention = retained(scores[~fixed], by, ladder)
         parts += retention
         horizons["retention"] = retention[0].frame
-        sentences.append(f"One network tested at every lag, half of the seeds reach: {listed(retention[0].frame, by)}.")
+        sentences.append(f"One trained network, tested at every lag, retains: {summarised(retention[0].frame, by)}.")
     parts += sized(scores, by)
     return Analysis(" ".join(sentences), [NO_PREDICTION], parts, metrics(horizons, by))
+
+
+def learned_sentence(scores: pd.DataFrame, horizons: pd.DataFrame, by: Sequence[str]) -> str:
+    """The headline of trainings at one lag each: how far back each network learns to look, and the conditions."""
+    return f"Half of fresh trainings succeed up to these lags ({conditions(scores)}): {summarised(horizons, by)}."
 
 
 def trained(
     scores: pd.DataFrame, by: Sequence[str] = ("label",), family: Sequence[str] = (), within: Sequence[str] = ()
 ) -> list[Table | Figure]:
     """Horizon table, success rate against lag, forest plot, and comparisons, of trials trained at one lag each.
+
+    Where settings were tuned, a table says what each setting came to.
 
     Args:
         family: the columns that name the groups to compare; by default `by`.
@@ -55,38 +67,54 @@ def trained(
 
     horizons = tables.trainability(scores, by)
     success = tables.success_by_lag(scores, by)
-    seeds = tables.seed_horizons(scores, by)
-    pairs = tables.comparisons(tables.seed_horizons(scores, family or by), within)
-    caption = "Trained at each lag: how far back each network learns to look"
-    success_alt = "Share of seeds that learn to recall the cue, against the training lag, one line a network."
-    forest_alt = "The lag that each network learns to bridge, with 95 % intervals; arrows lie beyond the lags tried."
-    forest, forest_caption = plots.forest(horizons, seeds), "Horizons, with intervals over seeds"
+    pairs = tables.comparisons(scores, family or by, within)
+    caption = "Trained at each lag: the lag at which half of fresh trainings succeed, with its 95 % interval"
+    drawing = plots.success(success, tables.success_curves(scores, by), horizons)
+    success_alt = "Share of trainings that succeed against the lag, with 95 % bands; the half-way lag is marked."
+    forest_alt = (
+        "The lag at which half of fresh trainings succeed, with 95 % intervals; arrows lie beyond the lags tried."
+    )
     parts: list[Table | Figure] = [
         Table("trainability", caption, horizons, shown(horizons, by, success)),
-        Figure("success", "Success rate against lag", plots.success(success), success, success_alt),
-        Figure("trainability_forest", forest_caption, forest, horizons, forest_alt),
-        Table("trainability_seeds", "The same, seed by seed", seeds, by_seed(seeds, by)),
+        Figure("success", "Success rate against lag", drawing, success, success_alt),
+        Figure("trainability_forest", "Horizons with their intervals", plots.forest(horizons), horizons, forest_alt),
     ]
+    if tuned := tuned_values(scores):
+        choices = tables.choices(scores, by)
+        what = "Rates" if list(tuned) == [RATE] else "Settings"
+        caption = f"{what} tried: the half-way lag of each, on the seeds that took part in the choice"
+        parts.append(Table("choices", caption, choices, tried(choices, by)))
     if len(pairs):
-        caption = "Which differ: exact tests on the seeds' horizons, Holm-corrected"
-        smallest = len(pairs) * 2 / math.comb(pairs["seeds_a"].max() + pairs["seeds_b"].max(), pairs["seeds_a"].max())
-        if smallest > LEVEL:
-            caption += f"; {len(pairs)} pairs of so few seeds cannot come below {min(smallest, 1.0):.2g}"
-        parts.append(Table("comparisons", caption, pairs, compared(pairs)))
+        parts.append(Table("comparisons", _pairs_caption(pairs), pairs, compared(pairs)))
     return parts
 
 
+def _pairs_caption(pairs: pd.DataFrame) -> str:
+    caption = "Which differ: the probability that a is trained farther back than b"
+    exact = pairs.dropna(subset="p")
+    if exact.empty:
+        return caption
+    caption += "; p: exact test of the lags that each seed learns, Holm-corrected"
+    smallest = len(exact) * 2 / math.comb(exact["seeds_a"].max() + exact["seeds_b"].max(), exact["seeds_a"].max())
+    if smallest > LEVEL:
+        caption += f"; {len(exact)} pairs of so few seeds cannot come below {min(smallest, 1.0):.2g}"
+    return caption
+
+
 def retained(scores: pd.DataFrame, by: Sequence[str] = ("label",), ladder: Ladder = ()) -> list[Table | Figure]:
-    """Horizon table and retention curves of networks trained on mixed lags and tested at each."""
+    """Horizon table, retention curves and forest plot of networks trained on mixed lags and tested at each."""
     from farback import plots
 
     horizons = tables.retention_horizons(scores, by)
-    curves = tables.retention_curves(scores, by)
-    caption = "One network, tested at every lag: how far back it retains"
+    curves, networks = tables.retention_curves(scores, by), tables.seed_horizons(scores, by)
+    caption = "One network, tested at every lag: the lag of its first failure, the median over networks"
     alt = "Skill against test lag: a thin line for each seed, the median on top; 0 is chance, 1 is perfect."
+    forest = plots.forest(horizons, networks)
+    forest_alt = "The lag of the first failure of each network, and their median with its interval."
     return [
         Table("retention_horizons", caption, horizons, shown(horizons, by)),
-        Figure("retention", "Retention curves", plots.retention(curves, ladder), curves, alt),
+        Figure("retention", "Retention curves", plots.retention(curves, ladder, horizons), curves, alt),
+        Figure("retention_forest", "First failure of each network", forest, horizons, forest_alt),
     ]
 
 
@@ -109,25 +137,59 @@ def _range(values: pd.Series[int]) -> str:
 
 
 def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | None = None) -> pd.DataFrame:
-    """A horizon table as text: the horizon of half of the seeds, the mean with its interval, successes at each lag."""
+    """A horizon table as text: the horizon with its interval, the same without a model, and successes at each lag."""
     lags = [] if success is None else sorted(set(success["lag"]))
     rows = []
     for row in horizons.to_dict("records"):
-        cells = {name_of(name): "none" if pd.isna(row[name]) else row[name] for name in by}
-        cells |= {"horizon": row["horizon"], "mean, 95 % over seeds": mean_text(row)}
-        cells |= {f"lag {lag}": "" for lag in lags}
+        cells = {name_of(name): "none" if pd.isna(row[name]) else row[name] for name in by} | {
+            "horizon": reach_text(row, "")
+        }
         if success is None:
-            cells["seeds"] = str(row["seeds"])
+            cells["networks"] = str(row["seeds"])
         else:
             own = rows_with(success, {name: row[name] for name in by})
-            for lag, passed, trials in zip(own["lag"], own["successes"], own["trials"], strict=True):
-                cells[f"lag {lag}"] = f"{passed}/{trials}"
-        if horizons["nonmonotone"].any():
-            cells["not monotone"] = f"{row['nonmonotone']:.0%} of seeds"
+            cells["without a model"] = _isotonic_text(row)
+            cells["trainings"] = str(row["trainings"])
+            if len(lags) > MOST_LAGS:
+                cells["lags tried"] = f"{len(own)} from {own['lag'].min()} to {own['lag'].max()}"
+            else:
+                cells |= {f"lag {lag}": "" for lag in lags}
+                counts = zip(own["lag"], own["successes"], own["trials"], strict=True)
+                cells |= {f"lag {lag}": f"{passed}/{trials}" for lag, passed, trials in counts}
+            if not horizons["fits"].all():
+                cells["curve fits"] = "yes" if row["fits"] else "no"
         if horizons["diverged"].any():
             cells["diverged"] = str(row["diverged"])
         rows.append(cells)
     return pd.DataFrame(rows).fillna("")
+
+
+def _isotonic_text(row: Mapping[Any, Any]) -> str:
+    ends = (row["isotonic"], row["isotonic_low"], row["isotonic_high"])
+    return str(HorizonEstimate(*ends, row["smallest_lag"], row["largest_lag"]))
+
+
+def tried(choices: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """The settings that were tried as text: a row for each network, a column for each setting."""
+    rows = []
+    for group, own in choices.groupby(list(by), sort=False, dropna=False):
+        chosen = ", ".join(own.loc[own["chosen"], "tuned"]) or "none yet"
+        cells = {name_of(name): value for name, value in zip(by, group, strict=True)} | {"chosen": chosen}
+        for row in own.to_dict("records"):
+            count = row["trainings"]
+            cells[row["tuned"]] = f"{row['horizon']}, {count} training{'s' if count > 1 else ''}"
+        rows.append(cells)
+    settings = sorted(set(choices["tuned"]), key=_numbers_last)
+    return pd.DataFrame(rows, columns=[*map(name_of, by), "chosen", *settings]).fillna("")
+
+
+def _numbers_last(setting: str) -> tuple[str, float]:
+    """A key that sorts settings by name, then by value."""
+    name, _, value = setting.rpartition(" ")
+    try:
+        return name, float(value)
+    except ValueError:
+        return setting, 0.0
 
 
 def rows_with(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
@@ -137,58 +199,81 @@ def rows_with(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
     return frame
 
 
-def by_seed(seeds: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Each seed's horizon: a row for each network, a column for each seed."""
-    wide = seeds.pivot(index=list(by), columns="seed", values="horizon").reset_index()
-    return wide.rename(columns={name: name_of(name) if name in by else f"seed {name}" for name in wide.columns})
-
-
-def mean_text(row: Mapping[Any, Any]) -> str:
-    """The mean horizon with its interval; `>=` and `<=` mark a mean that includes seeds beyond the lags tried."""
-    low = three(row["low"]) if row["low"] > 0 else f"< {row['smallest_lag']:g}"
-    high = three(row["high"]) if math.isfinite(row["high"]) else f"> {row['largest_lag']:g}"
-    all_pass = math.isclose(row["estimate"], row["largest_lag"])
-    if all_pass or row["below"] == row["seeds"]:  # no mean: every seed lies beyond the lags tried
-        return str(row["horizon"])
-    bound = {(True, False): "<= ", (False, True): ">= "}.get((row["below"] > 0, row["beyond"] > 0), "")
-    return f"{bound}{three(row['estimate'])} ({low} to {high})"
-
-
-def reach_text(row: Mapping[Any, Any]) -> str:
-    """The horizon of half of the seeds, and the mean if it differs: "[20, 40) steps, mean 32.5 (15 to 70)"."""
-    mean = mean_text(row)
-    return f"{row['horizon']} steps" + (f", mean {mean}" if mean != row["horizon"] else "")
+def reach_text(row: Mapping[Any, Any], unit: str = " steps") -> str:
+    """A horizon as text that says what a bound is: "26 (24 to 30) steps", "at least 320 steps, the limit asked"."""
+    text = str(row["horizon"])
+    for word, limit, note in (
+        ("at least", row["largest_lag"], "the limit asked"),
+        ("below", row["smallest_lag"], "the smallest lag asked"),
+    ):
+        if re.match(rf"{word} {limit:.10g}(?!\S)", text):
+            return text.replace(f"{word} {limit:.10g}", f"{word} {limit:.10g}{unit}, {note}", 1)
+    return text + unit
 
 
 def compared(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The comparisons as text, the smallest p first."""
-    ordered = pairs.sort_values(["p_holm", "p", "a", "b"], kind="stable")
-    return pd.DataFrame(
-        {
-            "a": ordered["a"],
-            "b": ordered["b"],
-            "horizon of a": ordered["horizon_a"],
-            "horizon of b": ordered["horizon_b"],
-            "a gets farther": ordered["improvement"].map("{:.0%}".format),
-            "p": ordered["p"].map("{:.3g}".format),
-            "p, Holm": ordered["p_holm"].map("{:.3g}".format),
-        }
-    )
+    """The comparisons as text, the clearest difference first."""
+    clear = (pairs["farther"] - 0.5).abs()
+    ordered = pairs.assign(clear=-clear).sort_values(["p_holm", "p", "clear", "a", "b"], kind="stable")
+    texts = {
+        "a": ordered["a"],
+        "b": ordered["b"],
+        "horizon of a": ordered["horizon_a"],
+        "horizon of b": ordered["horizon_b"],
+        "a farther": ordered["farther"].map(probability_text),
+    }
+    if ordered["p"].notna().any():
+        texts |= {"p": ordered["p"].map("{:.3g}".format), "p, Holm": ordered["p_holm"].map("{:.3g}".format)}
+    return pd.DataFrame(texts).replace("nan", "")
+
+
+def probability_text(value: float) -> str:
+    """A probability in percent; close to 0 or 1 as a bound, because no posterior is certain."""
+    if value < 0.001 or value > 0.999:
+        return "< 0.1%" if value < 0.5 else "> 99.9%"
+    return f"{value:.1%}" if min(value, 1 - value) < 0.1 else f"{value:.0%}"
 
 
 def listed(horizons: pd.DataFrame, by: Sequence[str]) -> str:
-    """A horizon table as a phrase: "LSTM, chrono >= 160; GRU [20, 40)"."""
+    """A horizon table as a phrase: "LSTM, chrono at least 160; GRU 26 (24 to 30)"; equal bounds are said once."""
     rows = horizons.to_dict("records")
+    if len(rows) > 1 and len(set(horizons["horizon"])) == 1 and rows[0]["bound"] != "none":
+        return f"all {reach_text(rows[0], '')}"
     return "; ".join(f"{group_text({name: row[name] for name in by})} {row['horizon']}" for row in rows)
 
 
+def summarised(horizons: pd.DataFrame, by: Sequence[str]) -> str:
+    """A horizon table as a phrase for a headline: all horizons of a few networks, else the shortest and the longest.
+
+    For example "from 9 (6 to 14) with RNN relu to at least 320 with 2 of 8 networks".
+    """
+    if len(horizons) <= FEW or len(set(horizons["horizon"])) == 1:
+        return listed(horizons, by)
+    order = horizons.sort_values("estimate", kind="stable")
+    ends = []
+    for row in (order.iloc[0], order.iloc[-1]):
+        same = int((horizons["estimate"] == row["estimate"]).sum())
+        name = (
+            group_text({column: row[column] for column in by}) if same == 1 else f"{same} of {len(horizons)} networks"
+        )
+        ends.append(f"{row['horizon'] if same == 1 else row['horizon'].split(' (')[0]} with {name}")
+    return f"from {ends[0]} to {ends[1]}"
+
+
 def metrics(horizons: Mapping[str, pd.DataFrame], by: Sequence[str]) -> dict[str, float]:
-    """Metrics for MLflow: the mean horizon of each group, from horizon tables by name ("trainability", "retention")."""
-    return {
-        f"{protocol}/{group_text({name: row[name] for name in by})}/mean": float(row["estimate"])
-        for protocol, table in horizons.items()
-        for row in table.to_dict("records")
-    }
+    """Metrics for MLflow, from horizon tables by name ("trainability", "retention").
+
+    For each group: estimate, low and high, which end at the lags asked, and bound: 1 for "at least", -1 for "below".
+    """
+    bounds = {"none": 0.0, "at least": 1.0, "below": -1.0}
+    found = {}
+    for protocol, table in horizons.items():
+        for row in table.to_dict("records"):
+            name = f"{protocol}/{group_text({column: row[column] for column in by})}"
+            for end in ("estimate", "low", "high"):
+                found[f"{name}/{end}"] = float(min(max(row[end], row["smallest_lag"]), row["largest_lag"]))
+            found[f"{name}/bound"] = bounds[row["bound"]]
+    return found
 
 
 def name_of(column: str) -> str:

@@ -5,7 +5,7 @@ that are known only to lie between two lags, the Spearman-Karber estimate, exact
 corrections for multiple tests.
 """
 
-from farback.stats.aggregates import Improvement, improvement, stratified_bootstrap
+from farback.stats.aggregates import Improvement, improvement, stratified_bootstrap, two_stage_bootstrap
 from farback.stats.best_of_draws import Best, best_of
 from farback.stats.comparisons import Comparison, benjamini_hochberg, compare, holm, iqm, probability_of_improvement
 from farback.stats.horizons import (
@@ -21,7 +21,7 @@ from farback.stats.intervals import bootstrap, clopper_pearson, median, median_i
 from farback.stats.psychometric import Psychometric, isotonic_threshold, psychometric
 from farback.stats.success_rates import MeanHorizon, isotonic, mean_horizon, spearman_karber
 from farback.stats.survival import Survival, kaplan_meier
-from farback.stats.threshold_search import ThresholdSearch
+from farback.stats.threshold_search import ThresholdSearch, best_probabilities
 
 __all__ = [
     "Best",
@@ -35,6 +35,7 @@ __all__ = [
     "ThresholdSearch",
     "benjamini_hochberg",
     "best_of",
+    "best_probabilities",
     "bootstrap",
     "clopper_pearson",
     "compare",
@@ -56,5 +57,6 @@ __all__ = [
     "spearman_karber",
     "stratified_bootstrap",
     "success_threshold",
+    "two_stage_bootstrap",
     "wilson",
 ]

@@ -1,4 +1,4 @@
-"""Aggregates over several tasks, with intervals from resampling the runs of each task separately."""
+"""Aggregates over several tasks, with intervals from resampling the tasks and the runs of each task."""
 
 from __future__ import annotations
 
@@ -46,6 +46,43 @@ def stratified_bootstrap(
     return percentiles(np.array([float(statistic(drawn_N)) for drawn_N in drawn_BN]), confidence)
 
 
+def two_stage_bootstrap(
+    strata: Strata,
+    statistic: Callable[..., Numbers] = np.mean,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """The percentile interval of a statistic of the tasks' means; first the tasks are resampled, then the runs of each.
+
+    The interval covers what other seeds and other tasks of the same kind would give (two-stage bootstrap, Davison and
+    Hinkley 1997, section 3.8). With fewer than ten tasks it is too narrow: show the tasks beside it. The same `seed`
+    gives the same interval.
+
+    Args:
+        strata: for each task the scores of its runs; tasks may have different numbers of runs.
+        statistic: a numpy function with the argument `axis`, applied to the means of the resampled tasks; the mean by
+            default, `numpy.min` for the worst task.
+
+    Raises:
+        ValueError: as `stratified_bootstrap`.
+    """
+    values = _checked(strata, "strata")
+    check_resamples(resamples)
+    rng = np.random.default_rng(seed)
+    mean_BK = np.zeros((resamples, len(values)))
+    for task_B, mean_B in zip(_drawn_tasks(rng, len(values), resamples), mean_BK.T, strict=True):
+        for task, own in enumerate(values):
+            chosen = task_B == task
+            mean_B[chosen] = own[rng.integers(0, len(own), (chosen.sum(), len(own)))].mean(axis=1)
+    return percentiles(np.asarray(statistic(mean_BK, axis=1), float), confidence)
+
+
+def _drawn_tasks(rng: np.random.Generator, tasks: int, resamples: int) -> NDArray[np.int64]:
+    """The tasks of every resample, drawn with replacement, shape (tasks, resamples)."""
+    return rng.integers(0, tasks, (tasks, resamples))
+
+
 @dataclass(frozen=True)
 class Improvement:
     """The probability that a run of `a` beats a run of `b` on the same task, averaged over tasks, with its interval."""
@@ -58,10 +95,10 @@ class Improvement:
 def improvement(
     a: Strata, b: Strata, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> Improvement:
-    """The average probability of improvement of `a` over `b` (Agarwal et al. 2021), with a stratified bootstrap.
+    """The average probability of improvement of `a` over `b` (Agarwal et al. 2021), with a two-stage bootstrap.
 
-    Ties count half. Every task has the same weight, whatever its number of runs. The runs of `a` and `b` are resampled
-    independently.
+    Ties count half. Every task has the same weight, whatever its number of runs. The tasks are resampled first, the
+    same for `a` and `b`, then the runs of `a` and `b` independently.
 
     Raises:
         ValueError: as `stratified_bootstrap`, or different numbers of tasks.
@@ -72,11 +109,13 @@ def improvement(
     check_resamples(resamples)
     rng = np.random.default_rng(seed)
     share_S, count = np.zeros(resamples), len(value_a)
-    for own_A, other_B in zip(value_a, value_b, strict=True):
-        row_SA = rng.integers(0, len(own_A), (resamples, len(own_A)))
-        row_SB = rng.integers(0, len(other_B), (resamples, len(other_B)))
-        ahead_AB = (own_A[:, None] > other_B) + 0.5 * (own_A[:, None] == other_B)
-        share_S += ahead_AB[row_SA[:, :, None], row_SB[:, None, :]].mean((1, 2)) / count
+    ahead = [(x[:, None] > y) + 0.5 * (x[:, None] == y) for x, y in zip(value_a, value_b, strict=True)]
+    for task_S in _drawn_tasks(rng, count, resamples):
+        for task, ahead_AB in enumerate(ahead):
+            chosen = task_S == task
+            (size_a, size_b), drawn = ahead_AB.shape, int(chosen.sum())
+            row_SA, row_SB = rng.integers(0, size_a, (drawn, size_a)), rng.integers(0, size_b, (drawn, size_b))
+            share_S[chosen] += ahead_AB[row_SA[:, :, None], row_SB[:, None, :]].mean((1, 2)) / count
     mean = sum(probability_of_improvement(x, y) for x, y in zip(value_a, value_b, strict=True)) / count
     return Improvement(mean, *percentiles(share_S, confidence))
 

@@ -1,8 +1,13 @@
 """The lag at which half of fresh seeds succeed: a psychometric curve by Bayes' rule, and an estimate without a model.
 
 The success rate at lag x is (1 - lapse) / (1 + (x / m)^slope): near 1 - lapse at short lags and near 0 at long ones.
-The half-way lag is where it is one half; m follows from it. The posterior is computed on a grid over the half-way lag, the slope and the lapse, with proper priors, so that complete
-separation (all seeds succeed at one lag, none at the next) needs no special case.
+The half-way lag is where the rate is exactly one half; m follows from it. The posterior is computed on a grid with
+proper priors, so complete separation (all seeds succeed at one lag, none at the next) needs no special case:
+
+- log2 of the half-way lag: uniform from `BEYOND` octaves below the smallest lag to as many above the largest;
+- slope, per factor e of the lag: a step function with probability 0.4, else a density proportional to slope^-1.8
+  between 1 and 64;
+- lapse: Beta(1, 10) below 0.45. Most networks that learn a task at short lags always learn it.
 
 Source: Kontsevich and Tyler 1999 (posterior on a grid), Prins 2013 (slope and lapse as nuisance parameters), Oron and
 Flournoy 2017 (centred isotonic regression).
@@ -22,48 +27,127 @@ from farback.stats.horizons import check_lags
 from farback.stats.success_rates import isotonic
 
 Floats = NDArray[np.float64]
+Ends = tuple[float, float]
 
-SLOPES = np.geomspace(1.0, 64.0, 10)  # per factor e of the lag; log-uniform
-LAPSES = np.array([0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4])
-LAPSE_PRIOR = np.array([0.3, 0.2, 0.17, 0.13, 0.1, 0.06, 0.04])  # most networks that learn a lag always learn it
-BEYOND = 3.0  # octaves that the prior of the half-way lag reaches beyond the smallest and the largest lag
-POINTS = 241  # half-way lags on the grid
+LOG_SLOPE = (0.0, math.log(64.0))
+STEEPNESS = -0.8  # power of the slope to which its density on a logarithmic axis is proportional
+STEP = 0.4  # probability of a step function; without it the intervals of steep curves would be too narrow
+ROOT_LAPSE = (0.0, math.sqrt(0.45))  # above 0.5 there would be no half-way lag
+BEYOND = 1.0  # octaves
+MARGIN = 0.5  # octaves outside of the tried lags, up to which an end of an interval is given
+COUNTS = (120, 14, 8)  # cells of half-way lag, slope and lapse
+REFINEMENTS = 6  # of the grid, at most: each shrinks it at least to half along one axis
+POSSIBLE = 1e-6  # cells with a smaller share of the largest weight of their axis are left out of a finer grid
 DRAWS = 2000  # of the posterior predictive check and of the exact tests
 UNLIKELY = 0.05  # the posterior predictive p below which the curve does not fit
 
 
 @dataclass(frozen=True)
-class Posterior:
-    """Weights over half-way lags (as log2, shape X), slopes (S) and lapses (P); they sum to 1."""
+class Grid:
+    """Cells of equal width over log2 half-way lag (X), log slope (S) and the square root of the lapse (P).
 
-    octave_X: Floats
+    The last slope is inf, a step function, beside the cells of finite slopes.
+
+    Attributes:
+        ends: of each axis.
+        counts: of cells along each axis.
+    """
+
+    ends: tuple[Ends, Ends, Ends]
+    counts: tuple[int, int, int]
+
+    def edges(self, axis: int) -> Floats:
+        """The ends of the cells along an axis."""
+        return np.linspace(*self.ends[axis], self.counts[axis] + 1)
+
+    def middles(self, axis: int) -> Floats:
+        """The middles of the cells along an axis."""
+        edges = self.edges(axis)
+        return (edges[1:] + edges[:-1]) / 2
+
+    @property
+    def slope_S(self) -> Floats:
+        """Slopes, per factor e of the lag; the last is inf."""
+        return np.append(np.exp(self.middles(1)), np.inf)
+
+    @property
+    def lapse_P(self) -> Floats:
+        """Lapses."""
+        return self.middles(2) ** 2
+
+    def prior(self) -> Floats:
+        """Prior probability of slopes and lapses, up to a factor; shape (S, P)."""
+        low, high = LOG_SLOPE
+        whole = (math.exp(STEEPNESS * high) - math.exp(STEEPNESS * low)) / STEEPNESS
+        width = (self.ends[1][1] - self.ends[1][0]) / self.counts[1]
+        slope_S = np.append((1 - STEP) * self.slope_S[:-1] ** STEEPNESS * width / whole, STEP)
+        return np.outer(slope_S, self.middles(2) * (1 - self.lapse_P) ** 9)  # d lapse = 2 root lapse * d root lapse
+
+    def rates(self, octave_K: Floats) -> Floats:
+        """The success rates at lags 2^octave_K; shape (K, X, S, P), inside of (0, 1)."""
+        half_P = 0.5 / (1 - self.lapse_P)  # the logistic function where the rate is one half
+        z_KX = math.log(2) * (octave_K[:, None] - self.middles(0))
+        z_KXSP = self.slope_S[:-1, None] * z_KX[:, :, None, None] - np.log(half_P / (1 - half_P))
+        step_KXSP = np.broadcast_to(np.where(z_KX > 0, 50.0, -50.0)[:, :, None, None], (*z_KX.shape, 1, len(half_P)))
+        z_KXSP = np.concatenate([np.clip(z_KXSP, -50, 50), step_KXSP], 2)
+        return np.clip((1 - self.lapse_P) / (1 + np.exp(z_KXSP)), 1e-12, 1 - 1e-12)
+
+    def around(self, weight_XSP: Floats) -> Grid:
+        """The grid with as many cells over the part where the weights are not negligible."""
+        ends = []
+        for axis in range(3):
+            weight = marginal(weight_XSP, axis)
+            kept = np.flatnonzero(weight >= POSSIBLE * weight.max())
+            edges = self.edges(axis)
+            ends.append((edges[max(kept[0] - 1, 0)], edges[min(kept[-1] + 2, len(weight))]))
+        return Grid((ends[0], ends[1], ends[2]), self.counts)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Weights of the cells of a grid, shape (X, S, P); they sum to 1."""
+
+    grid: Grid
     weight_XSP: Floats
 
-    def quantiles(self, shares: ArrayLike) -> Floats:
-        """Of log2 of the half-way lag, linear between points of the grid."""
-        weight_X = self.weight_XSP.sum((1, 2))
-        return np.interp(shares, np.cumsum(weight_X) - weight_X / 2, self.octave_X)
+    def quantiles(self, shares: ArrayLike, axis: int = 0) -> Floats:
+        """Of a coordinate of the grid (log2 half-way lag unless another axis is named), uniform within each cell."""
+        below = np.insert(np.cumsum(marginal(self.weight_XSP, axis)), 0, 0.0)
+        return np.interp(shares, below, self.grid.edges(axis), right=np.inf if axis == 1 else None)
+
+    def below(self, octave_N: ArrayLike) -> Floats:
+        """The probability that log2 of the half-way lag is below each of these numbers."""
+        total_X = np.insert(np.cumsum(marginal(self.weight_XSP, 0)), 0, 0.0)
+        return np.interp(octave_N, self.grid.edges(0), total_X)
 
     @property
     def deviation(self) -> float:
         """The standard deviation of log2 of the half-way lag, in octaves."""
-        weight_X = self.weight_XSP.sum((1, 2))
-        return float(np.sqrt(weight_X @ (self.octave_X - weight_X @ self.octave_X) ** 2))
+        weight_X, octave_X = self.weight_XSP.sum((1, 2)), self.grid.middles(0)
+        return float(np.sqrt(weight_X @ (octave_X - weight_X @ octave_X) ** 2))
+
+
+def marginal(weight_XSP: Floats, axis: int) -> Floats:
+    """Weights of the cells along one axis, without the step function on that of slopes."""
+    weights: Floats = weight_XSP.sum(tuple({0, 1, 2} - {axis}))
+    return weights[:-1] if axis == 1 else weights
 
 
 @dataclass(frozen=True)
 class Psychometric:
     """What successes at several lags say about the lag at which half of fresh seeds succeed.
 
-    Outside of the lags that were tried only the prior speaks. So an estimate or an end of the interval beyond the
-    largest lag is inf, and one below the smallest is 0.
+    An estimate beyond the largest lag that was tried is inf, and one below the smallest is 0. An end of the interval
+    may lie outside of these lags by up to half an octave. Further outside only the prior speaks, so there an upper end
+    is inf and a lower end 0. The ends of a bound are tried lags: `low` is the largest lag at most, `high` at least the
+    smallest.
 
     Attributes:
         estimate: posterior median of the half-way lag.
         low: lower end of its credible interval.
         high: upper end.
-        slope: posterior median, per factor e of the lag.
-        lapse: posterior mean of the share of seeds that fail even at short lags.
+        slope: posterior median, per factor e of the lag; inf for a step function.
+        lapse: posterior median of the share of seeds that fail even at short lags.
         fits: whether success rates as far from the curve as these are no surprise (posterior predictive p >= 0.05).
         deviation: posterior standard deviation of log2 of the half-way lag, in octaves.
         level: of the interval.
@@ -81,19 +165,10 @@ class Psychometric:
 
     def curve(self, lag: ArrayLike) -> tuple[Floats, Floats, Floats]:
         """The posterior mean of the success rate at each lag, and the ends of its credible interval; shapes (K,)."""
-        rate_KF = success_rate(np.log2(_positive(lag)), self.posterior.octave_X).reshape(np.size(lag), -1)
+        rate_KF = self.posterior.grid.rates(np.log2(_positive(lag))).reshape(np.size(lag), -1)
         weight_F = self.posterior.weight_XSP.ravel()
         ends = np.array([_quantiles(rate_F, weight_F, _tails(self.level)) for rate_F in rate_KF])
         return rate_KF @ weight_F, ends[:, 0], ends[:, 1]
-
-
-def success_rate(octave_K: Floats, octave_X: Floats) -> Floats:
-    """The rate at lags 2^octave_K if the half-way lag is 2^octave_X, for every slope and lapse; shape (K, X, S, P)."""
-    half = 0.5 / (1 - LAPSES)  # the logistic function where the rate is one half
-    shift_SP = np.log(half / (1 - half))
-    z = SLOPES[:, None] * (math.log(2) * (octave_K[:, None] - octave_X))[:, :, None, None] - shift_SP
-    rate: Floats = (1 - LAPSES) / (1 + np.exp(np.clip(z, -700, 700)))
-    return rate
 
 
 def psychometric(lag: ArrayLike, successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95) -> Psychometric:
@@ -110,38 +185,36 @@ def psychometric(lag: ArrayLike, successes: ArrayLike, trials: ArrayLike, *, lev
             or a level outside (0, 1).
     """
     lag_K, success_K, trial_K = _counts(lag, successes, trials)
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    _check_level(level)
     octave_K = np.log2(lag_K)
-    low, high = octave_K[0] - BEYOND, octave_K[-1] + BEYOND
-    found = posterior(octave_K, success_K, trial_K, np.linspace(low, high, POINTS))
-    weight_X = found.weight_XSP.sum((1, 2))
-    kept = np.flatnonzero(weight_X > 1e-7 * weight_X.max())  # then a finer grid over what is possible
-    step = found.octave_X[1] - found.octave_X[0]
-    ends = found.octave_X[kept[0]] - step, found.octave_X[kept[-1]] + step
-    return summary(
-        lag_K, success_K, trial_K, posterior(octave_K, success_K, trial_K, np.linspace(*ends, POINTS)), level
-    )
+    grid = Grid(((octave_K[0] - BEYOND, octave_K[-1] + BEYOND), LOG_SLOPE, ROOT_LAPSE), COUNTS)
+    found = posterior(success_K, trial_K, grid, grid.rates(octave_K))
+    for _ in range(REFINEMENTS):
+        finer = grid.around(found.weight_XSP)
+        if all(b - a > 0.5 * (d - c) for (a, b), (c, d) in zip(finer.ends, grid.ends, strict=True)):
+            break
+        grid = finer
+        found = posterior(success_K, trial_K, grid, grid.rates(octave_K))
+    return summary(lag_K, success_K, trial_K, found, level)
 
 
-def posterior(octave_K: Floats, success_K: Floats, trial_K: Floats, octave_X: Floats) -> Posterior:
-    """Bayes' rule on the grid of these half-way lags (all equally probable before), `SLOPES` and `LAPSES`."""
-    rate_KXSP = np.clip(success_rate(octave_K, octave_X), 1e-12, 1 - 1e-12)
+def posterior(success_K: Floats, trial_K: Floats, grid: Grid, rate_KXSP: Floats) -> Posterior:
+    """Bayes' rule on a grid with these rates at the lags."""
     log_XSP = np.tensordot(success_K, np.log(rate_KXSP), 1) + np.tensordot(trial_K - success_K, np.log1p(-rate_KXSP), 1)
-    weight_XSP = np.exp(log_XSP - log_XSP.max()) * LAPSE_PRIOR
-    return Posterior(octave_X, weight_XSP / weight_XSP.sum())
+    weight_XSP = np.exp(log_XSP - log_XSP.max()) * grid.prior()
+    return Posterior(grid, weight_XSP / weight_XSP.sum())
 
 
 def summary(lag_K: Floats, success_K: Floats, trial_K: Floats, found: Posterior, level: float) -> Psychometric:
     """The numbers that are reported of a posterior; lags ascend."""
     low, middle, high = 2 ** found.quantiles([_tails(level)[0], 0.5, _tails(level)[1]])
-    weight_S, weight_P = found.weight_XSP.sum((0, 2)), found.weight_XSP.sum((0, 1))
+    smallest, largest = lag_K[0], lag_K[-1]
     return Psychometric(
-        estimate=_within(middle, lag_K),
-        low=_within(low, lag_K),
-        high=_within(high, lag_K),
-        slope=float(_quantiles(SLOPES, weight_S, (0.5,))[0]),
-        lapse=float(weight_P @ LAPSES),
+        estimate=0.0 if middle < smallest else math.inf if middle > largest else float(middle),
+        low=0.0 if low < smallest * 2**-MARGIN else float(min(low, largest)),
+        high=math.inf if high > largest * 2**MARGIN else float(max(high, smallest)),
+        slope=float(np.exp(found.quantiles(0.5, axis=1))),
+        lapse=float(found.quantiles(0.5, axis=2)) ** 2,
         fits=_predictive_p(lag_K, success_K, trial_K, found) >= UNLIKELY,
         deviation=found.deviation,
         level=level,
@@ -155,9 +228,9 @@ def _predictive_p(lag_K: Floats, success_K: Floats, trial_K: Floats, found: Post
     The distance is the deviance, summed over lags.
     """
     rng = np.random.default_rng(0)
-    rate_KF = success_rate(np.log2(lag_K), found.octave_X).reshape(len(lag_K), -1)
+    rate_KF = found.grid.rates(np.log2(lag_K)).reshape(len(lag_K), -1)
     weight_F = found.weight_XSP.ravel()
-    rate_KD = np.clip(rate_KF[:, rng.choice(len(weight_F), DRAWS, p=weight_F)], 1e-9, 1 - 1e-9)
+    rate_KD = rate_KF[:, rng.choice(len(weight_F), DRAWS, p=weight_F)]
     drawn_KD = rng.binomial(trial_K.astype(int)[:, None], rate_KD)
 
     def deviance(count_KD: NDArray[Any]) -> Floats:
@@ -174,7 +247,8 @@ def isotonic_threshold(
     """The half-way lag without a model of the curve: (estimate, low, high). Only assumes that rates fall with the lag.
 
     The estimate is centred isotonic regression: rates that rise with the lag are pooled at their mean log2 lag, and the
-    curve is linear in log2 lag between these points. It is 0 or inf where the curve does not cross one half.
+    curve is linear in log2 lag between these points. It is 0 or inf where the curve does not cross one half. It never
+    lies below a lag whose pooled rate is above one half, or above a lag whose pooled rate is below.
 
     `low` is the largest lag at which, and at all smaller ones, a rate of at most one half is rejected: if it were, no
     longer lag could have a higher rate, so the successes over this lag and any number of the next ones would be those
@@ -187,8 +261,7 @@ def isotonic_threshold(
     Source: Oron and Flournoy 2017 (the estimate).
     """
     lag_K, success_K, trial_K = _counts(lag, successes, trials)
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    _check_level(level)
     tail = (1 - level) / 2
     above = [_coin_p(success_K[k:], trial_K[k:]) <= tail for k in range(len(lag_K))]
     below = [_coin_p((trial_K - success_K)[k::-1], trial_K[k::-1]) <= tail for k in range(len(lag_K))]
@@ -201,13 +274,15 @@ def isotonic_threshold(
 
 def _centred_isotonic(lag_K: Floats, success_K: Floats, trial_K: Floats) -> float:
     rate_K = isotonic(success_K, trial_K)
-    starts = np.flatnonzero(np.diff(rate_K, prepend=np.inf))
+    if rate_K[0] < 0.5 or rate_K[-1] > 0.5:
+        return 0.0 if rate_K[0] < 0.5 else math.inf
+    extreme_K = (rate_K == 0) | (rate_K == 1)  # equal rates of 0 or 1 are no violation: these lags are not pooled
+    starts = np.flatnonzero((np.diff(rate_K, prepend=np.inf) != 0) | extreme_K)
     blocks = np.split(np.arange(len(rate_K)), starts[1:])
     octave_B = np.array([np.average(np.log2(lag_K[block]), weights=trial_K[block]) for block in blocks])
-    rate_B = rate_K[starts]
-    if rate_B[0] < 0.5 or rate_B[-1] > 0.5:
-        return 0.0 if rate_B[0] < 0.5 else math.inf
-    return float(2 ** np.interp(-0.5, -rate_B, octave_B))
+    crossing = 2 ** np.interp(-0.5, -rate_K[starts], octave_B)
+    above, below = lag_K[rate_K > 0.5], lag_K[rate_K < 0.5]
+    return float(np.clip(crossing, above.max(initial=0.0), below.min(initial=math.inf)))
 
 
 def _coin_p(success_K: Floats, trial_K: Floats) -> float:
@@ -242,6 +317,11 @@ def _positive(lag: ArrayLike) -> Floats:
     return lag_K
 
 
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}")
+
+
 def _tails(level: float) -> tuple[float, float]:
     return (1 - level) / 2, (1 + level) / 2
 
@@ -250,7 +330,3 @@ def _quantiles(value_F: Floats, weight_F: Floats, shares: ArrayLike) -> Floats:
     order = np.argsort(value_F)
     weight_F = weight_F[order]
     return np.interp(shares, np.cumsum(weight_F) - weight_F / 2, value_F[order])
-
-
-def _within(lag: float, lag_K: Floats) -> float:
-    return 0.0 if lag < lag_K[0] else math.inf if lag > lag_K[-1] else float(lag)

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
-from farback.stats.psychometric import BEYOND, LAPSE_PRIOR, Floats, Posterior, Psychometric, success_rate, summary
+from farback.stats.psychometric import (
+    BEYOND,
+    LOG_SLOPE,
+    ROOT_LAPSE,
+    Floats,
+    Grid,
+    Posterior,
+    Psychometric,
+    posterior,
+    summary,
+)
 
 GROUP = 3  # trainings at one lag between two looks at the posterior: they run as one cohort
 PER_OCTAVE = 8  # candidate lags
+OVERHEAD = 2.0  # steps added to the lag in the cost of a training, so that many trainings at tiny lags are not free
 CERTAIN = 0.95  # probability that the half-way lag lies beyond an end, at which a search ends
 FEWEST = 2 * GROUP  # trainings before a search may end
+SLOPES, LAPSES = 8, 6  # cells of the grid: coarser than that of `psychometric`, because each look goes through all
 
 
 class ThresholdSearch:
     """A search for the lag at which half of fresh seeds succeed.
 
-    The next lag is the one with the largest expected fall of the posterior variance of log2 of the half-way lag for
-    each unit of expected cost. A training costs its lag if it fails, and its lag times the share of the budget that
-    successes have used so far if it succeeds, because it stops then. Every training must be of a fresh seed.
+    The next lag is the one with the largest expected fall of the posterior standard deviation of log2 of the half-way
+    lag for each unit of expected cost. The cost of a training is its lag plus 2 steps if it fails; a success costs the
+    share of that which successes have used of the budget so far, because it stops then. Every training must be of a
+    fresh seed. The curve and its priors are those of `psychometric`, with the half-way lag from one octave below `low`
+    to one above `high`.
 
-    A search with the same arguments and the same answers asks for the same lags.
+    Searches with the same arguments and the same outcomes, in any order, ask for the same lags.
 
     Args:
         low: the smallest lag to try, at least 1.
@@ -33,7 +48,8 @@ class ThresholdSearch:
     Raises:
         ValueError: ends that are not whole numbers with 1 <= low < high, or a precision that is not above 0.
 
-    Source: Kontsevich and Tyler 1999 (expected entropy of the next trial; here the variance, for each unit of cost).
+    Source: Kontsevich and Tyler 1999 (least expected entropy after the next trial; here the standard deviation, for
+        each unit of cost).
     """
 
     def __init__(self, low: int, high: int, precision: float = 0.3, *, seed: int = 0) -> None:
@@ -42,17 +58,12 @@ class ThresholdSearch:
         if not 0 < precision < math.inf:
             raise ValueError(f"precision must be above 0 octaves, got {precision}")
         self.low, self.high, self.precision, self.seed = int(low), int(high), precision, seed
-        ends = math.log2(low), math.log2(high)
-        shift = np.random.default_rng(seed).random() if seed else 0.0
-        inner = np.arange(ends[0] + shift / PER_OCTAVE, ends[1], 1 / PER_OCTAVE)
-        self.lags = np.unique(np.round(2 ** np.array([ends[0], *inner, ends[1]])).astype(int))
-        self._octave_X = np.arange(ends[0] - BEYOND, ends[1] + BEYOND, min(1 / 16, precision / 4))
-        self._rate_KXSP = np.clip(success_rate(np.log2(self.lags.astype(float)), self._octave_X), 1e-12, 1 - 1e-12)
+        self.lags, self._grid, self._rate_KXSP = _candidates(self.low, self.high, min(1 / 8, precision / 3), seed)
         self._success_K, self._trial_K = np.zeros(len(self.lags)), np.zeros(len(self.lags))
         self._shares = [0.4, 0.4]  # of the budget that a success uses: two made-up ones, then those told
 
     def ask(self, n: int = 1) -> list[int]:
-        """The lags of the next n trainings, in groups of equal ones; nothing is recorded.
+        """The lags of the next n trainings, in groups of three equal ones; nothing is recorded.
 
         After each group the expected number of its successes is counted as if it had been told.
 
@@ -65,7 +76,7 @@ class ThresholdSearch:
         lags: list[int] = []
         while len(lags) < n:
             group = min(GROUP, n - len(lags))
-            k, rate = self._best(self._posterior(success_K, trial_K).weight_XSP, group)
+            k, rate = self._best(self._posterior(success_K, trial_K), group)
             lags += [int(self.lags[k])] * group
             trial_K[k] += group
             success_K[k] += group * rate
@@ -93,73 +104,97 @@ class ThresholdSearch:
             self._shares.append(share_of_budget)
 
     @property
+    def posterior(self) -> Posterior:
+        """Of the half-way lag, the slope and the lapse, as known so far."""
+        return self._posterior(self._success_K, self._trial_K)
+
+    @property
+    def deviation(self) -> float:
+        """The posterior standard deviation of log2 of the half-way lag so far, in octaves."""
+        return self.posterior.deviation
+
+    @property
     def done(self) -> bool:
         """Whether the half-way lag is known to the precision, or lies beyond `low` or `high` with probability 0.95."""
         if self._trial_K.sum() < FEWEST:
             return False
-        found = self._posterior(self._success_K, self._trial_K)
-        weight_X = found.weight_XSP.sum((1, 2))
-        above = weight_X[self._octave_X > math.log2(self.high)].sum()
-        below = weight_X[self._octave_X < math.log2(self.low)].sum()
-        return bool(found.deviation <= self.precision or max(above, below) >= CERTAIN)
+        found = self.posterior
+        below, not_above = found.below([math.log2(self.low), math.log2(self.high)])
+        return bool(found.deviation <= self.precision or max(below, 1 - not_above) >= CERTAIN)
 
     def result(self, level: float = 0.95) -> Psychometric:
-        """What is known so far.
+        """The half-way lag as known so far.
 
         Raises:
-            ValueError: nothing was told yet.
+            ValueError: no outcome was told yet.
         """
         tried_K = self._trial_K > 0
         if not tried_K.any():
             raise ValueError("no outcome was told yet")
-        counts = self._success_K[tried_K], self._trial_K[tried_K]
-        return summary(
-            self.lags[tried_K].astype(float), *counts, self._posterior(self._success_K, self._trial_K), level
-        )
+        lag_K = self.lags[tried_K].astype(float)
+        return summary(lag_K, self._success_K[tried_K], self._trial_K[tried_K], self.posterior, level)
 
     def _posterior(self, success_K: Floats, trial_K: Floats) -> Posterior:
         tried_K = trial_K > 0
-        rate_KXSP = self._rate_KXSP[tried_K]
-        log_XSP = np.tensordot(success_K[tried_K], np.log(rate_KXSP), 1)
-        log_XSP += np.tensordot((trial_K - success_K)[tried_K], np.log1p(-rate_KXSP), 1)
-        weight_XSP = np.exp(log_XSP - log_XSP.max()) * LAPSE_PRIOR
-        return Posterior(self._octave_X, weight_XSP / weight_XSP.sum())
+        return posterior(success_K[tried_K], trial_K[tried_K], self._grid, self._rate_KXSP[tried_K])
 
-    def _best(self, weight_XSP: Floats, group: int) -> tuple[int, float]:
-        """The candidate with the largest expected fall of the variance for each unit of cost, and its success rate."""
-        kept = np.flatnonzero(weight_XSP.sum((1, 2)) > 1e-9)
-        octave_X, weight_XF = self._octave_X[kept], weight_XSP[kept].reshape(len(kept), -1)
-        rate_KXF = self._rate_KXSP[:, kept].reshape(len(self.lags), len(kept), -1)
+    def _best(self, found: Posterior, group: int) -> tuple[int, float]:
+        """The candidate with the largest expected fall of the deviation for each unit of cost, and its success rate."""
+        weight_X = found.weight_XSP.sum((1, 2))
+        kept = np.flatnonzero(weight_X > 1e-6 * weight_X.max())
+        octave_X = self._grid.middles(0)[kept]
+        weight_XF1 = found.weight_XSP[kept].reshape(len(kept), -1, 1)
+        rate_XKF = self._rate_KXSP[:, kept].reshape(len(self.lags), len(kept), -1).transpose(1, 0, 2)
         # moments of the rate at each half-way lag, from which the probability of s successes in a group follows
-        powers = [np.broadcast_to(weight_XF.sum(1), rate_KXF.shape[:2])]
-        product_KXF = weight_XF
-        for _ in range(group):
-            product_KXF = product_KXF * rate_KXF
-            powers.append(product_KXF.sum(2))
-        variance_K = np.zeros(len(self.lags))
+        power_XKF, moments = np.ones_like(rate_XKF), []
+        for _ in range(group + 1):
+            moments.append((power_XKF @ weight_XF1)[:, :, 0])
+            power_XKF = power_XKF * rate_XKF
+        deviation_K = np.zeros(len(self.lags))
         for s in range(group + 1):
             signs = [(-1) ** j * math.comb(group - s, j) for j in range(group - s + 1)]
-            joint_KX = math.comb(group, s) * sum(sign * powers[s + j] for j, sign in enumerate(signs))
-            total_K = np.maximum(joint_KX.sum(1), 1e-300)
-            mean_K = joint_KX @ octave_X / total_K
-            variance_K += joint_KX @ octave_X**2 - total_K * mean_K**2
-        weight_X = weight_XF.sum(1)
-        before = weight_X @ octave_X**2 - (weight_X @ octave_X) ** 2
-        rate_K = powers[1].sum(1)
-        share = float(np.mean(self._shares))
-        cost_K = self.lags * (rate_K * share + 1 - rate_K)
-        k = int(np.argmax((before - variance_K) / cost_K))
+            joint_XK = math.comb(group, s) * sum(sign * moments[s + j] for j, sign in enumerate(signs))
+            total_K = np.maximum(joint_XK.sum(0), 1e-12)
+            mean_K = octave_X @ joint_XK / total_K
+            deviation_K += total_K * np.sqrt(np.maximum(octave_X**2 @ joint_XK / total_K - mean_K**2, 0))
+        rate_K = moments[1].sum(0)
+        share = math.fsum(self._shares) / len(self._shares)  # does not depend on the order of outcomes
+        cost_K = (self.lags + OVERHEAD) * (rate_K * share + 1 - rate_K)
+        score_K = (found.deviation - deviation_K) / cost_K
+        k = int(np.argmax(np.round(score_K / np.abs(score_K).max(), 9)))  # rounding errors decide nothing
         return k, float(rate_K[k])
 
 
+@lru_cache(maxsize=8)  # many searches have the same range, such as the arms of a tuned sweep
+def _candidates(low: int, high: int, step: float, seed: int) -> tuple[np.ndarray, Grid, Floats]:
+    """The candidate lags, the grid, and the success rate of each candidate at each cell."""
+    ends = math.log2(low), math.log2(high)
+    shift = np.random.default_rng(seed).random() if seed else 0.0
+    inner = np.arange(ends[0] + shift / PER_OCTAVE, ends[1], 1 / PER_OCTAVE)
+    lags = np.unique(np.round(2 ** np.array([ends[0], *inner, ends[1]])).astype(int))
+    around = ends[0] - BEYOND, ends[1] + BEYOND
+    count = math.ceil((around[1] - around[0]) / step)
+    grid = Grid((around, LOG_SLOPE, ROOT_LAPSE), (count, SLOPES, LAPSES))
+    return lags, grid, grid.rates(np.log2(lags.astype(float)))
+
+
 def best_probabilities(searches: Sequence[ThresholdSearch]) -> Floats:
-    """For each search, the probability that its half-way lag is the largest, from independent posteriors."""
-    weights = [s._posterior(s._success_K, s._trial_K).weight_XSP.sum((1, 2)) for s in searches]
-    total = np.prod([np.cumsum(w) - w / 2 for w in weights], axis=0)
-    raw = np.array(
-        [
-            (w * np.prod([np.cumsum(o) - o / 2 for j, o in enumerate(weights) if j != i], axis=0)).sum()
-            for i, w in enumerate(weights)
-        ]
-    )
-    return raw / raw.sum()
+    """The probability that each search has the largest half-way lag, from independent posteriors; shape (searches,).
+
+    Half-way lags above the largest lag of a search are equal to each other, and so are those below the smallest: equal
+    ones share the probability.
+
+    Raises:
+        ValueError: no searches.
+    """
+    if not searches:
+        raise ValueError("needs at least one search, got none")
+    ends = [(math.log2(one.low), math.log2(one.high)) for one in searches]
+    edges = [np.array([a - BEYOND, *np.arange(a, b, 1 / PER_OCTAVE), b, b + BEYOND]) for a, b in ends]
+    edge_E = np.unique(np.concatenate(edges))
+    below_NE = [np.interp(edge_E, own, one.posterior.below(own)) for one, own in zip(searches, edges, strict=True)]
+    below, mass = np.array(below_NE)[:, :-1, None], np.diff(below_NE)[:, :, None]
+    node_Q, weight_Q = np.polynomial.legendre.leggauss(len(searches) // 2 + 1)  # exact: products of linear functions
+    below_NEQ = below + mass * (node_Q + 1) / 2
+    others = [np.delete(below_NEQ, n, 0).prod(0) for n in range(len(searches))]
+    return np.array([(mass[n] * others[n] * weight_Q / 2).sum() for n in range(len(searches))])

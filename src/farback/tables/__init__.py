@@ -11,6 +11,7 @@ Searches have two other input frames: the history of Optuna's trials (`search_hi
 again on fresh seeds (`fresh_seeds`), which give the results.
 """
 
+from farback.tables.choices import choices
 from farback.tables.comparisons import comparisons
 from farback.tables.csv_files import write_csv
 from farback.tables.curves import (
@@ -23,19 +24,13 @@ from farback.tables.curves import (
     rates,
 )
 from farback.tables.fresh_seeds import DEFAULT, TUNED, contests, gains, gaps, reported, tuning_share
-from farback.tables.horizons import (
-    horizon_grid,
-    retention_curves,
-    retention_horizons,
-    seed_horizons,
-    success_by_lag,
-    trainability,
-)
+from farback.tables.horizons import horizon_grid, success_by_lag, success_curves, trainability
 from farback.tables.length_generalisation import extrapolation, horizon_by_update, retained_by_lag, trained_and_tested
 from farback.tables.outcomes import outcomes, tested
 from farback.tables.rankings import improvements, ranking, sizes, skills
 from farback.tables.reaches import reach_horizons, reaches, seed_reaches
 from farback.tables.roles import with_roles
+from farback.tables.retained import retention_curves, retention_horizons, seed_horizons
 from farback.tables.search_history import best_after, budgets, front, parameters, top_settings
 
 __all__ = [
@@ -43,6 +38,7 @@ __all__ = [
     "TUNED",
     "best_after",
     "budgets",
+    "choices",
     "comparisons",
     "contests",
     "curves",
@@ -73,6 +69,7 @@ __all__ = [
     "sizes",
     "skills",
     "success_by_lag",
+    "success_curves",
     "tested",
     "top_settings",
     "trainability",

@@ -7,6 +7,7 @@ import pandas as pd
 
 from farback.tables.grouping import By, as_frame, check_columns, groups, ordered
 from farback.tables.measure_rows import in_training_order, measure_rows, medians, statistic_rows
+from farback.tables.outcomes import judged
 
 
 def learning_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
@@ -16,6 +17,7 @@ def learning_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
         by..., step, seeds, median, low, high (`stats.median_interval`).
     """
     check_columns(scores, ("measure", "statistic", "step", "value", "seed", *by))
+    scores = judged(scores)
     return medians(scores[(scores["measure"] == "valid") & (scores["statistic"] == "skill")], by, ("step",))
 
 

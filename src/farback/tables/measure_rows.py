@@ -6,7 +6,7 @@ import pandas as pd
 
 from farback import stats
 from farback.tables.grouping import By, as_frame, check_columns, check_repeats, groups, ordered
-from farback.tables.outcomes import SCORE
+from farback.tables.outcomes import SCORE, judged
 
 START, END = "start", "end"
 
@@ -17,6 +17,7 @@ def measure_rows(scores: pd.DataFrame, measure: str, by: By) -> pd.DataFrame:
     A trial without updates has only the moment start.
     """
     check_columns(scores, (*SCORE, "key", "seed", *by))
+    scores = judged(scores)
     rows = scores[scores["measure"] == measure]
     if rows.empty:
         raise ValueError(f"the table needs the measure {measure}; the frame has {sorted(set(scores['measure']))}")

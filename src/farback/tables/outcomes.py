@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from farback import stats
-from farback.tables.grouping import By, check_columns, check_repeats, groups, ordered
+from farback.tables.grouping import By, check_columns, check_repeats, ordered
 
 SCORE = ("measure", "step", "lag", "statistic", "value")
 TRIAL = ("key", "seed", "status", "trained_lag", "train_lags")
+CHOICE = "choice"  # the role of a training that helped to choose the tuned setting
 SUMMARY = ("horizon", "low", "high", "least", "most", "beyond")  # columns of `horizon_summary`
 
 
@@ -43,12 +44,7 @@ def _largest(scores: pd.DataFrame, measure: str, statistic: str) -> pd.Series:
 
 
 def at_training_lag(scores: pd.DataFrame, by: By) -> pd.DataFrame:
-    """Outcomes of the trials with one fixed training lag, at that lag.
-
-    Bisection tries the long lags only with seeds that pass the shorter ones, so that a rate over the trials at a lag
-    would be a rate over the best seeds. The outcomes that bisection implies are therefore added with status "implied"
-    and without a score: a seed passes at lags below its largest success, and fails at lags above its next failure.
-    """
+    """Outcomes of the trials with one fixed training lag, at that lag."""
     results = tested(scores, by)
     fixed = results[results["train_lags"] == "fixed"]
     if fixed.empty:
@@ -59,35 +55,23 @@ def at_training_lag(scores: pd.DataFrame, by: By) -> pd.DataFrame:
         problem = "trials were not tested at their training lag (measure retention); the first is"
         raise ValueError(f"{len(missing)} {problem} {missing[0]}")
     check_repeats(own, by)
-    if "bracket" not in own or own["bracket"].isna().all():
-        return own
-    implied = []
-    for _, group in groups(own, by):
-        brackets = set(group["bracket"].dropna())
-        lags = {int(lag) for text in brackets for lag in str(text).split()} | set(group["lag"])
-        for _, seed in group.groupby("seed"):
-            last = seed.loc[seed["passed"], "lag"].max() if seed["passed"].any() else -1
-            failed = seed.loc[~seed["passed"] & (seed["lag"] > last), "lag"]
-            first = failed.min() if len(failed) else math.inf
-            for lag in sorted(lags - set(seed["lag"])):
-                if lag < last or lag > first:
-                    row = seed.iloc[[0]].assign(lag=lag, trained_lag=lag, passed=lag < last, status="implied")
-                    implied.append(row.assign(skill=math.nan, accuracy=math.nan, success=float(lag < last)))
-    return ordered(pd.concat([own, *implied], ignore_index=True), [*by, "seed", "lag"])
+    return own
 
 
 def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     """A row per (trial, test lag) at the trial's last step: skill, accuracy, chance_accuracy and whether it passes.
 
-    A trial that diverged has skill 0 and the accuracy of chance, and fails at every lag.
+    A trial that diverged has skill 0 and the accuracy of chance, and fails at every lag. A lag at which a finished
+    trial has no score at all is unknown, not failed, and is left out. So are trials that only helped to choose a
+    setting.
     """
     by = list(by)
+    scores = judged(scores)
     check_columns(scores, (*SCORE, *TRIAL, *by))
     unsuitable = sorted({*by} & {*SCORE, "key", "seed"})
     if unsuitable or not by or len(set(by)) < len(by):
         raise ValueError(f"by must name columns that a group shares, each once; got {unsuitable or by}")
-    kept = [*TRIAL, *by, *(["bracket"] if "bracket" in scores else [])]
-    trials = scores.loc[:, list(dict.fromkeys(kept))].drop_duplicates("key")
+    trials = scores.loc[:, list(dict.fromkeys([*TRIAL, *by]))].drop_duplicates("key")
     rows = scores[scores["measure"] == "retention"]
     if rows.empty:
         raise ValueError(f"the table needs the measure retention; the frame has {sorted(set(scores['measure']))}")
@@ -102,14 +86,23 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
             wide[name] = math.nan
     wide = pd.concat([wide, _unmeasured(trials, wide)]) if len(set(wide["key"])) < len(trials) else wide
     results = trials.merge(wide, on="key", validate="one_to_many")
+    unknown = results[["skill", "accuracy", "success"]].isna().all(axis=1) & (results["status"] != "diverged")
+    results = results[~unknown]
     diverged = results["status"] == "diverged"
     half_way = results["accuracy"] >= (1 + results["chance_accuracy"]) / 2
     has_accuracy = results["accuracy"].notna() & results["chance_accuracy"].notna()
     passed = half_way.where(has_accuracy, results["skill"] >= 0.5)
-    results["passed"] = passed.where(results["success"].isna(), results["success"] > 0.5).astype(bool) & ~diverged
-    results["skill"] = results["skill"].mask(diverged, 0.0)
-    results["accuracy"] = results["accuracy"].mask(diverged, results["chance_accuracy"])
+    results = results.assign(
+        passed=passed.where(results["success"].isna(), results["success"] > 0.5).astype(bool) & ~diverged,
+        skill=results["skill"].mask(diverged, 0.0),
+        accuracy=results["accuracy"].mask(diverged, results["chance_accuracy"]),
+    )
     return ordered(results, [*by, "seed", "lag", "key"])
+
+
+def judged(scores: pd.DataFrame) -> pd.DataFrame:
+    """The scores without trials of the role "choice", which helped to choose a setting that was judged afterwards."""
+    return scores[scores["role"] != CHOICE] if "role" in scores else scores
 
 
 def _unmeasured(trials: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:

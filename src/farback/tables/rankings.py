@@ -1,4 +1,4 @@
-"""Rankings of many networks over several problems, with intervals over seeds.
+"""Rankings of many networks over several problems, with intervals over problems and seeds.
 
 A *problem* is a task at one training lag. Skill puts all problems on one scale: 0 is chance, 1 is perfect.
 """
@@ -38,21 +38,37 @@ def skills(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 
 
 def ranking(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
-    """The groups sorted by the interquartile mean of their skills over all problems, the best first.
+    """The groups sorted by their mean skill over the problems, the best first; every problem has the same weight.
+
+    No problem is trimmed away: an interquartile mean over problems and seeds would drop the worst of four problems.
+    Intervals (95 %, `stats.two_stage_bootstrap`) cover other seeds and other problems of the same kind; with fewer than
+    ten problems they are too narrow.
 
     Returns:
-        by..., problems, trials, iqm, low, high (95 %, stratified bootstrap over the seeds of each problem), mean,
-        successes, diverged.
+        by..., problems, trials, mean, low, high (skill, mean over problems of the mean over seeds), worst, worst_low,
+        worst_high, worst_problem (the smallest mean over seeds of a problem, and its name), solved, solved_low,
+        solved_high (share of trials that succeed, mean over problems; the interval has Wilson's within it), successes,
+        diverged.
     """
     table = skills(scores, by)
-    parts, strata = dict(groups(table, by)), _strata(table, by)
+    parts, strata, passes = dict(groups(table, by)), _strata(table, by), _strata(table, by, "passed")
+    problems = _problems(table)
     rows = []
     for group in _order(strata):
-        part, interval = parts[group], stats.stratified_bootstrap(strata[group])
-        skill = part["skill"].to_numpy(float)
-        counts = (int(part["passed"].sum()), int(part["diverged"].sum()))
-        rows.append((*group, len(strata[group]), len(part), stats.iqm(skill), *interval, float(skill.mean()), *counts))
-    columns = (*by, "problems", "trials", "iqm", "low", "high", "mean", "successes", "diverged")
+        part, own, passed = parts[group], strata[group], passes[group]
+        mean_K, solved = np.array([runs.mean() for runs in own]), float(np.mean([runs.mean() for runs in passed]))
+        task, lag = problems[int(mean_K.argmin())]
+        rows.append(
+            (
+                *(*group, len(own), len(part)),
+                *(float(mean_K.mean()), *stats.two_stage_bootstrap(own)),
+                *(float(mean_K.min()), *stats.two_stage_bootstrap(own, np.min), f"{task}, lag {lag}"),
+                *(solved, *_solved_interval(passed)),
+                *(int(part["passed"].sum()), int(part["diverged"].sum())),
+            )
+        )
+    numbers = ("mean", "low", "high", "worst", "worst_low", "worst_high", "worst_problem")
+    columns = (*by, "problems", "trials", *numbers, "solved", "solved_low", "solved_high", "successes", "diverged")
     return as_frame(rows, columns, table, by)
 
 
@@ -60,7 +76,7 @@ def improvements(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """For every ordered pair of groups: the probability that a run of `a` beats a run of `b`, averaged over problems.
 
     Returns:
-        a, b (the groups, both in the order of `ranking`), probability, low, high (95 %, stratified bootstrap).
+        a, b (the groups, both in the order of `ranking`), probability, low, high (95 %, two-stage bootstrap).
     """
     strata = _strata(skills(scores, by), by)
     order = _order(strata)
@@ -73,18 +89,30 @@ def improvements(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["a", "b", "probability", "low", "high"])
 
 
+def _solved_interval(passes: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    """The two-stage interval of a share, joined with Wilson's: resamples of equal values have no width."""
+    low, high = stats.two_stage_bootstrap(passes)
+    least, most = stats.wilson(int(sum(own.sum() for own in passes)), sum(map(len, passes)))
+    return min(low, least), max(high, most)
+
+
 def _order(strata: Mapping[Group, Sequence[NDArray[np.float64]]]) -> list[Group]:
-    """The groups sorted by the interquartile mean of their skills, the best first; ties by the mean, then by name."""
-    runs = {group: np.concatenate(own) for group, own in strata.items()}
-    return sorted(strata, key=lambda group: (-stats.iqm(runs[group]), -float(runs[group].mean()), str(group)))
+    """The groups sorted by the mean over problems, the best first; ties by the worst problem, then by name."""
+    means = {group: [float(runs.mean()) for runs in own] for group, own in strata.items()}
+    return sorted(strata, key=lambda group: (-float(np.mean(means[group])), -min(means[group]), str(group)))
 
 
-def _strata(table: pd.DataFrame, by: By) -> dict[Group, list[NDArray[np.float64]]]:
-    """The skills of each group on each problem, problems sorted by name and lag."""
-    problems = sorted(set(table.loc[:, list(PROBLEM)].itertuples(index=False, name=None)))
+def _problems(table: pd.DataFrame) -> list[tuple[str, int]]:
+    """The problems sorted by name and lag."""
+    return sorted(set(table.loc[:, list(PROBLEM)].itertuples(index=False, name=None)))
+
+
+def _strata(table: pd.DataFrame, by: By, column: str = "skill") -> dict[Group, list[NDArray[np.float64]]]:
+    """The skills (or another column) of each group on each problem, in the order of `_problems`."""
+    problems = _problems(table)
     strata: dict[Group, list[NDArray[np.float64]]] = {}
     for group, part in groups(table, by):
-        runs = {problem: own["skill"].to_numpy(float) for problem, own in groups(part, PROBLEM)}
+        runs = {problem: own[column].to_numpy(float) for problem, own in groups(part, PROBLEM)}
         missing = [f"{task} at lag {lag}" for task, lag in problems if (task, lag) not in runs]
         if missing:
             what = f"{as_text(group, by)} was not trained on {missing[0]}"

@@ -1,5 +1,6 @@
-"""Systems with known memory, and checks that each measure gives the known value."""
+"""Systems with known memory and simulated success curves, and checks of measures and statistics on them."""
 
 from farback.measures.known.cases import CASES, Check, check_all
+from farback.measures.known.success_curves import check_statistics
 
-__all__ = ["CASES", "Check", "check_all"]
+__all__ = ["CASES", "Check", "check_all", "check_statistics"]

@@ -4,15 +4,15 @@
   const alphabet = new Intl.Collator("en", { numeric: true });
   const turns = { ascending: "descending", descending: "", "": "ascending" };
 
-  // What a cell sorts by. "[20, 40)" is 20, ">= 80" a little more than 80, "< 5" a little less than 5, "none" less than
-  // all; a second number decides between equal ones. A cell without a number comes last, whichever way it is sorted.
+  // What a cell sorts by. "26 (24 to 30)" is 26, "at least 80" or ">= 80" a little more than 80, "below 5" or "< 5" a
+  // little less than 5, "none" less than all; a second number decides between equal ones. A cell without a number comes last, whichever way it is sorted.
   const sortKey = (text) => {
     if (/^none$/i.test(text)) return [-Infinity, 0, 0];
     const share = /^(\d+)\s*(?:\/|of)\s*(\d+)\b/.exec(text); // "3 of 5" and "3/5" are shares
     if (share) return [share[1] / share[2], 0, Number(share[2])];
     const found = (text.match(NUMBER) ?? []).map((one) => Number(one.replace("\u2212", "-").replace("inf", "Infinity")));
     if (!found.length) return null;
-    const side = /^[<\u2264]/.test(text) ? -1 : /^[>\u2265]/.test(text) ? 1 : 0;
+    const side = /^(?:[<\u2264]|below )/.test(text) ? -1 : /^(?:[>\u2265]|at least )/.test(text) ? 1 : 0;
     return [found[0], side, found[1] ?? found[0]];
   };
 

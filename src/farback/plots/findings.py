@@ -1,0 +1,35 @@
+"""Titles of figures of horizons that say what was found."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pandas as pd
+
+from farback.plots.style import names
+
+LETTERS = 10.5  # of a bold title in an inch
+
+
+def finding(subject: str, table: pd.DataFrame, width: float) -> str:
+    """The shortest and the longest horizon of a table of horizons, on lines that fit into `width` inches.
+
+    For example "Learned by half of the seeds: lag 9 with RNN relu, at least 320 with 4 of 8 networks".
+    """
+    horizon = table["horizon"].str.split(" (", regex=False).str[0]
+    label = pd.Series([name.text for name in names(table, "seeds")], index=table.index)
+    order = table.sort_values("estimate", kind="stable").index
+    ends = [horizon[order[0]], horizon[order[-1]]]
+    if len(table) == 1:
+        found = f"{label[order[0]]} {table['horizon'].iloc[0]}"
+    elif ends[0] == ends[1] and len(set(horizon)) == 1:
+        bound = {"at least": ", the limit asked", "below": ", the smallest lag asked"}
+        found = f"all {ends[0]}{bound.get(table['bound'].iloc[0], ' steps')}"
+    else:
+        found = ", ".join(_with(end, label[horizon == end].tolist(), len(table)) for end in ends)
+    return textwrap.fill(f"{subject}: {found}", int(LETTERS * width))
+
+
+def _with(end: str, own: list[str], count: int) -> str:
+    lag = f"lag {end}" if end[:1].isdigit() else end
+    return f"{lag} with {own[0] if len(own) == 1 else f'{len(own)} of {count} networks'}"

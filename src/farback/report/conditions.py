@@ -1,0 +1,69 @@
+"""The conditions of an experiment as a phrase for headlines: task, size, optimizer, rates tried, budget, seeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from farback.tables.outcomes import judged
+
+NAMES = {"adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop"}
+RATE = "optimizer.lr"
+
+
+def conditions(scores: pd.DataFrame) -> str:
+    """For example "recall, 32 units, Adam at the best of 3 rates from 0.001 to 0.03, up to 1000 updates of 32, 18
+    to 30 seeds".
+
+    The initialisation is part of each network's label. Seeds are counted for each network, without those that helped to
+    choose a setting.
+    """
+    trials = scores.drop_duplicates("key")
+    parts = [" and ".join(sorted(set(trials["task"])))] if "task" in trials else []
+    if "match" in trials and trials["match"].notna().all():
+        limits = [text.split() for text in sorted(set(trials["match"]))]
+        parts.append(" or ".join(f"up to {limit} {what}" for what, limit in limits))
+    elif "hidden" in trials:
+        parts.append(f"{values_text(trials['hidden'])} units")
+    if RATE in trials:
+        optimizers = " or ".join(NAMES.get(name, name) for name in sorted(set(trials["optimizer.name"])))
+        parts.append(f"{optimizers} at {_rates(trials)}")
+    parts += [
+        f"the best of {len(own)} settings of {name}" for name, own in tuned_values(trials).items() if name != RATE
+    ]
+    if {"steps", "batch"} <= set(trials.columns):
+        stops = "stop" not in trials or (trials["stop"] != "never").any()
+        budget = f"{values_text(trials['steps'])} updates of {values_text(trials['batch'])}"
+        parts.append(f"up to {budget}" if stops else budget)
+    counts = values_text(judged(trials).groupby("label")["seed"].nunique())
+    parts.append("one seed" if counts == "1" else f"{counts} seeds")
+    return ", ".join(parts)
+
+
+def tuned_values(scores: pd.DataFrame) -> dict[str, list[str]]:
+    """The settings that were tuned, by name ("optimizer.lr"), with the values tried; empty without tuning."""
+    found: dict[str, list[str]] = {}
+    texts: list[Any] = list(scores["tuned"].dropna().unique()) if "tuned" in scores else []
+    for text in texts:
+        for part in str(text).split(", "):
+            name, _, value = part.rpartition(" ")
+            if name and value not in found.setdefault(name, []):
+                found[name].append(value)
+    return found
+
+
+def values_text(values: pd.Series[Any]) -> str:
+    """The distinct numbers of a column as text: "8, 16 or 32", or "1 to 9" if there are more than three."""
+    distinct = sorted(set(values.dropna().astype(float)))
+    texts = [f"{value:.10g}" for value in distinct]
+    if len(texts) > 3:
+        return f"{texts[0]} to {texts[-1]}"
+    return " or ".join(filter(None, (", ".join(texts[:-1]), texts[-1])))
+
+
+def _rates(trials: pd.DataFrame) -> str:
+    tried = sorted({float(value) for value in tuned_values(trials).get(RATE, [])})
+    if len(tried) > 1:
+        return f"the best of {len(tried)} rates from {tried[0]:.10g} to {tried[-1]:.10g}"
+    return values_text(trials[RATE])

@@ -1,0 +1,108 @@
+"""Evidence for a statement: whether it is true of the trained seeds, and whether that is significant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
+from typing import Protocol
+
+SIGNIFICANT = 0.05  # the largest p-value that counts as significant; the intervals are 95 % intervals
+
+
+class Estimate(Protocol):
+    """A number from a sample of seeds: its value, and the two ends of its 95 % interval."""
+
+    @property
+    def value(self) -> float:
+        """The number itself."""
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The two ends of its interval."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Whether a statement is true of the trained seeds, and whether that is significant at the 5 % level.
+
+    Statements are joined by `&`, `|` and `~`. A joint statement is significant where its significant parts decide it:
+    `a & b` where both are true and significant, or where one of them is false and significant.
+    """
+
+    true: bool
+    significant: bool
+
+    @property
+    def holds(self) -> bool:
+        """The statement is true and significant."""
+        return self.true and self.significant
+
+    @property
+    def fails(self) -> bool:
+        """The statement is false and significant."""
+        return not self.true and self.significant
+
+    def __and__(self, other: Evidence) -> Evidence:
+        decided = (self.holds and other.holds) or self.fails or other.fails
+        return Evidence(self.true and other.true, decided)
+
+    def __or__(self, other: Evidence) -> Evidence:
+        return ~(~self & ~other)
+
+    def __invert__(self) -> Evidence:
+        return Evidence(not self.true, self.significant)
+
+    def __bool__(self) -> bool:
+        raise TypeError("evidence is not a bool: join it with &, | and ~, or ask for .holds, .fails or .true")
+
+
+def above(a: Estimate | float, b: Estimate | float) -> Evidence:
+    """Whether a > b; significant where the whole interval of `a` lies on one side of that of `b`."""
+    (value_a, low_a, high_a), (value_b, low_b, high_b) = _ends(a), _ends(b)
+    return Evidence(value_a > value_b, low_a > high_b or high_a <= low_b)
+
+
+def at_least(a: Estimate | float, b: Estimate | float) -> Evidence:
+    """Whether a >= b; significant as `above`."""
+    (value_a, low_a, high_a), (value_b, low_b, high_b) = _ends(a), _ends(b)
+    return Evidence(value_a >= value_b, low_a >= high_b or high_a < low_b)
+
+
+def below(a: Estimate | float, b: Estimate | float) -> Evidence:
+    """Whether a < b; significant as `above`."""
+    return above(b, a)
+
+
+def at_most(a: Estimate | float, b: Estimate | float) -> Evidence:
+    """Whether a <= b; significant as `above`."""
+    return at_least(b, a)
+
+
+def tested(true: bool, p: float) -> Evidence:
+    """A statement with the p-value of a test of the opposite; a nan is not significant."""
+    return Evidence(bool(true), bool(p < SIGNIFICANT))
+
+
+def exact(true: bool) -> Evidence:
+    """A statement about numbers without sampling error: a theorem, arithmetic, or a single counterexample."""
+    return Evidence(bool(true), True)
+
+
+def all_of(statements: Iterable[Evidence]) -> Evidence:
+    """Whether every statement is true; of no statements, that is exactly true."""
+    return reduce(and_, statements, exact(True))
+
+
+def any_of(statements: Iterable[Evidence]) -> Evidence:
+    """Whether at least one statement is true; of no statements, that is exactly false."""
+    return reduce(or_, statements, exact(False))
+
+
+def _ends(number: Estimate | float) -> tuple[float, float, float]:
+    """The value and the two ends of the interval; comparisons with a nan are false and not significant."""
+    if isinstance(number, (int, float)):
+        return float(number), float(number), float(number)
+    low, high = number.limits
+    return number.value, low, high
