@@ -128,6 +128,7 @@ def test_at_one_lag_the_exact_test_is_that_of_a_binomial(successes: int) -> None
     assert isotonic_threshold([30], [successes], [20], level=1 - 2 * max(p - spread, 1e-9))[1] == 0
 
 
+@pytest.mark.slow
 def test_the_isotonic_interval_covers_without_a_model() -> None:
     """Rates that are no logistic curve: a staircase that crosses one half between 40 and 80."""
     rng = np.random.default_rng(5)
