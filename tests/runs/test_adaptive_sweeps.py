@@ -178,11 +178,11 @@ def test_a_failed_trial_stops_its_own_network_until_the_next_run(
 
 
 def test_the_limit_ends_a_search(tmp_path: Path) -> None:
-    sweep, store = config(tmp_path, CONFIG.replace("precision: 0.35", "precision: 0.02, limit: 12")), Memory()
+    sweep, store = config(tmp_path, CONFIG.replace("precision: 0.35", "precision: 0.02, limit: 24")), Memory()
     farback.run(sweep, executor=MadeUp(), store=store)
     trials = farback.frame(sweep, store).drop_duplicates("key")
     counts = trials[trials["cell"] == "GRU"].groupby(["role", "tuned"]).size()
-    assert counts["judged"].tolist() == [12]
+    assert counts["judged"].tolist() == [24]
     assert counts["choice"].max() == 6
 
 

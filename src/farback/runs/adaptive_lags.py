@@ -16,11 +16,11 @@ import pandas as pd
 
 from farback import stats, tables
 from farback.experiment.lag_search import CHOICE, JUDGED, LagSearch
-from farback.stats.threshold_search import GROUP, best_probabilities
+from farback.stats.threshold_search import GROUP
 from farback.trials.events import Event, Finished, Halted, TrialResult
 from farback.trials.trial import Trial
 
-COARSER = 2.0  # settings are compared with this multiple of the precision
+COARSER = 2.5  # settings are compared with this multiple of the precision
 UNLIKELY = 0.05  # a setting is dropped when the probability that it is the best is smaller
 TYPICAL_CHOICE, TYPICAL_JUDGED = 9, 30  # trainings, before anything is known
 TYPICAL_SLOPE, TYPICAL_SHARE = 4.0, 0.4  # of success rates, and of the budget that a success uses, in estimates of time
@@ -46,7 +46,7 @@ def outcomes(frame: pd.DataFrame) -> dict[str, Outcome]:
     frame = frame[frame["key"].isin(frame.loc[frame["measure"] == "retention", "key"])]
     if frame.empty:
         return failed
-    tested = tables.tested(frame, ("label",))
+    tested = tables.tested(frame.drop(columns=["role", "tuned"], errors="ignore"), ("label",))
     own = tested[tested["lag"] == tested["trained_lag"]]
     rows = frame[(frame["measure"] == "training") & (frame["statistic"] == "updates")]
     updates = rows.groupby("key")["value"].max()
@@ -120,13 +120,13 @@ class NetworkSearch:
         self.batch = []
         limit = self.search.adaptive.limit
         if self.chosen is None:
-            best = best_probabilities(list(self.candidates.values()))
+            best = stats.best_probabilities(list(self.candidates.values()))
             if self.counts:
                 likely = [arm for arm, p in zip(self.candidates, best, strict=True) if p >= UNLIKELY]
                 self.candidates = {arm: self.candidates[arm] for arm in likely}
-                best = best_probabilities(list(self.candidates.values()))
+                best = stats.best_probabilities(list(self.candidates.values()))
             open_arms = [
-                arm for arm, each in self.candidates.items() if not each.done and self.counts[CHOICE, arm] < limit // 2
+                arm for arm, each in self.candidates.items() if not each.done and self.counts[CHOICE, arm] < limit // 4
             ]
             if len(self.candidates) > 1 and open_arms:
                 for arm in open_arms:

@@ -29,8 +29,8 @@ from farback.tables.length_generalisation import extrapolation, horizon_by_updat
 from farback.tables.outcomes import outcomes, tested
 from farback.tables.rankings import improvements, ranking, sizes, skills
 from farback.tables.reaches import reach_horizons, reaches, seed_reaches
-from farback.tables.roles import with_roles
 from farback.tables.retained import retention_curves, retention_horizons, seed_horizons
+from farback.tables.roles import with_roles
 from farback.tables.search_history import best_after, budgets, front, parameters, top_settings
 
 __all__ = [

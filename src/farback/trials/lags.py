@@ -22,12 +22,12 @@ class AdaptiveLag(Record):
     Attributes:
         adaptive: the smallest and the largest lag to try.
         precision: the standard deviation of the horizon, in octaves (factors of two), at which a network is finished.
-        limit: most trainings of a network; with `tune`, each setting gets at most half as many before one is chosen.
+        limit: most trainings of a network; with `tune`, each setting gets at most a quarter before one is chosen.
     """
 
     adaptive: Bounds
     precision: Annotated[float, Field(ge=0.02, le=2)] = 0.3
-    limit: Annotated[int, Field(ge=6, le=10_000)] = 60
+    limit: Annotated[int, Field(ge=12, le=10_000)] = 60
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
