@@ -169,7 +169,7 @@ def _sorted(lags: ArrayLike, passed: ArrayLike) -> tuple[NDArray[np.float64], ND
         raise ValueError(f"passed must have one value for each lag, got {passed_L.shape} for lags {lag_L.shape}")
     known_L = ~np.isnan(passed_L.astype(float))
     if not np.isin(passed_L[known_L], (False, True)).all():
-        raise ValueError(f"passed must be True, False or nan at each lag, got {passed_L.tolist()}")
+        raise ValueError(f"passed must be True or False at each lag, or nan if unknown, got {passed_L.tolist()}")
     lag_L, passed_L = lag_L[known_L], passed_L[known_L]
     order = np.argsort(lag_L)
     return lag_L[order], passed_L[order].astype(bool)

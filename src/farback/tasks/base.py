@@ -190,7 +190,7 @@ def part_once(input_BTI: NDArray[np.float32], first: int, step_B: Lags, answer_B
     """A part of sequences, from their step `first` on, as of `batch_once`: only some may be asked within the part."""
     lag_BT = np.full(input_BTI.shape[:2], -1, dtype=np.int64)
     target_BT = np.zeros(lag_BT.shape, dtype=np.int64 if np.issubdtype(answer_B.dtype, np.integer) else np.float32)
-    row_N, at_N = within(step_B, first, lag_BT.shape[1])
+    row_N, at_N = within(step_B, first, input_BTI.shape[1])
     target_BT[row_N, at_N], lag_BT[row_N, at_N] = answer_B[row_N], lag_B[row_N]
     return batch(input_BTI, target_BT, lag_BT)
 

@@ -13,7 +13,7 @@ from farback.tasks.base import Batch, Lags, Task, part_once, within
 from farback.tasks.support.answers import Chance, Rung, Within
 
 HALF_WIDTH = math.sqrt(3)  # a uniform number on +-sqrt(3) has variance 1
-MOST_BITS = 4  # of the ladder: five bits or more differ by less than 0.004 in R2
+MOST_BITS = 8  # of the ladder: trained networks keep fewer
 
 
 class Hold(Task):
@@ -72,7 +72,7 @@ class Hold(Task):
         return Chance(self.tolerance / HALF_WIDTH, 1.0)
 
     def ladder(self) -> list[Rung]:
-        """Models that keep 0 to 4 bits of the number, and one that keeps it whole, which counts as 5 bits or more."""
+        """Models that keep 0 to 8 bits of the number, and one that keeps it whole, which counts as 9 bits or more."""
         rungs = [
             Rung(
                 f"{bits} bit{'' if bits == 1 else 's'}",

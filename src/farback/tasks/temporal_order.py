@@ -60,7 +60,7 @@ class TemporalOrder(Task):
         symbol_BT = rng.integers(4, size=(size, steps))
         symbol_BT[:, 0] = 6
         symbol_BT[row_B, length_B - 1] = 7
-        class_B, cues = np.zeros(size, dtype=np.int64), []
+        class_B, cues = np.zeros(size, dtype=np.int64), list[Lags]()
         for low, high in WINDOWS[self.relevant]:
             last_B = np.floor(high * scale_B).astype(np.int64)
             first_B = np.maximum(np.ceil(low * scale_B).astype(np.int64), 1)
