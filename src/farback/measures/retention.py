@@ -36,7 +36,8 @@ CLOSE = 1.1  # the search ends when the first lag that fails is at most this man
 STEPS = 1_000_000  # sequences times steps of one test; longer tests have fewer sequences,
 FEWEST = 64  # but at least so many: the standard error of an accuracy is then at most 0.06
 WHOLE_LIMIT = 10_000  # largest lag of systems that cannot run in parts, whose states are all in memory
-PART_NUMBERS = 1_000_000  # numbers of the input of one part
+PART_NUMBERS = 1_000_000  # numbers of the input of one part,
+DRAWN_NUMBERS = 10_000_000  # and of whole sequences, where a task cannot be drawn in parts
 WIDTH = 32  # a step counts as at least this many numbers, because its states take memory too
 
 
@@ -167,7 +168,7 @@ def _scores_in_parts(step: Step, task: Task, sequences: int, seed: int) -> Score
     """Scores on sequences that are run in parts, with carried state."""
     mean, rng = _Mean(task), stream(seed, "test", task.lag)
     width = max(WIDTH, task.inputs)
-    size = sequences if task.draws_in_parts else max(1, min(sequences, PART_NUMBERS // (width * (task.lag + 1))))
+    size = sequences if task.draws_in_parts else max(1, min(sequences, DRAWN_NUMBERS // (task.inputs * (task.lag + 1))))
     steps = max(1, PART_NUMBERS // (width * size))
     for start in range(0, sequences, size):
         state = None
