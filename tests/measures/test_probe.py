@@ -224,3 +224,17 @@ def test_blank_inputs_and_nonfinite_states_give_no_rows() -> None:
     assert ProbeMeasure(sequences=90).rows(broken, task, [0, 1], lambda: network) == [[], []]
     both_ways = network_of("gru", task, bidirectional=True)
     assert ProbeMeasure(features="full").rows(both_ways, task, [0, 1], lambda: both_ways) == [[], []]
+
+
+def test_where_no_lag_has_anything_to_decode_the_horizon_is_unknown() -> None:
+    constant = probe(delay_line(3), np.ones((60, 6, 1)))
+    assert np.isnan(constant.skill).all()
+    assert str(constant.horizon) == "unknown (no lag has a score)"
+
+
+def test_a_lag_without_anything_to_decode_does_not_end_the_horizon() -> None:
+    inputs = np.random.default_rng(0).integers(2, size=(200, 6, 1)).astype(float)
+    inputs[:, 3] = 1.0  # lag 2
+    found = probe(delay_line(5), inputs)
+    assert np.isnan(found.skill).tolist() == [lag == 2 for lag in range(6)]
+    assert found.horizon == Horizon(4, 5)
