@@ -55,7 +55,7 @@ def test_a_system_that_forgets_after_m_steps_has_its_horizon_at_m(
     base = first(every_task)
     lags = [base, 2 * base, 4 * base]
     system = forgetful(every_task, factor * base, monkeypatch)
-    horizon = retention(system, every_task, lags, 200).horizon
+    horizon = retention(system, every_task, lags, 60).horizon
     expected = {0: (0, base), 1: (base, 2 * base), 2: (2 * base, 4 * base), 3: (2 * base, 4 * base)}
     assert horizon == Horizon(*expected.get(factor, (4 * base, math.inf)))
 
@@ -87,9 +87,9 @@ def test_an_oracle_that_reads_the_inputs_and_forgets_has_its_horizon_at_its_memo
 @pytest.mark.parametrize("lag_above_least", [0, 3])
 def test_exact_sequences_are_those_of_sample_with_an_answer_at_the_lag(every_task: Task, lag_above_least: int) -> None:
     task = every_task.at(every_task.least + lag_above_least)
-    exact = task.sample_exact(np.random.default_rng(0), 1500)
+    exact = task.sample_exact(np.random.default_rng(0), 1500 if task.name in MANY_LAGS else 5)
     if task.name not in MANY_LAGS:
-        drawn = task.sample(np.random.default_rng(0), 1500)
+        drawn = task.sample(np.random.default_rng(0), 5)
         assert all(torch.equal(a, b) for a, b in zip(exact, drawn, strict=True))
         return
     drawn = task.sample(np.random.default_rng(1), 60_000)
