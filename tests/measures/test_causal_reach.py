@@ -232,3 +232,13 @@ def test_default_lags_are_powers_of_two_and_the_lag_of_the_task() -> None:
         lags = {row.lag for row in packed[0] if row.statistic == "effect"}
         assert lags == {0, 1, 2, 4, 5, 8} | ({16} if name == "nback" else set())
         assert all(math.isfinite(row.value) is kl for row in packed[0] if row.statistic == "kl")
+
+
+def test_the_reach_of_a_network_whose_answers_are_not_numbers_is_unknown() -> None:
+    task = tasks.build({"name": "recall", "lag": 5})
+    network = draw(Architecture(cells.build("gru"), task.inputs, 4, 4), [inits.build("torch")], [0], 5)
+    broken = Network(network.architecture, {name: value * math.nan for name, value in network.parameters.items()})
+    found = causal_reach(broken, task.sample(np.random.default_rng(0), 20).input_BTI)
+    assert str(found.horizon) == "unknown (no lag has a score)"
+    (horizon,) = [row.value for row in CausalReachMeasure().network_rows(broken, task, 0) if row.statistic == "horizon"]
+    assert math.isnan(horizon)

@@ -14,7 +14,9 @@ from farback.measures.base import MeasureRow
 from farback.measures.kernel_recovery import KernelRecoveryMeasure
 from farback.measures.ladder import LadderMeasure
 from farback.measures.maps import Maps
+from farback.measures.retention import mean_scores
 from farback.networks.network import Architecture, Network, draw
+from farback.tasks.support.answers import height
 from farback.trials.cohort import Cohort
 from farback.trials.trial import Trial
 
@@ -158,3 +160,27 @@ def test_no_network_scores_above_the_oracle(trial_of: Any) -> None:
 
 def test_encoders_are_found_by_their_file() -> None:
     assert encoders.names() == ["conv", "identity"]
+
+
+def test_the_height_of_a_network_whose_answers_are_not_numbers_is_unknown() -> None:
+    task = tasks.build({"name": "hold", "lag": 3})
+    network = draw(Architecture(cells.build("gru"), task.inputs, 4, 1), [TORCH], [0], 3)
+    broken = Network(network.architecture, {name: value * np.nan for name, value in network.parameters.items()})
+    rows = {row.statistic: row.value for row in LadderMeasure(sequences=20).network_rows(broken, task, 0)}
+    assert np.isnan(rows["loss"])
+    assert np.isnan(rows["height"])
+
+
+def test_the_ladder_counts_the_answers_of_all_lags() -> None:
+    """A flip-flop system that knows the last four steps stands on the rung of four steps."""
+    task = tasks.build({"name": "flipflop", "lag": 16, "write": 0.2})
+
+    def system(x_BTI: torch.Tensor) -> torch.Tensor:
+        known_BTI = x_BTI[:, -5:-1, :2] * x_BTI[:, -5:-1, 2:3]  # the symbols written in the last four steps
+        last_BI = sum((known_BTI[:, t] * (1000.0 * 10.0**t) for t in range(4)), torch.zeros(len(x_BTI), 2))
+        return last_BI[:, None].expand(-1, x_BTI.shape[1], -1)
+
+    found = mean_scores(system, task, 20_000)
+    (rung,) = [each for each in task.ladder() if each.amount == 4]
+    assert found.loss == pytest.approx(rung.loss, abs=0.02)
+    assert height(found.loss, task.ladder()) == pytest.approx(4, abs=0.2)

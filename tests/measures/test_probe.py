@@ -234,3 +234,17 @@ def test_with_the_cue_at_each_lag_the_skill_ends_where_the_register_ends() -> No
     skilful = {lag: value > 0.5 for lag, value in values(rows, "skill").items()}
     assert skilful == {1: True, 3: True, 5: True, 6: False, 20: False}
     assert values(rows, "horizon") == {-1: 5.0}
+
+
+def test_where_no_lag_has_anything_to_decode_the_horizon_is_unknown() -> None:
+    constant = probe(delay_line(3), np.ones((60, 6, 1)))
+    assert np.isnan(constant.skill).all()
+    assert str(constant.horizon) == "unknown (no lag has a score)"
+
+
+def test_a_lag_without_anything_to_decode_does_not_end_the_horizon() -> None:
+    inputs = np.random.default_rng(0).integers(2, size=(200, 6, 1)).astype(float)
+    inputs[:, 3] = 1.0  # lag 2
+    found = probe(delay_line(5), inputs)
+    assert np.isnan(found.skill).tolist() == [lag == 2 for lag in range(6)]
+    assert found.horizon == Horizon(4, 5)

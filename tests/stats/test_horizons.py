@@ -101,9 +101,41 @@ def test_the_threshold_is_half_way_from_chance():
     assert half_of_two_bits < success_threshold(0.25)
 
 
-def test_a_score_that_is_not_a_number_fails():
-    reading = retention_horizon([1, 2, 4], [1.0, math.nan, 0.9])
-    assert (reading.horizon, reading.monotone) == (Horizon(1, 2), False)
+def test_a_score_that_is_not_a_number_is_unknown_and_not_a_failure():
+    reading = retention_horizon([1, 2, 4, 8], [1.0, math.nan, 0.9, 0.1])
+    assert (reading.horizon, reading.monotone) == (Horizon(4, 8), True)
+    assert retention_horizon([1, 2, 4], [0.9, math.nan, 0.1]).horizon == Horizon(1, 4)
+    assert retention_horizon([1, 2], [math.nan, 0.1]).horizon == Horizon(0, 2)
+    assert retention_horizon([1, 2], [0.9, math.nan]).horizon == Horizon(1, math.inf)
+
+
+@pytest.mark.parametrize("reading_of", [first_failure, largest_success])
+def test_without_any_score_a_horizon_is_unknown(reading_of):
+    reading = reading_of([1, 2], [math.nan, math.nan])
+    horizon = reading.horizon
+    assert str(horizon) == "unknown (no lag has a score)"
+    assert math.isnan(horizon.low)
+    assert math.isnan(horizon.remembered)
+    assert math.isnan(reading.last_success)
+    assert (horizon.left, horizon.right, horizon.censored) == (False, False, False)
+    assert median_horizon([horizon, Horizon(1, 2)]) == Horizon(1, 2)
+    assert median_horizon([horizon]) is horizon
+
+
+def test_what_is_remembered_is_the_lower_end_and_never_below_zero():
+    assert Horizon(20, 40).remembered == 20
+    assert Horizon(-math.inf, 0).remembered == 0
+    assert Horizon(320, math.inf).remembered == 320
+
+
+def test_only_an_unknown_horizon_has_a_reason():
+    with pytest.raises(ValueError, match="low < high"):
+        Horizon(1, 2, "no lag has a score")
+    with pytest.raises(ValueError, match="low < high"):
+        Horizon(math.nan, math.nan)
+
+
+def test_the_half_way_accuracies_of_a_network_give_its_horizon():
     assert retention_horizon([1, 2, 4], [0.9, 0.7, 0.6], success_threshold(0.25)).horizon == Horizon(2, 4)
     assert retention_horizon([1, 2], [0.5, 0.49]).horizon == Horizon(1, 2)
 

@@ -141,6 +141,12 @@ def delay(task: Any, x: Array, lag: int) -> Asked:
     return {t: (float(x[t - lag, 0]), lag) for t in range(lag, len(x))}
 
 
+def hold(task: Any, x: Array, lag: int) -> Asked:
+    assert np.flatnonzero(x[:, 1]).tolist() == [0]
+    assert np.flatnonzero(x[:, 2]).tolist() == [lag]
+    return {lag: (float(x[0, 0]), lag)}
+
+
 def kernel(task: Any, x: Array, lag: int) -> Asked:
     w = task.weights()
     return {t: (sum(w[k] * float(x[t - k, 0]) for k in range(lag + 1)), lag) for t in range(lag, len(x))}
@@ -175,6 +181,7 @@ ORACLES: dict[str, Callable[[Any, Array, int], Asked]] = {
     "flipflop": flipflop,
     "assoc": assoc,
     "delay": delay,
+    "hold": hold,
     "kernel": kernel,
     "digits": digits,
 }
@@ -277,6 +284,14 @@ def delay_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.
     return np.where(rng.random(answer_BN.shape) < rung / 4, answer_BN, 0.0)
 
 
+def hold_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
+    """Keeps `rung` bits of the number's place in its range, or (last rung) the number."""
+    if rung == len(task.ladder()) - 1:
+        return answer_BN
+    cell_BN = np.floor((answer_BN / np.sqrt(12) + 0.5) * 2**rung)
+    return ((cell_BN + 0.5) / 2**rung - 0.5) * np.sqrt(12)
+
+
 def kernel_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
     """Knows the last m inputs, including the present one."""
     m, w = int(task.ladder()[rung].amount), task.weights()
@@ -296,5 +311,6 @@ PARTIAL: dict[str, Callable[[Any, Array, Array, int, np.random.Generator], Array
     "flipflop": flipflop_in_part,
     "assoc": assoc_in_part,
     "delay": delay_in_part,
+    "hold": hold_in_part,
     "kernel": kernel_in_part,
 }

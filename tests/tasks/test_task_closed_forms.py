@@ -316,3 +316,25 @@ def test_remembering_starts_halfway_between_chance_and_the_best() -> None:
 def test_skill_is_zero_at_chance_one_when_perfect_and_negative_below() -> None:
     chance = Chance(0.25, 2.0)
     assert [skill(loss, chance) for loss in (2.0, 1.0, 0.0, 4.0)] == [0.0, 0.5, 1.0, -1.0]
+
+
+@pytest.mark.parametrize("bits", [1, 3])
+def test_hold_scores_b_bits_as_the_quantiser_that_scipy_integrates(bits: int) -> None:
+    """The best 2^b-level quantiser of a uniform number: the centre of each cell, R2 = 1 - 4^-b."""
+    task = tasks.build({"name": "hold", "tolerance": 0.05})
+    half, cell = math.sqrt(3), 2 * math.sqrt(3) / 2**bits
+    error = integrate.quad(
+        lambda u: (u - cell * (math.floor(u / cell) + 0.5)) ** 2 / (2 * half), -half, half, limit=500
+    )[0]
+    assert task.ladder()[bits].loss == pytest.approx(error, rel=1e-6)
+    assert task.ladder()[bits].amount == bits
+    assert skill(task.ladder()[bits].loss, task.chance()) == pytest.approx(1 - 4.0**-bits)
+    assert task.ladder()[bits].accuracy == pytest.approx(2 * 0.05 / cell)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5, 1.0])
+def test_hold_shows_distractors_of_the_chosen_size(noise: float, rng: np.random.Generator) -> None:
+    x_BTI = tasks.build({"name": "hold", "noise": noise, "lag": 20}).sample(rng, 2000).input_BTI
+    assert float(x_BTI[:, 0, 0].std()) == pytest.approx(1.0, abs=0.05)
+    assert float(x_BTI[:, 1:, 0].std()) == pytest.approx(noise, abs=0.02)
+    assert x_BTI[..., 1:].sum((0, 1)).tolist() == [2000, 2000]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from oracles import ORACLES, PARTIAL
 
 from farback import tasks
@@ -58,6 +59,9 @@ VARIANTS: list[dict[str, Any]] = [
     {"name": "assoc", "vocabulary": 40, "pairs": 12, "lag": 45},
     {"name": "delay"},
     {"name": "delay", "signal": "normal", "asked": 3, "lag": 0},
+    {"name": "hold"},
+    {"name": "hold", "noise": 0.0, "lag": 1},
+    {"name": "hold", "noise": 2.0, "lag": 0},
     {"name": "kernel"},
     {"name": "kernel", "shape": "power_law", "exponent": 0.5, "lag": 1},
     {"name": "kernel", "shape": "shift", "asked": 2},
@@ -97,12 +101,31 @@ def test_targets_and_lags_of_a_mixed_batch_equal_those_of_a_plain_loop(
     agree(task, task.sample(rng, 120, lag_B), lag_B)
 
 
+@pytest.mark.parametrize("steps", [1, 7])
+@pytest.mark.parametrize("spec", VARIANTS, ids=str)
+def test_sequences_drawn_in_parts_have_the_targets_and_lags_of_a_plain_loop(
+    spec: dict[str, Any], steps: int, rng: np.random.Generator
+) -> None:
+    task = tasks.build(spec)
+    parts = list(task.sample_in_parts(rng, 30, steps))
+    assert max(part.input_BTI.shape[1] for part in parts) <= steps
+    agree(task, Batch(*(torch.cat(each, 1) for each in zip(*parts, strict=True))), np.full(30, task.lag))
+
+
+@pytest.mark.parametrize("spec", VARIANTS, ids=str)
+def test_exact_sequences_have_an_answer_that_needs_the_lag(spec: dict[str, Any], rng: np.random.Generator) -> None:
+    task = tasks.build(spec)
+    batch = task.sample_exact(rng, 60)
+    assert (batch.lag_BT == task.lag).any(1).all()
+    agree(task, batch, np.full(60, task.lag))
+
+
 def test_every_oracle_belongs_to_a_task() -> None:
     assert set(ORACLES) <= set(tasks.names())
 
 
 @pytest.mark.parametrize(
-    "name", ["recall", "nback", "parity", "match", "delay", "kernel", "narma", "mackey_glass", "lightning"]
+    "name", ["recall", "nback", "parity", "match", "delay", "hold", "kernel", "narma", "mackey_glass", "lightning"]
 )
 def test_answers_of_these_tasks_need_exactly_the_lag_of_the_task(name: str, rng: np.random.Generator) -> None:
     lag_BT = tasks.build({"name": name, "lag": 9}).sample(rng, 50).lag_BT

@@ -18,8 +18,10 @@ from torch import Tensor
 from farback import stats
 from farback.measures.base import Floats, MeasureRow, curve_rows
 from farback.measures.support.lag_selection import AtLags, readout_steps, sorted_lags
+from farback.measures.support.streaming import can_resume
 from farback.measures.support.system import System, measured
 from farback.networks.network import Network
+from farback.stats.horizons import at_least
 from farback.system.random_streams import stream
 from farback.tasks.base import Task
 from farback.tasks.support.answers import OneOf
@@ -43,7 +45,8 @@ class CausalReach:
             the outputs are not classes.
         loss_increase: mean increase of the loss; nan without targets.
         horizon: from the largest lag with an effect of at least the threshold to the next tested lag. A significance
-            test is not needed, because an input without effect does not change the answer at all.
+            test is not needed, because an input without effect does not change the answer at all. Unknown if the
+            answers are not finite.
     """
 
     lag: NDArray[np.int64]
@@ -108,7 +111,7 @@ def causal_reach(
                 changes.append(original.changes(rerun(new_BI)))
             effects[lag] = original.effect(np.mean(changes, 0))
     effect, error, kl, loss = np.array([effects[lag] for lag in lags]).T
-    horizon = stats.largest_success(lags, effect >= threshold).horizon
+    horizon = stats.largest_success(lags, at_least(effect, threshold)).horizon
     return CausalReach(np.array(lags), effect, error, kl, loss, horizon)
 
 
@@ -156,7 +159,7 @@ Rerun = Callable[[Tensor], Tensor]  # replacement inputs (B, I) to outputs at th
 
 def _reruns(system: System, x_BTI: Tensor, step_B: Tensor, lags: list[int]) -> Iterator[tuple[int, Rerun]]:
     """For each lag, largest first, a function that runs the sequences with the inputs at this lag replaced."""
-    resumes = _can_resume(system, x_BTI)
+    resumes = can_resume(system.carry, system, x_BTI)
     row_B, state_BS, done = torch.arange(len(x_BTI)), None, 0
     for lag in reversed(lags):
         start = int(step_B.min()) - lag if resumes else 0
@@ -170,20 +173,6 @@ def _reruns(system: System, x_BTI: Tensor, step_B: Tensor, lags: list[int]) -> I
             return output_BTO[row_B, step_B - start]
 
         yield lag, rerun
-
-
-def _can_resume(system: System, x_BTI: Tensor) -> bool:
-    """Whether running two sequences in two parts gives the same outputs as running them whole."""
-    x_BTI = x_BTI[:2]
-    half = x_BTI.shape[1] // 2
-    if not half:
-        return False
-    try:
-        state_BS = system.carry(x_BTI[:, :half])[1]
-        parts_BTO = system.carry(x_BTI[:, half:], state_BS)[0]
-    except (ValueError, TypeError, RuntimeError):  # the system takes no state, or its second argument is not a state
-        return False
-    return torch.allclose(parts_BTO, system(x_BTI)[0][:, half:], rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
 def _others(x_BTI: Tensor, step_B: Tensor, lag: int, rng: np.random.Generator) -> Tensor:
@@ -212,7 +201,7 @@ class CausalReachMeasure(AtLags):
     sequences: Annotated[int, Field(ge=2, le=1_000_000)] = 512
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """The rows are effect, effect_error, kl (nan unless answers are classes) by lag; horizon (lower end, or 0)."""
+        """The rows are effect, effect_error, kl (nan unless answers are classes) by lag; horizon (lower end)."""
         classes = isinstance(task.answer, OneOf)
         rows: list[MeasureRow] = []
         for batch, last_B, lags in self.readouts(task, seed):

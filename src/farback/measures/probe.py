@@ -26,6 +26,7 @@ from farback.measures.support.logistic_regression import Labels, logistic_regres
 from farback.measures.support.regression import floats
 from farback.measures.support.system import measured, sequences
 from farback.networks.network import Network
+from farback.stats.horizons import at_least
 from farback.system.random_streams import stream
 from farback.tasks.base import Task
 
@@ -48,7 +49,8 @@ class Probe:
         untrained_skill: skill on the untrained network; nan if there is none.
         shuffled_skill: skill on the measured network with the answers shuffled among sequences.
         classes: number of classes; 0 for numbers.
-        horizon: from the largest lag with skill of at least 0.5 to the next tested lag.
+        horizon: from the largest lag with skill of at least 0.5 to the next tested lag whose skill is not nan; unknown
+            if every skill is nan.
     """
 
     lag: NDArray[np.int64]
@@ -124,7 +126,7 @@ def probe(
         untrained_skill=np.array(initial)[:, 0],
         shuffled_skill=control[:, 0],
         classes=own[:, 2].astype(int),
-        horizon=stats.largest_success(lags, own[:, 0] >= 0.5).horizon,
+        horizon=stats.largest_success(lags, at_least(own[:, 0], 0.5)).horizon,
     )
 
 

@@ -64,9 +64,11 @@ def _draw(ax: Axes, own: pd.DataFrame, look: Look, text: str, size: float) -> No
 
 
 def _name_rungs(ax: Axes, rungs: Sequence[tuple[str, float]]) -> None:
-    """Write the names of the levels right of the panel, moved apart where they would overlap."""
+    """Write the names of the levels right of the panel, moved apart where they would overlap; none above the panel."""
     bottom, top = ax.get_ylim()
     height = float("-inf")
     for text, skill in sorted(rungs, key=lambda rung: rung[1]):
         height = max(skill, height + LINE_HEIGHT * (top - bottom))
+        if height > top:
+            return
         text_beside(ax, height, text, color="0.35", fontsize=8, annotation_clip=False)

@@ -16,18 +16,26 @@ class Horizon:
 
     `str(Horizon(20, 40))` is "[20, 40)". `high = inf` when the largest tested lag passes: `str(Horizon(320, inf))` is
     ">= 320". `low = 0` when the smallest tested lag fails: `str(Horizon(0, 5))` is "< 5" (lag 0 is the same step and
-    needs no memory).
+    needs no memory). Where no lag has a score, both ends are nan and `unknown` is the reason: unknown is not failed.
 
     Raises:
-        ValueError: an end is nan, `low` is inf, or `low` is not below `high`.
+        ValueError: `low` is not below `high`, or an end is nan without a reason, or a number with one.
     """
 
     low: float
     high: float
+    unknown: str = ""
 
     def __post_init__(self) -> None:
-        if not self.low < self.high:
+        if self.unknown and math.isnan(self.low) and math.isnan(self.high):
+            return
+        if self.unknown or not self.low < self.high:
             raise ValueError(f"a horizon passes at low and fails at high, so low < high; got {self.low}, {self.high}")
+
+    @property
+    def remembered(self) -> float:
+        """The largest lag up to which the network remembers: `low`, 0 if the smallest lag fails, nan if unknown."""
+        return self.low if math.isnan(self.low) else max(0.0, self.low)
 
     @property
     def right(self) -> bool:
@@ -45,6 +53,8 @@ class Horizon:
         return self.left or self.right
 
     def __str__(self) -> str:
+        if self.unknown:
+            return f"unknown ({self.unknown})"
         low, high = f"{self.low:.10g}", f"{self.high:.10g}"
         return f">= {low}" if self.right else f"< {high}" if self.left else f"[{low}, {high})"
 
@@ -55,7 +65,7 @@ class Reading:
 
     Attributes:
         horizon: where success ends.
-        last_success: the largest lag that passes; 0 where none passes.
+        last_success: the largest lag that passes; 0 where none passes, nan where no lag has a score.
         monotone: no lag passes beyond one that fails. If False, `first_failure` and `largest_success` disagree.
     """
 
@@ -69,7 +79,7 @@ def first_failure(lags: ArrayLike, passed: ArrayLike) -> Reading:
 
     Args:
         lags: test lags in any order, each once.
-        passed: whether each lag passes.
+        passed: whether each lag passes; nan if that is unknown. Such lags are left out.
 
     Raises:
         ValueError: no lags, a lag below 0 or given twice, or not one answer for each lag.
@@ -90,9 +100,15 @@ def largest_success(lags: ArrayLike, passed: ArrayLike) -> Reading:
 def retention_horizon(lags: ArrayLike, scores: ArrayLike, threshold: float = 0.5) -> Reading:
     """`first_failure` of scores against a threshold: 0.5 for skill, `success_threshold(chance)` for accuracy.
 
-    A score that is nan fails.
+    A lag whose score is nan is unknown, and is left out.
     """
-    return first_failure(lags, np.asarray(scores, float) >= threshold)
+    return first_failure(lags, at_least(scores, threshold))
+
+
+def at_least(scores: ArrayLike, threshold: float) -> NDArray[np.float64]:
+    """Whether each score reaches a threshold: 1 or 0, or nan where the score is nan."""
+    score_L = np.asarray(scores, float)
+    return np.where(np.isnan(score_L), np.nan, score_L >= threshold)
 
 
 def success_threshold(chance: float) -> float:
@@ -110,13 +126,17 @@ def median_horizon(horizons: Sequence[Horizon]) -> Horizon:
     """The horizon that half of the seeds reach: from the median of the low ends to the median of the high ends.
 
     With an even number of seeds each end is the lower of the middle two, so that a median is always a tested lag. It is
-    right-censored when more than half of the seeds are.
+    right-censored when more than half of the seeds are. Unknown horizons are left out, unless all are unknown.
 
     Raises:
         ValueError: no horizons.
     """
     if not horizons:
         raise ValueError("median_horizon needs at least one horizon, got none")
+    known = [one for one in horizons if not one.unknown]
+    if not known:
+        return horizons[0]
+    horizons = known
     middle = (len(horizons) - 1) // 2
     return Horizon(sorted(one.low for one in horizons)[middle], sorted(one.high for one in horizons)[middle])
 
@@ -133,6 +153,8 @@ def check_lags(lag_L: NDArray[np.float64]) -> None:
 
 def _reading(lag_L: NDArray[np.float64], passed_L: NDArray[np.bool_], end: int) -> Reading:
     """The horizon that ends at the lag with index `end`, the next after the last lag that passes."""
+    if not len(lag_L):
+        return Reading(Horizon(math.nan, math.nan, "no lag has a score"), math.nan, True)
     # Lag 0 needs no memory: a failure at lag 0 is censored further left than a failure at any other lag.
     low = float(lag_L[end - 1]) if end > 0 else (0.0 if lag_L[0] > 0 else -math.inf)
     high = float(lag_L[end]) if end < len(lag_L) else math.inf
@@ -145,7 +167,9 @@ def _sorted(lags: ArrayLike, passed: ArrayLike) -> tuple[NDArray[np.float64], ND
     check_lags(lag_L)
     if passed_L.shape != lag_L.shape:
         raise ValueError(f"passed must have one value for each lag, got {passed_L.shape} for lags {lag_L.shape}")
-    if not np.isin(passed_L, (False, True)).all():
-        raise ValueError(f"passed must be True or False at each lag, got {passed_L.tolist()}")
+    known_L = ~np.isnan(passed_L.astype(float))
+    if not np.isin(passed_L[known_L], (False, True)).all():
+        raise ValueError(f"passed must be True or False at each lag, or nan if unknown, got {passed_L.tolist()}")
+    lag_L, passed_L = lag_L[known_L], passed_L[known_L]
     order = np.argsort(lag_L)
     return lag_L[order], passed_L[order].astype(bool)

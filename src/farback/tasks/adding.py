@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -55,6 +56,10 @@ class Adding(Task):
             sum_B = 0.5 * sum_B  # 1/2 + (X1 + X2) / 4, with X = 2 * number - 1
         return batch_once(input_BTI, end_B, sum_B, lag_B)
 
+    def sample_exact(self, rng: np.random.Generator, size: int) -> Batch:
+        """Draw sequences whose first mark is at the end of the first half."""
+        return with_nearest_first_mark(self.sample(rng, size), self.lag)
+
     def chance(self) -> Chance:
         """The scores of always answering the mean: accuracy P(|sum - mean| < tolerance), and the variance as error."""
         near = min(1.0, self.tolerance / self._range)
@@ -87,3 +92,12 @@ def marked_numbers(
     number_B2 = np.stack([input_BTI[row_B, step_B, 0] for step_B in (first_B, second_B)], 1)
     end_B = 2 * lag_B - 1
     return input_BTI, end_B, number_B2, end_B - first_B
+
+
+def with_nearest_first_mark(batch: Batch, lag: int) -> Batch:
+    """The same sequences with the first mark, and its number, exactly `lag` steps before the last step."""
+    input_BTI, target_BT, lag_BT = batch
+    row_B, first_B = torch.arange(len(input_BTI)), 2 * lag - 1 - lag_BT[:, -1]
+    input_BTI[row_B, first_B], input_BTI[:, lag - 1] = input_BTI[:, lag - 1].clone(), input_BTI[row_B, first_B].clone()
+    lag_BT[:, -1] = lag
+    return Batch(input_BTI, target_BT, lag_BT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -33,6 +33,7 @@ class Assoc(Task):
     Source: Arora et al. 2023, Zoology (2312.04927), drawn as in their public generator.
     """
 
+    version: ClassVar[int] = 2  # 1: success at a lag was the mean over the answers of all lags
     vocabulary: Annotated[int, Field(ge=6, le=8192)] = 16
     pairs: Annotated[int, Field(ge=1, le=1000)] = 4
     power: Annotated[float, Field(gt=0, le=1)] = 0.01
@@ -62,7 +63,15 @@ class Assoc(Task):
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
         """Draw sequences of lag + 2 steps."""
-        lag_B = self.lags(size, lag_B)
+        return self._drawn(rng, self.lags(size, lag_B))
+
+    def sample_exact(self, rng: np.random.Generator, size: int) -> Batch:
+        """Draw sequences whose last step asks for the value of the first key."""
+        return self._drawn(rng, self.lags(size, None), first_is_last=True)
+
+    def _drawn(self, rng: np.random.Generator, lag_B: Lags, first_is_last: bool = False) -> Batch:
+        """Sequences of these lags; with `first_is_last` the first key is the last query."""
+        size = len(lag_B)
         half = self.vocabulary // 2
         key_BD = 1 + _smallest(rng.random((size, half - 1)), self.pairs)
         value_BD = _smallest(rng.random((size, half)), self.pairs)
@@ -74,6 +83,8 @@ class Assoc(Task):
         slot_1S = np.arange(int(slots_B1.max(initial=0)))[None, :]
         log_weight_1S = (self.power - 1) * np.log1p(slot_1S)
         gumbel_BS = log_weight_1S - np.log(rng.exponential(size=(size, slot_1S.size)))  # draws without replacement
+        if first_is_last:  # the first key takes the first slot drawn
+            gumbel_BS[:, -1] = np.inf
         taken_BD = _smallest(np.where(slot_1S < slots_B1, -gumbel_BS, np.inf), self.pairs)
         step_BD = lag_B[:, None] + 1 - 2 * (slots_B1 - 1 - taken_BD)  # the last slot is the last step
         symbol_BT[np.arange(size)[:, None], step_BD] = key_BD

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
@@ -47,6 +48,7 @@ class Task(Component):
     lag: Annotated[int, Field(ge=0, le=100_000)] = 10
 
     least_lag: ClassVar[int] = 0
+    draws_in_parts: ClassVar[bool] = False  # whether `sample_in_parts` needs the same memory at every lag
 
     @model_validator(mode="after")
     def _lag_is_possible(self) -> Self:
@@ -87,6 +89,23 @@ class Task(Component):
         Raises:
             ValueError: `lag_B` does not have `size` lags, or has one that this task cannot have.
         """
+
+    def sample_exact(self, rng: np.random.Generator, size: int) -> Batch:
+        """Draw sequences of the task's lag in each of which an answer needs exactly this lag.
+
+        They have the distribution of `sample`, given that `lag_BT` is `lag` at some step. A task whose answers can need
+        other lags overrides this method, because such sequences may be rare.
+        """
+        return self.sample(rng, size)
+
+    def sample_in_parts(self, rng: np.random.Generator, size: int, steps: int) -> Iterator[Batch]:
+        """Draw sequences as `sample_exact` does, as successive parts of at most `steps` steps.
+
+        A task with `draws_in_parts` overrides this method and never holds a whole sequence.
+        """
+        whole = self.sample_exact(rng, size)
+        for parts in zip(*(torch.split(part, steps, dim=1) for part in whole), strict=True):
+            yield Batch(*parts)
 
     def chance(self) -> Chance:
         """Scores of the best guess without memory, over the asked steps with `lag_BT` > 0 (or all, if none is).
@@ -165,6 +184,21 @@ def batch_at(input_BTI: NDArray[np.float32], step_BN: Lags, answer_BN: NDArray[A
 def batch_once(input_BTI: NDArray[np.float32], step_B: Lags, answer_B: NDArray[Any], lag_B: Lags) -> Batch:
     """A batch that asks for one answer in each sequence, at step `step_B`."""
     return batch_at(input_BTI, step_B[:, None], answer_B[:, None], lag_B[:, None])
+
+
+def part_once(input_BTI: NDArray[np.float32], first: int, step_B: Lags, answer_B: NDArray[Any], lag_B: Lags) -> Batch:
+    """A part of sequences, from their step `first` on, as of `batch_once`: only some may be asked within the part."""
+    lag_BT = np.full(input_BTI.shape[:2], -1, dtype=np.int64)
+    target_BT = np.zeros(lag_BT.shape, dtype=np.int64 if np.issubdtype(answer_B.dtype, np.integer) else np.float32)
+    row_N, at_N = within(step_B, first, input_BTI.shape[1])
+    target_BT[row_N, at_N], lag_BT[row_N, at_N] = answer_B[row_N], lag_B[row_N]
+    return batch(input_BTI, target_BT, lag_BT)
+
+
+def within(step_B: Lags, first: int, steps: int) -> tuple[Lags, Lags]:
+    """Which of the steps lie in a part of `steps` steps from step `first` on: the sequences, and the steps therein."""
+    row_N = np.flatnonzero((step_B >= first) & (step_B < first + steps))
+    return row_N, step_B[row_N] - first
 
 
 def batch_from(input_BTI: NDArray[np.float32], lag: int, answer_BN: NDArray[Any]) -> Batch:

@@ -29,6 +29,7 @@ class Flipflop(Task):
     Source: flip-flop language modelling, Liu et al. 2023 (2306.00946), with one question per sequence.
     """
 
+    version: ClassVar[int] = 2  # 1: success at a lag was the mean over the answers of all lags
     least_lag: ClassVar[int] = 1
     symbols: Annotated[int, Field(ge=2, le=1024)] = 2
     write: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -46,10 +47,18 @@ class Flipflop(Task):
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
         """Draw sequences of lag + 1 steps."""
-        lag_B = self.lags(size, lag_B)
+        return self._drawn(rng, self.lags(size, lag_B), self.write)
+
+    def sample_exact(self, rng: np.random.Generator, size: int) -> Batch:
+        """Draw sequences in which only step 0 writes."""
+        return self._drawn(rng, self.lags(size, None), 0.0)
+
+    def _drawn(self, rng: np.random.Generator, lag_B: Lags, write: float) -> Batch:
+        """Sequences in which the steps after step 0 write with probability `write`."""
+        size = len(lag_B)
         step_1T = np.arange(self.lag + 1)[None, :]
         symbol_BT = rng.integers(self.symbols, size=(size, self.lag + 1))
-        write_BT = (rng.random(symbol_BT.shape) < self.write) | (step_1T == 0)
+        write_BT = (rng.random(symbol_BT.shape) < write) | (step_1T == 0)
         read_BT = step_1T == lag_B[:, None]
         last_B = np.where(write_BT & (step_1T < lag_B[:, None]), step_1T, 0).max(1)
         flag_BT = np.where(read_BT, 2, np.where(write_BT, 0, 1))

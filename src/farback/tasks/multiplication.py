@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from farback.tasks.adding import marked_numbers
+from farback.tasks.adding import marked_numbers, with_nearest_first_mark
 from farback.tasks.base import Batch, Lags, Task, batch_once
 from farback.tasks.support.answers import Chance, Rung, Within
 
@@ -45,6 +45,10 @@ class Multiplication(Task):
         """Draw sequences of 2 * lag steps."""
         input_BTI, end_B, number_B2, lag_B = marked_numbers(rng, self.lags(size, lag_B), self.lag)
         return batch_once(input_BTI, end_B, number_B2.prod(1), lag_B)
+
+    def sample_exact(self, rng: np.random.Generator, size: int) -> Batch:
+        """Draw sequences whose first mark is at the end of the first half."""
+        return with_nearest_first_mark(self.sample(rng, size), self.lag)
 
     def chance(self) -> Chance:
         """The scores of always answering 1/4: accuracy P(|XY - 1/4| < tolerance), and the variance of XY, 7/144."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from farback.tasks.base import Batch, Lags, Task, batch_once, one_hot
+from farback.tasks.base import Batch, Lags, Task, one_hot, part_once, within
 from farback.tasks.support.answers import OneOf, Rung, candidates
 
 
@@ -33,6 +34,7 @@ class Recall(Task):
     experiment 2a, with a1, a2, ... between two equal symbols; `noise` is their experiment 2b.
     """
 
+    draws_in_parts: ClassVar[bool] = True
     symbols: Annotated[int, Field(ge=2, le=1024)] = 4
     filler: Literal["noise", "counted", "blank", "same"] = "noise"
     distractors: Annotated[int, Field(ge=1, le=1024)] = 4
@@ -57,24 +59,44 @@ class Recall(Task):
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
         """Draw sequences of `length` steps, by default lag + 1."""
         lag_B = self.lags(size, lag_B)
-        steps = self.lag + 1 if self.length is None else self.length
-        row_B = np.arange(size)
-        cue_B = rng.integers(self.symbols, size=size)
-        start_B = np.zeros(size, dtype=np.int64) if self.length is None else rng.integers(0, steps - lag_B)
+        return self._part(rng, *self._cues(rng, lag_B), lag_B, 0, self._steps)
+
+    def sample_in_parts(self, rng: np.random.Generator, size: int, steps: int) -> Iterator[Batch]:
+        """Draw sequences in parts of at most `steps` steps."""
+        lag_B = self.lags(size, None)
+        cue_B, start_B = self._cues(rng, lag_B)
+        for first in range(0, self._steps, steps):
+            yield self._part(rng, cue_B, start_B, lag_B, first, min(steps, self._steps - first))
+
+    @property
+    def _steps(self) -> int:
+        return self.lag + 1 if self.length is None else self.length
+
+    def _cues(self, rng: np.random.Generator, lag_B: Lags) -> tuple[Lags, Lags]:
+        """The cue of each sequence and its step."""
+        cue_B = rng.integers(self.symbols, size=len(lag_B))
+        start_B = np.zeros(len(lag_B), dtype=np.int64) if self.length is None else rng.integers(0, self._steps - lag_B)
+        return cue_B, start_B
+
+    def _part(self, rng: np.random.Generator, cue_B: Lags, start_B: Lags, lag_B: Lags, first: int, steps: int) -> Batch:
+        """The `steps` steps from step `first` on."""
+        shape = (len(cue_B), steps)
         if self.filler == "noise":
-            symbol_BT = self.symbols + rng.integers(self.distractors, size=(size, steps))
+            symbol_BT = self.symbols + rng.integers(self.distractors, size=shape)
         elif self.filler == "counted":
-            symbol_BT = self.symbols + (np.arange(steps)[None, :] - start_B[:, None] - 1) % self.distractors
+            symbol_BT = self.symbols + (np.arange(first, first + steps) - start_B[:, None] - 1) % self.distractors
         elif self.filler == "same":
-            symbol_BT = rng.integers(self.symbols, size=(size, steps))
+            symbol_BT = rng.integers(self.symbols, size=shape)
         else:
-            symbol_BT = np.full((size, steps), -1, dtype=np.int64)
-        symbol_BT[row_B, start_B] = cue_B
+            symbol_BT = np.full(shape, -1, dtype=np.int64)
+        row_N, at_N = within(start_B, first, steps)
+        symbol_BT[row_N, at_N] = cue_B[row_N]
         input_BTI = one_hot(symbol_BT, self.inputs)
         if self.filler == "same":
-            input_BTI[row_B, start_B, self.symbols] = 1.0
-        input_BTI[row_B, start_B + lag_B, -1] = 1.0
-        return batch_once(input_BTI, start_B + lag_B, cue_B, lag_B)
+            input_BTI[row_N, at_N, self.symbols] = 1.0
+        end_B = start_B + lag_B
+        input_BTI[*within(end_B, first, steps), -1] = 1.0
+        return part_once(input_BTI, first, end_B, cue_B, lag_B)
 
     def ladder(self) -> list[Rung]:
         """Models that have fewer candidates for the cue with each bit that they remember."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -27,6 +27,7 @@ class SelectiveCopy(Task):
     Source: Gu and Dao 2023 (2312.00752), drawn as in their public generator: steps without replacement.
     """
 
+    version: ClassVar[int] = 2  # 1: success at a lag was the mean over the answers of all lags
     alphabet: Annotated[int, Field(ge=4, le=1024)] = 16
     tokens: Annotated[int, Field(ge=1, le=1000)] = 4
     lag: Annotated[int, Field(ge=0, le=100_000)] = 32
@@ -48,9 +49,19 @@ class SelectiveCopy(Task):
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
         """Draw sequences of lag + tokens steps."""
-        lag_B1 = self.lags(size, lag_B)[:, None]
+        return self._drawn(rng, self.lags(size, lag_B))
+
+    def sample_exact(self, rng: np.random.Generator, size: int) -> Batch:
+        """Draw sequences whose first symbol is at step 0."""
+        return self._drawn(rng, self.lags(size, None), from_start=True)
+
+    def _drawn(self, rng: np.random.Generator, lag_B: Lags, from_start: bool = False) -> Batch:
+        """Sequences of these lags; with `from_start` the first symbol is at step 0."""
+        size, lag_B1 = len(lag_B), lag_B[:, None]
         row_B1 = np.arange(size)[:, None]
         order_BL = rng.random((size, self.lag))
+        if from_start:
+            order_BL[:, 0] = -1.0
         order_BL[np.arange(self.lag)[None, :] >= lag_B1] = 2.0  # steps beyond the sequence's lag are never chosen
         step_BN = np.sort(np.argsort(order_BL, axis=1, kind="stable")[:, : self.tokens], axis=1)
         token_BN = rng.integers(1, self.alphabet - 1, size=(size, self.tokens))

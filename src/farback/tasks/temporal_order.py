@@ -32,6 +32,7 @@ class TemporalOrder(Task):
     Source: Hochreiter and Schmidhuber 1997, experiment 6.
     """
 
+    version: ClassVar[int] = 2  # 1: success at a lag was the mean over the answers of all lags
     inputs: ClassVar[int] = 8  # a, b, c, d, X, Y, start, end
     relevant: Literal[2, 3] = 2
     least_lag: ClassVar[int] = 7
@@ -43,18 +44,27 @@ class TemporalOrder(Task):
 
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:
         """Draw sequences padded to the longest that the lag allows."""
-        lag_B = self.lags(size, lag_B)
+        return self._drawn(rng, self.lags(size, lag_B))
+
+    def sample_exact(self, rng: np.random.Generator, size: int) -> Batch:
+        """Draw sequences of the shortest length whose first relevant symbol is at its latest step."""
+        return self._drawn(rng, self.lags(size, None), nearest=True)
+
+    def _drawn(self, rng: np.random.Generator, lag_B: Lags, nearest: bool = False) -> Batch:
+        """Sequences of these lags; with `nearest` the first relevant symbol is as near to the end as it can be."""
+        size = len(lag_B)
         shortest_B, longest_B = self._lengths(lag_B)
         _, (steps,) = self._lengths(np.array([self.lag]))
         scale_B, row_B = _scale(lag_B), np.arange(size)
-        length_B = rng.integers(shortest_B, longest_B + 1)
+        length_B = shortest_B if nearest else rng.integers(shortest_B, longest_B + 1)
         symbol_BT = rng.integers(4, size=(size, steps))
         symbol_BT[:, 0] = 6
         symbol_BT[row_B, length_B - 1] = 7
-        class_B, cues = np.zeros(size, dtype=np.int64), []
+        class_B, cues = np.zeros(size, dtype=np.int64), list[Lags]()
         for low, high in WINDOWS[self.relevant]:
             last_B = np.floor(high * scale_B).astype(np.int64)
-            cues.append(rng.integers(np.maximum(np.ceil(low * scale_B).astype(np.int64), 1), last_B + 1))
+            first_B = np.maximum(np.ceil(low * scale_B).astype(np.int64), 1)
+            cues.append(last_B if nearest and not cues else rng.integers(first_B, last_B + 1))
             symbol_B = rng.integers(2, size=size)
             symbol_BT[row_B, cues[-1]] = 4 + symbol_B
             class_B = 2 * class_B + symbol_B

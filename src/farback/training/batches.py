@@ -144,8 +144,9 @@ class BatchStream:
         return self.queued.pop(0)
 
     def validation(self) -> CohortBatch:
-        """A batch of VALIDATION sequences for every replica."""
-        return self.scored.stacked([self._sample(rng, VALIDATION) for rng in self.rngs]).to(self.device)
+        """A batch of VALIDATION sequences for every replica; with one training lag, only answers at this lag count."""
+        drawn = [self._sample(rng, VALIDATION, exact=True) for rng in self.rngs]
+        return self.scored.stacked(drawn).to(self.device)
 
     def resume(self, states: Sequence[GeneratorState], taken: int) -> None:
         """Continue from the point at which another stream of the same trials had these `states` and `taken`."""
@@ -176,5 +177,9 @@ class BatchStream:
     def _generator_states(self) -> list[GeneratorState]:
         return [dict(rng.bit_generator.state) for rng in self.rngs]
 
-    def _sample(self, rng: np.random.Generator, size: int) -> Batch:
-        return self.task.sample(rng, size, lags(self.trial, rng, size))
+    def _sample(self, rng: np.random.Generator, size: int, exact: bool = False) -> Batch:
+        if not exact or isinstance(self.trial.train_lags, Mixed):
+            return self.task.sample(rng, size, lags(self.trial, rng, size))
+        batch = self.task.sample_exact(rng, size)
+        own_BT = batch.lag_BT == self.task.lag
+        return batch._replace(lag_BT=torch.where(own_BT, batch.lag_BT, batch.lag_BT.clamp(max=0)))

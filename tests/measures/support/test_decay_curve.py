@@ -142,3 +142,13 @@ def test_impossible_windows_and_shares_are_errors() -> None:
     for eps in (0.0, -1.0, 1.5, math.nan):
         with pytest.raises(ValueError, match="share of g"):
             of(-LAGS).reach(eps)
+
+
+def test_what_lies_behind_values_that_are_not_finite_is_unknown() -> None:
+    logs = np.where(LAGS < 5, 0.0, np.nan)
+    assert math.isnan(of(logs).reach())
+    assert math.isnan(of(logs).half_life)
+    falls_before = np.where(LAGS < 5, 0.0, -10.0)
+    falls_before[20:] = np.nan
+    assert of(falls_before).reach() == 4
+    assert of(falls_before).half_life_steps == 5

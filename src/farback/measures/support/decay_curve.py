@@ -97,7 +97,8 @@ class Curve:
 
     @property
     def half_life(self) -> float:
-        """The first lag with g(k) <= g(0) / 2, interpolated between lags on the logarithm; inf if there is none.
+        """The first lag with g(k) <= g(0) / 2, interpolated between lags on the logarithm; inf if there is none, nan if
+        g is not finite before.
 
         For an exponential this is ln 2 / rate. `half_life_steps` is the whole number of steps.
         """
@@ -117,7 +118,8 @@ class Curve:
     def reach(self, eps: float = 1e-3) -> float:
         """R_eps, the last lag before g(k) / g(0) first falls below eps.
 
-        inf if the ratio never falls below eps: the reach then exceeds the longest lag measured.
+        inf if the ratio never falls below eps: the reach then exceeds the longest lag measured. nan if g is not finite
+        before it falls.
 
         Raises:
             ValueError: eps is not in (0, 1].
@@ -132,12 +134,17 @@ class Curve:
             return np.asarray(self.log_norm - self.log_norm[0])
 
     def _first_below(self, share: float, strictly: bool) -> float:
-        """The first lag with g at or (`strictly`) below this share of g(0); nan if g(0) is zero or not finite."""
+        """The first lag with g at or (`strictly`) below this share of g(0); inf if there is none.
+
+        nan if that is unknown: g(0) is zero or not finite, or g is not finite at a lag before.
+        """
         if not math.isfinite(self.log_norm[0]):
             return math.nan
         limit = math.log(share) + (-ROUNDING if strictly else ROUNDING)
-        (below,) = np.nonzero(self._log_ratio < limit)
-        return float(self.lag[below[0]]) if len(below) else math.inf
+        (ends,) = np.nonzero((self._log_ratio < limit) | np.isnan(self._log_ratio))
+        if not len(ends):
+            return math.inf
+        return math.nan if np.isnan(self._log_ratio[ends[0]]) else float(self.lag[ends[0]])
 
 
 def curve(log_g_BK: Floats, window: Window, tiny: float = 0.0) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from farback import stats
 from farback.measures.base import Lag, MeasureRow, Sampled, summary_rows
 from farback.measures.retention import scored_steps
 from farback.records.record import Several, Since
+from farback.stats.horizons import at_least
 from farback.tasks.base import Batch, Task
 
 
@@ -36,13 +36,13 @@ class AtLags(Sampled):
         return [one._readouts(task, seed) for one in alone]
 
     def horizon_row(self, rows: Sequence[MeasureRow], statistic: str, threshold: float) -> list[MeasureRow]:
-        """The lower end of the horizon, or 0: the lag before the first failure if the cue was at each lag, else the
+        """The lower end of the horizon: the lag before the first failure if the cue was at each lag, else the
         largest lag at which the statistic passes.
         """
         lags, values = zip(*((row.lag, row.value) for row in rows if row.statistic == statistic), strict=True)
-        passed = np.asarray(values) >= threshold
+        passed = at_least(values, threshold)
         reading = stats.first_failure(lags, passed) if self.each_lag else stats.largest_success(lags, passed)
-        return summary_rows(horizon=max(0.0, reading.horizon.low))
+        return summary_rows(horizon=reading.horizon.remembered)
 
     def check(self, task: Task) -> None:
         """Every lag at which there are sequences must be possible, with the same inputs and answers."""

@@ -52,6 +52,10 @@ class System(ABC):
             ValueError: the system cannot resume from a state; the message says why, and what to do.
         """
 
+    def step(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """As `carry`, with a state of the system's own form."""
+        return self.carry(x_BTI, state)
+
     @abstractmethod
     def double(self) -> System:
         """The same network in double precision, as a detached copy."""
@@ -262,6 +266,10 @@ class _CallableSystem(System):
         return output_BTO, state
 
     @override
+    def step(self, x_BTI: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        return self._call(self.cast(x_BTI), *([] if state is None else [state]))
+
+    @override
     def double(self) -> System:
         if self.module is None:
             return _CallableSystem(self.function, torch.float64)
@@ -272,7 +280,7 @@ class _CallableSystem(System):
         function: Any = module if self.function is self.module else self.function.__func__.__get__(module)  # type: ignore[attr-defined]
         return _CallableSystem(function, torch.float64)
 
-    def _call(self, *arguments: Tensor) -> tuple[Tensor, Any]:
+    def _call(self, *arguments: Any) -> tuple[Tensor, Any]:
         """The outputs, and the second returned value (None if there is none)."""
         result = self.function(*arguments)
         pair = result if isinstance(result, tuple | list) and len(result) else (result,)

@@ -212,8 +212,11 @@ def quarters(parts: str, chance: Chance) -> list[Rung]:
 def height(loss: float, ladder: Sequence[Rung]) -> float:
     """The position of a loss on a ladder, in the unit of the rungs' amounts, or counted in rungs without amounts.
 
-    Interpolated between rungs, never beyond the ends. Of several rungs with the same loss, the lowest counts.
+    Interpolated between rungs, never beyond the ends. Of several rungs with the same loss, the lowest counts. A loss
+    that is nan has the height nan.
     """
+    if math.isnan(loss):
+        return math.nan
     amounts = [float(index) if rung.amount is None else rung.amount for index, rung in enumerate(ladder)]
     reached = amounts[0]
     for index in range(1, len(ladder)):
