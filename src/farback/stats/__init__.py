@@ -18,7 +18,8 @@ from farback.stats.horizons import (
     success_threshold,
 )
 from farback.stats.intervals import bootstrap, clopper_pearson, median, median_interval, wilson
-from farback.stats.psychometric import Psychometric, isotonic_threshold, psychometric
+from farback.stats.isotonic_thresholds import isotonic_threshold
+from farback.stats.psychometric import Psychometric, psychometric
 from farback.stats.success_rates import MeanHorizon, isotonic, mean_horizon, spearman_karber
 from farback.stats.survival import Survival, kaplan_meier
 from farback.stats.threshold_search import ThresholdSearch, best_probabilities

@@ -1,4 +1,4 @@
-"""The lag at which half of fresh seeds succeed: a psychometric curve by Bayes' rule, and an estimate without a model.
+"""The lag at which half of fresh seeds succeed: a psychometric curve by Bayes' rule.
 
 The success rate at lag x is (1 - lapse) / (1 + (x / m)^slope): near 1 - lapse at short lags and near 0 at long ones.
 The half-way lag is where the rate is exactly one half; m follows from it. The posterior is computed on a grid with
@@ -9,8 +9,7 @@ proper priors, so complete separation (all seeds succeed at one lag, none at the
   between 1 and 64;
 - lapse: Beta(1, 10) below 0.45. Most networks that learn a task at short lags always learn it.
 
-Source: Kontsevich and Tyler 1999 (posterior on a grid), Prins 2013 (slope and lapse as nuisance parameters), Oron and
-Flournoy 2017 (centred isotonic regression).
+Source: Kontsevich and Tyler 1999 (posterior on a grid), Prins 2013 (slope and lapse as nuisance parameters).
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ MARGIN = 0.5  # octaves outside of the tried lags, up to which an end of an inte
 COUNTS = (120, 14, 8)  # cells of half-way lag, slope and lapse
 REFINEMENTS = 6  # of the grid, at most: each shrinks it at least to half along one axis
 POSSIBLE = 1e-6  # cells with a smaller share of the largest weight of their axis are left out of a finer grid
-DRAWS = 2000  # of the posterior predictive check and of the exact tests
+DRAWS = 2000  # of the posterior predictive check
 UNLIKELY = 0.05  # the posterior predictive p below which the curve does not fit
 
 
@@ -90,7 +89,8 @@ class Grid:
         z_KXSP = self.slope_S[:-1, None] * z_KX[:, :, None, None] - np.log(half_P / (1 - half_P))
         step_KXSP = np.broadcast_to(np.where(z_KX > 0, 50.0, -50.0)[:, :, None, None], (*z_KX.shape, 1, len(half_P)))
         z_KXSP = np.concatenate([np.clip(z_KXSP, -50, 50), step_KXSP], 2)
-        return np.clip((1 - self.lapse_P) / (1 + np.exp(z_KXSP)), 1e-12, 1 - 1e-12)
+        rate_KXSP: Floats = np.clip((1 - self.lapse_P) / (1 + np.exp(z_KXSP)), 1e-12, 1 - 1e-12)
+        return rate_KXSP
 
     def around(self, weight_XSP: Floats) -> Grid:
         """The grid with as many cells over the part where the weights are not negligible."""
@@ -113,12 +113,12 @@ class Posterior:
     def quantiles(self, shares: ArrayLike, axis: int = 0) -> Floats:
         """Of a coordinate of the grid (log2 half-way lag unless another axis is named), uniform within each cell."""
         below = np.insert(np.cumsum(marginal(self.weight_XSP, axis)), 0, 0.0)
-        return np.interp(shares, below, self.grid.edges(axis), right=np.inf if axis == 1 else None)
+        return np.interp(np.asarray(shares, float), below, self.grid.edges(axis), right=np.inf if axis == 1 else None)
 
     def below(self, octave_N: ArrayLike) -> Floats:
         """The probability that log2 of the half-way lag is below each of these numbers."""
         total_X = np.insert(np.cumsum(marginal(self.weight_XSP, 0)), 0, 0.0)
-        return np.interp(octave_N, self.grid.edges(0), total_X)
+        return np.interp(np.asarray(octave_N, float), self.grid.edges(0), total_X)
 
     @property
     def deviation(self) -> float:
@@ -184,8 +184,8 @@ def psychometric(lag: ArrayLike, successes: ArrayLike, trials: ArrayLike, *, lev
         ValueError: no lags, shapes that differ, a lag that is not above 0 or comes twice, successes outside 0..trials,
             or a level outside (0, 1).
     """
-    lag_K, success_K, trial_K = _counts(lag, successes, trials)
-    _check_level(level)
+    lag_K, success_K, trial_K = counts_by_lag(lag, successes, trials)
+    check_level(level)
     octave_K = np.log2(lag_K)
     grid = Grid(((octave_K[0] - BEYOND, octave_K[-1] + BEYOND), LOG_SLOPE, ROOT_LAPSE), COUNTS)
     found = posterior(success_K, trial_K, grid, grid.rates(octave_K))
@@ -236,67 +236,13 @@ def _predictive_p(lag_K: Floats, success_K: Floats, trial_K: Floats, found: Post
     def deviance(count_KD: NDArray[Any]) -> Floats:
         fail_KD = trial_K[:, None] - count_KD
         terms = xlogy(count_KD, count_KD / (trial_K[:, None] * rate_KD))
-        return (terms + xlogy(fail_KD, fail_KD / (trial_K[:, None] * (1 - rate_KD)))).sum(0)
+        total_D: Floats = (terms + xlogy(fail_KD, fail_KD / (trial_K[:, None] * (1 - rate_KD)))).sum(0)
+        return total_D
 
     return float((deviance(drawn_KD) >= deviance(np.broadcast_to(success_K[:, None], drawn_KD.shape))).mean())
 
 
-def isotonic_threshold(
-    lag: ArrayLike, successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95
-) -> tuple[float, float, float]:
-    """The half-way lag without a model of the curve: (estimate, low, high). Only assumes that rates fall with the lag.
-
-    The estimate is centred isotonic regression: rates that rise with the lag are pooled at their mean log2 lag, and the
-    curve is linear in log2 lag between these points. It is 0 or inf where the curve does not cross one half. It never
-    lies below a lag whose pooled rate is above one half, or above a lag whose pooled rate is below.
-
-    `low` is the largest lag at which, and at all smaller ones, a rate of at most one half is rejected: if it were, no
-    longer lag could have a higher rate, so the successes over this lag and any number of the next ones would be those
-    of a fair coin or fewer. The test is the largest standardised number of successes over these lags, with its exact
-    distribution by simulation, at (1 - level) / 2. `high` is the same for failures towards shorter lags. The interval
-    holds for numbers of trials that were fixed before; lags chosen by the outcomes make it approximate.
-
-    Arguments and errors as in `psychometric`.
-
-    Source: Oron and Flournoy 2017 (the estimate).
-    """
-    lag_K, success_K, trial_K = _counts(lag, successes, trials)
-    _check_level(level)
-    tail = (1 - level) / 2
-    above = [_coin_p(success_K[k:], trial_K[k:]) <= tail for k in range(len(lag_K))]
-    below = [_coin_p((trial_K - success_K)[k::-1], trial_K[k::-1]) <= tail for k in range(len(lag_K))]
-    passed = int(np.argmin([*above, False]))  # lags before the first that is not rejected
-    failed = int(np.argmin([*below[::-1], False]))
-    low = float(lag_K[passed - 1]) if passed else 0.0
-    high = float(lag_K[len(lag_K) - failed]) if failed else math.inf
-    return _centred_isotonic(lag_K, success_K, trial_K), low, high
-
-
-def _centred_isotonic(lag_K: Floats, success_K: Floats, trial_K: Floats) -> float:
-    rate_K = isotonic(success_K, trial_K)
-    if rate_K[0] < 0.5 or rate_K[-1] > 0.5:
-        return 0.0 if rate_K[0] < 0.5 else math.inf
-    extreme_K = (rate_K == 0) | (rate_K == 1)  # equal rates of 0 or 1 are no violation: these lags are not pooled
-    starts = np.flatnonzero((np.diff(rate_K, prepend=np.inf) != 0) | extreme_K)
-    blocks = np.split(np.arange(len(rate_K)), starts[1:])
-    octave_B = np.array([np.average(np.log2(lag_K[block]), weights=trial_K[block]) for block in blocks])
-    crossing = 2 ** np.interp(-0.5, -rate_K[starts], octave_B)
-    above, below = lag_K[rate_K > 0.5], lag_K[rate_K < 0.5]
-    return float(np.clip(crossing, above.max(initial=0.0), below.min(initial=math.inf)))
-
-
-def _coin_p(success_K: Floats, trial_K: Floats) -> float:
-    """The p of the largest standardised sum of the first counts, against fair coins."""
-    total_K = np.cumsum(trial_K)
-
-    def largest(count_DK: NDArray[Any]) -> Floats:
-        return ((np.cumsum(count_DK, -1) - total_K / 2) / np.sqrt(total_K / 4)).max(-1)
-
-    drawn_DK = np.random.default_rng(0).binomial(trial_K.astype(int), 0.5, (DRAWS, len(trial_K)))
-    return float((1 + (largest(drawn_DK) >= largest(success_K) - 1e-9).sum()) / (1 + DRAWS))
-
-
-def _counts(lag: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> tuple[Floats, Floats, Floats]:
+def counts_by_lag(lag: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Lags in ascending order, with their successes and trials."""
     lag_K = _positive(lag)
     success_K, trial_K = np.asarray(successes, float), np.asarray(trials, float)
@@ -317,7 +263,8 @@ def _positive(lag: ArrayLike) -> Floats:
     return lag_K
 
 
-def _check_level(level: float) -> None:
+def check_level(level: float) -> None:
+    """Raise ValueError unless the level lies between 0 and 1."""
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
 
@@ -329,4 +276,4 @@ def _tails(level: float) -> tuple[float, float]:
 def _quantiles(value_F: Floats, weight_F: Floats, shares: ArrayLike) -> Floats:
     order = np.argsort(value_F)
     weight_F = weight_F[order]
-    return np.interp(shares, np.cumsum(weight_F) - weight_F / 2, value_F[order])
+    return np.interp(np.asarray(shares, float), np.cumsum(weight_F) - weight_F / 2, value_F[order])

@@ -1,0 +1,70 @@
+"""The lag at which half of fresh seeds succeed, without a model of the curve: centred isotonic regression."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from farback.stats.psychometric import Floats, check_level, counts_by_lag
+from farback.stats.success_rates import isotonic
+
+DRAWS = 2000  # of the exact tests
+
+
+def isotonic_threshold(
+    lag: ArrayLike, successes: ArrayLike, trials: ArrayLike, *, level: float = 0.95
+) -> tuple[float, float, float]:
+    """The half-way lag without a model of the curve: (estimate, low, high). Only assumes that rates fall with the lag.
+
+    The estimate is centred isotonic regression: rates that rise with the lag are pooled at their mean log2 lag, and the
+    curve is linear in log2 lag between these points. It is 0 or inf where the curve does not cross one half. It never
+    lies below a lag whose pooled rate is above one half, or above a lag whose pooled rate is below.
+
+    `low` is the largest lag at which, and at all smaller ones, a rate of at most one half is rejected: if it were, no
+    longer lag could have a higher rate, so the successes over this lag and any number of the next ones would be those
+    of a fair coin or fewer. The test is the largest standardised number of successes over these lags, with its exact
+    distribution by simulation, at (1 - level) / 2. `high` is the same for failures towards shorter lags. The interval
+    holds for numbers of trials that were fixed before; lags chosen by the outcomes make it approximate.
+
+    Arguments and errors as in `psychometric`.
+
+    Source: Oron and Flournoy 2017 (the estimate).
+    """
+    lag_K, success_K, trial_K = counts_by_lag(lag, successes, trials)
+    check_level(level)
+    tail = (1 - level) / 2
+    above = [_coin_p(success_K[k:], trial_K[k:]) <= tail for k in range(len(lag_K))]
+    below = [_coin_p((trial_K - success_K)[k::-1], trial_K[k::-1]) <= tail for k in range(len(lag_K))]
+    passed = int(np.argmin([*above, False]))  # lags before the first that is not rejected
+    failed = int(np.argmin([*below[::-1], False]))
+    low = float(lag_K[passed - 1]) if passed else 0.0
+    high = float(lag_K[len(lag_K) - failed]) if failed else math.inf
+    return _centred_isotonic(lag_K, success_K, trial_K), low, high
+
+
+def _centred_isotonic(lag_K: Floats, success_K: Floats, trial_K: Floats) -> float:
+    rate_K = isotonic(success_K, trial_K)
+    if rate_K[0] < 0.5 or rate_K[-1] > 0.5:
+        return 0.0 if rate_K[0] < 0.5 else math.inf
+    extreme_K = (rate_K == 0) | (rate_K == 1)  # equal rates of 0 or 1 are no violation: these lags are not pooled
+    starts = np.flatnonzero((np.diff(rate_K, prepend=np.inf) != 0) | extreme_K)
+    blocks = np.split(np.arange(len(rate_K)), starts[1:])
+    octave_B = np.array([np.average(np.log2(lag_K[block]), weights=trial_K[block]) for block in blocks])
+    crossing = 2 ** np.interp(-0.5, -rate_K[starts], octave_B)
+    above, below = lag_K[rate_K > 0.5], lag_K[rate_K < 0.5]
+    return float(np.clip(crossing, above.max(initial=0.0), below.min(initial=math.inf)))
+
+
+def _coin_p(success_K: Floats, trial_K: Floats) -> float:
+    """The p of the largest standardised sum of the first counts, against fair coins."""
+    total_K = np.cumsum(trial_K)
+
+    def largest(count_DK: NDArray[Any]) -> Floats:
+        largest_D: Floats = ((np.cumsum(count_DK, -1) - total_K / 2) / np.sqrt(total_K / 4)).max(-1)
+        return largest_D
+
+    drawn_DK = np.random.default_rng(0).binomial(trial_K.astype(int), 0.5, (DRAWS, len(trial_K)))
+    return float((1 + (largest(drawn_DK) >= largest(success_K) - 1e-9).sum()) / (1 + DRAWS))
