@@ -113,12 +113,15 @@ class Posterior:
     def quantiles(self, shares: ArrayLike, axis: int = 0) -> Floats:
         """Of a coordinate of the grid (log2 half-way lag unless another axis is named), uniform within each cell."""
         below = np.insert(np.cumsum(marginal(self.weight_XSP, axis)), 0, 0.0)
-        return np.interp(np.asarray(shares, float), below, self.grid.edges(axis), right=np.inf if axis == 1 else None)
+        beyond = np.inf if axis == 1 else None
+        found: Floats = np.interp(np.asarray(shares, float), below, self.grid.edges(axis), right=beyond)
+        return found
 
     def below(self, octave_N: ArrayLike) -> Floats:
         """The probability that log2 of the half-way lag is below each of these numbers."""
         total_X = np.insert(np.cumsum(marginal(self.weight_XSP, 0)), 0, 0.0)
-        return np.interp(np.asarray(octave_N, float), self.grid.edges(0), total_X)
+        share_N: Floats = np.interp(np.asarray(octave_N, float), self.grid.edges(0), total_X)
+        return share_N
 
     @property
     def deviation(self) -> float:
@@ -276,4 +279,5 @@ def _tails(level: float) -> tuple[float, float]:
 def _quantiles(value_F: Floats, weight_F: Floats, shares: ArrayLike) -> Floats:
     order = np.argsort(value_F)
     weight_F = weight_F[order]
-    return np.interp(np.asarray(shares, float), np.cumsum(weight_F) - weight_F / 2, value_F[order])
+    found: Floats = np.interp(np.asarray(shares, float), np.cumsum(weight_F) - weight_F / 2, value_F[order])
+    return found
