@@ -42,7 +42,8 @@ class Curve:
         """The probability that a fresh seed succeeds."""
         if math.isinf(self.slope):
             return 1 - self.lapse if lag <= self.half else 0.0
-        return (1 - self.lapse) / (1 + (1 - 2 * self.lapse) * float(lag / self.half) ** self.slope)
+        odds: float = (1 - 2 * self.lapse) * (lag / self.half) ** self.slope
+        return (1 - self.lapse) / (1 + odds)
 
 
 def curves(rng: np.random.Generator, count: int) -> list[Curve]:
