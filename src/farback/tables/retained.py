@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from farback import stats
@@ -53,8 +54,9 @@ def seed_horizons(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 def retention_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """Skill and accuracy of every trained network at every test lag, with the median over seeds.
 
-    A network that diverged has skill 0 and the accuracy of chance. In the medians, a network that was not tested beyond
-    its first failure keeps its last score; otherwise the medians would be those of the networks that remember longest.
+    A network that diverged has skill 0 and the accuracy of chance. In the medians, a network that was not tested at a
+    lag has a score between those at its neighbouring lags (linear in the logarithm of the lag), and beyond its first
+    failure its last score; otherwise the medians would be those of other networks at each lag.
 
     Returns:
         by..., seed, lag, skill, accuracy, chance_accuracy, passed, diverged, median_skill, median_accuracy (over the
@@ -78,6 +80,9 @@ def _networks(scores: pd.DataFrame, by: By) -> pd.DataFrame:
 def _medians(curves: pd.DataFrame, name: str, by: By) -> pd.DataFrame:
     """The median of a score over networks, by group and lag."""
     wide = curves.set_index([*by, "seed", "lag"])[name].unstack("lag")
+    octaves = np.log2(wide.columns.to_numpy(float) + 1)
+    between = wide.T.set_axis(octaves).interpolate(method="index", limit_area="inside")
+    wide = between.T.set_axis(wide.columns, axis=1)
     failed = curves.groupby([*by, "seed"], dropna=False)["passed"].last() == 0  # curves ascend in the lag
     filled = wide.mask(failed, wide.ffill(axis=1, limit_area="outside"))
     median = filled.groupby(list(by), dropna=False).median()
