@@ -13,6 +13,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from farback.plots.style import Numbers
 
+MOST_LABELS = 12  # lags that are labelled one by one
+
 
 def fixed_ticks(axis: Axis, ticks: Sequence[float], text: Callable[[float], str] = "{:.10g}".format) -> None:
     """Put ticks at these places only, without minor ticks."""
@@ -22,17 +24,22 @@ def fixed_ticks(axis: Axis, ticks: Sequence[float], text: Callable[[float], str]
 
 
 def lag_axis(ax: Axes, lags: Sequence[float]) -> None:
-    """Make the x axis log2 and label the lags where labels fit; lag 0 is drawn one doubling left of the smallest."""
+    """Make the x axis log2 and label the lags where labels fit; lag 0 is drawn one doubling left of the smallest.
+
+    If there are many lags, the smallest and its doublings are labelled instead.
+    """
     distinct = sorted({float(lag) for lag in lags})
     positive = [lag for lag in distinct if lag > 0]
     if positive and distinct[0] == 0:
         ax.set_xscale("symlog", base=2, linthresh=positive[0], linscale=1)
     elif positive:
         ax.set_xscale("log", base=2)
+        ax.set_xlim(distinct[0] / 1.35, distinct[-1] * 1.35)
+    if len(positive) > MOST_LABELS:
+        doublings = int(math.log2(positive[-1] / positive[0]))
+        distinct = distinct[: -len(positive)] + [positive[0] * 2**power for power in range(doublings + 1)]
     positions = [math.log2(lag or positive[0] / 2) if positive else 0.0 for lag in distinct]
     fixed_ticks(ax.xaxis, without_overlap(distinct, positions, positions[-1] - positions[0] + 1))
-    if distinct[0] > 0:
-        ax.set_xlim(distinct[0] / 1.35, distinct[-1] * 1.35)
 
 
 def without_overlap(numbers: Sequence[float], positions: Sequence[float], length: float) -> list[float]:

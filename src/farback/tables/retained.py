@@ -54,7 +54,7 @@ def seed_horizons(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 def retention_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """Skill and accuracy of every trained network at every test lag, with the median over seeds.
 
-    A network that diverged has skill 0 and the accuracy of chance. In the medians, a network that was not tested at a
+    A network that diverged has skill 0 and the accuracy of chance; a test whose loss is not finite has skill 0. In the medians, a network that was not tested at a
     lag has a score between those at its neighbouring lags (linear in the logarithm of the lag), and beyond its first
     failure its last score; otherwise the medians would be those of other networks at each lag.
 
@@ -64,6 +64,7 @@ def retention_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """
     curves = _networks(scores, by)
     curves["diverged"] = curves["status"] == "diverged"
+    curves["skill"] = curves["skill"].mask(curves["skill"].isna() & curves["accuracy"].notna(), 0.0)
     for name in ("skill", "accuracy"):
         curves = curves.merge(_medians(curves, name, by), on=[*by, "lag"], how="left")
     values = ("skill", "accuracy", "chance_accuracy", "passed", "diverged", "median_skill", "median_accuracy")
