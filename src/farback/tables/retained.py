@@ -54,9 +54,10 @@ def seed_horizons(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 def retention_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """Skill and accuracy of every trained network at every test lag, with the median over seeds.
 
-    A network that diverged has skill 0 and the accuracy of chance; a test whose loss is not finite has skill 0. In the medians, a network that was not tested at a
-    lag has a score between those at its neighbouring lags (linear in the logarithm of the lag), and beyond its first
-    failure its last score; otherwise the medians would be those of other networks at each lag.
+    A network that diverged has skill 0 and the accuracy of chance; a test whose loss is not finite has skill 0. In the
+    medians, a network that was not tested at a lag has a score between those at its neighbouring lags (linear in the
+    logarithm of the lag), and beyond its first failure its last score; otherwise the medians would be those of other
+    networks at each lag.
 
     Returns:
         by..., seed, lag, skill, accuracy, chance_accuracy, passed, diverged, median_skill, median_accuracy (over the
