@@ -1,7 +1,8 @@
 """At one budget of parameters, do more layers or another nonlinearity let a simple RNN learn to look farther back?
 
 Every network is trained at one lag, from an orthogonal recurrent matrix. The sweep is: nine nonlinearities x one to
-three layers; each network has the best of four learning rates, and lags are chosen during the run. Deeper networks have narrower layers, so that all have the same number of parameters.
+three layers; each network has the best of four learning rates, and lags are chosen during the run. Deeper networks have
+narrower layers, so that all have the same number of parameters.
 """
 
 import pandas as pd
@@ -12,8 +13,8 @@ from farback.report.claim_scripts import mean_horizon
 from farback.report.sweep_report import learned_sentence, shown
 
 PREDICTION = (
-    "Written before any of these networks was trained, for one learning rate, Adam 3e-3. The slope at rest decides, depth does not: "
-    "with one layer, the nonlinearities of slope 1 at zero that keep both signs (identity, tanh, sin, softsign, "
+    "Written before any of these networks was trained, for one learning rate, Adam 3e-3. The slope at rest decides, "
+    "depth does not: with one layer, the nonlinearities of slope 1 at zero that keep both signs (identity, tanh, sin, softsign, "
     "modrelu) learn lag 20, while sigmoid (slope 1/4) and gelu (slope 1/2) do not. At equal parameters no nonlinearity "
     "reaches farther with three layers than with one. Without any nonlinearity the horizon is the longest, for an "
     "orthogonal matrix then keeps every gradient."

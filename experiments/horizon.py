@@ -12,7 +12,8 @@ from farback.report.claim_scripts import mean_horizon
 from farback.report.sweep_report import learned_sentence, shown
 
 PREDICTION = (
-    "Written for one learning rate, Adam 3e-3, before rates were tuned. Initialisation moves the horizon more than the cell does: from PyTorch's default every cell stops below 80 steps "
+    "Written for one learning rate, Adam 3e-3, before rates were tuned. "
+    "Initialisation moves the horizon more than the cell does: from PyTorch's default every cell stops below 80 steps "
     "at every depth, from the recommended start GRU and LSTM pass 160. Depth does not lengthen the horizon of any "
     "cell: a stack adds delay, not a slower decay, and makes the path for the gradient longer."
 )
