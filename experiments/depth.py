@@ -14,10 +14,10 @@ from farback.report.sweep_report import learned_sentence, shown
 
 PREDICTION = (
     "Written before any of these networks was trained, for one learning rate, Adam 3e-3. The slope at rest decides, "
-    "depth does not: with one layer, the nonlinearities of slope 1 at zero that keep both signs (identity, tanh, sin, softsign, "
-    "modrelu) learn lag 20, while sigmoid (slope 1/4) and gelu (slope 1/2) do not. At equal parameters no nonlinearity "
-    "reaches farther with three layers than with one. Without any nonlinearity the horizon is the longest, for an "
-    "orthogonal matrix then keeps every gradient."
+    "depth does not: with one layer, the nonlinearities of slope 1 at zero that keep both signs (identity, tanh, sin, "
+    "softsign, modrelu) learn lag 20, while sigmoid (slope 1/4) and gelu (slope 1/2) do not. At equal parameters no "
+    "nonlinearity reaches farther with three layers than with one. Without any nonlinearity the horizon is the "
+    "longest, for an orthogonal matrix then keeps every gradient."
 )
 REFUTED_BY = (
     "One of identity, tanh, sin, softsign, modrelu that fails at lag 20 with one layer for most seeds; sigmoid or gelu "
