@@ -225,6 +225,14 @@ def test_an_estimate_of_time_trains_as_many_as_a_run(
     assert lags[0] < lags[1]
 
 
+def test_many_settings_that_are_equally_good_are_not_all_dropped(tmp_path: Path) -> None:
+    rates = [f"{rate}.0e-4" for rate in range(1, 31)]
+    sweep = config(tmp_path, CONFIG.replace("[1.0e-3, 1.0e-2]", f"[{', '.join(rates)}]").replace(", memoryless", ""))
+    trials = sweep_run(sweep, Memory()).plan.remaining.adaptive.simulated()
+    judged = {trial.optimizer.spec()["lr"] for trial in trials if trial.role and trial.role[0] == "judged"}
+    assert len(judged) == 1
+
+
 def test_the_page_says_how_lags_and_settings_were_chosen(tmp_path: Path) -> None:
     sweep, store = config(tmp_path), Memory()
     stream = recorded_events(sweep_run(sweep, store, MadeUp()))
@@ -239,7 +247,7 @@ def test_the_page_says_how_lags_and_settings_were_chosen(tmp_path: Path) -> None
     about = subject(sweep, store, store.frame("small"))
     assert about.missing == 0
     assert f"{(frame['role'] == 'choice').sum()} trainings of a first set of seeds" in about.chosen
-    assert f"The {(frame['role'] == 'judged').sum()} trainings of the chosen settings" in about.chosen
+    assert f"The {(frame['role'] == 'judged').sum()} trainings that are counted" in about.chosen
     assert about.chosen in publish(sweep, store).report.read_text()
 
 

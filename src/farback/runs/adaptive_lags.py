@@ -21,7 +21,7 @@ from farback.trials.events import Event, Finished, Halted, TrialResult
 from farback.trials.trial import Trial
 
 COARSER = 2.5  # settings are compared with this multiple of the precision
-UNLIKELY = 0.05  # a setting is dropped when the probability that it is the best is smaller
+UNLIKELY = 0.05  # a setting is dropped when it is the best with less than this share of the largest probability
 TYPICAL_CHOICE, TYPICAL_JUDGED = 9, 30  # trainings, before anything is known
 TYPICAL_SLOPE, TYPICAL_SHARE = 4.0, 0.4  # of success rates, and of the budget that a success uses, in estimates of time
 
@@ -120,19 +120,18 @@ class NetworkSearch:
         self.batch = []
         limit = self.search.adaptive.limit
         if self.chosen is None:
-            best = stats.best_probabilities(list(self.candidates.values()))
-            if self.counts:
-                likely = [arm for arm, p in zip(self.candidates, best, strict=True) if p >= UNLIKELY]
-                self.candidates = {arm: self.candidates[arm] for arm in likely}
-                best = stats.best_probabilities(list(self.candidates.values()))
-            open_arms = [
+            best_A = stats.best_probabilities(list(self.candidates.values()))
+            best = dict(zip(self.candidates, best_A, strict=True))
+            largest = max(best.values())
+            self.candidates = {arm: each for arm, each in self.candidates.items() if best[arm] >= UNLIKELY * largest}
+            unknown = [
                 arm for arm, each in self.candidates.items() if not each.done and self.counts[CHOICE, arm] < limit // 4
             ]
-            if len(self.candidates) > 1 and open_arms:
-                for arm in open_arms:
+            if len(self.candidates) > 1 and unknown:
+                for arm in unknown:
                     self._add(arm, self.candidates[arm])
                 return
-            self.chosen = list(self.candidates)[int(np.argmax(best))]
+            self.chosen = max(best, key=best.__getitem__)  # of equal ones the first
         if not self.judged.done and self.counts[JUDGED, self.chosen] < limit:
             self._add(self.chosen, self.judged)
 
@@ -233,7 +232,8 @@ class AdaptiveLags:
         if not self.networks:
             return ""
         counts: Counter[str] = sum((self._counted(network) for network in self.networks), Counter())
-        adaptive = self.networks[0].search.adaptive
+        ends = sorted({(one.search.adaptive.precision, one.search.adaptive.limit) for one in self.networks})
+        rules = " or ".join(f"at most {precision:g} octaves, or after {limit} trainings" for precision, limit in ends)
         parts = [
             f"The lags of {len(self.networks)} networks were chosen one after another, each where a training tells "
             "most about the horizon for the time it costs. Every training has a seed of its own."
@@ -244,8 +244,8 @@ class AdaptiveLags:
                 "of a first set of seeds, which are not counted further."
             )
         parts.append(
-            f"The {counts[JUDGED]} trainings of the chosen settings end when the standard deviation of a network's "
-            f"horizon is at most {adaptive.precision:g} octaves, or after {adaptive.limit} trainings."
+            f"The {counts[JUDGED]} trainings that are counted end when the standard deviation of a network's horizon "
+            f"is {rules}."
         )
         if left := sum(not network.finished for network in self.networks):
             parts.append(f"{left} networks are not finished.")

@@ -31,7 +31,6 @@ def skills(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
         by..., task, lag, seed, skill, passed, diverged.
     """
     own = at_training_lag(scores, [*by, *(["task"] if "task" not in by else [])])
-    own = own[own["status"] != "implied"]  # lags that bisection did not try have no skill
     check_repeats(own, [*by, "task"])
     whole = own.assign(skill=own["skill"].clip(lower=0.0), diverged=own["status"] == "diverged")
     return whole.loc[:, [*by, *PROBLEM, "seed", "skill", "passed", "diverged"]]
