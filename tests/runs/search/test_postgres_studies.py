@@ -40,8 +40,9 @@ def started(config: Path, uri: str) -> subprocess.Popen[bytes]:
 def begun(uri: str) -> int:
     """How many trials have begun, as plain Optuna sees it; 0 while there are no tables."""
     try:
-        names = optuna.get_all_study_names(uri)
-        trials = [trial for name in names for trial in optuna.load_study(study_name=name, storage=uri).trials]
+        storage = optuna.storages.RDBStorage(uri, skip_table_creation=True, skip_compatibility_check=True)
+        names = optuna.get_all_study_names(storage)
+        trials = [trial for name in names for trial in optuna.load_study(study_name=name, storage=storage).trials]
     except Exception:  # the tables are being made
         return 0
     return sum(trial.state.name != "WAITING" for trial in trials)
@@ -54,7 +55,7 @@ def test_processes_that_meet_on_an_empty_server_share_its_studies(small: Small, 
     crowd = [started(config, postgres_uri) for _ in range(3 if kill else 2)]
     until = time.monotonic() + 240
     while begun(postgres_uri) < 2:
-        assert time.monotonic() < until
+        assert time.monotonic() < until, [process.poll() for process in crowd]
         time.sleep(0.1)
     if kill:
         crowd[0].send_signal(signal.SIGKILL)
