@@ -65,6 +65,7 @@ def test_a_sweep_is_trained_once_and_its_page_is_rebuilt_from_the_store(project:
         path.unlink()
     command(project, "report", "first", "--set", "steps=50")
     assert {path.name: path.read_bytes() for path in page.glob("*.csv")} == tables
+    command(project, "doctor", "--json")
 
 
 def test_a_search_spends_its_budget_and_reports_its_winners(project: Path) -> None:
@@ -79,7 +80,3 @@ def test_the_measures_give_the_known_numbers(project: Path) -> None:
     document = json.loads(command(project, "calibrate", "--json").stdout)
     assert document["off"] == 0
     assert all(check["holds"] for check in document["checks"])
-
-
-def test_the_store_is_whole(project: Path) -> None:
-    command(project, "doctor", "--json")

@@ -121,10 +121,10 @@ def test_a_column_is_numeric_where_every_cell_begins_with_a_number(cells: list[s
 
 
 @pytest.mark.slow
-def test_a_page_is_smaller_than_its_figures(tmp_path: Path) -> None:
+def test_a_page_holds_each_figure_once(tmp_path: Path) -> None:
     frame = made_up_scores.lengths()
     subject = Subject("far", "How far?", "configs/far.yaml", tuple(frame["key"]), (), tmp_path, tmp_path / "far")
     page = write(subject, frame)
     drawn = sum(path.stat().st_size for path in page.files if path.suffix == ".svg")
-    assert page.html.stat().st_size < 0.85 * drawn + 60_000
+    assert drawn < page.html.stat().st_size < drawn + 80_000  # the rest is the page's own text and style
     assert "How far?" in page.html.read_text()
