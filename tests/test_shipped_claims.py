@@ -193,9 +193,8 @@ CASES = [
 ]
 
 
-FIRST = {
-    name: at for at, (name, *_) in reversed(list(enumerate(CASES)))
-}  # of each experiment; `make test` runs every other one
+# The first case of each experiment; `make test` runs those of them with an even number
+FIRST = {name: at for at, (name, *_) in reversed(list(enumerate(CASES)))}
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_a_search_spends_its_budget_and_reports_its_winners(project: Path) -> No
     assert "report.md" in os.listdir(project / "results" / "small")
     again = json.loads(command(project, "search", "small", "--workers", "2", "--json").stdout)
     assert (again["trials"], again["done"]) == (8, 8)
+    command(project, "doctor", "--json")
 
 
 def test_the_measures_give_the_known_numbers(project: Path) -> None:

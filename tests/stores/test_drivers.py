@@ -145,7 +145,7 @@ def test_a_driver_waits_while_another_creates_the_tables(postgres_uri: str) -> N
             connection.execute(sqlalchemy.text(text))
 
     with ThreadPoolExecutor(1) as other:
-        with database.advisory(served, database.PREPARING):
+        with database.advisory(served, database.PREPARING, database.PREPARING_SECONDS):
             carry_out("create table experiments (half int)")
             opened = other.submit(MLflow, postgres_uri)
             with pytest.raises(TimeoutError):

@@ -35,7 +35,6 @@ def artifacts(uri: str, name: str) -> list[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_stores_are_light_to_import() -> None:
     code = """
 import sys, farback.cli.ui

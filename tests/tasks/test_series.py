@@ -98,10 +98,7 @@ def test_the_series_has_the_reference_moments_and_its_last_value_is_a_poor_forec
         assert np.sqrt((change**2).mean() / value.var()) == pytest.approx(nrmse, rel=0.01)
 
 
-@pytest.mark.parametrize(
-    ("lag", "history"),
-    [pytest.param(3, 20, marks=pytest.mark.slow), pytest.param(20, 18, marks=pytest.mark.slow), (40, 7)],
-)
+@pytest.mark.parametrize(("lag", "history"), [(3, 20), (20, 18), (40, 7)])
 @pytest.mark.slow
 def test_the_rungs_of_mackey_glass_are_least_squares_on_fresh_data(lag: int, history: int) -> None:
     task = tasks.build({"name": "mackey_glass", "lag": lag, "history": history})

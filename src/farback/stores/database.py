@@ -21,7 +21,7 @@ from farback.stores.retries import StoreFault
 POSTGRES = "postgresql"
 BUSY_SECONDS = 20.0  # how long to wait for another writer; MLflow waits as long
 LOCK_SECONDS = 1.0  # how long one check waits for a lock; `Retries` repeats the check
-ADVISORY_SECONDS = 30.0
+ADVISORY_SECONDS = 30.0  # how long to wait for a lock that only saves work
 PREPARING_SECONDS = 600.0  # creating the tables takes minutes on a slow server, and two that do it break them
 PREPARING = "farback.store"  # name of the lock held while tables are created
 MLFLOW_TABLES = {"experiments", "runs", "tags", "metrics", "params"}  # tables that every version of MLflow has
@@ -83,13 +83,13 @@ def create(path: Path, migrate: Callable[[Path], None]) -> None:
 
 
 @contextmanager
-def advisory(server: Any, name: str) -> Iterator[None]:
-    """Hold a lock on a PostgreSQL server during the block; after a time without it, run the block anyway."""
+def advisory(server: Any, name: str, seconds: float) -> Iterator[None]:
+    """Hold a lock on a PostgreSQL server during the block; after these seconds without it, run the block anyway."""
     from sqlalchemy import text
 
     key = {"key": zlib.crc32(name.encode())}
     with server.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        until = time.monotonic() + (PREPARING_SECONDS if name == PREPARING else ADVISORY_SECONDS)
+        until = time.monotonic() + seconds
         is_held = False
         while not is_held and time.monotonic() < until:
             is_held = bool(connection.execute(text("select pg_try_advisory_lock(:key)"), key).scalar())
@@ -147,7 +147,7 @@ def _prepare_server(uri: str, migrate: Callable[[str], None], versions: Versions
     from sqlalchemy.exc import SQLAlchemyError
 
     server = engine(uri)
-    with advisory(server, PREPARING):
+    with advisory(server, PREPARING, PREPARING_SECONDS):
         with server.connect() as connection:
             tables = set(inspect(connection).get_table_names())
             indexes = set(connection.execute(text("select indexname from pg_indexes")).scalars())

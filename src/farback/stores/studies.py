@@ -38,7 +38,7 @@ class Storage:
         if self.path:
             return FileLock(f"{self.path}.lock")
         if self.uri.startswith(database.POSTGRES):
-            return database.advisory(self.optuna.engine, "farback.search")
+            return database.advisory(self.optuna.engine, "farback.search", database.ADVISORY_SECONDS)
         return nullcontext()
 
     @property
@@ -84,7 +84,8 @@ def opened(uri: str) -> Storage:
                 return Storage(uri, RDBStorage(uri, engine_kwargs=options, skip_table_creation=True), path)
             is_postgres = uri.startswith(database.POSTGRES)
             # A lock, because processes that create the tables at the same moment fail
-            with database.advisory(database.engine(uri), database.PREPARING) if is_postgres else nullcontext():
+            lock = database.PREPARING, database.PREPARING_SECONDS
+            with database.advisory(database.engine(uri), *lock) if is_postgres else nullcontext():
                 return Storage(uri, RDBStorage(uri), None)
         except UserError:
             raise

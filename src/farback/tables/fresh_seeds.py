@@ -143,9 +143,9 @@ def tuning_share(fresh: pd.DataFrame) -> pd.DataFrame:
     share_B = np.full(2, np.nan)
     if (contest[contest["setting"] == DEFAULT]["p_holm"] < 0.05).any():
         share_B = 1 - tuned_B[default_B > 0] / default_B[default_B > 0]
-    # each is the value of the data, then those of the resamples
-    resampled = (default_B, tuned_B, moved_B, share_B)
-    found = [number for value_B in resampled for number in (float(value_B[0]), *percentiles(value_B[1:], 0.95))]
+    # Each has the value of the data first, then those of the resamples
+    values_B = (default_B, tuned_B, moved_B, share_B)
+    found = [number for value_B in values_B for number in (float(value_B[0]), *percentiles(value_B[1:], 0.95))]
     return pd.DataFrame([(len(names), min(map(len, values)), *found)], columns=columns)
 
 
