@@ -8,7 +8,7 @@ from rich.console import Console
 from farback.cli import progress
 from farback.cli.progress import SweepDisplay
 from farback.runs.progress import Tally
-from farback.runs.schedule import plan, remaining
+from farback.runs.schedule import Remaining, plan
 from farback.trials.events import Failed, Finished, TrialResult, scores
 from farback.trials.trial import Trial
 
@@ -24,7 +24,7 @@ def finished(of: Trial, lags: dict[int, bool], status: str = "finished") -> Fini
 
 
 def panel(trials: list[Trial], events: list[Finished | Failed]) -> str:
-    todo = plan(remaining(trials, set()))
+    todo = plan(Remaining.of(trials, set()))
     tally = Tally(todo)
     display = SweepDisplay(tally, Console(file=io.StringIO(), width=100))
     for event in events:
@@ -61,7 +61,7 @@ def test_the_panel_shows_no_horizon_before_a_result() -> None:
 def test_without_a_terminal_lines_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
     trials = [trial(5, 0), trial(5, 1)]
-    todo = plan(remaining(trials, set()))
+    todo = plan(Remaining.of(trials, set()))
     out = io.StringIO()
     tally = Tally(todo)
     display = SweepDisplay(tally, Console(file=out, width=100))

@@ -11,7 +11,7 @@ from farback.executors import Serial, base
 from farback.experiment import ConfigError, Experiment, Sweep
 from farback.runs import progress, trial_checks
 from farback.runs.progress import Tally
-from farback.runs.schedule import plan, remaining
+from farback.runs.schedule import Remaining, plan
 from farback.runs.sweep import checked_sweep
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
@@ -219,7 +219,7 @@ def test_failures_are_reported_and_tried_again(tmp_path: Path) -> None:
 
 def test_the_longest_cohorts_come_first_and_every_worker_gets_one(tmp_path: Path) -> None:
     trials = config(tmp_path).trials()
-    todo = plan(remaining(trials, set()), workers=4)
+    todo = plan(Remaining.of(trials, set()), workers=4)
     assert sorted(trial.key for pack in todo.cohorts for trial in pack.trials) == sorted(trial.key for trial in trials)
     assert len(todo.cohorts) == 8  # two for each worker
     assert todo.cohorts[0].trials[0].lag == 2
@@ -271,7 +271,7 @@ def test_diverged_trials_are_results(tmp_path: Path) -> None:
 
 def test_the_tally_counts_the_share_that_is_done(tmp_path: Path) -> None:
     trials = config(tmp_path).trials()
-    todo = plan(remaining(trials, set()))
+    todo = plan(Remaining.of(trials, set()))
     tally = Tally(todo)
     assert tally.share == 0
     assert tally.seconds_left is None
@@ -286,7 +286,7 @@ def test_the_tally_counts_the_share_that_is_done(tmp_path: Path) -> None:
 
 
 def test_the_time_left_is_counted_from_the_first_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    todo = plan(remaining(config(tmp_path).trials(), set()))
+    todo = plan(Remaining.of(config(tmp_path).trials(), set()))
     made = [event for _, event in Serial().map(train, todo.cohorts)]
     now = [1000.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
@@ -305,7 +305,7 @@ def test_the_time_left_is_counted_from_the_first_progress(tmp_path: Path, monkey
 
 
 def test_what_is_only_measured_counts_as_work(tmp_path: Path) -> None:
-    todo = plan(remaining(config(tmp_path, SMALL.replace("  steps: 12", "  steps: 0")).trials(), set()))
+    todo = plan(Remaining.of(config(tmp_path, SMALL.replace("  steps: 12", "  steps: 0")).trials(), set()))
     tally = Tally(todo)
     assert tally.share == 0
     shares = []

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from farback.executors import Serial
-from farback.runs.schedule import plan, remaining
+from farback.runs.schedule import Remaining, plan
 from farback.runs.time_estimate import EARLY_SHARE, CohortSeconds, estimate, makespan, timed, update_shares
 from farback.system import devices
 from farback.trials.cohort import Cohort
@@ -53,7 +53,7 @@ def test_workers_take_the_next_piece_as_they_are_free() -> None:
 
 def test_each_kind_is_timed_once_and_repeats_that_ended_count() -> None:
     trials = [trial(seed) for seed in range(8)] + [trial(seed, stop="never") for seed in range(8)]
-    todo = plan(remaining(trials, set()), 1)
+    todo = plan(Remaining.of(trials, set()), 1)
     executor = Stopwatch()
     unknown = estimate(todo, executor, Memory().frame("small"), devices.CPU)
     assert len(executor.asked) == len({(c.trials[0].shape, len(c.trials)) for c in todo.cohorts})

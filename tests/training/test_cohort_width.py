@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from farback.experiment import Experiment
-from farback.runs.schedule import plan, remaining
+from farback.runs.schedule import Remaining, plan
 from farback.runs.sweep import checked_sweep
 from farback.training import cohort_width
 from farback.training.cohort_width import MOST, MOST_BYTES, replica_bytes, width
@@ -62,7 +62,7 @@ def test_a_plan_uses_the_computed_width() -> None:
     trials = [trial(hidden=512, lag=100, seed=seed) for seed in range(4)] + [
         trial(hidden=8, seed=seed) for seed in range(80)
     ]
-    what = remaining(trials, set())
+    what = Remaining.of(trials, set())
     few = plan(what).cohorts
     assert [len(cohort.trials) for cohort in few if cohort.trials[0].hidden == 512] == [1, 1, 1, 1]
     assert max(len(cohort.trials) for cohort in few) == MOST
@@ -72,6 +72,6 @@ def test_a_plan_uses_the_computed_width() -> None:
 
 def test_cohorts_of_horizon_fit_into_a_worker() -> None:
     trials = checked_sweep(Experiment.load("configs/horizon.yaml")).trials()
-    for cohort in plan(remaining(trials, set()), workers=2).cohorts:
+    for cohort in plan(Remaining.of(trials, set()), workers=2).cohorts:
         first = cohort.trials[0]
         assert len(cohort.trials) * replica_bytes(first, first.lag + 30) < MOST_BYTES
