@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from claim_rules import named_verdicts
+from every_trial import every_trial
 from farback.experiment import Sweep
 from farback.report import Analysis
 from farback.report.claim_verdicts import judged
@@ -93,7 +94,7 @@ def made_up(name: str, values: Callable[[Trial], Values]) -> pd.DataFrame:
 def loaded(name: str) -> tuple[list[Trial], pd.DataFrame]:
     """All trials of an experiment, and the columns of each in a frame."""
     experiment = next(one for one in LEDGER.experiments if one.name == name)
-    trials = experiment.trials()
+    trials = every_trial(experiment)
     return trials, tidy(Recorded(trial.columns(), "finished", [ROW]) for trial in trials).drop(columns=SCORE)
 
 

@@ -10,7 +10,8 @@ from types import ModuleType
 import pandas as pd
 import pytest
 
-from farback.experiment import Experiment
+from every_trial import every_trial
+from farback.experiment import Experiment, Sweep
 from farback.report.experiment_script import experiment_module
 from farback.stores.base import Recorded, tidy
 from farback.trials.trial import Trial
@@ -35,7 +36,9 @@ def made_up(name: str, skill: Callable[[Trial], float]) -> tuple[ModuleType, pd.
 @cache
 def loaded(name: str) -> list[Trial]:
     """All trials of a shipped config."""
-    return Experiment.load(ROOT / "configs" / f"{name}.yaml").trials()
+    experiment = Experiment.load(ROOT / "configs" / f"{name}.yaml")
+    assert isinstance(experiment, Sweep)
+    return every_trial(experiment)
 
 
 @pytest.mark.parametrize("true", [True, False], ids=["held", "refuted"])
@@ -91,21 +94,3 @@ def test_sizes_change_nothing_on_a_page_that_was_there_before_them() -> None:
     for one, other in zip(with_sizes.parts, before.parts, strict=True):
         pd.testing.assert_frame_equal(one.frame, other.frame)
         assert one.name == other.name
-
-
-@pytest.mark.parametrize("reach", [12.0, 80.0])
-def test_the_demo_says_whether_the_gradient_of_every_default_start_vanishes(reach: float) -> None:
-    script = experiment_module(ROOT / "experiments" / "demo.py")
-    assert script is not None
-    starts = {"LSTM": 13.0, "GRU": 12.0, "RNN tanh": 11.0, "RNN relu": reach, "LSTM, chrono": 80.0}
-    columns = ["key", "label", "seed", "measure", "step", "lag", "statistic", "value"]
-    rows = [
-        (f"{name} {seed}", name, seed, "gradient_reach", step, -1, "reach", value if step == 0 else 70.0)
-        for name, value in starts.items()
-        for seed in range(5)
-        for step in (0, 100)
-    ]
-    line = script.vanishing(pd.DataFrame(rows, columns=columns))
-    assert line.startswith("Held" if reach < 80 else "**Refuted**")
-    assert "LSTM 13" in line
-    assert "LSTM, chrono >= 80" in line

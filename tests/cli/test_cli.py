@@ -31,6 +31,13 @@ sweep:
     lag: [1, 2]
     seed: {range: 2}
 """
+SEEDS = """\
+    lag: [1, 2]
+    seed: {range: 2}
+"""
+LAGS = """\
+    lag: {adaptive: [1, 16]}
+"""
 
 
 @dataclass
@@ -73,7 +80,7 @@ def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[.
     schema_file = project / "configs" / "schema.json"
     schema_file.write_text("{}")
     planned = farback("run", "tiny", "--dry-run", "--workers", "1")
-    assert "8 trials, 0 recorded already, 8 to train" in planned.stdout, planned.stderr
+    assert "0 trials recorded already, 8 to train on 1 workers" in planned.stdout, planned.stderr
     assert re.search(r"estimated time.*: \d+", planned.stdout)
     assert schema_file.read_text() == "{}"  # a dry run writes nothing
     part = farback("run", "configs/tiny.yaml", "--only", "cell.name=elman", "--workers", "1")
@@ -157,19 +164,19 @@ def test_durations_read_well(seconds: float, text: str) -> None:
     assert minutes(seconds) == text
 
 
-def test_a_dry_run_of_a_bracket_counts_at_most_what_may_be_trained(
+def test_a_dry_run_of_adaptive_lags_says_about_how_many_trainings(
     project: Path, farback: Callable[..., Result]
 ) -> None:
-    text = CONFIG.replace("name: tiny", "name: picked").replace("lag: [1, 2]", "lag: {bracket: [1, 16]}")
-    (project / "configs" / "picked.yaml").write_text(text)
+    (project / "configs" / "picked.yaml").write_text(CONFIG.replace("name: tiny", "name: picked").replace(SEEDS, LAGS))
     planned = farback("run", "picked", "--dry-run", "--workers", "1")
-    assert "20 trials, 0 recorded already, at most 12 of 20 to train" in planned.stdout, planned.stderr
+    assert "0 trials recorded already, about 60 to train" in planned.stdout, planned.stderr
 
 
 @pytest.mark.slow
-def test_a_bracket_is_trained_from_the_command_line(project: Path, farback: Callable[..., Result]) -> None:
-    text = CONFIG.replace("name: tiny", "name: bisected").replace("lag: [1, 2]", "lag: {bracket: [1, 16]}")
-    (project / "configs" / "bisected.yaml").write_text(text)
-    trained = farback("run", "bisected", "--workers", "1", "--only", "seed=0")
-    assert "at most 6 of 10 trials to train" in trained.stdout
-    assert "picked by bisection" in (project / "results" / "bisected" / "report.md").read_text()
+def test_adaptive_lags_are_trained_from_the_command_line(project: Path, farback: Callable[..., Result]) -> None:
+    (project / "configs" / "chosen.yaml").write_text(CONFIG.replace("name: tiny", "name: chosen").replace(SEEDS, LAGS))
+    trained = farback("run", "chosen", "--workers", "1")
+    assert "about 60 trials to train" in trained.stdout, trained.stderr
+    assert "The lags of 2 networks were chosen one after another" in (
+        project / "results" / "chosen" / "report.md"
+    ).read_text()

@@ -35,13 +35,14 @@ def test_many_trials_give_the_curve_that_they_were_drawn_from(half: float, slope
 def density(octave: float, lags: np.ndarray, successes: np.ndarray, trials: np.ndarray) -> float:
     """Prior times likelihood of a half-way lag, integrated over slope and lapse by Gauss-Legendre quadrature."""
     node, weight = np.polynomial.legendre.leggauss(24)
-    slope, lapse = 64 ** ((node[:, None, None] + 1) / 2), 0.45 * (node[:, None] + 1) / 2
-    slope_weight, lapse_weight = weight * slope.ravel() ** -0.8, weight * stats.beta.pdf(lapse.ravel(), 1, 10)
+    slope = 1.3 * (64 / 1.3) ** ((node[:, None, None] + 1) / 2)
+    lapse = 0.45 * (node[:, None] + 1) / 2
+    slope_weight, lapse_weight = weight * slope.ravel() ** -0.3, weight * stats.beta.pdf(lapse.ravel(), 1, 10)
     m = 2**octave * (1 - 2 * lapse) ** (-1 / slope)
     step = (1 - lapse) * (lags < 2**octave)
     smooth = (1 - lapse) / (1 + (lags / m) ** slope)
     of_step, of_smooth = (stats.binom.pmf(successes, trials, rate).prod(-1) @ lapse_weight for rate in (step, smooth))
-    return float((0.4 * of_step + 0.6 * (of_smooth @ slope_weight) / slope_weight.sum()) / lapse_weight.sum())
+    return float((0.3 * of_step + 0.7 * (of_smooth @ slope_weight) / slope_weight.sum()) / lapse_weight.sum())
 
 
 @pytest.mark.parametrize("successes", [[5, 4, 2, 0], [5, 5, 0, 0]])

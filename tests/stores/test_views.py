@@ -51,12 +51,13 @@ def test_the_views_of_a_sweep_have_the_right_state(uri: str) -> None:
 
 
 def test_rewritten_views_keep_their_creation_time(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with MLflow(uri) as store, store.begin("first", [trial(0)]) as recorder:
-        before = entries(store)
-        monkeypatch.setattr(views.time, "time", lambda: 4e9)
-        store.begin("first", [trial(0)]).close()
-        assert entries(store) == before
-        recorder.add([trial(1, "lstm")])
+    with MLflow(uri) as store:
+        with store.begin("first", [trial(0)]) as recorder:
+            before = entries(store)
+            monkeypatch.setattr(views.time, "time", lambda: 4e9)
+            store.begin("first", [trial(0)]).close()
+            assert entries(store) == before
+            recorder.add([trial(1, "lstm")])
         after = entries(store)
     assert {name: entry["createdAt"] for name, entry in after.items()} == {
         name: entry["createdAt"] for name, entry in before.items()

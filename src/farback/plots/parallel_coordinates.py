@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from farback.plots.panels import new_figure, subplots
 from farback.plots.search_axes import Scale, scales
 from farback.plots.style import Numbers, groups, styled_no_grid
+from farback.records.setting_text import ALL
 
 TICKS = (0.0, 0.5, 1.0)
 
@@ -50,7 +51,7 @@ def parallel(history: pd.DataFrame, log: Collection[str] = (), value: str = "val
         ax.set(xlim=(-0.1, len(used) - 1 + 0.35), ylim=(-0.07, 1.07), yticks=[])
         ax.tick_params(length=0)
         ax.spines[["left", "bottom"]].set_visible(False)
-        ax.set_title(name.text if len(parts) > 1 or name.cell != "all" else "")
+        ax.set_title(name.text if len(parts) > 1 or name.text != ALL else "")
     figure.colorbar(colours, ax=axes, label=f"{value} in the search", shrink=0.75, aspect=30, pad=0.02)
     return figure
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from farback.records.setting_text import DEFAULT_INIT, setting_text, value_text
+from farback.records.setting_text import ALL, DEFAULT_INIT, setting_text, value_text
 
 Numbers = NDArray[np.float64]
 
@@ -99,7 +99,7 @@ class GroupName:
     @property
     def text(self) -> str:
         """The full name; the default initialisation is left out."""
-        return ", ".join(filter(None, [self.cell, "" if self.init == DEFAULT_INIT else self.init, *self.rest])) or "all"
+        return ", ".join(filter(None, [self.cell, "" if self.init == DEFAULT_INIT else self.init, *self.rest])) or ALL
 
     def level(self, axis: str) -> Any:
         """The group's value on an axis: "cell", "init", or one of `levels`."""

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 LABELS = ("label", "group")  # columns that hold the name of a network
+ALL = "all"  # the name of a group without settings
 DEFAULT_INIT = "torch"  # not written, because labels do not have it either
 
 
@@ -50,4 +51,4 @@ def group_text(group: Mapping[Any, Any]) -> str:
             parts += [str(value)] if column in LABELS or not (labelled or value == DEFAULT_INIT) else []
         else:
             parts.append(setting_text(column, value, columns))
-    return ", ".join(part for part in parts if part) or "all"
+    return ", ".join(part for part in parts if part) or ALL

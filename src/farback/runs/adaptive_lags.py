@@ -56,10 +56,10 @@ def outcomes(frame: pd.DataFrame) -> dict[str, Outcome]:
     return failed | {key: Outcome(bool(passed), shares.get(key, 1.0)) for key, passed in pairs}
 
 
-def outcome(trial: Trial, result: TrialResult) -> Outcome:
-    """The outcome of a trial with this result."""
+def with_columns(trial: Trial, result: TrialResult) -> pd.DataFrame:
+    """A trial's result as rows of a store's frame."""
     columns = {name: value for name, value in trial.columns().items() if name not in result.scores}
-    return outcomes(result.scores.assign(**columns, status=result.status))[trial.key]
+    return result.scores.assign(**columns, status=result.status)
 
 
 class NetworkSearch:
@@ -169,6 +169,7 @@ class AdaptiveLags:
         self.networks = [NetworkSearch(search, self._outcome_of) for search in searches]
         self.failed: set[str] = set()  # trials that got no result: their networks wait for the next run
         self.trials: dict[str, Trial] = {}
+        self.unread: dict[str, pd.DataFrame] = {}  # results of batches that are not complete, by key
         self._update()
 
     def _outcome_of(self, trial: Trial) -> Outcome | None:
@@ -184,12 +185,21 @@ class AdaptiveLags:
         if not isinstance(event, Finished):
             self.failed.add(event.key)
             return False
-        return self.add_outcomes({event.key: outcome(self.trials[event.key], event.result)})
+        self.unread[event.key] = with_columns(self.trials[event.key], event.result)
+        return self._advance()
 
     def add_outcomes(self, new: Mapping[str, Outcome]) -> bool:
         """Process outcomes by key. Returns whether `due` changed."""
         self.known |= new
-        advanced = [network.advance(self._outcome_of) for network in self.networks if network.trials.keys() & new]
+        return self._advance()
+
+    def _advance(self) -> bool:
+        for network in self.networks:
+            batch = {trial.key for _, trial in network.batch}
+            if batch & self.unread.keys() and batch <= self.unread.keys() | self.known.keys():
+                frames = [self.unread.pop(key) for key in sorted(batch & self.unread.keys())]
+                self.known |= outcomes(pd.concat(frames))  # takes no longer than for one of them
+        advanced = [network.advance(self._outcome_of) for network in self.networks]
         if any(advanced):
             self._update()
         return any(advanced)

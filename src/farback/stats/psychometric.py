@@ -31,6 +31,7 @@ Ends = tuple[float, float]
 LOG_SLOPE = (math.log(1.3), math.log(64.0))
 STEEPNESS = -0.3  # power of the slope to which its density on a logarithmic axis is proportional
 STEP = 0.3  # probability of a step function; without it the intervals of steep curves would be too narrow
+RARITY = 9  # the prior of the lapse is Beta(1, RARITY + 1) below its largest value
 ROOT_LAPSE = (0.0, math.sqrt(0.45))  # above 0.5 there would be no half-way lag
 BEYOND = 1.0  # octaves
 MARGIN = 0.5  # octaves outside of the tried lags, up to which an end of an interval is given
@@ -80,7 +81,7 @@ class Grid:
         whole = (math.exp(STEEPNESS * high) - math.exp(STEEPNESS * low)) / STEEPNESS
         width = (self.ends[1][1] - self.ends[1][0]) / self.counts[1]
         slope_S = np.append((1 - STEP) * self.slope_S[:-1] ** STEEPNESS * width / whole, STEP)
-        return np.outer(slope_S, self.middles(2) * (1 - self.lapse_P) ** 9)  # d lapse = 2 root lapse * d root lapse
+        return np.outer(slope_S, self.middles(2) * (1 - self.lapse_P) ** RARITY)  # d lapse = 2 root lapse * d root lapse
 
     def rates(self, octave_K: Floats) -> Floats:
         """The success rates at lags 2^octave_K; shape (K, X, S, P), inside of (0, 1)."""
