@@ -177,6 +177,7 @@ def test_adaptive_lags_are_trained_from_the_command_line(project: Path, farback:
     (project / "configs" / "chosen.yaml").write_text(CONFIG.replace("name: tiny", "name: chosen").replace(SEEDS, LAGS))
     trained = farback("run", "chosen", "--workers", "1")
     assert "about 60 trials to train" in trained.stdout, trained.stderr
-    assert "The lags of 2 networks were chosen one after another" in (
-        project / "results" / "chosen" / "report.md"
-    ).read_text()
+    assert (
+        "The lags of 2 networks were chosen one after another"
+        in (project / "results" / "chosen" / "report.md").read_text()
+    )

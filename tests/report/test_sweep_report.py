@@ -77,6 +77,12 @@ def test_a_bound_says_what_limits_it(text, shown):
     assert reach_text({"horizon": text, "smallest_lag": 5, "largest_lag": 320}) == shown
 
 
+def test_a_bound_below_the_lags_of_other_networks_is_not_the_limit_asked():
+    row = {"horizon": "at least 62 (95 %: from 41)", "smallest_lag": 5, "largest_lag": 62}
+    assert reach_text(row, "", 320) == "at least 62, the longest lag tried (95 %: from 41)"
+    assert reach_text(row, "", 62) == "at least 62, the limit asked (95 %: from 41)"
+
+
 def test_equal_bounds_are_said_once():
     rows = [row for label in ("A", "B") for seed in range(6) for row in rows_of(label, seed, behaviour(500, 999))]
     analysis = standard(pd.DataFrame(rows))

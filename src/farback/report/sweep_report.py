@@ -139,10 +139,11 @@ def _range(values: pd.Series[int]) -> str:
 def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | None = None) -> pd.DataFrame:
     """A horizon table as text: the horizon with its interval, the same without a model, and successes at each lag."""
     lags = [] if success is None else sorted(set(success["lag"]))
+    farthest = horizons["largest_lag"].max() if len(horizons) else None
     rows = []
     for row in horizons.to_dict("records"):
         cells = {name_of(name): "none" if pd.isna(row[name]) else row[name] for name in by} | {
-            "horizon": reach_text(row, "")
+            "horizon": reach_text(row, "", farthest)
         }
         if success is None:
             cells["networks"] = str(row["seeds"])
@@ -199,11 +200,14 @@ def rows_with(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
     return frame
 
 
-def reach_text(row: Mapping[Any, Any], unit: str = " steps") -> str:
-    """A horizon as text that says what a bound is: "26 (24 to 30) steps", "at least 320 steps, the limit asked"."""
-    text = str(row["horizon"])
+def reach_text(row: Mapping[Any, Any], unit: str = " steps", farthest: float | None = None) -> str:
+    """A horizon as text that says what a bound is: "26 (24 to 30) steps", "at least 320 steps, the limit asked".
+
+    A bound below the `farthest` lag that other networks tried is "the longest lag tried" for this one.
+    """
+    text, shorter = str(row["horizon"]), farthest is not None and row["largest_lag"] < farthest
     for word, limit, note in (
-        ("at least", row["largest_lag"], "the limit asked"),
+        ("at least", row["largest_lag"], "the longest lag tried" if shorter else "the limit asked"),
         ("below", row["smallest_lag"], "the smallest lag asked"),
     ):
         if re.match(rf"{word} {limit:.10g}(?!\S)", text):

@@ -81,7 +81,7 @@ class Grid:
         whole = (math.exp(STEEPNESS * high) - math.exp(STEEPNESS * low)) / STEEPNESS
         width = (self.ends[1][1] - self.ends[1][0]) / self.counts[1]
         slope_S = np.append((1 - STEP) * self.slope_S[:-1] ** STEEPNESS * width / whole, STEP)
-        return np.outer(slope_S, self.middles(2) * (1 - self.lapse_P) ** RARITY)  # d lapse = 2 root lapse * d root lapse
+        return np.outer(slope_S, self.middles(2) * (1 - self.lapse_P) ** RARITY)  # d lapse = 2 root * d root
 
     def rates(self, octave_K: Floats) -> Floats:
         """The success rates at lags 2^octave_K; shape (K, X, S, P), inside of (0, 1)."""
