@@ -1,6 +1,6 @@
 """How far back can each recurrent network learn to look, and what do depth and initialisation change?
 
-Every network is trained at one lag, at the best of four learning rates. The sweep is: RNN tanh, RNN relu, GRU, LSTM x
+Every network is trained at one lag, at the best of three learning rates. The sweep is: RNN tanh, RNN relu, GRU, LSTM x
 depth x initialisation; lags and seeds are chosen during the run.
 """
 

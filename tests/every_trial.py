@@ -1,4 +1,4 @@
-"""All trials of a sweep, for made-up scores; in place of adaptive lags, five seeds of each network at eight lags."""
+"""All trials of a sweep, for made-up scores; in place of adaptive lags, five seeds of each network at several lags."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from farback.experiment import Sweep
 from farback.experiment.lag_search import JUDGED
 from farback.trials.trial import Trial
 
-LAGS = (5, 10, 20, 28, 40, 80, 160, 320)
+LAGS = (2, 5, 10, 20, 28, 40, 80, 160, 320, 1000, 2000, 4000)
 
 
 def every_trial(sweep: Sweep) -> list[Trial]:
