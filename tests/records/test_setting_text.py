@@ -29,6 +29,7 @@ def test_a_group_is_named_by_its_label_and_its_settings():
     assert group_text({"label": "LSTM, chrono", "hidden": 8, "batch": 64}) == "LSTM, chrono, hidden 8, batch 64"
     assert group_text({"cell": "GRU", "init": "torch", "depth": 2}) == "GRU, depth 2"
     assert group_text({"label": "GRU, chrono", "cell": "GRU", "init": "chrono"}) == "GRU, chrono"
+    assert group_text({"init": "torch"}) == "PyTorch's start"
 
 
 def test_fields_of_one_name_are_told_apart_by_their_component():

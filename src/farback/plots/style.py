@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from farback.records.setting_text import ALL, DEFAULT_INIT, setting_text, value_text
+from farback.records.setting_text import ALL, DEFAULT_INIT, DEFAULT_START, setting_text, value_text
 
 Numbers = NDArray[np.float64]
 
@@ -89,17 +89,20 @@ class GroupName:
         cell: empty if the group has neither a label nor a cell.
         rest: the texts of the other settings.
         levels: the values of the other settings by axis, such as ("layers", 2) and ("hidden", 8).
+        has_init: whether the group has an initialisation, be it the default.
     """
 
     cell: str
     init: str
     rest: tuple[str, ...] = ()
     levels: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
+    has_init: bool = field(default=False, compare=False)
 
     @property
     def text(self) -> str:
-        """The full name; the default initialisation is left out."""
-        return ", ".join(filter(None, [self.cell, "" if self.init == DEFAULT_INIT else self.init, *self.rest])) or ALL
+        """The full name; the default initialisation is left out beside other parts."""
+        parts = [self.cell, "" if self.init == DEFAULT_INIT else self.init, *self.rest]
+        return ", ".join(filter(None, parts)) or (DEFAULT_START if self.has_init else ALL)
 
     def level(self, axis: str) -> Any:
         """The group's value on an axis: "cell", "init", or one of `levels`."""
@@ -109,7 +112,8 @@ class GroupName:
     def without(self, axis: str) -> str:
         """The name without one axis: groups that differ on this axis only share a panel with this title."""
         rest = [text for text, (other, _) in zip(self.rest, self.levels, strict=True) if other != axis]
-        return replace(self, init=DEFAULT_INIT if axis == "init" else self.init, rest=tuple(rest), levels=()).text
+        init, has_init = (DEFAULT_INIT, False) if axis == "init" else (self.init, self.has_init)
+        return replace(self, init=init, has_init=has_init, rest=tuple(rest), levels=()).text
 
 
 @dataclass(frozen=True)
@@ -147,11 +151,10 @@ def _name(group: dict[str, Any]) -> GroupName:
     first = parts.pop(0) if parts else ""
     init = parts.pop(0) if parts and not _of_label(parts[0]) else DEFAULT_INIT
     others = {key: value for key, value in group.items() if key not in ("label", "group", "cell", "init")}
-    levels = [_of_label(part) or (part, True) for part in parts]
+    own = [_of_label(part) or (part, True) for part in parts]
     rest = [*parts, *(setting_text(key, value, others) for key, value in others.items())]
-    return GroupName(
-        str(group.get("cell", first)), str(group.get("init", init)), tuple(rest), (*levels, *others.items())
-    )
+    levels = (*own, *others.items())
+    return GroupName(str(group.get("cell", first)), str(group.get("init", init)), tuple(rest), levels, "init" in group)
 
 
 def _of_label(part: str) -> tuple[str, Any] | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 LABELS = ("label", "group")  # columns that hold the name of a network
 ALL = "all"  # the name of a group without settings
+DEFAULT_START = "PyTorch's start"  # the name of a group of which only the default initialisation is known
 DEFAULT_INIT = "torch"  # not written, because labels do not have it either
 
 
@@ -51,4 +52,4 @@ def group_text(group: Mapping[Any, Any]) -> str:
             parts += [str(value)] if column in LABELS or not (labelled or value == DEFAULT_INIT) else []
         else:
             parts.append(setting_text(column, value, columns))
-    return ", ".join(part for part in parts if part) or ALL
+    return ", ".join(part for part in parts if part) or (DEFAULT_START if "init" in columns else ALL)
