@@ -196,7 +196,7 @@ def test_a_sweep_of_them_trains_in_a_pool(site: Path, config: Path, farback: Typ
     assert done.returncode == 0, done.stdout + done.stderr
     assert (config.parents[1] / "results" / "mine" / "report.md").exists()
     again = farback(site, "run", "mine", "--workers", "2", "--dry-run")
-    assert "4 recorded already, 0 to train" in again.stdout
+    assert "4 trials recorded already, 0 to train" in again.stdout
     with MLflow(default_uri(config.parents[1])) as opened:
         made = opened.provenance("mine").values()
     assert {each[PLUGINS] for each in made} == {"tiny-memory 0.1"}
