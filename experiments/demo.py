@@ -40,7 +40,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         headline(horizons, conditions(fixed)),
         [*verdict(horizons, pairs), *holding(kept)],
         [*learned, *looked],
-        metrics({"trainability": horizons}, ["label"]) | metrics({"retention": kept}, ["task", "label"]),
+        *metrics({"trainability": horizons, "retention": kept}),
     )
 
 

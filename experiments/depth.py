@@ -47,7 +47,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     ]
     one = scores[scores["depth"] == 1]
     headline = f"With one layer: {learned_sentence(one, single[0].frame, ['cell'])}"
-    return Analysis(headline, verdict(horizons), parts, metrics({"trainability": horizons}, BY))
+    return Analysis(headline, verdict(horizons), parts, *metrics({"trainability": horizons}))
 
 
 def verdict(horizons: pd.DataFrame) -> list[str]:

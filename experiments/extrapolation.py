@@ -34,7 +34,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     timers, learned = int(fixed["timers"].sum()), int(fixed["learned"].sum())
     headline = (
         f"Of {learned} networks that learned one lag of {' or '.join(LONG)}, {timers} fail at a shorter one; trained "
-        "on mixed lags up to 40, half of the seeds retain: "
+        "on mixed lags up to 40, networks retain, by the median of seeds: "
         + "; ".join(f"{row['label']} ({row['trained']}) {row['horizon']}" for row in mixed.to_dict("records"))
         + "."
     )

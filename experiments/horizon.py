@@ -44,7 +44,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         *single,
     ]
     headline = f"With one layer: {learned_sentence(scores[scores['depth'] == 1], single[0].frame, ['label'])}"
-    return Analysis(headline, verdict(horizons), parts, metrics({"trainability": horizons}, BY))
+    return Analysis(headline, verdict(horizons), parts, *metrics({"trainability": horizons}))
 
 
 def verdict(horizons: pd.DataFrame) -> list[str]:

@@ -48,7 +48,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         f"With the smallest load, half of fresh trainings succeed up to these lags ({conditions(scores)}): "
         f"{listed(two, ['label', 'task.filler'])}."
     )
-    return Analysis(headline, verdict(success), parts, metrics({"trainability": horizons}, BY))
+    return Analysis(headline, verdict(success), parts, *metrics({"trainability": horizons}))
 
 
 def verdict(success: pd.DataFrame) -> list[str]:

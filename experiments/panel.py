@@ -104,7 +104,7 @@ def verdict(scores: pd.DataFrame, horizons: pd.DataFrame) -> list[str]:
 def farther(trained: pd.DataFrame, more: str, less: str) -> list[str]:
     """Networks in which one measure reaches farther than another for certain: it passes where the other has failed.
 
-    The measures have different largest lags: a reach of ">= 160" is therefore not taken to be below 320.
+    The measures have different largest lags: a reach of "at least 160" is therefore not taken to be below 320.
     """
     low = trained[trained["reach"] == more].set_index("label")["low"]
     high = trained[trained["reach"] == less].set_index("label")["high"]
@@ -140,7 +140,7 @@ def _widest(trained: pd.DataFrame) -> str:
     name = gap.idxmax()
     own = trained[trained["label"] == name].set_index("reach")["horizon"]
     least, most = low.loc[name].idxmin(), low.loc[name].idxmax()
-    shortest = "no step" if own[least] in ("< 0", "< 1") else f"{own[least]} steps"
+    shortest = "no step" if low.loc[name, least] < 1 else f"{own[least]} steps"
     return f"The measures differ most on {name}: {shortest} by {least}, {own[most]} by {most}."
 
 
@@ -148,7 +148,7 @@ def _span(trained: pd.DataFrame, reach: str) -> str:
     """The range of one reach over all networks."""
     own = trained[trained["reach"] == reach].sort_values("low", kind="stable")
     low = own["low"].clip(lower=0)
-    beyond = ">= " if np.isinf(own["high"].iloc[-1]) else ""
+    beyond = "at least " if np.isinf(own["high"].iloc[-1]) else ""
     ends = f"{low.iloc[0]:g} to {beyond}{low.iloc[-1]:g}"
     return f"{beyond}{low.iloc[-1]:g}" if low.iloc[0] == low.iloc[-1] else ends
 

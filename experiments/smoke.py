@@ -24,4 +24,4 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         held(exact(control == 0), "the memoryless control stays at chance", f"{control} trials succeed"),
         held(exact(learned > 0), "a recurrent cell learns lag 2", f"{learned} trials succeed"),
     ]
-    return Analysis(base.headline, verdict, base.parts, base.metrics)
+    return Analysis(base.headline, verdict, base.parts, base.metrics, base.tags)

@@ -30,7 +30,7 @@ ENOUGH = 0.8
 def analyse(found: Searched) -> Analysis:
     """The standard analysis, and whether the prediction held."""
     base = searched(found)
-    return Analysis(base.headline, verdict(found, base), base.parts, base.metrics)
+    return Analysis(base.headline, verdict(found, base), base.parts, base.metrics, base.tags)
 
 
 def verdict(found: Searched, base: Analysis) -> list[str]:

@@ -21,6 +21,7 @@ class MemorySummary:
 
     note: str
     metrics: dict[str, float]
+    tags: dict[str, str]
     files: dict[str, bytes]
 
 
@@ -85,12 +86,13 @@ class Memory(Store):
         *,
         note: str = "",
         metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
         files: Sequence[Path] = (),
     ) -> None:
         if experiment not in self.experiments:
             raise ValueError(f"nothing is recorded of {experiment!r}")
         contents = {path.name: path.read_bytes() for path in files}
-        self.experiments[experiment].summary = MemorySummary(note, dict(metrics or {}), contents)
+        self.experiments[experiment].summary = MemorySummary(note, dict(metrics or {}), dict(tags or {}), contents)
 
 
 class MemoryRecorder(Recorder):

@@ -67,8 +67,8 @@ def test_panel_does_not_compare_what_lies_beyond_the_lags_tried():
     module = experiment_module(ROOT / "experiments" / "panel.py")
     horizons = tables.reach_horizons(panel(seeds=1, nets={"LSTM": 60.0, "RNN tanh": 1.0}))
     trained = horizons[horizons["moment"] == "end"]
-    assert trained.set_index(["label", "reach"])["horizon"]["LSTM", "gradient"] == ">= 160"
-    assert trained.set_index(["label", "reach"])["horizon"]["LSTM", "behaviour"] == ">= 320"
+    assert trained.set_index(["label", "reach"])["horizon"]["LSTM", "gradient"] == "at least 160"
+    assert trained.set_index(["label", "reach"])["horizon"]["LSTM", "behaviour"] == "at least 320"
     assert module.farther(trained, "behaviour", "gradient") == []
     assert module.farther(trained, "behaviour", "memory") == ["LSTM", "RNN tanh"]
     assert module.farther(trained, "gradient", "behaviour") == ["RNN tanh"]

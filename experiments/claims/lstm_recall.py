@@ -34,7 +34,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     parts = trained(scores, within=["cell"], family=["cell", "init"])
     horizons = parts[0].frame
     headline = learned_sentence(scores, horizons, ["label"])
-    return Analysis(headline, verdict(scores), parts, metrics({"trainability": horizons}, ["label"]))
+    return Analysis(headline, verdict(scores), parts, *metrics({"trainability": horizons}))
 
 
 def verdict(scores: pd.DataFrame) -> list[str]:

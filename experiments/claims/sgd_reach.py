@@ -35,7 +35,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     parts = trained(scores, ["init"])
     horizons = parts[0].frame
     headline = f"A tanh RNN trained by plain gradient descent. {learned_sentence(scores, horizons, ['init'])}"
-    return Analysis(headline, verdict(scores), parts, metrics({"trainability": horizons}, ["init"]))
+    return Analysis(headline, verdict(scores), parts, *metrics({"trainability": horizons}))
 
 
 def verdict(scores: pd.DataFrame) -> list[str]:

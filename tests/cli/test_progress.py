@@ -47,8 +47,8 @@ def test_the_panel_shows_counts_and_the_horizon_so_far() -> None:
     text = panel(trials, events)
     assert "4 of 5 trials trained, 1 failed, 1 diverged, 0 reused" in text
     assert "GRU" in text
-    assert "[5, 10)" in text  # trained at each lag
-    assert "[20, 40)" in text  # one net, every lag
+    assert "5 to 10" in text  # trained at each lag
+    assert "20 to 40" in text  # one net, every lag
 
 
 def test_the_panel_shows_no_horizon_before_a_result() -> None:

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 from test_results import half_the_scores
 from test_runs import twice
-from trained_project import GONE, TrainedProject, left_running
+from trained_project import CONFIG, GONE, TrainedProject, left_running
 
+import farback
 from farback.cli import main
 from farback.runs.search.api import search
 from farback.stores import redaction
@@ -163,6 +164,23 @@ def test_a_server_that_does_not_answer_is_an_issue_without_secrets(
         monkeypatch.setenv(name, "")  # set from the URI, and restored after the test
     said = typed("--store", "http://anna:hunter2@127.0.0.1:1")
     assert (said.code, "cannot open it" in said.out, "hunter2" in said.out) == (1, True, False)
+
+
+def test_trials_that_adaptive_lags_chose_belong_to_the_config(
+    project: TrainedProject, typed: Callable[..., SimpleNamespace]
+) -> None:
+    path = project.root / "configs" / "chosen.yaml"
+    listed = "  - cell: [elman, memoryless]\n    lag: [1, 2]\n"
+    chosen = "  - cell: [elman]\n    lag: {adaptive: [1, 8], precision: 1, limit: 12}\n"
+    rates = "    tune: {optimizer.lr: [1.0e-3, 1.0e-2]}\n"
+    assert listed in CONFIG
+    text = CONFIG.replace("name: tiny", "name: chosen").replace(listed, chosen + rates).replace("[1, 2]", "[1, 2, 8]")
+    path.write_text(text)
+    farback.run(path, workers=1, store=project.uri)
+    found = json.loads(typed("chosen", "--json").out)
+    assert (found["issues"], found["trials"] > 6) == ([], True)
+    path.write_text(text.replace("1.0e-2", "2.0e-2"))  # some trials are of a setting that is gone
+    assert "are not in the present configs/chosen.yaml" in typed("chosen").out
 
 
 def test_a_search_and_its_database_of_studies_are_checked(

@@ -47,7 +47,7 @@ from farback.report import Analysis, standard
 def analyse(scores, ladder):
     """The first table and the first figure of the standard page."""
     base = standard(scores, ladder)
-    return Analysis(base.headline, [], [base.tables[0], base.figures[0]], base.metrics)
+    return Analysis(base.headline, [], [base.tables[0], base.figures[0]], base.metrics, base.tags)
 '''
 
 

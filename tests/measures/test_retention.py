@@ -74,7 +74,7 @@ def test_the_horizon_of_a_perfect_oracle_is_right_censored() -> None:
     task = tasks.build("recall")
     found = retention(oracle(task), task, LAGS, sequences=100)
     assert found.horizon == Horizon(32, math.inf)
-    assert str(found.horizon) == ">= 32"
+    assert str(found.horizon) == "at least 32"
     assert found.accuracy.tolist() == [1.0] * 6
     assert found.skill == pytest.approx([1.0] * 6)
 
@@ -83,7 +83,7 @@ def test_the_horizon_of_a_constant_answer_is_left_censored() -> None:
     task = tasks.build("recall")
     found = retention(lambda x: (torch.zeros(*x.shape[:2], 4),) * 2, task, LAGS, sequences=2000)
     assert found.horizon == Horizon(0, 1)
-    assert str(found.horizon) == "< 1"
+    assert str(found.horizon) == "below 1"
     assert found.skill == pytest.approx([0.0] * 6, abs=1e-6)
     assert found.accuracy == pytest.approx([0.25] * 6, abs=4 * math.sqrt(0.1875 / 2000))
 

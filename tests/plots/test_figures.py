@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from farback import plots
+from farback.plots.findings import finding
 
 LABELS = {
     1: ["LSTM"],
@@ -124,6 +125,12 @@ def test_the_title_is_the_finding(make):
     assert "all at least 40, the limit asked" in plots.forest(flat).get_suptitle().replace("\n", " ")
     curves = make["curves"](["B", "F"]).assign(skill=1.0, median_skill=1.0)
     assert "all at least 40, the limit asked" in plots.retention(curves, (), flat).get_suptitle().replace("\n", " ")
+
+
+def test_a_shared_bound_is_the_limit_asked_only_where_all_were_asked_just_there(make_horizons):
+    table = make_horizons(["A", "B"]).assign(horizon="at least 80", bound="at least", largest_lag=80)
+    assert finding("Far", table, 12) == "Far: all at least 80, the limit asked"
+    assert "limit" not in finding("Far", table.assign(largest_lag=[80, 320]), 12)
 
 
 def test_retention_draws_every_seed_and_the_median(eight, make_curves):

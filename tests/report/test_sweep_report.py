@@ -90,12 +90,16 @@ def test_equal_bounds_are_said_once():
     horizons = analysis.tables[0].frame
     assert listed(horizons.iloc[:1], ["label"]) == "A at least 320"
     assert analysis.metrics == {
-        f"retention/{label}/{name}": value
-        for label in "AB"
-        for name, value in (("estimate", 320.0), ("low", 320.0), ("high", 320.0), ("bound", 1.0))
+        f"horizon/{label}/{name}": 320.0 for label in "AB" for name in ("estimate", "low", "high")
     }
+    assert analysis.tags == {"horizon/A/bound": "at least", "horizon/B/bound": "at least"}
     below = horizons.iloc[:1].assign(estimate=0.0, low=0.0, high=0.0, bound="below")
-    assert metrics({"retention": below}, ["label"])["retention/A/bound"] == -1
+    known = horizons.iloc[1:].assign(estimate=26.0, low=0.0, high=30.0, bound="none")
+    smallest = float(known["smallest_lag"].iloc[0])
+    values, tags = metrics({"trainability": known, "retention": below})
+    assert tags == {"horizon/retention/A/bound": "below"}
+    assert [values[f"horizon/trainability/B/{end}"] for end in ("estimate", "low", "high")] == [26.0, smallest, 30.0]
+    assert values["horizon/retention/A/estimate"] == smallest
 
 
 def test_no_posterior_is_certain():

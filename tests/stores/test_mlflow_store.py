@@ -149,11 +149,15 @@ def test_the_summary_is_replaced(uri: str, tmp_path: Path) -> None:
         (tmp_path / name).write_text(name)
     with MLflow(uri) as store:
         store.begin("first", [trial()], question="How far?", config_text="name: first").close()
-        store.summarise("first", note="old", metrics={"horizon/GRU": 1.0}, files=[tmp_path / "old.csv"])
-        store.summarise("first", note="new", metrics={"horizon/GRU": 2.0, "more": 3.0}, files=[tmp_path / "new.csv"])
+        store.summarise(
+            "first", note="old", metrics={"horizon/GRU": 1.0}, tags={"a/bound": "below"}, files=[tmp_path / "old.csv"]
+        )
+        new = {"horizon/GRU": 2.0, "more": 3.0}
+        store.summarise("first", note="new", metrics=new, tags={"b/bound": "below"}, files=[tmp_path / "new.csv"])
         (run,) = runs(store, "tags.kind = 'summary'")
         assert run.data.tags["mlflow.note.content"] == "new"
-        assert run.data.metrics == {"horizon/GRU": 2.0, "more": 3.0}
+        assert run.data.metrics == new
+        assert {name: text for name, text in run.data.tags.items() if "/" in name} == {"b/bound": "below"}
         assert artifacts(uri, "new.csv")
         assert not artifacts(uri, "old.csv")
         store.summarise("first", metrics={"horizon/LSTM": 1.0})  # a metric that is gone must not linger

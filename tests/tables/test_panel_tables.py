@@ -93,12 +93,12 @@ def test_the_common_scale_is_between_0_and_1():
 def test_reach_horizons_are_medians_with_a_count_of_seeds_beyond():
     scores = frame(*(rows_of("A", seed, behaviour(9, reach), end=9) for seed, reach in enumerate((2, 20, 20, 80, 999))))
     row = tables.reach_horizons(scores).iloc[0]
-    assert (row["horizon"], row["least"], row["most"], row["beyond"]) == ("[20, 40)", 2, 320, 1)
+    assert (row["horizon"], row["least"], row["most"], row["beyond"]) == ("28 (all 5: 2 to beyond 320)", 2, 320, 1)
 
 
 def test_a_diverged_net_has_no_behaviour():
     lost = rows_of("A", 0, behaviour(9, 320), end=9, status="diverged")
-    assert tables.seed_reaches(frame(lost))["horizon"].tolist() == ["< 1"]
+    assert tables.seed_reaches(frame(lost))["horizon"].tolist() == ["below 1"]
 
 
 def test_memory_curves_have_the_null_range_and_the_number_of_features():
@@ -140,7 +140,7 @@ def test_extrapolation_counts_timers():
     ten, mixed = table.loc["10"], table.loc["log-uniform 1-40"]
     assert (ten["factor"], ten["onward"], ten["learned"], ten["timers"]) == (0, 2, 3, 3)
     assert (mixed["factor"], mixed["onward"], mixed["learned"], mixed["timers"]) == (4, 4, 3, 0)
-    assert mixed["horizon"] == "[160, 320)"
+    assert mixed["horizon"] == "226 (all 3: 160 to 320)"
 
 
 def test_horizons_by_update_include_seeds_that_stopped_early():
@@ -150,7 +150,8 @@ def test_horizons_by_update_include_seeds_that_stopped_early():
     assert table.index.tolist() == [0, 100, 200, 300]
     assert table["least"].tolist() == [0, 5, 10, 20]
     assert table["most"].tolist() == [0, 5, 80, 80]
-    assert table["horizon"].tolist() == ["< 1", "[5, 10)", "[10, 20)", "[20, 40)"]
+    texts = ["below 1", "7.1 (all 2: 5 to 10)", "14 (all 2: 10 to 160)", "28 (all 2: 20 to 160)"]
+    assert table["horizon"].tolist() == texts
 
 
 def test_decay_and_interference_are_separate_groups():
@@ -196,7 +197,7 @@ def test_an_effect_of_the_cue_alone_reaches_to_the_cue():
     values += [("probe", 9, 64, "skill", math.nan)]  # one possible input: nothing to decode
     values += [("gradient_reach", 9, k, "log10", 0.0 if k in (0, 16) else -5.0) for k in lags]
     found = tables.seed_reaches(frame(rows_of("A", 0, values, end=9))).set_index("reach")
-    assert found["horizon"].to_dict() == {"gradient": "< 1", "causal": "[16, 32)", "decodable": "[16, 32)"}
+    assert found["horizon"].to_dict() == {"gradient": "below 1", "causal": "16 to 32", "decodable": "16 to 32"}
 
 
 def test_with_the_cue_at_each_lag_a_reach_ends_at_the_first_failure():
@@ -205,4 +206,4 @@ def test_with_the_cue_at_each_lag_a_reach_ends_at_the_first_failure():
     values += [("probe", 9, k, "skill", float(k in passes)) for k in (1, 2, 4, 8, 16, 32)]
     scores = frame(rows_of("A", 0, values, end=9)).assign(**{"measures.causal_reach.each_lag": True})
     found = tables.seed_reaches(scores).set_index("reach")["horizon"]
-    assert found.to_dict() == {"causal": "[2, 4)", "decodable": "[16, 32)"}
+    assert found.to_dict() == {"causal": "2 to 4", "decodable": "16 to 32"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:  # importing these at run time would slow `--help` down
 
     from farback.doctor.checkup import Checkup
     from farback.doctor.issues import Issue
+    from farback.experiment import Sweep
+    from farback.trials.trial import Trial
 
 MOST = 20  # most lines per check and experiment; further issues are only counted
 
@@ -35,13 +38,26 @@ def doctor(
     from farback.stores.studies import located as study_storage
 
     root = Path.cwd()
-    target = Target(located(store), study_storage(storage, root), root, Path(config).stem if config else "")
+    name = Path(config).stem if config else ""
+    target = Target(located(store), study_storage(storage, root), root, name, partial(_trials, located(store)))
     checkup = check(target, repair)
     if as_json:
         Printer(as_json).document(_document(checkup))
     else:
         echo("\n".join(_text(checkup, shown(target.uri), repair)))
     raise typer.Exit(0 if checkup.is_clean else 1)
+
+
+def _trials(store: str, sweep: Sweep) -> Sequence[Trial]:
+    """The trials of a sweep; with adaptive lags, those that follow from the recorded outcomes, as on its page."""
+    from farback.runs.schedule import missing_from_store
+    from farback.stores import open_store
+
+    listed = sweep.trials()
+    if not sweep.searches(listed):
+        return listed
+    with open_store(store, sweep.root) as opened:
+        return missing_from_store(opened, sweep, listed).trials
 
 
 def _document(checkup: Checkup) -> dict[str, object]:

@@ -10,7 +10,8 @@ from typing import Any
 from farback.doctor import files, runs
 from farback.doctor.issues import Issue, Repair, counted
 from farback.doctor.results import results
-from farback.doctor.trial_keys import config_trials
+from farback.doctor.trial_keys import TrialsOf, config_trials
+from farback.experiment import Sweep
 from farback.records.record import UserError, choices
 from farback.report.provenance_note import distinct_sets
 from farback.stores import descriptions, locations, redaction
@@ -31,6 +32,7 @@ class Target:
     storage: str  # URI of the studies
     root: Path  # the project's directory, with its configs
     experiment: str = ""  # empty for all
+    trials_of: TrialsOf = Sweep.trials  # the trials of a sweep, with those that adaptive lags chose
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def _experiment(target: Target, client: Client, experiment: Any) -> tuple[int, l
     everything = RunLookup(client).every(experiment.experiment_id)
     trials = runs.TrialRuns.among(everything)
     reported = {run.key for run in everything if run.tags.get("phase") == "report"}
-    named, config = config_trials(target.root, name, target.storage, reported)
+    named, config = config_trials(target.root, name, target.storage, reported, target.trials_of)
     issues = [
         *runs.unfinished(trials, name),
         *runs.untagged(everything, name),

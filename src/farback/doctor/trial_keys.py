@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from farback.experiment import Experiment, Sweep
@@ -9,14 +10,17 @@ from farback.records.record import UserError
 from farback.system.project import config_of
 from farback.trials.trial import Trial
 
+TrialsOf = Callable[[Sweep], Sequence[Trial]]
+
 
 def config_trials(
-    root: Path, experiment: str, storage: str, reported: set[str]
+    root: Path, experiment: str, storage: str, reported: set[str], trials_of: TrialsOf = Sweep.trials
 ) -> tuple[dict[str, Trial | None] | None, str]:
     """The trials of an experiment's config by key, and the config's path.
 
     None instead of trials if there is no readable config. For a search only keys are known, so the values are None. The
     keys are those in its studies (`storage` is their URI) and the `reported` ones, which it trained on fresh seeds.
+    `trials_of` gives the trials of a sweep, with those that adaptive lags chose.
     """
     path = config_of(experiment, root)
     name = str(path.relative_to(root))
@@ -25,7 +29,7 @@ def config_trials(
     try:
         config = Experiment.load(path)
         if isinstance(config, Sweep):
-            return {trial.key: trial for trial in config.trials()}, name
+            return {trial.key: trial for trial in trials_of(config)}, name
         from farback.stores.studies import exists, opened, trial_keys  # optuna takes a second to import
 
         tried = trial_keys(opened(storage), experiment) if exists(storage) else set()

@@ -23,11 +23,18 @@ def finding(subject: str, table: pd.DataFrame, width: float) -> str:
     if len(table) == 1:
         found = f"{label[order[0]]} {table['horizon'].iloc[0]}"
     elif ends[0] == ends[1] and len(set(horizon)) == 1:
-        bound = {"at least": ", the limit asked", "below": ", the smallest lag asked"}
-        found = f"all {ends[0]}{bound.get(table['bound'].iloc[0], ' steps')}"
+        found = f"all {ends[0]}{_limit(ends[0], table)}"
     else:
         found = ", ".join(_with(end, label[horizon == end].tolist(), len(table)) for end in ends)
     return textwrap.fill(f"{subject}: {found}", int(LETTERS * width))
+
+
+def _limit(end: str, table: pd.DataFrame) -> str:
+    """What follows a bound that all networks share: the limit, only where all were asked up to (down to) just there."""
+    notes = {"at least": ("largest_lag", ", the limit asked"), "below": ("smallest_lag", ", the smallest lag asked")}
+    bound = table["bound"].iloc[0]
+    column, note = notes.get(bound, ("", ""))
+    return note if column and all(end == f"{bound} {lag:.10g}" for lag in table[column]) else " steps"
 
 
 def _with(end: str, own: list[str], count: int) -> str:

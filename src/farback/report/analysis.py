@@ -47,12 +47,14 @@ class Analysis:
         verdict: whether the prediction held, line by line.
         parts: tables and figures in the order of the page; the first table is the headline table.
         metrics: aggregates by name, for the summary run in MLflow.
+        tags: texts by name, for the same run, such as which horizons are bounds.
     """
 
     headline: str
     verdict: list[str]
     parts: list[Table | Figure] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
 
     @property
     def tables(self) -> list[Table]:

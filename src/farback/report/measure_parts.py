@@ -98,7 +98,7 @@ def extrapolation_texts(factors: pd.DataFrame, by: By) -> pd.DataFrame:
     """The factors of extrapolation as text: up to the first failure, and counted from the training lag."""
     rows = []
     for row in factors.to_dict("records"):
-        bound = ">= " if row["beyond"] > row["seeds"] / 2 else ""
+        bound = "at least " if row["beyond"] > row["seeds"] / 2 else ""
         interval = f"({row['factor_low']:.3g} to {row['factor_high']:.3g})"
         rows.append(
             {

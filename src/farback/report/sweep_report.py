@@ -44,7 +44,7 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
         horizons["retention"] = retention[0].frame
         sentences.append(f"One trained network, tested at every lag, retains: {summarised(retention[0].frame, by)}.")
     parts += sized(scores, by)
-    return Analysis(" ".join(sentences), [NO_PREDICTION], parts, metrics(horizons, by))
+    return Analysis(" ".join(sentences), [NO_PREDICTION], parts, *metrics(horizons))
 
 
 def learned_sentence(scores: pd.DataFrame, horizons: pd.DataFrame, by: Sequence[str]) -> str:
@@ -264,20 +264,24 @@ def summarised(horizons: pd.DataFrame, by: Sequence[str]) -> str:
     return f"from {ends[0]} to {ends[1]}"
 
 
-def metrics(horizons: Mapping[str, pd.DataFrame], by: Sequence[str]) -> dict[str, float]:
-    """Metrics for MLflow, from horizon tables by name ("trainability", "retention").
+def metrics(horizons: Mapping[str, pd.DataFrame]) -> tuple[dict[str, float], dict[str, str]]:
+    """Metrics and tags for the summary run in MLflow, from horizon tables by name ("trainability", "retention").
 
-    For each group: estimate, low and high, which end at the lags asked, and bound: 1 for "at least", -1 for "below".
+    Each horizon of a network NAME has the metrics `horizon/NAME/estimate`, `/low` and `/high`, which end at the lags
+    asked, because a metric must be finite. A bound has a tag `horizon/NAME/bound`, "at least" or "below". With several
+    tables, the name of the table stands before that of the network: `horizon/retention/NAME/low`.
     """
-    bounds = {"none": 0.0, "at least": 1.0, "below": -1.0}
-    found = {}
+    values, tags = {}, {}
     for protocol, table in horizons.items():
+        by = table.columns[: table.columns.get_loc("seeds")]
         for row in table.to_dict("records"):
-            name = f"{protocol}/{group_text({column: row[column] for column in by})}"
+            network = group_text({column: row[column] for column in by})
+            name = "/".join(["horizon", *([protocol] if len(horizons) > 1 else []), network])
             for end in ("estimate", "low", "high"):
-                found[f"{name}/{end}"] = float(min(max(row[end], row["smallest_lag"]), row["largest_lag"]))
-            found[f"{name}/bound"] = bounds[row["bound"]]
-    return found
+                values[f"{name}/{end}"] = float(min(max(row[end], row["smallest_lag"]), row["largest_lag"]))
+            if row["bound"] != "none":
+                tags[f"{name}/bound"] = row["bound"]
+    return values, tags
 
 
 def name_of(column: str) -> str:

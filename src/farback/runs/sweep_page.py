@@ -25,7 +25,9 @@ def publish(sweep: Sweep, store: Store, frame: pd.DataFrame | None = None, about
     frame = store.frame(sweep.name) if frame is None else frame
     page = write(about or subject(sweep, store, frame), frame)
     if not (sweep.overrides or sweep.seeds_shifted):  # the store's summary describes the unchanged config
-        store.summarise(sweep.name, note=page.note, metrics=page.analysis.metrics, files=page.files)
+        store.summarise(
+            sweep.name, note=page.note, metrics=page.analysis.metrics, tags=page.analysis.tags, files=page.files
+        )
     return page
 
 

@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 class Horizon:
     """An interval-censored horizon: the network passes at lag `low` and fails at lag `high`.
 
-    `str(Horizon(20, 40))` is "[20, 40)". `high = inf` when the largest tested lag passes: `str(Horizon(320, inf))` is
-    ">= 320". `low = 0` when the smallest tested lag fails: `str(Horizon(0, 5))` is "< 5" (lag 0 is the same step and
-    needs no memory). Where no lag has a score, both ends are nan and `unknown` is the reason: unknown is not failed.
+    `str(Horizon(20, 40))` is "20 to 40". `high = inf` when the largest tested lag passes: `str(Horizon(320, inf))` is
+    "at least 320". `low = 0` when the smallest tested lag fails: `str(Horizon(0, 5))` is "below 5" (lag 0 is the same
+    step and needs no memory). Where no lag has a score, both ends are nan and `unknown` is the reason: unknown is not
+    failed.
 
     Raises:
         ValueError: `low` is not below `high`, or an end is nan without a reason, or a number with one.
@@ -56,7 +57,7 @@ class Horizon:
         if self.unknown:
             return f"unknown ({self.unknown})"
         low, high = f"{self.low:.10g}", f"{self.high:.10g}"
-        return f">= {low}" if self.right else f"< {high}" if self.left else f"[{low}, {high})"
+        return f"at least {low}" if self.right else f"below {high}" if self.left else f"{low} to {high}"
 
 
 @dataclass(frozen=True)

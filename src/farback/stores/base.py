@@ -126,12 +126,15 @@ class Store(ABC):
         *,
         note: str = "",
         metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
         files: Sequence[Path] = (),
     ) -> None:
         """Write the one summary of an experiment, replacing an earlier one.
 
         Args:
             note: the headline table, in Markdown.
+            metrics: aggregates by name.
+            tags: texts by name; each name contains a "/".
             files: figures, tables and the report; their names must differ.
 
         Raises:

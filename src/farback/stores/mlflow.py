@@ -98,6 +98,7 @@ class MLflow(Store):
         *,
         note: str = "",
         metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
         files: Sequence[Path] = (),
     ) -> None:
         with quiet():
@@ -109,7 +110,10 @@ class MLflow(Store):
             changed = [point for point in points(metrics or {}, 0) if run.data.metrics.get(point.name) != point.value]
             milliseconds, text = now(), descriptions.summary(note, run.info.run_id, files)
             values = [(point, milliseconds) for point in changed]
-            self.client.log(run.info.run_id, values, tags={descriptions.NOTE: text})
+            texts = {legal(name): value for name, value in (tags or {}).items()}
+            for gone in (name for name in run.data.tags if "/" in name and name not in texts):
+                self.client.mlflow.delete_tag(run.info.run_id, gone)
+            self.client.log(run.info.run_id, values, tags={descriptions.NOTE: text, **texts})
             self.client.mlflow.set_terminated(run.info.run_id, "FINISHED")
             descriptions.describe(self.client.mlflow, experiment_id, summary=run.info.run_id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -132,6 +132,20 @@ def median_retained(horizons: list[stats.Horizon], smallest: float, largest: flo
         low if bound else largest,
         "" if count >= ENOUGH else f"all {count}" if count > 1 else "one network",
     )
+
+
+SUMMARY = ("horizon", "low", "high", "least", "most", "beyond")  # columns of `horizon_summary`
+
+
+def horizon_summary(horizons: list[stats.Horizon], smallest: float, largest: float) -> tuple[Any, ...]:
+    """The median horizon as text, its ends, the seeds' smallest and largest `low`, and how many pass every lag.
+
+    The text is that of `median_retained`, with the same lags.
+    """
+    median = stats.median_horizon(horizons)
+    passed = [max(0.0, one.low) for one in horizons]
+    text = str(median_retained(horizons, smallest, largest))
+    return (text, median.low, median.high, min(passed), max(passed), sum(one.right for one in horizons))
 
 
 ENOUGH = 6  # networks for a 95 % interval of a median: 1 - 2 / 2^6 = 0.969

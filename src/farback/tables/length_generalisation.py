@@ -8,8 +8,9 @@ import pandas as pd
 
 from farback import stats
 from farback.tables.grouping import By, as_frame, check_repeats, groups, ordered
+from farback.tables.horizon_estimates import SUMMARY, horizon_summary, median_retained
 from farback.tables.measure_rows import measure_rows
-from farback.tables.outcomes import SUMMARY, horizon_summary, tested
+from farback.tables.outcomes import tested
 
 
 def retained_by_lag(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
@@ -48,7 +49,7 @@ def extrapolation(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     its factor is below 1, even if it passes lags beyond the training lag. `onward` ignores such failures.
 
     Returns:
-        by..., trained, trained_lag, seeds, horizon (text, the lag that half of the seeds reach), factor, factor_low,
+        by..., trained, trained_lag, seeds, horizon (text, the median over seeds), factor, factor_low,
         factor_high (median and its interval), onward (median factor from the training lag on), beyond (seeds that pass
         every lag), learned (seeds that pass their training lag), timers (learned ones that fail at a smaller lag).
     """
@@ -63,7 +64,8 @@ def extrapolation(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
         factors, farther = ([max(0.0, one.low) / max(1, lag) for one in each] for each in (horizons, onward))
         middle = (stats.median(factors), *stats.median_interval(factors), stats.median(farther))
         counts = (sum(one.right for one in horizons), int(learned.sum()), int((learned & ~below).sum()))
-        results.append((*front, trained, lag, len(horizons), str(stats.median_horizon(horizons)), *middle, *counts))
+        text = str(median_retained(horizons, part["lag"].min(), part["lag"].max()))
+        results.append((*front, trained, lag, len(horizons), text, *middle, *counts))
     columns = ("horizon", "factor", "factor_low", "factor_high", "onward", "beyond", "learned", "timers")
     return _fixed_first(as_frame(results, (*by, "trained", "trained_lag", "seeds", *columns), outcomes, by), by)
 
@@ -75,7 +77,7 @@ def horizon_by_update(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame
     update, and for every update at which at least one seed was tested and then trained further.
 
     Returns:
-        by..., step (updates), seeds, horizon (text, the lag that half of the seeds reach), low, high (its ends), least,
+        by..., step (updates), seeds, horizon (text, the median over seeds), low, high (its ends), least,
         most (over seeds: the last lag that passes), beyond (seeds that pass every lag), largest_lag.
     """
     rows = measure_rows(scores, "retention", by).drop(columns="moment")
@@ -84,7 +86,8 @@ def horizon_by_update(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame
     for step in sorted({*rows.loc[rows["step"] < last, "step"], int(rows["step"].max())}):
         for group, part in groups(tested(rows[rows["step"] <= step], by), by):
             horizons = _seed_horizons(part)
-            results.append((*group, step, len(horizons), *horizon_summary(horizons), part["lag"].max()))
+            ends = (part["lag"].min(), part["lag"].max())
+            results.append((*group, step, len(horizons), *horizon_summary(horizons, *ends), ends[1]))
     return ordered(as_frame(results, (*by, "step", "seeds", *SUMMARY, "largest_lag"), rows, by), [*by, "step"])
 
 

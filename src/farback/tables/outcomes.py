@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pandas as pd
 
@@ -13,7 +12,6 @@ from farback.tables.grouping import By, check_columns, check_repeats, ordered
 SCORE = ("measure", "step", "lag", "statistic", "value")
 TRIAL = ("key", "seed", "status", "trained_lag", "train_lags")
 CHOICE = "choice"  # the role of a training that helped to choose the tuned setting
-SUMMARY = ("horizon", "low", "high", "least", "most", "beyond")  # columns of `horizon_summary`
 
 
 def outcomes(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
@@ -123,10 +121,3 @@ def _unmeasured(trials: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
 def as_horizons(seeds: pd.DataFrame) -> list[stats.Horizon]:
     """The horizons of a frame with columns low and high."""
     return [stats.Horizon(float(low), float(high)) for low, high in zip(seeds["low"], seeds["high"], strict=True)]
-
-
-def horizon_summary(horizons: list[stats.Horizon]) -> tuple[Any, ...]:
-    """The median horizon as text, its ends, the seeds' smallest and largest `low`, and how many pass every lag."""
-    median = stats.median_horizon(horizons)
-    passed = [max(0.0, one.low) for one in horizons]
-    return (str(median), median.low, median.high, min(passed), max(passed), sum(one.right for one in horizons))

@@ -18,8 +18,9 @@ import pandas as pd
 from farback import stats
 from farback.tables.curves import relative
 from farback.tables.grouping import By, as_frame, groups, ordered
+from farback.tables.horizon_estimates import SUMMARY, horizon_summary
 from farback.tables.measure_rows import in_training_order, measure_rows, medians
-from farback.tables.outcomes import SUMMARY, as_horizons, horizon_summary, tested
+from farback.tables.outcomes import as_horizons, tested
 
 GRADIENT, CAUSAL, DECODABLE, MEMORY, BEHAVIOUR = "gradient", "causal", "decodable", "memory", "behaviour"
 GRADIENT_DECADES = 3.0  # the reach of a gradient ends at 1e-3
@@ -53,14 +54,14 @@ def reach_horizons(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     inputs nearer than the cue need not matter.
 
     Returns:
-        by..., moment, reach, seeds, horizon (text: the lag that half of the seeds reach), low, high (its ends), least,
+        by..., moment, reach, seeds, horizon (text: the median over seeds), low, high (its ends), least,
         most (the smallest and the largest over seeds: the last lag that passes), beyond (seeds that pass every lag),
         largest_lag.
     """
     seeds = seed_reaches(scores, by)
     keys = [*by, "moment", "reach"]
     results = [
-        (*group, len(own), *horizon_summary(as_horizons(own)), own["largest_lag"].max())
+        (*group, len(own), *horizon_summary(as_horizons(own), *_tested(own)), own["largest_lag"].max())
         for group, own in groups(seeds, keys)
     ]
     return _in_order(as_frame(results, (*keys, "seeds", *SUMMARY, "largest_lag"), seeds, by), by)
@@ -70,7 +71,7 @@ def seed_reaches(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """The horizon of every seed by every measure of reach.
 
     Returns:
-        by..., moment, reach, seed, low, high (inf: every lag passes), horizon (text), largest_lag.
+        by..., moment, reach, seed, low, high (inf: every lag passes), horizon (text), smallest_lag, largest_lag.
     """
     rows = _scaled(scores, by)
     keys = [*by, "moment", "reach", "seed"]
@@ -78,8 +79,13 @@ def seed_reaches(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     for group, own in groups(rows, keys):
         reading_of = stats.first_failure if own["each_lag"].all() else stats.largest_success
         horizon = reading_of(own["lag"], own["value"].to_numpy(float) >= HALF).horizon
-        results.append((*group, horizon.low, horizon.high, str(horizon), own["lag"].max()))
-    return _in_order(as_frame(results, (*keys, "low", "high", "horizon", "largest_lag"), rows, by), by)
+        ends = (own["lag"].min(), own["lag"].max())
+        results.append((*group, horizon.low, horizon.high, str(horizon), *ends))
+    return _in_order(as_frame(results, (*keys, "low", "high", "horizon", "smallest_lag", "largest_lag"), rows, by), by)
+
+
+def _tested(seeds: pd.DataFrame) -> tuple[float, float]:
+    return float(seeds["smallest_lag"].min()), float(seeds["largest_lag"].max())
 
 
 def _scaled(scores: pd.DataFrame, by: By) -> pd.DataFrame:

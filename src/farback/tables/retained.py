@@ -7,7 +7,7 @@ import pandas as pd
 
 from farback import stats
 from farback.tables.grouping import By, as_frame, check_repeats, groups
-from farback.tables.horizon_estimates import lag_text, median_retained
+from farback.tables.horizon_estimates import median_retained
 from farback.tables.outcomes import as_horizons, tested
 
 HORIZON = ("seeds", "smallest_lag", "largest_lag", "horizon", "estimate", "low", "high", "bound", "diverged")
@@ -45,7 +45,7 @@ def seed_horizons(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     rows = []
     for group, own in groups(outcomes, [*by, "seed"]):
         horizon = stats.first_failure(own["lag"], own["passed"]).horizon
-        ends = (int(own["lag"].min()), int(own["lag"].max()), horizon.low, horizon.high, _text(horizon))
+        ends = (int(own["lag"].min()), int(own["lag"].max()), horizon.low, horizon.high, str(horizon))
         rows.append((*group, *ends, bool((own["status"] == "diverged").any())))
     columns = (*by, "seed", "smallest_lag", "largest_lag", "low", "high", "horizon", "diverged")
     return as_frame(rows, columns, outcomes, by)
@@ -89,9 +89,3 @@ def _medians(curves: pd.DataFrame, name: str, by: By) -> pd.DataFrame:
     filled = wide.mask(failed, wide.ffill(axis=1, limit_area="outside"))
     median = filled.groupby(list(by), dropna=False).median()
     return median.reset_index().melt(list(by), var_name="lag", value_name=f"median_{name}").astype({"lag": int})
-
-
-def _text(horizon: stats.Horizon) -> str:
-    if horizon.right:
-        return f"at least {lag_text(horizon.low)}"
-    return f"below {lag_text(horizon.high)}" if horizon.left else f"{lag_text(horizon.low)} to {lag_text(horizon.high)}"

@@ -41,4 +41,4 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         )
     if CHRONO in learned:
         verdict.append(held(learned[CHRONO].most, f"a GRU with chrono learns lag {LONGEST}", text))
-    return Analysis(analysis.headline, verdict or analysis.verdict, analysis.parts, analysis.metrics)
+    return Analysis(analysis.headline, verdict or analysis.verdict, analysis.parts, analysis.metrics, analysis.tags)
