@@ -1,8 +1,8 @@
 """At one budget of parameters, do more layers or another nonlinearity let a simple RNN learn to look farther back?
 
 Every network is trained at one lag, from an orthogonal recurrent matrix. The sweep is: nine nonlinearities x one to
-three layers; each network has the best of three learning rates, and lags are chosen during the run. Deeper networks have
-narrower layers, so that all have the same number of parameters.
+three layers; each network has the best of three learning rates, and lags are chosen during the run. Deeper networks
+have narrower layers, so that all have the same number of parameters.
 """
 
 import pandas as pd

@@ -44,7 +44,7 @@ class Subject:
         config: its path and options, as typed on a command line.
         origins: a note if its trials were made with different versions (`farback.report.provenance_note`).
         chosen: how lags and tuned settings were chosen; empty if the config lists all trials.
-        roles: with adaptive lags, the role ("choice" or "judged") and the tuned setting of trials, by key.
+        roles: with chosen trials, the role ("choice" or "judged") and the tuned setting of trials, by key.
         missing: number of trials that must be trained before the claims are judged.
         chance: the score of a guess without memory.
         made_with: versions and hardware of the trials, by name.
