@@ -14,11 +14,11 @@ from farback.report.sweep_report import tuning
 
 PREDICTION = (
     "Written for one learning rate, Adam 3e-3, before any of these networks was trained on these settings and before "
-    "rates were tuned. LRU, which starts with units that remember "
-    "for hundreds of steps, is among the first three. GRU stands above LSTM, whose gates at the start forget half of "
-    "the state at every step. GRU stands above minGRU, whose gates do not see the state. A tanh RNN stands above the "
-    "echo state network, the same recurrence untrained. No network succeeds with every seed on all four problems "
-    "within 1000 updates; the memoryless control succeeds nowhere."
+    "rates were tuned. "
+    "LRU, which starts with units that remember for hundreds of steps, is among the first three. GRU stands above "
+    "LSTM, whose gates at the start forget half of the state at every step. GRU stands above minGRU, whose gates do "
+    "not see the state. A tanh RNN stands above the echo state network, the same recurrence untrained. No network "
+    "succeeds with every seed on all four problems within 1000 updates; the memoryless control succeeds nowhere."
 )
 REFUTED_BY = (
     "LRU in fourth place or below; LSTM above GRU, minGRU above GRU, or the echo state network above the tanh RNN in "

@@ -13,6 +13,7 @@ import farback
 from farback.executors import Serial, base
 from farback.experiment import Experiment, Sweep
 from farback.experiment.chosen_trials import JUDGED_SEEDS
+from farback.records.record import UserError
 from farback.runs.network_search import outcomes
 from farback.runs.schedule import missing_from_frame
 from farback.runs.sweep import checked_sweep
@@ -168,6 +169,8 @@ def test_a_real_sweep_is_resumed_bit_for_bit_and_its_page_shows_the_choices(tmp_
     about = subject(sweep, stopped, stopped.frame("small"))
     assert about.missing > 0
     assert "networks are not finished" in about.chosen
+    with pytest.raises(UserError, match="no network is judged yet; train the rest with: farback run"):
+        publish(sweep, stopped)
     farback.run(sweep, workers=1, store=stopped)
     pd.testing.assert_frame_equal(farback.frame(sweep, stopped), farback.frame(sweep, whole), check_exact=True)
     page = publish(sweep, whole)
