@@ -161,16 +161,20 @@ def test_a_tuned_setting_alone_is_judged_without_a_choice(tmp_path: Path) -> Non
 def test_a_real_sweep_is_resumed_bit_for_bit_and_its_page_shows_the_choices(tmp_path: Path) -> None:
     sweep, stopped, whole = config(tmp_path, CONFIG.replace("gru, memoryless", "gru")), Memory(), Memory()
     farback.run(sweep, workers=1, store=whole)
-    stream = recorded_events(sweep_run(sweep, stopped))
-    for event in stream:
-        if isinstance(event, Finished) and stopped.frame("small")["key"].nunique() == 13:
-            break
-    stream.close()
-    about = subject(sweep, stopped, stopped.frame("small"))
-    assert about.missing > 0
-    assert "networks are not finished" in about.chosen
-    with pytest.raises(UserError, match="no network is judged yet; train the rest with: farback run"):
-        publish(sweep, stopped)
+    for count in (5, 20):  # 18 trials choose
+        stream = recorded_events(sweep_run(sweep, stopped))
+        for event in stream:
+            if isinstance(event, Finished) and stopped.frame("small")["key"].nunique() == count:
+                break
+        stream.close()
+        about = subject(sweep, stopped, stopped.frame("small"))
+        assert about.missing > 0
+        assert "networks are not finished" in about.chosen
+        if count == 5:
+            with pytest.raises(UserError, match="no network is judged yet; train the rest with: farback run"):
+                publish(sweep, stopped)
+        else:
+            assert "choices" in [table.name for table in publish(sweep, stopped).analysis.tables]
     farback.run(sweep, workers=1, store=stopped)
     pd.testing.assert_frame_equal(farback.frame(sweep, stopped), farback.frame(sweep, whole), check_exact=True)
     page = publish(sweep, whole)
