@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from every_trial import every_trial
+from farback import tables
 from farback.experiment import Experiment, Sweep
 from farback.report.experiment_script import experiment_module
 from farback.stores.base import Recorded, tidy
@@ -51,15 +52,25 @@ def test_cells_judges_each_prediction(true: bool) -> None:
         label = trial.cell.label()
         solved = {"JANET": 1.0, "memoryless": 0.6} if not true else {}
         return (
-            ahead.get(label, solved.get(label, 0.0)) - 0.5 * (true and trial.task.name == "adding") + trial.seed / 1000
+            ahead.get(label, solved.get(label, 0.0))
+            - 0.5 * (true and trial.task.name == "adding")
+            + trial.seed % 10 / 1000
         )
 
     script, frame = made_up("cells", skill)
+    frame = tables.with_roles(frame, {trial.key: trial.role for trial in loaded("cells") if trial.role})
     analysis = script.analyse(frame, ())
     assert len(analysis.verdict) == 6
     assert all(line.strip("*").startswith("Held" if true else "Refuted") for line in analysis.verdict), analysis.verdict
-    assert [part.name for part in analysis.parts] == ["ranking", "ranking_intervals", "improvement", "skills", "sizes"]
+    assert [part.name for part in analysis.parts] == [
+        *("ranking", "ranking_intervals", "improvement", "skills", "choices", "sizes")
+    ]
+    assert "Adam at the best of 3 rates from 0.001 to 0.01" in analysis.headline
     assert "5 seeds" in analysis.headline
+    assert set(analysis.tables[0].frame["trials"]) == {20}  # without those that helped to choose
+    choices = analysis.tables[1].shown
+    assert len(choices) == 4 * len(analysis.tables[0].frame)
+    assert set(choices["chosen"]) == {"optimizer.lr 0.001"}
     sizes = analysis.tables[-1].frame
     assert (sizes[~sizes["cell"].isin(["shift_register", "echo state"])]["parameters"] <= 2500).all()
 

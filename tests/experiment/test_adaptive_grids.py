@@ -6,7 +6,7 @@ import pytest
 
 from farback import ConfigError, Experiment
 from farback.experiment import Sweep
-from farback.experiment.lag_search import CHOICE, JUDGED
+from farback.experiment.chosen_trials import CHOICE, JUDGED
 from farback.runs.sweep import checked_sweep
 
 CONFIG = """
@@ -27,7 +27,7 @@ def sweep(folder: Path, lag: str = "{adaptive: [5, 320]}", tune: str = "", overr
 
 def test_a_search_for_each_network_with_an_arm_for_each_setting(tmp_path: Path) -> None:
     own = sweep(tmp_path, tune="tune: {optimizer.lr: [1.0e-3, 1.0e-2], clip: [1.0, null]}")
-    searches = own.searches(own.trials())
+    searches = own.chosen(own.trials())
     assert [search.arms[0].label for search in searches] == ["GRU", "LSTM"]
     for search in searches:
         assert search.ends == (5, 320)
@@ -45,7 +45,7 @@ def test_a_search_for_each_network_with_an_arm_for_each_setting(tmp_path: Path) 
 def test_a_chosen_trial_is_that_of_a_listed_lag_and_seed(tmp_path: Path) -> None:
     own = sweep(tmp_path)
     listed = sweep(tmp_path, "[37]", "seed: [4]").trials()[0]
-    (search, _) = own.searches(own.trials())
+    (search, _) = own.chosen(own.trials())
     assert search.trial(0, 37, 4, CHOICE).key == listed.key
     assert search.trial(0, 37, 4, JUDGED).key != listed.key
     assert search.trial(0, 37, 4, JUDGED).role == (JUDGED, "")
@@ -53,27 +53,55 @@ def test_a_chosen_trial_is_that_of_a_listed_lag_and_seed(tmp_path: Path) -> None
 
 def test_no_seed_serves_both_the_choice_and_the_judgement(tmp_path: Path) -> None:
     own = sweep(tmp_path, "{adaptive: [5, 320], limit: 10000}")
-    search = own.searches(own.trials())[0]
+    search = own.chosen(own.trials())[0]
     last, first = search.trial(0, 5, 9_999, CHOICE), search.trial(0, 5, 0, JUDGED)
     assert last.seed < first.seed
 
 
 def test_only_selects_settings_and_shifted_seeds_begin_later(tmp_path: Path) -> None:
     own = sweep(tmp_path, tune="tune: {optimizer.lr: [1.0e-3, 1.0e-2]}").shifted(100)
-    (search,) = own.searches(own.only(["optimizer.lr=0.01", "cell=gru"]))
+    (search,) = own.chosen(own.only(["optimizer.lr=0.01", "cell=gru"]))
     assert search.settings == ("optimizer.lr 0.01",)
     assert search.trial(0, 5, 3, CHOICE).seed == 103
+
+
+def test_at_listed_lags_a_network_is_tuned_at_each_and_judged_on_the_listed_seeds(tmp_path: Path) -> None:
+    own = sweep(tmp_path, "[5, 9]", "tune: {optimizer.lr: [1.0e-3, 1.0e-2]}\n    seed: [7, 3]")
+    chosen = own.chosen(own.trials())
+    assert [(one.arms[0].label, one.ends) for one in chosen] == [
+        *(("GRU", (5, 5)), ("GRU", (9, 9)), ("LSTM", (5, 5)), ("LSTM", (9, 9))),
+    ]
+    for one in chosen:
+        assert (one.settings, one.adaptive) == (("optimizer.lr 0.001", "optimizer.lr 0.01"), None)
+        assert [one.trial(1, 5, number, CHOICE).seed for number in range(3)] == [3, 4, 5]
+        assert [one.trial(1, 5, number, JUDGED).seed for number in one.judged] == [10_003, 10_007]
+
+
+def test_a_selected_seed_is_judged_with_the_setting_that_all_seeds_have(tmp_path: Path) -> None:
+    own = sweep(tmp_path, "[5, 9]", "tune: {optimizer.lr: [1.0e-3, 1.0e-2]}\n    seed: {range: 5}").shifted(100)
+    (part,) = own.chosen(own.only(["seed=104", "lag=9", "cell=gru"]))
+    whole = own.chosen(own.trials())[1]
+    assert [arm.key for arm in part.arms] == [arm.key for arm in whole.arms]  # so the same trials choose
+    assert (part.judged, whole.judged) == ((4,), (0, 1, 2, 3, 4))
+
+
+def test_the_same_tuned_network_twice_is_an_error(tmp_path: Path) -> None:
+    tune = "tune: {optimizer.lr: [1.0e-3, 1.0e-2]}"
+    with pytest.raises(ConfigError, match="the same trial twice"):
+        sweep(tmp_path, "[5]", f"{tune}\n  - cell: [gru]\n    lag: [5]\n    {tune}")
+    listed = sweep(tmp_path, "[5]", f"{tune}\n  - cell: [gru]\n    lag: [5]\n    optimizer.lr: [1.0e-3]")
+    assert len(listed.chosen(listed.trials())) == 2
 
 
 def test_set_changes_adaptive_lags_and_settings(tmp_path: Path) -> None:
     tune = "tune: {optimizer.lr: [1.0e-3, 1.0e-2]}"
     own = sweep(tmp_path, tune=tune, overrides=("lag={adaptive: [2, 8]}", "optimizer.lr=[0.1, 0.2]"))
-    search = own.searches(own.trials())[0]
+    search = own.chosen(own.trials())[0]
     assert (search.ends, search.settings) == ((2, 8), ("optimizer.lr 0.1", "optimizer.lr 0.2"))
     own = sweep(tmp_path, tune=tune, overrides=("optimizer.lr=0.5",))
-    search = own.searches(own.trials())[0]
+    search = own.chosen(own.trials())[0]
     assert (search.settings, search.arms[0].optimizer.lr) == (("",), 0.5)
-    assert sweep(tmp_path, overrides=("lag=7",)).searches(own.trials()) == []
+    assert sweep(tmp_path, overrides=("lag=7",)).chosen(own.trials()) == []
 
 
 @pytest.mark.parametrize(
@@ -86,7 +114,20 @@ def test_set_changes_adaptive_lags_and_settings(tmp_path: Path) -> None:
         ("{adaptive: [5, 320], precision: 0}", "", "precision: must be at least 0.02, got 0"),
         ("{adaptive: [5, 320], steps: 3}", "", "unknown key 'steps'"),
         ("{bracket: [5, 320]}", "", r"was replaced: write \{adaptive:"),
-        ("[5]", "tune: {optimizer.lr: [0.1, 0.2]}", r"tune\.optimizer\.lr: .* needs lag: \{adaptive:"),
+        (
+            "[5]",
+            "tune: {hidden: [8, 9]}\n    measures: [[gradient_reach]]",
+            r"tune: tuned .*add `retention` to `measures:`",
+        ),
+        (
+            "[5]",
+            "tune: {hidden: [8, 9]}\n    train_lags: [{log_uniform: [1, 5]}]",
+            r"tune: tuned .*leave train_lags out",
+        ),
+        (
+            *("[5]", "tune: {hidden: [8, 9]}\n    zip: {seed: [0, 1], depth: [1, 2]}"),
+            r"adapted\.yaml:8:11: sweep\[0\]\.seed: .*do not pair seed with others \(seed \+ depth\)",
+        ),
         ("{adaptive: [5, 9]}", "tune: 3", "must map settings to lists of values, got 3"),
         ("{adaptive: [5, 9]}", "tune: {optimizer.lr: 0.1}", "levels must be a list"),
         ("{adaptive: [5, 9]}", "tune: {task: [recall]}", "task cannot be tuned"),

@@ -15,7 +15,7 @@ import farback
 from farback.cli.progress import SweepDisplay
 from farback.executors import Serial, base
 from farback.experiment import Experiment, Sweep
-from farback.experiment.lag_search import JUDGED_SEEDS
+from farback.experiment.chosen_trials import JUDGED_SEEDS
 from farback.runs.progress import Tally
 from farback.runs.schedule import missing_from_frame
 from farback.runs.sweep import checked_sweep
@@ -187,7 +187,7 @@ def test_the_limit_ends_a_search(tmp_path: Path) -> None:
 
 
 def test_listed_trials_are_trained_too_and_have_no_role(tmp_path: Path) -> None:
-    first = config(tmp_path).searches(config(tmp_path).trials())[0]
+    first = config(tmp_path).chosen(config(tmp_path).trials())[0]
     sweep = config(tmp_path, CONFIG + "  - {cell: [gru], lag: [2, 3], optimizer.lr: [1.0e-2], seed: {range: 2}}\n")
     store, executor = Memory(), MadeUp()
     farback.run(sweep, executor=executor, store=store)

@@ -171,6 +171,29 @@ def test_trainings_that_helped_to_choose_do_not_count():
         pd.testing.assert_frame_equal(make(both), make(judged))
 
 
+def test_at_listed_lags_choices_show_the_mean_skill_of_each_setting_at_each_lag():
+    successes = {"optimizer.lr 0.001": [3, 1], "optimizer.lr 0.01": [2, 2]}
+    parts = [
+        counted(passed, [3, 3], (10, 20), fresh=False, role="choice", tuned=setting)
+        for setting, passed in successes.items()
+    ]
+    parts += [
+        counted([5], [5], [lag], role="judged", tuned=setting) for lag, setting in zip((10, 20), successes, strict=True)
+    ]
+    both = pd.concat(parts)
+    for frame in (both, both[both["trained_lag"] == 10]):  # one lag alone is listed, too: it is the only one
+        table = tables.choices(frame)
+        assert (table["smallest_lag"] == table["largest_lag"]).all()
+        assert table["horizon"].isna().all()
+        skill = table.set_index(["tuned", "smallest_lag"])["skill"]
+        for setting, passed in successes.items():
+            assert skill[setting].tolist() == pytest.approx([count / 3 for count in passed][: len(skill[setting])])
+        chosen = table[table["chosen"]]
+        expected = [("optimizer.lr 0.001", 10), ("optimizer.lr 0.01", 20)][: len(chosen)]
+        assert list(zip(chosen["tuned"], chosen["smallest_lag"], strict=True)) == expected
+        assert len(chosen) == frame["trained_lag"].nunique()
+
+
 def test_choices_show_what_each_setting_came_to():
     tuned = {"optimizer.lr 0.001": [2, 0, 0], "optimizer.lr 0.01": [4, 4, 1], "optimizer.lr 0.1": [0, 0, 0]}
     parts = [

@@ -108,7 +108,7 @@ class SweepDisplay(Display):
     def counts(self) -> str:
         tally, adaptive = self.tally, self.remaining.adaptive
         expected = len(tally.cost) + max(0, adaptive.expected - len(adaptive.due()))
-        about = "about " if adaptive.networks else ""
+        about = "about " if adaptive.chooses_lags else ""
         parts = [f"{len(tally.finished)} of {about}{expected} trials trained"]
         parts.append(f"{len(tally.failures)} failed")
         parts += [f"{tally.diverged} diverged"] * (tally.diverged > 0)
@@ -117,7 +117,7 @@ class SweepDisplay(Display):
         parts.append(
             "time left unknown"
             if left is None
-            else f"{'about' if adaptive.networks else 'at most'} {minutes(left)} left"
+            else f"{'about' if adaptive.chooses_lags else 'at most'} {minutes(left)} left"
         )
         return ", ".join(parts)
 

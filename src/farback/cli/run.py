@@ -92,7 +92,9 @@ def _estimate(session: Session, sweep: Sweep, trials: list[Trial], console: Prin
     workers = session.executor.size
     console.say(f"{sweep.name}: {what.reused} trials recorded already, {what.amount} to train on {workers} workers")
     if seconds:
-        condition = "if no trial stops early" + " and every network reaches the longest lag" * what.is_adaptive
+        condition = (
+            "if no trial stops early" + " and every network reaches the longest lag" * what.adaptive.chooses_lags
+        )
         most = minutes(seconds["seconds_at_most"])
         console.say(f"estimated time: {minutes(seconds['seconds'])}; at most {most}, {condition}")
     counts = {"trials": what.reused + what.expected, "reused": what.reused, "to_train": what.expected}
@@ -125,8 +127,9 @@ def train_with_progress(
     except KeyboardInterrupt:
         due = {trial.key for trial in what.due()} - tally.finished.keys()
         left = len(due) + max(0, what.adaptive.expected - len(due)) if what.is_adaptive else len(due)
+        about = "about " * what.adaptive.chooses_lags
         console.say(
-            f"\ninterrupted: {len(tally.finished)} trials were recorded, {'about ' * what.is_adaptive}{left} are left, "
+            f"\ninterrupted: {len(tally.finished)} trials were recorded, {about}{left} are left, "
             f"{len(sweep_run.folder.keys() & due)} of these have a checkpoint; to resume:\n{resume_command()}"
         )
         raise

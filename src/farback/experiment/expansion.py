@@ -53,12 +53,13 @@ def expanded(base: KeyValue, grids: Iterable[Grid], problems: Problems) -> list[
                 for each in made:
                     failed.setdefault(each, []).append(here)
                 continue
-            if grid.adaptive:
-                if message := _why_not_adaptive(made):
-                    failed.setdefault(Problem(str(grid.mark), joined(grid.origin, "lag"), message), []).append(here)
-                made = made.adapting(grid.adaptive)
+            if grid.is_chosen:
+                what = "lag" if grid.adaptive else "tune"
+                if message := _why_not_chosen(made, "adaptive lags" if grid.adaptive else "tuned settings"):
+                    failed.setdefault(Problem(str(grid.mark), joined(grid.origin, what), message), []).append(here)
+                made = made.to_choose()
             trials.append(made)
-            earlier = first.setdefault((made, grid.adaptive is None), here)  # an adaptive lag may meet a listed one
+            earlier = first.setdefault((made, grid.is_chosen), here)  # a chosen trial may meet a listed one
             if earlier is not here:
                 places = _difference(earlier, here)[0], _difference(here, earlier)[0]
                 repeated.setdefault(places, []).append((earlier, here))
@@ -99,12 +100,12 @@ def validated(tree: Node, key: Mark, whole: tuple[Mark, str], partial: bool = Fa
         return [problem(error, tree, key, whole) for error in counted]
 
 
-def _why_not_adaptive(trial: Trial) -> str:
-    """Why the lags of a trial cannot be chosen by its outcomes; empty if they can."""
+def _why_not_chosen(trial: Trial, what: str) -> str:
+    """Why `what` (lags or settings) cannot be chosen by the outcome of a trial; empty if it can."""
     if trial.train_lags != "fixed":
-        return "adaptive lags are those of networks trained at one lag: leave train_lags out"
+        return f"{what} are those of networks trained at one lag: leave train_lags out"
     if not any(measure.name == "retention" and "end" in measure.at for measure in trial.measures):
-        return "adaptive lags depend on the retention at the end of training: add `retention` to `measures:`"
+        return f"{what} depend on the retention at the end of training: add `retention` to `measures:`"
     return ""
 
 

@@ -68,6 +68,11 @@ class Grid:
         """How lags and seeds are chosen; None if the grid lists them."""
         return next((axis.adaptive for axis in self.axes if axis.adaptive), None)
 
+    @property
+    def is_chosen(self) -> bool:
+        """Whether trials are chosen during the run: lags are adaptive, or settings are tuned."""
+        return any(axis.adaptive or axis.tuned for axis in self.axes)
+
     def combinations(self) -> Iterator[tuple[int, ...]]:
         """The index of each axis's level, for every combination in order."""
         return product(*(range(len(axis.levels)) for axis in self.axes))
@@ -162,7 +167,7 @@ def grid(node: Node, origin: str, problems: Problems) -> Grid | None:
                 message = f"axis {path} is given twice in this grid, first at {first[path]}"
                 problems.add(key, joined(origin, path), message)
             first.setdefault(path, key)
-    _check_adaptive(axes, origin, problems)
+    _check_seeds(axes, origin, problems)
     return Grid(node.mark, origin, tuple(axes)) if len(problems) == before else None
 
 
@@ -208,17 +213,19 @@ def _tuned(name: str, entry: KeyValue, origin: str, problems: Problems) -> list[
     return [replace(axis, tuned=True) for axis in axes]
 
 
-def _check_adaptive(axes: Sequence[Axis], origin: str, problems: Problems) -> None:
-    """Check the axes that only fit with adaptive lags, and those that do not fit with them."""
-    adaptive = any(axis.adaptive for axis in axes)
+def _check_seeds(axes: Sequence[Axis], origin: str, problems: Problems) -> None:
+    """Check that seeds fit: a list of them does not with adaptive lags, seeds paired with levels not with `tune`."""
+    adaptive, tuned = any(axis.adaptive for axis in axes), any(axis.tuned for axis in axes)
     for axis in axes:
-        if axis.tuned and not adaptive:
-            message = "settings are tuned by the horizon that they reach: it needs lag: {adaptive: [smallest, largest]}"
-            problems.add(axis.keys[0], joined(origin, "tune", axis.path), message)
+        message = ""
         if adaptive and "seed" in axis.paths:
-            key = axis.keys[axis.paths.index("seed")]
             message = "with adaptive lags every training has a seed of its own: leave seed out (base.seed is the first)"
-            problems.add(key, joined(origin, "seed"), message)
+        elif tuned and "seed" in axis.paths and len(axis.paths) > 1:
+            message = (
+                f"with tune: every network is judged on the same seeds: do not pair seed with others ({axis.path})"
+            )
+        if message:
+            problems.add(axis.keys[axis.paths.index("seed")], joined(origin, "seed"), message)
 
 
 def _zips(name: str, entry: KeyValue, origin: str, problems: Problems) -> list[Axis]:

@@ -51,7 +51,7 @@ def schema() -> Schema:
         "Axes of equal length that change together.", {path: _ref(f"Grid/properties/{path}") for path in axes}
     )
     tune = _mapping(
-        "Settings of which each network gets the one with the longest horizon before it is judged.",
+        "Settings of which each network gets the best one before it is judged.",
         {path: _ref(f"Grid/properties/{path}/anyOf/0") for path in axes if path.split(".")[0] not in UNTUNABLE},
     )
     special = {"zip": _any_of([_ref("Pairs"), _list(_ref("Pairs"))]), "tune": tune}

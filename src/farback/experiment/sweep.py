@@ -8,10 +8,10 @@ from typing import Any, Self
 
 from typing_extensions import override
 
+from farback.experiment.chosen_trials import ChosenTrials
 from farback.experiment.expansion import expanded
 from farback.experiment.experiment import LOADERS, Experiment
 from farback.experiment.grids import Grid, grids
-from farback.experiment.lag_search import LagSearch
 from farback.experiment.problems import Problems
 from farback.experiment.selection import selected
 from farback.experiment.yaml_tree import KeyValue
@@ -33,8 +33,8 @@ class Sweep(Experiment):
     def trials(self) -> list[Trial]:
         """Every trial, grid by grid; within a grid the last axis changes fastest.
 
-        Where lags are adaptive, these are the trials at the smallest and the largest lag with the first seed: they
-        stand for the ones that are chosen during the run (`searches`).
+        Where lags are adaptive, these are the trials at the smallest and the largest lag with the first seed; where
+        settings are tuned, those of every setting. They stand for the ones that are chosen during the run (`chosen`).
         """
         return [trial for trials in self.made for trial in trials]
 
@@ -51,20 +51,29 @@ class Sweep(Experiment):
         made = tuple(tuple(trial.changed(seed=trial.seed + seeds) for trial in trials) for trials in self.made)
         return replace(self, made=made, seeds_shifted=self.seeds_shifted + seeds)
 
-    def searches(self, trials: Sequence[Trial]) -> list[LagSearch]:
-        """The networks among these trials whose lags are adaptive, each with its tuned settings that are among them."""
-        selected = {trial.key for trial in trials if trial.adaptive}
-        networks: dict[tuple[int, ...], list[tuple[str, Trial]]] = {}
-        for index, (grid, made) in enumerate(zip(self.grids, self.made, strict=True)):
-            if not grid.adaptive:
-                continue
+    def chosen(self, trials: Sequence[Trial]) -> list[ChosenTrials]:
+        """The networks whose trials are chosen during the run, each with its settings and seeds among these trials.
+
+        The seeds on which a setting is chosen begin at the first seed of the config, whichever seeds are selected.
+        """
+        selected = {trial.key for trial in trials if trial.chosen}
+        networks: list[ChosenTrials] = []
+        for grid, made in zip(self.grids, self.made, strict=True):
+            own: dict[tuple[int, ...], dict[str, list[Trial]]] = {}
             for combination, trial in zip(grid.combinations(), made, strict=True):
-                if trial.key in selected and trial.lag == grid.adaptive.adaptive[0]:
-                    levels = list(zip(grid.axes, combination, strict=True))
-                    others = [level for axis, level in levels if not axis.tuned]
+                levels = list(zip(grid.axes, combination, strict=True))
+                if grid.is_chosen and not (grid.adaptive and trial.lag != grid.adaptive.adaptive[0]):
+                    others = tuple(level for axis, level in levels if not axis.tuned and axis.paths != ("seed",))
                     tuned = ", ".join(axis.named(level) for axis, level in levels if axis.tuned)
-                    networks.setdefault((index, *others), []).append((tuned, trial))
-        return [LagSearch(*map(tuple, zip(*arms, strict=True))) for arms in networks.values()]
+                    own.setdefault(others, {}).setdefault(tuned, []).append(trial)
+            for settings in own.values():
+                kept = {tuned: of for tuned, of in settings.items() if any(trial.key in selected for trial in of)}
+                seeds = {trial.seed for of in kept.values() for trial in of if trial.key in selected}
+                arms = tuple(min(of, key=lambda trial: trial.seed) for of in kept.values())
+                if arms:
+                    judged = () if grid.adaptive else tuple(seed - arms[0].seed for seed in sorted(seeds))
+                    networks.append(ChosenTrials(tuple(kept), arms, grid.adaptive, judged))
+        return networks
 
     @override
     def contrasts(self) -> list[tuple[str, str, list[Trial]]]:

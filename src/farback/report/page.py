@@ -25,6 +25,7 @@ from farback.report.search_report import Searched, searched
 from farback.report.sweep_report import Ladder, standard
 from farback.system.atomic_files import aside
 from farback.system.project import script_of
+from farback.tables.outcomes import CHOICE
 
 # Defaults of template variables. `command` is the command that writes the page; `listed`: the index lists the page.
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
@@ -44,7 +45,7 @@ class Subject:
         config: its path and options, as typed on a command line.
         origins: a note if its trials were made with different versions (`farback.report.provenance_note`).
         chosen: how lags and tuned settings were chosen; empty if the config lists all trials.
-        roles: with adaptive lags, the role ("choice" or "judged") and the tuned setting of trials, by key.
+        roles: with chosen trials, the role ("choice" or "judged") and the tuned setting of trials, by key.
         missing: number of trials that must be trained before the claims are judged.
         chance: the score of a guess without memory.
         made_with: versions and hardware of the trials, by name.
@@ -102,6 +103,9 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
     own = subject.scores(frame)
     if own.empty:
         raise UserError(f"nothing is recorded for {subject.name} yet; train it with: farback run {subject.config}")
+    if "role" in own and (own["role"] == CHOICE).all():
+        message = f"settings of {subject.name} were tried, but no network is judged yet"
+        raise UserError(f"{message}; train the rest with: farback run {subject.config}")
     script = experiment_module(subject.script)
     analyse: Callable[[pd.DataFrame, Ladder], Analysis] = standard if script is None else script.analyse
     status = own.groupby("key")["status"].first()

@@ -18,6 +18,7 @@ from farback.report.analysis import Analysis, Figure, Table
 from farback.report.conditions import RATE, conditions, tuned_values
 from farback.report.group_columns import SIZES, groups
 from farback.tables.horizon_estimates import HorizonEstimate
+from farback.tables.outcomes import CHOICE
 
 Ladder = Sequence[tuple[str, float]]  # the skills of partial memories: (what is remembered, skill)
 
@@ -79,14 +80,24 @@ def trained(
         Figure("success", "Success rate against lag", drawing, success, success_alt),
         Figure("trainability_forest", "Horizons with their intervals", plots.forest(horizons), horizons, forest_alt),
     ]
-    if tuned := tuned_values(scores):
-        choices = tables.choices(scores, by)
-        what = "Rates" if list(tuned) == [RATE] else "Settings"
-        caption = f"{what} tried: the half-way lag of each, on the seeds that took part in the choice"
-        parts.append(Table("choices", caption, choices, tried(choices, by)))
+    parts += tuning(scores, by)
     if len(pairs):
         parts.append(Table("comparisons", _pairs_caption(pairs), pairs, compared(pairs)))
     return parts
+
+
+def tuning(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> list[Table]:
+    """A list with the table of the settings that were tried and what each came to; it is empty if none was tuned."""
+    tuned = tuned_values(scores)
+    if not tuned or not (scores["role"] == CHOICE).any():
+        return []
+    choices = tables.choices(scores, by)
+    what = "Rates" if list(tuned) == [RATE] else "Settings"
+    has_skill = choices["skill"].notna()
+    kinds = (("the mean skill", has_skill.any()), ("the half-way lag", not has_skill.all()))
+    came_to = " or ".join(kind for kind, occurs in kinds if occurs)
+    caption = f"{what} tried: {came_to} of each, on the seeds that took part in the choice"
+    return [Table("choices", caption, choices, tried(choices, by))]
 
 
 def _pairs_caption(pairs: pd.DataFrame) -> str:
@@ -171,17 +182,21 @@ def _isotonic_text(row: Mapping[Any, Any]) -> str:
 
 
 def tried(choices: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """The settings that were tried as text: a row for each network, a column for each setting."""
+    """The settings that were tried as text: a row for each network and listed lag, a column for each setting."""
+    at_lag = choices.assign(lag=choices["smallest_lag"].where(choices["skill"].notna(), 0))
     rows = []
-    for group, own in choices.groupby(list(by), sort=False, dropna=False):
-        chosen = ", ".join(own.loc[own["chosen"], "tuned"]) or "none yet"
-        cells = {name_of(name): value for name, value in zip(by, group, strict=True)} | {"chosen": chosen}
+    for (*group, lag), own in at_lag.groupby([*by, "lag"], sort=False, dropna=False):
+        cells = {name_of(name): value for name, value in zip(by, group, strict=True)}
+        cells |= {"lag": f"{lag}"} if own["skill"].notna().all() else {}
+        cells["chosen"] = ", ".join(own.loc[own["chosen"], "tuned"]) or "none yet"
         for row in own.to_dict("records"):
+            came_to = row["horizon"] if pd.isna(row["skill"]) else f"{row['skill']:.2f}"
             count = row["trainings"]
-            cells[row["tuned"]] = f"{row['horizon']}, {count} training{'s' if count > 1 else ''}"
+            cells[row["tuned"]] = f"{came_to}, {count} training{'s' if count > 1 else ''}"
         rows.append(cells)
+    lags = ["lag"] if choices["skill"].notna().any() else []
     settings = sorted(set(choices["tuned"]), key=_numbers_last)
-    return pd.DataFrame(rows, columns=[*map(name_of, by), "chosen", *settings]).fillna("")
+    return pd.DataFrame(rows, columns=[*map(name_of, by), *lags, "chosen", *settings]).fillna("")
 
 
 def _numbers_last(setting: str) -> tuple[str, float]:

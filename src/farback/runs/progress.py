@@ -57,7 +57,7 @@ class Tally:
 
     def add(self, event: Event) -> None:
         """Count one event."""
-        if event.key not in self.cost:  # adaptive lags chose the trial during the run
+        if event.key not in self.cost:  # the trial was chosen during the run
             self._register()
         if isinstance(event, Ended | Reused):
             self.done[event.key] = self.steps[event.key]
@@ -74,7 +74,7 @@ class Tally:
 
     @property
     def share(self) -> float:
-        """The share of the work that is done, 0 to 1. With adaptive lags, all work is an estimate."""
+        """The share of the work that is done, 0 to 1. If trials are chosen during the run, all work is an estimate."""
         total = sum(self.cost.values())
         done = sum(self.cost[key] * self.done[key] / self.steps[key] for key in self.done)
         adaptive = self.plan.remaining.adaptive

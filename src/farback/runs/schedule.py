@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from farback.experiment import Sweep
-from farback.runs.adaptive_lags import AdaptiveLags, Outcome, outcomes
+from farback.runs.adaptive_trials import AdaptiveTrials
+from farback.runs.network_search import Outcome, outcomes
 from farback.stores.base import Store
 from farback.training.cohort_width import packed
 from farback.trials.cohort import Cohort
@@ -19,24 +20,24 @@ from farback.trials.trial import Trial
 
 @dataclass(frozen=True)
 class Remaining:
-    """What a run has to train: the `listed` trials without a result, and those that adaptive lags choose on the way.
+    """What a run has to train: the `listed` trials without a result, and those that are chosen on the way.
 
     Attributes:
         every: all listed trials.
         listed: those of them that have no result yet.
         reused: how many trials had a result before the run.
-        adaptive: the searches of networks with adaptive lags.
+        adaptive: the searches of networks with adaptive lags or tuned settings.
     """
 
     every: list[Trial]
     listed: list[Trial]
     reused: int = 0
-    adaptive: AdaptiveLags = field(default_factory=lambda: AdaptiveLags([], {}))
+    adaptive: AdaptiveTrials = field(default_factory=lambda: AdaptiveTrials([], {}))
 
     @classmethod
-    def of(cls, every: Sequence[Trial], done: Collection[str], adaptive: AdaptiveLags | None = None) -> Remaining:
+    def of(cls, every: Sequence[Trial], done: Collection[str], adaptive: AdaptiveTrials | None = None) -> Remaining:
         """The trials whose keys are not among `done`."""
-        adaptive = adaptive or AdaptiveLags([], {})
+        adaptive = adaptive or AdaptiveTrials([], {})
         reused = {trial.key for trial in every} | adaptive.trials.keys()
         listed = [trial for trial in every if trial.key not in done]
         return cls(list(every), listed, sum(key in done for key in reused), adaptive)
@@ -54,7 +55,7 @@ class Remaining:
     @property
     def amount(self) -> str:
         """How many trials there are to train, for messages."""
-        return f"about {self.expected}" if self.adaptive.expected else f"{self.expected}"
+        return f"about {self.expected}" if self.adaptive.expected and self.adaptive.chooses_lags else f"{self.expected}"
 
     @property
     def expected(self) -> int:
@@ -63,7 +64,7 @@ class Remaining:
 
     @property
     def roles(self) -> dict[str, tuple[str, str]]:
-        """The role and the tuned setting of each trial that adaptive lags chose and that is not listed, by key."""
+        """The role and the tuned setting of each trial that was chosen during the run and is not listed, by key."""
         listed = {trial.key for trial in self.every}
         chosen = self.adaptive.trials.items()
         return {key: trial.role for key, trial in chosen if trial.role and key not in listed}
@@ -80,16 +81,16 @@ class Remaining:
 
 def missing_from_store(store: Store, sweep: Sweep, trials: Sequence[Trial]) -> Remaining:
     """The trials of a sweep that have no result in a store."""
-    if sweep.searches(trials):
+    if any(trial.chosen for trial in trials):
         return missing_from_frame(store.frame(sweep.name), sweep, trials)
     return Remaining.of(trials, store.finished(sweep.name, [trial.key for trial in trials]))  # faster than a frame
 
 
 def missing_from_frame(frame: pd.DataFrame, sweep: Sweep, trials: Sequence[Trial]) -> Remaining:
     """The trials of a sweep that have no result in a store's frame."""
-    done, searches = set(frame["key"]), sweep.searches(trials)
-    adaptive = AdaptiveLags(searches, outcomes(frame) if searches else {})
-    return Remaining.of([trial for trial in trials if not trial.adaptive], done, adaptive)
+    done, searches = set(frame["key"]), sweep.chosen(trials)
+    adaptive = AdaptiveTrials(searches, outcomes(frame) if searches else {})
+    return Remaining.of([trial for trial in trials if not trial.chosen], done, adaptive)
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def plan(what: Remaining, workers: int = 1, start: Mapping[str, Checkpoint] | No
 
 
 class Schedule:
-    """Yields a plan's cohorts; with adaptive lags, also the cohorts that become due when others end.
+    """Yields a plan's cohorts, and those of chosen trials that become due when others end.
 
     Pass every event to `update` before taking the next cohort. Yields None while the next cohort depends on trials that
     are still training.

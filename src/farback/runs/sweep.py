@@ -19,8 +19,8 @@ from farback.executors import Executor
 from farback.experiment import Experiment, Sweep
 from farback.kernels.precompile import precompile
 from farback.records.record import UserError
-from farback.runs.adaptive_lags import outcomes
 from farback.runs.leased_work import LeasedWork
+from farback.runs.network_search import outcomes
 from farback.runs.progress import Summary, Tally
 from farback.runs.schedule import Plan, Schedule, missing_from_frame, missing_from_store, plan
 from farback.runs.session import RunOptions, Session, config_path, load, open_session
@@ -96,7 +96,7 @@ def execute(plan: Plan, executor: Executor, work: LeasedWork, device: str = devi
 
 
 def announced(cohorts: Iterable[Cohort | None], recorder: Recorder) -> Iterator[Cohort | None]:
-    """The cohorts, after the trials that adaptive lags chose during the run were announced to the recorder."""
+    """The cohorts, after the trials that were chosen during the run were announced to the recorder."""
     for cohort in cohorts:
         if cohort is not None and (chosen := [trial for trial in cohort.trials if trial.role]):
             recorder.add(chosen)
@@ -184,8 +184,8 @@ def checked_sweep(experiment: Experiment) -> Sweep:
 def frame(experiment: Experiment | str | Path, store: Store | str | None = None) -> pd.DataFrame:
     """The scores of every finished trial of an experiment, one row per (trial, measure, step, lag, statistic).
 
-    If lags are adaptive and the experiment or its config is given, there are two more columns: `role` ("choice" or
-    "judged"; missing for listed trials) and `tuned` (the tuned setting).
+    If lags are adaptive or settings are tuned, and the experiment or its config is given, there are two more columns:
+    `role` ("choice" or "judged"; missing for listed trials) and `tuned` (the tuned setting).
 
     Args:
         experiment: an experiment, or the path or name of its config.

@@ -1,4 +1,4 @@
-"""The roles of trials whose lags were chosen during a run."""
+"""The roles of trials that were chosen during a run."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from farback.networks.network import Architecture
 from farback.optimizers.base import Optimizer
 from farback.records.record import Record, Several, digest, single
 from farback.tasks.base import Task
-from farback.trials.lags import AdaptiveLag, Lag, Mixed, TrainLags
+from farback.trials.lags import Lag, Mixed, TrainLags
 
 PlainValue = str | int | float | bool | None
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -80,7 +80,7 @@ class Trial(Record):
     stop: Literal["sustained", "never"] = "sustained"
     measures: Several[Measure] = (measures.build("retention"),)
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    _adaptive: AdaptiveLag | None = PrivateAttr(default=None)
+    _chosen: bool = PrivateAttr(default=False)
     _role: tuple[str, str] | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
@@ -152,23 +152,23 @@ class Trial(Record):
         )
 
     @property
-    def adaptive(self) -> AdaptiveLag | None:
-        """How the lags and seeds of this network's trials are chosen; None if the config lists them."""
-        return self._adaptive
+    def chosen(self) -> bool:
+        """Whether it stands for the trials of its network that are chosen during the run; else the config lists it."""
+        return self._chosen
 
-    def adapting(self, adaptive: AdaptiveLag) -> Trial:
-        """The same trial, as the first or the last of those among which a sweep chooses."""
+    def to_choose(self) -> Trial:
+        """The same trial, as one that stands for those that are chosen during the run."""
         copy = self.model_copy()
-        copy._adaptive = adaptive
+        copy._chosen = True
         return copy
 
     @property
     def role(self) -> tuple[str, str] | None:
-        """With adaptive lags, what the trial is for ("choice" or "judged") and its tuned setting; else None."""
+        """If it was chosen during a run, what it is for ("choice" or "judged") and its tuned setting; else None."""
         return self._role
 
     def playing(self, role: tuple[str, str]) -> Trial:
-        """The same trial in a role of an adaptive sweep."""
+        """The same trial in a role, as it was chosen during a run."""
         copy = self.model_copy()
         copy._role = role
         return copy
@@ -177,7 +177,7 @@ class Trial(Record):
         """The same trial with other values of some fields, such as `seed` or `lag`."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
         trial = Trial.model_validate({**given, **fields})
-        return trial.adapting(self.adaptive) if self.adaptive else trial
+        return trial.to_choose() if self.chosen else trial
 
     @override
     def digested(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The trials of one network whose lags are chosen during the run."""
+"""The trials of one network that are chosen during the run."""
 
 from __future__ import annotations
 
@@ -12,28 +12,25 @@ CHOICE, JUDGED = "choice", "judged"
 
 
 @dataclass(frozen=True)
-class LagSearch:
-    """A network whose lags are adaptive.
+class ChosenTrials:
+    """The trials of a network whose lags are adaptive, or that has tuned settings at a listed lag.
 
     Attributes:
         settings: the tuned settings as text ("optimizer.lr 0.01"); one empty text without `tune`.
-        arms: for each setting, the trial at the smallest lag with the first seed.
+        arms: for each setting, the trial with the first seed, at the listed or the smallest lag.
+        adaptive: how lags are chosen; None if the lag is listed.
+        judged: with a listed lag, the seeds on which the chosen setting is judged, counted from the first.
     """
 
     settings: tuple[str, ...]
     arms: tuple[Trial, ...]
-
-    @property
-    def adaptive(self) -> AdaptiveLag:
-        """How lags are chosen."""
-        adaptive = self.arms[0].adaptive
-        assert adaptive is not None  # because the grid of the arms is adaptive
-        return adaptive
+    adaptive: AdaptiveLag | None = None
+    judged: tuple[int, ...] = ()
 
     @property
     def ends(self) -> tuple[int, int]:
         """The smallest and the largest lag."""
-        low, high = self.adaptive.adaptive
+        low, high = self.adaptive.adaptive if self.adaptive else (self.arms[0].lag, self.arms[0].lag)
         return low, high
 
     def trial(self, arm: int, lag: int, number: int, role: str) -> Trial:
