@@ -54,7 +54,7 @@ def _trials(store: str, sweep: Sweep) -> Sequence[Trial]:
     from farback.stores import open_store
 
     listed = sweep.trials()
-    if not sweep.searches(listed):
+    if not sweep.chosen(listed):
         return listed
     with open_store(store, sweep.root) as opened:
         return missing_from_store(opened, sweep, listed).trials
