@@ -12,7 +12,7 @@ from farback import tables
 from farback.report import Analysis, Finding, Ladder, conditions, held, listed, metrics, retained, trained
 from farback.report.claim_scripts import answered, mean_horizon, only
 from farback.report.evidence import Evidence, above, at_least, at_most, tested
-from farback.report.sweep_report import probability_text, reach_text, summarised
+from farback.report.sweep_report import probability_text, reach_text, shortest_first, summarised
 
 PREDICTION = (
     "Written after a first run of some of these networks. With the learning rate tuned for each, every cell learns to "
@@ -47,7 +47,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 def headline(horizons: pd.DataFrame, terms: str) -> str:
     """How far back networks learn to look from each kind of start."""
     default = horizons["label"].isin(RECOMMENDED)
-    texts = [summarised(own.sort_values("estimate"), ["label"]) for own in (horizons[default], horizons[~default])]
+    texts = [summarised(shortest_first(own), ["label"]) for own in (horizons[default], horizons[~default])]
     return (
         f"From PyTorch's start, half of fresh networks learn to look back this many steps (95 % interval): {texts[0]}. "
         f"From a start for long memory: {texts[1]}. Conditions: {terms}."

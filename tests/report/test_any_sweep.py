@@ -65,10 +65,10 @@ def check(figure, group_names):
     texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     rows = [tick.get_text() for ax in figure.axes for tick in ax.get_yticklabels()]
     titles = [ax.get_title("left") for ax in figure.axes]
-    unwritten = ("torch's", "default start", "layers 1", "bidirectional false")  # levels that labels leave out
+    unwritten = ("PyTorch's start", "1 layer", "one direction")  # levels that labels leave out
     inner = [[] if text.startswith(unwritten) else text.split(", ") for text in texts]
     panels = [{*title.split(", "), *parts} for title in titles for parts in [[], *inner]]
-    for legend in filter(None, (ax.get_legend() for ax in figure.axes)):  # of a panel: "default start: 26 (24 to 30)"
+    for legend in filter(None, (ax.get_legend() for ax in figure.axes)):  # of a panel: "PyTorch's start: 26 (24 to 30)"
         own = [text.get_text().split(": ")[0] for text in legend.get_texts()]
         assert len({look(line) for line in legend.get_lines()}) == len(own)
         title = legend.get_title().get_text().replace("\n", " ")

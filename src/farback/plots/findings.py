@@ -18,7 +18,7 @@ def finding(subject: str, table: pd.DataFrame, width: float) -> str:
     """
     horizon = table["horizon"].str.split(" (", regex=False).str[0]
     label = pd.Series([name.text for name in names(table, "seeds")], index=table.index)
-    order = table.sort_values("estimate", kind="stable").index
+    order = table["estimate"].clip(upper=table["largest_lag"]).sort_values(kind="stable").index
     ends = [horizon[order[0]], horizon[order[-1]]]
     if len(table) == 1:
         found = f"{label[order[0]]} {table['horizon'].iloc[0]}"

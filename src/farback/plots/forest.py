@@ -30,7 +30,8 @@ def forest(table: pd.DataFrame, networks: pd.DataFrame | None = None) -> Figure:
         table: from `tables.trainability` or `tables.retention_horizons`.
         networks: from `tables.seed_horizons` for the same groups, to draw each network as a small tick.
     """
-    table = table.sort_values(["estimate", "low", "high"], kind="stable")
+    middle = table["estimate"].clip(upper=table["largest_lag"])
+    table = table.assign(middle=middle).sort_values(["middle", "low", "high"], kind="stable")
     rows = dict(zip(names(table, "seeds"), table.to_dict("records"), strict=True))
     look = looks(rows)
     asked = {

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from farback.plots.style import GREY, GroupName, Look, axes_of, groups, looks
-from farback.records.setting_text import DEFAULT_INIT, setting_text, value_text
+from farback.records.setting_text import DEFAULT_INIT, value_text
 
 ONE_PANEL = 4  # groups that one panel shows without crowding
 ONE_PANEL_OF_CURVES = 8  # for example four cells with two initialisations each
@@ -179,26 +179,21 @@ def legend(
 
 
 def _levels(look: dict[GroupName, Look], axis: str) -> list[tuple[str, Look]]:
-    """The levels of an axis with dashes; with colours and markers too if all groups of each level share them."""
+    """The levels of an axis with what the groups of each level share: colour and marker, colour alone, or dashes."""
     levels = axes_of(look).get(axis, [])
     if axis == "init":
         levels = sorted(levels, key=lambda level: level != DEFAULT_INIT)
-    own = [
-        [each for name, each in look.items() if value_text(name.level(axis)) == value_text(level)] for level in levels
-    ]
-    shared = all(len({(each.colour, each.marker) for each in group}) == 1 for group in own)
-    found = [group[0] if shared else Look(GREY, "", group[0].dashes) for group in own]
-    words = {DEFAULT_INIT: "torch's default initialisation"}
-    parts = {
-        value_text(level): part
-        for name in look
-        for part, (other, level) in zip(name.rest, name.levels, strict=True)
-        if other == axis
-    }
-    texts = [
-        words.get(level, level) if axis == "init" else parts.get(value_text(level), setting_text(axis, level))
-        for level in levels
-    ]
+    texts, shared = [], list[list[Look]]()
+    for level in levels:
+        own = [name for name in look if value_text(name.level(axis)) == value_text(level)]
+        texts.append(own[0].part(axis))
+        shared.append([look[name] for name in own])
+    if all(len({(each.colour, each.marker) for each in own}) == 1 for own in shared):
+        found = [own[0] for own in shared]
+    elif all(len({each.colour for each in own}) == 1 for own in shared) and len({own[0].colour for own in shared}) > 1:
+        found = [Look(own[0].colour, "", "-") for own in shared]
+    else:
+        found = [Look(GREY, "", own[0].dashes) for own in shared]
     return list(zip(texts, found, strict=True))
 
 

@@ -79,6 +79,7 @@ SHADES = (0.0, 0.78)  # part of the colour map for numbers: its lightest end can
 GREY = "0.45"
 _LAYERS, _BIDIRECTIONAL = re.compile(r"(\d+) layers"), "bidirectional"
 _LABEL_AXES: dict[str, Any] = {"layers": 1, _BIDIRECTIONAL: False}  # and the levels that a label does not write
+_UNWRITTEN = {"layers": "1 layer", _BIDIRECTIONAL: "one direction"}  # the texts of these levels
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,13 @@ class GroupName:
         """The group's value on an axis: "cell", "init", or one of `levels`."""
         known = {"cell": self.cell, "init": self.init, **dict(self.levels)}
         return known.get(axis, _LABEL_AXES.get(axis))
+
+    def part(self, axis: str) -> str:
+        """The text of the group's level on an axis, also where the name leaves it out: "2 layers", "1 layer"."""
+        if axis == "init":
+            return DEFAULT_START if self.init == DEFAULT_INIT else self.init
+        parts = {other: text for text, (other, _) in zip(self.rest, self.levels, strict=True)}
+        return parts.get(axis) or _UNWRITTEN.get(axis) or setting_text(axis, self.level(axis))
 
     def without(self, axis: str) -> str:
         """The name without one axis: groups that differ on this axis only share a panel with this title."""

@@ -16,8 +16,7 @@ from matplotlib.lines import Line2D
 from farback.plots.axes import dodged, doublings, lag_axis
 from farback.plots.findings import finding
 from farback.plots.panels import group_panels
-from farback.plots.style import GREY, GroupName, Look, groups, names, styled
-from farback.records.setting_text import DEFAULT_INIT, setting_text
+from farback.plots.style import GREY, Look, groups, names, styled
 
 FEW_LAGS = 8  # for more, the ticks are doublings of the smallest
 MOST_TICKS = 6  # in a panel
@@ -59,7 +58,8 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame) -
             style: Any = {"marker": look.marker, "facecolor": fill, "edgecolor": look.colour, "linewidth": 1.0}
             ax.scatter(places, own["rate"], s=_area(own["trials"]), alpha=0.85, zorder=3, label=name.text, **style)
             _half_way(ax, 0.5 + APART * ((count - 1) / 2 - index), row, look)
-            text = f"{_entry(name, layout.inner)}: {_short(row['horizon'])}"
+            part = name.text if layout.inner is None else name.part(layout.inner)  # the title names the other parts
+            text = f"{part}: {_short(row['horizon'])}"
             entries.append(Line2D([], [], label=text, **look.line, markersize=4.5, linewidth=1.5))
         ticks = lags if len(lags) <= FEW_LAGS else doublings(least, most)
         lag_axis(ax, ticks if len(ticks) <= MOST_TICKS else ticks[::-2][::-1])
@@ -88,15 +88,6 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame) -
     layout.figure.supylabel("share of trainings that succeed", fontsize=9.0)
     layout.figure.supxlabel(textwrap.fill(NOTE, int(NOTE_LETTERS * width)), fontsize=7.5, x=0.01, ha="left")
     return layout.figure
-
-
-def _entry(name: GroupName, inner: str | None) -> str:
-    """The name of a group in its panel: its level on the axis inside the panels, whose titles name the others."""
-    if inner is None:
-        return name.text
-    if inner == "init":
-        return "default start" if name.init == DEFAULT_INIT else name.init
-    return setting_text(inner, name.level(inner))
 
 
 def _short(horizon: str) -> str:

@@ -268,15 +268,21 @@ def summarised(horizons: pd.DataFrame, by: Sequence[str]) -> str:
     """
     if len(horizons) <= FEW or len(set(horizons["horizon"])) == 1:
         return listed(horizons, by)
-    order = horizons.sort_values("estimate", kind="stable")
+    order = shortest_first(horizons)
     ends = []
     for row in (order.iloc[0], order.iloc[-1]):
-        same = int((horizons["estimate"] == row["estimate"]).sum())
-        name = (
-            group_text({column: row[column] for column in by}) if same == 1 else f"{same} of {len(horizons)} networks"
-        )
-        ends.append(f"{row['horizon'] if same == 1 else row['horizon'].split(' (')[0]} with {name}")
+        short = row["horizon"].split(" (")[0]
+        same = int((horizons["horizon"].str.split(" (", regex=False).str[0] == short).sum())
+        if same == 1:
+            ends.append(f"{row['horizon']} with {group_text({column: row[column] for column in by})}")
+        else:
+            ends.append(f"{short} with {same} of {len(horizons)} networks")
     return f"from {ends[0]} to {ends[1]}"
+
+
+def shortest_first(horizons: pd.DataFrame) -> pd.DataFrame:
+    """A horizon table from the shortest horizon to the longest; "at least 320" stands where 320 would."""
+    return horizons.loc[horizons["estimate"].clip(upper=horizons["largest_lag"]).sort_values(kind="stable").index]
 
 
 def metrics(horizons: Mapping[str, pd.DataFrame]) -> tuple[dict[str, float], dict[str, str]]:

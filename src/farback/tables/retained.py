@@ -88,4 +88,5 @@ def _medians(curves: pd.DataFrame, name: str, by: By) -> pd.DataFrame:
     failed = curves.groupby([*by, "seed"], dropna=False)["passed"].last() == 0  # curves ascend in the lag
     filled = wide.mask(failed, wide.ffill(axis=1, limit_area="outside"))
     median = filled.groupby(list(by), dropna=False).median()
-    return median.reset_index().melt(list(by), var_name="lag", value_name=f"median_{name}").astype({"lag": int})
+    long = median.reset_index().melt(list(by), var_name="lag", value_name=f"median_{name}")
+    return long.astype({"lag": int} | {column: curves[column].dtype for column in by})

@@ -56,7 +56,7 @@ def test_a_search_prints_what_it_found_and_where(
     assert "deleted the study small/memoryless" in printed("search", "small", "--restart", "--workers", "1")
 
     winner = printed("run", "results/small/winner-memoryless.yaml", "--dry-run", "--workers", "1")
-    assert winner.startswith("winner-memoryless: 2 trials")
+    assert winner.startswith("winner-memoryless: 0 trials recorded already, 2 to train")
 
 
 def test_a_search_is_not_run_as_a_sweep_nor_a_sweep_searched(
