@@ -107,8 +107,9 @@ def row(scores: pd.DataFrame, cell: str, init: str) -> dict[Any, Any]:
 def shown_ratio(found: Middle) -> str:
     """A ratio of horizons as text with its interval."""
     low, high = (three(end) if math.isfinite(end) else "unknown" for end in found.interval)
-    value = f"{three(found.value)} times" if math.isfinite(found.value) else "beyond the lags tried"
-    return f"{value} ({low} to {high})"
+    value = f"{three(found.value)} times" if math.isfinite(found.value) else "more than the lags tried can show"
+    known = found.interval[0] > 0 or math.isfinite(found.interval[1])
+    return f"{value} ({low} to {high})" if known else f"{value}, interval unknown"
 
 
 def ratio(own: Mapping[Any, Any], base: Mapping[Any, Any]) -> Middle:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from farback import stats
+from farback.stats.psychometric import MARGIN
 from farback.tables.grouping import By, as_text, check_columns, groups
 from farback.tables.horizon_estimates import HalfWay, half_way
 from farback.tables.outcomes import at_training_lag
@@ -21,8 +22,8 @@ def comparisons(scores: pd.DataFrame, by: By = ("label",), within: By = ()) -> p
     """Every pair of groups of trainings at one lag each, compared by their half-way lags.
 
     `farther` is the probability that half of fresh seeds succeed up to a longer lag in `a` than in `b`, from the
-    posteriors of both psychometric curves. If both half-way lags lie beyond the lags tried, so that their order is
-    unknown, this counts half.
+    posteriors of both psychometric curves. If both half-way lags lie more than half an octave beyond the lags tried, so
+    that their order is unknown, this counts half.
 
     `p` is the exact permutation test of the number of lags at which each seed succeeds, with ties. It needs a grid:
     all seeds of both groups were trained at the same lags. Where they were not, as in an adaptive sweep, p is nan.
@@ -63,9 +64,9 @@ def _farther(a: HalfWay, b: HalfWay) -> float:
 
 
 def _ends(own: HalfWay, fit: stats.Psychometric) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Equally probable half-way lags (log2): each is itself, or known to lie beyond an end of the lags tried."""
+    """Equally probable half-way lags (log2): each is itself, or known to lie far beyond an end of the lags tried."""
     octave = fit.posterior.quantiles((np.arange(QUANTILES) + 0.5) / QUANTILES)
-    first, last = math.log2(own.horizon.smallest), math.log2(own.horizon.largest)
+    first, last = math.log2(own.horizon.smallest) - MARGIN, math.log2(own.horizon.largest) + MARGIN
     low = np.where(octave > last, last, np.where(octave < first, -np.inf, octave))
     high = np.where(octave > last, np.inf, np.where(octave < first, first, octave))
     return low, high
