@@ -87,8 +87,12 @@ def holding(kept: pd.DataFrame) -> list[str]:
     for name, own in kept.groupby("label", sort=False):
         row = {one["task"]: one for one in own.to_dict("records")}
         if {"recall", "hold"} <= set(row):
-            shorter = at_most(mean_horizon(row["hold"]), mean_horizon(row["recall"]))
-            lines.append(held(shorter, f"{name} holds a symbol longer than a number", listed(own, ["task"])))
+            symbol, number = mean_horizon(row["recall"]), mean_horizon(row["hold"])
+            if row["recall"]["bound"] == row["hold"]["bound"] == "at least":
+                lines.append(f"Not decided: {name} holds both up to the limit asked ({listed(own, ['task'])}).")
+            else:
+                claim = f"{name} holds a symbol longer than a number"
+                lines.append(held(above(symbol, number), claim, listed(own, ["task"])))
     return lines
 
 

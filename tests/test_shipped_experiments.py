@@ -65,7 +65,7 @@ def test_cells_judges_each_prediction(true: bool) -> None:
     assert [part.name for part in analysis.parts] == [
         *("ranking", "ranking_intervals", "improvement", "skills", "choices", "sizes")
     ]
-    assert "Adam at the best of 3 rates from 0.001 to 0.01" in analysis.headline
+    assert "Adam at a rate chosen among 0.001, 0.003 and 0.01" in analysis.headline
     assert "5 seeds" in analysis.headline
     assert set(analysis.tables[0].frame["trials"]) == {20}  # without those that helped to choose
     choices = analysis.tables[1].shown

@@ -24,9 +24,9 @@ def curve_table(labels, lags=(1, 2, 4, 8), seeds=3):
         for seed in range(seeds):
             for lag in lags:
                 skill, middle = (1 / (1 + lag / (at % 5 + seed + 1)), 1 / (1 + lag / (at % 5 + seeds // 2 + 1)))
-                rows.append((label, seed, lag, skill, skill, 0.25, skill >= 0.5, False, middle, middle))
-    columns = ["label", "seed", "lag", "skill", "accuracy", "chance_accuracy", "passed", "diverged"]
-    return pd.DataFrame(rows, columns=[*columns, "median_skill", "median_accuracy"])
+                rows.append((label, seed, lag, skill, skill >= 0.5, False, middle))
+    columns = ["label", "seed", "lag", "above_chance", "passed", "diverged", "median_above_chance"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 ENDS = [  # estimate, low, high, text, bound

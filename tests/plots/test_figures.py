@@ -123,7 +123,7 @@ def test_the_title_is_the_finding(make):
         assert title == "Learned by half of the seeds: below 5 with 2 of 8 networks, at least 40 with 2 of 8 networks"
     flat = make["horizons"](list("ABCDEFGH")).iloc[[1, 5]]
     assert "all at least 40, the limit asked" in plots.forest(flat).get_suptitle().replace("\n", " ")
-    curves = make["curves"](["B", "F"]).assign(skill=1.0, median_skill=1.0)
+    curves = make["curves"](["B", "F"]).assign(above_chance=1.0, median_above_chance=1.0)
     assert "all at least 40, the limit asked" in plots.retention(curves, (), flat).get_suptitle().replace("\n", " ")
 
 
@@ -138,22 +138,22 @@ def test_retention_draws_every_seed_and_the_median(eight, make_curves):
     figure = plots.retention(table, [("1 of 2 candidates", 0.5)])
     drawn = [np.asarray(line.get_ydata()).tolist() for ax in figure.axes for line in ax.get_lines()]
     for (label, _), own in table.groupby(["label", "seed"]):
-        assert own["skill"].tolist() in drawn
-        medians = own.sort_values("lag")["median_skill"].tolist()
+        assert own["above_chance"].tolist() in drawn
+        medians = own.sort_values("lag")["median_above_chance"].tolist()
         assert list(lines(figure, label)[0].get_ydata()) == medians
 
 
 def test_chance_and_the_ladder_are_drawn_and_named(make_curves):
-    figure = plots.retention(make_curves(["LSTM"]), [("1 of 3", 0.2), ("1 of 2", 0.5), ("the cue", 1.0)])
+    figure = plots.retention(make_curves(["LSTM"]), [("1 of 3", 0.2), ("1 of 2", 0.4), ("the cue", 1.0)])
     levels = {line.get_ydata()[0] for line in figure.axes[0].get_lines() if len(set(line.get_ydata())) == 1}
-    assert levels == {0.0, 0.2, 0.5}
-    assert {"chance", "1 of 3", "1 of 2"} <= set(texts(figure))
+    assert levels == {0.0, 0.2, 0.4, 0.5}
+    assert {"chance", "passes", "1 of 3", "1 of 2"} <= set(texts(figure))
     assert "the cue" not in texts(figure)  # the top of the axis
 
 
 def test_skills_far_below_chance_do_not_squeeze_the_rest(make_curves):
     table = make_curves(["LSTM"])
-    table.loc[0, "skill"] = -7.0
+    table.loc[0, "above_chance"] = -7.0
     figure = plots.retention(table)
     assert figure.axes[0].get_ylim()[0] > -0.5
     assert any("are not shown" in text for text in texts(figure))

@@ -31,7 +31,7 @@ def adaptive():
 
 
 def test_the_conditions_name_task_size_rates_and_budget():
-    text = "recall, 32 units, Adam at the best of 3 rates from 0.001 to 0.01, up to 1000 updates of 32, 9 seeds"
+    text = "recall, 32 units, Adam at a rate chosen among 0.001, 0.003 and 0.01, up to 1000 updates of 32, 9 seeds"
     assert conditions(adaptive()) == text
     grid = pd.DataFrame([row for seed in range(5) for lag in (5, 10) for row in training("GRU", seed, lag, True)])
     assert conditions(grid) == "recall, 32 units, Adam at 0.003, up to 1000 updates of 32, 5 seeds"
@@ -44,7 +44,7 @@ def test_a_tuned_sweep_groups_by_network_and_shows_the_rates_tried():
     scores = adaptive()
     assert groups(scores) == ["label"]
     analysis = standard(scores)
-    assert "the best of 3 rates from 0.001 to 0.01" in analysis.headline
+    assert "a rate chosen among 0.001, 0.003 and 0.01" in analysis.headline
     assert "LSTM, chrono at least 320" in analysis.headline
     tables = {table.name: table for table in analysis.tables}
     tried = tables["choices"].shown
@@ -115,13 +115,13 @@ def test_what_was_tried_is_named_by_what_was_tuned():
     clipped["tuned"] = clipped["tuned"].str.replace("optimizer.lr", "clip")
     captions = [table.caption for table in standard(clipped.assign(**{"optimizer.lr": 0.003})).tables]
     assert any(caption.startswith("Settings tried") for caption in captions)
-    assert "the best of 3 settings of clip" in conditions(clipped)
+    assert "clip chosen among 3 settings" in conditions(clipped)
 
 
 def test_many_networks_are_summarised_by_the_shortest_and_the_longest_horizon():
     texts = ["9 (6 to 14)", "26 (24 to 30)", "30 (20 to 40)", "at least 320", "at least 320 (95 %: from 280)"]
     rows = zip("ABCDE", texts, (9, 26, 30, float("inf"), float("inf")), strict=True)
-    horizons = pd.DataFrame(rows, columns=["label", "horizon", "estimate"])
+    horizons = pd.DataFrame(rows, columns=["label", "horizon", "estimate"]).assign(largest_lag=320)
     assert summarised(horizons, ["label"]) == "from 9 (6 to 14) with A to at least 320 with 2 of 5 networks"
     few = horizons.iloc[:3].assign(bound="none")
     assert summarised(few, ["label"]) == listed(few, ["label"])

@@ -71,8 +71,8 @@ def test_half_of_the_seeds_reach_what_the_table_shows(above, below, fresh):
     if not fresh:
         assert last <= row["estimate"] <= first
     assert row["low"] <= row["estimate"] <= row["high"]
-    assert row["low"] <= first
-    assert row["high"] >= last
+    assert row["isotonic_low"] <= first
+    assert row["isotonic_high"] >= last
 
 
 @pytest.mark.parametrize("fresh", [True, False])

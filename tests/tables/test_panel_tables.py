@@ -150,7 +150,7 @@ def test_horizons_by_update_include_seeds_that_stopped_early():
     assert table.index.tolist() == [0, 100, 200, 300]
     assert table["least"].tolist() == [0, 5, 10, 20]
     assert table["most"].tolist() == [0, 5, 80, 80]
-    texts = ["below 1", "7.1 (all 2: 5 to 10)", "14 (all 2: 10 to 160)", "28 (all 2: 20 to 160)"]
+    texts = ["below 1", "7.1 (all 2: 5 to 10)", "40 (all 2: 10 to 160)", "57 (all 2: 20 to 160)"]
     assert table["horizon"].tolist() == texts
 
 

@@ -111,3 +111,19 @@ def test_a_lag_without_a_score_is_unknown_and_no_failure():
     assert table["horizon"].tolist() == ["4 to 8"]
     lost = pd.DataFrame(rows_of("GRU", 0, values, status="diverged"))
     assert tables.seed_horizons(lost)["horizon"].tolist() == ["below 1"]
+
+
+def test_the_curve_is_on_the_scale_on_which_a_network_passes_at_one_half():
+    """Classes pass by accuracy, numbers by R2, although their shares of right answers are recorded too."""
+    kinds = {
+        "recall": {"skill": -0.9, "accuracy": 0.65, "chance_accuracy": 0.25, "success": 1.0},
+        "hold": {"skill": 0.6, "accuracy": 0.1, "chance_accuracy": 0.05, "success": 1.0},
+    }
+    rows = [
+        row | {"task": task}
+        for seed, (task, values) in enumerate(kinds.items())
+        for row in rows_of("A", seed, [("retention", 500, 10, *pair) for pair in values.items()])
+    ]
+    found = tables.retention_curves(pd.DataFrame(rows), ["task"]).set_index("task")["above_chance"]
+    assert found["recall"] == pytest.approx(0.4 / 0.75)
+    assert found["hold"] == 0.6

@@ -13,7 +13,7 @@ from farback.plots.findings import finding
 from farback.plots.panels import group_panels
 from farback.plots.style import GREY, Look, styled
 
-FLOOR = -0.35  # confident wrong answers have skills far below 0, which would squeeze the rest of the curve
+FLOOR = -0.35  # wrong answers of real numbers can score far below 0, which would squeeze the rest of the curve
 LINE_HEIGHT = 0.09  # as a share of the axis
 
 
@@ -21,11 +21,11 @@ LINE_HEIGHT = 0.09  # as a share of the axis
 def retention(
     table: pd.DataFrame, ladder: Sequence[tuple[str, float]] = (), horizons: pd.DataFrame | None = None
 ) -> Figure:
-    """Skill against test lag: a thin line for each seed, their median, chance, and the skills of partial memory.
+    """How far above chance each network is against the test lag, the median, and the levels of partial memory.
 
     Args:
-        table: from `tables.retention_curves`.
-        ladder: what partial memories remember, and their skills.
+        table: from `tables.retention_curves`; drawn is `above_chance`.
+        ladder: what partial memories remember, and how far above chance they are.
         horizons: from `tables.retention_horizons`, for a title that says what was found.
     """
     layout = group_panels(table, "seed", "Retention of one trained network, tested at each lag", together=1)
@@ -33,42 +33,42 @@ def retention(
         title = finding("Retained by the median network", horizons, float(layout.figure.get_size_inches()[0]))
         layout.figure.suptitle(title, x=0.01, ha="left")
     lags = sorted(set(table["lag"]))
-    rungs = [("chance", 0.0), *((text, skill) for text, skill in ladder if 0 < skill < 1)]
+    rungs = [("chance", 0.0), ("passes", 0.5), *((text, level) for text, level in ladder if 0 < level < 1)]
     for panel in layout:
         ax = panel.ax
-        for _, skill in rungs:
-            ax.axhline(skill, color=GREY, linewidth=0.9, linestyle="-" if skill == 0 else ":", zorder=1)
+        for _, level in rungs:
+            ax.axhline(level, color=GREY, linewidth=0.9, linestyle="-" if level == 0 else ":", zorder=1)
         for index, (name, own) in enumerate(panel.parts.items()):
             # Earlier lines are thicker, so that equal medians are all visible.
             _draw(ax, own, layout.look[name], name.text, 1 + 0.4 * (len(panel.parts) - 1 - index))
         lag_axis(ax, lags)
-        ax.set_ylim(max(FLOOR, min(-0.1, float(table["skill"].min()) - 0.05)), 1.05)
+        ax.set_ylim(max(FLOOR, min(-0.1, float(table["above_chance"].min()) - 0.05)), 1.05)
         ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
         place = ax.get_subplotspec()
         if panel is layout.panels[-1] or (place is not None and place.is_last_col()):
             _name_rungs(ax, rungs)
-    note = f"thin: each of {table['seed'].nunique()} seeds; thick: their median"
-    if (table["skill"] < FLOOR).any():
-        note += f"; skills below {FLOOR} are not shown"
-    layout.labels("test lag (steps)", "skill")
+    note = f"thin: each of {table['seed'].nunique()} seeds; thick: their median, with failed networks as last tested"
+    if (table["above_chance"] < FLOOR).any():
+        note += f"; values below {FLOOR} are not shown"
+    layout.labels("test lag (steps)", "above chance (1: perfect)")
     layout.legend(note)
     return layout.figure
 
 
 def _draw(ax: Axes, own: pd.DataFrame, look: Look, text: str, size: float) -> None:
     for _, seed in own.sort_values("lag", kind="stable").groupby("seed"):
-        ax.plot(seed["lag"], seed["skill"], color=look.colour, linestyle=look.dashes, linewidth=0.8, alpha=0.4)
+        ax.plot(seed["lag"], seed["above_chance"], color=look.colour, linestyle=look.dashes, linewidth=0.8, alpha=0.4)
     median = own.drop_duplicates("lag").sort_values("lag")
     style = {**look.line, "markersize": 4.5 * size, "linewidth": 1.6 * size}
-    ax.plot(median["lag"], median["median_skill"], label=text, **style)
+    ax.plot(median["lag"], median["median_above_chance"], label=text, **style)
 
 
 def _name_rungs(ax: Axes, rungs: Sequence[tuple[str, float]]) -> None:
     """Write the names of the levels right of the panel, moved apart where they would overlap; none above the panel."""
     bottom, top = ax.get_ylim()
     height = float("-inf")
-    for text, skill in sorted(rungs, key=lambda rung: rung[1]):
-        height = max(skill, height + LINE_HEIGHT * (top - bottom))
+    for text, level in sorted(rungs, key=lambda rung: rung[1]):
+        height = max(level, height + LINE_HEIGHT * (top - bottom))
         if height > top:
             return
         text_beside(ax, height, text, color="0.35", fontsize=8, annotation_clip=False)

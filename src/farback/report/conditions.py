@@ -13,7 +13,7 @@ RATE = "optimizer.lr"
 
 
 def conditions(scores: pd.DataFrame) -> str:
-    """For example "recall, 32 units, Adam at the best of 3 rates from 0.001 to 0.03, up to 1000 updates of 32, 18
+    """For example "recall, 32 units, Adam at a rate chosen among 0.001, 0.01 and 0.03, up to 1000 updates of 32, 18
     to 30 seeds".
 
     The initialisation is part of each network's label. Seeds are counted for each network, without those that helped to
@@ -29,9 +29,7 @@ def conditions(scores: pd.DataFrame) -> str:
     if RATE in trials:
         optimizers = " or ".join(NAMES.get(name, name) for name in sorted(set(trials["optimizer.name"])))
         parts.append(f"{optimizers} at {_rates(trials)}")
-    parts += [
-        f"the best of {len(own)} settings of {name}" for name, own in tuned_values(trials).items() if name != RATE
-    ]
+    parts += [f"{name} chosen among {len(own)} settings" for name, own in tuned_values(trials).items() if name != RATE]
     if {"steps", "batch"} <= set(trials.columns):
         stops = "stop" not in trials or (trials["stop"] != "never").any()
         budget = f"{values_text(trials['steps'])} updates of {values_text(trials['batch'])}"
@@ -65,5 +63,6 @@ def values_text(values: pd.Series[Any]) -> str:
 def _rates(trials: pd.DataFrame) -> str:
     tried = sorted({float(value) for value in tuned_values(trials).get(RATE, [])})
     if len(tried) > 1:
-        return f"the best of {len(tried)} rates from {tried[0]:.10g} to {tried[-1]:.10g}"
+        texts = [f"{rate:.10g}" for rate in tried]
+        return f"a rate chosen among {', '.join(texts[:-1])} and {texts[-1]}"
     return values_text(trials[RATE])

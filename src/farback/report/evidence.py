@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
@@ -59,15 +60,18 @@ class Evidence:
 
 
 def above(a: Estimate | float, b: Estimate | float) -> Evidence:
-    """Whether a > b; significant where the whole interval of `a` lies on one side of that of `b`."""
+    """Whether a > b; significant where the whole interval of `a` lies on one side of that of `b`.
+
+    An infinite end stands for an unknown number beyond what was tried: two of them have no order.
+    """
     (value_a, low_a, high_a), (value_b, low_b, high_b) = _ends(a), _ends(b)
-    return Evidence(value_a > value_b, low_a > high_b or high_a <= low_b)
+    return Evidence(value_a > value_b, low_a > high_b or (high_a <= low_b and math.isfinite(high_a)))
 
 
 def at_least(a: Estimate | float, b: Estimate | float) -> Evidence:
     """Whether a >= b; significant as `above`."""
     (value_a, low_a, high_a), (value_b, low_b, high_b) = _ends(a), _ends(b)
-    return Evidence(value_a >= value_b, low_a >= high_b or high_a < low_b)
+    return Evidence(value_a >= value_b, (low_a >= high_b and math.isfinite(high_b)) or high_a < low_b)
 
 
 def below(a: Estimate | float, b: Estimate | float) -> Evidence:

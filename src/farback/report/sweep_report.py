@@ -20,7 +20,7 @@ from farback.report.group_columns import SIZES, groups
 from farback.tables.horizon_estimates import HorizonEstimate
 from farback.tables.outcomes import CHOICE
 
-Ladder = Sequence[tuple[str, float]]  # the skills of partial memories: (what is remembered, skill)
+Ladder = Sequence[tuple[str, float]]  # partial memories: (what is remembered, how far above chance, at most 1)
 
 LEVEL = 0.05  # of significance
 FEW = 4  # networks whose horizons a headline lists
@@ -69,7 +69,7 @@ def trained(
     horizons = tables.trainability(scores, by)
     success = tables.success_by_lag(scores, by)
     pairs = tables.comparisons(scores, family or by, within)
-    caption = "Trained at each lag: the lag at which half of fresh trainings succeed, with its 95 % interval"
+    caption = "Trained at one lag: the lag at which half of fresh trainings succeed, with its 95 % interval"
     drawing = plots.success(success, tables.success_curves(scores, by), horizons)
     success_alt = "Share of trainings that succeed against the lag, with 95 % bands; the half-way lag is marked."
     forest_alt = (
@@ -101,7 +101,7 @@ def tuning(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> list[Table]:
 
 
 def _pairs_caption(pairs: pd.DataFrame) -> str:
-    caption = "Which differ: the probability that a is trained farther back than b"
+    caption = "The probability that one network learns a longer lag than another"
     exact = pairs.dropna(subset="p")
     if exact.empty:
         return caption
@@ -118,8 +118,8 @@ def retained(scores: pd.DataFrame, by: Sequence[str] = ("label",), ladder: Ladde
 
     horizons = tables.retention_horizons(scores, by)
     curves, networks = tables.retention_curves(scores, by), tables.seed_horizons(scores, by)
-    caption = "One network, tested at every lag: the lag of its first failure, the median over networks"
-    alt = "Skill against test lag: a thin line for each seed, the median on top; 0 is chance, 1 is perfect."
+    caption = "One network, tested at every lag: the lag at which the median network first fails"
+    alt = "How far above chance against test lag: a thin line for each seed, the median on top; 0.5 passes."
     forest = plots.forest(horizons, networks)
     forest_alt = "The lag of the first failure of each network, and their median with its interval."
     return [
@@ -235,11 +235,11 @@ def compared(pairs: pd.DataFrame) -> pd.DataFrame:
     clear = (pairs["farther"] - 0.5).abs()
     ordered = pairs.assign(clear=-clear).sort_values(["p_holm", "p", "clear", "a", "b"], kind="stable")
     texts = {
-        "a": ordered["a"],
-        "b": ordered["b"],
-        "horizon of a": ordered["horizon_a"],
-        "horizon of b": ordered["horizon_b"],
-        "a farther": ordered["farther"].map(probability_text),
+        "network": ordered["a"],
+        "other": ordered["b"],
+        "horizon": ordered["horizon_a"],
+        "of the other": ordered["horizon_b"],
+        "longer than the other": ordered["farther"].map(probability_text),
     }
     if ordered["p"].notna().any():
         texts |= {"p": ordered["p"].map("{:.3g}".format), "p, Holm": ordered["p_holm"].map("{:.3g}".format)}

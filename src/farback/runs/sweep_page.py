@@ -14,7 +14,7 @@ from farback.runs.schedule import missing_from_frame
 from farback.stores.base import Store
 from farback.system.provenance import VERSIONS, deciding, versions
 from farback.tasks.base import Task
-from farback.tasks.support.answers import Chance, skill
+from farback.tasks.support.answers import Chance, OneOf, skill
 from farback.trials.trial import Trial
 
 HARDWARE = ("machine", "cpu", "cpu_capability", "blas", "device")  # without the processor's long list of features
@@ -68,9 +68,16 @@ def trial_provenance(experiment: str, store: Store, keys: Iterable[str]) -> tupl
 
 
 def task_ladder(task: Task) -> Ladder:
-    """What each partial memory of a task remembers, and its skill."""
+    """What each partial memory of a task remembers, and how far it is above chance (`tables.retention_curves`)."""
     chance = task.chance()
-    return tuple((rung.remembered, skill(rung.loss, chance)) for rung in task.ladder())
+    by_accuracy = isinstance(task.answer, OneOf)
+    return tuple(
+        (
+            rung.remembered,
+            (rung.accuracy - chance.accuracy) / (1 - chance.accuracy) if by_accuracy else skill(rung.loss, chance),
+        )
+        for rung in task.ladder()
+    )
 
 
 def chance_text(trials: Iterable[Trial]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -112,16 +113,19 @@ def _estimates(
 def median_retained(horizons: list[stats.Horizon], smallest: float, largest: float) -> HorizonEstimate:
     """The median horizon over networks, each known to lie between a lag that passes and the next, which fails.
 
-    The estimate is the geometric mean of the medians of both ends. The interval runs from an order statistic of the
-    lower ends to one of the upper ends (`stats.median_interval`, exact). Fewer than six networks have no 95 % interval:
-    the interval is then the range over all of them, and the text says so.
+    The estimate is the geometric mean of the medians of both ends. With an even number of networks a median is the
+    geometric mean of the middle two, so that it is a bound unless more than half of the networks fail. The interval
+    runs from an order statistic of the lower ends to one of the upper ends (`stats.median_interval`, exact). Fewer than
+    six networks have no 95 % interval: the interval is then the range over all of them, and the text says so.
 
     Args:
         smallest: the smallest lag at which the networks were tested.
         largest: the largest.
     """
     lows, highs = [max(0.0, one.low) for one in horizons], [one.high for one in horizons]
-    low, high = stats.median(lows), stats.median(highs)
+    low, high = (math.sqrt(statistics.median_low(ends) * statistics.median_high(ends)) for ends in (lows, highs))
+    if low == 0 and math.isinf(high):  # the middle two are so far apart that a mean says nothing
+        low, high = statistics.median_low(lows), statistics.median_low(highs)
     bound = math.isinf(high)
     count = len(horizons)
     return HorizonEstimate(
