@@ -46,22 +46,25 @@ def test_a_chosen_trial_is_that_of_a_listed_lag_and_seed(tmp_path: Path) -> None
     own = sweep(tmp_path)
     listed = sweep(tmp_path, "[37]", "seed: [4]").trials()[0]
     (search, _) = own.chosen(own.trials())
+    assert search.trial(0, 37, 4, JUDGED).key == listed.key  # nothing is tuned: the first seed is that of the config
+    assert search.trial(0, 37, 4, JUDGED).role == (JUDGED, "")
+    tuned = sweep(tmp_path, tune="tune: {clip: [1.0, null]}")
+    (search, _) = tuned.chosen(tuned.trials())
     assert search.trial(0, 37, 4, CHOICE).key == listed.key
     assert search.trial(0, 37, 4, JUDGED).key != listed.key
-    assert search.trial(0, 37, 4, JUDGED).role == (JUDGED, "")
 
 
 def test_no_seed_serves_both_the_choice_and_the_judgement(tmp_path: Path) -> None:
-    own = sweep(tmp_path, "{adaptive: [5, 320], limit: 10000}")
+    own = sweep(tmp_path, "{adaptive: [5, 320], limit: 10000}", "tune: {clip: [1.0, null]}")
     search = own.chosen(own.trials())[0]
     last, first = search.trial(0, 5, 9_999, CHOICE), search.trial(0, 5, 0, JUDGED)
     assert last.seed < first.seed
 
 
-def test_only_selects_settings_and_shifted_seeds_begin_later(tmp_path: Path) -> None:
+def test_only_selects_networks_and_shifted_seeds_begin_later(tmp_path: Path) -> None:
     own = sweep(tmp_path, tune="tune: {optimizer.lr: [1.0e-3, 1.0e-2]}").shifted(100)
-    (search,) = own.chosen(own.only(["optimizer.lr=0.01", "cell=gru"]))
-    assert search.settings == ("optimizer.lr 0.01",)
+    (search,) = own.chosen(own.only(["cell=gru"]))
+    assert search.arms[0].label == "GRU"
     assert search.trial(0, 5, 3, CHOICE).seed == 103
 
 
@@ -89,7 +92,9 @@ def test_the_same_tuned_network_twice_is_an_error(tmp_path: Path) -> None:
     tune = "tune: {optimizer.lr: [1.0e-3, 1.0e-2]}"
     with pytest.raises(ConfigError, match="the same trial twice"):
         sweep(tmp_path, "[5]", f"{tune}\n  - cell: [gru]\n    lag: [5]\n    {tune}")
-    listed = sweep(tmp_path, "[5]", f"{tune}\n  - cell: [gru]\n    lag: [5]\n    optimizer.lr: [1.0e-3]")
+    with pytest.raises(ConfigError, match="GRU is tuned differently in"):
+        sweep(tmp_path, "[5]", f"{tune}\n  - cell: [gru]\n    lag: [5]\n    optimizer.lr: [1.0e-3]")
+    listed = sweep(tmp_path, "[5]", f"{tune}\n  - cell: [elman]\n    lag: [5]\n    optimizer.lr: [1.0e-3]")
     assert len(listed.chosen(listed.trials())) == 2
 
 
@@ -131,6 +136,13 @@ def test_set_changes_adaptive_lags_and_settings(tmp_path: Path) -> None:
         ("{adaptive: [5, 9]}", "tune: 3", "must map settings to lists of values, got 3"),
         ("{adaptive: [5, 9]}", "tune: {optimizer.lr: 0.1}", "levels must be a list"),
         ("{adaptive: [5, 9]}", "tune: {task: [recall]}", "task cannot be tuned"),
+        ("{adaptive: [5, 9]}", "tune: {init: [torch, chrono]}", "init cannot be tuned: it is what is compared"),
+        ("{adaptive: [5, 9]}", "tune: {depth: [1, 2]}", "depth cannot be tuned"),
+        ("{adaptive: [5, 9]}", "tune: {optimizer: [adam, sgd]}", "optimizer cannot be tuned as a whole"),
+        (
+            *("{adaptive: [5, 9]}", "tune: {optimizer.lr: [0.1, 0.2]}\n  - cell: [gru]\n    lag: {adaptive: [5, 9]}"),
+            r"adapted\.yaml:8:5: sweep\[1\]: GRU is tuned differently in sweep\[0\]",
+        ),
         ("{adaptive: [5, 9]}", "seed: {range: 2}", r"sweep\[0\]\.seed: .*leave seed out"),
         ("[5]", "hidden: {adaptive: [8, 64]}", "only lags are chosen adaptively"),
         ("{adaptive: [5, 9]}", "measures: [[gradient_reach]]", "add `retention` to `measures:`"),
@@ -156,3 +168,10 @@ def test_groups_of_a_search_have_no_adaptive_lags(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="only a sweep has adaptive lags"):
         Experiment.load(path)
+
+
+def test_only_does_not_select_one_of_the_settings_that_are_compared(tmp_path: Path) -> None:
+    own = sweep(tmp_path, tune="tune: {optimizer.lr: [0.1, 0.2]}")
+    assert {trial.label for trial in own.only(["cell=gru"])} == {"GRU"}
+    with pytest.raises(ConfigError, match=r"--only optimizer.lr=0.1: optimizer.lr: the sweep tunes it"):
+        own.only(["optimizer.lr=0.1"])

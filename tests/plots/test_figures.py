@@ -120,7 +120,7 @@ def test_the_title_is_the_finding(make):
     eight = make["horizons"](list("ABCDEFGH"))
     for draw in (plots.forest(eight), plots.success(make["success"](list("ABCDEFGH")), make["fitted"]("A"), eight)):
         title = draw.get_suptitle().replace("\n", " ")
-        assert title == "Learned by half of the seeds: below 5 with 2 of 8 networks, at least 40 with 2 of 8 networks"
+        assert title == "Learned by half of the seeds: below 5 with 2 of 8 networks; at least 40 with 2 of 8 networks"
     flat = make["horizons"](list("ABCDEFGH")).iloc[[1, 5]]
     assert "all at least 40, the limit asked" in plots.forest(flat).get_suptitle().replace("\n", " ")
     curves = make["curves"](["B", "F"]).assign(above_chance=1.0, median_above_chance=1.0)

@@ -116,12 +116,18 @@ def test_wrong_arguments_are_refused() -> None:
         (0, 10, 0.3, "whole lags"),
         (20, 10, 0.3, "whole lags"),
         (5, 10, 0, "precision"),
+        (5, math.inf, 0.3, "whole lags"),
+        (math.nan, 10, 0.3, "whole lags"),
     ):
         with pytest.raises(ValueError, match=message):
             ThresholdSearch(low, high, precision)
     search = ThresholdSearch(5, 320)
     for call, message in (
         (lambda: search.ask(0), "at least one"),
+        (lambda: search.ask(2.5), "whole number of lags"),
+        (lambda: search.tell(5, math.nan), "true or false"),
+        (lambda: search.tell(5, "no"), "true or false"),
+        (lambda: ThresholdSearch(5, 320, seed=-1), "seed"),
         (lambda: search.tell(4, True), "candidates"),
         (lambda: search.tell(5, True, 0.0), "share_of_budget"),
         (search.result, "no outcome"),

@@ -36,5 +36,5 @@ class ChosenTrials:
     def trial(self, arm: int, lag: int, number: int, role: str) -> Trial:
         """The trial with the seed `number` (0, 1, ...) of a setting in a role; roles have no seed in common."""
         base = self.arms[arm]
-        seed = base.seed + number + (JUDGED_SEEDS if role == JUDGED else 0)
+        seed = base.seed + number + (JUDGED_SEEDS if role == JUDGED and self.settings[arm] else 0)
         return base.changed(lag=lag, seed=seed).playing((role, self.settings[arm]))

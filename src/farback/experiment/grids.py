@@ -18,7 +18,11 @@ from farback.records.record import Record
 from farback.trials.lags import AdaptiveLag
 from farback.trials.trial import Trial
 
-UNTUNABLE = ("task", "lag", "train_lags", "measures", "seed")  # what is asked, and how it is judged
+UNTUNABLE = (  # what is asked, how it is judged, and what a network is named by
+    *("task", "lag", "train_lags", "measures", "seed"),
+    *("cell", "init", "depth", "bidirectional", "match"),
+)
+COMPONENTS = ("encoder", "optimizer")
 MOST_TRIALS = 100_000  # a sweep of this size takes weeks, so a larger one is a typing error
 PATH = re.compile(r"[^.\s]+(\.[^.\s]+){0,7}")
 Setting = tuple[str, Mark, Node]  # dotted path, position of its key, value
@@ -67,6 +71,12 @@ class Grid:
     def adaptive(self) -> AdaptiveLag | None:
         """How lags and seeds are chosen; None if the grid lists them."""
         return next((axis.adaptive for axis in self.axes if axis.adaptive), None)
+
+    @property
+    def tuned(self) -> dict[str, tuple[str, ...]]:
+        """The values that are tried of each tuned setting, by its path."""
+        axes = [axis for axis in self.axes if axis.tuned]
+        return {axis.path: tuple(axis.named(level) for level in range(len(axis.levels))) for axis in axes}
 
     @property
     def is_chosen(self) -> bool:
@@ -210,6 +220,9 @@ def _tuned(name: str, entry: KeyValue, origin: str, problems: Problems) -> list[
         field = axis.path.split(".")[0]
         if axis.adaptive or field in UNTUNABLE:
             problems.add(axis.keys[0], joined(origin, axis.path), f"{field} cannot be tuned: it is what is compared")
+        elif axis.path in COMPONENTS or axis.path.endswith(".name"):
+            message = f"{field} cannot be tuned as a whole: tune one of its settings, such as optimizer.lr"
+            problems.add(axis.keys[0], joined(origin, axis.path), message)
     return [replace(axis, tuned=True) for axis in axes]
 
 

@@ -12,7 +12,7 @@ from farback.experiment.chosen_trials import ChosenTrials
 from farback.experiment.expansion import expanded
 from farback.experiment.experiment import LOADERS, Experiment
 from farback.experiment.grids import Grid, grids
-from farback.experiment.problems import Problems
+from farback.experiment.problems import ConfigError, Problems
 from farback.experiment.selection import selected
 from farback.experiment.yaml_tree import KeyValue
 from farback.trials.trial import Trial
@@ -42,8 +42,16 @@ class Sweep(Experiment):
         """The trials that pass every filter, such as `cell=lstm`, `lag=5,10`, `cell.nonlinearity=tanh`.
 
         Raises:
-            ConfigError: no trial has this key or this value; the message lists the choices.
+            ConfigError: no trial has this key or this value; the message lists the choices. Or the key is tuned: the
+                settings of a network are compared with each other.
         """
+        problems = Problems()
+        tuned = {path for grid in self.grids for path in grid.tuned}
+        for text in filters:
+            if (key := text.partition("=")[0].strip()) in tuned:
+                problems.add(f"--only {text}", key, "the sweep tunes it: change its values in `tune:` of the config")
+        if problems:
+            raise ConfigError(problems)
         return selected(self.trials(), filters)
 
     def shifted(self, seeds: int) -> Self:
@@ -92,9 +100,29 @@ class Sweep(Experiment):
         return contrasts
 
 
+def _check_tuned_alike(grids: Sequence[Grid], made: Sequence[tuple[Trial, ...]], problems: Problems) -> None:
+    """Check that a network trained at one lag is tuned in the same way in every grid: else it would be pooled."""
+    tuned = {path for grid in grids for path in grid.tuned}
+    rules: dict[tuple[tuple[str, str], ...], Grid] = {}
+    for grid, trials in zip(grids, made, strict=True) if tuned else ():
+        for trial in trials:
+            values = {"label": trial.label, **trial.parameters()}
+            network = tuple((name, str(value)) for name, value in values.items() if name not in {"lag", "seed", *tuned})
+            other = rules.setdefault(network, grid)
+            if trial.train_lags == "fixed" and other.tuned != grid.tuned:
+                what = " and ".join(sorted(tuned))
+                message = (
+                    f"{trial.label} is tuned differently in {other.origin}: give every entry the same tune ({what})"
+                )
+                problems.add(grid.mark, grid.origin, message)
+                break
+
+
 def _sweep(common: dict[str, Any], base: KeyValue, sweep: KeyValue | None, problems: Problems) -> Sweep | None:
     made_grids = grids(sweep, base.key, problems)
     trials = expanded(base, [] if problems else made_grids, problems)
+    if not problems:
+        _check_tuned_alike(made_grids, trials, problems)
     return None if problems else Sweep(**common, grids=tuple(made_grids), made=tuple(trials))
 
 

@@ -14,18 +14,19 @@ LETTERS = 10.5  # of a bold title in an inch
 def finding(subject: str, table: pd.DataFrame, width: float) -> str:
     """The shortest and the longest horizon of a table of horizons, on lines that fit into `width` inches.
 
-    For example "Learned by half of the seeds: lag 9 with RNN relu, at least 320 with 4 of 8 networks".
+    For example "Learned by half of the seeds: lag 9 with RNN relu; at least 320 with 4 of 8 networks".
     """
     horizon = table["horizon"].str.split(" (", regex=False).str[0]
     label = pd.Series([name.text for name in names(table, "seeds")], index=table.index)
     order = table["estimate"].clip(upper=table["largest_lag"]).sort_values(kind="stable").index
-    ends = [horizon[order[0]], horizon[order[-1]]]
+    known = [row for row in order if not horizon[row].startswith("at least")]  # such a bound is not the shortest
+    ends = [horizon[(known or order)[0]], horizon[order[-1]]]
     if len(table) == 1:
         found = f"{label[order[0]]} {table['horizon'].iloc[0]}"
     elif ends[0] == ends[1] and len(set(horizon)) == 1:
         found = f"all {ends[0]}{_limit(ends[0], table)}"
     else:
-        found = ", ".join(_with(end, label[horizon == end].tolist(), len(table)) for end in ends)
+        found = "; ".join(_with(end, label[horizon == end].tolist(), len(table)) for end in ends)
     return textwrap.fill(f"{subject}: {found}", int(LETTERS * width))
 
 

@@ -23,7 +23,7 @@ def groups(scores: pd.DataFrame) -> list[str]:
     if "role" in scores:
         scores = scores[scores["role"] != "choice"]
     trials = scores.drop_duplicates("key")
-    mixed = trials["train_lags"] != "fixed" if "train_lags" in trials else slice(None)
+    mixed = trials["train_lags"] != "fixed" if "train_lags" in trials else pd.Series(True, trials.index)
     known = {*SCORES, *SIZES, *REPEATS, *_tuned(trials)}
     if "match" in trials and trials["match"].notna().all():
         known.add("hidden")
@@ -31,10 +31,17 @@ def groups(scores: pd.DataFrame) -> list[str]:
     usual = [name for name in columns if name not in IN_LABEL and not name.startswith(DETAILS)]
     by = ["label", *(name for name in usual if _varies(trials[name]) and not _follows(trials, name))]
     for name in columns:
-        own = trials[mixed] if name == "train_lags" else trials
-        if name not in by and _varies(own[name]) and own.groupby(by, dropna=False)[name].agg(_varies).any():
+        # Training at one lag and at mixed lags are tables of their own, and are tested in ways of their own.
+        parts = [trials[mixed], trials[~mixed]] if name.startswith("measures") else [trials]
+        parts = [trials[mixed]] if name == "train_lags" else parts
+        if name not in by and any(_divides(own, by, name) for own in parts):
             by.append(name)
     return by
+
+
+def _divides(trials: pd.DataFrame, by: list[str], column: str) -> bool:
+    """Whether a column has several values within one of the groups."""
+    return _varies(trials[column]) and bool(trials.groupby(by, dropna=False)[column].agg(_varies).any())
 
 
 def _varies(values: pd.Series[Any]) -> bool:

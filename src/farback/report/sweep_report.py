@@ -258,7 +258,9 @@ def listed(horizons: pd.DataFrame, by: Sequence[str]) -> str:
     rows = horizons.to_dict("records")
     if len(rows) > 1 and len(set(horizons["horizon"])) == 1 and rows[0]["bound"] != "none":
         return f"all {reach_text(rows[0], '')}"
-    return "; ".join(f"{group_text({name: row[name] for name in by})} {row['horizon']}" for row in rows)
+    names = [group_text({name: row[name] for name in by}) for row in rows]
+    marks = [":" if name[-1:].isdigit() else "" for name in names]
+    return "; ".join(f"{name}{mark} {row['horizon']}" for name, mark, row in zip(names, marks, rows, strict=True))
 
 
 def summarised(horizons: pd.DataFrame, by: Sequence[str]) -> str:
@@ -269,8 +271,9 @@ def summarised(horizons: pd.DataFrame, by: Sequence[str]) -> str:
     if len(horizons) <= FEW or len(set(horizons["horizon"])) == 1:
         return listed(horizons, by)
     order = shortest_first(horizons)
+    known = order[~order["horizon"].str.startswith("at least")]  # such a bound is not the shortest
     ends = []
-    for row in (order.iloc[0], order.iloc[-1]):
+    for row in ((known if len(known) else order).iloc[0], order.iloc[-1]):
         short = row["horizon"].split(" (")[0]
         same = int((horizons["horizon"].str.split(" (", regex=False).str[0] == short).sum())
         if same == 1:

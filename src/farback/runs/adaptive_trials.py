@@ -137,8 +137,8 @@ def _lags_note(networks: Sequence[HorizonSearch]) -> str:
     ]
     if counts[CHOICE]:
         parts.append(
-            f"The tuned setting of each network is the one with the longest horizon in {counts[CHOICE]} trainings "
-            "of a first set of seeds, which are not counted further."
+            f"The tuned setting of each network is the one that was most probably the best after {counts[CHOICE]} "
+            "trainings of a first set of seeds, which are not counted further."
         )
     parts.append(
         f"The {counts[JUDGED]} trainings that are counted end when the standard deviation of a network's horizon "

@@ -14,6 +14,7 @@ from typing_extensions import override
 from farback import stats, tables
 from farback.experiment.chosen_trials import CHOICE, JUDGED, ChosenTrials
 from farback.stats.threshold_search import GROUP
+from farback.tables.horizon_estimates import HorizonEstimate
 from farback.trials.lags import AdaptiveLag
 from farback.trials.trial import Trial
 
@@ -178,14 +179,14 @@ class HorizonSearch(NetworkSearch):
 
     @override
     def progress(self) -> str:
-        """For example "26 (21 to 33)", or how many settings are left."""
+        """For example "26 (21 to 33)" or "at least 320", or how many settings are left."""
         if self.chosen is None:
             return f"choosing among {len(self.candidates)} settings"
         if not self.counts[JUDGED, self.chosen]:
             return "0 trainings"
         result = self.judged.result()
-        numbers = [f"{end:.0f}" for end in (result.estimate, result.low, result.high)]
-        return "{} ({} to {})".format(*numbers)
+        lags = [trial.lag for trial in self.trials.values() if trial.role and trial.role[0] == JUDGED]
+        return str(HorizonEstimate(result.estimate, result.low, result.high, min(lags), max(lags)))
 
 
 class SkillSearch(NetworkSearch):

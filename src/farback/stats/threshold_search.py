@@ -46,15 +46,18 @@ class ThresholdSearch:
         seed: shifts the candidate lags between `low` and `high` by a part of their spacing; 0 for none.
 
     Raises:
-        ValueError: ends that are not whole numbers with 1 <= low < high, or a precision that is not above 0.
+        ValueError: ends that are not whole numbers with 1 <= low < high, a precision that is not above 0, or a seed
+            that is not a whole number of at least 0.
 
     Source: Kontsevich and Tyler 1999 (least expected entropy after the next trial; here the standard deviation, for
         each unit of cost).
     """
 
     def __init__(self, low: int, high: int, precision: float = 0.3, *, seed: int = 0) -> None:
-        if not (low == int(low) and high == int(high) and 1 <= low < high):
+        if not (1 <= low < high < math.inf and low == int(low) and high == int(high)):
             raise ValueError(f"needs whole lags with 1 <= low < high, got {low} and {high}")
+        if seed != int(seed) or seed < 0:
+            raise ValueError(f"seed must be a whole number of at least 0, got {seed}")
         if not 0 < precision < math.inf:
             raise ValueError(f"precision must be above 0 octaves, got {precision}")
         self.low, self.high, self.precision, self.seed = int(low), int(high), precision, seed
@@ -70,8 +73,9 @@ class ThresholdSearch:
         Raises:
             ValueError: n below 1.
         """
-        if n < 1:
-            raise ValueError(f"asks for at least one lag, got {n}")
+        if n != int(n) or n < 1:
+            raise ValueError(f"asks for a whole number of lags, at least one, got {n}")
+        n = int(n)
         success_K, trial_K = self._success_K.copy(), self._trial_K.copy()
         lags: list[int] = []
         while len(lags) < n:
@@ -91,10 +95,12 @@ class ThresholdSearch:
             share_of_budget: the share of its updates that a success needed; ignored for a failure.
 
         Raises:
-            ValueError: a lag that is not a candidate, or a share outside (0, 1].
+            ValueError: a lag that is not a candidate, a success that is not true or false, or a share outside (0, 1].
         """
         if lag not in self.lags:
             raise ValueError(f"lag {lag} is not one of the candidates {self.lags.tolist()}")
+        if success not in (False, True):
+            raise ValueError(f"success must be true or false, got {success!r}")
         if not 0 < share_of_budget <= 1:
             raise ValueError(f"share_of_budget must be above 0 and at most 1, got {share_of_budget}")
         k = int(np.searchsorted(self.lags, lag))

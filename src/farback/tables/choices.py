@@ -33,13 +33,13 @@ def choices(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     if tried.empty:
         raise ValueError("no training has the role choice: no setting was tuned")
     own = at_training_lag(tried.drop(columns="role"), [*keys, "lags"])
-    judged = scores.loc[scores["role"] == "judged", [*keys, "trained_lag"]].drop_duplicates().astype(str)
+    judged = scores.loc[scores["role"] == "judged", [*keys, "trained_lag"]].drop_duplicates()
     rows = []
     for group, network in groups(own, by):
         listed = network["lags"].iloc[0] == 1 or network.duplicated(["tuned", "seed"]).any()
         within = ["tuned", "lag"] if listed else ["tuned"]
         names = [*by, "tuned", "trained_lag"][: len(by) + len(within)]
-        chosen = set(judged[names].itertuples(index=False, name=None))
+        chosen = {tuple(map(str, values)) for values in judged[names].itertuples(index=False, name=None)}
         for setting, part in groups(network, within):
             lags = (int(part["lag"].min()), int(part["lag"].max()))
             result: tuple[object, ...]

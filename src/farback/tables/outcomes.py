@@ -59,6 +59,10 @@ def at_training_lag(scores: pd.DataFrame, by: By) -> pd.DataFrame:
 def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     """A row per (trial, test lag) at the trial's last step: skill, accuracy, chance_accuracy and whether it passes.
 
+    The column `above_chance` is what decides whether a network passes, from 0 (chance) over 0.5 (passes) to 1
+    (perfect). It is the accuracy on this scale for a task in which that agrees with all recorded successes (classes),
+    else the skill.
+
     A trial that diverged has skill 0 and the accuracy of chance, and fails at every lag. A lag at which a finished
     trial has no score at all is unknown, not failed, and is left out. So are trials that only helped to choose a
     setting.
@@ -95,7 +99,16 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
         skill=results["skill"].mask(diverged, 0.0),
         accuracy=results["accuracy"].mask(diverged, results["chance_accuracy"]),
     )
-    return ordered(results, [*by, "seed", "lag", "key"])
+    return ordered(results.assign(above_chance=_above_chance(results)), [*by, "seed", "lag", "key"])
+
+
+def _above_chance(results: pd.DataFrame) -> pd.Series[float]:
+    """The scale on which a network passes at 0.5: from the accuracy or the skill, task by task; 0 if it diverged."""
+    accuracy = (results["accuracy"] - results["chance_accuracy"]) / (1 - results["chance_accuracy"])
+    diverged = results["status"] == "diverged"
+    differs = (((accuracy >= 0.5) != results["passed"]) | accuracy.isna()) & ~diverged
+    task = results["task"] if "task" in results else pd.Series("", results.index)
+    return accuracy.mask(differs.groupby(task).transform("any"), results["skill"]).mask(diverged, 0.0)
 
 
 def judged(scores: pd.DataFrame) -> pd.DataFrame:

@@ -117,14 +117,11 @@ def _on_scale(scores: pd.DataFrame, reach: str, by: By) -> pd.DataFrame:
 
 
 def _behaviour(scores: pd.DataFrame, by: By) -> pd.DataFrame:
-    """Accuracy from 0 at chance to 1 at perfect, at every moment; 0 for a network that diverged."""
+    """What decides whether a network passes (`tables.tested`), at every moment; 0 for a network that diverged."""
     parts = []
     for moment, own in measure_rows(scores, "retention", by).groupby("moment", sort=False):
         outcomes = tested(own.drop(columns="moment"), by)
-        has_accuracy = outcomes["accuracy"].notna() & (outcomes["chance_accuracy"] < 1)
-        share = (outcomes["accuracy"] - outcomes["chance_accuracy"]) / (1 - outcomes["chance_accuracy"])
-        value = share.where(has_accuracy, outcomes["skill"]).where(outcomes["status"] != "diverged", 0.0)
-        parts.append(outcomes.assign(value=value, moment=moment, reach=BEHAVIOUR, each_lag=True))
+        parts.append(outcomes.assign(value=outcomes["above_chance"], moment=moment, reach=BEHAVIOUR, each_lag=True))
     return pd.concat(parts)
 
 

@@ -54,8 +54,7 @@ def seed_horizons(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 def retention_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """Skill and accuracy of every trained network at every test lag, with the median over seeds.
 
-    `above_chance` is what decides whether a network passes, from 0 (chance) over 0.5 (passes) to 1 (perfect). It is the
-    accuracy on this scale for a task in which that agrees with all recorded successes (classes), else the skill.
+    `above_chance` is what decides whether a network passes (`tables.tested`).
 
     A network that diverged has skill 0 and the accuracy of chance; a test whose loss is not finite has skill 0. In the
     medians, a network that was not tested at a lag has a score between those at its neighbouring lags (linear in the
@@ -69,20 +68,11 @@ def retention_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     curves = _networks(scores, by)
     curves["diverged"] = curves["status"] == "diverged"
     curves["skill"] = curves["skill"].mask(curves["skill"].isna() & curves["accuracy"].notna(), 0.0)
-    curves["above_chance"] = _above_chance(curves)
     for name in ("skill", "accuracy", "above_chance"):
         curves = curves.merge(_medians(curves, name, by), on=[*by, "lag"], how="left")
     scales = ("skill", "accuracy", "chance_accuracy", "above_chance")
     middles = ("median_skill", "median_accuracy", "median_above_chance")
     return curves.loc[:, [*by, "seed", "lag", *scales, "passed", "diverged", *middles]].reset_index(drop=True)
-
-
-def _above_chance(curves: pd.DataFrame) -> pd.Series[float]:
-    """The scale on which a network passes at 0.5: from the accuracy or the skill, task by task."""
-    accuracy = (curves["accuracy"] - curves["chance_accuracy"]) / (1 - curves["chance_accuracy"])
-    differs = ((accuracy >= 0.5) != curves["passed"]) & ~curves["diverged"] | accuracy.isna()
-    task = curves["task"] if "task" in curves else pd.Series("", curves.index)
-    return accuracy.mask(differs.groupby(task).transform("any"), curves["skill"])
 
 
 def _networks(scores: pd.DataFrame, by: By) -> pd.DataFrame:
