@@ -59,7 +59,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     widest = totals[totals["hidden"] == totals["hidden"].max()]
     best = widest.loc[widest["median"].idxmax()]
     headline = (
-        f"A tanh network of {best['hidden']:g} units holds at most {best['median']:.1f} inputs (radius "
+        f"With uniform random weights, {best['hidden']:g} tanh units held at most {best['median']:.1f} inputs (radius "
         f"{best['radius']:g}, scale {best['scale']:g}); of the usual starts with 32 units: "
         + "; ".join(f"{name} {total:.1f}" for name, total in zip(starts["label"], starts["median"], strict=True))
         + "."

@@ -12,7 +12,7 @@ from farback import tables
 from farback.report import Analysis, Finding, Ladder, conditions, held, listed, metrics, retained, trained
 from farback.report.claim_scripts import answered, mean_horizon, only
 from farback.report.evidence import Evidence, above, at_least, at_most, tested
-from farback.report.sweep_report import probability_text, reach_text, shortest_first, summarised
+from farback.report.sweep_report import probability_text, reach_text
 
 PREDICTION = (
     "Written after a first run of some of these networks. With the learning rate tuned for each, every cell learns to "
@@ -24,7 +24,7 @@ REFUTED_BY = (
     "A cell whose horizon from the recommended start is shorter than from the default; GRU or LSTM from chrono with a "
     "horizon below 320; a network that holds the number longer than the symbol."
 )
-RECOMMENDED = {"RNN tanh": "orthogonal", "RNN relu": "identity", "GRU": "chrono", "LSTM": "chrono"}
+RECOMMENDED = {"LSTM": "chrono", "GRU": "chrono", "RNN tanh": "orthogonal", "RNN relu": "identity"}
 FARTHEST = 320
 BEYOND = 20  # steps: more than the 5-10 that a standard RNN is said to bridge
 
@@ -45,13 +45,17 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 
 def headline(horizons: pd.DataFrame, terms: str) -> str:
-    """How far back networks learn to look from each kind of start."""
-    default = horizons["label"].isin(RECOMMENDED)
-    texts = [summarised(shortest_first(own), ["label"]) for own in (horizons[default], horizons[~default])]
-    return (
-        f"From PyTorch's start, half of fresh networks learn to look back this many steps (95 % interval): {texts[0]}. "
-        f"From a start for long memory: {texts[1]}. Conditions: {terms}."
-    )
+    """How far back each cell learns to look from both starts: the first cell in a sentence, then the others."""
+    reach = {row["label"]: row["horizon"] for row in horizons.to_dict("records")}
+    cells = [(cell, init) for cell, init in RECOMMENDED.items() if {cell, f"{cell}, {init}"} <= set(reach)]
+    texts = [f"{cell}: {reach[cell]} and {reach[f'{cell}, {init}']} ({init})" for cell, init in cells[1:]]
+    for cell, init in cells[:1]:
+        texts.insert(
+            0,
+            f"With PyTorch's initial weights, half of fresh {cell} networks learn to recall a symbol from up to "
+            f"{reach[cell]} steps back; with initial weights for long memory ({init}), {reach[f'{cell}, {init}']}",
+        )
+    return f"{'; '.join(texts)}. In brackets: 95 % intervals. Conditions: {terms}."
 
 
 def verdict(horizons: pd.DataFrame, pairs: pd.DataFrame) -> list[str]:

@@ -60,7 +60,7 @@ def verdict(found: pd.DataFrame) -> list[str]:
         held(all_of(at_least(one, ALMOST) for one in both), "where strikes stay both have nearly all of it", text),
         held(
             at_most(both[0].minus(both[1]), COST) & at_least(both[0].minus(both[1]), -COST),
-            "and the neighbours cost nothing there",
+            f"and the neighbours cost at most {COST:g} of the skill there",
             text,
         ),
     ]

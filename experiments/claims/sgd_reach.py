@@ -42,7 +42,11 @@ def verdict(scores: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction."""
     default, orthogonal = row(scores, DEFAULT), row(scores, ORTHOGONAL)
     lines = [
-        held(below(mean_horizon(default), FAR), f"from the default no rate learns lag {FAR}", default["horizon"]),
+        held(
+            below(mean_horizon(default), FAR),
+            f"at its chosen rate the default does not learn lag {FAR}",
+            default["horizon"],
+        ),
         held(at_least(mean_horizon(default), NEAR), f"from the default lag {NEAR} is learned", default["horizon"]),
         held(
             at_least(mean_horizon(orthogonal), FAR),
