@@ -47,7 +47,8 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     )
     share = (found["simulated"] / found["hidden"])[_linear(found, RADII) & (found["hidden"] == 64)]
     headline = (
-        f"Of {len(found)} networks, linearised at rest, none has an exact memory capacity above its number of units by more than "
+        f"Of {len(found)} networks, linearised at rest, none has an exact memory capacity above its number of units by "
+        "more than "
         f"{max(0.0, (found['exact'] - found['hidden']).max()):.1g}; simulation sees {share.min():.0%} to "
         f"{share.max():.0%} of the 64 inputs that random linear networks hold."
     )
