@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from farback.cli import main
-from farback.cli.progress import minutes
 from farback.cli.report import command_for
 from farback.experiment import Experiment, schema
+from farback.runs.progress import minutes
 from farback.runs.session import config_path
 
 CONFIG = """\

@@ -44,7 +44,7 @@ def ui(
     config: Annotated[
         str | None, typer.Argument(help="the experiment to open (default: the newest)", autocompletion=configs)
     ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="port on 127.0.0.1")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, metavar="NUMBER", help="port on 127.0.0.1")] = 5000,
     store: shared.StoreURI = None,
     browser: Annotated[bool, typer.Option(help="open a browser")] = False,
 ) -> None:

@@ -62,6 +62,7 @@ class SearchRun:
         self.trained, self.reused, self.diverged = 0, 0, 0
         self.failures: list[Failed] = []
         self.plan = Plan(Remaining([], []), [])  # for the trainings on fresh seeds
+        self.reported: dict[str, str] = {}  # the setting of each training on fresh seeds, by key
 
     def __enter__(self) -> Self:
         if not self.storage.is_local:  # other machines cannot see whether this process is alive
@@ -81,6 +82,16 @@ class SearchRun:
     def history(self) -> pd.DataFrame:
         """All of Optuna's trials so far, like `farback.search.history`, read from the studies of this run."""
         return frame(self.search, {study.group.label: study.trials() for study in self.studies})
+
+    @property
+    def total(self) -> int:
+        """The number of trials of all groups."""
+        return sum(study.total for study in self.studies)
+
+    @property
+    def done(self) -> int:
+        """The number of trials that are complete, pruned, or failed without another attempt."""
+        return self.total - sum(study.unfinished() for study in self.studies)
 
     # The search
 
@@ -285,6 +296,7 @@ class SearchRun:
             self._read_store()
             for winner, own in zip(reported, tags, strict=True):
                 for trial in winner.trials:
+                    self.reported[trial.key] = own["setting"]
                     self.recorder.tag(trial.key, own)
             self.plan = self._planned(trials, done)
             for event in execute(self.plan, self.executor, self.work, self.session.device):
