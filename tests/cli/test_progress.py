@@ -110,9 +110,14 @@ def test_a_signal_does_not_leave_a_second_bar_on_a_terminal() -> None:
     display = SweepDisplay(Tally(plan(Remaining.of([trial(5, 0)], set()))), terminal)
     signals = SignalHandler()
     signals.display = display
-    with Serial() as executor, pytest.raises(Exit), signals.handled(), signals.finishing(executor), display.live():
-        signal.raise_signal(signal.SIGINT)
-        assert "SIGINT: exiting after checkpoints" in shown(display)  # part of the panel, not written into it
+
+    def interrupted() -> None:
+        with Serial() as executor, signals.handled(), signals.finishing(executor), display.live():
+            signal.raise_signal(signal.SIGINT)
+            assert "SIGINT: exiting after checkpoints" in shown(display)  # part of the panel, not written into it
+
+    with pytest.raises(Exit):
+        interrupted()
     assert "SIGINT: exiting after checkpoints" in terminal.file.getvalue()  # type: ignore[attr-defined]
 
 

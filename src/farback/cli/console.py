@@ -1,8 +1,8 @@
 """Prints the output of a command: text for people, or one JSON document.
 
-Text goes to stdout; with `--json` it goes to stderr, and stdout gets one document at the end. What a command is about to
-do (`step`) goes to stderr. rich leaves colours out if the output is not a terminal, and reads NO_COLOR, FORCE_COLOR and
-COLUMNS.
+Text goes to stdout; with `--json` it goes to stderr, and stdout gets one document at the end. Lines that say what a
+command does next (`step`) go to stderr. rich leaves colours out if the output is not a terminal, and reads NO_COLOR,
+FORCE_COLOR and COLUMNS.
 """
 
 from __future__ import annotations

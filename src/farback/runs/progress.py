@@ -136,7 +136,8 @@ class Lines:
     def say(self, text: str) -> None:
         """Print a line."""
         if self.shown:
-            print(text, file=sys.stderr, flush=True)
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
 
     def update(self, text: Callable[[], str]) -> None:
         """Print a text, unless a line was printed a short time ago."""
