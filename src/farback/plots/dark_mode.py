@@ -25,7 +25,7 @@ def with_dark_colours(svg: str) -> str:
     for colour in sorted({text for style in re.findall(r'style="([^"]*)"', svg) for text in _COLOUR.findall(style)}):
         shown = dark_text(colour)
         rules += [f"[style*='{kind}: {colour}']{{{kind}:{shown}!important}}" for kind in ("fill", "stroke")]
-    return svg.replace("</style>", f"\n@media (prefers-color-scheme: dark){{{''.join(rules)}}}</style>", 1)
+    return svg.replace("</style>", f"\n@media screen and (prefers-color-scheme: dark){{{''.join(rules)}}}</style>", 1)
 
 
 def dark(colour: Colour) -> Colour:

@@ -61,7 +61,7 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame) -
                 ax.scatter(places, own["rate"], s=_area(own["trials"]), alpha=0.85, zorder=3, label=name.text, **style)
                 _half_way(ax, 0.5 + APART * ((count - 1) / 2 - index), row, look)
                 # The page shows the values of lines: this invisible one has the lags without the shift of the dots
-                ax.plot(own["lag"], own["rate"], color=look.colour, linestyle="none", label=name.text)
+                ax.plot(own["lag"], own["rate"], **look.line, label=name.text, visible=False)
             part = name.text if layout.inner is None else name.part(layout.inner)  # the title names the other parts
             text = f"{part}: {_short(row['horizon'])}"
             entries.append(Line2D([], [], label=text, **look.line, markersize=4.5, linewidth=1.5))

@@ -27,6 +27,7 @@ from farback.runs.session import Session
 from farback.runs.sweep import execute, trained
 from farback.stores.leases import Heartbeat
 from farback.stores.studies import Storage
+from farback.stores.views import MEAN, OWN
 from farback.trials.cohort import Cohort
 from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, Progress, Pruned, Reused
 from farback.trials.trial import Trial
@@ -274,9 +275,9 @@ class SearchRun:
         if one.values and state != "failed":
             means = one.means()
             tags["optuna.value"] = ", ".join(f"{mean:.6g}" for mean in means)
-            metrics = self._metrics("search", means)
+            metrics = self._metrics(MEAN, means)
         for trial in one.queued:
-            own = self._metrics("own", one.values[trial.key]) if trial.key in one.values else {}
+            own = self._metrics(OWN, one.values[trial.key]) if trial.key in one.values else {}
             self.recorder.tag(trial.key, tags, {**metrics, **own})
 
     # The report
@@ -304,4 +305,4 @@ class SearchRun:
                 yield event
             for trial in trials:
                 if trial.key in self.known:
-                    self.recorder.tag(trial.key, {}, self._metrics("own", self.objectives(trial)))
+                    self.recorder.tag(trial.key, {}, self._metrics(OWN, self.objectives(trial)))
