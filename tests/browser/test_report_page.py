@@ -308,9 +308,9 @@ def test_a_long_table_can_be_searched_and_filtered_and_keeps_its_head(lines: Pag
     assert rows.count() == 40
     lines.get_by_role("button", name="refuted (10)").click()
     assert rows.count() == 10
-    lines.get_by_role("searchbox").fill("row 2")
-    assert rows.locator("th").all_inner_texts() == ["row 20", "row 24", "row 28"]
-    assert lines.get_by_role("status").inner_text() == "3 of 40 rows"
+    lines.get_by_role("searchbox").fill("24 row")
+    assert rows.locator("th").all_inner_texts() == ["row 24"]
+    assert lines.get_by_role("status").inner_text() == "1 of 40 rows"
     lines.get_by_role("searchbox").fill("")
     lines.get_by_role("button", name="refuted (10)").click()
     box = lines.locator("#ledger .box")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from farback.cli import shared_options as shared
-from farback.cli.console import LOADING, Printer, failures_document, page_document, step
+from farback.cli.console import LOADING, WRITING, Printer, failures_document, page_document, step
 from farback.cli.list import refresh_schema
 from farback.cli.run import estimated, exit_on_failures, train_with_progress
 from farback.cli.signals import SignalHandler
@@ -88,6 +88,7 @@ def _claims(
                 console.say("nothing is left to train")
             console.document({**planned, "gpu": _gpu_experiments(ledger, console)})
             return
+        step(WRITING)
         page = publish(ledger, chosen if only else ledger.experiments, store)
     _show(page, console)
     tables = [table.frame for table in page.analysis.tables if table.name in ("claims", "gpu")]

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from farback.report.page import Page
     from farback.trials.events import Failed
 
-LOADING = "loading PyTorch and MLflow"
+# What commands say before they do what takes seconds
+LOADING, OPENING, WRITING = "loading PyTorch and MLflow", "opening the store", "writing the report"
 CLOSED = 141  # 128 + SIGPIPE, as in a shell. SIGPIPE stays ignored, because closed network connections send it too
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from farback.cli import shared_options as shared
-from farback.cli.console import LOADING, Printer, failures_document, page_document, step
+from farback.cli.console import LOADING, OPENING, WRITING, Printer, failures_document, page_document, step
 from farback.cli.list import refresh_schema
 from farback.cli.report import show_page
 from farback.cli.signals import SignalHandler, resume_command
@@ -56,6 +56,7 @@ def run(
         sweep = checked_sweep(load(config, settings or []))
         sweep = sweep.shifted(shift_seeds) if shift_seeds else sweep
         trials = sweep.only(only or [])
+        step(OPENING)
         with open_session([sweep], options) as session:
             if dry_run:
                 _estimate(session, sweep, trials, console)
@@ -66,6 +67,7 @@ def run(
             document = {"name": sweep.name, "trained": done.trained, "reused": done.reused, "diverged": done.diverged}
             document |= failures_document(done.failures)
             if done.trained or done.reused or not done.failed:  # if all trials failed, there is no result to report
+                step(WRITING)
                 page = publish(sweep, session.store)
                 show_page(page, sweep, console)
                 document |= page_document(page)

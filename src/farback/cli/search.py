@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from farback.cli import shared_options as shared
-from farback.cli.console import LOADING, Printer, failures_document, page_document, step
+from farback.cli.console import LOADING, OPENING, WRITING, Printer, failures_document, page_document, step
 from farback.cli.list import refresh_schema
 from farback.cli.report import command_for, show_page
 from farback.cli.run import exit_on_failures
@@ -49,6 +49,7 @@ def search(
 
         options = RunOptions(workers, executor, address, store, storage, checkpoint_seconds, device)
         loaded = checked_search(load(config, settings or []))
+        step(OPENING)
         with open_session([loaded], options) as session:
             refresh_schema(loaded.path)
             for name in forget(loaded, options.storage) if restart else ():
@@ -69,6 +70,7 @@ def search(
                     console.say(f"\ninterrupted: {display.done} of {display.total} trials are done, {kept}; to resume:")
                     console.say(resume_command())
                     raise
+                step(WRITING)
                 found, page = found_by(run), publish(loaded, session.store, options.storage)
                 show_page(page, loaded, console)
                 for path in found.configs:

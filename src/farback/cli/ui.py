@@ -116,7 +116,7 @@ def _show_links(base_url: str, uri: str, name: str | None, open_browser: bool) -
         links.append(("Summary", descriptions.page(base_url, experiment_id, summary)))
     for title, address in links:
         echo(f"{title + ':':20} {locations.shown(address)}")
-    echo(f"open one of these: {locations.shown(base_url)} alone shows MLflow's start page, not these runs")
+    echo("open one of these links: the address alone opens MLflow's pages for language models")
     if open_browser:
         webbrowser.open(links[0][1])
 

@@ -130,7 +130,13 @@ def sweep_views(varying: Sequence[str]) -> tuple[View, ...]:
     last = tuple(name for name in others if name.startswith(LAST))
     settings = tuple(name for name in others if name not in last)
     results = named("metrics", RESULTS)
-    trials = (*named("params", FIRST + settings), *named("tags", ["status", HORIZON]), *results, *named("params", last))
+    trials = (
+        *named("params", FIRST + settings),
+        *named("tags", ["status"]),
+        *results,
+        *named("tags", [HORIZON]),
+        *named("params", last),
+    )
     deciding = tuple(name for name in DECIDING if name in varying) or DECIDING[:2]
     paths = Section("From parameters to final skill", (chart_layout.parallel(deciding, "final/skill"),))
     final, training = chart_layout.FINAL, chart_layout.TRAINING
