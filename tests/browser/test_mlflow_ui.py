@@ -23,7 +23,7 @@ from farback.stores.chart_colours import APART, colour
 
 pytestmark = pytest.mark.slow
 
-SKILL = "skill, by lag"  # the title of a chart
+SKILL = "retention/skill"  # the title of a chart
 ROOT = Path(__file__).parents[2]
 CELLS = {"RNN tanh", "GRU", "LSTM", "memoryless"}
 LAGS = [1, 2, 5, 10, 20, 50, 100, 200]

@@ -67,6 +67,8 @@ def told_apart(by: Sequence[str], parameters: Sequence[Parameters]) -> tuple[str
     The list stays short: parameters are only reordered or added where two colours would be alike.
     """
     best, largest = tuple(by), -1.0
+    if len({group_id(by, each) for each in parameters}) > len(PALETTE):
+        return best
     for candidate in islice(_candidates(by, parameters), MOST):
         ids = {group_id(candidate, each) for each in parameters}
         least = min((_distance(colour(a), colour(b)) for a, b in combinations(sorted(ids), 2)), default=APART)
@@ -84,7 +86,7 @@ def _candidates(by: Sequence[str], parameters: Sequence[Parameters]) -> Iterator
         if name not in by and len({each.get(name) for each in parameters}) == 1
     ]
     yield from permutations(by)
-    for name in shared:
+    for name in sorted(shared, key=len):  # short names of groups
         yield from permutations((*by, name))
 
 

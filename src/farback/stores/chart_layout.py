@@ -9,7 +9,7 @@ from typing import Any
 RUNS = 500  # most runs in a chart; MLflow's default is 10
 COLUMNS, CARD_PIXELS = 2, 440  # large enough to read beside the list of runs
 
-Card = dict[str, Any]  # one chart; its heading is `displayName`, else the name of its metric
+Card = dict[str, Any]  # one chart; MLflow uses its metric's name as heading
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,10 @@ class Section:
 
 
 def line(
-    metric: str, title: str, *, log: bool = False, points: bool = False, value_range: tuple[float, float] | None = None
+    metric: str, *, log: bool = False, points: bool = False, value_range: tuple[float, float] | None = None
 ) -> Card:
-    """A line chart of a metric against its step; `log` is for steps that are lags, `points` marks every point.
-
-    The title says what the step is, because MLflow calls the x axis "Step".
-    """
+    """A line chart of a metric against its step; `log` is for steps that are lags, `points` marks every point."""
     return {
-        "displayName": title,
         "type": "LINE",
         "metricKey": metric,
         "selectedMetricKeys": [metric],
@@ -71,29 +67,24 @@ def parallel(parameters: Sequence[str], metric: str) -> Card:
 SKILLS = (-0.25, 1.05)  # a network that is confident and wrong has a skill of -5, which would flatten the others
 BY_LAG = (
     Section(
-        "Skill by lag: 0 = chance, 1 = perfect",
-        (line("retention/skill", "skill, by lag", log=True, points=True, value_range=SKILLS),),
+        "Skill by lag (the axis Step is the lag): 0 = chance, 1 = perfect",
+        (line("retention/skill", log=True, points=True, value_range=SKILLS),),
     ),
-    Section("Accuracy by lag", (line("retention/accuracy", "accuracy, by lag", log=True, points=True),)),
+    Section("Accuracy by lag (Step is the lag)", (line("retention/accuracy", log=True, points=True),)),
     Section(  # MLflow hides charts without data, so only the experiment's measures appear
-        "Other measures by lag",
+        "Other measures by lag (Step is the lag)",
         (
-            line("gradient_reach/log10", "gradient (log10), by lag", log=True),
-            line("memory_function/r2", "memory function (R2), by lag", log=True),
-            line("causal_reach/effect", "effect of a changed input, by lag", log=True, points=True),
-            line("probe/skill", "skill of a readout of the state, by lag", log=True, points=True),
+            line("gradient_reach/log10", log=True),
+            line("memory_function/r2", log=True),
+            line("causal_reach/effect", log=True, points=True),
+            line("probe/skill", log=True, points=True),
         ),
     ),
 )
 FINAL = Section("Final skill of the trials", (bar("final/skill"), scatter("lag", "final/skill")))
 TRAINING = Section(
-    "Training, by update",
-    (
-        line("valid/skill", "validation skill, by update"),
-        line("train/loss", "training loss, by update"),
-        line("grad/norm", "gradient norm, by update"),
-        line("retention/horizon", "retention horizon, by update"),
-    ),
+    "Training, by update (Step is the update)",
+    (line("valid/skill"), line("train/loss"), line("grad/norm"), line("retention/horizon")),
 )
 
 
