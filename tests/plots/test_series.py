@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from matplotlib.figure import Figure
 
 from farback import plots
 from farback.plots.series import MOST_POINTS, lines, series
+from farback.report.svg import picture
 
 
 def drawn() -> Figure:
@@ -81,3 +84,18 @@ def test_curves_of_every_network_are_lines_of_the_figure(tmp_path: Path) -> None
         "GRU": [0, -1, -2],
         "LSTM, chrono": [0, -1, -2],
     }
+
+
+@pytest.mark.parametrize("name", ["PyTorch's start", 'a "b" <script>&amp;', "Größe # 3"])
+def test_any_name_of_a_line_survives_the_way_into_a_page(name: str, tmp_path: Path) -> None:
+    figure = Figure()
+    ax = figure.subplots()
+    with series(ax, name):
+        ax.plot([1, 2], label=name)
+    plots.save(figure, tmp_path / "a")
+    image = unquote(picture((tmp_path / "a.svg").read_text(encoding="utf-8")).address.partition(",")[2])
+    ids = [one.get("id", "") for one in ElementTree.fromstring(image).iter()]
+    (own,) = (one for one in ids if "#" in one)
+    found = lines(figure)
+    assert found is not None
+    assert unquote(own.rpartition("#")[0]) == found.lines[0].name == name

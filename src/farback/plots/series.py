@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
 import matplotlib as mpl
 import numpy as np
@@ -19,6 +20,7 @@ from matplotlib.lines import Line2D
 from farback.plots.dark_mode import dark_text
 
 END = "#"  # stands between the name of a line and the rest of a gid
+PLAIN = " ,()"  # what a name has unchanged in a gid; anything else but letters, digits and "_.-~" is percent-encoded
 MOST_POINTS = 60  # of a line; the CSV file beside the figure has all of them
 
 
@@ -52,7 +54,7 @@ def series(ax: Axes, name: str) -> Iterator[None]:
     panel = figure.axes.index(ax) if figure is not None else 0
     for number, child in enumerate(ax.get_children()):
         if child not in before:
-            child.set_gid(f"{name}{END}{panel}-{number}")
+            child.set_gid(f"{quote(name, safe=PLAIN)}{END}{panel}-{number}")
 
 
 def lines(figure: Figure) -> Lines | None:
@@ -75,7 +77,7 @@ def _first(texts: list[str]) -> str:
 def _lines(ax: Axes, scale: float) -> Iterator[Line]:
     figure = ax.get_figure(root=True)
     for child in ax.get_lines():
-        name = str(child.get_gid() or "").rpartition(END)[0]
+        name = unquote(str(child.get_gid() or "").rpartition(END)[0])
         if figure is not None and name and not str(child.get_label()).startswith("_"):
             height = float(figure.bbox.height)
             colour = mpl.colors.to_hex(child.get_color())

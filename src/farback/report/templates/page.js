@@ -123,7 +123,10 @@
       const svg = document.importNode(new DOMParser().parseFromString(source, "image/svg+xml").documentElement, true);
       for (const one of [svg, ...svg.querySelectorAll("*")]) {
         const name = /^(.*)#[\d-]+$/.exec(one.id)?.[1];
-        if (name !== undefined) parts.set(name, [...(parts.get(name) ?? []), one]);
+        if (name !== undefined) {
+          const line = decodeURIComponent(name);
+          parts.set(line, [...(parts.get(line) ?? []), one]);
+        }
         if (one.id) one.id = `${section}-${one.id}`;
         const path = one.getAttribute("clip-path");
         if (path) one.setAttribute("clip-path", path.replace("#", `#${section}-`));
