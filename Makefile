@@ -100,8 +100,11 @@ $(VENV)/.docs: $(VENV)/.ok
 
 $(VENV)/.ok: pyproject.toml constraints.txt
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "farback needs Python 3.11 or later as python3 (found: $$(python3 --version 2>&1))"; exit 1; }
+	@echo "installing farback, PyTorch, MLflow, Optuna and others into $(VENV): 1 to 2 GB, some minutes, only this once"
 	@python3 -m venv $(VENV) || { echo "python3 -m venv failed: on Debian or Ubuntu, apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install -q 'uv>=0.9'
+	@$(BIN)/python -m pip install -qq 'uv>=0.9' # -qq: errors, but no warnings about the settings of this machine's pip
+	@echo "installing PyTorch, the largest part ..."
 	$(UV) pip install -q --torch-backend=auto $(TORCH) 2>/dev/null || $(UV) pip install -q $(TORCH)
+	@echo "installing the other packages ..."
 	$(UV) pip install -q -c constraints.txt -e '.[search,dask,postgres]' --group dev
 	@touch $@

@@ -11,6 +11,7 @@ from farback import plots, tables
 from farback.report import Analysis, Figure, Ladder, Table, above, all_of, at_most, below, held, measure_parts
 from farback.report.claim_scripts import Middle
 
+PLACE = 6  # in results/index.html: the order of the questions in README
 PREDICTION = (
     "Written before any memory function of a network was measured here. (1) No total exceeds the number of units by "
     "more than chance. (2) The total grows with the width, but less than in proportion: 64 units hold more than 8, and "

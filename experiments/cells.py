@@ -12,6 +12,7 @@ from farback.report.claim_scripts import Middle
 from farback.report.measure_parts import ranked
 from farback.report.sweep_report import tuning
 
+PLACE = 10  # in results/index.html: the order of the questions in README
 PREDICTION = (
     "Written for one learning rate, Adam 3e-3, before any of these networks was trained on these settings and before "
     "rates were tuned. "

@@ -14,6 +14,7 @@ from farback.report.claim_scripts import answered, mean_horizon, only
 from farback.report.evidence import Evidence, above, at_least, at_most, tested
 from farback.report.sweep_report import probability_text, reach_text
 
+PLACE = 1  # in results/index.html: the order of the questions in README
 PREDICTION = (
     "Written after a first run of some of these networks. With the learning rate tuned for each, every cell learns to "
     "look farther back from the recommended start (orthogonal for tanh, identity for relu, chrono for GRU and LSTM) "

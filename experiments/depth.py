@@ -12,6 +12,7 @@ from farback.report import Analysis, Figure, Ladder, Table, all_of, at_least, at
 from farback.report.claim_scripts import mean_horizon
 from farback.report.sweep_report import learned_sentence, shown
 
+PLACE = 3  # in results/index.html: the order of the questions in README
 PREDICTION = (
     "Written before any of these networks was trained, for one learning rate, Adam 3e-3. The slope at rest decides, "
     "depth does not: with one layer, the nonlinearities of slope 1 at zero that keep both signs (identity, tanh, sin, "

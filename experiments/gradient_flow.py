@@ -16,6 +16,7 @@ from farback.report import Analysis, Figure, Finding, Ladder, Table, held, measu
 from farback.report.claim_scripts import Middle, answered, only
 from farback.report.evidence import Evidence, above, all_of, any_of, at_least, at_most, below
 
+PLACE = 5  # in results/index.html: the order of the questions in README
 PREDICTION = (
     "Written from theory alone. From PyTorch's default every gradient vanishes exponentially: tanh by ln(1/√3) = -0.55 "
     "a step and relu by ln(1/√6) = -0.90, each within 15 %, so that relu vanishes fastest of all cells; GRU and LSTM, "

@@ -10,6 +10,7 @@ from farback import plots, tables
 from farback.report import Analysis, Figure, Ladder, Table, conditions, held, listed, metrics
 from farback.report.sweep_report import shown
 
+PLACE = 7  # in results/index.html: the order of the questions in README
 PREDICTION = (
     "Known beforehand, from `demo` (4 symbols, distractors of their own alphabet, 1000 updates): the default LSTM "
     "learns lag 10 and not 20; the orthogonal tanh network learns 80 in 3 of 5 seeds. Predicted: (1) for the default "

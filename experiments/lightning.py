@@ -13,6 +13,7 @@ from farback.report import Analysis, Figure, Finding, Ladder, Table, held
 from farback.report.claim_scripts import Middle, answered, middle
 from farback.report.evidence import above, all_of, any_of, at_least, at_most, below
 
+PLACE = 11  # in results/index.html: the order of the questions in README
 PREDICTION = (
     "The last image alone (memoryless) has no skill at any lag, and no network is above the Bayes oracle. With a net "
     "at every pixel, the tanh RNN from PyTorch's default start has no skill at lag 80, and LSTM from chrono nearly "

@@ -11,6 +11,7 @@ from farback import tables
 from farback.report import Analysis, Ladder, all_of, below, held, measure_parts
 from farback.report.claim_scripts import Middle
 
+PLACE = 4  # in results/index.html: the order of the questions in README
 PREDICTION = (
     "Known beforehand, from `demo` as it stood then: trained on mixed lags, all eight networks retain the cue over "
     "320 steps. Predicted without having seen any other measure of them: (1) the reach of the gradient at the default "

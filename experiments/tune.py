@@ -11,6 +11,7 @@ from farback import tables
 from farback.report import Analysis, Searched, at_least, held, searched
 from farback.report.claim_scripts import Share
 
+PLACE = 9  # in results/index.html: the order of the questions in README
 PREDICTION = (
     "Nearly all of it. At its default setting no cell learns lag 80, so that nothing differs; tuned, every cell does, "
     "the plain ones too, in at least 8 of 10 fresh seeds. Tuning moves a cell by more than three times as much as two "

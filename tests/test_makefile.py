@@ -92,3 +92,13 @@ def test_anything_else_is_refused_and_runs_nothing(name: str, options: list[str]
                 words = ended.stdout.removeprefix(f"<{target}>\n")
                 assert words == f"<{name}>\n"
     assert not list(project.rglob("was-here"))
+
+
+def test_the_first_command_says_what_it_installs_before_it_installs(project: Path) -> None:
+    (project / ".venv/.ok").unlink()
+    first = subprocess.run(
+        ["make", "-n", "smoke"], cwd=project, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    said, installed = first.index('echo "installing farback, PyTorch'), first.index("-m venv .venv ")
+    assert said < installed < first.index("pip install")
+    assert "pip install -qq 'uv" in first  # pip's warnings, such as those about locations, are not ours

@@ -70,10 +70,19 @@ def test_best_first_begins_with_the_setting_that_the_search_liked_best(
 ) -> None:
     page = go(links["Best first"])
     expect(page.get_by_text(f"{len(GROUPS) * TRIALS * SEEDS} matching runs")).to_be_visible()
-    named = ["Run Name", "Created", "group", "search/skill", "own/skill", "optimizer.lr", "hidden", "seed"]
+    named = [
+        "Run Name",
+        "Created",
+        "group",
+        "mean over seeds/skill",
+        "this network/skill",
+        "optimizer.lr",
+        "hidden",
+        "seed",
+    ]
     expect(page.locator(".ag-header-cell:visible").filter(has_text="hidden")).to_be_in_viewport(ratio=1)
     assert headers(page)[:8] == named
-    shown = page.locator('.ag-row [col-id*="search/skill"]')
+    shown = page.locator('.ag-row [col-id*="mean over seeds/skill"]')
     expect(shown.first).to_be_visible()
     values = [float(text.rstrip("…")) for text in shown.all_inner_texts()]
     best = history["value"].sort_values(ascending=False).repeat(SEEDS).tolist()
@@ -85,7 +94,7 @@ def test_on_fresh_seeds_draws_a_bar_for_each_setting_that_is_reported(
     project: Path, winners: tuple[Winner, ...], links: dict[str, str], go: Open, picture: Picture
 ) -> None:
     page = go(links["On fresh seeds"])
-    plot = card(page, "own/skill").locator(".js-plotly-plot")
+    plot = card(page, "this network/skill").locator(".js-plotly-plot")
     expect(plot.locator(".bars path").first).to_be_visible()
     drawn = dict(plot.evaluate("plot => plot.data.flatMap(one => one.y.map((name, bar) => [name, one.x[bar]]))"))
     frame = farback.frame("rates", f"sqlite:///{project}/results/store/mlflow.db")
@@ -117,5 +126,5 @@ def test_parallel_coordinates_lead_from_the_setting_to_the_value(
     chart = card(page, "Parallel Coordinates")
     expect(chart.locator("canvas").first).to_be_visible()
     labels = chart.locator(".dimension .label")
-    expect(labels).to_have_text(["group", "optimizer.lr", "hidden", "search/skill"])
+    expect(labels).to_have_text(["group", "optimizer.lr", "hidden", "mean over seeds/skill"])
     picture(page, "search-parallel")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import mlflow_pages
@@ -18,9 +19,11 @@ from mlflow_pages import MINUTE, Open, Picture, card, headers
 from playwright.sync_api import Page, TimeoutError, expect
 
 import farback
+from farback.stores.chart_colours import APART, colour
 
 pytestmark = pytest.mark.slow
 
+SKILL = "retention/skill"  # the title of a chart
 ROOT = Path(__file__).parents[2]
 CELLS = {"RNN tanh", "GRU", "LSTM", "memoryless"}
 LAGS = [1, 2, 5, 10, 20, 50, 100, 200]
@@ -63,7 +66,7 @@ def links(project: Path) -> Iterator[dict[str, str]]:
 
 
 def curves(page: Page, metric: str) -> dict[str, tuple[list[float], list[float]]]:
-    """The lines that a chart draws, by the cells that they are of: x and y."""
+    """The lines that a chart with this title draws, by the cells that they are of: x and y."""
     chart = card(page, metric)
     chart.scroll_into_view_if_needed()
     plot = chart.locator(".js-plotly-plot")
@@ -73,7 +76,12 @@ def curves(page: Page, metric: str) -> dict[str, tuple[list[float], list[float]]
                              .map(trace => [trace.uuid, Array.from(trace.x), Array.from(trace.y)])"""
     )
     assert len(drawn) == len({group for group, _, _ in drawn})  # one line for each
-    return {group.removeprefix("param.cell."): (x, y) for group, x, y in drawn}
+    return {cell_of(group): (x, y) for group, x, y in drawn}
+
+
+def cell_of(group: str) -> str:
+    """The cell in MLflow's id of a group."""
+    return next(part for part in group.split(",") if part.startswith("param.cell.")).removeprefix("param.cell.")
 
 
 def means(project: Path, protocol: str) -> dict[str, pd.Series[float]]:
@@ -93,12 +101,30 @@ def test_the_printed_link_opens_curves_by_lag_one_for_each_cell(
     expect(page.get_by_test_id("saved-views-trigger")).to_contain_text(name)
     expected = means(project, protocol)
     assert set(expected) == CELLS
-    drawn = curves(page, "retention/skill")
+    drawn = curves(page, SKILL)
     assert set(drawn) == CELLS
     for cell, (lags, skills) in drawn.items():
         assert lags == (TRAINED if protocol == "fixed" else ASKED)
         np.testing.assert_allclose(skills, expected[cell], atol=1e-6)
     picture(page, name.lower().replace(" ", "-"))
+
+
+def test_lines_have_the_colours_that_farback_computes_and_can_be_told_apart(links: dict[str, str], go: Open) -> None:
+    page = go(links["How far back"])
+    curves(page, SKILL)
+    drawn = (
+        card(page, SKILL)
+        .locator(".js-plotly-plot")
+        .evaluate(
+            """plot => plot.data.filter(trace => trace.mode === "lines+markers")
+                             .map(trace => [trace.uuid, trace.line.color])"""
+        )
+    )
+    for group, shown in drawn:
+        assert shown.lower() == f"#{colour(group)}"
+    colours = [[int(shown[at : at + 2], 16) for at in (1, 3, 5)] for _, shown in drawn]
+    distances = [np.linalg.norm(np.subtract(a, b)) for a, b in combinations(colours, 2)]
+    assert min(distances) >= APART
 
 
 def test_the_columns_a_person_needs_are_in_sight(links: dict[str, str], go: Open, picture: Picture) -> None:
@@ -156,11 +182,11 @@ def test_the_summary_shows_headline_table_and_figure_and_its_report(
 def test_two_cells_side_by_side(links: dict[str, str], go: Open, picture: Picture) -> None:
     """In the view of curves: the others are hidden by the eye before their names."""
     page = go(links["How far back"])
-    curves(page, "retention/skill")
+    curves(page, SKILL)
     for cell in sorted(CELLS - {"GRU", "RNN tanh"}):
-        page.locator(f'[row-id="param.cell.{cell}"]').get_by_text("Hide group").locator("xpath=..").click()
-        expect(card(page, "retention/skill").get_by_text(f"{cell} (retention/skill)")).to_have_count(0)
-    assert set(curves(page, "retention/skill")) == {"GRU", "RNN tanh"}
+        page.locator(f'[row-id*="param.cell.{cell}"]').get_by_text("Hide group").locator("xpath=..").click()
+        expect(card(page, SKILL).get_by_text(f"{cell} (retention/skill)")).to_have_count(0)
+    assert set(curves(page, SKILL)) == {"GRU", "RNN tanh"}
     picture(page, "two-cells")
 
 

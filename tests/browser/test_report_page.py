@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, ViewportSize
 
+from farback.plots.series import series
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.page import publish
 
@@ -244,3 +246,102 @@ def test_it_works_in_a_frame_without_an_address(page: Page, results: Path, how: 
     assert frame.locator("img").first.evaluate("image => image.naturalWidth > 0")
     assert frame.get_by_role("link", name="horizons.csv").count() == 0  # there is no such file to lead to
     assert frame.get_by_text("horizons.csv").is_visible()
+
+
+LONG = [f"row {place}" for place in range(40)]
+SIDES = ("refuted", "confirmed", "depends on luck", "inconclusive: too few")
+
+
+@pytest.fixture
+def lines(page: Page, tmp_path: Path) -> Page:
+    """A page with a figure of two lines, a table of their networks, and a long table of verdicts."""
+    drawing = Drawing(figsize=(6, 3))
+    ax = drawing.subplots()
+    ax.set(xlabel="lag", ylabel="skill")
+    for name, colour, values in (("LSTM", "#004488", [0.2, 0.4]), ("GRU", "#ddaa33", [0.9, 0.8])):
+        with series(ax, name):
+            ax.plot([10, 20], values, color=colour, label=name)
+    numbers = pd.DataFrame({"network": ["LSTM", "GRU"]})
+    verdicts = pd.DataFrame({"id": LONG, "verdict": [SIDES[place % 4] for place in range(40)], "page": ["x"] * 40})
+    parts = [
+        Figure("curve", "A curve", drawing, numbers, "Two lines."),
+        Table("networks", "Networks", numbers, numbers),
+        Table("ledger", "Ledger", verdicts, verdicts),
+    ]
+    about = {"name": "one", "question": "What?", "notes": []}
+    page.goto(publish(Analysis("Found.", [], parts), tmp_path, "noted.md.j2", about).html.as_uri())
+    return page
+
+
+def shown_lines(page: Page) -> list[bool]:
+    """Whether LSTM and GRU are drawn in the figure."""
+    return [
+        page.locator(f"#curve svg g[id*='{name}#']").first.evaluate("one => getComputedStyle(one).display") != "none"
+        for name in ("LSTM", "GRU")
+    ]
+
+
+def test_the_value_of_a_line_is_shown_at_the_pointer(lines: Page) -> None:
+    data = json.loads(str(lines.locator("script.lines").text_content()))
+    left, top, *_ = data["lines"][0]["points"][1]
+    box = lines.locator(".plot").bounding_box()
+    assert box is not None
+    scale = box["width"] / data["width"]
+    lines.mouse.move(box["x"] + left * scale + 4, box["y"] + top * scale - 4)
+    assert lines.locator(".value").inner_text().splitlines() == ["LSTM", "lag: 20", "skill: 0.4"]
+    lines.mouse.move(box["x"] + 1, box["y"] + 1)
+    assert not lines.locator(".value").is_visible()
+
+
+def test_lines_can_be_switched_off_and_a_row_shows_its_line_alone(lines: Page) -> None:
+    lines.get_by_role("button", name="LSTM", exact=True).click()
+    assert shown_lines(lines) == [False, True]
+    lines.get_by_role("button", name="all", exact=True).click()
+    assert shown_lines(lines) == [True, True]
+    lines.locator("a.shows", has_text="LSTM").click()
+    assert shown_lines(lines) == [True, False]
+    assert lines.get_by_role("button", name="GRU", exact=True).get_attribute("aria-pressed") == "false"
+
+
+def test_a_long_table_can_be_searched_and_filtered_and_keeps_its_head(lines: Page) -> None:
+    rows = lines.locator("#ledger tbody tr:visible")
+    assert rows.count() == 40
+    lines.get_by_role("button", name="refuted (10)").click()
+    assert rows.count() == 10
+    lines.get_by_role("searchbox").fill("24 row")
+    assert rows.locator("th").all_inner_texts() == ["row 24"]
+    assert lines.get_by_role("status").inner_text() == "1 of 40 rows"
+    lines.get_by_role("searchbox").fill("")
+    lines.get_by_role("button", name="refuted (10)").click()
+    box = lines.locator("#ledger .box")
+    box.evaluate("box => { box.scrollTop = box.scrollHeight }")
+    head, frame = lines.locator("#ledger thead th").first.bounding_box(), box.bounding_box()
+    assert head is not None
+    assert frame is not None
+    assert abs(head["y"] - frame["y"]) < 2
+
+
+def test_verdicts_differ_in_colour_and_mark(lines: Page) -> None:
+    looks = [
+        lines.locator(f".verdict-{name}").first.evaluate(
+            "one => getComputedStyle(one).color + getComputedStyle(one, '::before').content"
+        )
+        for name in ("confirmed", "refuted", "depends", "inconclusive")
+    ]
+    assert len(set(looks)) == 4
+
+
+def test_yellow_is_yellow_on_a_dark_page(lines: Page) -> None:
+    lines.emulate_media(color_scheme="dark")
+    image = pixels(lines.locator("#curve img").screenshot())
+    assert (abs(image - (0xDD, 0xAA, 0x33)).max(axis=-1) < 12).any()
+    assert np.median(image, axis=(0, 1)).max() < 40  # on a dark ground
+
+
+def test_a_wide_figure_on_a_phone_says_that_it_scrolls(lines: Page) -> None:
+    hint = lines.get_by_text("Scroll sideways")
+    assert not hint.is_visible()
+    lines.set_viewport_size(ViewportSize(width=375, height=812))
+    assert hint.is_visible()
+    lines.set_viewport_size(ViewportSize(width=600, height=812))  # wide enough for the whole figure
+    hint.wait_for(state="hidden")

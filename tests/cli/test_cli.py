@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from farback.cli import main
-from farback.cli.progress import minutes
 from farback.cli.report import command_for
 from farback.experiment import Experiment, schema
+from farback.runs.progress import minutes
 from farback.runs.session import config_path
 
 CONFIG = """\
@@ -91,6 +91,8 @@ def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[.
     (project / "Makefile").write_text("ui:\n\ttrue\n")
     whole = farback("run", "tiny", "--workers", "1")
     assert "4 trials to train, 4 recorded already" in whole.stdout, whole.stderr
+    assert whole.stderr.startswith("loading PyTorch and MLflow ...\nopening the store ...\n")
+    assert "writing the report ...\n" in whole.stderr
     assert (project / "results" / "tiny" / "report.md").exists()
     assert "results/tiny/success.png" in whole.stdout
     assert "report   results/tiny/report.html" in whole.stdout
@@ -181,3 +183,23 @@ def test_adaptive_lags_are_trained_from_the_command_line(project: Path, farback:
         "The lags of 2 networks were chosen one after another"
         in (project / "results" / "chosen" / "report.md").read_text()
     )
+
+
+def test_help_names_what_an_option_takes_and_no_python_type(farback: Callable[..., Result]) -> None:
+    for command in (
+        "init",
+        "run",
+        "report",
+        "ui",
+        "search",
+        "dashboard",
+        "calibrate",
+        "claims",
+        "list",
+        "show",
+        "doctor",
+    ):
+        shown = farback(command, "--help").stdout
+        options = shown[shown.index("Options") :]
+        assert not re.findall(r"<[^>]*>", options), command
+    assert re.search(r"--workers +NUMBER", farback("run", "--help").stdout)

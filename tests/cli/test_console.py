@@ -322,3 +322,13 @@ def wait_for(lines: Iterator[str] | None, text: str) -> str:
         if text in line:
             return seen
     raise AssertionError(seen)
+
+
+def test_a_command_that_trains_says_so_before_it_imports_torch() -> None:
+    code = """
+import sys, farback.cli.run as command
+command.step = lambda text: sys.exit(f"{text}, {'torch' in sys.modules}")
+command.run("demo")
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.stderr == "loading PyTorch and MLflow, False\n"

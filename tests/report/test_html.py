@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure as Drawing
 
 import made_up_scores
-from farback.report.html import blocks, columns, inline
+from farback.plots.series import series
+from farback.report.analysis import Analysis, Figure, Table
+from farback.report.html import blocks, columns, inline, verdict
 from farback.report.page import Page, Subject, publish, write
 from made_up_pages import HOSTILE, analysis
 
@@ -128,3 +131,35 @@ def test_a_page_holds_each_figure_once(tmp_path: Path) -> None:
     drawn = sum(path.stat().st_size for path in page.files if path.suffix == ".svg")
     assert drawn < page.html.stat().st_size < drawn + 60_000  # the rest is the page's own text and style
     assert "How far?" in page.html.read_text()
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("confirmed", "confirmed"),
+        ("**refuted**", "refuted"),
+        ("depends on the optimizer", "depends"),
+        ("inconclusive: no network learned it", "inconclusive"),
+        ("not run yet: 3 trials are missing", ""),
+        ("dependent", ""),
+        (3.0, ""),
+    ],
+)
+def test_a_verdict_is_recognised_by_its_first_word(cell: object, expected: str) -> None:
+    assert verdict(cell) == expected
+
+
+def test_a_row_leads_to_the_line_of_its_network_and_a_verdict_is_marked(tmp_path: Path) -> None:
+    drawing = Drawing()
+    ax = drawing.subplots()
+    with series(ax, "LSTM"):
+        ax.plot([1, 2], label="LSTM")
+    numbers = pd.DataFrame({"network": ["LSTM", "GRU"], "lag": [1, 2]})
+    shown = pd.DataFrame({"network": ["LSTM", "GRU"], "verdict": ["refuted", "depends on the start"]})
+    parts = [Table("table", "A table", numbers, shown), Figure("curve", "A curve", drawing, numbers, "A curve.")]
+    about = {"name": "one", "question": "What?", "notes": []}
+    page = Elements(publish(Analysis("Found.", [], parts), tmp_path, "noted.md.j2", about).html.read_text())
+    links = [given for given in page.all("a") if given.get("class") == "shows"]
+    assert [(given["href"], given["data-line"]) for given in links] == [("#curve", "LSTM")]
+    assert "curve" in [given.get("id") for given in page.all("section")]
+    assert [given["class"] for given in page.all("span") if "class" in given] == ["verdict-refuted", "verdict-depends"]

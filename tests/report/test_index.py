@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,22 @@ def test_the_index_reads_any_text_of_a_page(tmp_path: Path) -> None:
     assert about is not None
     assert (about.question, about.headline, about.figure, about.held, about.refuted) == (HOSTILE, HOSTILE, "", 1, 0)
     assert "<script>alert(1)" not in (tmp_path / "results" / "index.html").read_text()
+
+
+def test_pages_with_a_place_come_first_in_the_order_of_their_places(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    put(results, "adding")
+    put(results, "demo", place=1)
+    put(results, "calibrate", "", place=0)
+    text = (results / "index.html").read_text()
+    order = [text.index(f"What of {name}?") for name in ("calibrate", "demo", "adding")]
+    assert order == sorted(order)
+
+
+def test_the_questions_of_the_index_are_in_the_order_of_readme() -> None:
+    root = Path(__file__).parents[2]
+    names = re.findall(r"\(results/(\w+)/report.md\)", (root / "README.md").read_text().partition("## Results")[2])
+    scripts = {path.stem: path.read_text() for path in (root / "experiments").glob("*.py")}
+    places = {name: re.search(r"^PLACE = (\d+)", text, re.MULTILINE) for name, text in scripts.items()}
+    own = sorted((int(place[1]), name) for name, place in places.items() if place)
+    assert names == ["calibrate", *(name for _, name in own), "claims"]

@@ -20,7 +20,7 @@ from farback.stores import database, locations, queries
 from farback.stores.leases import Leases
 from farback.stores.mlflow import MLflow, MLflowRecorder
 from farback.stores.queries import RunLookup
-from farback.trials.events import Failed
+from farback.trials.events import Failed, Finished, TrialResult, scores
 
 GONE = f"{socket.gethostname()}:{2**22 + 1}:1.00"  # above the largest pid that Linux gives
 ELSEWHERE = "another-host:1:1.00"
@@ -90,6 +90,22 @@ def test_a_run_has_the_trial_s_tags_parameters_and_metrics(uri: str) -> None:
     assert "final/lyapunov_largest" not in values  # infinite: only in the exact artifact
     (dataset,) = run.inputs.dataset_inputs
     assert (dataset.dataset.name, dataset.dataset.digest) == ("recall", one.task.digest())
+
+
+@pytest.mark.parametrize(
+    ("passed", "horizon"),
+    [((True, False), "10 to 20"), ((True, True), "at least 20"), ((False, False), "below 10")],
+)
+def test_a_run_says_its_horizon_and_whether_it_is_a_bound(uri: str, passed: tuple[bool, bool], horizon: str) -> None:
+    one = trial()
+    rows = [("retention", 1000, lag, "success", float(each)) for lag, each in zip((10, 20), passed, strict=True)]
+    with MLflow(uri) as store:
+        with store.begin("first", [one]) as recorder:
+            recorder.tag(one.key, {"values": "lr 0.003, hidden 8"})
+            recorder.put(Finished(TrialResult(one.key, scores(rows), "finished")))
+        (run,) = runs(store)
+    assert run.data.tags["horizon"] == horizon
+    assert run.info.run_name == "GRU, lag 10, lr 0.003, hidden 8, seed 0"  # what a search chose is in the name
 
 
 def test_reopening_sees_everything(uri: str) -> None:

@@ -139,8 +139,11 @@ def test_a_search_has_views_of_its_own(uri: str) -> None:
     assert [found[f"farback-{name}"]["name"] for name in ("best", "fresh", "groups", "parallel")] == names
     states = {entry["name"]: views.unpacked(entry["state"]) for entry in found.values()}
     assert set(states) == set(names)
-    assert (states["Best first"]["orderByKey"], states["Best first"]["orderByAsc"]) == ("metrics.`search/skill`", False)
-    assert {"params.`optimizer.lr`", "tags.`optuna.reason`", "metrics.`search/updates`"} <= set(
+    assert (states["Best first"]["orderByKey"], states["Best first"]["orderByAsc"]) == (
+        "metrics.`mean over seeds/skill`",
+        False,
+    )
+    assert {"params.`optimizer.lr`", "tags.`optuna.reason`", "metrics.`mean over seeds/updates`"} <= set(
         states["Best first"]["selectedColumns"]
     )
     phases = {name: state["searchFilter"].rpartition("= ")[2] for name, state in states.items()}
@@ -150,7 +153,7 @@ def test_a_search_has_views_of_its_own(uri: str) -> None:
     assert states["By group"]["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "group"}]
     (chart,) = states["Parallel coordinates"]["compareRunCharts"]
     assert chart["selectedParams"] == ["group", "optimizer.lr", "init.name"]
-    assert chart["selectedMetrics"] == ["search/skill"]
+    assert chart["selectedMetrics"] == ["mean over seeds/skill"]
     assert "viewStateShareKey=farback-best" in told
     assert "farback-cells" not in told
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 from farback.cli import calibrate, claims, dashboard, doctor, init, list, report, run, search, show, ui
-from farback.cli.app import app
+from farback.cli.app import Command, app
 
 __all__ = ["app", "main"]
 
@@ -28,7 +28,7 @@ for command in (
     list.schema,
     doctor.doctor,
 ):
-    app.command(command.__name__.rstrip("_"))(command)
+    app.command(command.__name__.rstrip("_"), cls=Command)(command)
 
 
 def main() -> None:

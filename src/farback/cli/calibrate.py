@@ -18,8 +18,10 @@ WIDE = 120  # a terminal with this many characters per line shows all columns
 
 
 def calibrate(
-    output: Annotated[Path, typer.Option(help="the folder to write")] = Path("results/calibrate"),
-    networks: Annotated[int, typer.Option(min=10, help="simulated networks for the statistics")] = 200,
+    output: Annotated[Path, typer.Option(metavar="FOLDER", help="the folder to write")] = Path("results/calibrate"),
+    networks: Annotated[
+        int, typer.Option(min=10, metavar="NUMBER", help="simulated networks for the statistics")
+    ] = 200,
     as_json: shared.Json = False,
 ) -> None:
     """Test measures and statistics where the answer is known; exit code 1 if a number is wrong.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from farback.cli import shared_options as shared
-from farback.cli.console import Printer, failures_document, page_document
+from farback.cli.console import LOADING, WRITING, Printer, failures_document, page_document, step
 from farback.cli.list import refresh_schema
 from farback.cli.run import estimated, exit_on_failures, train_with_progress
 from farback.cli.signals import SignalHandler
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # importing these at run time would slow `--help` down
 
 def claims(
     only: Annotated[
-        list[str] | None, typer.Option(help="train only for this claim (its id) or experiment (its name)")
+        list[str] | None, typer.Option(metavar="ID", help="train only for this claim (its id) or experiment (its name)")
     ] = None,
     report: Annotated[bool, typer.Option("--report", help="write the page from the store, training nothing")] = False,
     dry_run: shared.DryRun = False,
@@ -45,6 +45,7 @@ def claims(
     """
     signals = SignalHandler()
     with signals.handled():
+        step(LOADING)
         from farback.runs.claims import opened
         from farback.runs.session import RunOptions
 
@@ -87,6 +88,7 @@ def _claims(
                 console.say("nothing is left to train")
             console.document({**planned, "gpu": _gpu_experiments(ledger, console)})
             return
+        step(WRITING)
         page = publish(ledger, chosen if only else ledger.experiments, store)
     _show(page, console)
     tables = [table.frame for table in page.analysis.tables if table.name in ("claims", "gpu")]
@@ -97,7 +99,7 @@ def _claims(
 
 def _estimate(session: Session, todo: list[Sweep], console: Printer) -> dict[str, Any]:
     """Print what would be trained for each experiment, and how long; returns the same as a dictionary for --json."""
-    from farback.cli.progress import minutes
+    from farback.runs.progress import minutes
 
     experiments: list[dict[str, Any]] = []
     for sweep in todo:

@@ -1,7 +1,8 @@
 """Prints the output of a command: text for people, or one JSON document.
 
-Text goes to stdout; with `--json` it goes to stderr, and stdout gets one document at the end. rich leaves colours out
-if the output is not a terminal, and reads NO_COLOR, FORCE_COLOR and COLUMNS.
+Text goes to stdout; with `--json` it goes to stderr, and stdout gets one document at the end. Lines that say what a
+command does next (`step`) go to stderr. rich leaves colours out if the output is not a terminal, and reads NO_COLOR,
+FORCE_COLOR and COLUMNS.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from farback.report.page import Page
     from farback.trials.events import Failed
 
+# What commands say before they do what takes seconds
+LOADING, OPENING, WRITING = "loading PyTorch and MLflow", "opening the store", "writing the report"
 CLOSED = 141  # 128 + SIGPIPE, as in a shell. SIGPIPE stays ignored, because closed network connections send it too
 
 
@@ -73,6 +76,11 @@ def file_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{error.filename or path}: cannot be read or written ({error.strerror})") from error
+
+
+def step(text: str) -> None:
+    """Print to stderr what the command does next, before something that takes seconds."""
+    typer.echo(f"{text} ...", err=True)
 
 
 def echo(text: str) -> None:

@@ -46,7 +46,7 @@ def dashboard(
     config: Annotated[
         str | None, typer.Argument(help="the search to open (default: all searches)", autocompletion=configs)
     ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="port on 127.0.0.1")] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65535, metavar="NUMBER", help="port on 127.0.0.1")] = 8080,
     storage: shared.StorageURI = None,
     browser: Annotated[bool, typer.Option(help="open a browser")] = False,
 ) -> None:

@@ -33,7 +33,8 @@ def list_(
     as_json: shared.Json = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="print a Markdown table")] = False,
     into: Annotated[
-        Path | None, typer.Option(help="write the Markdown table into a page: --into docs/reference/components.md")
+        Path | None,
+        typer.Option(metavar="FILE", help="write the Markdown table into a page: --into docs/reference/components.md"),
     ] = None,
 ) -> None:
     """List the components of a kind, each with a description, its parameters and its source."""

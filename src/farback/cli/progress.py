@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
+import pandas as pd
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -15,20 +17,23 @@ from rich.text import Text
 from typing_extensions import override
 
 from farback import stats
-from farback.runs.progress import Tally
+from farback.runs.progress import LINE_SECONDS, Tally
 from farback.trials.events import Event, Finished
 from farback.trials.lags import Mixed
 from farback.trials.trial import Trial
 
-LINE_SECONDS = 10.0  # least time between two lines if the output is not a terminal
-
 
 class Display(ABC):
-    """Shows progress: as a live panel on a terminal, otherwise as a line every `LINE_SECONDS`."""
+    """Shows progress: as a live panel on a terminal, otherwise as a line every `LINE_SECONDS`.
+
+    While `is_live`, a signal handler writes its message to `notice` instead of the terminal: text written between two
+    frames would leave a part of the older frame on the screen.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.last_line = time.monotonic()
+        self.is_live, self.notice = False, ""
 
     @property
     @abstractmethod
@@ -50,7 +55,11 @@ class Display(ABC):
             yield
             return
         with Live(self, console=self.console, refresh_per_second=4):
-            yield
+            self.is_live = True
+            try:
+                yield
+            finally:
+                self.is_live = False
 
     def print_line(self, more: str = "") -> None:
         """Print a line, if the output is not a terminal and the last line was long ago."""
@@ -63,29 +72,41 @@ class Display(ABC):
     def __rich__(self) -> Group:
         bar = Table.grid()
         bar.add_row(ProgressBar(1.0, self.share, 60, complete_style="green", finished_style="green"))
-        return Group(bar, Text(f"{self.share:4.0%}  {self.counts()}"), *self.panel())
+        notice = [Text(f"\n{self.notice}")] if self.notice else []
+        return Group(bar, Text(f"{self.share:4.0%}  {self.counts()}"), *self.panel(), *notice)
 
 
 class SweepDisplay(Display):
-    """The display of a sweep. Update the tally before each call of `add`."""
+    """The display of a sweep. Update the tally before each call of `add`.
 
-    def __init__(self, tally: Tally, console: Console) -> None:
+    `names` has the name that the table shows for a trial, by key; by default the trial's label.
+    """
+
+    def __init__(self, tally: Tally, console: Console, names: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__(console)
-        self.tally, self.remaining = tally, tally.plan.remaining
-        self.trials = {trial.key: trial for trial in self.remaining.listed}
+        self.tally, self.remaining, self.names = tally, tally.plan.remaining, names
+        self.trials = {trial.key: trial for trial in self.remaining.every}
         self.passed: dict[tuple[str, bool], dict[int, list[bool]]] = {}  # by (label, has mixed lags) and lag
 
     def add(self, event: Event) -> None:
         """Process an event."""
         if isinstance(event, Finished) and event.key in self.trials:
-            self._add_lags(self.trials[event.key], event)
+            self._add_lags(self.trials[event.key], event.result.scores)
         self.print_line()
 
-    def _add_lags(self, trial: Trial, event: Finished) -> None:
-        rows = event.result.scores
-        rows = rows[(rows["measure"] == "retention") & (rows["statistic"] == "success")]
+    def add_recorded(self, frame: pd.DataFrame) -> None:
+        """Add the scores of trials that had a result before the run, from a store's frame."""
+        for key, rows in frame.groupby("key"):
+            if str(key) in self.trials:
+                self._add_lags(self.trials[str(key)], rows)
+
+    def _name(self, trial: Trial) -> str:
+        return self.names.get(trial.key, trial.label)
+
+    def _add_lags(self, trial: Trial, scores: pd.DataFrame) -> None:
+        rows = scores[(scores["measure"] == "retention") & (scores["statistic"] == "success")]
         mixed = isinstance(trial.train_lags, Mixed)
-        by_lag = self.passed.setdefault((trial.label, mixed), {})
+        by_lag = self.passed.setdefault((self._name(trial), mixed), {})
         for lag, value in zip(rows["lag"], rows["value"], strict=True):
             if mixed or lag == trial.lag:
                 by_lag.setdefault(int(lag), []).append(value > 0)
@@ -106,20 +127,7 @@ class SweepDisplay(Display):
 
     @override
     def counts(self) -> str:
-        tally, adaptive = self.tally, self.remaining.adaptive
-        expected = len(tally.cost) + max(0, adaptive.expected - len(adaptive.due()))
-        about = "about " if adaptive.chooses_lags else ""
-        parts = [f"{len(tally.finished)} of {about}{expected} trials trained"]
-        parts.append(f"{len(tally.failures)} failed")
-        parts += [f"{tally.diverged} diverged"] * (tally.diverged > 0)
-        parts.append(f"{tally.reused} reused")
-        left = tally.seconds_left
-        parts.append(
-            "time left unknown"
-            if left is None
-            else f"{'about' if adaptive.chooses_lags else 'at most'} {minutes(left)} left"
-        )
-        return ", ".join(parts)
+        return self.tally.counts()
 
     @override
     def panel(self) -> Iterator[RenderableType]:
@@ -130,16 +138,8 @@ class SweepDisplay(Display):
         kinds |= {False} if adaptive else set()
         for mixed in sorted(kinds):
             table.add_column("one network, all lags" if mixed else "one network per lag", justify="right")
-        labels = [trial.label for trial in self.remaining.every] + [network.label for network in adaptive]
+        labels = [self._name(trial) for trial in self.remaining.every] + [network.label for network in adaptive]
         for label in dict.fromkeys(labels):
             table.add_row(label, *(self._horizon(label, mixed) for mixed in sorted(kinds)))
         yield Text("\nhorizon so far, in steps: half of the seeds succeed up to this lag")
         yield table
-
-
-def minutes(seconds: float) -> str:
-    """A duration for people: "45 s", "3 min", "1 h 20 min"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    whole = round(seconds / 60)
-    return f"{whole} min" if whole < 60 else f"{whole // 60} h {whole % 60} min"

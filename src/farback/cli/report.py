@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farback.cli import shared_options as shared
-from farback.cli.console import Printer, page_document
+from farback.cli.console import LOADING, WRITING, Printer, page_document, step
 
 if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.experiment import Experiment
@@ -26,6 +26,7 @@ def report(
     as_json: shared.Json = False,
 ) -> None:
     """Write results/NAME from the store (for a search, also from its studies) without training anything."""
+    step(LOADING)
     from farback.experiment import Search
     from farback.runs.session import load
     from farback.runs.sweep import checked_sweep
@@ -33,6 +34,7 @@ def report(
     from farback.stores import open_store
 
     experiment = load(config, settings or [])
+    step(WRITING)
     with open_store(store, experiment.root) as opened:
         if isinstance(experiment, Search):
             from farback.runs.search.search_page import publish as publish_search

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from farback.cli import shared_options as shared
-from farback.cli.console import Printer, failures_document, page_document
+from farback.cli.console import LOADING, OPENING, WRITING, Printer, failures_document, page_document, step
 from farback.cli.list import refresh_schema
 from farback.cli.report import show_page
 from farback.cli.signals import SignalHandler, resume_command
@@ -28,7 +28,8 @@ def run(
     config: shared.Config,
     settings: shared.Settings = None,
     only: Annotated[
-        list[str] | None, typer.Option(help="train some of the trials: --only cell.name=lstm --only lag=5,10")
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="train some of the trials: --only cell.name=lstm --only lag=5,10"),
     ] = None,
     workers: shared.Workers = None,
     executor: shared.ExecutorName = None,
@@ -46,6 +47,7 @@ def run(
     """
     signals, console = SignalHandler(), Printer(as_json)
     with signals.handled():
+        step(LOADING)
         from farback.runs.session import RunOptions, load, open_session
         from farback.runs.sweep import checked_sweep
         from farback.runs.sweep_page import publish
@@ -54,6 +56,7 @@ def run(
         sweep = checked_sweep(load(config, settings or []))
         sweep = sweep.shifted(shift_seeds) if shift_seeds else sweep
         trials = sweep.only(only or [])
+        step(OPENING)
         with open_session([sweep], options) as session:
             if dry_run:
                 _estimate(session, sweep, trials, console)
@@ -64,6 +67,7 @@ def run(
             document = {"name": sweep.name, "trained": done.trained, "reused": done.reused, "diverged": done.diverged}
             document |= failures_document(done.failures)
             if done.trained or done.reused or not done.failed:  # if all trials failed, there is no result to report
+                step(WRITING)
                 page = publish(sweep, session.store)
                 show_page(page, sweep, console)
                 document |= page_document(page)
@@ -86,7 +90,7 @@ def estimated(session: Session, sweep: Sweep, trials: list[Trial]) -> tuple[Rema
 
 def _estimate(session: Session, sweep: Sweep, trials: list[Trial], console: Printer) -> None:
     """Print what a run would train and how long it would take."""
-    from farback.cli.progress import minutes
+    from farback.runs.progress import minutes
 
     what, seconds = estimated(session, sweep, trials)
     workers = session.executor.size
@@ -116,7 +120,9 @@ def train_with_progress(
     sweep_run = SweepRun(session, sweep, trials)
     what = sweep_run.plan.remaining
     tally = Tally(sweep_run.plan)
-    display = SweepDisplay(tally, console)
+    display = signals.display = SweepDisplay(tally, console)
+    if what.reused and console.is_terminal:  # a pipe gets no table of horizons
+        display.add_recorded(session.store.frame(sweep.name))
     resumed = f", {sweep_run.plan.resumed} of them from checkpoints" if sweep_run.plan.resumed else ""
     console.say(f"{sweep.name}: {what.amount} trials to train{resumed}, {what.reused} recorded already")
     try:

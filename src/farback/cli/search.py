@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from farback.cli import shared_options as shared
-from farback.cli.console import Printer, failures_document, page_document
+from farback.cli.console import LOADING, OPENING, WRITING, Printer, failures_document, page_document, step
 from farback.cli.list import refresh_schema
 from farback.cli.report import command_for, show_page
 from farback.cli.run import exit_on_failures
@@ -22,7 +22,9 @@ if TYPE_CHECKING:  # importing these at run time would slow `--help` down
 def search(
     config: shared.Config,
     settings: shared.Settings = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="increase the number of trials per group to this")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, metavar="NUMBER", help="increase the number of trials per group to this")
+    ] = None,
     workers: shared.Workers = None,
     executor: shared.ExecutorName = None,
     address: shared.Address = None,
@@ -39,6 +41,7 @@ def search(
     """
     signals, console = SignalHandler(), Printer(as_json)
     with signals.handled():
+        step(LOADING)
         from farback.cli.search_progress import SearchDisplay
         from farback.runs.search.api import checked_search, forget, found_by, open_search
         from farback.runs.search.search_page import publish
@@ -46,12 +49,13 @@ def search(
 
         options = RunOptions(workers, executor, address, store, storage, checkpoint_seconds, device)
         loaded = checked_search(load(config, settings or []))
+        step(OPENING)
         with open_session([loaded], options) as session:
             refresh_schema(loaded.path)
             for name in forget(loaded, options.storage) if restart else ():
                 console.say(f"deleted the study {name}")
             with open_search(session, loaded, trials) as run:
-                display = SearchDisplay(run, console)
+                display = signals.display = SearchDisplay(run, console)
                 objectives = " and ".join(str(objective) for objective in loaded.objectives)
                 console.say(f"{loaded.name}: {objectives}, {display.done} of {display.total} trials done already")
                 try:
@@ -60,12 +64,13 @@ def search(
                             for event in run.events():
                                 display.add(event)
                         if not session.executor.finishing:
-                            _report(run, console)
+                            _report(run, signals, console)
                 except KeyboardInterrupt:
                     kept = f"{len(run.folder.keys())} networks have a checkpoint"
                     console.say(f"\ninterrupted: {display.done} of {display.total} trials are done, {kept}; to resume:")
                     console.say(resume_command())
                     raise
+                step(WRITING)
                 found, page = found_by(run), publish(loaded, session.store, options.storage)
                 show_page(page, loaded, console)
                 for path in found.configs:
@@ -78,7 +83,7 @@ def search(
         exit_on_failures(run.failures, console)
 
 
-def _report(run: SearchRun, console: Printer) -> None:
+def _report(run: SearchRun, signals: SignalHandler, console: Printer) -> None:
     """Train the best settings with fresh seeds, and display the progress."""
     from farback.cli.progress import SweepDisplay
     from farback.runs.progress import Tally
@@ -88,7 +93,9 @@ def _report(run: SearchRun, console: Printer) -> None:
     if first is None:
         return
     tally = Tally(run.plan)
-    display = SweepDisplay(tally, console)
+    display = signals.display = SweepDisplay(tally, console, run.reported)
+    for key in run.reported.keys() & run.known.keys():
+        display.add_recorded(run.known[key][1])
     console.say(f"best settings on fresh seeds: {len(run.plan.remaining.listed)} networks to train")
     with display.live():
         for event in chain([first], events):

@@ -24,11 +24,16 @@ def show(
     ],
     name: Annotated[str, typer.Argument(help="its name: farback show cell lstm", autocompletion=names)],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="set a field: --set nonlinearity=relu, --set lag=40")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="set a field: --set nonlinearity=relu, --set lag=40"),
     ] = None,
-    hidden: Annotated[int, typer.Option(min=1, help="hidden units, for the shapes of a cell")] = 32,
-    inputs: Annotated[int, typer.Option(min=1, help="inputs, for the shapes of a cell or an encoder")] = 8,
-    lag: Annotated[int | None, typer.Option(min=0, help="lag, for the chance level and ladder of a task")] = None,
+    hidden: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="hidden units, for the shapes of a cell")] = 32,
+    inputs: Annotated[
+        int, typer.Option(min=1, metavar="NUMBER", help="inputs, for the shapes of a cell or an encoder")
+    ] = 8,
+    lag: Annotated[
+        int | None, typer.Option(min=0, metavar="NUMBER", help="lag, for the chance level and ladder of a task")
+    ] = None,
     as_json: shared.Json = False,
 ) -> None:
     """Show one component: its docstring with equations and source, fields, shapes, chance level."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from farback.cli.progress import Display
     from farback.executors import Executor
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
@@ -32,11 +33,12 @@ class Interrupted(KeyboardInterrupt):
 
 
 class SignalHandler:
-    """Handles SIGINT and SIGTERM in one command."""
+    """Handles SIGINT and SIGTERM in one command. If `display` is live, it shows the message of the first signal."""
 
     def __init__(self) -> None:
         self.number: int | None = None
         self.executor: Executor | None = None
+        self.display: Display | None = None
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -76,9 +78,11 @@ class SignalHandler:
         if not first or self.executor is None:
             raise Interrupted(number)
         self.executor.finish()
-        name = signal.Signals(number).name
-        # os.write instead of print, because the signal may have interrupted a print
-        os.write(2, f"\n{name}: exiting after checkpoints; send it again (Ctrl-C) to quit now\n".encode())
+        message = f"{signal.Signals(number).name}: exiting after checkpoints; send it again (Ctrl-C) to quit now"
+        if self.display is not None and self.display.is_live:
+            self.display.notice = message
+        else:  # os.write instead of print, because the signal may have interrupted a print
+            os.write(2, f"\n{message}\n".encode())
 
 
 def _resend(lost: sys.UnraisableHookArgs) -> None:

@@ -44,7 +44,7 @@ def ui(
     config: Annotated[
         str | None, typer.Argument(help="the experiment to open (default: the newest)", autocompletion=configs)
     ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="port on 127.0.0.1")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, metavar="NUMBER", help="port on 127.0.0.1")] = 5000,
     store: shared.StoreURI = None,
     browser: Annotated[bool, typer.Option(help="open a browser")] = False,
 ) -> None:
@@ -116,6 +116,7 @@ def _show_links(base_url: str, uri: str, name: str | None, open_browser: bool) -
         links.append(("Summary", descriptions.page(base_url, experiment_id, summary)))
     for title, address in links:
         echo(f"{title + ':':20} {locations.shown(address)}")
+    echo("open one of these links: the address alone opens MLflow's pages for language models")
     if open_browser:
         webbrowser.open(links[0][1])
 

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from farback.plots.axes import inner_ticks, lag_axis, text_beside
 from farback.plots.panels import legend, new_figure
+from farback.plots.series import series
 from farback.plots.style import GREY, groups, looks, styled, styled_no_grid
 
 MAPS_IN_A_ROW = 6
@@ -57,10 +58,11 @@ def skill_by_lag(table: pd.DataFrame, chance: str = "climatology", best: str = "
     for index, (name, own) in enumerate(parts.items()):
         skill = own.groupby("lag")["skill"]
         middle, low, high = skill.median(), skill.min(), skill.max()
-        ax.fill_between(low.index, low, high, color=look[name].colour, alpha=0.15, linewidth=0)
         rest = len(parts) - 1 - index  # earlier lines are thicker, so that equal lines are all visible
         style = {**look[name].line, "linewidth": 1.4 + 0.4 * rest, "markersize": 4 + 0.9 * rest}
-        ax.plot(middle.index, middle, label=name.text, **style)
+        with series(ax, name.text):
+            ax.fill_between(low.index, low, high, color=look[name].colour, alpha=0.15, linewidth=0)
+            ax.plot(middle.index, middle, label=name.text, **style)
     for height, text in ((0.0, chance), (1.0, best)):
         ax.axhline(height, color=GREY, linewidth=1.0, zorder=1)
         text_beside(ax, height, text, place=1.01, color="0.35", fontsize=8.5)

@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLoc
 
 from farback.plots.axes import curve_ticks, lag_axis
 from farback.plots.panels import band, median_note, moment_panels, seeds_text
+from farback.plots.series import series
 from farback.plots.style import GREY, Look, styled
 
 LEAST_GRADIENT = -12.0  # decades; smaller gradients would squeeze the rest of the curve
@@ -48,7 +49,8 @@ def gradients(table: pd.DataFrame, theory: Mapping[str, float] = THEORY) -> Figu
     for panel in layout:
         panel.ax.axhline(GRADIENT_REACH, color=GREY, linewidth=0.8)
         for name, own in panel.parts.items():
-            band(panel.ax, own, "lag", layout.look[name], name.text, bottom)
+            with series(panel.ax, name.text):
+                band(panel.ax, own, "lag", layout.look[name], name.text, bottom)
         for text, look in lines:
             lag = np.arange(0.0, largest + 1)
             lag = lag[theory[text] * lag >= bottom]
@@ -71,7 +73,8 @@ def memory(table: pd.DataFrame) -> Figure:
         null = rows.groupby("lag").agg({"null_low": "min", "null_high": "max"})
         panel.ax.plot(null, color="0.35", linestyle=":", linewidth=0.9, zorder=3)
         for name, own in panel.parts.items():
-            band(panel.ax, own, "lag", layout.look[name], name.text)
+            with series(panel.ax, name.text):
+                band(panel.ax, own, "lag", layout.look[name], name.text)
         lag_axis(panel.ax, curve_ticks(largest, least))
         panel.ax.set_xlim(least / 1.15, largest * 1.15)
         panel.ax.set_ylim(-0.12, 1.05)
@@ -92,7 +95,8 @@ def lyapunov(table: pd.DataFrame) -> Figure:
     for panel in layout:
         panel.ax.axhline(0, color=GREY, linewidth=1.0)
         for name, own in panel.parts.items():
-            band(panel.ax, own, "lag", layout.look[name], name.text, LEAST_RATE)
+            with series(panel.ax, name.text):
+                band(panel.ax, own, "lag", layout.look[name], name.text, LEAST_RATE)
         panel.ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     ax = layout.panels[0].ax  # all panels share their axes
     ax.set_xlim(0.5, float(ranked["lag"].max()) + 0.5)
@@ -114,7 +118,8 @@ def gate_times(table: pd.DataFrame) -> Figure:
             own = own.sort_values("share", ascending=False, kind="stable")
             marked = [int(np.abs(own["share"].to_numpy() - level).argmin()) for level in (0.9, 0.5, 0.1)]
             style = {**layout.look[name].line, "markevery": marked, "markersize": 5, "linewidth": 1.5}
-            panel.ax.step(own["tau"], own["share"], where="pre", label=name.text, **style)
+            with series(panel.ax, name.text):
+                panel.ax.step(own["tau"], own["share"], where="pre", label=name.text, **style)
         panel.ax.set(xscale="log", yscale="log")
         panel.ax.xaxis.set_major_formatter(FuncFormatter(lambda tau, _: f"{tau:g}"))
         panel.ax.xaxis.set_minor_formatter(NullFormatter())

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from farback.plots.axes import doublings, fixed_ticks
 from farback.plots.panels import group_panels, seeds_text
+from farback.plots.series import series
 from farback.plots.style import GREY, styled
 
 
@@ -28,9 +29,10 @@ def progress(table: pd.DataFrame) -> Figure:
         for name, own in panel.parts.items():
             own, look = own.sort_values("step", kind="stable"), layout.look[name]
             low, least, most = (own[column].clip(lower=floor) for column in ("low", "least", "most"))
-            panel.ax.fill_between(own["step"], least, most, color=look.colour, alpha=0.13, linewidth=0, step="post")
             style = {**look.line, "markersize": 4.5, "linewidth": 1.5}
-            panel.ax.step(own["step"], low, where="post", label=name.text, **style)
+            with series(panel.ax, name.text):
+                panel.ax.fill_between(own["step"], least, most, color=look.colour, alpha=0.13, linewidth=0, step="post")
+                panel.ax.step(own["step"], low, where="post", label=name.text, **style)
         panel.ax.set_yscale("log", base=2)
         fixed_ticks(panel.ax.yaxis, ticks, lambda lag: "none" if lag <= floor * 1.01 else f"{lag:.10g}")
         panel.ax.set_ylim(floor / 1.3, largest * 1.5)

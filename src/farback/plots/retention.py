@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from farback.plots.axes import lag_axis, text_beside
 from farback.plots.findings import finding
 from farback.plots.panels import group_panels
+from farback.plots.series import series
 from farback.plots.style import GREY, Look, styled
 
 FLOOR = -0.35  # wrong answers of real numbers can score far below 0, which would squeeze the rest of the curve
@@ -40,7 +41,8 @@ def retention(
             ax.axhline(level, color=GREY, linewidth=0.9, linestyle="-" if level == 0 else ":", zorder=1)
         for index, (name, own) in enumerate(panel.parts.items()):
             # Earlier lines are thicker, so that equal medians are all visible.
-            _draw(ax, own, layout.look[name], name.text, 1 + 0.4 * (len(panel.parts) - 1 - index))
+            with series(ax, name.text):
+                _draw(ax, own, layout.look[name], name.text, 1 + 0.4 * (len(panel.parts) - 1 - index))
         lag_axis(ax, lags)
         ax.set_ylim(max(FLOOR, min(-0.1, float(table["above_chance"].min()) - 0.05)), 1.05)
         ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from farback.plots.dark_mode import with_dark_colours
 from farback.plots.style import styled
 from farback.system.atomic_files import aside
 
@@ -21,6 +23,8 @@ def save(figure: Figure, stem: str | Path) -> list[Path]:
     figure.set_layout_engine("none")
     with aside(png) as file:
         figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     with aside(svg) as file:
-        figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        file.write_text(with_dark_colours(text.getvalue()), encoding="utf-8", newline="\n")
     return [png, svg]

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from farback.plots.axes import text_beside
 from farback.plots.panels import group_panels, legend, new_figure
+from farback.plots.series import series
 from farback.plots.style import GREY, Look, groups, looks, names, styled, styled_x_grid
 
 DEFAULT_BELOW = 0.36  # in rows: how far the default setting is drawn below the tuned one
@@ -34,7 +35,8 @@ def best_after(table: pd.DataFrame, value: str = "value", adaptive: bool = True)
     layout = group_panels(table, "trials", "Best value of the search after n trials", together=1, height=2.3)
     for panel in layout:
         for index, (name, own) in enumerate(panel.parts.items()):
-            _draw(panel.ax, own, layout.look[name], name.text, 1 + 0.4 * (len(panel.parts) - 1 - index))
+            with series(panel.ax, name.text):
+                _draw(panel.ax, own, layout.look[name], name.text, 1 + 0.4 * (len(panel.parts) - 1 - index))
         panel.ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         panel.ax.set_xlim(0.5, table["trials"].max() + 0.5)
     layout.labels("trials of the search", f"best {value} so far")

@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from farback.plots.axes import dodged, doublings, lag_axis
 from farback.plots.findings import finding
 from farback.plots.panels import group_panels
+from farback.plots.series import series
 from farback.plots.style import GREY, Look, groups, names, styled
 
 FEW_LAGS = 8  # for more, the ticks are doublings of the smallest
@@ -51,13 +52,16 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame) -
         entries = []
         for index, (name, own) in enumerate(panel.parts.items()):
             look, row = layout.look[name], rows[name]
-            if name in fitted:
-                _curve(ax, fitted[name], look)
             places = dodged(own["lag"].tolist(), index, count) if len(lags) <= FEW_LAGS else own["lag"]
             fill = look.line["markerfacecolor"]
             style: Any = {"marker": look.marker, "facecolor": fill, "edgecolor": look.colour, "linewidth": 1.0}
-            ax.scatter(places, own["rate"], s=_area(own["trials"]), alpha=0.85, zorder=3, label=name.text, **style)
-            _half_way(ax, 0.5 + APART * ((count - 1) / 2 - index), row, look)
+            with series(ax, name.text):
+                if name in fitted:
+                    _curve(ax, fitted[name], look)
+                ax.scatter(places, own["rate"], s=_area(own["trials"]), alpha=0.85, zorder=3, label=name.text, **style)
+                _half_way(ax, 0.5 + APART * ((count - 1) / 2 - index), row, look)
+                # The page shows the values of lines: this invisible one has the lags without the shift of the dots
+                ax.plot(own["lag"], own["rate"], **look.line, label=name.text, visible=False)
             part = name.text if layout.inner is None else name.part(layout.inner)  # the title names the other parts
             text = f"{part}: {_short(row['horizon'])}"
             entries.append(Line2D([], [], label=text, **look.line, markersize=4.5, linewidth=1.5))

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from farback.plots.axes import fixed_ticks, without_overlap
 from farback.plots.panels import legend_below, median_note, new_figure
+from farback.plots.series import series
 from farback.plots.style import looks, names, styled
 from farback.records.setting_text import setting_text, word
 
@@ -57,8 +58,9 @@ def trend(
             ax.axhline(level, color="0.45", linewidth=0.9, linestyle=":")
         for name in levels:
             own = shown[shown[line] == name].sort_values(x, kind="stable")
-            ax.fill_between(own[x], own["low"], own["high"], color=look[name].colour, alpha=0.13, linewidth=0)
-            ax.plot(own[x], own["median"], **look[name].line, markersize=5, linewidth=1.5, label=str(name))
+            with series(ax, str(name)):
+                ax.fill_between(own[x], own["low"], own["high"], color=look[name].colour, alpha=0.13, linewidth=0)
+                ax.plot(own[x], own["median"], **look[name].line, markersize=5, linewidth=1.5, label=str(name))
         for (text, own), dashes in expected:
             ax.plot(own[x], own["value"], color="0.3", linestyle=dashes, linewidth=1.1, label=text, zorder=1.5)
         ax.set_title("" if kind is None else kind if " " in str(kind) else setting_text(str(panel), kind))

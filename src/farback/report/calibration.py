@@ -67,7 +67,7 @@ def calibration(checks: pd.DataFrame) -> Analysis:
 def write_calibration(checks: pd.DataFrame, folder: Path) -> Page:
     """Write the page, the figure and the numbers; equal checks give equal bytes."""
     question = "Do the measures give the right number where theory gives the answer?"
-    context = {"name": "calibrate", "question": question, "command": "farback calibrate", "notes": NOTES}
+    context = {"name": "calibrate", "question": question, "command": "farback calibrate", "notes": NOTES, "place": 0}
     return publish(calibration(checks), folder, "noted.md.j2", context)
 
 

@@ -120,6 +120,7 @@ def write_ledger(rows: Sequence[ClaimRow], folder: Path, options: str = "", list
         "notes": [note.replace("{options}", options) for note in NOTES],
         "command": f"farback claims{options}",
         "listed": listed,
+        "place": 100,  # the last question of README
     }
     return publish(ledger(rows), folder, "noted.md.j2", context)
 

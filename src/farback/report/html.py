@@ -28,6 +28,8 @@ from farback.report.analysis import outcome
 NUMBER = re.compile(r"[\[(]?\s*(?:[<>]=?|[≤≥~]|at least|below)?\s*[-+−]?\d")
 LONGEST = 32  # most characters of a number, before its interval; a longer cell is a sentence that begins with a number
 WORDY = 160  # characters; a table with a longer cell is laid out as text
+LONG = 15  # rows; a longer table gets a search field, and its head stays in view
+VERDICTS = ("confirmed", "refuted", "depends", "inconclusive")
 NO_NUMBER = {"", "none", "nan", "inf", "-inf", "-"}  # cells that a numeric column may have beside numbers
 
 
@@ -74,6 +76,17 @@ def wordy(shown: pd.DataFrame) -> bool:
     return any(len(str(cell)) > WORDY for row in shown.itertuples(index=False) for cell in row)
 
 
+def verdict(cell: object) -> str:
+    """The verdict with which a cell begins, such as "depends" for "depends on the optimizer"; empty without one."""
+    first = re.match(r"\w*", str(cell).lstrip("*"))
+    return first[0] if first and first[0] in VERDICTS else ""
+
+
+def long(shown: pd.DataFrame) -> bool:
+    """Whether a table has so many rows that a reader needs to search it."""
+    return len(shown) > LONG
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -82,7 +95,9 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=True,
     )
-    environment.filters |= {function.__name__: function for function in (inline, blocks, columns, wordy, outcome)}
+    environment.filters |= {
+        function.__name__: function for function in (inline, blocks, columns, wordy, outcome, verdict, long)
+    }
     return environment
 
 

@@ -23,6 +23,7 @@ class About(BaseModel):
         held, refuted: how many predictions held and were refuted.
         experiment: whether the page belongs to a config; other pages are about farback itself.
         listed: whether the index lists the page.
+        place: the place among the questions of the index; None for a page that answers none of them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +38,7 @@ class About(BaseModel):
     refuted: int
     experiment: bool
     listed: bool
+    place: int | None = None
 
 
 def is_indexed(folder: Path) -> bool:
@@ -52,9 +54,11 @@ def write(results: Path) -> Path:
     path, pages, written = results / INDEX, listed(results), None
     while pages != written:
         entries = [{"folder": folder, **about.model_dump()} for folder, about in pages.items()]
+        others = [entry for entry in entries if entry["place"] is None]
         groups = {
-            "Experiments": [entry for entry in entries if entry["experiment"]],
-            "About farback": [entry for entry in entries if not entry["experiment"]],
+            "Questions": sorted((one for one in entries if one["place"] is not None), key=lambda one: one["place"]),
+            "Experiments": [entry for entry in others if entry["experiment"]],
+            "About farback": [entry for entry in others if not entry["experiment"]],
         }
         with aside(path) as file:
             file.write_text(html.page("index.html.j2", {"groups": groups}), encoding="utf-8", newline="\n")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -27,12 +27,16 @@ from farback.system.atomic_files import aside
 from farback.system.project import script_of
 from farback.tables.outcomes import CHOICE
 
+if TYPE_CHECKING:
+    from farback.plots.series import Lines
+
 # Defaults of template variables. `command` is the command that writes the page; `listed`: the index lists the page.
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
         **dict.fromkeys(("prediction", "refuted_by", "origins", "command", "config", "config_text"), ""),
         "made_with": {},
         "listed": True,
+        "place": None,
     }
 )
 
@@ -164,6 +168,7 @@ def _context(subject: Subject, script: ModuleType | None, command: str) -> dict[
         "refuted_by": getattr(script, "REFUTED_BY", ""),
         "command": f"farback {command} {subject.config}",
         "listed": subject.folder.name == subject.name and getattr(script, "LISTED", True),
+        "place": getattr(script, "PLACE", None),
     }
 
 
@@ -204,6 +209,8 @@ def publish(
 
 def _html(variables: Mapping[str, Any], folder: Path) -> str:
     """The page for the browser: the first figure is at the top, everything else keeps its order."""
+    from farback.plots import series  # matplotlib takes a second to import
+
     analysis: Analysis = variables["analysis"]
     lead = next(iter(analysis.figures), None)
     pictures = {
@@ -221,15 +228,24 @@ def _html(variables: Mapping[str, Any], folder: Path) -> str:
         refuted=outcomes.count("refuted"),
         experiment=bool(variables["config"]),
         listed=variables["listed"],
+        place=variables["place"],
     )
+    drawn = {part.name: lines for part in analysis.figures if (lines := series.lines(part.drawing))}
     own = {
         "about": about.model_dump(),
         "lead": lead,
         "rest": [part for part in analysis.parts if part is not lead],
         "pictures": pictures,
+        "drawn": {name: _plain(lines) for name, lines in drawn.items()},
+        "figure_of": {line.name: name for name, lines in reversed(drawn.items()) for line in lines.lines},
         "indexed": index.is_indexed(folder) and about.listed,
     }
     return html.page("report.html.j2", {**variables, **own})
+
+
+def _plain(lines: Lines) -> dict[str, Any]:
+    """The lines of a figure as JSON has them."""
+    return {**lines._asdict(), "lines": [line._asdict() for line in lines.lines]}
 
 
 def _write_parts(analysis: Analysis, folder: Path) -> list[Path]:

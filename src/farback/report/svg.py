@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
-COLOURED = ('id="QuadMesh_', "<image")  # how matplotlib writes a map, or a colour scale
 # No quotation mark and no ampersand, so that a page need not escape the address.
 PLAIN = " '<>=:/;,()@!*+?$[]"  # characters that need no escape in a `data:` URL inside an HTML attribute
 
@@ -31,5 +30,7 @@ def picture(svg: str) -> Picture:
     text = re.sub(r"\s+", " ", text.replace('"', "'"))
     head = text[: text.index(">")]
     width, height = (round(float(head.split(f" {side}='")[1].split("pt'")[0]) * 4 / 3) for side in ("width", "height"))
+    from farback.plots.dark_mode import COLOURED  # matplotlib takes a second to import
+
     coloured = any(mark in svg for mark in COLOURED)
     return Picture(f"data:image/svg+xml,{quote(text, safe=PLAIN)}", width, height, coloured)

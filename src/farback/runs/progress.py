@@ -1,8 +1,10 @@
-"""Counts the events of a run, and estimates the time left."""
+"""Counts the events of a run, estimates the time left, and prints both as lines."""
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from farback.runs.schedule import Plan
@@ -11,6 +13,7 @@ from farback.trials.cohort import Cohort
 from farback.trials.events import Ended, Event, Failed, Finished, Reused
 
 PACE_SECONDS = 2.0  # of training before the time left is estimated
+LINE_SECONDS = 10.0  # least time between two lines of progress
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,55 @@ class Tally:
         """How many trials diverged."""
         return sum(event.result.status == "diverged" for event in self.finished.values())
 
+    def counts(self) -> str:
+        """The counts and the time left as text."""
+        adaptive = self.plan.remaining.adaptive
+        expected = len(self.cost) + max(0, adaptive.expected - len(adaptive.due()))
+        about = "about " if adaptive.chooses_lags else ""
+        parts = [f"{len(self.finished)} of {about}{expected} trials trained"]
+        parts.append(f"{len(self.failures)} failed")
+        parts += [f"{self.diverged} diverged"] * (self.diverged > 0)
+        parts.append(f"{self.reused} reused")
+        left = self.seconds_left
+        if self.first is None:
+            parts.append("workers are starting")
+        elif left is None:
+            parts.append("time left unknown")
+        else:
+            parts.append(f"{'about' if adaptive.chooses_lags else 'at most'} {minutes(left)} left")
+        return ", ".join(parts)
+
+    def line(self) -> str:
+        """The share of the work that is done, and the counts."""
+        return f"{self.share:4.0%}  {self.counts()}"
+
     def summary(self) -> Summary:
         """The counts."""
         return Summary(len(self.finished), self.reused, self.diverged, len(self.failures), tuple(self.failures))
+
+
+class Lines:
+    """Prints lines of progress to stderr: every line of `say`, and one of `update` every `LINE_SECONDS`."""
+
+    def __init__(self, shown: bool) -> None:
+        self.shown, self.last = shown, time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        if self.shown:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
+
+    def update(self, text: Callable[[], str]) -> None:
+        """Print a text, unless a line was printed a short time ago."""
+        if self.shown and time.monotonic() - self.last > LINE_SECONDS:
+            self.last = time.monotonic()
+            self.say(text())
+
+
+def minutes(seconds: float) -> str:
+    """A duration for people: "45 s", "3 min", "1 h 20 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    whole = round(seconds / 60)
+    return f"{whole} min" if whole < 60 else f"{whole // 60} h {whole % 60} min"

@@ -21,7 +21,7 @@ from farback.kernels.precompile import precompile
 from farback.records.record import UserError
 from farback.runs.leased_work import LeasedWork
 from farback.runs.network_search import outcomes
-from farback.runs.progress import Summary, Tally
+from farback.runs.progress import Lines, Summary, Tally
 from farback.runs.schedule import Plan, Schedule, missing_from_frame, missing_from_store, plan
 from farback.runs.session import RunOptions, Session, config_path, load, open_session
 from farback.stores import open_store
@@ -149,6 +149,7 @@ def run(
     store: Store | str | None = None,
     checkpoint_seconds: float | None = None,
     device: str | None = None,
+    progress: bool = True,
 ) -> Summary:
     """Train the trials of a sweep that have no result in the store. Resumes where an earlier run was stopped.
 
@@ -159,6 +160,7 @@ def run(
         store: a store or its URI; default: MLFLOW_TRACKING_URI, else a database in `results/`.
         checkpoint_seconds: seconds between checkpoints; default: the config's, else 60.
         device: cpu, cuda or cuda:N; default: the config's, else cpu.
+        progress: print to stderr what there is to train, and every ten seconds how much is done.
 
     Raises:
         ConfigError: the config has a mistake; nothing was trained.
@@ -168,9 +170,11 @@ def run(
     options = RunOptions(workers, executor, None, store, None, checkpoint_seconds, device)
     with open_session([sweep], options) as session:
         with SweepRun(session, sweep, sweep.trials()) as sweep_run:
-            tally = Tally(sweep_run.plan)
+            tally, lines, what = Tally(sweep_run.plan), Lines(progress), sweep_run.plan.remaining
+            lines.say(f"{sweep.name}: {what.amount} trials to train, {what.reused} recorded already")
             for event in sweep_run.events():
                 tally.add(event)
+                lines.update(tally.line)
         return tally.summary()
 
 

@@ -67,12 +67,12 @@ def parallel(parameters: Sequence[str], metric: str) -> Card:
 SKILLS = (-0.25, 1.05)  # a network that is confident and wrong has a skill of -5, which would flatten the others
 BY_LAG = (
     Section(
-        "Skill by lag: 0 = chance, 1 = perfect",
+        "Skill by lag (the axis Step is the lag): 0 = chance, 1 = perfect",
         (line("retention/skill", log=True, points=True, value_range=SKILLS),),
     ),
-    Section("Accuracy by lag", (line("retention/accuracy", log=True, points=True),)),
+    Section("Accuracy by lag (Step is the lag)", (line("retention/accuracy", log=True, points=True),)),
     Section(  # MLflow hides charts without data, so only the experiment's measures appear
-        "Other measures by lag",
+        "Other measures by lag (Step is the lag)",
         (
             line("gradient_reach/log10", log=True),
             line("memory_function/r2", log=True),
@@ -83,7 +83,7 @@ BY_LAG = (
 )
 FINAL = Section("Final skill of the trials", (bar("final/skill"), scatter("lag", "final/skill")))
 TRAINING = Section(
-    "Training, by update",
+    "Training, by update (Step is the update)",
     (line("valid/skill"), line("train/loss"), line("grad/norm"), line("retention/horizon")),
 )
 

@@ -7,12 +7,16 @@ import subprocess
 from collections.abc import Mapping
 from functools import cache
 
+import pandas as pd
+
 from farback.measures.retention import RetentionMeasure
+from farback.stats import first_failure
 from farback.stores.run_metrics import legal
-from farback.stores.views import TEST_LAGS
+from farback.stores.views import HORIZON, TEST_LAGS
 from farback.system.provenance import versions
 from farback.trials.trial import Trial
 
+SETTING_VALUES = "values"  # tag and parameter: what a search chose, as text
 SUPERSEDED = "superseded"  # value of the tag `kind` for a run that another run of its trial replaced
 ASIDE = "set aside"  # value of the tag `kind` for a run with a damaged result
 PROVENANCE = "provenance."  # prefix of tags
@@ -27,10 +31,20 @@ def parameters(trial: Trial) -> dict[str, str]:
     return {"cell": trial.label, **{legal(name): _text(value) for name, value in named.items()}}
 
 
-def run_name(trial: Trial) -> str:
-    """The name of a trial's run."""
+def run_name(trial: Trial, values: str = "") -> str:
+    """The name of a trial's run; `values` are those that a search chose for it."""
     lag = trial.lag if trial.train_lags == "fixed" else trial.train_lags
-    return f"{trial.label}, lag {lag}, seed {trial.seed}"
+    parts = (trial.label, f"lag {lag}", values, f"seed {trial.seed}")
+    return ", ".join(filter(None, parts))
+
+
+def horizon(scores: pd.DataFrame) -> dict[str, str]:
+    """A tag with a network's horizon as text, such as "20 to 40" or "at least 320"; empty if it was not tested."""
+    tested = scores[(scores["measure"] == "retention") & (scores["statistic"] == "success") & (scores["lag"] >= 0)]
+    last = tested[tested["step"] == tested["step"].max()]
+    if last.empty:
+        return {}
+    return {HORIZON: str(first_failure(last["lag"].tolist(), (last["value"] > 0).tolist()).horizon)}
 
 
 def trial_tags(trial: Trial, owner: str) -> dict[str, str]:

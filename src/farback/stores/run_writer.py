@@ -62,7 +62,8 @@ class RunWriter:
             return next((run.run_id for run in runs if run.key == trial.key), None)
 
         tags = run_metadata.trial_tags(trial, owner) | attached.tags
-        created = self.client.create_run(experiment_id, tags, run_metadata.run_name(trial), find)
+        name = run_metadata.run_name(trial, attached.tags.get(run_metadata.SETTING_VALUES, ""))
+        created = self.client.create_run(experiment_id, tags, name, find)
         run = OpenRun(created.info.run_id, created.info.artifact_uri)
         attached.run_id = run.run_id
         self.client.log(run.run_id, attached.points(), attached.tags | run_metadata.parameters(trial))
@@ -96,6 +97,7 @@ class RunWriter:
         milliseconds = now()
         ending = [(point, milliseconds) for point in closing(score_rows(result.scores), run.curves)]
         tags = {"status": result.status, **run_metadata.provenance(result.provenance)}
+        tags |= run_metadata.horizon(result.scores)
         self.client.log(run.run_id, run.buffered + ending, tags=tags)
 
     def fail(self, run: OpenRun, event: Failed) -> None:

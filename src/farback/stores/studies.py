@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,14 @@ def trial_keys(storage: Storage, experiment: str) -> set[str]:
                 for trial in storage.optuna.get_all_trials(study._study_id, deepcopy=False):
                     keys.update(str(trial.user_attrs.get("keys", "")).split())
     return keys
+
+
+def describe(study: Any, text: str) -> None:
+    """Write the note that optuna-dashboard shows for a study, unless it has one or the dashboard is not installed."""
+    if find_spec("optuna_dashboard") is None:
+        return
+    with quiet():
+        from optuna_dashboard import get_note, save_note
+
+        if not get_note(study):
+            save_note(study, text)

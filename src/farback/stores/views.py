@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from farback.stores import chart_layout
+from farback.stores.chart_colours import group_id, told_apart
 from farback.stores.chart_layout import Section, named
 
 TAG = "mlflow.sharedViewState."
@@ -26,8 +27,10 @@ CELL, PROTOCOL, LAG = "cell", "train_lags", "lag"
 TEST_LAGS = "measures.retention.lags"  # the lags at which a network is tested, where a config lists them
 GROUP = (CELL, PROTOCOL, LAG, TEST_LAGS)  # these decide which runs are averaged
 FIXED = "fixed"  # value of `train_lags` for a network that is trained at one lag
+MEAN, OWN = "mean over seeds", "this network"  # the first part of the names of a search's metrics
 FIRST = (CELL, LAG, "seed")
 LAST = ("measures", "parameters", "state", "flops")  # columns of measures and sizes come after the results
+HORIZON = "horizon"  # the tag with a network's horizon, also where it is a bound
 RESULTS = ("final/skill", "retention/horizon", "best/skill", "final/accuracy", "final/loss")
 DECIDING = ("lag", "cell", "init.name", "depth", "seed")
 
@@ -36,7 +39,7 @@ DECIDING = ("lag", "cell", "init.name", "depth", "seed")
 class SearchViews:
     """What the views of a search show.
 
-    A run has each objective twice: `search/NAME`, the value that Optuna received, and `own/NAME`, its own value.
+    A run has each objective twice: `mean over seeds/NAME`, the value that Optuna received, and `this network/NAME`.
     """
 
     parameters: tuple[str, ...]  # the searched ones, by their names in runs
@@ -71,8 +74,8 @@ class View:
     def state(self, parameters: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
         """The state of MLflow's run page; the groups of trials with these logged parameters start folded."""
         own = [each for each in parameters if self.fixed is None or (each.get(PROTOCOL) == FIXED) is self.fixed]
-        by = (self.by,) if self.by else grouping(own)
-        groups = {",".join(f"param.{name}.{each.get(name)}" for name in by) for each in own}
+        by = (self.by,) if self.by else told_apart(grouping(own), own)
+        groups = {group_id(by, each) for each in own}
         if self.by:
             groups = {f"param.{self.by}.{level}" for level in self.levels}
         # MLflow's page loads 100 runs: sorted by seed, these are all cells and lags with their first seeds; sorted by
@@ -127,7 +130,13 @@ def sweep_views(varying: Sequence[str]) -> tuple[View, ...]:
     last = tuple(name for name in others if name.startswith(LAST))
     settings = tuple(name for name in others if name not in last)
     results = named("metrics", RESULTS)
-    trials = (*named("params", FIRST + settings), *named("tags", ["status"]), *results, *named("params", last))
+    trials = (
+        *named("params", FIRST + settings),
+        *named("tags", ["status"]),
+        *results,
+        *named("tags", [HORIZON]),
+        *named("params", last),
+    )
     deciding = tuple(name for name in DECIDING if name in varying) or DECIDING[:2]
     paths = Section("From parameters to final skill", (chart_layout.parallel(deciding, "final/skill"),))
     final, training = chart_layout.FINAL, chart_layout.TRAINING
@@ -147,8 +156,8 @@ def sweep_views(varying: Sequence[str]) -> tuple[View, ...]:
 def search_views(search: SearchViews) -> tuple[View, ...]:
     """The views of a search: best first, on fresh seeds, by group, parallel coordinates."""
     (name, largest), others = search.objectives[0], search.objectives[1:]
-    received, own = f"search/{name}", f"own/{name}"
-    values = (received, *(f"search/{other}" for other, _ in others))
+    received, own = f"{MEAN}/{name}", f"{OWN}/{name}"
+    values = (received, *(f"{MEAN}/{other}" for other, _ in others))
     tags = ("optuna.number", "optuna.state", "optuna.reason", "status")
     best = (f"metrics.`{received}`", not largest)
     trials = (*named("params", ["group"]), *named("metrics", (*values, own)))

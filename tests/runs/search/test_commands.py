@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from optuna_dashboard import get_note
 from small_search import SMALL, Small
 from typer.testing import CliRunner
 
@@ -16,7 +17,9 @@ from farback.experiment.search import SearchOptions
 from farback.records.record import UserError
 from farback.runs.search import history
 from farback.runs.search.api import checked_search
+from farback.runs.search.study import existing
 from farback.stores.client import connect
+from farback.stores.studies import opened
 
 
 def printed(*arguments: str) -> str:
@@ -24,7 +27,7 @@ def printed(*arguments: str) -> str:
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
 
 
 @pytest.mark.slow
@@ -48,8 +51,13 @@ def test_a_search_prints_what_it_found_and_where(
     assert {run.data.params["study"] for run in searched} == {"small/RNN tanh", "small/memoryless"}
     values = {f"{row['group']} #{row['number']}": row["value"] for _, row in table.iterrows()}
     for run in searched:
-        assert run.data.metrics["search/skill_lag_2"] == values[run.data.params["setting"]]
+        assert run.data.metrics["mean over seeds/skill_lag_2"] == values[run.data.params["setting"]]
+        assert run.data.tags["values"] in run.info.run_name  # the name says the setting
+    assert len({run.data.tags["values"] for run in searched}) > 1
     assert len(runs) == len(searched) + 2 * 2
+    storage = opened(f"sqlite:///{tmp_path}/results/store/optuna.db")
+    for study in existing(checked_search(Experiment.load("configs/small.yaml")), storage).values():
+        assert "The result is in the report, results/small/report.html" in get_note(study)
 
     again = printed("search", "small", "--trials", "3", "--workers", "1")
     assert "4 of 6 trials done already" in again

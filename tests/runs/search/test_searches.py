@@ -241,7 +241,7 @@ def test_the_tags_of_a_training_carry_its_outcome_in_optuna(finished: Finished) 
             assert (tags["phase"], tags["optuna.state"]) == ("search", "complete")
             assert tags["optuna.number"] == str(row["number"])
             assert tags["setting"] == f"{row['group']} #{row['number']}"
-            assert entry.metrics[key]["search/skill_lag_2"] == row["value"]
+            assert entry.metrics[key]["mean over seeds/skill_lag_2"] == row["value"]
     for winner in found.winners:
         for trial in winner.trials:
             assert entry.tags[trial.key]["phase"] == "report"

@@ -48,13 +48,163 @@
         body.append(...(turn ? [...original].sort((a, b) => compare(keys.get(a), keys.get(b), sign)) : original));
       });
     });
+    if (table.closest(".tall")) addTools(table, original, heads);
+  }
+
+  // A button that stays pressed. `change` runs after each click.
+  function toggle(text, pressed, change) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = text;
+    button.setAttribute("aria-pressed", pressed);
+    button.addEventListener("click", () => {
+      button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") !== "true");
+      change();
+    });
+    return button;
+  }
+
+  // A search field above a long table, and a button for each verdict that its rows have.
+  function addTools(table, rows, heads) {
+    const tools = document.createElement("p");
+    tools.className = "tools";
+    const field = document.createElement("input");
+    field.type = "search";
+    field.placeholder = "search these rows";
+    field.setAttribute("aria-label", "Search the rows of this table");
+    const count = document.createElement("span");
+    count.setAttribute("role", "status");
+    const verdict = (row) => /verdict-(\w+)/.exec(row.querySelector('[class^="verdict-"]')?.className ?? "")?.[1];
+    const buttons = new Map();
+    const show = () => {
+      const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const chosen = [...buttons].filter(([, button]) => button.getAttribute("aria-pressed") === "true");
+      let shown = 0;
+      for (const row of rows) {
+        const text = row.textContent.toLowerCase();
+        const fits = !chosen.length || chosen.some(([name]) => name === verdict(row));
+        row.hidden = !fits || !words.every((word) => text.includes(word));
+        shown += !row.hidden;
+      }
+      count.textContent = `${shown} of ${rows.length} rows`;
+    };
+    for (const name of new Set(rows.map(verdict).filter(Boolean))) {
+      const number = rows.filter((row) => verdict(row) === name).length;
+      buttons.set(name, toggle(`${name} (${number})`, false, show));
+    }
+    field.addEventListener("input", show);
+    tools.append(field, ...buttons.values(), count);
+    table.closest(".box").before(tools);
+    show();
+  }
+
+  // Figures with lines: the value at the pointer, and a button for each line that switches it off.
+  const onlyOf = new Map(); // by the id of a section: shows a single line of its figure
+  for (const data of document.querySelectorAll("figure > script.lines")) {
+    const { x, y, width, lines } = JSON.parse(data.textContent);
+    const figure = data.parentElement;
+    const section = data.closest("section").id;
+    const box = figure.querySelector(".drawing");
+    let picture = box.querySelector("img");
+    const [plot, point, value] = ["plot", "point", "value"].map((name) => {
+      const part = document.createElement("div");
+      part.className = name;
+      return part;
+    });
+    picture.replaceWith(plot);
+    plot.append(picture, point, value);
+    point.hidden = value.hidden = true;
+
+    // The image becomes elements of the page, whose lines can be hidden; its ids get the section's name.
+    const parts = new Map();
+    const open = () => {
+      if (picture.localName === "svg") return;
+      const source = decodeURIComponent(picture.src.slice(picture.src.indexOf(",") + 1));
+      const svg = document.importNode(new DOMParser().parseFromString(source, "image/svg+xml").documentElement, true);
+      for (const one of [svg, ...svg.querySelectorAll("*")]) {
+        const name = /^(.*)#[\d-]+$/.exec(one.id)?.[1];
+        if (name !== undefined) {
+          const line = decodeURIComponent(name);
+          parts.set(line, [...(parts.get(line) ?? []), one]);
+        }
+        if (one.id) one.id = `${section}-${one.id}`;
+        const path = one.getAttribute("clip-path");
+        if (path) one.setAttribute("clip-path", path.replace("#", `#${section}-`));
+        const target = one.getAttributeNS("http://www.w3.org/1999/xlink", "href");
+        if (target?.startsWith("#")) one.setAttribute("href", `#${section}-${target.slice(1)}`);
+      }
+      svg.setAttribute("role", "img");
+      svg.setAttribute("aria-label", picture.alt);
+      svg.setAttribute("width", picture.getAttribute("width"));
+      svg.setAttribute("height", picture.getAttribute("height"));
+      svg.style.setProperty("--natural", picture.style.getPropertyValue("--natural"));
+      picture.replaceWith(svg);
+      picture = svg;
+    };
+
+    const buttons = new Map();
+    const isOn = (name) => buttons.get(name).getAttribute("aria-pressed") === "true";
+    const show = () => {
+      open();
+      for (const [name, own] of parts) {
+        for (const one of own) one.style.display = !buttons.has(name) || isOn(name) ? "" : "none";
+      }
+    };
+    for (const { name, colour, dark } of lines) {
+      if (buttons.has(name)) continue;
+      const button = toggle(name, true, show);
+      button.style.setProperty("--on-white", colour);
+      button.style.setProperty("--on-dark", dark);
+      buttons.set(name, button);
+    }
+    onlyOf.set(section, (only) => {
+      for (const [name, button] of buttons) button.setAttribute("aria-pressed", only === undefined || name === only);
+      show();
+    });
+    if (buttons.size > 1) {
+      const all = document.createElement("button");
+      all.type = "button";
+      all.textContent = "all";
+      all.addEventListener("click", () => onlyOf.get(section)());
+      const switches = document.createElement("p");
+      switches.className = "switches";
+      switches.append("Lines:", ...buttons.values(), all);
+      figure.querySelector("figcaption").before(switches);
+    }
+
+    plot.addEventListener("pointermove", (event) => {
+      const place = picture.getBoundingClientRect();
+      const scale = place.width / width;
+      let nearest = { distance: 30 }; // pixels
+      for (const line of lines) {
+        if (!isOn(line.name)) continue;
+        for (const [left, top, ...texts] of line.points) {
+          const distance = Math.hypot(event.clientX - place.left - left * scale, event.clientY - place.top - top * scale);
+          if (distance < nearest.distance) nearest = { distance, left: left * scale, top: top * scale, texts, name: line.name };
+        }
+      }
+      point.hidden = value.hidden = !nearest.name;
+      if (!nearest.name) return;
+      for (const part of [point, value]) part.style.top = `${nearest.top}px`;
+      point.style.left = `${nearest.left}px`;
+      value.textContent = `${nearest.name}\n${x || "x"}: ${nearest.texts[0]}\n${y || "y"}: ${nearest.texts[1]}`;
+      value.style.left = `${Math.max(0, Math.min(nearest.left + 10, box.scrollLeft + box.clientWidth - value.offsetWidth))}px`;
+    });
+    plot.addEventListener("pointerleave", () => (point.hidden = value.hidden = true));
+  }
+  for (const link of document.querySelectorAll("a.shows")) {
+    link.title = "show this line alone in the figure";
+    link.addEventListener("click", () => onlyOf.get(link.hash.slice(1))?.(link.dataset.line));
   }
 
   // The Tab key stops only at boxes that have something to scroll to.
   const watcher = new ResizeObserver((seen) => {
     for (const { target } of seen) {
-      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+      const scrolls = target.scrollWidth > target.clientWidth || target.scrollHeight > target.clientHeight;
+      if (scrolls) target.tabIndex = 0;
       else target.removeAttribute("tabindex");
+      const hint = target.parentElement.querySelector(".hint");
+      if (hint) hint.hidden = target.scrollWidth <= target.clientWidth;
     }
   });
   for (const box of document.querySelectorAll(".box")) watcher.observe(box);

@@ -8,6 +8,7 @@ from pathlib import Path
 from farback.executors import Executor
 from farback.experiment import Experiment, Search
 from farback.records.record import UserError
+from farback.runs.progress import Lines, Tally
 from farback.runs.search.driver import SearchRun
 from farback.runs.search.study import delete
 from farback.runs.search.winners import Winner, winner_configs, winners
@@ -53,6 +54,7 @@ def search(
     trials: int | None = None,
     checkpoint_seconds: float | None = None,
     device: str | None = None,
+    progress: bool = True,
 ) -> Found:
     """Search until every group has its trials, then train the winners on fresh seeds.
 
@@ -60,7 +62,7 @@ def search(
 
     Args:
         experiment: a search, or the path or name of its config.
-        workers, executor, store, checkpoint_seconds, device: as in `farback.run`.
+        workers, executor, store, checkpoint_seconds, device, progress: as in `farback.run`.
         storage: URI of the database of Optuna's studies; default: `results/store/optuna.db`.
         trials: the number of trials of each group, if larger than the number in the config.
 
@@ -71,10 +73,15 @@ def search(
     config = checked_search(load(experiment))
     options = RunOptions(workers, executor, None, store, storage, checkpoint_seconds, device)
     with open_session([config], options) as session, open_search(session, config, trials) as run:
+        lines = Lines(progress)
+        lines.say(f"{config.name}: {run.done} of {run.total} trials done already")
         for _ in run.events():
-            pass
-        for _ in run.report_events():
-            pass
+            lines.update(lambda: f"{run.done} of {run.total} trials done")
+        tally: Tally | None = None
+        for event in run.report_events():
+            tally = tally or Tally(run.plan)  # the plan is known only after the first event
+            tally.add(event)
+            lines.update(tally.line)
         return found_by(run)
 
 

@@ -27,6 +27,7 @@ from farback.runs.session import Session
 from farback.runs.sweep import execute, trained
 from farback.stores.leases import Heartbeat
 from farback.stores.studies import Storage
+from farback.stores.views import MEAN, OWN
 from farback.trials.cohort import Cohort
 from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, Progress, Pruned, Reused
 from farback.trials.trial import Trial
@@ -62,6 +63,7 @@ class SearchRun:
         self.trained, self.reused, self.diverged = 0, 0, 0
         self.failures: list[Failed] = []
         self.plan = Plan(Remaining([], []), [])  # for the trainings on fresh seeds
+        self.reported: dict[str, str] = {}  # the setting of each training on fresh seeds, by key
 
     def __enter__(self) -> Self:
         if not self.storage.is_local:  # other machines cannot see whether this process is alive
@@ -81,6 +83,16 @@ class SearchRun:
     def history(self) -> pd.DataFrame:
         """All of Optuna's trials so far, like `farback.search.history`, read from the studies of this run."""
         return frame(self.search, {study.group.label: study.trials() for study in self.studies})
+
+    @property
+    def total(self) -> int:
+        """The number of trials of all groups."""
+        return sum(study.total for study in self.studies)
+
+    @property
+    def done(self) -> int:
+        """The number of trials that are complete, pruned, or failed without another attempt."""
+        return self.total - sum(study.unfinished() for study in self.studies)
 
     # The search
 
@@ -263,9 +275,9 @@ class SearchRun:
         if one.values and state != "failed":
             means = one.means()
             tags["optuna.value"] = ", ".join(f"{mean:.6g}" for mean in means)
-            metrics = self._metrics("search", means)
+            metrics = self._metrics(MEAN, means)
         for trial in one.queued:
-            own = self._metrics("own", one.values[trial.key]) if trial.key in one.values else {}
+            own = self._metrics(OWN, one.values[trial.key]) if trial.key in one.values else {}
             self.recorder.tag(trial.key, tags, {**metrics, **own})
 
     # The report
@@ -285,6 +297,7 @@ class SearchRun:
             self._read_store()
             for winner, own in zip(reported, tags, strict=True):
                 for trial in winner.trials:
+                    self.reported[trial.key] = own["setting"]
                     self.recorder.tag(trial.key, own)
             self.plan = self._planned(trials, done)
             for event in execute(self.plan, self.executor, self.work, self.session.device):
@@ -292,4 +305,4 @@ class SearchRun:
                 yield event
             for trial in trials:
                 if trial.key in self.known:
-                    self.recorder.tag(trial.key, {}, self._metrics("own", self.objectives(trial)))
+                    self.recorder.tag(trial.key, {}, self._metrics(OWN, self.objectives(trial)))

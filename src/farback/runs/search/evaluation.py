@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from farback.experiment import Search
+from farback.records.setting_text import setting_text
 from farback.runs.search.study import GroupStudy, TakenTrial, study_name
 from farback.runs.search.winners import Winner
+from farback.stores.run_metadata import SETTING_VALUES
 from farback.stores.views import SearchViews
 from farback.trials.trial import Trial
 
@@ -54,23 +57,28 @@ class Evaluation:
         """The tags that the MLflow runs of this setting get at their start."""
         group = self.study.group.label
         setting = f"{group} #{self.taken.slot}".strip()  # not Optuna's number, which changes with another attempt
-        return _tags(self.study.search, group, "search", setting, self.taken.number, "running")
+        values = self.taken.values
+        return _tags(self.study.search, group, "search", setting, self.taken.number, "running", values)
 
 
 def report_tags(search: Search, winner: Winner) -> dict[str, str]:
     """The tags of a winner's runs with fresh seeds."""
     setting = f"{winner.group} {winner.setting} (#{winner.slot})".strip()
-    tags = _tags(search, winner.group, "report", setting, winner.number, "complete")
+    searched = {one.path: winner.settings[one.path] for one in search.space if one.path in winner.settings}
+    tags = _tags(search, winner.group, "report", setting, winner.number, "complete", searched)
     return {**tags, "optuna.value": ", ".join(f"{number:.6g}" for number in winner.values)}
 
 
-def _tags(search: Search, label: str, phase: str, setting: str, number: int, state: str) -> dict[str, str]:
+def _tags(
+    search: Search, label: str, phase: str, setting: str, number: int, state: str, values: Mapping[str, Any]
+) -> dict[str, str]:
     group = next(group for group in search.groups if group.label == label)
     return {
         "study": study_name(search, group),
         "phase": phase,
         "group": label or search.name,
         "setting": setting,
+        SETTING_VALUES: ", ".join(_text(path, value, values) for path, value in values.items()),
         "optuna.number": str(number),
         "optuna.state": state,
     }
@@ -84,3 +92,9 @@ def search_views(search: Search, settings: Sequence[str] = ()) -> SearchViews:
     directions = zip(search.objectives, search.directions, strict=True)
     objectives = tuple((objective.name, direction == "maximize") for objective, direction in directions)
     return SearchViews(tuple(paths), objectives, tuple(group.label for group in search.groups), tuple(settings))
+
+
+def _text(path: str, value: Any, others: Collection[str]) -> str:
+    """A searched value with its word: "lr 0.00312"."""
+    rounded = float(f"{value:.3g}") if isinstance(value, float) else value
+    return setting_text(path, rounded, others)

@@ -18,7 +18,7 @@ from farback.records.record import UserError, digest
 from farback.runs.search.budget import Slot, duplicates, lacking, slots
 from farback.runs.search.samplers import pruner, sampler, suggestion
 from farback.runs.search.winners import default_point
-from farback.stores.studies import Storage, fail_abandoned, quiet
+from farback.stores.studies import Storage, describe, fail_abandoned, quiet
 from farback.system import processes
 
 SILENT_SECONDS = 90.0  # after this time without a heartbeat, a trial on another machine counts as abandoned
@@ -65,6 +65,7 @@ class GroupStudy:
                 load_if_exists=True,
             )
             self._check_identity()
+            describe(self.study, _note(search, group))
             attrs = self.study.user_attrs
             self.total = max(total, int(attrs.get("trials", 0)))
             if attrs.get("trials") != self.total:
@@ -216,6 +217,19 @@ class GroupStudy:
             silent = now - seen[1] > SILENT_SECONDS and not processes.is_here(owner)
             if processes.is_dead(owner) or (not owner and self.storage.is_local) or silent:
                 fail_abandoned(self.storage.optuna, trial._trial_id, f"its process {owner or '(unknown)'} is gone")
+
+
+def _note(search: Search, group: Group) -> str:
+    """The note for optuna-dashboard, in Markdown."""
+    report = f"results/{search.results_folder.name}/report.html"
+    texts = [
+        f"**{search.question}**" if search.question else "",
+        f"Group: {group.label}" if group.label else "",
+        f"The result is in the report, {report}, which `farback report {search.arguments}` writes again. A value here "
+        "is the mean over the seeds of the search; the best of many is too good, so the report trains the best setting "
+        "again on fresh seeds.",
+    ]
+    return "\n\n".join(filter(None, texts))
 
 
 def delete(search: Search, storage: Storage) -> list[str]:
