@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from farback.experiment.errors import record_problems
-from farback.experiment.problems import Problems, shown
+from farback.experiment.problems import Problems, one_line, shown
 from farback.experiment.yaml_tree import Node
 from farback.records.claim import Claim
 from farback.records.execution import Placement
@@ -47,7 +47,7 @@ class ConfigFile(Record):
 
     Attributes:
         name: the file's name without .yaml.
-        question: the question that the experiment answers, in one sentence.
+        question: the question that the experiment answers, in one sentence; line breaks become spaces.
         base: the settings that every trial shares.
         sweep: grids of trials; without a sweep, the base is the only trial.
         search: a hyper-parameter search instead of a sweep (docs/search.md).
@@ -58,7 +58,7 @@ class ConfigFile(Record):
     """
 
     name: Annotated[Any, WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})] = ""
-    question: str = ""
+    question: Annotated[str, AfterValidator(one_line)] = ""
     base: dict[str, Any] | None = None
     sweep: Any = None
     search: Any = None

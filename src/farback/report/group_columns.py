@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+
+from farback.records.setting_text import value_text
 
 SIZES = {"parameters": "parameters", "state": "numbers of state", "flops": "FLOPs a step"}  # follow from the settings
 SCORES = ("measure", "step", "lag", "statistic", "value")
@@ -35,6 +38,16 @@ def groups(scores: pd.DataFrame) -> list[str]:
         if name not in by and _varies(own[name]) and own.groupby(by, dropna=False)[name].agg(_varies).any():
             by.append(name)
     return by
+
+
+def name_of(column: str) -> str:
+    """The heading of a column on the page."""
+    return "network" if column == "label" else column
+
+
+def group_cells(row: Mapping[Any, Any], by: Sequence[str]) -> dict[str, str]:
+    """The cells that name a group in a table of texts, by heading; "none" for a setting that the group lacks."""
+    return {name_of(name): row[name] if isinstance(row[name], str) else value_text(row[name]) for name in by}
 
 
 def _varies(values: pd.Series[Any]) -> bool:
