@@ -121,7 +121,7 @@ def test_what_was_tried_is_named_by_what_was_tuned():
 def test_many_networks_are_summarised_by_the_shortest_and_the_longest_horizon():
     texts = ["9 (6 to 14)", "26 (24 to 30)", "30 (20 to 40)", "at least 320", "at least 320 (95 %: from 280)"]
     rows = zip("ABCDE", texts, (9, 26, 30, float("inf"), float("inf")), strict=True)
-    horizons = pd.DataFrame(rows, columns=["label", "horizon", "estimate"])
+    horizons = pd.DataFrame(rows, columns=["label", "horizon", "estimate"]).assign(largest_lag=320)
     assert summarised(horizons, ["label"]) == "from 9 (6 to 14) with A to at least 320 with 2 of 5 networks"
     few = horizons.iloc[:3].assign(bound="none")
     assert summarised(few, ["label"]) == listed(few, ["label"])

@@ -1,7 +1,4 @@
-"""Small random sweeps over every field of a trial: an axis for each field of each component, combined at random.
-
-`python tests/runs/drawn_sweeps.py --minutes 10` runs new ones until it is stopped.
-"""
+"""Small random sweeps over every field of a trial: an axis for each field of each component, combined at random."""
 
 from __future__ import annotations
 
@@ -45,6 +42,7 @@ BASE = {
     "evaluate_every": 2,
     "measures": [{"name": "retention", "sequences": 8}],
 }
+NEEDS = {"kernel_recovery": "kernel", "maps": "lightning"}  # measures of one task, with the task
 TRIAL_AXES: dict[str, list[Any]] = {
     "hidden": [2, 4],
     "match": [{"parameters": 200}, {"state": 4}, {"flops": 300}],
@@ -147,7 +145,8 @@ def axes() -> Iterator[Axis]:
         for made in family.members():
             own = spec(made)
             several = path == "measures"
-            yield Axis(path, [[own], []] if several else [own, BASE[path]])
+            needed = {"task": {"name": NEEDS[name_of(made)]}} if name_of(made) in NEEDS else {}
+            yield Axis(path, [[own], []] if several else [own, BASE[path]], needed)
             schema = TypeAdapter(made).json_schema()
             for name, part in schema["properties"].items():
                 if name == "name" or (path, name) == ("task", "lag"):
@@ -157,22 +156,31 @@ def axes() -> Iterator[Axis]:
                 if not levels:
                     continue
                 if several:
-                    yield Axis(path, [[{**own, name: value}] for value in levels], {path: [own]})
+                    yield Axis(path, [[{**own, name: value}] for value in levels], {path: [own], **needed})
                 else:
                     yield Axis(f"{path}.{name}", levels, {path: own})
 
 
 AXES = list(axes())
-LAGS: list[dict[str, Any]] = [
-    {"lag": [1, 2]},
-    {"lag": [1, 2]},
-    {"lag": [0]},
-    {"lag": [0, 2]},
-    {"lag": [3]},
-    {"train_lags": [{"uniform": [1, 3]}]},
-    {"train_lags": [{"log_uniform": [1, 3]}, "fixed"], "lag": [3]},
-    {"lag": {"adaptive": [1, 4], "precision": 2.0, "limit": 12}},
-]
+
+
+def lag_axes(least: int) -> list[dict[str, Any]]:
+    """Axes of lags from the smallest lag of a task on."""
+    return [
+        *([{"lag": [least, least + 1]}] * 3),
+        {"lag": [0]},
+        {"lag": [0, 2]},
+        {"lag": [least + 2]},
+        {"train_lags": [{"uniform": [least, least + 2]}]},
+        {"train_lags": [{"log_uniform": [least, least + 2]}, "fixed"], "lag": [least + 2]},
+        {"lag": {"adaptive": [least, 4 * least], "precision": 2.0, "limit": 12}},
+    ]
+
+
+def least_lag(spec: dict[str, Any]) -> int:
+    """The smallest lag above 0 that a task accepts."""
+    made = tasks.base.FAMILY.plugin(spec["name"])
+    return next((lag for lag in range(1, 100) if accepted(made, {**spec, "lag": lag})), 1)
 
 
 def drawn(first: Axis, seed: int) -> dict[str, Any]:
@@ -180,7 +188,8 @@ def drawn(first: Axis, seed: int) -> dict[str, Any]:
     rng = random.Random(f"{first} {seed}")
     axes = {first.part: first}
     for other in rng.sample(AXES, rng.choice([0, 1, 1, 2])):
-        axes.setdefault(other.part, other)
+        if not other.base.keys() & axes.keys():
+            axes.setdefault(other.part, other)
     base = BASE | {part: spec for axis in axes.values() for part, spec in axis.base.items()}
     levels = {axis.path: axis.levels for axis in axes.values()}
     if "match" in levels:
@@ -191,8 +200,10 @@ def drawn(first: Axis, seed: int) -> dict[str, Any]:
             levels["measures"] = [with_retention(level) for level in levels["measures"]]
     elif "measures" not in levels:
         base["measures"] = []
-    others: dict[str, Any] = dict(rng.choice(LAGS))
-    others["seed"] = list(range(rng.choice([1, 1, 2, 3])))
+    least = max(map(least_lag, [base["task"], *levels.get("task", [])]))
+    others: dict[str, Any] = dict(rng.choice(lag_axes(least)))
+    if not isinstance(others.get("lag"), dict):  # adaptive lags choose their seeds themselves
+        others["seed"] = list(range(rng.choice([1, 1, 2, 3])))
     if rng.random() < 0.15:
         others["tune"] = {"optimizer.lr": [0.001, 0.01]}
     if rng.random() < 0.15 and len(levels) > 1:
@@ -202,7 +213,7 @@ def drawn(first: Axis, seed: int) -> dict[str, Any]:
         zipped = levels
     grids = [zipped | {path: own for path, own in others.items() if path not in levels}]
     if rng.random() < 0.2:
-        grids.append({"cell": ["gru"], "lag": rng.choice([[1, 2], [0], [3]])})
+        grids.append({"cell": ["gru"], "lag": rng.choice([[least, least + 1], [0], [least + 2]])})
     return {"base": base, "sweep": grids}
 
 

@@ -47,7 +47,7 @@ class ConfigFile(Record):
 
     Attributes:
         name: the file's name without .yaml.
-        question: the question that the experiment answers, in one sentence; line breaks become spaces.
+        question: the question that the experiment answers, in one sentence.
         base: the settings that every trial shares.
         sweep: grids of trials; without a sweep, the base is the only trial.
         search: a hyper-parameter search instead of a sweep (docs/search.md).

@@ -132,7 +132,11 @@ def _elsewhere(key: str, fields: Mapping[str, FieldInfo]) -> str | None:
             return f"{name}: {key.lower()}"
     for name, family in families.items():
         for word in words:
-            if name != "measures" and any(word in member.model_fields for member in family.members()):
+            if (
+                name != "measures"
+                and word != "name"
+                and any(word in member.model_fields for member in family.members())
+            ):
                 return f"{name}.{word}"
     return None
 

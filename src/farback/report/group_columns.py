@@ -14,6 +14,7 @@ SCORES = ("measure", "step", "lag", "statistic", "value")
 REPEATS = ("key", "seed", "status", "trained_lag", "role", "tuned")  # differ between trainings of one group
 # Columns that are in the label, or that usually follow from others; they count if a group differs in them all the same.
 DETAILS = ("cell.", "init.", "optimizer.beta", "optimizer.eps", "measures.")
+LISTS = (".at", ".lags")  # lists of moments and lags; they often change with the lag, so they count only where needed
 IN_LABEL = ("label", "cell", "init", "task", "train_lags", "depth", "bidirectional", "measures")
 
 
@@ -35,7 +36,13 @@ def groups(scores: pd.DataFrame) -> list[str]:
     by = ["label", *(name for name in usual if _varies(trials[name]) and not _follows(trials, name))]
     for name in columns:
         own = trials[mixed] if name == "train_lags" else trials
-        if name not in by and _varies(own[name]) and own.groupby(by, dropna=False)[name].agg(_varies).any():
+        if name in by or name.endswith(LISTS):
+            continue
+        if _varies(own[name]) and own.groupby(by, dropna=False)[name].agg(_varies).any():
+            by.append(name)
+    training = [name for name in ("seed", "trained_lag", "train_lags") if name in trials]
+    for name in filter(lambda name: name.endswith(LISTS), columns):
+        if _varies(trials.loc[trials.duplicated([*by, *training], keep=False), name]):
             by.append(name)
     return by
 
