@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,16 @@ def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[.
     schema_file.unlink()
     assert farback("schema").returncode == 0
     assert json.loads(schema_file.read_text()) == json.loads(json.dumps(schema()))
+
+
+def test_the_next_command_can_be_pasted_where_a_path_has_spaces(tmp_path: Path) -> None:
+    config = tmp_path / "my work; it's" / "tiny.yaml"
+    config.parent.mkdir()
+    config.write_text(CONFIG)
+    rebuild = command_for("report", Experiment.load(config, ["task={name: recall, symbols: 3}"]))
+    setting = "task={name: recall, symbols: 3}"
+    assert shlex.split(rebuild) == ["farback", "report", str(config), "--set", setting]
+    assert shlex.split(command_for("ui", Experiment.load(config)))[:2] == ["cd", str(config.parent)]
 
 
 def test_the_next_command_has_the_options_of_this_one(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,6 +123,10 @@ WRONG = {
         HEAD + "base: {task: recall, lag: 5, cell: elman, measures: [retentio]}\n",
         "demo.yaml:2:54: base.measures[0]: unknown measure 'retentio'; did you mean 'retention'?",
     ),
+    "a measure listed twice": (
+        HEAD + "base: {task: recall, lag: 5, cell: elman, measures: [retention, {name: retention, lags: [1]}]}\n",
+        "demo.yaml:2:1: base: the measure retention is listed twice, and its scores could not be told apart: keep one",
+    ),
     "a value deep in a list": (
         HEAD + "base: {task: recall, lag: 5, cell: elman, measures: [{name: retention, lags: [1, two]}]}\n",
         "demo.yaml:2:82: base.measures[0].lags[1]: must be an integer, got 'two'",

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pandas as pd
 import pytest
 from sweep_frames import sweep_frame
 
@@ -90,3 +91,21 @@ def test_groups_that_differ_in_two_fields_are_told_apart(first, second):
     assert len(texts) > FEW or all(text in analysis.headline for text in texts)
     for part in analysis.figures:
         check(part.drawing, texts)
+
+
+PROBES = [[{"name": "retention"}, {"name": "probe", "at": [moment]}] for moment in ("start", "end")]
+TESTED = [[{"name": "retention", "lags": lags}] for lags in ([], [1, 2])]
+OPTIONAL = [[{"name": "retention"}, {"name": "lyapunov", "count": count}] for count in (None, 2)]
+
+
+@pytest.mark.parametrize("levels", [PROBES, TESTED, OPTIONAL])
+def test_trainings_that_differ_in_one_field_of_a_measure_are_told_apart(levels):
+    horizons = standard(sweep_frame(BASE, {"measures": levels})).tables[0].frame
+    assert len({name.text for name in names(horizons, "seeds")}) == 2
+    assert len(standard(sweep_frame(BASE, {"measures": levels, "init.gain": [1.0, 0.9]})).tables[0].frame) == 4
+
+
+def test_test_lags_that_change_with_the_training_lag_make_no_group():
+    parts = [sweep_frame(BASE, {"measures": [level]}) for level in TESTED]
+    by_lag = [part[part["trained_lag"] == lag] for part, lag in zip(parts, (20, 80), strict=True)]
+    assert groups(pd.concat(by_lag)) == ["label"]

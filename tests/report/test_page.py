@@ -1,5 +1,6 @@
 """The page of an experiment."""
 
+import json
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -291,3 +292,23 @@ def test_a_group_with_a_missing_value_has_its_rows_and_is_listed() -> None:
     assert listed(horizons, ["label", "match"]).count("GRU, ") == 2
     for row in horizons.to_dict("records"):
         assert rows_with(horizons, {"match": row["match"]})["horizon"].tolist() == [row["horizon"]]
+
+
+@pytest.mark.parametrize("question", ["", "How far\nback?"])
+def test_a_page_has_one_heading_whatever_its_question_is(question: str, tmp_path: Path) -> None:
+    path = tmp_path / "paper.yaml"
+    text = CONFIG.replace("question: Does the page say it?", f"question: {json.dumps(question)}")
+    path.write_text(
+        text.replace("cell: [{name: elman}, {name: memoryless}]", "cell: [memoryless]").split(
+            "  - cell: [{name: elman}]"
+        )[0]
+    )
+    experiment, store = Experiment.load(path), Memory()
+    assert isinstance(experiment, Sweep)
+    farback.run(experiment, workers=1, store=store)
+    page = publish(experiment, store)
+    one_line = "How far back?"
+    assert page.report.read_text().splitlines()[0] == (f"# paper: {one_line}" if question else "# paper")
+    html = page.html.read_text()
+    assert f"<h1>{one_line if question else 'paper'}</h1>" in html
+    assert page.note.startswith(f"**{one_line if question else 'paper'}**\n")

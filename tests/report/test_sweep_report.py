@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from farback.report import conditions, groups, listed, standard
+from farback.report import conditions, groups, listed, metrics, standard
 from farback.report.conditions import values_text
-from farback.report.sweep_report import metrics, probability_text, reach_text, summarised
+from farback.report.sweep_report import probability_text, reach_text, summarised
 from made_up_scores import behaviour, rows_of
 
 SETTINGS = {"batch": 32, "steps": 1000, "optimizer.name": "adam", "stop": "sustained"}

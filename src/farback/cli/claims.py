@@ -120,7 +120,7 @@ def _gpu_experiments(ledger: Ledger, console: Printer) -> list[str]:
 
     sweeps = [sweep for sweep in ledger.experiments if needs_gpu(sweep)]
     for sweep in sweeps:
-        console.say(f"{sweep.name}: needs a GPU; on a machine with one: farback run {sweep.shown} --device cuda")
+        console.say(f"{sweep.name}: needs a GPU; on a machine with one: farback run {sweep.arguments} --device cuda")
     return [sweep.name for sweep in sweeps]
 
 

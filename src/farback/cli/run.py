@@ -62,7 +62,6 @@ def run(
                 _estimate(session, sweep, trials, console)
                 return
             refresh_schema(sweep.path)
-            _ = sweep.results_folder  # raises now, rather than after hours of training
             done = train_with_progress(session, sweep, trials, signals, console)
             document = {"name": sweep.name, "trained": done.trained, "reused": done.reused, "diverged": done.diverged}
             document |= failures_document(done.failures)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from farback.experiment.errors import record_problems
-from farback.experiment.problems import Problems, shown
+from farback.experiment.problems import Problems, one_line, shown
 from farback.experiment.yaml_tree import Node
 from farback.records.claim import Claim
 from farback.records.execution import Placement
@@ -58,7 +58,7 @@ class ConfigFile(Record):
     """
 
     name: Annotated[Any, WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})] = ""
-    question: str = ""
+    question: Annotated[str, AfterValidator(one_line)] = ""
     base: dict[str, Any] | None = None
     sweep: Any = None
     search: Any = None

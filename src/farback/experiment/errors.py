@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, get_args
 
 from pydantic import Tag, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from farback.experiment.problems import Mark, Problem, joined, shown
 from farback.experiment.yaml_tree import Node
 from farback.networks.equal_size import MatchError
 from farback.records.component import Component, Family
-from farback.records.record import Record, choices
+from farback.records.record import SYNONYMS, Record, choices, nearest
 from farback.trials.trial import Trial
 
 WORDS = {
@@ -70,7 +71,16 @@ def problem(
         mark, path = whole
     elif error["loc"][-1] == "name" and error["type"] == "literal_error":
         message = _unknown_name(parent, str(error["input"]), _quoted(error, "expected"))
-    return Problem(str(mark), path, message)
+    return Problem(str(mark), path, message + _null_hint(error, parent.record))
+
+
+def _null_hint(error: ErrorDetails, model: type[Record] | None) -> str:
+    """How to write that a setting is left out, if a word such as "none" was given for one that may be null."""
+    field = model.model_fields.get(str(error["loc"][-1])) if model and error["loc"] else None
+    if field is None or type(None) not in get_args(field.annotation):
+        return ""
+    is_none = isinstance(error["input"], str) and error["input"].lower() in ("none", "nil", "off", "no", "")
+    return "; write null to leave it out" if is_none else ""
 
 
 def worded(error: ErrorDetails) -> str:
@@ -82,9 +92,9 @@ def worded(error: ErrorDetails) -> str:
         return worded(inner.errors()[0]) if isinstance(inner, ValidationError) else str(inner)
     if error["type"] == "literal_error":
         allowed = _quoted(error, "expected")
-        near = get_close_matches(str(error["input"]), allowed, n=1, cutoff=0.5)
-        ordered = ", ".join(shown(item) for item in [*near, *(item for item in allowed if item not in near)])
-        hint = f"; did you mean {shown(near[0])}?" if near else ""
+        near = nearest(str(error["input"]), allowed)
+        ordered = ", ".join(shown(item) for item in sorted(allowed, key=lambda item: item != near))
+        hint = f"; did you mean {shown(near)}?" if near else ""
         return f"must be one of {ordered or ctx['expected']}, {got}{hint}"
     if error["type"] in WORDS:
         return f"{WORDS[error['type']].format(**{name: shown(value) for name, value in ctx.items()})}, {got}"
@@ -101,8 +111,34 @@ def _unknown_key(key: str, model: type[Any] | None) -> str:
     fields = model.model_fields if model else {}
     allowed = [field.alias or name for name, field in fields.items() if name != "name" or not is_component]
     if allowed:
-        return f"unknown key {shown(key)}; {choices(key, allowed)}"
+        return f"unknown key {shown(key)}; {choices(key, allowed, _elsewhere(key, fields))}"
     return f"unknown key {shown(key)}; {str(model.model_fields['name'].default) + ' ' if model else ''}has no fields"
+
+
+def _elsewhere(key: str, fields: Mapping[str, FieldInfo]) -> str | None:
+    """Where a key that is unknown here belongs, as `base.hidden`, `optimizer.lr` or `cell: gru`; None if nowhere."""
+    words = (key, *SYNONYMS.get(key.lower(), ()))
+    if "base" in fields:
+        below = next((f"base.{word}" for word in words if word in Trial.model_fields), None)
+        return below or (f"base.{found}" if (found := _elsewhere(key, Trial.model_fields)) else None)
+    families = {
+        name: record.family
+        for name, field in fields.items()
+        for record in _records(field.annotation)
+        if issubclass(record, Component) and record.family and record is record.family.base
+    }
+    for name, family in families.items():
+        if key.lower() in family.names():
+            return f"{name}: {key.lower()}"
+    for name, family in families.items():
+        for word in words:
+            if (
+                name != "measures"
+                and word != "name"
+                and any(word in member.model_fields for member in family.members())
+            ):
+                return f"{name}.{word}"
+    return None
 
 
 def _unknown_name(place: _Place, given: str, allowed: list[str]) -> str:

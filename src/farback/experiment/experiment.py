@@ -118,8 +118,8 @@ class Experiment(ABC):
         """The folder of the report: `results/NAME`, or `results/NAME--OPTIONS` if options changed the config.
 
         Raises:
-            UserError: the folder is a symbolic link, so writing to it could replace files outside the project. The
-                folder `results` itself may be a symbolic link.
+            UserError: there is something else than a folder in its place; or the folder is a symbolic link, so writing
+                to it could replace files outside the project. The folder `results` itself may be a symbolic link.
         """
         shift = [f"seeds-{self.seeds_shifted}"] if self.seeds_shifted else []
         settings = re.sub(r"[^\w.=-]+", "_", "-".join([*self.overrides, *shift]))[:100]
@@ -129,6 +129,9 @@ class Experiment(ABC):
                 f"{path} is a symbolic link to {path.readlink()}; farback does not write reports through links: "
                 "remove the link, or make results/ itself the link"
             )
+        for place in (path.parent, path):
+            if place.exists() and not place.is_dir():
+                raise UserError(f"{place} is a file, and the report needs a folder there: move or rename the file")
         return path
 
 

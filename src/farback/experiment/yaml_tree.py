@@ -1,8 +1,9 @@
 """Parses YAML text to a tree in which every key and value has its line and column.
 
 The tree is built from ruamel.yaml's parsing events, so that every key and value keeps its position. Plain scalars
-follow the core schema of YAML 1.2 only: `1e-3` is a number, but `no`, `1_000` and `2024-01-01` are text. Tags are
-refused, because they can create arbitrary objects. Limits on size and depth make hostile files quick to refuse.
+follow the core schema of YAML 1.2 only: `1e-3` is a number, but `no`, `1_000` and `2024-01-01` are text. `1e3` is the
+integer 1000. Tags are refused, because they can create arbitrary objects. Limits on size and depth make hostile files
+quick to refuse.
 """
 
 from __future__ import annotations
@@ -41,10 +42,20 @@ NUMBERS: tuple[tuple[str, Callable[[str], int | float]], ...] = (
     (r"[-+]?[0-9]+", int),
     (r"0o[0-7]+", lambda text: int(text[2:], 8)),
     (r"0x[0-9a-fA-F]+", lambda text: int(text[2:], 16)),
-    (r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", float),
+    (r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", lambda text: _number(text)),
     (r"[-+]?\.(inf|Inf|INF)", lambda text: float(text.replace(".", ""))),
     (r"\.(nan|NaN|NAN)", lambda text: float("nan")),
 )
+
+LARGEST_EXACT = 2**53  # larger numbers of double precision may stand for another integer
+
+
+def _number(text: str) -> int | float:
+    """A number in decimal notation; with an exponent and without a fraction it is an integer: 1e3 is 1000."""
+    number = float(text)
+    is_count = "e" in text.lower() and number.is_integer() and abs(number) <= LARGEST_EXACT
+    return int(number) if is_count else number
+
 
 Scalar = str | int | float | bool | None
 

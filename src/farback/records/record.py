@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Strict
@@ -94,9 +95,35 @@ def named(spec: Any) -> Any:
     return {"name": spec} if isinstance(spec, str) else spec
 
 
-def choices(given: str, allowed: list[str]) -> str:
-    """The allowed words as a phrase for messages, with the one most similar to `given` first."""
-    near = get_close_matches(given, allowed, n=1, cutoff=0.5)
-    rest = [word for word in allowed if word not in near]
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}choose from {', '.join([*near, *rest])}"
+# Words of other libraries and papers, in lower case, with the words of farback that they may stand for
+SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(("rnn", "vanilla", "vanilla_rnn", "simple_rnn", "simplernn"), ("elman", "cell")),
+        **dict.fromkeys(("model", "network", "module", "architecture"), ("cell",)),
+        **dict.fromkeys(("num_layers", "n_layers", "layers"), ("depth",)),
+        **dict.fromkeys(("hidden_size", "hidden_dim", "units", "width"), ("hidden",)),
+        **dict.fromkeys(("learning_rate", "learningrate", "rate"), ("lr",)),
+        **dict.fromkeys(("batch_size", "batchsize"), ("batch",)),
+        **dict.fromkeys(("epochs", "iterations", "updates", "max_steps", "num_steps"), ("steps",)),
+        **dict.fromkeys(("grad_clip", "gradient_clip", "clip_norm", "max_norm", "max_grad_norm"), ("clip",)),
+        **dict.fromkeys(("initialization", "initialisation", "initializer"), ("init",)),
+        **dict.fromkeys(("seeds", "random_seed", "random_state"), ("seed",)),
+        **dict.fromkeys(("activation",), ("nonlinearity",)),
+    }
+)
+
+
+def nearest(given: str, allowed: Collection[str]) -> str | None:
+    """The allowed word that `given` most likely means: the same but for case, a synonym, or one spelled similarly."""
+    lower = {word.lower(): word for word in allowed}
+    exact = next((word for word in (given.lower(), *SYNONYMS.get(given.lower(), ())) if word in lower), None)
+    near = [exact] if exact else get_close_matches(given.lower(), list(lower), n=1, cutoff=0.6)
+    return lower[near[0]] if near else None
+
+
+def choices(given: str, allowed: list[str], meant: str | None = None) -> str:
+    """The allowed words as a phrase for messages, with the most likely one first; `meant` is a better hint, if any."""
+    near = nearest(given, allowed)
+    words = [word for word in allowed if word == near] + [word for word in allowed if word != near]
+    hint = meant or near
+    return f"{f'did you mean {hint!r}? ' if hint else ''}choose from {', '.join(words)}"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+
+from farback.records.setting_text import value_text
 
 SIZES = {"parameters": "parameters", "state": "numbers of state", "flops": "FLOPs a step"}  # follow from the settings
 SCORES = ("measure", "step", "lag", "statistic", "value")
 REPEATS = ("key", "seed", "status", "trained_lag", "role", "tuned")  # differ between trainings of one group
 # Columns that are in the label, or that usually follow from others; they count if a group differs in them all the same.
 DETAILS = ("cell.", "init.", "optimizer.beta", "optimizer.eps", "measures.")
+LISTS = (".at", ".lags")  # lists of moments and lags; they often change with the lag, so they count only where needed
 IN_LABEL = ("label", "cell", "init", "task", "train_lags", "depth", "bidirectional", "measures")
 
 
@@ -34,7 +38,11 @@ def groups(scores: pd.DataFrame) -> list[str]:
         # Training at one lag and at mixed lags are tables of their own, and are tested in ways of their own.
         parts = [trials[mixed], trials[~mixed]] if name.startswith("measures") else [trials]
         parts = [trials[mixed]] if name == "train_lags" else parts
-        if name not in by and any(_divides(own, by, name) for own in parts):
+        if name not in by and not name.endswith(LISTS) and any(_divides(own, by, name) for own in parts):
+            by.append(name)
+    training = [name for name in ("seed", "trained_lag", "train_lags") if name in trials]
+    for name in filter(lambda name: name.endswith(LISTS), columns):
+        if _varies(trials.loc[trials.duplicated([*by, *training], keep=False), name]):
             by.append(name)
     return by
 
@@ -42,6 +50,16 @@ def groups(scores: pd.DataFrame) -> list[str]:
 def _divides(trials: pd.DataFrame, by: list[str], column: str) -> bool:
     """Whether a column has several values within one of the groups."""
     return _varies(trials[column]) and bool(trials.groupby(by, dropna=False)[column].agg(_varies).any())
+
+
+def name_of(column: str) -> str:
+    """The heading of a column on the page."""
+    return "network" if column == "label" else column
+
+
+def group_cells(row: Mapping[Any, Any], by: Sequence[str]) -> dict[str, str]:
+    """The cells that name a group in a table of texts, by heading; "none" for a setting that the group lacks."""
+    return {name_of(name): row[name] if isinstance(row[name], str) else value_text(row[name]) for name in by}
 
 
 def _varies(values: pd.Series[Any]) -> bool:

@@ -8,7 +8,8 @@ import pandas as pd
 
 from farback import plots, tables
 from farback.report.analysis import Figure, Table
-from farback.report.sweep_report import name_of, rows_with
+from farback.report.group_columns import group_cells, name_of
+from farback.report.sweep_report import rows_with
 
 By = Sequence[str]
 
@@ -102,7 +103,7 @@ def extrapolation_texts(factors: pd.DataFrame, by: By) -> pd.DataFrame:
         interval = f"({row['factor_low']:.3g} to {row['factor_high']:.3g})"
         rows.append(
             {
-                **{name_of(name): row[name] for name in by},
+                **group_cells(row, by),
                 "trained at": row["trained"],
                 "horizon": row["horizon"],
                 "factor (interval)": f"{bound}{row['factor']:.3g} {interval}",
@@ -138,7 +139,7 @@ def _ranking_texts(ranking: pd.DataFrame, skills: pd.DataFrame, by: By) -> pd.Da
     rows = []
     for rank, row in enumerate(ranking.to_dict("records"), 1):
         group = {name: row[name] for name in by}
-        cells = {**{name_of(name): value for name, value in group.items()}, "rank": f"{rank}"}
+        cells = {**group_cells(group, by), "rank": f"{rank}"}
         cells["mean skill, 95 %"] = f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
         worst = f"{row['worst']:.2f} ({row['worst_low']:.2f} to {row['worst_high']:.2f})"
         cells["worst problem"] = f"{worst}, {row['worst_problem']}"

@@ -267,4 +267,4 @@ def _note(variables: Mapping[str, Any], analysis: Analysis) -> str:
     table = markdown(analysis.tables[0].shown) if analysis.tables else ""
     verdict = "\n".join(f"- {line}" for line in analysis.verdict)
     origins = f"\n{variables['origins']}\n" if variables["origins"] else ""
-    return f"**{variables['question']}**\n\n{analysis.headline}\n\n{table}\n\n{verdict}\n{origins}"
+    return f"**{variables['question'] or variables['name']}**\n\n{analysis.headline}\n\n{table}\n\n{verdict}\n{origins}"

@@ -16,7 +16,9 @@ from farback import tables
 from farback.records.setting_text import group_text
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.conditions import RATE, conditions, tuned_values
-from farback.report.group_columns import SIZES, groups
+from farback.report.group_columns import SIZES, group_cells, groups, name_of
+from farback.report.horizon_metrics import metrics
+from farback.report.without_horizon import no_horizon_sentence, without_horizon
 from farback.tables.horizon_estimates import HorizonEstimate
 from farback.tables.outcomes import CHOICE
 
@@ -29,21 +31,29 @@ NO_PREDICTION = "No prediction was written down for this experiment."
 
 
 def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
-    """The horizons of every network: trained at each lag, tested at every lag, or both, depending on the trials."""
+    """The horizons of every network: trained at each lag, tested at every lag, or both, depending on the trials.
+
+    Networks without a horizon (no retention measured after training, or lag 0 only) get a table of validation scores.
+    """
     by = groups(scores)
     parts: list[Table | Figure] = []
     sentences: list[str] = []
     horizons: dict[str, pd.DataFrame] = {}
-    fixed = scores["train_lags"] == "fixed"
-    if fixed.any():
-        parts += trained(scores[fixed], by)
+    fixed, has_horizon = scores["train_lags"] == "fixed", tables.has_horizon(scores, by)
+    if (fixed & has_horizon).any():
+        own = scores[fixed & has_horizon]
+        parts += trained(own, by)
         horizons["trainability"] = parts[0].frame
-        sentences.append(f"{learned_sentence(scores[fixed], parts[0].frame, by)}")
-    if not fixed.all():
-        retention = retained(scores[~fixed], by, ladder)
+        sentences.append(f"{learned_sentence(own, parts[0].frame, by)}")
+    if (has_horizon & ~fixed).any():
+        retention = retained(scores[has_horizon & ~fixed], by, ladder)
         parts += retention
         horizons["retention"] = retention[0].frame
         sentences.append(f"One trained network, tested at every lag, retains: {summarised(retention[0].frame, by)}.")
+    if not has_horizon.all():
+        parts.append(without_horizon(scores[~has_horizon], by))
+        sentences.append(no_horizon_sentence(parts[-1].frame, by, "" if horizons else conditions(scores)))
+        parts += [] if any(part.name == "choices" for part in parts) else tuning(scores, by)
     parts += sized(scores, by)
     return Analysis(" ".join(sentences), [NO_PREDICTION], parts, *metrics(horizons))
 
@@ -136,8 +146,12 @@ def sized(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> list[Table]:
     sizes = tables.sizes(scores, by)
     rows = []
     for _, own in sizes.groupby(list(by), sort=False, dropna=False):
-        first = {name_of(name): own[name].iloc[0] for name in by}
-        rows.append({**first, **{SIZES.get(name, name): _range(own[name]) for name in ("hidden", *SIZES)}})
+        rows.append(
+            {
+                **group_cells(own.iloc[0].to_dict(), by),
+                **{SIZES.get(name, name): _range(own[name]) for name in ("hidden", *SIZES)},
+            }
+        )
     return [Table("sizes", "How large the networks are", sizes, pd.DataFrame(rows))]
 
 
@@ -153,9 +167,7 @@ def shown(horizons: pd.DataFrame, by: Sequence[str], success: pd.DataFrame | Non
     farthest = horizons["largest_lag"].max() if len(horizons) else None
     rows = []
     for row in horizons.to_dict("records"):
-        cells = {name_of(name): "none" if pd.isna(row[name]) else row[name] for name in by} | {
-            "horizon": reach_text(row, "", farthest)
-        }
+        cells = {**group_cells(row, by), "horizon": reach_text(row, "", farthest)}
         if success is None:
             cells["networks"] = str(row["seeds"])
         else:
@@ -186,7 +198,7 @@ def tried(choices: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     at_lag = choices.assign(lag=choices["smallest_lag"].where(choices["skill"].notna(), 0))
     rows = []
     for (*group, lag), own in at_lag.groupby([*by, "lag"], sort=False, dropna=False):
-        cells = {name_of(name): value for name, value in zip(by, group, strict=True)}
+        cells = group_cells(dict(zip(by, group, strict=True)), by)
         cells |= {"lag": f"{lag}"} if own["skill"].notna().all() else {}
         cells["chosen"] = ", ".join(own.loc[own["chosen"], "tuned"]) or "none yet"
         for row in own.to_dict("records"):
@@ -286,28 +298,3 @@ def summarised(horizons: pd.DataFrame, by: Sequence[str]) -> str:
 def shortest_first(horizons: pd.DataFrame) -> pd.DataFrame:
     """A horizon table from the shortest horizon to the longest; "at least 320" stands where 320 would."""
     return horizons.loc[horizons["estimate"].clip(upper=horizons["largest_lag"]).sort_values(kind="stable").index]
-
-
-def metrics(horizons: Mapping[str, pd.DataFrame]) -> tuple[dict[str, float], dict[str, str]]:
-    """Metrics and tags for the summary run in MLflow, from horizon tables by name ("trainability", "retention").
-
-    Each horizon of a network NAME has the metrics `horizon/NAME/estimate`, `/low` and `/high`, which end at the lags
-    asked, because a metric must be finite. A bound has a tag `horizon/NAME/bound`, "at least" or "below". With several
-    tables, the name of the table stands before that of the network: `horizon/retention/NAME/low`.
-    """
-    values, tags = {}, {}
-    for protocol, table in horizons.items():
-        by = table.columns[: table.columns.get_loc("seeds")]
-        for row in table.to_dict("records"):
-            network = group_text({column: row[column] for column in by})
-            name = "/".join(["horizon", *([protocol] if len(horizons) > 1 else []), network])
-            for end in ("estimate", "low", "high"):
-                values[f"{name}/{end}"] = float(min(max(row[end], row["smallest_lag"]), row["largest_lag"]))
-            if row["bound"] != "none":
-                tags[f"{name}/bound"] = row["bound"]
-    return values, tags
-
-
-def name_of(column: str) -> str:
-    """The heading of a column on the page."""
-    return "network" if column == "label" else column

@@ -50,7 +50,7 @@ class Ledger:
                 suggestion = choices(name, list(experiments))
                 raise UserError(f"--only {name}: no claim and no experiment with claims has this name; {suggestion}")
             if needs_gpu(experiment):
-                why, command = experiment.claims[0].why, f"farback run {experiment.shown} --device cuda"
+                why, command = experiment.claims[0].why, f"farback run {experiment.arguments} --device cuda"
                 raise UserError(f"--only {name}: this experiment needs a GPU ({why}); on a machine with one: {command}")
             chosen.add(experiment.name)
         return [one for one in self.experiments if not needs_gpu(one) and (one.name in chosen or not only)]

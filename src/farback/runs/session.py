@@ -65,12 +65,13 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
 
     Raises:
         ConfigError: an axis changes nothing, or a trial does not fit into memory.
-        UserError: the device does not exist, or two options contradict each other.
+        UserError: the device does not exist, two options contradict each other, or a report's folder cannot be made.
     """
     first = experiments[0]
     single = len(experiments) == 1
     device = devices.checked(options.device or (first.device if single else devices.CPU))
     for experiment in experiments:
+        _ = experiment.results_folder  # raises now, rather than after hours of training
         trial_checks.check(experiment)
     executor = options.executor
     if not isinstance(executor, Executor):

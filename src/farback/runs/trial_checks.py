@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import traceback
 
+import pandas as pd
+
 from farback.experiment import ConfigError, Experiment, Problem, Sweep
+from farback.report.group_columns import groups
+from farback.system.project import script_of
 from farback.training.cohort_width import too_large
 from farback.training.loop import fingerprint
 from farback.trials.trial import Trial
@@ -12,18 +16,23 @@ from farback.trials.trial import Trial
 # Fields that act only after the first update: step 0 cannot show their effect
 LATER = ("optimizer", "clip", "steps", "evaluate_every", "stop", "measures")
 
+MOST_COMPARED = 10_000  # trials; more would take longer than a few seconds
+
 
 def check(experiment: Experiment) -> None:
     """Compare the trials that differ in one axis only, at step 0: weights, data and loss.
 
     Raises:
-        ConfigError: a trial does not fit into memory or fails at step 0, or two levels of an axis are the same.
+        ConfigError: a trial does not fit into memory or fails at step 0, two levels of an axis are the same, or a page
+            could not tell two trials apart.
     """
     contrasts = experiment.contrasts()
     contrasted = [trial for _, _, trials in contrasts for trial in trials]
     if large := too_large(experiment.trials() if isinstance(experiment, Sweep) else contrasted):
         raise ConfigError([Problem(experiment.shown, "", large)])
     problems = []
+    if isinstance(experiment, Sweep) and not script_of(experiment.name, experiment.root).exists():
+        problems += [Problem(experiment.shown, "sweep", same) for same in _not_told_apart(experiment.trials())]
     for axis, where, trials in contrasts:
         if all(path.split(".")[0] in LATER for path in axis.split(" + ")):  # paths that are zipped are one axis
             continue
@@ -31,6 +40,20 @@ def check(experiment: Experiment) -> None:
             problems.append(Problem(where, axis, message))
     if problems:
         raise ConfigError(problems)
+
+
+def _not_told_apart(trials: list[Trial]) -> list[str]:
+    """What is wrong if two trials with the same seed and lag would be in one group of the page; else an empty list."""
+    if len(trials) > MOST_COMPARED:
+        return []
+    frame = pd.DataFrame([trial.columns() for trial in trials]).drop_duplicates("key")
+    training = [*groups(frame), "seed", "trained_lag", "train_lags"]
+    same = frame[frame.duplicated(training, keep=False)].sort_values(training, kind="stable")
+    if same.empty:
+        return []
+    first, second = same["key"].iloc[:2]
+    text = f"{same['label'].iloc[0]}, lag {same['trained_lag'].iloc[0]}, seed {same['seed'].iloc[0]}"
+    return [f"a page could not tell the trials {first} and {second} apart ({text}): leave one of them out"]
 
 
 def _problem(axis: str, trials: list[Trial]) -> str:

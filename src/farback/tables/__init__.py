@@ -32,6 +32,7 @@ from farback.tables.reaches import reach_horizons, reaches, seed_reaches
 from farback.tables.retained import retention_curves, retention_horizons, seed_horizons
 from farback.tables.roles import with_roles
 from farback.tables.search_history import best_after, budgets, front, parameters, top_settings
+from farback.tables.validation import has_horizon, last_evaluations
 
 __all__ = [
     "DEFAULT",
@@ -48,9 +49,11 @@ __all__ = [
     "gaps",
     "gate_times",
     "gradient_curves",
+    "has_horizon",
     "horizon_by_update",
     "horizon_grid",
     "improvements",
+    "last_evaluations",
     "learning_curves",
     "memory_curves",
     "numbers",

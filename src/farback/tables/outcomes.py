@@ -63,6 +63,7 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     (perfect). It is the accuracy on this scale for a task in which that agrees with all recorded successes (classes),
     else the skill.
 
+    Retention that was measured before the last step is of a network that was trained further, and does not count.
     A trial that diverged has skill 0 and the accuracy of chance, and fails at every lag. A lag at which a finished
     trial has no score at all is unknown, not failed, and is left out. So are trials that only helped to choose a
     setting.
@@ -77,7 +78,7 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     rows = scores[scores["measure"] == "retention"]
     if rows.empty:
         raise ValueError(f"the table needs the measure retention; the frame has {sorted(set(scores['measure']))}")
-    last = rows[rows["step"] == rows.groupby("key")["step"].transform("max")]
+    last = rows[rows["step"] == rows["key"].map(scores.groupby("key")["step"].max())]
     twice = last[last.duplicated(["key", "lag", "statistic"])]
     if len(twice):
         first = twice.iloc[0][["key", *SCORE]].to_dict()

@@ -131,6 +131,9 @@ class Trial(Record):
                 raise ValueError(f"lag is {self.lag} but train_lags end at {high}: leave lag out, or make them equal")
             self.task.at(low)
         self.architecture.check(self.init)
+        names = [measure.name for measure in self.measures]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"the measure {twice} is listed twice, and its scores could not be told apart: keep one")
         for measure in self.measures:
             measure.check(self.task)
         return self
@@ -248,8 +251,15 @@ def _plain(value: Any) -> PlainValue:
 def _changed_settings(taken: Iterable[Measure]) -> dict[str, PlainValue]:
     """The fields of measures that differ from their default, because two trials may differ only in these."""
     return {
-        f"measures.{measure.name}.{name}": value
+        f"measures.{measure.name}.{name}": _text_if_none_or_list(value)
         for measure in taken
         for name, field in type(measure).model_fields.items()
-        if isinstance(value := getattr(measure, name), str | int | float | bool) and value != field.get_default()
+        if (value := getattr(measure, name)) != field.get_default()
     }
+
+
+def _text_if_none_or_list(value: Any) -> PlainValue:
+    """A value for a table; a missing value is the text "none", because a table has a gap where a default is kept."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else _plain(value)

@@ -1,0 +1,102 @@
+"""Words of other libraries, other spellings of numbers and of nothing: the error says what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from farback.experiment import Experiment
+from farback.trials.trial import Trial
+
+Problems = Callable[..., list[str]]
+
+
+def config(setting: str) -> str:
+    fields = dict(part.split(": ", 1) for part in ("task: recall", "cell: elman", "lag: 5", setting))
+    return "name: demo\nbase:\n" + "".join(f"  {key}: {value}\n" for key, value in fields.items())
+
+
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    {
+        "lr: 0.01": "optimizer.lr",
+        "learning_rate: 0.01": "optimizer.lr",
+        "optimizer: {name: adam, learning_rate: 0.01}": "lr",
+        "optimizer: Adam": "adam",
+        "num_layers: 2": "depth",
+        "hidden_size: 8": "hidden",
+        "batch_size: 8": "batch",
+        "epochs: 8": "steps",
+        "grad_clip: 1.0": "clip",
+        "symbols: 4": "task.symbols",
+        "nonlinearity: relu": "cell.nonlinearity",
+        "model: gru": "cell",
+        "rnn: gru": "cell",
+        "GRU: {}": "cell: gru",
+        "cell: rnn": "elman",
+        "cell: {name: RNN}": "elman",
+        "cell: GRU": "gru",
+        "init: Chrono": "chrono",
+        "encoder: Conv": "conv",
+        "initial_state: Zeros": "zeros",
+    }.items(),
+)
+def test_a_word_of_another_library_names_the_word_of_farback(setting: str, meant: str, problems: Problems) -> None:
+    (line,) = problems(config(setting))
+    assert f"did you mean {meant!r}?" in line
+
+
+@pytest.mark.parametrize("word", ["norm", "dropout", "name"])
+def test_a_word_that_means_nothing_here_gets_no_hint(word: str, problems: Problems) -> None:
+    (line,) = problems(config(f"{word}: 3"))
+    assert "did you mean" not in line
+    assert "choose from" in line
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"), [("lag", "base.lag"), ("lr", "base.optimizer.lr"), ("gru", "base.cell: gru")]
+)
+def test_a_setting_outside_of_base_is_sent_there(key: str, meant: str, problems: Problems) -> None:
+    (line,) = problems(f"{config('hidden: 4')}{key}: 3\n")
+    assert f"did you mean {meant!r}?" in line
+
+
+@pytest.mark.parametrize("setting", ["clip: none", "clip: None", "clip: off", "match: none"])
+def test_a_word_for_nothing_mentions_null(setting: str, problems: Problems) -> None:
+    (line,) = problems(config(setting))
+    assert line.endswith("; write null to leave it out")
+
+
+def test_null_is_not_proposed_where_it_is_refused(problems: Problems) -> None:
+    (line,) = problems(config("steps: none"))
+    assert "null" not in line
+    (refused,) = problems(config("steps: null"))
+    assert "must be an integer" in refused
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"), [("1e3", 1000), ("1E3", 1000), ("+1e3", 1000), ("1.5e3", 1500), ("2.e0", 2), ("20e-1", 2)]
+)
+def test_an_exponent_may_write_an_integer(text: str, steps: int, load: Callable[..., Experiment]) -> None:
+    for experiment in (load(config(f"steps: {text}")), load(config("steps: 7"), f"steps={text}")):
+        (trial,) = experiment.trials()
+        assert isinstance(trial, Trial)
+        assert trial.steps == steps
+        assert trial.key == load(config(f"steps: {steps}")).trials()[0].key
+
+
+def test_an_exponent_writes_the_same_real_number_as_a_point(load: Callable[..., Experiment]) -> None:
+    keys = {load(config(f"optimizer: {{name: sgd, lr: {text}}}")).trials()[0].key for text in ("1e1", "10.0", "10")}
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1.5", "1.5e0", "1000.0", "1e30"])
+def test_other_numbers_are_not_integers(text: str, problems: Problems) -> None:
+    (line,) = problems(config(f"steps: {text}"))
+    assert "base.steps: must be an integer" in line
+
+
+def test_a_question_of_two_lines_becomes_one(load: Callable[..., Experiment]) -> None:
+    experiment = load(config("hidden: 4") + "question: |\n  How far\n\n  back?\n")
+    assert experiment.question == "How far back?"
