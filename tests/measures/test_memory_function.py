@@ -143,7 +143,7 @@ def test_tensors_are_accepted() -> None:
     ("inputs", "states", "arguments", "message"),
     [
         (np.arange(9.0), np.zeros((8, 2)), (2,), "9 inputs and 8 states"),
-        (np.zeros((9, 1)), np.zeros((9, 2)), (2,), r"inputs must have 1 axes, got shape \(9, 1\)"),
+        (np.zeros((9, 2)), np.zeros((9, 2)), (2,), r"inputs must have 1 axes, got shape \(9, 2\)"),
         (np.arange(9.0), np.zeros(9), (2,), "states must have 2 axes"),
         (np.arange(9.0), np.full((9, 2), np.inf), (2,), "states must be finite; 18 values are not"),
         (np.arange(9.0), np.zeros((9, 2)), (9,), "9 steps leave no samples"),

@@ -154,7 +154,7 @@ def test_the_full_state_of_an_lstm_can_be_probed(rng: np.random.Generator) -> No
         (np.zeros((29, 4, 1)), {}, "30 sequences or more"),
         (np.zeros((40, 4, 1)), {"lags": [4]}, "between 0 and 3"),
         (np.zeros((40, 4, 1)), {"symbols": np.zeros((40, 3))}, r"\(40, 4\); got \(40, 3\)"),
-        (np.full((40, 4, 1), np.nan), {}, "states must be finite"),
+        (np.full((40, 4, 1), np.nan), {}, "inputs must be finite"),
     ],
 )
 def test_unusable_arguments_are_errors(inputs: Any, options: dict[str, Any], message: str) -> None:

@@ -5,6 +5,7 @@ Shapes: B sequences, T steps, I inputs, O outputs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -18,7 +19,8 @@ from torch import Tensor
 from farback import stats
 from farback.measures.base import Floats, MeasureRow, curve_rows
 from farback.measures.support.lag_selection import AtLags, readout_steps, sorted_lags
-from farback.measures.support.streaming import can_resume
+from farback.measures.support.numbers import real, whole_numbers
+from farback.measures.support.own_mode import own_mode
 from farback.measures.support.system import System, measured
 from farback.networks.network import Network
 from farback.stats.horizons import at_least
@@ -57,6 +59,7 @@ class CausalReach:
     horizon: stats.Horizon
 
 
+@own_mode()
 def causal_reach(
     system: Any,
     inputs: Any,
@@ -102,7 +105,7 @@ def causal_reach(
     rng = stream(seed, "measure", "causal_reach")
     with torch.no_grad(), np.errstate(invalid="ignore", over="ignore"):  # outputs of a diverged network
         output_BO = wrapped(x_BTI)[0][torch.arange(B), step_B]
-        original = _Answers(output_BO, classes, None if targets is None else torch.as_tensor(targets))
+        original = _Answers(output_BO, classes, None if targets is None else _targets(targets, output_BO, classes))
         effects = {}
         for lag, rerun in _reruns(wrapped, x_BTI, step_B, lags):
             changes = []
@@ -120,6 +123,9 @@ class _Answers:
 
     def __init__(self, output_BO: Tensor, classes: bool, target: Tensor | None) -> None:
         self.output_BO, self.classes, self.target = output_BO, classes, target
+        largest = float(output_BO.abs().max())
+        # a power of two, so that squares of huge or tiny answers neither overflow nor vanish, and all digits are kept
+        self.unit = 2.0 ** -math.frexp(largest)[1] if 1e-300 < largest < math.inf else 1.0
         self.answer_BO = self._answer(output_BO)
         centred_BO = self.answer_BO - self.answer_BO.mean(0)
         self.square_B = (centred_BO.square().sum(1) * len(output_BO) / (len(output_BO) - 1)).double().numpy()
@@ -146,7 +152,7 @@ class _Answers:
         return float(effect), float(residual_B.std(ddof=1) / variance / len(half_B) ** 0.5), kl, loss
 
     def _answer(self, output_BO: Tensor) -> Tensor:
-        return output_BO.softmax(1) if self.classes else output_BO
+        return output_BO.softmax(1) if self.classes else output_BO * self.unit
 
     def _loss(self, output_BO: Tensor, target: Tensor) -> Tensor:
         if self.classes:
@@ -154,12 +160,26 @@ class _Answers:
         return (output_BO - target.view(len(output_BO), -1)).square().sum(1)
 
 
+def _targets(targets: Any, output_BO: Tensor, classes: bool) -> Tensor:
+    """Classes (B,) or numbers (B, O) as a tensor. Raises ValueError: other shapes, or a class that does not exist."""
+    B, outputs = output_BO.shape
+    if not classes:
+        values = real("targets", targets)
+        if values.size != B * outputs:
+            raise ValueError(f"targets must be numbers ({B}, {outputs}), got shape {values.shape}")
+        return torch.from_numpy(values).to(output_BO.dtype)
+    labels = whole_numbers("targets", targets)
+    if len(labels) != B or min(labels) < 0 or max(labels) >= outputs:
+        raise ValueError(f"targets must be {B} classes from 0 to {outputs - 1}, got {targets!r}")
+    return torch.tensor(labels)
+
+
 Rerun = Callable[[Tensor], Tensor]  # replacement inputs (B, I) to outputs at the readout steps (B, O)
 
 
 def _reruns(system: System, x_BTI: Tensor, step_B: Tensor, lags: list[int]) -> Iterator[tuple[int, Rerun]]:
     """For each lag, largest first, a function that runs the sequences with the inputs at this lag replaced."""
-    resumes = can_resume(system.carry, system, x_BTI)
+    resumes = not system.unresumable(x_BTI)
     row_B, state_BS, done = torch.arange(len(x_BTI)), None, 0
     for lag in reversed(lags):
         start = int(step_B.min()) - lag if resumes else 0

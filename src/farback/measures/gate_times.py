@@ -11,7 +11,6 @@ Two details are often mistaken: `torch.nn` has two bias vectors per gate, so fil
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from farback.measures.base import Floats, MeasureRow, Sampled, curve_rows, summary_rows
-from farback.measures.support.system import require_single, sequences
+from farback.measures.support.numbers import sequences
+from farback.measures.support.own_mode import own_mode
+from farback.measures.support.torch_systems import require_single
+from farback.networks.module_copies import plain
 from farback.networks.network import Network, from_torch
 from farback.tasks.base import Task
 
@@ -62,6 +64,7 @@ class GateTimes:
             return np.asarray(1 / np.abs(np.expm1(self.log_keep)))
 
 
+@own_mode()
 def gate_times(system: Any, inputs: Any) -> GateTimes:
     """Time constants of the keep gates along given inputs, in double precision.
 
@@ -76,7 +79,7 @@ def gate_times(system: Any, inputs: Any) -> GateTimes:
     Source: Tallec and Ollivier 2018 (1804.11188); Gers et al. 2000.
     """
     if isinstance(system, nn.RNNBase):
-        system = copy.deepcopy(system)
+        system = plain(system)
         system.dropout = 0.0  # as in evaluation mode
         system = from_torch(system)
     if not isinstance(system, Network):

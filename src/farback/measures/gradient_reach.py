@@ -18,8 +18,11 @@ from pydantic import Field
 from torch import Tensor
 
 from farback.measures.base import Floats, MeasureRow, Sampled, curve_rows, summary_rows
+from farback.measures.support.callable_system import CallableSystem
 from farback.measures.support.decay_curve import TRANSIENT, Curve, Window, curve
+from farback.measures.support.graph_check import require_graph
 from farback.measures.support.lag_selection import last_scored_step
+from farback.measures.support.own_mode import own_mode
 from farback.measures.support.system import System, measured
 from farback.networks.network import Network
 from farback.system.random_streams import stream
@@ -46,6 +49,7 @@ class GradientReach(Curve):
     precision: str
 
 
+@own_mode()
 def gradient_reach(
     system: Any,
     inputs: Any = None,
@@ -75,7 +79,8 @@ def gradient_reach(
         seed: the seed of the task's sequences and of the projections.
 
     Raises:
-        ValueError: not a system, inputs of the wrong shape, neither inputs nor a task, or inputs or a loss with a task.
+        ValueError: not a system, inputs of the wrong shape, neither inputs nor a task, or inputs or a loss with a task;
+            or a callable or a loss that depends on the inputs but leaves PyTorch's graph, as by no_grad.
 
     Source: Pascanu, Mikolov and Bengio 2013 (1211.5063). Logarithms are averaged because products of random gains have
     heavy tails.
@@ -90,7 +95,24 @@ def gradient_reach(
         batch = task.sample(stream(seed, "test", "gradient_reach", task.lag), sequences)
         wrapped, x_BTI = measured(system, batch.input_BTI)
         last_B, summed_loss = _task_loss(task, batch)
+    if loss is not None or isinstance(wrapped, CallableSystem):
+        _require_graph(wrapped, x_BTI, last_B, summed_loss)
     return _reach(wrapped, x_BTI, last_B, summed_loss, probes, window, seed)
+
+
+def _require_graph(system: System, x_BTI: Tensor, last_B: Tensor, loss: Loss | None) -> None:
+    """Raise ValueError if the loss, or the state at the last step, depends on inputs without a gradient for them."""
+    if loss is None:
+        x_BTI, last_B = x_BTI[:FEWEST], last_B[:FEWEST]
+        row_B = torch.arange(len(x_BTI))
+
+        def projected(output_BTO: Tensor, state_BTH: Tensor) -> Tensor:
+            state_BH = state_BTH[row_B, last_B]
+            return (state_BH * torch.linspace(1, 2, state_BH.shape[1], dtype=state_BH.dtype)).sum()
+
+        loss = projected
+    used = loss
+    require_graph(lambda x: used(*system(x)), lambda x: _gradient(system, x, used), x_BTI, "the inputs")
 
 
 def _summed(loss: Loss) -> Loss:
@@ -143,8 +165,7 @@ def _reach(
 def _gradient(system: System, x_BTI: Tensor, loss: Loss) -> Tensor:
     """The gradient of a loss summed over sequences, (B, T, I); sequences are independent of each other."""
     x_BTI = x_BTI.clone().requires_grad_()
-    with torch.enable_grad():
-        value = loss(*system(x_BTI))
+    value = loss(*system(x_BTI))
     if not value.requires_grad:
         return torch.zeros_like(x_BTI)
     return torch.autograd.grad(value, x_BTI, materialize_grads=True)[0]
@@ -205,6 +226,7 @@ class GradientReachMeasure(Sampled):
     of: Literal["loss", "state"] = "loss"
     probes: Annotated[int, Field(ge=1, le=8192)] = 4
 
+    @own_mode()
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
         """The rows are log10, log10_low, log10_high for each lag, and without a lag tau, half_life, reach (1e-3),
         slope (nats per step), exploding (0 or 1) and law (0 none, 1 exponential, 2 power).

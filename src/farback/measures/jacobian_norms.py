@@ -19,6 +19,7 @@ from farback.measures.support.jacobians import (
     rows_times_jacobian,
     state_trajectory,
 )
+from farback.measures.support.own_mode import own_mode
 from farback.measures.support.system import System
 from farback.networks.network import Network
 from farback.system.random_streams import stream
@@ -41,6 +42,7 @@ class JacobianNorms(Curve):
     error: float
 
 
+@own_mode()
 def jacobian_norms(
     system: Any,
     inputs: Any,
@@ -136,6 +138,7 @@ class JacobianNormsMeasure(StateMeasure):
     Source: Bengio, Simard and Frasconi 1994; Pascanu, Mikolov and Bengio 2013 (1211.5063).
     """
 
+    @own_mode()
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
         """The rows are `frobenius_log10` and, for states of up to 512 numbers, `spectral_log10`, for each lag."""
         inputs = self.inputs(network, task, seed)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from farback.measures.base import Count, Floats, Measure, MeasureRow, curve_rows, summary_rows
+from farback.measures.support.own_mode import own_mode
 from farback.measures.support.system import as_system
 from farback.networks.network import Network
 from farback.system.random_streams import stream
@@ -35,6 +36,7 @@ class KernelRecovery:
     linear: float
 
 
+@own_mode()
 def kernel_recovery(system: Any, task: KernelTask, sequences: int = 500, seed: int = 0) -> KernelRecovery:
     """Recover the kernel of a system trained on the task `kernel`, from fresh white noise.
 

@@ -7,16 +7,22 @@ input of that step alone. In a padded batch each sequence ends at its own length
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from farback.measures.base import Count, MeasureRow, Sampled, summary_rows
+from farback.measures.support.numbers import sequences, whole_numbers
+from farback.measures.support.own_mode import own_mode
+from farback.networks.module_copies import copied, has_own_forward
 from farback.networks.network import Network, to_torch
 from farback.tasks.base import Task
 
 
-def last_output(module: nn.RNNBase, x_BTI: Tensor, length_B: Tensor | None = None) -> dict[str, bool]:
+@own_mode()
+def last_output(module: nn.RNNBase, x_BTI: Any, length_B: Any = None) -> dict[str, bool]:
     """Which steps of a module's output equal the top layer's part of `h_n`, bit for bit.
 
     Args:
@@ -31,16 +37,19 @@ def last_output(module: nn.RNNBase, x_BTI: Tensor, length_B: Tensor | None = Non
         backward_last, backward_first (if bidirectional): output[:, -1], output[:, 0] equals h_n in the backward half.
 
     Raises:
-        ValueError: the module does not have batch_first=True.
+        ValueError: not such a module, a forward of its own, or inputs that are not (B, T, I).
     """
-    if not module.batch_first:
-        raise ValueError("last_output needs a module that was built with batch_first=True")
-    steps, hidden = x_BTI.shape[1], module.hidden_size
+    if not isinstance(module, nn.RNNBase) or has_own_forward(module) or not module.batch_first:
+        raise ValueError(f"last_output needs a torch.nn.RNN, GRU or LSTM with batch_first=True, got {module}")
+    module = copied(module)
+    x_BTI = sequences(x_BTI).to(next(module.parameters()).dtype)
+    steps, hidden = x_BTI.shape[1], module.proj_size or module.hidden_size
     with torch.no_grad():
         if length_B is None:
             length_B = torch.full((len(x_BTI),), steps)
             output_BTO, state = module(x_BTI)
         else:
+            length_B = torch.tensor(whole_numbers("length_B", length_B))
             output, state = module(pack_padded_sequence(x_BTI, length_B, batch_first=True, enforce_sorted=False))
             output_BTO, _ = pad_packed_sequence(output, batch_first=True, total_length=steps)
     h_LBH = state[0] if isinstance(state, tuple) else state

@@ -12,6 +12,7 @@ from pydantic import Field
 from farback.measures.base import Floats, Lag, MeasureRow, curve_rows, summary_rows
 from farback.measures.support.decay_curve import ROUNDING
 from farback.measures.support.jacobians import LARGEST_STATE, StateMeasure, jacobian_blocks, state_trajectory
+from farback.measures.support.own_mode import own_mode
 from farback.networks.network import Network
 from farback.tasks.base import Task
 
@@ -44,6 +45,7 @@ class Lyapunov:
         return math.inf if self.largest > -ROUNDING else -1 / self.largest
 
 
+@own_mode()
 def lyapunov(system: Any, inputs: Any, count: int | None = None, *, burn_in: int = 0) -> Lyapunov:
     """Lyapunov exponents of the full state along given inputs, by QR decomposition in double precision.
 

@@ -52,9 +52,11 @@ def memory_function(inputs: Any, states: Any, max_lag: int, washout: int = 0) ->
     Lag k pairs the state after step t, which has seen input t, with input t - k. All lags use the same steps.
 
     Args:
-        inputs: the signal, (T,), independent from step to step. Its mean and scale do not affect the fit.
-        states: the state after each step, (T, N), if possible computed in float64. The readout sees these N numbers and
-            a constant. For an LSTM, pass h or [h, c].
+        inputs: the signal, (T,), (T, 1) or (1, T, 1), independent from step to step. Its mean and scale do not affect
+            the fit.
+        states: the state after each step, (T, N) or (1, T, N), if possible computed in float64; or the tuple that a
+            `torch.nn` module returns, of which the outputs are taken. The readout sees these N numbers (two for each
+            complex number) and a constant. For an LSTM, pass h or [h, c].
         washout: number of steps to drop at the start.
 
     Raises:

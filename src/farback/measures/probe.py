@@ -8,7 +8,6 @@ Shapes: B sequences, T steps, I inputs, S numbers of the state, K lags.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -23,8 +22,11 @@ from farback import stats
 from farback.measures.base import Floats, MeasureRow, Untrained, curve_rows
 from farback.measures.support.lag_selection import AtLags, readout_steps, sorted_lags
 from farback.measures.support.logistic_regression import Labels, logistic_regression, whitened
+from farback.measures.support.numbers import array, scaled, sequences
+from farback.measures.support.own_mode import own_mode
 from farback.measures.support.regression import floats
-from farback.measures.support.system import measured, sequences
+from farback.measures.support.system import measured
+from farback.networks.module_copies import copied
 from farback.networks.network import Network
 from farback.stats.horizons import at_least
 from farback.system.random_streams import stream
@@ -62,6 +64,7 @@ class Probe:
     horizon: stats.Horizon
 
 
+@own_mode()
 def probe(
     system: Any,
     inputs: Any,
@@ -83,11 +86,13 @@ def probe(
         system: see `farback.measures.support.system`.
         inputs: (B, T, I).
         symbols: the targets, (B, T): integers are classes, other numbers are targets of a regression. By default the
-            target is the input itself: which of the distinct inputs occurred, or, if more than 64 occur, the value on
-            the first channel.
+            target is the input itself: which of the distinct inputs occurred; or the value on the first channel, if
+            more than 64 occur, or if they do not repeat: fewer than two sequences for each distinct input, or, for
+            whole numbers, none twice.
         lags: by default all.
         step: readout step, one for all sequences or one for each; by default the last.
-        untrained: the same network before training, as a control. For a `torch.nn` module it is drawn automatically.
+        untrained: the same network before training, as a control. For a plain `torch.nn.RNN`, `LSTM` or `GRU` it is
+            drawn automatically.
         features: `h`, the states that the outputs are computed from, or `full`, all state carried from step to step.
         seed: the seed of the split into fitted and scored sequences, and of the shuffled control.
 
@@ -103,7 +108,7 @@ def probe(
     B, T, _ = x_BTI.shape
     step_B = readout_steps(step, B, T)
     lags = sorted_lags(lags, step_B)
-    symbol_BT = None if symbols is None else torch.as_tensor(symbols).detach().cpu().numpy()
+    symbol_BT = None if symbols is None else array(symbols)
     if symbol_BT is not None and symbol_BT.shape != (B, T):
         raise ValueError(f"symbols must have one value for each step, shape {(B, T)}; got {symbol_BT.shape}")
     source = x_BTI.numpy() if symbol_BT is None else symbol_BT
@@ -114,7 +119,7 @@ def probe(
     shuffled = [target_B[rng.permutation(B)] for target_B in targets]
     scores = _scores(_states(system, x_BTI, step_B, features), [*targets, *shuffled], *split)
     own, control = np.array(scores).reshape(2, len(lags), 3)
-    if untrained is None and isinstance(system, nn.RNNBase):
+    if untrained is None and type(system) in (nn.RNN, nn.LSTM, nn.GRU):
         untrained = _reinitialised(system, seed)
     initial = [_NO_SCORE] * len(lags)
     if untrained is not None:
@@ -138,7 +143,9 @@ def _target(value_B: NDArray[Any]) -> NDArray[Any]:
     """Classes 0, 1, ... (integers) or numbers (floats), one for each sequence."""
     if value_B.ndim == 2:
         distinct, label_B = np.unique(value_B, axis=0, return_inverse=True)
-        return label_B.reshape(-1) if len(distinct) <= MOST_CLASSES else value_B[:, 0].astype(float)
+        # symbols occur more than once: real numbers do not, however few sequences there are
+        most = len(value_B) - 1 if np.array_equal(distinct, np.round(distinct)) else len(value_B) // 2
+        return label_B.reshape(-1) if len(distinct) <= min(most, MOST_CLASSES) else value_B[:, 0].astype(float)
     if np.issubdtype(value_B.dtype, np.floating):
         return value_B.astype(float)
     return np.unique(value_B, return_inverse=True)[1].reshape(-1)
@@ -206,6 +213,8 @@ def _class_score(log_p_MC: Floats, label_M: Labels) -> _Score:
 
 
 def _regression_score(x_NG: Floats, y_N: Floats, test_MG: Floats, y_M: Floats) -> _Score:
+    both = scaled(np.concatenate([y_N, y_M]))
+    y_N, y_M = both[: len(y_N)], both[len(y_N) :]
     mean = y_N.mean()
     variation = float(np.square(y_M - mean).sum())
     if not variation or np.ptp(y_N) == 0:
@@ -216,7 +225,7 @@ def _regression_score(x_NG: Floats, y_N: Floats, test_MG: Floats, y_M: Floats) -
 
 def _reinitialised(module: nn.RNNBase, seed: int) -> nn.RNNBase:
     """A copy of a module with new initial parameters; torch's global generator is restored afterwards."""
-    fresh = copy.deepcopy(module)
+    fresh = copied(module)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh.reset_parameters()

@@ -20,6 +20,8 @@ from torch import Tensor
 
 from farback import stats
 from farback.measures.base import Count, Floats, Lag, Measure, MeasureRow, curve_rows
+from farback.measures.support.numbers import whole, whole_numbers
+from farback.measures.support.own_mode import own_mode
 from farback.measures.support.streaming import Step, resumable
 from farback.measures.support.system import System, as_system
 from farback.networks.network import Network
@@ -91,6 +93,7 @@ class Retention:
         return bool(self.remembered[self.lag <= trained].all())
 
 
+@own_mode()
 def retention(
     system: Any, task: Task, lags: Sequence[int], sequences: int = 1000, seed: int = 0, *, limit: int | None = None
 ) -> Retention:
@@ -113,11 +116,13 @@ def retention(
         ValueError: no lags, no sequences, a limit below 1 or of a task that cannot change its lag, or outputs that do
             not fit the task's answer.
     """
-    if not len(lags) or sequences < 1:
-        raise ValueError(f"retention needs at least one lag and one sequence, got {list(lags)} and {sequences}")
+    tested, sequences = sorted(set(whole_numbers("lags", lags))), whole("sequences", sequences)
+    if not tested or sequences < 1:
+        raise ValueError(f"retention needs at least one lag and one sequence, got {tested} and {sequences}")
     wrapped = as_system(system)
-    scores = {lag: _scores(wrapped, task.at(lag).held_out("test"), sequences, seed) for lag in sorted(set(lags))}
+    scores = {lag: _scores(wrapped, task.at(lag).held_out("test"), sequences, seed) for lag in tested}
     if limit is not None:
+        limit = whole("limit", limit)
         _check_limit(task, limit)
         _search(scores, wrapped, task, sequences, seed, limit)
     tested = sorted(scores)
@@ -127,6 +132,7 @@ def retention(
     return Retention(np.array(tested), **curves, horizon=first_failure.horizon, monotone=first_failure.monotone)
 
 
+@own_mode()
 def mean_scores(system: Any, task: Task, sequences: int = 1000, seed: int = 0) -> Scores:
     """Scores over all answers that need memory, whatever their lag, of fresh test sequences of the task."""
     return _scores(as_system(system), task.held_out("test"), sequences, seed, every_lag=True)

@@ -22,6 +22,7 @@ from farback.cells.base import Cell, State
 from farback.encoders.base import Encoder
 from farback.inits.base import Array, Init, Layer, uniform
 from farback.kernels.unroll import layer, product, selected
+from farback.networks.module_copies import plain
 from farback.system.random_streams import stream
 
 NO_ENCODER = encoders.build("identity")
@@ -270,20 +271,18 @@ def draw(
 def from_torch(module: nn.Module) -> Network:
     """A network of one replica, without readout, with the parameters of a `torch.nn.RNN`, `LSTM` or `GRU`.
 
+    Parametrized, pruned and weight-normed modules, and derived classes, are converted if a run gives equal outputs.
+
     Raises:
-        ValueError: another module, or one with dropout or projections, which farback does not support.
+        ValueError: another module, dropout, projections, or other outputs, as by a `forward` of its own.
     """
-    if not isinstance(module, nn.RNN | nn.GRU | nn.LSTM) or module.proj_size:
-        raise ValueError(f"from_torch needs a torch.nn.RNN, GRU or LSTM without projections, got {module}")
-    if module.dropout:
-        raise ValueError(f"dropout is {module.dropout}; farback networks do not support dropout: set it to 0")
-    gated = {"LSTM": "lstm", "GRU": "gru"}.get(module.mode)
-    cell = cells.build(gated or {"name": "elman", "nonlinearity": module.nonlinearity})
-    architecture = Architecture(
-        cell, module.input_size, module.hidden_size, 0, module.num_layers, module.bias, module.bidirectional
-    )
-    named = dict(module.named_parameters())
-    return Network(architecture, {name: named[name].detach().clone().unsqueeze(0) for name in architecture.shapes()})
+    own = plain(module)
+    if own.dropout:
+        raise ValueError(f"dropout is {own.dropout}; farback networks do not support dropout: set it to 0")
+    gated = {"LSTM": "lstm", "GRU": "gru"}.get(own.mode)
+    cell = cells.build(gated or {"name": "elman", "nonlinearity": own.nonlinearity})
+    architecture = Architecture(cell, own.input_size, own.hidden_size, 0, own.num_layers, own.bias, own.bidirectional)
+    return Network(architecture, {name: getattr(own, name).detach()[None] for name in architecture.shapes()})
 
 
 def to_torch(network: Network) -> nn.RNNBase:

@@ -11,7 +11,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Strict
+from pydantic import BaseModel, ConfigDict, Strict, model_validator
 from pydantic.fields import FieldInfo
 
 T = TypeVar("T")
@@ -52,6 +52,12 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_numbers(cls, values: Any) -> Any:
+        """NumPy numbers and arrays as plain ones, which are strictly checked."""
+        return {name: _python(value) for name, value in values.items()} if isinstance(values, dict) else values
+
     def digested(self) -> dict[str, Any]:
         """The plain values that identify this record: every field except `Since` fields that have their default."""
         values: dict[str, Any] = {}
@@ -78,6 +84,17 @@ def _fields(record: type[Record]) -> tuple[tuple[str, FieldInfo | None], ...]:
     """Each field's name, with the field's definition if it is marked with `Since`, otherwise with None."""
     fields = record.model_fields.items()
     return tuple((name, field if any(isinstance(m, Since) for m in field.metadata) else None) for name, field in fields)
+
+
+def _python(value: Any) -> Any:
+    """NumPy numbers and arrays as plain numbers and lists, also in lists, tuples and dicts; the rest unchanged."""
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        return value.tolist()
+    if type(value) in (list, tuple):
+        return type(value)(_python(item) for item in value)
+    if type(value) is dict:
+        return {key: _python(item) for key, item in value.items()}
+    return value
 
 
 def _plain(value: Any) -> Any:

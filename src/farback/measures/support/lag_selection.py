@@ -11,6 +11,7 @@ from torch import Tensor
 from farback import stats
 from farback.measures.base import Lag, MeasureRow, Sampled, summary_rows
 from farback.measures.retention import scored_steps
+from farback.measures.support.numbers import whole_numbers
 from farback.records.record import Several, Since
 from farback.stats.horizons import at_least
 from farback.tasks.base import Batch, Task
@@ -78,7 +79,8 @@ def readout_steps(step: Any, sequences: int, length: int) -> Tensor:
     Raises:
         ValueError: a step outside the sequences, or a wrong number of steps.
     """
-    step_B = torch.as_tensor(-1 if step is None else step)
+    step_N = torch.tensor(whole_numbers("step", -1 if step is None else step))
+    step_B = step_N[0] if len(step_N) == 1 else step_N
     step_B = step_B.expand(sequences) if step_B.dim() == 0 else step_B
     step_B = torch.where(step_B < 0, step_B + length, step_B)
     if step_B.shape != (sequences,) or int(step_B.min()) < 0 or int(step_B.max()) >= length:
@@ -93,7 +95,7 @@ def sorted_lags(lags: Any, step_B: Tensor) -> list[int]:
         ValueError: no lags, a negative lag, or one that reaches before the first step of a sequence.
     """
     top = int(step_B.min())
-    result = sorted({int(lag) for lag in (range(top + 1) if lags is None else lags)})
+    result = sorted(set(whole_numbers("lags", range(top + 1) if lags is None else lags)))
     if not result or result[0] < 0 or result[-1] > top:
         raise ValueError(f"lags must lie between 0 and {top}, the earliest readout step; got {result}")
     return result

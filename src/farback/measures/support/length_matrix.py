@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from farback.measures.base import Floats
 from farback.measures.retention import Retention, retention
+from farback.measures.support.numbers import whole_numbers
 from farback.tasks.base import Task
 
 Length = int | tuple[int, int]  # one training lag, or the first and last of a range of training lags
@@ -70,7 +71,7 @@ def length_matrix(
 
     Source: Deletang et al. 2023 (2207.02098), who report `beyond`.
     """
-    longest = [max(key) if isinstance(key, tuple) else key for key in systems]
+    longest = [max(whole_numbers("systems", key)) for key in systems]
     if not systems or min(longest) < 1:
         raise ValueError(f"systems must be networks by the lag they were trained at, 1 or more; got {list(systems)}")
     rows = tuple(retention(system, task, lags, sequences, seed) for system in systems.values())

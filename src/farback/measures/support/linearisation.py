@@ -10,6 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from farback.measures.base import Floats, MeasureRow, SingleInput
+from farback.measures.support.own_mode import own_mode
 from farback.measures.support.system import System, as_system
 from farback.networks.network import Network
 from farback.tasks.base import Task
@@ -39,6 +40,7 @@ class Linearised(SingleInput):
         raise NotImplementedError
 
 
+@own_mode()
 def linearisation(network: Network, channel: int) -> tuple[Floats, Floats] | None:
     """W (S, S) and w (S,) of one replica: derivatives of the next state by the state and by one input, at rest.
 

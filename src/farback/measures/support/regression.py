@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from farback.measures.base import Floats
+from farback.measures.support.numbers import array, real, require_finite, scaled
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -78,14 +80,11 @@ def span(state_TN: Floats) -> Span:
 
 def floats(name: str, values: Any, axes: int) -> Floats:
     """An array or tensor as float64. Raises ValueError: another number of axes, or a value that is not finite."""
-    array = np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64)
-    if array.ndim != axes:
-        raise ValueError(f"{name} must have {axes} axes, got shape {array.shape}")
-    wrong = np.argwhere(~np.isfinite(array))
-    if len(wrong):
-        index = tuple(wrong[0].tolist())
-        raise ValueError(f"{name} must be finite; {len(wrong)} values are not, the first is {array[index]} at {index}")
-    return array
+    own = real(name, values)
+    if own.ndim != axes:
+        raise ValueError(f"{name} must have {axes} axes, got shape {own.shape}")
+    require_finite(name, own)
+    return own
 
 
 def delayed(input_T: Floats, max_lag: int) -> Floats:
@@ -101,7 +100,7 @@ def aligned_samples(inputs: Any, states: Any, max_lag: int, washout: int) -> tup
     """
     if max_lag < 0 or washout < 0:
         raise ValueError(f"max_lag and washout must be 0 or more, got {max_lag} and {washout}")
-    input_T, state_TN = floats("inputs", inputs, 1), floats("states", states, 2)
+    input_T, state_TN = floats("inputs", _one("inputs", inputs, 1), 1), floats("states", _one("states", states, 2), 2)
     if len(input_T) != len(state_TN):
         raise ValueError(f"each input must have one state, got {len(input_T)} inputs and {len(state_TN)} states")
     if len(input_T) <= washout + max_lag:
@@ -109,4 +108,18 @@ def aligned_samples(inputs: Any, states: Any, max_lag: int, washout: int) -> tup
     kept_T = input_T[washout:]
     if np.ptp(kept_T) <= 0:
         raise ValueError(f"the inputs are constant at {kept_T[0]}: there is nothing to remember")
-    return kept_T, state_TN[washout + max_lag :]
+    return scaled(kept_T), state_TN[washout + max_lag :]
+
+
+def _one(name: str, values: Any, axes: int) -> NDArray[Any]:
+    """One signal, (T,) also from (T, 1) or (1, T, 1), or its states, (T, N) also from (1, T, N).
+
+    Of a tuple that `torch.nn` returns, (output, h_n), the outputs are taken. Complex states count as two numbers each.
+    """
+    is_pair = isinstance(values, tuple) and len(values) == 2 and isinstance(values[0], torch.Tensor)
+    own = array(values[0] if is_pair and values[0].dim() > 1 else values)
+    if own.ndim == 3 and own.shape[0] == 1:
+        own = own[0]
+    if axes == 1 and own.ndim == 2 and own.shape[1] == 1:
+        own = own[:, 0]
+    return np.concatenate([own.real, own.imag], -1) if name == "states" and np.iscomplexobj(own) else own
