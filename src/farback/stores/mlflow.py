@@ -60,9 +60,14 @@ class MLflow(Store):
         views: SearchViews | None = None,
     ) -> MLflowRecorder:
         with quiet():
-            experiment_id = self._id(checked_name(experiment))
-            if experiment_id is None:
+            found = self._active(checked_name(experiment))
+            if found is None:
                 experiment_id = self.client.create_experiment(experiment, locations.artifacts(self.uri, experiment))
+            else:
+                experiment_id = str(found.experiment_id)
+                locations.local(
+                    f"{found.artifact_location}/run/artifacts", self.uri
+                )  # raises before anything is trained
             recorder = MLflowRecorder(self, experiment, experiment_id)
             recorder.add(trials, views)
             descriptions.describe(self.client.mlflow, experiment_id, question, config_text)
@@ -106,7 +111,7 @@ class MLflow(Store):
             if experiment_id is None:
                 raise ValueError(f"nothing is recorded of {experiment!r} in {locations.shown(self.uri)}")
             run = self._summary(experiment_id, {legal(name) for name in metrics or {}})
-            self.client.replace_files(run.info.artifact_uri, files)
+            self.client.artifacts.replace(run.info.artifact_uri, files)
             changed = [point for point in points(metrics or {}, 0) if run.data.metrics.get(point.name) != point.value]
             milliseconds, text = now(), descriptions.summary(note, run.info.run_id, files)
             values = [(point, milliseconds) for point in changed]
@@ -120,7 +125,7 @@ class MLflow(Store):
     def _recorded(self, run: TrackedRun) -> Recorded:
         """The exact result of a finished run."""
         try:
-            about, table = self.client.read_files(run.artifacts, (result_files.RESULT, result_files.SCORES))
+            about, table = self.client.artifacts.read(run.artifacts, (result_files.RESULT, result_files.SCORES))
             return result_files.read(about, table)
         except (OSError, result_files.Damaged) as error:
             place = f"run {run.run_id} in {locations.shown(self.uri)}"
@@ -129,14 +134,17 @@ class MLflow(Store):
 
     def _id(self, experiment: str) -> str | None:
         """The id of an experiment; None where it does not exist."""
+        found = self._active(experiment)
+        return None if found is None else str(found.experiment_id)
+
+    def _active(self, experiment: str) -> Any:
+        """MLflow's record of an experiment; None where it does not exist."""
         found = self.client.mlflow.get_experiment_by_name(experiment)
-        if found is None:
-            return None
-        if found.lifecycle_stage != "active":
+        if found is not None and found.lifecycle_stage != "active":
             raise ValueError(
                 f"experiment {experiment!r} was deleted in MLflow: restore it there, or erase it with `mlflow gc`"
             )
-        return str(found.experiment_id)
+        return found
 
     def _summary(self, experiment_id: str, names: set[str]) -> Any:
         """The summary run; a new one if there is none, or if it has metrics that are no longer among `names`."""
@@ -266,7 +274,7 @@ class MLflowRecorder(Recorder):
             owner = run.tags.get("owner", "")
             if run.run_id not in own and (owner in dead or processes.is_dead(owner)):
                 self.client.log(run.run_id, tags={"status": "killed", "killed": f"its driver {owner} is gone"})
-                self.client.sweep_files(run.artifacts)
+                self.client.artifacts.sweep(run.artifacts)
                 self.client.mlflow.set_terminated(run.run_id, "KILLED")
                 ended.append(run.key)
         self._supersede(ended)
