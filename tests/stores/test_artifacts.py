@@ -72,7 +72,7 @@ def test_nothing_outside_the_store_s_own_folder_is_read_written_or_deleted(tmp_p
     mine = contents(thesis)
     for address in addresses(tmp_path / "store" / "artifacts", thesis):
         with pytest.raises(locations.ForeignAddress, match="below its own folder") as caught:
-            artifacts.replace(address, [page])
+            artifacts.replace(address, [page], [])
         assert address in str(caught.value)
         with pytest.raises(locations.ForeignAddress):
             artifacts.write(address, {"result.json": b"theirs"})
@@ -89,7 +89,7 @@ def test_a_run_below_a_link_that_leads_out_of_the_store_is_refused(tmp_path: Pat
     (root / "first" / RUN / "artifacts").symlink_to(thesis)
     mine = contents(thesis)
     with pytest.raises(locations.ForeignAddress):
-        Artifacts(uri, Retries(uri, 0.0)).replace(f"{root.as_uri()}/first/{RUN}/artifacts", [])
+        Artifacts(uri, Retries(uri, 0.0)).replace(f"{root.as_uri()}/first/{RUN}/artifacts", [], [])
     assert contents(thesis) == mine
 
 
@@ -103,18 +103,21 @@ def test_a_store_on_another_disk_is_its_own_folder(tmp_path: Path) -> None:
     assert artifacts.read(address, ["a"]) == [b"1"]
 
 
-def test_replacing_removes_earlier_files_and_links_but_not_what_they_lead_to(tmp_path: Path, thesis: Path) -> None:
+def test_replacing_deletes_the_named_files_of_this_run_only(tmp_path: Path, thesis: Path) -> None:
+    """The names come from the store, too. A link is replaced or deleted, not what it leads to."""
     uri, page = f"sqlite:///{tmp_path}/store/mlflow.db", tmp_path / "report.html"
     page.write_text("a page")
     artifacts, address = Artifacts(uri, Retries(uri, 0.0)), f"{locations.artifacts(uri, 'first')}/{RUN}/artifacts"
-    artifacts.write(address, {"old.png": b"old", "report.html": b"old"})
+    artifacts.write(address, {"old.png": b"old", "notes.txt": b"mine"})
     folder = locations.local(address, uri)
     (folder / "figures").symlink_to(thesis)
-    (folder / "report.html").unlink()
     (folder / "report.html").symlink_to(thesis / "report.html")
+    (folder / "below").mkdir()
     mine = contents(thesis)
-    artifacts.replace(address, [page])
-    assert {path.name: path.read_text() for path in folder.iterdir()} == {"report.html": "a page"}
+    outside = ["../../../../thesis/chapter1.tex", str(thesis / "chapter1.tex"), "figures/chapter1.tex", "..", ".", ""]
+    artifacts.replace(address, [page], ["old.png", "figures", "below", "never.png", *outside])
+    assert contents(folder) == {"report.html": "a page", "notes.txt": "mine"}
+    assert sorted(path.name for path in folder.iterdir()) == ["below", "notes.txt", "report.html"]
     assert contents(thesis) == mine
 
 
@@ -231,7 +234,7 @@ def test_an_artifact_on_another_server_receives_no_request(tmp_path: Path, monke
             for call in (
                 lambda uri: artifacts.read(uri, ["result.json"]),
                 lambda uri: artifacts.write(uri, {"result.json": b""}),
-                lambda uri: artifacts.replace(uri, []),
+                lambda uri: artifacts.replace(uri, [], []),
             ):
                 with pytest.raises(locations.ForeignAddress, match="does not serve"):
                     call(address)

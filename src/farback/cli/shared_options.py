@@ -27,6 +27,9 @@ ExecutorName = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document to stdout, everything else to stderr")]
+NoToken = Annotated[
+    bool, typer.Option("--no-token", help="let every user of this machine read and change what is served")
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="change a value of the config: --set lag=5 --set optimizer.lr=1e-3")
 ]

@@ -6,8 +6,7 @@ The address of each run's artifacts comes from the store, so others may have wri
 from __future__ import annotations
 
 import errno
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -48,29 +47,20 @@ class Artifacts:
             if (local := locations.local(uri, self.uri)) is not None:
                 atomic_files.sweep(local)
 
-    def replace(self, uri: str, files: Sequence[Path]) -> None:
-        """Replace all artifacts of a run. In a local folder, subfolders stay: farback writes none."""
+    def replace(self, uri: str, files: Sequence[Path], earlier: Collection[str]) -> None:
+        """Write artifacts of a run, and delete those of the names `earlier` that are no longer among them."""
+        self.write(uri, {path.name: path.read_bytes() for path in files})
+        gone = {name for name in earlier if name == Path(name).name} - {path.name for path in files}
 
-        def attempt() -> None:
+        def delete() -> None:
             local = locations.local(uri, self.uri)
-            if local is None:
-                artifacts = self._repository(uri)
-                for old in artifacts.list_artifacts():
-                    artifacts.delete_artifacts(old.path)
-                for path in files:
-                    artifacts.log_artifact(str(path))
-                return
-            local.mkdir(parents=True, exist_ok=True)
-            for path in files:
-                with atomic_files.aside(local / path.name) as unfinished:
-                    shutil.copyfile(path, unfinished)
-            kept = {path.name for path in files}
-            for entry in local.iterdir():
-                is_file = entry.is_symlink() or entry.is_file()
-                if is_file and entry.name not in kept and not entry.name.endswith(atomic_files.UNFINISHED):
-                    entry.unlink(missing_ok=True)
+            for name in gone:
+                if local is None:
+                    self._repository(uri).delete_artifacts(name)
+                elif (local / name).is_symlink() or not (local / name).is_dir():
+                    (local / name).unlink(missing_ok=True)
 
-        self.retries.call(attempt)
+        self.retries.call(delete)
 
     def read(self, uri: str, names: Sequence[str]) -> list[bytes]:
         """The contents of some artifacts of a run.

@@ -14,7 +14,7 @@ from typing import Any
 
 from farback.stores import database, locations
 from farback.stores.artifacts import Artifacts
-from farback.stores.retries import Retries
+from farback.stores.retries import Retries, Retrying
 from farback.stores.run_metrics import Point
 
 RUNS_PER_PAGE = 1000
@@ -71,7 +71,7 @@ class Client:
         self.artifacts = Artifacts(uri, retries)
         self._bare = retries.call(lambda: connect(uri))
         # A retry may repeat a call that succeeded, so runs are created with `create_run` below
-        self.mlflow: Any = _Retrying(self._bare, retries)
+        self.mlflow: Any = Retrying(self._bare, retries)
 
     def search(self, experiment_id: str, text: str) -> Iterator[Any]:
         """The runs of an experiment that match an MLflow filter."""
@@ -147,17 +147,6 @@ def _every_page(page_at: Callable[[str | None], Any]) -> Iterator[Any]:
         token = page.token
         if not token:
             return
-
-
-class _Retrying:
-    """A client that retries every call."""
-
-    def __init__(self, bare: Any, retries: Retries) -> None:
-        self._bare, self._retries = bare, retries
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._bare, name)
-        return lambda *args, **options: self._retries.call(lambda: method(*args, **options))
 
 
 class TagBoard:

@@ -13,9 +13,10 @@ from farback.stores.redaction import shown
 
 BEGIN = "`farback run` records trials (`farback init` writes a first config)"  # advice for an empty store
 SQLITE = "sqlite:///"
-RESULTS = "results"
+ARTIFACTS = "artifacts"  # the folder beside an SQLite file
 
 __all__ = [
+    "ARTIFACTS",
     "SQLITE",
     "ForeignAddress",
     "artifact_root",
@@ -37,7 +38,7 @@ class ForeignAddress(UserError):
 
 def default_uri(root: Path) -> str:
     """The URI of a project's default store: an SQLite file below its `results`."""
-    return SQLITE + str(root.resolve() / RESULTS / "store" / "mlflow.db")
+    return SQLITE + str(root.resolve() / "results" / "store" / "mlflow.db")
 
 
 def located(uri: str | None) -> str:
@@ -89,7 +90,7 @@ def artifact_root(uri: str) -> Path | None:
     if uri.startswith("http"):
         return None
     path = database(uri)
-    return Path.cwd() / RESULTS / "store" / "artifacts" if path is None else path.parent / "artifacts"
+    return Path.cwd() / "results" / "store" / ARTIFACTS if path is None else path.parent / ARTIFACTS
 
 
 def artifacts(uri: str, experiment: str) -> str | None:
@@ -117,8 +118,8 @@ def local(artifacts_uri: str, uri: str) -> Path | None:
             "nothing was read or sent there; `mlflow server` with --artifacts-destination serves all artifacts itself"
         )
     recorded = Path(url2pathname(parts.path))
-    run = recorded.parts[-3:]  # EXPERIMENT, RUN, "artifacts"
-    folder = root.joinpath(*run) if database(uri) is not None and run[-1:] == ("artifacts",) else recorded
+    above, *run = recorded.parts[-4:] or ("",)  # "artifacts", EXPERIMENT, RUN, "artifacts"
+    folder = root.joinpath(*run) if database(uri) is not None and above == ARTIFACTS else recorded
     if parts.scheme not in ("", "file") or not folder.resolve().is_relative_to(root.resolve()):
         raise ForeignAddress(
             f"the store {shown(uri)} names the artifacts {shown(artifacts_uri)}, which are not below its own folder "

@@ -15,7 +15,6 @@ from pathlib import Path
 from farback.system.processes import file_mark, is_mark_of_dead
 
 ABANDONED_SECONDS = 3600.0  # no file takes this long to write, so its writer was killed, perhaps on another machine
-UNFINISHED = ".unfinished"
 SCRATCH = "farback-"  # prefix of temporary folders
 
 
@@ -28,7 +27,7 @@ def aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
     disk, so that it survives a power failure.
     """
     sweep(path.parent, path.name)
-    unfinished = path.with_name(f".{path.name}.{file_mark()}{UNFINISHED}")
+    unfinished = path.with_name(f".{path.name}.{file_mark()}.unfinished")
     try:
         yield unfinished
         if durable:
@@ -42,7 +41,7 @@ def aside(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 def sweep(folder: Path, name: str = "") -> None:
     """Remove files that killed processes left unfinished from a folder: versions of the file `name`, or of any file."""
-    for old in folder.glob(f".{glob.escape(name) or '*'}.*{UNFINISHED}"):
+    for old in folder.glob(f".{glob.escape(name) or '*'}.*.unfinished"):
         with suppress(OSError):
             if _is_abandoned(old, mark=old.name.split(".")[-2]):
                 old.unlink()
