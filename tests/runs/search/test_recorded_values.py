@@ -16,6 +16,9 @@ from farback.records.record import UserError
 from farback.runs.search.search_page import publish
 from memory_store import Memory
 
+VALUE = "has the values .* the scores of its networks give"
+PARAMETER = "has parameters that do not give the networks"
+
 
 @pytest.fixture
 def study(finished: Finished, tmp_path: Path) -> Iterator[tuple[Search, Memory, sqlite3.Connection]]:
@@ -29,15 +32,9 @@ def study(finished: Finished, tmp_path: Path) -> Iterator[tuple[Search, Memory, 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (
-            "update trial_values set value = value + 0.25 where trial_value_id = 2",
-            "has the values .* the scores of its networks give",
-        ),
-        (
-            "update trial_params set param_value = param_value * 1.0001 where param_id = 1",
-            "has parameters that do not give the networks",
-        ),
-        ("update trial_params set param_value = -1 where param_id = 1", "has parameters that do not give the networks"),
+        ("update trial_values set value = value + 0.25 where trial_value_id = 2", VALUE),
+        ("update trial_params set param_value = param_value * 1.0001 where param_id = 1", PARAMETER),
+        ("update trial_params set param_value = -1 where param_id = 1", PARAMETER),
     ],
 )
 def test_a_changed_value_of_a_study_is_named(

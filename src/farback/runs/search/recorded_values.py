@@ -1,4 +1,4 @@
-"""Compares the record of each study with the networks that it names: Optuna's database does not notice a changed bit."""
+"""Compares the record of each study with the networks that it names: its database does not notice a changed bit."""
 
 from __future__ import annotations
 
