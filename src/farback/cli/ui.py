@@ -25,7 +25,7 @@ from farback.cli import shared_options as shared
 from farback.cli.completion import configs
 from farback.cli.console import echo
 from farback.records.record import UserError
-from farback.stores import descriptions, locations, mlflow_pages, redaction, views
+from farback.stores import descriptions, locations, redaction, views
 from farback.stores.retries import StoreFault
 from farback.system import page_access
 
@@ -95,6 +95,8 @@ def environment(uri: str, access: page_access.Access, inherited: Mapping[str, st
 
     The inherited settings of other servers are left out.
     """
+    from farback.stores import mlflow_pages
+
     kept = {name: value for name, value in inherited.items() if not FOREIGN.match(name)}
     hosts = [f"{name}:{access.port}" for name in (page_access.HOST, "localhost")]
     checks = {
@@ -151,6 +153,8 @@ def _running(uri: str, access: page_access.Access) -> Iterator[subprocess.Popen[
 
     The server has its own process group, so that Ctrl-C reaches only this process, which then stops the server.
     """
+    from farback.stores import mlflow_pages
+
     with tempfile.TemporaryFile() as output:
         server = subprocess.Popen(
             command(access.port),
