@@ -145,3 +145,15 @@ def test_a_store_behind_a_server_gives_the_same_issues(
 def test_a_trial_in_training_by_this_process_is_not_repaired(project: TrainedProject) -> None:
     left_running(project, processes.identity())
     assert [issue.severity for issue in project.repair().issues] == ["note"]
+
+
+def test_a_second_summary_is_found_and_set_aside(project: TrainedProject) -> None:
+    with MLflow(project.uri) as store:
+        store.summarise("tiny")
+        experiment_id = store.client.mlflow.get_experiment_by_name("tiny").experiment_id
+        second = store.client.create_run(experiment_id, {"kind": "summary", "owner": GONE}, "summary").info.run_id
+    (issue,) = of(project.check().issues, "duplicates", "warning")
+    assert "several summaries" in issue.what
+    assert second in issue.where
+    assert project.repair().issues == []
+    assert project.tag(second, "kind") == "superseded"

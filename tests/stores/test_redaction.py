@@ -17,6 +17,7 @@ from farback.cli import main, ui
 from farback.records.record import UserError
 from farback.stores import redaction
 from farback.stores.redaction import authorization, masked, shown, signed_in
+from farback.system.page_access import Access
 from some import one_in, some
 
 SENTINEL = "hunter2-Tr0ub4dor"
@@ -242,4 +243,4 @@ def test_no_traceback_shows_local_variables() -> None:
 @pytest.mark.parametrize("uri", URIS)
 def test_the_arguments_of_the_ui_s_server_hold_no_uri(uri: str) -> None:
     assert not any(SENTINEL in word or "://" in word for word in ui.command(5000))
-    assert ui.environment(uri, 5000, {})["MLFLOW_BACKEND_STORE_URI"] == uri
+    assert ui.environment(uri, Access(5000, "secret-token"), {})["MLFLOW_BACKEND_STORE_URI"] == uri

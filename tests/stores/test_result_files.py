@@ -28,22 +28,32 @@ def test_a_truncated_description_is_detected_at_every_length(files: tuple[bytes,
             result_files.read(about[:length], table)
 
 
-def test_a_changed_byte_of_the_scores_is_detected(files: tuple[bytes, bytes]) -> None:
+def test_one_changed_bit_is_detected_wherever_it_is(files: tuple[bytes, bytes]) -> None:
+    """Or it changes no value, as in the space between two values, or 1E-3 for 1e-3."""
     about, table = files
-    for place in range(0, len(table), 7):
+    intact = result_files.read(about, table)
+    for place in range(len(about)):
+        for bit in (1, 2, 4, 8, 16, 32, 64, 128):
+            changed = about[:place] + bytes([about[place] ^ bit]) + about[place + 1 :]
+            try:
+                found = result_files.read(changed, table)
+            except result_files.Damaged:
+                continue
+            assert repr(found) == repr(intact)
+    for place in range(len(table)):
         with pytest.raises(result_files.Damaged):
-            result_files.read(about, table[:place] + bytes([table[place] ^ 1]) + table[place + 1 :])
+            result_files.read(about, table[:place] + bytes([table[place] ^ (1 << place % 8)]) + table[place + 1 :])
 
 
-def test_a_changed_character_of_the_description_is_detected(files: tuple[bytes, bytes]) -> None:
-    about, table = files
-    text = about.decode()
-    name = text.rindex(f'"{result_files.DIGEST}"')  # without it, the file is one of the first release
-    places = [place for place, letter in enumerate(text) if letter.isalnum() and not 0 < place - name < 8]
-    for place in places[::3]:
-        changed = text[:place] + ("x" if text[place] != "x" else "y") + text[place + 1 :]
-        with pytest.raises(result_files.Damaged):
-            result_files.read(changed.encode(), table)
+@pytest.mark.parametrize("name", ["key", "label", "trained_lag", "seed"])
+@pytest.mark.parametrize("value", [None, [1], {"a": 1}])
+def test_a_column_that_a_page_needs_has_its_type(files: tuple[bytes, bytes], name: str, value: object) -> None:
+    """Also where the digest is right: whoever may write to a store may write anything."""
+    values = json.loads(files[0])
+    del values["digest"]
+    for trial_columns in ({**values["trial"], name: value}, {k: v for k, v in values["trial"].items() if k != name}):
+        with pytest.raises(result_files.Damaged, match=f"no usable {name}"):
+            result_files.read(json.dumps({**values, "trial": trial_columns}).encode(), files[1])
 
 
 def test_results_of_the_first_release_are_read_without_a_digest_of_the_description(files: tuple[bytes, bytes]) -> None:

@@ -7,12 +7,13 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -21,7 +22,9 @@ import pytest
 from farback.cli import ui
 from farback.runs import sweep
 from farback.stores.mlflow import MLflow
+from farback.stores.retries import StoreFault
 from farback.stores.studies import opened
+from farback.system.page_access import Access
 
 CONFIG = """\
 name: tiny
@@ -34,7 +37,6 @@ FOREIGN = [
     "127.0.0.1.attacker.example",
     "0.0.0.0",
 ]
-CHECKS_HOSTS = tuple(map(int, version("mlflow").split(".")[:2])) >= (3, 5)  # earlier servers have no such check
 # What a user may have set for a server of others; ours must not follow.
 LOOSE = {
     "MLFLOW_SERVER_ALLOWED_HOSTS": "*",
@@ -53,9 +55,22 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@dataclass(frozen=True)
+class Served:
+    """A command that serves, its port, and the token in the links that it printed."""
+
+    process: psutil.Process
+    port: int
+    token: str
+
+    @property
+    def signed(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[tuple[psutil.Process, int]]:
-    """A command of farback's that serves, once it answers; its process and its port."""
+def serving(folder: Path, *arguments: str) -> Iterator[Served]:
+    """A command of farback's that serves, once it answers."""
     port = free_port()
     environment = {name: text for name, text in os.environ.items() if not name.startswith("MLFLOW_")} | LOOSE
     command = [sys.executable, "-m", "farback.cli", *arguments, "--port", str(port)]
@@ -64,12 +79,16 @@ def serving(folder: Path, *arguments: str) -> Iterator[tuple[psutil.Process, int
     )
     try:
         assert process.stdout is not None
+        printed = ""
         for line in process.stdout:
+            printed += line
             if "Ctrl-C" in line:
                 break
         else:
-            pytest.fail("it ended without serving")
-        yield psutil.Process(process.pid), port
+            pytest.fail(f"it ended without serving: {printed}")
+        tokens = set(re.findall(rf"http://127.0.0.1:{port}/\S*[?]token=([\w-]+)", printed))
+        yield Served(psutil.Process(process.pid), port, tokens.pop() if tokens else "")
+        assert not tokens
     finally:
         with suppress(ProcessLookupError):
             process.kill()
@@ -113,40 +132,80 @@ def ends(process: psutil.Process, number: signal.Signals, port: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_ui_serves_this_machine_only(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_ui_serves_its_user_only(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "tiny.yaml").write_text(CONFIG)
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "diary.txt").write_text("private")
     uri = f"sqlite:///{tmp_path}/secret-name.db"
     with MLflow(uri) as store:
         sweep.run(tmp_path / "tiny.yaml", workers=1, store=store)
-    with serving(tmp_path, "ui", "--store", uri) as (process, port):
-        assert listened(process) == {("127.0.0.1", port)}
-        own = [each for each in process.children(recursive=True) if "mlflow" in " ".join(each.cmdline())]
+        found = store.client.mlflow.get_experiment_by_name("tiny").experiment_id
+        (run,) = store.client.search(found, "tags.kind = 'trial'")
+    with serving(tmp_path, "ui", "--store", uri) as served:
+        port, signed = served.port, served.signed
+        assert listened(served.process) == {("127.0.0.1", port)}
+        own = [each for each in served.process.children(recursive=True) if "mlflow" in " ".join(each.cmdline())]
         assert own
+        lines = [word for each in (served.process, *own) for word in each.cmdline()[4:]]
         assert not any("secret-name" in word for each in own for word in each.cmdline())
+        assert not any(served.token in word for word in lines)
+
         search = ("POST", "/api/2.0/mlflow/experiments/search", '{"max_results": 1}')
-        assert status(port, *search) == 200
-        assert status(port, *search, Host=f"localhost:{port}", Origin=f"http://localhost:{port}") == 200
-        for host in FOREIGN if CHECKS_HOSTS else ():
-            assert status(port, "GET", "/", Host=host) == 403, host
-            assert status(port, *search, Host=f"{host}:{port}") == 403, host
-            assert status(port, *search, Origin=f"http://{host}") == 403, host
-        ends(process, number, port)
+        assert status(port, *search, **signed) == 200
+        assert status(port, *search, **signed, Host=f"localhost:{port}", Origin=f"http://localhost:{port}") == 200
+        for path in ("/", "/health", "/version", f"/?token={served.token}x", "/v1/traces"):
+            assert status(port, "GET", path) == 403, path
+        assert status(port, *search) == 403
+        assert status(port, *search, Authorization="Bearer guess") == 403
+        assert status(port, *search, **signed, Origin=f"http://127.0.0.1:{port + 1}") == 403
+        for host in FOREIGN:
+            assert status(port, "GET", "/", **signed, Host=host) == 403, host
+            assert status(port, *search, **signed, Host=f"{host}:{port}") == 403, host
+            assert status(port, *search, **signed, Origin=f"http://{host}") == 403, host
+
+        artifact = f"/get-artifact?path=result.json&run_uuid={run.info.run_id}"
+        assert status(port, "GET", artifact, **signed) == 200
+        address = (tmp_path / "private").as_uri()
+        made = ("POST", "/api/2.0/mlflow/experiments/create", f'{{"name": "x", "artifact_location": "{address}"}}')
+        assert status(port, *made, **signed) == 200
+        with sqlite3.connect(tmp_path / "secret-name.db") as opened:
+            opened.execute("update runs set artifact_uri = ? where run_uuid = ?", (address, run.info.run_id))
+        opened.close()
+        for path in ("/get-artifact?path=diary.txt&run_uuid=", "/ajax-api/2.0/mlflow/artifacts/list?run_id="):
+            assert status(port, "GET", path + run.info.run_id, **signed) == 400
+        upload = f"/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run.info.run_id}&path=diary.txt"
+        assert status(port, "POST", upload, "theirs", **signed) == 400
+        assert (tmp_path / "private" / "diary.txt").read_text() == "private"
+        ends(served.process, number, port)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_dashboard_serves_this_machine_only(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_dashboard_serves_its_user_only(tmp_path: Path, number: signal.Signals) -> None:
     uri = f"sqlite:///{tmp_path}/optuna.db"
-    opened(uri).optuna.engine.dispose()
-    with serving(tmp_path, "dashboard", "--storage", uri) as (process, port):
-        assert listened(process) == {("127.0.0.1", port)}
-        assert status(port, "GET", "/api/studies") == 200
-        assert status(port, "GET", "/api/studies", Origin=f"http://127.0.0.1:{port}") == 200
+    opened(uri).rdb.engine.dispose()
+    with serving(tmp_path, "dashboard", "--storage", uri) as served:
+        port, signed = served.port, served.signed
+        assert listened(served.process) == {("127.0.0.1", port)}
+        assert status(port, "GET", "/api/studies") == 403
+        assert status(port, "GET", "/api/studies", **signed) == 200
+        assert status(port, "GET", "/api/studies", **signed, Origin=f"http://127.0.0.1:{port}") == 200
         for host in FOREIGN:
-            assert status(port, "GET", "/api/studies", Host=host) == 403, host
-            assert status(port, "GET", "/api/studies", Host=f"{host}:{port}") == 403, host
-            assert status(port, "GET", "/api/studies", Origin=f"http://{host}") == 403, host
-        ends(process, number, port)
+            assert status(port, "GET", "/api/studies", **signed, Host=host) == 403, host
+            assert status(port, "GET", "/api/studies", **signed, Host=f"{host}:{port}") == 403, host
+            assert status(port, "GET", "/api/studies", **signed, Origin=f"http://{host}") == 403, host
+        ends(served.process, number, port)
+
+
+@pytest.mark.slow
+def test_the_ui_refuses_another_program_s_database(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "bookmarks.db") as foreign:
+        foreign.execute("create table bookmarks (address)")
+    foreign.close()
+    before = (tmp_path / "bookmarks.db").read_bytes()
+    with pytest.raises(StoreFault, match=r"bookmarks\.db is not MLflow's; nothing was changed"):
+        ui.serve(f"sqlite:///{tmp_path}/bookmarks.db", port=free_port())
+    assert (tmp_path / "bookmarks.db").read_bytes() == before
 
 
 def test_neither_command_has_an_option_for_another_host() -> None:
@@ -163,7 +222,7 @@ def test_neither_command_has_an_option_for_another_host() -> None:
 
 def test_no_environment_variable_turns_off_the_server_s_checks() -> None:
     made = ui.environment(
-        "sqlite:///x.db", 5123, {**LOOSE, "HOME": "/home/anna", "MLFLOW_S3_ENDPOINT_URL": "http://s3"}
+        "sqlite:///x.db", Access(5123), {**LOOSE, "HOME": "/home/anna", "MLFLOW_S3_ENDPOINT_URL": "http://s3"}
     )
     assert made["MLFLOW_SERVER_ALLOWED_HOSTS"] == "127.0.0.1:5123,localhost:5123"
     assert made["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:5123,http://localhost:5123"
@@ -171,5 +230,3 @@ def test_no_environment_variable_turns_off_the_server_s_checks() -> None:
     assert {"MLFLOW_HOST", "MLFLOW_UVICORN_OPTS", "UVICORN_HOST", "GUNICORN_CMD_ARGS"}.isdisjoint(made)
     assert made["HOME"] == "/home/anna"
     assert made["MLFLOW_S3_ENDPOINT_URL"] == "http://s3"
-    command = ui.command(5123)
-    assert command[command.index("--host") + 1] == "127.0.0.1"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import webbrowser
-from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -17,14 +16,13 @@ from typing_extensions import override
 from farback.cli import shared_options as shared
 from farback.cli.completion import configs
 from farback.cli.console import echo
-from farback.cli.ui import HOST, free_port
+from farback.cli.ui import free_port
 from farback.records.record import UserError
 from farback.stores import locations
+from farback.system import page_access
 
 if TYPE_CHECKING:  # optuna takes a second to import
     from farback.stores.studies import Storage
-
-App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class ThreadingServer(ThreadingMixIn, WSGIServer):
@@ -49,6 +47,7 @@ def dashboard(
     port: Annotated[int, typer.Option(min=1, max=65535, metavar="NUMBER", help="port on 127.0.0.1")] = 8080,
     storage: shared.StorageURI = None,
     browser: Annotated[bool, typer.Option(help="open a browser")] = False,
+    no_token: shared.NoToken = False,
 ) -> None:
     """Browse the studies in optuna-dashboard, on this machine only."""
     from farback.stores.studies import exists, located, opened
@@ -68,20 +67,19 @@ def dashboard(
         raise UserError(f"{locations.shown(uri)} does not exist: `farback search CONFIG` creates it")
     studies = opened(uri)
     pages = addresses(studies, name)
-    server = listening(studies, port)
+    server, access = listening(studies, port, "" if no_token else page_access.new_token())
     if server.server_port != port:
         echo(f"port {port} is in use; using port {server.server_port}")
-    _serve(server, pages, browser)
+    _serve(server, [(name, access.link(page)) for name, page in pages], browser)
 
 
 def _serve(server: WSGIServer, pages: list[tuple[str, str]], open_browser: bool) -> None:
     """Print the addresses of the pages, then serve until Ctrl-C."""
-    base = f"http://{HOST}:{server.server_port}"
-    for name, page in pages:
-        echo(f"{name + ':':14} {base}{page}")
+    for name, address in pages:
+        echo(f"{name + ':':14} {address}")
     echo("Ctrl-C stops the server")
     if open_browser:
-        webbrowser.open(base + pages[0][1])
+        webbrowser.open(pages[0][1])
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
@@ -111,30 +109,16 @@ def addresses(storage: Storage, experiment: str | None) -> list[tuple[str, str]]
     return [(name, f"/dashboard/studies/{ids[name]}") for name in own]
 
 
-def listening(storage: Storage, port: int) -> WSGIServer:
-    """A server of the dashboard on this port, or on a free port if this one is in use."""
+def listening(storage: Storage, port: int, token: str = "") -> tuple[WSGIServer, page_access.Access]:
+    """A server of the dashboard on this port, or on a free port if this one is in use, and who may use it."""
     from optuna_dashboard import wsgi
 
-    free, pages = free_port(port), wsgi(storage.optuna)
+    access = page_access.Access(free_port(port), token)
     server: WSGIServer = make_server(
-        HOST, free, own_pages_only(pages, free), server_class=ThreadingServer, handler_class=SilentHandler
+        page_access.HOST,
+        access.port,
+        access.wsgi(wsgi(storage.rdb)),
+        server_class=ThreadingServer,
+        handler_class=SilentHandler,
     )
-    return server
-
-
-def own_pages_only(pages: App, port: int) -> App:
-    """The app, but it refuses requests that other sites send through the user's browser: they could delete studies.
-
-    Such a site may map its own name to 127.0.0.1 (the Host header reveals this) or send requests (Origin reveals this).
-    """
-    hosts = {f"{name}:{port}" for name in (HOST, "localhost")}
-    origins = {f"http://{host}" for host in hosts}
-
-    def checked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        origin = environ.get("HTTP_ORIGIN")
-        if environ.get("HTTP_HOST") not in hosts or (origin is not None and origin not in origins):
-            start_response("403 Forbidden", [("Content-Type", "text/plain")])
-            return [b"this page is served to this machine only\n"]
-        return pages(environ, start_response)
-
-    return checked
+    return server, access

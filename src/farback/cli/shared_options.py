@@ -37,6 +37,9 @@ ExecutorName = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document to stdout, everything else to stderr")]
+NoToken = Annotated[
+    bool, typer.Option("--no-token", help="let every user of this machine read and change what is served")
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

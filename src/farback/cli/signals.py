@@ -1,27 +1,36 @@
 """Handles SIGINT (Ctrl-C) and SIGTERM in commands that train.
 
 The first signal asks the executor to finish: it writes checkpoints and closes its connections. A second signal, or one
-that comes while nothing trains, ends the command at once.
+that comes while nothing trains, ends the command at once. Neither waits for a store that hangs or is locked: a thread
+watches, since Python handles no signal while its main thread waits in a database's own code.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import shlex
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
+from farback.stores.retries import StoreFault, seconds_in_call
+
 if TYPE_CHECKING:
     from farback.cli.progress import Display
     from farback.executors import Executor
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
+STORE_SECONDS = 3.0  # after a signal, a longer call to the store is interrupted
+EXIT_SECONDS = 5.0  # the process ends this long after that, or after a second signal
+WATCH_SECONDS = 0.2  # between checks
+SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -49,6 +58,11 @@ class SignalHandler:
         """
         before = {number: signal.signal(number, self._handle) for number in HANDLED}
         unraisable, sys.unraisablehook = sys.unraisablehook, _resend
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)  # gets a byte for each signal, at once
+        watch = threading.Thread(target=_watch, args=(reader, threading.get_ident()), daemon=True)
+        watch.start()
         try:
             yield
         except Interrupted as error:
@@ -57,6 +71,10 @@ class SignalHandler:
             sys.unraisablehook = unraisable
             for number, handler in before.items():
                 signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
+            os.close(writer)
+            watch.join()
+            os.close(reader)
 
     @contextmanager
     def finishing(self, executor: Executor) -> Iterator[None]:
@@ -68,6 +86,11 @@ class SignalHandler:
         self.executor = executor
         try:
             yield
+        except StoreFault as error:
+            if self.number is None:
+                raise
+            os.write(2, f"\n{error}\n".encode())
+            raise Interrupted(self.number) from error
         finally:
             self.executor = None
         if self.number is not None:
@@ -83,6 +106,33 @@ class SignalHandler:
             self.display.notice = message
         else:  # os.write instead of print, because the signal may have interrupted a print
             os.write(2, f"\n{message}\n".encode())
+
+
+def _watch(reader: int, main: int) -> None:
+    """End the process some seconds after a signal, if a store keeps the main thread from ending it.
+
+    `reader` gives the numbers of the signals, and its end when the command ends by itself.
+    """
+    numbers: list[int] = []
+    first = interrupted = 0.0
+    while not interrupted or time.monotonic() - interrupted < EXIT_SECONDS:
+        if select.select([reader], [], [], WATCH_SECONDS if numbers else None)[0]:
+            received = os.read(reader, 100)
+            if not received:
+                return
+            numbers += [number for number in received if number in HANDLED]
+        now = time.monotonic()
+        first = first or now * bool(numbers)
+        if interrupted or not numbers:
+            continue
+        if len(numbers) > 1:
+            interrupted = now
+        elif min(now - first, seconds_in_call(main)) > STORE_SECONDS:
+            interrupted = now
+            os.write(2, b"\nthe store does not answer: ending without it; what was recorded is safe\n")
+            os.kill(os.getpid(), numbers[0])
+    os.write(2, (SHOW_CURSOR if os.isatty(2) else b"") + f"ended; to resume:\n{resume_command()}\n".encode())
+    os._exit(128 + numbers[-1])
 
 
 def _resend(lost: sys.UnraisableHookArgs) -> None:

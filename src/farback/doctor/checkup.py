@@ -114,6 +114,7 @@ def _experiment(target: Target, client: Client, experiment: Any) -> tuple[int, l
     issues = [
         *runs.unfinished(trials, name),
         *runs.untagged(everything, name),
+        *runs.summaries(everything, name),
         *results(trials, named, name, client, provenance.versions()["farback"]),
     ]
     unusable = {repair.run_id for issue in issues if issue.severity == "error" for repair in issue.repairs}

@@ -50,6 +50,6 @@ def studies(uri: str) -> Iterator[Issue]:
     from farback.stores.studies import opened  # optuna takes a second to import
 
     try:
-        opened(uri)
+        opened(uri, retry_seconds=0.0)
     except UserError as error:
         yield Issue("error", "studies", str(error), locations.shown(uri))

@@ -67,7 +67,7 @@ def results(
 def _result(run: TrackedRun, client: Client) -> Recorded:
     """The exact result of a run; raises `Damaged` if it is missing or damaged, `Unreachable` if it cannot be read."""
     try:
-        about, table = client.read_files(run.artifacts, (result_files.RESULT, result_files.SCORES))
+        about, table = client.artifacts.read(run.artifacts, (result_files.RESULT, result_files.SCORES))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         folder = locations.local(run.artifacts, client.uri)
         if folder is not None and not folder.parent.parent.is_dir():  # the experiment's folder

@@ -72,6 +72,18 @@ def duplicates(trials: TrialRuns, experiment: str) -> Iterator[Issue]:
         yield Issue("warning", "duplicates", f"trial {key} {what}", where, experiment, *remedy)
 
 
+def summaries(runs: Sequence[TrackedRun], experiment: str) -> Iterator[Issue]:
+    """Find further summary runs: the UI shows each of them. One counts."""
+    kept = [run for run in runs if run.kind == "summary"]
+    found = sorted(kept, key=lambda run: (run.status != "FINISHED", run.run_id))  # as the store chooses
+    others = [run for run in found[1:] if run.status != "RUNNING" or _is_orphan(run)]
+    if others:
+        repairs = tuple(Repair(run.run_id, {"kind": SUPERSEDED}) for run in others)
+        where = ", ".join(f"run {run.run_id}" for run in others)
+        remedy = f"marks all but run {found[0].run_id} as {SUPERSEDED}"
+        yield Issue("warning", "duplicates", "there are several summaries", where, experiment, remedy, repairs)
+
+
 def untagged(runs: Sequence[TrackedRun], experiment: str) -> Iterator[Issue]:
     """Find runs with a trial's key but without a kind: neither the store nor the views count them."""
     for run in runs:

@@ -32,7 +32,7 @@ def config_trials(
             return {trial.key: trial for trial in trials_of(config)}, name
         from farback.stores.studies import exists, opened, trial_keys  # optuna takes a second to import
 
-        tried = trial_keys(opened(storage), experiment) if exists(storage) else set()
+        tried = trial_keys(opened(storage, retry_seconds=0.0), experiment) if exists(storage) else set()
         return dict.fromkeys(tried | reported), name
     except UserError:  # other commands report mistakes in a config, and `files.studies` a broken database
         return None, name

@@ -120,13 +120,16 @@ def rows(ledger: Ledger, store: Store, sweeps: Sequence[Sweep] = ()) -> list[Cla
 
 
 def _page_verdicts(folder: Path) -> dict[str, FirstVerdict]:
-    """The verdicts on the page in a folder, by claim."""
+    """The verdicts on the page in a folder, by claim. Raises UserError: farback did not write the table there."""
     path = folder / "claims.csv"
     if not path.exists():
         return {}
-    table = pd.read_csv(path, keep_default_na=False)
-    rows = table[table["verdict"] != ""].to_dict("records")
-    return {str(row["id"]): FirstVerdict(str(row["verdict"]), str(row["number"])) for row in rows}
+    try:
+        table = pd.read_csv(path, keep_default_na=False)
+        rows = table[table["verdict"] != ""].to_dict("records")
+        return {str(row["id"]): FirstVerdict(str(row["verdict"]), str(row["number"])) for row in rows}
+    except (ValueError, KeyError, OSError) as error:  # ValueError: not CSV, or not UTF-8
+        raise UserError(f"{path} is not a table of claims as farback writes it ({error!r}): move it away") from None
 
 
 def _link(ledger: Ledger, path: Path) -> str:

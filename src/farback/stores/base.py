@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -176,6 +176,7 @@ class Recorded:
     columns: dict[str, Any]
     status: str
     rows: list[ScoreRow]  # not a frame: to create and join 100 000 frames would take minutes
+    provenance: dict[str, str] = field(default_factory=dict)
 
 
 def score_rows(table: pd.DataFrame) -> list[ScoreRow]:

@@ -1,8 +1,7 @@
-"""MLflow's client with retries. Only this module imports mlflow, and only when it is needed."""
+"""MLflow's client with retries. Only this module and `artifacts` import mlflow, and only when it is needed."""
 
 from __future__ import annotations
 
-import errno
 import io
 import logging
 import os
@@ -11,14 +10,12 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from farback.stores import database, locations
-from farback.stores.retries import Retries
+from farback.stores.artifacts import Artifacts
+from farback.stores.retries import Retries, Retrying
 from farback.stores.run_metrics import Point
-from farback.system.atomic_files import aside, scratch, sweep
 
 RUNS_PER_PAGE = 1000
 SETTINGS = {  # environment variables that mlflow reads, some of them when it is imported
@@ -71,9 +68,10 @@ class Client:
 
     def __init__(self, uri: str, retries: Retries) -> None:
         self.uri, self.retries = uri, retries
+        self.artifacts = Artifacts(uri, retries)
         self._bare = retries.call(lambda: connect(uri))
         # A retry may repeat a call that succeeded, so runs are created with `create_run` below
-        self.mlflow: Any = _Retrying(self._bare, retries)
+        self.mlflow: Any = Retrying(self._bare, retries)
 
     def search(self, experiment_id: str, text: str) -> Iterator[Any]:
         """The runs of an experiment that match an MLflow filter."""
@@ -139,70 +137,6 @@ class Client:
 
         self.mlflow.log_inputs(run_id, [DatasetInput(Dataset(**fields))])
 
-    def store_files(self, uri: str, files: Mapping[str, bytes]) -> None:
-        """Add artifacts to a run. A local file is either absent, or complete and flushed to the disk."""
-
-        def store() -> None:
-            local = locations.local(uri, self.uri)
-            if local is None:
-                with scratch() as folder:
-                    for name, content in files.items():
-                        (folder / name).write_bytes(content)
-                    self._repository(uri).log_artifacts(str(folder))
-                return
-            local.mkdir(parents=True, exist_ok=True)
-            for name, content in files.items():
-                with aside(local / name, durable=True) as unfinished:
-                    unfinished.write_bytes(content)
-
-        self.retries.call(store)
-
-    def sweep_files(self, uri: str) -> None:
-        """Remove unfinished files of killed processes from the local artifacts of a run."""
-        local = locations.local(uri, self.uri)
-        if local is not None:
-            sweep(local)
-
-    def replace_files(self, uri: str, files: Sequence[Path]) -> None:
-        """Replace all artifacts of a run."""
-        artifacts = self._repository(uri)
-
-        def replace() -> None:
-            for old in artifacts.list_artifacts():
-                artifacts.delete_artifacts(old.path)
-            for path in files:
-                artifacts.log_artifact(str(path))
-
-        self.retries.call(replace)
-
-    def read_files(self, uri: str, names: Sequence[str]) -> list[bytes]:
-        """The contents of some artifacts of a run.
-
-        Raises:
-            FileNotFoundError: one of the files does not exist.
-            OSError: one of the files cannot be read.
-        """
-        from mlflow.exceptions import MlflowException
-
-        folder = locations.local(uri, self.uri)
-        if folder is not None:
-            return [(folder / name).read_bytes() for name in names]
-        artifacts = self._repository(uri)
-        with scratch() as copies:
-            try:
-                paths = [self.retries.call(partial(artifacts.download_artifacts, name, str(copies))) for name in names]
-                return [Path(path).read_bytes() for path in paths]
-            except (MlflowException, OSError) as error:
-                stored = {file.path for file in self.retries.call(artifacts.list_artifacts)}
-                for name in set(names) - stored:
-                    raise FileNotFoundError(errno.ENOENT, "no such artifact", name) from None
-                raise OSError(locations.shown(str(error))) from None
-
-    def _repository(self, uri: str) -> Any:
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-        return get_artifact_repository(uri, tracking_uri=self.uri)
-
 
 def _every_page(page_at: Callable[[str | None], Any]) -> Iterator[Any]:
     """The entries of all pages, where `page_at` returns the page at a token."""
@@ -213,17 +147,6 @@ def _every_page(page_at: Callable[[str | None], Any]) -> Iterator[Any]:
         token = page.token
         if not token:
             return
-
-
-class _Retrying:
-    """A client that retries every call."""
-
-    def __init__(self, bare: Any, retries: Retries) -> None:
-        self._bare, self._retries = bare, retries
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._bare, name)
-        return lambda *args, **options: self._retries.call(lambda: method(*args, **options))
 
 
 class TagBoard:

@@ -7,9 +7,10 @@ import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +25,11 @@ LOCK_SECONDS = 1.0  # how long one check waits for a lock; `Retries` repeats the
 ADVISORY_SECONDS = 30.0  # how long to wait for a lock that only saves work
 PREPARING_SECONDS = 600.0  # creating the tables takes minutes on a slow server, and two that do it break them
 PREPARING = "farback.store"  # name of the lock held while tables are created
-MLFLOW_TABLES = {"experiments", "runs", "tags", "metrics", "params"}  # tables that every version of MLflow has
+OWN_TABLES = {  # tables that every version of a program has
+    "MLflow": {"experiments", "runs", "tags", "metrics", "params"},
+    "Optuna": {"studies", "trials", "study_directions"},
+}
+OPTIONS = {"MLflow": "--store", "Optuna": "--storage"}
 
 # A value of any other tag may be too long for an index in PostgreSQL; a trial's key has 16 characters
 INDEXES = {
@@ -33,6 +38,7 @@ INDEXES = {
 }
 
 Versions = Callable[[], tuple[str, frozenset[str]]]  # MLflow's current table version, and all that it knows
+Check = Callable[[str, set[str], Collection[str]], None]  # checks a place, its tables, and their recorded versions
 
 
 def engine(uri: str) -> Any:
@@ -53,15 +59,54 @@ def prepare(uri: str, migrate: Callable[[str], None], versions: Versions) -> Non
         StoreFault: the database belongs to another program or another version of MLflow, or cannot be written to.
         sqlite3.Error: it is locked, damaged, or not a database.
     """
+
+    def check(place: str, tables: set[str], recorded: Collection[str]) -> None:
+        check_owner("MLflow", place, tables)
+        _check_version(place, recorded, versions)
+
     path = locations.database(uri)
     if path is not None:
-        _check_path(path)
-        if path.exists():
-            _check_file(path, versions)
-        create(path, lambda new: migrate(locations.SQLITE + str(new)))
+        prepare_file(path, check, lambda new: migrate(locations.SQLITE + str(new)))
         _index_file(path)
-    elif uri.startswith(POSTGRES):
-        _prepare_server(uri, migrate, versions)
+    elif not uri.startswith("http"):
+        prepare_server(uri, check, migrate, INDEXES if uri.startswith(POSTGRES) else {})
+
+
+def prepare_file(path: Path, check: Check, migrate: Callable[[Path], None]) -> None:
+    """Check an SQLite database, or create it with `migrate` where there is no file. Raises as `prepare`."""
+    _check_path(path)
+    if path.exists():
+        _check_file(path, check)
+    create(path, migrate)
+
+
+def prepare_server(
+    uri: str, check: Check, migrate: Callable[[str], None], indexes: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Check the tables of a database on a server, or create them with `migrate` where it has none. Raises as `prepare`.
+
+    On PostgreSQL one process at a time does this, and adds missing `indexes` if the user may: they only save time.
+    """
+    from sqlalchemy import inspect, text
+    from sqlalchemy.exc import SQLAlchemyError
+
+    server = engine(uri)
+    locked = advisory(server, PREPARING, PREPARING_SECONDS) if uri.startswith(POSTGRES) else contextlib.nullcontext()
+    with locked:
+        with server.connect() as connection:
+            tables = set(inspect(connection).get_table_names())
+            recorded = []
+            if "alembic_version" in tables:
+                recorded = list(connection.execute(text("select version_num from alembic_version")).scalars())
+        if tables:
+            check(locations.shown(uri), tables, recorded)
+        else:
+            migrate(uri)
+        if indexes:
+            with contextlib.suppress(SQLAlchemyError), server.begin() as connection:
+                existing = set(connection.execute(text("select indexname from pg_indexes")).scalars())
+                for name in sorted(indexes.keys() - existing):
+                    connection.execute(text(indexes[name]))
 
 
 def create(path: Path, migrate: Callable[[Path], None]) -> None:
@@ -118,7 +163,7 @@ def _check_path(path: Path) -> None:
             raise StoreFault(f"{each} cannot be written to: check its permissions, or choose another --store")
 
 
-def _check_file(path: Path, versions: Versions) -> None:
+def _check_file(path: Path, check: Check) -> None:
     if path.stat().st_size == 0:
         raise StoreFault(f"{path} is an empty file: remove it, and the next run creates a database in its place")
     uri = f"file:{quote(str(path))}?mode=rw"
@@ -127,7 +172,7 @@ def _check_file(path: Path, versions: Versions) -> None:
         recorded = []
         if "alembic_version" in tables:
             recorded = [version for (version,) in opened.execute("select version_num from alembic_version")]
-        _check_tables(str(path), tables, recorded, versions)
+        check(str(path), tables, recorded)
         opened.execute("begin immediate")  # fails if another process has locked the file, or it is read-only
         opened.execute("rollback")
 
@@ -141,33 +186,23 @@ def _index_file(path: Path) -> None:
         opened.commit()
 
 
-def _prepare_server(uri: str, migrate: Callable[[str], None], versions: Versions) -> None:
-    """Check and create the tables on a PostgreSQL server; index them if the user may, which only saves time."""
-    from sqlalchemy import inspect, text
-    from sqlalchemy.exc import SQLAlchemyError
+def check_owner(program: str, place: str, tables: set[str]) -> None:
+    """Refuse a database that is not this program's, "MLflow" or "Optuna", before anything is written to it.
 
-    server = engine(uri)
-    with advisory(server, PREPARING, PREPARING_SECONDS):
-        with server.connect() as connection:
-            tables = set(inspect(connection).get_table_names())
-            indexes = set(connection.execute(text("select indexname from pg_indexes")).scalars())
-            recorded = []
-            if "alembic_version" in tables:
-                recorded = list(connection.execute(text("select version_num from alembic_version")).scalars())
-        if tables:
-            _check_tables(locations.shown(uri), tables, recorded, versions)
-        else:
-            migrate(uri)
-        with contextlib.suppress(SQLAlchemyError), server.begin() as connection:
-            for name in sorted(INDEXES.keys() - indexes):
-                connection.execute(text(INDEXES[name]))
+    Both keep a table `alembic_version`, and would break each other's.
+
+    Raises:
+        StoreFault: the tables are another program's.
+    """
+    others = [other for other in OWN_TABLES if other != program and tables >= OWN_TABLES[other]]
+    if tables >= OWN_TABLES[program] and not others:
+        return
+    owner = f"belongs to {others[0]}, and {program} needs its own" if others else f"is not {program}'s"
+    raise StoreFault(f"the database {place} {owner}; nothing was changed: choose another {OPTIONS[program]}")
 
 
-def _check_tables(place: str, tables: set[str], recorded: Collection[str], versions: Versions) -> None:
-    """Check that these are MLflow's tables, and of the installed version."""
-    if not tables >= MLFLOW_TABLES:
-        owner = "belongs to Optuna, and MLflow needs its own" if "studies" in tables else "is not MLflow's"
-        raise StoreFault(f"the database {place} {owner}; nothing was changed: choose another --store")
+def _check_version(place: str, recorded: Collection[str], versions: Versions) -> None:
+    """Check that MLflow's tables are of the installed version."""
     if len(recorded) != 1:
         raise StoreFault(f"{place} has {len(recorded)} table versions; nothing was changed: choose another --store")
     installed, known = versions()

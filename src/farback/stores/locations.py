@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -12,8 +13,27 @@ from farback.stores.redaction import shown
 
 BEGIN = "`farback run` records trials (`farback init` writes a first config)"  # advice for an empty store
 SQLITE = "sqlite:///"
+ARTIFACTS = "artifacts"  # the folder beside an SQLite file
 
-__all__ = ["SQLITE", "artifacts", "check_driver", "database", "default_uri", "local", "located", "shown"]
+__all__ = [
+    "ARTIFACTS",
+    "SQLITE",
+    "ForeignAddress",
+    "artifact_root",
+    "artifacts",
+    "check_driver",
+    "database",
+    "default_uri",
+    "local",
+    "located",
+    "shown",
+]
+
+
+class ForeignAddress(UserError):
+    """A store names artifacts outside the places that are its own: the command ends with exit code 1."""
+
+    exit_code: ClassVar[int] = 1
 
 
 def default_uri(root: Path) -> str:
@@ -65,25 +85,44 @@ def database(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE).partition("?")[0]).absolute()
 
 
-def artifacts(uri: str, experiment: str) -> str | None:
-    """The URI for an experiment's artifacts: beside the SQLite file; None lets the server choose."""
-    path = database(uri)
-    if path is not None:
-        return (path.parent / "artifacts" / experiment).as_uri()
+def artifact_root(uri: str) -> Path | None:
+    """The folder below which this machine keeps a store's artifacts; None where a server keeps them."""
     if uri.startswith("http"):
         return None
-    return (Path.cwd() / "results" / "store" / "artifacts" / experiment).as_uri()
+    path = database(uri)
+    return Path.cwd() / "results" / "store" / ARTIFACTS if path is None else path.parent / ARTIFACTS
+
+
+def artifacts(uri: str, experiment: str) -> str | None:
+    """The URI for an experiment's artifacts, below `artifact_root`; None lets the server choose."""
+    root = artifact_root(uri)
+    return None if root is None else (root / experiment).as_uri()
 
 
 def local(artifacts_uri: str, uri: str) -> Path | None:
-    """The folder of a run's artifacts, if it is on this machine.
+    """The folder of a run's artifacts on this machine; None if the server at `uri` keeps them.
 
-    MLflow records absolute paths; in a project that was moved, the artifacts are still beside its SQLite file.
+    Every use of an artifact address goes through this function, because others may have written the address: nothing
+    is read, written or deleted outside `artifact_root`, and no other server is sent the user's credentials. MLflow
+    records absolute paths; in a project that was moved or copied, the artifacts are beside its own SQLite file.
+
+    Raises:
+        ForeignAddress: the address is not below `artifact_root`, or names another server.
     """
-    if not artifacts_uri.startswith("file:"):
-        return None
-    recorded = Path(url2pathname(urlsplit(artifacts_uri).path))
-    path = database(uri)
-    if recorded.exists() or path is None:
-        return recorded
-    return path.parent / "artifacts" / Path(*recorded.parts[-3:])  # EXPERIMENT/RUN/artifacts
+    parts, root = urlsplit(artifacts_uri), artifact_root(uri)
+    if root is None:
+        if parts.scheme == "mlflow-artifacts" and parts.netloc in ("", urlsplit(uri).netloc):
+            return None
+        raise ForeignAddress(
+            f"the store {shown(uri)} names the artifacts {shown(artifacts_uri)}, which that server does not serve: "
+            "nothing was read or sent there; `mlflow server` with --artifacts-destination serves all artifacts itself"
+        )
+    recorded = Path(url2pathname(parts.path))
+    above, *run = recorded.parts[-4:] or ("",)  # "artifacts", EXPERIMENT, RUN, "artifacts"
+    folder = root.joinpath(*run) if database(uri) is not None and above == ARTIFACTS else recorded
+    if parts.scheme not in ("", "file") or not folder.resolve().is_relative_to(root.resolve()):
+        raise ForeignAddress(
+            f"the store {shown(uri)} names the artifacts {shown(artifacts_uri)}, which are not below its own folder "
+            f"{root}: nothing was read or changed there; if another project recorded them, run the command in it"
+        )
+    return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,12 +19,14 @@ from farback.stores.queries import RunLookup, TrackedRun, newest
 from farback.stores.retries import SECONDS, Retries, StoreFault
 from farback.stores.run_metrics import legal, points
 from farback.stores.run_writer import Attached, RunWriter
+from farback.stores.summaries import Summaries
 from farback.stores.views import SearchViews, write_views
 from farback.system import processes
 from farback.trials.events import Failed, Finished, Pruned, Recordable
 from farback.trials.trial import Trial
 
 READERS = 8  # threads that read artifacts
+WRITTEN = "farback.written"  # tag of a summary run: the names of the files and tags that farback wrote, as JSON
 
 
 class MLflow(Store):
@@ -46,8 +49,9 @@ class MLflow(Store):
         """
         self.uri = redaction.signed_in(locations.located(uri))
         self.client = Client(self.uri, Retries(self.uri, retry_seconds))
-        self.lookup = RunLookup(self.client)
+        self.lookup, self.summaries = RunLookup(self.client), Summaries(self.client)
         self.silent_seconds = silent_seconds
+        self._made: dict[str, dict[str, str]] = {}  # the provenance of the results read so far, by run
 
     @override
     def begin(
@@ -60,9 +64,14 @@ class MLflow(Store):
         views: SearchViews | None = None,
     ) -> MLflowRecorder:
         with quiet():
-            experiment_id = self._id(checked_name(experiment))
-            if experiment_id is None:
+            found = self._active(checked_name(experiment))
+            if found is None:
                 experiment_id = self.client.create_experiment(experiment, locations.artifacts(self.uri, experiment))
+            else:
+                experiment_id = str(found.experiment_id)
+                locations.local(
+                    f"{found.artifact_location}/run/artifacts", self.uri
+                )  # raises before anything is trained
             recorder = MLflowRecorder(self, experiment, experiment_id)
             recorder.add(trials, views)
             descriptions.describe(self.client.mlflow, experiment_id, question, config_text)
@@ -87,9 +96,10 @@ class MLflow(Store):
     def provenance(self, experiment: str) -> dict[str, dict[str, str]]:
         with quiet():
             experiment_id = self._id(experiment)
-            runs = self.lookup.every(experiment_id, metrics=False) if experiment_id else []
-        finished = newest(run for run in runs if run.kind == "trial")
-        return {key: run_metadata.provenance_of(run.tags) for key, run in finished.items()}
+            finished = newest(self.lookup.ended(experiment_id) if experiment_id else ())
+            with ThreadPoolExecutor(READERS) as pool:
+                list(pool.map(self._recorded, (run for run in finished.values() if run.run_id not in self._made)))
+        return {key: self._made[run.run_id] for key, run in finished.items()}
 
     @override
     def summarise(
@@ -105,23 +115,31 @@ class MLflow(Store):
             experiment_id = self._id(experiment)
             if experiment_id is None:
                 raise ValueError(f"nothing is recorded of {experiment!r} in {locations.shown(self.uri)}")
-            run = self._summary(experiment_id, {legal(name) for name in metrics or {}})
-            self.client.replace_files(run.info.artifact_uri, files)
+            run = self.summaries.open(experiment_id, {legal(name) for name in metrics or {}})
+            earlier = _written(run.data.tags)
+            written = {"files": [path.name for path in files], "tags": [legal(name) for name in tags or {}]}
+            self.client.artifacts.replace(run.info.artifact_uri, files, earlier["files"])
             changed = [point for point in points(metrics or {}, 0) if run.data.metrics.get(point.name) != point.value]
             milliseconds, text = now(), descriptions.summary(note, run.info.run_id, files)
             values = [(point, milliseconds) for point in changed]
             texts = {legal(name): value for name, value in (tags or {}).items()}
-            for gone in (name for name in run.data.tags if "/" in name and name not in texts):
+            for gone in (earlier["tags"] & set(run.data.tags)) - set(texts):
                 self.client.mlflow.delete_tag(run.info.run_id, gone)
-            self.client.log(run.info.run_id, values, tags={descriptions.NOTE: text, **texts})
+            texts |= {descriptions.NOTE: text, WRITTEN: json.dumps(written)}
+            self.client.log(run.info.run_id, values, tags=texts)
             self.client.mlflow.set_terminated(run.info.run_id, "FINISHED")
             descriptions.describe(self.client.mlflow, experiment_id, summary=run.info.run_id)
+            self.summaries.keep_one(experiment_id)
 
     def _recorded(self, run: TrackedRun) -> Recorded:
         """The exact result of a finished run."""
         try:
-            about, table = self.client.read_files(run.artifacts, (result_files.RESULT, result_files.SCORES))
-            return result_files.read(about, table)
+            about, table = self.client.artifacts.read(run.artifacts, (result_files.RESULT, result_files.SCORES))
+            recorded = result_files.read(about, table)
+            if recorded.columns["key"] != run.key:
+                raise result_files.Damaged(f"they are of trial {recorded.columns['key']}, not of {run.key}")
+            self._made[run.run_id] = {name: text for name, text in recorded.provenance.items() if name != "pid"}
+            return recorded
         except (OSError, result_files.Damaged) as error:
             place = f"run {run.run_id} in {locations.shown(self.uri)}"
             advice = "`farback doctor --repair` sets the run aside, and the next run trains the trial again"
@@ -129,23 +147,26 @@ class MLflow(Store):
 
     def _id(self, experiment: str) -> str | None:
         """The id of an experiment; None where it does not exist."""
+        found = self._active(experiment)
+        return None if found is None else str(found.experiment_id)
+
+    def _active(self, experiment: str) -> Any:
+        """MLflow's record of an experiment; None where it does not exist."""
         found = self.client.mlflow.get_experiment_by_name(experiment)
-        if found is None:
-            return None
-        if found.lifecycle_stage != "active":
+        if found is not None and found.lifecycle_stage != "active":
             raise ValueError(
                 f"experiment {experiment!r} was deleted in MLflow: restore it there, or erase it with `mlflow gc`"
             )
-        return str(found.experiment_id)
+        return found
 
-    def _summary(self, experiment_id: str, names: set[str]) -> Any:
-        """The summary run; a new one if there is none, or if it has metrics that are no longer among `names`."""
-        for run in self.client.search(experiment_id, "tags.kind = 'summary'"):
-            if set(run.data.metrics) <= names:
-                return run
-            self.client.mlflow.delete_run(run.info.run_id)  # MLflow cannot remove a single metric
-        tags = {"kind": "summary", "cell": "summary", "owner": processes.identity(), **run_metadata.driver_tags()}
-        return self.client.create_run(experiment_id, tags, "summary")
+
+def _written(tags: Mapping[str, str]) -> dict[str, set[str]]:
+    """The names of the files and tags that farback wrote to a summary run; none where its tag is unreadable."""
+    try:
+        recorded = json.loads(tags.get(WRITTEN, "{}"))
+        return {kind: {str(name) for name in recorded.get(kind, ())} for kind in ("files", "tags")}
+    except (ValueError, TypeError, AttributeError):
+        return {"files": set(), "tags": set()}
 
 
 class MLflowRecorder(Recorder):
@@ -242,14 +263,11 @@ class MLflowRecorder(Recorder):
 
     @override
     def abandon(self) -> None:
-        retries = self.client.retries
-        seconds, retries.seconds = retries.seconds, 0.0
-        try:
-            self.close()
-        except StoreFault:  # it was reported already, and the next driver ends the runs that are left
-            self.writer.open = {}
-        finally:
-            retries.seconds = seconds  # the store may be used again
+        with self.client.retries.off():
+            try:
+                self.close()
+            except StoreFault:  # it was reported already, and the next driver ends the runs that are left
+                self.writer.open = {}
 
     def _write_views(self, views: SearchViews | None = None) -> None:
         with quiet():
@@ -266,7 +284,7 @@ class MLflowRecorder(Recorder):
             owner = run.tags.get("owner", "")
             if run.run_id not in own and (owner in dead or processes.is_dead(owner)):
                 self.client.log(run.run_id, tags={"status": "killed", "killed": f"its driver {owner} is gone"})
-                self.client.sweep_files(run.artifacts)
+                self.client.artifacts.sweep(run.artifacts)
                 self.client.mlflow.set_terminated(run.run_id, "KILLED")
                 ended.append(run.key)
         self._supersede(ended)

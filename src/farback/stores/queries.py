@@ -14,6 +14,7 @@ from typing import Any
 
 from farback.stores import database, locations
 from farback.stores.client import Client
+from farback.stores.retries import timed
 
 KEYS_PER_QUERY = 1000
 KEYS_PER_SEARCH = 20  # for more keys, MLflow's search is faster when it lists all runs
@@ -138,7 +139,7 @@ class RunLookup:
         values = {"experiment": int(experiment_id), **keys}
         try:
             statement = text(query).bindparams(*(bindparam(name, expanding=True) for name in keys))
-            with self._engine.connect() as connection:
+            with timed(), self._engine.connect() as connection:
                 return list(connection.execute(statement, values))
         except SQLAlchemyError:
             return None

@@ -1,7 +1,8 @@
 """The exact result of a trial as two small files: `result.json` describes it, `scores.csv` holds every score.
 
 MLflow drops infinities and cannot store (step, lag) pairs; these files keep every bit. `result.json` holds digests of
-`scores.csv` and of its own content, so that truncated and changed files are detected.
+`scores.csv` and of its own content, so that truncated and changed files are detected. Pages read nothing of a trial but
+these two files.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import io
 import json
 from typing import Any
 
-from farback.stores.base import Recorded, score_rows
+from farback.stores.base import TRIAL_COLUMNS, Recorded, score_rows
 from farback.trials.events import SCORE_COLUMNS, TrialResult
 
 RESULT, SCORES = "result.json", "scores.csv"
+KEYS = {"status", "trial", "provenance", "scores"}
+NUMBERS = {"trained_lag", "seed"}  # columns of a trial
 DIGEST = "digest"  # of everything else in `result.json`; farback 0.1.0 wrote the digest of the scores only
 
 
@@ -42,10 +45,14 @@ def read(about: bytes, table: bytes) -> Recorded:
         values = json.loads(about)
         digest = values.pop(DIGEST, None)
         columns, status, scores = dict(values["trial"]), values["status"], values["scores"]
+        made = {str(name): str(text) for name, text in values.get("provenance", {}).items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"{RESULT} is truncated, or not a result: {error!r}") from None
-    if digest is not None and digest != _digest(_canonical(values)):
+    if values.keys() - KEYS or (digest is not None and digest != _digest(_canonical(values))):
         raise Damaged(f"{RESULT} was changed: its digest does not match")
+    wrong = [name for name in TRIAL_COLUMNS if not isinstance(columns.get(name), int if name in NUMBERS else str)]
+    if wrong:
+        raise Damaged(f"{RESULT} has no usable {', '.join(wrong)}")
     if status not in ("finished", "diverged"):
         raise Damaged(f"{RESULT} has the status {status!r}; it must be finished or diverged")
     if scores != _digest(table):
@@ -57,7 +64,7 @@ def read(about: bytes, table: bytes) -> Recorded:
         rows = [(measure, int(step), int(lag), name, float(value)) for measure, step, lag, name, value in lines]
     except (ValueError, StopIteration) as error:
         raise Damaged(f"{SCORES} is not a table of scores: {error}") from None
-    return Recorded(columns, status, rows)
+    return Recorded(columns, status, rows, made)
 
 
 def _canonical(values: dict[str, Any]) -> bytes:

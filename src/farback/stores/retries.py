@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -27,8 +29,10 @@ REASON_CHARACTERS = 300
 LOGGER = logging.getLogger("farback.stores")  # without a handler, warnings go to standard error
 
 FULL = "there is no space left: free some space and run the same command again; what was recorded is safe"
-READ_ONLY = "it cannot be written to: check its permissions, or choose another place with --store"
-BROKEN = "it is not a database, or it is damaged: nothing was changed; move it away, or choose another --store"
+READ_ONLY = "it cannot be written to: check its permissions, or choose another place with --store or --storage"
+BROKEN = (
+    "it is not a database, or it is damaged: nothing was changed; move it away, or choose another --store or --storage"
+)
 DENIED = "access is denied: check the user, the password or the token"
 LOCKED = "another process has locked it"
 RACED = "another process wrote the same record at the same moment"
@@ -67,11 +71,45 @@ class Diagnosis:
     reason: str
 
 
-class Retries:
-    """Repeats calls to the store at `place` that fail for a temporary reason, each for up to `seconds`."""
+_began: dict[int, float] = {}  # when the present call to a store began, by thread
 
-    def __init__(self, place: str, seconds: float = SECONDS) -> None:
-        self.place, self.seconds = locations.shown(place), seconds
+
+@contextmanager
+def timed() -> Iterator[None]:
+    """A block that calls a store, for `seconds_in_call`."""
+    thread = threading.get_ident()
+    is_outermost = thread not in _began
+    _began.setdefault(thread, time.monotonic())
+    try:
+        yield
+    finally:
+        if is_outermost:
+            del _began[thread]
+
+
+def seconds_in_call(thread: int) -> float:
+    """For how long the present call of a thread to a store has lasted; 0 if the thread is in none."""
+    began = _began.get(thread)
+    return 0.0 if began is None else time.monotonic() - began
+
+
+class Retries:
+    """Repeats calls to the store at `place` that fail for a temporary reason, each for up to `seconds`.
+
+    `answers` are exceptions that a call raises in place of a result; they are passed on, whatever caused them.
+    """
+
+    def __init__(self, place: str, seconds: float = SECONDS, answers: tuple[type[Exception], ...] = ()) -> None:
+        self.place, self.seconds, self.answers = locations.shown(place), seconds, answers
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """No retries in this block, which cleans up after an error: the store itself may have failed."""
+        seconds, self.seconds = self.seconds, 0.0
+        try:
+            yield
+        finally:
+            self.seconds = seconds
 
     def call(self, function: Callable[[], T], find: Callable[[], T | None] = lambda: None) -> T:
         """Call a function, with retries and growing pauses, and return its result.
@@ -81,6 +119,10 @@ class Retries:
         Raises:
             StoreFault: the error is not temporary, or `seconds` have passed.
         """
+        with timed():
+            return self._call(function, find)
+
+    def _call(self, function: Callable[[], T], find: Callable[[], T | None]) -> T:
         began = reported = time.monotonic()
         wait, tries = FIRST_WAIT, 0
         while True:
@@ -90,6 +132,8 @@ class Retries:
                 if tries:
                     LOGGER.warning("%s is back after %.0f s", self.place, time.monotonic() - began)
                 return result
+            except self.answers:
+                raise
             except Exception as error:
                 diagnosis = diagnosed(error)
                 if diagnosis is None:
@@ -112,6 +156,17 @@ class Retries:
         return StoreFault(f"the store {self.place} cannot be used: {problem} ({diagnosis.reason})")
 
 
+class Retrying:
+    """An object whose method calls are retried."""
+
+    def __init__(self, bare: Any, retries: Retries) -> None:
+        self._bare, self._retries = bare, retries
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._bare, name)
+        return lambda *args, **options: self._retries.call(lambda: method(*args, **options))
+
+
 def diagnosed(error: BaseException) -> Diagnosis | None:
     """The diagnosis of an error of the store; None for other errors."""
     if isinstance(error, UserError):
@@ -124,8 +179,9 @@ def diagnosed(error: BaseException) -> Diagnosis | None:
             return Diagnosis(FULL if code in FULL_CODES else READ_ONLY, False, reason(each))
     text = " ".join(str(each).lower() for each in chain)
     for advice, retry, pattern in TEXTS:
-        if re.search(pattern, text):
-            return Diagnosis(advice, retry, reason(error))
+        if re.search(pattern, text):  # Optuna's own text says nothing about the cause
+            cause = next((each for each in chain if re.search(pattern, str(each).lower())), error)
+            return Diagnosis(advice, retry, reason(cause))
     for each in chain:
         status = None if local else _status(each)
         if status in GONE_STATUS or status in DENIED_STATUS:

@@ -93,7 +93,7 @@ class RunWriter:
 
     def finish(self, run: OpenRun, trial: Trial, result: TrialResult) -> None:
         """Write a result, the exact scores first, so that every run with the status FINISHED has them."""
-        self.client.store_files(run.artifacts, result_files.written(trial.columns(), result))
+        self.client.artifacts.write(run.artifacts, result_files.written(trial.columns(), result))
         milliseconds = now()
         ending = [(point, milliseconds) for point in closing(score_rows(result.scores), run.curves)]
         tags = {"status": result.status, **run_metadata.provenance(result.provenance)}
@@ -103,7 +103,7 @@ class RunWriter:
     def fail(self, run: OpenRun, event: Failed) -> None:
         """Write the error of a trial that could not be trained."""
         if event.traceback:
-            self.client.store_files(run.artifacts, {"traceback.txt": event.traceback.encode()})
+            self.client.artifacts.write(run.artifacts, {"traceback.txt": event.traceback.encode()})
         tags = {"status": "failed", "error": event.error[:ERROR_CHARACTERS] or "unknown"}
         self.client.log(run.run_id, run.buffered, tags=tags)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,9 +14,9 @@ from filelock import FileLock
 
 from farback.records.record import UserError
 from farback.stores import database, locations
-from farback.stores.retries import reason
+from farback.stores.retries import SECONDS, Retries, Retrying, reason, timed
 
-BUSY_SECONDS = 60.0  # how long a writer of an SQLite file waits for another
+BUSY_SECONDS = 5.0  # how long one call waits for another writer of an SQLite file; `Retries` repeats the call
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,10 @@ class Storage:
     """An opened database of Optuna's studies, which Optuna calls a storage."""
 
     uri: str
-    optuna: Any  # Optuna's storage
+    optuna: Any  # Optuna's storage, whose calls are retried
     path: Path | None  # the SQLite file; None on a database server
+    rdb: Any  # the same without retries
+    retries: Retries
 
     @property
     def lock(self) -> AbstractContextManager[object]:
@@ -37,9 +37,9 @@ class Storage:
         between; SQLite does not, so that two processes could take one trial (docs/decisions/0007).
         """
         if self.path:
-            return FileLock(f"{self.path}.lock")
+            return _held(FileLock(f"{self.path}.lock"))
         if self.uri.startswith(database.POSTGRES):
-            return database.advisory(self.optuna.engine, "farback.search", database.ADVISORY_SECONDS)
+            return database.advisory(self.rdb.engine, "farback.search", database.ADVISORY_SECONDS)
         return nullcontext()
 
     @property
@@ -49,6 +49,17 @@ class Storage:
         On a database server the lock only saves work: the search discards trials that two processes made at once.
         """
         return self.path is not None
+
+
+@contextmanager
+def _held(lock: FileLock) -> Iterator[None]:
+    """A lock for a block; waiting for it counts as a call to the store."""
+    with timed():
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def located(uri: str | None, root: Path) -> str:
@@ -67,45 +78,49 @@ def located(uri: str | None, root: Path) -> str:
     return chosen
 
 
-def opened(uri: str) -> Storage:
+def opened(uri: str, retry_seconds: float = SECONDS) -> Storage:
     """Open a storage; an SQLite file is created if it does not exist.
 
+    Calls of Optuna are retried as those of the store are: for `retry_seconds` while the database is locked or does
+    not answer. Where that does not help, they raise StoreFault.
+
     Raises:
-        UserError: the database is MLflow's, or cannot be opened.
+        StoreFault: the database is another program's, or cannot be used.
+        UserError: another version of Optuna wrote it.
     """
-    path = locations.database(uri)
     with quiet():
-        from optuna.storages import RDBStorage
+        from optuna.exceptions import DuplicatedStudyError
+        from optuna.storages import RDBStorage, get_storage
+
+        path, retries = locations.database(uri), Retries(uri, retry_seconds, (DuplicatedStudyError,))
+
+        def attempt() -> Any:
+            if path is not None:
+                database.prepare_file(
+                    path, _check, lambda new: RDBStorage(locations.SQLITE + str(new)).engine.dispose()
+                )
+                options = {"connect_args": {"timeout": BUSY_SECONDS}}
+                return RDBStorage(uri, engine_kwargs=options, skip_table_creation=True)
+            database.prepare_server(uri, _check, lambda new: RDBStorage(new).engine.dispose())
+            return RDBStorage(uri, skip_table_creation=True)
 
         try:
-            if path is not None:
-                database.create(path, lambda new: RDBStorage(locations.SQLITE + str(new)).engine.dispose())
-                _check_owner(path)
-                options = {"connect_args": {"timeout": BUSY_SECONDS}}
-                return Storage(uri, RDBStorage(uri, engine_kwargs=options, skip_table_creation=True), path)
-            is_postgres = uri.startswith(database.POSTGRES)
-            # A lock, because processes that create the tables at the same moment fail
-            lock = database.PREPARING, database.PREPARING_SECONDS
-            with database.advisory(database.engine(uri), *lock) if is_postgres else nullcontext():
-                return Storage(uri, RDBStorage(uri), None)
+            bare = retries.call(attempt)
         except UserError:
             raise
-        except Exception as error:  # from a database driver
+        except Exception as error:  # such as Optuna's for tables of another version
             raise UserError(f"the storage {locations.shown(uri)} cannot be opened: {reason(error)}") from None
+    return Storage(uri, Retrying(get_storage(bare), retries), path, bare, retries)
+
+
+def _check(place: str, tables: set[str], recorded: object) -> None:
+    database.check_owner("Optuna", place, tables)
 
 
 def exists(uri: str) -> bool:
     """Whether the SQLite file exists; a database server is assumed to have studies."""
     path = locations.database(uri)
     return path is None or path.exists()
-
-
-def _check_owner(path: Path) -> None:
-    """Refuse MLflow's database: both programs keep a table `alembic_version`, and would break each other's."""
-    with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-        tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
-    if "experiments" in tables or "studies" not in tables:
-        raise UserError(f"{path} is not Optuna's database; studies need a file of their own, such as optuna.db")
 
 
 @contextmanager

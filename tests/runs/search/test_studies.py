@@ -153,12 +153,12 @@ def test_of_trials_made_twice_one_counts(small: Small) -> None:
 @pytest.mark.slow
 def test_a_storage_is_a_database_of_its_own(tmp_path: Path, empty_database: Path, small: Small) -> None:
     shutil.copy(empty_database, tmp_path / "mlflow.db")
-    with pytest.raises(UserError, match="not Optuna's database"):
+    with pytest.raises(UserError, match="belongs to MLflow, and Optuna needs its own; nothing was changed"):
         opened(f"sqlite:///{tmp_path}/mlflow.db")
     with pytest.raises(UserError, match="sqlite:///FILE or another database"):
         located("results/optuna.db", tmp_path)
-    with pytest.raises(UserError, match="cannot be opened") as caught:
-        opened("postgresql://user:secret@127.0.0.1:1/studies")
+    with pytest.raises(UserError, match="cannot be used: it does not answer") as caught:
+        opened("postgresql://user:secret@127.0.0.1:1/studies", retry_seconds=0.0)
     assert "secret" not in str(caught.value)
     assert history(small()).empty
 
@@ -176,7 +176,7 @@ def test_the_dashboard_serves_the_study_to_this_machine_only(small: Small) -> No
     assert name == "small/RNN tanh"
     with pytest.raises(UserError, match="it has: small/RNN tanh"):
         addresses(own.storage, "other")
-    server = listening(own.storage, 8080)
+    server, _ = listening(own.storage, 8080)
     assert server.server_address[0] == "127.0.0.1"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain
 from typing import Self
 
@@ -26,6 +26,7 @@ from farback.runs.search.winners import defaults, winners
 from farback.runs.session import Session
 from farback.runs.sweep import execute, trained
 from farback.stores.leases import Heartbeat
+from farback.stores.retries import StoreFault
 from farback.stores.studies import Storage
 from farback.stores.views import MEAN, OWN
 from farback.trials.cohort import Cohort
@@ -110,9 +111,17 @@ class SearchRun:
                 self.queue.extend(self.work.retry())
                 if idle:
                     time.sleep(POLL_SECONDS)  # other processes train the rest; if they die, this one continues
-        finally:
-            for one in self.open:
-                one.study.fail(one.taken, "the search was stopped", blameless=True)
+        except BaseException:
+            with self.storage.retries.off(), suppress(StoreFault):  # else the next process finds them abandoned
+                self._give_back()
+            raise
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Put the settings in training back into the queue."""
+        while self.open:
+            one = self.open.pop(0)
+            one.study.fail(one.taken, "the search was stopped", blameless=True)
 
     @property
     def is_over(self) -> bool:

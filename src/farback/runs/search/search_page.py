@@ -10,6 +10,7 @@ import pandas as pd
 from farback.experiment import Search
 from farback.report import ReportedObjective, Searched
 from farback.report.page import Page, Subject, write_search
+from farback.runs.search import recorded_values
 from farback.runs.search.importances import importances
 from farback.runs.search.objectives import value
 from farback.runs.search.optuna_history import history
@@ -29,14 +30,15 @@ def publish(search: Search, store: Store, storage: str | None = None) -> Page:
     `storage` is the URI of its studies; default: the SQLite file in `results/store`.
 
     Raises:
-        UserError: no network was trained on fresh seeds yet.
+        UserError: no network was trained on fresh seeds yet, or the record of a study does not fit its networks.
     """
-    past = history(search, storage)
+    past, frame = history(search, storage), store.frame(search.name)
+    recorded_values.check(search, past, frame)
     tuned = winners(search, past)
     uri = located(storage, search.root)
     studies = existing(search, opened(uri)) if exists(uri) else {}
     reported = [*tuned, *defaults(search, past)]
-    results = searched(search, past, reported, store.frame(search.name), studies)
+    results = searched(search, past, reported, frame, studies)
     origins, made_with = trial_provenance(search.name, store, results.keys)
     subject = Subject(
         name=search.name,

@@ -18,6 +18,7 @@ from farback.records.record import UserError, digest
 from farback.runs.search.budget import Slot, duplicates, lacking, slots
 from farback.runs.search.samplers import pruner, sampler, suggestion
 from farback.runs.search.winners import default_point
+from farback.stores.retries import StoreFault
 from farback.stores.studies import Storage, describe, fail_abandoned, quiet
 from farback.system import processes
 
@@ -192,6 +193,8 @@ class GroupStudy:
         with quiet():
             try:
                 self.study.tell(taken.number, **outcome)
+            except StoreFault:
+                raise
             except (ValueError, RuntimeError):  # the trial has ended
                 return False
             return True
