@@ -33,7 +33,7 @@ def report(
     from farback.stores import open_store
 
     experiment = load(config, settings or [])
-    with open_store(store, experiment.root) as opened:
+    with open_store(store, experiment.root, reading=True) as opened:
         if isinstance(experiment, Search):
             from farback.runs.search.search_page import publish as publish_search
 

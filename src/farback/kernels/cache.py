@@ -18,7 +18,7 @@ DIGEST_BYTES = hashlib.sha256().digest_size
 _warned: set[str] = set()  # one line for each folder and kind of fault, not for each kernel
 
 
-class CacheFiles(IndexDataCacheFile):  # type: ignore[misc]
+class CacheFiles(IndexDataCacheFile):
     """The files of one kernel. Each ends with the digest of its content, which numba's reader does not look at."""
 
     @contextmanager
@@ -37,7 +37,7 @@ class CacheFiles(IndexDataCacheFile):  # type: ignore[misc]
         return super()._load_data(name)
 
 
-class KernelCache(FunctionCache):  # type: ignore[misc]
+class KernelCache(FunctionCache):
     """The cache of one kernel. If its files cannot be used, the kernel is compiled, and written again if possible."""
 
     def __init__(self, function: Any) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from numba import config, njit
+from numba import config as numba_config
+from numba import njit
 from numba.core.ccallback import CFunc
 from numba.core.sigutils import normalize_signature
 
@@ -28,6 +29,7 @@ _OPTIONS: dict[str, Any] = {
 
 # Only kernels call helper functions, so these need no wrappers for Python or C, and compile in half the time.
 _HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_KERNEL = {**_OPTIONS, "no_cfunc_wrapper": True}
 _STEPS: list[Any] = []
 
 
@@ -58,14 +60,15 @@ def kernel(function: Any) -> Any:
     """Compile a kernel and keep it on disk."""
     _name(function)
     with _jit_enabled():
-        return _on_disk(njit(no_cfunc_wrapper=True, **_OPTIONS)(function), function)
+        return _on_disk(njit(**_KERNEL)(function), function)
 
 
 def compiled_address(function: Any, signature: Any) -> int:
     """Compile a function of numbers for one signature, keep it on disk, and return the address of its C function."""
     _name(function)
     options = {name: _OPTIONS[name] for name in ("error_model", "fastmath")}
-    compiled = _on_disk(CFunc(function, normalize_signature(signature), locals={}, options=options), function)
+    typed: Any = normalize_signature
+    compiled = _on_disk(CFunc(function, typed(signature), locals={}, options=options), function)
     compiled.compile()
     _STEPS.append(compiled)  # this reference keeps its machine code in memory
     return int(compiled.address)
@@ -86,8 +89,8 @@ def _on_disk(compiled: Any, function: Any) -> Any:
 @contextmanager
 def _jit_enabled() -> Iterator[None]:
     """Compile in this block also if NUMBA_DISABLE_JIT is set, because the kernels do not run as Python."""
-    before = config.DISABLE_JIT
-    config.DISABLE_JIT = 0
+    config: Any = numba_config
+    before, config.DISABLE_JIT = config.DISABLE_JIT, 0
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from functools import partial
 from pathlib import Path
@@ -163,17 +163,20 @@ class Client:
         if local is not None:
             sweep(local)
 
-    def replace_files(self, uri: str, files: Sequence[Path]) -> None:
-        """Replace all artifacts of a run."""
-        artifacts = self._repository(uri)
+    def replace_files(self, uri: str, files: Sequence[Path], earlier: Collection[str]) -> None:
+        """Write artifacts of a run, and delete those of the names `earlier` that are no longer among them."""
+        self.store_files(uri, {path.name: path.read_bytes() for path in files})
+        gone = set(earlier) - {path.name for path in files}
+        local = locations.local(uri, self.uri)
 
-        def replace() -> None:
-            for old in artifacts.list_artifacts():
-                artifacts.delete_artifacts(old.path)
-            for path in files:
-                artifacts.log_artifact(str(path))
+        def delete() -> None:
+            for name in gone:
+                if local is not None:
+                    (local / name).unlink(missing_ok=True)
+                else:
+                    self._repository(uri).delete_artifacts(name)
 
-        self.retries.call(replace)
+        self.retries.call(delete)
 
     def read_files(self, uri: str, names: Sequence[str]) -> list[bytes]:
         """The contents of some artifacts of a run.

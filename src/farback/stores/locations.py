@@ -4,33 +4,48 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 from farback.records.record import UserError
 from farback.stores.redaction import shown
+from farback.system.project import project_folder
 
 BEGIN = "`farback run` records trials (`farback init` writes a first config)"  # advice for an empty store
 SQLITE = "sqlite:///"
+ARTIFACTS = "artifacts"  # the folder beside an SQLite file
 
-__all__ = ["SQLITE", "artifacts", "check_driver", "database", "default_uri", "local", "located", "shown"]
+__all__ = [
+    "ARTIFACTS",
+    "SQLITE",
+    "artifacts",
+    "check_driver",
+    "database",
+    "default_uri",
+    "local",
+    "located",
+    "shown",
+    "sqlite",
+]
 
 
 def default_uri(root: Path) -> str:
     """The URI of a project's default store: an SQLite file below its `results`."""
-    return SQLITE + str(root.resolve() / "results" / "store" / "mlflow.db")
+    return sqlite(root.resolve() / "results" / "store" / "mlflow.db")
 
 
-def located(uri: str | None) -> str:
-    """The URI to use: the given one, else MLFLOW_TRACKING_URI, else the default one. SQLite paths become absolute.
+def located(uri: str | None, root: Path | None = None) -> str:
+    """The URI to use: the given one, else MLFLOW_TRACKING_URI, else that of the project at `root`.
+
+    By default `root` is the project that contains the current directory. SQLite paths become absolute.
 
     Raises:
         UserError: the URI names a folder, which MLflow no longer supports, or a database without an installed driver.
     """
-    chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(Path.cwd())
+    chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root or project_folder())
     path = database(chosen)
     if path is not None:
-        return SQLITE + str(path)
+        return sqlite(path)
     if "://" not in chosen or chosen.startswith("file:"):
         raise UserError(
             f"a store is sqlite:///FILE, a server http://HOST:PORT or another database, got {shown(chosen)!r}"
@@ -58,32 +73,48 @@ def check_driver(uri: str) -> None:
         raise UserError(f"{shown(uri)} is not the URI of a database, such as postgresql+psycopg://HOST/NAME") from None
 
 
+def sqlite(path: Path) -> str:
+    """The URI of an SQLite file.
+
+    Raises:
+        UserError: no URI of this SQLAlchemy can name it: before 2.1 there was none for a path with a question mark.
+    """
+    plain, quoted = SQLITE + str(path), SQLITE + quote(str(path), safe="")  # MLflow would make a folder of this path
+    for uri in (plain,) if not set("{}") & set(str(path)) else ():  # Optuna replaces what stands in braces
+        if database(uri) == path.absolute():
+            return uri
+    if database(quoted) == path.absolute():
+        return quoted
+    raise UserError(f"{path} cannot be the path of a database: rename the folder, or install sqlalchemy >= 2.1")
+
+
 def database(uri: str) -> Path | None:
     """The absolute path of the SQLite file that a URI names, or None."""
     if not uri.startswith(SQLITE):
         return None
-    return Path(uri.removeprefix(SQLITE).partition("?")[0]).absolute()
+    from sqlalchemy.engine import make_url
+
+    return Path(make_url(uri).database or "").absolute()
 
 
 def artifacts(uri: str, experiment: str) -> str | None:
     """The URI for an experiment's artifacts: beside the SQLite file; None lets the server choose."""
     path = database(uri)
     if path is not None:
-        return (path.parent / "artifacts" / experiment).as_uri()
+        return (path.parent / ARTIFACTS / experiment).as_uri()
     if uri.startswith("http"):
         return None
-    return (Path.cwd() / "results" / "store" / "artifacts" / experiment).as_uri()
+    return (project_folder() / "results" / "store" / ARTIFACTS / experiment).as_uri()
 
 
 def local(artifacts_uri: str, uri: str) -> Path | None:
     """The folder of a run's artifacts, if it is on this machine.
 
-    MLflow records absolute paths; in a project that was moved, the artifacts are still beside its SQLite file.
+    MLflow records absolute paths. Those that farback chose are beside the SQLite file, wherever that is now: a project
+    may be moved and copied.
     """
     if not artifacts_uri.startswith("file:"):
         return None
     recorded = Path(url2pathname(urlsplit(artifacts_uri).path))
-    path = database(uri)
-    if recorded.exists() or path is None:
-        return recorded
-    return path.parent / "artifacts" / Path(*recorded.parts[-3:])  # EXPERIMENT/RUN/artifacts
+    path, (above, *own) = database(uri), recorded.parts[-4:]  # "artifacts", EXPERIMENT, RUN, "artifacts"
+    return recorded if path is None or above != ARTIFACTS or ".." in own else path.parent.joinpath(ARTIFACTS, *own)

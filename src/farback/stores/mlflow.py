@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,7 @@ from farback.trials.events import Failed, Finished, Pruned, Recordable
 from farback.trials.trial import Trial
 
 READERS = 8  # threads that read artifacts
+WRITTEN = "farback.written"  # tag of a summary run: the names of the files and tags that farback wrote, as JSON
 
 
 class MLflow(Store):
@@ -106,14 +108,18 @@ class MLflow(Store):
             if experiment_id is None:
                 raise ValueError(f"nothing is recorded of {experiment!r} in {locations.shown(self.uri)}")
             run = self._summary(experiment_id, {legal(name) for name in metrics or {}})
-            self.client.replace_files(run.info.artifact_uri, files)
+            earlier = json.loads(run.data.tags.get(WRITTEN, "{}"))
+            written = {"files": [path.name for path in files], "tags": [legal(name) for name in tags or {}]}
+            own = [name for name in earlier.get("files", ()) if name == Path(name).name]
+            self.client.replace_files(run.info.artifact_uri, files, own)
             changed = [point for point in points(metrics or {}, 0) if run.data.metrics.get(point.name) != point.value]
             milliseconds, text = now(), descriptions.summary(note, run.info.run_id, files)
             values = [(point, milliseconds) for point in changed]
             texts = {legal(name): value for name, value in (tags or {}).items()}
-            for gone in (name for name in run.data.tags if "/" in name and name not in texts):
+            for gone in (set(earlier.get("tags", ())) & set(run.data.tags)) - set(texts):
                 self.client.mlflow.delete_tag(run.info.run_id, gone)
-            self.client.log(run.info.run_id, values, tags={descriptions.NOTE: text, **texts})
+            texts |= {descriptions.NOTE: text, WRITTEN: json.dumps(written)}
+            self.client.log(run.info.run_id, values, tags=texts)
             self.client.mlflow.set_terminated(run.info.run_id, "FINISHED")
             descriptions.describe(self.client.mlflow, experiment_id, summary=run.info.run_id)
 

@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from farback.records.record import UserError
@@ -24,6 +27,39 @@ def root_of(config: Path) -> Path:
     if folder.name == CLAIMS and folder.parent.name == CONFIGS:
         return folder.parent.parent
     return folder.parent if folder.name == CONFIGS else folder
+
+
+def project_folder() -> Path:
+    """The project that contains the current directory: the nearest folder, from there upwards, with configs or a store.
+
+    The current directory itself if there is none.
+    """
+    found = (path for path in _upwards() if (path / RESULTS / "store").is_dir() or any((path / CONFIGS).glob("*.yaml")))
+    return next(found, Path.cwd())
+
+
+def config_named(name: str) -> Path:
+    """The path of an experiment's config in the current directory or the nearest folder above that has it.
+
+    The file need not exist; its path is then in the current directory.
+
+    Raises:
+        UserError: as `config_of`.
+    """
+    found = (config for path in _upwards() if (config := config_of(name, path)).exists())
+    return Path(os.path.relpath(next(found, config_of(name, Path.cwd()))))
+
+
+def _upwards() -> Iterator[Path]:
+    """The current directory and the folders above it, up to the first that belongs to another user."""
+    here = Path.cwd()
+    yield here
+    for path in here.parents:
+        with suppress(OSError):
+            if path.stat().st_uid == os.getuid():
+                yield path
+                continue
+        return
 
 
 def config_of(name: str, root: Path = Path()) -> Path:
