@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,20 @@ def test_the_index_reads_any_text_of_a_page(tmp_path: Path) -> None:
     assert about is not None
     assert (about.question, about.headline, about.figure, about.held, about.refuted) == (HOSTILE, HOSTILE, "", 1, 0)
     assert "<script>alert(1)" not in (tmp_path / "results" / "index.html").read_text()
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)
+
+
+def test_an_index_that_git_tracks_is_not_changed_by_a_page_of_one_s_own(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    put(results, "deep")
+    git(tmp_path, "init")
+    git(tmp_path, "add", "results")
+    before = (results / "index.html").read_bytes()
+    put(results, "mine")
+    assert (results / "index.html").read_bytes() == before
+    git(tmp_path, "add", "results/mine")
+    put(results, "mine")
+    assert "What of mine?" in (results / "index.html").read_text()
