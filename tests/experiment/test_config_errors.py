@@ -271,10 +271,6 @@ WRONG = {
         "name: ../demo\nbase: {task: recall, lag: 5, cell: elman}\n",
         "demo.yaml:1:7: name: must equal the file's name, 'demo', because results are stored under it; got '../demo'",
     ),
-    "no name": (
-        "question: why?\nbase: {task: recall, lag: 5, cell: elman}\n",
-        "demo.yaml:1:1: name: is missing: write name: demo",
-    ),
     "a question that is no text": (
         BASE + "question: [why]\n",
         "demo.yaml:3:1: question: must be text, got [why]",

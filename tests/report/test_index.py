@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,20 @@ def test_the_questions_of_the_index_are_in_the_order_of_readme() -> None:
     places = {name: re.search(r"^PLACE = (\d+)", text, re.MULTILINE) for name, text in scripts.items()}
     own = sorted((int(place[1]), name) for name, place in places.items() if place)
     assert names == ["calibrate", *(name for _, name in own), "claims"]
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)
+
+
+def test_an_index_that_git_tracks_is_not_changed_by_a_page_of_one_s_own(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    put(results, "deep")
+    git(tmp_path, "init")
+    git(tmp_path, "add", "results")
+    before = (results / "index.html").read_bytes()
+    put(results, "mine")
+    assert (results / "index.html").read_bytes() == before
+    git(tmp_path, "add", "results/mine")
+    put(results, "mine")
+    assert "What of mine?" in (results / "index.html").read_text()

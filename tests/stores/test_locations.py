@@ -1,10 +1,16 @@
 """Where a store is, and what of it may be shown."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+import sqlalchemy
+from made_up import finished, trial
 
-from farback.stores.locations import artifacts, database, default_uri, located, shown
+from farback.stores import studies
+from farback.stores.locations import artifacts, database, default_uri, local, located, shown, sqlite
+from farback.stores.mlflow import MLflow
+from farback.trials.trial import Trial
 
 
 @pytest.mark.parametrize(
@@ -46,3 +52,94 @@ def test_artifacts_lie_beside_the_database(tmp_path: Path) -> None:
     uri = default_uri(tmp_path)
     assert artifacts(uri, "first") == (database(uri).parent / "artifacts" / "first").as_uri()
     assert artifacts("http://host:1", "first") is None
+
+
+ODD = ["how far?", "how far? again", "My%20Project", "100%", "a#b", "{braces}", "plus+and space", "übung"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_database_lies_in_its_folder_whatever_the_folder_is_called(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name / "mlflow.db"
+    path.parent.mkdir()
+    uri = sqlite(path)
+    assert database(uri) == path
+    engine = sqlalchemy.create_engine(uri)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("create table one (number integer)"))
+    engine.dispose()
+    assert path.exists()
+    assert located(uri) == uri
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def test_a_store_and_studies_work_in_such_a_folder_and_write_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "how far? My%20Project {1}"
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    one = trial()
+    with MLflow(default_uri(tmp_path / name)) as store, store.begin("first", [one]) as recorder:
+        recorder.put(finished(one))
+    with MLflow(default_uri(tmp_path / name)) as store:
+        assert store.frame("first")["key"].unique().tolist() == [one.key]
+    studies.opened(studies.located(None, tmp_path / name)).optuna.engine.dispose()
+    assert {path.name for path in (tmp_path / name / "results" / "store").iterdir()} >= {"mlflow.db", "optuna.db"}
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def recorded(project: Path, empty_database: Path) -> tuple[Trial, set[Path]]:
+    """A project with one recorded trial and a summary, and the files of its runs."""
+    one, page = trial(), project / "report.md"
+    (project / "results" / "store").mkdir(parents=True)
+    shutil.copy(empty_database, project / "results" / "store" / "mlflow.db")
+    with MLflow(default_uri(project)) as store, store.begin("first", [one]) as recorder:
+        recorder.put(finished(one))
+        page.write_text("first")
+        store.summarise("first", files=[page])
+    return one, set((project / "results" / "store" / "artifacts").rglob("*.*"))
+
+
+def test_a_copied_project_leaves_the_original_as_it_was(tmp_path: Path, empty_database: Path) -> None:
+    one, before = recorded(tmp_path / "A", empty_database)
+    contents = {path: path.read_bytes() for path in before}
+    shutil.copytree(tmp_path / "A", tmp_path / "B")
+    (tmp_path / "B" / "report.md").write_text("second")
+    two = trial(1)
+    with MLflow(default_uri(tmp_path / "B")) as store:
+        with store.begin("first", [two]) as recorder:
+            recorder.put(finished(two))
+        store.summarise("first", files=[tmp_path / "B" / "report.md"])
+        assert set(store.frame("first")["key"]) == {one.key, two.key}
+        runs = store.client.mlflow.search_runs([recorder.experiment_id])
+    own = (tmp_path / "B" / "results" / "store" / "artifacts").as_uri() + "/"
+    assert all(run.info.artifact_uri.startswith(own) for run in runs)  # MLflow's pages look there
+    assert {path: path.read_bytes() for path in (tmp_path / "A").rglob("artifacts/**/*.*")} == contents
+    (page,) = (tmp_path / "B").rglob("artifacts/**/report.md")
+    assert page.read_text() == "second"
+
+
+def test_a_moved_project_works_and_its_old_folder_stays_away(tmp_path: Path, empty_database: Path) -> None:
+    one, _ = recorded(tmp_path / "A", empty_database)
+    (tmp_path / "A").rename(tmp_path / "moved")
+    with MLflow(default_uri(tmp_path / "moved")) as store:
+        assert store.frame("first")["key"].unique().tolist() == [one.key]
+        store.summarise("first", files=[tmp_path / "moved" / "report.md"])
+    assert [each.name for each in tmp_path.iterdir()] == ["moved"]
+
+
+def test_a_summary_keeps_the_files_and_tags_that_others_added(uri: str, tmp_path: Path) -> None:
+    for name in ("old.csv", "new.csv"):
+        (tmp_path / name).write_text(name)
+    with MLflow(uri) as store:
+        store.begin("first", [trial()]).close()
+        store.summarise("first", tags={"a/bound": "below"}, files=[tmp_path / "old.csv"])
+        (run,) = store.client.search("1", "tags.kind = 'summary'")
+        store.client.mlflow.set_tag(run.info.run_id, "team/owner", "me")
+        folder = local(run.info.artifact_uri, uri)
+        (folder / "notes.txt").write_text("mine")
+        (folder / "more").mkdir()
+        store.summarise("first", tags={"b/bound": "below"}, files=[tmp_path / "new.csv"])
+        (run,) = store.client.search("1", "tags.kind = 'summary'")
+    assert {name for name in run.data.tags if "/" in name} == {"team/owner", "b/bound"}
+    assert {path.name for path in folder.iterdir()} == {"notes.txt", "more", "new.csv"}

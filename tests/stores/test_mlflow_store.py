@@ -283,10 +283,15 @@ def test_processes_that_create_one_database_at_once_do_not_break_it(tmp_path: Pa
 def test_an_unfinished_database_is_created_again(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "mlflow.db"
     path.parent.mkdir()
-    path.with_name("mlflow.db.new").write_text("what a killed process left")
-    database.create(path, lambda unfinished: unfinished.write_bytes(b""))
-    assert path.exists()
-    assert not path.with_name("mlflow.db.new").exists()
+    path.with_name("mlflow.db.new").write_text("a file of the user")
+    script = (
+        "import os, sys, pathlib\nfrom farback.stores import database\n"
+        "database.create(pathlib.Path(sys.argv[1]), lambda new: (new.write_bytes(b'half'), os._exit(9)))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == 9
+    assert not path.exists()
+    database.create(path, lambda unfinished: None)
+    assert sorted(each.name for each in path.parent.iterdir()) == ["mlflow.db", "mlflow.db.lock", "mlflow.db.new"]
 
 
 def asleep_for(seconds: float, sleeper: MLflowRecorder, other: MLflowRecorder) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from farback.cli import main
+from farback.experiment import ConfigError, Experiment
+from farback.records.record import UserError
+from farback.runs.sweep import frame, run
+from farback.stores import open_store
+from farback.system.project import config_named, project_folder
 
 CONFIG = """\
 name: tiny
@@ -124,3 +131,85 @@ def test_a_path_in_place_of_a_name_writes_nothing(name: str, project: Path, farb
         assert "Traceback" not in printed + errors
     assert everything(project) == before
     assert sorted(path.name for path in project.parent.iterdir()) == ["project"]
+
+
+TINY = "base: {task: recall, cell: elman, lag: 2}\n"
+
+
+def refusal(config: Path) -> str:
+    """The message with which a config is refused."""
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(TINY)
+    with pytest.raises(ConfigError) as refused:
+        Experiment.load(config)
+    return str(refused.value)
+
+
+def test_a_config_needs_no_name(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(TINY)
+    assert Experiment.load(tmp_path / "mine.yaml").name == "mine"
+
+
+@pytest.mark.parametrize("name", ["store", "claims", "calibrate", "Default", "mine--seeds-5"])
+def test_names_that_farback_uses_are_refused(tmp_path: Path, name: str) -> None:
+    assert f"got '{name}'" in refusal(tmp_path / "configs" / f"{name}.yaml")
+
+
+@pytest.mark.parametrize("other", ["configs/claims/mine.yaml", "results/tune/mine.yaml", "configs/Mine.yaml"])
+def test_two_configs_of_one_name_are_refused(tmp_path: Path, other: str) -> None:
+    (tmp_path / other).parent.mkdir(parents=True)
+    (tmp_path / other).write_text(TINY)
+    message = refusal(tmp_path / "configs" / "mine.yaml")
+    assert f"{tmp_path / other} has the same name, and both would use results/mine" in message
+
+
+def test_different_options_get_different_folders(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(TINY)
+    options = [
+        ["lag=3"],
+        ["lag=3", "seed=1"],
+        ["task={name: recall, symbols: 2}"],
+        ["task={name: recall,  symbols: 2}"],
+        [f"task={{name: recall, symbols: 2{' ' * 90}}}", "lag=3"],
+        [f"task={{name: recall, symbols: 2{' ' * 90}}}", "lag=4"],
+        ["task.filler=noise-lag=3"],
+        ["task.filler=noise", "lag=3"],
+    ]
+    loaded = [Experiment.load(tmp_path / "mine.yaml", own) for own in options[:6]]
+    loaded += [replace(loaded[0], overrides=tuple(own)) for own in options[6:]]
+    folders = [one.results_folder for one in loaded]
+    assert len({str(folder).lower() for folder in folders}) == len(options)
+    assert folders[:2] == [tmp_path / "results" / "mine--lag=3", tmp_path / "results" / "mine--lag=3-seed=1"]
+
+
+def test_a_config_is_found_from_a_folder_below_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "configs" / "claims").mkdir(parents=True)
+    (tmp_path / "configs" / "claims" / "mine.yaml").write_text(TINY)
+    (tmp_path / "configs" / "other.yaml").write_text(TINY)
+    (tmp_path / "notebooks" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "notebooks" / "deep")
+    assert project_folder() == tmp_path
+    assert config_named("mine") == Path("../../configs/claims/mine.yaml")
+    assert Experiment.load(config_named("mine")).root.resolve() == tmp_path
+    assert config_named("nowhere") == Path("configs/nowhere.yaml")
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)  # a folder above belongs to another user
+    assert project_folder() == Path.cwd()
+    assert config_named("mine") == Path("configs/mine.yaml")
+
+
+def test_the_frame_of_an_experiment_is_read_from_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "tiny.yaml").write_text(CONFIG)
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    before = everything(tmp_path)
+    assert frame("tiny").empty
+    with pytest.raises(UserError, match=r"nothing is recorded of 'nowhere', and .* its configs: tiny"):
+        frame("nowhere")
+    assert everything(tmp_path) == before  # reading makes no database
+    with pytest.raises(UserError, match="nothing is recorded yet in sqlite"), open_store(None, tmp_path, reading=True):
+        pass
+    assert run("../configs/tiny.yaml", workers=1).trained == 2
+    assert frame("tiny")["key"].nunique() == frame("../configs/tiny.yaml")["key"].nunique() == 2
+    assert not (tmp_path / "notebooks" / "results").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -48,9 +49,10 @@ def claims(
         step(LOADING)
         from farback.runs.claims import opened
         from farback.runs.session import RunOptions
+        from farback.system.project import project_folder
 
         options = RunOptions(workers, executor, address, store, None, checkpoint_seconds, device)
-        ledger = opened(Path(), shift_seeds)
+        ledger = opened(Path(os.path.relpath(project_folder())), shift_seeds)
         _claims(ledger, only or [], options, report, dry_run, signals, Printer(as_json))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import webbrowser
 from importlib.util import find_spec
-from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Annotated, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -51,8 +50,9 @@ def dashboard(
 ) -> None:
     """Browse the studies in optuna-dashboard, on this machine only."""
     from farback.stores.studies import exists, located, opened
+    from farback.system.project import project_folder
 
-    root, name = Path.cwd(), None
+    root, name = project_folder(), None
     if config is not None:
         from farback.experiment import Experiment
         from farback.runs.session import config_path

@@ -36,8 +36,9 @@ def doctor(
     from farback.doctor.checkup import Target, check
     from farback.stores.locations import located, shown
     from farback.stores.studies import located as study_storage
+    from farback.system.project import project_folder
 
-    root = Path.cwd()
+    root = project_folder()
     name = Path(config).stem if config else ""
     target = Target(located(store), study_storage(storage, root), root, name, partial(_trials, located(store)))
     checkup = check(target, repair)

@@ -128,8 +128,15 @@ def schema_text() -> str:
 
 
 def refresh_schema(config: Path) -> None:
-    """Update schema.json in the folder of a config (above `claims/`) for the installed components, if it exists."""
+    """Update schema.json in the folder of a config (above `claims/`) for the installed components, if it exists.
+
+    A file that git tracks is left as it is; `farback schema` writes it.
+    """
+    from farback.system.tracked_files import tracked
+
     folder = config.parent.parent if config.parent.name == "claims" else config.parent
     path = folder / "schema.json"
-    if path.exists() and path.read_text(encoding="utf-8") != (new := schema_text()):
+    if not path.exists() or path.name in tracked(folder):
+        return
+    if path.read_text(encoding="utf-8") != (new := schema_text()):
         path.write_text(new, encoding="utf-8")

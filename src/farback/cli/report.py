@@ -35,7 +35,7 @@ def report(
 
     experiment = load(config, settings or [])
     step(WRITING)
-    with open_store(store, experiment.root) as opened:
+    with open_store(store, experiment.root, reading=True) as opened:
         if isinstance(experiment, Search):
             from farback.runs.search.search_page import publish as publish_search
 

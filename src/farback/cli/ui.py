@@ -33,6 +33,7 @@ START_SECONDS = 120.0  # MLflow starts in about 8 s, and needs much longer on a 
 SETTINGS = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # jobs start seven processes of 230 MB, for language models
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PYTHONSAFEPATH": "1",  # `python -m` would take a signal.py in the current directory for Python's own
 }
 # Inherited settings that are not passed on: our server must listen on this machine only and check the Host header
 FOREIGN = re.compile(r"MLFLOW_(SERVER_|HOST|PORT|STATIC_PREFIX|FLASK_|.*_OPTS$)|UVICORN_|GUNICORN_|FORWARDED_ALLOW_IPS")

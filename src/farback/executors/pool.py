@@ -25,7 +25,10 @@ from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Paused, Request
 
 # One thread for each library that starts threads of its own. Libraries read the variables when imported.
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+# A new interpreter must not take a file of the current directory, such as signal.py, for a module of Python; the
+# search path of this process, on which the caller's modules are, is given to it afterwards.
+CHILD_VARIABLES = dict.fromkeys(THREADS, "1") | {"PYTHONSAFEPATH": "1"}
 # Not "fork", because a copy of a process with torch's threads can deadlock.
 START = multiprocessing.get_context("spawn")
 UNGUARDED = (
@@ -258,18 +261,18 @@ def _exit_reason(code: int | None) -> str:
 
 @contextmanager
 def _child_settings() -> Iterator[None]:
-    """Let a process that starts in this block use one thread per library, and block SIGINT until it has a handler.
+    """Set `CHILD_VARIABLES` for a process that starts in this block, and block SIGINT until it has a handler.
 
     Without the block, Ctrl-C during the start of a worker would print a traceback.
     """
+    before = {name: os.environ[name] for name in CHILD_VARIABLES if name in os.environ}
+    os.environ.update(CHILD_VARIABLES)
     resource_tracker.ensure_running()  # multiprocessing starts it with the first child and then unblocks SIGINT
-    before = {name: os.environ[name] for name in ONE_THREAD if name in os.environ}
-    os.environ.update(ONE_THREAD)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # a SIGINT during the block arrives now
-        for name in ONE_THREAD:
+        for name in CHILD_VARIABLES:
             del os.environ[name]
         os.environ.update(before)

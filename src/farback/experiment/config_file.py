@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WithJsonSchema
@@ -16,9 +17,9 @@ from farback.records.claim import Claim
 from farback.records.execution import Placement
 from farback.records.record import Record, Several, named
 from farback.system import devices
+from farback.system.project import NAME, name_problem
 
 CHECKPOINT_SECONDS = 60.0  # a checkpoint costs next to nothing, and a minute of training is soon repeated
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # names a folder below results/, and an MLflow experiment
 
 
 def _seconds(value: Any) -> Any:
@@ -46,7 +47,7 @@ class ConfigFile(Record):
     """The keys of a config file. `base`, `sweep` and `search` are checked when the trials are made.
 
     Attributes:
-        name: the file's name without .yaml.
+        name: the file's name without .yaml, which is also the default.
         question: the question that the experiment answers, in one sentence.
         base: the settings that every trial shares.
         sweep: grids of trials; without a sweep, the base is the only trial.
@@ -76,16 +77,14 @@ class ConfigFile(Record):
     )
 
 
-def config_file(document: Node, stem: str, problems: Problems) -> ConfigFile:
-    """The top-level keys of the config `stem`.yaml. If they are wrong, adds to `problems` and returns defaults."""
-    if not NAME.fullmatch(stem):
-        message = f"the file's name must be 1 to 64 letters, digits, - and _, followed by .yaml; got {shown(stem)}"
-        problems.add(document.mark.source, "", message)
+def config_file(document: Node, path: Path, problems: Problems) -> ConfigFile:
+    """The top-level keys of the config at `path`. If they are wrong, adds to `problems` and returns defaults."""
+    problem = name_problem(path)
+    if problem is not None:
+        problems.add(document.mark.source, "", f"{problem}; got {shown(path.stem)}")
     name = document.entries.get("name")
-    if name is None:
-        problems.add(document.mark, "name", f"is missing: write name: {stem}")
-    elif name.node.plain != stem:
-        message = f"must equal the file's name, {shown(stem)}, because results are stored under it"
+    if name is not None and name.node.plain != path.stem:
+        message = f"must equal the file's name, {shown(path.stem)}, because results are stored under it"
         problems.add(name.node.mark, "name", f"{message}; got {shown(name.node.plain)}")
     try:
         return ConfigFile.model_validate(document.plain)

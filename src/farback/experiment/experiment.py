@@ -16,9 +16,11 @@ from farback.experiment.problems import ConfigError, Problem, Problems, shown
 from farback.experiment.yaml_tree import KeyValue, Node, read
 from farback.records.claim import Claim
 from farback.records.execution import Placement
-from farback.records.record import UserError
-from farback.system.project import RESULTS, root_of
+from farback.records.record import UserError, digest
+from farback.system.project import OPTIONS, RESULTS, root_of
 from farback.trials.trial import Trial
+
+OPTION_CHARACTERS = 100  # in the name of a folder
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Experiment(ABC):
             what = "is empty" if document.value is None else f"must be a mapping, got {shown(document.plain)}"
             raise ConfigError.at(document.mark, "", f"{what}; a config has the keys {keys}")
         problems = Problems()
-        config = config_file(document, path.stem, problems)
+        config = config_file(document, path, problems)
         sweep, search = document.entries.get("sweep"), document.entries.get("search")
         if search and sweep:
             message = f"a config has either a sweep or a search, and the sweep is at {sweep.key}: keep one"
@@ -121,9 +123,13 @@ class Experiment(ABC):
             UserError: there is something else than a folder in its place; or the folder is a symbolic link, so writing
                 to it could replace files outside the project. The folder `results` itself may be a symbolic link.
         """
-        shift = [f"seeds-{self.seeds_shifted}"] if self.seeds_shifted else []
-        settings = re.sub(r"[^\w.=-]+", "_", "-".join([*self.overrides, *shift]))[:100]
-        path = self.root / RESULTS / (f"{self.name}--{settings}" if settings else self.name)
+        options = [*self.overrides, *([f"seeds-{self.seeds_shifted}"] if self.seeds_shifted else [])]
+        text = "-".join(options)
+        settings = re.sub(r"[^\w.=-]+", "_", text)
+        is_exact = settings == text and len(text) <= OPTION_CHARACTERS
+        if options and not (is_exact and re.split(r"-(?=[^-=]+=|seeds-)", text) == options):
+            settings = f"{settings[: OPTION_CHARACTERS - 7]}-{digest(options)[:6]}"  # other options give the same text
+        path = self.root / RESULTS / (f"{self.name}{OPTIONS}{settings}" if settings else self.name)
         if path.is_symlink():
             raise UserError(
                 f"{path} is a symbolic link to {path.readlink()}; farback does not write reports through links: "

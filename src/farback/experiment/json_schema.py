@@ -78,7 +78,6 @@ def schema() -> Schema:
         **config,
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "farback config",
-        "required": ["name"],
         "not": {"required": ["sweep", "search"]},
         "$defs": definitions,
     }

@@ -1,13 +1,18 @@
 """Compile functions with numba: one set of options, kernels cached on disk, and copies with other globals."""
 
-import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from numba import cfunc, njit
+from numba import config as numba_config
+from numba import njit
+from numba.core.ccallback import CFunc
+from numba.core.sigutils import normalize_signature
+
+from farback.kernels.cache import KernelCache
 
 # Numba's cache checks only the file of the compiled function. A kernel also contains the functions that it calls from
 # other files of this folder. So a digest of all files is part of each kernel's name: any edit compiles all again.
@@ -24,12 +29,14 @@ _OPTIONS: dict[str, Any] = {
 
 # Only kernels call helper functions, so these need no wrappers for Python or C, and compile in half the time.
 _HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_KERNEL = {**_OPTIONS, "no_cfunc_wrapper": True}
 _STEPS: list[Any] = []
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a helper function of kernels."""
-    return njit(**_HELPER)(function)
+    with _jit_enabled():
+        return njit(**_HELPER)(function)
 
 
 def loop(function: Callable[..., Any]) -> Any:
@@ -37,7 +44,7 @@ def loop(function: Callable[..., Any]) -> Any:
 
     Otherwise the compiler checks each pair of arrays for overlap, and uses no vector code for more than a few arrays.
     """
-    dispatcher = njit(**_HELPER)(function)
+    dispatcher = inlined(function)
 
     def without_aliases(flags: Any) -> Any:
         flags.noalias = True
@@ -51,23 +58,43 @@ def loop(function: Callable[..., Any]) -> Any:
 
 def kernel(function: Any) -> Any:
     """Compile a kernel and keep it on disk."""
-    return _on_disk(functools.partial(njit, no_cfunc_wrapper=True, **_OPTIONS), function)
+    _name(function)
+    with _jit_enabled():
+        return _on_disk(njit(**_KERNEL)(function), function)
 
 
 def compiled_address(function: Any, signature: Any) -> int:
     """Compile a function of numbers for one signature, keep it on disk, and return the address of its C function."""
+    _name(function)
     options = {name: _OPTIONS[name] for name in ("error_model", "fastmath")}
-    compiled = _on_disk(functools.partial(cfunc, signature, **options), function)
+    typed: Any = normalize_signature
+    compiled = _on_disk(CFunc(function, typed(signature), locals={}, options=options), function)
+    compiled.compile()
     _STEPS.append(compiled)  # this reference keeps its machine code in memory
     return int(compiled.address)
 
 
-def _on_disk(compiler: Callable[..., Any], function: Any) -> Any:
+def _name(function: Any) -> None:
     function.__qualname__ = f"{function.__qualname__}_{_SOURCES}"
+
+
+def _on_disk(compiled: Any, function: Any) -> Any:
+    """The object that numba made of a function, with our cache in place of numba's."""
+    with suppress(RuntimeError, OSError):  # without a writable folder for a cache every process compiles
+        compiled._cache = KernelCache(function)
+    compiled.compile = _jit_enabled()(compiled.compile)  # at the first call
+    return compiled
+
+
+@contextmanager
+def _jit_enabled() -> Iterator[None]:
+    """Compile in this block also if NUMBA_DISABLE_JIT is set, because the kernels do not run as Python."""
+    config: Any = numba_config
+    before, config.DISABLE_JIT = config.DISABLE_JIT, 0
     try:
-        return compiler(cache=True)(function)
-    except RuntimeError:  # no writable folder for a cache, so every process compiles
-        return compiler()(function)
+        yield
+    finally:
+        config.DISABLE_JIT = before
 
 
 def copy_with(function: Any, label: str, **names: Any) -> Any:

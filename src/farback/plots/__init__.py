@@ -3,6 +3,7 @@
 Only this package imports matplotlib and seaborn.
 """
 
+from farback.plots import backend  # noqa: F401 - it must be the first to import matplotlib
 from farback.plots.calibration import calibration
 from farback.plots.claim_verdicts import verdicts
 from farback.plots.forecasts import maps, skill_by_lag, staircase

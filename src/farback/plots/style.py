@@ -21,7 +21,11 @@ from farback.records.setting_text import ALL, DEFAULT_INIT, DEFAULT_START, setti
 
 Numbers = NDArray[np.float64]
 
+NOT_OF_FIGURES = ("backend", "interactive", "toolbar", "date.epoch", "docstring.hardcopy")  # the caller's session
+
+# Every setting of figures, so that no matplotlibrc of the user or of the current directory changes one
 RC: dict[Any, Any] = {
+    **{name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith(NOT_OF_FIGURES)},
     "figure.dpi": 100,
     "figure.constrained_layout.h_pad": 0.08,
     "figure.constrained_layout.w_pad": 0.08,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from farback.report import html
 from farback.system.atomic_files import aside
+from farback.system.tracked_files import tracked
 
 FOLDER, INDEX, PAGE = "results", "index.html", "report.html"
 BEFORE, AFTER = '<script type="application/json" id="about">', "</script>"
@@ -67,8 +68,14 @@ def write(results: Path) -> Path:
 
 
 def listed(results: Path) -> dict[str, About]:
-    """The pages that the index has, by the names of their folders; files that farback did not write are ignored."""
-    pages = {path.parent.name: about(path) for path in sorted(results.glob(f"*/{PAGE}"))}
+    """The pages that the index has, by the names of their folders; files that farback did not write are ignored.
+
+    An index that git tracks has the pages that git tracks, so that an experiment of one's own does not change it.
+    """
+    paths, known = sorted(results.glob(f"*/{PAGE}")), tracked(results)
+    if INDEX in known:
+        paths = [path for path in paths if f"{path.parent.name}/{PAGE}" in known]
+    pages = {path.parent.name: about(path) for path in paths}
     return {folder: one for folder, one in pages.items() if one is not None and one.listed}
 
 

@@ -5,6 +5,7 @@ The pages depend on the store alone and are byte-stable: a deleted folder is reb
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -186,6 +187,7 @@ def publish(
         context: further variables of the template: name, question, and any of `DEFAULTS`.
         files: the contents of further text files of the page, by file name.
     """
+    _check_names(analysis)
     folder.mkdir(parents=True, exist_ok=True)
     environment = Environment(
         loader=PackageLoader("farback.report"), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
@@ -205,6 +207,19 @@ def publish(
         index.write(folder.parent)
     paths = [folder / name for name in texts]
     return Page(analysis, paths[0], paths[1], [*paths, *parts], _note(variables, analysis))
+
+
+def _check_names(analysis: Analysis) -> None:
+    """Check that each part has files of its own in the page's folder.
+
+    Raises:
+        UserError: two parts of an experiment's script have one name, or a name is a path.
+    """
+    for name, count in Counter(part.name.lower() for part in analysis.parts).items():
+        if count > 1:
+            raise UserError(f"{count} figures or tables of the page are called {name!r}: each needs its own name")
+        if Path(name).name != name:
+            raise UserError(f"the name of a figure or table names its files and cannot be a path, got {name!r}")
 
 
 def _html(variables: Mapping[str, Any], folder: Path) -> str:

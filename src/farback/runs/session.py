@@ -13,7 +13,7 @@ from farback.runs import trial_checks
 from farback.stores import open_store
 from farback.stores.base import Store
 from farback.system import devices
-from farback.system.project import config_of
+from farback.system.project import config_named
 from farback.training.checkpoint_folder import CheckpointFolder
 
 
@@ -84,9 +84,12 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
 
 
 def config_path(config: str | Path) -> Path:
-    """The path of a config, given its path or its name: `configs/demo.yaml` or `demo`, `claims/adding` or `adding`."""
+    """The path of a config, given its path or its name: `configs/demo.yaml` or `demo`, `claims/adding` or `adding`.
+
+    A name is also found from a folder below the project's.
+    """
     path = Path(config)
-    return path if path.suffix or path.exists() else config_of(str(config))
+    return path if path.suffix or path.exists() else config_named(str(config))
 
 
 def load(experiment: Experiment | str | Path, overrides: Sequence[str] = ()) -> Experiment:

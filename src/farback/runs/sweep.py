@@ -24,9 +24,10 @@ from farback.runs.network_search import outcomes
 from farback.runs.progress import Lines, Summary, Tally
 from farback.runs.schedule import Plan, Schedule, missing_from_frame, missing_from_store, plan
 from farback.runs.session import RunOptions, Session, config_path, load, open_session
-from farback.stores import open_store
-from farback.stores.base import Recorder, Store
+from farback.stores import NothingRecorded, open_store
+from farback.stores.base import Recorder, Store, tidy
 from farback.system import devices
+from farback.system.project import configs_in, project_folder
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.events import Ended, Event, Progress
@@ -193,13 +194,28 @@ def frame(experiment: Experiment | str | Path, store: Store | str | None = None)
 
     Args:
         experiment: an experiment, or the path or name of its config.
-        store: a store or its URI; default: MLFLOW_TRACKING_URI, else the database below this directory.
+        store: a store or its URI; default: MLFLOW_TRACKING_URI, else the database of the experiment's project,
+            which for a name without a config is the project that contains the current directory.
+
+    Returns:
+        An empty frame if nothing is recorded of the experiment. Nothing is written.
+
+    Raises:
+        UserError: there is neither a config nor a result of this name.
     """
-    name = experiment.name if isinstance(experiment, Experiment) else Path(experiment).name.removesuffix(".yaml")
+    name, root = Path(str(experiment)).name.removesuffix(".yaml"), project_folder()
     if not isinstance(experiment, Experiment) and config_path(experiment).exists():
         experiment = load(experiment)
-    with open_store(store, Path.cwd()) as opened:
-        scores = opened.frame(name)
+    if isinstance(experiment, Experiment):
+        name, root = experiment.name, experiment.root
+    try:
+        with open_store(store, root, reading=True) as opened:
+            scores = opened.frame(name)
+    except NothingRecorded:
+        scores = tidy([])
+    if scores.empty and not isinstance(experiment, Experiment):
+        known = ", ".join(path.stem for path in configs_in(root)) or "none"
+        raise UserError(f"nothing is recorded of {name!r}, and {root} has no config of this name; its configs: {known}")
     if not isinstance(experiment, Sweep):
         return scores
     return tables.with_roles(scores, missing_from_frame(scores, experiment, experiment.trials()).roles)

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from filelock import FileLock
 
 from farback.stores import locations
 from farback.stores.retries import StoreFault
+from farback.system.atomic_files import aside
 
 POSTGRES = "postgresql"
 BUSY_SECONDS = 20.0  # how long to wait for another writer; MLflow waits as long
@@ -66,8 +67,9 @@ def prepare(uri: str, migrate: Callable[[str], None], versions: Versions) -> Non
 
     path = locations.database(uri)
     if path is not None:
-        prepare_file(path, check, lambda new: migrate(locations.SQLITE + str(new)))
+        prepare_file(path, check, lambda new: migrate(locations.sqlite(new)))
         _index_file(path)
+        _update_addresses(path)
     elif not uri.startswith("http"):
         prepare_server(uri, check, migrate, INDEXES if uri.startswith(POSTGRES) else {})
 
@@ -119,12 +121,10 @@ def create(path: Path, migrate: Callable[[Path], None]) -> None:
     with FileLock(f"{path}.lock"):
         if path.exists():
             return
-        unfinished = path.with_name(path.name + ".new")
-        unfinished.unlink(missing_ok=True)
-        migrate(unfinished)
-        with contextlib.closing(sqlite3.connect(unfinished)) as connection:
-            connection.execute("pragma journal_mode=wal")  # readers (the UI) and the writer do not block each other
-        os.replace(unfinished, path)
+        with aside(path) as unfinished:
+            migrate(unfinished)
+            with contextlib.closing(sqlite3.connect(unfinished)) as connection:
+                connection.execute("pragma journal_mode=wal")  # readers (the UI) and the writer do not block each other
 
 
 @contextmanager
@@ -183,6 +183,25 @@ def _index_file(path: Path) -> None:
         names = {name for (name,) in opened.execute("select name from sqlite_master")}
         for name in INDEXES.keys() - names:
             opened.execute(INDEXES[name])
+        opened.commit()
+
+
+def _update_addresses(path: Path) -> None:
+    """Let MLflow's pages find the artifacts of a store that was moved or copied: its addresses are absolute.
+
+    farback itself does not need this (`locations.local`).
+    """
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as opened:
+        for number, old in opened.execute("select experiment_id, artifact_location from experiments").fetchall():
+            above, name = Path(urlsplit(old or "").path).parts[-2:] or ("", "")
+            new = f"{(path.parent / locations.ARTIFACTS).as_uri()}/{name}"
+            if old.startswith("file:") and above == locations.ARTIFACTS and old != new:
+                opened.execute("update experiments set artifact_location = ? where experiment_id = ?", (new, number))
+                opened.execute(
+                    "update runs set artifact_uri = ? || substr(artifact_uri, ?) "
+                    "where experiment_id = ? and substr(artifact_uri, 1, ?) = ?",
+                    (new, len(old) + 1, number, len(old) + 1, old + "/"),
+                )
         opened.commit()
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 from farback.records.record import UserError
 from farback.stores.redaction import shown
+from farback.system.project import project_folder
 
 BEGIN = "`farback run` records trials (`farback init` writes a first config)"  # advice for an empty store
 SQLITE = "sqlite:///"
@@ -27,6 +28,7 @@ __all__ = [
     "local",
     "located",
     "shown",
+    "sqlite",
 ]
 
 
@@ -38,19 +40,21 @@ class ForeignAddress(UserError):
 
 def default_uri(root: Path) -> str:
     """The URI of a project's default store: an SQLite file below its `results`."""
-    return SQLITE + str(root.resolve() / "results" / "store" / "mlflow.db")
+    return sqlite(root.resolve() / "results" / "store" / "mlflow.db")
 
 
-def located(uri: str | None) -> str:
-    """The URI to use: the given one, else MLFLOW_TRACKING_URI, else the default one. SQLite paths become absolute.
+def located(uri: str | None, root: Path | None = None) -> str:
+    """The URI to use: the given one, else MLFLOW_TRACKING_URI, else that of the project at `root`.
+
+    By default `root` is the project that contains the current directory. SQLite paths become absolute.
 
     Raises:
         UserError: the URI names a folder, which MLflow no longer supports, or a database without an installed driver.
     """
-    chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(Path.cwd())
+    chosen = uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root or project_folder())
     path = database(chosen)
     if path is not None:
-        return SQLITE + str(path)
+        return sqlite(path)
     if "://" not in chosen or chosen.startswith("file:"):
         raise UserError(
             f"a store is sqlite:///FILE, a server http://HOST:PORT or another database, got {shown(chosen)!r}"
@@ -78,11 +82,28 @@ def check_driver(uri: str) -> None:
         raise UserError(f"{shown(uri)} is not the URI of a database, such as postgresql+psycopg://HOST/NAME") from None
 
 
+def sqlite(path: Path) -> str:
+    """The URI of an SQLite file.
+
+    Raises:
+        UserError: no URI of this SQLAlchemy can name it: before 2.1 there was none for a path with a question mark.
+    """
+    plain, quoted = SQLITE + str(path), SQLITE + quote(str(path), safe="")  # MLflow would make a folder of this path
+    for uri in (plain,) if not set("{}") & set(str(path)) else ():  # Optuna replaces what stands in braces
+        if database(uri) == path.absolute():
+            return uri
+    if database(quoted) == path.absolute():
+        return quoted
+    raise UserError(f"{path} cannot be the path of a database: rename the folder, or install sqlalchemy >= 2.1")
+
+
 def database(uri: str) -> Path | None:
     """The absolute path of the SQLite file that a URI names, or None."""
     if not uri.startswith(SQLITE):
         return None
-    return Path(uri.removeprefix(SQLITE).partition("?")[0]).absolute()
+    from sqlalchemy.engine import make_url
+
+    return Path(make_url(uri).database or "").absolute()
 
 
 def artifact_root(uri: str) -> Path | None:
@@ -90,7 +111,7 @@ def artifact_root(uri: str) -> Path | None:
     if uri.startswith("http"):
         return None
     path = database(uri)
-    return Path.cwd() / "results" / "store" / ARTIFACTS if path is None else path.parent / ARTIFACTS
+    return project_folder() / "results" / "store" / ARTIFACTS if path is None else path.parent / ARTIFACTS
 
 
 def artifacts(uri: str, experiment: str) -> str | None:

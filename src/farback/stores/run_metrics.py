@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,10 +26,15 @@ class Point(NamedTuple):
 
 @lru_cache(maxsize=10_000)  # a sweep uses the same names for every trial
 def legal(name: str) -> str:
-    """A metric's name without characters that MLflow refuses, and without parts such as ".."."""
+    """A metric's name without characters that MLflow refuses, and without parts such as "..".
+
+    A name that is too long is cut and ends with a digest, so that two such names stay different.
+    """
     parts = [re.sub(r"[^\w\-. :]", "_", part).strip() for part in name.split("/")]
     kept = [part for part in parts if part and set(part) != {"."}]
-    return "/".join(kept)[:NAME_CHARACTERS].rstrip("/ ") or "unnamed"
+    whole = "/".join(kept) or "unnamed"
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return whole if len(whole) <= NAME_CHARACTERS else f"{whole[: NAME_CHARACTERS - 9].rstrip('/ ')}-{digest}"
 
 
 def points(metrics: Mapping[str, float], step: int) -> list[Point]:

@@ -68,10 +68,10 @@ def located(uri: str | None, root: Path) -> str:
     Raises:
         UserError: the URI does not name a database.
     """
-    chosen = uri or locations.SQLITE + str(root.resolve() / "results" / "store" / "optuna.db")
+    chosen = uri or locations.sqlite(root.resolve() / "results" / "store" / "optuna.db")
     path = locations.database(chosen)
     if path is not None:
-        return locations.SQLITE + str(path)
+        return locations.sqlite(path)
     if "://" not in chosen or chosen.startswith(("http", "file:")):
         raise UserError(f"a study's storage is sqlite:///FILE or another database, got {locations.shown(chosen)!r}")
     locations.check_driver(chosen)
@@ -96,9 +96,7 @@ def opened(uri: str, retry_seconds: float = SECONDS) -> Storage:
 
         def attempt() -> Any:
             if path is not None:
-                database.prepare_file(
-                    path, _check, lambda new: RDBStorage(locations.SQLITE + str(new)).engine.dispose()
-                )
+                database.prepare_file(path, _check, lambda new: RDBStorage(locations.sqlite(new)).engine.dispose())
                 options = {"connect_args": {"timeout": BUSY_SECONDS}}
                 return RDBStorage(uri, engine_kwargs=options, skip_table_creation=True)
             database.prepare_server(uri, _check, lambda new: RDBStorage(new).engine.dispose())

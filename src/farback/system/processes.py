@@ -69,11 +69,15 @@ def file_mark() -> str:
     return f"{''.join(_fingerprints()[1:])}-{os.getpid()}"
 
 
+def is_own_mark(mark: str) -> bool:
+    """Whether a `file_mark` was made in this process table since the last boot. False if the system has no marks."""
+    return mark.rpartition("-")[0] == "".join(_fingerprints()[1:]) != ""
+
+
 def is_mark_of_dead(mark: str) -> bool:
     """Whether the process with a `file_mark` no longer runs. False for marks of other machines."""
-    place, _, pid = mark.rpartition("-")
-    own = "".join(_fingerprints()[1:])
-    return place == own != "" and pid.isdigit() and not psutil.pid_exists(int(pid))
+    pid = mark.rpartition("-")[2]
+    return is_own_mark(mark) and pid.isdigit() and not psutil.pid_exists(int(pid))
 
 
 def _same(place: list[str]) -> bool:

@@ -40,7 +40,7 @@ def test_a_search_prints_what_it_found_and_where(
     small(text=SMALL.replace("trials: 4", "trials: 2"))
     text = printed("search", "small", "--workers", "1")
     assert "0 of 4 trials done already" in text
-    assert "config   results/small/winner-rnn-tanh.yaml" in text
+    assert "config   results/small/small-winner-rnn-tanh.yaml" in text
     assert "farback dashboard small" in text
     runs = connect(f"sqlite:///{tmp_path}/results/store/mlflow.db").search_runs(["1"], "tags.kind = 'trial'")
     table = history(checked_search(Experiment.load("configs/small.yaml")))
@@ -63,8 +63,8 @@ def test_a_search_prints_what_it_found_and_where(
     assert "4 of 6 trials done already" in again
     assert "deleted the study small/memoryless" in printed("search", "small", "--restart", "--workers", "1")
 
-    winner = printed("run", "results/small/winner-memoryless.yaml", "--dry-run", "--workers", "1")
-    assert winner.startswith("winner-memoryless: 0 trials recorded already, 2 to train")
+    winner = printed("run", "results/small/small-winner-memoryless.yaml", "--dry-run", "--workers", "1")
+    assert winner.startswith("small-winner-memoryless: 0 trials recorded already, 2 to train")
 
 
 def test_a_search_is_not_run_as_a_sweep_nor_a_sweep_searched(

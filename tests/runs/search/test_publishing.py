@@ -68,7 +68,7 @@ def test_a_deleted_folder_is_rebuilt_byte_for_byte(done: tuple[Search, Memory], 
         path.unlink()
     publish(*done)
     assert contents(folder) == before
-    assert {"report.md", "winner-rnn-tanh.yaml", "winner-rnn-relu.yaml", "best_after.png"} <= set(before)
+    assert {"report.md", "small-winner-rnn-tanh.yaml", "small-winner-rnn-relu.yaml", "best_after.png"} <= set(before)
 
 
 def test_the_search_begins_with_the_default_setting_and_reports_it_beside_the_winner(
@@ -116,7 +116,7 @@ def test_budgets_are_equal_and_counted(page: Page) -> None:
 def test_a_winning_config_is_the_reported_setting(done: tuple[Search, Memory], page: Page) -> None:
     experiment, _ = done
     found = winners(experiment, history(experiment))
-    for winner, name in zip(found, ("winner-rnn-tanh", "winner-rnn-relu"), strict=True):
+    for winner, name in zip(found, ("small-winner-rnn-tanh", "small-winner-rnn-relu"), strict=True):
         config = Experiment.load(page.report.parent / f"{name}.yaml")
         assert [trial.key for trial in config.trials()] == [trial.key for trial in winner.trials]
 

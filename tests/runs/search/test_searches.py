@@ -127,7 +127,7 @@ def test_the_value_is_the_mean_over_the_seeds(finished: Finished) -> None:
 
 def test_a_winners_config_is_what_was_reported(finished: Finished) -> None:
     experiment, found, _ = finished
-    assert [path.name for path in found.configs] == ["winner-rnn-tanh.yaml", "winner-memoryless.yaml"]
+    assert [path.name for path in found.configs] == ["small-winner-rnn-tanh.yaml", "small-winner-memoryless.yaml"]
     for winner, path in zip(found.winners, found.configs, strict=True):
         loaded = checked_sweep(Experiment.load(path))
         assert [trial.key for trial in loaded.trials()] == [trial.key for trial in winner.trials]

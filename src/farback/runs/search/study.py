@@ -236,12 +236,13 @@ def _note(search: Search, group: Group) -> str:
 
 
 def delete(search: Search, storage: Storage) -> list[str]:
-    """Delete the studies of a search; returns their names."""
+    """Delete the studies that this search made, not others of the same name; returns their names."""
     with quiet(), storage.lock:
-        names = _existing_names(search, storage).values()
+        own = {one.study_name for one in storage.optuna.get_all_studies() if "search" in one.user_attrs}
+        names = [name for name in _existing_names(search, storage).values() if name in own]
         for name in names:
             optuna.delete_study(study_name=name, storage=storage.optuna)
-    return list(names)
+    return names
 
 
 def existing(search: Search, storage: Storage) -> dict[str, optuna.Study]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from io import StringIO
@@ -15,9 +15,11 @@ from ruamel.yaml import YAML
 from farback.experiment import Group, Search
 from farback.experiment.search_space import Dimension, Plain, scalar, value_at
 from farback.experiment.yaml_tree import Node
+from farback.system.project import plain_name, with_digest
 from farback.trials.trial import Trial
 
 VALUES = ("value", "value_1")  # columns of a history: the objectives
+SEARCH_CHARACTERS, GROUP_CHARACTERS = 28, 24  # in the name of a winner's config, which has at most 64
 
 
 @dataclass(frozen=True)
@@ -179,14 +181,14 @@ def _contains(one: Dimension, value: Plain) -> bool:
 def winner_configs(search: Search, found: Sequence[Winner]) -> dict[str, str]:
     """The text of each winner's config, by file name."""
     texts = {}
-    for winner, name in zip(found, _names(found), strict=True):
+    for winner, name in zip(found, _names(search, found), strict=True):
         question = f"What does the best setting of {winner.group or search.name} in {search.name} do?"
         sweep = [{"seed": {"range": len(search.report_seeds)}}]
         text = StringIO()
         yaml = YAML(typ="safe", pure=True)
         yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
         yaml.width = 10_000
-        yaml.dump({"name": name, "question": question, "base": winner.base, "sweep": sweep}, text)
+        yaml.dump({"question": question, "base": winner.base, "sweep": sweep}, text)
         values = ", ".join(f"{number:.6g}" for number in winner.values)
         objectives = " and ".join(str(objective) for objective in search.objectives)
         head = f"# The best of {search.name}, trial {winner.slot}: {objectives} {values} while it was searched.\n"
@@ -194,13 +196,21 @@ def winner_configs(search: Search, found: Sequence[Winner]) -> dict[str, str]:
     return texts
 
 
-def _names(found: Sequence[Winner]) -> list[str]:
-    """The names of the winners' configs: winner-GROUP, with the slot if a group has several."""
-    groups = [winner.group for winner in found]
+def _names(search: Search, found: Sequence[Winner]) -> list[str]:
+    """The names of the winners' configs: SEARCH-winner-GROUP, with the slot if a group has several.
+
+    Each has a results folder and an MLflow experiment of its own, so no two searches may give the same name.
+    """
+    folder, groups = search.results_folder.name, [winner.group for winner in found]
+    is_exact = plain_name(folder) == folder and len(folder) <= SEARCH_CHARACTERS
+    start = folder if is_exact else with_digest(folder, SEARCH_CHARACTERS)
+    labels = {group.label: plain_name(group.label.lower()) for group in search.groups}
+    plain = Counter(labels.values())
+    for label, text in labels.items():
+        if len(text) > GROUP_CHARACTERS or plain[text] > 1:
+            labels[label] = with_digest(label, GROUP_CHARACTERS)
     names: list[str] = []
     for winner in found:
-        label = re.sub(r"[^a-z0-9]+", "-", winner.group.lower()).strip("-")[:40]
         slot = str(winner.slot) if groups.count(winner.group) > 1 else ""
-        name = "-".join(part for part in ("winner", label, slot) if part)
-        names.append(name if name not in names else f"{name}-{len(names)}")
+        names.append("-".join(part for part in (start, "winner", labels[winner.group], slot) if part))
     return names
