@@ -187,7 +187,7 @@ def test_the_limit_ends_a_search(tmp_path: Path) -> None:
 
 
 def test_listed_trials_are_trained_too_and_have_no_role(tmp_path: Path) -> None:
-    listed = "  - {cell: [gru], hidden: [8], lag: [2, 3], optimizer.lr: [1.0e-2], seed: {range: 2}}\n"
+    listed = "  - {cell: [gru], hidden: [9], lag: [2, 3], optimizer.lr: [1.0e-2], seed: {range: 2}}\n"
     sweep = config(tmp_path, CONFIG + listed)
     store, executor = Memory(), MadeUp()
     farback.run(sweep, executor=executor, store=store)

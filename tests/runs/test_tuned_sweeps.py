@@ -149,15 +149,6 @@ def test_what_may_be_trained_is_as_much_as_a_run_trains(tmp_path: Path) -> None:
     assert what.adaptive.networks[0].progress() == "lag 0: choosing among 3 settings"
 
 
-def test_a_tuned_setting_alone_is_judged_without_a_choice(tmp_path: Path) -> None:
-    sweep = config(tmp_path)
-    what = missing_from_frame(Memory().frame("small"), sweep, sweep.only(["optimizer.lr=0.01", "lag=4", "cell=gru"]))
-    assert [(trial.seed, trial.role) for trial in what.due()] == [
-        (JUDGED_SEEDS, ("judged", "optimizer.lr 0.01")),
-        (JUDGED_SEEDS + 1, ("judged", "optimizer.lr 0.01")),
-    ]
-
-
 def test_a_real_sweep_is_resumed_bit_for_bit_and_its_page_shows_the_choices(tmp_path: Path) -> None:
     sweep, stopped, whole = config(tmp_path, CONFIG.replace("gru, memoryless", "gru")), Memory(), Memory()
     farback.run(sweep, workers=1, store=whole)
