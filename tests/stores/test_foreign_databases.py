@@ -55,7 +55,6 @@ def content(folder: Path) -> dict[str, bytes]:
         "ui --store",
         "search sought --store",
         "search sought --storage",
-        "report sought --storage",
         "dashboard --storage",
         "doctor --store",
         "doctor --storage",

@@ -83,7 +83,7 @@ def test_a_store_and_studies_work_in_such_a_folder_and_write_nothing_beside_it(
         recorder.put(finished(one))
     with MLflow(default_uri(tmp_path / name)) as store:
         assert store.frame("first")["key"].unique().tolist() == [one.key]
-    studies.opened(studies.located(None, tmp_path / name)).optuna.engine.dispose()
+    studies.opened(studies.located(None, tmp_path / name)).rdb.engine.dispose()
     assert {path.name for path in (tmp_path / name / "results" / "store").iterdir()} >= {"mlflow.db", "optuna.db"}
     assert [each.name for each in tmp_path.iterdir()] == [name]
 

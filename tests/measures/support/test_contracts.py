@@ -126,7 +126,7 @@ def test_the_error_of_a_callable_is_one_sentence_with_its_reason() -> None:
     def needs_a_state(x: Tensor, h: Tensor) -> Tensor:
         return x + h
 
-    with pytest.raises(ValueError, match=r"needs_a_state fails on inputs of shape \(2, 9, 3\): TypeError.*'h'"):
+    with pytest.raises(ValueError, match=r"needs_a_state fails on inputs of shape \(12, 9, 3\): TypeError.*'h'"):
         measures.gradient_reach(needs_a_state, X)
 
 

@@ -169,7 +169,7 @@ def bad_states(x: Tensor, h: Tensor | None = None) -> tuple[Tensor, Any]:
         (lambda: as_system(module("gru"))(inputs()[0]), r"inputs must be \(B, T, I\).*got \(7, 3\)"),
         (lambda: as_system(module("lstm")).carry(inputs(), torch.zeros(4, 10)), r"is \(4, 20\); got \(4, 10\)"),
         (lambda: as_system(from_torch(module("gru"))).carry(inputs(), torch.zeros(3, 10)), r"is \(4, 10\)"),
-        (lambda: as_system(lambda x: x[:, -1])(inputs()), r"\(2, 7, 'O'\); <lambda> returns \(2, 3\)"),
+        (lambda: as_system(lambda x: x[:, -1])(inputs()), r"\(4, 7, 'O'\); <lambda> returns \(4, 3\)"),
         (lambda: as_system(nn.GRUCell(3, 5)), "GRUCell is a single step"),
         (lambda: as_system(3), "a system must be a torch.nn.RNN"),
         (lambda: measured(module("gru"), torch.zeros(3)), r"\(T, I\) or \(B, T, I\).*got \(3,\)"),
