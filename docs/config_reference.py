@@ -53,8 +53,8 @@ def page(schema: Schema) -> str:
         "A list of grids. A grid is the product of its axes; the last axis varies fastest. An axis is a field of "
         "`base`, or a dotted path to a field inside one (`optimizer.lr`, `task.symbols`), with a list of values, or:",
         _forms(SWEEP, schema),
-        "`zip:` contains axes of equal length that vary together. `tune:` contains settings that are chosen for each network "
-        "before it is judged.",
+        "`zip:` contains axes of equal length that vary together. `tune:` contains settings that are chosen for each "
+        "network before it is judged.",
         _table(schema["$defs"]["AdaptiveLag"]["properties"], schema, required=("adaptive",)),
     ]
     for key, field in whole.items():
