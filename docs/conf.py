@@ -47,6 +47,7 @@ myst_heading_anchors = 4
 myst_fence_as_directive = ()
 suppress_warnings = ["misc.highlighting_failure"]  # an excerpt of a config need not be valid YAML
 nitpicky = True
+nitpick_ignore = [("py:class", "farback.stats.psychometric.Posterior")]  # not a public name
 nitpick_ignore_regex = [("py:.*", r"(?!farback\.(measures|search|stats)\.).*")]
 
 default_role = "code"  # docstrings write `names` as Markdown does
