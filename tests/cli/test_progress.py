@@ -8,7 +8,6 @@ import pytest
 from rich.console import Console
 from typer import Exit
 
-from farback.cli import progress
 from farback.cli.progress import SweepDisplay
 from farback.cli.signals import SignalHandler
 from farback.executors import Serial
@@ -68,7 +67,7 @@ def test_the_panel_shows_no_horizon_before_a_result() -> None:
 
 
 def test_without_a_terminal_lines_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr("farback.runs.progress.LINE_SECONDS", 0.0)
     trials = [trial(5, 0), trial(5, 1)]
     todo = plan(Remaining.of(trials, set()))
     out = io.StringIO()

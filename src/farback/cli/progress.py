@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,14 +16,14 @@ from rich.text import Text
 from typing_extensions import override
 
 from farback import stats
-from farback.runs.progress import LINE_SECONDS, Tally
+from farback.runs.progress import Lines, Tally
 from farback.trials.events import Event, Finished
 from farback.trials.lags import Mixed
 from farback.trials.trial import Trial
 
 
 class Display(ABC):
-    """Shows progress: as a live panel on a terminal, otherwise as a line every `LINE_SECONDS`.
+    """Shows progress: as a live panel on a terminal, otherwise as a line every ten seconds.
 
     While `is_live`, a signal handler writes its message to `notice` instead of the terminal: text written between two
     frames would leave a part of the older frame on the screen.
@@ -32,7 +31,7 @@ class Display(ABC):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.last_line = time.monotonic()
+        self.lines = Lines(not console.is_terminal, self._print)
         self.is_live, self.notice = False, ""
 
     @property
@@ -63,11 +62,10 @@ class Display(ABC):
 
     def print_line(self, more: str = "") -> None:
         """Print a line, if the output is not a terminal and the last line was long ago."""
-        now = time.monotonic()
-        if not self.console.is_terminal and now - self.last_line > LINE_SECONDS:
-            self.last_line = now
-            text = f"{self.share:4.0%}  {self.counts()}{more}"
-            self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+        self.lines.update(lambda: f"{self.share:4.0%}  {self.counts()}{more}")
+
+    def _print(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def __rich__(self) -> Group:
         bar = Table.grid()

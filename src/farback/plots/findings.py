@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+import numpy as np
 import pandas as pd
 
 from farback.plots.style import names
@@ -18,16 +19,29 @@ def finding(subject: str, table: pd.DataFrame, width: float) -> str:
     """
     horizon = table["horizon"].str.split(" (", regex=False).str[0]
     label = pd.Series([name.text for name in names(table, "seeds")], index=table.index)
-    order = table["estimate"].clip(upper=table["largest_lag"]).sort_values(kind="stable").index
-    known = [row for row in order if not horizon[row].startswith("at least")]  # such a bound is not the shortest
-    ends = [horizon[(known or order)[0]], horizon[order[-1]]]
+    ends = [horizon.iloc[row] for row in shortest_and_longest(table)]
     if len(table) == 1:
-        found = f"{label[order[0]]} {table['horizon'].iloc[0]}"
+        found = f"{label.iloc[0]} {table['horizon'].iloc[0]}"
     elif ends[0] == ends[1] and len(set(horizon)) == 1:
         found = f"all {ends[0]}{_limit(ends[0], table)}"
     else:
         found = "; ".join(_with(end, label[horizon == end].tolist(), len(table)) for end in ends)
     return textwrap.fill(f"{subject}: {found}", int(LETTERS * width))
+
+
+def shortest_and_longest(table: pd.DataFrame) -> tuple[int, int]:
+    """The positions of the rows with the shortest and the longest horizon in a table of horizons.
+
+    "at least 320" stands where 320 would, but is the shortest only where every horizon is such a bound.
+    """
+    order = np.argsort(lags(table).to_numpy(float), kind="stable")
+    known = [row for row in order if not table["horizon"].iloc[row].startswith("at least")]
+    return int((known or order)[0]), int(order[-1])
+
+
+def lags(table: pd.DataFrame) -> pd.Series[float]:
+    """The estimate of each horizon of a table, with "at least 320" as 320."""
+    return table["estimate"].clip(upper=table["largest_lag"])
 
 
 def _limit(end: str, table: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from farback.plots.axes import doublings, lag_axis, text_beside, without_overlap
-from farback.plots.findings import finding
+from farback.plots.findings import finding, lags
 from farback.plots.panels import new_figure
 from farback.plots.style import GroupName, Look, looks, names, styled_x_grid
 
@@ -30,8 +30,7 @@ def forest(table: pd.DataFrame, networks: pd.DataFrame | None = None) -> Figure:
         table: from `tables.trainability` or `tables.retention_horizons`.
         networks: from `tables.seed_horizons` for the same groups, to draw each network as a small tick.
     """
-    middle = table["estimate"].clip(upper=table["largest_lag"])
-    table = table.assign(middle=middle).sort_values(["middle", "low", "high"], kind="stable")
+    table = table.assign(middle=lags(table)).sort_values(["middle", "low", "high"], kind="stable")
     rows = dict(zip(names(table, "seeds"), table.to_dict("records"), strict=True))
     look = looks(rows)
     asked = {

@@ -282,10 +282,10 @@ def summarised(horizons: pd.DataFrame, by: Sequence[str]) -> str:
     """
     if len(horizons) <= FEW or len(set(horizons["horizon"])) == 1:
         return listed(horizons, by)
-    order = shortest_first(horizons)
-    known = order[~order["horizon"].str.startswith("at least")]  # such a bound is not the shortest
+    from farback.plots.findings import shortest_and_longest
+
     ends = []
-    for row in ((known if len(known) else order).iloc[0], order.iloc[-1]):
+    for row in (horizons.iloc[end] for end in shortest_and_longest(horizons)):
         short = row["horizon"].split(" (")[0]
         same = int((horizons["horizon"].str.split(" (", regex=False).str[0] == short).sum())
         if same == 1:
@@ -293,8 +293,3 @@ def summarised(horizons: pd.DataFrame, by: Sequence[str]) -> str:
         else:
             ends.append(f"{short} with {same} of {len(horizons)} networks")
     return f"from {ends[0]} to {ends[1]}"
-
-
-def shortest_first(horizons: pd.DataFrame) -> pd.DataFrame:
-    """A horizon table from the shortest horizon to the longest; "at least 320" stands where 320 would."""
-    return horizons.loc[horizons["estimate"].clip(upper=horizons["largest_lag"]).sort_values(kind="stable").index]

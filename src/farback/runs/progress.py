@@ -127,23 +127,28 @@ class Tally:
         return Summary(len(self.finished), self.reused, self.diverged, len(self.failures), tuple(self.failures))
 
 
-class Lines:
-    """Prints lines of progress to stderr: every line of `say`, and one of `update` every `LINE_SECONDS`."""
+def to_stderr(text: str) -> None:
+    """Print a line to stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
-    def __init__(self, shown: bool) -> None:
-        self.shown, self.last = shown, time.monotonic()
+
+class Lines:
+    """Prints lines of progress if `shown`: every line of `say`, and one of `update` every `LINE_SECONDS`."""
+
+    def __init__(self, shown: bool, write: Callable[[str], None] = to_stderr) -> None:
+        self.shown, self.write, self.last = shown, write, time.monotonic()
 
     def say(self, text: str) -> None:
         """Print a line."""
         if self.shown:
-            sys.stderr.write(f"{text}\n")
-            sys.stderr.flush()
+            self.write(text)
 
     def update(self, text: Callable[[], str]) -> None:
         """Print a text, unless a line was printed a short time ago."""
         if self.shown and time.monotonic() - self.last > LINE_SECONDS:
             self.last = time.monotonic()
-            self.say(text())
+            self.write(text())
 
 
 def minutes(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""MLflow's client with retries. Only this module and `artifacts` import mlflow, and only when it is needed."""
+"""MLflow's client with retries. Beside this module only `artifacts` and `mlflow_pages` import mlflow."""
 
 from __future__ import annotations
 
