@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,8 @@ def isotonic_threshold(
     lag_K, success_K, trial_K = counts_by_lag(lag, successes, trials)
     check_level(level)
     tail = (1 - level) / 2
-    above = [_coin_p(success_K[k:], trial_K[k:]) <= tail for k in range(len(lag_K))]
-    below = [_coin_p((trial_K - success_K)[k::-1], trial_K[k::-1]) <= tail for k in range(len(lag_K))]
-    passed = int(np.argmin([*above, False]))  # lags before the first that is not rejected
-    failed = int(np.argmin([*below[::-1], False]))
+    passed = _first_rejected(success_K, trial_K, tail)
+    failed = _first_rejected((trial_K - success_K)[::-1], trial_K[::-1], tail)
     low = float(lag_K[passed - 1]) if passed else 0.0
     high = float(lag_K[len(lag_K) - failed]) if failed else math.inf
     return _centred_isotonic(lag_K, success_K, trial_K), low, high
@@ -56,6 +55,12 @@ def _centred_isotonic(lag_K: Floats, success_K: Floats, trial_K: Floats) -> floa
     crossing = 2 ** np.interp(-0.5, -rate_K[starts], octave_B)
     above, below = lag_K[rate_K > 0.5], lag_K[rate_K < 0.5]
     return float(np.clip(crossing, above.max(initial=0.0), below.min(initial=math.inf)))
+
+
+def _first_rejected(success_K: Floats, trial_K: Floats, tail: float) -> int:
+    """The number of lags before the first at which a rate of at most one half is not rejected."""
+    rejected = takewhile(lambda k: _coin_p(success_K[k:], trial_K[k:]) <= tail, range(len(trial_K)))
+    return len(list(rejected))
 
 
 def _coin_p(success_K: Floats, trial_K: Floats) -> float:
