@@ -12,6 +12,7 @@ from torch import Tensor
 
 from farback.optimizers import Optimizer, clipped, stacked
 from farback.optimizers.adam import Adam
+from farback.optimizers.adamw import AdamW
 from farback.optimizers.rmsprop import RMSprop
 from farback.optimizers.sgd import SGD
 from farback.trials.trial import Trial
@@ -20,6 +21,8 @@ RATES = (1e-3, 3e-2, 0.2)
 RULES: list[tuple[type[Optimizer], dict[str, Any], type[torch.optim.Optimizer], dict[str, Any]]] = [
     (Adam, {}, torch.optim.Adam, {}),
     (Adam, {"beta1": 0.5, "beta2": 0.9, "eps": 1e-4}, torch.optim.Adam, {"betas": (0.5, 0.9), "eps": 1e-4}),
+    (AdamW, {}, torch.optim.AdamW, {}),
+    (AdamW, {"weight_decay": 0.7, "beta2": 0.9}, torch.optim.AdamW, {"weight_decay": 0.7, "betas": (0.9, 0.9)}),
     (SGD, {}, torch.optim.SGD, {}),
     (SGD, {"momentum": 0.9}, torch.optim.SGD, {"momentum": 0.9}),
     (RMSprop, {}, torch.optim.RMSprop, {}),
@@ -71,7 +74,10 @@ def test_twenty_updates_equal_torch_for_each_replica(
         torch.testing.assert_close(found[r], theta.detach(), rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize(("rule", "theirs"), [(Adam, torch.optim.Adam), (RMSprop, torch.optim.RMSprop)])
+@pytest.mark.parametrize(
+    ("rule", "theirs"),
+    [(Adam, torch.optim.Adam), (AdamW, torch.optim.AdamW), (RMSprop, torch.optim.RMSprop)],
+)
 def test_the_defaults_except_the_learning_rate_equal_torch(
     rule: type[Optimizer], theirs: type[torch.optim.Optimizer]
 ) -> None:
@@ -81,6 +87,7 @@ def test_the_defaults_except_the_learning_rate_equal_torch(
     assert [v for k, v in found.items() if k.startswith("beta")] == list(defaults.get("betas", ()))
     assert found.get("alpha") == defaults.get("alpha")
     assert found.get("momentum", 0) == defaults.get("momentum", 0)
+    assert found.get("weight_decay", 0) == defaults.get("weight_decay", 0)
 
 
 @pytest.mark.parametrize(("rule", "options", "theirs", "their_options"), RULES, ids=IDS)
@@ -93,6 +100,14 @@ def test_the_update_of_a_replica_does_not_depend_on_the_others(
     for r in range(3):
         alone = updated([rules[r]], start(torch.float32)[[r]], target[[r]], 20)
         assert torch.equal(alone[0], packed[r])
+
+
+def test_without_weight_decay_adamw_is_adam_to_the_last_bit() -> None:
+    target = start(torch.float32).flip(1)
+    plain = updated([Adam(lr=rate) for rate in RATES], start(torch.float32), target, 20)
+    assert torch.equal(
+        updated([AdamW(lr=rate, weight_decay=0.0) for rate in RATES], start(torch.float32), target, 20), plain
+    )
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -172,7 +187,9 @@ def test_clipping_a_non_finite_gradient_changes_only_its_replica(bad: float) -> 
         {"name": "adam", "beta1": 1.0},
         {"name": "sgd", "momentum": 1.0},
         {"name": "adam", "momentum": 0.9},
-        {"name": "adamw"},
+        {"name": "adamw", "weight_decay": -0.1},
+        {"name": "adam", "weight_decay": 0.1},
+        {"name": "lion"},
         {"name": "sgd", "lr": float("nan")},
         {"lr": 0.001},
     ],

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from farback import cells, inits
+from farback import cells, inits, optimizers
 from farback.cells import Cell
 from farback.system.random_streams import stream
 from farback.tasks import Task
@@ -108,6 +108,7 @@ def test_packed_equals_alone_for_every_task(every_task: Task, trial_of: Make) ->
         {"initial_state": "learned", "bias": False},
         {"optimizer": "sgd"},
         {"optimizer": {"name": "rmsprop", "momentum": 0.5}},
+        {"optimizer": {"name": "adamw", "weight_decay": 0.3}},
         {"hidden": 1, "batch": 1},
         {"task": "lightning", "encoder": "conv"},
         {"task": "lightning", "encoder": "conv", "depth": 2, "bidirectional": True, "initial_state": "learned"},
@@ -395,7 +396,7 @@ def test_frozen_parameters_keep_their_initial_values_and_all_others_change(every
     check_frozen(trial_of(cell=every_cell, clip=0.01, hidden=18))
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", {"name": "rmsprop", "momentum": 0.5}], ids=str)
+@pytest.mark.parametrize("optimizer", [*optimizers.names(), {"name": "rmsprop", "momentum": 0.5}], ids=str)
 def test_no_optimizer_changes_frozen_parameters(optimizer: Any, trial_of: Make) -> None:
     for cell in ("echo_state", "lstm"):
         check_frozen(trial_of(cell=cell, optimizer=optimizer, clip=0.01))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from farback.tables.outcomes import judged
 
-NAMES = {"adam": "Adam", "sgd": "SGD", "rmsprop": "RMSprop"}
+NAMES = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop"}
 RATE = "optimizer.lr"
 
 

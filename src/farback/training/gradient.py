@@ -60,7 +60,6 @@ def _by_autograd(replicas: Network, scored: ScoredSteps, batch: CohortBatch) -> 
     ones_R = torch.ones_like(loss_R)
     slopes = torch.autograd.grad(loss_R, list(trained.values()), ones_R, allow_unused=True, materialize_grads=True)
     named = dict(zip(trained, slopes, strict=True))
-    # No optimizer changes a parameter whose gradients are all 0, so frozen parameters keep their initial values.
     every = [named[name] if name in named else torch.zeros_like(value) for name, value in replicas.parameters.items()]
     return loss_R.detach(), torch.cat([value.flatten(1) for value in every], 1)
 

@@ -77,6 +77,8 @@ class Replicas:
         self.architecture = trials[0].architecture  # one object, because it caches the layout used in every update
         parameters = initial_network(trials).parameters
         self.theta_RP = torch.cat([value.flatten(1) for value in parameters.values()], 1).to(device)
+        layout = self.architecture.layout
+        self.frozen = [slice(layout[n][2], layout[n][2] + math.prod(layout[n][0])) for n in self.architecture.frozen]
         self.moments = type(trials[0].optimizer).moments(self.theta_RP)
         self.scored = ScoredSteps.of(trials[0])
         self.training = BatchStream(trials, "train", self.scored, device)
@@ -109,7 +111,10 @@ class Replicas:
         loss_R, grad_RP = gradient(self.architecture, self.theta_RP, self.scored, self.training.next())
         with torch.no_grad():
             grad_RP, norm_R = optimizers.clipped(grad_RP, self.limit_R1)
+            kept = [(part, self.theta_RP[:, part].clone()) for part in self.frozen]
             self.trial.optimizer.update(self.theta_RP, grad_RP, self.moments, self.rules, count)
+            for part, before in kept:  # weight decay also changes parameters whose gradient is 0
+                self.theta_RP[:, part] = before
         self.window.loss.append(loss_R)
         self.window.norm.append(norm_R)
         self.window.over.append(norm_R > self.limit_R1.squeeze(1))
