@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from farback import cells, encoders, inits, measures, optimizers, tasks
+from farback import cells, encoders, inits, measures, optimizers, schedules, tasks
 from farback.cli import completion, main
 
 FAMILIES = {
@@ -19,6 +19,7 @@ FAMILIES = {
     "inits": inits,
     "encoders": encoders,
     "optimizers": optimizers,
+    "schedules": schedules,
     "measures": measures,
 }
 SRC = Path(__file__).parents[2] / "src"
@@ -58,7 +59,7 @@ def test_configs_are_completed_by_name_and_by_path(command: str, tab: Callable[[
 def test_commands_kinds_and_plug_ins_are_completed(tab: Callable[[str], list[str]]) -> None:
     assert tab("farback sea") == ["search"]
     assert tab("farback list c") == ["cells"]
-    assert tab("farback show ") == ["task", "cell", "init", "encoder", "optimizer", "measure"]
+    assert tab("farback show ") == ["task", "cell", "init", "encoder", "optimizer", "schedule", "measure"]
     assert tab("farback show cell ls") == ["lstm"]
     assert tab("farback show inits ") == inits.names()
     assert tab("farback show nonsense ") == []

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from farback import cells, encoders, inits, measures, optimizers, tasks
+from farback import cells, encoders, inits, measures, optimizers, schedules, tasks
 from farback.cells.base import Cell
 from farback.cli import app, plugin_info
 from farback.cli import list as listed
@@ -25,6 +25,7 @@ FAMILIES = {
     "inits": inits,
     "encoders": encoders,
     "optimizers": optimizers,
+    "schedules": schedules,
     "measures": measures,
 }
 EVERY = [(kind, name) for kind, family in FAMILIES.items() for name in family.names()]

@@ -26,7 +26,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from farback import cells, encoders, inits, measures, tasks
+from farback import cells, encoders, inits, measures, schedules, tasks
 from farback.cli import main
 from farback.experiment import ConfigError, Experiment, Sweep
 from farback.trials.trial import Trial
@@ -52,7 +52,8 @@ KEY_WORDS = (
     "objective trials seeds sampler pruner report << task.lag task.symbols optimizer.lr cell.name a.b.c.d .. é"
 )
 KEYS = [*Trial.model_fields, *KEY_WORDS.split(), "x" * 300, "\n", ""]
-FAMILIES = [family.FAMILY for family in (tasks.base, cells.base, inits.base, encoders.base, measures.base)]
+KINDS = (tasks, cells, inits, encoders, schedules, measures)
+FAMILIES = [kind.base.FAMILY for kind in KINDS]
 FRAGMENTS = [
     *(b"!!python/object/apply:os.system ['true']", b"!!python/name:os.system", b"!!binary aGVsbG8=", b"!!set {a, b}"),
     *(b"!!timestamp 2024-01-01", b"!x ", b"&a ", b"*a ", b"<<: *a\n", b"<<: [*a, *a]\n", b"&a [*a]", b"? [a]\n: c\n"),

@@ -6,12 +6,19 @@ from typing import Any
 
 import pytest
 
-from farback import cells, encoders, inits, measures, tasks
+from farback import cells, encoders, inits, measures, optimizers, schedules, tasks
 from farback.experiment import schema
 from farback.experiment.config_file import ConfigFile
 from farback.trials.trial import Trial
 
-FAMILIES: dict[str, Any] = {"task": tasks, "cell": cells, "init": inits, "encoder": encoders}
+FAMILIES: dict[str, Any] = {
+    "task": tasks,
+    "cell": cells,
+    "init": inits,
+    "encoder": encoders,
+    "optimizer": optimizers,
+    "schedule": schedules,
+}
 
 
 @pytest.fixture(scope="module")

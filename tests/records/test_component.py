@@ -11,13 +11,13 @@ from typing import Annotated, Any
 import pytest
 from pydantic import ValidationError
 
-from farback import cells, encoders, inits, measures, optimizers, tasks
+from farback import cells, encoders, inits, measures, optimizers, schedules, tasks
 from farback.optimizers.rmsprop import RMSprop
 from farback.records.component import Family
 from farback.records.record import Record, Since, choices
 from farback.trials.trial import Trial
 
-FAMILIES = [cells, encoders, inits, measures, optimizers, tasks]
+FAMILIES = [cells, encoders, inits, measures, optimizers, schedules, tasks]
 EVERY = [(family, name) for family in FAMILIES for name in family.names()]
 
 

@@ -38,6 +38,7 @@ base:
   init: small
   encoder: doubled
   optimizer: plain
+  schedule: sudden
   hidden: 4
   batch: 8
   steps: 4

@@ -75,6 +75,18 @@ SOURCES = {
         class Plain(SGD):
             """Gradient descent."""
         ''',
+    "sudden.py": '''
+        """A schedule of one step."""
+
+        from farback.schedules.base import Schedule
+
+
+        class Sudden(Schedule):
+            """A tenth of the rate in the second half."""
+
+            def decay(self, done):
+                return 1.0 if done < 0.5 else 0.1
+        ''',
     "last.py": '''
         """A measure of nothing."""
 
@@ -95,6 +107,7 @@ ENTRIES = {
     "farback.inits": {"small": "tiny_memory.small:Small"},
     "farback.encoders": {"doubled": "tiny_memory.doubled:Doubled"},
     "farback.optimizers": {"plain": "tiny_memory.plain:Plain"},
+    "farback.schedules": {"sudden": "tiny_memory.sudden:Sudden"},
     "farback.measures": {"last": "tiny_memory.last:Last"},
 }
 Entries = Mapping[str, Mapping[str, str]]

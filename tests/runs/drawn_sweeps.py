@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from farback import cells, encoders, inits, measures, optimizers, tasks
+from farback import cells, encoders, inits, measures, optimizers, schedules, tasks
 from farback.records.component import Component, Family
 from farback.trials.trial import Trial
 
@@ -21,6 +21,7 @@ FAMILIES: dict[str, Family[Any]] = {
         "init": inits,
         "encoder": encoders,
         "optimizer": optimizers,
+        "schedule": schedules,
         "measures": measures,
     }.items()
 }
@@ -36,6 +37,7 @@ BASE = {
     "init": {"name": "torch"},
     "encoder": {"name": "identity"},
     "optimizer": {"name": "adam"},
+    "schedule": {"name": "constant"},
     "hidden": 4,
     "batch": 4,
     "steps": 4,

@@ -109,6 +109,7 @@ def test_packed_equals_alone_for_every_task(every_task: Task, trial_of: Make) ->
         {"optimizer": "sgd"},
         {"optimizer": {"name": "rmsprop", "momentum": 0.5}},
         {"optimizer": {"name": "adamw", "weight_decay": 0.3}},
+        {"schedule": {"name": "linear", "warmup": 2, "final": 0.1}},
         {"hidden": 1, "batch": 1},
         {"task": "lightning", "encoder": "conv"},
         {"task": "lightning", "encoder": "conv", "depth": 2, "bidirectional": True, "initial_state": "learned"},

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from farback import cells, encoders, inits, measures, optimizers, tasks
-from farback.trials.trial import Trial
+from farback.records.record import Since
+from farback.trials.trial import Trial, later_parameters
 
 GOLDEN: list[dict[str, Any]] = json.loads(Path(__file__).with_name("golden_keys.json").read_text())
 
@@ -42,4 +43,16 @@ def test_the_list_contains_every_measure_and_every_field() -> None:
     named = {spec if isinstance(spec, str) else spec["name"] for spec in specs}
     assert len(named) >= 14
     assert named <= set(measures.names())
-    assert {field for each in GOLDEN for field in each["trial"]} == Trial.model_fields.keys()
+    later = {name for name, field in Trial.model_fields.items() if any(isinstance(m, Since) for m in field.metadata)}
+    assert {field for each in GOLDEN for field in each["trial"]} == Trial.model_fields.keys() - later
+
+
+def test_fields_of_later_releases_at_their_defaults_change_no_key() -> None:
+    later = {
+        name: field.default
+        for name, field in Trial.model_fields.items()
+        if later_parameters().keys() & {name, f"{name}.name"}
+    }
+    assert "schedule" in later
+    for each in GOLDEN[:20]:
+        assert Trial.model_validate({**each["trial"], **later}).key == each["key"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from farback import cells, encoders, inits, measures, optimizers, tasks
+from farback import cells, encoders, inits, measures, optimizers, schedules, tasks
 from farback.trials.cohort import cohorts
 from farback.trials.lags import LogUniform, Uniform
 from farback.trials.trial import Trial
@@ -50,6 +50,13 @@ OTHER: dict[str, list[dict[str, Any]]] = {
         {"optimizer": "sgd"},
         {"optimizer": {"name": "adam", "beta1": 0.8}},
     ],
+    "schedule": [
+        {"schedule": {"name": "constant", "warmup": 10}},
+        {"schedule": "cosine"},
+        {"schedule": {"name": "cosine", "warmup": 10}},
+        {"schedule": {"name": "cosine", "final": 0.1}},
+        {"schedule": "linear"},
+    ],
     "clip": [{"clip": None}, {"clip": 2.0}],
     "batch": [{"batch": 31}],
     "steps": [{"steps": 999}],
@@ -86,7 +93,7 @@ def test_no_two_levels_of_any_field_share_a_key() -> None:
     assert len(set(keys)) == len(keys)
 
 
-FAMILIES = [cells, encoders, inits, measures, optimizers, tasks]
+FAMILIES = [cells, encoders, inits, measures, optimizers, schedules, tasks]
 
 
 @pytest.mark.parametrize("kind", FAMILIES, ids=lambda family: family.__name__)
@@ -108,13 +115,13 @@ def test_any_changed_field_of_any_component_changes_its_digest(kind: Any) -> Non
 
 
 def test_the_key_holds_the_versions_of_the_components(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = trial().key
-    base = trial()
-    for component in (base.task, base.cell, base.init, base.encoder, base.optimizer, base.measures[0]):
+    before = trial(schedule="cosine").key
+    base = trial(schedule="cosine")
+    for component in (base.task, base.cell, base.init, base.encoder, base.optimizer, base.schedule, base.measures[0]):
         with monkeypatch.context() as patch:
             patch.setattr(type(component), "version", 2)
-            assert trial().key != before
-    assert trial().key == before
+            assert trial(schedule="cosine").key != before
+    assert trial(schedule="cosine").key == before
 
 
 def test_the_key_does_not_depend_on_the_order_of_the_fields() -> None:
@@ -141,7 +148,7 @@ def test_defaults_written_out_give_the_same_key() -> None:
 
 # Shape and group -------------------------------------------------------------------------------------------------
 
-OF_REPLICAS = ["seed", "init", "clip"]
+OF_REPLICAS = ["seed", "init", "clip", "schedule"]
 
 
 @pytest.mark.parametrize("level", LEVELS, ids=str)

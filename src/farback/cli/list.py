@@ -23,7 +23,8 @@ WIDTH = 80  # characters per line if the output is not a terminal
 Kind = Annotated[
     str | None,
     typer.Argument(
-        help="tasks, cells, inits, encoders, optimizers or measures (default: the names of all)", autocompletion=kinds
+        help="tasks, cells, inits, encoders, optimizers, schedules or measures (default: the names of all)",
+        autocompletion=kinds,
     ),
 ]
 

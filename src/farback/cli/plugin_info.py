@@ -160,7 +160,7 @@ def _range(field: Mapping[str, Any]) -> str:
 
 
 def facts(package: str, component: Any, inputs: int, hidden: int) -> Facts:
-    """Numbers that describe a component at given sizes, as JSON; empty for optimizers and measures."""
+    """Numbers that describe a component at given sizes, as JSON; empty for optimizers, schedules and measures."""
     if package == "cells":
         return cell_facts(component, inputs, hidden)
     if package == "tasks":

@@ -20,7 +20,8 @@ Row = tuple[str, str]
 
 def show(
     kind: Annotated[
-        str, typer.Argument(help="task, cell, init, encoder, optimizer or measure", autocompletion=singular_kinds)
+        str,
+        typer.Argument(help="task, cell, init, encoder, optimizer, schedule or measure", autocompletion=singular_kinds),
     ],
     name: Annotated[str, typer.Argument(help="its name: farback show cell lstm", autocompletion=names)],
     settings: Annotated[

@@ -22,7 +22,7 @@ UNTUNABLE = (  # what is asked, how it is judged, and what a network is named by
     *("task", "lag", "train_lags", "measures", "seed"),
     *("cell", "init", "depth", "bidirectional", "match"),
 )
-COMPONENTS = ("encoder", "optimizer")
+COMPONENTS = ("encoder", "optimizer", "schedule")
 MOST_TRIALS = 100_000  # a sweep of this size takes weeks, so a larger one is a typing error
 PATH = re.compile(r"[^.\s]+(\.[^.\s]+){0,7}")
 Setting = tuple[str, Mark, Node]  # dotted path, position of its key, value

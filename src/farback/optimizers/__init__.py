@@ -1,7 +1,7 @@
 """Optimizers: one file each. See `base` for the interface."""
 
-from farback.optimizers.base import FAMILY, Optimizer, clipped, stacked
+from farback.optimizers.base import FAMILY, Optimizer, Tensors, clipped, stacked
 
 build, names = FAMILY.build, FAMILY.names
 
-__all__ = ["Optimizer", "build", "clipped", "names", "stacked"]
+__all__ = ["Optimizer", "Tensors", "build", "clipped", "names", "stacked"]

@@ -22,6 +22,7 @@ KINDS = {
     "inits": "init",
     "encoders": "encoder",
     "optimizers": "optimizer",
+    "schedules": "schedule",
     "measures": "measure",
 }
 T = TypeVar("T")

@@ -29,6 +29,7 @@ def conditions(scores: pd.DataFrame) -> str:
     if RATE in trials:
         optimizers = " or ".join(NAMES.get(name, name) for name in sorted(set(trials["optimizer.name"])))
         parts.append(f"{optimizers} at {_rates(trials)}")
+        parts += schedules(trials)
     parts += [f"{name} chosen among {len(own)} settings" for name, own in tuned_values(trials).items() if name != RATE]
     if {"steps", "batch"} <= set(trials.columns):
         stops = "stop" not in trials or (trials["stop"] != "never").any()
@@ -37,6 +38,15 @@ def conditions(scores: pd.DataFrame) -> str:
     counts = values_text(judged(trials).groupby("label")["seed"].nunique())
     parts.append("one seed" if counts == "1" else f"{counts} seeds")
     return ", ".join(parts)
+
+
+def schedules(trials: pd.DataFrame) -> list[str]:
+    """For example ["cosine schedule", "100 updates of warm-up"]; empty if every learning rate is constant."""
+    if "schedule.name" not in trials:
+        return []
+    names, warmup = sorted(set(trials["schedule.name"])), trials["schedule.warmup"]
+    parts = [f"{' or '.join(names)} schedule"] if names != ["constant"] else []
+    return parts + ([f"{values_text(warmup)} updates of warm-up"] if warmup.any() else [])
 
 
 def tuned_values(scores: pd.DataFrame) -> dict[str, list[str]]:

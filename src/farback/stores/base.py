@@ -14,7 +14,7 @@ import pandas as pd
 
 from farback.stores.views import SearchViews
 from farback.trials.events import SCORE_COLUMNS, Recordable, ScoreRow, scores
-from farback.trials.trial import Trial
+from farback.trials.trial import Trial, later_parameters
 
 TRIAL_COLUMNS = ["key", "label", "cell", "init", "task", "trained_lag", "seed"]  # columns of every trial
 ORDER = ["task", "label", "trained_lag", "seed", "key"]  # columns by which a frame is sorted
@@ -189,7 +189,11 @@ def tidy(records: Iterable[Recorded]) -> pd.DataFrame:
     ordered = sorted(records, key=lambda record: [record.columns[name] for name in ORDER])
     if not ordered:
         return pd.DataFrame(columns=[*TRIAL_COLUMNS, "status", *SCORE_COLUMNS])
-    trials = pd.DataFrame([{**record.columns, "status": record.status} for record in ordered])
+    later = later_parameters().items()
+    trials = pd.DataFrame(
+        {**record.columns, **{n: v for n, v in later if n not in record.columns}, "status": record.status}
+        for record in ordered
+    )
     trials.insert(len(trials.columns) - 1, "status", trials.pop("status"))  # last, even if later trials add columns
     trial_of_row = np.repeat(np.arange(len(ordered)), [len(record.rows) for record in ordered])
     table = scores([row for record in ordered for row in record.rows])

@@ -102,6 +102,14 @@ class Replicas:
         limits = [[math.inf if trial.clip is None else trial.clip] for trial in trials]
         self.limit_R1 = torch.tensor(limits, dtype=self.theta_RP.dtype, device=self.device)
 
+    def _rules_at(self, count: int) -> optimizers.Tensors:
+        """The hyper-parameters of the optimizers at update number `count`, with scheduled learning rates."""
+        factors = [replica.trial.schedule.factor(count, replica.trial.steps) for replica in self.each]
+        if all(factor == 1 for factor in factors):
+            return self.rules
+        rates = [[own.trial.optimizer.lr * factor] for own, factor in zip(self.each, factors, strict=True)]
+        return {**self.rules, "lr": torch.tensor(rates, dtype=self.theta_RP.dtype, device=self.device)}
+
     def network(self, rows: slice | list[int] = slice(None)) -> Network:
         """The network of some replicas."""
         return network(self.architecture, self.theta_RP[rows])
@@ -112,7 +120,7 @@ class Replicas:
         with torch.no_grad():
             grad_RP, norm_R = optimizers.clipped(grad_RP, self.limit_R1)
             kept = [(part, self.theta_RP[:, part].clone()) for part in self.frozen]
-            self.trial.optimizer.update(self.theta_RP, grad_RP, self.moments, self.rules, count)
+            self.trial.optimizer.update(self.theta_RP, grad_RP, self.moments, self._rules_at(count), count)
             for part, before in kept:  # weight decay also changes parameters whose gradient is 0
                 self.theta_RP[:, part] = before
         self.window.loss.append(loss_R)

@@ -13,7 +13,7 @@ from farback.trials.trial import Trial
 
 def provenance(trial: Trial, device: str = devices.CPU) -> dict[str, str]:
     """Provenance of a training in this process: device, versions, plug-in packages, machine, process, network size."""
-    parts = (trial.task, trial.cell, trial.init, trial.encoder, trial.optimizer, *trial.measures)
+    parts = (trial.task, trial.cell, trial.init, trial.encoder, trial.optimizer, trial.schedule, *trial.measures)
     packages = sorted({part.family.maker(part.name) for part in parts} - {""})
     return {
         **devices.provenance(device),

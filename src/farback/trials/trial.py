@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from typing_extensions import override
 
-from farback import encoders, inits, measures, optimizers
+from farback import encoders, inits, measures, optimizers, schedules
 from farback.cells.base import Cell
 from farback.encoders.base import Encoder
 from farback.inits.base import Init
@@ -17,7 +17,8 @@ from farback.measures.base import Measure
 from farback.networks.equal_size import LARGEST_HIDDEN, MatchError, SizeMatch
 from farback.networks.network import Architecture
 from farback.optimizers.base import Optimizer
-from farback.records.record import Record, Several, digest, single
+from farback.records.record import Record, Several, Since, digest, single
+from farback.schedules.base import Schedule
 from farback.tasks.base import Task
 from farback.trials.lags import Lag, Mixed, TrainLags
 
@@ -25,7 +26,7 @@ PlainValue = str | int | float | bool | None
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 # Fields that may differ between the trials of one cohort. All fields of the optimizer except its name may differ too.
-REPLICA_FIELDS = ("seed", "init", "clip")
+REPLICA_FIELDS = ("seed", "init", "clip", "schedule")
 
 
 class Trial(Record):
@@ -50,6 +51,7 @@ class Trial(Record):
         bidirectional: whether every layer also reads the sequence backwards.
         initial_state: the state before the first step, either zeros or learned parameters.
         optimizer: the optimizer.
+        schedule: how the learning rate changes in the course of the `steps` updates.
         clip: largest norm of a network's gradient; a longer gradient is scaled down to this norm, null does not clip.
         batch: sequences per update.
         steps: largest number of updates.
@@ -73,6 +75,7 @@ class Trial(Record):
     bidirectional: bool = False
     initial_state: Literal["zeros", "learned"] = "zeros"
     optimizer: Optimizer = optimizers.build("adam")
+    schedule: Annotated[Schedule, Since("0.2")] = schedules.build("constant")
     clip: Annotated[float, Field(gt=0), AfterValidator(single)] | None = 1.0
     batch: Annotated[int, Field(ge=1, le=65_536)] = 32
     steps: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
@@ -131,6 +134,7 @@ class Trial(Record):
                 raise ValueError(f"lag is {self.lag} but train_lags end at {high}: leave lag out, or make them equal")
             self.task.at(low)
         self.architecture.check(self.init)
+        self.schedule.check(self.steps)
         names = [measure.name for measure in self.measures]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"the measure {twice} is listed twice, and its scores could not be told apart: keep one")
@@ -229,11 +233,8 @@ class Trial(Record):
             if name == "measures":
                 flat[name] = ", ".join(measure.name for measure in value)
                 flat |= _changed_settings(value)
-            elif isinstance(value, Record) and not isinstance(value, Mixed | SizeMatch):
-                inner_names = [inner for inner in type(value).model_fields if (name, inner) != ("task", "lag")]
-                flat |= {f"{name}.{inner}": _plain(getattr(value, inner)) for inner in inner_names}
             elif name != "match" or value is not None:
-                flat[name] = _plain(value)
+                flat |= _flattened(name, value)
         return flat
 
     def columns(self) -> dict[str, Any]:
@@ -242,6 +243,20 @@ class Trial(Record):
         own["task"] = self.task.name
         rest = {name: value for name, value in self.parameters().items() if name != "lag"}
         return {**own, "trained_lag": self.lag, **rest, **self.architecture.counts}
+
+
+def later_parameters() -> dict[str, PlainValue]:
+    """The parameters that later releases added, with their defaults: earlier results lack them."""
+    later = {n: f for n, f in Trial.model_fields.items() if any(isinstance(mark, Since) for mark in f.metadata)}
+    return {key: value for name, field in later.items() for key, value in _flattened(name, field.default).items()}
+
+
+def _flattened(name: str, value: Any) -> dict[str, PlainValue]:
+    """A field of a trial as dotted names and plain values."""
+    if not isinstance(value, Record) or isinstance(value, Mixed | SizeMatch):
+        return {name: _plain(value)}
+    inner_names = [inner for inner in type(value).model_fields if (name, inner) != ("task", "lag")]
+    return {f"{name}.{inner}": _plain(getattr(value, inner)) for inner in inner_names}
 
 
 def _plain(value: Any) -> PlainValue:
