@@ -17,6 +17,7 @@ FAMILIES = {
     "init": "Initialisations",
     "encoder": "Encoders",
     "optimizer": "Optimizers",
+    "schedule": "Schedules",
     "measures": "Measures",
 }
 NO_LINKS: Mapping[str, str] = {}

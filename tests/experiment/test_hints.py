@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from farback import cells, encoders, inits, optimizers, schedules, tasks
 from farback.experiment import Experiment
+from farback.experiment.absent_settings import ABSENT, PAGE
 from farback.trials.trial import Trial
 
 Problems = Callable[..., list[str]]
@@ -29,6 +32,13 @@ def config(setting: str) -> str:
         "batch_size: 8": "batch",
         "epochs: 8": "steps",
         "grad_clip: 1.0": "clip",
+        "weight_decay: 0.1": "optimizer.weight_decay",
+        "warmup: 100": "schedule.warmup",
+        "lr_scheduler: cosine": "schedule",
+        "schedule: {name: cosine, warmup_steps: 100}": "warmup",
+        "schedule: cosin": "cosine",
+        "tbptt_steps: 20": "truncate",
+        "weight_drop: 0.5": "recurrent_dropout",
         "symbols: 4": "task.symbols",
         "nonlinearity: relu": "cell.nonlinearity",
         "model: gru": "cell",
@@ -47,7 +57,29 @@ def test_a_word_of_another_library_names_the_word_of_farback(setting: str, meant
     assert f"did you mean {meant!r}?" in line
 
 
-@pytest.mark.parametrize("word", ["norm", "dropout", "name"])
+@pytest.mark.parametrize(
+    "setting",
+    ["ema: 0.99", "label_smoothing: 0.1", "precision: 16", "gradient_noise: 0.1", "weight_norm: true", "norm: layer"],
+)
+def test_a_setting_that_farback_does_not_have_is_answered_with_the_page(setting: str, problems: Problems) -> None:
+    for line in (*problems(config(setting)), *problems(config(f"optimizer: {{name: sgd, {setting}}}"))):
+        assert f"unknown key '{setting.split(':')[0]}'; farback has no such setting: {PAGE}" in line
+        assert "did you mean" not in line
+
+
+def test_the_page_names_every_setting_that_farback_does_not_have() -> None:
+    page = (Path(__file__).parents[2] / PAGE).read_text()
+    assert [word for word in sorted(ABSENT) if f"`{word}`" not in page] == []
+
+
+def test_no_setting_is_called_absent() -> None:
+    families = (tasks, cells, inits, encoders, optimizers, schedules)
+    members = [member for family in families for member in family.base.FAMILY.members()]
+    own = {name for record in (Trial, *members) for name in record.model_fields}
+    assert sorted(ABSENT & own) == []
+
+
+@pytest.mark.parametrize("word", ["xyzzy", "name"])
 def test_a_word_that_means_nothing_here_gets_no_hint(word: str, problems: Problems) -> None:
     (line,) = problems(config(f"{word}: 3"))
     assert "did you mean" not in line

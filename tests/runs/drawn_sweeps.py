@@ -52,6 +52,9 @@ TRIAL_AXES: dict[str, list[Any]] = {
     "bias": [True, False],
     "bidirectional": [False, True],
     "initial_state": ["zeros", "learned"],
+    "dropout": [0.0, 0.5],
+    "recurrent_dropout": [0.0, 0.5],
+    "truncate": [None, 1, 2],
     "clip": [None, 1.0, 0.5],
     "batch": [2, 4],
     "steps": [0, 1, 4],
@@ -142,7 +145,7 @@ def axes() -> Iterator[Axis]:
     """An axis for each field of a trial, for each component of every kind, and for each field of each component."""
     assert {*TRIAL_AXES, *FAMILIES} == {*Trial.model_fields}
     for path, levels in TRIAL_AXES.items():
-        yield Axis(path, levels)
+        yield Axis(path, levels, {"depth": 2} if path == "dropout" else {})
     for path, family in FAMILIES.items():
         for made in family.members():
             own = spec(made)

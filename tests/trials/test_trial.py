@@ -57,6 +57,9 @@ OTHER: dict[str, list[dict[str, Any]]] = {
         {"schedule": {"name": "cosine", "final": 0.1}},
         {"schedule": "linear"},
     ],
+    "dropout": [],  # needs two layers: tests/training/test_training_options.py
+    "recurrent_dropout": [{"recurrent_dropout": 0.1}],
+    "truncate": [{"truncate": 5}, {"truncate": 6}],
     "clip": [{"clip": None}, {"clip": 2.0}],
     "batch": [{"batch": 31}],
     "steps": [{"steps": 999}],

@@ -11,6 +11,7 @@ from pydantic import Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from farback.experiment.absent_settings import answer
 from farback.experiment.problems import Mark, Problem, joined, shown
 from farback.experiment.yaml_tree import Node
 from farback.networks.equal_size import MatchError
@@ -110,6 +111,8 @@ def _unknown_key(key: str, model: type[Any] | None) -> str:
     is_component = model is not None and issubclass(model, Component)
     fields = model.model_fields if model else {}
     allowed = [field.alias or name for name, field in fields.items() if name != "name" or not is_component]
+    if absent := answer(key):
+        return f"unknown key {shown(key)}; {absent}"
     if allowed:
         return f"unknown key {shown(key)}; {choices(key, allowed, _elsewhere(key, fields))}"
     return f"unknown key {shown(key)}; {str(model.model_fields['name'].default) + ' ' if model else ''}has no fields"

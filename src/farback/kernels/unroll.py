@@ -143,16 +143,31 @@ def unroll(cell: Recurrence, p: Parameters, gates_RTBG: Tensor, state: State) ->
 
 
 def layer(
-    cell: Recurrence, p: Parameters, x_RTBI: Tensor, state: State, index_RN: Tensor | None = None
+    cell: Recurrence,
+    p: Parameters,
+    x_RTBI: Tensor,
+    state: State,
+    index_RN: Tensor | None = None,
+    truncate: int | None = None,
 ) -> tuple[Tensor, State]:
     """Outputs (R, T, B, H) of all steps of a layer, and the state after the last, from the layer's inputs.
 
     With `index_RN`, strictly increasing indices into the T * B outputs, only these outputs are returned, (R, N, H),
-    which saves memory for outputs and gradients.
+    which saves memory for outputs and gradients. With `truncate`, no gradient passes from one stretch of so many steps
+    to the next; the first stretch is shorter if T is not a multiple.
     """
-    if isinstance(cell.kernel, GatedKernel) and on_cpu(x_RTBI):
+    T = x_RTBI.shape[1]
+    if truncate is not None and truncate < T:
+        parts = []
+        for part_RTBI in torch.split(x_RTBI, [T % truncate or truncate] + [truncate] * ((T - 1) // truncate), 1):
+            h_RTBH, state = layer(cell, p, part_RTBI, state)
+            state = tuple(value.detach() for value in state)
+            parts.append(h_RTBH)
+        h_RTBH = torch.cat(parts, 1)
+    elif isinstance(cell.kernel, GatedKernel) and on_cpu(x_RTBI):
         return cell.kernel.layer(p, x_RTBI, state, index_RN)
-    h_RTBH, state = unroll(cell, p, cell.project(p, x_RTBI), state)
+    else:
+        h_RTBH, state = unroll(cell, p, cell.project(p, x_RTBI), state)
     return h_RTBH if index_RN is None else selected(h_RTBH, index_RN), state
 
 

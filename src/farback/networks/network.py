@@ -159,8 +159,7 @@ class Architecture:
     @property
     def state_count(self) -> int:
         """The size of the state: how many numbers are carried from step to step."""
-        per_layer = sum(math.prod(shape) for shape in self.state_shapes())
-        return per_layer * self.depth * self.directions * self.sites
+        return sum(math.prod(shape) for shape in self.state_shapes()) * self.depth * self.directions * self.sites
 
     @property
     def flops_per_step(self) -> int:
@@ -181,6 +180,8 @@ class Network:
 
     architecture: Architecture
     parameters: dict[str, Tensor]
+    masks: tuple[Tensor, ...] = ()  # of dropout: factors of the outputs of each layer but the top one, (R, T, B*S, D*H)
+    truncate: int | None = None  # steps of truncated back-propagation
 
     @property
     def replicas(self) -> int:
@@ -235,12 +236,13 @@ class Network:
             p = {name: self.parameters[name + place.suffix] for name in names}
             source_RTBI = x_RTBI.flip(1) if place.reverse else x_RTBI
             top = kernel_index if index == len(architecture.stack) - 1 else None
-            output_RTBH, last = layer(architecture.cell, p, source_RTBI, before[index], top)
+            output_RTBH, last = layer(architecture.cell, p, source_RTBI, before[index], top, self.truncate)
             outputs.append(output_RTBH.flip(1) if place.reverse else output_RTBH)
             after.append(last)
             if len(outputs) == architecture.directions:
                 x_RTBI = torch.cat(outputs, -1) if architecture.bidirectional else outputs[0]
-                outputs = []
+                outputs, mask = [], self.masks[index // architecture.directions :][:1]
+                x_RTBI = x_RTBI * mask[0] if mask else x_RTBI
         if kernel_index is not None:
             return x_RTBI, tuple(after)
         x_RTBI = x_RTBI.reshape(R, T, B, -1)
@@ -278,7 +280,7 @@ def from_torch(module: nn.Module) -> Network:
     """
     own = plain(module)
     if own.dropout:
-        raise ValueError(f"dropout is {own.dropout}; farback networks do not support dropout: set it to 0")
+        raise ValueError(f"dropout is {own.dropout}; from_torch converts networks without dropout: set it to 0")
     gated = {"LSTM": "lstm", "GRU": "gru"}.get(own.mode)
     cell = cells.build(gated or {"name": "elman", "nonlinearity": own.nonlinearity})
     architecture = Architecture(cell, own.input_size, own.hidden_size, 0, own.num_layers, own.bias, own.bidirectional)

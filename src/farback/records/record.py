@@ -127,6 +127,10 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         **dict.fromkeys(("scheduler", "lr_schedule", "lr_scheduler", "learning_rate_schedule"), ("schedule",)),
         **dict.fromkeys(("warm_up", "warmup_steps", "num_warmup_steps"), ("warmup",)),
         **dict.fromkeys(("decay", "l2"), ("weight_decay",)),
+        **dict.fromkeys(
+            ("variational_dropout", "weight_dropout", "weight_drop", "dropconnect"), ("recurrent_dropout",)
+        ),
+        **dict.fromkeys(("tbptt", "bptt", "tbptt_steps", "truncated_bptt", "truncated_bptt_steps"), ("truncate",)),
         **dict.fromkeys(("seeds", "random_seed", "random_state"), ("seed",)),
         **dict.fromkeys(("activation",), ("nonlinearity",)),
     }

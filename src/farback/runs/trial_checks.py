@@ -14,7 +14,18 @@ from farback.training.loop import fingerprint
 from farback.trials.trial import Trial
 
 # Fields that act only after the first update: step 0 cannot show their effect
-LATER = ("optimizer", "schedule", "clip", "steps", "evaluate_every", "stop", "measures")
+LATER = (
+    "optimizer",
+    "schedule",
+    "dropout",
+    "recurrent_dropout",
+    "truncate",
+    "clip",
+    "steps",
+    "evaluate_every",
+    "stop",
+    "measures",
+)
 
 MOST_COMPARED = 10_000  # trials; more would take longer than a few seconds
 

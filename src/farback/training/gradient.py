@@ -5,6 +5,8 @@ Shapes: R replicas, P parameters.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -17,14 +19,29 @@ from farback.training.batches import CohortBatch, ScoredSteps
 _BYTES = 256_000_000
 
 
-def network(architecture: Architecture, theta_RP: Tensor, grad: bool = False) -> Network:
+@dataclass(frozen=True)
+class Options:
+    """What differs in a training pass: the masks of dropout between layers, and truncation (see `Network`)."""
+
+    masks: tuple[Tensor, ...] = ()
+    truncate: int | None = None
+
+    def rows(self, rows: slice) -> Options:
+        """The options of some replicas."""
+        return Options(tuple(mask[rows] for mask in self.masks), self.truncate)
+
+
+PLAIN = Options()
+
+
+def network(architecture: Architecture, theta_RP: Tensor, grad: bool = False, options: Options = PLAIN) -> Network:
     """The network with these flat parameters, as views; with `grad`, trained parameters require a gradient."""
     frozen, base, stride, R = architecture.frozen, theta_RP.storage_offset(), theta_RP.stride(0), theta_RP.shape[0]
     parameters = {}
     for name, (shape, strides, start) in architecture.layout.items():
         value = theta_RP.as_strided((R, *shape), (stride, *strides), base + start)
         parameters[name] = value.detach().requires_grad_() if grad and name not in frozen else value
-    return Network(architecture, parameters)
+    return Network(architecture, parameters, options.masks, options.truncate)
 
 
 def group(architecture: Architecture, batch: CohortBatch) -> int:
@@ -38,16 +55,17 @@ def group(architecture: Architecture, batch: CohortBatch) -> int:
 
 
 def gradient(
-    architecture: Architecture, theta_RP: Tensor, scored: ScoredSteps, batch: CohortBatch
+    architecture: Architecture, theta_RP: Tensor, scored: ScoredSteps, batch: CohortBatch, options: Options = PLAIN
 ) -> tuple[Tensor, Tensor]:
     """The loss of every replica, (R,), and its gradient, (R, P), which is 0 for frozen parameters."""
     size = group(architecture, batch)
     losses, gradients = [], []
     for start in range(0, len(theta_RP), size):
         rows = slice(start, start + size)
-        part = batch if size >= len(theta_RP) else batch.rows(rows)
-        loss_R, gradient_RP = _by_kernel(architecture, theta_RP[rows], scored, part) or _by_autograd(
-            network(architecture, theta_RP[rows], grad=True), scored, part
+        part, own = (batch, options) if size >= len(theta_RP) else (batch.rows(rows), options.rows(rows))
+        whole = None if own.truncate else _by_kernel(architecture, theta_RP[rows], scored, part)
+        loss_R, gradient_RP = whole or _by_autograd(
+            network(architecture, theta_RP[rows], grad=True, options=own), scored, part
         )
         losses.append(loss_R)
         gradients.append(gradient_RP)

@@ -15,8 +15,9 @@ from torch import Tensor
 from farback import optimizers
 from farback.measures.base import Measure, MeasureRow
 from farback.networks.network import Network, draw
+from farback.training import dropout
 from farback.training.batches import BatchStream, ScoredSteps
-from farback.training.gradient import gradient, network
+from farback.training.gradient import Options, gradient, network
 from farback.trials.events import Progress, ScoreRow
 from farback.trials.trial import Trial
 
@@ -102,6 +103,18 @@ class Replicas:
         limits = [[math.inf if trial.clip is None else trial.clip] for trial in trials]
         self.limit_R1 = torch.tensor(limits, dtype=self.theta_RP.dtype, device=self.device)
 
+    def _gradient(self, count: int) -> tuple[Tensor, Tensor]:
+        """The loss of every replica and its gradient at update number `count`, with dropout and truncation."""
+        batch, trials = self.training.next(), [replica.trial for replica in self.each]
+        masks = dropout.layer_masks(trials, count, *batch.x_RTBI.shape[1:3])
+        options = Options(tuple(mask.to(self.device) for mask in masks), self.trial.truncate)
+        kept_RP = dropout.weight_mask(trials, count)
+        if kept_RP is None:
+            return gradient(self.architecture, self.theta_RP, self.scored, batch, options)
+        kept_RP = kept_RP.to(self.device)
+        loss_R, grad_RP = gradient(self.architecture, self.theta_RP * kept_RP, self.scored, batch, options)
+        return loss_R, grad_RP * kept_RP
+
     def _rules_at(self, count: int) -> optimizers.Tensors:
         """The hyper-parameters of the optimizers at update number `count`, with scheduled learning rates."""
         factors = [replica.trial.schedule.factor(count, replica.trial.steps) for replica in self.each]
@@ -116,7 +129,7 @@ class Replicas:
 
     def update(self, count: int) -> list[bool]:
         """Do update number `count` of every replica; return whether each replica's loss was finite."""
-        loss_R, grad_RP = gradient(self.architecture, self.theta_RP, self.scored, self.training.next())
+        loss_R, grad_RP = self._gradient(count)
         with torch.no_grad():
             grad_RP, norm_R = optimizers.clipped(grad_RP, self.limit_R1)
             kept = [(part, self.theta_RP[:, part].clone()) for part in self.frozen]

@@ -52,6 +52,10 @@ class Trial(Record):
         initial_state: the state before the first step, either zeros or learned parameters.
         optimizer: the optimizer.
         schedule: how the learning rate changes in the course of the `steps` updates.
+        dropout: probability to drop each output of each layer but the top one, in training.
+        recurrent_dropout: probability to drop each recurrent weight (`weight_hh`), for one update at a time.
+        truncate: steps of truncated back-propagation: no gradient passes from one stretch of so many steps to the
+            next. The stretches end at the last step, so the first may be shorter. null does not truncate.
         clip: largest norm of a network's gradient; a longer gradient is scaled down to this norm, null does not clip.
         batch: sequences per update.
         steps: largest number of updates.
@@ -76,6 +80,9 @@ class Trial(Record):
     initial_state: Literal["zeros", "learned"] = "zeros"
     optimizer: Optimizer = optimizers.build("adam")
     schedule: Annotated[Schedule, Since("0.2")] = schedules.build("constant")
+    dropout: Annotated[float, Field(ge=0, lt=1), Since("0.2")] = 0.0
+    recurrent_dropout: Annotated[float, Field(ge=0, lt=1), Since("0.2")] = 0.0
+    truncate: Annotated[Annotated[int, Field(ge=1, le=1_000_000)] | None, Since("0.2")] = None
     clip: Annotated[float, Field(gt=0), AfterValidator(single)] | None = 1.0
     batch: Annotated[int, Field(ge=1, le=65_536)] = 32
     steps: Annotated[int, Field(ge=0, le=10_000_000)] = 1000
@@ -135,12 +142,21 @@ class Trial(Record):
             self.task.at(low)
         self.architecture.check(self.init)
         self.schedule.check(self.steps)
+        self._check_dropout()
         names = [measure.name for measure in self.measures]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"the measure {twice} is listed twice, and its scores could not be told apart: keep one")
         for measure in self.measures:
             measure.check(self.task)
         return self
+
+    def _check_dropout(self) -> None:
+        if self.dropout and self.depth == 1:
+            raise ValueError("dropout acts between layers but depth is 1: set depth to 2 or more, or leave dropout out")
+        trained = self.cell.parameters(1, self.hidden).keys() - set(self.cell.frozen)
+        if self.recurrent_dropout and "weight_hh" not in trained:
+            message = f"recurrent_dropout acts on the weights weight_hh, but {self.cell.name} trains no such weights"
+            raise ValueError(f"{message}: leave it out")
 
     @property
     def architecture(self) -> Architecture:
