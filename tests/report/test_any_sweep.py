@@ -17,6 +17,7 @@ BASE = {
     "cell": {"name": "elman"},
     "init": {"name": "orthogonal"},
     "optimizer": {"name": "adam"},
+    "schedule": {"name": "constant"},
     "measures": [{"name": "retention"}],
 }
 AXES = {
@@ -37,6 +38,10 @@ AXES = {
     "optimizer": [{"name": "adam"}, {"name": "sgd"}],
     "optimizer.lr": [0.001, 0.01],
     "optimizer.beta1": [0.9, 0.5],
+    "schedule": [{"name": "constant"}, {"name": "cosine"}],
+    "schedule.warmup": [0, 20],
+    "recurrent_dropout": [0.0, 0.2],
+    "truncate": [None, 10],
     "clip": [None, 1.0],
     "batch": [16, 64],
     "steps": [100, 1000],

@@ -37,6 +37,10 @@ def test_the_conditions_name_task_size_rates_and_budget():
     assert conditions(grid) == "recall, 32 units, Adam at 0.003, up to 1000 updates of 32, 5 seeds"
     limited = grid.assign(match="parameters 5000", stop="never")
     assert conditions(limited) == "recall, up to 5000 parameters, Adam at 0.003, 1000 updates of 32, 5 seeds"
+    named = grid.assign(**{"optimizer.name": "adamw", "schedule.name": "cosine", "schedule.warmup": 50})
+    expected = "AdamW at 0.003, cosine schedule, 50 updates of warm-up, up to 1000 updates"
+    assert expected in conditions(named)
+    assert "schedule" not in conditions(grid.assign(**{"schedule.name": "constant", "schedule.warmup": 0}))
     assert values_text(pd.Series([16, 8, 8, 32])) == "8, 16 or 32"
 
 

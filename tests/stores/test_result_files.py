@@ -5,7 +5,10 @@ import json
 import pytest
 from made_up import finished, trial
 
+from farback.report import groups
 from farback.stores import result_files
+from farback.stores.base import tidy
+from farback.trials.trial import later_parameters
 
 
 @pytest.fixture
@@ -68,6 +71,19 @@ def test_results_of_the_first_release_are_read_without_a_digest_of_the_descripti
     del values["scores"]  # without a digest of the scores nothing could be told
     with pytest.raises(result_files.Damaged, match="scores"):
         result_files.read(json.dumps(values).encode(), table)
+
+
+def test_a_result_from_before_a_field_existed_has_its_default_in_a_frame() -> None:
+    """Otherwise a table would show old and new trainings of one network as two groups."""
+    records = []
+    for one in (trial(0), trial(1)):
+        written = result_files.written(one.columns(), finished(one).result)
+        records.append(result_files.read(written[result_files.RESULT], written[result_files.SCORES]))
+    for name in later_parameters():
+        del records[0].columns[name]
+    frame = tidy(records)
+    assert frame.groupby("seed")["schedule.name"].first().to_dict() == {0: "constant", 1: "constant"}
+    assert groups(frame) == ["label"]
 
 
 @pytest.mark.parametrize("about", [b"[]", b"null", b"{}", b'{"trial": 3, "status": "finished"}', b"\xff"])
