@@ -34,6 +34,7 @@ def config(setting: str) -> str:
         "grad_clip: 1.0": "clip",
         "weight_decay: 0.1": "optimizer.weight_decay",
         "warmup: 100": "schedule.warmup",
+        "curriculum: [1, 5]": "train_lags",
         "lr_scheduler: cosine": "schedule",
         "schedule: {name: cosine, warmup_steps: 100}": "warmup",
         "schedule: cosin": "cosine",
@@ -77,6 +78,19 @@ def test_no_setting_is_called_absent() -> None:
     members = [member for family in families for member in family.base.FAMILY.members()]
     own = {name for record in (Trial, *members) for name in record.model_fields}
     assert sorted(ABSENT & own) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "owners"),
+    {
+        "optimizer: {name: adam, weight_decay: 0.1}": "adamw",
+        "optimizer: {name: adam, momentum: 0.1}": "rmsprop and sgd",
+        "schedule: {name: constant, final: 0.1}": "cosine and linear",
+    }.items(),
+)
+def test_a_setting_of_another_component_names_that_component(setting: str, owners: str, problems: Problems) -> None:
+    (line,) = problems(config(setting))
+    assert f"; it belongs to {owners}; " in line
 
 
 @pytest.mark.parametrize("word", ["xyzzy", "name"])

@@ -62,7 +62,7 @@ TRIAL_AXES: dict[str, list[Any]] = {
     "stop": ["sustained", "never"],
     "seed": [0, 1],
     "lag": [0, 1, 3],
-    "train_lags": ["fixed", {"uniform": [1, 3]}, {"log_uniform": [1, 3]}],
+    "train_lags": ["fixed", {"uniform": [1, 3]}, {"log_uniform": [1, 3]}, {"curriculum": [1, 3]}],
 }
 
 
@@ -178,6 +178,7 @@ def lag_axes(least: int) -> list[dict[str, Any]]:
         {"lag": [least + 2]},
         {"train_lags": [{"uniform": [least, least + 2]}]},
         {"train_lags": [{"log_uniform": [least, least + 2]}, "fixed"], "lag": [least + 2]},
+        {"train_lags": [{"curriculum": [least, least + 2]}, {"uniform": [least, least + 2]}]},
         {"lag": {"adaptive": [least, 4 * least], "precision": 2.0, "limit": 12}},
     ]
 

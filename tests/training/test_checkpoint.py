@@ -90,6 +90,7 @@ FORMS: list[dict[str, Any]] = [
     {"depth": 2, "bidirectional": True, "initial_state": "learned", "cell": "lstm"},
     {"train_lags": {"uniform": [1, 6]}, "lag": 6, "cell": "gru"},
     {"train_lags": {"log_uniform": [1, 6]}, "lag": 6, "clip": None},
+    {"train_lags": {"curriculum": [1, 6]}, "lag": 6},
     {"task": "nback", "lag": 3},
     {"task": {"name": "digits", "order": "rows"}, "lag": 64, "steps": 4},  # a finite data set
     {"task": "lightning", "encoder": "conv"},
@@ -108,8 +109,10 @@ def test_resuming_equals_never_stopping(fields: dict[str, Any], trial_of: Make) 
     check_resumed(trials, {1, 3, trials[0].steps})
 
 
-def test_resuming_at_the_ends_of_a_block_of_batches_equals_never_stopping(trial_of: Make) -> None:
-    trials = [trial_of(steps=34, evaluate_every=15, batch=2, seed=seed) for seed in (0, 7)]
+@pytest.mark.parametrize("train_lags", ["fixed", {"curriculum": [1, 9]}], ids=str)
+def test_resuming_at_the_ends_of_a_block_of_batches_equals_never_stopping(train_lags: Any, trial_of: Make) -> None:
+    fields = {"steps": 34, "evaluate_every": 15, "batch": 2, "lag": 9, "train_lags": train_lags}
+    trials = [trial_of(**fields, seed=seed) for seed in (0, 7)]
     check_resumed(trials, {15, 16, 17, 33})  # a block has 16 batches
 
 

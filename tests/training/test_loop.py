@@ -104,6 +104,7 @@ def test_packed_equals_alone_for_every_task(every_task: Task, trial_of: Make) ->
     [
         {"train_lags": {"uniform": [1, 6]}, "lag": 6},
         {"train_lags": {"log_uniform": [1, 6]}, "lag": 6},
+        {"train_lags": {"curriculum": [1, 6]}, "lag": 6},
         {"bidirectional": True, "depth": 2},
         {"initial_state": "learned", "bias": False},
         {"optimizer": "sgd"},
@@ -261,6 +262,27 @@ def test_mixed_lags_cover_their_range(train_lags: dict[str, Any], low: int, high
     k = np.arange(low, high + 1)
     expected = np.full(8, 1 / 8) if "uniform" in train_lags else np.log((k + 1) / k) / math.log((high + 1) / low)
     assert share == pytest.approx(expected, abs=0.01)
+
+
+def test_the_largest_lag_of_a_curriculum_grows_geometrically_then_stays(trial_of: Make) -> None:
+    """From 1 to 16 in the first half of 8 updates: a factor of two for each update."""
+    curriculum = trial_of(lag=16, train_lags={"curriculum": [1, 16]}).train_lags
+    assert [curriculum.largest(count, 8) for count in range(1, 9)] == [1, 2, 4, 8, 16, 16, 16, 16]
+    assert [curriculum.largest(count, 1) for count in (1,)] == [1]
+
+
+def test_each_update_of_a_curriculum_has_its_own_lags_and_validation_has_all(trial_of: Make) -> None:
+    """Over several blocks of batches. The lag of a sequence is the step at which it is scored."""
+    trial = trial_of(lag=40, batch=200, steps=60, train_lags={"curriculum": [2, 40]})
+    scored = ScoredSteps.of(trial)
+    data = BatchStream([trial], "train", scored, "cpu")
+    for count in range(1, 61):
+        asked_at = data.next().index_RN // 200
+        largest = trial.train_lags.largest(count, 60)
+        assert int(asked_at.min()) == 2
+        assert largest - 2 <= int(asked_at.max()) <= largest
+    asked_at = BatchStream([trial], "validation", scored, "cpu").validation().index_RN // batches.VALIDATION
+    assert 30 <= int(asked_at.max()) <= 40
 
 
 # Against plain PyTorch -------------------------------------------------------------------------------------------
@@ -512,6 +534,8 @@ STRUCTURE: list[dict[str, Any]] = [
     {"train_lags": {"uniform": [1, 3]}},
     {"train_lags": {"uniform": [2, 3]}},
     {"train_lags": {"log_uniform": [1, 3]}},
+    {"train_lags": {"curriculum": [1, 3]}},
+    {"train_lags": {"curriculum": [2, 3]}},
     *[
         {"cell": {"name": "elman", "nonlinearity": f}}
         for f in ("relu", "sigmoid", "identity", "leaky_relu", "gelu", "softsign", "modrelu", "sin")

@@ -27,6 +27,7 @@ OTHER: dict[str, list[dict[str, Any]]] = {
         {"train_lags": {"uniform": [1, 9]}},
         {"train_lags": {"uniform": [2, 9]}},
         {"train_lags": {"log_uniform": [1, 9]}},
+        {"train_lags": {"curriculum": [1, 9]}},
     ],
     "cell": [
         {"cell": {"name": "gru"}},

@@ -18,8 +18,10 @@ from typing_extensions import override
 from farback import stats
 from farback.runs.progress import Lines, Tally
 from farback.trials.events import Event, Finished
-from farback.trials.lags import Mixed
+from farback.trials.lags import Curriculum, Mixed
 from farback.trials.trial import Trial
+
+PROTOCOLS = ("one network per lag", "one network, all lags", "one network, curriculum")
 
 
 class Display(ABC):
@@ -84,7 +86,7 @@ class SweepDisplay(Display):
         super().__init__(console)
         self.tally, self.remaining, self.names = tally, tally.plan.remaining, names
         self.trials = {trial.key: trial for trial in self.remaining.every}
-        self.passed: dict[tuple[str, bool], dict[int, list[bool]]] = {}  # by (label, has mixed lags) and lag
+        self.passed: dict[tuple[str, int], dict[int, list[bool]]] = {}  # by (label, protocol) and lag
 
     def add(self, event: Event) -> None:
         """Process an event."""
@@ -103,16 +105,16 @@ class SweepDisplay(Display):
 
     def _add_lags(self, trial: Trial, scores: pd.DataFrame) -> None:
         rows = scores[(scores["measure"] == "retention") & (scores["statistic"] == "success")]
-        mixed = isinstance(trial.train_lags, Mixed)
-        by_lag = self.passed.setdefault((self._name(trial), mixed), {})
+        protocol = _protocol(trial)
+        by_lag = self.passed.setdefault((self._name(trial), protocol), {})
         for lag, value in zip(rows["lag"], rows["value"], strict=True):
-            if mixed or lag == trial.lag:
+            if protocol or lag == trial.lag:
                 by_lag.setdefault(int(lag), []).append(value > 0)
 
-    def _horizon(self, label: str, mixed: bool) -> str:
+    def _horizon(self, label: str, protocol: int) -> str:
         """The horizon of a network so far; empty without results."""
-        adaptive = [one.progress() for one in self.remaining.adaptive.networks if one.label == label and not mixed]
-        by_lag = self.passed.get((label, mixed), {})
+        adaptive = [one.progress() for one in self.remaining.adaptive.networks if one.label == label and not protocol]
+        by_lag = self.passed.get((label, protocol), {})
         if adaptive or not by_lag:
             return "; ".join(adaptive)
         half = [2 * sum(by_lag[lag]) >= len(by_lag[lag]) for lag in sorted(by_lag)]
@@ -132,12 +134,16 @@ class SweepDisplay(Display):
         table = Table(box=None, padding=(0, 3, 0, 0))
         table.add_column("network")
         adaptive = self.remaining.adaptive.networks
-        kinds = {isinstance(trial.train_lags, Mixed) for trial in self.trials.values()}
-        kinds |= {False} if adaptive else set()
-        for mixed in sorted(kinds):
-            table.add_column("one network, all lags" if mixed else "one network per lag", justify="right")
+        kinds = sorted({_protocol(trial) for trial in self.trials.values()} | ({0} if adaptive else set()))
+        for protocol in kinds:
+            table.add_column(PROTOCOLS[protocol], justify="right")
         labels = [self._name(trial) for trial in self.remaining.every] + [network.label for network in adaptive]
         for label in dict.fromkeys(labels):
-            table.add_row(label, *(self._horizon(label, mixed) for mixed in sorted(kinds)))
+            table.add_row(label, *(self._horizon(label, protocol) for protocol in kinds))
         yield Text("\nhorizon so far, in steps: half of the seeds succeed up to this lag")
         yield table
+
+
+def _protocol(trial: Trial) -> int:
+    """How a trial's lags were chosen, as an index of PROTOCOLS: horizons are comparable within one of them only."""
+    return 2 if isinstance(trial.train_lags, Curriculum) else int(isinstance(trial.train_lags, Mixed))

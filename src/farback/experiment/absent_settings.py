@@ -15,7 +15,7 @@ ABSENT = frozenset(
         *("norm", "layer_norm", "batch_norm", "rms_norm", "weight_norm", "spectral_norm"),
         *("residual", "skip", "block", "attention", "num_heads", "heads", "embedding", "embedding_dim", "proj_size"),
         *("hidden_sizes", "layer_sizes", "zoneout", "input_dropout"),
-        *("dataset_size", "train_size", "num_samples", "augmentation", "curriculum", "teacher_forcing"),
+        *("dataset_size", "train_size", "num_samples", "augmentation", "teacher_forcing"),
     )
 )
 

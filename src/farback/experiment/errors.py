@@ -114,8 +114,15 @@ def _unknown_key(key: str, model: type[Any] | None) -> str:
     if absent := answer(key):
         return f"unknown key {shown(key)}; {absent}"
     if allowed:
-        return f"unknown key {shown(key)}; {choices(key, allowed, _elsewhere(key, fields))}"
+        return f"unknown key {shown(key)}; {_owners(key, model)}{choices(key, allowed, _elsewhere(key, fields))}"
     return f"unknown key {shown(key)}; {str(model.model_fields['name'].default) + ' ' if model else ''}has no fields"
+
+
+def _owners(key: str, model: type[Any] | None) -> str:
+    """Which few other components of the same kind have this key: "it belongs to adamw; "; empty otherwise."""
+    family = getattr(model, "family", None)
+    names = [name for name, member in _members(family).items() if key in member.model_fields] if family else []
+    return f"it belongs to {' and '.join(names)}; " if 0 < len(names) <= 3 else ""
 
 
 def _elsewhere(key: str, fields: Mapping[str, FieldInfo]) -> str | None:

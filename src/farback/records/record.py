@@ -124,6 +124,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         **dict.fromkeys(("epochs", "iterations", "updates", "max_steps", "num_steps"), ("steps",)),
         **dict.fromkeys(("grad_clip", "gradient_clip", "clip_norm", "max_norm", "max_grad_norm"), ("clip",)),
         **dict.fromkeys(("initialization", "initialisation", "initializer"), ("init",)),
+        **dict.fromkeys(("curriculum",), ("train_lags",)),
         **dict.fromkeys(("scheduler", "lr_schedule", "lr_scheduler", "learning_rate_schedule"), ("schedule",)),
         **dict.fromkeys(("warm_up", "warmup_steps", "num_warmup_steps"), ("warmup",)),
         **dict.fromkeys(("decay", "l2"), ("weight_decay",)),

@@ -10,7 +10,7 @@ from farback import tables
 from farback.report import search_tables
 from farback.report.analysis import Analysis, Figure, Table, estimate
 from farback.report.search_tables import SETTING, ReportedObjective, Row
-from farback.report.sweep_report import NO_PREDICTION, Ladder, retained, trained
+from farback.report.sweep_report import NO_PREDICTION, Ladder, protocols, retained, trained
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,8 @@ def horizons(found: Searched) -> list[Table | Figure]:
     parts: list[Table | Figure] = []
     if len(set(fixed["trained_lag"])) > 1:
         parts += trained(fixed, by, within=["setting"])
-    if len(mixed):
-        parts += retained(mixed, by, found.ladder)
+    for _, own in protocols(mixed):
+        parts += retained(own, by, found.ladder)
     return parts
 
 

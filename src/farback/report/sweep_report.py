@@ -26,6 +26,7 @@ Ladder = Sequence[tuple[str, float]]  # partial memories: (what is remembered, h
 
 LEVEL = 0.05  # of significance
 FEW = 4  # networks whose horizons a headline lists
+CURRICULUM = "curriculum"  # the name of tables and figures of networks trained so
 MOST_LAGS = 8  # a table has a column for each lag up to this number
 NO_PREDICTION = "No prediction was written down for this experiment."
 
@@ -33,6 +34,7 @@ NO_PREDICTION = "No prediction was written down for this experiment."
 def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
     """The horizons of every network: trained at each lag, tested at every lag, or both, depending on the trials.
 
+    Networks that were trained with a curriculum of lags have tables and figures of their own.
     Networks without a horizon (no retention measured after training, or lag 0 only) get a table of validation scores.
     """
     by = groups(scores)
@@ -45,17 +47,27 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
         parts += trained(own, by)
         horizons["trainability"] = parts[0].frame
         sentences.append(f"{learned_sentence(own, parts[0].frame, by)}")
-    if (has_horizon & ~fixed).any():
-        retention = retained(scores[has_horizon & ~fixed], by, ladder)
+    for protocol, own in protocols(scores[has_horizon & ~fixed]):
+        retention = retained(own, by, ladder)
         parts += retention
-        horizons["retention"] = retention[0].frame
-        sentences.append(f"One trained network, tested at every lag, retains: {summarised(retention[0].frame, by)}.")
+        horizons[protocol] = retention[0].frame
+        trained_how = "after a curriculum of lags" if protocol == CURRICULUM else ""
+        tested_how = ", ".join(filter(None, ("One trained network", trained_how, "tested at every lag")))
+        sentences.append(f"{tested_how}, retains: {summarised(retention[0].frame, by)}.")
+    for _, own in protocols(scores[~has_horizon]):
+        parts.append(without_horizon(own, by))
+        sentences.append(no_horizon_sentence(parts[-1].frame, by, "" if horizons else conditions(own)))
     if not has_horizon.all():
-        parts.append(without_horizon(scores[~has_horizon], by))
-        sentences.append(no_horizon_sentence(parts[-1].frame, by, "" if horizons else conditions(scores)))
         parts += [] if any(part.name == "choices" for part in parts) else tuning(scores, by)
     parts += sized(scores, by)
     return Analysis(" ".join(sentences), [NO_PREDICTION], parts, *metrics(horizons))
+
+
+def protocols(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The scores of networks trained on mixed lags, and of those trained with a curriculum, as far as there are any."""
+    apart = tables.of_curriculum(scores)
+    named = (("retention", scores[~apart]), (CURRICULUM, scores[apart]))
+    return [(name, own) for name, own in named if len(own)]
 
 
 def learned_sentence(scores: pd.DataFrame, horizons: pd.DataFrame, by: Sequence[str]) -> str:
@@ -128,14 +140,16 @@ def retained(scores: pd.DataFrame, by: Sequence[str] = ("label",), ladder: Ladde
 
     horizons = tables.retention_horizons(scores, by)
     curves, networks = tables.retention_curves(scores, by), tables.seed_horizons(scores, by)
-    caption = "One network, tested at every lag: the lag at which the median network first fails"
+    ((protocol, _),) = protocols(scores)
+    how = "One network, trained with a curriculum" if protocol == CURRICULUM else "One network"
+    caption = f"{how}, tested at every lag: the lag at which the median network first fails"
     alt = "How far above chance against test lag: a thin line for each seed, the median on top; 0.5 passes."
     forest = plots.forest(horizons, networks)
     forest_alt = "The lag of the first failure of each network, and their median with its interval."
     return [
-        Table("retention_horizons", caption, horizons, shown(horizons, by)),
-        Figure("retention", "Retention curves", plots.retention(curves, ladder, horizons), curves, alt),
-        Figure("retention_forest", "First failure of each network", forest, horizons, forest_alt),
+        Table(f"{protocol}_horizons", caption, horizons, shown(horizons, by)),
+        Figure(protocol, "Retention curves", plots.retention(curves, ladder, horizons), curves, alt),
+        Figure(f"{protocol}_forest", "First failure of each network", forest, horizons, forest_alt),
     ]
 
 

@@ -26,8 +26,10 @@ def without_horizon(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> Tab
             "validation skill": "not evaluated" if pd.isna(row["median"]) else skill,
         }
         rows.append(cells | ({"diverged": str(row["diverged"])} if skills["diverged"].any() else {}))
+    apart = tables.of_curriculum(scores).any()
     caption = "Without a horizon: the skill on validation sequences after training, the median over seeds"
-    return Table("without_horizon", caption, skills, pd.DataFrame(rows))
+    caption += "; trained with a curriculum" if apart else ""
+    return Table("curriculum_without_horizon" if apart else "without_horizon", caption, skills, pd.DataFrame(rows))
 
 
 def no_horizon_sentence(skills: pd.DataFrame, by: Sequence[str], conditions: str = "") -> str:

@@ -119,7 +119,7 @@ def timed(cohort: Cohort, device: str) -> Iterator[Event]:
         updates: list[float] = []
         while len(updates) < FEWEST or (len(updates) < MOST and sum(updates) < SECONDS):
             updates.append(_seconds(lambda: replicas.update(2)))
-        drawing = _seconds(lambda: replicas.training.resume(replicas.training.states, 0)) / replicas.training.block
+        drawing = _seconds(lambda: replicas.training.resume(replicas.training.states, 0, 0)) / replicas.training.block
         evaluation = _seconds(lambda: replicas.validated(0))
         measures = [(each, _seconds(partial(replicas.measured, each, [0]))) for each in replicas.trial.measures]
     parts = CohortSeconds(

@@ -26,7 +26,7 @@ from farback.tables.curves import (
 from farback.tables.fresh_seeds import DEFAULT, TUNED, contests, gains, gaps, reported, tuning_share
 from farback.tables.horizons import horizon_grid, success_by_lag, success_curves, trainability
 from farback.tables.length_generalisation import extrapolation, horizon_by_update, retained_by_lag, trained_and_tested
-from farback.tables.outcomes import outcomes, tested
+from farback.tables.outcomes import of_curriculum, outcomes, tested
 from farback.tables.rankings import improvements, ranking, sizes, skills
 from farback.tables.reaches import reach_horizons, reaches, seed_reaches
 from farback.tables.retained import retention_curves, retention_horizons, seed_horizons
@@ -57,6 +57,7 @@ __all__ = [
     "learning_curves",
     "memory_curves",
     "numbers",
+    "of_curriculum",
     "outcomes",
     "parameters",
     "ranking",

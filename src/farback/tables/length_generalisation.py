@@ -10,7 +10,7 @@ from farback import stats
 from farback.tables.grouping import By, as_frame, check_repeats, groups, ordered
 from farback.tables.horizon_estimates import SUMMARY, horizon_summary, median_retained
 from farback.tables.measure_rows import measure_rows
-from farback.tables.outcomes import tested
+from farback.tables.outcomes import check_one_protocol, tested
 
 
 def retained_by_lag(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
@@ -98,6 +98,7 @@ def _seed_horizons(part: pd.DataFrame) -> list[stats.Horizon]:
 
 def _outcomes(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     outcomes = tested(scores, by)
+    check_one_protocol(outcomes)
     check_repeats(outcomes, by)
     return ordered(outcomes, [*by, "lag", "seed"])
 

@@ -103,6 +103,19 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     return ordered(results.assign(above_chance=_above_chance(results)), [*by, "seed", "lag", "key"])
 
 
+def of_curriculum(scores: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each row is of a trial that was trained with a curriculum of lags."""
+    return scores["train_lags"].str.startswith("curriculum")
+
+
+def check_one_protocol(scores: pd.DataFrame) -> None:
+    """Raise ValueError if some, but not all, trials were trained with a curriculum: they need tables of their own."""
+    apart = of_curriculum(scores)
+    if apart.any() and not apart.all():
+        kinds = ", ".join(sorted(set(scores["train_lags"])))
+        raise ValueError(f"networks trained with a curriculum need a table of their own; train_lags: {kinds}")
+
+
 def _above_chance(results: pd.DataFrame) -> pd.Series[float]:
     """The scale on which a network passes at 0.5: from the accuracy or the skill, task by task; 0 if it diverged."""
     accuracy = (results["accuracy"] - results["chance_accuracy"]) / (1 - results["chance_accuracy"])

@@ -8,7 +8,7 @@ import pandas as pd
 from farback import stats
 from farback.tables.grouping import By, as_frame, check_repeats, groups
 from farback.tables.horizon_estimates import median_retained
-from farback.tables.outcomes import as_horizons, tested
+from farback.tables.outcomes import as_horizons, check_one_protocol, tested
 
 HORIZON = ("seeds", "smallest_lag", "largest_lag", "horizon", "estimate", "low", "high", "bound", "diverged")
 
@@ -78,6 +78,7 @@ def retention_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 def _networks(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     """The outcomes of every test; all outcomes of a seed must come from one network."""
     outcomes = tested(scores, by)
+    check_one_protocol(outcomes)
     check_repeats(outcomes.drop_duplicates("key"), by, ())
     return outcomes
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from farback import stats
 from farback.tables.grouping import By, as_frame, check_columns, groups, ordered
-from farback.tables.outcomes import SCORE, TRIAL, judged
+from farback.tables.outcomes import SCORE, TRIAL, check_one_protocol, judged
 
 KNOWN = ("skill", "accuracy", "success")  # a test without any of these says nothing
 
@@ -39,6 +39,7 @@ def last_evaluations(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
         `stats.median_interval`), diverged.
     """
     check_columns(scores, (*SCORE, *TRIAL, *by))
+    check_one_protocol(scores)
     scores = judged(scores)
     rows = scores[(scores["measure"] == "valid") & (scores["statistic"] == "skill")]
     last = rows.sort_values("step", kind="stable").groupby("key")["value"].last()
@@ -48,7 +49,7 @@ def last_evaluations(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     trials = trials.assign(
         skill=trials["key"].map(last).astype(float).mask(diverged, 0.0), diverged=diverged, trained=trained
     )
-    trials = ordered(trials, [*by, "train_lags", "trained_lag"])
+    trials = ordered(trials, list(dict.fromkeys([*by, "train_lags", "trained_lag"])))
     results = []
     for group, own in groups(trials, [*by, "trained"]):
         skill = own["skill"].dropna().to_numpy(float)

@@ -17,7 +17,7 @@ from farback.networks.network import Network
 from farback.system.random_streams import stream
 from farback.tasks.base import Batch, Lags, Task
 from farback.tasks.support.answers import Answer
-from farback.trials.lags import LogUniform, Mixed
+from farback.trials.lags import Curriculum, LogUniform, Mixed
 from farback.trials.trial import Trial
 
 VALIDATION = 256  # sequences: the standard error of accuracy is at most 0.03, and evaluation stays cheap
@@ -106,21 +106,29 @@ class ScoredSteps:
         return float(correct_RN[needed_RN].sum()) / count, float(loss_RN[needed_RN].sum()) / count
 
 
-def lags(trial: Trial, rng: np.random.Generator, size: int) -> Lags | None:
-    """The lag of each of `size` training sequences; None if all have the trial's lag."""
+def lags(trial: Trial, rng: np.random.Generator, size: int, first: int | None = None) -> Lags | None:
+    """The lag of each of `size` training sequences; None if all have the trial's lag.
+
+    They are the sequences of successive updates from number `first` on; without it, those of the last update.
+    """
     if not isinstance(trial.train_lags, Mixed):
         return None
     low, high = trial.train_lags.bounds
     if isinstance(trial.train_lags, LogUniform):
         lag_B = np.exp(rng.uniform(np.log(low), np.log(high + 1), size))
         return np.clip(lag_B.astype(np.int64), low, high)
+    if isinstance(trial.train_lags, Curriculum) and first is not None:
+        updates = range(first, first + -(-size // trial.batch))
+        longest = [trial.train_lags.largest(count, max(1, trial.steps)) for count in updates]
+        return rng.integers(low, np.repeat(longest, trial.batch)[:size] + 1)
     return rng.integers(low, high + 1, size)
 
 
 class BatchStream:
     """An endless stream of fresh batches for R replicas, drawn in blocks of several batches.
 
-    `states` are those of the random generators before the current block; `taken` of its batches have been used.
+    `states` are those of the random generators before the current block; `taken` of its batches have been used, after
+    `before` batches of other blocks.
     """
 
     def __init__(
@@ -134,7 +142,7 @@ class BatchStream:
         self.block = max(1, min(16, BLOCK_NUMBERS // max(1, numbers)))
         self.queued: list[CohortBatch] = []
         self.states = self._generator_states()
-        self.taken = 0
+        self.before = self.taken = 0
 
     def next(self) -> CohortBatch:
         """The next batch of every replica."""
@@ -148,10 +156,14 @@ class BatchStream:
         drawn = [self._sample(rng, VALIDATION, exact=True) for rng in self.rngs]
         return self.scored.stacked(drawn).to(self.device)
 
-    def resume(self, states: Sequence[GeneratorState], taken: int) -> None:
-        """Continue from the point at which another stream of the same trials had these `states` and `taken`."""
+    def resume(self, states: Sequence[GeneratorState], taken: int, count: int) -> None:
+        """Continue from the point at which another stream of the same trials had used `count` batches.
+
+        `taken` of these were of the block before which its generators had these `states`.
+        """
         for rng, state in zip(self.rngs, states, strict=True):
             rng.bit_generator.state = state
+        self.before, self.taken = count - taken, 0
         self._draw_block()
         self.taken = taken
         del self.queued[:taken]
@@ -164,7 +176,7 @@ class BatchStream:
 
     def _draw_block(self) -> None:
         """Draw the next block and stack many of its batches at once, which costs little more than stacking one."""
-        self.states, self.taken = self._generator_states(), 0
+        self.states, self.before, self.taken = self._generator_states(), self.before + self.taken, 0
         R, size = len(self.rngs), self.trial.batch
         drawn = [self._sample(rng, self.block * size) for rng in self.rngs]
         split = [zip(*(torch.split(part, size) for part in block), strict=True) for block in drawn]
@@ -179,7 +191,7 @@ class BatchStream:
 
     def _sample(self, rng: np.random.Generator, size: int, exact: bool = False) -> Batch:
         if not exact or isinstance(self.trial.train_lags, Mixed):
-            return self.task.sample(rng, size, lags(self.trial, rng, size))
+            return self.task.sample(rng, size, lags(self.trial, rng, size, None if exact else self.before + 1))
         batch = self.task.sample_exact(rng, size)
         own_BT = batch.lag_BT == self.task.lag
         return batch._replace(lag_BT=torch.where(own_BT, batch.lag_BT, batch.lag_BT.clamp(max=0)))

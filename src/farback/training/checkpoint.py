@@ -79,7 +79,7 @@ def replicas(cohort: Cohort, device: str = "cpu") -> Replicas:
     saved = [read(one.key, one.state) for one in cohort.start]
     for name, value in {"theta": made.theta_RP, **{f"moments.{n}": v for n, v in made.moments.items()}}.items():
         value.copy_(torch.from_numpy(np.stack([arrays[name] for arrays, _ in saved])))
-    made.training.resume([fields["place"] for _, fields in saved], saved[0][1]["taken"])
+    made.training.resume([fields["place"] for _, fields in saved], saved[0][1]["taken"], cohort.step)
     for name, values in vars(made.window).items():
         if f"window.{name}" in saved[0][0]:
             value_NR = torch.from_numpy(np.stack([arrays[f"window.{name}"] for arrays, _ in saved], 1)).to(device)

@@ -75,20 +75,46 @@ class LogUniform(Mixed):
         return "log-uniform {}-{}".format(*self.log_uniform)
 
 
+class Curriculum(Mixed):
+    """Short lags first: the lags of `uniform`, whose largest one grows during training: `{curriculum: [1, 80]}`.
+
+    It grows geometrically from the first lag to the second over the first half of the `steps` updates, and then stays.
+    Validation has all lags from the start. Networks trained so are never in one table with others.
+
+    Source: Bengio et al. 2009; Zaremba and Sutskever 2014 (1410.4615), section 5, with the strategy "mix" up to a
+    difficulty that grows.
+    """
+
+    curriculum: Bounds
+
+    def __str__(self) -> str:
+        return "curriculum {}-{}".format(*self.curriculum)
+
+    def largest(self, count: int, steps: int) -> int:
+        """The largest lag of the training sequences of update number `count`, from 1 to `steps`."""
+        low, high = self.bounds
+        grown = min(1.0, 2 * (count - 1) / steps)
+        return min(high, int(low * (high / low) ** grown + 1e-9))  # so that rounding errors take off no whole lag
+
+
+MIXED = ("uniform", "log_uniform", "curriculum")  # the keys that the distributions have in a config
+
+
 def _kind_of_lags(spec: Any) -> str | None:
     if isinstance(spec, str):
         return "fixed"
     keys = spec if isinstance(spec, dict) else type(spec).model_fields if isinstance(spec, Mixed) else ()
-    return next((key for key in ("uniform", "log_uniform") if key in keys), None)
+    return next((key for key in MIXED if key in keys), None)
 
 
 TrainLags = Annotated[
     Annotated[Literal["fixed"], Tag("fixed")]
     | Annotated[Uniform, Tag("uniform")]
-    | Annotated[LogUniform, Tag("log_uniform")],
+    | Annotated[LogUniform, Tag("log_uniform")]
+    | Annotated[Curriculum, Tag("curriculum")],
     Discriminator(
         _kind_of_lags,
         custom_error_type="train_lags",
-        custom_error_message="must be fixed, {uniform: [smallest, largest]} or {log_uniform: [smallest, largest]}",
+        custom_error_message="must be fixed, or {uniform: [smallest, largest]}, or log_uniform or curriculum so",
     ),
 ]

@@ -20,7 +20,7 @@ from farback.optimizers.base import Optimizer
 from farback.records.record import Record, Several, Since, digest, single
 from farback.schedules.base import Schedule
 from farback.tasks.base import Task
-from farback.trials.lags import Lag, Mixed, TrainLags
+from farback.trials.lags import MIXED, Lag, Mixed, TrainLags
 
 PlainValue = str | int | float | bool | None
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -40,7 +40,8 @@ class Trial(Record):
     Attributes:
         task: the task that the network is trained on.
         lag: readout step minus cue step in the training sequences; the largest such lag if `train_lags` mixes several.
-        train_lags: how the lag of each training sequence is drawn.
+        train_lags: how the lag of each training sequence is drawn: `{uniform: [1, 80]}`, `{log_uniform: [1, 80]}`, or
+            `{curriculum: [1, 80]}` with short lags first; `fixed` is always `lag`.
         cell: the recurrent cell.
         init: how the parameters of the cell are initialised.
         encoder: how the inputs of a step are encoded before the first layer.
@@ -107,7 +108,7 @@ class Trial(Record):
         elif not isinstance(task, dict):
             return values
         mixed = values.get("train_lags")
-        bounds = mixed.get("uniform", mixed.get("log_uniform")) if isinstance(mixed, dict) else None
+        bounds = next((mixed[key] for key in MIXED if key in mixed), None) if isinstance(mixed, dict) else None
         if isinstance(mixed, Mixed):
             bounds = mixed.bounds
         top = bounds[-1] if isinstance(bounds, list | tuple) and bounds else None
