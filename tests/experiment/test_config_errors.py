@@ -133,7 +133,7 @@ WRONG = {
     ),
     "a component without a name": (
         HEAD + "base: {task: recall, lag: 5, cell: elman, optimizer: {lr: 0.1}}\n",
-        "demo.yaml:2:43: base.optimizer: needs a name beside lr; choose from adam, rmsprop, sgd",
+        "demo.yaml:2:43: base.optimizer: needs a name beside lr; choose from adam, adamw, rmsprop, sgd",
     ),
     "a word for a list": (
         HEAD + "base: {task: recall, lag: 5, cell: elman, measures: retention}\n",

@@ -141,15 +141,15 @@ def retained(scores: pd.DataFrame, by: Sequence[str] = ("label",), ladder: Ladde
     horizons = tables.retention_horizons(scores, by)
     curves, networks = tables.retention_curves(scores, by), tables.seed_horizons(scores, by)
     ((protocol, _),) = protocols(scores)
-    how = "One network, trained with a curriculum" if protocol == CURRICULUM else "One network"
-    caption = f"{how}, tested at every lag: the lag at which the median network first fails"
+    how, after = (", trained with a curriculum", " after a curriculum") if protocol == CURRICULUM else ("", "")
+    caption = f"One network{how}, tested at every lag: the lag at which the median network first fails"
     alt = "How far above chance against test lag: a thin line for each seed, the median on top; 0.5 passes."
     forest = plots.forest(horizons, networks)
     forest_alt = "The lag of the first failure of each network, and their median with its interval."
     return [
         Table(f"{protocol}_horizons", caption, horizons, shown(horizons, by)),
-        Figure(protocol, "Retention curves", plots.retention(curves, ladder, horizons), curves, alt),
-        Figure(f"{protocol}_forest", "First failure of each network", forest, horizons, forest_alt),
+        Figure(protocol, f"Retention curves{after}", plots.retention(curves, ladder, horizons), curves, alt),
+        Figure(f"{protocol}_forest", f"First failure of each network{after}", forest, horizons, forest_alt),
     ]
 
 
