@@ -15,7 +15,7 @@ from farback.optimizers.base import Fraction, Optimizer, Small, Tensors
 class AdamW(Optimizer):
     """Adam with decoupled weight decay, as `torch.optim.AdamW`.
 
-    Every update first multiplies all trained parameters, biases included, by `1 - lr weight_decay`. Frozen parameters
+    Every update first multiplies all trained parameters, biases included, by `1 - lr * weight_decay`. Frozen parameters
     do not decay.
 
     Source: Loshchilov and Hutter 2019 (1711.05101), algorithm 2, in PyTorch's form.

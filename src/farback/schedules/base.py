@@ -19,8 +19,8 @@ Final = Annotated[float, Field(ge=0, lt=1)]
 class Schedule(Component):
     """The base class of schedules.
 
-    Warm-up raises the rate in equal steps: update n of W has the rate `lr n / (W + 1)`. Update W + 1 is the first with
-    the whole rate `lr`.
+    Warm-up raises the rate in equal steps: update n of W has the rate `lr * n / (W + 1)`. Update W + 1 is the first
+    with the whole rate `lr`.
 
     Attributes:
         warmup: number of updates of warm-up, W.

@@ -10,10 +10,10 @@ from farback.schedules.base import Final, Schedule
 
 
 class Cosine(Schedule):
-    """The rate falls from `lr` to `final lr` along half a cosine, as `torch.optim.lr_scheduler.CosineAnnealingLR`.
+    """The rate falls from `lr` to `final * lr` along half a cosine: `torch.optim.lr_scheduler.CosineAnnealingLR`.
 
-    `T_max` is the number of updates after warm-up, and `eta_min` is `final lr`. As in PyTorch, the smallest rate would
-    be reached at the update after the last.
+    `T_max` is the number of updates after warm-up, and `eta_min` is `final * lr`. As in PyTorch, the smallest rate
+    would be reached at the update after the last.
 
     Source: Loshchilov and Hutter 2017 (1608.03983), equation 5, without restarts.
     """

@@ -8,7 +8,7 @@ from farback.schedules.base import Final, Schedule
 
 
 class Linear(Schedule):
-    """The rate falls from `lr` to `final lr` along a line, as `torch.optim.lr_scheduler.LinearLR` with start_factor 1.
+    """The rate falls from `lr` to `final * lr` along a line: `torch.optim.lr_scheduler.LinearLR` with start_factor 1.
 
     `total_iters` is the number of updates after warm-up, and `end_factor` is `final`. As in PyTorch, the smallest rate
     would be reached at the update after the last.
