@@ -16,12 +16,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from threadpoolctl import threadpool_limits
 
 from farback import tasks
-from farback.measures.retention import scored_steps
 from farback.tasks import Batch, Bits, Chance, OneOf, Task, Within
 from farback.tasks.adding import Adding
 from farback.tasks.base import batch_once
 from farback.tasks.kernel import KernelTask
 from farback.tasks.lightning import Lightning
+from farback.tasks.support.scores import scored_steps
 
 LAGS = (1, 2, 5, 20)
 QUICK, THOROUGH = 4000, 20_000  # answers to fit and to score

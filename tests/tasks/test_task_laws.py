@@ -14,8 +14,8 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
 from farback import tasks
-from farback.measures.retention import scored_steps
 from farback.tasks import Batch, Bits, OneOf, Task, Within, skill
+from farback.tasks.support.scores import scored_steps
 
 ANSWERS = 4000  # to fit and to score: standard errors near 0.007
 SEQUENCES = 1000  # at least, if a sequence asks several times

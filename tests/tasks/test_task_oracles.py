@@ -11,8 +11,8 @@ import torch
 from oracles import ORACLES, PARTIAL
 
 from farback import tasks
-from farback.measures.retention import scored_steps
 from farback.tasks import Batch, OneOf, Task
+from farback.tasks.support.scores import scored_steps
 from some import one_in, some
 
 VARIANTS: list[dict[str, Any]] = [

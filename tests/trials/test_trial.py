@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from farback import cells, encoders, inits, measures, optimizers, schedules, tasks
+from farback.tasks.support.mixed_lags import LogUniform, Uniform
 from farback.trials.cohort import cohorts
-from farback.trials.lags import LogUniform, Uniform
 from farback.trials.trial import Trial
 
 GOOD: dict[str, Any] = {"task": {"name": "recall"}, "lag": 9, "cell": {"name": "lstm"}, "hidden": 8}

@@ -17,8 +17,8 @@ from typing_extensions import override
 
 from farback import stats
 from farback.runs.progress import Lines, Tally
+from farback.tasks.support.mixed_lags import Curriculum, Mixed
 from farback.trials.events import Event, Finished
-from farback.trials.lags import Curriculum, Mixed
 from farback.trials.trial import Trial
 
 PROTOCOLS = ("one network per lag", "one network, all lags", "one network, curriculum")

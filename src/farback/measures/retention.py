@@ -8,7 +8,7 @@ lag k. Where a task mixes answers of many lags, sequences are drawn in which one
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -28,10 +28,8 @@ from farback.networks.network import Network
 from farback.records.record import Several, Since
 from farback.system.random_streams import stream
 from farback.tasks.base import Batch, Task
-from farback.tasks.support.answers import skill
-
-CHUNK_NUMBERS = 250_000  # numbers of the input of one forward pass; the states have many times as many
-UNITS = 16  # one bit of an answer takes as much memory as this many numbers of the input
+from farback.tasks.support.draws import retention_batches
+from farback.tasks.support.scores import Scores, scored, scored_steps
 
 # Where lags are searched up to a `limit`:
 CLOSE = 1.1  # the search ends when the first lag that fails is at most this many times the last that passes
@@ -41,16 +39,6 @@ WHOLE_LIMIT = 10_000  # largest lag of systems that cannot run in parts, whose s
 PART_NUMBERS = 1_000_000  # numbers of the input of one part,
 DRAWN_NUMBERS = 10_000_000  # and of whole sequences, where a task cannot be drawn in parts
 WIDTH = 32  # a step counts as at least this many numbers, because its states take memory too
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Means over the answers that need one lag, for one network; all nan, and not remembered, if there are none."""
-
-    accuracy: float
-    loss: float
-    skill: float
-    remembered: bool
 
 
 @dataclass(frozen=True)
@@ -164,7 +152,7 @@ class _Mean:
 def _scores(system: System, task: Task, sequences: int, seed: int, every_lag: bool = False) -> Scores:
     """Scores on whole sequences."""
     mean = _Mean(task, every_lag)
-    for batch in _chunks(task, sequences, seed, every_lag):
+    for batch in retention_batches(task, sequences, seed, every_lag):
         with torch.no_grad():
             mean.add(system(batch.input_BTI)[0], batch)
     return mean.scores()
@@ -227,31 +215,6 @@ def _check_limit(task: Task, limit: int) -> None:
     if not task.mixes:
         raise ValueError(f"{task.name} asks another question at each lag, so lags cannot be searched: leave out limit")
     task.at(limit)
-
-
-def scored(task: Task, accuracy: float, loss: float) -> Scores:
-    """Mean scores relative to the task's chance level."""
-    chance = task.chance()
-    return Scores(accuracy, loss, skill(loss, chance), task.answer.remembered(accuracy, loss, chance))
-
-
-def scored_steps(batch: Batch) -> Tensor:
-    """Which steps are scored, (B, T): steps with an answer that needs memory, or all with an answer if none does."""
-    needed = batch.lag_BT > 0
-    return needed if bool(needed.any()) else batch.lag_BT >= 0
-
-
-def _chunks(task: Task, sequences: int, seed: int, every_lag: bool) -> Iterator[Batch]:
-    """Fresh test sequences, in parts of limited size; the size depends on the task alone."""
-    rng = stream(seed, "test", task.lag)
-    example = task.sample(stream(0, "probe"), 1)
-    numbers = example.input_BTI.numel()
-    if example.target_BT.ndim > 2:  # each bit of an answer may have hidden units of its own
-        numbers += UNITS * example.target_BT.numel()
-    size = max(1, min(sequences, CHUNK_NUMBERS // max(1, numbers)))
-    for start in range(0, sequences, size):
-        count = min(size, sequences - start)
-        yield task.sample(rng, count) if every_lag else task.sample_exact(rng, count)
 
 
 class RetentionMeasure(Measure):

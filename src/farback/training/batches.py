@@ -17,12 +17,12 @@ from farback.networks.network import Network
 from farback.system.random_streams import stream
 from farback.tasks.base import Batch, Lags, Task
 from farback.tasks.support.answers import Answer
-from farback.trials.lags import Curriculum, LogUniform, Mixed
+from farback.tasks.support.draws import batches_per_draw
+from farback.tasks.support.mixed_lags import Mixed, drawn_lags
 from farback.trials.trial import Trial
 
 VALIDATION = 256  # sequences: the standard error of accuracy is at most 0.03, and evaluation stays cheap
 STACKED_NUMBERS = 1_000_000  # inputs of all replicas that are stacked at once, because stacking makes several copies
-BLOCK_NUMBERS = 1_000_000  # inputs that a replica draws at once: fewer calls, with bounded memory
 
 GeneratorState = dict[str, Any]  # of a numpy generator: plain numbers and strings
 
@@ -113,15 +113,7 @@ def lags(trial: Trial, rng: np.random.Generator, size: int, first: int | None = 
     """
     if not isinstance(trial.train_lags, Mixed):
         return None
-    low, high = trial.train_lags.bounds
-    if isinstance(trial.train_lags, LogUniform):
-        lag_B = np.exp(rng.uniform(np.log(low), np.log(high + 1), size))
-        return np.clip(lag_B.astype(np.int64), low, high)
-    if isinstance(trial.train_lags, Curriculum) and first is not None:
-        updates = range(first, first + -(-size // trial.batch))
-        longest = [trial.train_lags.largest(count, max(1, trial.steps)) for count in updates]
-        return rng.integers(low, np.repeat(longest, trial.batch)[:size] + 1)
-    return rng.integers(low, high + 1, size)
+    return drawn_lags(trial.train_lags, rng, size, batch=trial.batch, steps=trial.steps, first=first)
 
 
 class BatchStream:
@@ -138,8 +130,7 @@ class BatchStream:
         # A task with a finite data set has separate validation data
         self.task: Task = self.trial.task if purpose == "train" else self.trial.task.held_out("validation")
         self.rngs = [stream(trial.seed, purpose) for trial in trials]
-        numbers = self.task.sample(stream(0, "probe"), 1).input_BTI.numel() * self.trial.batch
-        self.block = max(1, min(16, BLOCK_NUMBERS // max(1, numbers)))
+        self.block = batches_per_draw(self.task, self.trial.batch)
         self.queued: list[CohortBatch] = []
         self.states = self._generator_states()
         self.before = self.taken = 0

@@ -14,7 +14,8 @@ import psutil
 
 from farback.system.random_streams import stream
 from farback.tasks.base import Task
-from farback.training.batches import BLOCK_NUMBERS, VALIDATION
+from farback.tasks.support.draws import BLOCK_NUMBERS
+from farback.training.batches import VALIDATION
 from farback.trials.cohort import Cohort, cohorts
 from farback.trials.events import Checkpoint
 from farback.trials.trial import Trial

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from farback.kernels import buffer_pool
-from farback.measures.retention import scored
+from farback.tasks.support.scores import scored
 from farback.training import checkpoint
 from farback.training.replicas import Replicas, Window
 from farback.trials.cohort import Cohort

@@ -20,7 +20,8 @@ from farback.optimizers.base import Optimizer
 from farback.records.record import Record, Several, Since, digest, single
 from farback.schedules.base import Schedule
 from farback.tasks.base import Task
-from farback.trials.lags import MIXED, Lag, Mixed, TrainLags
+from farback.tasks.support.mixed_lags import MIXED, Mixed, TrainLags
+from farback.trials.lags import Lag
 
 PlainValue = str | int | float | bool | None
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -133,14 +134,7 @@ class Trial(Record):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if isinstance(self.train_lags, Mixed):
-            low, high = self.train_lags.bounds
-            if not self.task.mixes:
-                raise ValueError(
-                    f"the targets of {self.task.name} depend on the training lag, so train_lags must be fixed"
-                )
-            if high != self.lag:
-                raise ValueError(f"lag is {self.lag} but train_lags end at {high}: leave lag out, or make them equal")
-            self.task.at(low)
+            self.train_lags.check(self.task, "train_lags")
         self.architecture.check(self.init)
         self.schedule.check(self.steps)
         self._check_dropout()

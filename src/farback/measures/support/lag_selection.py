@@ -10,11 +10,11 @@ from torch import Tensor
 
 from farback import stats
 from farback.measures.base import Lag, MeasureRow, Sampled, summary_rows
-from farback.measures.retention import scored_steps
 from farback.measures.support.numbers import whole_numbers
 from farback.records.record import Several, Since
 from farback.stats.horizons import at_least
 from farback.tasks.base import Batch, Task
+from farback.tasks.support.scores import scored_steps
 
 
 class AtLags(Sampled):
