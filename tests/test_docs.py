@@ -92,7 +92,8 @@ def test_the_readme_is_short() -> None:
         (page, index)
         for page in ("measures.md", "your-own-network.md")
         for index in range(len(blocks((ROOT / "docs" / page).read_text(), "python")))
-    ],
+    ]
+    + [("arrays.md", 0)],
 )
 def test_the_python_of_the_measures_pages_runs(page: str, index: int, capsys: pytest.CaptureFixture[str]) -> None:
     """And prints what the comments behind it say, where they say a number or a text."""
@@ -111,6 +112,23 @@ def test_the_python_of_the_measures_pages_runs(page: str, index: int, capsys: py
     assert kept
     for expected, line in kept:
         assert line == expected, code
+
+
+ARRAYS = (ROOT / "docs" / "arrays.md").read_text()
+
+
+def test_the_scripts_of_the_page_on_arrays_are_the_examples() -> None:
+    """Apart from their docstrings. That of reservoirpy is not run here, because farback does not depend on it."""
+    for name, code in zip(("esn", "transformer"), blocks(ARRAYS, "python")[1:], strict=True):
+        assert (ROOT / "docs" / "examples" / f"{name}.py").read_text().partition('"""\n\n')[2] == code
+
+
+@pytest.mark.slow
+def test_the_transformer_of_the_page_on_arrays_prints_what_the_page_says() -> None:
+    script = str(ROOT / "docs" / "examples" / "transformer.py")
+    result = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == blocks(ARRAYS, "text")[1]
 
 
 def test_the_config_of_the_measures_page_loads(tmp_path: Path) -> None:
