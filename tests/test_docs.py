@@ -126,7 +126,8 @@ def test_the_scripts_of_the_page_on_arrays_are_the_examples() -> None:
 @pytest.mark.slow
 def test_the_transformer_of_the_page_on_arrays_prints_what_the_page_says() -> None:
     script = str(ROOT / "docs" / "examples" / "transformer.py")
-    result = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout == blocks(ARRAYS, "text")[1]
 
