@@ -101,7 +101,8 @@ TrainLags = Annotated[
     Discriminator(
         _kind_of_lags,
         custom_error_type="train_lags",
-        custom_error_message="must be fixed, or {uniform: [smallest, largest]}, or log_uniform or curriculum so",
+        custom_error_message="must be fixed, {uniform: [smallest, largest]}, {log_uniform: [smallest, largest]} "
+        "or {curriculum: [smallest, largest]}",
     ),
 ]
 

@@ -103,7 +103,7 @@ def score(
     def scores(some_M: NDArray[np.bool_], chance: Chance) -> Scores:
         return _relative(own.answer, chance, float(correct_M[some_M].mean()), float(loss_M[some_M].mean()))
 
-    chances = {k: own.at(max(k, own.least)).chance() for k in np.unique(lag_M).tolist()}
+    chances = {k: own.at(max(k, own.least)).held_out("test").chance() for k in np.unique(lag_M).tolist()}
     needed_M = lag_M >= min(1, max(chances))
     share = {k: float((lag_M[needed_M] == k).mean()) for k in chances}
     ends = [sum(share[k] * getattr(chances[k], end) for k in chances) for end in ("accuracy", "loss", "best")]
