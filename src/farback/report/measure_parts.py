@@ -98,6 +98,8 @@ def truncation(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure
     last = END if END in set(reaches["moment"]) else START
     reaches = reaches[reaches["moment"] == last].drop(columns="moment").reset_index(drop=True)
     caption = "Seeing only the last steps: how many steps back give half of the skill on test data"
+    if (reaches["bound"] == "at least").any():
+        caption += '; "at least": half of it needs every step of a sequence'
     parts: list[Table | Figure] = [Table("truncation", caption, reaches, truncation_texts(reaches, by))]
     known = reaches[reaches["bound"] != "unknown"]
     if by[-1] == TRAINED:
