@@ -65,7 +65,6 @@ def parallel(parameters: Sequence[str], metric: str) -> Card:
 
 
 SKILLS = (-0.25, 1.05)  # a network that is confident and wrong has a skill of -5, which would flatten the others
-SHARES = (-0.25, 1.5)  # of the full skill: more than 1 if earlier inputs make answers worse
 BY_LAG = (
     Section(
         "Skill by lag (the axis Step is the lag): 0 = chance, 1 = perfect",
@@ -79,7 +78,7 @@ BY_LAG = (
             line("memory_function/r2", log=True),
             line("causal_reach/effect", log=True, points=True),
             line("probe/skill", log=True, points=True),
-            line("truncation_reach/kept", log=True, points=True, value_range=SHARES),
+            line("truncation_reach/skill", log=True, points=True, value_range=SKILLS),
         ),
     ),
 )
