@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,16 @@ from farback.measures.known.systems import Register, cascade
 from farback.measures.support import windows
 from farback.measures.truncation_reach import CHECKED, TruncationReach, TruncationReachMeasure, octave_lags
 from farback.networks.network import Architecture, Network
+from farback.tasks.base import Batch
 from farback.tasks.digits import Digits
+from farback.tasks.recall import Recall
+from farback.training.loop import train
+from farback.trials.cohort import Cohort
+from farback.trials.events import Finished
+from farback.trials.trial import Trial
 
 
-def delayed(lag: int, gain: float = 1.0) -> Any:
+def delayed(lag: int, gain: float = 1.0) -> Callable[[Tensor], Tensor]:
     """A system whose output is the input `lag` steps before; 0 where there is none."""
     return lambda x_BTI: gain * nn.functional.pad(x_BTI, (0, 0, lag, 0))[:, : x_BTI.shape[1]]
 
@@ -130,7 +137,7 @@ def test_context_that_makes_answers_worse_shows_as_more_than_the_full_skill() ->
 
     def drifts(x_BTI: Tensor) -> Tensor:
         late = (torch.arange(x_BTI.shape[1]) >= 6).to(x_BTI)[:, None]
-        return delayed(2)(x_BTI) + 0.5**0.5 * late * delayed(5)(x_BTI)
+        return delayed(2)(x_BTI) + math.sqrt(0.5) * late * delayed(5)(x_BTI)
 
     found = truncation_reach(drifts, x_BTI, x_BTI[:, -3])
     expected = np.select([found.lag < 2, found.lag < 6], [0.0, 2.0], 1.0)
@@ -307,6 +314,31 @@ def ring_network(task: Any) -> Network:
     )
 
 
+def test_copies_of_a_few_test_sequences_do_not_make_chance_look_like_skill() -> None:
+    """Coin flips: 30 sequences, drawn 500 times. Noise beyond two of the standard errors of 30 answers is rare."""
+
+    class Few(Recall):
+        def held_out(self, purpose: str) -> Few:
+            return self.model_copy()
+
+        def sample(self, rng: np.random.Generator, size: int, lag_B: Any = None) -> Batch:
+            batch = super().sample(np.random.default_rng(7), 30)
+            return Batch(*(part[torch.arange(size) % 30] for part in batch))
+
+    known = 0
+    for seed in range(60):
+        guess_T2 = 0.3 * torch.randn(40, 2, generator=torch.Generator().manual_seed(seed)).double()
+
+        def guesses(x_BTI: Tensor, guess_T2: Tensor = guess_T2) -> Tensor:
+            """A guess that follows from the distractors alone."""
+            place_B = (x_BTI[..., 2:4] @ torch.tensor([1.0, 2.0]).double()).sum(1).long() % 40
+            return guess_T2[place_B][:, None].expand(-1, x_BTI.shape[1], -1)
+
+        task = Few(symbols=2, lag=12)
+        known += not math.isnan(truncation_reach(guesses, task=task, answers=500, seed=seed).reach())
+    assert known <= 5
+
+
 def test_the_rows_of_all_seeds_have_the_same_lags() -> None:
     task = tasks.build({"name": "recall", "lag": 9, "length": 30})
     network = ring_buffer(task, 13)
@@ -353,3 +385,24 @@ def test_unusable_arguments_are_errors(given: Any, options: dict[str, Any], mess
 def test_outputs_that_do_not_fit_the_task_are_an_error() -> None:
     with pytest.raises(ValueError, match="recall needs 8 outputs, the system has 3"):
         truncation_reach(lambda x: x[..., :3], task=tasks.build({"name": "recall", "symbols": 8}))
+
+
+@pytest.mark.slow
+def test_a_trained_network_must_see_its_cue(trial_of: Callable[..., Trial]) -> None:
+    """The cue lies 8 steps back, at the start of the sequences or in their middle."""
+    for length in (None, 12):
+        trial = trial_of(
+            task={"name": "recall", "symbols": 2, "filler": "blank", "length": length},
+            lag=8,
+            cell="gru",
+            batch=32,
+            hidden=16,
+            steps=600,
+            optimizer={"name": "adam", "lr": 0.01},
+            measures=["retention", "truncation_reach", {"name": "causal_reach", "lags": list(range(9))}],
+        )
+        (scores,) = [event.result.scores for event in train(Cohort.of(trial)) if isinstance(event, Finished)]
+        found = scores.set_index(["measure", "statistic", "lag"])["value"]
+        assert found["retention", "success", 8] == 1
+        assert found["truncation_reach", "reach", -1] == found["causal_reach", "horizon", -1] == 8
+        assert found["truncation_reach", "kept", 7] < 0.5

@@ -101,7 +101,8 @@ def truncation_reach(
         inputs: (B, T, I), or (T, I) for one sequence.
         targets: the correct answers. (B,) classes, (B,) or (B, O) numbers: of the last step; (B, T) classes, (B, T) or
             (B, T, O) numbers: of every step, or of the steps `asked`.
-        task: used in place of inputs and targets: its test sequences, with one random scored step of each.
+        task: used in place of inputs and targets: N of its test sequences (if they are long, so many that they have
+            10 ** 6 steps in all, but at least 64), their scored steps and the task's chance.
         asked: (B, T), true at the steps that count; by default every step with a target, or the last one.
         classes: whether outputs are logits of classes; a skill is then 1 - cross-entropy / chance, else R2.
         chance: the loss without memory, in nats, or as squared error summed over outputs; by default the loss of the
@@ -122,7 +123,7 @@ def truncation_reach(
     if (answers := whole("answers", answers)) < 1:
         raise ValueError(f"answers must be at least 1, got {answers}")
     if task is not None:
-        return _on_task(system, task, _test_batch(task, answers, seed), seed, lags)
+        return _on_task(system, task, _test_batch(task, answers, seed), answers, seed, lags)
     x_BTI = sequences(inputs)
     B, T, _ = x_BTI.shape
     wrapped, _ = measured(system, x_BTI[:CHECKED])
@@ -176,7 +177,7 @@ def _skills(windows: Windows, loss_of: Callable[[Tensor], Tensor], chance: Chanc
     """The skill, and its share of the skill of the full run, which is unknown if that is not better than chance."""
     gain_N = (chance.loss - loss_of(windows.full_NO)).double()
     gain = float(gain_N.mean())
-    error = float(gain_N.std()) / math.sqrt(len(gain_N)) if len(gain_N) > 1 else 0.0
+    error = _standard_error(gain_N.numpy(), windows.row_N.numpy())
     full = gain if gain > ERRORS * error and math.isfinite(gain) else math.nan
 
     def shares(output_NO: Tensor) -> tuple[float, float]:
@@ -184,6 +185,14 @@ def _skills(windows: Windows, loss_of: Callable[[Tensor], Tensor], chance: Chanc
         return (chance.loss - loss) / full, skill(loss, chance)
 
     return shares
+
+
+def _standard_error(value_N: Floats, row_N: NDArray[np.int64]) -> float:
+    """Of a mean over the answers of independent sequences; of one sequence, its answers count as independent."""
+    row_N = row_N if row_N.min() < row_N.max() else np.arange(len(row_N))
+    deviation_U = np.bincount(row_N, value_N - value_N.mean())  # of all answers of a sequence together
+    count = len(np.unique(row_N))
+    return float(np.sqrt(np.square(deviation_U).sum() * count / max(1, count - 1))) / len(value_N)
 
 
 def _distances(windows: Windows, classes: bool) -> Shares:
@@ -248,37 +257,42 @@ def _chosen(asked_BT: NDArray[np.bool_], answers: int, seed: int) -> tuple[Tenso
     return torch.from_numpy(row_N), torch.from_numpy(step_N)
 
 
-def _on_task(system: Any, task: Task, batch: Batch, seed: int, lags: Sequence[int] | None = None) -> TruncationReach:
-    """The curve for one random scored step of each sequence that has one, relative to the task's chance."""
+def _on_task(
+    system: Any, task: Task, batch: Batch, answers: int, seed: int, lags: Sequence[int] | None = None
+) -> TruncationReach:
+    """The curve for scored steps of a batch, relative to the chance of the task on test data."""
     wrapped, _ = measured(system, batch.input_BTI[:CHECKED])
-    scored_BT = scored_steps(batch)
-    row_N = torch.nonzero(scored_BT.any(1))[:, 0]
-    if not len(row_N):
-        raise ValueError(f"{task.name} scores no step of {len(scored_BT)} sequences")
-    order_BT = torch.from_numpy(stream(seed, "measure", "truncation_reach").random(scored_BT.shape))
-    step_N = torch.where(scored_BT, order_BT, -1.0).argmax(1)[row_N]
+    row_N, step_N = _chosen(scored_steps(batch).numpy(), answers, seed)
     windows = Windows(wrapped, batch.input_BTI, row_N, step_N)
     if windows.outputs != task.answer.outputs:
         raise ValueError(f"{task.name} needs {task.answer.outputs} outputs, the system has {windows.outputs}")
     target_N = batch.target_BT[row_N, step_N]
     target_N = target_N.to(windows.full_NO.dtype) if target_N.is_floating_point() else target_N
-    return _curve(
-        _skills(windows, lambda output_NO: task.answer.loss(output_NO, target_N), task.chance()), windows, lags
-    )
+    chance = task.held_out("test").chance()
+    return _curve(_skills(windows, lambda output_NO: task.answer.loss(output_NO, target_N), chance), windows, lags)
 
 
 def _test_batch(task: Task, count: int, seed: int) -> Batch:
+    """Test sequences with an answer; those of finite data at most once, because copies would hide how few there are."""
     own = task.held_out("test")
     T = own.sample(stream(0, "probe"), 1).input_BTI.shape[1]
-    return own.sample(stream(seed, "test", "truncation_reach", own.lag), min(count, max(FEWEST, STEPS // T)))
+    batch = own.sample(stream(seed, "test", "truncation_reach", own.lag), min(count, max(FEWEST, STEPS // T)))
+    kept_B = (batch.lag_BT >= 0).any(1)
+    if own is not task:
+        parts = [part.flatten(1).numpy() for part in batch]
+        first = {tuple(part[b].tobytes() for part in parts): b for b in reversed(range(len(kept_B)))}
+        kept_B &= torch.isin(torch.arange(len(kept_B)), torch.tensor(list(first.values())))
+    if not kept_B.any():
+        raise ValueError(f"{task.name} asks for no answer in {len(kept_B)} test sequences")
+    return Batch(*(part[kept_B] for part in batch))
 
 
 class TruncationReachMeasure(Sampled):
     """The share of a trained network's skill that is there if it sees only the last k steps before each answer.
 
     `reach` is the smallest lag k from which on half of the full skill is there. It needs no lag of the task, so it also
-    applies to data of one's own. One random scored step of each test sequence is answered, relative to the task's
-    chance. Sequences have at most 10 ** 6 steps in all, but there are at least 64.
+    applies to data of one's own. As many answers are measured as there are `sequences`, drawn from all scored steps of
+    these test sequences. Sequences have at most 10 ** 6 steps in all, but there are at least 64.
 
     Source: after the effective remembrance of Buitrago Ruiz and Gu 2025 (2507.02782).
     """
@@ -292,7 +306,7 @@ class TruncationReachMeasure(Sampled):
         """
         longer = task if self.length is None else task.at(self.length)
         batch = _test_batch(longer, self.sequences, seed)
-        result = _on_task(network, longer, batch, seed)
+        result = _on_task(network, longer, batch, self.sequences, seed)
         shown = np.isin(result.lag, octave_lags(batch.input_BTI.shape[1] - 1))  # the same lags for every seed
         curves = {"kept": result.kept[shown], "skill": result.skill[shown]}
         return curve_rows(result.lag[shown], curves) + summary_rows(reach=result.reach())
