@@ -123,6 +123,19 @@ def test_networks_trained_at_several_lags_have_a_row_for_each():
     assert set(figure.frame["trained at lag"]) == {8}
 
 
+def test_networks_trained_at_one_lag_and_on_mixed_lags_are_apart():
+    kinds = ("fixed", "log-uniform 1-80", "curriculum 1-80")
+    scores = pd.concat([frame([reach] * 2, train_lags=kind) for reach, kind in zip((4, 5, 6), kinds, strict=True)])
+    table, figure = measure_parts.truncation(scores)
+    assert dict(zip(table.shown["train_lags"], table.frame["estimate"], strict=True)) == {
+        "curriculum 1-80": 6,
+        "fixed": 4,
+        "log-uniform 1-80": 5,
+    }
+    assert set(figure.frame["train_lags"]) == set(kinds)
+    assert [part.name for part in standard(scores).parts].count("truncation") == 1
+
+
 def test_more_than_the_full_skill_stays_visible():
     """Earlier inputs make answers worse: with 1.3 of the full skill the axis must reach beyond 1.3."""
     scores = pd.DataFrame([row for seed in range(3) for row in rows_of("GRU", seed, seen(4, above=1.3), end=9)])

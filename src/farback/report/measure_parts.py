@@ -88,12 +88,13 @@ def progress(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
 def truncation(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
     """Table and figure of how far back a network must see for half of its skill, before and after training.
 
-    Where networks of one group were trained at several lags, the table has a row for each lag, and the figure the curve
-    of the longest that was learned.
+    Networks that were trained at one lag and on mixed lags are told apart. Where a group was trained at several lags,
+    the table has a row for each lag, and the figure the curve of the longest that was learned.
     """
-    lags = scores.drop_duplicates([*by, "trained_lag"])
-    if lags.duplicated(list(by)).any():
-        scores, by = scores.assign(**{TRAINED: scores["trained_lag"]}), [*by, TRAINED]
+    scores = scores.assign(**{TRAINED: scores["trained_lag"]})
+    for name in ("train_lags", TRAINED):
+        if name not in by and scores.drop_duplicates([*by, name]).duplicated(list(by)).any():
+            by = [*by, name]
     reaches = tables.truncation_reaches(scores, by)
     last = END if END in set(reaches["moment"]) else START
     reaches = reaches[reaches["moment"] == last].drop(columns="moment").reset_index(drop=True)

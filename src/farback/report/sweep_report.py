@@ -35,8 +35,8 @@ NO_PREDICTION = "No prediction was written down for this experiment."
 def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
     """The horizons of every network: trained at each lag, tested at every lag, or both, depending on the trials.
 
-    Networks that were trained with a curriculum of lags have tables and figures of their own. So has truncation reach,
-    if it was measured. Networks without a horizon (no retention measured after training, or lag 0 only) get a table of validation scores.
+    Networks that were trained with a curriculum of lags have tables and figures of their own, and so has truncation
+    reach. Networks without a horizon (no retention measured after training, or lag 0 only) get validation scores.
     """
     by = groups(scores)
     parts: list[Table | Figure] = []
