@@ -42,6 +42,11 @@ def naive(inputs, states, max_lag, washout=0):
     return dataclasses.replace(memory, r2=1 - (1 - memory.r2) * (T - N - 1) / (T - 1))
 
 
+def later(found):
+    """Off by one: counts the inputs seen instead of their largest lag."""
+    return dataclasses.replace(found, lag=found.lag + 1)
+
+
 @pytest.mark.parametrize(
     ("case", "functions"),
     [
@@ -52,6 +57,8 @@ def naive(inputs, states, max_lag, washout=0):
         ("scaled orthogonal", wrong(jacobian_norms=lambda s, x, kind="spectral": measures.jacobian_norms(s, x))),
         ("parity", wrong(causal_reach=lambda s, x, lags: measures.causal_reach(s, 0.5 * x, [k + 1 for k in lags]))),
         ("shift register", wrong(probe=lambda s, x, lags: measures.probe(s, x, lags=[lag + 1 for lag in lags]))),
+        ("shift register", wrong(truncation_reach=lambda *a, **more: later(measures.truncation_reach(*a, **more)))),
+        ("leaky cascade", wrong(truncation_reach=lambda *a, **more: later(measures.truncation_reach(*a, **more)))),
         ("constant gates", wrong(gate_times=lambda system, inputs: SimpleNamespace(tau=[2.0]))),
     ],
 )

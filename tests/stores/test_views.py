@@ -38,7 +38,7 @@ def test_the_views_of_a_sweep_have_the_right_state(uri: str) -> None:
     far = [chart for chart in states["How far back"]["compareRunCharts"] if chart["xAxisScaleType"] == "log"]
     assert [chart["metricKey"] for chart in far] == [
         *("retention/skill", "retention/accuracy", "gradient_reach/log10"),
-        *("memory_function/r2", "causal_reach/effect", "probe/skill"),
+        *("memory_function/r2", "causal_reach/effect", "probe/skill", "truncation_reach/skill"),
     ]
     assert states["How far back"]["hideEmptyCharts"]  # an experiment shows what it measures
     by_update = [chart["metricKey"] for chart in states["How far back"]["compareRunCharts"] if chart not in far]

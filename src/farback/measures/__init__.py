@@ -18,6 +18,7 @@ from farback.measures.memory_function import MemoryFunction, memory_function
 from farback.measures.probe import Probe, probe
 from farback.measures.retention import Retention, retention
 from farback.measures.support.length_matrix import LengthMatrix, length_matrix
+from farback.measures.truncation_reach import TruncationReach, truncation_reach
 
 build, names = FAMILY.build, FAMILY.names
 
@@ -29,6 +30,7 @@ __all__ = [
     "MemoryFunction",
     "Probe",
     "Retention",
+    "TruncationReach",
     "build",
     "causal_reach",
     "fisher_memory",
@@ -45,4 +47,5 @@ __all__ = [
     "names",
     "probe",
     "retention",
+    "truncation_reach",
 ]

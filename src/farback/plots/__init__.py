@@ -10,7 +10,7 @@ from farback.plots.forecasts import maps, skill_by_lag, staircase
 from farback.plots.forest import forest
 from farback.plots.heat_maps import interference, length_map
 from farback.plots.horizon_map import horizon_map
-from farback.plots.measure_curves import gate_times, gradients, lyapunov, memory
+from farback.plots.measure_curves import gate_times, gradients, lyapunov, memory, truncation
 from farback.plots.parallel_coordinates import parallel
 from farback.plots.progress import progress
 from farback.plots.ranking import improvement, ranking, skills
@@ -50,5 +50,6 @@ __all__ = [
     "staircase",
     "success",
     "trend",
+    "truncation",
     "verdicts",
 ]

@@ -1,4 +1,4 @@
-"""Curves of four measures: gradients, memory functions, Lyapunov spectra, and time constants of gates."""
+"""Curves of five measures: gradients, memory functions, Lyapunov spectra, time constants of gates, truncation."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ GRADIENT_REACH = -3.0  # decades: the gradient reach ends where the gradient is 
 # sixth with every step of a relu network: the variance of U(-1/sqrt H, 1/sqrt H) is 1/(3H), and relu passes half of it.
 THEORY = {"theory, tanh: 3^(-k/2)": -math.log10(3) / 2, "theory, relu: 6^(-k/2)": -math.log10(6) / 2}
 
+LEAST_KEPT, MOST_KEPT = -0.25, 1.5  # ends of the axis: a network that is confident and wrong has -5
 LEAST_RATE = -8.0  # natural logarithm per step: a direction that loses 99.97 % at every step carries nothing
 
 SHARE_TICKS = {
@@ -127,4 +128,33 @@ def gate_times(table: pd.DataFrame) -> Figure:
         panel.ax.yaxis.set_minor_locator(NullLocator())
     layout.labels("time constant (steps)", "units with at least this time constant")
     layout.legend(f"all units of {seeds_text(table)}; markers at 90, 50 and 10 % of the units")
+    return layout.figure
+
+
+@styled
+def truncation(table: pd.DataFrame) -> Figure:
+    """The share of the full skill by the lag of the first input seen.
+
+    The table is from `tables.curves(scores, "truncation_reach", "kept")`. A share above 1 means that earlier inputs
+    make the answers worse.
+    """
+    layout = moment_panels(table, "lag", "Skill with the last steps only")
+    lags = sorted(set(table["lag"].astype(float)))
+    for panel in layout:
+        for level, dashes in ((1.0, "-"), (0.5, ":"), (0.0, "-")):
+            panel.ax.axhline(level, color=GREY, linewidth=0.9, linestyle=dashes, zorder=1)
+        for name, own in panel.parts.items():
+            with series(panel.ax, name.text):
+                band(panel.ax, own, "lag", layout.look[name], name.text)
+        lag_axis(panel.ax, lags)
+        panel.ax.set_xlim(lags[0] if lags[0] == 0 else lags[0] / 1.15, lags[-1] * 1.15 if lags[-1] else 1.0)
+        high = float(table["high"].max())
+        panel.ax.set_ylim(
+            max(LEAST_KEPT, min(-0.05, float(table["low"].min()))), max(1.08, min(MOST_KEPT, high + 0.05))
+        )
+    layout.labels("lag of the first input seen (steps)", "share of the full skill")
+    note = f"{median_note(table)}\ndotted: half of the skill; above 1: earlier inputs make the answers worse"
+    if (table["low"] < LEAST_KEPT).any() or (table["high"] > MOST_KEPT).any():
+        note += f"\nvalues below {LEAST_KEPT} or above {MOST_KEPT} are not shown"
+    layout.legend(note)
     return layout.figure

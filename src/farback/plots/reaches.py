@@ -21,6 +21,7 @@ KINDS = {
     "causal": ("#EE6677", "D", "causal (effect of 1 %)"),
     "decodable": ("#228833", "s", "decodable (probe's skill 0.5)"),
     "memory": ("#AA3377", "^", "linear memory (R² 0.5)"),
+    "truncation": ("#66CCEE", "v", "truncation (half of the skill)"),
     "behaviour": ("#CCBB44", "P", "behaviour (half-way from chance)"),
 }
 HALF = 0.5  # the threshold of each measure on the common scale

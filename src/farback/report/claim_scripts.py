@@ -13,8 +13,7 @@ from farback import plots, stats, tables
 from farback.report.analysis import Figure, Table, estimate
 from farback.report.claim_verdicts import Finding, Verdict
 from farback.report.evidence import Evidence, at_least, exact, tested
-from farback.report.group_columns import name_of
-from farback.report.sweep_report import rows_with
+from farback.report.group_columns import name_of, rows_with
 
 ENOUGH = 5  # seeds: the interval of a median from the smallest to the largest value is then one of 94 %
 LEAST = -0.25  # the smallest skill drawn: a confident network that is wrong has -5, which would flatten all others

@@ -62,6 +62,13 @@ def group_cells(row: Mapping[Any, Any], by: Sequence[str]) -> dict[str, str]:
     return {name_of(name): row[name] if isinstance(row[name], str) else value_text(row[name]) for name in by}
 
 
+def rows_with(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of a frame that have these values; a missing value equals another missing value."""
+    for name, value in values.items():
+        frame = frame[frame[name].isna() if pd.isna(value) else frame[name] == value]
+    return frame
+
+
 def _varies(values: pd.Series[Any]) -> bool:
     """Whether a column has several values, of which a missing one is one."""
     return len(values.drop_duplicates()) > 1

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from farback import plots, tables
-from farback.report.analysis import Figure, Table
-from farback.report.group_columns import group_cells, name_of
-from farback.report.sweep_report import rows_with
+from farback.report.analysis import Figure, Table, three
+from farback.report.group_columns import group_cells, name_of, rows_with
+from farback.tables.measure_rows import END, START
+from farback.tables.truncation import MEASURE
 
 By = Sequence[str]
+TRAINED = "trained at lag"
 
 
 def reached(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
@@ -81,6 +83,45 @@ def progress(scores: pd.DataFrame, by: By = ("label",)) -> Figure:
     horizons = tables.horizon_by_update(scores, by)
     alt = "The largest lag that half of the seeds retain, against the updates so far."
     return Figure("horizon_by_update", "The horizon during training", plots.progress(horizons), horizons, alt)
+
+
+def truncation(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
+    """Table and figure of how far back a network must see for half of its skill, before and after training.
+
+    Networks that were trained at one lag and on mixed lags are told apart. Where a group was trained at several lags,
+    the table has a row for each lag, and the figure the curve of the longest that was learned.
+    """
+    scores = scores.assign(**{TRAINED: scores["trained_lag"]})
+    for name in ("train_lags", TRAINED):
+        if name not in by and scores.drop_duplicates([*by, name]).duplicated(list(by)).any():
+            by = [*by, name]
+    reaches = tables.truncation_reaches(scores, by)
+    last = END if END in set(reaches["moment"]) else START
+    reaches = reaches[reaches["moment"] == last].drop(columns="moment").reset_index(drop=True)
+    caption = "Seeing only the last steps: how many steps back give half of the skill on test data"
+    if (reaches["bound"] == "at least").any():
+        caption += '; "at least": half of it needs every step of a sequence'
+    parts: list[Table | Figure] = [Table("truncation", caption, reaches, truncation_texts(reaches, by))]
+    known = reaches[reaches["bound"] != "unknown"]
+    if by[-1] == TRAINED:
+        known = known.groupby(list(by[:-1]), dropna=False, sort=False).tail(1)  # lags ascend
+        scores = scores.merge(known[list(by)], on=list(by))
+    if len(known):
+        curves = _start_and_end(tables.curves(scores, MEASURE, "kept", by))
+        title = "Skill with the last steps only"
+        alt = "The share of the full skill that is there if the first input seen lies k steps before the answer."
+        parts.append(Figure("truncation_curves", title, plots.truncation(curves), curves, alt))
+    return parts
+
+
+def truncation_texts(reaches: pd.DataFrame, by: By) -> pd.DataFrame:
+    """A row for each network: how many steps back give half of the skill, and how many seeds have skill."""
+    rows = []
+    for row in reaches.to_dict("records"):
+        cells = {**group_cells(row, by), "half of the skill, steps back": row["horizon"]}
+        cells["full skill"] = "unknown" if pd.isna(row["skill"]) else three(row["skill"])
+        rows.append({**cells, "better than chance": f"{row['known']}/{row['seeds']}"})
+    return pd.DataFrame(rows)
 
 
 def lengths(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure]:
@@ -154,4 +195,4 @@ def _ranking_texts(ranking: pd.DataFrame, skills: pd.DataFrame, by: By) -> pd.Da
 
 def _start_and_end(table: pd.DataFrame) -> pd.DataFrame:
     """The rows measured before and after training; more moments would make the figure unreadable (MLflow has them)."""
-    return table[table["moment"].isin(["start", "end"])].reset_index(drop=True)
+    return table[table["moment"].isin([START, END])].reset_index(drop=True)

@@ -16,11 +16,12 @@ from farback import tables
 from farback.records.setting_text import group_text
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.conditions import RATE, conditions, tuned_values
-from farback.report.group_columns import SIZES, group_cells, groups, name_of
-from farback.report.horizon_metrics import metrics
+from farback.report.group_columns import SIZES, group_cells, groups, name_of, rows_with
+from farback.report.horizon_metrics import TRUNCATION, metrics
 from farback.report.without_horizon import no_horizon_sentence, without_horizon
 from farback.tables.horizon_estimates import HorizonEstimate
 from farback.tables.outcomes import CHOICE
+from farback.tables.truncation import MEASURE
 
 Ladder = Sequence[tuple[str, float]]  # partial memories: (what is remembered, how far above chance, at most 1)
 
@@ -34,8 +35,8 @@ NO_PREDICTION = "No prediction was written down for this experiment."
 def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
     """The horizons of every network: trained at each lag, tested at every lag, or both, depending on the trials.
 
-    Networks that were trained with a curriculum of lags have tables and figures of their own.
-    Networks without a horizon (no retention measured after training, or lag 0 only) get a table of validation scores.
+    Networks that were trained with a curriculum of lags have tables and figures of their own, and so has truncation
+    reach. Networks without a horizon (no retention measured after training, or lag 0 only) get validation scores.
     """
     by = groups(scores)
     parts: list[Table | Figure] = []
@@ -54,13 +55,20 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
         trained_how = "after a curriculum of lags" if protocol == CURRICULUM else ""
         tested_how = ", ".join(filter(None, ("One trained network", trained_how, "tested at every lag")))
         sentences.append(f"{tested_how}, retains: {summarised(retention[0].frame, by)}.")
+    reaches: dict[str, pd.DataFrame] = {}
+    if MEASURE in set(scores["measure"]):
+        from farback.report import measure_parts
+
+        parts += (seen := measure_parts.truncation(scores, by))
+        reaches[TRUNCATION] = seen[0].frame
+        sentences.append(truncation_sentence(seen[0].frame))
     for _, own in protocols(scores[~has_horizon]):
         parts.append(without_horizon(own, by))
         sentences.append(no_horizon_sentence(parts[-1].frame, by, "" if horizons else conditions(own)))
     if not has_horizon.all():
         parts += [] if any(part.name == "choices" for part in parts) else tuning(scores, by)
     parts += sized(scores, by)
-    return Analysis(" ".join(sentences), [NO_PREDICTION], parts, *metrics(horizons))
+    return Analysis(" ".join(sentences), [NO_PREDICTION], parts, *metrics(horizons | reaches))
 
 
 def protocols(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -68,6 +76,16 @@ def protocols(scores: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     apart = tables.of_curriculum(scores)
     named = (("retention", scores[~apart]), (CURRICULUM, scores[apart]))
     return [(name, own) for name, own in named if len(own)]
+
+
+def truncation_sentence(reaches: pd.DataFrame) -> str:
+    """The headline of truncation reaches: how many steps back half of the skill of each network needs."""
+    known = reaches[reaches["bound"] != "unknown"]
+    if known.empty:
+        return "No network is better than chance on test data, so how far back it looks is unknown."
+    listed = summarised(known, list(reaches.columns[: reaches.columns.get_loc("seeds")]))
+    rest = f"; unknown for {len(reaches) - len(known)} of {len(reaches)} networks" if len(known) < len(reaches) else ""
+    return f"Half of the skill on test data needs inputs this many steps back: {listed}{rest}."
 
 
 def learned_sentence(scores: pd.DataFrame, horizons: pd.DataFrame, by: Sequence[str]) -> str:
@@ -232,13 +250,6 @@ def _numbers_last(setting: str) -> tuple[str, float]:
         return name, float(value)
     except ValueError:
         return setting, 0.0
-
-
-def rows_with(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
-    """The rows of a frame that have these values; a missing value equals another missing value."""
-    for name, value in values.items():
-        frame = frame[frame[name].isna() if pd.isna(value) else frame[name] == value]
-    return frame
 
 
 def reach_text(row: Mapping[Any, Any], unit: str = " steps", farthest: float | None = None) -> str:

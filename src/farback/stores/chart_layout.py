@@ -78,6 +78,7 @@ BY_LAG = (
             line("memory_function/r2", log=True),
             line("causal_reach/effect", log=True, points=True),
             line("probe/skill", log=True, points=True),
+            line("truncation_reach/skill", log=True, points=True, value_range=SKILLS),
         ),
     ),
 )

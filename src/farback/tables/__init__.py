@@ -32,6 +32,7 @@ from farback.tables.reaches import reach_horizons, reaches, seed_reaches
 from farback.tables.retained import retention_curves, retention_horizons, seed_horizons
 from farback.tables.roles import with_roles
 from farback.tables.search_history import best_after, budgets, front, parameters, top_settings
+from farback.tables.truncation import truncation_reaches
 from farback.tables.validation import has_horizon, last_evaluations
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "top_settings",
     "trainability",
     "trained_and_tested",
+    "truncation_reaches",
     "tuning_share",
     "with_roles",
     "write_csv",

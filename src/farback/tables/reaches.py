@@ -7,6 +7,7 @@ reach, so that every reach ends where its curve falls below 0.5:
 - causal: logarithm of the total effect of one input; an effect of 1 % is at 0.5;
 - decodable: skill of a linear probe of the state;
 - memory: adjusted R2 of a linear readout of past inputs;
+- truncation: the share of the skill that is lost if inputs before this lag are not seen;
 - behaviour: accuracy, from chance to perfect (for real values: skill).
 """
 
@@ -22,7 +23,8 @@ from farback.tables.horizon_estimates import SUMMARY, horizon_summary
 from farback.tables.measure_rows import in_training_order, measure_rows, medians
 from farback.tables.outcomes import as_horizons, tested
 
-GRADIENT, CAUSAL, DECODABLE, MEMORY, BEHAVIOUR = "gradient", "causal", "decodable", "memory", "behaviour"
+GRADIENT, CAUSAL, DECODABLE, MEMORY = "gradient", "causal", "decodable", "memory"
+TRUNCATION, BEHAVIOUR = "truncation", "behaviour"
 GRADIENT_DECADES = 3.0  # the reach of a gradient ends at 1e-3
 EFFECT_DECADES = 2.0  # the reach of a total effect ends at 1 %
 HALF = 0.5
@@ -33,6 +35,7 @@ SOURCES = {
     CAUSAL: ("causal_reach", "effect"),
     DECODABLE: ("probe", "skill"),
     MEMORY: ("memory_function", "r2"),
+    TRUNCATION: ("truncation_reach", "kept"),
 }
 
 
@@ -40,7 +43,8 @@ def reaches(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """The curve of every measure that was taken, on the common scale, between 0 and 1.
 
     Returns:
-        by..., moment, reach (gradient, causal, decodable, memory, behaviour), lag, seeds, median, low, high.
+        by..., moment, reach (gradient, causal, decodable, memory, truncation or behaviour), lag, seeds, median, low,
+        high.
     """
     rows = _scaled(scores, by)
     return _in_order(medians(rows.assign(value=rows["value"].clip(0, 1)), by, ("moment", "reach", "lag")), by)
@@ -50,8 +54,8 @@ def reach_horizons(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """The lag at which each measure's curve ends: its reach.
 
     Gradient and behaviour end at the first lag below their threshold. Causal reach and decodability do too if they were
-    measured with the cue at each lag (`each_lag`); else they and linear memory end at the largest lag above it, because
-    inputs nearer than the cue need not matter.
+    measured with the cue at each lag (`each_lag`); else they, linear memory and truncation end at the largest lag above
+    it, because inputs nearer than the cue need not matter.
 
     Returns:
         by..., moment, reach, seeds, horizon (text: the median over seeds), low, high (its ends), least,
@@ -113,6 +117,8 @@ def _on_scale(scores: pd.DataFrame, reach: str, by: By) -> pd.DataFrame:
     if reach == CAUSAL:
         with np.errstate(divide="ignore"):
             return rows.assign(value=1 + np.log10(rows["value"].clip(lower=0)) / (2 * EFFECT_DECADES))
+    if reach == TRUNCATION:
+        rows = rows.assign(value=1 - rows["value"])
     return rows.dropna(subset="value")  # at some lags there is nothing to decode
 
 

@@ -43,6 +43,8 @@ def test_a_module_called_as_those_of_torch_is_measured_as_they_are(kind: Any, ba
     assert measures.gradient_reach(own, X).log_norm == pytest.approx(measures.gradient_reach(inner, X).log_norm)
     found, expected = (measures.causal_reach(system, X, [0, 1, 5]) for system in (own, inner))
     assert found.effect == pytest.approx(expected.effect)
+    found, expected = (measures.truncation_reach(system, X) for system in (own, inner))
+    assert found.kept == pytest.approx(expected.kept)
     volume, of_torch = (measures.lyapunov(system, X[:2]).exponents.sum() for system in (own, inner))
     assert volume == pytest.approx(of_torch)  # the sum does not depend on the order of the numbers of the state
     found, expected = (measures.jacobian_norms(system, X[:2], "frobenius") for system in (own, inner))
@@ -51,7 +53,7 @@ def test_a_module_called_as_those_of_torch_is_measured_as_they_are(kind: Any, ba
 
 def test_the_steps_of_an_undeclared_time_first_module_are_not_taken_for_sequences() -> None:
     own = Wrapped(seeded(nn.GRU, batch_first=False), declares=False)
-    for measure in (measures.gradient_reach, measures.lyapunov, measures.causal_reach):
+    for measure in (measures.gradient_reach, measures.lyapunov, measures.causal_reach, measures.truncation_reach):
         with pytest.raises(ValueError, match=r"of one sequence changed when another.*its GRU 'inner' has batch"):
             measure(own, X)
     right = measures.gradient_reach(lambda x: own(x.transpose(0, 1))[0].transpose(0, 1), X)

@@ -41,6 +41,7 @@ MEASURES: dict[str, Callable[[Any], Any]] = {
     "retention": lambda system: measures.retention(system, RECALL, [2], sequences=50).loss,
     "length_matrix": lambda system: measures.length_matrix({2: system}, RECALL, [2], sequences=50).accuracy_NL,
     "causal_reach": lambda system: measures.causal_reach(system, X, [0, 2]).effect,
+    "truncation_reach": lambda system: measures.truncation_reach(system, X).kept,
     "gradient_reach": lambda system: measures.gradient_reach(system, X).log_norm,
     "loss": lambda system: measures.gradient_reach(system, X, lambda output, state: output[:, -1].sum()).log_norm,
     "probe": lambda system: measures.probe(system, X, None, [0, 1]).skill,

@@ -138,6 +138,7 @@ def test_the_scale_of_numbers_does_not_change_what_does_not_depend_on_it(size: f
         lambda a, s: measures.memory_function(s * input_T, a * states, 4, washout=5).r2,
         lambda a, s: measures.information_capacity(s * input_T, a * states, 3, 2, "normal", washout=5).capacity_DK,
         lambda a, s: measures.causal_reach(lambda x: s * x.cumsum(1), input_T.reshape(100, 6, 1)).effect,
+        lambda a, s: measures.truncation_reach(lambda x: s * x.cumsum(1), input_T.reshape(100, 6, 1)).kept,
         lambda a, s: measures.probe(lambda x: x.cumsum(1), input_BT[..., None], s * input_BT).skill,
     ):
         assert measure(size, size) == pytest.approx(measure(1.0, 1.0), rel=1e-9)

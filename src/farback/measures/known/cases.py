@@ -61,6 +61,11 @@ def effect_tolerance(share: float) -> float:
     return ERRORS * 2 * share / math.sqrt(SEQUENCES)
 
 
+def _at(found: Any, lag: int) -> float:
+    """The share that is kept at a lag, on a line between those tested."""
+    return float(np.interp(lag, found.lag, found.kept))
+
+
 def register(measures: Any) -> Iterator[Check]:
     """A buffer of N inputs remembers everything up to lag N - 1 and nothing beyond."""
     name, N = "shift register, N = 12", 12
@@ -95,6 +100,13 @@ def register(measures: Any) -> Iterator[Check]:
     effect = measures.causal_reach(module, signals(2 * N), [0, N - 1, N])
     yield Check(name, "causal_reach", "effect at lag N - 1: 1 / N", 1 / N, effect.effect[1], effect_tolerance(1 / N))
     yield Check(name, "causal_reach", "effect at lag N", 0, effect.effect[2])
+    seen = measures.truncation_reach(module, signals(2 * N))
+    yield Check(name, "truncation_reach", "reach: N - 1", N - 1, seen.reach())
+    seen = measures.truncation_reach(lambda x_BTI: module(x_BTI)[0][..., -1:], signals(2 * N))
+    yield Check(name, "truncation_reach", "last slot, kept at lag N - 2", 0, _at(seen, N - 2))
+    yield Check(name, "truncation_reach", "last slot, kept at lag N - 1", 1, _at(seen, N - 1))
+    seen = measures.truncation_reach(systems.Register(2, N), task=recall.at(N - 1))
+    yield Check(name, "truncation_reach", "reach on recall at lag N - 1", N - 1, seen.reach())
     fisher = measures.fisher_memory(W, w, N, noise=0.5)
     yield Check(name, "fisher_memory", "at lag 3: 1 / (noise (k + 1))", 1 / (0.5 * 4), fisher[3])
     capacity = measures.information_capacity(*signal_and_states, N + 2, 2, washout=100)
@@ -145,6 +157,11 @@ def cascades(measures: Any) -> Iterator[Check]:
     for lag, value in zip((0, 3), effect, strict=True):
         share = (1 - a * a) * a ** (2 * lag)
         yield Check(name, "causal_reach", f"effect at lag {lag}: (1 - a²) a^2k", share, value, effect_tolerance(share))
+    seen = measures.truncation_reach(one, np.ones((1, 500, 1)))
+    for lag in (1, 5, 20):
+        yield Check(name, "truncation_reach", f"kept at lag {lag}: 1 - a^k", 1 - a**lag, _at(seen, lag))
+    half = math.ceil(math.log(0.5) / math.log(a))
+    yield Check(name, "truncation_reach", "reach: smallest k with 1 - a^k >= 1/2", half, seen.reach())
     yield Check(name, "jacobian_norms", "at lag 20: a^k", a**20, measures.jacobian_norms(one, signal(30)).norm[20])
 
 
@@ -222,6 +239,7 @@ def memoryless(measures: Any) -> Iterator[Check]:
     module = systems.linear(np.zeros((6, 6)), np.ones(6))
     yield Check(name, "gradient_reach", "reach: 0", 0, measures.gradient_reach(module, signal(20)).reach())
     yield Check(name, "causal_reach", "effect at lag 1", 0, measures.causal_reach(module, signals(4), [1]).effect[0])
+    yield Check(name, "truncation_reach", "reach: 0", 0, measures.truncation_reach(module, signals(9)).reach())
     yield Check(name, "lyapunov", "exponent: none", -math.inf, measures.lyapunov(module, signal(20)).largest)
     memory = measures.memory_function(*driven(module), 40, washout=100)
     yield Check(name, "memory_function", "R² at lag 0", 1, memory.r2[0])
