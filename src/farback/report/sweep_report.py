@@ -18,14 +18,19 @@ from farback.report.analysis import Analysis, Figure, Table
 from farback.report.conditions import RATE, conditions, tuned_values
 from farback.report.group_columns import SIZES, group_cells, groups, name_of
 from farback.report.horizon_metrics import metrics
-from farback.report.without_horizon import no_horizon_sentence, without_horizon
+from farback.report.without_horizon import (
+    FEW,
+    no_horizon_sentence,
+    scores_sentence,
+    scores_without_lag,
+    without_horizon,
+)
 from farback.tables.horizon_estimates import HorizonEstimate
 from farback.tables.outcomes import CHOICE
 
 Ladder = Sequence[tuple[str, float]]  # partial memories: (what is remembered, how far above chance, at most 1)
 
 LEVEL = 0.05  # of significance
-FEW = 4  # networks whose horizons a headline lists
 CURRICULUM = "curriculum"  # the name of tables and figures of networks trained so
 MOST_LAGS = 8  # a table has a column for each lag up to this number
 NO_PREDICTION = "No prediction was written down for this experiment."
@@ -35,7 +40,8 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
     """The horizons of every network: trained at each lag, tested at every lag, or both, depending on the trials.
 
     Networks that were trained with a curriculum of lags have tables and figures of their own.
-    Networks without a horizon (no retention measured after training, or lag 0 only) get a table of validation scores.
+    Networks on data without lags get a table of test scores; other networks without a horizon (no retention measured
+    after training, or lag 0 only) one of validation scores.
     """
     by = groups(scores)
     parts: list[Table | Figure] = []
@@ -54,7 +60,11 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
         trained_how = "after a curriculum of lags" if protocol == CURRICULUM else ""
         tested_how = ", ".join(filter(None, ("One trained network", trained_how, "tested at every lag")))
         sentences.append(f"{tested_how}, retains: {summarised(retention[0].frame, by)}.")
-    for _, own in protocols(scores[~has_horizon]):
+    has_scores = tables.has_score_without_lag(scores, by) & ~has_horizon
+    if has_scores.any():
+        parts.append(scores_without_lag(scores[has_scores], by))
+        sentences.append(scores_sentence(parts[-1].frame, by, "" if horizons else conditions(scores[has_scores])))
+    for _, own in protocols(scores[~(has_horizon | has_scores)]):
         parts.append(without_horizon(own, by))
         sentences.append(no_horizon_sentence(parts[-1].frame, by, "" if horizons else conditions(own)))
     if not has_horizon.all():

@@ -32,7 +32,7 @@ from farback.tables.reaches import reach_horizons, reaches, seed_reaches
 from farback.tables.retained import retention_curves, retention_horizons, seed_horizons
 from farback.tables.roles import with_roles
 from farback.tables.search_history import best_after, budgets, front, parameters, top_settings
-from farback.tables.validation import has_horizon, last_evaluations
+from farback.tables.validation import has_horizon, has_score_without_lag, last_evaluations, scores_without_lag
 
 __all__ = [
     "DEFAULT",
@@ -50,6 +50,7 @@ __all__ = [
     "gate_times",
     "gradient_curves",
     "has_horizon",
+    "has_score_without_lag",
     "horizon_by_update",
     "horizon_grid",
     "improvements",
@@ -68,6 +69,7 @@ __all__ = [
     "retained_by_lag",
     "retention_curves",
     "retention_horizons",
+    "scores_without_lag",
     "seed_horizons",
     "seed_reaches",
     "sizes",
