@@ -14,6 +14,7 @@ from farback.networks.network import Architecture, Network, draw
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.trial import Trial
+from named_alone import named_alone
 
 SMALL = {"sequences": 60, "length": 150, "washout": 10, "max_lag": 12}  # applied to measures with such a field
 
@@ -74,7 +75,7 @@ def test_every_cell_can_be_measured(cell: str, name: str) -> None:
     check(small(name), replicas(cells.build(cell), task), task)
 
 
-@pytest.mark.parametrize(("name", "task"), pairs(tasks.names(), TASKS, TASK_MEASURES))
+@pytest.mark.parametrize(("name", "task"), pairs(named_alone(tasks), TASKS, TASK_MEASURES))
 def test_every_task_can_be_measured_on(task: str, name: str) -> None:
     own = tasks.build(task)
     own = own.at(max(own.least, min(own.lag, 9)))

@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from farback.tasks.base import Batch, Lags, Task
 from farback.tasks.support.answers import Answer, Chance, Rung
-from farback.tasks.support.data_files import Columns, content_digest, located
-from farback.tasks.support.data_sets import DataSet, Layout, Part, data_set
+from farback.tasks.support.data_files import Columns, Layout, content_digest, located
+from farback.tasks.support.data_sets import DataSet, Part, data_set
 from farback.tasks.support.memoryless import has_memory, memoryless_chance
 
 
@@ -161,16 +161,15 @@ class Table(Task):
     @override
     def held_out(self, purpose: Literal["validation", "test"]) -> Self:
         """The same task on another part of the file."""
-        return self._of(self.model_copy(), purpose)
+        return self.model_copy()._as(purpose)
 
     @override
     def at(self, lag: int) -> Self:
-        return self._of(super().at(lag), self._part)
+        return super().at(lag)._as(self._part)
 
-    @staticmethod
-    def _of(task: Any, part: Part) -> Any:
-        task._part = part
-        return task
+    def _as(self, part: Part) -> Self:
+        self._part = part
+        return self
 
     @override
     def sample(self, rng: np.random.Generator, size: int, lag_B: Lags | None = None) -> Batch:

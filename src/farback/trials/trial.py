@@ -19,7 +19,7 @@ from farback.networks.network import Architecture
 from farback.optimizers.base import Optimizer
 from farback.records.record import Record, Several, Since, digest, single
 from farback.schedules.base import Schedule
-from farback.tasks.base import Task
+from farback.tasks.base import FAMILY, Task
 from farback.trials.lags import MIXED, Lag, Mixed, TrainLags
 
 PlainValue = str | int | float | bool | None
@@ -281,12 +281,12 @@ def _flattened(name: str, value: Any) -> dict[str, PlainValue]:
 def _lag_of_data(task: dict[str, Any]) -> int | None:
     """The lag of a task whose data give it; -1 if they cannot be read, which the task then reports; else None."""
     try:
-        if not tasks.FAMILY.plugin(str(task.get("name"))).lag_of_data:
+        if not FAMILY.plugin(str(task.get("name"))).lag_of_data:
             return None
     except ValueError:
         return None
     try:
-        return tasks.build({name: value for name, value in task.items() if name != "lag"}).lag
+        return FAMILY.build({name: value for name, value in task.items() if name != "lag"}).lag
     except ValueError:
         return -1
 

@@ -46,6 +46,7 @@ def units(steps: Steps, split: str) -> Array:
     if split == "index":
         return np.arange(len(steps.first_N))
     values = steps.group_N if split == "group" else steps.time_N
+    assert values is not None, "check_split"
     label_N, _ = pd.factorize(values, sort=split == "time")
     if (label_N < 0).any():
         raise ValueError(f"split: {split}: sequence {int(np.argmin(label_N))} has no {split}")

@@ -59,7 +59,7 @@ class DataSet:
         """The number of steps of the longest sequence, T."""
         return int(self.steps_N.max())
 
-    def asked(self, n_N: Lags) -> tuple[Lags, Lags, NDArray[np.bool_]]:
+    def asked(self, n_N: Lags) -> tuple[Lags, NDArray[np.bool_], NDArray[np.bool_]]:
         """Of some sequences: the row of each step, which steps they have, and which are asked; each (N, T)."""
         step_T = np.arange(self.steps)
         last_N1 = self.steps_N[n_N][:, None] - 1
@@ -187,22 +187,23 @@ def _answers(target_RC: Array, asked_R: Array, layout: Layout, path: Path) -> tu
     if kind != "classes" and not numeric:
         value = target_NC[~np.isfinite(number_NC).all(1)][0].tolist()
         raise ValueError(f"{path}: answers: {kind} need finite numbers, got {value}")
+    if target_RC.shape[1] > 1 and kind != "bits":
+        raise ValueError(f"{path}: {target_RC.shape[1]} targets at once can only be bits, not {kind}")
     if kind == "bits":
         if not np.isin(number_NC, (0, 1)).all():
-            raise ValueError(f"{path}: answers: bits need zeros and ones")
+            value = number_NC[~np.isin(number_NC, (0, 1))][0]
+            raise ValueError(f"{path}: bits (the only kind of several targets) need zeros and ones, got {value:g}")
         made = np.zeros(target_RC.shape, dtype=np.float32)
         made[asked_R] = number_NC
         rate = float(np.clip(number_NC.mean(), 0.01, 0.99))
         return made, Bits(target_RC.shape[1], rate), f"{target_RC.shape[1]} {words}"
-    if target_RC.shape[1] > 1:
-        raise ValueError(f"{path}: {target_RC.shape[1]} targets at once are bits, so they must be zeros and ones")
     if kind == "numbers":
         values = np.zeros(target_RC.shape, dtype=np.float64)
         values[asked_R] = number_NC
         return values, Within(layout.tolerance), words
     label_N, names = pd.factorize(number_NC[:, 0] if numeric else target_NC[:, 0].astype(str), sort=True)
     if len(names) < 2:
-        raise ValueError(f"{path}: all answers are {names[0]!r}: there is nothing to learn")
+        raise ValueError(f"{path}: all answers are {names[0]}: there is nothing to learn")
     labels = np.zeros(target_RC.shape, dtype=np.int64)
     labels[asked_R, 0] = label_N
     return labels, OneOf(len(names)), f"{len(names)} {words}"

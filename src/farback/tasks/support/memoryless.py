@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from farback.tasks.support.answers import Answer, Bits, Chance, OneOf, Within
-from farback.tasks.support.data_sets import DataSet, Layout, Part, data_set
+from farback.tasks.support.data_files import Layout
+from farback.tasks.support.data_sets import DataSet, Part, data_set
 
 MOST_ANSWERS = 20_000  # to fit and to score: enough for standard errors below 1 %
 MOST_NUMBERS = 2_000_000  # features of all answers together, so that a fit takes seconds

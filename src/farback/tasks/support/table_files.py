@@ -30,7 +30,7 @@ def read_tables(files: Sequence[Path], columns: Columns, window: bool, missing: 
     frames = [_frame(path) for path in files]
     for path, frame in zip(files, frames, strict=True):
         if list(frame) != list(frames[0]):
-            raise ValueError(f"{path} has the columns {', '.join(frame)}, but {files[0]} has {', '.join(frames[0])}")
+            raise ValueError(f"{path} has the columns {_names(frame)}, but {files[0]} has {_names(frames[0])}")
     table = _Table(files, frames)
     keys = [name for name in (columns.sequence, columns.step, columns.group, columns.time) if name]
     inputs = columns.inputs or tuple(
@@ -38,7 +38,7 @@ def read_tables(files: Sequence[Path], columns: Columns, window: bool, missing: 
     )
     for name in (*keys, *inputs, *columns.targets):
         if name not in table.frame:
-            raise ValueError(f"{table.where} has no column {name!r}; it has {', '.join(table.frame)}")
+            raise ValueError(f"{table.where} has no column {name!r}; it has {_names(table.frame)}")
     if not inputs:
         raise ValueError(f"{table.where} has no column for inputs beside {', '.join((*keys, *columns.targets))}")
     for name in keys if missing == "carry" else (*keys, *inputs, *columns.targets):
@@ -85,9 +85,13 @@ def read_tables(files: Sequence[Path], columns: Columns, window: bool, missing: 
         steps_N=steps_N,
         group_N=group_N,
         time_N=table.ordered(columns.time)[row_R][last_N] if columns.time else None,
-        whole=asked == "end",
+        whole=asked == "end" and not window,
         names=inputs,
     )
+
+
+def _names(frame: pd.DataFrame) -> str:
+    return ", ".join(map(str, frame))
 
 
 def _frame(path: Path) -> pd.DataFrame:
@@ -128,7 +132,7 @@ class _Table:
     def check_numbers(self, column: str) -> None:
         """Raise ValueError if a value is neither missing nor a finite number."""
         values = pd.to_numeric(self.frame[column], errors="coerce").astype(np.float64)
-        wrong_R = (~np.isfinite(values) & self.frame[column].notna()).to_numpy()
+        wrong_R = ~np.isfinite(values.to_numpy()) & self.frame[column].notna().to_numpy()
         if wrong_R.any():
             row = int(np.argmax(wrong_R))
             value = self.frame[column].iloc[row]
@@ -141,6 +145,8 @@ class _Table:
         if numbers.isna().any() and not pd.api.types.is_numeric_dtype(values):
             dates = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True)
             wrong_R = dates.isna().to_numpy()
+            neither_R = wrong_R & numbers.isna().to_numpy()
+            wrong_R = neither_R if neither_R.any() else wrong_R
             if wrong_R.any():
                 row = int(np.argmax(wrong_R))
                 what = f"must be a number or an ISO date such as 2026-01-31, got {values.iloc[row]!r}"
