@@ -29,6 +29,7 @@ MENU = {
         "docs/extend",
         "docs/plug-ins",
         "docs/your-own-network",
+        "docs/your-own-data",
         "docs/mlflow-ui",
         "docs/command-line",
         "docs/scale",
