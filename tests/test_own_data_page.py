@@ -40,7 +40,7 @@ def test_the_code_and_the_configs_of_the_page_work(
     assert len(names["batch"].input_BTI) == 120
     assert "360 sequences for training, 120 for validation and 120 for testing" in capsys.readouterr().out
 
-    people = [(f"p{p}", day, 60 + p % 7 + day, "yes" if p % 3 else "no", p % 9) for p in range(40) for day in range(3)]
+    people = [(f"p{p}", day, 60 + p % 7 + day, "yes" if p % 5 else "no", p % 9) for p in range(90) for day in range(3)]
     frame = pd.DataFrame(people, columns=["person", "day", "pulse", "ill", "ward"])
     frame.to_csv(tmp_path / "patients.csv", index=False)
     (header,) = [block.splitlines()[0] for block in blocks("text")]

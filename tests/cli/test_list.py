@@ -29,7 +29,7 @@ FAMILIES = {
     "schedules": schedules,
     "measures": measures,
 }
-EVERY = [(kind, name) for kind, family in FAMILIES.items() for name in family.names()]
+EVERY = [(kind, name) for kind, family in FAMILIES.items() for name in named_alone(family)]
 
 
 @pytest.fixture

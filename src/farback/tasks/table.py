@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, PrivateAttr, model_validator
@@ -12,8 +12,20 @@ from typing_extensions import override
 from farback.tasks.base import Batch, Lags, Task
 from farback.tasks.support.answers import Answer, Chance, Rung
 from farback.tasks.support.data_files import Columns, Layout, content_digest, located
-from farback.tasks.support.data_sets import DataSet, Part, data_set
+from farback.tasks.support.data_sets import PARTS, DataSet, Part, data_set
 from farback.tasks.support.memoryless import has_memory, memoryless_chance
+
+
+class Facts(NamedTuple):
+    """What is known of a file's data without holding them; `varying` and the lags are those of `Task`."""
+
+    inputs: int
+    answer: Answer
+    has_lags: bool
+    least: int
+    longest: int
+    varying: bool
+    text: str
 
 
 class Table(Task):
@@ -76,13 +88,15 @@ class Table(Task):
     _part: Part = PrivateAttr(default="train")
     _path: Path = PrivateAttr()
     _digest: str = PrivateAttr()
+    _facts: Facts = PrivateAttr()
 
     @model_validator(mode="after")
     def _lag_is_possible(self) -> Self:
         """Read the file, whose data give the lag and must leave something to remember."""
         self._path = located(self.file)
         self._digest = content_digest(self._path)
-        longest = self._longest()
+        self._facts = _facts(self._data)
+        longest = self._facts.longest
         if self.lag < 0:
             self.__dict__["lag"] = longest  # because the record is frozen
         if not self.least <= self.lag <= longest:
@@ -92,16 +106,13 @@ class Table(Task):
                     f"lag is {self.lag}, but {self.file} does not say which lags its answers need: {fixed}"
                 )
             raise ValueError(f"lag is {self.lag}, and the lags in {self.file} are from {self.least} to {longest}")
-        self._check_memory()
-        return self
-
-    def _check_memory(self) -> None:
         chance = memoryless_chance(self._path, self._digest, self._layout, "test", None)
         if not has_memory(self.answer, chance):
             raise ValueError(
                 f"a model without memory answers {self.file} already (accuracy {chance.accuracy:.6g}, loss "
                 f"{chance.loss:.3g}): there is nothing to remember; is the target an input of its own step?"
             )
+        return self
 
     @property
     def _layout(self) -> Layout:
@@ -111,45 +122,36 @@ class Table(Task):
     def _data(self) -> DataSet:
         return data_set(self._path, self._digest, self._layout)
 
-    def _longest(self) -> int:
-        data = self._data
-        return data.steps - 1 if data.lag_R is None else int(data.lag_R[data.asked_R].max())
-
     @property
     @override
     def has_lags(self) -> bool:
-        return self._data.lag_R is not None
+        return self._facts.has_lags
 
     @property
     @override
     def least(self) -> int:
         """The smallest lag that some answer of each part does not exceed; without known lags the only possible one."""
-        data = self._data
-        if data.lag_R is None:
-            return data.steps - 1
-        return max(_smallest(data, data.lag_R, part) for part in ("train", "validation", "test"))
+        return self._facts.least
 
     @property
     @override
     def mixes(self) -> bool:
-        return self.has_lags
+        return self._facts.has_lags
 
     @property
     @override
     def inputs(self) -> int:
-        return int(self._data.input_RI.shape[1])
+        return self._facts.inputs
 
     @property
     @override
     def answer(self) -> Answer:
-        return self._data.answer
+        return self._facts.answer
 
     @property
     @override
     def varying(self) -> bool:
-        data = self._data
-        counts = data.asked(np.arange(len(data.first_N)))[2].sum(1)
-        return data.lag_R is not None or bool((counts != counts[0]).any())
+        return self._facts.varying
 
     @override
     def digested(self) -> dict[str, Any]:
@@ -204,14 +206,25 @@ class Table(Task):
     @override
     def about(self) -> str:
         return (
-            f"{self._data.text} Chance is that of models without memory on the test part: its best constant, a linear "
+            f"{self._facts.text} Chance is that of models without memory on the test part: its best constant, a linear "
             f"model and boosted trees, both fitted to the training part. SHA-256 of the content: {self._digest}."
         )
 
 
-def _smallest(data: DataSet, lag_R: Lags, part: Part) -> int:
-    row_NT, _, asked_NT = data.asked(data.own(part))
-    return int(lag_R[row_NT[asked_NT]].min())
+def _facts(data: DataSet) -> Facts:
+    count_N = data.asked(np.arange(len(data.first_N)))[2].sum(1)
+    varying = bool((count_N != count_N[0]).any())
+    about = (int(data.input_RI.shape[1]), data.answer)
+    if data.lag_R is None:
+        return Facts(*about, False, data.steps - 1, data.steps - 1, varying, data.text)
+    smallest = [int(data.lag_R[_asked_rows(data, part)].min()) for part in PARTS]
+    longest = int(data.lag_R[_asked_rows(data, None)].max())
+    return Facts(*about, True, max(smallest), longest, True, data.text)
+
+
+def _asked_rows(data: DataSet, part: Part | None) -> Lags:
+    row_NT, _, asked_NT = data.asked(np.arange(len(data.first_N)) if part is None else data.own(part))
+    return row_NT[asked_NT]
 
 
 def _drawn(rng: np.random.Generator, own_N: Lags, size: int) -> Lags:

@@ -22,10 +22,10 @@ from farback.tasks.support.data_files import Array, Layout, Steps, content_diges
 from farback.tasks.support.data_parts import check_split, parts, parts_of_windows, shifted, units, usual_split, windows
 from farback.tasks.support.table_files import read_tables
 
-PARTS = ("train", "validation", "test")
 MOST_CLASSES = 20  # whole numbers with more different values are taken as numbers
 
 Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)

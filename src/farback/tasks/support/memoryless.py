@@ -48,7 +48,7 @@ class Scored(NamedTuple):
     answers: Answers
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=10_000)
 def memoryless_chance(path: Path, digest: str, layout: Layout, part: Part, lag: int | None) -> Chance:
     """The lowest loss, and the highest accuracy, of models without memory on a part's answers (at one lag).
 
