@@ -30,6 +30,7 @@ MENU = {
         "docs/plug-ins",
         "docs/your-own-network",
         "docs/arrays",
+        "docs/your-own-data",
         "docs/mlflow-ui",
         "docs/command-line",
         "docs/scale",

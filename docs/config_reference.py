@@ -78,7 +78,7 @@ def _family(kind: str, field: Schema, schema: Schema) -> Iterable[str]:
         yield f"### {member['properties']['name']['const']}"
         yield f"```text\n{member['description']}\n```"
         if fields:
-            yield _table(fields, schema)
+            yield _table(fields, schema, required=member.get("required", ()))
 
 
 def _union(field: Schema) -> Sequence[Schema]:

@@ -45,8 +45,10 @@ def levels(kind: type[Component]) -> Iterator[dict[str, Any]]:
 
 @functools.cache
 def everything(family: Any) -> list[Component]:
+    from named_alone import named_alone
+
     found = []
-    for name in family.names():
+    for name in named_alone(family):
         for level in levels(family.FAMILY.plugin(name)):
             try:
                 found.append(family.build({"name": name, **level}))

@@ -17,6 +17,7 @@ from farback.cli import list as listed
 from farback.records.component import Component
 from farback.records.record import UserError
 from farback.tasks.base import Task
+from named_alone import named_alone
 from some import one_in, some
 
 FAMILIES = {
@@ -28,7 +29,7 @@ FAMILIES = {
     "schedules": schedules,
     "measures": measures,
 }
-EVERY = [(kind, name) for kind, family in FAMILIES.items() for name in family.names()]
+EVERY = [(kind, name) for kind, family in FAMILIES.items() for name in named_alone(family)]
 
 
 @pytest.fixture
@@ -180,7 +181,7 @@ HEAVY = ("digits", "mackey_glass", "narma")  # their chance levels take seconds
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in tasks.names()]
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in named_alone(tasks)]
 )
 def test_show_of_a_task_gives_chance_and_ladder_at_a_lag(name: str, typed: Callable[..., str]) -> None:
     task: Task = tasks.build({"name": name})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from farback import cells, inits, measures, tasks
@@ -14,6 +16,7 @@ from farback.networks.network import Architecture, Network, draw
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.trial import Trial
+from named_alone import named_alone
 
 SMALL = {"sequences": 60, "length": 150, "washout": 10, "max_lag": 12}  # applied to measures with such a field
 
@@ -74,11 +77,28 @@ def test_every_cell_can_be_measured(cell: str, name: str) -> None:
     check(small(name), replicas(cells.build(cell), task), task)
 
 
-@pytest.mark.parametrize(("name", "task"), pairs(tasks.names(), TASKS, TASK_MEASURES))
+@pytest.mark.parametrize(("name", "task"), pairs(named_alone(tasks), TASKS, TASK_MEASURES))
 def test_every_task_can_be_measured_on(task: str, name: str) -> None:
     own = tasks.build(task)
     own = own.at(max(own.least, min(own.lag, 9)))
     check(small(name), replicas(cells.build("elman"), own), own)
+
+
+@pytest.mark.parametrize("has_lags", [False, True])
+@pytest.mark.parametrize("name", measures.names())
+def test_every_measure_can_be_taken_on_a_table_or_refuses(name: str, has_lags: bool, tmp_path: Path) -> None:
+    """Sequences of 3 to 8 steps, with one answer each."""
+    rng = np.random.default_rng(0)
+    mask = np.arange(8) < rng.integers(3, 9, (400, 1))
+    arrays = {"x": rng.normal(size=(400, 8, 2)), "y": rng.integers(0, 2, 400), "mask": mask}
+    if has_lags:
+        arrays["lag"] = np.where(mask, 2, -1)
+        arrays["lag"][:, :2] = -1
+    np.savez(tmp_path / "data.npz", **arrays)
+    task = tasks.build({"name": "table", "file": str(tmp_path / "data.npz")})
+    rows = check(small(name), replicas(cells.build("elman"), task), task)
+    if name == "retention":
+        assert {row.lag for row in rows[0]} == ({2} if has_lags else {-1})
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from farback.optimizers.rmsprop import RMSprop
 from farback.records.component import Family
 from farback.records.record import Record, Since, choices
 from farback.trials.trial import Trial
+from named_alone import named_alone
 
 FAMILIES = [cells, encoders, inits, measures, optimizers, schedules, tasks]
-EVERY = [(family, name) for family in FAMILIES for name in family.names()]
+EVERY = [(family, name) for family in FAMILIES for name in named_alone(family)]
 
 
 @pytest.fixture

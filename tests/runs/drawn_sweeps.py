@@ -148,6 +148,8 @@ def axes() -> Iterator[Axis]:
         yield Axis(path, levels, {"depth": 2} if path == "dropout" else {})
     for path, family in FAMILIES.items():
         for made in family.members():
+            if any(field.is_required() for field in made.model_fields.values()):
+                continue  # such as a table, which needs a file
             own = spec(made)
             several = path == "measures"
             needed = {"task": {"name": NEEDS[name_of(made)]}} if name_of(made) in NEEDS else {}

@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from farback import tasks
 from farback.tasks import Batch, Bits, OneOf, Task, Within, skill
 from farback.tasks.support.scores import scored_steps
+from named_alone import named_alone
 
 ANSWERS = 4000  # to fit and to score: standard errors near 0.007
 SEQUENCES = 1000  # at least, if a sequence asks several times
@@ -259,7 +260,7 @@ def test_the_best_predictor_without_memory_scores_chance(every_task: Task) -> No
 # Identity --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", tasks.names())
+@pytest.mark.parametrize("name", named_alone(tasks))
 def test_a_task_with_its_defaults_given_is_the_same_task(name: str) -> None:
     fields = {field: info.default for field, info in tasks.FAMILY.plugin(name).model_fields.items()}
     assert tasks.build({**fields, "name": name}).digest() == tasks.build(name).digest()

@@ -14,12 +14,15 @@ from farback.records.entry_points import KINDS
 from farback.records.record import UserError, choices
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     from farback.cells.base import Cell
     from farback.encoders.base import Encoder
     from farback.inits.base import Init
     from farback.tasks.base import Task
 
 TRIAL_FIELDS = {"tasks": ("lag",)}  # fields of a component that a config sets beside it, as a field of the trial
+NEEDED = "needed"  # in place of the default of a field that has none
 HIDDEN = "is not used, because farback has a component of this name"
 Facts = dict[str, Any]
 
@@ -108,7 +111,7 @@ def component_info(member: type[Component], without: tuple[str, ...] = ()) -> Co
     schema = member.model_json_schema()
     fields = member.model_fields
     parameters = tuple(
-        ComponentField(name, written(fields[name].get_default(call_default_factory=True)), allowed(field, schema))
+        ComponentField(name, _default(fields[name]), allowed(field, schema))
         for name, field in schema["properties"].items()
         if name != "name" and name not in without
     )
@@ -117,6 +120,10 @@ def component_info(member: type[Component], without: tuple[str, ...] = ()) -> Co
     source = " ".join(sources[0].removeprefix("Source:").split()) if sources else ""
     name = str(fields["name"].default)
     return ComponentInfo(name, line, parameters, source, text, member.family.maker(name))
+
+
+def _default(field: FieldInfo) -> str:
+    return NEEDED if field.is_required() else written(field.get_default(call_default_factory=True))
 
 
 def written(value: Any) -> str:

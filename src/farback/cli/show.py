@@ -43,12 +43,13 @@ def show(
     package = plugin_info.package_of(kind)
     info = plugin_info.component_info(plugin_info.component_class(package, name))
     lag_setting = [f"lag={lag}"] if lag is not None and package == "tasks" else []
-    component = _component(package, name, [*(settings or []), *lag_setting])
-    facts = plugin_info.facts(package, component, inputs, hidden)
+    given = [*(settings or []), *lag_setting]
+    incomplete = not given and any(one.default == plugin_info.NEEDED for one in info.parameters)
+    facts = {} if incomplete else plugin_info.facts(package, _component(package, name, given), inputs, hidden)
     if as_json:
         Printer(as_json).document({"kind": KINDS[package], **info.plain(), "facts": facts})
     else:
-        echo(_page(f"{KINDS[package]} {name}", info, list(ROWS[package](facts)) if package in ROWS else []))
+        echo(_page(f"{KINDS[package]} {name}", info, list(ROWS[package](facts)) if facts and package in ROWS else []))
 
 
 def _page(title: str, info: ComponentInfo, facts: list[Row]) -> str:

@@ -46,6 +46,9 @@ class Objective:
         measures = [measure for measure in trial.measures if measure.name == "retention" and "end" in measure.at]
         if not measures:
             return "the trials do not measure retention at the end of training: add retention to measures"
+        if not trial.task.has_lags:
+            known = f"{trial.task.name} does not say which lags its answers need"
+            return "" if (self.kind, self.lag) == ("skill", None) else f"{known}: use skill without a lag, or updates"
         lags = {trial.lag, *(lag for measure in measures for lag in getattr(measure, "lags", ()))}
         if self.kind == "skill":
             if self.lag in (None, *lags):

@@ -83,7 +83,7 @@ class Measure(Component):
 
 
 class Sampled(Measure):
-    """The base class of measures that run the network on fresh sequences of the trial's task.
+    """The base class of measures that run the network on sequences of the trial's task (of finite data: for training).
 
     `length` is the lag of these sequences, by default the trial's lag. A larger one lets the measure cover more lags.
     """

@@ -1,4 +1,4 @@
-"""Retention: whether a trained network still answers correctly at each lag, on fresh sequences.
+"""Retention: whether a trained network still answers correctly at each lag, on test sequences.
 
 The score at lag k is the mean over answers that need a lag of exactly k (`Batch.lag_BT`), in sequences of the task at
 lag k. Where a task mixes answers of many lags, sequences are drawn in which one answer needs lag k
@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from farback import stats
-from farback.measures.base import Count, Floats, Lag, Measure, MeasureRow, curve_rows
+from farback.measures.base import Count, Floats, Lag, Measure, MeasureRow, curve_rows, summary_rows
 from farback.measures.support.numbers import whole, whole_numbers
 from farback.measures.support.own_mode import own_mode
 from farback.measures.support.streaming import Step, resumable
@@ -85,7 +85,7 @@ class Retention:
 def retention(
     system: Any, task: Task, lags: Sequence[int], sequences: int = 1000, seed: int = 0, *, limit: int | None = None
 ) -> Retention:
-    """Test one network on a task at each lag, on fresh sequences.
+    """Test one network on a task at each lag, on test sequences.
 
     With a `limit`, more lags are tested: they double from the largest lag until the network fails or the limit is
     reached, or halve from the smallest if that fails; then bisection in the logarithm of the lag narrows the horizon to
@@ -122,7 +122,7 @@ def retention(
 
 @own_mode()
 def mean_scores(system: Any, task: Task, sequences: int = 1000, seed: int = 0) -> Scores:
-    """Scores over all answers that need memory, whatever their lag, of fresh test sequences of the task."""
+    """Scores over all answers that need memory, whatever their lag, of test sequences of the task."""
     return _scores(as_system(system), task.held_out("test"), sequences, seed, every_lag=True)
 
 
@@ -218,12 +218,13 @@ def _check_limit(task: Task, limit: int) -> None:
 
 
 class RetentionMeasure(Measure):
-    """Skill and accuracy of a trained network at every test lag, on fresh sequences.
+    """Skill and accuracy of a trained network at every test lag, on test sequences.
 
     The score at a lag is the mean over the answers that need exactly this lag. The lag that the network was trained at
-    is always included. With `limit` more lags are tested: from the largest of these they double until the network fails
-    or the limit is reached; then bisection narrows the horizon to 10 %. Tests at long lags have fewer sequences, 64
-    from lag 15 625 on. A bidirectional network is searched up to lag 10 000 only.
+    is always included. Data that do not say which lags their answers need have one score, over all answers, at no lag.
+    With `limit` more lags are tested: from the largest of these they double until the network fails or the limit is
+    reached; then bisection narrows the horizon to 10 %. Tests at long lags have fewer sequences, 64 from lag 15 625 on.
+    A bidirectional network is searched up to lag 10 000 only.
 
     Source: the usual test of delayed recall, up to the first failure; half-way from chance to perfect is a success.
     """
@@ -234,25 +235,32 @@ class RetentionMeasure(Measure):
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
         """The rows are skill, accuracy, loss, success, chance_accuracy for each lag at which the task asks."""
+        if not task.has_lags:
+            own = mean_scores(network, task, self.sequences, seed)
+            chance_accuracy = task.held_out("test").chance().accuracy
+            scores = {"skill": own.skill, "accuracy": own.accuracy, "loss": own.loss, "success": own.remembered}
+            return summary_rows(**scores, chance_accuracy=chance_accuracy)
         curve = retention(network, task, [*self.lags, task.lag], self.sequences, seed, limit=self.limit)
         curves = {
             "skill": curve.skill,
             "accuracy": curve.accuracy,
             "loss": curve.loss,
             "success": curve.remembered,
-            "chance_accuracy": [task.at(int(lag)).chance().accuracy for lag in curve.lag],
+            "chance_accuracy": [task.at(int(lag)).held_out("test").chance().accuracy for lag in curve.lag],
         }
         return [row for row in curve_rows(curve.lag, curves) if row.lag in curve.lag[~np.isnan(curve.accuracy)]]
 
     def live(self, rows: Sequence[MeasureRow]) -> dict[str, float]:
-        """The horizon: the last lag before the first failure, 0 if the smallest lag fails."""
-        passed = {row.lag: row.value > 0 for row in rows if row.statistic == "success"}
-        return (
-            {"horizon": stats.first_failure(list(passed), list(passed.values())).horizon.remembered} if passed else {}
-        )
+        """The horizon: the last lag before the first failure, 0 if the smallest lag fails; without lags the scores."""
+        passed = {row.lag: row.value > 0 for row in rows if row.statistic == "success" and row.lag >= 0}
+        if not passed:
+            return super().live(rows)
+        return {"horizon": stats.first_failure(list(passed), list(passed.values())).horizon.remembered}
 
     def check(self, task: Task) -> None:
         """Every lag must be possible; if the task asks another question at each lag, only its own lag is possible."""
+        if not task.has_lags and (self.lags or self.limit is not None):
+            raise ValueError(f"which lags the answers of {task.name} need is not known: leave out lags and limit")
         others = [lag for lag in self.lags if lag != task.lag]
         if others and not task.mixes:
             raise ValueError(

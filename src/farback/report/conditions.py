@@ -20,7 +20,7 @@ def conditions(scores: pd.DataFrame) -> str:
     choose a setting.
     """
     trials = scores.drop_duplicates("key")
-    parts = [" and ".join(sorted(set(trials["task"])))] if "task" in trials else []
+    parts = [" and ".join(sorted(set(_data(trials))))] if "task" in trials else []
     if "match" in trials and trials["match"].notna().all():
         limits = [text.split() for text in sorted(set(trials["match"]))]
         parts.append(" or ".join(f"up to {limit} {what}" for what, limit in limits))
@@ -47,6 +47,13 @@ def schedules(trials: pd.DataFrame) -> list[str]:
     names, warmup = sorted(set(trials["schedule.name"])), trials["schedule.warmup"]
     parts = [f"{' or '.join(names)} schedule"] if names != ["constant"] else []
     return parts + ([f"{values_text(warmup)} updates of warm-up"] if warmup.any() else [])
+
+
+def _data(trials: pd.DataFrame) -> pd.Series[str]:
+    """The task of each trial, or the name of the file that it takes its sequences from."""
+    if "task.file" not in trials:
+        return trials["task"]
+    return trials["task.file"].str.rsplit("/", n=1).str[-1].fillna(trials["task"])
 
 
 def tuned_values(scores: pd.DataFrame) -> dict[str, list[str]]:

@@ -53,6 +53,7 @@ class Subject:
         roles: with chosen trials, the role ("choice" or "judged") and the tuned setting of trials, by key.
         missing: number of trials that must be trained before the claims are judged.
         chance: the score of a guess without memory.
+        data: what the data are, if they are finite.
         made_with: versions and hardware of the trials, by name.
     """
 
@@ -69,6 +70,7 @@ class Subject:
     claims: tuple[Claim, ...] = ()
     missing: int = 0
     chance: str = ""
+    data: str = ""
     made_with: Mapping[str, str] = field(default_factory=dict)
     config_text: str = ""
 
@@ -163,7 +165,7 @@ def write_search(subject: Subject, results: Searched, configs: Mapping[str, str]
 
 def _context(subject: Subject, script: ModuleType | None, command: str) -> dict[str, Any]:
     """The variables of the templates; the index leaves out pages of a config that `--set` changed."""
-    names = ("name", "question", "config", "origins", "chosen", "chance", "made_with", "config_text")
+    names = ("name", "question", "config", "origins", "chosen", "chance", "data", "made_with", "config_text")
     return {name: getattr(subject, name) for name in names} | {
         "prediction": getattr(script, "PREDICTION", ""),
         "refuted_by": getattr(script, "REFUTED_BY", ""),

@@ -122,11 +122,15 @@ def worth(found: Searched, reported: pd.DataFrame) -> list[Table | Figure]:
 
 
 def success_at_lag(found: Searched) -> pd.DataFrame | None:
-    """How many fresh seeds succeed at the training lag; None if there are several lags, or no measure of retention."""
+    """How many fresh seeds succeed at the training lag; None if there are several lags, or no measure of retention.
+
+    The lag is -1 for data that do not say which lags their answers need.
+    """
     one_lag = (found.scores["train_lags"] == "fixed").all() and len(set(found.scores["trained_lag"])) == 1
     if not one_lag or not (found.scores["measure"] == "retention").any():
         return None
     table = tables.success_by_lag(_own_keys(found.scores), SETTING)
+    table = table.assign(lag=-1) if tables.has_score_without_lag(found.scores, SETTING).any() else table
     table = table.loc[:, [*SETTING, "lag", "trials", "successes", "rate", "low", "high"]]
     return table.rename(columns={"low": "rate_low", "high": "rate_high"})
 

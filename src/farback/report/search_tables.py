@@ -46,7 +46,9 @@ def reported_shown(
             cells[f"{objectives[1].text}, 95 %"] = estimate(row["value_1"], row["low_1"], row["high_1"])
         if own := rates.get(tuple(row[key] for key in SETTING)):
             interval = f"{own['rate_low']:.0%} to {own['rate_high']:.0%}"
-            cells[f"succeed at lag {own['lag']}"] = f"{own['successes']}/{own['trials']} ({interval})"
+            cells["succeed" if own["lag"] < 0 else f"succeed at lag {own['lag']}"] = (
+                f"{own['successes']}/{own['trials']} ({interval})"
+            )
         cells["fresh seeds"] = str(row["seeds"])
         if reported["diverged"].any():
             cells["diverged"] = str(row["diverged"])

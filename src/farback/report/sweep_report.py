@@ -18,7 +18,13 @@ from farback.report.analysis import Analysis, Figure, Table
 from farback.report.conditions import RATE, conditions, tuned_values
 from farback.report.group_columns import SIZES, group_cells, groups, name_of, rows_with
 from farback.report.horizon_metrics import TRUNCATION, metrics
-from farback.report.without_horizon import no_horizon_sentence, without_horizon
+from farback.report.without_horizon import (
+    FEW,
+    no_horizon_sentence,
+    scores_sentence,
+    scores_without_lag,
+    without_horizon,
+)
 from farback.tables.horizon_estimates import HorizonEstimate
 from farback.tables.outcomes import CHOICE
 from farback.tables.truncation import MEASURE
@@ -26,7 +32,6 @@ from farback.tables.truncation import MEASURE
 Ladder = Sequence[tuple[str, float]]  # partial memories: (what is remembered, how far above chance, at most 1)
 
 LEVEL = 0.05  # of significance
-FEW = 4  # networks whose horizons a headline lists
 CURRICULUM = "curriculum"  # the name of tables and figures of networks trained so
 MOST_LAGS = 8  # a table has a column for each lag up to this number
 NO_PREDICTION = "No prediction was written down for this experiment."
@@ -36,7 +41,8 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
     """The horizons of every network: trained at each lag, tested at every lag, or both, depending on the trials.
 
     Networks that were trained with a curriculum of lags have tables and figures of their own, and so has truncation
-    reach. Networks without a horizon (no retention measured after training, or lag 0 only) get validation scores.
+    reach. Networks on data without lags get a table of test scores; other networks without a horizon (no retention
+    measured after training, or lag 0 only) one of validation scores.
     """
     by = groups(scores)
     parts: list[Table | Figure] = []
@@ -62,7 +68,11 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
         parts += (seen := measure_parts.truncation(scores, by))
         reaches[TRUNCATION] = seen[0].frame
         sentences.append(truncation_sentence(seen[0].frame))
-    for _, own in protocols(scores[~has_horizon]):
+    has_scores = tables.has_score_without_lag(scores, by) & ~has_horizon
+    if has_scores.any():
+        parts.append(scores_without_lag(scores[has_scores], by))
+        sentences.append(scores_sentence(parts[-1].frame, by, "" if horizons else conditions(scores[has_scores])))
+    for _, own in protocols(scores[~(has_horizon | has_scores)]):
         parts.append(without_horizon(own, by))
         sentences.append(no_horizon_sentence(parts[-1].frame, by, "" if horizons else conditions(own)))
     if not has_horizon.all():

@@ -1,8 +1,9 @@
-"""The part of a page about networks that have no horizon: not tested after training, or at lag 0 only."""
+"""The parts of a page about networks without a horizon: data without lags, not tested, or at lag 0 only."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -10,6 +11,8 @@ from farback import tables
 from farback.records.setting_text import group_text
 from farback.report.analysis import Table, estimate, three
 from farback.report.group_columns import group_cells
+
+FEW = 4  # networks that a headline lists
 
 
 def without_horizon(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> Table:
@@ -42,3 +45,40 @@ def no_horizon_sentence(skills: pd.DataFrame, by: Sequence[str], conditions: str
         return f"No horizon, {why} ({conditions})."
     names = dict.fromkeys(group_text({name: row[name] for name in by}) for row in skills.to_dict("records"))
     return f"No horizon, {why}: {'; '.join(names)}."
+
+
+def scores_without_lag(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> Table:
+    """The test scores of networks on data that do not say which lags their answers need.
+
+    A network succeeds if it is at least half-way from chance to perfect.
+    """
+    own = tables.scores_without_lag(scores, by)
+    rows = []
+    for row in own.to_dict("records"):
+        cells = {
+            **group_cells(row, by),
+            "trainings": str(row["trials"]),
+            "test skill": _skill(row),
+            "accuracy": three(row["accuracy"]),
+            "accuracy by chance": three(row["chance_accuracy"]),
+            "succeed": f"{row['successes']}/{row['trials']}",
+        }
+        rows.append(cells | ({"diverged": str(row["diverged"])} if own["diverged"].any() else {}))
+    caption = "Scores on test sequences, medians over seeds"
+    return Table("test_scores", caption, own, pd.DataFrame(rows))
+
+
+def scores_sentence(own: pd.DataFrame, by: Sequence[str], conditions: str = "") -> str:
+    """The sentence of a headline about a table of `tables.scores_without_lag`: all networks, or the best and worst."""
+    best_first = own.sort_values("median", ascending=False, kind="stable").to_dict("records")
+    texts = [f"{group_text({name: row[name] for name in by})} {_skill(row)}" for row in best_first]
+    if len(texts) > FEW:
+        texts = [f"from {texts[-1]} to {texts[0]}"]
+    where = f" ({conditions})" if conditions else ""
+    why = "there is no horizon, because the data do not say which lags their answers need"
+    return f"Test skill{where}: {'; '.join(texts)}; {why}."
+
+
+def _skill(row: Mapping[Any, Any]) -> str:
+    one = row["trials"] == 1 or pd.isna(row["median"])
+    return three(row["median"]) if one else estimate(row["median"], row["low"], row["high"])

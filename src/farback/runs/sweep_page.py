@@ -53,6 +53,7 @@ def subject(sweep: Sweep, store: Store, frame: pd.DataFrame) -> Subject:
         claims=claims,
         missing=len(what.due()),
         chance=chance_text(trials),
+        data=data_text(trials),
         config_text=sweep.text,
         origins=origins,
         made_with=made_with,
@@ -90,6 +91,11 @@ def chance_text(trials: Iterable[Trial]) -> str:
         accuracy, loss = _range([one.accuracy for one in own]), _range([one.loss for one in own])
         texts.append(f"on {name} an accuracy of {accuracy} at a loss of {loss}")
     return "; ".join(texts)
+
+
+def data_text(trials: Iterable[Trial]) -> str:
+    """What the finite data of these trials are; empty if every sequence is drawn anew."""
+    return " ".join(dict.fromkeys(filter(None, (trial.task.about() for trial in trials))))
 
 
 def _range(values: list[float]) -> str:

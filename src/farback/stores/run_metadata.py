@@ -34,7 +34,7 @@ def parameters(trial: Trial) -> dict[str, str]:
 def run_name(trial: Trial, values: str = "") -> str:
     """The name of a trial's run; `values` are those that a search chose for it."""
     lag = trial.lag if trial.train_lags == "fixed" else trial.train_lags
-    parts = (trial.label, f"lag {lag}", values, f"seed {trial.seed}")
+    parts = (trial.label, f"lag {lag}" if trial.task.has_lags else "", values, f"seed {trial.seed}")
     return ", ".join(filter(None, parts))
 
 
@@ -63,9 +63,18 @@ def trial_tags(trial: Trial, owner: str) -> dict[str, str]:
 
 
 def dataset(trial: Trial) -> dict[str, str]:
-    """A trial's task as the fields of an MLflow dataset: equal tasks have equal names and digests."""
-    source = json.dumps(trial.task.spec(), sort_keys=True)
-    return {"name": trial.task.name, "digest": trial.task.digest(), "source_type": "farback task", "source": source}
+    """A trial's task as the fields of an MLflow dataset: equal tasks have equal names and digests.
+
+    Finite data also have a profile: what they are, and the measured score of a model without memory.
+    """
+    task = trial.task
+    source = json.dumps(task.spec(), sort_keys=True)
+    fields = {"name": task.name, "digest": task.digest(), "source_type": "farback task", "source": source}
+    if about := task.about():
+        chance = task.chance()
+        measured = {"about": about, "chance_accuracy": chance.accuracy, "chance_loss": chance.loss}
+        fields["profile"] = json.dumps(measured, sort_keys=True)
+    return fields
 
 
 def provenance(recorded: dict[str, str]) -> dict[str, str]:

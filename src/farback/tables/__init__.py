@@ -33,7 +33,7 @@ from farback.tables.retained import retention_curves, retention_horizons, seed_h
 from farback.tables.roles import with_roles
 from farback.tables.search_history import best_after, budgets, front, parameters, top_settings
 from farback.tables.truncation import truncation_reaches
-from farback.tables.validation import has_horizon, last_evaluations
+from farback.tables.validation import has_horizon, has_score_without_lag, last_evaluations, scores_without_lag
 
 __all__ = [
     "DEFAULT",
@@ -51,6 +51,7 @@ __all__ = [
     "gate_times",
     "gradient_curves",
     "has_horizon",
+    "has_score_without_lag",
     "horizon_by_update",
     "horizon_grid",
     "improvements",
@@ -69,6 +70,7 @@ __all__ = [
     "retained_by_lag",
     "retention_curves",
     "retention_horizons",
+    "scores_without_lag",
     "seed_horizons",
     "seed_reaches",
     "sizes",

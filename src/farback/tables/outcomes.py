@@ -64,7 +64,8 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     else the skill.
 
     Retention that was measured before the last step is of a network that was trained further, and does not count.
-    A trial that diverged has skill 0 and the accuracy of chance, and fails at every lag. A lag at which a finished
+    A score without a lag, of data that do not say which lags their answers need, stands at the training lag. A trial
+    that diverged has skill 0 and the accuracy of chance, and fails at every lag. A lag at which a finished
     trial has no score at all is unknown, not failed, and is left out. So are trials that only helped to choose a
     setting.
     """
@@ -83,6 +84,7 @@ def tested(scores: pd.DataFrame, by: By) -> pd.DataFrame:
     if len(twice):
         first = twice.iloc[0][["key", *SCORE]].to_dict()
         raise ValueError(f"{len(twice)} scores are duplicates (same key, lag and statistic); the first is {first}")
+    last = last.assign(lag=last["lag"].where(last["lag"] >= 0, last["trained_lag"]))
     wide = last.set_index(["key", "lag", "statistic"])["value"].unstack().reset_index()
     for name in ("skill", "accuracy", "chance_accuracy", "success"):
         if name not in wide:

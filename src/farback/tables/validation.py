@@ -1,4 +1,4 @@
-"""Which trials have a horizon, and the validation scores of those that have none."""
+"""Which trials have a horizon, and the scores of those that have none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pandas as pd
 
 from farback import stats
 from farback.tables.grouping import By, as_frame, check_columns, groups, ordered
-from farback.tables.outcomes import SCORE, TRIAL, check_one_protocol, judged
+from farback.tables.outcomes import SCORE, TRIAL, check_one_protocol, judged, tested
 
 KNOWN = ("skill", "accuracy", "success")  # a test without any of these says nothing
 
@@ -27,6 +27,34 @@ def has_horizon(scores: pd.DataFrame, by: By = ("label",)) -> pd.Series[bool]:
     in_group = (tested & (scores["lag"] > 0)).groupby(columns, dropna=False).transform("any")
     own = tested.groupby(scores["key"]).transform("any") | (scores["status"] == "diverged")
     return in_group & own
+
+
+def has_score_without_lag(scores: pd.DataFrame, by: By = ("label",)) -> pd.Series[bool]:
+    """Whether each row is of a group with test scores at no lag: its data do not say which lags their answers need."""
+    check_columns(scores, (*SCORE, *TRIAL, *by))
+    without = (scores["measure"] == "retention") & (scores["lag"] < 0) & scores["value"].notna()
+    return without.groupby([scores[name] for name in by], dropna=False).transform("any")
+
+
+def scores_without_lag(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
+    """The scores on test sequences of networks without lags: medians over the trials of a group.
+
+    A trial that diverged has skill 0 and the accuracy of chance, and does not succeed.
+
+    Returns:
+        by..., trials, median, low, high (of the skill, `stats.median_interval`), accuracy (median), chance_accuracy,
+        successes (trials that are at least half-way from chance to perfect), diverged.
+    """
+    outcomes = tested(scores, by)
+    results = []
+    for group, own in groups(outcomes, by):
+        skill = own["skill"].dropna().to_numpy(float)
+        numbers = (stats.median(skill), *stats.median_interval(skill)) if len(skill) else (float("nan"),) * 3
+        accuracy = (own["accuracy"].median(), own["chance_accuracy"].median())
+        counts = (int(own["passed"].sum()), int((own["status"] == "diverged").sum()))
+        results.append((*group, len(own), *numbers, *accuracy, *counts))
+    columns = (*by, "trials", "median", "low", "high", "accuracy", "chance_accuracy", "successes", "diverged")
+    return as_frame(results, columns, outcomes, by)
 
 
 def last_evaluations(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:

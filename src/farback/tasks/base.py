@@ -49,6 +49,7 @@ class Task(Component):
 
     least_lag: ClassVar[int] = 0
     draws_in_parts: ClassVar[bool] = False  # whether `sample_in_parts` needs the same memory at every lag
+    lag_of_data: ClassVar[bool] = False  # whether the task's data give its lag, so that a config may leave it out
 
     @model_validator(mode="after")
     def _lag_is_possible(self) -> Self:
@@ -66,6 +67,16 @@ class Task(Component):
     def mixes(self) -> bool:
         """Whether sequences of different lags ask the same question, so that one network can be tested at all lags."""
         return True
+
+    @property
+    def has_lags(self) -> bool:
+        """Whether it is known which lag each answer needs; else `lag_BT` has one value, and there is no horizon."""
+        return True
+
+    @property
+    def varying(self) -> bool:
+        """Whether sequences may differ in their number of answers although a few draws do not show it."""
+        return False
 
     @property
     @abstractmethod
@@ -127,6 +138,10 @@ class Task(Component):
     def held_out(self, purpose: Literal["validation", "test"]) -> Self:
         """The same task on data that are never trained on: the task itself, unless its data are finite."""
         return self
+
+    def about(self) -> str:
+        """What the data are, in sentences for pages; empty for a task that draws every sequence anew."""
+        return ""
 
     def one_lag(self, size: int, lag_B: Lags | None) -> int:
         """The lag of all sequences, for a task that does not mix lags.

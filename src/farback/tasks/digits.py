@@ -78,6 +78,13 @@ class Digits(Task):
             rungs.append(Rung(f"the last {window} pixels", accuracy, loss, window))
         return [*rungs, Rung("the digit", 1.0, 0.0, PIXELS)]
 
+    def about(self) -> str:
+        """The number of images, and that each part has its own."""
+        counts = [int(np.isin(_images()[2], folds).sum()) for folds in FOLDS.values()]
+        return "The {} images of {}, {} and {} are disjoint parts for training, validation and testing.".format(
+            sum(counts), *counts
+        )
+
     def _order(self) -> NDArray[np.int64]:
         if self.order == "rows":
             return np.arange(PIXELS)

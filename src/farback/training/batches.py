@@ -61,7 +61,7 @@ class ScoredSteps:
         """The scored steps of a trial's task, from sequences drawn with a fixed seed: equal for trials of one shape."""
         rng = stream(0, "probe")
         count_B = (trial.task.sample(rng, 64, lags(trial, rng, 64)).lag_BT >= 0).sum(1)
-        equal = bool((count_B == count_B[0]).all()) and int(count_B[0]) > 0
+        equal = not trial.task.varying and bool((count_B == count_B[0]).all()) and int(count_B[0]) > 0
         return cls(trial.task.answer, int(count_B[0]) if equal else None)
 
     def stacked(self, batches: Sequence[Batch]) -> CohortBatch:
@@ -117,7 +117,7 @@ def lags(trial: Trial, rng: np.random.Generator, size: int, first: int | None = 
 
 
 class BatchStream:
-    """An endless stream of fresh batches for R replicas, drawn in blocks of several batches.
+    """An endless stream of batches for R replicas, drawn in blocks of several batches.
 
     `states` are those of the random generators before the current block; `taken` of its batches have been used, after
     `before` batches of other blocks.

@@ -106,7 +106,7 @@ class _Training:
         for r, replica in enumerate(self.replicas.each):
             accuracy, loss = self.replicas.validated(r)
             replica.finite = math.isfinite(loss)
-            skill = scored(replica.trial.task, accuracy, loss).skill
+            skill = scored(replica.trial.task.held_out("validation"), accuracy, loss).skill
             metrics = {name: values[r] for name, values in means.items()}
             metrics |= {"valid/skill": skill, "valid/accuracy": accuracy, "valid/loss": loss}
             for name, value in metrics.items():

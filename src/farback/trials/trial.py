@@ -19,7 +19,7 @@ from farback.networks.network import Architecture
 from farback.optimizers.base import Optimizer
 from farback.records.record import Record, Several, Since, digest, single
 from farback.schedules.base import Schedule
-from farback.tasks.base import Task
+from farback.tasks.base import FAMILY, Task
 from farback.tasks.support.mixed_lags import MIXED, Mixed, TrainLags
 from farback.trials.lags import Lag
 
@@ -117,9 +117,11 @@ class Trial(Record):
         if len(given) == 2 and given[0] != given[1] and not isinstance(values["task"], Task):
             raise ValueError(f"lag is {given[0]} and task.lag is {given[1]}: keep one of them")
         lag = given[0] if given else top
+        if lag is None:
+            lag = _lag_of_data(task)
         if lag is None or not isinstance(lag, int):
             return values
-        return {**values, "lag": lag, "task": {**task, "lag": lag}}
+        return {**values, "lag": max(lag, 0), "task": {**task, "lag": lag}}
 
     @model_validator(mode="after")
     def _matched(self) -> Self:
@@ -268,6 +270,19 @@ def _flattened(name: str, value: Any) -> dict[str, PlainValue]:
         return {name: _plain(value)}
     inner_names = [inner for inner in type(value).model_fields if (name, inner) != ("task", "lag")]
     return {f"{name}.{inner}": _plain(getattr(value, inner)) for inner in inner_names}
+
+
+def _lag_of_data(task: dict[str, Any]) -> int | None:
+    """The lag of a task whose data give it; -1 if they cannot be read, which the task then reports; else None."""
+    try:
+        if not FAMILY.plugin(str(task.get("name"))).lag_of_data:
+            return None
+    except ValueError:
+        return None
+    try:
+        return FAMILY.build({name: value for name, value in task.items() if name != "lag"}).lag
+    except ValueError:
+        return -1
 
 
 def _plain(value: Any) -> PlainValue:

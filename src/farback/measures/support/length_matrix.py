@@ -58,7 +58,7 @@ class LengthMatrix:
 def length_matrix(
     systems: Mapping[Length, Any], task: Task, lags: Sequence[int], sequences: int = 1000, seed: int = 0
 ) -> LengthMatrix:
-    """Test every network at every lag, on the same fresh sequences.
+    """Test every network at every lag, on the same test sequences.
 
     Args:
         systems: networks (`farback.measures.support.system`) by training lag, or by (smallest, largest) training lag.

@@ -16,7 +16,8 @@ def value(objective: Objective, trial: Trial, status: str, scores: pd.DataFrame)
     """The objective of one trial.
 
     - horizon: the longest lag before the first failure, in steps; 0 if the shortest lag fails.
-    - skill: the skill at one lag, clipped to 0..1, because below chance counts as remembering nothing.
+    - skill: the skill at one lag (or the only one, of data without lags), clipped to 0..1, because below chance counts
+      as remembering nothing.
     - area: the area under the clipped skill over the log of the lag (without lag 0), as a share of the whole, 0..1.
     - updates: the number of updates before success is sustained; all updates of the trial if it never is.
 
@@ -34,7 +35,8 @@ def value(objective: Objective, trial: Trial, status: str, scores: pd.DataFrame)
         return max(0.0, float(stats.first_failure(by_lag.index.tolist(), passed).horizon.low))
     skill = by_lag["skill"].clip(0.0, 1.0)
     if objective.kind == "skill":
-        return float(skill.loc[trial.lag if objective.lag is None else objective.lag])
+        own = trial.lag if trial.task.has_lags else -1
+        return float(skill.loc[own if objective.lag is None else objective.lag])
     skill = skill[skill.index > 0]
     log_lag = np.log(skill.index.to_numpy(dtype=float))
     return float(integrate.trapezoid(skill.to_numpy(), log_lag) / (log_lag[-1] - log_lag[0]))

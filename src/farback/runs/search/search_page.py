@@ -16,7 +16,7 @@ from farback.runs.search.objectives import value
 from farback.runs.search.optuna_history import history
 from farback.runs.search.study import existing
 from farback.runs.search.winners import VALUES, Winner, defaults, equal_budgets, winner_configs, winners
-from farback.runs.sweep_page import chance_text, task_ladder, trial_provenance
+from farback.runs.sweep_page import chance_text, data_text, task_ladder, trial_provenance
 from farback.stores.base import Store
 from farback.stores.studies import exists, located, opened
 from farback.trials.trial import Trial
@@ -49,6 +49,7 @@ def publish(search: Search, store: Store, storage: str | None = None) -> Page:
         ladder=results.ladder,
         root=search.root,
         chance=chance_text(trial for one in reported for trial in one.trials),
+        data=data_text(trial for one in reported for trial in one.trials),
         config_text=search.text,
         origins=origins,
         made_with=made_with,
@@ -121,5 +122,6 @@ def _objectives(search: Search, trials: Sequence[Trial]) -> tuple[ReportedObject
     """The objectives as texts of the page; `skill` without a lag is named after the trained lag."""
     lags = {trial.lag for trial in trials}
     skill = f"skill at lag {min(lags)}" if len(lags) == 1 else "skill at the trained lag"
+    skill = "test skill" if not any(trial.task.has_lags for trial in trials) else skill
     texts = [skill if str(objective) == "skill" else str(objective) for objective in search.objectives]
     return tuple(ReportedObjective(text, direction) for text, direction in zip(texts, search.directions, strict=True))

@@ -79,7 +79,7 @@ class Answer(ABC):
 
     def remembered(self, accuracy: float, loss: float, chance: Chance) -> bool:
         """Whether these scores count as remembering: a loss at least halfway from chance to the best (skill 0.5)."""
-        return loss <= 0.5 * (chance.loss + chance.best)
+        return loss <= 0.5 * (chance.loss + chance.best) and chance.best < chance.loss
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class OneOf(Answer):
 
     def remembered(self, accuracy: float, loss: float, chance: Chance) -> bool:
         """Judged by accuracy, so that right but overconfident answers count, and knowing one bit of two does not."""
-        return accuracy >= (1 + chance.accuracy) / 2
+        return accuracy >= (1 + chance.accuracy) / 2 and chance.accuracy < 1
 
 
 @dataclass(frozen=True)

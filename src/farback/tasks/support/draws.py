@@ -33,7 +33,7 @@ def batches_per_draw(task: Task, batch: int) -> int:
 
 
 def retention_batches(task: Task, sequences: int, seed: int, every_lag: bool = False) -> Iterator[Batch]:
-    """Fresh test sequences, in parts of limited size; the size depends on the task alone.
+    """Test sequences, in parts of limited size; the size depends on the task alone.
 
     In each sequence an answer needs exactly the task's lag, unless `every_lag`.
     """
