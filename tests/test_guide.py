@@ -15,13 +15,14 @@ import pytest
 import farback
 from farback import measures
 from farback.experiment import Experiment, Search, schema
+from farback.records.own_files import VARIABLE
 from pages import ran
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 EXTEND = (DOCS / "extend.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
-PLUGINS = re.findall(r"[Tt]he file `(\w+)/(\w+)\.py`.*?```python\n(.*?)```", EXTEND, re.DOTALL)
+PLUGINS = re.findall(r"[Tt]he file `parts/(\w+)/(\w+)\.py`.*?```python\n(.*?)```", EXTEND, re.DOTALL)
 LAWS = {
     "cells": ("tests/cells/test_cell_laws.py", "patient"),
     "tasks": ("tests/tasks/test_task_laws.py", "modular_sum"),
@@ -44,30 +45,20 @@ def test_a_page_prints_what_it_says(page: str) -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plug-ins of the page as files, and `placed`, a module that puts them among farback's own."""
+    """A project with the components of the page."""
     root = tmp_path_factory.mktemp("extended")
     for kind, name, code in PLUGINS:
-        (root / kind).mkdir()
-        (root / kind / f"{name}.py").write_text(code)
-    (root / "placed.py").write_text(
-        textwrap.dedent(
-            """
-            import importlib, pathlib
-            for kind in ("cells", "tasks", "measures"):
-                importlib.import_module(f"farback.{kind}.base")
-            for kind in ("cells", "tasks", "measures"):
-                package = importlib.import_module(f"farback.{kind}")
-                package.__path__.append(str(pathlib.Path(__file__).parent / kind))
-            """
-        )
-    )
+        path = root / "parts" / kind / f"{name}.py"
+        path.parent.mkdir(parents=True)
+        path.write_text(code)
     return root
 
 
 def extended(place: Path, *arguments: str, cwd: Path = ROOT) -> str:
-    """What Python prints where the plug-ins are in place."""
+    """What Python prints where the components of the project are in use."""
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     environment["PYTHONPATH"] = os.pathsep.join([str(place), environment.get("PYTHONPATH", "")])
+    environment[VARIABLE] = str(place)
     done = subprocess.run(
         [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
@@ -83,31 +74,31 @@ def test_the_page_shows_a_cell_a_task_and_a_measure() -> None:
 @pytest.mark.parametrize("kind", LAWS)
 def test_the_plug_ins_of_the_page_keep_the_laws(kind: str, place: Path) -> None:
     path, names = LAWS[kind]
-    said = extended(place, "-m", "pytest", "-p", "placed", "-n", "0", path, "-k", names)
+    said = extended(place, "-m", "pytest", "-n", "0", path, "-k", names)
     assert re.search(r"^\d+ passed", said, re.MULTILINE), said
 
 
 @pytest.mark.slow
-def test_the_config_of_the_page_trains_the_plug_ins_of_the_page(place: Path, tmp_path: Path) -> None:
+def test_the_config_of_the_page_trains_the_plug_ins_of_the_page(place: Path) -> None:
     (config,) = blocks(EXTEND, "yaml")
     small = config.replace("steps: 500", "steps: 10").replace("{range: 5}", "[0]").replace("lag: [5, 20]", "lag: [5]")
     assert small.count("steps: 10\n") == small.count("seed: [0]") == small.count("lag: [5]") == 1
-    (tmp_path / "extended.yaml").write_text(small)
+    (place / "extended.yaml").write_text(small)
     code = """
-        import placed, farback, torch
+        import farback, torch
         summary = farback.run("extended.yaml", workers=1)
         print(summary.trained, summary.failed)
         frame = farback.frame("extended")
         print(sorted(set(frame["cell"])), sorted(set(frame["task"])))
         print(sorted(set(frame[frame["measure"] == "washout"]["lag"])))
         from farback import cells, inits, measures
-        from farback.measures.washout import washout
+        from parts.measures.washout import washout
         from farback.networks.network import Architecture, draw
         leaky = draw(Architecture(cells.build("leaky_integrator"), 2, 3, 0), [inits.build("torch")], [0], 5)
         ratio = washout(leaky, torch.randn(4, 8, 2))
         print(max(abs(ratio - 0.9 ** torch.arange(8).numpy())) < 1e-6)
     """
-    said = extended(place, "-c", textwrap.dedent(code), cwd=tmp_path).splitlines()
+    said = extended(place, "-c", textwrap.dedent(code), cwd=place).splitlines()
     assert said[0] == "3 0"
     assert said[1] == "['RNN tanh', 'patient (longest 20)', 'patient (longest 200)'] ['modular_sum']"
     assert said[2] == "[0, 1, 2, 3, 4, 5]"

@@ -61,6 +61,11 @@ REVIEWED = {
         "records/component.py",
         "import_module",
     ): "a plug-in of a family's own folder, by a name that stands in its listing",
+    (
+        "records/parts.py",
+        "import_module",
+    ): "parts/KIND/NAME.py is the project's own code, as experiments/NAME.py is; docs/security.md",
+    ("records/own_files.py", "exec_module"): "the same: the loader of these files",
     ("records/component.py", "load"): "a plug-in of a package that is installed, by a name that its entry points list",
     ("records/entry_points.py", "load"): "the same: importlib.metadata imports what somebody installed",
     ("cli/plugin_info.py", "import_module"): "farback.PACKAGE.base, for a package from a fixed list",

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from farback.cli import app
-from farback.cli.init import SCHEMA, STARTER
+from farback.cli.init import EXAMPLE, SCHEMA, STARTER
 from farback.experiment import Experiment, schema
 
 ROOT = Path(__file__).parent.parent
@@ -40,7 +40,7 @@ def test_init_writes_a_project_whose_config_loads(tmp_path: Path, monkeypatch: p
     result = CliRunner().invoke(app, ["init", "mine"])
     assert result.exit_code == 0, result.output
     written = {str(path.relative_to("mine")) for path in Path("mine").rglob("*") if path.is_file()}
-    assert written == {*STARTER, SCHEMA}
+    assert written == {*STARTER, EXAMPLE, SCHEMA}
     assert all(f"wrote mine/{name}" in result.output for name in written)
     experiment = Experiment.load("mine/configs/first.yaml")
     assert len(experiment.trials()) == 3 * 4 * 3  # as the comment in it says

@@ -211,4 +211,4 @@ def test_show_of_an_init_names_the_cells_that_it_goes_with(typed: Callable[..., 
 def test_commands_stand_in_the_order_of_use(typed: Callable[..., str]) -> None:
     names = re.findall(r"^│ ([a-z-]+) ", typed("--help").partition("Commands")[2], re.MULTILINE)
     assert names[:6] == ["init", "run", "report", "ui", "search", "dashboard"]
-    assert names[6:] == ["calibrate", "claims", "list", "show", "schema", "doctor"]
+    assert names[6:] == ["calibrate", "claims", "list", "show", "new", "schema", "doctor"]

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from farback.cli import calibrate, claims, dashboard, doctor, init, list, report, run, search, show, ui
+from farback.cli import calibrate, claims, dashboard, doctor, init, list, new, report, run, search, show, ui
 from farback.cli.app import Command, app
 
 __all__ = ["app", "main"]
@@ -25,6 +25,7 @@ for command in (
     claims.claims,
     list.list_,
     show.show,
+    new.new,
     list.schema,
     doctor.doctor,
 ):

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from farback.records.entry_points import KINDS, offers
+from farback.records.own_files import PARTS, use_project
+from farback.records.parts import parts
 
 
 def configs(incomplete: str) -> list[str]:
@@ -30,6 +32,12 @@ def singular_kinds(incomplete: str) -> list[str]:
     return [kind for kind in KINDS.values() if kind.startswith(incomplete)]
 
 
+def started_kinds(incomplete: str) -> list[str]:
+    """Matching kinds of components of which `farback new` can write one."""
+    written = {Path(file.name).stem for file in (files("farback") / "starter" / PARTS).iterdir()}
+    return [kind for kind in singular_kinds(incomplete) if kind in written]
+
+
 def names(ctx: Any, incomplete: str) -> list[str]:
     """Matching names of components of the kind that was typed before."""
     kind = ctx.params.get("kind")
@@ -39,6 +47,9 @@ def names(ctx: Any, incomplete: str) -> list[str]:
 
 def components(package: str) -> list[str]:
     """The names of a kind's components, without importing its package, which imports torch."""
+    from farback.system.project import project_folder
+
+    use_project(project_folder())
     folder = files("farback") / package
     modules = {Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".py")}
-    return sorted({*modules, *offers(f"farback.{package}")} - {"__init__", "base"})
+    return sorted({*modules, *parts(package), *offers(f"farback.{package}")} - {"__init__", "base"})

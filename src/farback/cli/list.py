@@ -15,6 +15,8 @@ from farback.cli import shared_options as shared
 from farback.cli.completion import kinds
 from farback.cli.console import Printer, echo, file_errors
 from farback.records.entry_points import KINDS
+from farback.records.own_files import use_project
+from farback.records.parts import PROJECT, parts
 
 if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.cli.plugin_info import ComponentInfo
@@ -41,7 +43,9 @@ def list_(
     """List the components of a kind, each with a description, its parameters and its source."""
     from farback.cli import plugin_info
     from farback.records.record import UserError
+    from farback.system.project import project_folder
 
+    use_project(project_folder())
     printer = Printer(as_json)
     if kind is None:
         if into is not None or as_markdown:
@@ -49,7 +53,9 @@ def list_(
         if as_json:
             printer.document({package: [one.plain() for one in plugin_info.components(package)] for package in KINDS})
         else:
-            echo("\n".join(f"{package:12}{', '.join(plugin_info.family(package).names())}" for package in KINDS))
+            lines = [f"{package:12}{', '.join(plugin_info.family(package).names())}" for package in KINDS]
+            own = [part.value for package in KINDS for part in parts(package).values()]
+            echo("\n".join([*lines, *(["", f"of {PROJECT}: {', '.join(own)}"] if own else [])]))
         return
     package = plugin_info.package_of(kind)
     found = plugin_info.components(package)
@@ -116,13 +122,16 @@ def schema(
     output: Annotated[Path, typer.Argument(help="the file to write")] = Path("configs/schema.json"),
 ) -> None:
     """Write the JSON Schema of configs, which editors use to complete and check them."""
+    from farback.system.project import project_folder
+
+    use_project(project_folder())
     with file_errors(output):
         output.write_text(schema_text(), encoding="utf-8")
     echo(f"wrote {output}")
 
 
 def schema_text() -> str:
-    """The JSON Schema of a config, with every installed component."""
+    """The JSON Schema of a config, with every component of farback, of the project in use and of other packages."""
     from farback.experiment import schema as json_schema
 
     return json.dumps(json_schema(), indent=1) + "\n"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from farback.records.component import Component
 from farback.records.entry_points import KINDS
+from farback.records.parts import PROJECT
 from farback.records.record import UserError, choices
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class ComponentInfo:
         line: first paragraph of the docstring.
         source: the paragraph of the docstring that starts with "Source:".
         text: the whole docstring.
-        package: the package that defines the component, with its version; empty for farback's own components.
+        package: the package that defines the component, with its version, or the project's file; empty for farback's.
         error: why the component cannot be used; empty if it can be used.
     """
 
@@ -82,7 +83,7 @@ def family(package: str) -> Any:
 
 
 def components(package: str) -> list[ComponentInfo]:
-    """Every component of a package, sorted by name, including unusable components of other packages."""
+    """Every component of a package, sorted by name, including unusable ones of the project and of other packages."""
     own = family(package)
     found = [component_info(member, TRIAL_FIELDS.get(package, ())) for member in own.members()]
     found += [ComponentInfo(name, "cannot be used", error=error) for name, error in own.broken().items()]
@@ -119,7 +120,8 @@ def component_info(member: type[Component], without: tuple[str, ...] = ()) -> Co
     sources = [part for part in re.split(r"\n\s*\n", text) if part.startswith("Source:")]
     source = " ".join(sources[0].removeprefix("Source:").split()) if sources else ""
     name = str(fields["name"].default)
-    return ComponentInfo(name, line, parameters, source, text, member.family.maker(name))
+    maker = f"{PROJECT} ({member.own_file.name})" if member.own_file else member.family.maker(name)
+    return ComponentInfo(name, line, parameters, source, text, maker)
 
 
 def _default(field: FieldInfo) -> str:

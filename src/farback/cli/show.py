@@ -11,6 +11,7 @@ from farback.cli import shared_options as shared
 from farback.cli.completion import names, singular_kinds
 from farback.cli.console import Printer, echo
 from farback.records.entry_points import KINDS
+from farback.records.own_files import use_project
 
 if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.cli.plugin_info import ComponentInfo, Facts
@@ -39,7 +40,9 @@ def show(
 ) -> None:
     """Show one component: its docstring with equations and source, fields, shapes, chance level."""
     from farback.cli import plugin_info
+    from farback.system.project import project_folder
 
+    use_project(project_folder())
     package = plugin_info.package_of(kind)
     info = plugin_info.component_info(plugin_info.component_class(package, name))
     lag_setting = [f"lag={lag}"] if lag is not None and package == "tasks" else []

@@ -20,6 +20,7 @@ from typing import Any
 from typing_extensions import override
 
 from farback.executors.base import CohortQueue, Executor, RunningCohort, Work, described, with_requests
+from farback.records.entry_points import PluginError
 from farback.records.record import UserError
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Paused, Request
@@ -192,7 +193,11 @@ class _Service:
         with suppress(_DriverGone):
             self._send("ready", None)
             while not self.terminated:
-                message = self._receive()
+                try:
+                    message = self._receive()
+                except PluginError as error:  # a file of the project has changed since the run began
+                    self._send("error", described(error))
+                    continue
                 if not isinstance(message, Request):  # a late request is for the last cohort, which has ended
                     self.idle = False
                     self._train(*message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from contextlib import suppress
 from typing import Any, get_args
 
 from pydantic import Tag, ValidationError
@@ -16,7 +16,7 @@ from farback.experiment.problems import Mark, Problem, joined, shown
 from farback.experiment.yaml_tree import Node
 from farback.networks.equal_size import MatchError
 from farback.records.component import Component, Family
-from farback.records.record import SYNONYMS, Record, choices, nearest
+from farback.records.record import SYNONYMS, Record, choices, named, nearest
 from farback.trials.trial import Trial
 
 WORDS = {
@@ -121,7 +121,8 @@ def _unknown_key(key: str, model: type[Any] | None) -> str:
 def _owners(key: str, model: type[Any] | None) -> str:
     """Which few other components of the same kind have this key: "it belongs to adamw; "; empty otherwise."""
     family = getattr(model, "family", None)
-    names = [name for name, member in _members(family).items() if key in member.model_fields] if family else []
+    owners = [member for member in family.members() if key in member.model_fields] if family else []
+    names = [str(member.model_fields["name"].default) for member in owners]
     return f"it belongs to {' and '.join(names)}; " if 0 < len(names) <= 3 else ""
 
 
@@ -152,8 +153,7 @@ def _elsewhere(key: str, fields: Mapping[str, FieldInfo]) -> str | None:
 
 
 def _unknown_name(place: _Place, given: str, allowed: list[str]) -> str:
-    broken = place.family.broken() if place.family else {}
-    return broken.get(given, f"unknown {place.kind} {shown(given)}; {choices(given, allowed)}")
+    return f"unknown {place.kind} {shown(given)}; {choices(given, allowed)}"
 
 
 def repeats_train_lags(error: ErrorDetails, tree: Node) -> bool:
@@ -196,6 +196,7 @@ class _Place:
                     self.records = [record for field in fields for record in _records(field.annotation)]
                     self.tagged = {tag: own for field in fields for tag, own in _tagged(field.annotation).items()}
                     self._move(item)
+                    self._choose_component()
         return self
 
     def _choose(self, label: str) -> bool:
@@ -203,10 +204,15 @@ class _Place:
         if label in self.tagged:
             self.records, self.tagged = self.tagged[label], {}
             return True
-        if self.family and self.record is self.family.base and label in (members := _members(self.family)):
-            self.records = [members[label]]
-            return True
         return False
+
+    def _choose_component(self) -> None:
+        """Keep only the class of the component that the config names here, if there is one of that name."""
+        if self.node and self.family and self.record is self.family.base:
+            written = named(self.node.plain)
+            if isinstance(written, dict) and written.get("name"):
+                with suppress(ValueError):
+                    self.records = [self.family.plugin(str(written["name"]))]
 
     def _move(self, item: int | str) -> None:
         """Go to a key or list position, even if the config does not contain it."""
@@ -236,11 +242,6 @@ class _Place:
     def kind(self) -> str:
         """The noun for what belongs at this position: "cell"."""
         return self.family.kind if self.family else re.sub(r"\[\d+\]", "", self.path).rpartition(".")[2]
-
-
-@cache  # as in pydantic, a field keeps the members that its family had when the record class was defined
-def _members(family: Family[Any]) -> dict[str, type[Record]]:
-    return {member.model_fields["name"].default: member for member in family.members()}
 
 
 def _records(annotation: Any) -> list[type[Record]]:

@@ -9,11 +9,11 @@ A package is imported only when one of its plug-ins is used, and a broken plug-i
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 # The kinds of plug-ins: the package below `farback`, and the noun for one plug-in.
 KINDS = {
@@ -28,8 +28,27 @@ KINDS = {
 T = TypeVar("T")
 
 
+class Offered(Protocol):
+    """A plug-in that the project or another package offers: its class is loaded when it is used."""
+
+    @property
+    def name(self) -> str:
+        """The name of the plug-in."""
+
+    @property
+    def package(self) -> str:
+        """Who offers it: "my-package 0.1", "this project"."""
+
+    @property
+    def value(self) -> str:
+        """Where it is defined there: "my_package.mycell:MyCell", "parts/cells/mycell.py"."""
+
+    def load(self, base: type[T], kind: str) -> type[T]:
+        """The class of the plug-in. Raises PluginError: it cannot be used."""
+
+
 class PluginError(ValueError):
-    """Another package's plug-in cannot be used. The message names the plug-in, the package and the reason."""
+    """A plug-in of the project or of another package cannot be used. The message names it, its origin and why."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +98,15 @@ def _offers(group: str, path: tuple[str, ...]) -> dict[str, tuple[Offer, ...]]:
     return {name: tuple(sorted(own, key=lambda offer: offer.package)) for name, own in by_name.items()}
 
 
-def single_offer(offered: tuple[Offer, ...], kind: str) -> Offer:
-    """The only offer of a plug-in. Raises PluginError: several packages offer a plug-in of this name."""
+def single_offer(offered: Sequence[Offered], kind: str) -> Offered:
+    """The only offer of a plug-in.
+
+    Raises:
+        PluginError: several packages, or the project and a package, offer a plug-in of this name.
+    """
     if len(offered) > 1:
         packages = " and ".join(f"{each.package} ({each.value})" for each in offered)
-        raise PluginError(f"the {kind} {offered[0].name!r} is offered by {packages}: uninstall one of them")
+        raise PluginError(f"the {kind} {offered[0].name!r} is offered by {packages}: uninstall one or rename it")
     return offered[0]
 
 

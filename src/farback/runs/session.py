@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farback.executors import Executor, chosen_placement, open_executor
-from farback.experiment import Experiment
+from farback.experiment import Experiment, Sweep
 from farback.runs import trial_checks
+from farback.runs.changed_files import warn_of_changed_files
 from farback.stores import open_store
 from farback.stores.base import Store
 from farback.system import devices
@@ -80,6 +81,10 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
             chosen_placement(configured, executor, options.address, options.workers, device), first.root
         )
     with open_store(options.store, first.root) as store, executor as running:
+        for experiment in experiments:
+            contrasted = [trial for _, _, trials in experiment.contrasts() for trial in trials]
+            trials = experiment.trials() if isinstance(experiment, Sweep) else contrasted
+            warn_of_changed_files(store, experiment.name, trials)
         yield Session(store, running, device, options)
 
 

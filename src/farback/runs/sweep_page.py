@@ -12,7 +12,7 @@ from farback.report.page import Page, Subject, write
 from farback.report.sweep_report import Ladder
 from farback.runs.schedule import missing_from_frame
 from farback.stores.base import Store
-from farback.system.provenance import VERSIONS, deciding, versions
+from farback.system.provenance import OWN_FILES, VERSIONS, deciding, versions
 from farback.tasks.base import Task
 from farback.tasks.support.answers import Chance, OneOf, skill
 from farback.trials.trial import Trial
@@ -65,7 +65,7 @@ def trial_provenance(experiment: str, store: Store, keys: Iterable[str]) -> tupl
     recorded = store.provenance(experiment)
     own = [recorded[key] for key in keys if key in recorded]
     origins = provenance_note.origins([deciding(each) for each in own], versions())
-    return origins, provenance_note.made_with(own, (*VERSIONS, *HARDWARE))
+    return origins, provenance_note.made_with(own, (*VERSIONS, OWN_FILES, *HARDWARE))
 
 
 def task_ladder(task: Task) -> Ladder:

@@ -18,6 +18,7 @@ import torch
 VERSIONS = ("farback", "torch", "numpy", "scipy", "numba", "python")
 MACHINE = ("machine", "cpu_capability", "cpu_target", "cpu_features", "blas", "threads")
 PLUGINS = "plug-ins"  # packages of a trial's plug-ins, with versions; absent if all are farback's
+OWN_FILES = "own files"  # files of the project that a trial uses, with digests, which are part of the trial's key
 DECIDING = (*VERSIONS, PLUGINS, *MACHINE, "device")
 
 

@@ -17,6 +17,7 @@ from farback.measures.base import Measure
 from farback.networks.equal_size import LARGEST_HIDDEN, MatchError, SizeMatch
 from farback.networks.network import Architecture
 from farback.optimizers.base import Optimizer
+from farback.records.component import Component
 from farback.records.record import Record, Several, Since, digest, single
 from farback.schedules.base import Schedule
 from farback.tasks.base import FAMILY, Task
@@ -154,6 +155,11 @@ class Trial(Record):
         if self.recurrent_dropout and "weight_hh" not in trained:
             message = f"recurrent_dropout acts on the weights weight_hh, but {self.cell.name} trains no such weights"
             raise ValueError(f"{message}: leave it out")
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """Its task, cell, init, encoder, optimizer, schedule and measures."""
+        return (self.task, self.cell, self.init, self.encoder, self.optimizer, self.schedule, *self.measures)
 
     @property
     def architecture(self) -> Architecture:
