@@ -16,7 +16,7 @@ from farback.cli import main
 from farback.cli.report import command_for
 from farback.experiment import Experiment, schema
 from farback.runs.progress import minutes
-from farback.runs.session import config_path
+from farback.system.project import config_path
 
 CONFIG = """\
 name: tiny

@@ -13,7 +13,7 @@ from farback.runs import trial_checks
 from farback.stores import open_store
 from farback.stores.base import Store
 from farback.system import devices
-from farback.system.project import config_named
+from farback.system.project import config_path
 from farback.training.checkpoint_folder import CheckpointFolder
 
 
@@ -64,6 +64,17 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
     `options` override the configs. With several experiments, `executor:` and `device:` of the configs are ignored.
 
     Raises:
+        ConfigError, UserError: as `checked_executor`.
+    """
+    executor, device = checked_executor(experiments, options)
+    with open_store(options.store, experiments[0].root) as store, executor as running:
+        yield Session(store, running, device, options)
+
+
+def checked_executor(experiments: Sequence[Experiment], options: RunOptions) -> tuple[Executor, str]:
+    """Check the experiments as `open_session`, and return their executor, which is not open yet, and their device.
+
+    Raises:
         ConfigError: an axis changes nothing, or a trial does not fit into memory.
         UserError: the device does not exist, two options contradict each other, or a report's folder cannot be made.
     """
@@ -79,17 +90,7 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
         executor = open_executor(
             chosen_placement(configured, executor, options.address, options.workers, device), first.root
         )
-    with open_store(options.store, first.root) as store, executor as running:
-        yield Session(store, running, device, options)
-
-
-def config_path(config: str | Path) -> Path:
-    """The path of a config, given its path or its name: `configs/demo.yaml` or `demo`, `claims/adding` or `adding`.
-
-    A name is also found from a folder below the project's.
-    """
-    path = Path(config)
-    return path if path.suffix or path.exists() else config_named(str(config))
+    return executor, device
 
 
 def load(experiment: Experiment | str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -97,5 +98,6 @@ def load(experiment: Experiment | str | Path, overrides: Sequence[str] = ()) -> 
 
     Raises:
         ConfigError: the config has a mistake.
+        UserError: there is no such config.
     """
     return experiment if isinstance(experiment, Experiment) else Experiment.load(config_path(experiment), overrides)
