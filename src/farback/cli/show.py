@@ -40,9 +40,12 @@ def show(
     from farback.cli import plugin_info
 
     package = plugin_info.package_of(kind)
+    spec = plugin_info.family(package).meant(name) or {"name": name}
+    name = spec.pop("name")
+    settings = [*(f"{field}={value}" for field, value in spec.items()), *(settings or [])]
     info = plugin_info.component_info(plugin_info.component_class(package, name))
     lag_setting = [f"lag={lag}"] if lag is not None and package == "tasks" else []
-    component = _component(package, name, [*(settings or []), *lag_setting])
+    component = _component(package, name, [*settings, *lag_setting])
     facts = plugin_info.facts(package, component, inputs, hidden)
     if as_json:
         Printer(as_json).document({"kind": KINDS[package], **info.plain(), "facts": facts})
