@@ -62,8 +62,8 @@ def run(
         trials = sweep.only(only or [])
         step(OPENING)
         if dry_run:
-            frame = recorded(sweep.name, store, sweep.root)
             opening, on = checked_executor([sweep], options)
+            frame = recorded(sweep.name, store, sweep.root)
             with opening as running:
                 _estimate(frame, sweep, trials, running, on, console)
             return

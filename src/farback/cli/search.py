@@ -95,15 +95,15 @@ def _estimate(search: Search, options: RunOptions, trials: int | None, restart: 
     from farback.runs.search.expected import expected
     from farback.runs.session import checked_executor
 
-    scores = recorded(search.name, options.store, search.root)
     executor, device = checked_executor([search], options)
+    scores = recorded(search.name, options.store, search.root)
     with executor as running:
         what = expected(search, scores, running, device, storage=options.storage, trials=trials, restart=restart)
         workers = running.size
-    left = what.total - what.done
+    left, seeds = what.total - what.done, len(search.search_seeds)
     console.say(
         f"{search.name}: {what.done} of {what.total} settings done already, {left} to try with "
-        f"{len(search.search_seeds)} seeds each, then {what.reported} trainings on fresh seeds: "
+        f"{seeds} seed{'s' * (seeds > 1)} each, then {what.reported} trainings on fresh seeds: "
         f"at most {what.trainings} trainings on {workers} workers"
     )
     seconds = {"seconds": what.seconds, "seconds_at_most": what.seconds_at_most} if what.trainings else {}
