@@ -63,6 +63,7 @@ def test_fields_beside_a_shown_name_count_more_than_the_name() -> None:
             "}\nsweep: [{zip: {cell.name: [gru, lstm], lag: [1, 2]}}]",
         ),
         (", cell: gru, measures: [Retention]}", ", cell: gru, measures: [retention]}"),
+        (", cell: gru, optimizer: {name: Adam, lr: 0.5}}", ", cell: gru, optimizer: {name: adam, lr: 0.5}}"),
     ],
 )
 def test_a_config_with_shown_names_has_the_trials_of_one_with_own_names(load: Any, shown: str, own: str) -> None:

@@ -166,3 +166,5 @@ def test_several_panels_have_no_room_in_the_caller_s_axes():
 def test_what_is_neither_axes_nor_figure_is_refused(make_horizons):
     with pytest.raises(TypeError, match="into matplotlib's axes or figures, got list"):
         plots.forest(make_horizons(["LSTM"]), ax=[1])
+    with pytest.raises(TypeError, match="2 panels do not fit into axes"):
+        plots.calibration(checks(), figure=Figure().subplots())

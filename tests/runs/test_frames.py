@@ -71,7 +71,7 @@ def test_a_frame_of_a_deleted_config_has_all_trials_and_a_note(project: Path, ca
 
 def test_a_wrong_name_names_near_ones_and_makes_nothing(project: Path) -> None:
     for store in (None, Memory(), f"sqlite:///{project}/other/mlflow.db"):
-        with pytest.raises(UserError, match=r"there is no config 'tinny' in .*; did you mean 'tiny'\?"):
+        with pytest.raises(UserError, match=r"there is no config tinny.yaml in .*; did you mean 'tiny'\?"):
             farback.frame("tinny", store)
     assert sorted(path.name for path in project.iterdir()) == ["configs"]
 

@@ -227,7 +227,7 @@ def test_a_config_that_is_not_found_names_near_ones_or_projects(
     (tmp_path / "empty").mkdir()
     before = everything(tmp_path)
     for folder, typed, message in (
-        ("one", "frist", r"there is no config 'frist' in .*/one/configs; did you mean 'first'\?"),
+        ("one", "frist", r"there is no config frist.yaml in .*/one/configs; did you mean 'first'\?"),
         (
             "",
             "first",
@@ -235,7 +235,7 @@ def test_a_config_that_is_not_found_names_near_ones_or_projects(
         ),
         ("", "none.yaml", r"projects in folders below: deep/er, one, two$"),
         ("empty", "first", r"nor has a folder below it; `farback init` makes a project"),
-        ("one", "x" * 300, r"there is no config 'xxx"),
+        ("one", "x" * 300, r"there is no config xxx"),
     ):
         monkeypatch.chdir(tmp_path / folder)
         for call in (run, frame):
@@ -252,7 +252,7 @@ def test_the_frame_of_an_experiment_is_read_from_its_project(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path / "notebooks")
     before = everything(tmp_path)
     assert frame("tiny").empty
-    with pytest.raises(UserError, match=r"there is no config 'nowhere' in .*/configs; choose from tiny"):
+    with pytest.raises(UserError, match=r"there is no config nowhere.yaml in .*/configs; choose from tiny"):
         frame("nowhere")
     assert everything(tmp_path) == before  # reading makes no database
     with pytest.raises(UserError, match="nothing is recorded yet in sqlite"), open_store(None, tmp_path, reading=True):

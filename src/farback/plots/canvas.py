@@ -14,7 +14,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
-Place = Axes | Figure | SubFigure | None  # where the caller wants a plot; None: in a new figure
+Place = Figure | SubFigure | None  # where the caller wants panels; None: in a new figure
 LETTERS = 15.0  # of a small text in an inch
 LEGEND_BELOW = 0.55  # inches between the caller's axes and the legend: room for the ticks and the label
 
@@ -57,8 +57,16 @@ class Canvas:
             self.figure.suptitle(text, x=0.01, ha="left", **style)
 
     def panels(self, rows: int = 1, columns: int = 1, **options: Any) -> NDArray[Any]:
-        """New axes in rows and columns; the caller's axes if there are some, which are the only panel."""
+        """New axes in rows and columns; the caller's axes if there are some, which are the only panel.
+
+        Raises:
+            TypeError: the caller gave axes as `figure`, where there are several panels.
+        """
         if self.ax is not None:
+            if rows * columns > 1:
+                raise TypeError(
+                    f"figure= takes a figure or a part of one, and {rows * columns} panels do not fit into axes"
+                )
             return np.array([[self.ax]])
         axes: NDArray[Any] = self.figure.subplots(rows, columns, squeeze=False, **options)
         return axes
@@ -83,7 +91,7 @@ class Canvas:
         self.ax.legend(handles=lines, loc="upper center", borderaxespad=0, **place_below, **options)
 
 
-def canvas(width: float, height: float, title: str, place: Place = None) -> Canvas:
+def canvas(width: float, height: float, title: str, place: Axes | Place = None) -> Canvas:
     """A canvas with a title at the left; width and height in inches are those of a new figure."""
     if place is None:
         made = Canvas(Figure(figsize=(width, height), layout="constrained"), is_new=True)

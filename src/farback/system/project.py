@@ -90,11 +90,11 @@ def found_config(config: str | Path) -> Path | None:
 
 def _not_found(config: Path) -> str:
     """Why there is no such config, and what there is instead."""
-    root, name = project_folder(), config.name.removesuffix(".yaml")
+    root, name, file = project_folder(), config.name.removesuffix(".yaml"), f"{str(config).removesuffix('.yaml')}.yaml"
     if names := [path.stem for path in configs_in(root)]:
-        return f"there is no config {str(config)!r} in {root / CONFIGS}; {choices(name, names)}"
+        return f"there is no config {file} in {root / CONFIGS}; {choices(name, names)}"
     below = {path.parent.parent for pattern in BELOW for path in Path.cwd().glob(f"{pattern}/{CONFIGS}/*.yaml")}
-    here = f"there is no config {str(config)!r}: neither {Path.cwd()} nor a folder above it has {CONFIGS}/*.yaml"
+    here = f"there is no config {file}: neither {Path.cwd()} nor a folder above it has {CONFIGS}/*.yaml"
     if not below:
         return f"{here}, nor has a folder below it; `farback init` makes a project"
     projects = sorted(path.relative_to(Path.cwd()) for path in below)

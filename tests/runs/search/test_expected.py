@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def test_a_dry_run_of_a_search_counts_and_makes_nothing(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     small()
+    shutil.rmtree(tmp_path / "results")
     before = sorted(tmp_path.rglob("*"))
     document = planned()
     assert document["trials"] == 2 * 4
