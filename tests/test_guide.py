@@ -171,9 +171,9 @@ def test_the_picture_of_the_readme_is_made_by_make_demo() -> None:
 def test_the_reference_of_names_has_every_public_one() -> None:
     page = (DOCS / "reference" / "api.md").read_text()
     here = set(re.findall(r"\.\. auto(?:function|class|exception|module):: farback\.([\w.]+)", page))
-    packages = {"cells", "inits", "tasks", "measures", "stats", "search"}
+    packages = {"cells", "inits", "tasks", "measures", "plots", "stats", "search", "tables"}
     assert set(farback.__all__) - packages <= here
     assert {f"measures.{name}" for name in measures.__all__} - {"measures.build", "measures.names"} <= here | {
         "measures.Measure"
     }
-    assert {"stats", "search"} <= here
+    assert {"plots", "stats", "search", "tables"} <= here

@@ -8,6 +8,7 @@ from benchmarks.speed.tables import PEERS, TARGETS
 from matplotlib.figure import Figure
 
 from farback.plots.axes import fixed_ticks
+from farback.plots.canvas import Canvas
 from farback.plots.panels import legend_below
 from farback.plots.style import styled
 
@@ -40,7 +41,7 @@ def drawn(points: pd.DataFrame) -> Figure:
         ax.set_xlabel("hidden units")
     handles, _ = axes[0][0].get_legend_handles_labels()
     note = "Full: batch 32; hollow: batch 128. Bars: quartiles of paired readings. Dashes: the target for the mean."
-    legend_below(figure, handles, note, columns=3)
+    legend_below(Canvas(figure), handles, note, columns=3)
     return figure
 
 

@@ -11,17 +11,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from farback import cells, inits, measures, stats, tasks
+    from farback import cells, inits, measures, plots, stats, tables, tasks
     from farback.experiment import ConfigError, Experiment
     from farback.networks.network import from_torch, states, to_torch
+    from farback.runs.frames import frame
     from farback.runs.progress import Summary
-    from farback.runs.sweep import frame, run
+    from farback.runs.sweep import run
 
 _MODULES = {
     "ConfigError": "experiment",
     "Experiment": "experiment",
     "Summary": "runs.progress",
-    "frame": "runs.sweep",
+    "frame": "runs.frames",
     "from_torch": "networks.network",
     "run": "runs.sweep",
     "states": "networks.network",
@@ -46,10 +47,12 @@ __all__ = [
     "from_torch",
     "inits",
     "measures",
+    "plots",
     "run",
     "search",
     "states",
     "stats",
+    "tables",
     "tasks",
     "to_torch",
 ]

@@ -16,7 +16,7 @@ from farback.cli import main
 from farback.cli.report import command_for
 from farback.experiment import Experiment, schema
 from farback.runs.progress import minutes
-from farback.runs.session import config_path
+from farback.system.project import config_path
 
 CONFIG = """\
 name: tiny
@@ -175,6 +175,30 @@ def test_a_bare_name_is_a_config() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(3, "3 s"), (89, "89 s"), (120, "2 min"), (4000, "1 h 7 min")])
 def test_durations_read_well(seconds: float, text: str) -> None:
     assert minutes(seconds) == text
+
+
+def test_a_dry_run_makes_no_store(
+    tmp_path: Path, farback: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "tiny.yaml").write_text(CONFIG)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path / "configs")
+    planned = farback("run", "tiny.yaml", "--dry-run", "--workers", "1")
+    assert "0 trials recorded already, 8 to train on 1 workers" in planned.stdout, planned.stderr
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["configs", "tiny.yaml"]
+
+
+def test_a_command_in_a_folder_above_names_the_projects_below(
+    tmp_path: Path, farback: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine" / "configs").mkdir(parents=True)
+    (tmp_path / "mine" / "configs" / "tiny.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    for command in ("run", "report", "search"):
+        refused = farback(command, "tiny")
+        assert refused.returncode == 2
+        assert "did you mean mine/configs/tiny.yaml?" in refused.stderr
 
 
 def test_a_dry_run_of_adaptive_lags_says_about_how_many_trainings(

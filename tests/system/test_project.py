@@ -14,9 +14,10 @@ import pytest
 from farback.cli import main
 from farback.experiment import ConfigError, Experiment
 from farback.records.record import UserError
-from farback.runs.sweep import frame, run
+from farback.runs.frames import frame
+from farback.runs.sweep import run
 from farback.stores import open_store
-from farback.system.project import config_named, project_folder
+from farback.system.project import config_path, found_config, project_folder
 
 CONFIG = """\
 name: tiny
@@ -189,12 +190,58 @@ def test_a_config_is_found_from_a_folder_below_its_project(tmp_path: Path, monke
     (tmp_path / "notebooks" / "deep").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "notebooks" / "deep")
     assert project_folder() == tmp_path
-    assert config_named("mine") == Path("../../configs/claims/mine.yaml")
-    assert Experiment.load(config_named("mine")).root.resolve() == tmp_path
-    assert config_named("nowhere") == Path("configs/nowhere.yaml")
+    assert config_path("mine") == Path("../../configs/claims/mine.yaml")
+    assert Experiment.load(config_path("mine")).root.resolve() == tmp_path
+    assert found_config("nowhere") is None
     monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)  # a folder above belongs to another user
     assert project_folder() == Path.cwd()
-    assert config_named("mine") == Path("configs/mine.yaml")
+    assert found_config("mine") is None
+
+
+@pytest.mark.parametrize("typed", ["mine", "mine.yaml", "configs/mine", "configs/mine.yaml"])
+@pytest.mark.parametrize("folder", ["", "configs", "results", "results/mine", "notebooks/deep"])
+def test_a_config_is_found_however_it_is_typed(
+    folder: str, typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("configs", "results/mine", "notebooks/deep"):  # results/mine must not be taken for the config
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "configs" / "mine.yaml").write_text(TINY)
+    monkeypatch.chdir(tmp_path / folder)
+    assert config_path(typed).resolve() == tmp_path / "configs" / "mine.yaml"
+    assert Experiment.load(config_path(typed)).root.resolve() == tmp_path
+
+
+def test_the_best_setting_of_a_search_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "results" / "tune").mkdir(parents=True)
+    (tmp_path / "results" / "tune" / "tune-winner-lstm.yaml").write_text(TINY)
+    monkeypatch.chdir(tmp_path / "results")
+    assert config_path("tune-winner-lstm").resolve() == tmp_path / "results" / "tune" / "tune-winner-lstm.yaml"
+
+
+def test_a_config_that_is_not_found_names_near_ones_or_projects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("one/configs/first.yaml", "two/configs/other.yaml", "deep/er/configs/first.yaml"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text(TINY)
+    (tmp_path / "empty").mkdir()
+    before = everything(tmp_path)
+    for folder, typed, message in (
+        ("one", "frist", r"there is no config frist.yaml in .*/one/configs; did you mean 'first'\?"),
+        (
+            "",
+            "first",
+            r"neither .* nor a folder above it has .*did you mean deep/er/configs/first.yaml or one/configs/",
+        ),
+        ("", "none.yaml", r"projects in folders below: deep/er, one, two$"),
+        ("empty", "first", r"nor has a folder below it; `farback init` makes a project"),
+        ("one", "x" * 300, r"there is no config xxx"),
+    ):
+        monkeypatch.chdir(tmp_path / folder)
+        for call in (run, frame):
+            with pytest.raises(UserError, match=message):
+                call(typed)
+    assert everything(tmp_path) == before
 
 
 def test_the_frame_of_an_experiment_is_read_from_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +252,7 @@ def test_the_frame_of_an_experiment_is_read_from_its_project(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path / "notebooks")
     before = everything(tmp_path)
     assert frame("tiny").empty
-    with pytest.raises(UserError, match=r"nothing is recorded of 'nowhere', and .* its configs: tiny"):
+    with pytest.raises(UserError, match=r"there is no config nowhere.yaml in .*/configs; choose from tiny"):
         frame("nowhere")
     assert everything(tmp_path) == before  # reading makes no database
     with pytest.raises(UserError, match="nothing is recorded yet in sqlite"), open_store(None, tmp_path, reading=True):

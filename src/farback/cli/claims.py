@@ -105,7 +105,8 @@ def _estimate(session: Session, todo: list[Sweep], console: Printer) -> dict[str
 
     experiments: list[dict[str, Any]] = []
     for sweep in todo:
-        what, seconds = estimated(session, sweep, sweep.trials())
+        frame = session.store.frame(sweep.name)
+        what, seconds = estimated(frame, sweep, sweep.trials(), session.executor, session.device)
         ids = [claim.id for claim in sweep.claims]
         time = f"{minutes(seconds['seconds'])}, at most {minutes(seconds['seconds_at_most'])}"
         console.say(f"{sweep.name}: {what.amount} trials, {time} ({', '.join(ids)})")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import webbrowser
 from importlib.util import find_spec
+from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Annotated, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -55,11 +56,10 @@ def dashboard(
     root, name = project_folder(), None
     if config is not None:
         from farback.experiment import Experiment
-        from farback.runs.session import config_path
+        from farback.system.project import found_config
 
-        path = config_path(config)
-        name = path.stem
-        root = Experiment.load(path).root if path.exists() else root
+        path, name = found_config(config), Path(config).stem
+        root = Experiment.load(path).root if path else root
     uri = located(storage, root)
     if find_spec("optuna_dashboard") is None:
         raise UserError("the dashboard needs the package optuna-dashboard: pip install 'farback[search]'")

@@ -14,6 +14,9 @@ from farback.cli.report import show_page
 from farback.cli.signals import SignalHandler, resume_command
 
 if TYPE_CHECKING:  # torch, mlflow and others are imported inside the functions that need them: keeps `--help` quick
+    import pandas as pd
+
+    from farback.executors import Executor
     from farback.experiment import Sweep
     from farback.runs.progress import Summary
     from farback.runs.schedule import Remaining
@@ -48,7 +51,8 @@ def run(
     signals, console = SignalHandler(), Printer(as_json)
     with signals.handled():
         step(LOADING)
-        from farback.runs.session import RunOptions, load, open_session
+        from farback.runs.frames import recorded
+        from farback.runs.session import RunOptions, checked_executor, load, open_session
         from farback.runs.sweep import checked_sweep
         from farback.runs.sweep_page import publish
 
@@ -57,10 +61,13 @@ def run(
         sweep = sweep.shifted(shift_seeds) if shift_seeds else sweep
         trials = sweep.only(only or [])
         step(OPENING)
+        if dry_run:
+            opening, on = checked_executor([sweep], options)
+            frame = recorded(sweep.name, store, sweep.root)
+            with opening as running:
+                _estimate(frame, sweep, trials, running, on, console)
+            return
         with open_session([sweep], options) as session:
-            if dry_run:
-                _estimate(session, sweep, trials, console)
-                return
             refresh_schema(sweep.path)
             done = train_with_progress(session, sweep, trials, signals, console)
             document = {"name": sweep.name, "trained": done.trained, "reused": done.reused, "diverged": done.diverged}
@@ -74,34 +81,42 @@ def run(
         exit_on_failures(done.failures, console)
 
 
-def estimated(session: Session, sweep: Sweep, trials: list[Trial]) -> tuple[Remaining, dict[str, float]]:
-    """The remaining trials, and the estimated `seconds` and `seconds_at_most` to train them; empty if none remain."""
+def estimated(
+    frame: pd.DataFrame, sweep: Sweep, trials: list[Trial], executor: Executor, device: str
+) -> tuple[Remaining, dict[str, float]]:
+    """The remaining trials, and the estimated `seconds` and `seconds_at_most` to train them; empty if none remain.
+
+    `frame` is the store's frame of the sweep.
+    """
     from farback.runs.schedule import missing_from_frame, plan
     from farback.runs.time_estimate import estimate
 
-    frame = session.store.frame(sweep.name)
     what = missing_from_frame(frame, sweep, trials)
     if what.is_empty:
         return what, {}
-    each = estimate(plan(what, session.executor.size), session.executor, frame, session.device)
+    each = estimate(plan(what, executor.size), executor, frame, device)
     return what, {"seconds": each.expected, "seconds_at_most": each.most}
 
 
-def _estimate(session: Session, sweep: Sweep, trials: list[Trial], console: Printer) -> None:
+def _estimate(
+    frame: pd.DataFrame, sweep: Sweep, trials: list[Trial], executor: Executor, device: str, console: Printer
+) -> None:
     """Print what a run would train and how long it would take."""
-    from farback.runs.progress import minutes
-
-    what, seconds = estimated(session, sweep, trials)
-    workers = session.executor.size
+    what, seconds = estimated(frame, sweep, trials, executor, device)
+    workers = executor.size
     console.say(f"{sweep.name}: {what.reused} trials recorded already, {what.amount} to train on {workers} workers")
     if seconds:
-        condition = (
-            "if no trial stops early" + " and every network reaches the longest lag" * what.adaptive.chooses_lags
-        )
-        most = minutes(seconds["seconds_at_most"])
-        console.say(f"estimated time: {minutes(seconds['seconds'])}; at most {most}, {condition}")
+        limit = " and every network reaches the longest lag" * what.adaptive.chooses_lags
+        console.say(estimate_text(seconds["seconds"], seconds["seconds_at_most"], limit))
     counts = {"trials": what.reused + what.expected, "reused": what.reused, "to_train": what.expected}
     console.document({"name": sweep.name, **counts, "workers": workers, **seconds})
+
+
+def estimate_text(seconds: float, most: float, limit: str = "") -> str:
+    """The line about the time of a dry run; `limit` is what else is needed for the longest time."""
+    from farback.runs.progress import minutes
+
+    return f"estimated time: {minutes(seconds)}; at most {minutes(most)}, if no trial stops early{limit}"
 
 
 def train_with_progress(

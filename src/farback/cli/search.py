@@ -12,11 +12,13 @@ from farback.cli import shared_options as shared
 from farback.cli.console import LOADING, OPENING, WRITING, Printer, failures_document, page_document, step
 from farback.cli.list import refresh_schema
 from farback.cli.report import command_for, show_page
-from farback.cli.run import exit_on_failures
+from farback.cli.run import estimate_text, exit_on_failures
 from farback.cli.signals import SignalHandler, resume_command
 
 if TYPE_CHECKING:  # importing these at run time would slow `--help` down
+    from farback.experiment import Search
     from farback.runs.search.driver import SearchRun
+    from farback.runs.session import RunOptions
 
 
 def search(
@@ -31,6 +33,7 @@ def search(
     store: shared.StoreURI = None,
     storage: shared.StorageURI = None,
     restart: Annotated[bool, typer.Option("--restart", help="delete the studies and start over")] = False,
+    dry_run: shared.DryRun = False,
     checkpoint_seconds: shared.CheckpointSeconds = None,
     device: shared.Device = None,
     as_json: shared.Json = False,
@@ -50,6 +53,9 @@ def search(
         options = RunOptions(workers, executor, address, store, storage, checkpoint_seconds, device)
         loaded = checked_search(load(config, settings or []))
         step(OPENING)
+        if dry_run:
+            _estimate(loaded, options, trials, restart, console)
+            return
         with open_session([loaded], options) as session:
             refresh_schema(loaded.path)
             for name in forget(loaded, options.storage) if restart else ():
@@ -81,6 +87,30 @@ def search(
             document = {**counts, **failures_document(run.failures), "configs": found.configs, **page_document(page)}
             console.document({"name": loaded.name, **document})
         exit_on_failures(run.failures, console)
+
+
+def _estimate(search: Search, options: RunOptions, trials: int | None, restart: bool, console: Printer) -> None:
+    """Print what a search has left to do and how long it would take."""
+    from farback.runs.frames import recorded
+    from farback.runs.search.expected import expected
+    from farback.runs.session import checked_executor
+
+    executor, device = checked_executor([search], options)
+    scores = recorded(search.name, options.store, search.root)
+    with executor as running:
+        what = expected(search, scores, running, device, storage=options.storage, trials=trials, restart=restart)
+        workers = running.size
+    left, seeds = what.total - what.done, len(search.search_seeds)
+    console.say(
+        f"{search.name}: {what.done} of {what.total} settings done already, {left} to try with "
+        f"{seeds} seed{'s' * (seeds > 1)} each, then {what.reported} trainings on fresh seeds: "
+        f"at most {what.trainings} trainings on {workers} workers"
+    )
+    seconds = {"seconds": what.seconds, "seconds_at_most": what.seconds_at_most} if what.trainings else {}
+    if seconds:
+        console.say(estimate_text(what.seconds, what.seconds_at_most))
+    counts = {"trials": what.total, "done": what.done, "to_train": what.trainings, "fresh": what.reported}
+    console.document({"name": search.name, **counts, "workers": workers, **seconds})
 
 
 def _report(run: SearchRun, signals: SignalHandler, console: Printer) -> None:

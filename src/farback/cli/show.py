@@ -44,9 +44,12 @@ def show(
 
     use_project(project_folder())
     package = plugin_info.package_of(kind)
+    spec = plugin_info.family(package).meant(name) or {"name": name}
+    name = spec.pop("name")
+    settings = [*(f"{field}={value}" for field, value in spec.items()), *(settings or [])]
     info = plugin_info.component_info(plugin_info.component_class(package, name))
     lag_setting = [f"lag={lag}"] if lag is not None and package == "tasks" else []
-    given = [*(settings or []), *lag_setting]
+    given = [*settings, *lag_setting]
     incomplete = not given and any(one.default == plugin_info.NEEDED for one in info.parameters)
     facts = {} if incomplete else plugin_info.facts(package, _component(package, name, given), inputs, hidden)
     if as_json:

@@ -132,12 +132,7 @@ def _elsewhere(key: str, fields: Mapping[str, FieldInfo]) -> str | None:
     if "base" in fields:
         below = next((f"base.{word}" for word in words if word in Trial.model_fields), None)
         return below or (f"base.{found}" if (found := _elsewhere(key, Trial.model_fields)) else None)
-    families = {
-        name: record.family
-        for name, field in fields.items()
-        for record in _records(field.annotation)
-        if issubclass(record, Component) and record.family and record is record.family.base
-    }
+    families = families_of(fields)
     for name, family in families.items():
         if key.lower() in family.names():
             return f"{name}: {key.lower()}"
@@ -152,8 +147,20 @@ def _elsewhere(key: str, fields: Mapping[str, FieldInfo]) -> str | None:
     return None
 
 
+def families_of(fields: Mapping[str, FieldInfo]) -> dict[str, Family[Any]]:
+    """The family of each field that holds components."""
+    return {
+        name: record.family
+        for name, field in fields.items()
+        for record in _records(field.annotation)
+        if issubclass(record, Component) and record.family and record is record.family.base
+    }
+
+
 def _unknown_name(place: _Place, given: str, allowed: list[str]) -> str:
-    return f"unknown {place.kind} {shown(given)}; {choices(given, allowed)}"
+    labels = place.family.labels() if place.family else {}
+    hint = nearest(given, allowed) or nearest(given, labels)
+    return f"unknown {place.kind} {shown(given)}; {choices(given, allowed, hint)}"
 
 
 def repeats_train_lags(error: ErrorDetails, tree: Node) -> bool:

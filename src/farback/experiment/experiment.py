@@ -13,6 +13,7 @@ from typing import Any
 from farback.experiment.config_file import ConfigFile, config_file
 from farback.experiment.overrides import overridden
 from farback.experiment.problems import ConfigError, Problem, Problems, shown
+from farback.experiment.shown_names import with_own_names
 from farback.experiment.yaml_tree import KeyValue, Node, read
 from farback.records.claim import Claim
 from farback.records.execution import Placement
@@ -90,6 +91,7 @@ class Experiment(ABC):
             message = "only a sweep can check claims: the trials of a search are not known beforehand"
             problems.add(document.entries["claims"].key, "claims", message)
         base, sweep, search = overridden(_base(document), sweep, search, overrides, problems)
+        base, sweep, search = with_own_names(base), sweep and with_own_names(sweep), search and with_own_names(search)
         common = {key: getattr(config, key) for key in SHARED_KEYS} | {"overrides": tuple(overrides)}
         common |= {"name": path.stem, "base": base.node.plain, "path": path, "text": text}
         experiment = LOADERS["search" if search else "sweep"](common, base, search or sweep, problems)

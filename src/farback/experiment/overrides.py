@@ -25,7 +25,7 @@ def overridden(
     """
     for text in overrides:
         key, equals, written = text.partition("=")
-        key = key.strip()
+        key = key.strip().removeprefix("base.")
         mark = Mark(f"--set {text}")
         if not equals or not PATH.fullmatch(key):
             problems.add(mark, "", "write key=value, such as lag=5 or optimizer.lr=1e-3")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from farback.experiment.problems import ConfigError, Problems, shown, word
 from farback.experiment.yaml_tree import parse
+from farback.records.component import Component
 from farback.records.record import choices
 from farback.trials.trial import Trial
 
@@ -17,7 +18,8 @@ def selected(trials: Sequence[Trial], filters: Sequence[str]) -> list[Trial]:
 
     Args:
         filters: each "key=value,value". A trial passes if the parameter has one of the values. The key of a component
-            stands for its name: `cell=lstm`. The keys `key` and `label` work too.
+            stands for its name, also as tables and figures show it: `cell=lstm`, `cell=LSTM`, `cell=RNN tanh`. The keys
+            `key` and `label` work too.
 
     Raises:
         ConfigError: no trial has the key or the value, or no trial passes every filter.
@@ -44,16 +46,28 @@ def selected(trials: Sequence[Trial], filters: Sequence[str]) -> list[Trial]:
         existing = list(dict.fromkeys(values[name] for values in parameters.values() if name in values))
         parts = [written] if written.strip() in existing else written.split(",")  # a value may contain commas itself
         selected_values = {_spelled(_value(part)) for part in parts}
-        for value in sorted(selected_values.difference(existing)):
+        shown_so = {value: _shown_so(name, value, trials) for value in selected_values.difference(existing)}
+        passing = {trial for own in shown_so.values() for trial in own}
+        for value in sorted(value for value, own in shown_so.items() if not own):
             more = f" and {len(existing) - SHOWN_VALUES} more" if len(existing) > SHOWN_VALUES else ""
             hint = choices(value, existing[:SHOWN_VALUES])
             problems.add(option, key, f"no trial has {key} {shown(value)}; {hint}{more}")
-        kept = [trial for trial in kept if parameters[trial].get(name) in selected_values]
+        kept = [trial for trial in kept if trial in passing or parameters[trial].get(name) in selected_values]
     if not problems and not kept:
         problems.add(" ".join(f"--only {text}" for text in filters), "", "no trial passes all of these filters")
     if problems:
         raise ConfigError(problems)
     return kept
+
+
+def _shown_so(name: str, value: str, trials: Sequence[Trial]) -> set[Trial]:
+    """The trials whose component, of which `name` is the name ("cell.name"), tables and figures show as `value`."""
+    components = {trial: getattr(trial, name.removesuffix(".name"), None) for trial in trials}
+    return {
+        trial
+        for trial, component in components.items()
+        if isinstance(component, Component) and component.label().lower() == value.lower()
+    }
 
 
 def _value(text: str) -> object:

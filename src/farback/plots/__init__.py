@@ -1,5 +1,10 @@
 """Functions that draw a figure from a table; each draws the numbers of its table unchanged.
 
+A function makes a figure of its own, unless it is given a place: one with a single panel takes axes (`ax=`), one with
+several panels takes a figure or a part of one (`figure=`, as `Figure.subfigures` makes them). Where groups have panels
+of their own, they all share the given axes. Sizes are left as they are; a figure that is made with
+`layout="constrained"` has room for the title, the notes and the legend. The whole figure is returned.
+
 Only this package imports matplotlib and seaborn.
 """
 

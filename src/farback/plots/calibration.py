@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from farback.plots.axes import fixed_ticks
-from farback.plots.panels import legend_below, new_figure
+from farback.plots.canvas import Place, canvas
+from farback.plots.panels import legend_below
 from farback.plots.style import OTHER_COLOURS, OTHER_MARKERS, styled
 
 LINEAR = 1e-2  # the scales of the left panel are linear below this number and logarithmic above
@@ -16,16 +17,17 @@ LARGEST = 3.0  # in tolerances; larger errors are drawn at the edge of the panel
 
 
 @styled
-def calibration(table: pd.DataFrame) -> Figure:
+def calibration(table: pd.DataFrame, *, figure: Place = None) -> Figure:
     """Measured against expected, and the error of each check as a share of its tolerance.
 
     The table has a row for each check: system, measure, expected, measured, error, tolerance, holds.
+    The two panels are drawn into `figure`, by default a new one.
     """
     measures, systems = (list(dict.fromkeys(table[name])) for name in ("measure", "system"))
     failed = int((~table["holds"]).sum())
     title = f"Measures on systems with known memory: {failed or 'none'} of {len(table)} checks fail"
-    figure = new_figure(10.0, max(4.6, 0.34 * len(systems) + 2.0), title)
-    left, right = figure.subplots(1, 2, width_ratios=[1, 1.1])
+    drawn = canvas(10.0, max(4.6, 0.34 * len(systems) + 2.0), title, figure)
+    left, right = drawn.panels(1, 2, width_ratios=[1, 1.1])[0]
     finite = table[np.isfinite(table["expected"]) & np.isfinite(table["measured"])]
     most = float(finite[["expected", "measured"]].abs().to_numpy().max(initial=1.0)) * 2
     left.plot([-most, most], [-most, most], color="0.6", linewidth=1.0, zorder=1)
@@ -50,5 +52,5 @@ def calibration(table: pd.DataFrame) -> Figure:
     right.set(xlim=(-LARGEST * 1.05, LARGEST * 1.05), ylim=(len(systems) - 0.4, -0.6))
     right.set_xlabel("error as a share of its tolerance")
     note = f"grey: within tolerance; errors above {LARGEST:g} tolerances are drawn at the edge"
-    legend_below(figure, left.get_legend_handles_labels()[0], note, min(4, len(measures)))
-    return figure
+    legend_below(drawn, left.get_legend_handles_labels()[0], note, min(4, len(measures)))
+    return drawn.root

@@ -6,9 +6,10 @@ import textwrap
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from farback.plots.panels import new_figure
+from farback.plots.canvas import canvas
 from farback.plots.style import styled_no_grid
 
 MARKS = {  # Paul Tol's high contrast scheme and a grey; the shapes differ too, and the verdict stands beside the mark
@@ -22,14 +23,18 @@ VERDICT, NAME, TEXT, CHARACTERS = 0.02, 0.105, 0.325, 112  # columns, as shares 
 
 
 @styled_no_grid
-def verdicts(table: pd.DataFrame) -> Figure:
-    """A line for each claim, refuted claims on top; columns: id, verdict (one of `MARKS`), claim."""
+def verdicts(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+    """A line for each claim, refuted claims on top; columns: id, verdict (one of `MARKS`), claim.
+
+    `ax` are the axes to draw into, by default those of a new figure.
+    """
     order = list(MARKS)
     ordered = table.assign(place=table["verdict"].map(order.index)).sort_values(["place", "id"], kind="stable")
     texts = [textwrap.wrap(text, CHARACTERS) for text in ordered["claim"]]
     heights = [len(lines) + 0.6 for lines in texts]
-    figure = new_figure(11.5, INCHES_PER_LINE * sum(heights) + 0.9, "Published claims, and the verdict of our runs")
-    ax = figure.subplots()
+    title = "Published claims, and the verdict of our runs"
+    drawn = canvas(11.5, INCHES_PER_LINE * sum(heights) + 0.9, title, ax)
+    ax = drawn.panels()[0, 0]
     ax.set(xlim=(0, 1), ylim=(sum(heights), 0))
     ax.set_axis_off()
     top = 0.0
@@ -43,8 +48,8 @@ def verdicts(table: pd.DataFrame) -> Figure:
         top += height
     for verdict in MARKS:
         ax.plot([], [], label=f"{verdict}: {int((ordered['verdict'] == verdict).sum())}", **_mark(verdict))
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper right", ncols=len(order))
-    return figure
+    drawn.legend(ax.get_legend_handles_labels()[0], loc="outside upper right", ncols=len(order))
+    return drawn.root
 
 
 def _mark(verdict: str) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from farback.plots.axes import doublings, lag_axis, text_beside, without_overlap
+from farback.plots.canvas import canvas
 from farback.plots.findings import finding, lags
-from farback.plots.panels import new_figure
 from farback.plots.style import GroupName, Look, looks, names, styled_x_grid
 
 SEED_STEP = 0.05  # distance between the ticks of equal networks, in doublings of the lag
@@ -23,12 +23,13 @@ AXIS, LETTER = 3.2, 0.075  # inches: the width of the axis, and of a letter besi
 
 
 @styled_x_grid
-def forest(table: pd.DataFrame, networks: pd.DataFrame | None = None) -> Figure:
+def forest(table: pd.DataFrame, networks: pd.DataFrame | None = None, *, ax: Axes | None = None) -> Figure:
     """A forest plot, the largest horizon on top; an arrow marks what may lie beyond the lags asked.
 
     Args:
         table: from `tables.trainability` or `tables.retention_horizons`.
         networks: from `tables.seed_horizons` for the same groups, to draw each network as a small tick.
+        ax: the axes to draw into; default: a new figure.
     """
     table = table.assign(middle=lags(table)).sort_values(["middle", "low", "high"], kind="stable")
     rows = dict(zip(names(table, "seeds"), table.to_dict("records"), strict=True))
@@ -40,8 +41,8 @@ def forest(table: pd.DataFrame, networks: pd.DataFrame | None = None) -> Figure:
     subject = "Learned by half of the seeds" if networks is None else "Retained by the median network"
     texts = [_text(row) for row in rows.values()]
     width = AXIS + LETTER * (max(len(name.text) for name in rows) + max(map(len, texts)))
-    figure = new_figure(width, 0.34 * len(table) + 1.6, finding(subject, table, width))
-    ax = figure.subplots()
+    drawn = canvas(width, 0.34 * len(table) + 1.6, finding(subject, table, width), ax)
+    ax = drawn.panels()[0, 0]
     for height, ((name, row), text) in enumerate(zip(rows.items(), texts, strict=True)):
         _draw(ax, height, row, look[name], asked[name])
         text_beside(ax, height, text, fontsize=8.5)
@@ -57,7 +58,7 @@ def forest(table: pd.DataFrame, networks: pd.DataFrame | None = None) -> Figure:
         f"lag (steps) — point: estimate; bar: interval{note};\narrow: may lie beyond the lags asked; n: "
         + ("networks" if networks is not None else "trainings")
     )
-    return figure
+    return drawn.root
 
 
 def _text(row: Mapping[Hashable, Any]) -> str:

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from farback.plots.panels import count_text, labels, new_figure, subplots
+from farback.plots.canvas import Canvas, Place, canvas
+from farback.plots.panels import count_text, labels, subplots
 from farback.plots.style import groups, names, styled_no_grid
 
 LETTER = 0.085  # inches: the width of a letter
@@ -20,14 +21,17 @@ FIELD = 0.44  # inches: the width of a field with a number of three digits
 
 
 @styled_no_grid
-def length_map(table: pd.DataFrame) -> Figure:
-    """The share of seeds that pass at each test lag (`tables.trained_and_tested`); the training lag is framed."""
+def length_map(table: pd.DataFrame, *, figure: Place = None) -> Figure:
+    """The share of seeds that pass at each test lag (`tables.trained_and_tested`); the training lag is framed.
+
+    The panels are drawn into `figure`, by default a new one.
+    """
     parts = groups(table, "trained")
     lags = sorted(set(table["lag"]))
     trained = list(dict.fromkeys(table.sort_values(["trained_lag"], kind="stable")["trained"]))
     trained.sort(key=lambda text: not text.isdigit())  # mixed lags last
     titles = [name.text for name in parts]
-    figure, axes = _maps("Trained at one lag, tested at another", titles, len(lags), trained)
+    drawn, axes = _maps("Trained at one lag, tested at another", titles, len(lags), trained, figure)
     for own, title, ax in zip(parts.values(), titles, axes, strict=True):
         _rates(ax, own, "trained", trained, lags)
         for text, lag in set(zip(own["trained"], own["trained_lag"], strict=True)):
@@ -37,12 +41,12 @@ def length_map(table: pd.DataFrame) -> Figure:
         ax.set_title(title)
     labels(axes, "test lag (steps)", "training lag")
     note = f"text: how many of {_seeds(table)} seeds pass; shade: their share; framed: the training lag itself"
-    figure.supxlabel(note, fontsize=8.5)
-    return figure
+    drawn.note(note, fontsize=8.5)
+    return drawn.root
 
 
 @styled_no_grid
-def interference(table: pd.DataFrame, row: str, column: str) -> Figure:
+def interference(table: pd.DataFrame, row: str, column: str, *, figure: Place = None) -> Figure:
     """Success rates by lag and load (how much must be remembered), a map for each kind of distractor.
 
     Args:
@@ -50,6 +54,7 @@ def interference(table: pd.DataFrame, row: str, column: str) -> Figure:
             most one more, which names the network.
         row: the table's column with the load: each load is a row of a map.
         column: the table's column with the kind of distractor: each kind has a map.
+        figure: the figure to draw the panels into; default: a new one.
     """
     others = [name for name in table.columns[: list(table.columns).index("lag")] if name not in (row, column)]
     network = names(table[[*others, "lag"]], "lag") if others else [None] * len(table)
@@ -57,27 +62,27 @@ def interference(table: pd.DataFrame, row: str, column: str) -> Figure:
     lags, loads = sorted(set(table["lag"])), sorted(set(table[row]), reverse=True)
     places = [(name, kind) for name in networks for kind in kinds]
     titles = [f"{name.text}: {kind}" if name is not None else str(kind) for name, kind in places]
-    figure, axes = _maps("Decay against interference", titles, len(lags), loads, columns=len(kinds))
+    drawn, axes = _maps("Decay against interference", titles, len(lags), loads, figure, columns=len(kinds))
     for (name, kind), title, ax in zip(places, titles, axes, strict=True):
         own = table[np.array([other == name for other in network]) & (table[column] == kind)]
         _rates(ax, own, row, loads, lags)
         ax.set_title(title)
     labels(axes, "lag (steps)", row.rpartition(".")[2])
-    figure.supxlabel(f"text: how many of {_seeds(table)} seeds pass; shade: their share", fontsize=8.5)
-    return figure
+    drawn.note(f"text: how many of {_seeds(table)} seeds pass; shade: their share", fontsize=8.5)
+    return drawn.root
 
 
 def _maps(
-    title: str, titles: Sequence[str], lags: int, rows: Sequence[Any], columns: int = 0
-) -> tuple[Figure, list[Axes]]:
+    title: str, titles: Sequence[str], lags: int, rows: Sequence[Any], place: Place, columns: int = 0
+) -> tuple[Canvas, list[Axes]]:
     """Axes for maps with a column for each of `lags` lags and a row for each of `rows`, wide enough for the titles."""
     count = len(titles)
     width = max(FIELD * lags + 0.3, LETTER * max(map(len, titles)) + 0.2)
     columns = columns or max(1, min(count, 4 if count > 6 else 2, int(13 / width)))
     height = 0.36 * len(rows) + 0.45
     letters = max(len(row) if isinstance(row, str) else 3 for row in rows)
-    figure = new_figure(width * columns + LETTER * letters + 1.2, height * -(-count // columns) + 1.3, title)
-    return figure, subplots(figure, count, columns)
+    drawn = canvas(width * columns + LETTER * letters + 1.2, height * -(-count // columns) + 1.3, title, place)
+    return drawn, subplots(drawn, count, columns)
 
 
 def _rates(ax: Axes, own: pd.DataFrame, row: str, rows: Sequence[Any], lags: Sequence[int]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
@@ -37,9 +38,12 @@ SHARE_TICKS = {
 
 
 @styled
-def gradients(table: pd.DataFrame, theory: Mapping[str, float] = THEORY) -> Figure:
-    """Gradient against lag (`tables.gradient_curves`); `theory` has straight lines by name, in decades per step."""
-    layout = moment_panels(table, "lag", "How the gradient changes with the lag")
+def gradients(table: pd.DataFrame, theory: Mapping[str, float] = THEORY, *, ax: Axes | None = None) -> Figure:
+    """Gradient against lag (`tables.gradient_curves`); `theory` has straight lines by name, in decades per step.
+
+    `ax` are the axes to draw into, if there is one moment of measurement; all groups then share a panel.
+    """
+    layout = moment_panels(table, "lag", "How the gradient changes with the lag", ax)
     largest = float(table["lag"].max())
     finite = table[["median", "high"]].where(np.isfinite(table[["median", "high"]]))
     bottom = min(
@@ -65,9 +69,12 @@ def gradients(table: pd.DataFrame, theory: Mapping[str, float] = THEORY) -> Figu
 
 
 @styled
-def memory(table: pd.DataFrame) -> Figure:
-    """Memory functions (`tables.memory_curves`), the range without memory, and the end of a buffer of N steps."""
-    layout = moment_panels(table, "lag", "Memory function")
+def memory(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+    """Memory functions (`tables.memory_curves`), the range without memory, and the end of a buffer of N steps.
+
+    `ax` are the axes to draw into, if there is one moment of measurement; all groups then share a panel.
+    """
+    layout = moment_panels(table, "lag", "Memory function", ax)
     least, largest = float(table["lag"].min()), float(table["lag"].max())
     for panel in layout:
         rows = pd.concat(panel.parts.values())
@@ -89,29 +96,32 @@ def memory(table: pd.DataFrame) -> Figure:
 
 
 @styled
-def lyapunov(table: pd.DataFrame) -> Figure:
+def lyapunov(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """Lyapunov spectra (`tables.curves(scores, "lyapunov", "exponent")`); an exponent above 0 means chaos."""
     ranked = table.assign(lag=table["lag"] - table["lag"].min() + 1)
-    layout = moment_panels(ranked, "lag", "Lyapunov spectrum")
+    layout = moment_panels(ranked, "lag", "Lyapunov spectrum", ax)
     for panel in layout:
         panel.ax.axhline(0, color=GREY, linewidth=1.0)
         for name, own in panel.parts.items():
             with series(panel.ax, name.text):
                 band(panel.ax, own, "lag", layout.look[name], name.text, LEAST_RATE)
         panel.ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-    ax = layout.panels[0].ax  # all panels share their axes
-    ax.set_xlim(0.5, float(ranked["lag"].max()) + 0.5)
-    bottom, top = ax.get_ylim()
-    ax.set_ylim(max(bottom, LEAST_RATE), max(top, 0.15))
+    first = layout.panels[0].ax  # all panels share their axes
+    first.set_xlim(0.5, float(ranked["lag"].max()) + 0.5)
+    bottom, top = first.get_ylim()
+    first.set_ylim(max(bottom, LEAST_RATE), max(top, 0.15))
     layout.labels("exponent, from the largest", "rate (natural log per step)")
     layout.legend(f"{median_note(table)}; above 0 differences grow (chaos); time constant: −1 / rate")
     return layout.figure
 
 
 @styled
-def gate_times(table: pd.DataFrame) -> Figure:
-    """The share of units with at least a given time constant, from `tables.gate_times`; both axes are logarithmic."""
-    layout = moment_panels(table, "seeds", "Time constants of the gates")
+def gate_times(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+    """The share of units with at least a given time constant, from `tables.gate_times`; both axes are logarithmic.
+
+    `ax` are the axes to draw into, if there is one moment of measurement; all groups then share a panel.
+    """
+    layout = moment_panels(table, "seeds", "Time constants of the gates", ax)
     smallest = float(table["share"].min())
     ticks = {level: text for level, text in SHARE_TICKS.items() if level >= smallest * 0.9}
     for panel in layout:

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from farback.plots.canvas import Canvas, canvas
 from farback.plots.style import GREY, GroupName, Look, axes_of, groups, looks
 from farback.records.setting_text import DEFAULT_INIT, value_text
 
@@ -40,10 +41,15 @@ class Panels:
         inner: the axis whose levels share a panel; None if one panel has all groups.
     """
 
-    figure: Figure
+    canvas: Canvas
     panels: list[Panel]
     look: dict[GroupName, Look]
     inner: str | None
+
+    @property
+    def figure(self) -> Figure:
+        """The whole figure."""
+        return self.canvas.root
 
     def __iter__(self) -> Iterator[Panel]:
         return iter(self.panels)
@@ -54,20 +60,13 @@ class Panels:
 
     def legend(self, note: str, extra: Sequence[tuple[str, Look]] = ()) -> None:
         """Add a legend of all groups, or of the axis inside the panels where their titles name the others."""
-        legend(self.figure, self.look, note, extra, self.inner)
+        legend(self.canvas, self.look, note, extra, self.inner)
 
 
-def new_figure(width: float, height: float, title: str) -> Figure:
-    """An empty figure with a title at the left; width and height are in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left")
-    return figure
-
-
-def subplots(figure: Figure, count: int, columns: int, sharex: bool = True, sharey: bool = True) -> list[Axes]:
+def subplots(drawn: Canvas, count: int, columns: int, sharex: bool = True, sharey: bool = True) -> list[Axes]:
     """`count` axes in rows of `columns`; a panel above an empty place has its own numbers on the x axis."""
     rows = math.ceil(count / columns)
-    axes = figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False)
+    axes = drawn.panels(rows, columns, sharex=sharex, sharey=sharey)
     for empty in axes.flat[count:]:
         empty.remove()
     for place in range(count, rows * columns):
@@ -76,47 +75,68 @@ def subplots(figure: Figure, count: int, columns: int, sharex: bool = True, shar
 
 
 def group_panels(
-    table: pd.DataFrame, first_value: str, title: str, together: int = ONE_PANEL, height: float = 2.5
+    table: pd.DataFrame,
+    first_value: str,
+    title: str,
+    together: int = ONE_PANEL,
+    height: float = 2.5,
+    ax: Axes | None = None,
 ) -> Panels:
     """One panel for all groups if there are at most `together`, else panels as in `panel_groups`.
 
-    The columns before `first_value` name the group of each row; `height` is the height of a panel in inches.
+    The columns before `first_value` name the group of each row; `height` is the height of a panel in inches. The
+    caller's axes `ax` are one panel for all groups.
     """
     parts = groups(table, first_value)
-    shared, inner = panel_groups(parts, together), inner_axis(parts)
+    shared, inner = panel_groups(parts, together if ax is None else len(parts)), inner_axis(parts)
     count, columns = len(shared), _columns(list(shared.values()))
     width = 3.1 * columns + 0.8 if columns > 1 else 7.0
-    figure = new_figure(width, height * math.ceil(count / columns) + 1.2 if count > 1 else 4.2, title)
-    axes = subplots(figure, count, columns)
-    for ax, text in zip(axes, shared, strict=True):
-        ax.set_title(text)
-    panels = [Panel(ax, {name: parts[name] for name in own}) for ax, own in zip(axes, shared.values(), strict=True)]
-    return Panels(figure, panels, looks(parts), inner if len(shared) > 1 else None)
+    drawn = canvas(width, height * math.ceil(count / columns) + 1.2 if count > 1 else 4.2, title, ax)
+    axes = subplots(drawn, count, columns)
+    for panel, text in zip(axes, shared, strict=True):
+        if ax is None:
+            panel.set_title(text)
+    panels = [Panel(each, {name: parts[name] for name in own}) for each, own in zip(axes, shared.values(), strict=True)]
+    return Panels(drawn, panels, looks(parts), inner if len(shared) > 1 else None)
 
 
-def moment_panels(table: pd.DataFrame, first_value: str, title: str) -> Panels:
+def moment_panels(table: pd.DataFrame, first_value: str, title: str, ax: Axes | None = None) -> Panels:
     """A column of panels for each moment of measurement, and rows as in `panel_groups` where there are many groups.
 
-    The columns before `first_value`, except `moment`, name the group of each row.
+    The columns before `first_value`, except `moment`, name the group of each row. The caller's axes `ax` are one panel
+    for all groups.
 
     Raises:
-        ValueError: the table has no column `moment`, no group columns, or no rows.
+        ValueError: the table has no column `moment`, no group columns, or no rows; or it has several moments, and
+            there are only the caller's axes.
     """
     if "moment" not in table.columns:
         raise ValueError(f"a figure of curves needs a column 'moment'; the table has {list(table.columns)}")
     parts = groups(table, first_value, ignored="moment")
     moments = list(dict.fromkeys(table["moment"]))
-    shared, inner = panel_groups(parts, ONE_PANEL_OF_CURVES), inner_axis(parts)
+    only_panel(ax, moments, "moment")
+    shared, inner = panel_groups(parts, ONE_PANEL_OF_CURVES if ax is None else len(parts)), inner_axis(parts)
     rows, columns = len(shared), len(moments)
     width = 7.0 if columns == 1 else 3.6 * columns + 0.8
-    figure = new_figure(width, 3.0 * rows + (1.6 if rows == 1 else 1.2), title)
+    drawn = canvas(width, 3.0 * rows + (1.6 if rows == 1 else 1.2), title, ax)
     panels = []
-    axes = subplots(figure, rows * columns, columns)
-    for ax, ((text, names), moment) in zip(axes, itertools.product(shared.items(), moments), strict=True):
+    axes = subplots(drawn, rows * columns, columns)
+    for panel, ((text, names), moment) in zip(axes, itertools.product(shared.items(), moments), strict=True):
         now = {name: parts[name][parts[name]["moment"] == moment] for name in names}
-        panels.append(Panel(ax, {name: part for name, part in now.items() if len(part)}))
-        ax.set_title(", ".join(filter(None, (text, MOMENTS.get(moment, moment) if columns > 1 else ""))))
-    return Panels(figure, panels, looks(parts), inner if len(shared) > 1 else None)
+        panels.append(Panel(panel, {name: part for name, part in now.items() if len(part)}))
+        if ax is None:
+            panel.set_title(", ".join(filter(None, (text, MOMENTS.get(moment, moment) if columns > 1 else ""))))
+    return Panels(drawn, panels, looks(parts), inner if len(shared) > 1 else None)
+
+
+def only_panel(ax: Axes | None, levels: Sequence[Any], column: str) -> None:
+    """Refuse to draw several panels into the caller's axes. Raises ValueError: `column` has several levels."""
+    if ax is not None and len(levels) > 1:
+        found = ", ".join(map(str, levels))
+        raise ValueError(
+            f"ax= has room for one panel, and the table has one for each {column} ({found}): "
+            f"pass the rows of one {column}, or leave ax out"
+        )
 
 
 def inner_axis(distinct: Iterable[GroupName]) -> str:
@@ -159,7 +179,7 @@ def labels(axes: Sequence[Axes], x: str, y: str) -> None:
 
 
 def legend(
-    figure: Figure,
+    drawn: Canvas,
     look: dict[GroupName, Look],
     note: str,
     extra: Sequence[tuple[str, Look]] = (),
@@ -175,7 +195,7 @@ def legend(
     if inner is not None:
         entries = _levels(look, inner)
     lines = [Line2D([], [], label=text, **own.line) for text, own in [*entries, *extra]]
-    legend_below(figure, lines, note, handlelength=4.5, columnspacing=1.6)
+    legend_below(drawn, lines, note, handlelength=4.5, columnspacing=1.6)
 
 
 def _levels(look: dict[GroupName, Look], axis: str) -> list[tuple[str, Look]]:
@@ -197,15 +217,12 @@ def _levels(look: dict[GroupName, Look], axis: str) -> list[tuple[str, Look]]:
     return list(zip(texts, found, strict=True))
 
 
-def legend_below(
-    figure: Figure, lines: Sequence[Artist], note: str, columns: int | None = None, **options: Any
-) -> None:
+def legend_below(drawn: Canvas, lines: Sequence[Artist], note: str, columns: int | None = None, **options: Any) -> None:
     """Add a legend of these lines below the panels, in as many columns as fit; `options` go to `Figure.legend`."""
     if columns is None:
         longest = max((len(str(line.get_label())) for line in lines), default=0)
-        columns = max(1, min(len(lines), int(figure.get_size_inches()[0] * 13 / (longest + 10))))
-    style = {"loc": "outside lower center", "title": note, "title_fontsize": 8.5, **options}
-    figure.legend(handles=lines, ncols=columns, **style)
+        columns = max(1, min(len(lines), int(drawn.width * 13 / (longest + 10))))
+    drawn.legend(lines, ncols=columns, **{"title": note, "title_fontsize": 8.5, **options})
 
 
 def band(ax: Axes, own: pd.DataFrame, x: str, look: Look, text: str, floor: float = -np.inf) -> None:

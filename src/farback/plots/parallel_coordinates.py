@@ -13,7 +13,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from farback.plots.panels import new_figure, subplots
+from farback.plots.canvas import Place, canvas
+from farback.plots.panels import subplots
 from farback.plots.search_axes import Scale, scales
 from farback.plots.style import Numbers, groups, styled_no_grid
 from farback.records.setting_text import ALL
@@ -22,11 +23,18 @@ TICKS = (0.0, 0.5, 1.0)
 
 
 @styled_no_grid
-def parallel(history: pd.DataFrame, log: Collection[str] = (), value: str = "value", largest: bool = True) -> Figure:
+def parallel(
+    history: pd.DataFrame,
+    log: Collection[str] = (),
+    value: str = "value",
+    largest: bool = True,
+    *,
+    figure: Place = None,
+) -> Figure:
     """A panel for each group, an axis for each parameter, the value last; darker lines are better.
 
     The complete trials of a history (`tables.search_history`) are drawn. `log` names the parameters, without "param.",
-    whose axis is logarithmic.
+    whose axis is logarithmic. The panels are drawn into `figure`, by default a new one.
     """
     complete = history[history["state"] == "complete"].reset_index(drop=True)
     parts = groups(complete, "number")
@@ -37,8 +45,8 @@ def parallel(history: pd.DataFrame, log: Collection[str] = (), value: str = "val
     )
     columns = 1 if len(shown) > 5 or len(parts) == 1 else 2
     title = "Parallel coordinates: every trial of the search"
-    figure = new_figure(7.6, 2.5 * math.ceil(len(parts) / columns) + 0.9, title)
-    axes = subplots(figure, len(parts), columns, sharex=False, sharey=False)
+    drawn = canvas(7.6, 2.5 * math.ceil(len(parts) / columns) + 0.9, title, figure)
+    axes = subplots(drawn, len(parts), columns, sharex=False, sharey=False)
     for ax, (name, own) in zip(axes, parts.items(), strict=True):
         used = [column for column in shown if not np.isnan(places[column][own.index]).all()]
         ordered = own.sort_values("value", ascending=largest, kind="stable")  # the best is drawn last
@@ -52,8 +60,8 @@ def parallel(history: pd.DataFrame, log: Collection[str] = (), value: str = "val
         ax.tick_params(length=0)
         ax.spines[["left", "bottom"]].set_visible(False)
         ax.set_title(name.text if len(parts) > 1 or name.text != ALL else "")
-    figure.colorbar(colours, ax=axes, label=f"{value} in the search", shrink=0.75, aspect=30, pad=0.02)
-    return figure
+    drawn.figure.colorbar(colours, ax=axes, label=f"{value} in the search", shrink=0.75, aspect=30, pad=0.02)
+    return drawn.root
 
 
 def _lines(ax: Axes, paths_NA: Numbers, colours_NC: Numbers) -> None:

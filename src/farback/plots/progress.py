@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from farback.plots.axes import doublings, fixed_ticks
@@ -12,9 +13,12 @@ from farback.plots.style import GREY, styled
 
 
 @styled
-def progress(table: pd.DataFrame) -> Figure:
-    """The lag that half of the seeds retain after each update (`tables.horizon_by_update`); a band spans all seeds."""
-    layout = group_panels(table, "step", "How far back, during training", together=1)
+def progress(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+    """The lag that half of the seeds retain after each update (`tables.horizon_by_update`); a band spans all seeds.
+
+    `ax` are the axes to draw into, where all groups share a panel; by default a new figure is made.
+    """
+    layout = group_panels(table, "step", "How far back, during training", together=1, ax=ax)
     largest = float(table["largest_lag"].max())
     passed = table.loc[table["most"] > 0, "most"]
     smallest = float(passed.min()) if len(passed) else 1.0

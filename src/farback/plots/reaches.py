@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from farback.plots.axes import curve_ticks, lag_axis
-from farback.plots.panels import MOMENTS, labels, legend_below, new_figure, subplots
+from farback.plots.canvas import Place, canvas
+from farback.plots.panels import MOMENTS, labels, legend_below, subplots
 from farback.plots.style import GREY, GroupName, names, styled
 
 # Colour, marker and text of each measure. The colours (Paul Tol, "bright") differ from those of the usual cells.
@@ -35,19 +36,20 @@ CUE_AT_ONE_LAG = ("causal", "decodable")  # measures of which one sequence may h
 
 
 @styled
-def reaches(curves: pd.DataFrame, horizons: pd.DataFrame) -> Figure:
+def reaches(curves: pd.DataFrame, horizons: pd.DataFrame, *, figure: Place = None) -> Figure:
     """A panel for each network, before or after training: the curve of each measure, and below it a bar to its horizon.
 
     The curves are from `tables.reaches`, the horizons from `tables.reach_horizons` for the same groups. Where causal
     reach or decodability was measured with the cue at one lag only, the cue is drawn as a point of its own, without a
-    line over the distractors, and its bar covers the lags that pass.
+    line over the distractors, and its bar covers the lags that pass. The panels are drawn into `figure`, by default a
+    new one.
     """
     parts, bars = _parts(curves), _parts(horizons)
     kinds = [kind for kind in KINDS if kind in set(curves["reach"])]
     columns = min(2, len(parts))
     title = "How far back, by each measure"
-    figure = new_figure(3.7 * columns + 0.4, 2.5 * math.ceil(len(parts) / columns) + 1.5, title)
-    axes = subplots(figure, len(parts), columns)
+    drawn = canvas(3.7 * columns + 0.4, 2.5 * math.ceil(len(parts) / columns) + 1.5, title, figure)
+    axes = subplots(drawn, len(parts), columns)
     lags = sorted(set(curves["lag"].astype(float)))
     apart = False
     one_moment = len({moment for _, moment in parts}) == 1
@@ -71,8 +73,8 @@ def reaches(curves: pd.DataFrame, horizons: pd.DataFrame) -> Figure:
     labels(axes, "lag (steps)", "value (scale of each measure)")
     styles = [KINDS[kind] for kind in kinds]
     lines = [Line2D([], [], color=colour, marker=marker, label=text) for colour, marker, text in styles]
-    legend_below(figure, lines, (APART if apart else "") + NOTE, min(3, columns + 1))
-    return figure
+    legend_below(drawn, lines, (APART if apart else "") + NOTE, min(3, columns + 1))
+    return drawn.root
 
 
 def _parts(table: pd.DataFrame) -> dict[tuple[GroupName, str], pd.DataFrame]:

@@ -20,7 +20,11 @@ LINE_HEIGHT = 0.09  # as a share of the axis
 
 @styled
 def retention(
-    table: pd.DataFrame, ladder: Sequence[tuple[str, float]] = (), horizons: pd.DataFrame | None = None
+    table: pd.DataFrame,
+    ladder: Sequence[tuple[str, float]] = (),
+    horizons: pd.DataFrame | None = None,
+    *,
+    ax: Axes | None = None,
 ) -> Figure:
     """How far above chance each network is against the test lag, the median, and the levels of partial memory.
 
@@ -28,11 +32,12 @@ def retention(
         table: from `tables.retention_curves`; drawn is `above_chance`.
         ladder: what partial memories remember, and how far above chance they are.
         horizons: from `tables.retention_horizons`, for a title that says what was found.
+        ax: the axes to draw into, where all groups share a panel; default: a new figure.
     """
-    layout = group_panels(table, "seed", "Retention of one trained network, tested at each lag", together=1)
+    layout = group_panels(table, "seed", "Retention of one trained network, tested at each lag", together=1, ax=ax)
     if horizons is not None:
-        title = finding("Retained by the median network", horizons, float(layout.figure.get_size_inches()[0]))
-        layout.figure.suptitle(title, x=0.01, ha="left")
+        title = finding("Retained by the median network", horizons, layout.canvas.width)
+        layout.canvas.title(title)
     lags = sorted(set(table["lag"]))
     rungs = [("chance", 0.0), ("passes", 0.5), *((text, level) for text, level in ladder if 0 < level < 1)]
     for panel in layout:

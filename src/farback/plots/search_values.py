@@ -14,7 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from farback.plots.axes import text_beside
-from farback.plots.panels import group_panels, legend, new_figure
+from farback.plots.canvas import canvas
+from farback.plots.panels import group_panels, legend
 from farback.plots.series import series
 from farback.plots.style import GREY, Look, groups, looks, names, styled, styled_x_grid
 
@@ -27,12 +28,13 @@ BANDS = {
 
 
 @styled
-def best_after(table: pd.DataFrame, value: str = "value", adaptive: bool = True) -> Figure:
+def best_after(table: pd.DataFrame, value: str = "value", adaptive: bool = True, *, ax: Axes | None = None) -> Figure:
     """The best value of each group's search after n trials, with the band, from `tables.best_after`.
 
-    `adaptive`, as passed to `tables.best_after`, decides what the band means.
+    `adaptive`, as passed to `tables.best_after`, decides what the band means. `ax` are the axes to draw into,
+    where all groups share a panel; by default a new figure is made.
     """
-    layout = group_panels(table, "trials", "Best value of the search after n trials", together=1, height=2.3)
+    layout = group_panels(table, "trials", "Best value of the search after n trials", together=1, height=2.3, ax=ax)
     for panel in layout:
         for index, (name, own) in enumerate(panel.parts.items()):
             with series(panel.ax, name.text):
@@ -53,16 +55,21 @@ def _draw(ax: Axes, own: pd.DataFrame, look: Look, text: str, width: float) -> N
 
 @styled
 def pareto(
-    table: pd.DataFrame, values: Sequence[str] = ("value", "value 1"), largest: Sequence[bool] = (True, True)
+    table: pd.DataFrame,
+    values: Sequence[str] = ("value", "value 1"),
+    largest: Sequence[bool] = (True, True),
+    *,
+    ax: Axes | None = None,
 ) -> Figure:
     """Every trial of `tables.front`; each group's Pareto front is drawn as full markers joined by steps.
 
-    `values` names the two objectives; `largest` says of each whether the largest value is the best.
+    `values` names the two objectives; `largest` says of each whether the largest value is the best. `ax`
+    are the axes to draw into, by default those of a new figure.
     """
     parts = groups(table, "number")
     look = looks(parts)
-    figure = new_figure(7.0, 4.6, "Pareto front: no other trial is better in both")
-    ax = figure.subplots()
+    drawn = canvas(7.0, 4.6, "Pareto front: no other trial is better in both", ax)
+    ax = drawn.panels()[0, 0]
     # Between two points of the front only the corner that both dominate is known to be reachable.
     steps = "steps-pre" if largest[0] else "steps-post"
     for name, own in parts.items():
@@ -74,25 +81,28 @@ def pareto(
         ax.plot(best["value"], best["value_1"], **style, **front)
     x, y = (f"{name} ({'more' if up else 'less'} is better)" for name, up in zip(values, largest, strict=True))
     ax.set(xlabel=x, ylabel=y)
-    legend(figure, look, "pale: trials dominated by another trial of the group; values of the search")
-    return figure
+    legend(drawn, look, "pale: trials dominated by another trial of the group; values of the search")
+    return drawn.root
 
 
 @styled_x_grid
-def seen_fresh(table: pd.DataFrame, seeds: pd.DataFrame | None = None, value: str = "value") -> Figure:
+def seen_fresh(
+    table: pd.DataFrame, seeds: pd.DataFrame | None = None, value: str = "value", *, ax: Axes | None = None
+) -> Figure:
     """For each setting of `tables.gaps`: the search's value, the mean over fresh seeds with its interval, and the gap.
 
-    `seeds`, the table of fresh seeds of the same settings, adds each seed as a small tick.
+    `seeds`, the table of fresh seeds of the same settings, adds each seed as a small tick. `ax` are the axes to draw
+    into, by default those of a new figure.
     """
     group = names(table, "number", ignored="setting")
     look, order = looks(group), list(dict.fromkeys(group))[::-1]
-    drawn = table.loc[:, ["seen", "low", "high"]].to_numpy(float)
-    decimals = max(0, 2 - math.floor(math.log10(max(float(np.ptp(drawn)), 1e-9))))
+    values = table.loc[:, ["seen", "low", "high"]].to_numpy(float)
+    decimals = max(0, 2 - math.floor(math.log10(max(float(np.ptp(values)), 1e-9))))
     both = bool((table["setting"] != table["setting"].iloc[0]).any())
     column = 1.15 if both else 1.02  # where the gaps are written, as a share of the panel's width
     title = "Values of the search, and of fresh seeds"
-    figure = new_figure(7.0, (0.62 if both else 0.45) * len(order) + 1.9, title)
-    ax = figure.subplots()
+    drawn = canvas(7.0, (0.62 if both else 0.45) * len(order) + 1.9, title, ax)
+    ax = drawn.panels()[0, 0]
     heights = {}
     for name, row in zip(group, table.to_dict("records"), strict=True):
         tuned = row["setting"] == "tuned"
@@ -123,5 +133,5 @@ def seen_fresh(table: pd.DataFrame, seeds: pd.DataFrame | None = None, value: st
     ]
     if not both:
         del lines[2]
-    figure.legend(handles=lines, loc="outside lower center", ncols=4, columnspacing=1.4)
-    return figure
+    drawn.legend(lines, ncols=4, columnspacing=1.4)
+    return drawn.root

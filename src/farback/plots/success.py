@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from farback.plots.axes import dodged, doublings, lag_axis
+from farback.plots.canvas import Canvas
 from farback.plots.findings import finding
 from farback.plots.panels import group_panels
 from farback.plots.series import series
@@ -33,15 +34,16 @@ NOTE_LETTERS = 15.5  # of the note in an inch
 
 
 @styled
-def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame) -> Figure:
+def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """Observed success rates, the fitted curves with their bands, and the half-way lag of each group.
 
     Args:
         table: from `tables.success_by_lag`.
         curves: from `tables.success_curves`, for the same groups.
         horizons: from `tables.trainability`, for the same groups.
+        ax: the axes to draw into, where all groups share a panel; default: a new figure.
     """
-    layout = group_panels(table, "lag", "Success rate")
+    layout = group_panels(table, "lag", "Success rate", ax=ax)
     fitted = groups(curves, "lag") if len(curves) else {}
     rows = dict(zip(names(horizons, "seeds"), horizons.to_dict("records"), strict=True))
     least, most = float(horizons["smallest_lag"].min()), float(horizons["largest_lag"].max())
@@ -85,12 +87,16 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame) -
             borderaxespad=0.1,
             labelspacing=0.25,
         )
-    _sized(layout.figure, len(layout.panels), max(len(panel.parts) for panel in layout))
-    width = float(layout.figure.get_size_inches()[0])
-    layout.figure.suptitle(finding("Learned by half of the seeds", horizons, width), x=0.01, ha="left", fontsize=10.5)
-    layout.labels("training lag (steps)", "")
-    layout.figure.supylabel("share of trainings that succeed", fontsize=9.0)
-    layout.figure.supxlabel(textwrap.fill(NOTE, int(NOTE_LETTERS * width)), fontsize=7.5, x=0.01, ha="left")
+    _resize(layout.canvas, len(layout.panels), max(len(panel.parts) for panel in layout))
+    width, callers = layout.canvas.width, layout.canvas.ax
+    text = finding("Learned by half of the seeds", horizons, width)
+    layout.labels("training lag (steps)", "" if callers is None else "share of trainings that succeed")
+    if callers is None:
+        layout.canvas.title(text, fontsize=10.5)
+        layout.canvas.figure.supylabel("share of trainings that succeed", fontsize=9.0)
+    elif (legend := callers.get_legend()) is not None:  # it stands where the title of the axes would be
+        legend.get_title().set_text(text)
+    layout.canvas.note(textwrap.fill(NOTE, int(NOTE_LETTERS * width)), fontsize=7.5, x=0.01, ha="left")
     return layout.figure
 
 
@@ -99,13 +105,13 @@ def _short(horizon: str) -> str:
     return horizon.split(" (95")[0].replace("(below ", "(< ").replace("to beyond ", "to > ")
 
 
-def _sized(figure: Figure, panels: int, entries: int) -> None:
-    place = figure.axes[0].get_subplotspec()
+def _resize(drawn: Canvas, panels: int, entries: int) -> None:
+    if not drawn.is_new:
+        return
+    place = drawn.figure.axes[0].get_subplotspec()
     rows, columns = (1, 1) if place is None else place.get_gridspec().get_geometry()
     height = 1.55 + 0.17 * entries
-    figure.set_size_inches(
-        5.2 if columns == 1 else PANEL * columns + 0.35, (height if panels > 1 else 2.9) * rows + 1.3
-    )
+    drawn.resize(5.2 if columns == 1 else PANEL * columns + 0.35, (height if panels > 1 else 2.9) * rows + 1.3)
 
 
 def _curve(ax: Axes, own: pd.DataFrame, look: Look) -> None:

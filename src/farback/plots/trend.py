@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from farback.plots.axes import fixed_ticks, without_overlap
-from farback.plots.panels import legend_below, median_note, new_figure
+from farback.plots.canvas import canvas
+from farback.plots.panels import legend_below, median_note, only_panel
 from farback.plots.series import series
 from farback.plots.style import looks, names, styled
 from farback.records.setting_text import setting_text, word
@@ -30,6 +31,7 @@ def trend(
     setting: str | None = None,
     theory: pd.DataFrame | None = None,
     level: float | None = None,
+    ax: Axes | None = None,
 ) -> Figure:
     """Medians over seeds with their intervals.
 
@@ -42,6 +44,7 @@ def trend(
         setting: the label of the x axis; by default the name of `x`.
         theory: lines to compare with: columns `x`, text, value, drawn in every panel.
         level: a height at which to draw a horizontal line.
+        ax: the axes to draw into, if there is one panel; default: a new figure.
     """
     kinds = [None] if panel is None else sorted(set(table[panel]))
     levels = list(dict.fromkeys(table.sort_values(line, kind="stable")[line]))
@@ -50,8 +53,9 @@ def trend(
     every = looks(named)
     look = {level: every[name] for level, name in zip(levels, named, strict=True)}
     expected = [] if theory is None else list(zip(theory.groupby("text", sort=False), DASHES, strict=False))
-    figure = new_figure(7.0 if len(kinds) == 1 else 2.9 * min(4, len(kinds)) + 0.8, 4.4, title)
-    axes = figure.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0]
+    only_panel(ax, kinds, str(panel))
+    drawn = canvas(7.0 if len(kinds) == 1 else 2.9 * min(4, len(kinds)) + 0.8, 4.4, title, ax)
+    axes = drawn.panels(1, len(kinds), sharex=True, sharey=True)[0]
     for kind, ax in zip(kinds, axes, strict=True):
         shown = table if kind is None else table[table[panel] == kind]
         if level is not None:
@@ -63,16 +67,17 @@ def trend(
                 ax.plot(own[x], own["median"], **look[name].line, markersize=5, linewidth=1.5, label=str(name))
         for (text, own), dashes in expected:
             ax.plot(own[x], own["value"], color="0.3", linestyle=dashes, linewidth=1.1, label=text, zorder=1.5)
-        ax.set_title("" if kind is None else kind if " " in str(kind) else setting_text(str(panel), kind))
+        if kind is not None:
+            ax.set_title(kind if " " in str(kind) else setting_text(str(panel), kind))
         _number_axis(ax, table[x], max(1.0, len(kinds) / 2))
         ax.set_xlabel(setting or word(x))
     axes[0].set_ylabel(value)
     entries = [(name.text, every[name].line) for name in named]
     entries += [(str(text), {"color": "0.3", "linestyle": dashes}) for (text, _), dashes in expected]
     legend_below(
-        figure, [Line2D([], [], label=text, **own) for text, own in entries], median_note(table), handlelength=4
+        drawn, [Line2D([], [], label=text, **own) for text, own in entries], median_note(table), handlelength=4
     )
-    return figure
+    return drawn.root
 
 
 def _number_axis(ax: Axes, numbers: pd.Series, narrow: float) -> None:

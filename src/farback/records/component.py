@@ -11,13 +11,15 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import json
 import logging
 import multiprocessing
 import operator
 import os
 from abc import ABC
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, cast
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, cast, get_args, get_origin
 
 from pydantic import (
     Discriminator,
@@ -138,6 +140,25 @@ def _unpickled(base: type[Component], name: str, expected: OwnFile) -> Component
     return found.__new__(found)
 
 
+@functools.cache
+def _labels(family: Family[Any], names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """`Family.labels` while the family has these names."""
+    labels: dict[str, dict[str, Any]] = {}
+    for member in family.members():
+        name = {"name": str(member.model_fields["name"].default)}
+        for fields in ({}, *_closed_choices(member)):
+            with suppress(ValueError):  # such as a plug-in that cannot be built from its name alone
+                labels.setdefault(member.model_validate({**name, **fields}).label(), {**name, **fields})
+    return {label: spec for label, spec in labels.items() if label not in names}
+
+
+def _closed_choices(member: type[Component]) -> Iterator[dict[str, Any]]:
+    """Each level of each field of a plug-in that is one of a few texts, as the only field of a spec."""
+    for name, field in member.model_fields.items():
+        if name != "name" and get_origin(field.annotation) is Literal:
+            yield from ({name: level} for level in get_args(field.annotation))
+
+
 class Family(Generic[C]):
     """The plug-ins of one kind: the modules of a package, those of the project in use, and those of other packages.
 
@@ -211,8 +232,39 @@ class Family(Generic[C]):
         offered = self.offered().get(name)
         return single_offer(offered, self.kind).package if offered and name not in self.shipped() else ""
 
+    def labels(self) -> dict[str, dict[str, Any]]:
+        """How tables and figures show plug-ins ("RNN tanh"), with the specs that give them; names are not among them.
+
+        Each plug-in is shown with its defaults, and with each other level of each field that has a few choices.
+        """
+        return _labels(self, tuple(self.names()))
+
+    def meant(self, text: str) -> dict[str, Any] | None:
+        """The spec of the plug-in that has this name, or that tables and figures show so; None if there is none.
+
+        `{"name": "elman", "nonlinearity": "tanh"}` for "RNN tanh", `{"name": "chrono", "longest": 320}` for
+        "chrono (longest 320)". Capital letters do not count.
+        """
+        if text in self.names():
+            return {"name": text}
+        lower = {name.lower(): {"name": name} for name in self.names()}
+        labels = {label.lower(): spec for label, spec in self.labels().items()} | lower
+        if text.lower() in labels:
+            return labels[text.lower()]
+        head, _, rest = text.removesuffix(")").partition(" (")
+        found = labels.get(head.lower())
+        fields = [part.partition(" ")[::2] for part in rest.split(", ")]
+        if found is None or not text.endswith(")"):
+            return None
+        with suppress(ValueError):
+            spec = {**found, **{field: json.loads(value) for field, value in fields}}
+            return spec if self.build(spec).label().lower() == text.lower() else None
+        return None
+
     def build(self, spec: str | Mapping[str, Any] | C) -> C:
         """The plug-in that `spec` describes: a name, `{"name": ..., field: value}`, or the plug-in itself.
+
+        A name as tables and figures show it ("GRU", "RNN tanh") stands for the plug-in that is shown so.
 
         Raises:
             ValueError: the name is unknown, or a field is wrong (`pydantic.ValidationError`, which is a ValueError).
@@ -222,6 +274,8 @@ class Family(Generic[C]):
         values = dict(cast(Mapping[str, Any], named(spec)))
         if "name" not in values:
             raise ValueError(f"a {self.kind} needs a name; choose from {', '.join(self.names())}")
+        if meant := self.meant(str(values["name"])):
+            values = {**meant, **values, "name": meant["name"]}
         return self.plugin(str(values["name"])).model_validate(values)
 
     def choice(self) -> Any:

@@ -14,7 +14,7 @@ from farback.runs.changed_files import warn_of_changed_files
 from farback.stores import open_store
 from farback.stores.base import Store
 from farback.system import devices
-from farback.system.project import config_named
+from farback.system.project import config_path
 from farback.training.checkpoint_folder import CheckpointFolder
 
 
@@ -65,6 +65,21 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
     `options` override the configs. With several experiments, `executor:` and `device:` of the configs are ignored.
 
     Raises:
+        ConfigError, UserError: as `checked_executor`.
+    """
+    executor, device = checked_executor(experiments, options)
+    with open_store(options.store, experiments[0].root) as store, executor as running:
+        for experiment in experiments:
+            contrasted = [trial for _, _, trials in experiment.contrasts() for trial in trials]
+            trials = experiment.trials() if isinstance(experiment, Sweep) else contrasted
+            warn_of_changed_files(store, experiment.name, trials)
+        yield Session(store, running, device, options)
+
+
+def checked_executor(experiments: Sequence[Experiment], options: RunOptions) -> tuple[Executor, str]:
+    """Check the experiments as `open_session`, and return their executor, which is not open yet, and their device.
+
+    Raises:
         ConfigError: an axis changes nothing, or a trial does not fit into memory.
         UserError: the device does not exist, two options contradict each other, or a report's folder cannot be made.
     """
@@ -80,21 +95,7 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
         executor = open_executor(
             chosen_placement(configured, executor, options.address, options.workers, device), first.root
         )
-    with open_store(options.store, first.root) as store, executor as running:
-        for experiment in experiments:
-            contrasted = [trial for _, _, trials in experiment.contrasts() for trial in trials]
-            trials = experiment.trials() if isinstance(experiment, Sweep) else contrasted
-            warn_of_changed_files(store, experiment.name, trials)
-        yield Session(store, running, device, options)
-
-
-def config_path(config: str | Path) -> Path:
-    """The path of a config, given its path or its name: `configs/demo.yaml` or `demo`, `claims/adding` or `adding`.
-
-    A name is also found from a folder below the project's.
-    """
-    path = Path(config)
-    return path if path.suffix or path.exists() else config_named(str(config))
+    return executor, device
 
 
 def load(experiment: Experiment | str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -102,5 +103,6 @@ def load(experiment: Experiment | str | Path, overrides: Sequence[str] = ()) -> 
 
     Raises:
         ConfigError: the config has a mistake.
+        UserError: there is no such config.
     """
     return experiment if isinstance(experiment, Experiment) else Experiment.load(config_path(experiment), overrides)

@@ -12,9 +12,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Self
 
-import pandas as pd
-
-from farback import tables
 from farback.executors import Executor
 from farback.experiment import Experiment, Sweep
 from farback.kernels.precompile import precompile
@@ -22,12 +19,10 @@ from farback.records.record import UserError
 from farback.runs.leased_work import LeasedWork
 from farback.runs.network_search import outcomes
 from farback.runs.progress import Lines, Summary, Tally
-from farback.runs.schedule import Plan, Schedule, missing_from_frame, missing_from_store, plan
-from farback.runs.session import RunOptions, Session, config_path, load, open_session
-from farback.stores import NothingRecorded, open_store
-from farback.stores.base import Recorder, Store, tidy
+from farback.runs.schedule import Plan, Schedule, missing_from_store, plan
+from farback.runs.session import RunOptions, Session, load, open_session
+from farback.stores.base import Recorder, Store
 from farback.system import devices
-from farback.system.project import configs_in, project_folder
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.events import Ended, Event, Progress
@@ -165,7 +160,7 @@ def run(
 
     Raises:
         ConfigError: the config has a mistake; nothing was trained.
-        UserError: the config is a search, or the device does not exist.
+        UserError: there is no such config, it is a search, or the device does not exist.
     """
     sweep = checked_sweep(load(experiment))
     options = RunOptions(workers, executor, None, store, None, checkpoint_seconds, device)
@@ -184,38 +179,3 @@ def checked_sweep(experiment: Experiment) -> Sweep:
     if not isinstance(experiment, Sweep):
         raise UserError(f"{experiment.shown} is a search: run it with `farback search {experiment.name}`")
     return experiment
-
-
-def frame(experiment: Experiment | str | Path, store: Store | str | None = None) -> pd.DataFrame:
-    """The scores of every finished trial of an experiment, one row per (trial, measure, step, lag, statistic).
-
-    If lags are adaptive or settings are tuned, and the experiment or its config is given, there are two more columns:
-    `role` ("choice" or "judged"; missing for listed trials) and `tuned` (the tuned setting).
-
-    Args:
-        experiment: an experiment, or the path or name of its config.
-        store: a store or its URI; default: MLFLOW_TRACKING_URI, else the database of the experiment's project,
-            which for a name without a config is the project that contains the current directory.
-
-    Returns:
-        An empty frame if nothing is recorded of the experiment. Nothing is written.
-
-    Raises:
-        UserError: there is neither a config nor a result of this name.
-    """
-    name, root = Path(str(experiment)).name.removesuffix(".yaml"), project_folder()
-    if not isinstance(experiment, Experiment) and config_path(experiment).exists():
-        experiment = load(experiment)
-    if isinstance(experiment, Experiment):
-        name, root = experiment.name, experiment.root
-    try:
-        with open_store(store, root, reading=True) as opened:
-            scores = opened.frame(name)
-    except NothingRecorded:
-        scores = tidy([])
-    if scores.empty and not isinstance(experiment, Experiment):
-        known = ", ".join(path.stem for path in configs_in(root)) or "none"
-        raise UserError(f"nothing is recorded of {name!r}, and {root} has no config of this name; its configs: {known}")
-    if not isinstance(experiment, Sweep):
-        return scores
-    return tables.with_roles(scores, missing_from_frame(scores, experiment, experiment.trials()).roles)

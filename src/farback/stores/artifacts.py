@@ -69,11 +69,11 @@ class Artifacts:
             FileNotFoundError: one of the files does not exist.
             OSError: one of the files cannot be read.
         """
-        from mlflow.exceptions import MlflowException
-
         folder = locations.local(uri, self.uri)
         if folder is not None:
             return [_content(folder / name) for name in names]
+        from mlflow.exceptions import MlflowException  # takes seconds to import
+
         artifacts = self._repository(uri)
         with atomic_files.scratch() as copies:
             try:

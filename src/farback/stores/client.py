@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import logging
 import os
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
+from functools import cached_property
 from typing import Any
 
 from farback.stores import database, locations
@@ -36,10 +38,18 @@ class _Silencer:
     def __enter__(self) -> None:
         with self._lock:
             if not self._inside:
-                self._levels = [logger.level for logger in self.loggers]
-                for logger in self.loggers:
-                    logger.setLevel(logging.CRITICAL + 1)  # farback reports errors itself
+                self._turn_off()
             self._inside += 1
+
+    def renew(self) -> None:
+        """Inside: keep the present levels to restore them, and turn the loggers off again."""
+        with self._lock:
+            self._turn_off()
+
+    def _turn_off(self) -> None:
+        self._levels = [logger.level for logger in self.loggers]
+        for logger in self.loggers:
+            logger.setLevel(logging.CRITICAL + 1)  # farback reports errors itself
 
     def __exit__(self, *error: object) -> None:
         with self._lock:
@@ -55,23 +65,27 @@ silenced = _Silencer("mlflow", "alembic", "urllib3")
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence the log messages and warnings of mlflow and alembic inside the block."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), silenced:
         warnings.simplefilter("ignore")
-        import mlflow  # noqa: F401 - it configures its loggers, so it has to come first
-
-        with silenced:
-            yield
+        yield
 
 
 class Client:
-    """An opened tracking store whose calls are retried."""
+    """A tracking store whose calls are retried; MLflow, which takes seconds to import, opens it when it is used."""
 
     def __init__(self, uri: str, retries: Retries) -> None:
         self.uri, self.retries = uri, retries
         self.artifacts = Artifacts(uri, retries)
-        self._bare = retries.call(lambda: connect(uri))
-        # A retry may repeat a call that succeeded, so runs are created with `create_run` below
-        self.mlflow: Any = Retrying(self._bare, retries)
+
+    @cached_property
+    def bare(self) -> Any:
+        """MLflow's client, without retries. Raises StoreFault: the database is not MLflow's, or of another version."""
+        return self.retries.call(lambda: connect(self.uri))
+
+    @cached_property
+    def mlflow(self) -> Any:
+        """MLflow's client. A retry may repeat a call that succeeded, so runs are created with `create_run`."""
+        return Retrying(self.bare, self.retries)
 
     def search(self, experiment_id: str, text: str) -> Iterator[Any]:
         """The runs of an experiment that match an MLflow filter."""
@@ -88,9 +102,9 @@ class Client:
 
         def create() -> str:
             try:
-                return str(self._bare.create_experiment(name, artifacts))
+                return str(self.bare.create_experiment(name, artifacts))
             except MlflowException:  # any error code: the code depends on MLflow's version
-                existing = self._bare.get_experiment_by_name(name)
+                existing = self.bare.get_experiment_by_name(name)
                 if existing is None:
                     raise
                 return str(existing.experiment_id)
@@ -108,10 +122,10 @@ class Client:
 
         def existing() -> Any:
             run_id = find()
-            return None if run_id is None else self._bare.get_run(run_id)
+            return None if run_id is None else self.bare.get_run(run_id)
 
         return self.retries.call(
-            lambda: self._bare.create_run(experiment_id, start_time=start, tags=dict(tags), run_name=name), existing
+            lambda: self.bare.create_run(experiment_id, start_time=start, tags=dict(tags), run_name=name), existing
         )
 
     def log(
@@ -153,7 +167,7 @@ class TagBoard:
     """The `Board` of `farback.stores.leases`, kept in an experiment's tags, which every backend of MLflow has."""
 
     def __init__(self, client: Client, experiment_id: str) -> None:
-        self._client, self._id = client._bare, experiment_id
+        self._client, self._id = client.bare, experiment_id
 
     def read(self) -> Mapping[str, str]:
         """All tags."""
@@ -186,8 +200,11 @@ def connect(uri: str) -> Any:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     with quiet():
+        is_imported = "mlflow" in sys.modules
         from mlflow import MlflowClient
 
+        if not is_imported:  # mlflow has just configured its loggers
+            silenced.renew()
         with _root_logger_unchanged():
             database.prepare(uri, _migrate, _versions)
             return MlflowClient(tracking_uri=uri)

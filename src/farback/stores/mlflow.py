@@ -33,7 +33,12 @@ class MLflow(Store):
     """Records in an MLflow tracking store: SQLite by default, any database or server by URI."""
 
     def __init__(
-        self, uri: str | None = None, *, retry_seconds: float = SECONDS, silent_seconds: float = SILENT_SECONDS
+        self,
+        uri: str | None = None,
+        *,
+        retry_seconds: float = SECONDS,
+        silent_seconds: float = SILENT_SECONDS,
+        reading: bool = False,
     ) -> None:
         """Open a store; an SQLite file is created if it does not exist.
 
@@ -42,6 +47,8 @@ class MLflow(Store):
                 SQLite file in `results/store` below the current directory.
             retry_seconds: how long to retry while a server does not answer or a database is locked.
             silent_seconds: a driver on another machine counts as dead after this time without a heartbeat.
+            reading: import MLflow and check the database only when its tables are not as expected, or when something
+                is written: this saves seconds.
 
         Raises:
             UserError: the URI names a folder.
@@ -50,6 +57,8 @@ class MLflow(Store):
         self.uri = redaction.signed_in(locations.located(uri))
         self.client = Client(self.uri, Retries(self.uri, retry_seconds))
         self.lookup, self.summaries = RunLookup(self.client), Summaries(self.client)
+        if not (reading and self.lookup.has_database):
+            _ = self.client.bare  # raises now
         self.silent_seconds = silent_seconds
         self._made: dict[str, dict[str, str]] = {}  # the provenance of the results read so far, by run
 
@@ -86,19 +95,14 @@ class MLflow(Store):
 
     @override
     def frame(self, experiment: str) -> pd.DataFrame:
-        with quiet():
-            experiment_id = self._id(experiment)
-            finished = newest(self.lookup.ended(experiment_id) if experiment_id else ())
-            with ThreadPoolExecutor(READERS) as pool:
-                return tidy(pool.map(self._recorded, finished.values()))
+        with quiet(), ThreadPoolExecutor(READERS) as pool:
+            return tidy(pool.map(self._recorded, self._newest(experiment).values()))
 
     @override
     def provenance(self, experiment: str) -> dict[str, dict[str, str]]:
-        with quiet():
-            experiment_id = self._id(experiment)
-            finished = newest(self.lookup.ended(experiment_id) if experiment_id else ())
-            with ThreadPoolExecutor(READERS) as pool:
-                list(pool.map(self._recorded, (run for run in finished.values() if run.run_id not in self._made)))
+        with quiet(), ThreadPoolExecutor(READERS) as pool:
+            finished = self._newest(experiment)
+            list(pool.map(self._recorded, (run for run in finished.values() if run.run_id not in self._made)))
         return {key: self._made[run.run_id] for key, run in finished.items()}
 
     @override
@@ -145,19 +149,29 @@ class MLflow(Store):
             advice = "`farback doctor --repair` sets the run aside, and the next run trains the trial again"
             raise StoreFault(f"cannot read the scores of {place} ({error}); if they are lost, {advice}") from error
 
+    def _newest(self, experiment: str) -> dict[str, TrackedRun]:
+        """The newest finished run of each trial of an experiment, by key."""
+        experiment_id = self._id(experiment)
+        return newest(self.lookup.ended(experiment_id) if experiment_id else ())
+
     def _id(self, experiment: str) -> str | None:
         """The id of an experiment; None where it does not exist."""
-        found = self._active(experiment)
-        return None if found is None else str(found.experiment_id)
+        experiment_id, stage = self.lookup.experiment(experiment) or (None, "active")
+        _check_stage(experiment, stage)
+        return experiment_id
 
     def _active(self, experiment: str) -> Any:
         """MLflow's record of an experiment; None where it does not exist."""
         found = self.client.mlflow.get_experiment_by_name(experiment)
-        if found is not None and found.lifecycle_stage != "active":
-            raise ValueError(
-                f"experiment {experiment!r} was deleted in MLflow: restore it there, or erase it with `mlflow gc`"
-            )
+        _check_stage(experiment, "active" if found is None else found.lifecycle_stage)
         return found
+
+
+def _check_stage(experiment: str, stage: str) -> None:
+    if stage != "active":
+        raise ValueError(
+            f"experiment {experiment!r} was deleted in MLflow: restore it there, or erase it with `mlflow gc`"
+        )
 
 
 def _written(tags: Mapping[str, str]) -> dict[str, set[str]]:

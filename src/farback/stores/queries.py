@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from farback.stores import database, locations
-from farback.stores.client import Client
+from farback.stores.client import Client, quiet
 from farback.stores.retries import timed
 
 KEYS_PER_QUERY = 1000
@@ -27,6 +27,7 @@ ENDED = """
     and runs.status != 'RUNNING' and runs.lifecycle_stage = 'active'
 """
 ENDED_AMONG = f"{ENDED} and key.value in :keys"
+EXPERIMENT = "select experiment_id, lifecycle_stage from experiments where name = :name"
 RUNNING = """
     select runs.run_uuid from runs
     join tags as kind on kind.run_uuid = runs.run_uuid and kind.key = 'kind' and kind.value = 'trial'
@@ -82,12 +83,21 @@ class RunLookup:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        is_database = locations.database(client.uri) is not None or client.uri.startswith(database.POSTGRES)
-        self._engine = database.engine(client.uri) if is_database else None
+        self.has_database = locations.database(client.uri) is not None or client.uri.startswith(database.POSTGRES)
+        self._engine = database.engine(client.uri) if self.has_database else None
+
+    def experiment(self, name: str) -> tuple[str, str] | None:
+        """The id of an experiment, and its stage: active or deleted; None where it does not exist."""
+        rows = self._rows(EXPERIMENT, name=name)
+        if rows is None or len(rows) > 1:
+            with quiet():
+                found = self.client.mlflow.get_experiment_by_name(name)
+            return None if found is None else (str(found.experiment_id), str(found.lifecycle_stage))
+        return next(((str(number), str(stage)) for number, stage in rows), None)
 
     def running(self, experiment_id: str) -> list[TrackedRun]:
         """The runs of an experiment's trials that have not ended, without metrics."""
-        rows = self._rows(RUNNING, experiment_id)
+        rows = self._rows(RUNNING, experiment=int(experiment_id))
         if rows is None:
             return self._search(experiment_id, "tags.kind = 'trial' and attributes.status = 'RUNNING'")
         return [_tracked(self.client.mlflow.get_run(run_id)) for (run_id,) in rows]
@@ -104,7 +114,7 @@ class RunLookup:
             batches = [{"keys": ordered[start : start + KEYS_PER_QUERY]} for start in starts]
         found = []
         for batch in batches:
-            rows = self._rows(ENDED_AMONG if batch else ENDED, experiment_id, **batch)
+            rows = self._rows(ENDED_AMONG if batch else ENDED, experiment=int(experiment_id), **batch)
             if rows is None:
                 return self._search_ended(experiment_id, keys)
             found += [
@@ -116,8 +126,9 @@ class RunLookup:
     def every(self, experiment_id: str, metrics: bool = True) -> list[TrackedRun]:
         """All runs of an experiment that were not deleted; metrics that are NaN are left out."""
         # Runs are read first, so that a run listed as ended has all of its tags and metrics
-        rows, tags = self._rows(RUNS, experiment_id), self._rows(TAGS, experiment_id)
-        values = self._rows(METRICS, experiment_id) if metrics else []
+        own = {"experiment": int(experiment_id)}
+        rows, tags = self._rows(RUNS, **own), self._rows(TAGS, **own)
+        values = self._rows(METRICS, **own) if metrics else []
         if rows is None or tags is None or values is None:
             return self._search(experiment_id, "", metrics)
         found = {row[0]: TrackedRun(*row) for row in rows}
@@ -129,23 +140,24 @@ class RunLookup:
                 found[run_id].metrics[name] = value
         return list(found.values())
 
-    def _rows(self, query: str, experiment_id: str, **keys: list[str]) -> list[Any] | None:
+    def _rows(self, query: str, **values: int | str | list[str]) -> list[Any] | None:
         """The rows that a query selects; None where the database cannot be read or has other tables than expected."""
         if self._engine is None:
             return None
         from sqlalchemy import bindparam, text
         from sqlalchemy.exc import SQLAlchemyError
 
-        values = {"experiment": int(experiment_id), **keys}
+        lists = [name for name, value in values.items() if isinstance(value, list)]
         try:
-            statement = text(query).bindparams(*(bindparam(name, expanding=True) for name in keys))
+            statement = text(query).bindparams(*(bindparam(name, expanding=True) for name in lists))
             with timed(), self._engine.connect() as connection:
                 return list(connection.execute(statement, values))
         except SQLAlchemyError:
             return None
 
     def _search(self, experiment_id: str, text: str, metrics: bool = False) -> list[TrackedRun]:
-        return [_tracked(run, metrics) for run in self.client.search(experiment_id, text)]
+        with quiet():
+            return [_tracked(run, metrics) for run in self.client.search(experiment_id, text)]
 
     def _search_ended(self, experiment_id: str, keys: Collection[str] | None) -> list[TrackedRun]:
         texts = ["tags.kind = 'trial' and attributes.status != 'RUNNING'"]

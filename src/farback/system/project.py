@@ -7,6 +7,7 @@ farback itself uses the names in `RESERVED`, and "--" between a name and the opt
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import re
@@ -14,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from farback.records.record import UserError
+from farback.records.record import UserError, choices
 
 CONFIGS, SCRIPTS, CLAIMS, RESULTS = "configs", "experiments", "claims", "results"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # names a folder below results/, and an MLflow experiment
 OPTIONS = "--"  # between a name and options, in names of folders and studies
+BELOW, SHOWN_PROJECTS = ("*", "*/*"), 8  # where projects are looked for to name them in a message
 RESERVED = {
     "store": "results/store holds the databases",
     CLAIMS: "results/claims is the page of `farback claims`",
@@ -49,16 +51,58 @@ def project_folder() -> Path:
     return next(found, Path.cwd())
 
 
-def config_named(name: str) -> Path:
-    """The path of an experiment's config in the current directory or the nearest folder above that has it.
+def config_path(config: str | Path) -> Path:
+    """The path of a config, given as a path or a name: `configs/demo.yaml`, `configs/demo`, `demo.yaml` or `demo`.
 
-    The file need not exist; its path is then in the current directory.
+    It is looked up in the current directory and the folders above it. The file exists, unless a path names a folder
+    that exists: reading that path gives an error that lists the folder's configs.
 
     Raises:
-        UserError: as `config_of`.
+        UserError: there is no such config; the message lists the configs of the project, or projects in folders below.
+            Or two configs have the name.
     """
-    found = (config for path in _upwards() if (config := config_of(name, path)).exists())
-    return Path(os.path.relpath(next(found, config_of(name, Path.cwd()))))
+    found = found_config(config)
+    if found is not None:
+        return found
+    path = Path(config)
+    if path.parent != Path() and os.path.isdir(path.parent):
+        return path if path.suffix else path.with_name(f"{path.name}.yaml")
+    raise UserError(_not_found(path))
+
+
+def found_config(config: str | Path) -> Path | None:
+    """The path of a config as in `config_path`; None if there is none."""
+    given = Path(config)
+    if os.path.isfile(given):
+        return given
+    name = str(given).removesuffix(".yaml")
+    for folder in _upwards():
+        places = [config_of(name, folder)]
+        if given.name == str(given):
+            places += sorted((folder / RESULTS).glob(f"*/{glob.escape(name)}.yaml"))  # best settings of searches
+        if given.name != str(given) or folder == Path.cwd():
+            places.append(folder / f"{name}.yaml")
+        for path in places:
+            if os.path.isfile(path):
+                return Path(os.path.relpath(path))
+    return None
+
+
+def _not_found(config: Path) -> str:
+    """Why there is no such config, and what there is instead."""
+    root, name, file = project_folder(), config.name.removesuffix(".yaml"), f"{str(config).removesuffix('.yaml')}.yaml"
+    if names := [path.stem for path in configs_in(root)]:
+        return f"there is no config {file} in {root / CONFIGS}; {choices(name, names)}"
+    below = {path.parent.parent for pattern in BELOW for path in Path.cwd().glob(f"{pattern}/{CONFIGS}/*.yaml")}
+    here = f"there is no config {file}: neither {Path.cwd()} nor a folder above it has {CONFIGS}/*.yaml"
+    if not below:
+        return f"{here}, nor has a folder below it; `farback init` makes a project"
+    projects = sorted(path.relative_to(Path.cwd()) for path in below)
+    own = [path for folder in projects if (path := config_of(name, folder)).exists()]
+    if own:
+        return f"{here}; did you mean {' or '.join(map(str, own[:SHOWN_PROJECTS]))}?"
+    more = f" and {len(projects) - SHOWN_PROJECTS} more" if len(projects) > SHOWN_PROJECTS else ""
+    return f"{here}; projects in folders below: {', '.join(map(str, projects[:SHOWN_PROJECTS]))}{more}"
 
 
 def _upwards() -> Iterator[Path]:
@@ -108,11 +152,11 @@ def config_of(name: str, root: Path = Path()) -> Path:
     """
     plain = root / CONFIGS / f"{name}.yaml"
     below = root / CONFIGS / CLAIMS / f"{name}.yaml"
-    if plain.exists() and below.exists():
+    if os.path.exists(plain) and os.path.exists(below):  # False for a name that is too long
         raise UserError(
             f"{plain} and {below} have the same name and would share one results folder: rename one of them"
         )
-    return below if below.exists() else plain
+    return below if os.path.exists(below) else plain
 
 
 def script_of(name: str, root: Path) -> Path:

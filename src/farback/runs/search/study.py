@@ -89,19 +89,14 @@ class GroupStudy:
 
     def _check_identity(self) -> None:
         """Refuse a study of another search: its trials would not be comparable."""
-        mine = {**self.search.identity(), "group": {path: node.plain for path, _, node in self.group.settings}}
-        attrs = self.study.user_attrs
+        mine, attrs = _identity(self.search, self.group), self.study.user_attrs
         if "search" not in attrs:
             self.study.set_user_attr("search", mine)
             self.study.set_user_attr("experiment", self.search.name)
             self.study.set_user_attr("group", self.group.label)
             self.study.set_metric_names([str(objective) for objective in self.search.objectives])
-        elif digest(attrs["search"]) != digest(mine):
-            changed = [key for key in mine if digest(attrs["search"].get(key)) != digest(mine[key])]
-            raise UserError(
-                f"{self.search.shown}: the study {self.name} was made with another {', '.join(changed)}: "
-                f"rename the config, or start over with --restart, which deletes its studies"
-            )
+        else:
+            refuse_other(self.study, self.search, self.group)
 
     def trials(self) -> list[FrozenTrial]:
         """All of Optuna's trials, as they are now."""
@@ -243,6 +238,27 @@ def delete(search: Search, storage: Storage) -> list[str]:
         for name in names:
             optuna.delete_study(study_name=name, storage=storage.optuna)
     return names
+
+
+def _identity(search: Search, group: Group) -> dict[str, Any]:
+    """What makes a study another one, as plain values."""
+    return {**search.identity(), "group": {path: node.plain for path, _, node in group.settings}}
+
+
+def is_of(study: optuna.Study, search: Search, group: Group) -> bool:
+    """Whether a study was made with the config of the search as it stands."""
+    return digest(study.user_attrs.get("search")) == digest(_identity(search, group))
+
+
+def refuse_other(study: optuna.Study, search: Search, group: Group) -> None:
+    """Raise UserError if a study was made with another config."""
+    mine, theirs = _identity(search, group), study.user_attrs.get("search", {})
+    if digest(theirs) != digest(mine):
+        changed = [key for key in mine if digest(theirs.get(key)) != digest(mine[key])]
+        raise UserError(
+            f"{search.shown}: the study {study.study_name} was made with another {', '.join(changed)}: "
+            f"rename the config, or start over with --restart, which deletes its studies"
+        )
 
 
 def existing(search: Search, storage: Storage) -> dict[str, optuna.Study]:
