@@ -16,6 +16,7 @@ from farback.experiment.problems import ConfigError, Problem, Problems, shown
 from farback.experiment.yaml_tree import KeyValue, Node, read
 from farback.records.claim import Claim
 from farback.records.execution import Placement
+from farback.records.own_files import use_project
 from farback.records.record import UserError, digest
 from farback.system.project import OPTIONS, RESULTS, root_of
 from farback.trials.trial import Trial
@@ -72,6 +73,7 @@ class Experiment(ABC):
                 the value, and what is allowed.
         """
         path = Path(path)
+        use_project(root_of(path))
         text, document = read(path)
         if not isinstance(document.value, dict):
             keys = ", ".join(ConfigFile.model_fields)

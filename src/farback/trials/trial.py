@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -142,6 +142,8 @@ class Trial(Record):
                 raise ValueError(f"lag is {self.lag} but train_lags end at {high}: leave lag out, or make them equal")
             self.task.at(low)
         self.architecture.check(self.init)
+        if self.truncate and not self.bidirectional and (reason := self.architecture.unresumable):
+            raise ValueError(f"truncate is not possible: {reason}")
         self.schedule.check(self.steps)
         self._check_dropout()
         names = [measure.name for measure in self.measures]
@@ -273,7 +275,14 @@ def _flattened(name: str, value: Any) -> dict[str, PlainValue]:
     if not isinstance(value, Record) or isinstance(value, Mixed | SizeMatch):
         return {name: _plain(value)}
     inner_names = [inner for inner in type(value).model_fields if (name, inner) != ("task", "lag")]
-    return {f"{name}.{inner}": _plain(getattr(value, inner)) for inner in inner_names}
+    flat: dict[str, PlainValue] = {}
+    for inner in inner_names:
+        one = getattr(value, inner)
+        if isinstance(one, Mapping):  # the arguments of a module's class
+            flat |= {f"{name}.{inner}.{key}": _plain(item) for key, item in one.items()}
+        else:
+            flat[f"{name}.{inner}"] = _plain(one)
+    return flat
 
 
 def _plain(value: Any) -> PlainValue:
