@@ -92,20 +92,21 @@ def test_unrolled_equals_step_by_step(every_cell: Cell, dtype: torch.dtype) -> N
         place = next(architecture.layers())
         p = {name: network.parameters[name + place.suffix] for name in architecture.cell_shapes(place)}
         like = torch.randn(2, 3, architecture.hidden, dtype=dtype, generator=torch.Generator().manual_seed(1))
-        start = tuple((0.5 * like + part).requires_grad_() for part in every_cell.zero(like))
-        gates = every_cell.project(p, sequences(network, 6, 3, dtype)).detach().requires_grad_()
+        cell = every_cell.sized(architecture.inputs, architecture.hidden)
+        start = tuple((0.5 * like + part).requires_grad_() for part in cell.initial(like, architecture.inputs))
+        gates = cell.project(p, sequences(network, 6, 3, dtype)).detach().requires_grad_()
         state, outputs = start, []
         for t in range(6):
-            state = every_cell.step(p, gates[:, t], state)
-            outputs.append(every_cell.output(p, gates[:, t], state))
+            state = cell.step(p, gates[:, t], state)
+            outputs.append(cell.output(p, gates[:, t], state))
         expected, over = torch.stack(outputs, 1), [gates, *start, *p.values()]
         expected_gradients = gradients(expected, over)
         for run in (unroll, lambda cell, *rest: cell.unroll(*rest)):
-            found, last = run(every_cell, p, gates, start)
+            found, last = run(cell, p, gates, start)
             assert_close(found, expected, **CLOSE[dtype])
             for a, b in zip(last, state, strict=True):
                 assert_close(a, b, **CLOSE[dtype])
-            assert_close(every_cell.output(p, gates[:, -1], last), found[:, -1], **close(every_cell, dtype))
+            assert_close(cell.output(p, gates[:, -1], last), found[:, -1], **close(every_cell, dtype))
             assert_close(gradients(found, over), expected_gradients, **CLOSE[dtype])
 
 
@@ -120,12 +121,13 @@ def test_the_gradient_through_the_last_state_is_that_of_the_steps(every_cell: Ce
     x = sequences(network, 5, 2, torch.float64).requires_grad_()
     place = next(architecture.layers())
     p = {name: network.parameters[name + place.suffix] for name in architecture.cell_shapes(place)}
-    state = every_cell.zero(torch.zeros(2, 2, architecture.hidden, dtype=torch.float64))
-    gates = every_cell.project(p, x)
+    cell = every_cell.sized(architecture.inputs, architecture.hidden)
+    state = cell.initial(torch.zeros(2, 2, architecture.hidden, dtype=torch.float64), architecture.inputs)
+    gates = cell.project(p, x)
     stepped = state
     for t in range(5):
-        stepped = every_cell.step(p, gates[:, t], stepped)
-    last = unroll(every_cell, p, gates, state)[1]
+        stepped = cell.step(p, gates[:, t], stepped)
+    last = unroll(cell, p, gates, state)[1]
     found, expected = (torch.stack([part.sum() * (i + 1) for i, part in enumerate(s)]).sum() for s in (last, stepped))
     assert_close(
         torch.autograd.grad(found, x, retain_graph=True), torch.autograd.grad(expected, x), rtol=1e-9, atol=1e-12

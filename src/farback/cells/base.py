@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -40,6 +40,7 @@ class Cell(Component):
         state_parts: how many (B, H) tensors the state consists of.
         torch_class: the `torch.nn` module with the same recurrence, if there is one.
         known_as: the cell's usual name, if it differs from the file's name.
+        draws_itself: whether the cell draws all parameters itself, and an initialisation only changes some of them.
     """
 
     gates: ClassVar[tuple[str, ...]] = ("h",)
@@ -49,6 +50,7 @@ class Cell(Component):
     state_parts: ClassVar[int] = 1
     torch_class: ClassVar[Callable[..., nn.RNNBase] | None] = None
     known_as: ClassVar[str] = ""
+    draws_itself: ClassVar[bool] = False
 
     @property
     def kernel(self) -> Kernel | None:
@@ -70,6 +72,37 @@ class Cell(Component):
         `lag` is the largest lag that the trial trains on.
         """
         return {}
+
+    def drawn(self, inputs: int, hidden: int, rng: np.random.Generator) -> dict[str, Array]:
+        """Values of all parameters as the cell draws them, if it `draws_itself`."""
+        return {}
+
+    def initialised(self, inputs: int, hidden: int) -> dict[str, str]:
+        """The parameters that initialisations draw, and the names by which these know them."""
+        return {name: name for name in self.parameters(inputs, hidden) if name.startswith(("weight", "bias"))}
+
+    def gates_in(self, inputs: int, hidden: int) -> tuple[str, ...]:
+        """The gates of a layer of this size, as in `gates`."""
+        return self.gates
+
+    def frozen_in(self, inputs: int, hidden: int) -> tuple[str, ...]:
+        """The parameters of a layer of this size that are never trained, as in `frozen`."""
+        return self.frozen
+
+    def why_no_init(self, inputs: int, hidden: int) -> str:
+        """What to add to the message if an initialisation does not fit the cell."""
+        return ""
+
+    def sized(self, inputs: int, hidden: int, seeds: Sequence[int] | None = None) -> Cell:
+        """The cell as it computes in a layer of this size.
+
+        `seeds` are given in training, one for each replica: of the random numbers that it draws, as dropout does.
+        """
+        return self
+
+    def unresumable(self, inputs: int, hidden: int) -> str:
+        """Why a run cannot resume from the cell's state; empty if it can."""
+        return ""
 
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """The contribution of the inputs to the gates at all steps, (R, T, B, G); by default W_ih x + b_ih."""
@@ -101,6 +134,10 @@ class Cell(Component):
     def zero(self, like_RBH: Tensor) -> State:
         """The state before the first step."""
         return tuple(torch.zeros_like(like_RBH) for _ in range(self.state_parts))
+
+    def initial(self, like_RBH: Tensor, inputs: int) -> State:
+        """The state before the first step of a layer with this number of inputs."""
+        return self.zero(like_RBH)
 
     def output(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
         """The output of a step to the layer above, (R, B, H), given the state after it."""

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from farback.cli import calibrate, claims, dashboard, doctor, init, list, new, report, run, search, show, ui
+from farback.cli import calibrate, check, claims, dashboard, doctor, init, list, new, report, run, search, show, ui
 from farback.cli.app import Command, app
 
 __all__ = ["app", "main"]
@@ -21,6 +21,7 @@ for command in (
     ui.ui,
     search.search,
     dashboard.dashboard,
+    check.check,
     calibrate.calibrate,
     claims.claims,
     list.list_,

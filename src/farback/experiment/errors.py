@@ -11,6 +11,7 @@ from pydantic import Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from farback.cells.support.user_module import ModuleError
 from farback.experiment.absent_settings import answer
 from farback.experiment.problems import Mark, Problem, joined, shown
 from farback.experiment.yaml_tree import Node
@@ -68,6 +69,9 @@ def problem(
     elif isinstance(error.get("ctx", {}).get("error"), MatchError):
         matched = place.followed(("match", *list(tree.entries["match"].node.entries)[:1]))
         mark, path = matched.mark, matched.path
+    elif isinstance(error.get("ctx", {}).get("error"), ModuleError):
+        cell = place.followed(("cell",))
+        mark, path = cell.mark, cell.path
     elif not error["loc"]:
         mark, path = whole
     elif error["loc"][-1] == "name" and error["type"] == "literal_error":
@@ -100,6 +104,11 @@ def worded(error: ErrorDetails) -> str:
     if error["type"] in WORDS:
         return f"{WORDS[error['type']].format(**{name: shown(value) for name, value in ctx.items()})}, {got}"
     return f"{re.sub('^Input should be', 'must be', error['msg'])}, {got}"
+
+
+def reason(error: ValueError) -> str:
+    """An error of a record on one line, without pydantic's wording."""
+    return "; ".join(map(worded, error.errors())) if isinstance(error, ValidationError) else str(error)
 
 
 def _quoted(error: ErrorDetails, name: str) -> list[str]:

@@ -24,6 +24,7 @@ from farback.trials.lags import AdaptiveLag
 from farback.trials.trial import Trial
 
 Schema = dict[str, Any]
+ARGUMENT = r"^cell\.with\.\w+$"  # an argument of a module's class, which may have any value
 FIELD = re.compile(r"^(\w+(?:, \w+)*): (.*(?:\n +.*)*)", re.MULTILINE)  # a line of a docstring's "Attributes:"
 
 
@@ -60,6 +61,9 @@ def schema() -> Schema:
     )
     dimensions = {path: _dimension(path, values) for path, values in paths.items()}
     space = _mapping("A list of choices or a range for each path.", dimensions)
+    listed, level = _list({}), _any_of([_list({}), _ref("Range")])
+    for mapping, levels in ((pairs, listed), (grid, level), (tune, listed), (space, {})):
+        mapping["patternProperties"] = {ARGUMENT: levels}
     definitions |= {"Pairs": pairs, "Grid": grid, "Space": space, "Search": search}
     skill = {"type": "object", "properties": {"skill": {"type": "integer", "minimum": 0}}, "required": ["skill"]}
     search["properties"]["space"] |= _ref("Space")

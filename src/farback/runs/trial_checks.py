@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 
 import pandas as pd
 
+from farback.cells.module import ModuleCell
 from farback.experiment import ConfigError, Experiment, Problem, Sweep
+from farback.networks.module_laws import laws
 from farback.report.group_columns import groups
 from farback.system.project import script_of
 from farback.training.cohort_width import too_large
 from farback.training.loop import fingerprint
 from farback.trials.trial import Trial
+
+log = logging.getLogger("farback")
 
 # Fields that act only after the first update: step 0 cannot show their effect
 LATER = (
@@ -41,7 +46,7 @@ def check(experiment: Experiment) -> None:
     contrasted = [trial for _, _, trials in contrasts for trial in trials]
     if large := too_large(experiment.trials() if isinstance(experiment, Sweep) else contrasted):
         raise ConfigError([Problem(experiment.shown, "", large)])
-    problems = []
+    problems = _broken_laws(experiment, experiment.trials() if isinstance(experiment, Sweep) else contrasted)
     if isinstance(experiment, Sweep) and not script_of(experiment.name, experiment.root).exists():
         problems += [Problem(experiment.shown, "sweep", same) for same in _not_told_apart(experiment.trials())]
     for axis, where, trials in contrasts:
@@ -51,6 +56,23 @@ def check(experiment: Experiment) -> None:
             problems.append(Problem(where, axis, message))
     if problems:
         raise ConfigError(problems)
+
+
+def _broken_laws(experiment: Experiment, trials: list[Trial]) -> list[Problem]:
+    """The laws without which results would be wrong, of modules of the user's; others are logged as warnings."""
+    problems, seen = [], set()
+    for trial in trials:
+        cell = trial.cell
+        if not isinstance(cell, ModuleCell) or cell in seen:
+            continue
+        seen.add(cell)
+        for law in laws(cell, trial.encoder.width(trial.task.inputs), trial.hidden):
+            text = f"{cell.label()} breaks the law that {law.name}: {law.found}"
+            if not law.holds and law.needed:
+                problems.append(Problem(experiment.shown, "cell", text))
+            elif not law.holds:
+                log.warning("%s", text)
+    return problems
 
 
 def _not_told_apart(trials: list[Trial]) -> list[str]:

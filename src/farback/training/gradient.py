@@ -21,14 +21,16 @@ _BYTES = 256_000_000
 
 @dataclass(frozen=True)
 class Options:
-    """What differs in a training pass: the masks of dropout between layers, and truncation (see `Network`)."""
+    """What differs in a training pass: masks of dropout between layers, truncation, and seeds (see `Network`)."""
 
     masks: tuple[Tensor, ...] = ()
     truncate: int | None = None
+    seeds: tuple[int, ...] | None = None
 
     def rows(self, rows: slice) -> Options:
         """The options of some replicas."""
-        return Options(tuple(mask[rows] for mask in self.masks), self.truncate)
+        seeds = None if self.seeds is None else self.seeds[rows]
+        return Options(tuple(mask[rows] for mask in self.masks), self.truncate, seeds)
 
 
 PLAIN = Options()
@@ -41,7 +43,7 @@ def network(architecture: Architecture, theta_RP: Tensor, grad: bool = False, op
     for name, (shape, strides, start) in architecture.layout.items():
         value = theta_RP.as_strided((R, *shape), (stride, *strides), base + start)
         parameters[name] = value.detach().requires_grad_() if grad and name not in frozen else value
-    return Network(architecture, parameters, options.masks, options.truncate)
+    return Network(architecture, parameters, options.masks, options.truncate, options.seeds)
 
 
 def group(architecture: Architecture, batch: CohortBatch) -> int:

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -168,7 +169,8 @@ def fingerprint(trial: Trial) -> bytes:
     with arithmetic(), torch.no_grad():
         replicas = Replicas([trial])
         first, batch = replicas.network(), replicas.training.next()
-        parts = [*first.parameters.values(), *batch, replicas.scored.loss(first, batch)]
+        trained = replace(first, seeds=replicas.seeds(1))
+        parts = [*first.parameters.values(), *batch, replicas.scored.loss(trained, batch)]
         hashed = hashlib.sha256(repr(list(first.parameters)).encode())
         for part in parts:
             hashed.update(repr(tuple(part.shape)).encode())

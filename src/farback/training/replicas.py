@@ -15,6 +15,7 @@ from torch import Tensor
 from farback import optimizers
 from farback.measures.base import Measure, MeasureRow
 from farback.networks.network import Network, draw
+from farback.system.random_streams import stream
 from farback.training import dropout
 from farback.training.batches import BatchStream, ScoredSteps
 from farback.training.gradient import Options, gradient, network
@@ -107,7 +108,7 @@ class Replicas:
         """The loss of every replica and its gradient at update number `count`, with dropout and truncation."""
         batch, trials = self.training.next(), [replica.trial for replica in self.each]
         masks = dropout.layer_masks(trials, count, *batch.x_RTBI.shape[1:3])
-        options = Options(tuple(mask.to(self.device) for mask in masks), self.trial.truncate)
+        options = Options(tuple(mask.to(self.device) for mask in masks), self.trial.truncate, self.seeds(count))
         kept_RP = dropout.weight_mask(trials, count)
         if kept_RP is None:
             return gradient(self.architecture, self.theta_RP, self.scored, batch, options)
@@ -122,6 +123,12 @@ class Replicas:
             return self.rules
         rates = [[own.trial.optimizer.lr * factor] for own, factor in zip(self.each, factors, strict=True)]
         return {**self.rules, "lr": torch.tensor(rates, dtype=self.theta_RP.dtype, device=self.device)}
+
+    def seeds(self, count: int) -> tuple[int, ...] | None:
+        """For each replica, the seed of the random numbers that its cells draw in update number `count`, if they do."""
+        if not self.architecture.cell.draws_itself:
+            return None
+        return tuple(int(stream(one.trial.seed, "noise", count).integers(2**63)) for one in self.each)
 
     def network(self, rows: slice | list[int] = slice(None)) -> Network:
         """The network of some replicas."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -139,6 +139,8 @@ class Trial(Record):
         if isinstance(self.train_lags, Mixed):
             self.train_lags.check(self.task, "train_lags")
         self.architecture.check(self.init)
+        if self.truncate and not self.bidirectional and (reason := self.architecture.unresumable):
+            raise ValueError(f"truncate is not possible: {reason}")
         self.schedule.check(self.steps)
         self._check_dropout()
         names = [measure.name for measure in self.measures]
@@ -275,7 +277,14 @@ def _flattened(name: str, value: Any) -> dict[str, PlainValue]:
     if not isinstance(value, Record) or isinstance(value, Mixed | SizeMatch):
         return {name: _plain(value)}
     inner_names = [inner for inner in type(value).model_fields if (name, inner) != ("task", "lag")]
-    return {f"{name}.{inner}": _plain(getattr(value, inner)) for inner in inner_names}
+    flat: dict[str, PlainValue] = {}
+    for inner in inner_names:
+        one = getattr(value, inner)
+        if isinstance(one, Mapping):  # the arguments of a module's class
+            flat |= {f"{name}.{inner}.{key}": _plain(item) for key, item in one.items()}
+        else:
+            flat[f"{name}.{inner}"] = _plain(one)
+    return flat
 
 
 def _lag_of_data(task: dict[str, Any]) -> int | None:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from farback.cells.support.state_layout import StateLayout
 from farback.measures.support.held_modules import evaluating, modules_in
 from farback.measures.support.interface import System
-from farback.measures.support.state_layout import StateLayout
 from farback.networks.module_copies import copied, same
 
 SPLIT = 1e-4  # rounding errors of two halves, relative to the largest output: more than of the same run twice

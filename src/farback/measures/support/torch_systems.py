@@ -35,12 +35,13 @@ class NetworkSystem(System):
 
     @override
     def unresumable(self, x_BTI: Tensor) -> str:
-        return BIDIRECTIONAL if self.network.architecture.bidirectional else ""
+        a = self.network.architecture
+        return BIDIRECTIONAL if a.bidirectional else a.unresumable
 
     @override
     def carry(self, x_BTI: Tensor, state_BS: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        if self.network.architecture.bidirectional:
-            raise ValueError(BIDIRECTIONAL)
+        if reason := self.unresumable(x_BTI):
+            raise ValueError(reason)
         output_BTO, _, after = self._run(x_BTI, state_BS)
         parts = [part[0] for layer in after for part in layer]
         real = [torch.view_as_real(part) if part.is_complex() else part for part in parts]

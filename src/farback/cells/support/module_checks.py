@@ -1,0 +1,94 @@
+"""Checks that a user's module computes what a cell computes: a function of its inputs, state and parameters."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from farback.cells.support.user_module import CLOSE, ModuleError, UserModule
+
+
+@lru_cache(maxsize=256)
+@torch.no_grad()
+def problem(module: UserModule) -> str:
+    """Why results of a module would be wrong; empty if they would not."""
+    try:
+        return not_repeated(module) or unseeded(module) or mixing(module)
+    except ModuleError as error:
+        return str(error)
+
+
+def not_repeated(module: UserModule) -> str:
+    """Whether equal inputs give other outputs, or a run changes the parameters."""
+    x_BTI = module.tried(2)
+    tensors = {name: value.clone() for name, value in module.tensors.items()}
+    first, second = (module.run(tensors, x_BTI, None)[0] for _ in range(2))
+    if not torch.equal(first, second):
+        return (
+            "gives other outputs when the same inputs are run again, as with a state kept from call to call, or with "
+            "random numbers outside of training: take the state as an argument and return it"
+        )
+    module.run(tensors, x_BTI, None, seed=0)
+    changed = [name for name, value in module.tensors.items() if not torch.equal(value, tensors[name])]
+    if changed:
+        return f"changes {changed[0]} when it runs (as BatchNorm does), and only an optimizer may change a network"
+    return ""
+
+
+def mixing(module: UserModule) -> str:
+    """Whether a sequence changes the outputs of another one."""
+    x_BTI = module.tried(3)
+    for seed in (None,) if unseeded(module) else (None, 0):
+        output_BTH = module.run(module.tensors, x_BTI[:2], None, seed)[0]
+        other_BTH = module.run(module.tensors, x_BTI[[0, 2]], None, seed)[0]
+        if not close(output_BTH[0], other_BTH[0]):
+            time_first = "(T, B, I), as its batch_first is False" if module.calling.time_first else "(B, T, I)"
+            return (
+                f"was given inputs {time_first}, and the outputs of one sequence changed when another sequence "
+                "changed: take sequences on the first axis (or set batch_first), and do not mix them, as BatchNorm does"
+            )
+    return ""
+
+
+def unseeded(module: UserModule) -> str:
+    """Whether it draws random numbers in training that do not come from the generators that farback seeds."""
+    x_BTI = module.tried(2)
+    first, second = (module.run(module.tensors, x_BTI, None, seed=0)[0] for _ in range(2))
+    if torch.equal(first, second):
+        return ""
+    return (
+        "draws random numbers in training from a generator of its own, so that no training could be repeated: use "
+        "torch.nn.Dropout, torch.rand or the global generators of torch, numpy or random"
+    )
+
+
+@lru_cache(maxsize=256)
+@torch.no_grad()
+def unresumable(module: UserModule) -> str:
+    """Why a sequence cannot be run in two parts; empty if it can."""
+    layout = module.layout(module.dtype)
+    if layout is None:
+        missing = "returns no state with an axis of the sequences" if module.takes_state else "takes no state"
+        return f"{missing}, so it cannot resume from one"
+    x_BTI, half = module.tried(2), 2
+    try:
+        whole, end = module.run(module.tensors, x_BTI, None)
+        first, state = module.run(module.tensors, x_BTI[:, :half], None)
+        second, last = module.run(module.tensors, x_BTI[:, half:], state)
+    except (ModuleError, ValueError) as error:
+        return f"cannot resume from the state that it returns: it {error}"
+    assert end is not None and last is not None  # there is a layout  # noqa: PT018
+    if close(torch.cat([first, second], 1), whole) and close(last, end):
+        return ""
+    return (
+        "gives other outputs when a sequence is run in two parts with the state passed on: the state must hold "
+        "everything that it remembers"
+    )
+
+
+def close(found: Tensor, expected: Tensor) -> bool:
+    """Whether two tensors differ by rounding only."""
+    largest = float(expected.abs().max()) if expected.numel() else 0.0
+    return torch.allclose(found, expected, rtol=CLOSE, atol=CLOSE * largest, equal_nan=True)
