@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from farback.experiment import ConfigError, Experiment
     from farback.networks.network import from_torch, states, to_torch
     from farback.runs.frames import frame
+    from farback.runs.horizon import horizon
     from farback.runs.progress import Summary
     from farback.runs.sweep import run
 
@@ -24,6 +25,7 @@ _MODULES = {
     "Summary": "runs.progress",
     "frame": "runs.frames",
     "from_torch": "networks.network",
+    "horizon": "runs.horizon",
     "run": "runs.sweep",
     "states": "networks.network",
     "to_torch": "networks.network",
@@ -45,6 +47,7 @@ __all__ = [
     "cells",
     "frame",
     "from_torch",
+    "horizon",
     "inits",
     "measures",
     "plots",
