@@ -47,9 +47,10 @@ class HorizonResult:
             ValueError: there is no training that counts.
         """
         (row,) = tables.trainability(frame).to_dict("records")
-        lags = [float(row[name]) for name in ("estimate", "low", "high", "smallest_lag", "largest_lag")]
+        tried = float(row["smallest_lag"]), float(row["largest_lag"])
+        estimate = HorizonEstimate(float(row["estimate"]), float(row["low"]), float(row["high"]), *tried)
         trained, task = frame["key"].nunique(), str(frame["task"].iloc[0])
-        return cls(str(row["label"]), task, HorizonEstimate(*lags), trained, done, settings, frame)
+        return cls(str(row["label"]), task, estimate, trained, done, settings, frame)
 
     @property
     def estimate(self) -> float:
