@@ -91,7 +91,8 @@ def horizon(
     if workers is None and device == devices.CPU:
         workers = min(cores(), GROUP * len(search.arms))  # no more networks are trained at the same time
     executor = open_executor(chosen_placement(workers=workers, device=device))
-    console = Console(stderr=True, force_jupyter=False, quiet=not progress)
+    terminal = False if Console().is_jupyter else None  # a notebook says that it is one, and shows escape codes
+    console = Console(stderr=True, force_jupyter=False, force_terminal=terminal, quiet=not progress)
     with open_store(store if name else Memory(), project_folder()) as opened:
         measurement = _Measurement(search, opened, name or "horizon")
         try:
