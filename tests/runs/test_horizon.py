@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 from matplotlib.figure import Figure
-from torch import nn
+from torch import Tensor, nn
 
 import farback
 from farback import tables
@@ -49,6 +50,66 @@ def test_a_shift_register_has_the_horizon_of_its_last_slot() -> None:
     assert found.low <= 7.5 <= found.high
     assert found.done
     assert found.trained == found.frame["key"].nunique()
+
+
+class Delay(nn.Module):
+    """Holds the last 8 of 3 inputs, as the shift register above."""
+
+    def __init__(self, inputs: int, hidden: int, broken: bool = False) -> None:
+        super().__init__()
+        self.hidden, self.broken = hidden, broken
+
+    def forward(self, x_BI: Tensor, state_BH: Tensor) -> Tensor:
+        if self.broken:
+            raise KeyError("no such thing")
+        return torch.cat([x_BI, state_BH], -1)[:, : self.hidden]
+
+
+def test_a_module_has_the_horizon_of_the_same_cell_of_farback() -> None:
+    """From a file that workers can import, from this process only, and from a spec."""
+    arguments = {**SMALL, "hidden": 24, "steps": 200, "precision": 0.4}
+
+    class Local(Delay):
+        pass
+
+    native = farback.horizon("shift_register", **arguments)
+    spec = {"name": "module", "class": Delay, "with": {"broken": False}}
+    for network, name in [(Delay, f"{__name__}:Delay"), (Local, "Local"), (lambda i, h: Delay(i, h), "<lambda>")]:
+        found = farback.horizon(network, **arguments)
+        assert (found.horizon, found.trained, found.network) == (native.horizon, native.trained, name)
+    assert farback.horizon(spec, **arguments).horizon == native.horizon
+
+
+def test_classes_of_this_process_are_never_mistaken_for_each_other() -> None:
+    ends: dict[str, Any] = {"precision": 0.3, "limit": 40, "seeds": None}
+
+    def made() -> type[nn.Module]:
+        class Local(Delay):
+            pass
+
+        return Local
+
+    arms = [horizon_search(made(), TASK, {"hidden": 24}, **ends).arms[0] for _ in range(2)]
+    assert arms[0].key != arms[1].key
+    arms = [horizon_search(Delay, TASK, {"hidden": 24}, **ends).arms[0] for _ in range(2)]
+    assert arms[0].key == arms[1].key
+
+
+def test_a_class_of_this_process_is_trained_here_and_not_recorded(capsys: pytest.CaptureFixture[str]) -> None:
+    class Local(Delay):
+        pass
+
+    arguments = {**SMALL, "hidden": 24, "workers": 2, "progress": True}
+    farback.horizon(Local, **arguments)
+    assert "to train in this process (workers cannot import it: it is of no file)" in capsys.readouterr().err
+    with pytest.raises(UserError, match="name: Local can only be recorded if it is imported from a file"):
+        farback.horizon(Local, **arguments, name="mine", store=Memory())
+
+
+def test_an_error_in_a_module_names_its_line() -> None:
+    broken = {"name": "module", "class": Delay, "with": {"broken": True}}
+    with pytest.raises(UserError, match=r"farback.horizon: .*KeyError: .*test_horizon\.py:\d+ \(raise KeyError"):
+        farback.horizon(broken, **{**SMALL, "hidden": 24})
 
 
 def test_a_memoryless_network_has_a_bound() -> None:

@@ -82,13 +82,31 @@ def test_a_cell_of_a_notebook_shows_lines_and_the_answer(kernel: Any) -> None:
     assert "'image/png'" in next(text for kind, text in outputs(kernel[1], "found.plot()") if kind == "execute_result")
 
 
+MODULE = f"""
+import farback, torch
+class Mine(torch.nn.Module):
+    def __init__(self, inputs, hidden):
+        super().__init__()
+        self.weights = torch.nn.Linear(inputs + hidden, hidden)
+    def forward(self, x, state):
+        return torch.tanh(self.weights(torch.cat([x, state], -1)))
+farback.horizon(Mine, precision=0.6, progress=False, {SETTINGS})
+"""
+
+
+def test_a_class_of_a_cell_is_trained(kernel: Any) -> None:
+    ((kind, text),) = outputs(kernel[1], MODULE)
+    assert kind == "execute_result", text
+    assert "fresh Mine networks" in text
+
+
 def test_an_interrupted_cell_returns_the_result_so_far(kernel: Any) -> None:
     manager, client = kernel
     long = f"import farback\nfarback.horizon('gru', precision=0.02, seeds=10000, {SETTINGS})"
     shown, is_interrupted = [], False
     for kind, text in outputs(client, long):
         shown.append((kind, text))
-        if not is_interrupted and re.search(r"horizon so far: (\d+[ .]|at least|below)", text):
+        if not is_interrupted and re.search(r"horizon so far: ([\d.]+ \(|at least|below)", text):
             manager.interrupt_kernel()
             is_interrupted = True
     assert is_interrupted, shown

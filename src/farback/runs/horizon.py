@@ -12,7 +12,9 @@ from torch import nn
 
 from farback import tables
 from farback.cells.base import Cell
-from farback.executors import Executor, chosen_placement, open_executor
+from farback.cells.module import ModuleCell
+from farback.cells.support.user_class import is_given
+from farback.executors import Executor, Serial, chosen_placement, open_executor
 from farback.executors.pool import cores
 from farback.experiment.chosen_trials import JUDGED, ChosenTrials
 from farback.records.record import UserError
@@ -58,8 +60,11 @@ def horizon(
     0.003, 0.01 and 0.03; the networks that choose it are not counted. `settings` changes all this.
 
     Args:
-        network: the name of a cell ("lstm") or its spec ({"name": "elman", "nonlinearity": "relu"}). `torch.nn.RNN`,
-            `LSTM` and `GRU` are farback's cells elman, lstm and gru, which have the same equations.
+        network: the name of a cell ("lstm") or its spec ({"name": "elman", "nonlinearity": "relu"}); or a subclass of
+            `torch.nn.Module`, or a function (inputs, hidden) -> module, that is called as `torch.nn.GRU` with
+            `batch_first` or as `torch.nn.GRUCell` (the cell `module`). `torch.nn.RNN`, `LSTM`, `GRU` and their cells
+            are farback's elman, lstm and gru, which have the same equations and are faster. What cannot be imported
+            from a file, such as a class of a notebook, is trained in this process.
         task: the name of a task or its spec, without a lag.
         precision: the standard deviation of the horizon, in octaves (factors of two), at which the measurement ends.
         limit: the largest lag to try, in steps.
@@ -83,6 +88,13 @@ def horizon(
     """
     given = {"hidden": hidden, **settings} if "match" not in settings else settings
     search = horizon_search(network, task, given, precision=precision, limit=limit, seeds=seeds)
+    cell = search.arms[0].cell
+    is_local = isinstance(cell, ModuleCell) and is_given(cell.path)
+    if is_local and name is not None:
+        raise UserError(
+            f"farback.horizon: name: {cell.label()} can only be recorded if it is imported from a file, whose "
+            "text tells it from other versions of itself"
+        )
     if store is not None and name is None:
         raise UserError("farback.horizon: store: needs a `name`, under which the trainings are recorded")
     if workers is not None and workers < 1:
@@ -90,11 +102,11 @@ def horizon(
     device = devices.checked(device or devices.CPU)
     if workers is None and device == devices.CPU:
         workers = min(cores(), GROUP * len(search.arms))  # no more networks are trained at the same time
-    executor = open_executor(chosen_placement(workers=workers, device=device))
+    executor = Serial() if is_local else open_executor(chosen_placement(workers=workers, device=device))
     terminal = False if Console().is_jupyter else None  # a notebook says that it is one, and shows escape codes
     console = Console(stderr=True, force_jupyter=False, force_terminal=terminal, quiet=not progress)
     with open_store(store if name else Memory(), project_folder()) as opened:
-        measurement = _Measurement(search, opened, name or "horizon")
+        measurement = _Measurement(search, opened, name or "horizon", is_local)
         try:
             with executor:
                 measurement.run(executor, device, console)
@@ -110,8 +122,8 @@ def horizon(
 class _Measurement:
     """The trainings of one network, recorded under a name in a store."""
 
-    def __init__(self, search: ChosenTrials, store: Store, name: str) -> None:
-        self.arms, self.store, self.name = search.arms, store, name
+    def __init__(self, search: ChosenTrials, store: Store, name: str, is_local: bool) -> None:
+        self.arms, self.store, self.name, self.is_local = search.arms, store, name, is_local
         frame = store.frame(name)
         self.remaining = Remaining.of([], set(frame["key"]), AdaptiveTrials([search], outcomes(frame)))
         (self.network,) = self.remaining.adaptive.networks
@@ -129,7 +141,9 @@ class _Measurement:
         display = SweepDisplay(tally, console)
         low, high = self.network.search.ends
         where = f"{executor.size} workers" if executor.size > 1 else "this process"
-        display.say(f"{self.network.label}: lags {low} to {high}, {self.remaining.amount} networks to train in {where}")
+        why = " (workers cannot import it: it is of no file)" if self.is_local else ""
+        say = f"{self.network.label}: lags {low} to {high}, {self.remaining.amount} networks to train in {where}{why}"
+        display.say(say)
         with display.live(), self.store.begin(self.name, made.remaining.trials) as recorder:
             work = LeasedWork(self.store, self.name, recorder)
             with closing(execute(made, executor, work, device)) as events:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
+from farback.cells.support.user_class import path_of
 from farback.experiment import ConfigError
 from farback.experiment.chosen_trials import ChosenTrials
 from farback.experiment.errors import worded
@@ -81,15 +82,18 @@ def cell_spec(network: Any) -> Any:
     """The spec of the cell that a network stands for.
 
     Raises:
-        ConfigError: it is a module itself, not a class that makes modules.
+        ConfigError: it is a module itself, not what makes modules.
     """
-    if isinstance(network, type) and network in NATIVE:
-        return NATIVE[network]
+    if isinstance(network, Mapping) and callable(network.get("class")):
+        return {**_plain(network), "class": path_of(network["class"])}
     if isinstance(network, nn.Module):
         kind = type(network).__name__
         message = f"is a module; every training needs a fresh one: give the class {kind}, or a function that makes one"
         raise ConfigError.at(HERE, "network", message)
-    return _plain(network)
+    if not callable(network):
+        return _plain(network)
+    native = NATIVE.get(network) if isinstance(network, type) else None
+    return native or {"name": "module", "class": path_of(network)}
 
 
 def _trial(values: Mapping[str, Any]) -> Trial:
