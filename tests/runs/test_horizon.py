@@ -294,5 +294,32 @@ def test_the_repr_is_the_answer(horizon: HorizonEstimate, text: str) -> None:
     assert repr(result).endswith("(hidden 32, steps 600)")
 
 
-def test_the_plot_is_a_figure() -> None:
-    assert isinstance(farback.horizon("gru", **SMALL).plot(), Figure)
+def test_the_plot_is_a_figure_or_goes_into_given_axes() -> None:
+    found = farback.horizon("gru", **SMALL)
+    assert isinstance(found.plot(), Figure)
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    assert found.plot(ax=right) is figure
+    assert right.collections
+    assert not left.collections
+
+
+def test_a_cell_can_be_named_as_tables_show_it() -> None:
+    ends: dict[str, Any] = {"precision": 0.3, "limit": 40, "seeds": None}
+    for shown, spec in [("GRU", "gru"), ("RNN relu", {"name": "elman", "nonlinearity": "relu"})]:
+        arms = [horizon_search(network, "recall", {"hidden": 8}, **ends).arms for network in (shown, spec)]
+        assert arms[0] == arms[1]
+
+
+def test_a_module_that_breaks_a_law_is_refused() -> None:
+    """Its outputs are not repeated: it keeps its state from call to call."""
+
+    class Keeping(Delay):
+        calls = 0
+
+        def forward(self, x_BI: Tensor, state_BH: Tensor) -> Tensor:
+            self.calls += 1
+            return super().forward(x_BI, state_BH) + self.calls
+
+    with pytest.raises(UserError, match=r"farback.horizon: .*Keeping .*other outputs when the same inputs"):
+        farback.horizon(Keeping, **{**SMALL, "hidden": 24})

@@ -9,13 +9,15 @@ from pydantic import ValidationError
 from torch import nn
 
 from farback.cells.support.user_class import path_of
-from farback.experiment import ConfigError
+from farback.experiment import ConfigError, Problem
 from farback.experiment.chosen_trials import ChosenTrials
 from farback.experiment.errors import worded
 from farback.experiment.expansion import validated, why_not_chosen
 from farback.experiment.problems import Mark
+from farback.experiment.shown_names import with_own_names
 from farback.experiment.yaml_tree import KeyValue, Node, tree_of
 from farback.records.record import Record
+from farback.runs.trial_checks import broken_laws
 from farback.training.cohort_width import too_large
 from farback.training.loop import fingerprint
 from farback.trials.lags import AdaptiveLag
@@ -69,6 +71,8 @@ def horizon_search(
     if large := too_large(longest):
         raise ConfigError.at(HERE, "limit", large)
     arms = tuple(trial.changed(lag=least) for trial in longest)
+    if broken := broken_laws(arms[:1]):
+        raise ConfigError(Problem(str(HERE), "network", text) for text in broken)
     try:
         fingerprint(arms[0])
     except Exception as error:
@@ -100,7 +104,8 @@ def _trial(values: Mapping[str, Any]) -> Trial:
     """The trial with these settings, at the largest lag."""
     names = {"cell": "network", "lag": "limit"}
     entries = {name: KeyValue(HERE, tree_of(value, HERE, names.get(name, name))) for name, value in values.items()}
-    made = validated(Node(HERE, entries), HERE, (HERE, ""))
+    tree = with_own_names(KeyValue(HERE, Node(HERE, entries))).node
+    made = validated(tree, HERE, (HERE, ""))
     if not isinstance(made, Trial):
         raise ConfigError(dict.fromkeys(made))
     if message := why_not_chosen(made, "the lags"):

@@ -12,6 +12,7 @@ from farback import tables
 from farback.tables.horizon_estimates import Bound, HorizonEstimate, lag_text
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SHOWN_SETTINGS = ("hidden", "optimizer.name", "optimizer.lr", "steps", "batch")  # in the repr
@@ -72,12 +73,16 @@ class HorizonResult:
         """ "none", or "at least" or "below" if the estimate lies beyond the lags that were tried."""
         return self.horizon.bound
 
-    def plot(self) -> Figure:
-        """Draw the success rate at each lag, the fitted curve and the horizon. Returns the figure."""
+    def plot(self, ax: Axes | None = None) -> Figure:
+        """Draw the success rate at each lag, the fitted curve and the horizon. Returns the figure.
+
+        Args:
+            ax: the axes to draw into; default: a new figure.
+        """
         from farback import plots  # matplotlib takes a second to import
 
         by_lag, curves = tables.success_by_lag(self.frame), tables.success_curves(self.frame)
-        return plots.success(by_lag, curves, tables.trainability(self.frame))
+        return plots.success(by_lag, curves, tables.trainability(self.frame), ax=ax)
 
     @override
     def __repr__(self) -> str:
