@@ -101,7 +101,7 @@ def test_a_class_of_this_process_is_trained_here_and_not_recorded(capsys: pytest
 
     arguments = {**SMALL, "hidden": 24, "workers": 2, "progress": True}
     farback.horizon(Local, **arguments)
-    assert "to train in this process (workers cannot import it: it is of no file)" in capsys.readouterr().err
+    assert "to train in this process (it is in no file that workers could import)" in capsys.readouterr().err
     with pytest.raises(UserError, match="name: Local can only be recorded if it is imported from a file"):
         farback.horizon(Local, **arguments, name="mine", store=Memory())
 

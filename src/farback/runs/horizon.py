@@ -63,7 +63,7 @@ def horizon(
         network: the name of a cell ("lstm") or its spec ({"name": "elman", "nonlinearity": "relu"}); or a subclass of
             `torch.nn.Module`, or a function (inputs, hidden) -> module, that is called as `torch.nn.GRU` with
             `batch_first` or as `torch.nn.GRUCell` (the cell `module`). `torch.nn.RNN`, `LSTM`, `GRU` and their cells
-            are farback's elman, lstm and gru, which have the same equations and are faster. What cannot be imported
+            are farback's elman, lstm and gru, with the same equations and compiled kernels. What cannot be imported
             from a file, such as a class of a notebook, is trained in this process.
         task: the name of a task or its spec, without a lag.
         precision: the standard deviation of the horizon, in octaves (factors of two), at which the measurement ends.
@@ -141,7 +141,7 @@ class _Measurement:
         display = SweepDisplay(tally, console)
         low, high = self.network.search.ends
         where = f"{executor.size} workers" if executor.size > 1 else "this process"
-        why = " (workers cannot import it: it is of no file)" if self.is_local else ""
+        why = " (it is in no file that workers could import)" if self.is_local else ""
         say = f"{self.network.label}: lags {low} to {high}, {self.remaining.amount} networks to train in {where}{why}"
         display.say(say)
         with display.live(), self.store.begin(self.name, made.remaining.trials) as recorder:
