@@ -86,12 +86,14 @@ class HorizonResult:
 
     @override
     def __repr__(self) -> str:
-        lags = {
-            "none": f"half of fresh {self.network} networks learn {self.task} up to a lag of {self.horizon} steps",
-            "at least": f"most fresh {self.network} networks learn {self.task} at lag {lag_text(self.horizon.largest)}",
-            "below": f"most fresh {self.network} networks fail on {self.task} at lag {lag_text(self.horizon.smallest)}",
-        }
-        ends = {"none": "", "at least": ", the largest tried", "below": ", the smallest tried"}
+        found, who, task = self.horizon, f"fresh {self.network} networks", self.task
+        answer = {
+            "none": f"Half of {who} learn {task} up to a lag of {lag_text(found.estimate)} steps",
+            "at least": f"Most {who} learn {task} at lag {lag_text(found.largest)}, the largest tried",
+            "below": f"Most {who} fail on {task} at lag {lag_text(found.smallest)}, the smallest tried",
+        }[found.bound]
+        interval = str(found).partition(" (")[2].removesuffix(")").removeprefix("95 %: ")
+        answer += f" (95 %: {interval})" if interval else ""
         settings = ", ".join(f"{name} {self.settings[name]}" for name in SHOWN_SETTINGS if name in self.settings)
         unsure = "" if self.done else "; stopped before the precision was reached"
-        return f"{lags[self.bound]}{ends[self.bound]}; {self.trained} networks trained ({settings}){unsure}"
+        return f"{answer}; {self.trained} networks trained ({settings}){unsure}"
