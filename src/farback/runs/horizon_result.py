@@ -86,12 +86,13 @@ class HorizonResult:
 
     @override
     def __repr__(self) -> str:
-        found, who, task = self.horizon, f"fresh {self.network} networks", self.task
-        answer = {
-            "none": f"Half of {who} learn {task} up to a lag of {lag_text(found.estimate)} steps",
-            "at least": f"Most {who} learn {task} at lag {lag_text(found.largest)}, the largest tried",
-            "below": f"Most {who} fail on {task} at lag {lag_text(found.smallest)}, the smallest tried",
-        }[found.bound]
+        found, who = self.horizon, f"fresh {self.network} networks"
+        if found.bound == "none":
+            answer = f"Half of {who} learn {self.task} up to a lag of {lag_text(found.estimate)} steps"
+        elif found.bound == "at least":
+            answer = f"Most {who} learn {self.task} at lag {lag_text(found.largest)}, the largest tried"
+        else:
+            answer = f"Most {who} fail on {self.task} at lag {lag_text(found.smallest)}, the smallest tried"
         interval = str(found).partition(" (")[2].removesuffix(")").removeprefix("95 %: ")
         answer += f" (95 %: {interval})" if interval else ""
         settings = ", ".join(f"{name} {self.settings[name]}" for name in SHOWN_SETTINGS if name in self.settings)
