@@ -20,7 +20,6 @@ from pydantic import Field
 from torch import Tensor
 
 from farback.measures.base import Floats, MeasureRow, Sampled, curve_rows, summary_rows
-from farback.measures.retention import scored_steps
 from farback.measures.support.numbers import array, real, require_finite, sequences, whole, whole_numbers
 from farback.measures.support.own_mode import own_mode
 from farback.measures.support.system import measured
@@ -28,6 +27,7 @@ from farback.measures.support.windows import Windows
 from farback.networks.network import Network
 from farback.system.random_streams import stream
 from farback.tasks.base import Batch, Task
+from farback.tasks.support.scores import scored_steps
 from farback.tasks.support.answers import Chance, OneOf, skill
 
 HALF = 0.5
