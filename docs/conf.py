@@ -28,6 +28,7 @@ MENU = {
         "docs/search",
         "docs/extend",
         "docs/plug-ins",
+        "docs/from-python",
         "docs/your-own-network",
         "docs/arrays",
         "docs/your-own-data",

@@ -43,6 +43,12 @@ def test_a_page_prints_what_it_says(page: str) -> None:
         assert ran(text, page) == text
 
 
+@pytest.mark.slow
+def test_the_page_on_python_prints_what_it_says() -> None:
+    text = (DOCS / "from-python.md").read_text()
+    assert ran(text, "from-python.md") == text
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with the components of the page."""

@@ -18,6 +18,7 @@ from farback.report.claim_verdicts import judged
 from farback.report.experiment_script import experiment_module
 from farback.runs import claims
 from farback.stores.base import Recorded, tidy
+from farback.stores.memory import Memory
 from farback.system.project import script_of
 from farback.trials.trial import Trial
 from made_up_claims import (
@@ -34,7 +35,6 @@ from made_up_claims import (
     split,
     starts,
 )
-from memory_store import Memory
 from some import some
 
 ROOT = Path(__file__).parent.parent

@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     from farback.experiment import ConfigError, Experiment
     from farback.networks.network import from_torch, states, to_torch
     from farback.runs.frames import frame
+    from farback.runs.horizon import horizon
+    from farback.runs.horizon_result import HorizonResult
     from farback.runs.progress import Summary
     from farback.runs.sweep import run
 
 _MODULES = {
     "ConfigError": "experiment",
     "Experiment": "experiment",
+    "HorizonResult": "runs.horizon_result",
     "Summary": "runs.progress",
     "frame": "runs.frames",
     "from_torch": "networks.network",
+    "horizon": "runs.horizon",
     "run": "runs.sweep",
     "states": "networks.network",
     "to_torch": "networks.network",
@@ -41,10 +45,12 @@ _MOVED = {
 __all__ = [
     "ConfigError",
     "Experiment",
+    "HorizonResult",
     "Summary",
     "cells",
     "frame",
     "from_torch",
+    "horizon",
     "inits",
     "measures",
     "plots",

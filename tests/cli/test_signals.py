@@ -18,18 +18,18 @@ from typer import Exit
 
 import farback
 from farback.cli.console import Printer
-from farback.cli.progress import SweepDisplay
 from farback.cli.run import train_with_progress
 from farback.cli.signals import SignalHandler
 from farback.executors import Serial
 from farback.experiment import Experiment
+from farback.runs.displays import SweepDisplay
 from farback.runs.search import history, search
 from farback.runs.search.api import checked_search
 from farback.runs.sweep import checked_sweep
 from farback.stores.base import Recorder
 from farback.stores.locations import default_uri
+from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
-from memory_store import Memory
 from open_sweeps import session
 
 BASE = """

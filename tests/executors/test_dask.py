@@ -24,11 +24,11 @@ from farback.executors.dask import Dask
 from farback.experiment import Experiment
 from farback.records.execution import TLS
 from farback.records.record import UserError
+from farback.stores.memory import Memory
 from farback.training.loop import train
 from farback.trials.cohort import Cohort, cohorts
 from farback.trials.events import Checkpoint, Event, Failed, Finished, Paused, Progress
 from farback.trials.trial import Trial
-from memory_store import Memory
 from open_sweeps import recorded_events, session, sweep_run
 
 Make = Callable[..., Trial]

@@ -12,11 +12,11 @@ import pytest
 
 from farback.experiment import ConfigError, Experiment
 from farback.runs import sweep, trial_checks
+from farback.stores.memory import Memory
 from farback.training import cohort_width
 from farback.training.cohort_width import sequence_steps
 from farback.trials.cohort import Cohort
 from farback.trials.trial import Trial
-from memory_store import Memory
 
 CONFIG = """\
 name: tiny

@@ -22,9 +22,9 @@ from farback.networks.equal_size import LARGEST_HIDDEN, MatchError, SizeMatch
 from farback.networks.network import Architecture, Network, draw
 from farback.report import groups
 from farback.stores import run_metadata
+from farback.stores.memory import Memory
 from farback.trials.events import Finished, TrialResult, scores
 from farback.trials.trial import Trial
-from memory_store import Memory
 
 KINDS = ("parameters", "state", "flops")
 GOOD: dict[str, Any] = {"task": "recall", "lag": 5, "cell": "lstm"}

@@ -60,7 +60,7 @@ import farback
 from farback import ConfigError, Experiment
 from farback.executors.compatibility import VERSIONS, environment
 from farback.experiment import schema
-from memory_store import Memory
+from farback.stores.memory import Memory
 def error(old, new):
     path = Path("configs/mine.yaml")
     text = path.read_text()

@@ -248,7 +248,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 def test_a_run_says_that_the_file_has_changed(project: Path, warnings: Callable[[], list[str]]) -> None:
     import farback
-    from memory_store import Memory
+    from farback.stores.memory import Memory
 
     store = Memory()
     for text in (CELL, CELL, CELL + "\n"):

@@ -18,8 +18,8 @@ from farback.report.group_columns import groups, rows_with
 from farback.report.page import Page
 from farback.report.sweep_report import NO_PREDICTION, listed, shown
 from farback.runs.sweep_page import publish
+from farback.stores.memory import Memory
 from farback.trials.events import Finished, TrialResult, scores
-from memory_store import Memory
 
 CONFIG = """
 name: paper

@@ -7,9 +7,9 @@ from farback.experiment import Experiment, Sweep
 from farback.records.record import UserError
 from farback.report.provenance_note import made_with, origins
 from farback.runs.sweep_page import publish
+from farback.stores.memory import Memory
 from farback.system.provenance import VERSIONS, deciding, versions
 from farback.trials.events import Finished, TrialResult, scores
-from memory_store import Memory
 
 NOW = {"torch": "2.13.0", "numpy": "2.4.6"}
 MADE = {**NOW, "cpu_features": "aaaa"}

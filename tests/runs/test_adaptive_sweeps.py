@@ -12,20 +12,20 @@ import pytest
 from rich.console import Console
 
 import farback
-from farback.cli.progress import SweepDisplay
 from farback.executors import Serial, base
 from farback.experiment import Experiment, Sweep
 from farback.experiment.chosen_trials import JUDGED_SEEDS
+from farback.runs.displays import SweepDisplay
 from farback.runs.progress import Tally
 from farback.runs.schedule import missing_from_frame
 from farback.runs.sweep import checked_sweep
 from farback.runs.sweep_page import publish, subject
 from farback.stats import psychometric
+from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Finished, TrialResult, scores
 from farback.trials.trial import Trial
-from memory_store import Memory
 from open_sweeps import recorded_events, sweep_run
 
 CONFIG = """

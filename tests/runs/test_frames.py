@@ -13,7 +13,7 @@ import pytest
 import farback
 from farback.records.record import UserError
 from farback.runs.search.api import forget
-from memory_store import Memory
+from farback.stores.memory import Memory
 
 CONFIG = """\
 name: tiny

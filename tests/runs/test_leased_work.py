@@ -22,11 +22,11 @@ from farback.runs import sweep
 from farback.runs.leased_work import LeasedWork
 from farback.stores import locations
 from farback.stores.leases import HEARTBEAT, LEASE
+from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.events import Checkpoint, Finished, Reused
-from memory_store import Memory
 from open_sweeps import session
 
 CONFIG = """\

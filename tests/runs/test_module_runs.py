@@ -11,8 +11,8 @@ from farback.executors import Executor, Serial
 from farback.executors.pool import Pool
 from farback.experiment import ConfigError, Experiment, Sweep
 from farback.runs import trial_checks
+from farback.stores.memory import Memory
 from farback.trials.events import Failed, Finished
-from memory_store import Memory
 from open_sweeps import recorded_events, sweep_run
 
 MINE = """

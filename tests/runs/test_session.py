@@ -8,8 +8,8 @@ import farback
 from farback.experiment import ConfigError, Experiment
 from farback.records.record import UserError
 from farback.runs import trial_checks
+from farback.stores.memory import Memory
 from farback.trials.trial import Trial
-from memory_store import Memory
 
 SMALL = "name: small\nbase: {task: recall, cell: elman, lag: 1, hidden: 2, batch: 2, steps: 1}\n"
 

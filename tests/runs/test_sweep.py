@@ -13,11 +13,11 @@ from farback.runs import progress, trial_checks
 from farback.runs.progress import Tally
 from farback.runs.schedule import Remaining, plan
 from farback.runs.sweep import checked_sweep
+from farback.stores.memory import Memory
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Finished
 from farback.trials.trial import Trial
-from memory_store import Memory
 from open_sweeps import recorded_events, session, sweep_run
 
 SMALL = """

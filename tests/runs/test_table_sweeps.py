@@ -16,8 +16,8 @@ from farback.runs.search.api import checked_search
 from farback.runs.sweep import checked_sweep
 from farback.runs.sweep_page import publish
 from farback.stores import run_metadata
+from farback.stores.memory import Memory
 from farback.trials.trial import Trial
-from memory_store import Memory
 
 BASE = """
 question: How far back does it help to look?

@@ -9,11 +9,11 @@ import pytest
 from farback.executors import Serial
 from farback.runs.schedule import Remaining, plan
 from farback.runs.time_estimate import EARLY_SHARE, CohortSeconds, estimate, makespan, timed, update_shares
+from farback.stores.memory import Memory
 from farback.system import devices
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Finished, Progress, TrialResult, scores
 from farback.trials.trial import Trial
-from memory_store import Memory
 
 PARTS = {"begin": 1.0, "update": 0.5, "evaluation": 2.0, "start": 3.0, "way": 4.0, "end": 5.0}
 

@@ -18,10 +18,10 @@ from farback.runs.network_search import outcomes
 from farback.runs.schedule import missing_from_frame
 from farback.runs.sweep import checked_sweep
 from farback.runs.sweep_page import publish, subject
+from farback.stores.memory import Memory
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Finished, TrialResult, scores
 from farback.trials.trial import Trial
-from memory_store import Memory
 from open_sweeps import recorded_events, sweep_run
 
 CONFIG = """

@@ -9,8 +9,8 @@ import pytest
 import servers
 from farback.stores import locations
 from farback.stores.base import Store
+from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
-from memory_store import Memory
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ import servers
 from farback import Experiment, run
 from farback.stores import database, locations
 from farback.stores.leases import HEARTBEAT, LEASE
+from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
-from memory_store import Memory
 from some import one_in, some
 
 CONFIG = """\

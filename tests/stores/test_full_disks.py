@@ -13,8 +13,8 @@ import pytest
 
 import farback
 from farback.stores import locations
+from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
-from memory_store import Memory
 
 CONFIG = """\
 name: filling

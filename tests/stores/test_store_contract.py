@@ -7,10 +7,10 @@ import pytest
 from made_up import finished, progress, trial
 
 from farback.stores.base import Store
+from farback.stores.memory import Memory
 from farback.stores.mlflow import MLflow
 from farback.trials.events import SCORE_COLUMNS, Failed, scores
 from farback.trials.trial import Trial
-from memory_store import Memory
 
 
 def bits(values: pd.Series) -> list[bytes]:

@@ -16,12 +16,12 @@ import farback
 from farback.experiment import ConfigError, Experiment
 from farback.kernels import linear_layer
 from farback.records.record import UserError
+from farback.stores.memory import Memory
 from farback.system import devices
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.events import Finished, Progress
 from farback.trials.trial import Trial
-from memory_store import Memory
 
 CONFIG = "name: small\nbase: {{task: recall, lag: 2, cell: gru, steps: 4}}\n{device}\n"
 

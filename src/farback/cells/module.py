@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from farback.cells.base import Array, Cell, Parameters, State
 from farback.cells.support.module_checks import problem, unresumable
-from farback.cells.support.user_class import user_class
+from farback.cells.support.user_class import MAIN, user_class
 from farback.cells.support.user_module import ModuleError, UserModule, made, tensors_of
 from farback.records.own_files import project_in_use
 
@@ -98,7 +98,8 @@ class ModuleCell(_Fields):
     @override
     def label(self) -> str:
         options = ", ".join(f"{name} {value}" for name, value in self.options.items())
-        return f"{self.path} ({options})" if options else self.path
+        name = self.path.removeprefix(f"{MAIN}:")
+        return f"{name} ({options})" if options else name
 
     def module(self, inputs: int, hidden: int) -> UserModule:
         """The module at this size. Raises ModuleError: it cannot be made or called."""

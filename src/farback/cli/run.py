@@ -127,7 +127,7 @@ def train_with_progress(
     Raises:
         KeyboardInterrupt: a signal came. Checkpoints were written, and the command that resumes was printed.
     """
-    from farback.cli.progress import SweepDisplay
+    from farback.runs.displays import SweepDisplay
     from farback.runs.progress import Tally
     from farback.runs.sweep import SweepRun
 

@@ -115,7 +115,7 @@ def _estimate(search: Search, options: RunOptions, trials: int | None, restart: 
 
 def _report(run: SearchRun, signals: SignalHandler, console: Printer) -> None:
     """Train the best settings with fresh seeds, and display the progress."""
-    from farback.cli.progress import SweepDisplay
+    from farback.runs.displays import SweepDisplay
     from farback.runs.progress import Tally
 
     events = run.report_events()

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
-from farback.cli.progress import Display
+from farback.runs.displays import Display
 from farback.runs.progress import minutes
 from farback.runs.search.driver import SearchRun
 from farback.runs.search.winners import VALUES, best, params

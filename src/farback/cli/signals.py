@@ -23,8 +23,8 @@ import typer
 from farback.stores.retries import StoreFault, seconds_in_call
 
 if TYPE_CHECKING:
-    from farback.cli.progress import Display
     from farback.executors import Executor
+    from farback.runs.displays import Display
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
 STORE_SECONDS = 3.0  # after a signal, a longer call to the store is interrupted

@@ -15,13 +15,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from types import ModuleType
 from typing import Any
 
 from typing_extensions import override
 
 from farback.executors.base import CohortQueue, Executor, RunningCohort, Work, described, with_requests
 from farback.records.entry_points import PluginError
-from farback.records.record import UserError
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Paused, Request
 
@@ -32,10 +32,6 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_
 CHILD_VARIABLES = dict.fromkeys(THREADS, "1") | {"PYTHONSAFEPATH": "1"}
 # Not "fork", because a copy of a process with torch's threads can deadlock.
 START = multiprocessing.get_context("spawn")
-UNGUARDED = (
-    "a worker process ended with an error before it could train: workers import the script that started them, so a "
-    "script that trains must do it under `if __name__ == '__main__':`"
-)
 
 
 def cores() -> int:
@@ -133,15 +129,10 @@ class Pool(Executor):
             kind, content = worker.pipe.recv()
         except (EOFError, OSError):
             self._kill(worker)
-            code = worker.process.exitcode
-            if not worker.ready and code == 1:  # an exception in the caller's script, which workers import first
-                raise UserError(UNGUARDED) from None
-            reason = f"the worker process {worker.process.pid} died ({_exit_reason(code)})"
+            reason = f"the worker process {worker.process.pid} died ({_exit_reason(worker.process.exitcode)})"
             yield from queue.worker_died(running, reason)
             return
-        if kind == "ready":
-            worker.ready = True
-        elif kind == "event":
+        if kind == "event":
             running.update(content)
             yield running.cohort, content
         else:
@@ -161,7 +152,6 @@ class _Worker:
         with _child_settings():
             self.process.start()
         theirs.close()  # then the pipe ends when the process ends
-        self.ready = False  # whether the process has begun to run our code
         self.busy = False
 
     def start(self, function: Work, cohort: Cohort) -> None:
@@ -191,7 +181,6 @@ class _Service:
         signal.signal(signal.SIGTERM, self._terminate)
         threading.Thread(target=_exit_with_driver, daemon=True).start()
         with suppress(_DriverGone):
-            self._send("ready", None)
             while not self.terminated:
                 try:
                     message = self._receive()
@@ -268,15 +257,20 @@ def _exit_reason(code: int | None) -> str:
 def _child_settings() -> Iterator[None]:
     """Set `CHILD_VARIABLES` for a process that starts in this block, and block SIGINT until it has a handler.
 
-    Without the block, Ctrl-C during the start of a worker would print a traceback.
+    Without the block, Ctrl-C during the start of a worker would print a traceback. An empty `__main__` is put in place
+    of the caller's script, which multiprocessing would run once more in each worker: workers need nothing from it,
+    without `if __name__ == "__main__":` it would train again there, and a script from standard input has no file.
     """
+    main = sys.modules["__main__"]
     before = {name: os.environ[name] for name in CHILD_VARIABLES if name in os.environ}
     os.environ.update(CHILD_VARIABLES)
     resource_tracker.ensure_running()  # multiprocessing starts it with the first child and then unblocks SIGINT
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
+        sys.modules["__main__"] = main
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # a SIGINT during the block arrives now
         for name in CHILD_VARIABLES:
             del os.environ[name]

@@ -55,7 +55,7 @@ def expanded(base: KeyValue, grids: Iterable[Grid], problems: Problems) -> list[
                 continue
             if grid.is_chosen:
                 what = "lag" if grid.adaptive else "tune"
-                if message := _why_not_chosen(made, "adaptive lags" if grid.adaptive else "tuned settings"):
+                if message := why_not_chosen(made, "adaptive lags" if grid.adaptive else "tuned settings"):
                     failed.setdefault(Problem(str(grid.mark), joined(grid.origin, what), message), []).append(here)
                 made = made.to_choose()
             trials.append(made)
@@ -100,7 +100,7 @@ def validated(tree: Node, key: Mark, whole: tuple[Mark, str], partial: bool = Fa
         return [problem(error, tree, key, whole) for error in counted]
 
 
-def _why_not_chosen(trial: Trial, what: str) -> str:
+def why_not_chosen(trial: Trial, what: str) -> str:
     """Why `what` (lags or settings) cannot be chosen by the outcome of a trial; empty if it can."""
     if trial.train_lags != "fixed":
         return f"{what} are those of networks trained at one lag: leave train_lags out"

@@ -9,7 +9,7 @@ quick to refuse.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -98,6 +98,16 @@ class Node:
         """The value of a key, if this is a mapping that has it."""
         entry = self.entries.get(name)
         return entry.node if entry else None
+
+
+def tree_of(value: Any, mark: Mark, origin: str = "") -> Node:
+    """The tree of plain values, such as the arguments of a function; `origin` is the path of the value in messages."""
+    if isinstance(value, Mapping):
+        items = {str(key): tree_of(item, mark, joined(origin, str(key))) for key, item in value.items()}
+        return Node(mark, {key: KeyValue(mark, item) for key, item in items.items()}, origin)
+    if isinstance(value, list | tuple):
+        return Node(mark, tuple(tree_of(item, mark, joined(origin, i)) for i, item in enumerate(value)), origin)
+    return Node(mark, value, origin)
 
 
 def read(path: Path) -> tuple[str, Node]:

@@ -5,6 +5,7 @@ Figures are written to files, which needs no backend. The caller's choice of a b
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from contextlib import suppress
@@ -19,3 +20,7 @@ if "matplotlib" not in sys.modules:
     if chosen:
         with suppress(ValueError):
             mpl.rcParams["backend"] = chosen
+
+if "matplotlib_inline" in os.environ.get("MPLBACKEND", ""):  # in a notebook: this import makes it show figures
+    with suppress(ImportError):
+        importlib.import_module("matplotlib_inline.backend_inline")

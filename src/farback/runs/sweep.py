@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -62,7 +62,9 @@ class SweepRun:
         return execute(self.plan, self.session.executor, self.work, self.session.device)
 
 
-def execute(plan: Plan, executor: Executor, work: LeasedWork, device: str = devices.CPU) -> Iterator[Event]:
+def execute(
+    plan: Plan, executor: Executor, work: LeasedWork, device: str = devices.CPU
+) -> Generator[Event, None, None]:
     """Train a plan. Each event is recorded before it is yielded.
 
     Trials that another driver is training are left to it. When nothing else is left, this waits for that driver.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -46,7 +47,8 @@ def check(experiment: Experiment) -> None:
     contrasted = [trial for _, _, trials in contrasts for trial in trials]
     if large := too_large(experiment.trials() if isinstance(experiment, Sweep) else contrasted):
         raise ConfigError([Problem(experiment.shown, "", large)])
-    problems = _broken_laws(experiment, experiment.trials() if isinstance(experiment, Sweep) else contrasted)
+    broken = broken_laws(experiment.trials() if isinstance(experiment, Sweep) else contrasted)
+    problems = [Problem(experiment.shown, "cell", text) for text in broken]
     if isinstance(experiment, Sweep) and not script_of(experiment.name, experiment.root).exists():
         problems += [Problem(experiment.shown, "sweep", same) for same in _not_told_apart(experiment.trials())]
     for axis, where, trials in contrasts:
@@ -58,9 +60,9 @@ def check(experiment: Experiment) -> None:
         raise ConfigError(problems)
 
 
-def _broken_laws(experiment: Experiment, trials: list[Trial]) -> list[Problem]:
+def broken_laws(trials: Iterable[Trial]) -> list[str]:
     """The laws without which results would be wrong, of modules of the user's; others are logged as warnings."""
-    problems, seen = [], set()
+    broken, seen = [], set()
     for trial in trials:
         cell = trial.cell
         if not isinstance(cell, ModuleCell) or cell in seen:
@@ -69,10 +71,10 @@ def _broken_laws(experiment: Experiment, trials: list[Trial]) -> list[Problem]:
         for law in laws(cell, trial.encoder.width(trial.task.inputs), trial.hidden):
             text = f"{cell.label()} breaks the law that {law.name}: {law.found}"
             if not law.holds and law.needed:
-                problems.append(Problem(experiment.shown, "cell", text))
+                broken.append(text)
             elif not law.holds:
                 log.warning("%s", text)
-    return problems
+    return broken
 
 
 def _not_told_apart(trials: list[Trial]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Stores of trials: `base` has the interface and `mlflow` implements it. The tests also have a store in memory."""
+"""Stores of trials: `base` has the interface; `mlflow` records in a database, `memory` in this process."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ import pytest
 from small_search import Finished, Small, loaded
 
 from farback.runs.search import search
+from farback.stores.memory import Memory
 from farback.stores.studies import opened
-from memory_store import Memory
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from farback.experiment import Experiment, Search
 from farback.runs.search import Found
 from farback.runs.search.api import checked_search
-from memory_store import Memory
+from farback.stores.memory import Memory
 
 SMALL = """\
 name: small

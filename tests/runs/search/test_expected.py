@@ -15,7 +15,7 @@ from farback.cli import app
 from farback.executors import Serial
 from farback.records.record import UserError
 from farback.runs.search.expected import expected
-from memory_store import Memory
+from farback.stores.memory import Memory
 
 
 def planned(*arguments: str) -> dict[str, float]:

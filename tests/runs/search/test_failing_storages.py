@@ -17,9 +17,9 @@ from farback.experiment import Search
 from farback.runs.search import search
 from farback.runs.search.study import GroupStudy
 from farback.stores import studies
+from farback.stores.memory import Memory
 from farback.stores.retries import StoreFault
 from farback.stores.studies import Storage, located, opened
-from memory_store import Memory
 
 
 @contextlib.contextmanager

@@ -17,15 +17,14 @@ from small_search import SMALL, Small
 from farback.experiment import Experiment
 from farback.runs.search import history, search, winners
 from farback.runs.search.api import checked_search
+from farback.stores.memory import Memory
 from farback.stores.studies import located
-from memory_store import Memory
 
-TESTS = str(Path(__file__).parents[2])  # where memory_store is
 STUDIES = ("small/RNN tanh", "small/memoryless")
 DRIVE = """
 import sys
 from farback.runs.search import search
-from memory_store import Memory
+from farback.stores.memory import Memory
 search(sys.argv[1], workers=1, store=Memory())
 """
 
@@ -36,9 +35,7 @@ def longer(steps: int, trials: int) -> str:
 
 def started(config: Path, *arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", DRIVE, str(config), *arguments]
-    return subprocess.Popen(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": TESTS}, stderr=subprocess.PIPE
-    )
+    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
 
 
 def ended(process: subprocess.Popen[bytes]) -> None:

@@ -18,14 +18,13 @@ from farback.records.record import UserError
 from farback.runs.search import history, search, winners
 from farback.runs.search.api import checked_search
 from farback.stores import database
+from farback.stores.memory import Memory
 from farback.stores.studies import opened
-from memory_store import Memory
 
-TESTS = str(Path(__file__).parents[2])  # where memory_store is
 DRIVE = """
 import sys
 from farback.runs.search import search
-from memory_store import Memory
+from farback.stores.memory import Memory
 search(sys.argv[1], workers=1, store=Memory(), storage=sys.argv[2])
 """
 TRIALS = 6
@@ -33,9 +32,7 @@ TRIALS = 6
 
 def started(config: Path, uri: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", DRIVE, str(config), uri]
-    return subprocess.Popen(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": TESTS}, stderr=subprocess.PIPE
-    )
+    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
 
 
 def begun(uri: str) -> int:

@@ -12,7 +12,7 @@ from farback.runs.search import history, search, winners
 from farback.runs.search.api import checked_search
 from farback.runs.search.search_page import publish
 from farback.runs.search.winners import default_point, defaults
-from memory_store import Memory
+from farback.stores.memory import Memory
 
 CONFIG = """
 name: small

@@ -14,7 +14,7 @@ from small_search import Finished, loaded
 from farback.experiment import Search
 from farback.records.record import UserError
 from farback.runs.search.search_page import publish
-from memory_store import Memory
+from farback.stores.memory import Memory
 
 VALUE = "has the values .* the scores of its networks give"
 PARAMETER = "has parameters that do not give the networks"

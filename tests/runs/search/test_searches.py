@@ -18,10 +18,10 @@ from farback.runs.search.api import forget, open_search
 from farback.runs.search.budget import MOST_ATTEMPTS
 from farback.runs.search.winners import check_disjoint
 from farback.runs.sweep import checked_sweep
+from farback.stores.memory import Memory
 from farback.stores.studies import located
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed
-from memory_store import Memory
 from open_sweeps import session
 
 LR, HIDDEN = "param.optimizer.lr", "param.hidden"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import itertools
 import linecache
 import re
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 from farback.records.own_files import source_digest
 from farback.records.record import choices, digest
 
+MAIN = "__main__"
 FORM = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -44,6 +46,8 @@ Version = tuple[int, int]  # time of the last change and size of a file
 
 _classes: dict[tuple[Path, str], UserClass] = {}  # by folder and path
 _modules: dict[str, tuple[Path, Path, Version]] = {}  # folder and file of the imported modules of projects, by name
+_given: dict[str, UserClass] = {}  # those that only this process has
+_numbers = itertools.count(1)
 
 
 def user_class(path: str, folder: Path) -> UserClass:
@@ -52,12 +56,45 @@ def user_class(path: str, folder: Path) -> UserClass:
     Raises:
         ValueError: the path has another form, the file cannot be imported, or it has no such class.
     """
+    if path in _given:
+        return _given[path]
     folder = folder.absolute()
     if any(own == folder and _version(file) != version for own, file, version in _modules.values()):
         _forget(folder)
     if (folder, path) not in _classes:
         _classes[folder, path] = _import(path, folder)
     return _classes[folder, path]
+
+
+def path_of(make: Callable[..., Any]) -> str:
+    """The path of a class, or of a function that makes modules: "mine:MyRNN", or "__main__:MyRNN" if it is of no file
+    that can be imported, such as a class of a notebook or of the script itself, or a lambda.
+
+    What has a path in `__main__` can be used in this process only (`is_given`). Each call makes another class of it,
+    because two of the same name may compute different things.
+    """
+    module, name = getattr(make, "__module__", None), getattr(make, "__qualname__", "")
+    loaded = sys.modules.get(str(module))
+    if (
+        str(module) != MAIN
+        and FORM.fullmatch(f"{module}:{name}")
+        and Path(getattr(loaded, "__file__", "") or "").is_file()
+    ):
+        found: Any = loaded
+        for attribute in name.split("."):
+            found = getattr(found, attribute, None)
+        if found is make:
+            return f"{module}:{name}"
+    path = f"{MAIN}:{getattr(make, '__name__', type(make).__name__)}"
+    code = getattr(getattr(make, "forward", make), "__code__", None)
+    files = (Path(code.co_filename),) if code else ()
+    _given[path] = UserClass(path, make, files, f"given {next(_numbers)}")
+    return path
+
+
+def is_given(path: str) -> bool:
+    """Whether a path is one that `path_of` made for this process only."""
+    return path in _given
 
 
 def place_of(error: BaseException, files: Iterable[Path]) -> str:

@@ -33,7 +33,7 @@ class Display(ABC):
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.lines = Lines(not console.is_terminal, self._print)
+        self.lines = Lines(not console.is_terminal, self.say)
         self.is_live, self.notice = False, ""
 
     @property
@@ -66,7 +66,8 @@ class Display(ABC):
         """Print a line, if the output is not a terminal and the last line was long ago."""
         self.lines.update(lambda: f"{self.share:4.0%}  {self.counts()}{more}")
 
-    def _print(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Print a line."""
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def __rich__(self) -> Group:
@@ -92,7 +93,8 @@ class SweepDisplay(Display):
         """Process an event."""
         if isinstance(event, Finished) and event.key in self.trials:
             self._add_lags(self.trials[event.key], event.result.scores)
-        self.print_line()
+        single = self.remaining.adaptive.networks if not self.trials else ()
+        self.print_line(f"; horizon so far: {single[0].progress()}" if len(single) == 1 else "")
 
     def add_recorded(self, frame: pd.DataFrame) -> None:
         """Add the scores of trials that had a result before the run, from a store's frame."""

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 from typer import Exit
 
-from farback.cli.progress import SweepDisplay
 from farback.cli.signals import SignalHandler
 from farback.executors import Serial
+from farback.runs.displays import SweepDisplay
 from farback.runs.progress import Lines, Tally
 from farback.runs.schedule import Remaining, plan
 from farback.trials.events import Failed, Finished, TrialResult, scores

@@ -1,4 +1,4 @@
-"""The reference store for tests: dictionaries in this process."""
+"""The reference store: dictionaries in this process. `farback.horizon` and the tests record here."""
 
 from __future__ import annotations
 
