@@ -63,6 +63,11 @@ def maps():
     return pd.concat([kinds.assign(pixel=pixel, value=pixel / 4) for pixel in range(4)])
 
 
+def kept():
+    rows = [(name, "end", lag, 3, lag / 9, lag / 10, lag / 8) for name in LABELS for lag in (1, 2, 4, 8)]
+    return pd.DataFrame(rows, columns=["label", "moment", "lag", "seeds", "median", "low", "high"])
+
+
 def heights():
     return pd.DataFrame({"label": LABELS, "seed": 0, "height": 0.5, "loss": 0.6})
 
@@ -96,6 +101,7 @@ CALLS = {  # the arguments of each plot, with rows for one panel where it takes 
     "staircase": lambda make: (heights(), STEPS),
     "success": lambda make: (make["success"](LABELS[:4]), make["fitted"](LABELS[:4]), make["horizons"](LABELS[:4])),
     "trend": lambda make: (one_trend(), "radius", "hidden"),
+    "truncation": lambda make: (kept(),),
     "verdicts": lambda make: (claims(),),
 }
 OPTIONS = {"trend": {"title": "T", "value": "total"}}
