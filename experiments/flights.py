@@ -1,8 +1,8 @@
 """How many days back does it help to look, to forecast tomorrow's number of flights?
 
 Networks read the numbers of flights of up to 15 days in a row and forecast that of the next day. The data do not say
-how far back an answer depends on, so there is no horizon; the skill says how much better a network with memory is than
-the best model without.
+how far back an answer depends on, so there is no horizon; truncation reach says how many days back give half of the
+skill, which is how much better a network with memory is than the best model without.
 """
 
 from collections.abc import Hashable, Mapping

@@ -71,6 +71,7 @@ REVIEWED = {
     ("cli/plugin_info.py", "import_module"): "farback.PACKAGE.base, for a package from a fixed list",
     ("__init__.py", "import_module"): "a public name of farback, from a fixed list",
     ("tasks/support/array_files.py", "load"): "numpy's, with allow_pickle=False: it refuses Python objects",
+    ("tasks/support/array_files.py", "allow_pickle=False"): "the same",
     ("executors/dask.py", "pickle"): "between a driver and its cluster, whose members run code for one another",
     ("executors/dask.py", "loads"): "the same: docs/security.md says to close the cluster with TLS",
     ("executors/dask_worker.py", "pickle"): "the same",
