@@ -96,6 +96,7 @@ CALLS = {  # the arguments of each plot, with rows for one panel where it takes 
     "staircase": lambda make: (heights(), STEPS),
     "success": lambda make: (make["success"](LABELS[:4]), make["fitted"](LABELS[:4]), make["horizons"](LABELS[:4])),
     "trend": lambda make: (one_trend(), "radius", "hidden"),
+    "truncation": lambda make: (tables.curves(at_end(), "probe", "skill"),),  # a curve of shares by lag, too
     "verdicts": lambda make: (claims(),),
 }
 OPTIONS = {"trend": {"title": "T", "value": "total"}}

@@ -142,13 +142,14 @@ def gate_times(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
 
 
 @styled
-def truncation(table: pd.DataFrame) -> Figure:
+def truncation(table: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """The share of the full skill by the lag of the first input seen.
 
     The table is from `tables.curves(scores, "truncation_reach", "kept")`. A share above 1 means that earlier inputs
-    make the answers worse.
+    make the answers worse. `ax` are the axes to draw into, if there is one moment of measurement; all groups then share
+    a panel.
     """
-    layout = moment_panels(table, "lag", "Skill with the last steps only")
+    layout = moment_panels(table, "lag", "Skill with the last steps only", ax)
     lags = sorted(set(table["lag"].astype(float)))
     for panel in layout:
         for level, dashes in ((1.0, "-"), (0.5, ":"), (0.0, "-")):
