@@ -27,8 +27,8 @@ from farback.measures.support.windows import Windows
 from farback.networks.network import Network
 from farback.system.random_streams import stream
 from farback.tasks.base import Batch, Task
-from farback.tasks.support.scores import scored_steps
 from farback.tasks.support.answers import Chance, OneOf, skill
+from farback.tasks.support.scores import scored_steps
 
 HALF = 0.5
 ERRORS = 2.0  # the full skill must be above chance by this many standard errors, else no share of it is known
