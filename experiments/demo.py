@@ -12,7 +12,8 @@ from farback import tables
 from farback.report import Analysis, Finding, Ladder, conditions, held, listed, metrics, retained, trained
 from farback.report.claim_scripts import answered, mean_horizon, only
 from farback.report.evidence import Evidence, above, at_least, at_most, tested
-from farback.report.sweep_report import probability_text, reach_text
+from farback.report.horizon_texts import reach_text
+from farback.report.sweep_report import probability_text
 
 PLACE = 1  # in results/index.html: the order of the questions in README
 PREDICTION = (

@@ -13,7 +13,8 @@ from farback import tables
 from farback.report import Analysis, Finding, Ladder, at_least, below, conditions, held, metrics, trained
 from farback.report.claim_scripts import answered, mean_horizon, only
 from farback.report.evidence import above, all_of, at_most
-from farback.report.sweep_report import learned_sentence, reach_text
+from farback.report.horizon_texts import reach_text
+from farback.report.sweep_report import learned_sentence
 
 PREDICTION = (
     "Written before any network was trained by SGD here. From PyTorch's default, whose gradient falls to a thousandth "

@@ -9,7 +9,7 @@ from sweep_frames import sweep_frame
 from farback.plots.style import names
 from farback.records.setting_text import group_text
 from farback.report import groups, standard
-from farback.report.sweep_report import FEW
+from farback.report.without_horizon import FEW
 from some import one_in, some
 
 BASE = {

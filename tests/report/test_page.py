@@ -15,8 +15,9 @@ from farback.report import sized
 from farback.report.analysis import Analysis, Figure, markdown
 from farback.report.experiment_script import experiment_module
 from farback.report.group_columns import groups, rows_with
+from farback.report.horizon_texts import listed
 from farback.report.page import Page
-from farback.report.sweep_report import NO_PREDICTION, listed, shown
+from farback.report.sweep_report import NO_PREDICTION, shown
 from farback.runs.sweep_page import publish
 from farback.stores.memory import Memory
 from farback.trials.events import Finished, TrialResult, scores

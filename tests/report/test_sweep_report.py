@@ -5,7 +5,8 @@ import pytest
 
 from farback.report import conditions, groups, listed, metrics, standard
 from farback.report.conditions import values_text
-from farback.report.sweep_report import probability_text, reach_text, summarised
+from farback.report.horizon_texts import reach_text, summarised
+from farback.report.sweep_report import probability_text
 from made_up_scores import behaviour, rows_of
 
 SETTINGS = {"batch": 32, "steps": 1000, "optimizer.name": "adam", "stop": "sustained"}

@@ -6,20 +6,18 @@ Functions import `plots` when they run, because importing matplotlib takes a sec
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from farback import tables
-from farback.records.setting_text import group_text
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.conditions import RATE, conditions, tuned_values
 from farback.report.group_columns import SIZES, group_cells, groups, name_of, rows_with
 from farback.report.horizon_metrics import TRUNCATION, metrics
+from farback.report.horizon_texts import reach_text, summarised
 from farback.report.without_horizon import (
-    FEW,
     no_horizon_sentence,
     scores_sentence,
     scores_without_lag,
@@ -262,21 +260,6 @@ def _numbers_last(setting: str) -> tuple[str, float]:
         return setting, 0.0
 
 
-def reach_text(row: Mapping[Any, Any], unit: str = " steps", farthest: float | None = None) -> str:
-    """A horizon as text that says what a bound is: "26 (24 to 30) steps", "at least 320 steps, the limit asked".
-
-    A bound below the `farthest` lag that other networks tried is "the longest lag tried" for this one.
-    """
-    text, shorter = str(row["horizon"]), farthest is not None and row["largest_lag"] < farthest
-    for word, limit, note in (
-        ("at least", row["largest_lag"], "the longest lag tried" if shorter else "the limit asked"),
-        ("below", row["smallest_lag"], "the smallest lag asked"),
-    ):
-        if re.match(rf"{word} {limit:.10g}(?!\S)", text):
-            return text.replace(f"{word} {limit:.10g}", f"{word} {limit:.10g}{unit}, {note}", 1)
-    return text + unit
-
-
 def compared(pairs: pd.DataFrame) -> pd.DataFrame:
     """The comparisons as text, the clearest difference first."""
     clear = (pairs["farther"] - 0.5).abs()
@@ -298,33 +281,3 @@ def probability_text(value: float) -> str:
     if value < 0.001 or value > 0.999:
         return "< 0.1%" if value < 0.5 else "> 99.9%"
     return f"{value:.1%}" if min(value, 1 - value) < 0.1 else f"{value:.0%}"
-
-
-def listed(horizons: pd.DataFrame, by: Sequence[str]) -> str:
-    """A horizon table as a phrase: "LSTM, chrono at least 160; GRU 26 (24 to 30)"; equal bounds are said once."""
-    rows = horizons.to_dict("records")
-    if len(rows) > 1 and len(set(horizons["horizon"])) == 1 and rows[0]["bound"] != "none":
-        return f"all {reach_text(rows[0], '')}"
-    names = [group_text({name: row[name] for name in by}) for row in rows]
-    marks = [":" if name[-1:].isdigit() else "" for name in names]
-    return "; ".join(f"{name}{mark} {row['horizon']}" for name, mark, row in zip(names, marks, rows, strict=True))
-
-
-def summarised(horizons: pd.DataFrame, by: Sequence[str]) -> str:
-    """A horizon table as a phrase for a headline: all horizons of a few networks, else the shortest and the longest.
-
-    For example "from 9 (6 to 14) with RNN relu to at least 320 with 2 of 8 networks".
-    """
-    if len(horizons) <= FEW or len(set(horizons["horizon"])) == 1:
-        return listed(horizons, by)
-    from farback.plots.findings import shortest_and_longest
-
-    ends = []
-    for row in (horizons.iloc[end] for end in shortest_and_longest(horizons)):
-        short = row["horizon"].split(" (")[0]
-        same = int((horizons["horizon"].str.split(" (", regex=False).str[0] == short).sum())
-        if same == 1:
-            ends.append(f"{row['horizon']} with {group_text({column: row[column] for column in by})}")
-        else:
-            ends.append(f"{short} with {same} of {len(horizons)} networks")
-    return f"from {ends[0]} to {ends[1]}"
