@@ -18,7 +18,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted(path for path in ROOT.glob("results/*/report.md") if path.parent.name != "smoke"),
 ]
-FENCE = re.compile(r"^( *)(```+)(\w*)\n(.*?)^\1\2$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^( *)(```+)([\w{}-]*)\n(.*?)^\1\2$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(<?([^)\s>]+)>?\)")
 COMMAND = re.compile(r"^(?:\$ )?((?:farback|make) .*)$", re.MULTILINE)
 MAKE_TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
