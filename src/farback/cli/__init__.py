@@ -21,12 +21,12 @@ for command in (
     ui.ui,
     search.search,
     dashboard.dashboard,
-    check.check,
     calibrate.calibrate,
     claims.claims,
     list.list_,
     show.show,
     new.new,
+    check.check,
     list.schema,
     doctor.doctor,
 ):

@@ -175,8 +175,10 @@ def _has_changed(module: ModuleType) -> bool:
     loader = getattr(module.__spec__, "loader", None)
     if not isinstance(loader, _Loader):
         return False
-    path = Path(loader.path)
-    return not path.is_file() or path.read_bytes() != loader.text
+    try:
+        return Path(loader.path).read_bytes() != loader.text
+    except OSError:
+        return True
 
 
 sys.meta_path.insert(0, _Finder())
