@@ -196,7 +196,7 @@ class ModuleCell(_Fields):
 
     @override
     def unroll(self, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
-        """As `Cell.unroll`, for a cell that was sized. On a CPU replicas run one by one: decision 0034."""
+        """As `Cell.unroll`, for a cell that was sized. On a CPU replicas run one by one: decision 0031."""
         module = self.module(*self._size)
         x_RBTI = gates_RTBG.transpose(1, 2)
         before = None if isinstance(state, Start) or not state else state[0]
