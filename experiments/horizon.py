@@ -51,7 +51,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 def verdict(horizons: pd.DataFrame) -> list[str]:
     """The verdict, with one line for each prediction."""
     default = horizons[horizons["init"] == "torch"].to_dict("records")
-    far = [f"{row['cell']} with {row['depth']} layers {row['horizon']}" for row in default if row["high"] > FAR]
+    far = [f"{row['cell']}, depth {row['depth']}: {row['horizon']}" for row in default if row["high"] > FAR]
     none = all_of(below(mean_horizon(row), FAR) for row in default)
     lines = [held(none, f"no default-initialised network learns lag {FAR}", "; ".join(far))]
     for cell in GATED:
