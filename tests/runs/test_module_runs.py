@@ -11,6 +11,7 @@ from farback.executors import Executor, Serial
 from farback.executors.pool import Pool
 from farback.experiment import ConfigError, Experiment, Sweep
 from farback.runs import trial_checks
+from farback.runs.changed_files import warn_of_changed_files
 from farback.stores.memory import Memory
 from farback.trials.events import Failed, Finished
 from open_sweeps import recorded_events, sweep_run
@@ -104,6 +105,21 @@ def test_an_error_in_training_names_the_user_s_file_and_line(tmp_path: Path) -> 
     messages = {event.error for event in events if isinstance(event, Failed)}
     assert len(messages) == 1
     assert f'RuntimeError: too late, at mine.py:{line} (raise RuntimeError("too late"))' in messages.pop()
+
+
+def test_a_changed_file_makes_other_trials_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = Memory()
+    first = sweep(tmp_path, "{name: module, class: 'mine:Gated'}")
+    assert sum(isinstance(event, Finished) for event in recorded_events(sweep_run(first, store))) == 2
+    (tmp_path / "mine.py").write_text(MINE.replace("torch.tanh", "torch.sin"))
+    second = Experiment.load(tmp_path / "configs" / "mine.yaml")
+    assert isinstance(second, Sweep)
+    assert not {trial.key for trial in first.trials()} & {trial.key for trial in second.trials()}
+    with caplog.at_level(logging.WARNING, "farback"):
+        warn_of_changed_files(store, "mine", second.trials())
+    assert [record.message.partition(" trained with it")[0] for record in caplog.records] == [
+        "mine.py has changed since 2 recorded trials of mine were"
+    ]
 
 
 def test_a_law_that_only_some_results_need_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

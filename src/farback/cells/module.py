@@ -20,7 +20,7 @@ from farback.cells.base import Array, Cell, Parameters, State
 from farback.cells.support.module_checks import problem, unresumable
 from farback.cells.support.user_class import MAIN, user_class
 from farback.cells.support.user_module import ModuleError, UserModule, made, tensors_of
-from farback.records.own_files import project_in_use
+from farback.records.own_files import OwnFile, project_in_use
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -57,6 +57,7 @@ class ModuleCell(_Fields):
     draws_itself: ClassVar[bool] = True
 
     _folder: Path = PrivateAttr(default=Path())
+    _file: Path | None = PrivateAttr(default=None)
     _source: str = PrivateAttr(default="")
     _size: tuple[int, int] = PrivateAttr(default=(0, 0))  # inputs and hidden units of the layer, if it has been sized
     _seeds: tuple[int, ...] | None = PrivateAttr(default=None)
@@ -70,7 +71,8 @@ class ModuleCell(_Fields):
     @model_validator(mode="after")
     def _with_source(self) -> Self:
         self._folder = _project()
-        self._source = user_class(self.path, self._folder).digest
+        found = user_class(self.path, self._folder)
+        self._file, self._source = found.files[0] if found.files else None, found.digest
         return self
 
     @property
@@ -82,6 +84,14 @@ class ModuleCell(_Fields):
     def options(self) -> dict[str, Any]:
         """The further arguments of the class."""
         return dict(getattr(self, "with"))
+
+    @property
+    @override
+    def used_file(self) -> OwnFile | None:
+        """The file of the class, if it is in the project."""
+        if self._file is None or not self._file.is_relative_to(self._folder):
+            return None
+        return OwnFile(self._folder, self._file.relative_to(self._folder).as_posix(), self._source)
 
     @override
     def digested(self) -> dict[str, Any]:

@@ -73,6 +73,11 @@ class Component(Record, ABC):
                 raise ValueError(f"{name} must be 0 or {bounds}, the range of single precision, got {value:g}")
         return self
 
+    @property
+    def used_file(self) -> OwnFile | None:
+        """The project's file that defines the plug-in or that it uses, with its digest; None if there is none."""
+        return self.own_file
+
     def spec(self) -> dict[str, Any]:
         """The fields as plain values, from which `Family.build` makes an equal plug-in."""
         return self.model_dump(mode="json")

@@ -18,9 +18,9 @@ def warn_of_changed_files(store: Store, experiment: str, trials: Iterable[Trial]
 
     The recorded trials stay in the store. They are compared by the digest of the file, which is part of their keys.
     """
-    using = [trial for trial in trials if any(part.own_file for part in trial.components)]
+    using = [trial for trial in trials if any(part.used_file for part in trial.components)]
     recorded = store.provenance(experiment) if using else {}
-    due = [part.own_file for trial in using if trial.key not in recorded for part in trial.components]
+    due = [part.used_file for trial in using if trial.key not in recorded for part in trial.components]
     now = {file.name: file.digest for file in due if file}
     counts: Counter[str] = Counter()
     for made in recorded.values() if now else ():

@@ -15,7 +15,7 @@ def provenance(trial: Trial, device: str = devices.CPU) -> dict[str, str]:
     """Provenance of a training in this process: device, versions, plug-ins, machine, process, network size."""
     parts = trial.components
     packages = sorted({part.family.maker(part.name) for part in parts if part.own_file is None} - {""})
-    files = sorted({f"{file.name} {file.digest}" for part in parts if (file := part.own_file) is not None})
+    files = sorted({f"{file.name} {file.digest}" for part in parts if (file := part.used_file) is not None})
     return {
         **devices.provenance(device),
         **versions(),
