@@ -65,6 +65,7 @@ class Delay(nn.Module):
         return torch.cat([x_BI, state_BH], -1)[:, : self.hidden]
 
 
+@pytest.mark.slow
 def test_a_module_has_the_horizon_of_the_same_cell_of_farback() -> None:
     """From a file that workers can import, from this process only, and from a spec."""
     arguments = {**SMALL, "hidden": 24, "steps": 200, "precision": 0.4}
