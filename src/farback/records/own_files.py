@@ -96,20 +96,31 @@ def error_place(error: BaseException, folder: Path) -> str:
     return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
 
 
+def imported_names(path: Path, project: Path) -> list[tuple[str, ...]]:
+    """What a Python file of a project imports, as absolute dotted names: ("pkg", "mod", "Class"), or ("pkg", "mod").
+
+    Raises:
+        SyntaxError, ValueError: the file is not Python.
+    """
+    package = path.relative_to(project).parent.parts
+    names: list[tuple[str, ...]] = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [tuple(alias.name.split(".")) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            module = (*start, *(node.module or "").split("."))
+            names += [(*filter(None, module), alias.name) for alias in node.names]
+    return names
+
+
 def _imported(path: Path, project: Path) -> Iterator[Path]:
     """The files of a project that a Python file imports; none if the file is not Python or lies elsewhere."""
     if not path.is_relative_to(project):
         return
-    package = path.relative_to(project).parent.parts
     names: list[tuple[str, ...]] = []
     with suppress(SyntaxError, ValueError):  # the import of the file reports it
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.Import):
-                names += [tuple(alias.name.split(".")) for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                start = package[: len(package) - node.level + 1] if node.level else ()
-                module = (*start, *(node.module or "").split("."))
-                names += [(*filter(None, module), alias.name) for alias in node.names]
+        names = imported_names(path, project)
     for name in names:
         for length in range(1, len(name) + 1):
             place = project.joinpath(*name[:length])

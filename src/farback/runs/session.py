@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farback.executors import Executor, chosen_placement, open_executor
-from farback.experiment import Experiment, Sweep
+from farback.experiment import Experiment
 from farback.runs import trial_checks
 from farback.runs.changed_files import warn_of_changed_files
 from farback.stores import open_store
@@ -70,9 +70,8 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
     executor, device = checked_executor(experiments, options)
     with open_store(options.store, experiments[0].root) as store, executor as running:
         for experiment in experiments:
-            contrasted = [trial for _, _, trials in experiment.contrasts() for trial in trials]
-            trials = experiment.trials() if isinstance(experiment, Sweep) else contrasted
-            warn_of_changed_files(store, experiment.name, trials)
+            known = trial_checks.known_trials(experiment, experiment.contrasts())
+            warn_of_changed_files(store, experiment.name, known)
         yield Session(store, running, device, options)
 
 

@@ -44,11 +44,10 @@ def check(experiment: Experiment) -> None:
             could not tell two trials apart.
     """
     contrasts = experiment.contrasts()
-    contrasted = [trial for _, _, trials in contrasts for trial in trials]
-    if large := too_large(experiment.trials() if isinstance(experiment, Sweep) else contrasted):
+    known = known_trials(experiment, contrasts)
+    if large := too_large(known):
         raise ConfigError([Problem(experiment.shown, "", large)])
-    broken = broken_laws(experiment.trials() if isinstance(experiment, Sweep) else contrasted)
-    problems = [Problem(experiment.shown, "cell", text) for text in broken]
+    problems = [Problem(experiment.shown, "cell", text) for text in broken_laws(known)]
     if isinstance(experiment, Sweep) and not script_of(experiment.name, experiment.root).exists():
         problems += [Problem(experiment.shown, "sweep", same) for same in _not_told_apart(experiment.trials())]
     for axis, where, trials in contrasts:
@@ -58,6 +57,13 @@ def check(experiment: Experiment) -> None:
             problems.append(Problem(where, axis, message))
     if problems:
         raise ConfigError(problems)
+
+
+def known_trials(experiment: Experiment, contrasts: list[tuple[str, str, list[Trial]]]) -> list[Trial]:
+    """The trials of a sweep; of a search, whose trials are not known beforehand, those of its `contrasts`."""
+    if isinstance(experiment, Sweep):
+        return experiment.trials()
+    return [trial for _, _, trials in contrasts for trial in trials]
 
 
 def broken_laws(trials: Iterable[Trial]) -> list[str]:

@@ -153,8 +153,10 @@ class Trial(Record):
     def _check_dropout(self) -> None:
         if self.dropout and self.depth == 1:
             raise ValueError("dropout acts between layers but depth is 1: set depth to 2 or more, or leave dropout out")
+        if not self.recurrent_dropout:
+            return
         trained = self.cell.parameters(1, self.hidden).keys() - set(self.cell.frozen)
-        if self.recurrent_dropout and "weight_hh" not in trained:
+        if "weight_hh" not in trained:
             message = f"recurrent_dropout acts on the weights weight_hh, but {self.cell.name} trains no such weights"
             raise ValueError(f"{message}: leave it out")
 

@@ -5,7 +5,6 @@ An edited file is imported again. Errors of the user's code are reported with th
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import itertools
@@ -19,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from farback.records.own_files import source_digest
+from farback.records.own_files import imported_names, source_digest
 from farback.records.record import choices, digest
 
 MAIN = "__main__"
@@ -201,15 +200,8 @@ def _project_files(name: str, folder: Path) -> dict[str, Path]:
         if name in found or file is None:
             continue
         found[name] = file
-        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-        for node in ast.walk(ast.parse(file.read_bytes())):
-            if isinstance(node, ast.Import):
-                pending += [each.name for each in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-                base = ".".join([*above, *([node.module] if node.module else [])])
-                pending += [base, *(f"{base}.{each.name}" for each in node.names)]
-        pending += [name.rpartition(".")[0]] if "." in name else []
+        for parts in (tuple(name.split(".")), *imported_names(file, folder)):
+            pending += [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
     return found
 
 
