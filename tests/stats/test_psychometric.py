@@ -38,7 +38,7 @@ def density(octave: float, lags: np.ndarray, successes: np.ndarray, trials: np.n
     node, weight = np.polynomial.legendre.leggauss(24)
     slope = 1.3 * (64 / 1.3) ** ((node[:, None, None] + 1) / 2)
     lapse = 0.45 * (node[:, None] + 1) / 2
-    slope_weight, lapse_weight = weight * slope.ravel() ** -0.3, weight * stats.beta.pdf(lapse.ravel(), 1, 10)
+    slope_weight, lapse_weight = weight * slope.ravel() ** -1.0, weight * stats.beta.pdf(lapse.ravel(), 1, 5)
     m = 2**octave * (1 - 2 * lapse) ** (-1 / slope)
     step = (1 - lapse) * (lags < 2**octave)
     smooth = (1 - lapse) / (1 + (lags / m) ** slope)

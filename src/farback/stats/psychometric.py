@@ -5,9 +5,9 @@ The half-way lag is where the rate is exactly one half; m follows from it. The p
 proper priors, so complete separation (all seeds succeed at one lag, none at the next) needs no special case:
 
 - log2 of the half-way lag: uniform from `BEYOND` octaves below the smallest lag to as many above the largest;
-- slope, per factor e of the lag: a step function with probability 0.3, else a density proportional to slope^-1.3
+- slope, per factor e of the lag: a step function with probability 0.3, else a density proportional to slope^-2
   between 1.3 and 64;
-- lapse: Beta(1, 10) below 0.45. Most networks that learn a task at short lags always learn it.
+- lapse: Beta(1, 5) below 0.45. Most networks that learn a task at short lags always learn it.
 
 Source: Kontsevich and Tyler 1999 (posterior on a grid), Prins 2013 (slope and lapse as nuisance parameters).
 """
@@ -29,9 +29,9 @@ Floats = NDArray[np.float64]
 Ends = tuple[float, float]
 
 LOG_SLOPE = (math.log(1.3), math.log(64.0))
-STEEPNESS = -0.3  # power of the slope to which its density on a logarithmic axis is proportional
+STEEPNESS = -1.0  # power of the slope to which its density on a logarithmic axis is proportional
 STEP = 0.3  # probability of a step function; without it the intervals of steep curves would be too narrow
-RARITY = 9  # the prior of the lapse is Beta(1, RARITY + 1) below its largest value
+RARITY = 4  # the prior of the lapse is Beta(1, RARITY + 1) below its largest value
 ROOT_LAPSE = (0.0, math.sqrt(0.45))  # above 0.5 there would be no half-way lag
 BEYOND = 1.0  # octaves
 MARGIN = 0.5  # octaves outside of the tried lags, up to which an end of an interval is given

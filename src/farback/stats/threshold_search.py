@@ -25,6 +25,8 @@ PER_OCTAVE = 8  # candidate lags
 OVERHEAD = 2.0  # steps added to the lag in the cost of a training, so that many trainings at tiny lags are not free
 CERTAIN = 0.95  # probability that the half-way lag lies beyond an end, at which a search ends
 FEWEST = 2 * GROUP  # trainings before a search may end
+ENOUGH = 6 * GROUP  # trainings before one ends at a precision of 0.3 octave: a few equal outcomes only look steep
+STEP = 1 / 16  # octaves between the half-way lags of the grid, if the precision is not finer
 SLOPES, LAPSES = 8, 6  # cells of the grid: coarser than that of `psychometric`, because each look goes through all
 
 
@@ -37,12 +39,14 @@ class ThresholdSearch:
     fresh seed. The curve and its priors are those of `psychometric`, with the half-way lag from one octave below `low`
     to one above `high`.
 
-    Searches with the same arguments and the same outcomes, in any order, ask for the same lags.
+    Searches with the same arguments and the same outcomes, in any order, ask for the same lags. A search with a finer
+    precision, down to 3/16 octave, begins with the same lags.
 
     Args:
         low: the smallest lag to try, at least 1.
         high: the largest.
-        precision: the posterior standard deviation of log2 of the half-way lag, in octaves, at which the search ends.
+        precision: the posterior standard deviation of log2 of the half-way lag, in octaves, at which the search ends;
+            at 0.3 or a finer one not before 18 trainings.
         seed: shifts the candidate lags between `low` and `high` by a part of their spacing; 0 for none.
 
     Raises:
@@ -61,7 +65,7 @@ class ThresholdSearch:
         if not 0 < precision < math.inf:
             raise ValueError(f"precision must be above 0 octaves, got {precision}")
         self.low, self.high, self.precision, self.seed = int(low), int(high), precision, seed
-        self.lags, self._grid, self._rate_KXSP = _candidates(self.low, self.high, min(1 / 8, precision / 3), seed)
+        self.lags, self._grid, self._rate_KXSP = _candidates(self.low, self.high, min(STEP, precision / 3), seed)
         self._success_K, self._trial_K = np.zeros(len(self.lags)), np.zeros(len(self.lags))
         self._shares = [0.4, 0.4]  # of the budget that a success uses: two made-up ones, then those told
 
@@ -122,11 +126,14 @@ class ThresholdSearch:
     @property
     def done(self) -> bool:
         """Whether the half-way lag is known to the precision, or lies beyond `low` or `high` with probability 0.95."""
-        if self._trial_K.sum() < FEWEST:
+        trainings = self._trial_K.sum()
+        if trainings < FEWEST:
             return False
         found = self.posterior
         below, not_above = found.below([math.log2(self.low), math.log2(self.high)])
-        return bool(found.deviation <= self.precision or max(below, 1 - not_above) >= CERTAIN)
+        enough = ENOUGH * min(1.0, 0.3 / self.precision) ** 2
+        known = found.deviation <= self.precision and trainings >= enough
+        return bool(known or max(below, 1 - not_above) >= CERTAIN)
 
     def result(self, level: float = 0.95) -> Psychometric:
         """The half-way lag as known so far.
