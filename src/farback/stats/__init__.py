@@ -19,6 +19,7 @@ from farback.stats.horizons import (
 )
 from farback.stats.intervals import bootstrap, clopper_pearson, median, median_interval, wilson
 from farback.stats.isotonic_thresholds import isotonic_threshold
+from farback.stats.learning_times import LearningTime, learning_time
 from farback.stats.psychometric import Psychometric, psychometric
 from farback.stats.success_rates import MeanHorizon, isotonic, mean_horizon, spearman_karber
 from farback.stats.survival import Survival, kaplan_meier
@@ -29,6 +30,7 @@ __all__ = [
     "Comparison",
     "Horizon",
     "Improvement",
+    "LearningTime",
     "MeanHorizon",
     "Psychometric",
     "Reading",
@@ -48,6 +50,7 @@ __all__ = [
     "isotonic_threshold",
     "kaplan_meier",
     "largest_success",
+    "learning_time",
     "mean_horizon",
     "median",
     "median_horizon",

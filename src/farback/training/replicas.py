@@ -15,15 +15,13 @@ from torch import Tensor
 from farback import optimizers
 from farback.measures.base import Measure, MeasureRow
 from farback.networks.network import Network, draw
+from farback.records.sustained_success import SOLVED_SKILL, SUSTAINED
 from farback.system.random_streams import stream
 from farback.training import dropout
 from farback.training.batches import BatchStream, ScoredSteps
 from farback.training.gradient import Options, gradient, network
 from farback.trials.events import Progress, ScoreRow
 from farback.trials.trial import Trial
-
-SOLVED_SKILL = 0.9  # sustained success is this validation skill...
-SUSTAINED = 3  # ...at this many evaluations in a row
 
 
 @dataclass

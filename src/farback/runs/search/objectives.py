@@ -8,7 +8,7 @@ from scipy import integrate
 
 from farback import stats
 from farback.experiment import Objective
-from farback.training.replicas import SOLVED_SKILL, SUSTAINED
+from farback.records.sustained_success import first_success
 from farback.trials.trial import Trial
 
 
@@ -45,9 +45,5 @@ def value(objective: Objective, trial: Trial, status: str, scores: pd.DataFrame)
 def solved_after(trial: Trial, scores: pd.DataFrame) -> int:
     """Updates until the first of the consecutive successful evaluations that count as sustained success."""
     valid = scores[(scores["measure"] == "valid") & (scores["statistic"] == "skill")].sort_values("step")
-    successes: list[int] = []
-    for step, skill in zip(valid["step"], valid["value"], strict=True):
-        successes = [*successes, int(step)] if skill >= SOLVED_SKILL else []
-        if len(successes) == SUSTAINED:
-            return successes[0]
-    return trial.steps
+    solved = first_success(zip(valid["step"], valid["value"], strict=True))
+    return trial.steps if solved is None else solved
