@@ -15,6 +15,7 @@ from farback.plots.forecasts import maps, skill_by_lag, staircase
 from farback.plots.forest import forest
 from farback.plots.heat_maps import interference, length_map
 from farback.plots.horizon_map import horizon_map
+from farback.plots.learning_time import learning_time
 from farback.plots.measure_curves import gate_times, gradients, lyapunov, memory, truncation
 from farback.plots.parallel_coordinates import parallel
 from farback.plots.progress import progress
@@ -37,6 +38,7 @@ __all__ = [
     "importances",
     "improvement",
     "interference",
+    "learning_time",
     "length_map",
     "lyapunov",
     "maps",

@@ -17,6 +17,7 @@ from farback.report.conditions import RATE, conditions, tuned_values
 from farback.report.group_columns import SIZES, group_cells, groups, name_of, rows_with
 from farback.report.horizon_metrics import TRUNCATION, metrics
 from farback.report.horizon_texts import reach_text, summarised
+from farback.report.learning_times import learning_time_parts
 from farback.report.without_horizon import (
     no_horizon_sentence,
     scores_sentence,
@@ -129,6 +130,7 @@ def trained(
         Figure("trainability_forest", "Horizons with their intervals", plots.forest(horizons), horizons, forest_alt),
     ]
     parts += tuning(scores, by)
+    parts += learning_time_parts(scores, by)
     if len(pairs):
         parts.append(Table("comparisons", _pairs_caption(pairs), pairs, compared(pairs)))
     return parts

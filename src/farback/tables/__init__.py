@@ -25,7 +25,7 @@ from farback.tables.curves import (
 )
 from farback.tables.fresh_seeds import DEFAULT, TUNED, contests, gains, gaps, reported, tuning_share
 from farback.tables.horizons import horizon_grid, success_by_lag, success_curves, trainability
-from farback.tables.learning_times import learning_time, learning_time_backtest, learning_time_curves, times
+from farback.tables.learning_times import learning_time, learning_time_backtest, learning_time_curves, learning_times
 from farback.tables.length_generalisation import extrapolation, horizon_by_update, retained_by_lag, trained_and_tested
 from farback.tables.outcomes import of_curriculum, outcomes, tested
 from farback.tables.rankings import improvements, ranking, sizes, skills
@@ -58,6 +58,10 @@ __all__ = [
     "improvements",
     "last_evaluations",
     "learning_curves",
+    "learning_time",
+    "learning_time_backtest",
+    "learning_time_curves",
+    "learning_times",
     "memory_curves",
     "numbers",
     "of_curriculum",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from farback import stats
 from farback.records.sustained_success import first_success
 from farback.stats.learning_times import LearningTime
 from farback.tables.grouping import By, as_frame, check_columns, groups, ordered
+from farback.tables.horizon_estimates import HorizonEstimate
 from farback.tables.outcomes import judged
 
 LEVEL = 0.9  # of the predictive intervals of updates
@@ -19,7 +21,7 @@ FEWEST_LAGS, FEWEST_SOLVED = 3, 5  # with which a law is fitted
 POINTS = 60  # of a curve
 
 
-def times(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
+def learning_times(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """When each training at one fixed lag learned it, from the validation skills of its evaluations.
 
     Returns:
@@ -53,57 +55,48 @@ def _ends(step_E: np.ndarray, skill_E: np.ndarray, budget: int) -> tuple[float, 
 
 
 def laws(trainings: pd.DataFrame, by: By) -> dict[tuple[object, ...], LearningTime]:
-    """The law of each group of `times` with at least 3 lags and 5 trainings that learned theirs."""
+    """The law of each group of `learning_times` with at least 3 lags and 5 trainings that learned theirs."""
     found = {}
     for name, own in groups(trainings, by):
         if own["lag"].nunique() >= FEWEST_LAGS and np.isfinite(own["high"]).sum() >= FEWEST_SOLVED:
-            found[name] = stats.learning_time(own["lag"], own["low"], own["high"])
+            found[name] = _fitted(*(tuple(own[column].astype(float)) for column in ("lag", "low", "high")))
     return found
+
+
+@lru_cache(maxsize=256)  # a table and its figure need the same laws
+def _fitted(lag_N: tuple[float, ...], low_N: tuple[float, ...], high_N: tuple[float, ...]) -> LearningTime:
+    return stats.learning_time(lag_N, low_N, high_N)
 
 
 def learning_time(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     """The law of learning time of each group, and the horizon that it gives for other numbers of updates.
 
-    Groups with fewer than 3 lags, or fewer than 5 trainings that learned theirs, are left out.
+    Groups with fewer than 3 lags, or fewer than 5 trainings that learned theirs, are left out. A horizon beyond 4 times
+    the longest lag that was learned is a bound (inf), because the law is not tested further.
 
     Returns:
         by..., trainings, solved, law ("power" or "exponential"), probability (of that law), exponent, exponent_low,
         exponent_high (of the power law, 95 %), time_constant (of the exponential law, in steps), spread (standard
-        deviation of ln updates over seeds), lapse, fits, budget (the largest number of updates), then the horizon,
-        low, high (95 %) for the budget, and further, further_low, further_high for 4 times as many updates.
+        deviation of ln updates over seeds), lapse, fits, longest (the longest lag that was learned), budget (the
+        largest number of updates), horizon, estimate, low, high (95 %) for it, and further, further_estimate,
+        further_low, further_high for 4 times as many updates.
     """
-    trainings = times(scores, by)
-    rows, found = [], laws(trainings, by)
+    trainings, rows = learning_times(scores, by), []
+    found = laws(trainings, by)
     for name, own in groups(trainings, by):
         if name not in found:
             continue
         law, budget = found[name], float(own["budget"].max())
-        (horizon, low, high), (further, *ends) = law.horizon(budget), law.horizon(FURTHER * budget)
-        numbers = (
-            law.trainings,
-            law.solved,
-            law.law,
-            law.probability,
-            law.exponent,
-            law.exponent_low,
-            law.exponent_high,
-        )
+        longest = int(own.loc[np.isfinite(own["high"]), "lag"].max())
+        exponents = (law.exponent, law.exponent_low, law.exponent_high)
         rows.append(
             (
-                *name,
-                *numbers,
-                law.time_constant,
-                law.spread,
-                law.lapse,
-                law.fits,
-                budget,
-                horizon,
-                low,
-                high,
-                further,
-                *ends,
+                *(*name, law.trainings, law.solved, law.law, law.probability, *exponents, law.time_constant),
+                *(law.spread, law.lapse, law.fits, longest, budget),
+                *(*_horizon(law, own, budget, longest), *_horizon(law, own, FURTHER * budget, longest)),
             )
         )
+    ends = ("horizon", "estimate", "low", "high", "further", "further_estimate", "further_low", "further_high")
     columns = [
         "trainings",
         "solved",
@@ -114,8 +107,14 @@ def learning_time(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
         "exponent_high",
         "time_constant",
     ]
-    columns += ["spread", "lapse", "fits", "budget", "horizon", "low", "high", "further", "further_low", "further_high"]
-    return as_frame(rows, [*by, *columns], trainings, by)
+    return as_frame(rows, [*by, *columns, "spread", "lapse", "fits", "longest", "budget", *ends], trainings, by)
+
+
+def _horizon(law: LearningTime, own: pd.DataFrame, budget: float, longest: int) -> tuple[str, float, float, float]:
+    """The horizon for a number of updates: as text, the estimate and the ends of its interval."""
+    smallest, largest = float(own["lag"].min()) / FURTHER, float(FURTHER * longest)
+    ends = [0.0 if lag < smallest else math.inf if lag > largest else lag for lag in law.horizon(budget)]
+    return str(HorizonEstimate(*ends, smallest, largest)), *ends
 
 
 def learning_time_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
@@ -124,7 +123,7 @@ def learning_time_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFr
     Returns:
         by..., lag, updates (median), low, high (90 % predictive; inf where more seeds may never learn).
     """
-    trainings, rows = times(scores, by), []
+    trainings, rows = learning_times(scores, by), []
     found = laws(trainings, by)
     for name, own in groups(trainings, by):
         if name in found:
@@ -144,7 +143,7 @@ def learning_time_backtest(scores: pd.DataFrame, by: By = ("label",)) -> pd.Data
     Returns:
         by..., fitted_to (L), factor (2: lags in (L, 2 L]; 4: in (2 L, 4 L]), trainings, predicted, share, law, fits.
     """
-    rows, trainings = [], times(scores, by)
+    rows, trainings = [], learning_times(scores, by)
     for name, own in groups(trainings, by):
         for last in sorted(set(own["lag"]))[:-1]:
             part = own[own["lag"] <= last]
