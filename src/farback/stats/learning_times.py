@@ -168,9 +168,8 @@ class LearningTime:
             [np.full(len(each), share / len(each)) for each, share in zip(drawn, shares, strict=True)]
         )
         order = np.argsort(value)
-        total = np.cumsum(weight[order])
-        ends = ((1 - level) / 2, 0.5, (1 + level) / 2)
-        return [float(value[order][min(np.searchsorted(total, end), len(value) - 1)]) for end in ends]
+        ends = np.searchsorted(np.cumsum(weight[order]), [(1 - level) / 2, 0.5, (1 + level) / 2])
+        return [float(end) for end in value[order][np.minimum(ends, len(value) - 1)]]
 
 
 def learning_time(lag: ArrayLike, low: ArrayLike, high: ArrayLike) -> LearningTime:

@@ -114,7 +114,8 @@ def _horizon(law: LearningTime, own: pd.DataFrame, budget: float, longest: int) 
     """The horizon for a number of updates: as text, the estimate and the ends of its interval."""
     smallest, largest = float(own["lag"].min()) / FURTHER, float(FURTHER * longest)
     ends = [0.0 if lag < smallest else math.inf if lag > largest else lag for lag in law.horizon(budget)]
-    return str(HorizonEstimate(*ends, smallest, largest)), *ends
+    estimate, low, high = ends
+    return str(HorizonEstimate(estimate, low, high, smallest, largest)), estimate, low, high
 
 
 def learning_time_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
