@@ -43,13 +43,16 @@ def levels(kind: type[Component]) -> Iterator[dict[str, Any]]:
                 yield {field: choice}
 
 
+FURTHER: dict[str, list[dict[str, Any]]] = {"attention": [{"window": 3}]}  # other forms that the laws should see
+
+
 @functools.cache
 def everything(family: Any) -> list[Component]:
     from named_alone import named_alone
 
     found = []
     for name in named_alone(family):
-        for level in levels(family.FAMILY.plugin(name)):
+        for level in (*levels(family.FAMILY.plugin(name)), *FURTHER.get(name, ())):
             try:
                 found.append(family.build({"name": name, **level}))
             except ValueError:

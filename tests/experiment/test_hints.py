@@ -51,6 +51,9 @@ def config(setting: str) -> str:
         "init: Chronos": "chrono",
         "encoder: Convo": "conv",
         "initial_state: Zeros": "zeros",
+        "layer_norm: true": "block",
+        "block: {normal: rms}": "norm",
+        "block: {norm: rmsnorm}": "rms",
     }.items(),
 )
 def test_a_word_of_another_library_names_the_word_of_farback(setting: str, meant: str, problems: Problems) -> None:
@@ -60,7 +63,7 @@ def test_a_word_of_another_library_names_the_word_of_farback(setting: str, meant
 
 @pytest.mark.parametrize(
     "setting",
-    ["ema: 0.99", "label_smoothing: 0.1", "precision: 16", "gradient_noise: 0.1", "weight_norm: true", "norm: layer"],
+    ["ema: 0.99", "label_smoothing: 0.1", "precision: 16", "gradient_noise: 0.1", "weight_norm: true", "zoneout: 0.1"],
 )
 def test_a_setting_that_farback_does_not_have_is_answered_with_the_page(setting: str, problems: Problems) -> None:
     for line in (*problems(config(setting)), *problems(config(f"optimizer: {{name: sgd, {setting}}}"))):

@@ -32,6 +32,8 @@ AXES = {
     "hidden": [8, 16],
     "match": [{"parameters": 2000}, {"parameters": 4000}],
     "depth": [1, 2, 3],
+    "block": [None, {"norm": "rms", "residual": True}],
+    "block.mlp": [0, 2],
     "bias": [True, False],
     "bidirectional": [False, True],
     "initial_state": ["zeros", "learned"],

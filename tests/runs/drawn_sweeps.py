@@ -49,6 +49,7 @@ TRIAL_AXES: dict[str, list[Any]] = {
     "hidden": [2, 4],
     "match": [{"parameters": 200}, {"state": 4}, {"flops": 300}],
     "depth": [1, 2],
+    "block": [None, {"norm": "rms", "residual": True}, {"conv": 4, "gate": "silu"}, {"mlp": 2}],
     "bias": [True, False],
     "bidirectional": [False, True],
     "initial_state": ["zeros", "learned"],

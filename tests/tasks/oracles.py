@@ -8,6 +8,7 @@ An oracle takes one sequence `x`, shape (T, I), the task and the lag, and return
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -82,6 +83,30 @@ def parity(task: Any, x: Array, lag: int) -> Asked:
     if task.form == "running":
         return {lag: (sum(bit[: lag + 1]) % 2, lag)}
     return {t: (sum(bit[t - lag : t + 1]) % 2, lag) for t in range(len(x)) if t - lag >= 0}
+
+
+def group(task: Any, x: Array, lag: int) -> Asked:
+    """Sums modulo n, or permutations applied one after the other to each number, the last one first."""
+    element, kind, n = shown(x), task.group[0], int(task.group[1:])
+    if kind == "z":
+        products = [sum(element[: t + 1]) % n for t in range(lag + 1)]
+    else:
+        listed = [
+            p for p in itertools.permutations(range(n)) if kind == "s" or round(np.linalg.det(np.eye(n)[list(p)])) == 1
+        ]
+        places = [list(range(n)) for _ in range(lag + 1)]
+        for t in range(lag + 1):
+            for p in reversed(element[: t + 1]):
+                places[t] = [listed[p][i] for i in places[t]]
+        products = [listed.index(tuple(p)) for p in places]
+    return {t: (products[t], t) for t in range(lag + 1) if task.asked == "every" or t == lag}
+
+
+def induction(task: Any, x: Array, lag: int) -> Asked:
+    symbol = shown(x)
+    first, second = (t for t in range(len(x)) if symbol[t] == task.symbols)
+    assert first <= task.before
+    return {second: (symbol[first + 1], second - first - 1)}
 
 
 def selective_copy(task: Any, x: Array, lag: int) -> Asked:
@@ -175,6 +200,8 @@ ORACLES: dict[str, Callable[[Any, Array, int], Asked]] = {
     "adding": adding,
     "temporal_order": temporal_order,
     "parity": parity,
+    "group": group,
+    "induction": induction,
     "selective_copy": selective_copy,
     "multiplication": multiplication,
     "match": match,
@@ -244,6 +271,12 @@ def parity_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np
     return known(answer_BN, 2) if rung else np.full((*answer_BN.shape, 2), 0.5)
 
 
+def all_or_nothing(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
+    """Misses one element, or the symbol, so that all answers are equally likely."""
+    classes = task.answer.classes
+    return known(answer_BN, classes) if rung else np.full((*answer_BN.shape, classes), 1 / classes)
+
+
 def multiplication_in_part(task: Any, answer_BN: Array, x_BTI: Array, rung: int, rng: np.random.Generator) -> Array:
     """Knows the first `rung` marked numbers, and uses a half for the others."""
     number_B2 = x_BTI[..., 0][x_BTI[..., 1] == 1].reshape(-1, 2)
@@ -306,6 +339,8 @@ PARTIAL: dict[str, Callable[[Any, Array, Array, int, np.random.Generator], Array
     "adding": adding_in_part,
     "temporal_order": temporal_order_in_part,
     "parity": parity_in_part,
+    "group": all_or_nothing,
+    "induction": all_or_nothing,
     "multiplication": multiplication_in_part,
     "match": match_in_part,
     "flipflop": flipflop_in_part,

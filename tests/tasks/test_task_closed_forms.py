@@ -11,6 +11,7 @@ from scipy import integrate
 
 from farback import tasks
 from farback.tasks import Chance, OneOf, Within, skill
+from farback.tasks.group import multiplication_table
 from farback.trials.trial import Trial
 
 
@@ -338,3 +339,40 @@ def test_hold_shows_distractors_of_the_chosen_size(noise: float, rng: np.random.
     assert float(x_BTI[:, 0, 0].std()) == pytest.approx(1.0, abs=0.05)
     assert float(x_BTI[:, 1:, 0].std()) == pytest.approx(noise, abs=0.02)
     assert x_BTI[..., 1:].sum((0, 1)).tolist() == [2000, 2000]
+
+
+@pytest.mark.parametrize(("name", "order"), [("z12", 12), ("s3", 6), ("a4", 12), ("s4", 24), ("a5", 60), ("s5", 120)])
+def test_the_tables_of_group_are_groups(name: str, order: int) -> None:
+    """Associative, with an identity and inverses; the order is known, and so is whether the group is commutative."""
+    table = multiplication_table(name)
+    every = np.arange(order)
+    assert table.shape == (order, order)
+    assert (table[table] == table[every[:, None, None], table]).all()  # (a b) c == a (b c)
+    assert (table[0] == every).all()
+    assert (np.sort(table, axis=1) == every).all()
+    assert (table == table.T).all() == (name == "z12")
+    task = tasks.build({"name": "group", "group": name})
+    assert task.chance() == Chance(1 / order, math.log(order))
+
+
+@pytest.mark.parametrize(("name", "solvable"), [("s3", True), ("s4", True), ("a5", False), ("s5", False)])
+def test_only_the_larger_permutation_groups_are_not_solvable(name: str, solvable: bool) -> None:
+    """Commutator subgroups in turn: they end in the identity alone, or in a5."""
+    table = multiplication_table(name)
+    inverse = (table == 0).argmax(1)
+    left = np.arange(len(table))
+    while True:
+        a, b = left[:, None], left[None, :]
+        found = np.unique(table[table[table[inverse[a], inverse[b]], a], b])
+        while len(found) < len(grown := np.unique(table[found[:, None], found])):
+            found = grown
+        if len(found) == len(left):
+            break
+        left = found
+    assert len(left) == (1 if solvable else 60)
+
+
+@pytest.mark.parametrize("name", ["s2", "a6", "z1", "z121", "dihedral"])
+def test_a_group_that_is_not_known_is_an_error_that_names_the_choices(name: str) -> None:
+    with pytest.raises(ValueError, match=f"group is '{name}'; choose from z2 to z120"):
+        tasks.build({"name": "group", "group": name})

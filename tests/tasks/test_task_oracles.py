@@ -57,6 +57,11 @@ VARIANTS: list[dict[str, Any]] = [
     {"name": "assoc", "lag": 33},
     {"name": "assoc", "vocabulary": 64, "pairs": 1, "lag": 1},
     {"name": "assoc", "vocabulary": 40, "pairs": 12, "lag": 45},
+    {"name": "group"},
+    {"name": "group", "group": "a4", "asked": "every", "lag": 4},
+    {"name": "group", "group": "z7", "lag": 0},
+    {"name": "induction"},
+    {"name": "induction", "symbols": 2, "before": 0, "lag": 1},
     {"name": "delay"},
     {"name": "delay", "signal": "normal", "asked": 3, "lag": 0},
     {"name": "hold"},
@@ -125,7 +130,21 @@ def test_every_oracle_belongs_to_a_task() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["recall", "nback", "parity", "match", "delay", "hold", "kernel", "narma", "mackey_glass", "lightning"]
+    "name",
+    [
+        "recall",
+        "nback",
+        "parity",
+        "group",
+        "induction",
+        "match",
+        "delay",
+        "hold",
+        "kernel",
+        "narma",
+        "mackey_glass",
+        "lightning",
+    ],
 )
 def test_answers_of_these_tasks_need_exactly_the_lag_of_the_task(name: str, rng: np.random.Generator) -> None:
     lag_BT = tasks.build({"name": name, "lag": 9}).sample(rng, 50).lag_BT

@@ -86,7 +86,7 @@ FORMS: list[dict[str, Any]] = [
     {"optimizer": {"name": "sgd", "momentum": 0.9}},
     {"optimizer": {"name": "rmsprop", "momentum": 0.5}},
     {"optimizer": {"name": "adamw", "weight_decay": 0.3}, "schedule": {"name": "cosine", "warmup": 2}},
-    {"depth": 2, "dropout": 0.3, "recurrent_dropout": 0.3, "truncate": 2},
+    {"depth": 2, "dropout": 0.3, "recurrent_dropout": 0.3, "truncate": 2, "block": {"norm": "rms", "residual": True}},
     {"depth": 2, "bidirectional": True, "initial_state": "learned", "cell": "lstm"},
     {"train_lags": {"uniform": [1, 6]}, "lag": 6, "cell": "gru"},
     {"train_lags": {"log_uniform": [1, 6]}, "lag": 6, "clip": None},

@@ -113,6 +113,7 @@ def test_packed_equals_alone_for_every_task(every_task: Task, trial_of: Make) ->
         {"schedule": {"name": "linear", "warmup": 2, "final": 0.1}},
         {"dropout": 0.3, "recurrent_dropout": 0.3, "depth": 3, "bidirectional": True},
         {"recurrent_dropout": 0.3},
+        {"block": {"norm": "layer", "residual": True, "conv": 4, "gate": "silu", "mlp": 2}, "depth": 2, "truncate": 2},
         {"truncate": 2},
         {"truncate": 3, "depth": 2, "bidirectional": True, "initial_state": "learned", "dropout": 0.3},
         {"task": "lightning", "encoder": {"name": "conv", "state": "map"}, "depth": 2, "dropout": 0.3, "truncate": 2},

@@ -44,6 +44,11 @@ OTHER: dict[str, list[dict[str, Any]]] = {
     "hidden": [{"hidden": 9}],
     "match": [],  # chooses `hidden` and is no part of the identity: tests/networks/test_equal_size.py
     "depth": [{"depth": 2}],
+    "block": [
+        {"block": {"norm": "rms"}},
+        {"block": {"norm": "layer"}},
+        *({"block": {name: value}} for name, value in {"residual": True, "conv": 4, "gate": "silu", "mlp": 2}.items()),
+    ],
     "bias": [{"bias": False}],
     "bidirectional": [{"bidirectional": True}],
     "initial_state": [{"initial_state": "learned"}],

@@ -41,6 +41,7 @@ class Cell(Component):
         torch_class: the `torch.nn` module with the same recurrence, if there is one.
         known_as: the cell's usual name, if it differs from the file's name.
         draws_itself: whether the cell draws all parameters itself, and an initialisation only changes some of them.
+        published_block: the block around the cell in its publication, as the `block` of a trial is written.
     """
 
     gates: ClassVar[tuple[str, ...]] = ("h",)
@@ -51,6 +52,7 @@ class Cell(Component):
     torch_class: ClassVar[Callable[..., nn.RNNBase] | None] = None
     known_as: ClassVar[str] = ""
     draws_itself: ClassVar[bool] = False
+    published_block: ClassVar[Mapping[str, object]] = {}
 
     @property
     def kernel(self) -> Kernel | None:
@@ -103,6 +105,24 @@ class Cell(Component):
     def unresumable(self, inputs: int, hidden: int) -> str:
         """Why a run cannot resume from the cell's state; empty if it can."""
         return ""
+
+    def at_length(self, steps: int) -> Cell:
+        """The cell by which state and operations after so many steps are counted: itself, unless its state grows."""
+        return self
+
+    @property
+    def growing(self) -> str:
+        """Why its state has no fixed size; empty if it has one."""
+        return ""
+
+    @property
+    def unlearnable(self) -> str:
+        """Why its initial state cannot be learned; empty if it can."""
+        return self.growing
+
+    def kept(self, hidden: int, steps: int) -> int:
+        """About how many numbers a training pass keeps for each step of one sequence, of `steps` steps."""
+        return hidden * (len(self.gates) + 2)
 
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """The contribution of the inputs to the gates at all steps, (R, T, B, G); by default W_ih x + b_ih."""

@@ -12,8 +12,7 @@ ABSENT = frozenset(
         *("gradient_accumulation", "accumulate_grad_batches", "gradient_noise", "weight_noise"),
         *("loss", "loss_fn", "label_smoothing", "label_noise", "auxiliary_loss", "regularization", "l1", "spectral"),
         *("precision", "dtype", "amp", "mixed_precision", "float16", "bfloat16", "float64"),
-        *("norm", "layer_norm", "batch_norm", "rms_norm", "weight_norm", "spectral_norm"),
-        *("residual", "skip", "block", "attention", "num_heads", "heads", "embedding", "embedding_dim", "proj_size"),
+        *("batch_norm", "weight_norm", "spectral_norm", "embedding", "embedding_dim", "proj_size"),
         *("hidden_sizes", "layer_sizes", "zoneout", "input_dropout"),
         *("dataset_size", "train_size", "num_samples", "augmentation", "teacher_forcing"),
     )

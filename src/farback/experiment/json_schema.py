@@ -45,6 +45,7 @@ def schema() -> Schema:
         if node.pop("discriminator", None):
             for member in node["oneOf"]:
                 definitions[_target(member)]["required"] = ["name"]
+    trial["properties"]["block"]["anyOf"].append({"const": "none"})
     paths = _paths(trial["properties"], definitions)
     axes = {path: {"anyOf": [_list(_any_of(values)), _ref("Range")]} for path, values in paths.items()}
     axes["lag"]["anyOf"].append(_ref("AdaptiveLag"))

@@ -20,10 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from farback.cells.base import Cell, Parameters, State
+from farback.kernels.unroll import layer
 from farback.measures.base import Floats, MeasureRow, Sampled, curve_rows, summary_rows
 from farback.measures.support.numbers import sequences
 from farback.measures.support.own_mode import own_mode
 from farback.measures.support.torch_systems import require_single
+from farback.networks.block import Convolved
 from farback.networks.module_copies import plain
 from farback.networks.network import Network, from_torch
 from farback.tasks.base import Task
@@ -95,32 +98,32 @@ def gate_times(system: Any, inputs: Any) -> GateTimes:
 @torch.no_grad()
 def _gate_times(network: Network, x_BTI: Tensor) -> GateTimes | None:
     """Step every layer through the sequence and read its gates before each step; None for a cell without gates."""
-    a, parameters = network.architecture, network.parameters
-    if x_BTI.shape[-1] != a.inputs:
-        raise ValueError(f"the system takes {a.inputs} inputs per step, got {x_BTI.shape[-1]}")
-    x_RTBI = x_BTI.transpose(0, 1).unsqueeze(0)
-    initial = network.initial(x_RTBI)
-    x_RTBI = network.encoded(x_RTBI)
+    if x_BTI.shape[-1] != network.architecture.inputs:
+        raise ValueError(f"the system takes {network.architecture.inputs} inputs per step, got {x_BTI.shape[-1]}")
     log_keeps: list[Tensor] = []
-    outputs: list[Tensor] = []
-    for place, state in zip(a.layers(), initial, strict=True):
-        p = {name: parameters[name + place.suffix] for name in a.cell_shapes(place)}
-        gates_RTBG = a.cell.project(p, x_RTBI.flip(1) if place.reverse else x_RTBI)
-        logs, steps = [], []
+
+    def stepped(
+        cell: Cell, p: Parameters, x_RTBI: Tensor, state: State, index_RN: Tensor | None, truncate: int | None
+    ) -> tuple[Tensor, State]:
+        if isinstance(cell, Convolved):  # which steps its own cell
+            return layer(cell, p, x_RTBI, state)
+        gates_RTBG, logs, outputs = cell.project(p, x_RTBI), [], []
         for gates_RBG in gates_RTBG.unbind(1):
-            log_RBH = a.cell.log_keep(p, gates_RBG, state)
+            log_RBH = cell.log_keep(p, gates_RBG, state)
             if log_RBH is None:
-                return None
+                return layer(cell, p, x_RTBI, state)
             logs.append(log_RBH)
-            state = a.cell.step(p, gates_RBG, state)
-            steps.append(a.cell.output(p, gates_RBG, state))
-        log_keeps.append(sum(logs[1:], logs[0])[0].mean(0) / len(steps))
-        output_RTBH = torch.stack(steps, 1)
-        outputs.append(output_RTBH.flip(1) if place.reverse else output_RTBH)
-        if len(outputs) == a.directions:
-            x_RTBI, outputs = torch.cat(outputs, -1), []
-    layer = [index // a.directions for index, part in enumerate(log_keeps) for _ in range(len(part))]
-    return GateTimes(torch.cat(log_keeps).numpy(), np.array(layer))
+            state = cell.step(p, gates_RBG, state)
+            outputs.append(cell.output(p, gates_RBG, state))
+        log_keeps.append(sum(logs[1:], logs[0])[0].mean(0) / len(logs))
+        return torch.stack(outputs, 1), state
+
+    network.run(x_BTI.transpose(0, 1).unsqueeze(0), unrolled=stepped)
+    if not log_keeps:
+        return None
+    directions = network.architecture.directions
+    depth = [index // directions for index, part in enumerate(log_keeps) for _ in range(len(part))]
+    return GateTimes(torch.cat(log_keeps).numpy(), np.array(depth))
 
 
 class GateTimesMeasure(Sampled):

@@ -247,7 +247,7 @@ class ProbeMeasure(AtLags):
 
     def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[MeasureRow]]:
         """The rows are skill, accuracy, untrained_skill, shuffled_skill by lag, and horizon (its lower end, or 0)."""
-        if self.features == "full" and network.architecture.unresumable:  # has no full state
+        if self.features == "full" and network.architecture.no_full_state:  # has no full state
             return [[] for _ in seeds]
         initial = untrained()
         return [

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from farback import encoders
-from farback.cells.base import Cell
+from farback.cells.base import Cell, State
 from farback.encoders.base import Encoder
 from farback.inits.base import Array, Init, Layer, uniform
+from farback.networks import block as blocks
+from farback.networks.block import NO_BLOCK, Block, Shapes
 
 NO_INIT = "torch"  # the default: a cell that draws its own parameters keeps them
 NO_ENCODER = encoders.build("identity")
@@ -30,7 +33,10 @@ class LayerPlace:
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything that defines a network except the values of its parameters. `outputs = 0` means no readout."""
+    """Everything that defines a network except the values of its parameters. `outputs = 0` means no readout.
+
+    `steps` is the length of the sequences for which states that grow are counted.
+    """
 
     cell: Cell
     inputs: int
@@ -42,6 +48,8 @@ class Architecture:
     learned_state: bool = False
     encoder: Encoder = NO_ENCODER
     start: float = 0.0  # added to the initial bias of the readout; see `Answer.start`
+    block: Block = NO_BLOCK
+    steps: int = 1
 
     @property
     def sites(self) -> int:
@@ -53,10 +61,15 @@ class Architecture:
         """D: 2 if bidirectional, else 1."""
         return 2 if self.bidirectional else 1
 
+    @property
+    def width(self) -> int:
+        """The number of outputs of each layer: H for each direction."""
+        return self.hidden * self.directions
+
     def layers(self) -> Iterator[LayerPlace]:
         """All layers from bottom to top, forward before reverse."""
         for depth in range(self.depth):
-            width = self.hidden * self.directions if depth else self.encoder.width(self.inputs)
+            width = self.width if depth or self.block.projects else self.encoder.width(self.inputs)
             yield LayerPlace(f"_l{depth}", width, False)
             if self.bidirectional:
                 yield LayerPlace(f"_l{depth}_reverse", width, True)
@@ -84,7 +97,7 @@ class Architecture:
     def is_single_layer(self) -> bool:
         """Whether the trained parameters are those of one forward layer and a readout, and nothing is frozen."""
         simple = self.encoder.name == "identity" and not (self.learned_state or self.bidirectional or self.frozen)
-        return simple and self.depth == 1 and self.outputs > 0
+        return simple and self.depth == 1 and self.outputs > 0 and self.block == NO_BLOCK
 
     def cell_shapes(self, place: LayerPlace) -> dict[str, tuple[int, ...]]:
         """The shapes of one layer's parameters, by name without the suffix."""
@@ -92,10 +105,47 @@ class Architecture:
         every = self.bias or self.cell.draws_itself  # see `_check_init`
         return {name: shape for name, shape in shapes.items() if every or not name.startswith("bias")}
 
+    @functools.cached_property
+    def block_layers(self) -> tuple[tuple[LayerPlace, ...], ...]:
+        """The directions of each layer, from bottom to top."""
+        places = list(self.layers())
+        return tuple(tuple(places[i : i + self.directions]) for i in range(0, len(places), self.directions))
+
+    @functools.cached_property
+    def block_names(self) -> dict[str, tuple[str, ...]]:
+        """The names of the parameters of blocks without prefix and suffix, by suffix of layer or direction."""
+        names: dict[str, tuple[str, ...]] = {}
+        for suffix, shapes in self._block_shapes():
+            names[suffix] = (*names.get(suffix, ()), *shapes)
+        return names
+
+    def _block_shapes(self) -> Iterator[tuple[str, Shapes]]:
+        """The shapes of the parameters of blocks by suffix: of each layer, then of each of its directions."""
+        for depth, places in enumerate(self.block_layers):
+            parts = [(f"_l{depth}", self.block.layer_shapes(places[0].inputs, self.width))]
+            parts += [(place.suffix, self.block.direction_shapes(place.inputs, self.hidden)) for place in places]
+            for suffix, shapes in parts:
+                yield suffix, {n: shape for n, shape in shapes.items() if self.bias or not n.endswith("bias")}
+
+    def around_shapes(self) -> Shapes:
+        """The shapes of all parameters of blocks, with the projection before the first layer."""
+        shapes: Shapes = {}
+        if self.block.projects:
+            shapes = {"projection.weight": (self.width, self.encoder.width(self.inputs))}
+            shapes |= {"projection.bias": (self.width,)} if self.bias else {}
+        for suffix, own in self._block_shapes():
+            shapes |= {f"block.{name}{suffix}": shape for name, shape in own.items()}
+        return shapes
+
+    def initial(self, like_RBH: Tensor, place: LayerPlace) -> State:
+        """The initial state of one layer, of zeros."""
+        return self.block.initial(self.cell.initial(like_RBH, place.inputs), like_RBH, place.inputs)
+
     def state_shapes(self, place: LayerPlace) -> list[tuple[int, ...]]:
-        """The shape of each part of one layer's state, for one sequence."""
+        """The shape of each part of one layer's state, for one sequence of `steps` steps."""
         like_RBH = torch.zeros(1, 1, self.hidden, device="meta")
-        return [tuple(part.shape[2:]) for part in self.cell.initial(like_RBH, place.inputs)]
+        counted = self.cell.at_length(self.steps).initial(like_RBH, place.inputs)
+        return [tuple(part.shape[2:]) for part in self.block.initial(counted, like_RBH, place.inputs)]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every parameter, without the replica axis."""
@@ -104,9 +154,10 @@ class Architecture:
             shapes |= {name + place.suffix: shape for name, shape in self.cell_shapes(place).items()}
             if self.learned_state:
                 shapes |= {f"initial.{i}{place.suffix}": shape for i, shape in enumerate(self.state_shapes(place))}
+        shapes |= self.around_shapes()
         if self.outputs:
             outputs = self.outputs // self.sites
-            shapes |= {"readout.weight": (outputs, self.hidden * self.directions), "readout.bias": (outputs,)}
+            shapes |= {"readout.weight": (outputs, self.width), "readout.bias": (outputs,)}
         return shapes
 
     def layer(self, place: LayerPlace, lag: int) -> Layer:
@@ -119,10 +170,12 @@ class Architecture:
     def check(self, init: Init) -> None:
         """Raise ValueError if encoder, cell, size and initialisation do not fit together."""
         self.encoder.check(self.inputs, self.outputs)
+        self.block.check(self.width)
         for place in self.layers():
             self.cell.check(self.hidden, place.inputs)
             self._check_init(init, place)
-            if self.learned_state and (reason := self.cell.unresumable(place.inputs, self.hidden)):
+            reason = self.cell.unresumable(place.inputs, self.hidden) or self.cell.unlearnable
+            if self.learned_state and reason:
                 raise ValueError(f"initial_state: learned is not possible: {reason}")
 
     def _check_init(self, init: Init, place: LayerPlace) -> None:
@@ -148,8 +201,9 @@ class Architecture:
             values |= {name + place.suffix: value for name, value in drawn.items()}
         if self.outputs:
             shapes = {name: self.shapes()[name] for name in ("readout.weight", "readout.bias")}
-            values |= uniform(Layer(shapes, self.hidden * self.directions, (), None, None, lag), rng)
+            values |= uniform(Layer(shapes, self.width, (), None, None, lag), rng)
             values["readout.bias"] += self.start
+        values |= blocks.drawn(self.around_shapes(), rng)
         return {name: values.get(name, np.zeros(shape)) for name, shape in self.shapes().items()}
 
     def _drawn(self, place: LayerPlace, init: Init, lag: int, rng: np.random.Generator) -> dict[str, Array]:
@@ -176,6 +230,11 @@ class Architecture:
         reasons = (self.cell.unresumable(place.inputs, self.hidden) for place in self.layers())
         return next((reason for reason in reasons if reason), "")
 
+    @functools.cached_property
+    def no_full_state(self) -> str:
+        """Why it has no state of one size from which a run can resume, as measures need; empty if it has."""
+        return self.unresumable or self.cell.growing
+
     @property
     def parameter_count(self) -> int:
         """The number of trained parameters."""
@@ -191,8 +250,15 @@ class Architecture:
     def flops_per_step(self) -> int:
         """Multiplications and additions in one step of one sequence: two for each use of a weight. Biases,
         nonlinearities and products of gates (a few operations per unit) are not counted."""
-        layers = sum(self.cell.flops(place.inputs, self.hidden) for place in self.layers())
-        return self.encoder.flops(self.inputs) + layers * self.sites + 2 * self.outputs * self.hidden * self.directions
+        cell = self.cell.at_length(self.steps)
+        layers = sum(cell.flops(place.inputs, self.hidden) for place in self.layers())
+        layers += sum(2 * math.prod(shape) for name, shape in self.around_shapes().items() if len(shape) == 2)
+        return self.encoder.flops(self.inputs) + layers * self.sites + 2 * self.outputs * self.width
+
+    def kept(self, steps: int) -> int:
+        """About how many numbers a training pass keeps for each step of one sequence, of `steps` steps."""
+        around = sum(self.block.kept(places[0].inputs, self.width) for places in self.block_layers)
+        return (self.depth * self.directions * self.cell.kept(self.hidden, steps) + around) * self.sites
 
     @property
     def counts(self) -> dict[str, int]:

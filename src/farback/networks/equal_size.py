@@ -106,6 +106,7 @@ def _problem(architecture: Architecture, hidden: int) -> str:
     """Why the cell does not support this hidden size; an empty string if it does."""
     sized = replace(architecture, hidden=hidden)
     try:
+        sized.block.check(sized.width)
         for place in sized.layers():
             sized.cell.check(hidden, place.inputs)
     except ValueError as error:

@@ -3,7 +3,7 @@
 Shapes: R replicas, T steps, B sequences, I inputs, H hidden units, D directions, O outputs, S sites (1, except for an
 encoder that gives every pixel its own hidden units). Parameters are a dict of tensors with the replicas as first axis,
 named as in `torch.nn.RNN` (`weight_ih_l0`, `bias_hh_l1_reverse`); other names are `readout.weight`, `readout.bias`,
-`encoder.*` and `initial.*`.
+`encoder.*`, `initial.*`, `projection.*` and `block.*`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from farback.cells.base import State
 from farback.inits.base import Init
 from farback.kernels.unroll import layer, product, selected
 from farback.networks.architecture import Architecture as Architecture
+from farback.networks.block import NO_BLOCK, Run, linear, of_layer
 from farback.networks.module_copies import plain
 from farback.system.random_streams import stream
 
@@ -56,7 +57,7 @@ class Network:
         """The state before the first step."""
         a, (R, _, B, _) = self.architecture, x_RTBI.shape
         like = x_RTBI.new_zeros(R, B * a.sites, a.hidden)
-        zeros = [(place, a.cell.initial(like, place.inputs)) for place in a.layers()]
+        zeros = [(place, a.initial(like, place)) for place in a.layers()]
         if not a.learned_state:
             return tuple(zero for _, zero in zeros)
         return tuple(
@@ -68,44 +69,64 @@ class Network:
         """The inputs of the first layer."""
         encoder = self.architecture.encoder
         p = {name: self.parameters[f"encoder.{name}"] for name in encoder.parameters(self.architecture.inputs)}
-        return self.architecture.encoder.encode(p, x_RTBI)
+        x_RTBI = encoder.encode(p, x_RTBI)
+        if not self.architecture.block.projects:
+            return x_RTBI
+        return linear(x_RTBI, self.parameters["projection.weight"], self.parameters.get("projection.bias"))
 
     def run(
-        self, x_RTBI: Tensor, state: NetworkState | None = None, index_RN: Tensor | None = None
+        self,
+        x_RTBI: Tensor,
+        state: NetworkState | None = None,
+        index_RN: Tensor | None = None,
+        unrolled: Run = layer,
     ) -> tuple[Tensor, NetworkState]:
         """Outputs of the top layer at every step, (R, T, B, S*D*H), and the state after the last step.
 
         Starts from `state`, by default the initial state. With `index_RN`, increasing indices into the T*B outputs,
-        only these outputs are returned, (R, N, S*D*H).
+        only these outputs are returned, (R, N, S*D*H). `unrolled` runs each cell over its sequence.
 
         Raises:
             ValueError: a `state` for a bidirectional network.
         """
-        architecture = self.architecture
+        a = self.architecture
         R, T, B = x_RTBI.shape[:3]
-        if state is not None and architecture.unresumable:
-            raise ValueError(architecture.unresumable)
+        if state is not None and a.unresumable:
+            raise ValueError(a.unresumable)
         before = self.initial(x_RTBI) if state is None else state
         x_RTBI = self.encoded(x_RTBI)
-        kernel_index = index_RN if architecture.directions == architecture.sites == 1 else None  # selects in the kernel
-        after, outputs = [], []
-        for index, (place, names) in enumerate(architecture.stack):
-            p = {name: self.parameters[name + place.suffix] for name in names}
-            source_RTBI = x_RTBI.flip(1) if place.reverse else x_RTBI
-            top = kernel_index if index == len(architecture.stack) - 1 else None
-            seeds = None if self.seeds is None else [(seed + index) % 2**63 for seed in self.seeds]
-            cell = architecture.cell.sized(place.inputs, architecture.hidden, seeds)
-            output_RTBH, last = layer(cell, p, source_RTBI, before[index], top, self.truncate)
-            outputs.append(output_RTBH.flip(1) if place.reverse else output_RTBH)
-            after.append(last)
-            if len(outputs) == architecture.directions:
-                x_RTBI = torch.cat(outputs, -1) if architecture.bidirectional else outputs[0]
-                outputs, mask = [], self.masks[index // architecture.directions :][:1]
-                x_RTBI = x_RTBI * mask[0] if mask else x_RTBI
-        if kernel_index is not None:
+        top_index = index_RN if a.directions == a.sites == 1 else None  # outputs are selected in the kernel
+        after: list[State] = []
+        for depth in range(a.depth):
+            is_top = depth == a.depth - 1
+            x_RTBI, last = self._layer(depth, x_RTBI, before, top_index if is_top else None, unrolled)
+            after += last
+            x_RTBI = x_RTBI * self.masks[depth] if self.masks and not is_top else x_RTBI
+        if top_index is not None:
             return x_RTBI, tuple(after)
         x_RTBI = x_RTBI.reshape(R, T, B, -1)
         return x_RTBI if index_RN is None else selected(x_RTBI, index_RN), tuple(after)
+
+    def _layer(
+        self, depth: int, x_RTBI: Tensor, before: NetworkState, index_RN: Tensor | None, unrolled: Run
+    ) -> tuple[Tensor, list[State]]:
+        """Outputs (R, T, B*S, D*H) of a layer, or (R, N, H) at the indices, and the last state of each direction."""
+        a, first = self.architecture, depth * self.architecture.directions
+        block, around = a.block, of_layer(self.parameters, a.block_names[f"_l{depth}"], f"_l{depth}")
+        n_RTBI = block.normed("norm", around, x_RTBI)
+        outputs, after = [], []
+        for index, (place, names) in enumerate(a.stack[first : first + a.directions], first):
+            p = {name: self.parameters[name + place.suffix] for name in names}
+            source_RTBI = n_RTBI.flip(1) if place.reverse else n_RTBI
+            seeds = None if self.seeds is None else [(seed + index) % 2**63 for seed in self.seeds]
+            cell = a.cell.sized(place.inputs, a.hidden, seeds)
+            own = of_layer(self.parameters, a.block_names[place.suffix], place.suffix)
+            output_RTBH, last = block.mixed(own, cell, p, source_RTBI, before[index], index_RN, self.truncate, unrolled)
+            outputs.append(output_RTBH.flip(1) if place.reverse else output_RTBH)
+            after.append(last)
+        output_RTBH = torch.cat(outputs, -1) if a.bidirectional else outputs[0]
+        x_RTBI = selected(x_RTBI, index_RN) if block.residual and index_RN is not None else x_RTBI
+        return block.finished(around, x_RTBI, output_RTBH), after
 
     def readout(self, h_RNH: Tensor) -> Tensor:
         """The answers, (R, N, O), from outputs of the top layer."""
@@ -159,6 +180,8 @@ def to_torch(network: Network) -> nn.RNNBase:
         raise ValueError("torch.nn modules start from zeros; this network has a learned initial state")
     if a.encoder.name != "identity":
         raise ValueError(f"torch.nn modules have no encoder; this network has {a.encoder.name}")
+    if a.block != NO_BLOCK:
+        raise ValueError(f"torch.nn modules have no block around the cell; this network has {a.block}")
     with torch.random.fork_rng(devices=[]):  # the module draws initial parameters, which are replaced below
         module = a.cell.to_torch(a.inputs, a.hidden, a.depth, a.bias, a.bidirectional)
     own = {name: value[0].detach().clone() for name, value in network.parameters.items() if "readout" not in name}

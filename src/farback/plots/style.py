@@ -82,8 +82,14 @@ LEVEL_MARKERS = ("o", "s", "^", "v", *OTHER_MARKERS)
 SHADES = (0.0, 0.78)  # part of the colour map for numbers: its lightest end cannot be read on white
 GREY = "0.45"
 _LAYERS, _BIDIRECTIONAL = re.compile(r"(\d+) layers"), "bidirectional"
-_LABEL_AXES: dict[str, Any] = {"layers": 1, _BIDIRECTIONAL: False}  # and the levels that a label does not write
-_UNWRITTEN = {"layers": "1 layer", _BIDIRECTIONAL: "one direction"}  # the texts of these levels
+_BLOCK = re.compile(r"block \(.*\)|no block")
+PUBLISHED = "published block"
+_LABEL_AXES: dict[str, Any] = {  # and the levels that a label does not write
+    "layers": 1,
+    _BIDIRECTIONAL: False,
+    "block": PUBLISHED,
+}
+_UNWRITTEN = {"layers": "1 layer", _BIDIRECTIONAL: "one direction", "block": PUBLISHED}  # the texts of these levels
 
 
 @dataclass(frozen=True)
@@ -172,6 +178,8 @@ def _name(group: dict[str, Any]) -> GroupName:
 def _of_label(part: str) -> tuple[str, Any] | None:
     """Axis and level of a part of a label that is neither its cell nor its initialisation."""
     layers = _LAYERS.fullmatch(part)
+    if _BLOCK.fullmatch(part):
+        return "block", part
     return ("layers", int(layers[1])) if layers else (part, True) if part == _BIDIRECTIONAL else None
 
 

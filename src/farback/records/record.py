@@ -134,6 +134,12 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         **dict.fromkeys(("tbptt", "bptt", "tbptt_steps", "truncated_bptt", "truncated_bptt_steps"), ("truncate",)),
         **dict.fromkeys(("seeds", "random_seed", "random_state"), ("seed",)),
         **dict.fromkeys(("activation",), ("nonlinearity",)),
+        **dict.fromkeys(("norm", "layer_norm", "layernorm", "rms_norm", "rmsnorm"), ("norm", "block")),
+        **dict.fromkeys(("residual", "skip", "skip_connection"), ("residual", "block")),
+        **dict.fromkeys(("conv", "short_conv", "d_conv"), ("conv", "block")),
+        **dict.fromkeys(("mlp", "glu"), ("mlp", "block")),
+        **dict.fromkeys(("attention", "transformer"), ("attention", "cell")),
+        **dict.fromkeys(("num_heads", "n_heads", "nhead"), ("heads",)),
     }
 )
 

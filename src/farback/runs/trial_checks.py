@@ -74,7 +74,7 @@ def broken_laws(trials: Iterable[Trial]) -> list[str]:
         if not isinstance(cell, ModuleCell) or cell in seen:
             continue
         seen.add(cell)
-        for law in laws(cell, trial.encoder.width(trial.task.inputs), trial.hidden):
+        for law in laws(cell, next(trial.architecture.layers()).inputs, trial.hidden):
             text = f"{cell.label()} breaks the law that {law.name}: {law.found}"
             if not law.holds and law.needed:
                 broken.append(text)

@@ -54,8 +54,7 @@ def replica_bytes(trial: Trial, steps: int) -> int:
     inputs = network.inputs * FLOAT
     block = max(trial.batch, min(16 * trial.batch, BLOCK_NUMBERS // max(1, steps * network.inputs)))
     data = steps * (block * (2 * inputs + 4 * INTEGER) + VALIDATION * inputs)
-    units = trial.depth * network.directions * network.sites * trial.hidden
-    kept = 2 * trial.batch * steps * units * (len(trial.cell.gates) + 2) * FLOAT
+    kept = 2 * trial.batch * steps * network.kept(steps) * FLOAT
     return data + kept + UPDATE_COPIES * network.parameter_count * FLOAT
 
 

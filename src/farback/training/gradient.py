@@ -51,9 +51,7 @@ def group(architecture: Architecture, batch: CohortBatch) -> int:
     if not batch.x_RTBI.is_cpu:
         return len(batch.x_RTBI)
     _, steps, sequences, _ = batch.x_RTBI.shape
-    units = architecture.depth * architecture.directions * architecture.hidden
-    numbers = units * (len(architecture.cell.gates) + 2)  # of a unit: its gates, its state, and its input
-    return max(1, _BYTES // (4 * steps * sequences * architecture.sites * numbers))
+    return max(1, _BYTES // (4 * steps * sequences * architecture.kept(steps)))
 
 
 def gradient(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +13,7 @@ from farback.cells.base import Cell
 from farback.encoders.base import Encoder
 from farback.inits.base import Init
 from farback.measures.base import Measure
+from farback.networks.block import NO_BLOCK, Block, published
 from farback.networks.equal_size import LARGEST_HIDDEN, MatchError, SizeMatch
 from farback.networks.network import Architecture
 from farback.optimizers.base import Optimizer
@@ -23,8 +23,8 @@ from farback.schedules.base import Schedule
 from farback.tasks.base import FAMILY, Task
 from farback.tasks.support.mixed_lags import MIXED, Mixed, TrainLags
 from farback.trials.lags import Lag
+from farback.trials.plain_values import PlainValue, changed_settings, flattened
 
-PlainValue = str | int | float | bool | None
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 # Fields that may differ between the trials of one cohort. All fields of the optimizer except its name may differ too.
@@ -45,12 +45,14 @@ class Trial(Record):
         train_lags: how the lag of each training sequence is drawn: `{uniform: [1, 80]}`, `{log_uniform: [1, 80]}`, or
             `{curriculum: [1, 80]}` with short lags first; `fixed` is always `lag`.
         cell: the recurrent cell.
+        block: what stands around the cell in every layer; `none` is the cell alone, and null what the cell was
+            published with.
         init: how the parameters of the cell are initialised.
         encoder: how the inputs of a step are encoded before the first layer.
         hidden: units of each layer, H.
         match: chooses the largest `hidden` within a budget of `parameters`, numbers of `state`, or `flops` per step.
         depth: number of recurrent layers.
-        bias: whether the cells have biases.
+        bias: whether the cells and their blocks have biases.
         bidirectional: whether every layer also reads the sequence backwards.
         initial_state: the state before the first step, either zeros or learned parameters.
         optimizer: the optimizer.
@@ -78,6 +80,7 @@ class Trial(Record):
     hidden: Annotated[int, Field(ge=1, le=LARGEST_HIDDEN)] = 32
     match: SizeMatch | None = None
     depth: Annotated[int, Field(ge=1, le=64)] = 1
+    block: Annotated[Block | None, Since("0.2")] = None
     bias: bool = True
     bidirectional: bool = False
     initial_state: Literal["zeros", "learned"] = "zeros"
@@ -123,6 +126,13 @@ class Trial(Record):
         if lag is None or not isinstance(lag, int):
             return values
         return {**values, "lag": max(lag, 0), "task": {**task, "lag": lag}}
+
+    @model_validator(mode="after")
+    def _published_block_once(self) -> Self:
+        """Replace a block by null if the cell was published with it, because it is the same trial."""
+        if self.block is not None and self.block == published(self.cell):
+            self.__dict__["block"] = None  # because the record is frozen
+        return self
 
     @model_validator(mode="after")
     def _matched(self) -> Self:
@@ -179,6 +189,8 @@ class Trial(Record):
             learned_state=self.initial_state == "learned",
             encoder=self.encoder,
             start=self.task.answer.start,
+            block=published(self.cell) if self.block is None else self.block,
+            steps=self.lag + 1,
         )
 
     @property
@@ -246,6 +258,8 @@ class Trial(Record):
             parts.append(f"{self.depth} layers")
         if self.bidirectional:
             parts.append("bidirectional")
+        if self.block is not None:
+            parts.append(f"block ({self.block})" if self.block != NO_BLOCK else "no block")
         return ", ".join(parts)
 
     def parameters(self) -> dict[str, PlainValue]:
@@ -255,9 +269,11 @@ class Trial(Record):
             value = getattr(self, name)
             if name == "measures":
                 flat[name] = ", ".join(measure.name for measure in value)
-                flat |= _changed_settings(value)
+                flat |= changed_settings(value)
+            elif name == "block":
+                flat |= flattened(name, self.architecture.block)
             elif name != "match" or value is not None:
-                flat |= _flattened(name, value)
+                flat |= flattened(name, value)
         return flat
 
     def columns(self) -> dict[str, Any]:
@@ -271,22 +287,8 @@ class Trial(Record):
 def later_parameters() -> dict[str, PlainValue]:
     """The parameters that later releases added, with their defaults: earlier results lack them."""
     later = {n: f for n, f in Trial.model_fields.items() if any(isinstance(mark, Since) for mark in f.metadata)}
-    return {key: value for name, field in later.items() for key, value in _flattened(name, field.default).items()}
-
-
-def _flattened(name: str, value: Any) -> dict[str, PlainValue]:
-    """A field of a trial as dotted names and plain values."""
-    if not isinstance(value, Record) or isinstance(value, Mixed | SizeMatch):
-        return {name: _plain(value)}
-    inner_names = [inner for inner in type(value).model_fields if (name, inner) != ("task", "lag")]
-    flat: dict[str, PlainValue] = {}
-    for inner in inner_names:
-        one = getattr(value, inner)
-        if isinstance(one, Mapping):  # the arguments of a module's class
-            flat |= {f"{name}.{inner}.{key}": _plain(item) for key, item in one.items()}
-        else:
-            flat[f"{name}.{inner}"] = _plain(one)
-    return flat
+    defaults = {name: NO_BLOCK if name == "block" else field.default for name, field in later.items()}
+    return {key: value for name, default in defaults.items() for key, value in flattened(name, default).items()}
 
 
 def _lag_of_data(task: dict[str, Any]) -> int | None:
@@ -300,24 +302,3 @@ def _lag_of_data(task: dict[str, Any]) -> int | None:
         return FAMILY.build({name: value for name, value in task.items() if name != "lag"}).lag
     except ValueError:
         return -1
-
-
-def _plain(value: Any) -> PlainValue:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
-def _changed_settings(taken: Iterable[Measure]) -> dict[str, PlainValue]:
-    """The fields of measures that differ from their default, because two trials may differ only in these."""
-    return {
-        f"measures.{measure.name}.{name}": _text_if_none_or_list(value)
-        for measure in taken
-        for name, field in type(measure).model_fields.items()
-        if (value := getattr(measure, name)) != field.get_default()
-    }
-
-
-def _text_if_none_or_list(value: Any) -> PlainValue:
-    """A value for a table; a missing value is the text "none", because a table has a gap where a default is kept."""
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or "none"
-    return "none" if value is None else _plain(value)

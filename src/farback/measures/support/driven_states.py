@@ -31,7 +31,7 @@ class Driven(SingleInput):
 
     def driven(self, network: Network, seed: int) -> tuple[Floats, Floats] | None:
         """The input, (T,), and the states of one replica, (T, N); None if the states do not exist or are not finite."""
-        if self.features == "full" and network.architecture.unresumable:  # has no full state
+        if self.features == "full" and network.architecture.no_full_state:  # has no full state
             return None
         steps = self.washout + self.max_lag + self.length
         input_T = stream(seed, "measure", "drive").uniform(-1.0, 1.0, size=steps)

@@ -31,7 +31,7 @@ class StateMeasure(Sampled):
     def inputs(self, network: Network, task: Task, seed: int) -> Tensor | None:
         """Sequences (B, T, I); None for a bidirectional network, which carries no state, or sequences of one step."""
         x_BTI = self.sample(task, seed).input_BTI
-        return None if network.architecture.unresumable or x_BTI.shape[1] < 2 else x_BTI
+        return None if network.architecture.no_full_state or x_BTI.shape[1] < 2 else x_BTI
 
 
 def state_trajectory(system: Any, inputs: Any) -> tuple[System, Tensor, Tensor]:

@@ -48,7 +48,7 @@ def linearisation(network: Network, channel: int) -> tuple[Floats, Floats] | Non
     None if there is no resting state (the network oscillates, wanders, grows or is bidirectional), or if there is no
     derivative because a relu unit rests exactly on its kink, as every relu unit without a bias does.
     """
-    if network.architecture.unresumable:
+    if network.architecture.no_full_state:
         return None
     system, inputs = as_system(network).double(), network.architecture.inputs
     with torch.no_grad():

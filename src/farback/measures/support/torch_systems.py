@@ -36,7 +36,7 @@ class NetworkSystem(System):
     @override
     def unresumable(self, x_BTI: Tensor) -> str:
         a = self.network.architecture
-        return BIDIRECTIONAL if a.bidirectional else a.unresumable
+        return BIDIRECTIONAL if a.bidirectional else a.no_full_state
 
     @override
     def carry(self, x_BTI: Tensor, state_BS: Tensor | None = None) -> tuple[Tensor, Tensor]:
