@@ -19,7 +19,7 @@ def sweep_frame(base, axes, seeds=2):
         fields = base
         for name, value in zip(axes, values, strict=True):
             component, _, field = name.rpartition(".")
-            own = {component: {**fields[component], field: value}} if component else {name: value}
+            own = {component: {**fields.get(component, {}), field: value}} if component else {name: value}
             fields = {**fields, **own}
         mixed = fields.get("train_lags", "fixed") != "fixed"
         for lag, seed in itertools.product([None] if mixed else LAGS, range(seeds)):
