@@ -165,7 +165,8 @@ def test_a_kind_may_be_singular_or_plural(typed: Callable[..., str]) -> None:
 def test_show_of_a_cell_gives_shapes_and_counts_at_the_size_asked_for(
     every_cell: Cell, typed: Callable[..., str]
 ) -> None:
-    fields = [f"--set={name}={value}" for name, value in every_cell.spec().items() if name != "name"]
+    values = {name: "null" if value is None else value for name, value in every_cell.spec().items() if name != "name"}
+    fields = [f"--set={name}={value}" for name, value in values.items()]
     output = typed("show", "cell", every_cell.name, "--hidden", "6", "--inputs", "2", *fields)
     total = 0
     for name, shape in every_cell.parameters(2, 6).items():

@@ -34,10 +34,10 @@ class Attention(Cell):
     Without a window the state is the keys and values of all steps and grows with every step. `match: {state: ...}` then
     counts 2 (lag + 1) H numbers, and the FLOPs are those of the last of lag + 1 steps.
 
-    Sources: Vaswani et al. 2017 (1706.03762); Su et al. 2021 (2104.09864) for the rotary positions, in the half-split
+    Source: Vaswani et al. 2017 (1706.03762); Su et al. 2021 (2104.09864) for the rotary positions, in the half-split
     layout of GPT-NeoX and Llama. The published block is that of Xiong et al. 2020 (2002.04745), with a gated MLP.
-    Deviations: W_out has no bias; one head by default, because published heads have 64 units or more; no norm before
-    the readout.
+    None of these texts was read. Deviations: W_out has no bias; one head by default, because published heads have 64
+    units or more; no norm before the readout.
     """
 
     gates: ClassVar[tuple[str, ...]] = ("q", "k", "v")

@@ -25,9 +25,10 @@ class TCN(Cell):
     default. The state is, for each level, the (taps - 1) d_l + 1 last inputs of the level, the newest last; there are
     zeros before the first step.
 
-    Source: Bai et al. 2018 (1803.01271). Deviations: one convolution for each dilation instead of two, so that the
-    receptive field is the sum above; no weight normalisation; no dropout inside the cell; no 1 x 1 convolution around
-    the first level. Higher levels compute relu(y + relu(...)) as published, as y is never negative.
+    Source: Bai et al. 2018 (1803.01271), whose text was not read. Deviations: one convolution for each dilation
+    instead of two, so that the receptive field is the sum above; no weight normalisation; no dropout inside the cell;
+    no 1 x 1 convolution around the first level. Higher levels compute relu(y + relu(...)) as published, as
+    y is never negative.
     """
 
     known_as: ClassVar[str] = "TCN"

@@ -12,8 +12,8 @@ width of the layer's outputs (H for each direction), K = 4 steps of the convolut
 Sources: Xiong et al. 2020 (2002.04745) for the norm before the cell; Ba et al. 2016 (1607.06450) and Zhang and Sennrich
 2019 (1910.07467) for the norms, with 1e-5 added to the mean square; Shazeer 2020 (2002.05202) for the MLP, without
 biases; Gu and Dao 2023 (2312.00752) for the gate; De et al. 2024 (2402.19427) for the convolution without an activation
-after it (Mamba applies silu). Published networks normalise once more before the readout; here nothing follows the top
-layer.
+after it (Mamba applies silu). None of these texts was read. Published networks normalise once more
+before the readout; here nothing follows the top layer.
 """
 
 from __future__ import annotations

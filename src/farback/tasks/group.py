@@ -40,7 +40,7 @@ class Group(Task):
     Chance: accuracy 1 / |G|, loss ln |G|, also for a model that misses only one element, because the product of a fixed
     element with a random one is any element with equal probability. So partial memory is worth nothing.
 
-    Sources: Barrington 1989, Journal of Computer and System Sciences 38; Merrill et al. 2024 (2404.08819), with
+    Source: Barrington 1989, Journal of Computer and System Sciences 38; Merrill et al. 2024 (2404.08819), with
     uniformly random elements as there; neither text was read.
     """
 

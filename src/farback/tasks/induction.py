@@ -26,7 +26,7 @@ class Induction(Task):
 
     Chance: accuracy 1 / symbols, loss ln symbols.
 
-    Sources: Olsson et al. 2022 (2209.11895); Gu and Dao 2023 (2312.00752), whose 16 symbols include the trigger.
+    Source: Olsson et al. 2022 (2209.11895); Gu and Dao 2023 (2312.00752), whose 16 symbols include the trigger.
     Neither text was read. Deviations: the distance is `lag`, where they draw the first trigger's step at random; up to
     `before` more symbols follow the second trigger.
     """
