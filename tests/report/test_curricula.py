@@ -38,6 +38,13 @@ def test_a_table_of_curricula_and_others_is_refused(table: str, by: list[str], s
     assert len(getattr(tables, table)(mixed[tables.of_curriculum(mixed)], by))
 
 
+@pytest.mark.parametrize("table", ["skills", "ranking", "improvements", "learning_curves"])
+def test_a_ranking_and_learning_curves_of_curricula_and_others_are_refused(table: str, scores: pd.DataFrame) -> None:
+    beside = scores[~scores["train_lags"].str.startswith("uniform")]
+    with pytest.raises(ValueError, match=r"a table of their own; train_lags: curriculum 12-80, fixed"):
+        getattr(tables, table)(beside)
+
+
 def test_the_horizon_of_a_curriculum_alone_is_that_of_its_own_scores(scores: pd.DataFrame) -> None:
     own = scores[tables.of_curriculum(scores)]
     parts = {part.name: part for part in standard(own).parts}
