@@ -9,6 +9,7 @@ import pytest
 from sweep_frames import sweep_frame
 
 from farback import tables
+from farback.cli.report import headline_tables
 from farback.report import standard
 
 BASE: dict[str, Any] = {"task": {"name": "recall"}, "cell": {"name": "gru"}, "measures": [{"name": "retention"}]}
@@ -26,6 +27,8 @@ def test_a_page_has_a_table_and_figures_for_each_protocol(scores: pd.DataFrame) 
     for name in ("trainability", "retention_horizons", "retention", "curriculum_horizons", "curriculum"):
         assert names.count(name) == 1
     assert "after a curriculum of lags, tested at every lag, retains" in analysis.headline
+    printed = ["trainability", "retention_horizons", "curriculum_horizons"]
+    assert [table.name for table in headline_tables(analysis)] == printed
     assert {name.split("/")[1] for name in analysis.metrics} == {"trainability", "retention", "curriculum"}
 
 
