@@ -173,7 +173,8 @@ def test_documents_have_the_plan_and_the_verdicts(
         found: dict[str, Any] = json.loads(capsys.readouterr().out)
         return found
 
-    planned = document("--dry-run")
+    planned = document("--dry-run", "--store", "sqlite:///none.db")
+    assert not Path("none.db").exists()
     assert [(one["name"], one["claims"], one["to_train"]) for one in planned["experiments"]] == [
         ("own", ["it-holds-too"], 8),
         ("plain", ["it-holds"], 8),

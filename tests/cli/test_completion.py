@@ -56,6 +56,16 @@ def test_configs_are_completed_by_name_and_by_path(command: str, tab: Callable[[
     assert tab(f"farback {command} x") == []
 
 
+def test_configs_of_claims_are_completed_and_those_of_the_project_from_a_folder_of_it(
+    tab: Callable[[str], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "configs" / "claims").mkdir()
+    (tmp_path / "configs" / "claims" / "decay.yaml").write_text("")
+    assert tab("farback run d") == ["decay", "demo", "depth"]
+    monkeypatch.chdir(tmp_path / "configs" / "claims")
+    assert tab("farback run t") == ["tune"]
+
+
 def test_commands_kinds_and_plug_ins_are_completed(tab: Callable[[str], list[str]]) -> None:
     assert tab("farback sea") == ["search"]
     assert tab("farback list c") == ["cells"]

@@ -4,11 +4,15 @@ import contextlib
 import os
 import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from trained_project import TrainedProject
+
+from farback.doctor.files import database
 
 
 def test_a_deleted_run_is_no_issue(project: TrainedProject) -> None:
@@ -68,6 +72,20 @@ def test_an_unusable_database_is_named_and_not_changed(project: TrainedProject, 
     assert re.search(BROKEN[damage], one.what)
     assert one.remedy
     assert (project.path.read_bytes() if project.path.is_file() else b"") == before
+
+
+def test_a_check_keeps_the_locks_of_the_connections_of_its_process(tmp_path: Path) -> None:
+    """Else another process that closes the database deletes the log that these connections still write to."""
+    path = tmp_path / "mlflow.db"
+    with contextlib.closing(sqlite3.connect(path)) as held:
+        held.execute("pragma journal_mode = wal")
+        held.execute("create table numbers (number)")
+        held.commit()
+        assert list(database(path)) == []
+        code = f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('insert into numbers values (1)'); "
+        subprocess.run([sys.executable, "-c", f"{code} c.commit(); c.close()"], check=True)
+        assert path.with_name("mlflow.db-wal").exists()
+        assert held.execute("select number from numbers").fetchall() == [(1,)]
 
 
 def test_a_locked_database_says_so(project: TrainedProject, monkeypatch: pytest.MonkeyPatch) -> None:

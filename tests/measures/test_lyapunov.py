@@ -152,6 +152,15 @@ def test_networks_that_carry_no_state_have_no_rows(lag: int, options: dict[str, 
     assert LyapunovMeasure().rows(network, task, [0], lambda: network) == [[]]
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e155, 1e200])
+def test_factors_whose_squares_leave_double_precision_have_exponents(scale: float) -> None:
+    """Two units that do not affect each other: ln of the factor of each."""
+    x = torch.tensor([[scale, 0, 0, scale / 2]], dtype=torch.float64).repeat(6, 1)
+    start = torch.zeros(1, 6, 4, dtype=torch.float64) + x
+    found = lyapunov(factors(2), start)
+    np.testing.assert_allclose(found.exponents, [math.log(scale), math.log(scale / 2)], rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -58,6 +58,8 @@ REPARAMETRISED = {
     "pruned": lambda: prune.l1_unstructured(seeded(nn.LSTM, 3, 8), "weight_hh_l0", amount=0.5),
     "derived class": lambda: seeded(Named, 3, 8),
 }
+
+
 X = torch.randn(4, 12, 3, generator=torch.Generator().manual_seed(1))
 
 
@@ -117,6 +119,14 @@ def test_the_last_output_of_a_module_with_projections_is_its_last_state() -> Non
     assert found["own_last"]
     assert found["backward_first"]
     assert not found["backward_last"]
+
+
+def test_states_are_those_of_a_farback_network_only() -> None:
+    module = seeded(nn.GRU, 3, 8)
+    with pytest.raises(ValueError, match="states takes a farback network, such as from_torch gives; got GRU"):
+        states(module, X)
+    with pytest.raises(ValueError, match=r"shape \(B, T, 3\); got \(12, 3\)"):
+        states(from_torch(module), X[0])
 
 
 def test_a_lazy_module_that_was_never_run_is_an_error() -> None:

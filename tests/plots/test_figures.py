@@ -277,6 +277,38 @@ def test_no_text_overlaps_another(name, count, make):
     assert overlapping(FIGURES[name](make, LABELS[count])) == []
 
 
+def cut(figure):
+    """Texts of legends that reach beyond the sides of the figure."""
+    figure.draw_without_rendering()
+    legends = [*figure.legends, *(ax.get_legend() for ax in figure.axes if ax.get_legend())]
+    texts = [text for legend in legends for text in (*legend.get_texts(), legend.get_title())]
+    boxes = {text.get_text(): text.get_window_extent() for text in texts if text.get_text()}
+    return [text for text, box in boxes.items() if box.x0 < 0 or box.x1 > figure.bbox.x1]
+
+
+def test_long_names_and_horizons_in_legends_are_neither_cut_nor_on_each_other(make):
+    starts = ["LSTM", "LSTM, chrono (longest 4000)", "LSTM, forget_bias (bias 1)"]
+    figure = FIGURES["success"](make, [*starts, "RNN tanh", "RNN tanh, orthogonal (gain 0.95)"])
+    assert (cut(figure), overlapping(figure)) == ([], [])
+
+
+def test_a_long_note_of_a_legend_is_broken_into_lines(eight):
+    rows = [("end", lag, 5, 0.5, 0.4, 0.6, 0.0, 0.01, 32.0) for lag in range(9)]
+    columns = ["label", "moment", "lag", "seeds", "median", "low", "high", "null_low", "null_high", "features"]
+    figure = plots.memory(pd.DataFrame([(label, *row) for label in eight for row in rows], columns=columns))
+    assert cut(figure) == []
+
+
+def test_equal_lines_are_all_visible(eight):
+    """Dashed lines lie on solid ones, and markers of two cells are at different lags."""
+    columns = ["label", "moment", "lag", "seeds", "median", "low", "high"]
+    rows = [(label, "end", lag, 5, -0.1 * lag, -0.1 * lag, -0.1 * lag) for label in eight for lag in range(40)]
+    figure = plots.gradients(pd.DataFrame(rows, columns=columns))
+    lines = {line.get_label(): line for line in figure.axes[0].get_lines() if line.get_label() in eight}
+    assert lines["LSTM, chrono"].get_zorder() > lines["LSTM"].get_zorder()
+    assert set(lines["GRU"].get_markevery()) != set(lines["LSTM"].get_markevery())
+
+
 @pytest.mark.parametrize("name", ["success", *(pytest.param(one, marks=pytest.mark.slow) for one in list(FIGURES)[1:])])
 def test_saving_twice_gives_equal_bytes(name, make, tmp_path):
     once, again = FIGURES[name](make, ["LSTM", "GRU, chrono"]), FIGURES[name](make, ["LSTM", "GRU, chrono"])

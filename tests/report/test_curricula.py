@@ -9,6 +9,7 @@ import pytest
 from sweep_frames import sweep_frame
 
 from farback import tables
+from farback.cli.report import headline_tables
 from farback.report import standard
 
 BASE: dict[str, Any] = {"task": {"name": "recall"}, "cell": {"name": "gru"}, "measures": [{"name": "retention"}]}
@@ -26,6 +27,8 @@ def test_a_page_has_a_table_and_figures_for_each_protocol(scores: pd.DataFrame) 
     for name in ("trainability", "retention_horizons", "retention", "curriculum_horizons", "curriculum"):
         assert names.count(name) == 1
     assert "after a curriculum of lags, tested at every lag, retains" in analysis.headline
+    printed = ["trainability", "retention_horizons", "curriculum_horizons"]
+    assert [table.name for table in headline_tables(analysis)] == printed
     assert {name.split("/")[1] for name in analysis.metrics} == {"trainability", "retention", "curriculum"}
 
 
@@ -36,6 +39,13 @@ def test_a_table_of_curricula_and_others_is_refused(table: str, by: list[str], s
     with pytest.raises(ValueError, match=r"a table of their own; train_lags: curriculum 12-80, uniform 12-80"):
         getattr(tables, table)(mixed, by)
     assert len(getattr(tables, table)(mixed[tables.of_curriculum(mixed)], by))
+
+
+@pytest.mark.parametrize("table", ["skills", "ranking", "improvements", "learning_curves"])
+def test_a_ranking_and_learning_curves_of_curricula_and_others_are_refused(table: str, scores: pd.DataFrame) -> None:
+    beside = scores[~scores["train_lags"].str.startswith("uniform")]
+    with pytest.raises(ValueError, match=r"a table of their own; train_lags: curriculum 12-80, fixed"):
+        getattr(tables, table)(beside)
 
 
 def test_the_horizon_of_a_curriculum_alone_is_that_of_its_own_scores(scores: pd.DataFrame) -> None:

@@ -91,3 +91,9 @@ def test_a_little_of_a_cohort_is_timed_for_real() -> None:
     assert all(0 < parts[name] < 30 for name in PARTS)
     assert parts["start"] == parts["way"] == parts["end"]  # one measure, once each
     assert parts["all"] >= parts["begin"] + parts["evaluation"] + parts["end"]
+
+
+def test_a_network_that_is_never_updated_is_timed_without_updates() -> None:
+    (event,) = timed(Cohort.of(trial(steps=0)), devices.CPU)
+    assert isinstance(event, Progress)
+    assert event.metrics["update"] == 0.0 < event.metrics["end"]

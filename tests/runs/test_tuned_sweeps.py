@@ -125,6 +125,13 @@ def test_outcomes_have_the_skill_of_the_tables(complete: pd.DataFrame) -> None:
     }
 
 
+def test_a_network_without_updates_needed_a_share_of_them_that_a_threshold_search_accepts(
+    complete: pd.DataFrame,
+) -> None:
+    never = complete.assign(steps=0, value=complete["value"].mask(complete["statistic"] == "updates", 0.0))
+    assert {0 < one.share <= 1 for one in outcomes(never).values()} == {True}
+
+
 @pytest.mark.parametrize("count", [1, 20, 38])
 def test_stopped_at_any_instant_the_next_run_makes_the_same_choices(
     tmp_path: Path, complete: pd.DataFrame, count: int

@@ -159,6 +159,7 @@ def test_other_errors_are_not_caught() -> None:
     ("error", "advice", "retry"),
     [
         (OSError(28, "No space left on device"), retries.FULL, False),
+        (sqlite3.OperationalError("disk I/O error"), retries.FAILING, False),
         (OSError(27, "File too large"), retries.FULL, False),
         (OSError(30, "Read-only file system"), retries.READ_ONLY, False),
         (sqlite3.OperationalError("database or disk is full"), retries.FULL, False),

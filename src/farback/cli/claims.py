@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.experiment import Sweep
     from farback.report.page import Page
     from farback.runs.claims import Ledger
-    from farback.runs.session import RunOptions, Session
+    from farback.runs.session import RunOptions
     from farback.trials.events import Failed
 
 
@@ -71,25 +72,21 @@ def _claims(
     from farback.stores import open_store
 
     chosen = ledger.chosen(only)
+    if dry_run:
+        planned = _estimate([] if report else chosen, options, console)
+        console.document({**planned, "gpu": _gpu_experiments(ledger, console)})
+        return
     failures: list[Failed] = []
     counts: Counter[str] = Counter(trained=0, diverged=0)
-    planned: dict[str, Any] = {"experiments": [], "seconds": 0.0, "seconds_at_most": 0.0}
     with open_store(options.store, ledger.root) as store:
         todo = [] if report else [one for one in chosen if not missing_from_store(store, one, one.trials()).is_empty]
         if todo:
             with open_session(todo, replace(options, store=store)) as session:
-                if dry_run:
-                    planned = _estimate(session, todo, console)
-                for sweep in [] if dry_run else todo:
+                for sweep in todo:
                     refresh_schema(sweep.path)
                     done = train_with_progress(session, sweep, sweep.trials(), signals, console)
                     failures += done.failures
                     counts.update(trained=done.trained, diverged=done.diverged)
-        if dry_run:
-            if not todo:
-                console.say("nothing is left to train")
-            console.document({**planned, "gpu": _gpu_experiments(ledger, console)})
-            return
         step(WRITING)
         page = publish(ledger, chosen if only else ledger.experiments, store)
     _show(page, console)
@@ -99,18 +96,30 @@ def _claims(
     exit_on_failures(failures, console)
 
 
-def _estimate(session: Session, todo: list[Sweep], console: Printer) -> dict[str, Any]:
-    """Print what would be trained for each experiment, and how long; returns the same as a dictionary for --json."""
+def _estimate(sweeps: Sequence[Sweep], options: RunOptions, console: Printer) -> dict[str, Any]:
+    """Print what would be trained for each experiment, and how long; returns the same as a dictionary for --json.
+
+    Nothing is written, and a database that does not exist is not made.
+    """
+    from farback.runs.frames import recorded
     from farback.runs.progress import minutes
+    from farback.runs.schedule import missing_from_frame
+    from farback.runs.session import checked_executor
 
     experiments: list[dict[str, Any]] = []
-    for sweep in todo:
-        frame = session.store.frame(sweep.name)
-        what, seconds = estimated(frame, sweep, sweep.trials(), session.executor, session.device)
-        ids = [claim.id for claim in sweep.claims]
-        time = f"{minutes(seconds['seconds'])}, at most {minutes(seconds['seconds_at_most'])}"
-        console.say(f"{sweep.name}: {what.amount} trials, {time} ({', '.join(ids)})")
-        experiments.append({"name": sweep.name, "claims": ids, "to_train": what.expected, **seconds})
+    frames = {sweep: recorded(sweep.name, options.store, sweep.root) for sweep in sweeps}
+    todo = [one for one, frame in frames.items() if not missing_from_frame(frame, one, one.trials()).is_empty]
+    if not todo:
+        console.say("nothing is left to train")
+        return {"experiments": [], "seconds": 0.0, "seconds_at_most": 0.0}
+    executor, device = checked_executor(todo, options)
+    with executor as running:
+        for sweep in todo:
+            what, seconds = estimated(frames[sweep], sweep, sweep.trials(), running, device)
+            ids = [claim.id for claim in sweep.claims]
+            time = f"{minutes(seconds['seconds'])}, at most {minutes(seconds['seconds_at_most'])}"
+            console.say(f"{sweep.name}: {what.amount} trials, {time} ({', '.join(ids)})")
+            experiments.append({"name": sweep.name, "claims": ids, "to_train": what.expected, **seconds})
     totals = {name: sum(one[name] for one in experiments) for name in ("seconds", "seconds_at_most")}
     most = minutes(totals["seconds_at_most"])
     console.say(f"in all: {minutes(totals['seconds'])}; at most {most}, if no trial stops early")

@@ -16,10 +16,12 @@ from farback.records.parts import parts
 
 
 def configs(incomplete: str) -> list[str]:
-    """The names of matching configs; their paths if the typed word contains a slash."""
+    """The names of matching configs of the project; their paths if the typed word contains a slash."""
+    from farback.system.project import configs_in, project_folder
+
     if "/" in incomplete:
         return sorted(glob.glob(f"{glob.escape(incomplete)}*.yaml"))
-    return sorted(path.stem for path in Path("configs").glob("*.yaml") if path.stem.startswith(incomplete))
+    return sorted(path.stem for path in configs_in(project_folder()) if path.stem.startswith(incomplete))
 
 
 def kinds(incomplete: str) -> list[str]:

@@ -12,8 +12,10 @@ from farback.cli.console import LOADING, WRITING, Printer, page_document, step
 
 if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.experiment import Experiment
+    from farback.report.analysis import Analysis, Table
     from farback.report.page import Page
 
+HORIZONS = ("trainability", "retention_horizons", "curriculum_horizons")  # tables that are printed, as far as there are
 LAGS_WIDTH = 100  # characters; a narrower terminal does not show the columns of single lags
 
 
@@ -50,8 +52,8 @@ def report(
 
 
 def show_page(page: Page, experiment: Experiment, console: Printer) -> None:
-    """Print the first table and the headline of a page, the paths of its files, and commands to type next."""
-    for table in page.analysis.tables[:1]:
+    """Print the tables of horizons and the headline of a page, the paths of its files, and commands to type next."""
+    for table in headline_tables(page.analysis):
         wide = console.width >= LAGS_WIDTH
         columns = [name for name in table.shown.columns if wide or not str(name).startswith("lag ")]
         rows = [[str(cell) for cell in row] for row in table.shown[columns].itertuples(index=False)]
@@ -61,6 +63,11 @@ def show_page(page: Page, experiment: Experiment, console: Printer) -> None:
     console.places(page)
     console.say(f"browse   {command_for('ui', experiment)}")
     console.say(f"rebuild  {command_for('report', experiment)}")
+
+
+def headline_tables(analysis: Analysis) -> list[Table]:
+    """The first table, and the horizons of networks that were trained on lags of another kind."""
+    return analysis.tables[:1] + [table for table in analysis.tables[1:] if table.name in HORIZONS]
 
 
 def command_for(command: str, experiment: Experiment) -> str:

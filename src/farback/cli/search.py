@@ -117,6 +117,7 @@ def _report(run: SearchRun, signals: SignalHandler, console: Printer) -> None:
     """Train the best settings with fresh seeds, and display the progress."""
     from farback.runs.displays import SweepDisplay
     from farback.runs.progress import Tally
+    from farback.trials.events import Finished
 
     events = run.report_events()
     first = next(events, None)  # the plan is known only after the first event
@@ -124,7 +125,8 @@ def _report(run: SearchRun, signals: SignalHandler, console: Printer) -> None:
         return
     tally = Tally(run.plan)
     display = signals.display = SweepDisplay(tally, console, run.reported)
-    for key in run.reported.keys() & run.known.keys():
+    just_ended = {first.key} if isinstance(first, Finished) else set()  # added below, as every event is
+    for key in (run.reported.keys() & run.known.keys()) - just_ended:
         display.add_recorded(run.known[key][1])
     console.say(f"best settings on fresh seeds: {len(run.plan.remaining.listed)} networks to train")
     with display.live():

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from farback.measures.base import Floats, Lag, MeasureRow, curve_rows, summary_rows
 from farback.measures.support.decay_curve import ROUNDING
@@ -15,6 +16,8 @@ from farback.measures.support.jacobians import LARGEST_STATE, StateMeasure, jaco
 from farback.measures.support.own_mode import own_mode
 from farback.networks.network import Network
 from farback.tasks.base import Task
+
+HUGE = 1e15  # times the largest state of 512 numbers, its square fits even into single precision
 
 
 @dataclass(frozen=True)
@@ -77,17 +80,25 @@ def lyapunov(system: Any, inputs: Any, count: int | None = None, *, burn_in: int
     step = 0
     for J_BtSS in jacobian_blocks(wrapped, x_BTI, state_BTS, backwards=False):
         for J_BSS in J_BtSS.unbind(1):
-            product_BSN = J_BSS @ Q_BSN
+            scale_B11 = _scale(J_BSS)
+            product_BSN = (J_BSS / scale_B11) @ Q_BSN
             Q_BSN, R_BNN = torch.linalg.qr(product_BSN)
             stretch_BN = R_BNN.diagonal(dim1=1, dim2=2).abs()
             # below this size a diagonal entry is the rounding error of the whole product
             resolution_B1 = torch.finfo(stretch_BN.dtype).eps * product_BSN.norm(dim=(1, 2)).unsqueeze(1)
             stretch_BN = torch.where(stretch_BN <= resolution_B1, 0.0, stretch_BN)
             if step >= burn_in:
-                total_BN += stretch_BN.log()
+                total_BN += stretch_BN.log() + scale_B11[:, 0].log()
             step += 1
     each_BN = (total_BN / (T - 1 - burn_in)).sort(1, descending=True).values.numpy()
     return Lyapunov(each_BN.mean(0), each_BN, T - 1 - burn_in)
+
+
+def _scale(J_BSS: Tensor) -> Tensor:
+    """What each Jacobian is divided by, (B, 1, 1): 1 unless squares of its entries would overflow or vanish."""
+    largest_B11 = J_BSS.abs().amax((1, 2), keepdim=True)
+    extreme = ((largest_B11 > HUGE) | (largest_B11 < 1 / HUGE)) & (largest_B11 > 0) & torch.isfinite(largest_B11)
+    return torch.where(extreme, largest_B11, 1.0)
 
 
 class LyapunovMeasure(StateMeasure):

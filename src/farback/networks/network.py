@@ -194,9 +194,15 @@ def states(network: Network, x_BTI: Tensor) -> Tensor:
     """Outputs of the top layer, (B, T, D*H), for x_BTI: (B, T, I); as `output` of `torch.nn.RNN(batch_first=True)`.
 
     Raises:
-        ValueError: the network has several replicas.
+        ValueError: not a network of farback, one of several replicas, or inputs of another shape.
     """
+    if not isinstance(network, Network):
+        raise ValueError(f"states takes a farback network, such as from_torch gives; got {type(network).__name__}")
     if network.replicas != 1:
         raise ValueError(f"states needs a single network, not {network.replicas} replicas: use network.replica(r)")
+    inputs = network.architecture.inputs
+    if not isinstance(x_BTI, Tensor) or x_BTI.dim() != 3 or x_BTI.shape[-1] != inputs:
+        got = tuple(x_BTI.shape) if isinstance(x_BTI, Tensor) else type(x_BTI).__name__
+        raise ValueError(f"x_BTI must be a tensor of shape (B, T, {inputs}); got {got}")
     x_RTBI = x_BTI.transpose(0, 1).unsqueeze(0)
     return network.run(x_RTBI)[0][0].transpose(0, 1)

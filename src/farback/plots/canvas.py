@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Place = Figure | SubFigure | None  # where the caller wants panels; None: in a new figure
 LETTERS = 15.0  # of a small text in an inch
+MARGIN_LETTERS = 4  # less in a line of a legend's title, so that it is not cut at the sides
 LEGEND_BELOW = 0.55  # inches between the caller's axes and the legend: room for the ticks and the label
 
 
@@ -80,13 +81,17 @@ class Canvas:
             self.figure.supxlabel(text, **style)
 
     def legend(self, lines: Sequence[Artist], **options: Any) -> None:
-        """Add a legend below the panels, or where `loc` says; below the caller's axes in any case."""
+        """Add a legend below the panels, or where `loc` says; below the caller's axes in any case.
+
+        Its title is broken into lines as wide as the canvas.
+        """
+        title = textwrap.fill(str(options.get("title") or ""), int(LETTERS * self.width) - MARGIN_LETTERS) or None
+        options = {**options, "title": title}
         if self.ax is None:
             self.figure.legend(handles=lines, **{"loc": "outside lower center", **options})
             return
         options.pop("loc", None)
         below = ScaledTranslation(0, -LEGEND_BELOW, self.root.dpi_scale_trans)
-        options = {**options, "title": textwrap.fill(str(options.get("title", "")), int(LETTERS * self.width)) or None}
         place_below: Any = {"bbox_to_anchor": (0.5, 0), "bbox_transform": self.ax.transAxes + below}
         self.ax.legend(handles=lines, loc="upper center", borderaxespad=0, **place_below, **options)
 

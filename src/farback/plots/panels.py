@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from farback.plots.canvas import Canvas, canvas
-from farback.plots.style import GREY, GroupName, Look, axes_of, groups, looks
+from farback.plots.style import GREY, LEVEL_MARKERS, GroupName, Look, axes_of, groups, looks
 from farback.records.setting_text import DEFAULT_INIT, value_text
 
 ONE_PANEL = 4  # groups that one panel shows without crowding
@@ -235,10 +235,12 @@ def band(ax: Axes, own: pd.DataFrame, x: str, look: Look, text: str, floor: floa
     ax.plot(places, np.transpose(ends), **edges)  # where bands lie on each other, their edges are still visible
     middle = np.where(middle < floor, np.nan, middle)
     marked = list(range(len(places)))
-    if len(places) > 12:  # about one marker for each doubling
-        steps = places[0] + np.unique(np.r_[0, 2 ** np.arange(0, 20)])
+    if len(places) > 12:  # about one marker for each doubling; where lines are equal, those of other shapes are visible
+        phase = LEVEL_MARKERS.index(look.marker) / len(LEVEL_MARKERS) if look.marker in LEVEL_MARKERS else 0.0
+        steps = places[0] + np.r_[0, 2 ** (np.arange(0, 20) + phase)]
         marked = sorted({int(np.abs(places - step).argmin()) for step in steps[steps <= places[-1]]})
-    ax.plot(places, middle, **look.line, markevery=marked, markersize=4.5, linewidth=1.5, label=text)
+    style: Any = {**look.line, "zorder": look.layer, "markevery": marked, "markersize": 4.5, "linewidth": 1.5}
+    ax.plot(places, middle, **style, label=text)
 
 
 def count_text(counts: Iterable[Any]) -> str:

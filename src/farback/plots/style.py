@@ -148,6 +148,11 @@ class Look:
         fill = self.colour if self.dashes == "-" else "white"
         return {"color": self.colour, "linestyle": self.dashes, "marker": self.marker, "markerfacecolor": fill}
 
+    @property
+    def layer(self) -> float:
+        """The `zorder` of the line: dashed lines lie on solid ones, so that both are visible where they are equal."""
+        return 2.0 if self.dashes == "-" else 2.1
+
 
 def names(table: pd.DataFrame, first_value: str, ignored: str = "") -> list[GroupName]:
     """The name of each row's group, made from the columns before `first_value` without the column `ignored`.

@@ -22,6 +22,7 @@ from farback.plots.style import GREY, Look, groups, names, styled
 
 FEW_LAGS = 8  # for more, the ticks are doublings of the smallest
 MOST_TICKS = 6  # in a panel
+ONE_WIDTH = 5.2  # inches, of a figure with one panel
 PANEL = 2.3  # inches: two panels fit on the screen of a phone
 BEYOND = 1.45  # arrows end at this factor beyond the lags tried
 APART = 0.055  # between the half-way marks of one panel, as a share of the axis
@@ -31,6 +32,7 @@ NOTE = (
 )
 TITLE_LETTERS = 30  # of a panel's title in a line
 NOTE_LETTERS = 15.5  # of the note in an inch
+ENTRY_LETTERS, HANDLE_LETTERS = 17, 9  # of a legend's text in an inch, and those that its line has room for
 
 
 @styled
@@ -44,10 +46,12 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame, *
         ax: the axes to draw into, where all groups share a panel; default: a new figure.
     """
     layout = group_panels(table, "lag", "Success rate", ax=ax)
+    letters = int(ENTRY_LETTERS * _panel_width(layout.canvas)) - HANDLE_LETTERS
     fitted = groups(curves, "lag") if len(curves) else {}
     rows = dict(zip(names(horizons, "seeds"), horizons.to_dict("records"), strict=True))
     least, most = float(horizons["smallest_lag"].min()), float(horizons["largest_lag"].max())
     lags = sorted(set(table["lag"]))
+    lines = 0  # of the longest legend
     for panel in layout:
         ax, count = panel.ax, len(panel.parts)
         ax.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
@@ -65,8 +69,9 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame, *
                 # The page shows the values of lines: this invisible one has the lags without the shift of the dots
                 ax.plot(own["lag"], own["rate"], **look.line, label=name.text, visible=False)
             part = name.text if layout.inner is None else name.part(layout.inner)  # the title names the other parts
-            text = f"{part}: {_short(row['horizon'])}"
+            text = _entry(part, _short(row["horizon"]), letters)
             entries.append(Line2D([], [], label=text, **look.line, markersize=4.5, linewidth=1.5))
+        lines = max(lines, sum(str(entry.get_label()).count("\n") + 1 for entry in entries))
         ticks = lags if len(lags) <= FEW_LAGS else doublings(least, most)
         lag_axis(ax, ticks if len(ticks) <= MOST_TICKS else ticks[::-2][::-1])
         if lags[0] > 0:
@@ -87,7 +92,7 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame, *
             borderaxespad=0.1,
             labelspacing=0.25,
         )
-    _resize(layout.canvas, len(layout.panels), max(len(panel.parts) for panel in layout))
+    _resize(layout.canvas, len(layout.panels), lines)
     width, callers = layout.canvas.width, layout.canvas.ax
     text = finding("Learned by half of the seeds", horizons, width)
     layout.labels("training lag (steps)", "" if callers is None else "share of trainings that succeed")
@@ -100,24 +105,42 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame, *
     return layout.figure
 
 
+def _entry(part: str, horizon: str, letters: int) -> str:
+    """A text of the legend, with the horizon in a line of its own where one line has no room for both."""
+    if len(part) + len(horizon) + 2 <= letters:
+        return f"{part}: {horizon}"
+    return textwrap.fill(f"{part}:", max(letters, 1), subsequent_indent="  ") + f"\n  {horizon}"
+
+
 def _short(horizon: str) -> str:
     """A horizon for a narrow panel: "67 (46 to > 80)"; a bound without its interval, which is drawn."""
     return horizon.split(" (95")[0].replace("(below ", "(< ").replace("to beyond ", "to > ")
 
 
-def _resize(drawn: Canvas, panels: int, entries: int) -> None:
+def _grid(drawn: Canvas) -> tuple[int, int]:
+    """The rows and columns of the panels."""
+    place = None if drawn.ax is not None else drawn.figure.axes[0].get_subplotspec()
+    return (1, 1) if place is None else place.get_gridspec().get_geometry()
+
+
+def _panel_width(drawn: Canvas) -> float:
+    """The width of a panel in inches, with the labels beside it."""
+    columns = _grid(drawn)[1]
     if not drawn.is_new:
-        return
-    place = drawn.figure.axes[0].get_subplotspec()
-    rows, columns = (1, 1) if place is None else place.get_gridspec().get_geometry()
-    height = 1.55 + 0.17 * entries
-    drawn.resize(5.2 if columns == 1 else PANEL * columns + 0.35, (height if panels > 1 else 2.9) * rows + 1.3)
+        return drawn.width / columns
+    return ONE_WIDTH if columns == 1 else PANEL
+
+
+def _resize(drawn: Canvas, panels: int, lines: int) -> None:
+    rows, columns = _grid(drawn)
+    height = 1.55 + 0.17 * lines
+    drawn.resize(ONE_WIDTH if columns == 1 else PANEL * columns + 0.35, (height if panels > 1 else 2.9) * rows + 1.3)
 
 
 def _curve(ax: Axes, own: pd.DataFrame, look: Look) -> None:
     """Draw a fitted curve and its band; isotonic rates have no band."""
     ax.fill_between(own["lag"], own["low"], own["high"], color=look.colour, alpha=0.13, linewidth=0)
-    ax.plot(own["lag"], own["rate"], color=look.colour, linestyle=look.dashes, linewidth=1.5, zorder=2)
+    ax.plot(own["lag"], own["rate"], color=look.colour, linestyle=look.dashes, linewidth=1.5, zorder=look.layer)
 
 
 def _half_way(ax: Axes, height: float, row: Mapping[Hashable, Any], look: Look) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -64,7 +65,8 @@ def trend(
             own = shown[shown[line] == name].sort_values(x, kind="stable")
             with series(ax, str(name)):
                 ax.fill_between(own[x], own["low"], own["high"], color=look[name].colour, alpha=0.13, linewidth=0)
-                ax.plot(own[x], own["median"], **look[name].line, markersize=5, linewidth=1.5, label=str(name))
+                style: Any = {**look[name].line, "zorder": look[name].layer, "markersize": 5, "linewidth": 1.5}
+                ax.plot(own[x], own["median"], **style, label=str(name))
         for (text, own), dashes in expected:
             ax.plot(own[x], own["value"], color="0.3", linestyle=dashes, linewidth=1.1, label=text, zorder=1.5)
         if kind is not None:

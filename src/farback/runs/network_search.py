@@ -50,7 +50,7 @@ def outcomes(frame: pd.DataFrame) -> dict[str, Outcome]:
     rows = frame[(frame["measure"] == "training") & (frame["statistic"] == "updates")]
     updates = rows.groupby("key")["value"].max()
     steps = frame.drop_duplicates("key").set_index("key")["steps"]
-    shares = (updates / steps).clip(1e-6, 1).to_dict()
+    shares = (updates / steps.clip(lower=1)).clip(1e-6, 1).to_dict()  # steps may be 0, as of a reservoir
     skill = own["skill"].clip(lower=0.0).fillna(0.0)
     results = zip(own["key"], own["passed"], skill, strict=True)
     return failed | {key: Outcome(bool(passed), shares.get(key, 1.0), float(skill)) for key, passed, skill in results}

@@ -115,22 +115,28 @@ def timed(cohort: Cohort, device: str) -> Iterator[Event]:
     with arithmetic():
         replicas = Replicas(cohort.trials, device)
         begin = time.perf_counter() - began
-        replicas.update(1)  # not timed: it loads kernels and allocates memory
-        updates: list[float] = []
-        while len(updates) < FEWEST or (len(updates) < MOST and sum(updates) < SECONDS):
-            updates.append(_seconds(lambda: replicas.update(2)))
-        drawing = _seconds(lambda: replicas.training.resume(replicas.training.states, 0, 0)) / replicas.training.block
+        update = _update_seconds(replicas) if cohort.trials[0].steps else 0.0
         evaluation = _seconds(lambda: replicas.validated(0))
         measures = [(each, _seconds(partial(replicas.measured, each, [0]))) for each in replicas.trial.measures]
     parts = CohortSeconds(
         begin=begin,
-        update=statistics.median(updates) + (drawing if replicas.training.block > 1 else 0.0),
+        update=update,
         evaluation=evaluation,
         start=sum(seconds for measure, seconds in measures if measure.is_due(0)),
         way=sum(seconds * sum(type(at) is int for at in measure.at) for measure, seconds in measures),
         end=sum(seconds for measure, seconds in measures if "end" in measure.at),
     )
     yield Progress(cohort.trials[0].key, 0, {**vars(parts), "all": time.perf_counter() - began})
+
+
+def _update_seconds(replicas: Replicas) -> float:
+    """The seconds of an update, with the share of drawing its sequences."""
+    replicas.update(1)  # not timed: it loads kernels and allocates memory
+    updates: list[float] = []
+    while len(updates) < FEWEST or (len(updates) < MOST and sum(updates) < SECONDS):
+        updates.append(_seconds(lambda: replicas.update(2)))
+    drawing = _seconds(lambda: replicas.training.resume(replicas.training.states, 0, 0)) / replicas.training.block
+    return statistics.median(updates) + (drawing if replicas.training.block > 1 else 0.0)
 
 
 def _seconds(call: Callable[[], object]) -> float:

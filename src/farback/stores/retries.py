@@ -29,6 +29,10 @@ REASON_CHARACTERS = 300
 LOGGER = logging.getLogger("farback.stores")  # without a handler, warnings go to standard error
 
 FULL = "there is no space left: free some space and run the same command again; what was recorded is safe"
+FAILING = (
+    "there is no space left, or the disk or its file system fails: free some space or check the disk, then run the "
+    "same command again; `farback doctor` says whether the database is whole"
+)
 READ_ONLY = "it cannot be written to: check its permissions, or choose another place with --store or --storage"
 BROKEN = (
     "it is not a database, or it is damaged: nothing was changed; move it away, or choose another --store or --storage"
@@ -42,7 +46,8 @@ FULL_CODES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 READ_ONLY_CODES = (errno.EROFS, errno.EACCES, errno.EPERM)
 # Errors are recognised by their texts: MLflow preserves little else of a database's or a server's error
 TEXTS = (
-    (FULL, False, r"disk is full|no space left|quota exceeded|file too large|disk i/o error"),
+    (FULL, False, r"disk is full|no space left|quota exceeded|file too large"),
+    (FAILING, False, r"disk i/o error"),  # SQLite says this of a full disk, too
     (READ_ONLY, False, r"readonly database|read-only file system|permission denied|unable to open database"),
     (BROKEN, False, r"file is not a database|image is malformed|file is encrypted"),
     (DENIED, False, r"authentication failed|no password supplied|access denied|not authenticated"),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from farback.tables.grouping import By, as_frame, check_columns, groups, ordered
 from farback.tables.measure_rows import in_training_order, measure_rows, medians, statistic_rows
-from farback.tables.outcomes import judged
+from farback.tables.outcomes import check_one_protocol, judged
 
 
 def learning_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
@@ -15,9 +15,13 @@ def learning_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 
     Returns:
         by..., step, seeds, median, low, high (`stats.median_interval`).
+
+    Raises:
+        ValueError: networks that were trained with a curriculum of lags beside others, whose validation lags differ.
     """
-    check_columns(scores, ("measure", "statistic", "step", "value", "seed", *by))
+    check_columns(scores, ("measure", "statistic", "step", "value", "seed", "train_lags", *by))
     scores = judged(scores)
+    check_one_protocol(scores)
     return medians(scores[(scores["measure"] == "valid") & (scores["statistic"] == "skill")], by, ("step",))
 
 

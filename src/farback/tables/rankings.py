@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from farback import stats
 from farback.tables.grouping import By, as_frame, as_text, check_columns, check_repeats, groups
-from farback.tables.outcomes import at_training_lag
+from farback.tables.outcomes import at_training_lag, check_one_protocol, judged
 
 PROBLEM = ("task", "lag")
 SIZES = ("hidden", "parameters", "state", "flops")
@@ -29,7 +29,11 @@ def skills(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
 
     Returns:
         by..., task, lag, seed, skill, passed, diverged.
+
+    Raises:
+        ValueError: trials that were trained with a curriculum of lags beside others; they have no one training lag.
     """
+    check_one_protocol(judged(scores))
     own = at_training_lag(scores, [*by, *(["task"] if "task" not in by else [])])
     check_repeats(own, [*by, "task"])
     whole = own.assign(skill=own["skill"].clip(lower=0.0), diverged=own["status"] == "diverged")

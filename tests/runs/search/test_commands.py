@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pandas as pd
 import pytest
 from optuna_dashboard import get_note
 from small_search import SMALL, Small
 from typer.testing import CliRunner
 
 from farback.cli import app
+from farback.cli.console import Printer
+from farback.cli.search import _report
 from farback.experiment import Experiment
 from farback.experiment.search import SearchOptions
 from farback.records.record import UserError
+from farback.runs.schedule import Remaining, plan
 from farback.runs.search import history
 from farback.runs.search.api import checked_search
 from farback.runs.search.study import existing
 from farback.stores.client import connect
 from farback.stores.studies import opened
+from farback.trials.events import Finished, TrialResult, scores
+from farback.trials.trial import Trial
 
 
 def printed(*arguments: str) -> str:
@@ -65,6 +74,29 @@ def test_a_search_prints_what_it_found_and_where(
 
     winner = printed("run", "results/small/small-winner-memoryless.yaml", "--dry-run", "--workers", "1")
     assert winner.startswith("small-winner-memoryless: 0 trials recorded already, 2 to train")
+
+
+class FirstIsAResult:
+    """A run whose networks are trained so fast that its first event is a result."""
+
+    def __init__(self, trials: list[Trial]) -> None:
+        self.plan = plan(Remaining.of(trials, set()), 1)
+        self.trials, self.reported = trials, {trial.key: f"setting {trial.seed}" for trial in trials}
+        self.known: dict[str, tuple[str, pd.DataFrame]] = {}
+
+    def report_events(self) -> Iterator[Finished]:
+        for trial in self.trials:
+            rows = scores([("retention", 0, trial.lag, "success", 1.0)])
+            self.known[trial.key] = "finished", rows
+            yield Finished(TrialResult(trial.key, rows, "finished"))
+
+
+def test_the_display_of_fresh_seeds_counts_a_result_that_is_the_first_event_once() -> None:
+    base = {"task": "recall", "lag": 2, "cell": "elman", "steps": 0}
+    trials = [Trial.model_validate({**base, "seed": seed}) for seed in range(2)]
+    signals: Any = SimpleNamespace(display=None)
+    _report(cast(Any, FirstIsAResult(trials)), signals, Printer(False))
+    assert signals.display.passed == {(f"setting {seed}", 0): {2: [True]} for seed in range(2)}
 
 
 def test_a_search_is_not_run_as_a_sweep_nor_a_sweep_searched(
