@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 
 import matplotlib as mpl
 import numpy as np
@@ -74,6 +75,20 @@ def heights():
 
 STEPS = pd.DataFrame({"height": [0.0, 1.0, 2.0], "loss": [0.7, 0.5, 0.4]})
 LOADS = ("task.symbols", "task.filler")
+
+
+def learned() -> pd.DataFrame:
+    """Two trainings that learned their lag, and one that did not."""
+    rows = [("GRU", 5, 0, 100.0, 200.0, 600), ("GRU", 10, 0, 200.0, 300.0, 600), ("GRU", 20, 0, 600.0, math.inf, 600)]
+    return pd.DataFrame(rows, columns=["label", "lag", "seed", "low", "high", "budget"])
+
+
+def predicted() -> pd.DataFrame:
+    """A law of learning time."""
+    rows = [("GRU", lag, 30.0 * lag, 20.0 * lag, math.inf) for lag in (5.0, 10.0, 40.0)]
+    return pd.DataFrame(rows, columns=["label", "lag", "updates", "low", "high"])
+
+
 CALLS = {  # the arguments of each plot, with rows for one panel where it takes axes
     "best_after": lambda make: (tables.best_after(history()), "skill"),
     "calibration": lambda make: (checks(),),
@@ -84,6 +99,7 @@ CALLS = {  # the arguments of each plot, with rows for one panel where it takes 
     "importances": lambda make: (importances(),),
     "improvement": lambda make: (improvements(),),
     "interference": lambda make: (tables.retained_by_lag(loads(), ["label", *LOADS]), *LOADS),
+    "learning_time": lambda make: (learned(), predicted()),
     "length_map": lambda make: (tables.trained_and_tested(lengths()),),
     "lyapunov": lambda make: (tables.curves(at_end(), "lyapunov", "exponent"),),
     "maps": lambda make: (maps(),),
