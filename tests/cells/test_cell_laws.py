@@ -242,6 +242,8 @@ def test_gradients_reach_every_parameter(every_cell: Cell) -> None:
         unread = [name for name in unread if not name.startswith("initial")]
     if every_cell.name == "shift_register":  # above the first layer it has one slot: as many inputs as units
         unread = [name for name in unread if name not in ("initial.0_l1", "initial.0_l1_reverse")]
+    if every_cell.name == "rwkv7":  # no step reads the input before the last one of the initial state
+        unread = [name for name in unread if not name.startswith("initial.2")]
     assert unread == []
 
 

@@ -138,6 +138,24 @@ def mlstm(p: P, x: np.ndarray, heads: int, n: int) -> Outputs:
         yield sigma(W_o @ u + b_o) * (C @ q / max(abs(memory @ q), 1))
 
 
+@by_head
+def rwkv7(p: P, x: np.ndarray, heads: int, n: int) -> Outputs:
+    W_r, W_k, W_v = parts(p, 3, heads, n)
+    w0, a0, k_k, k_a, r_k = (np.split(p[name], heads)[n] for name in ("w0", "a0", "k_k", "k_a", "r_k"))
+    W_2, A_2 = np.split(p["weight_w2"], heads)[n], np.split(p["weight_a2"], heads)[n]
+    S = np.zeros((len(W_v), len(W_k)))  # the paper's state is V x K
+    for t, u in enumerate(x):
+        last = x[t - 1] if t else np.zeros(len(u))
+        x_r, x_k, x_v, x_w, x_a = ((1 - p[m]) * u + p[m] * last for m in ("x_r", "x_k", "x_v", "x_w", "x_a"))
+        r, k, v = W_r @ x_r, W_k @ x_k, W_v @ x_v
+        w = np.exp(-np.exp(-0.5) * sigma(w0 + W_2 @ np.tanh(p["weight_w1"] @ x_w)))
+        a = sigma(a0 + A_2 @ (p["weight_a1"] @ x_a))
+        kappa = normal(k_k * k)
+        k = k * (1 + (a - 1) * k_a)
+        S = S @ (np.diag(w) - np.outer(kappa, a * kappa)) + np.outer(v, k)
+        yield S @ r + (r * r_k) @ k * v
+
+
 EQUATIONS: list[tuple[dict[str, Any], Callable[..., np.ndarray]]] = [
     ({"name": "deltanet"}, deltanet),
     ({"name": "deltanet", "negative_eigenvalues": True}, deltanet),
@@ -146,6 +164,7 @@ EQUATIONS: list[tuple[dict[str, Any], Callable[..., np.ndarray]]] = [
     ({"name": "mamba2", "state": 3}, mamba2),
     ({"name": "mlstm"}, mlstm),
     ({"name": "retnet"}, retnet),
+    ({"name": "rwkv7"}, rwkv7),
     ({"name": "gla"}, gla),
     ({"name": "hgrn2"}, hgrn2),
     ({"name": "hgrn2", "lower_bound": 0.4}, hgrn2),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -46,7 +47,7 @@ class DeltaNet(MatrixStateCell):
     def terms(self, p: Parameters, gates_RTBG: Tensor, state: State, rest: State) -> Terms:
         """w = 1, a = k, b = -beta k, and beta k v'."""
         H = p["weight_ih"].shape[1] // 3
-        _, k, v, beta = gates_RTBG.split([H, H, H, self.heads], -1)
+        _, k, v, beta = torch.split(gates_RTBG, [H, H, H, self.heads], -1)
         k, beta = unit(silu(self.split(k))), sigmoid(beta).unsqueeze(-1) * (2 if self.negative_eigenvalues else 1)
         write = beta * k
         return Terms(torch.ones_like(beta), write, silu(self.split(v)), k, -write)
@@ -54,4 +55,4 @@ class DeltaNet(MatrixStateCell):
     def queries(self, p: Parameters, gates_RTBG: Tensor, rest: State) -> Tensor:
         """q / sqrt(K)."""
         q = unit(silu(self.split(gates_RTBG[..., : p["weight_ih"].shape[1] // 3])))
-        return q * q.shape[-1] ** -0.5
+        return q / math.sqrt(q.shape[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -58,7 +59,7 @@ class GatedDeltaNet(MatrixStateCell):
     def terms(self, p: Parameters, gates_RTBG: Tensor, state: State, rest: State) -> Terms:
         """w = alpha, a = alpha k, b = -beta k, and beta k v'."""
         H = p["weight_ih"].shape[1] // 3
-        _, k, v, beta, alpha = gates_RTBG.split([H, H, H, self.heads, self.heads], -1)
+        _, k, v, beta, alpha = torch.split(gates_RTBG, [H, H, H, self.heads, self.heads], -1)
         rate_R11N, shift_R11N = torch.exp(p["A_log"])[:, None, None], p["dt_bias"][:, None, None]
         alpha = torch.exp(-rate_R11N * softplus(alpha + shift_R11N)).unsqueeze(-1)
         k, beta = unit(silu(self.split(k))), sigmoid(beta).unsqueeze(-1) * (2 if self.negative_eigenvalues else 1)
@@ -68,4 +69,4 @@ class GatedDeltaNet(MatrixStateCell):
     def queries(self, p: Parameters, gates_RTBG: Tensor, rest: State) -> Tensor:
         """q / sqrt(K)."""
         q = unit(silu(self.split(gates_RTBG[..., : p["weight_ih"].shape[1] // 3])))
-        return q * q.shape[-1] ** -0.5
+        return q / math.sqrt(q.shape[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -45,7 +46,7 @@ class GLA(MatrixStateCell):
     def terms(self, p: Parameters, gates_RTBG: Tensor, state: State, rest: State) -> Terms:
         """alpha, and k v'."""
         H = p["weight_ih"].shape[1] // 3
-        _, k, v, low = gates_RTBG.split([H, H, H, RANK], -1)
+        _, k, v, low = torch.split(gates_RTBG, [H, H, H, RANK], -1)
         decay = linear(low, p["weight_decay"], p.get("bias_decay"))
         alpha = torch.exp(log_sigmoid(decay) * (1 / TEMPERATURE))
         return Terms(self.split(alpha), self.split(k), self.split(v))
@@ -53,4 +54,4 @@ class GLA(MatrixStateCell):
     def queries(self, p: Parameters, gates_RTBG: Tensor, rest: State) -> Tensor:
         """q / sqrt(K)."""
         q = self.split(gates_RTBG[..., : p["weight_ih"].shape[1] // 3])
-        return q * q.shape[-1] ** -0.5
+        return q / math.sqrt(q.shape[-1])

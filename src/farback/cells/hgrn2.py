@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
@@ -48,4 +49,4 @@ class HGRN2(MatrixStateCell):
     def queries(self, p: Parameters, gates_RTBG: Tensor, rest: State) -> Tensor:
         """q / sqrt(K)."""
         q = self.split(silu(gates_RTBG.chunk(3, -1)[0]))
-        return q * q.shape[-1] ** -0.5
+        return q / math.sqrt(q.shape[-1])

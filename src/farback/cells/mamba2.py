@@ -59,7 +59,7 @@ class Mamba2(MatrixStateCell):
 
     def terms(self, p: Parameters, gates_RTBG: Tensor, state: State, rest: State) -> Terms:
         """exp(-exp(A_log) dt), and B (dt u)'."""
-        u, B, _, dt = gates_RTBG.split([p["weight_ih"].shape[1], self.state, self.state, self.heads], -1)
+        u, B, _, dt = torch.split(gates_RTBG, [p["weight_ih"].shape[1], self.state, self.state, self.heads], -1)
         dt = softplus(dt + p["dt_bias"][:, None, None])
         w = torch.exp(-torch.exp(p["A_log"])[:, None, None] * dt)
         B = silu(B).unsqueeze(-2).expand(*B.shape[:-1], self.heads, -1)

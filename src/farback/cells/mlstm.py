@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -80,12 +81,12 @@ class MLSTM(MatrixStateCell):
     def terms(self, p: Parameters, gates_RTBG: Tensor, state: State, rest: State) -> Terms:
         """f', and i' k (v, 1)'."""
         H = p["weight_ih"].shape[1] // 4
-        _, k, v, _, i, f = gates_RTBG.split([H, H, H, H, self.heads, self.heads], -1)
+        _, k, v, _, i, f = torch.split(gates_RTBG, [H, H, H, H, self.heads, self.heads], -1)
         m, k, v = rest[0], self.split(k), self.split(v)
         before = torch.cat([state[1].unsqueeze(1), m[:, :-1]], 1)
         keep, write = torch.exp(log_sigmoid(f) + before - m), torch.exp(i - m)
         v = torch.cat([v, torch.ones_like(v[..., :1])], -1)
-        return Terms(keep.unsqueeze(-1), write.unsqueeze(-1) * k * k.shape[-1] ** -0.5, v)
+        return Terms(keep.unsqueeze(-1), write.unsqueeze(-1) * k / math.sqrt(k.shape[-1]), v)
 
     def queries(self, p: Parameters, gates_RTBG: Tensor, rest: State) -> Tensor:
         """q."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -50,7 +51,7 @@ class RetNet(MatrixStateCell):
     def queries(self, p: Parameters, gates_RTBG: Tensor, rest: State) -> Tensor:
         """q / sqrt(K)."""
         q = self.split(gates_RTBG.chunk(3, -1)[0])
-        return q * q.shape[-1] ** -0.5
+        return q / math.sqrt(q.shape[-1])
 
     @override
     def scan(self, p: Parameters, gates_RTBG: Tensor, state: State, recurrence: Recurrence) -> tuple[Tensor, State]:
@@ -76,5 +77,5 @@ def _rotated(x: Tensor, angle: Tensor) -> Tensor:
     """The pairs of entries in the last axis, rotated."""
     half = angle.shape[-1]
     cos, sin = torch.cos(angle).to(x.dtype), torch.sin(angle).to(x.dtype)
-    first, second, other = x.split([half, half, x.shape[-1] - 2 * half], -1)
+    first, second, other = torch.split(x, [half, half, x.shape[-1] - 2 * half], -1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos, other], -1)

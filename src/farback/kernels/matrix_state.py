@@ -211,5 +211,5 @@ def matrix_state(
         raise ValueError("a and b belong together: give both or neither")
     none = k_RTBNK.new_empty(R, T, B, N, 0)
     a, b = none if a_RTBNK is None else a_RTBNK, none if b_RTBNK is None else b_RTBNK
-    o_RTBNV, last_RBNKV = _MatrixState.apply(start_RBNKV, w_RTBNW, a, b, k_RTBNK, v_RTBNV, q_RTBNK)  # type: ignore[no-untyped-call]
+    o_RTBNV, last_RBNKV = _MatrixState.apply(start_RBNKV, w_RTBNW, a, b, k_RTBNK, v_RTBNV, q_RTBNK)
     return o_RTBNV, last_RBNKV

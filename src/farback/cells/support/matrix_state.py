@@ -86,6 +86,10 @@ class MatrixStateCell(Cell):
         """The parts of the state beside S after each step, (R, T, B, ...) each; `state` is the state before them."""
         return ()
 
+    def prepared(self, p: Parameters, gates_RTBG: Tensor, rest: State) -> Tensor:
+        """The gates that `terms`, `queries` and `outputs` receive; by default those of `project`."""
+        return gates_RTBG
+
     @abstractmethod
     def terms(self, p: Parameters, gates_RTBG: Tensor, state: State, rest: State) -> Terms:
         """The terms of all steps, given the state before them and the `rest` after each."""
@@ -101,8 +105,9 @@ class MatrixStateCell(Cell):
     def scan(self, p: Parameters, gates_RTBG: Tensor, state: State, recurrence: Recurrence) -> tuple[Tensor, State]:
         """Outputs and last state; `recurrence` computes S' q of all steps and the last S, as `matrix_states` does."""
         rest = self.rest(p, gates_RTBG, state)
+        gates_RTBG = self.prepared(p, gates_RTBG, rest)
         terms, q = self.terms(p, gates_RTBG, state, rest), self.queries(p, gates_RTBG, rest)
-        start = state[0].unflatten(2, (self.heads, q.shape[-1], -1))
+        start = self.heads_of(state[0], q.shape[-1])
         read, last = recurrence(terms.w, terms.k, terms.v, q, start, terms.a, terms.b)
         outputs = self.outputs(p, gates_RTBG, read, rest)
         return outputs, (last.flatten(2), *(part[:, -1] for part in rest))
@@ -117,9 +122,10 @@ class MatrixStateCell(Cell):
 
     @override
     def output(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
-        gates_RTBG, rest = gates_RBG.unsqueeze(1), tuple(part.unsqueeze(1) for part in state[1:])
+        rest = tuple(part.unsqueeze(1) for part in state[1:])
+        gates_RTBG = self.prepared(p, gates_RBG.unsqueeze(1), rest)
         q = self.queries(p, gates_RTBG, rest)
-        read = q.unsqueeze(-2) @ state[0].unflatten(2, (self.heads, q.shape[-1], -1)).unsqueeze(1)
+        read = q.unsqueeze(-2) @ self.heads_of(state[0], q.shape[-1]).unsqueeze(1)
         return self.outputs(p, gates_RTBG, read.squeeze(-2), rest).squeeze(1)
 
     def flops(self, inputs: int, hidden: int) -> int:
@@ -130,7 +136,11 @@ class MatrixStateCell(Cell):
 
     def split(self, x_RTBH: Tensor) -> Tensor:
         """One row for each head: (R, T, B, N, H / N)."""
-        return x_RTBH.unflatten(-1, (self.heads, -1))
+        return x_RTBH.view(*x_RTBH.shape[:-1], self.heads, -1)
+
+    def heads_of(self, state_RBS: Tensor, K: int) -> Tensor:
+        """The matrices of a state, (R, B, N, K, V)."""
+        return state_RBS.reshape(*state_RBS.shape[:2], self.heads, K, -1)
 
 
 def matrix_states(
