@@ -267,7 +267,8 @@ def test_gradients_are_the_derivatives(every_cell: Cell) -> None:
             return replace(network, parameters=dict(zip(names, values, strict=True))).run(x)[0]
 
         inputs = (x, *(network.parameters[name] for name in names))
-        assert torch.autograd.gradcheck(run, inputs, atol=1e-6, fast_mode=architecture.hidden > 1)
+        fast = architecture.hidden > 1 or architecture.parameter_count > 100  # along one direction, not all
+        assert torch.autograd.gradcheck(run, inputs, atol=1e-6, fast_mode=fast)
 
 
 # Shapes ----------------------------------------------------------------------------------------------------------
