@@ -242,6 +242,8 @@ def test_gradients_reach_every_parameter(every_cell: Cell) -> None:
         unread = [name for name in unread if not name.startswith("initial")]
     if every_cell.name == "shift_register":  # above the first layer it has one slot: as many inputs as units
         unread = [name for name in unread if name not in ("initial.0_l1", "initial.0_l1_reverse")]
+    if every_cell.name == "rwkv7":  # no step reads the input before the last one of the initial state
+        unread = [name for name in unread if not name.startswith("initial.2")]
     assert unread == []
 
 
@@ -265,7 +267,8 @@ def test_gradients_are_the_derivatives(every_cell: Cell) -> None:
             return replace(network, parameters=dict(zip(names, values, strict=True))).run(x)[0]
 
         inputs = (x, *(network.parameters[name] for name in names))
-        assert torch.autograd.gradcheck(run, inputs, atol=1e-6, fast_mode=architecture.hidden > 1)
+        fast = architecture.hidden > 1 or architecture.parameter_count > 100  # along one direction, not all
+        assert torch.autograd.gradcheck(run, inputs, atol=1e-6, fast_mode=fast)
 
 
 # Shapes ----------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ FAST = ("mgu", "lru")  # the others are slow tests
 SPECS: list[dict[str, Any]] = [
     *[{"name": name} for name in ("janet", "mgu", "ugrnn", "mingru", "minlstm", "lru", "slstm", "lem", "brc", "nbrc")],
     *[{"name": "indrnn", "nonlinearity": f} for f in ("relu", "tanh")],
+    *[{"name": name} for name in ("deltanet", "gated_deltanet", "mamba2", "mlstm", "retnet", "gla", "hgrn2", "rwkv7")],
     {"name": "cornn", "dt": 0.5},
     {"name": "antisymmetric"},
     *[{"name": "exprnn", "rotation": rotation} for rotation in ("cayley", "henaff")],

@@ -72,7 +72,8 @@ def test_a_cell_draws_what_no_init_draws_and_nothing_else(every_cell: Cell) -> N
         architecture = Architecture(every_cell, inputs, hidden, 3, bias=bias)
         place = next(architecture.layers())
         own = {n: s for n, s in architecture.cell_shapes(place).items() if not n.startswith(("weight", "bias"))}
-        drawn = every_cell.special(hidden, 20, np.random.default_rng(0))
+        rng = np.random.default_rng(0)
+        drawn = every_cell.drawn(place.inputs, hidden, rng) | every_cell.special(hidden, 20, rng)
         assert {name: value.shape for name, value in drawn.items()} == own
         assert all(np.isfinite(value).all() for value in drawn.values())
 

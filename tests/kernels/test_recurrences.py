@@ -4,12 +4,14 @@ import pytest
 import torch
 
 from farback.kernels.diagonal import diagonal
+from farback.kernels.matrix_state import matrix_state
 from farback.kernels.nonlinearities import NONLINEARITIES
 from farback.kernels.unroll import DiagonalKernel, GatedKernel
 
 DTYPES = [torch.float32, torch.float64]
 ELMAN = [f"elman {nonlinearity}" for nonlinearity in NONLINEARITIES]
-CELLS = ["lstm", "gru", "diagonal", "diagonal complex", "elman tanh", "elman gelu"]
+MATRIX = ["matrix state", "matrix state plus rank one"]
+CELLS = ["lstm", "gru", "diagonal", "diagonal complex", *MATRIX, "elman tanh", "elman gelu"]
 
 
 def arguments(name, dtype, replicas=3, steps=6, batch=4, hidden=5, seed=0):
@@ -21,6 +23,11 @@ def arguments(name, dtype, replicas=3, steps=6, batch=4, hidden=5, seed=0):
     def draw(*shape):
         return torch.randn(shape, generator=generator, dtype=dtype)
 
+    if name in MATRIX:
+        start = draw(replicas, batch, 1, hidden, hidden + 1)
+        w, k, q, a, b = (draw(replicas, steps, batch, 1, hidden) / hidden**0.5 for _ in range(5))
+        timed = (w, k, draw(replicas, steps, batch, 1, hidden + 1), q, a, b)
+        return timed if name == MATRIX[1] else timed[:4], (), (start,)
     gates = {"lstm": 4, "gru": 3}.get(name, 1) * hidden
     state = (
         (draw(replicas, batch, hidden), draw(replicas, batch, hidden))
@@ -41,6 +48,9 @@ def run(name, timed, fixed, state):
     if name.startswith("diagonal"):
         h = diagonal(*timed, *state)
         return h, (h[:, -1],)
+    if name in MATRIX:
+        h, last = matrix_state(*timed[:4], *state, *timed[4:])
+        return h, (last,)
     parameters = dict(zip(("weight_hh", "bias_hh"), fixed, strict=False))
     return GatedKernel(*name.split()).unroll(None, parameters, *timed, tuple(state))
 
@@ -55,7 +65,7 @@ def forward_and_backward(name, timed, fixed, state):
     return [h.detach(), *torch.autograd.grad(loss, leaves)]
 
 
-@pytest.mark.parametrize("name", [*ELMAN, "lstm", "gru", "diagonal", "diagonal complex"])
+@pytest.mark.parametrize("name", [*ELMAN, "lstm", "gru", "diagonal", "diagonal complex", *MATRIX])
 def test_gradients_are_derivatives(name):
     timed, fixed, state = arguments(name, torch.float64, replicas=2, steps=4, batch=2, hidden=3)
     leaves = [part.requires_grad_() for part in (*timed, *fixed, *state)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from farback import cells, encoders, inits
 from farback.cells.base import Cell
+from farback.cells.support.matrix_state import MatrixStateCell
 from farback.encoders.base import Encoder
 from farback.networks.equal_size import LARGEST_HIDDEN, MatchError, SizeMatch
 from farback.networks.network import Architecture, Network, draw
@@ -141,8 +143,8 @@ def test_flops_per_step_equal_those_counted_by_torch(
     assert both.flops_per_step == 2 * (network.flops_per_step + upper)
 
 
-# Elementwise multiplications by parameters, per unit: u; w_c and w_a; lambda (four) and exp(gamma) (two).
-ELEMENTWISE = {"indrnn": 1, "brc": 2, "lru": 6}
+# Elementwise multiplications by parameters, per unit: u; w_c and w_a; lambda (four) and exp(gamma) (two); D.
+ELEMENTWISE = {"indrnn": 1, "brc": 2, "lru": 6, "mamba2": 1}
 
 
 def test_flops_of_every_cell_equal_its_matrix_products(every_cell: Cell) -> None:
@@ -155,6 +157,8 @@ def test_flops_of_every_cell_equal_its_matrix_products(every_cell: Cell) -> None
             empty.readout(empty.run(torch.zeros(1, 1, 1, network.inputs, device="meta"))[0][:, 0])
         layers = network.depth * network.directions
         elementwise = 2 * ELEMENTWISE.get(every_cell.name, 0) * network.hidden * layers
+        if isinstance(every_cell, MatrixStateCell) and every_cell.decays:  # one multiplication for each entry of S
+            elementwise += layers * every_cell.heads * math.prod(every_cell.matrix(network.hidden))
         assert network.flops_per_step == counter.get_total_flops() + elementwise
 
 

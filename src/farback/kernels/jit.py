@@ -30,21 +30,23 @@ _OPTIONS: dict[str, Any] = {
 # Only kernels call helper functions, so these need no wrappers for Python or C, and compile in half the time.
 _HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _KERNEL = {**_OPTIONS, "no_cfunc_wrapper": True}
+# Sums over a row are computed as vectors of partial sums, in an order that depends on the length of the row alone.
+_SUMMING = {**_HELPER, "fastmath": {"contract", "reassoc"}}
 _STEPS: list[Any] = []
 
 
-def inlined(function: Callable[..., Any]) -> Any:
+def inlined(function: Callable[..., Any], options: dict[str, Any] = _HELPER) -> Any:
     """Compile a helper function of kernels."""
     with _jit_enabled():
-        return njit(**_HELPER)(function)
+        return njit(**options)(function)
 
 
-def loop(function: Callable[..., Any]) -> Any:
+def loop(function: Callable[..., Any], options: dict[str, Any] = _HELPER) -> Any:
     """Compile an inner loop over arrays that do not overlap.
 
     Otherwise the compiler checks each pair of arrays for overlap, and uses no vector code for more than a few arrays.
     """
-    dispatcher = inlined(function)
+    dispatcher = inlined(function, options)
 
     def without_aliases(flags: Any) -> Any:
         flags.noalias = True
@@ -54,6 +56,11 @@ def loop(function: Callable[..., Any]) -> Any:
     if hasattr(dispatcher._compiler, "_customize_flags"):
         dispatcher._compiler._customize_flags = without_aliases
     return dispatcher
+
+
+def summing_loop(function: Callable[..., Any]) -> Any:
+    """As `loop`, for loops that add up the numbers of a row: the order of the additions may change."""
+    return loop(function, _SUMMING)
 
 
 def kernel(function: Any) -> Any:

@@ -130,6 +130,29 @@ class DiagonalKernel(Kernel):
         diagonal(step, step, step[:, 0]).real.sum().backward()  # type: ignore[no-untyped-call]
 
 
+@dataclass(frozen=True)
+class MatrixStateKernel(Kernel):
+    """The kernel of a cell with a matrix state for each head, whose transition is diagonal plus rank one."""
+
+    def __str__(self) -> str:
+        return "matrix state"
+
+    @override
+    def unroll(self, cell: Any, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
+        from farback.kernels.matrix_state import matrix_state
+
+        result: tuple[Tensor, State] = cell.scan(p, gates_RTBG, state, matrix_state)
+        return result
+
+    @override
+    def compile(self, dtype: torch.dtype = torch.float32) -> None:
+        from farback.kernels.matrix_state import matrix_state
+
+        row = torch.zeros(1, 1, 1, 1, 1, dtype=dtype, requires_grad=True)
+        outputs, _ = matrix_state(row, row, row, row, row, row, row)
+        outputs.sum().backward()  # type: ignore[no-untyped-call]
+
+
 def on_cpu(x: Tensor) -> bool:
     """Whether kernels can compute on a tensor."""
     return x.is_cpu
