@@ -1,10 +1,11 @@
 """Checks of a kernel's arguments, and the addresses at which compiled code finds tensors."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 DTYPES = (torch.float32, torch.float64)
@@ -68,6 +69,11 @@ def address(tensor: Tensor | None) -> int:
 def contiguous(tensor: Tensor) -> Tensor:
     """The tensor in contiguous memory, without pending conjugations; a copy only if necessary."""
     return tensor.contiguous().resolve_conj().resolve_neg()
+
+
+def arrays(*tensors: Tensor) -> list[NDArray[Any]]:
+    """The tensors as arrays in contiguous memory; copies only if necessary."""
+    return [contiguous(tensor.detach()).numpy() for tensor in tensors]
 
 
 def contiguous_replicas(tensor: Tensor | None) -> Tensor | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Protocol
 
 import torch
@@ -151,6 +152,35 @@ class MatrixStateKernel(Kernel):
         row = torch.zeros(1, 1, 1, 1, 1, dtype=dtype, requires_grad=True)
         outputs, _ = matrix_state(row, row, row, row, row, row, row)
         outputs.sum().backward()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class ScanKernel(Kernel):
+    """The kernel of a cell that gives a module of this folder the arrays of a whole sequence.
+
+    Attributes:
+        module: the name of the module. Its function `scan` takes what `cell.fused` gives it, and its function `example`
+            makes the smallest arguments of `scan`.
+    """
+
+    module: str
+
+    def __str__(self) -> str:
+        return self.module
+
+    @override
+    def unroll(self, cell: Any, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
+        result: tuple[Tensor, State] = cell.fused(p, gates_RTBG, state, self._code.scan)
+        return result
+
+    @override
+    def compile(self, dtype: torch.dtype = torch.float32) -> None:
+        arguments = [argument.requires_grad_() for argument in self._code.example(dtype)]
+        sum(output.sum() for output in self._code.scan(*arguments)).backward()
+
+    @property
+    def _code(self) -> Any:
+        return import_module(f"farback.kernels.{self.module}")
 
 
 def on_cpu(x: Tensor) -> bool:
