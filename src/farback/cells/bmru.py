@@ -39,6 +39,10 @@ class BMRU(DiagonalCell):
         """Values and thresholds of 1."""
         return {"alpha": np.ones(hidden), "beta": np.ones(hidden)}
 
+    def flops(self, inputs: int, hidden: int) -> int:
+        """Adds two for alpha of each unit."""
+        return super().flops(inputs, hidden) + 2 * hidden
+
     def coefficients(self, p: Parameters, gates_RTBG: Tensor) -> tuple[Tensor, Tensor]:
         """1 - z and z alpha sign(c)."""
         over = gates_RTBG.abs() - p["beta"].abs()[:, None, None]

@@ -48,9 +48,9 @@ class M2RNN(SteppedCell):
             raise ValueError(f"hidden is {hidden}, and {self.heads} heads need a multiple of {self.heads}")
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """W is used once for each row of S; adds 7 for each entry of S: k v', F, 1 - F, and q."""
+        """W is used once for each row of S; adds 8 for each entry of S: products with k, F, 1 - F and q."""
         again = 2 * (self.key - 1) * hidden * (hidden // self.heads)
-        return super().flops(inputs, hidden) + again + 7 * self.key * hidden
+        return super().flops(inputs, hidden) + again + 8 * self.key * hidden
 
     def zero(self, like_RBH: Tensor) -> State:
         """S of all heads, (R, B, heads, key, V)."""

@@ -14,7 +14,7 @@ from farback.cells.base import Array, DiagonalCell, Parameters, State, linear, l
 from farback.cells.support.time_steps import log_uniform
 from farback.kernels.unroll import Kernel, ScanKernel
 
-PER_MODE = 7  # multiplications and additions: 2 for a, 3 for h, 2 for y
+PER_MODE = 8  # four multiplications, by A, a, B and C, each with an addition
 
 
 class Mamba(DiagonalCell):
@@ -67,7 +67,7 @@ class Mamba(DiagonalCell):
         }
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """Adds 2 for each entry of W_s, 7 for each mode, and 2 for D of each unit."""
+        """Adds 2 for each entry of W_s, 8 for each mode, and 2 for D of each unit."""
         return super().flops(inputs, hidden) + (2 * -(-hidden // 32) + PER_MODE * self.modes + 2) * hidden
 
     def zero(self, like_RBH: Tensor) -> State:

@@ -48,6 +48,10 @@ class RGLRU(DiagonalCell):
         square = rng.uniform(0.9**2, 0.999**2, size=hidden)
         return {"decay": np.log(np.expm1(-0.5 * np.log(square)))}
 
+    def flops(self, inputs: int, hidden: int) -> int:
+        """Adds two for lambda of each unit."""
+        return super().flops(inputs, hidden) + 2 * hidden
+
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """v and the gates before their sigmoid."""
         v_RTBH = super().project(p, x_RTBI)

@@ -15,7 +15,7 @@ from farback.cells.base import Array, DiagonalCell, Parameters, State
 from farback.cells.support.time_steps import log_uniform, zero_order_hold
 from farback.kernels.unroll import Kernel, ScanKernel
 
-PER_MODE = 16  # multiplications and additions: 10 for h, 4 for its part of y, 2 to add that part
+PER_MODE = 16  # multiplications by a (4), b (2) and c (2), each with an addition
 
 
 class S4D(DiagonalCell):

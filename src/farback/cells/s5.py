@@ -50,8 +50,8 @@ class S5(DiagonalCell):
         return {"lambda_re": values.real, "lambda_im": values.imag, "log_step": log_uniform(hidden, rng)}
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """Adds 14 operations per mode for both complex products."""
-        return super().flops(inputs, hidden) + 14 * hidden
+        """Adds 16 operations for each mode, for its two complex products."""
+        return super().flops(inputs, hidden) + 16 * hidden
 
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """Re B x, Im B x and D x."""

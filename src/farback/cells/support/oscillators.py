@@ -36,8 +36,8 @@ class OscillatorCell(Cell):
         return {"weight_ih": (3 * hidden, inputs), "weight_re": (hidden, hidden), "weight_im": (hidden, hidden)}
 
     def flops(self, inputs: int, hidden: int) -> int:
-        """Adds 14 operations for each oscillator."""
-        return super().flops(inputs, hidden) + 14 * hidden
+        """Adds 16 operations for each complex oscillator: four products, each with an addition, for both parts."""
+        return super().flops(inputs, hidden) + 16 * hidden
 
     @override
     def zero(self, like_RBH: Tensor) -> State:
