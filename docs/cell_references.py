@@ -146,7 +146,6 @@ def main() -> None:
     sizes = {"inputs": f"{INPUTS} or {HIDDEN}", "hidden": HIDDEN, "steps": STEPS, "sequences": SEQUENCES}
     rows = "\n".join(row(*reference) for reference in REFERENCES)
     Path(sys.argv[1]).write_text(PAGE.format(rows=rows, packages=packages, **sizes))
-    print(rows)
 
 
 if __name__ == "__main__":

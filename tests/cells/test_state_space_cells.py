@@ -265,6 +265,7 @@ def test_a_bmru_holds_a_bit_for_a_hundred_thousand_steps() -> None:
     network = network_of({"name": "bmru"}, hidden=4, inputs=1, noise=0.0)
     network.parameters["weight_ih_l0"][0, :, 0] = torch.tensor([2.0, -2.0, 2.0, -2.0])
     network.parameters["bias_ih_l0"].zero_()
+    network.parameters["beta_l0"].fill_(1)
     x = 0.4 * np.random.default_rng(0).uniform(-1, 1, size=(100_001, 1))  # below the threshold of 1 after weights of 2
     x[0] = 1
     assert set(map(tuple, outputs_of(network, x))) == {(1.0, -1.0, 1.0, -1.0)}

@@ -18,9 +18,11 @@ class BMRU(DiagonalCell):
     z = 1 where |c| > |beta|, else 0
     h_t = (1 - z) * h_{t-1} + z * alpha sign(c)
 
-    Between two writes h does not change by a single bit. alpha and beta, one number for each unit, start at 1. The
-    steps of z and sign have no useful derivative: training takes the derivative of z with respect to |c| - |beta| as
-    1 / (1 + (pi u)^2), and that of sign(c) as 1 / (1 + (pi c)^2).
+    Between two writes h does not change by a single bit. alpha and beta are one number for each unit. alpha starts at
+    1, and beta at 1 / (2 sqrt(H)), which c exceeds about every second time with the initialisation `torch` and inputs
+    of size 1: a unit that is never written learns little. The steps of z and sign have no useful derivative: training
+    takes the derivative of z with respect to u = |c| - |beta| as 1 / (1 + (pi u)^2), and that of the step in sign(c),
+    from -1 to 1, as 2 / (1 + (pi c)^2).
 
     Source: De Geeter, Lambrechts, Ernst and Drion 2026 (2601.09495). Only its abstract could be read, with the
     recurrence as others state it; so these are ours, and may differ from theirs: alpha and beta that do not depend on
@@ -36,8 +38,8 @@ class BMRU(DiagonalCell):
         return super().parameters(inputs, hidden) | {"alpha": (hidden,), "beta": (hidden,)}
 
     def special(self, hidden: int, lag: int, rng: np.random.Generator) -> dict[str, Array]:
-        """Values and thresholds of 1."""
-        return {"alpha": np.ones(hidden), "beta": np.ones(hidden)}
+        """Values of 1, and thresholds of half of the bound of PyTorch's default."""
+        return {"alpha": np.ones(hidden), "beta": np.full(hidden, 0.5 * hidden**-0.5)}
 
     def flops(self, inputs: int, hidden: int) -> int:
         """Adds two for alpha of each unit."""
