@@ -40,7 +40,6 @@ class Cell(Component):
         state_parts: how many (B, H) tensors the state consists of.
         torch_class: the `torch.nn` module with the same recurrence, if there is one.
         known_as: the cell's usual name, if it differs from the file's name.
-        published_block: the keys of `block` with which the cell was published, if it was published inside a block.
         surrogate_gradient: whether training uses another gradient than the derivative, which a step function lacks.
         draws_itself: whether the cell draws all parameters itself, and an initialisation only changes some of them.
         published_block: the block around the cell in its publication, as the `block` of a trial is written.
@@ -53,7 +52,6 @@ class Cell(Component):
     state_parts: ClassVar[int] = 1
     torch_class: ClassVar[Callable[..., nn.RNNBase] | None] = None
     known_as: ClassVar[str] = ""
-    published_block: ClassVar[Mapping[str, object]] = {}
     surrogate_gradient: ClassVar[bool] = False
     draws_itself: ClassVar[bool] = False
     published_block: ClassVar[Mapping[str, object]] = {}
