@@ -13,9 +13,9 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from farback.system.arithmetic import arithmetic
 from farback.training import checkpoint as resuming
 from farback.training.checkpoint_folder import CheckpointFolder
-from farback.training.loop import arithmetic
 from farback.training.replicas import Replicas
 from farback.trials.cohort import Cohort
 from farback.trials.provenance import provenance

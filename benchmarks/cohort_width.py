@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 from benchmarks.speed.points import Point
 
+from farback.system.arithmetic import arithmetic
 from farback.training.cohort_width import width
-from farback.training.loop import arithmetic
 from farback.training.replicas import Replicas
 
 FEWEST = 4  # calls of each

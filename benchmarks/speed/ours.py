@@ -5,8 +5,8 @@ from __future__ import annotations
 from benchmarks.speed.points import Point
 
 from farback.kernels.precompile import precompile
+from farback.system.arithmetic import arithmetic
 from farback.training.batches import CohortBatch
-from farback.training.loop import arithmetic
 from farback.training.replicas import Replicas, Window, initial_network
 
 

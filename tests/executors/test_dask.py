@@ -80,6 +80,23 @@ def test_a_worker_killed_during_training_changes_no_bit(cluster: Cluster, dask: 
 
 
 @pytest.mark.slow
+def test_workers_import_a_project_s_module_network_and_part(
+    dask: Dask, trial_of: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FARBACK_PROJECT", str(tmp_path))
+    (tmp_path / "ours.py").write_text("from torch import nn\n\n\nclass Ours(nn.GRU):\n    pass\n")
+    (tmp_path / "parts" / "cells").mkdir(parents=True)
+    source = "from farback.cells.gru import GRU\n\n\nclass Part(GRU):\n    extra: float = 0.5\n"
+    (tmp_path / "parts" / "cells" / "part.py").write_text(source)
+    own = {"name": "module", "class": "ours:Ours"}
+    trials = [trial_of(cell=own), trial_of(cell="part")]
+    given = {name: getattr(trials[0], name) for name in trials[0].model_fields_set - {"cell", "hidden"}}
+    trials.append(Trial.model_validate({**given, "network": own}))
+    results = by_key(list(dask.map(train, [Cohort.of(trial) for trial in trials])), Finished)
+    assert_serial_scores(results, trials)
+
+
+@pytest.mark.slow
 def test_a_restart_by_dask_resumes_from_the_checkpoints_instead(cluster: Cluster, dask: Dask, trial_of: Make) -> None:
     cohort = Cohort.of(*(trial_of(seed=seed) for seed in [0, 1, 2, 3, 4, 6]))
     pairs = []

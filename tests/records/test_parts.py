@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from farback import cells
+from farback import cells, tasks
 from farback.executors.pool import Pool
 from farback.experiment import ConfigError, Experiment, schema
 from farback.records.entry_points import PluginError
@@ -91,6 +91,17 @@ def test_files_of_another_project_are_not_found(project: Path, tmp_path_factory:
     write(other / "parts/cells/slow.py", CELL.replace("0.1", "0.2"))
     assert loaded(other).key != loaded(project).key
     assert (loaded(other).cell.spec()["rate"], loaded(project).cell.spec()["rate"]) == (0.2, 0.1)
+
+
+def test_a_misspelt_folder_is_named_with_the_right_name(project: Path) -> None:
+    (project / "parts/cells").rename(project / "parts/cell")
+    hint = "parts/cell is not read: rename it to parts/cells"
+    with pytest.raises(ConfigError, match=f"unknown cell 'slow'; .*; {hint}"):
+        Experiment.load(project / "configs/mine.yaml")
+    with pytest.raises(ValueError, match=hint):
+        cells.build("slow")
+    with pytest.raises(ValueError, match=r"unknown task 'slow'; [^;]*$"):
+        tasks.build("slow")
 
 
 def test_nothing_is_written_into_the_folder(project: Path) -> None:

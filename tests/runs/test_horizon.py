@@ -81,6 +81,27 @@ def test_a_module_has_the_horizon_of_the_same_cell_of_farback() -> None:
     assert farback.horizon(spec, **arguments).horizon == native.horizon
 
 
+class WholeGRU(nn.Module):
+    def __init__(self, inputs: int, outputs: int, hidden: int) -> None:
+        super().__init__()
+        self.gru, self.readout = nn.GRU(inputs, hidden, batch_first=True), nn.Linear(hidden, outputs)
+
+    def forward(self, x_BTI: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        h_BTH, last = self.gru(x_BTI, state)
+        return self.readout(h_BTH), last
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [{"name": "module", "class": "torch.nn:GRU"}, WholeGRU], ids=["cell", "network"])
+def test_a_gru_of_torch_has_the_horizon_of_farback_s_within_intervals(network: Any) -> None:
+    """As a cell and as a whole network. Its own code draws other weights, so the trainings are not the same."""
+    arguments = {**SMALL, "hidden": 8, "steps": 100, "precision": 0.4, "limit": 64}
+    native, found = (farback.horizon(each, **arguments) for each in ("gru", network))
+    assert native.bound == found.bound == "none"
+    assert found.low <= native.high
+    assert native.low <= found.high
+
+
 def test_classes_of_this_process_are_never_mistaken_for_each_other() -> None:
     ends: dict[str, Any] = {"precision": 0.3, "limit": 40, "seeds": None}
 

@@ -35,6 +35,7 @@ OTHER: dict[str, list[dict[str, Any]]] = {
         {"cell": {"name": "elman"}},
         {"cell": {"name": "elman", "nonlinearity": "relu"}},
     ],
+    "network": [],  # takes the place of cell and hidden: tests/trials/test_whole_networks.py
     "init": [
         {"init": {"name": "chrono"}},
         {"init": {"name": "chrono", "longest": 9}},

@@ -43,6 +43,7 @@ class Cell(Component):
         surrogate_gradient: whether training uses another gradient than the derivative, which a step function lacks.
         draws_itself: whether the cell draws all parameters itself, and an initialisation only changes some of them.
         published_block: the block around the cell in its publication, as the `block` of a trial is written.
+        answers: whether the outputs are the network's answers, which then has no readout.
     """
 
     gates: ClassVar[tuple[str, ...]] = ("h",)
@@ -55,6 +56,7 @@ class Cell(Component):
     surrogate_gradient: ClassVar[bool] = False
     draws_itself: ClassVar[bool] = False
     published_block: ClassVar[Mapping[str, object]] = {}
+    answers: ClassVar[bool] = False
 
     @property
     def kernel(self) -> Kernel | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -17,12 +17,14 @@ from torch.func import vmap
 from typing_extensions import override
 
 from farback.cells.base import Array, Cell, Parameters, State
+from farback.cells.support.made_module import ModuleError, Size, made, tensors_of
 from farback.cells.support.module_checks import problem, unresumable
 from farback.cells.support.user_class import MAIN, user_class
-from farback.cells.support.user_module import ModuleError, UserModule, made, tensors_of
+from farback.cells.support.user_module import UserModule
 from farback.records.own_files import OwnFile, project_in_use
 
 Shapes = dict[str, tuple[int, ...]]
+Key = tuple[str, str, str, str, bool]  # class, project, digest of the files, arguments as JSON, whether it is a network
 
 if TYPE_CHECKING:
     _Fields = Cell
@@ -81,6 +83,11 @@ class ModuleCell(_Fields):
         return str(getattr(self, "class"))
 
     @property
+    def make(self) -> Callable[..., Any]:
+        """The class itself, or a function that makes modules."""
+        return user_class(self.path, self._folder).make
+
+    @property
     def options(self) -> dict[str, Any]:
         """The further arguments of the class."""
         return dict(getattr(self, "with"))
@@ -102,8 +109,8 @@ class ModuleCell(_Fields):
         return hash(self._key)
 
     @property
-    def _key(self) -> tuple[str, str, str, str]:
-        return self.path, str(self._folder), self._source, json.dumps(self.options, sort_keys=True)
+    def _key(self) -> Key:
+        return self.path, str(self._folder), self._source, json.dumps(self.options, sort_keys=True), self.answers
 
     @override
     def label(self) -> str:
@@ -113,18 +120,18 @@ class ModuleCell(_Fields):
 
     def module(self, inputs: int, hidden: int) -> UserModule:
         """The module at this size. Raises ModuleError: it cannot be made or called."""
-        return _module(*self._key, inputs, hidden)
+        return _module(self._key, inputs, hidden)
 
     # Parameters ------------------------------------------------------------------------------------------------------
 
     @override
     def parameters(self, inputs: int, hidden: int) -> Shapes:
         """The module's own parameters, and its buffers, which are never trained."""
-        return dict(_shapes(*self._key, inputs, hidden)[0])
+        return dict(_shapes(self._key, inputs, hidden)[0])
 
     @override
     def frozen_in(self, inputs: int, hidden: int) -> tuple[str, ...]:
-        return _shapes(*self._key, inputs, hidden)[1]
+        return _shapes(self._key, inputs, hidden)[1]
 
     @override
     def initialised(self, inputs: int, hidden: int) -> dict[str, str]:
@@ -155,7 +162,7 @@ class ModuleCell(_Fields):
     @override
     def drawn(self, inputs: int, hidden: int, rng: np.random.Generator) -> dict[str, Array]:
         user, seed = user_class(self.path, self._folder), int(rng.integers(2**63))
-        values = tensors_of(made(user, (inputs, hidden), self.options, seed))
+        values = tensors_of(made(user, Size(inputs, hidden, self.answers), self.options, seed))
         return {name: _real(value.detach()).double().numpy() for name, value in values.items()}
 
     @override
@@ -188,7 +195,7 @@ class ModuleCell(_Fields):
     @override
     def initial(self, like_RBH: Tensor, inputs: int) -> State:
         if like_RBH.is_meta:
-            size = _state_size(*self._key, inputs, like_RBH.shape[-1])
+            size = _state_size(self._key, inputs, like_RBH.shape[-1])
         else:
             module = self.module(inputs, like_RBH.shape[-1])
             layout = module.layout(module.computes_in(like_RBH.dtype))
@@ -259,23 +266,23 @@ def together(
 
 
 @functools.lru_cache(maxsize=64)
-def _module(path: str, folder: str, source: str, options: str, inputs: int, hidden: int) -> UserModule:
+def _module(key: Key, inputs: int, hidden: int) -> UserModule:
+    path, folder, source, options, is_network = key
     user = user_class(path, Path(folder))
     if user.digest != source:
         raise ModuleError(f"{path} was edited while it was in use, and is now another trial: start again")
-    return UserModule(user, (inputs, hidden), json.loads(options))
+    return UserModule(user, Size(inputs, hidden, is_network), json.loads(options))
 
 
 @functools.lru_cache(maxsize=4096)
-def _shapes(
-    path: str, folder: str, source: str, options: str, inputs: int, hidden: int
-) -> tuple[Shapes, tuple[str, ...]]:
+def _shapes(key: Key, inputs: int, hidden: int) -> tuple[Shapes, tuple[str, ...]]:
     """Shapes of the tensors of a module, and the names of those that are not trained."""
-    user, sizes = user_class(path, Path(folder)), (inputs, hidden)
+    path, folder, _, options, is_network = key
+    user, size = user_class(path, Path(folder)), Size(inputs, hidden, is_network)
     try:
-        module = made(user, sizes, json.loads(options), 0, "meta")  # without memory for the parameters
+        module = made(user, size, json.loads(options), 0, "meta")  # without memory for the parameters
     except ModuleError:
-        module = made(user, sizes, json.loads(options), 0)
+        module = made(user, size, json.loads(options), 0)
     tensors = tensors_of(module)
     trained = {name for name, value in module.named_parameters() if value.requires_grad}
     shapes = {name: tuple(_real(value.detach()).shape) for name, value in tensors.items()}
@@ -283,14 +290,15 @@ def _shapes(
 
 
 @functools.lru_cache(maxsize=4096)
-def _state_size(path: str, folder: str, source: str, options: str, inputs: int, hidden: int) -> int | None:
+def _state_size(key: Key, inputs: int, hidden: int) -> int | None:
     """Numbers of state for each sequence; None without a state."""
-    user, sizes = user_class(path, Path(folder)), (inputs, hidden)
+    path, folder, _, options, is_network = key
+    user, size = user_class(path, Path(folder)), Size(inputs, hidden, is_network)
     try:
-        module = UserModule(user, sizes, json.loads(options), "meta")  # computes shapes only
+        module = UserModule(user, size, json.loads(options), "meta")  # computes shapes only
         layout = module.layout(module.dtype)
     except ModuleError:
-        module = _module(path, folder, source, options, inputs, hidden)
+        module = _module(key, inputs, hidden)
         layout = module.layout(module.dtype)
     return None if layout is None else layout.size
 

@@ -25,11 +25,13 @@ def check(
 ) -> None:
     """Check that a torch module of yours can be a cell; exit code 1 if it breaks a law.
 
-    The class is imported from the project that contains the current folder, or from an installed package.
+    The class is imported from the project that contains the current folder, or from an installed package. A class that
+    takes a number of outputs by name, such as MyModel(inputs, outputs), is checked as a whole network.
     """
-    from farback import cells
     from farback.cells.module import ModuleCell
+    from farback.cells.support.made_module import takes_outputs
     from farback.networks.module_laws import laws
+    from farback.networks.module_network import ModuleNetwork
     from farback.records.own_files import use_project
     from farback.records.record import UserError
     from farback.system.project import project_folder
@@ -37,23 +39,28 @@ def check(
     use_project(project_folder())
     printer = Printer(as_json)
     try:
-        cell = cells.build({"name": "module", "class": path, "with": _values(options or [])})
+        values = {"class": path, "with": _values(options or [])}
+        cell = ModuleCell.model_validate(values)
+        is_network = takes_outputs(cell.make)
+        cell = ModuleNetwork.model_validate(values) if is_network else cell
     except ValueError as error:
         from farback.experiment.errors import reason
 
         raise UserError(reason(error)) from None
-    assert isinstance(cell, ModuleCell)
     found = laws(cell, inputs, hidden)
     rows = [[law.name, "holds" if law.holds else "[bold red]fails[/]", _plain(law.found)] for law in found]
-    title = f"{cell.label()} as a cell with {inputs} inputs and {hidden} hidden units"
+    kind, second = ("network", "outputs") if is_network else ("cell", "hidden units")
+    title = f"{cell.label()} as a {kind} with {inputs} inputs and {hidden} {second}"
     printer.table(title, ["law", "", "found"], rows, text_columns=3)
     broken = [law for law in found if not law.holds]
     printer.document({"laws": [asdict(law) for law in found], "broken": len(broken)})
     if broken:
         printer.print(f"{len(broken)} of {len(found)} laws do not hold", style="red", highlight=False)
-        raise typer.Exit(1)
     given = f", with: {cell.options}" if cell.options else ""
-    printer.say(f"use it in a config: cell: {{name: module, class: {path!r}{given}}}")
+    if not any(law.needed for law in broken):
+        printer.say(f"use it in a config: {kind}: {{name: module, class: {path!r}{given}}}")
+    if broken:
+        raise typer.Exit(1)
 
 
 def _values(options: list[str]) -> dict[str, object]:

@@ -16,7 +16,7 @@ from farback.cli.completion import kinds
 from farback.cli.console import Printer, echo, file_errors
 from farback.records.entry_points import KINDS
 from farback.records.own_files import use_project
-from farback.records.parts import PROJECT, parts
+from farback.records.parts import PROJECT, misnamed, parts
 
 if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.cli.plugin_info import ComponentInfo
@@ -55,7 +55,8 @@ def list_(
         else:
             lines = [f"{package:12}{', '.join(plugin_info.family(package).names())}" for package in KINDS]
             own = [part.value for package in KINDS for part in parts(package).values()]
-            echo("\n".join([*lines, *(["", f"of {PROJECT}: {', '.join(own)}"] if own else [])]))
+            lines += ["", f"of {PROJECT}: {', '.join(own)}"] if own else []
+            echo("\n".join([*lines, *(hint.removeprefix("; ") for package in KINDS if (hint := misnamed(package)))]))
         return
     package = plugin_info.package_of(kind)
     found = plugin_info.components(package)

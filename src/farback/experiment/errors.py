@@ -11,12 +11,14 @@ from pydantic import Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from farback.cells.support.user_module import ModuleError
+from farback.cells.support.made_module import ModuleError
 from farback.experiment.absent_settings import answer
 from farback.experiment.problems import Mark, Problem, joined, shown
 from farback.experiment.yaml_tree import Node
 from farback.networks.equal_size import MatchError
+from farback.networks.module_network import NetworkError
 from farback.records.component import Component, Family
+from farback.records.parts import misnamed
 from farback.records.record import SYNONYMS, Record, choices, named, nearest
 from farback.trials.trial import Trial
 
@@ -70,8 +72,11 @@ def problem(
         matched = place.followed(("match", *list(tree.entries["match"].node.entries)[:1]))
         mark, path = matched.mark, matched.path
     elif isinstance(error.get("ctx", {}).get("error"), ModuleError):
-        cell = place.followed(("cell",))
+        cell = place.followed(("network" if "network" in tree.entries else "cell",))
         mark, path = cell.mark, cell.path
+    elif isinstance(inner := error.get("ctx", {}).get("error"), NetworkError):
+        own = place.followed((inner.field,))
+        mark, path = (own.key, own.path) if inner.field in tree.entries else (own.mark, own.path)
     elif not error["loc"]:
         mark, path = whole
     elif error["loc"][-1] == "name" and error["type"] == "literal_error":
@@ -169,7 +174,8 @@ def families_of(fields: Mapping[str, FieldInfo]) -> dict[str, Family[Any]]:
 def _unknown_name(place: _Place, given: str, allowed: list[str]) -> str:
     labels = place.family.labels() if place.family else {}
     hint = nearest(given, allowed) or nearest(given, labels)
-    return f"unknown {place.kind} {shown(given)}; {choices(given, allowed, hint)}"
+    folder = misnamed(place.family.package.rpartition(".")[2]) if place.family else ""
+    return f"unknown {place.kind} {shown(given)}; {choices(given, allowed, hint)}{folder}"
 
 
 def repeats_train_lags(error: ErrorDetails, tree: Node) -> bool:

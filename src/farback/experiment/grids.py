@@ -20,7 +20,7 @@ from farback.trials.trial import Trial
 
 UNTUNABLE = (  # what is asked, how it is judged, and what a network is named by
     *("task", "lag", "train_lags", "measures", "seed"),
-    *("cell", "init", "block", "depth", "bidirectional", "match"),
+    *("cell", "network", "init", "block", "depth", "bidirectional", "match"),
 )
 COMPONENTS = ("encoder", "optimizer", "schedule")
 MOST_TRIALS = 100_000  # a sweep of this size takes weeks, so a larger one is a typing error

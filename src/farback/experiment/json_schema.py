@@ -24,7 +24,7 @@ from farback.trials.lags import AdaptiveLag
 from farback.trials.trial import Trial
 
 Schema = dict[str, Any]
-ARGUMENT = r"^cell\.with\.\w+$"  # an argument of a module's class, which may have any value
+ARGUMENT = r"^(cell|network)\.with\.\w+$"  # an argument of a module's class, which may have any value
 FIELD = re.compile(r"^(\w+(?:, \w+)*): (.*(?:\n +.*)*)", re.MULTILINE)  # a line of a docstring's "Attributes:"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +50,12 @@ def summary_rows(**values: Any) -> list[MeasureRow]:
 class Measure(Component):
     """The base class of the measures. A subclass defines `network_rows`, or `rows` if it needs the untrained network.
 
+    `needs_cell` says whether it is about units or gates of a cell, which a whole network of the user's does not show.
     `at` lists when the measure is taken: at the `start` (as initialised), after a number of updates, or at the `end`.
     If training stops early, the measure is still taken at the end; listed updates that were not reached are skipped.
     """
+
+    needs_cell: ClassVar[bool] = False
 
     at: Annotated[Several[When], Since("0.1.0"), Field(min_length=1)] = ("end",)
 

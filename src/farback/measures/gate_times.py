@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -131,6 +131,8 @@ class GateTimesMeasure(Sampled):
 
     Source: Tallec and Ollivier 2018 (1804.11188); Gers et al. 2000.
     """
+
+    needs_cell: ClassVar[bool] = True
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
         """The rows are tau, with the unit's number as the lag, and without a lag four summaries over the units."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -241,6 +241,8 @@ class ProbeMeasure(AtLags):
 
     Source: Alain and Bengio 2016 (1610.01644); Hewitt and Liang 2019 (1909.03368).
     """
+
+    needs_cell: ClassVar[bool] = True
 
     sequences: Annotated[int, Field(ge=FEWEST, le=1_000_000)] = 1000
     features: Literal["h", "full"] = "h"

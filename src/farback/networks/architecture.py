@@ -57,6 +57,11 @@ class Architecture:
         return self.encoder.sites(self.inputs)
 
     @property
+    def has_readout(self) -> bool:
+        """Whether a linear readout computes the answers from the outputs of the top layer."""
+        return self.outputs > 0 and not self.cell.answers
+
+    @property
     def directions(self) -> int:
         """D: 2 if bidirectional, else 1."""
         return 2 if self.bidirectional else 1
@@ -97,7 +102,7 @@ class Architecture:
     def is_single_layer(self) -> bool:
         """Whether the trained parameters are those of one forward layer and a readout, and nothing is frozen."""
         simple = self.encoder.name == "identity" and not (self.learned_state or self.bidirectional or self.frozen)
-        return simple and self.depth == 1 and self.outputs > 0 and self.block == NO_BLOCK
+        return simple and self.depth == 1 and self.has_readout and self.block == NO_BLOCK
 
     def cell_shapes(self, place: LayerPlace) -> dict[str, tuple[int, ...]]:
         """The shapes of one layer's parameters, by name without the suffix."""
@@ -155,7 +160,7 @@ class Architecture:
             if self.learned_state:
                 shapes |= {f"initial.{i}{place.suffix}": shape for i, shape in enumerate(self.state_shapes(place))}
         shapes |= self.around_shapes()
-        if self.outputs:
+        if self.has_readout:
             outputs = self.outputs // self.sites
             shapes |= {"readout.weight": (outputs, self.width), "readout.bias": (outputs,)}
         return shapes
@@ -199,7 +204,7 @@ class Architecture:
         for place in self.layers():
             drawn = self._drawn(place, init, lag, rng) | self.cell.special(self.hidden, lag, rng)
             values |= {name + place.suffix: value for name, value in drawn.items()}
-        if self.outputs:
+        if self.has_readout:
             shapes = {name: self.shapes()[name] for name in ("readout.weight", "readout.bias")}
             values |= uniform(Layer(shapes, self.width, (), None, None, lag), rng)
             values["readout.bias"] += self.start
@@ -253,7 +258,8 @@ class Architecture:
         cell = self.cell.at_length(self.steps)
         layers = sum(cell.flops(place.inputs, self.hidden) for place in self.layers())
         layers += sum(2 * math.prod(shape) for name, shape in self.around_shapes().items() if len(shape) == 2)
-        return self.encoder.flops(self.inputs) + layers * self.sites + 2 * self.outputs * self.width
+        readout = 2 * self.outputs * self.width if self.has_readout else 0
+        return self.encoder.flops(self.inputs) + layers * self.sites + readout
 
     def kept(self, steps: int) -> int:
         """About how many numbers a training pass keeps for each step of one sequence, of `steps` steps."""

@@ -15,9 +15,11 @@ from torch import Tensor
 from farback import inits
 from farback.cells.module import ModuleCell
 from farback.cells.support import module_checks
-from farback.cells.support.user_module import ModuleError, UserModule
+from farback.cells.support.made_module import ModuleError
+from farback.cells.support.user_module import UserModule
 from farback.networks.architecture import NO_INIT, Architecture
 from farback.networks.network import Network, draw
+from farback.system.arithmetic import arithmetic
 
 REPLICAS, STEPS, SEQUENCES = 3, 8, 4
 
@@ -37,6 +39,7 @@ class Law:
 
 
 @functools.lru_cache(maxsize=64)
+@arithmetic()
 def laws(cell: ModuleCell, inputs: int, hidden: int) -> tuple[Law, ...]:
     """All laws for a layer of this size; the first alone if the module cannot be made or called."""
     called = "it can be made and called"
@@ -76,7 +79,8 @@ def _calling(module: UserModule) -> str:
     numbers = sum(value.numel() for value in tensors)
     double = ", in double precision too" if module.computes_in(torch.float64) == torch.float64 else ""
     first = " with its steps first" if calling.time_first else ""
-    return f"{pairs[calling.style]}{first}{double}; {len(module.tensors)} parameters and buffers with {numbers} numbers"
+    called = pairs[calling.style] if module.takes_state else "as a function of whole sequences"
+    return f"{called}{first}{double}; {len(module.tensors)} parameters and buffers with {numbers} numbers"
 
 
 def _randomness(module: UserModule) -> str:
@@ -118,7 +122,13 @@ def _of_replicas(cell: ModuleCell, inputs: int, hidden: int) -> Iterator[Law]:
     trained = [name.removesuffix("_l0") for name in parameters if name not in frozen]
     unread = [name for name, slope in zip(trained, slopes[1:], strict=True) if not bool(slope.any())]
     text = f"none reaches {', '.join(unread)}: never trained" if unread else f"{len(trained)} trained"
-    yield Law("gradients reach every parameter", not unread, text, needed=False)
+    nothing = bool(unread) and len(unread) == len(trained)
+    if nothing:
+        text = (
+            "none reaches any of its parameters, so that nothing would be trained: do not detach its outputs, and use "
+            "parameters as attributes of their modules, not as references in a dict or list"
+        )
+    yield Law("gradients reach every parameter", not unread, text, needed=nothing)
 
 
 def _slopes(output: Tensor, over: list[Tensor]) -> list[Tensor]:

@@ -130,6 +130,8 @@ class Network:
 
     def readout(self, h_RNH: Tensor) -> Tensor:
         """The answers, (R, N, O), from outputs of the top layer."""
+        if not self.architecture.has_readout:
+            return h_RNH
         R, N, width = h_RNH.shape
         h_RMH = h_RNH.reshape(R, N * self.architecture.sites, width // self.architecture.sites)
         return product(h_RMH, self.parameters["readout.weight"], self.parameters["readout.bias"]).view(R, N, -1)

@@ -35,7 +35,7 @@ from typing_extensions import override
 
 from farback.records.entry_points import Offer, Offered, PluginError, offers, single_offer
 from farback.records.own_files import OwnFile, own_file, use_project
-from farback.records.parts import abstract_methods, classes_of, module_names, parts
+from farback.records.parts import abstract_methods, classes_of, misnamed, module_names, parts
 from farback.records.record import LARGEST, SMALLEST, Record, choices, named
 
 log = logging.getLogger("farback")
@@ -202,7 +202,8 @@ class Family(Generic[C]):
         if name not in self.shipped():
             if offered := self.offered().get(name):
                 return single_offer(offered, self.kind).load(self.base, self.kind)
-            raise ValueError(f"unknown {self.kind} {name!r}; {choices(name, self.names())}")
+            hint = misnamed(self.package.rpartition(".")[2])
+            raise ValueError(f"unknown {self.kind} {name!r}; {choices(name, self.names())}{hint}")
         module = importlib.import_module(f"{self.package}.{name}")
         classes = [one for one in classes_of(module, self.base) if not abstract_methods(one)]
         if not classes:

@@ -18,8 +18,9 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TypeVar
 
-from farback.records.entry_points import PluginError
+from farback.records.entry_points import KINDS, PluginError
 from farback.records.own_files import PARTS, error_place, forget_other_parts, parts_folder
+from farback.records.record import nearest
 
 T = TypeVar("T")
 PROJECT = "this project"  # the origin of a plug-in, for people
@@ -89,6 +90,15 @@ def parts(folder: str) -> Mapping[str, Part]:
     except OSError:
         return NO_PARTS
     return _parts(path, changed)
+
+
+def misnamed(folder: str) -> str:
+    """What to rename if a folder of `parts/` is called nearly as that of a kind ("cell" for "cells"); else empty."""
+    root = Path(parts_folder())
+    others = sorted(one.name for one in root.iterdir() if one.is_dir()) if root.is_dir() else []
+    meant = [name for name in others if name not in KINDS and nearest(name, list(KINDS)) == folder]
+    files = {name: module_names(str(root / name)) for name in meant}
+    return "".join(f"; {PARTS}/{name} is not read: rename it to {PARTS}/{folder}" for name in meant if files[name])
 
 
 @cache

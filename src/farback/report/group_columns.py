@@ -13,7 +13,7 @@ SIZES = {"parameters": "parameters", "state": "numbers of state", "flops": "FLOP
 SCORES = ("measure", "step", "lag", "statistic", "value")
 REPEATS = ("key", "seed", "status", "trained_lag", "role", "tuned")  # differ between trainings of one group
 # Columns that are in the label, or that usually follow from others; they count if a group differs in them all the same.
-DETAILS = ("cell.", "init.", "block.", "optimizer.beta", "optimizer.eps", "measures.")
+DETAILS = ("cell.", "network.", "init.", "block.", "optimizer.beta", "optimizer.eps", "measures.")
 LISTS = (".at", ".lags")  # lists of moments and lags; they often change with the lag, so they count only where needed
 IN_LABEL = ("label", "cell", "init", "task", "train_lags", "depth", "bidirectional", "measures")
 

@@ -76,6 +76,7 @@ def scores_sentence(own: pd.DataFrame, by: Sequence[str], conditions: str = "") 
         texts = [f"from {texts[-1]} to {texts[0]}"]
     where = f" ({conditions})" if conditions else ""
     why = "there is no horizon, because the data do not say which lags their answers need"
+    why += " (the measure truncation_reach needs no lags)"
     return f"Test skill{where}: {'; '.join(texts)}; {why}."
 
 

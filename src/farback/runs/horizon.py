@@ -20,7 +20,7 @@ from farback.experiment.chosen_trials import JUDGED, ChosenTrials
 from farback.records.record import UserError
 from farback.runs.adaptive_trials import AdaptiveTrials
 from farback.runs.displays import SweepDisplay
-from farback.runs.horizon_arguments import horizon_search
+from farback.runs.horizon_arguments import HIDDEN, horizon_search
 from farback.runs.horizon_result import HorizonResult
 from farback.runs.leased_work import LeasedWork
 from farback.runs.network_search import HorizonSearch, outcomes
@@ -43,7 +43,7 @@ def horizon(
     *,
     precision: float = 0.3,
     limit: int = 1280,
-    hidden: int = 32,
+    hidden: int = HIDDEN,
     seeds: int | None = None,
     workers: int | None = None,
     name: str | None = None,
@@ -63,12 +63,14 @@ def horizon(
         network: the name of a cell ("lstm") or its spec ({"name": "elman", "nonlinearity": "relu"}); or a subclass of
             `torch.nn.Module`, or a function (inputs, hidden) -> module, that is called as `torch.nn.GRU` with
             `batch_first` or as `torch.nn.GRUCell` (the cell `module`). `torch.nn.RNN`, `LSTM`, `GRU` and their cells
-            are farback's elman, lstm and gru, with the same equations and compiled kernels. What cannot be imported
+            are farback's elman, lstm and gru, with the same equations and compiled kernels. A class or function that
+            takes a number of outputs by name, such as MyModel(inputs, outputs), is a whole network with its own
+            readout (`network` in a config). What cannot be imported
             from a file, such as a class of a notebook, is trained in this process.
         task: the name of a task or its spec, without a lag.
         precision: the standard deviation of the horizon, in octaves (factors of two), at which the measurement ends.
         limit: the largest lag to try, in steps.
-        hidden: hidden units of each layer.
+        hidden: hidden units of each layer; a whole network gets it if its class takes such a number by name.
         seeds: at most about so many networks are counted, at least 12; default: 60.
         workers: processes; default: as many as are useful. 1 trains in this process. No result depends on it.
         name: where to record the trainings in the store; those that it has already are used. By default nothing is

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from torch import nn
 
+from farback.cells.support.made_module import hidden_argument, takes_outputs
 from farback.cells.support.user_class import path_of
 from farback.experiment import ConfigError, Problem
 from farback.experiment.chosen_trials import ChosenTrials
@@ -25,6 +26,7 @@ from farback.trials.trial import Trial
 
 HERE = Mark("farback.horizon")  # the place in error messages
 DEFAULTS: Mapping[str, Any] = {"batch": 16, "steps": 600, "evaluate_every": 50}  # those of configs/demo.yaml
+HIDDEN = 32
 RATES = (3e-3, 1e-2, 3e-2)  # learning rates of Adam, of which the best is chosen; those of configs/demo.yaml
 NATIVE: Mapping[type[nn.Module], str] = {
     nn.RNN: "elman",
@@ -61,7 +63,7 @@ def horizon_search(
     task = _plain(task)
     if isinstance(task, dict) and task.get("lag") is not None:
         raise ConfigError.at(HERE, "task.lag", NOT_HERE["lag"])
-    values = {"task": task, "cell": cell_spec(network), "lag": limit, **DEFAULTS, **_plain(settings)}
+    values = {"task": task, "lag": limit, **DEFAULTS, **_network(network, _plain(settings))}
     tuned = [("", values)]
     if "optimizer" not in settings:
         tuned = [(f"optimizer.lr {lr:g}", {**values, "optimizer": {"name": "adam", "lr": lr}}) for lr in RATES]
@@ -80,6 +82,25 @@ def horizon_search(
             HERE, "network", f"{arms[0].label} fails at the first step: {type(error).__name__}: {error}"
         ) from error
     return ChosenTrials(tuple(text for text, _ in tuned), arms, adaptive)
+
+
+def _network(network: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with the spec of the cell or of the whole network, which gets the hidden size if its class has one.
+
+    Raises:
+        ConfigError: it is a module itself, not what makes modules; or a class does not take a hidden size.
+    """
+    spec = cell_spec(network)
+    make = network["class"] if isinstance(network, Mapping) and "class" in network else network
+    if not callable(make) or isinstance(spec, str) or not takes_outputs(make):
+        return {"cell": spec, **settings}
+    hidden, given, arguments = hidden_argument(make), settings.pop("hidden", HIDDEN), spec.get("with", {})
+    if hidden and hidden not in arguments:
+        arguments = {hidden: given, **arguments}
+    elif given != HIDDEN:
+        where = f"`with` sets {hidden} already" if hidden else "it takes no number of hidden units by name"
+        raise ConfigError.at(HERE, "hidden", f"is not an argument of {spec['class']}: {where}; got {given}")
+    return {"network": {"name": "module", "class": spec["class"], "with": arguments}, **settings}
 
 
 def cell_spec(network: Any) -> Any:

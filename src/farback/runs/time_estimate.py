@@ -14,8 +14,8 @@ import pandas as pd
 from farback.executors import Executor
 from farback.kernels.precompile import precompile
 from farback.runs.schedule import Plan
+from farback.system.arithmetic import arithmetic
 from farback.training.cohort_width import packed
-from farback.training.loop import arithmetic
 from farback.training.replicas import Replicas
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Progress

@@ -10,13 +10,13 @@ import hashlib
 import math
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
 
 from farback.kernels import buffer_pool
+from farback.system.arithmetic import arithmetic
 from farback.tasks.support.scores import scored
 from farback.training import checkpoint
 from farback.training.replicas import Replicas, Window
@@ -41,23 +41,6 @@ def train(
             yield from _Training(checkpoint.replicas(cohort, device), cohort.step, checkpoint_seconds).events()
     finally:
         buffer_pool.release()
-
-
-@contextmanager
-def arithmetic() -> Iterator[None]:
-    """Compute with one thread, and with denormal numbers as zero, in this block.
-
-    At these sizes two threads are slower than one, and sums must not depend on the number of threads. Vanishing
-    gradients become denormal (below 1e-38). The CPU is ten times slower with such numbers than with others.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(before)
 
 
 class _Training:

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 from typing_extensions import override
 
-from farback import encoders, inits, measures, optimizers, schedules
+from farback import cells, encoders, inits, measures, optimizers, schedules
 from farback.cells.base import Cell
 from farback.encoders.base import Encoder
 from farback.inits.base import Init
 from farback.measures.base import Measure
 from farback.networks.block import NO_BLOCK, Block, published
 from farback.networks.equal_size import LARGEST_HIDDEN, MatchError, SizeMatch
+from farback.networks.module_network import NOT_SHOWN, OF_CELLS, ModuleNetwork, NetworkError
 from farback.networks.network import Architecture
 from farback.optimizers.base import Optimizer
 from farback.records.component import Component
@@ -30,11 +31,15 @@ Count = Annotated[int, Field(ge=1, le=10_000_000)]
 # Fields that may differ between the trials of one cohort. All fields of the optimizer except its name may differ too.
 REPLICA_FIELDS = ("seed", "init", "clip", "schedule")
 
+PLACEHOLDER = cells.build("memoryless")  # the cell of a trial with a network, until the network takes its place
+REPLACED = ("cell", "hidden")  # fields that a network sets, so that no table shows them
+
 
 class Trial(Record):
     """One training of one network.
 
-    Every field except `match` is part of the trial's identity. Device and cohort are not.
+    Every field except `match` is part of the trial's identity. Device and cohort are not. `network` takes the place of
+    `cell` and of the fields that describe what surrounds a cell.
 
     The lag is k = readout step - cue step. It may be set on the trial or on its task, and is copied to the other.
     `match` chooses `hidden`. A trial that sets the same hidden size directly is the same trial.
@@ -45,6 +50,8 @@ class Trial(Record):
         train_lags: how the lag of each training sequence is drawn: `{uniform: [1, 80]}`, `{log_uniform: [1, 80]}`, or
             `{curriculum: [1, 80]}` with short lags first; `fixed` is always `lag`.
         cell: the recurrent cell.
+        network: a whole network of your own with its own readout, instead of `cell` and of what surrounds a cell:
+            `{name: module, class: "mine:MyModel", with: {}}`.
         block: what stands around the cell in every layer; `none` is the cell alone, and null what the cell was
             published with.
         init: how the parameters of the cell are initialised.
@@ -75,6 +82,7 @@ class Trial(Record):
     lag: Lag
     train_lags: TrainLags = "fixed"
     cell: Cell
+    network: ModuleNetwork | None = None
     init: Init = inits.build("torch")
     encoder: Encoder = encoders.build("identity")
     hidden: Annotated[int, Field(ge=1, le=LARGEST_HIDDEN)] = 32
@@ -127,6 +135,27 @@ class Trial(Record):
             return values
         return {**values, "lag": max(lag, 0), "task": {**task, "lag": lag}}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _cell_or_network(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("network") is None or values.get("cell") is not None:
+            return values
+        return {**values, "cell": PLACEHOLDER}
+
+    @model_validator(mode="after")
+    def _network_as_cell(self) -> Self:
+        """Let a whole network be the cell, whose outputs are the answers, before other validators use it."""
+        if self.network is None:
+            return self
+        if self.cell is not PLACEHOLDER:
+            raise NetworkError("cell", "network takes the place of cell: keep one of them")
+        changed = (name for name in OF_CELLS if getattr(self, name) != Trial.model_fields[name].get_default())
+        if field := next((name for name in changed if name in self.model_fields_set), None):
+            raise NetworkError(field, f"{field} is about a cell and its layers, {NOT_SHOWN}: leave it out")
+        self.__pydantic_fields_set__.discard("cell")
+        self.__dict__ |= {"cell": self.network, "hidden": self.task.answer.outputs}  # because the record is frozen
+        return self
+
     @model_validator(mode="after")
     def _published_block_once(self) -> Self:
         """Replace a block by null if the cell was published with it, because it is the same trial."""
@@ -158,6 +187,8 @@ class Trial(Record):
             raise ValueError(f"the measure {twice} is listed twice, and its scores could not be told apart: keep one")
         for measure in self.measures:
             measure.check(self.task)
+            if self.network is not None and measure.needs_cell:
+                raise NetworkError("measures", f"{measure.name} is about units of a cell, {NOT_SHOWN}: leave it out")
         return self
 
     def _check_dropout(self) -> None:
@@ -223,8 +254,10 @@ class Trial(Record):
 
     @override
     def digested(self) -> dict[str, Any]:
-        """The fields that identify the trial: all but `match`, because only the chosen hidden size counts."""
-        return {name: value for name, value in super().digested().items() if name != "match"}
+        """The fields that identify the trial: all but `match`, because only the chosen hidden size counts, and either
+        the cell or the network."""
+        left_out = ("match", "network" if self.network is None else "cell")
+        return {name: value for name, value in super().digested().items() if name not in left_out}
 
     @cached_property
     def key(self) -> str:
@@ -272,7 +305,7 @@ class Trial(Record):
                 flat |= changed_settings(value)
             elif name == "block":
                 flat |= flattened(name, self.architecture.block)
-            elif name != "match" or value is not None:
+            elif value is not None if name in ("match", "network") else self.network is None or name not in REPLACED:
                 flat |= flattened(name, value)
         return flat
 

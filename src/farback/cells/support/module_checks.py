@@ -7,7 +7,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from farback.cells.support.user_module import CLOSE, ModuleError, UserModule
+from farback.cells.support.made_module import ModuleError
+from farback.cells.support.user_module import CLOSE, UserModule
 
 
 @lru_cache(maxsize=256)
@@ -90,5 +91,5 @@ def unresumable(module: UserModule) -> str:
 
 def close(found: Tensor, expected: Tensor) -> bool:
     """Whether two tensors differ by rounding only."""
-    largest = float(expected.abs().max()) if expected.numel() else 0.0
+    largest = float(expected.detach().abs().max()) if expected.numel() else 0.0
     return torch.allclose(found, expected, rtol=CLOSE, atol=CLOSE * largest, equal_nan=True)

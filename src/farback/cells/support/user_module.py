@@ -1,4 +1,4 @@
-"""A module of the user's at one size: how it is made, how it is called, and its runs over sequences.
+"""A module of the user's at one size: how it is called, and its runs over sequences.
 
 Shapes: B sequences, T steps, I inputs, H hidden units, S numbers of the full state.
 """
@@ -7,45 +7,21 @@ from __future__ import annotations
 
 import functools
 import inspect
-import random
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.parameter import is_lazy
 
+from farback.cells.support.made_module import ModuleError, Size, made, seeded, tensors_of
 from farback.cells.support.module_calls import STATES, Calling, Whole
 from farback.cells.support.state_layout import StateLayout
 from farback.cells.support.user_class import UserClass, described
 
-INPUTS = ("inputs", "input_size", "input_dim", "in_features", "in_channels", "n_inputs", "num_inputs", "d_in")
-HIDDEN = ("hidden", "hidden_size", "hidden_dim", "units", "num_units", "state_size", "n_hidden", "num_hidden")
 STEPS = 5  # of the sequences on which a module is tried: differs from 2 and 3, the numbers of sequences
 CLOSE = 1e-4  # rounding errors of a sequence run in two parts, relative to the largest output
-
-
-class ModuleError(ValueError):
-    """A user's module cannot be made or called. The message names the place in the user's file."""
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Global random generators start from a seed in this block, and continue after it as if it had not been."""
-    numbers, words = random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's code may draw from it
-    with torch.random.fork_rng(devices=[]):
-        torch.random.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            random.setstate(numbers)
-            np.random.set_state(words)  # noqa: NPY002
 
 
 @contextmanager
@@ -59,52 +35,6 @@ def precision(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def made(user: UserClass, sizes: tuple[int, int], options: Mapping[str, Any], seed: int, device: str = "cpu") -> Any:
-    """The user's module in evaluation mode; its own code draws its parameters, from `seed`.
-
-    The class is called with the keywords that it has for the numbers of inputs and of hidden units, else with these
-    two numbers first.
-
-    Raises:
-        ModuleError: the class cannot be called so, or does not make a module.
-    """
-    names = _arguments(user.make)
-    own = [next((name for name in known if name in names), "") for known in (INPUTS, HIDDEN)]
-    if twice := [name for name in own if name in options]:
-        raise ModuleError(f"with sets {twice[0]}, which farback sets to the network's own size: leave it out")
-    keywords = dict(zip(own, sizes, strict=True)) if all(own) else {}
-    shown = [f"{name}={value}" for name, value in keywords.items()] or list(map(str, sizes))
-    shown += [f"{name}={value!r}" for name, value in options.items()]
-    call = f"{user.path.partition(':')[2]}({', '.join(shown)})"
-    try:
-        with seeded(seed), torch.device(device), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of dropout in a single layer, once for every replica
-            module = user.make(*(() if keywords else sizes), **keywords, **options)
-    except Exception as error:
-        known = f"; its arguments are {', '.join(names)}" if names and "args" not in names else ""
-        how = "a class is called as CLASS(inputs, hidden, **with), or by names such as input_size and hidden_size"
-        raise ModuleError(f"{call} fails: {described(error, user.files)}; {how}{known}") from error
-    if not isinstance(module, nn.Module):
-        raise ModuleError(f"{call} makes a {type(module).__name__}, and must make a torch.nn.Module")
-    if any(is_lazy(value) for value in [*module.parameters(), *module.buffers()]):
-        raise ModuleError(f"{call} has lazy parameters, whose sizes are not known before it runs: give their sizes")
-    return module.eval()
-
-
-def _arguments(make: Callable[..., Any]) -> list[str]:
-    """The names of the arguments of a class or function; empty if they are not known."""
-    try:
-        return list(inspect.signature(make).parameters)
-    except (TypeError, ValueError):
-        return []
-
-
-def tensors_of(module: nn.Module) -> dict[str, Tensor]:
-    """Parameters, and buffers of real or complex numbers, by name: what each replica has of its own."""
-    buffers = {name: value for name, value in module.named_buffers() if value.is_floating_point() or value.is_complex()}
-    return {**dict(module.named_parameters()), **buffers}
-
-
 class UserModule:
     """A user's class at one size: an instance that runs with any values of its parameters.
 
@@ -112,11 +42,9 @@ class UserModule:
         ModuleError: the class cannot be made or called; the message says what was tried.
     """
 
-    def __init__(
-        self, user: UserClass, sizes: tuple[int, int], options: Mapping[str, Any], device: str = "cpu"
-    ) -> None:
-        self.user, (self.inputs, self.hidden) = user, sizes
-        self.module: nn.Module = made(user, sizes, options, seed=0, device=device)
+    def __init__(self, user: UserClass, size: Size, options: Mapping[str, Any], device: str = "cpu") -> None:
+        self.user, self.inputs, self.hidden = user, size.inputs, size.outputs
+        self.module: nn.Module = made(user, size, options, seed=0, device=device)
         self.device = torch.device(device)
         self.tensors = {name: value.detach() for name, value in tensors_of(self.module).items()}
         floats = [value.dtype for value in self.tensors.values() if value.is_floating_point()]
@@ -243,10 +171,12 @@ class UserModule:
                     reasons.setdefault(style, str(error))
                     continue
                 return calling
+        if not self.takes_state:
+            raise ModuleError(f"{self.user.path}, called with sequences (B, T, I) and no state, {reasons['sequence']}")
         raise ModuleError(
             f"{self.user.path} can be called neither as torch.nn.GRU(batch_first=True), (x_BTI, state) -> (output_BTH, "
             f"state): it {reasons['sequence']}; nor as torch.nn.GRUCell, (x_BI, state) -> state: it "
-            f"{reasons.get('step', 'takes no state')}"
+            f"{reasons['step']}"
         )
 
     def _accepts(self, *arguments: Any) -> bool:

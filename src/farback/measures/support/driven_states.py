@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ class Driven(SingleInput):
     which the readout is computed; with `full` they are everything carried between steps in all layers, such as [h, c]
     of an LSTM.
     """
+
+    needs_cell: ClassVar[bool] = True
 
     length: Annotated[int, Field(ge=10, le=10_000_000)] = 5000
     scale: Annotated[float, Field(gt=0)] = 1.0

@@ -1,0 +1,128 @@
+"""How a class of the user's is made: its sizes, the arguments that it has for them, and its random numbers."""
+
+from __future__ import annotations
+
+import inspect
+import random
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from farback.cells.support.user_class import UserClass, described
+
+INPUTS = ("inputs", "input_size", "input_dim", "in_features", "in_channels", "n_inputs", "num_inputs", "d_in")
+HIDDEN = ("hidden", "hidden_size", "hidden_dim", "units", "num_units", "state_size", "n_hidden", "num_hidden")
+OUTPUTS = (
+    "outputs",
+    "output_size",
+    "output_dim",
+    "out_features",
+    "n_outputs",
+    "num_outputs",
+    "num_classes",
+    "n_classes",
+)
+
+
+class ModuleError(ValueError):
+    """A user's module cannot be made or called. The message names the place in the user's file."""
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Global random generators start from a seed in this block, and continue after it as if it had not been."""
+    numbers, words = random.getstate(), np.random.get_state()  # noqa: NPY002 - the user's code may draw from it
+    with torch.random.fork_rng(devices=[]):
+        torch.random.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(numbers)
+            np.random.set_state(words)  # noqa: NPY002
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a class is made with: the numbers of inputs and of outputs, which are hidden units unless it is a network.
+
+    Attributes:
+        is_network: whether it is a whole network with a readout of its own, whose outputs are answers.
+    """
+
+    inputs: int
+    outputs: int
+    is_network: bool = False
+
+    @property
+    def names(self) -> tuple[Sequence[str], Sequence[str]]:
+        """The keywords by which a class may take the two numbers."""
+        return INPUTS, OUTPUTS if self.is_network else HIDDEN
+
+
+def takes_outputs(make: Callable[..., Any]) -> bool:
+    """Whether a class takes a number of outputs by name, as a whole network with a readout of its own does."""
+    return any(name in OUTPUTS for name in _arguments(make))
+
+
+def hidden_argument(make: Callable[..., Any]) -> str:
+    """The name by which a class takes a number of hidden units; empty if it has none."""
+    return next((name for name in HIDDEN if name in _arguments(make)), "")
+
+
+def made(user: UserClass, size: Size, options: Mapping[str, Any], seed: int, device: str = "cpu") -> Any:
+    """The user's module in evaluation mode; its own code draws its parameters, from `seed`.
+
+    The class is called with the keywords that it has for the numbers of inputs and of hidden units, or of outputs if it
+    is a network; else with these two numbers first.
+
+    Raises:
+        ModuleError: the class cannot be called so, or does not make a module.
+    """
+    names = _arguments(user.make)
+    own = [next((name for name in known if name in names), "") for known in size.names]
+    if twice := [name for name in own if name in options]:
+        raise ModuleError(f"with sets {twice[0]}, which farback sets to the network's own size: leave it out")
+    sizes = size.inputs, size.outputs
+    keywords = dict(zip(own, sizes, strict=True)) if all(own) else {}
+    shown = [f"{name}={value}" for name, value in keywords.items()] or list(map(str, sizes))
+    shown += [f"{name}={value!r}" for name, value in options.items()]
+    call = f"{user.path.partition(':')[2]}({', '.join(shown)})"
+    try:
+        with seeded(seed), torch.device(device), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of dropout in a single layer, once for every replica
+            module = user.make(*(() if keywords else sizes), **keywords, **options)
+    except Exception as error:
+        known = f"; its arguments are {', '.join(names)}" if names and "args" not in names else ""
+        second, name = ("outputs", "output_size") if size.is_network else ("hidden", "hidden_size")
+        how = f"a class is called as CLASS(inputs, {second}, **with), or by names such as input_size and {name}"
+        if not size.is_network and takes_outputs(user.make):
+            how += "; a whole network with a readout of its own is given as network: instead of cell:"
+        raise ModuleError(f"{call} fails: {described(error, user.files)}; {how}{known}") from error
+    if not isinstance(module, nn.Module):
+        raise ModuleError(f"{call} makes a {type(module).__name__}, and must make a torch.nn.Module")
+    if any(is_lazy(value) for value in [*module.parameters(), *module.buffers()]):
+        raise ModuleError(f"{call} has lazy parameters, whose sizes are not known before it runs: give their sizes")
+    return module.eval()
+
+
+def _arguments(make: Callable[..., Any]) -> list[str]:
+    """The names of the arguments of a class or function; empty if they are not known."""
+    try:
+        return list(inspect.signature(make).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def tensors_of(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters, and buffers of real or complex numbers, by name: what each replica has of its own."""
+    buffers = {name: value for name, value in module.named_buffers() if value.is_floating_point() or value.is_complex()}
+    return {**dict(module.named_parameters()), **buffers}
