@@ -48,6 +48,21 @@ class Unread(Gated):
 class Mixes(Gated):
     def forward(self, x, h=None):
         return super().forward(x - x.mean(0), h)
+
+
+class Detached(Gated):
+    def forward(self, x, h=None):
+        return super().forward(x, h).detach()
+
+
+class References(Gated):
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.values = {"keep": self.keep, "weight": self.inward.weight}
+
+    def forward(self, x, h=None):
+        h = x.new_zeros(len(x), len(self.keep)) if h is None else h
+        return self.values["keep"] * h + torch.tanh(x @ self.values["weight"].T)
 """
 BASE = """
 name: mine
@@ -128,6 +143,13 @@ def test_a_law_that_only_some_results_need_is_logged(tmp_path: Path, caplog: pyt
     assert [record.message for record in caplog.records] == [
         "mine:Unread breaks the law that gradients reach every parameter: none reaches unread: never trained"
     ]
+
+
+@pytest.mark.parametrize("name", ["Detached", "References"])
+def test_a_module_of_which_nothing_would_be_trained_is_refused(tmp_path: Path, name: str) -> None:
+    """As a layer of ncps, LTC, which computes with its parameters by references in a dict."""
+    with pytest.raises(ConfigError, match=f"cell: mine:{name} breaks the law that gradients .*: none reaches any of"):
+        trial_checks.check(sweep(tmp_path, f"{{name: module, class: 'mine:{name}'}}"))
 
 
 def test_an_unusable_class_is_refused_at_its_place_in_the_config(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def check(experiment: Experiment) -> None:
     known = known_trials(experiment, contrasts)
     if large := too_large(known):
         raise ConfigError([Problem(experiment.shown, "", large)])
-    problems = [Problem(experiment.shown, "cell", text) for text in broken_laws(known)]
+    problems = [Problem(experiment.shown, field, text) for text, field in broken_laws(known).items()]
     if isinstance(experiment, Sweep) and not script_of(experiment.name, experiment.root).exists():
         problems += [Problem(experiment.shown, "sweep", same) for same in _not_told_apart(experiment.trials())]
     for axis, where, trials in contrasts:
@@ -66,9 +66,12 @@ def known_trials(experiment: Experiment, contrasts: list[tuple[str, str, list[Tr
     return [trial for _, _, trials in contrasts for trial in trials]
 
 
-def broken_laws(trials: Iterable[Trial]) -> list[str]:
-    """The laws without which results would be wrong, of modules of the user's; others are logged as warnings."""
-    broken, seen = [], set()
+def broken_laws(trials: Iterable[Trial]) -> dict[str, str]:
+    """The laws without which results would be wrong, of modules of the user's, with the field that names the module.
+
+    Other laws are logged as warnings.
+    """
+    broken, seen = {}, set()
     for trial in trials:
         cell = trial.cell
         if not isinstance(cell, ModuleCell) or cell in seen:
@@ -77,7 +80,7 @@ def broken_laws(trials: Iterable[Trial]) -> list[str]:
         for law in laws(cell, next(trial.architecture.layers()).inputs, trial.hidden):
             text = f"{cell.label()} breaks the law that {law.name}: {law.found}"
             if not law.holds and law.needed:
-                broken.append(text)
+                broken[text] = "cell" if trial.network is None else "network"
             elif not law.holds:
                 log.warning("%s", text)
     return broken

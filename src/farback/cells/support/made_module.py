@@ -87,20 +87,13 @@ def made(user: UserClass, size: Size, options: Mapping[str, Any], seed: int, dev
     Raises:
         ModuleError: the class cannot be called so, or does not make a module.
     """
-    names = _arguments(user.make)
-    own = [next((name for name in known if name in names), "") for known in size.names]
-    if twice := [name for name in own if name in options]:
-        raise ModuleError(f"with sets {twice[0]}, which farback sets to the network's own size: leave it out")
-    sizes = size.inputs, size.outputs
-    keywords = dict(zip(own, sizes, strict=True)) if all(own) else {}
-    shown = [f"{name}={value}" for name, value in keywords.items()] or list(map(str, sizes))
-    shown += [f"{name}={value!r}" for name, value in options.items()]
-    call = f"{user.path.partition(':')[2]}({', '.join(shown)})"
+    positional, keywords, call = call_of(user, size, options)
     try:
         with seeded(seed), torch.device(device), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of dropout in a single layer, once for every replica
-            module = user.make(*(() if keywords else sizes), **keywords, **options)
+            module = user.make(*positional, **keywords, **options)
     except Exception as error:
+        names = _arguments(user.make)
         known = f"; its arguments are {', '.join(names)}" if names and "args" not in names else ""
         second, name = ("outputs", "output_size") if size.is_network else ("hidden", "hidden_size")
         how = f"a class is called as CLASS(inputs, {second}, **with), or by names such as input_size and {name}"
@@ -112,6 +105,22 @@ def made(user: UserClass, size: Size, options: Mapping[str, Any], seed: int, dev
     if any(is_lazy(value) for value in [*module.parameters(), *module.buffers()]):
         raise ModuleError(f"{call} has lazy parameters, whose sizes are not known before it runs: give their sizes")
     return module.eval()
+
+
+def call_of(user: UserClass, size: Size, options: Mapping[str, Any]) -> tuple[tuple[int, ...], dict[str, int], str]:
+    """The two numbers by position or by keyword, and the whole call as text, such as "MyRNN(4, 8, decay=0.9)".
+
+    Raises:
+        ModuleError: the further arguments have one of the two keywords.
+    """
+    names, sizes = _arguments(user.make), (size.inputs, size.outputs)
+    own = [next((name for name in known if name in names), "") for known in size.names]
+    if twice := [name for name in own if name in options]:
+        raise ModuleError(f"with sets {twice[0]}, which farback sets to the network's own size: leave it out")
+    keywords = dict(zip(own, sizes, strict=True)) if all(own) else {}
+    shown = [f"{name}={value}" for name, value in keywords.items()] or list(map(str, sizes))
+    shown += [f"{name}={value!r}" for name, value in options.items()]
+    return () if keywords else sizes, keywords, f"{user.path.partition(':')[2]}({', '.join(shown)})"
 
 
 def _arguments(make: Callable[..., Any]) -> list[str]:

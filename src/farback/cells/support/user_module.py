@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from farback.cells.support.made_module import ModuleError, Size, made, seeded, tensors_of
+from farback.cells.support.made_module import ModuleError, Size, call_of, made, seeded, tensors_of
 from farback.cells.support.module_calls import STATES, Calling, Whole
 from farback.cells.support.state_layout import StateLayout
 from farback.cells.support.user_class import UserClass, described
@@ -44,6 +44,7 @@ class UserModule:
 
     def __init__(self, user: UserClass, size: Size, options: Mapping[str, Any], device: str = "cpu") -> None:
         self.user, self.inputs, self.hidden = user, size.inputs, size.outputs
+        self.call = call_of(user, size, options)[2]
         self.module: nn.Module = made(user, size, options, seed=0, device=device)
         self.device = torch.device(device)
         self.tensors = {name: value.detach() for name, value in tensors_of(self.module).items()}
@@ -172,9 +173,9 @@ class UserModule:
                     continue
                 return calling
         if not self.takes_state:
-            raise ModuleError(f"{self.user.path}, called with sequences (B, T, I) and no state, {reasons['sequence']}")
+            raise ModuleError(f"{self.call}, called with sequences (B, T, I) and no state, {reasons['sequence']}")
         raise ModuleError(
-            f"{self.user.path} can be called neither as torch.nn.GRU(batch_first=True), (x_BTI, state) -> (output_BTH, "
+            f"{self.call} can be called neither as torch.nn.GRU(batch_first=True), (x_BTI, state) -> (output_BTH, "
             f"state): it {reasons['sequence']}; nor as torch.nn.GRUCell, (x_BI, state) -> state: it "
             f"{reasons['step']}"
         )
