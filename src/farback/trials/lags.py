@@ -1,12 +1,13 @@
-"""The lags of the trials of a sweep, where they are chosen one after another."""
+"""Lags of trials: chosen one after another in a sweep, or given by the data of a task."""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from farback.records.record import Record
+from farback.tasks.base import FAMILY
 from farback.tasks.support.mixed_lags import Bounds
 
 Lag = Annotated[int, Field(ge=0, le=100_000)]
@@ -33,3 +34,16 @@ class AdaptiveLag(Record):
         if len(self.adaptive) != 2 or self.adaptive[0] >= self.adaptive[1]:
             raise ValueError(f"adaptive takes two lags [smallest, largest], got {list(self.adaptive)}")
         return self
+
+
+def lag_of_data(task: dict[str, Any]) -> int | None:
+    """The lag of a task whose data give it; -1 if they cannot be read, which the task then reports; else None."""
+    try:
+        if not FAMILY.plugin(str(task.get("name"))).lag_of_data:
+            return None
+    except ValueError:
+        return None
+    try:
+        return FAMILY.build({name: value for name, value in task.items() if name != "lag"}).lag
+    except ValueError:
+        return -1

@@ -21,9 +21,9 @@ from farback.optimizers.base import Optimizer
 from farback.records.component import Component
 from farback.records.record import Record, Several, Since, digest, single
 from farback.schedules.base import Schedule
-from farback.tasks.base import FAMILY, Task
+from farback.tasks.base import Task
 from farback.tasks.support.mixed_lags import MIXED, Mixed, TrainLags
-from farback.trials.lags import Lag
+from farback.trials.lags import Lag, lag_of_data
 from farback.trials.plain_values import PlainValue, changed_settings, flattened
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -130,7 +130,7 @@ class Trial(Record):
             raise ValueError(f"lag is {given[0]} and task.lag is {given[1]}: keep one of them")
         lag = given[0] if given else top
         if lag is None:
-            lag = _lag_of_data(task)
+            lag = lag_of_data(task)
         if lag is None or not isinstance(lag, int):
             return values
         return {**values, "lag": max(lag, 0), "task": {**task, "lag": lag}}
@@ -322,16 +322,3 @@ def later_parameters() -> dict[str, PlainValue]:
     later = {n: f for n, f in Trial.model_fields.items() if any(isinstance(mark, Since) for mark in f.metadata)}
     defaults = {name: NO_BLOCK if name == "block" else field.default for name, field in later.items()}
     return {key: value for name, default in defaults.items() for key, value in flattened(name, default).items()}
-
-
-def _lag_of_data(task: dict[str, Any]) -> int | None:
-    """The lag of a task whose data give it; -1 if they cannot be read, which the task then reports; else None."""
-    try:
-        if not FAMILY.plugin(str(task.get("name"))).lag_of_data:
-            return None
-    except ValueError:
-        return None
-    try:
-        return FAMILY.build({name: value for name, value in task.items() if name != "lag"}).lag
-    except ValueError:
-        return -1
