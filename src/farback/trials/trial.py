@@ -82,7 +82,7 @@ class Trial(Record):
     lag: Lag
     train_lags: TrainLags = "fixed"
     cell: Cell
-    network: ModuleNetwork | None = None
+    network: Annotated[ModuleNetwork | None, Since("0.2")] = None
     init: Init = inits.build("torch")
     encoder: Encoder = encoders.build("identity")
     hidden: Annotated[int, Field(ge=1, le=LARGEST_HIDDEN)] = 32
@@ -320,5 +320,6 @@ class Trial(Record):
 def later_parameters() -> dict[str, PlainValue]:
     """The parameters that later releases added, with their defaults: earlier results lack them."""
     later = {n: f for n, f in Trial.model_fields.items() if any(isinstance(mark, Since) for mark in f.metadata)}
+    later.pop("network")  # which only trials with a network have
     defaults = {name: NO_BLOCK if name == "block" else field.default for name, field in later.items()}
     return {key: value for name, default in defaults.items() for key, value in flattened(name, default).items()}
