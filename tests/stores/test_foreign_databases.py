@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -60,10 +61,11 @@ def content(folder: Path) -> dict[str, bytes]:
         "doctor --storage",
     ],
 )
-def test_no_command_touches_another_program_s_database(project: Path, command: str) -> None:
+def test_no_command_touches_another_program_s_database(project: Path, command: str, empty_database: Path) -> None:
     uri = f"sqlite:///{bookmarks(project / 'bookmarks.db')}"
     if command == "doctor --storage":
-        MLflow(f"sqlite:///{project}/results/store/mlflow.db").close()
+        (project / "results" / "store").mkdir(parents=True)
+        shutil.copy(empty_database, project / "results" / "store" / "mlflow.db")
     before = content(project)
     result = CliRunner().invoke(app, [*command.split(), uri])
     assert isinstance(result.exception, UserError | SystemExit), result.output
