@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -95,10 +95,11 @@ def test_the_frame_of_a_search_has_the_trials_of_its_studies(project: Path) -> N
     assert set(farback.frame("sought", store)["key"]) == set(every.loc[every["current"], "key"])
 
 
-def test_reading_a_frame_imports_neither_mlflow_nor_the_kernels(project: Path, empty_database: Path) -> None:
+def test_reading_a_frame_imports_neither_mlflow_nor_the_kernels(
+    project: Path, with_store: Callable[[Path], Path]
+) -> None:
     """These imports took most of the ten seconds that a frame of 60 trials needed."""
-    (project / "results" / "store").mkdir(parents=True)
-    shutil.copy(empty_database, project / "results" / "store" / "mlflow.db")
+    with_store(project)
     farback.run("tiny", workers=1, progress=False)
     code = (
         "import sys, farback\n"
