@@ -137,6 +137,22 @@ def with_store(empty_database: Path) -> Callable[[Path], Path]:
     return copied
 
 
+@pytest.fixture(scope="module")
+def empty_figures() -> Iterator[None]:
+    """Pages get files of empty figures: writing the real ones takes half of the time of a page.
+
+    For tests that are not about figures; those of plots and report write the real ones.
+    """
+    from matplotlib.figure import Figure
+
+    from farback import plots
+
+    write = plots.save
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "save", lambda figure, stem: write(Figure(figsize=(1, 1)), stem))
+        yield
+
+
 @pytest.fixture
 def trial_of() -> Callable[..., Trial]:
     """A trial that trains in a fraction of a second, with the given fields changed."""

@@ -20,6 +20,7 @@ from farback.cli import console, main
 from farback.measures import known
 from farback.records.entry_points import KINDS
 
+pytestmark = pytest.mark.usefixtures("empty_figures")
 SRC = Path(__file__).parents[2] / "src"
 ENVIRONMENT = {name: text for name, text in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "FORCE_COLOR")}
 PROGRAM = [sys.executable, "-m", "farback.cli"]

@@ -19,6 +19,7 @@ from farback.runs.sweep import run
 from farback.stores import open_store
 from farback.system.project import config_path, found_config, project_folder
 
+pytestmark = pytest.mark.usefixtures("empty_figures")
 CONFIG = """\
 name: tiny
 question: Where does it go?
