@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
+import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -105,13 +107,50 @@ def postgres_uri(postgres: servers.Postgres) -> str:
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite file with MLflow's tables and no experiment, to be copied: MLflow takes seconds to make one."""
+    """An SQLite file with MLflow's tables and no experiment, to be copied: MLflow takes seconds to make one.
+
+    One test worker makes it, and each has its own copy.
+    """
+    from filelock import FileLock
+
     from farback.stores import locations
     from farback.stores.mlflow import MLflow
 
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    MLflow(locations.SQLITE + str(path)).close()
-    return path
+    session = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session = session.parent
+    made = session / "mlflow.db"
+    with FileLock(session / "making.lock"):
+        if not made.exists():
+            MLflow(locations.SQLITE + str(made)).close()
+        return Path(shutil.copy(made, tmp_path_factory.mktemp("database")))
+
+
+@pytest.fixture
+def with_store(empty_database: Path) -> Callable[[Path], Path]:
+    """Give a project an empty default store; returns its database."""
+
+    def copied(project: Path) -> Path:
+        (project / "results" / "store").mkdir(parents=True)
+        return Path(shutil.copy(empty_database, project / "results" / "store"))
+
+    return copied
+
+
+@pytest.fixture(scope="module")
+def empty_figures() -> Iterator[None]:
+    """Pages get files of empty figures: writing the real ones takes half of the time of a page.
+
+    For tests that are not about figures; those of plots and report write the real ones.
+    """
+    from matplotlib.figure import Figure
+
+    from farback import plots
+
+    write = plots.save
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "save", lambda figure, stem: write(Figure(figsize=(1, 1)), stem))
+        yield
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -153,13 +153,13 @@ sweep: [{lag: [1, 2]}]
 """
 
 
-def test_a_store_full_of_pickles_runs_none_of_them(tmp_path: Path) -> None:
+def test_a_store_full_of_pickles_runs_none_of_them(tmp_path: Path, with_store: Callable[[Path], Path]) -> None:
     """Whoever can write to the artifacts can spoil results, which is said; they cannot run code."""
     mark = tmp_path / "was-here"
     bomb = pickle.dumps(Boom(mark))
     path = tmp_path / "tiny.yaml"
     path.write_text(CONFIG)
-    uri = f"sqlite:///{tmp_path}/results/store/mlflow.db"
+    uri = f"sqlite:///{with_store(tmp_path)}"
     assert sweep.run(path, workers=1, store=uri).trained == 2
     files = [item for item in (tmp_path / "results" / "store" / "artifacts").rglob("*") if item.is_file()]
     assert files

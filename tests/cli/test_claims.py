@@ -15,6 +15,7 @@ import pytest
 
 from farback.cli import main
 
+pytestmark = pytest.mark.usefixtures("empty_figures")
 CONFIG = """\
 name: {name}
 question: Does anything hold?

@@ -404,6 +404,7 @@ def test_a_script_from_standard_input_can_train(tmp_path: Path) -> None:
     assert (done.stdout, done.returncode) == ("started\nFinished\n", 0), done.stderr
 
 
+@pytest.mark.slow
 def test_workers_import_neither_the_script_nor_files_of_the_current_directory(tmp_path: Path) -> None:
     """A script needs no `if __name__ == "__main__":`. A console script has no current directory on its path."""
     script, folder = tmp_path / "script.py", tmp_path / "folder"

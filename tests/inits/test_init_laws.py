@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
@@ -29,6 +30,7 @@ def architectures(init: Init, cell: Cell) -> Iterator[Architecture]:
         yield architecture
 
 
+@functools.cache
 def all_architectures(init: Init) -> list[Architecture]:
     return [architecture for name in cells.names() for architecture in architectures(init, cells.build(name))]
 
@@ -154,7 +156,8 @@ def test_every_field_of_an_init_changes_the_weights(every_init: Init) -> None:
 
 def test_the_readout_is_drawn_like_a_linear_layer_of_torch(every_init: Init) -> None:
     """Uniform on +-1 / sqrt(fan in), where the fan in counts the units of both directions."""
-    for architecture in all_architectures(every_init):
+    forms = {(each.hidden, each.directions): each for each in all_architectures(every_init)}
+    for architecture in forms.values():
         bound = (architecture.hidden * architecture.directions) ** -0.5
         drawn = draw(architecture, [every_init] * 16, range(16), 20).parameters
         for name in ("readout.weight", "readout.bias"):

@@ -31,16 +31,27 @@ def plain(tmp_path_factory):
     return drawn(tmp_path_factory.mktemp("plain"))
 
 
+def test_a_figure_does_not_depend_on_anything_of_its_surroundings(tmp_path, plain):
+    """All at once; if this fails, the slow tests below say which it is."""
+    for folder in (tmp_path, tmp_path / "elsewhere"):
+        folder.mkdir(exist_ok=True)
+        (folder / "matplotlibrc").write_text(OTHER_STYLE)
+    assert drawn(tmp_path, MPLCONFIGDIR=str(tmp_path / "elsewhere"), MPLBACKEND="module://missing.inline") == plain
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["module://a_package_that_is_missing.backend_inline", "TkAgg", "no-such-backend"])
 def test_a_figure_does_not_depend_on_the_backend(tmp_path, plain, backend):
     assert drawn(tmp_path, MPLBACKEND=backend) == plain
 
 
+@pytest.mark.slow
 def test_a_figure_does_not_depend_on_the_folder_s_matplotlibrc(tmp_path, plain):
     (tmp_path / "matplotlibrc").write_text(OTHER_STYLE)
     assert drawn(tmp_path) == plain
 
 
+@pytest.mark.slow
 def test_a_figure_does_not_depend_on_the_user_s_matplotlibrc(tmp_path, plain):
     (tmp_path / "matplotlibrc").write_text(OTHER_STYLE)
     assert drawn(tmp_path / "elsewhere", MPLCONFIGDIR=str(tmp_path)) == plain

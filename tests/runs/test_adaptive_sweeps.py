@@ -27,6 +27,7 @@ from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Finished, TrialResult, scores
 from farback.trials.trial import Trial
 from open_sweeps import recorded_events, sweep_run
+from some import one_in, some
 
 CONFIG = """
 name: small
@@ -143,7 +144,7 @@ def test_nothing_is_trained_twice_or_again(complete: tuple[Sweep, pd.DataFrame, 
     assert (what.due(), what.reused, what.expected) == ([], len(trained), 0)
 
 
-@pytest.mark.parametrize("count", [1, 10, 41])
+@pytest.mark.parametrize("count", some([10, 1, 41], one_in(3)))
 def test_stopped_at_any_instant_the_next_run_makes_the_same_choices(
     tmp_path: Path, complete: tuple[Sweep, pd.DataFrame, list[Trial]], count: int
 ) -> None:

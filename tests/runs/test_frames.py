@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -94,8 +95,11 @@ def test_the_frame_of_a_search_has_the_trials_of_its_studies(project: Path) -> N
     assert set(farback.frame("sought", store)["key"]) == set(every.loc[every["current"], "key"])
 
 
-def test_reading_a_frame_imports_neither_mlflow_nor_the_kernels(project: Path) -> None:
+def test_reading_a_frame_imports_neither_mlflow_nor_the_kernels(
+    project: Path, with_store: Callable[[Path], Path]
+) -> None:
     """These imports took most of the ten seconds that a frame of 60 trials needed."""
+    with_store(project)
     farback.run("tiny", workers=1, progress=False)
     code = (
         "import sys, farback\n"

@@ -26,6 +26,7 @@ TASK = {"name": "recall", "symbols": 2, "filler": "blank"}
 ADAM = {"name": "adam", "lr": 0.03}
 SMALL: dict[str, Any] = {"task": TASK, "hidden": 4, "steps": 60, "evaluate_every": 20, "batch": 8, "precision": 0.6}
 SMALL |= {"limit": 16, "workers": 1, "progress": False, "optimizer": ADAM}
+SHORT = {**SMALL, "steps": 2, "evaluate_every": 1}  # learns nothing
 CONFIG = """
 base:
   task: {name: recall, symbols: 2, filler: blank}
@@ -121,7 +122,7 @@ def test_a_class_of_this_process_is_trained_here_and_not_recorded(capsys: pytest
     class Local(Delay):
         pass
 
-    arguments = {**SMALL, "hidden": 24, "workers": 2, "progress": True}
+    arguments = {**SHORT, "hidden": 24, "workers": 2, "progress": True}
     farback.horizon(Local, **arguments)
     assert "to train in this process (it is in no file that workers could import)" in capsys.readouterr().err
     with pytest.raises(UserError, match="name: Local can only be recorded if it is imported from a file"):
@@ -222,17 +223,17 @@ def test_a_wrong_argument_is_named_before_anything_is_trained(
 
 def test_nothing_is_written_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    farback.horizon("memoryless", **SMALL)
+    farback.horizon("memoryless", **SHORT)
     assert not list(tmp_path.iterdir())
 
 
 def test_with_a_name_the_recorded_trainings_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Memory()
-    first = farback.horizon("gru", **SMALL, name="mine", store=store)
-    other = farback.horizon("memoryless", **SMALL, name="mine", store=store)
+    first = farback.horizon("gru", **SHORT, name="mine", store=store)
+    other = farback.horizon("memoryless", **SHORT, name="mine", store=store)
     assert set(store.frame("mine")["key"]) == {*first.frame["key"], *other.frame["key"]}
     monkeypatch.setattr(horizons, "execute", None)
-    again = farback.horizon("gru", **SMALL, name="mine", store=store)
+    again = farback.horizon("gru", **SHORT, name="mine", store=store)
     assert again == first
     pd.testing.assert_frame_equal(again.frame, first.frame)
 
@@ -288,11 +289,11 @@ def test_a_training_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_progress_in_a_pipe_is_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    farback.horizon("memoryless", **{**SMALL, "progress": True})
+    farback.horizon("memoryless", **{**SHORT, "progress": True})
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.splitlines()[0] == "memoryless: lags 1 to 16, about 30 networks to train in this process"
-    farback.horizon("memoryless", **SMALL)
+    farback.horizon("memoryless", **SHORT)
     assert capsys.readouterr().err == ""
 
 

@@ -95,12 +95,12 @@ def _other_project(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_workers_import_the_class_and_get_the_same_numbers(tmp_path: Path) -> None:
-    """A deep, bidirectional network, in this process and in two others."""
+    """A deep, bidirectional network, in this process and in another one."""
     experiment = sweep(
         tmp_path, "{name: module, class: 'mine:Gated', with: {keep: 0.8}}\n  depth: 2\n  bidirectional: true"
     )
     frames = []
-    for executor in (Serial(), Pool(2)):
+    for executor in (Serial(), Pool(1)):
         store = Memory()
         with executor as running:
             assert isinstance(running, Executor)

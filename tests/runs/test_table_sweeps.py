@@ -107,7 +107,7 @@ def test_a_sweep_tunes_on_a_table_without_lags(tmp_path: Path, rng: np.random.Ge
     assert "lag 2" not in text
 
 
-@pytest.mark.parametrize("objective", ["skill", "updates"])
+@pytest.mark.parametrize("objective", ["skill", pytest.param("updates", marks=pytest.mark.slow)])
 def test_a_search_on_a_table_without_lags_reports_test_skill(
     tmp_path: Path, rng: np.random.Generator, objective: str
 ) -> None:

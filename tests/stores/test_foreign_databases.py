@@ -19,6 +19,7 @@ from farback.stores import database
 from farback.stores.mlflow import MLflow
 from farback.stores.studies import opened
 
+WithStore = Callable[[Path], Path]
 CONFIG = """\
 name: tiny
 base: {task: {name: recall, symbols: 2}, lag: 1, cell: elman, hidden: 2, batch: 2, steps: 1, evaluate_every: 1}
@@ -60,10 +61,10 @@ def content(folder: Path) -> dict[str, bytes]:
         "doctor --storage",
     ],
 )
-def test_no_command_touches_another_program_s_database(project: Path, command: str) -> None:
+def test_no_command_touches_another_program_s_database(project: Path, command: str, with_store: WithStore) -> None:
     uri = f"sqlite:///{bookmarks(project / 'bookmarks.db')}"
     if command == "doctor --storage":
-        MLflow(f"sqlite:///{project}/results/store/mlflow.db").close()
+        with_store(project)
     before = content(project)
     result = CliRunner().invoke(app, [*command.split(), uri])
     assert isinstance(result.exception, UserError | SystemExit), result.output

@@ -19,6 +19,7 @@ from farback.runs.sweep import run
 from farback.stores import open_store
 from farback.system.project import config_path, found_config, project_folder
 
+pytestmark = pytest.mark.usefixtures("empty_figures")
 CONFIG = """\
 name: tiny
 question: Where does it go?
@@ -30,8 +31,10 @@ Typed = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
     folder = tmp_path_factory.mktemp("trained")
+    (folder / "results" / "store").mkdir(parents=True)
+    shutil.copy(empty_database, folder / "results" / "store" / "mlflow.db")
     (folder / "configs").mkdir()
     (folder / "configs" / "tiny.yaml").write_text(CONFIG)
     return folder
@@ -56,7 +59,7 @@ def farback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 @pytest.fixture
 def project(trained: Path, farback: Typed, tmp_path: Path) -> Path:
     """A copy of a project that was trained, in a folder beside which others may lie."""
-    if not (trained / "results").exists():
+    if not (trained / "results" / "tiny").exists():
         assert farback(trained, "run", "tiny", "--workers", "1")[0] == 0
     return Path(shutil.copytree(trained, tmp_path / "project"))
 

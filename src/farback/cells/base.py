@@ -157,7 +157,8 @@ class Cell(Component):
 
     def zero(self, like_RBH: Tensor) -> State:
         """The state before the first step."""
-        return tuple(torch.zeros_like(like_RBH) for _ in range(self.state_parts))
+        # not zeros_like, which imports sympy for tensors on the meta device: half a second in every process
+        return tuple(like_RBH.new_zeros(like_RBH.shape) for _ in range(self.state_parts))
 
     def initial(self, like_RBH: Tensor, inputs: int) -> State:
         """The state before the first step of a layer with this number of inputs."""

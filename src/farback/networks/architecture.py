@@ -20,6 +20,7 @@ from farback.networks.block import NO_BLOCK, Block, Shapes
 
 NO_INIT = "torch"  # the default: a cell that draws its own parameters keeps them
 NO_ENCODER = encoders.build("identity")
+SIZES = {"parameters": "parameter_count", "state": "state_count", "flops": "flops_per_step"}  # measures of size
 
 
 @dataclass(frozen=True)
@@ -269,4 +270,8 @@ class Architecture:
     @property
     def counts(self) -> dict[str, int]:
         """The three measures of size by which networks can be matched."""
-        return {"parameters": self.parameter_count, "state": self.state_count, "flops": self.flops_per_step}
+        return {kind: self.count(kind) for kind in SIZES}
+
+    def count(self, kind: str) -> int:
+        """One of these measures: parameters, state or flops."""
+        return int(getattr(self, SIZES[kind]))

@@ -83,7 +83,7 @@ def largest_hidden(architecture: Architecture, kind: Kind, budget: int) -> int:
     """
 
     def count(hidden: int) -> int:
-        return replace(architecture, hidden=hidden).counts[kind]
+        return replace(architecture, hidden=hidden).count(kind)
 
     sizes = range(1, LARGEST_HIDDEN + 1)
     smallest = next((hidden for hidden in sizes if not _problem(architecture, hidden)), None)

@@ -29,6 +29,11 @@ def study(finished: Finished, tmp_path: Path) -> Iterator[tuple[Search, Memory, 
         yield loaded(tmp_path / "copy"), finished.store, opened
 
 
+def test_an_unchanged_study_has_a_page(study: tuple[Search, Memory, sqlite3.Connection]) -> None:
+    search, store, _ = study
+    assert publish(search, store).html.exists()
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -41,7 +46,6 @@ def test_a_changed_value_of_a_study_is_named(
     study: tuple[Search, Memory, sqlite3.Connection], change: str, problem: str
 ) -> None:
     search, store, opened = study
-    assert publish(search, store).html.exists()
     assert opened.execute(change).rowcount == 1
     with pytest.raises(UserError, match=rf"trial \d of the study small/.* {problem}.*restore a copy"):
         publish(search, store)

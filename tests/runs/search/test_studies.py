@@ -19,6 +19,7 @@ from farback.runs.search import history
 from farback.runs.search.budget import duplicates, lacking, slots
 from farback.runs.search.study import GroupStudy
 from farback.stores.studies import Storage, located, opened
+from some import one_in, some
 
 CONDITIONAL = (
     SMALL.replace(
@@ -52,7 +53,7 @@ def test_every_sampler_stays_within_the_space(
     assert own.unfinished() == 0
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe", pytest.param("nsga2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("sampler", some(["tpe", "random", "nsga2"], one_in(3)))
 def test_the_same_seed_gives_the_same_parameters_also_after_a_resume(
     small: Small, sampler: str, tmp_path: Path, empty_studies: Path
 ) -> None:
