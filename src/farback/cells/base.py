@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from farback.kernels.unroll import DiagonalKernel, Kernel
+from farback.kernels.pointwise import Pointwise
+from farback.kernels.pointwise import log_sigmoid as log_sigmoid
+from farback.kernels.pointwise import sigmoid as sigmoid
+from farback.kernels.unroll import DiagonalKernel, Kernel, PointwiseKernel
 from farback.kernels.unroll import product as product
 from farback.records.component import Component, Family
 
@@ -56,7 +59,7 @@ class Cell(Component):
 
     @property
     def kernel(self) -> Kernel | None:
-        """The fused kernel that computes this recurrence; None if it is computed step by step."""
+        """The fused kernel that computes this recurrence; None if `unroll` of the cell computes it."""
         return None
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
@@ -190,6 +193,15 @@ class Cell(Component):
 class SteppedCell(Cell):
     """A cell that is computed one step at a time."""
 
+    def matrices(self, p: Parameters) -> tuple[Tensor, ...]:
+        """The recurrent matrices as `PointwiseCell` uses them: none, the first, or both.
+
+        The first, (R, blocks * H, parts * H), multiplies the first parts of the state, one below the other. The second,
+        (R, blocks * H, H), multiplies the vector of `Pointwise.between`. Their rows are those of the first gates; the
+        gates after these have no recurrent matrix.
+        """
+        return (p["weight_hh"],) if "weight_hh" in p else ()
+
     @override
     def unroll(self, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
         outputs = []
@@ -206,6 +218,54 @@ class GatedCell(SteppedCell):
         """A weight and a bias for the input, and another weight and bias for the state."""
         rows = len(self.gates) * hidden
         return {"weight_ih": (rows, inputs), "weight_hh": (rows, hidden), "bias_ih": (rows,), "bias_hh": (rows,)}
+
+
+class PointwiseCell(SteppedCell):
+    """A cell whose step is matrix products and functions of the numbers of one unit, which a kernel compiles.
+
+    The gates are the contributions of the inputs plus the products with `matrices` plus the parameter `bias_hh`, if
+    there is one.
+
+    Attributes:
+        pointwise: the step without its products.
+    """
+
+    pointwise: ClassVar[Pointwise]
+
+    @property
+    @override
+    def kernel(self) -> Kernel | None:
+        return PointwiseKernel(self.name, self.pointwise, len(self.gates), self.state_parts)
+
+    @override
+    def unroll(self, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
+        matrices, outputs = self.matrices(p), []
+        for gates_RBG in gates_RTBG.unbind(1):
+            state = self._step(p, matrices, gates_RBG, state)
+            outputs.append(state[0])
+        return torch.stack(outputs, 1), state
+
+    @override
+    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
+        return self._step(p, self.matrices(p), gates_RBG, state)
+
+    def _step(self, p: Parameters, matrices: tuple[Tensor, ...], gates_RBG: Tensor, state: State) -> State:
+        step, bias, hidden = self.pointwise, p.get("bias_hh"), state[0].shape[-1]
+        own = [p[name].unsqueeze(1) for name in step.units]
+        rest = [*state, *own, *(getattr(self, name) for name in step.constants)]
+        done: list[Tensor] = []
+        start = 0
+        for matrix in matrices:
+            if done and step.between:
+                (vector,) = step.between.forward(*done[0].chunk(step.between.gates, -1), *rest)
+            else:
+                vector = torch.cat(state[: matrix.shape[2] // hidden], -1)
+            rows = slice(start, start + matrix.shape[1])
+            part = product(vector, matrix, None if bias is None else bias[:, rows])
+            done.append(gates_RBG[..., rows] + part)
+            start = rows.stop
+        gates = torch.cat([*done, gates_RBG[..., start:]], -1).chunk(len(self.gates), -1)
+        return step.forward(*gates, *rest)
 
 
 class DiagonalCell(Cell):
@@ -270,22 +330,6 @@ def linear(x_RTBI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor
 def recurrent(h_RBH: Tensor, p: Parameters) -> Tensor:
     """`W_hh h + b_hh`, (R, B, G)."""
     return product(h_RBH, p["weight_hh"], p.get("bias_hh"))
-
-
-def sigmoid(x: Tensor) -> Tensor:
-    """The logistic function, computed with tanh: `torch.sigmoid` rounds the last few elements of a tensor differently,
-    so that a replica's numbers would depend on its position among the replicas."""
-    return torch.tanh(x * 0.5) * 0.5 + 0.5
-
-
-def log_sigmoid(x: Tensor) -> Tensor:
-    """The logarithm of the logistic function, finite for every finite x.
-
-    Unlike torch's own, it uses functions whose rounding does not depend on the position in the tensor. Its slope at
-    exactly 0 is 1/2. A formula with |x| would give 0 or 1, because torch takes the slope of |x| at 0 to be 0.
-    """
-    negative = x < 0
-    return torch.where(negative, x, 0.0) - torch.log1p(torch.exp(torch.where(negative, x, -x)))
 
 
 FAMILY = Family("farback.cells", Cell, "cell")
