@@ -71,3 +71,8 @@ def table(seconds: float, names: Sequence[str] = ()) -> pd.DataFrame:
         ratio = float(np.median(timed["stepped"] / timed["fused"]))
         rows.append((cell.label(), *(1e3 * float(np.median(timed[side])) for side in ("fused", "stepped")), ratio))
     return pd.DataFrame(rows, columns=["cell", "fused", "stepped", "ratio"])
+
+
+if __name__ == "__main__":  # only this table, in a minute
+    torch.set_num_threads(1)
+    print(table(1.5).round(2).to_string(index=False))

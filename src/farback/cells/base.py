@@ -225,12 +225,12 @@ class PointwiseCell(SteppedCell):
 
     The gates are the contributions of the inputs plus the products with `matrices` plus the parameter `bias_hh`, if
     there is one.
-
-    Attributes:
-        pointwise: the step without its products.
     """
 
-    pointwise: ClassVar[Pointwise]
+    @property
+    @abstractmethod
+    def pointwise(self) -> Pointwise:
+        """The step without its products."""
 
     @property
     @override

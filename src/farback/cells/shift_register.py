@@ -30,7 +30,7 @@ class ShiftRegister(Cell):
     @override
     def unroll(self, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
         (h_RBH,), T, width = state, gates_RTBG.shape[1], gates_RTBG.shape[-1]
-        before = [slot.unsqueeze(1) for slot in h_RBH.split(width, -1)][::-1]  # the oldest first
+        before = [slot.unsqueeze(1) for slot in torch.split(h_RBH, width, -1)][::-1]  # the oldest first
         inputs = torch.cat([*before, gates_RTBG], 1)
         outputs = torch.cat([inputs[:, age : age + T] for age in range(len(before), 0, -1)], -1)
         return outputs, (outputs[:, -1],)

@@ -5,7 +5,7 @@ wide vectors."""
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba import carray
+from numba import carray  # type: ignore[attr-defined]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 

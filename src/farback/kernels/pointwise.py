@@ -1,8 +1,8 @@
 """One step of a recurrence as functions of the numbers of one unit, which the kernels compile, forward and backward.
 
-A step has the form of FlashRNN (Poeppel, Beck and Hochreiter 2024, 2412.07752): the gates are W s + x + b, with the
-states s before the step and the contributions x of the inputs. The states after the step are functions of the gates and
-of the states of the same unit.
+A step has the form of FlashRNN (Poeppel, Beck and Hochreiter 2024, 2412.07752; known from its abstract): the gates are
+W s + x + b, with the states s before the step and the contributions x of the inputs. The states after the step are
+functions of the gates and of the states of the same unit.
 
 The functions of a step are written once, for tensors; kernels compile them for numbers. So they may use arithmetic,
 `abs`, the functions of this module, and other functions of the same kind. A constant comes from `like`: a plain number
@@ -56,7 +56,7 @@ class Pointwise(NamedTuple):
     between: Between | None = None
 
 
-def like(x: Tensor, constant: float) -> float:
+def like(x: Tensor, constant: float) -> Any:
     """A constant; a kernel computes it in the precision of x."""
     return constant
 

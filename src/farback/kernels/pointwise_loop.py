@@ -219,7 +219,9 @@ class _Layer(torch.autograd.Function):
         places, strides = zip(*map(place, copies), strict=True)
         units = None if parameters[3] is None else contiguous(parameters[3])
         needed = ctx.needs_input_grad[4:7]
-        dparameters = [like.new_empty(t.shape) if need else None for t, need in zip(copies, needed, strict=True)]
+        dparameters = [
+            None if t is None or not need else t.new_empty(t.shape) for t, need in zip(copies, needed, strict=True)
+        ]
         dgates, dstart = buffer_pool.empty((R, T, B, G * H), dtype=like.dtype), like.new_empty(R, B, S, H)
         dunits = like.new_empty(R, len(code.step.units), H)
         _backward(
@@ -269,7 +271,7 @@ def layer(
         ValueError: a tensor of the wrong shape, dtype or device.
     """
     (R, T, B, _), H = gates.shape, state[0].shape[-1]
-    named = {"gates": (gates, (R, T, B, code.gates * H))}
+    named: dict[str, tuple[Tensor, tuple[int, ...]]] = {"gates": (gates, (R, T, B, code.gates * H))}
     named |= {f"state {i}": (part, (R, B, H)) for i, part in enumerate(state)}
     named |= {f"matrix {i}": (w, (R, w.shape[1] // H * H, w.shape[2] // H * H)) for i, w in enumerate(matrices)}
     named |= {name: (value, (R, H)) for name, value in zip(code.step.units, units, strict=True)}
@@ -279,7 +281,7 @@ def layer(
     first, second = (*matrices, None, None)[:2]
     tensors = gates, torch.stack(state, 2), first, second, bias, torch.stack(units, 1) if units else None
     if needs_gradient(*tensors):
-        outputs, last = _Layer.apply(code, constants, *tensors)  # type: ignore[no-untyped-call]
+        outputs, last = _Layer.apply(code, constants, *tensors)
     else:
         _, (_, states, _) = _run(code, constants, tensors, keep=False)
         outputs, last = states[:, 1:, :, 0], states[:, -1]
