@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from farback.cells.base import Array, Parameters, PointwiseCell, State, log_sigmoid
+from farback.cells.base import Array, Parameters, State, log_sigmoid
+from farback.cells.support.pointwise_cell import PointwiseCell
 from farback.kernels.pointwise import Pointwise, like, sigmoid, sigmoid_slope, tanh, tanh_slope
 
 

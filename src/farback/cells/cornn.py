@@ -9,7 +9,8 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
-from farback.cells.base import GatedCell, Parameters, PointwiseCell, State
+from farback.cells.base import GatedCell, Parameters, State
+from farback.cells.support.pointwise_cell import PointwiseCell
 from farback.kernels.pointwise import Pointwise, tanh, tanh_slope
 
 

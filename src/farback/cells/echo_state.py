@@ -8,7 +8,8 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
-from farback.cells.base import GatedCell, PointwiseCell, State
+from farback.cells.base import GatedCell, State
+from farback.cells.support.pointwise_cell import PointwiseCell
 from farback.kernels.pointwise import Pointwise, tanh, tanh_slope
 from farback.kernels.unroll import GatedKernel, Kernel
 

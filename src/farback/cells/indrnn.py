@@ -8,7 +8,8 @@ import numpy as np
 from torch import Tensor
 from typing_extensions import override
 
-from farback.cells.base import Array, PointwiseCell, State
+from farback.cells.base import Array, State
+from farback.cells.support.pointwise_cell import PointwiseCell
 from farback.kernels.pointwise import Pointwise, like, relu, tanh, tanh_slope, where
 
 

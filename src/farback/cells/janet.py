@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from farback.cells.base import GatedCell, PointwiseCell, State
+from farback.cells.base import GatedCell, State
+from farback.cells.support.pointwise_cell import PointwiseCell
 from farback.kernels.pointwise import Pointwise, sigmoid, sigmoid_slope, tanh, tanh_slope
 
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 from torch import Tensor
 from typing_extensions import override
 
-from farback.cells.base import GatedCell, Parameters, PointwiseCell, State
+from farback.cells.base import GatedCell, Parameters, State
+from farback.cells.support.pointwise_cell import PointwiseCell
 from farback.kernels.pointwise import Between, Pointwise, sigmoid, sigmoid_slope, tanh, tanh_slope
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from farback.cells.base import GatedCell, PointwiseCell
+from farback.cells.base import GatedCell
 from farback.cells.brc import bistable, bistable_backward
+from farback.cells.support.pointwise_cell import PointwiseCell
 from farback.kernels.pointwise import Pointwise
 
 

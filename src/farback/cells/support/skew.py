@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from farback.cells.base import Parameters, PointwiseCell
+from farback.cells.base import Parameters
+from farback.cells.support.pointwise_cell import PointwiseCell
 
 
 class SkewCell(PointwiseCell):
