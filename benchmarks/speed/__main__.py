@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 import typer
-from benchmarks.speed import page, peak, tables
+from benchmarks.speed import cells, page, peak, tables
 from benchmarks.speed.points import Point, grid
 from benchmarks.speed.sweep import sweep
 from benchmarks.speed.timing import interleaved
@@ -70,11 +70,13 @@ def main(
     points = tables.ratios(readings(grid(quick), seconds, jax))
     out.mkdir(parents=True, exist_ok=True)
     points.to_csv(out / "steps.csv", index=False)  # keeps half an hour of readings if the rest fails
+    kernels = cells.table(seconds)
+    kernels.to_csv(out / "cells.csv", index=False)
     os.sched_setaffinity(0, cores)
     swept = sweep(1 if quick else 3)
     swept.to_csv(out / "sweep.csv", index=False)
     needed = peak.worker_memory()
-    written = page.write(points, swept, needed, page.machine(best), best, out)
+    written = page.write(points, kernels, swept, needed, page.machine(best), best, out)
     print(written.analysis.headline)
     print("\n".join(written.analysis.verdict))
     print(written.report)

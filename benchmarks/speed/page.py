@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
-from benchmarks.speed import figure, tables
+from benchmarks.speed import cells, figure, tables
 
 from farback.report.analysis import Analysis, Figure, Table, three
 from farback.report.page import Page, publish
@@ -23,6 +23,9 @@ NOTES = [
     "A step is forward, loss, backward, clipping and Adam of every network of the cohort. `torch.nn` is a loop over "
     "modules, JAX is `jit(vmap(...))` with `scan`; drawing data is not included. The sweep compares two commands, each "
     "a new process on all cores that draws data and evaluates; farback's also records every curve in MLflow.",
+    f"The table of cells times the forward and backward pass of one layer of one network (H = {cells.HIDDEN}, "
+    f"T = {cells.STEPS}, batch {cells.BATCH}), in turns in one process, after a check that both ways give the same "
+    "gradients; the ratio is the median over rounds of paired readings.",
 ]
 
 WORDS = {
@@ -37,6 +40,9 @@ WORDS = {
     "torch": "torch.nn / farback",
     "jax": "JAX / farback",
     "share": "share of SGEMM peak",
+    "fused": "kernel, ms",
+    "stepped": "step by step, ms",
+    "ratio": "step by step / kernel",
 }
 
 
@@ -47,12 +53,19 @@ def machine(peak: float) -> dict[str, str]:
 
 
 def write(
-    points: pd.DataFrame, swept: pd.DataFrame, memory: float, about: Mapping[str, str], peak: float, folder: Path
+    points: pd.DataFrame,
+    kernels: pd.DataFrame,
+    swept: pd.DataFrame,
+    memory: float,
+    about: Mapping[str, str],
+    peak: float,
+    folder: Path,
 ) -> Page:
     """Write the page, its tables and its figure.
 
     Args:
         points: from `tables.ratios`.
+        kernels: from `cells.table`.
         swept: from `sweep.sweep`.
         memory: the largest memory of a worker, in MB.
         about: machine and versions.
@@ -80,6 +93,7 @@ def write(
         ),
         Table("means", "Geometric means over the grid", mean, _texts(mean)),
         Table("steps", "Every point", points, _texts(_short(points))),
+        Table("cells", "Every cell: its kernel, and the same cell step by step", kernels, _texts(_short(kernels))),
         Table("growth", "How the cost of a step grows: exponents of a power law", growth, _texts(growth)),
     ]
     if len(swept):

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
-from typing_extensions import override
 
-from farback.cells.base import Array, Parameters
+from farback.cells.base import Array, State
 from farback.cells.support.skew import SkewCell
+from farback.kernels.pointwise import Pointwise, tanh, tanh_slope
+
+
+def forward(drive: Tensor, h: Tensor, epsilon: float) -> State:
+    """The next state."""
+    return (h + epsilon * tanh(drive),)
+
+
+def backward(drive: Tensor, h: Tensor, epsilon: float, dh: Tensor) -> State:
+    """The gradients of the drive and of h."""
+    return epsilon * dh * tanh_slope(tanh(drive)), dh
 
 
 class Antisymmetric(SkewCell):
@@ -26,6 +36,8 @@ class Antisymmetric(SkewCell):
     standard deviation of 1 / sqrt(H) times 0, 1, 2, 4, 8 or 16. No deviation; their gated form is not included.
     """
 
+    pointwise: ClassVar[Pointwise] = Pointwise(forward, backward, constants=("epsilon",))
+
     epsilon: Annotated[float, Field(gt=0, le=10)] = 0.1
     gamma: Annotated[float, Field(ge=0, le=10)] = 0.01
 
@@ -36,7 +48,3 @@ class Antisymmetric(SkewCell):
     def matrix(self, skew_RHH: Tensor) -> Tensor:
         """W - W' - gamma I."""
         return skew_RHH - self.gamma * torch.eye(skew_RHH.shape[-1], dtype=skew_RHH.dtype, device=skew_RHH.device)
-
-    @override
-    def next_state(self, p: Parameters, h_RBH: Tensor, drive_RBH: Tensor) -> Tensor:
-        return h_RBH + self.epsilon * torch.tanh(drive_RBH)

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
+from farback.kernels.pointwise import log_sigmoid as log_sigmoid
+from farback.kernels.pointwise import sigmoid as sigmoid
 from farback.kernels.unroll import DiagonalKernel, Kernel
 from farback.kernels.unroll import product as product
 from farback.records.component import Component, Family
@@ -60,7 +62,7 @@ class Cell(Component):
 
     @property
     def kernel(self) -> Kernel | None:
-        """The fused kernel that computes this recurrence; None if it is computed step by step."""
+        """The fused kernel that computes this recurrence; None if `unroll` of the cell computes it."""
         return None
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
@@ -195,6 +197,15 @@ class Cell(Component):
 class SteppedCell(Cell):
     """A cell that is computed one step at a time."""
 
+    def matrices(self, p: Parameters) -> tuple[Tensor, ...]:
+        """The recurrent matrices as `PointwiseCell` uses them: none, the first, or both.
+
+        The first, (R, blocks * H, parts * H), multiplies the first parts of the state, one below the other. The second,
+        (R, blocks * H, H), multiplies the vector of `Pointwise.between`. Their rows are those of the first gates; the
+        gates after these have no recurrent matrix.
+        """
+        return (p["weight_hh"],) if "weight_hh" in p else ()
+
     @override
     def unroll(self, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
         outputs = []
@@ -275,22 +286,6 @@ def linear(x_RTBI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor
 def recurrent(h_RBH: Tensor, p: Parameters) -> Tensor:
     """`W_hh h + b_hh`, (R, B, G)."""
     return product(h_RBH, p["weight_hh"], p.get("bias_hh"))
-
-
-def sigmoid(x: Tensor) -> Tensor:
-    """The logistic function, computed with tanh: `torch.sigmoid` rounds the last few elements of a tensor differently,
-    so that a replica's numbers would depend on its position among the replicas."""
-    return torch.tanh(x * 0.5) * 0.5 + 0.5
-
-
-def log_sigmoid(x: Tensor) -> Tensor:
-    """The logarithm of the logistic function, finite for every finite x.
-
-    Unlike torch's own, it uses functions whose rounding does not depend on the position in the tensor. Its slope at
-    exactly 0 is 1/2. A formula with |x| would give 0 or 1, because torch takes the slope of |x| at 0 to be 0.
-    """
-    negative = x < 0
-    return torch.where(negative, x, 0.0) - torch.log1p(torch.exp(torch.where(negative, x, -x)))
 
 
 FAMILY = Family("farback.cells", Cell, "cell")

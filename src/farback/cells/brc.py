@@ -5,14 +5,41 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
-from typing_extensions import override
 
-from farback.cells.base import Array, Parameters, State, SteppedCell, log_sigmoid, sigmoid
+from farback.cells.base import Array, Parameters, State, log_sigmoid
+from farback.cells.support.pointwise_cell import PointwiseCell
+from farback.kernels.pointwise import Pointwise, like, sigmoid, sigmoid_slope, tanh, tanh_slope
 
 
-class BRC(SteppedCell):
+def bistable(c: Tensor, a: Tensor, x: Tensor, h: Tensor) -> State:
+    """The next state, given c and a before their nonlinearities and the contribution x of the input."""
+    candidate = tanh(x + (like(h, 1) + tanh(a)) * h)
+    return (candidate + sigmoid(c) * (h - candidate),)
+
+
+def bistable_backward(c: Tensor, a: Tensor, x: Tensor, h: Tensor, dh: Tensor) -> State:
+    """The gradients of c, a, x and h."""
+    keep, squashed = sigmoid(c), tanh(a)
+    feedback = like(h, 1) + squashed
+    candidate = tanh(x + feedback * h)
+    kept = dh * keep
+    dx = (dh - kept) * tanh_slope(candidate)
+    return dh * (h - candidate) * sigmoid_slope(keep), dx * h * tanh_slope(squashed), dx, kept + dx * feedback
+
+
+def forward(c: Tensor, a: Tensor, x: Tensor, h: Tensor, w_c: Tensor, w_a: Tensor) -> State:
+    """The next state."""
+    return bistable(c + w_c * h, a + w_a * h, x, h)
+
+
+def backward(c: Tensor, a: Tensor, x: Tensor, h: Tensor, w_c: Tensor, w_a: Tensor, dh: Tensor) -> State:
+    """The gradients of c, a, x, h, w_c and w_a."""
+    dc, da, dx, dh = bistable_backward(c + w_c * h, a + w_a * h, x, h, dh)
+    return dc, da, dx, dh + dc * w_c + da * w_a, dc * h, da * h
+
+
+class BRC(PointwiseCell):
     """A GRU without a recurrent matrix, whose units can latch: where a > 1, a unit has two stable states.
 
     c = sigmoid(W_ic x_t + b_ic + w_c * h_{t-1})
@@ -29,6 +56,7 @@ class BRC(SteppedCell):
     known_as: ClassVar[str] = "BRC"
     gates: ClassVar[tuple[str, ...]] = ("c", "a", "h")
     keep: ClassVar[str | None] = "c"
+    pointwise: ClassVar[Pointwise] = Pointwise(forward, backward, units=("w_c", "w_a"))
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         """Input weights and biases, and two recurrent weights per unit."""
@@ -42,20 +70,6 @@ class BRC(SteppedCell):
         """Adds four operations per unit for w_c and w_a."""
         return super().flops(inputs, hidden) + 4 * hidden
 
-    @override
-    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        (h_RBH,) = state
-        x_c, x_a, x_h = gates_RBG.chunk(3, -1)
-        c = x_c + p["w_c"].unsqueeze(1) * h_RBH
-        a = x_a + p["w_a"].unsqueeze(1) * h_RBH
-        return (bistable_state(c, a, x_h, h_RBH),)
-
     def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
         """ln c."""
         return log_sigmoid(gates_RBG.chunk(3, -1)[0] + p["w_c"].unsqueeze(1) * state[0])
-
-
-def bistable_state(c_RBH: Tensor, a_RBH: Tensor, x_RBH: Tensor, h_RBH: Tensor) -> Tensor:
-    """The next state of a bistable cell, given the preactivations of c and a and the contribution x of the input."""
-    candidate = torch.tanh(x_RBH + (1 + torch.tanh(a_RBH)) * h_RBH)
-    return candidate + sigmoid(c_RBH) * (h_RBH - candidate)

@@ -9,10 +9,27 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
-from farback.cells.base import GatedCell, Parameters, State, product, recurrent
+from farback.cells.base import GatedCell, Parameters, State
+from farback.cells.support.pointwise_cell import PointwiseCell
+from farback.kernels.pointwise import Pointwise, tanh, tanh_slope
 
 
-class CoRNN(GatedCell):
+def forward(drive: Tensor, y: Tensor, z: Tensor, dt: float, gamma: float, epsilon: float) -> State:
+    """The next positions and velocities."""
+    z = z + dt * (tanh(drive) - gamma * y - epsilon * z)
+    return y + dt * z, z
+
+
+def backward(
+    drive: Tensor, y: Tensor, z: Tensor, dt: float, gamma: float, epsilon: float, dy: Tensor, dz: Tensor
+) -> State:
+    """The gradients of the drive, the positions and the velocities."""
+    dz = dz + dt * dy
+    force = dt * dz
+    return force * tanh_slope(tanh(drive)), dy - gamma * force, dz - epsilon * force
+
+
+class CoRNN(PointwiseCell, GatedCell):
     """A network of coupled, damped and driven oscillators: y are their positions, z their velocities.
 
     z_t = z_{t-1} + dt (tanh(W_hh y_{t-1} + W_zh z_{t-1} + W_ih x_t + b_ih) - gamma y_{t-1} - epsilon z_{t-1})
@@ -26,6 +43,7 @@ class CoRNN(GatedCell):
 
     known_as: ClassVar[str] = "coRNN"
     state_parts: ClassVar[int] = 2  # y and z
+    pointwise: ClassVar[Pointwise] = Pointwise(forward, backward, constants=("dt", "gamma", "epsilon"))
 
     dt: Annotated[float, Field(gt=0, le=1)] = 0.042
     gamma: Annotated[float, Field(ge=0, le=1000)] = 2.7
@@ -37,8 +55,5 @@ class CoRNN(GatedCell):
         return {"weight_ih": (hidden, inputs), "weight_hh": square, "weight_zh": square, "bias_ih": (hidden,)}
 
     @override
-    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        y_RBH, z_RBH = state
-        drive = torch.tanh(gates_RBG + recurrent(y_RBH, p) + product(z_RBH, p["weight_zh"], None))
-        z_RBH = z_RBH + self.dt * (drive - self.gamma * y_RBH - self.epsilon * z_RBH)
-        return y_RBH + self.dt * z_RBH, z_RBH
+    def matrices(self, p: Parameters) -> tuple[Tensor, ...]:
+        return (torch.cat([p["weight_hh"], p["weight_zh"]], 2),)

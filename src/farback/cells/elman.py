@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from farback.cells.base import Array, GatedCell, Parameters, State, recurrent
-from farback.cells.support.nonlinearities import NONLINEARITIES, modrelu, small_offsets
-from farback.kernels.unroll import GatedKernel, Kernel
+from farback.cells.support.nonlinearities import MODRELU, NONLINEARITIES, small_offsets
+from farback.kernels.unroll import GatedKernel, Kernel, PointwiseKernel
 
 
 class Elman(GatedCell):
@@ -31,8 +31,10 @@ class Elman(GatedCell):
 
     @property
     def kernel(self) -> Kernel | None:
-        """A fused kernel, except for modrelu, whose offsets the kernel does not support."""
-        return None if self.nonlinearity == "modrelu" else GatedKernel("elman", self.nonlinearity)
+        """The kernel of this nonlinearity."""
+        if self.nonlinearity == "modrelu":
+            return PointwiseKernel("elman modrelu", MODRELU, 1, 1)
+        return GatedKernel("elman", self.nonlinearity)
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         """The parameters of torch.nn.RNN, and the offsets of modrelu."""
@@ -46,7 +48,7 @@ class Elman(GatedCell):
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
         v_RBH = gates_RBG + recurrent(state[0], p)
         if self.nonlinearity == "modrelu":
-            return (modrelu(v_RBH, p["offset"]),)
+            return MODRELU.forward(v_RBH, state[0], p["offset"].unsqueeze(1))
         return (NONLINEARITIES[self.nonlinearity](v_RBH),)
 
     def label(self) -> str:

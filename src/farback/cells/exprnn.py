@@ -7,11 +7,11 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from typing_extensions import override
 
-from farback.cells.base import Array, Parameters
-from farback.cells.support.nonlinearities import modrelu, small_offsets
+from farback.cells.base import Array
+from farback.cells.support.nonlinearities import MODRELU, small_offsets
 from farback.cells.support.skew import SkewCell
+from farback.kernels.pointwise import Pointwise
 
 
 class ExpRNN(SkewCell):
@@ -29,6 +29,7 @@ class ExpRNN(SkewCell):
     """
 
     known_as: ClassVar[str] = "expRNN"
+    pointwise: ClassVar[Pointwise] = MODRELU
 
     rotation: Literal["cayley", "henaff"] = "cayley"
 
@@ -55,7 +56,3 @@ class ExpRNN(SkewCell):
         """
         exponentials = [torch.linalg.matrix_exp(skew_HH.clone()) for skew_HH in skew_RHH.double().unbind(0)]
         return torch.stack(exponentials).to(skew_RHH.dtype)
-
-    @override
-    def next_state(self, p: Parameters, h_RBH: Tensor, drive_RBH: Tensor) -> Tensor:
-        return modrelu(drive_RBH, p["offset"])

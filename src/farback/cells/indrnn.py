@@ -5,14 +5,41 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 from typing_extensions import override
 
-from farback.cells.base import Array, Parameters, State, SteppedCell
+from farback.cells.base import Array, State
+from farback.cells.support.pointwise_cell import PointwiseCell
+from farback.kernels.pointwise import Pointwise, like, relu, tanh, tanh_slope, where
 
 
-class IndRNN(SteppedCell):
+def relu_forward(x: Tensor, h: Tensor, u: Tensor) -> State:
+    """The next state."""
+    return (relu(x + u * h),)
+
+
+def relu_backward(x: Tensor, h: Tensor, u: Tensor, dh: Tensor) -> State:
+    """The gradients of x, h and u."""
+    dx = where(x + u * h > like(x, 0), dh, like(x, 0))
+    return dx, dx * u, dx * h
+
+
+def tanh_forward(x: Tensor, h: Tensor, u: Tensor) -> State:
+    """The next state."""
+    return (tanh(x + u * h),)
+
+
+def tanh_backward(x: Tensor, h: Tensor, u: Tensor, dh: Tensor) -> State:
+    """The gradients of x, h and u."""
+    dx = dh * tanh_slope(tanh(x + u * h))
+    return dx, dx * u, dx * h
+
+
+RELU = Pointwise(relu_forward, relu_backward, units=("u",))
+TANH = Pointwise(tanh_forward, tanh_backward, units=("u",))
+
+
+class IndRNN(PointwiseCell):
     """An RNN whose units depend only on their own past: the recurrent matrix is diagonal.
 
     h_t = f(W_ih x_t + b_ih + u * h_{t-1}), f = relu or tanh
@@ -41,7 +68,7 @@ class IndRNN(SteppedCell):
         """Adds two operations per unit for u."""
         return super().flops(inputs, hidden) + 2 * hidden
 
+    @property
     @override
-    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        f = torch.relu if self.nonlinearity == "relu" else torch.tanh
-        return (f(gates_RBG + p["u"].unsqueeze(1) * state[0]),)
+    def pointwise(self) -> Pointwise:
+        return RELU if self.nonlinearity == "relu" else TANH

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor
-from typing_extensions import override
 
-from farback.cells.base import GatedCell, Parameters, State, recurrent, sigmoid
+from farback.cells.base import GatedCell, State
+from farback.cells.support.pointwise_cell import PointwiseCell
+from farback.kernels.pointwise import Pointwise, sigmoid, sigmoid_slope, tanh, tanh_slope
 
 
-class JANET(GatedCell):
+def forward(f: Tensor, c: Tensor, h: Tensor, beta: float) -> State:
+    """The next state."""
+    return (sigmoid(f) * h + sigmoid(beta - f) * tanh(c),)
+
+
+def backward(f: Tensor, c: Tensor, h: Tensor, beta: float, dh: Tensor) -> State:
+    """The gradients of f, c and h."""
+    keep, write, candidate = sigmoid(f), sigmoid(beta - f), tanh(c)
+    df = dh * (h * sigmoid_slope(keep) - candidate * sigmoid_slope(write))
+    return df, dh * write * tanh_slope(candidate), dh * keep
+
+
+class JANET(PointwiseCell, GatedCell):
     """The LSTM with only its forget gate.
 
     s = W_if x_t + b_if + W_hf h_{t-1} + b_hf
@@ -28,11 +40,6 @@ class JANET(GatedCell):
     known_as: ClassVar[str] = "JANET"
     gates: ClassVar[tuple[str, ...]] = ("f", "c")
     keep: ClassVar[str | None] = "f"
+    pointwise: ClassVar[Pointwise] = Pointwise(forward, backward, constants=("beta",))
 
     beta: Annotated[float, Field(ge=0, le=10)] = 1.0
-
-    @override
-    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        (h_RBH,) = state
-        s, c = (gates_RBG + recurrent(h_RBH, p)).chunk(2, -1)
-        return (sigmoid(s) * h_RBH + sigmoid(self.beta - s) * torch.tanh(c),)

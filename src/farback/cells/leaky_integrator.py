@@ -9,10 +9,10 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
-from farback.cells.base import Parameters, State, SteppedCell, linear
+from farback.cells.base import DiagonalCell, Parameters, State, linear
 
 
-class LeakyIntegrator(SteppedCell):
+class LeakyIntegrator(DiagonalCell):
     """A running average of the projected input, with a fixed rate of forgetting.
 
     h_t = a h_{t-1} + (1 - a) (W_ih x_t + b_ih)
@@ -29,8 +29,8 @@ class LeakyIntegrator(SteppedCell):
         return linear(x_RTBI, p["weight_ih"], p.get("bias_ih")) * (1 - self.decay)
 
     @override
-    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        return (state[0] * self.decay + gates_RBG,)
+    def coefficients(self, p: Parameters, gates_RTBG: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.full_like(gates_RTBG, self.decay), gates_RTBG
 
     def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
         """ln a at every step."""

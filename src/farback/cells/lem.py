@@ -9,10 +9,43 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
-from farback.cells.base import GatedCell, Parameters, State, log_sigmoid, product, recurrent, sigmoid
+from farback.cells.base import GatedCell, Parameters, State, recurrent
+from farback.cells.support.pointwise_cell import PointwiseCell
+from farback.kernels.pointwise import Between, Pointwise, like, log_sigmoid, sigmoid, sigmoid_slope, tanh, tanh_slope
 
 
-class LEM(GatedCell):
+def memory(d: Tensor, e: Tensor, c: Tensor, y: Tensor, z: Tensor, dt: float) -> State:
+    """The next z, from the gates d, e and z."""
+    return (z + dt * sigmoid(d) * (tanh(c) - z),)
+
+
+def memory_backward(d: Tensor, e: Tensor, c: Tensor, y: Tensor, z: Tensor, dt: float, dz: Tensor) -> State:
+    """The gradients of the gates d, e, z and of y and z."""
+    gate, candidate, zero = sigmoid(d), tanh(c), like(z, 0)
+    step = dt * dz
+    written = step * gate
+    return step * (candidate - z) * sigmoid_slope(gate), zero, written * tanh_slope(candidate), zero, dz - written
+
+
+def forward(d: Tensor, e: Tensor, c: Tensor, v: Tensor, y: Tensor, z: Tensor, dt: float) -> State:
+    """The next y and z, from the gates d, e, z and y."""
+    (z,) = memory(d, e, c, y, z, dt)
+    return y + dt * sigmoid(e) * (tanh(v) - y), z
+
+
+def backward(
+    d: Tensor, e: Tensor, c: Tensor, v: Tensor, y: Tensor, z: Tensor, dt: float, dy: Tensor, dz: Tensor
+) -> State:
+    """The gradients of the gates d, e, z, y and of y and z, without those through the second product."""
+    gate, candidate = sigmoid(e), tanh(v)
+    step = dt * dy
+    written = step * gate
+    dd, _, dc, _, dz = memory_backward(d, e, c, y, z, dt, dz)
+    de, dv = step * (candidate - y) * sigmoid_slope(gate), written * tanh_slope(candidate)
+    return dd, de, dc, dv, dy - written, dz
+
+
+class LEM(PointwiseCell, GatedCell):
     """Long expressive memory: two coupled states, each with a learned time step.
 
     d = dt sigmoid(W_id x_t + b_id + W_hd y_{t-1})
@@ -31,6 +64,9 @@ class LEM(GatedCell):
     state_parts: ClassVar[int] = 2  # y and z
     gates: ClassVar[tuple[str, ...]] = ("d", "e", "z", "y")
     write: ClassVar[str | None] = "d"
+    pointwise: ClassVar[Pointwise] = Pointwise(
+        forward, backward, constants=("dt",), between=Between(3, memory, memory_backward)
+    )
 
     dt: Annotated[float, Field(gt=0, le=1)] = 1.0
 
@@ -44,14 +80,8 @@ class LEM(GatedCell):
         }
 
     @override
-    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        y_RBH, z_RBH = state
-        x_d, x_e, x_z, x_y = gates_RBG.chunk(4, -1)
-        h_d, h_e, h_z = recurrent(y_RBH, p).chunk(3, -1)
-        d, e = self.dt * sigmoid(x_d + h_d), self.dt * sigmoid(x_e + h_e)
-        z_RBH = z_RBH + d * (torch.tanh(x_z + h_z) - z_RBH)
-        y_RBH = y_RBH + e * (torch.tanh(x_y + product(z_RBH, p["weight_zy"], None)) - y_RBH)
-        return y_RBH, z_RBH
+    def matrices(self, p: Parameters) -> tuple[Tensor, ...]:
+        return p["weight_hh"], p["weight_zy"]
 
     def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
         """ln (1 - d), where 1 - d is the factor of the memory z."""

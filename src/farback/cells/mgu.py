@@ -4,14 +4,38 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 from typing_extensions import override
 
-from farback.cells.base import GatedCell, Parameters, State, product, sigmoid
+from farback.cells.base import GatedCell, Parameters, State
+from farback.cells.support.pointwise_cell import PointwiseCell
+from farback.kernels.pointwise import Between, Pointwise, sigmoid, sigmoid_slope, tanh, tanh_slope
 
 
-class MGU(GatedCell):
+def reset(f: Tensor, h: Tensor) -> State:
+    """The state that the candidate sees."""
+    return (sigmoid(f) * h,)
+
+
+def reset_backward(f: Tensor, h: Tensor, d: Tensor) -> State:
+    """The gradients of f and h."""
+    gate = sigmoid(f)
+    return d * h * sigmoid_slope(gate), d * gate
+
+
+def forward(f: Tensor, n: Tensor, h: Tensor) -> State:
+    """The next state."""
+    return (h + sigmoid(f) * (tanh(n) - h),)
+
+
+def backward(f: Tensor, n: Tensor, h: Tensor, dh: Tensor) -> State:
+    """The gradients of f, n and h, without those through `reset`."""
+    gate, candidate = sigmoid(f), tanh(n)
+    written = dh * gate
+    return dh * (candidate - h) * sigmoid_slope(gate), written * tanh_slope(candidate), dh - written
+
+
+class MGU(PointwiseCell, GatedCell):
     """The minimal gated unit: a GRU whose one gate both resets and updates.
 
     f = sigmoid(W_if x_t + b_if + W_hf h_{t-1} + b_hf)
@@ -28,13 +52,8 @@ class MGU(GatedCell):
     known_as: ClassVar[str] = "MGU"
     gates: ClassVar[tuple[str, ...]] = ("f", "n")
     write: ClassVar[str | None] = "f"
+    pointwise: ClassVar[Pointwise] = Pointwise(forward, backward, between=Between(1, reset, reset_backward))
 
     @override
-    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        (h_RBH,) = state
-        x_f, x_n = gates_RBG.chunk(2, -1)
-        weight_f, weight_n = p["weight_hh"].chunk(2, 1)
-        bias_f, bias_n = p["bias_hh"].chunk(2, 1) if "bias_hh" in p else (None, None)
-        f = sigmoid(x_f + product(h_RBH, weight_f, bias_f))
-        n = torch.tanh(x_n + product(f * h_RBH, weight_n, bias_n))
-        return (h_RBH + f * (n - h_RBH),)
+    def matrices(self, p: Parameters) -> tuple[Tensor, ...]:
+        return p["weight_hh"].chunk(2, 1)

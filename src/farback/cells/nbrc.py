@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor
-from typing_extensions import override
+from farback.cells.base import GatedCell
+from farback.cells.brc import bistable, bistable_backward
+from farback.cells.support.pointwise_cell import PointwiseCell
+from farback.kernels.pointwise import Pointwise
 
-from farback.cells.base import GatedCell, Parameters, State, recurrent
-from farback.cells.brc import bistable_state
 
-
-class NBRC(GatedCell):
+class NBRC(PointwiseCell, GatedCell):
     """The bistable recurrent cell with gates that depend on all units, so that other units decide if one can latch.
 
     c = sigmoid(W_ic x_t + b_ic + W_hc h_{t-1})
@@ -27,15 +26,9 @@ class NBRC(GatedCell):
     known_as: ClassVar[str] = "nBRC"
     gates: ClassVar[tuple[str, ...]] = ("c", "a", "h")
     keep: ClassVar[str | None] = "c"
+    pointwise: ClassVar[Pointwise] = Pointwise(bistable, bistable_backward)
 
     def parameters(self, inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
         """Input weights, the gates' recurrent weights, and one bias."""
         rows = 3 * hidden
         return {"weight_ih": (rows, inputs), "weight_hh": (2 * hidden, hidden), "bias_ih": (rows,)}
-
-    @override
-    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        (h_RBH,) = state
-        x_c, x_a, x_h = gates_RBG.chunk(3, -1)
-        h_c, h_a = recurrent(h_RBH, p).chunk(2, -1)
-        return (bistable_state(x_c + h_c, x_a + h_a, x_h, h_RBH),)

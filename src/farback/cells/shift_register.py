@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from farback.cells.base import Parameters, State, SteppedCell
+from farback.cells.base import Cell, Parameters, State
 
 
-class ShiftRegister(SteppedCell):
+class ShiftRegister(Cell):
     """The state holds the last H / I inputs exactly, and nothing older. Only the readout has parameters to train.
 
     h_t = [x_t, x_{t-1}, ..., x_{t-H/I+1}]
@@ -25,6 +26,14 @@ class ShiftRegister(SteppedCell):
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """The inputs themselves."""
         return x_RTBI
+
+    @override
+    def unroll(self, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
+        (h_RBH,), T, width = state, gates_RTBG.shape[1], gates_RTBG.shape[-1]
+        before = [slot.unsqueeze(1) for slot in torch.split(h_RBH, width, -1)][::-1]  # the oldest first
+        inputs = torch.cat([*before, gates_RTBG], 1)
+        outputs = torch.cat([inputs[:, age : age + T] for age in range(len(before), 0, -1)], -1)
+        return outputs, (outputs[:, -1],)
 
     def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
         """Shift by one input."""

@@ -4,16 +4,69 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
-from typing_extensions import override
 
-from farback.cells.base import GatedCell, Parameters, State, log_sigmoid, recurrent, sigmoid
+from farback.cells.base import GatedCell, State
+from farback.cells.support.pointwise_cell import PointwiseCell
+from farback.kernels.pointwise import (
+    Pointwise,
+    exp,
+    like,
+    log_sigmoid,
+    maximum,
+    sigmoid,
+    sigmoid_slope,
+    tanh,
+    tanh_slope,
+    where,
+)
 
 EMPTY = 1e-35  # a smaller normaliser n counts as 0: the CPU may flush it to 0, and the slope of c / n overflows
 
 
-class SLSTM(GatedCell):
+def forward(i: Tensor, f: Tensor, z: Tensor, o: Tensor, h: Tensor, c: Tensor, n: Tensor, m: Tensor) -> State:
+    """The next h, c, n and m."""
+    past = log_sigmoid(f) + m
+    new = maximum(i, past)
+    keep, write = exp(past - new), exp(i - new)
+    c, n = keep * c + write * tanh(z), keep * n + write
+    return sigmoid(o) * (c / where(abs(n) < like(n, EMPTY), like(n, 1), n)), c, n, new
+
+
+def backward(
+    i: Tensor,
+    f: Tensor,
+    z: Tensor,
+    o: Tensor,
+    h: Tensor,
+    c: Tensor,
+    n: Tensor,
+    m: Tensor,
+    dh: Tensor,
+    dc: Tensor,
+    dn: Tensor,
+    dm: Tensor,
+) -> State:
+    """The gradients of the gates i, f, z, o and of the state h, c, n, m."""
+    zero, one = like(n, 0), like(n, 1)
+    past, out, candidate = log_sigmoid(f) + m, sigmoid(o), tanh(z)
+    new = maximum(i, past)
+    keep, write = exp(past - new), exp(i - new)
+    c_new, n_new = keep * c + write * candidate, keep * n + write
+    empty = abs(n_new) < like(n, EMPTY)
+    ratio = c_new / where(empty, one, n_new)
+    slope = dh * out / where(empty, one, n_new)
+    dc, dn = dc + slope, dn - where(empty, zero, slope * ratio)
+    kept, written = keep * (dc * c + dn * n), write * (dc * candidate + dn)
+    dm = dm - kept - written
+    larger = where(i > past, one, where(i < past, zero, like(n, 0.5)))
+    dpast = kept + dm * (one - larger)
+    di, df = written + dm * larger, dpast * (one - sigmoid(f))
+    dz, do = dc * write * tanh_slope(candidate), dh * ratio * sigmoid_slope(out)
+    return di, df, dz, do, zero * h, dc * keep, dn * keep, dpast
+
+
+class SLSTM(PointwiseCell, GatedCell):
     """The LSTM with an exponential input gate, a normaliser and a stabiliser.
 
     i, f, z, o = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh, each with its own rows of W and b
@@ -36,15 +89,4 @@ class SLSTM(GatedCell):
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "z", "o")
     keep: ClassVar[str | None] = "f"
     write: ClassVar[str | None] = "i"
-
-    @override
-    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        h_RBH, c_RBH, n_RBH, m_RBH = state
-        i, f, z, o = (gates_RBG + recurrent(h_RBH, p)).chunk(4, -1)
-        past = log_sigmoid(f) + m_RBH
-        m_RBH = torch.maximum(i, past)
-        keep, write = torch.exp(past - m_RBH), torch.exp(i - m_RBH)
-        c_RBH = keep * c_RBH + write * torch.tanh(z)
-        n_RBH = keep * n_RBH + write
-        h_RBH = sigmoid(o) * (c_RBH / torch.where(n_RBH.abs() < EMPTY, 1.0, n_RBH))
-        return h_RBH, c_RBH, n_RBH, m_RBH
+    pointwise: ClassVar[Pointwise] = Pointwise(forward, backward)

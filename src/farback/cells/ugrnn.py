@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
-from typing_extensions import override
 
-from farback.cells.base import GatedCell, Parameters, State, recurrent, sigmoid
+from farback.cells.base import GatedCell, State
+from farback.cells.support.pointwise_cell import PointwiseCell
+from farback.kernels.pointwise import Pointwise, sigmoid, sigmoid_slope, tanh, tanh_slope
 
 
-class UGRNN(GatedCell):
+def forward(g: Tensor, c: Tensor, h: Tensor) -> State:
+    """The next state."""
+    candidate = tanh(c)
+    return (candidate + sigmoid(g) * (h - candidate),)
+
+
+def backward(g: Tensor, c: Tensor, h: Tensor, dh: Tensor) -> State:
+    """The gradients of g, c and h."""
+    keep, candidate = sigmoid(g), tanh(c)
+    kept = dh * keep
+    return dh * (h - candidate) * sigmoid_slope(keep), (dh - kept) * tanh_slope(candidate), kept
+
+
+class UGRNN(PointwiseCell, GatedCell):
     """The update-gate RNN: a tanh network with one gate, simpler than a GRU.
 
     g = sigmoid(W_ig x_t + b_ig + W_hg h_{t-1} + b_hg)
@@ -27,10 +40,4 @@ class UGRNN(GatedCell):
     known_as: ClassVar[str] = "UGRNN"
     gates: ClassVar[tuple[str, ...]] = ("g", "c")
     keep: ClassVar[str | None] = "g"
-
-    @override
-    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        (h_RBH,) = state
-        g, c = (gates_RBG + recurrent(h_RBH, p)).chunk(2, -1)
-        candidate = torch.tanh(c)
-        return (candidate + sigmoid(g) * (h_RBH - candidate),)
+    pointwise: ClassVar[Pointwise] = Pointwise(forward, backward)

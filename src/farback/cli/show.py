@@ -108,7 +108,7 @@ def _cell(facts: Facts) -> Iterator[Row]:
         yield "gate that keeps", facts["keeps"]
     if facts["writes"] is not None or facts["keeps"] is not None:
         yield "gate that writes", facts["writes"] or f"tied to {facts['keeps']}"
-    yield "computed", f"fused kernel {facts['kernel']!r}" if facts["kernel"] else "step by step"
+    yield "computed", f"fused kernel {facts['kernel']!r}" if facts["kernel"] else "without a compiled kernel"
     yield f"one layer of {facts['hidden']} units and {facts['inputs']} inputs", ""
     yield from _shapes(facts)
     yield "  trained parameters", f"{facts['parameters']}"

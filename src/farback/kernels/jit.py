@@ -32,6 +32,7 @@ _HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _KERNEL = {**_OPTIONS, "no_cfunc_wrapper": True}
 # Sums over a row are computed as vectors of partial sums, in an order that depends on the length of the row alone.
 _SUMMING = {**_HELPER, "fastmath": {"contract", "reassoc"}}
+IN_PLACE = {**_HELPER, "forceinline": True}  # for a long function in a loop: a call would prevent vector code
 _STEPS: list[Any] = []
 
 

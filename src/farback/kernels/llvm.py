@@ -1,9 +1,11 @@
 # mypy: allow-untyped-defs, allow-untyped-calls
-"""LLVM code for what numba lacks: powers of two, calls of BLAS and of compiled steps, pointers, and wide vectors."""
+"""LLVM code for what numba lacks: powers of two, calls of BLAS and of compiled steps, pointers, tuples of arrays, and
+wide vectors."""
 
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
+from numba import carray  # type: ignore[attr-defined]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
@@ -74,6 +76,70 @@ def _pointer(typing_context, address, like):
     return types.CPointer(types.unliteral(like))(types.intp, like), code
 
 
+def _arrays(typing_context, address, like, rows, width, distance, count):
+    """A tuple of `count` arrays (rows, width), each `distance` numbers after the one before; their rows interleave.
+
+    As arguments of a `loop` they count as arrays that do not overlap, which blocks of one array do not.
+    """
+    kind, size = types.Array(types.unliteral(like), 2, "C"), count.literal_value
+    numbers = types.UniTuple(kind, size) if size else types.Tuple(())
+
+    def code(context, builder, signature, arguments):
+        address, like, rows, width, distance, _ = arguments
+
+        def array(address, like, rows, width):
+            return carray(pointer(address, like), (rows, width))
+
+        made = []
+        for k in range(size):
+            offset = builder.mul(distance, context.get_constant(types.intp, k * kind.dtype.bitwidth // 8))
+            values = builder.add(address, offset), like, rows, width
+            made.append(
+                context.compile_internal(builder, array, kind(types.intp, kind.dtype, *[types.intp] * 2), values)
+            )
+        return context.make_tuple(builder, signature.return_type, made)
+
+    return numbers(types.intp, kind.dtype, types.intp, types.intp, types.intp, types.literal(size)), code
+
+
+def _read(typing_context, arrays, row, column):
+    """The numbers of arrays at one row and column, as a tuple."""
+    numbers = types.UniTuple(arrays[0].dtype, len(arrays)) if len(arrays) else types.Tuple(())
+
+    def code(context, builder, signature, arguments):
+        places = _places(context, builder, signature, arguments)
+        return context.make_tuple(builder, signature.return_type, [builder.load(place) for place in places])
+
+    return numbers(arrays, row, column), code
+
+
+def _stored(adds):
+    def write(typing_context, arrays, row, column, numbers, first):
+        """Store numbers of a tuple, from `first` on, one in each array at one row and column, or add them."""
+        start, stop = first.literal_value, first.literal_value + len(arrays)
+
+        def code(context, builder, signature, arguments):
+            values = cgutils.unpack_tuple(builder, arguments[3])[start:stop]
+            places = _places(context, builder, signature, arguments)
+            for place, value, array, kind in zip(places, values, arrays, list(numbers)[start:stop], strict=True):
+                cast = context.cast(builder, value, kind, array.dtype)
+                builder.store(builder.fadd(builder.load(place), cast) if adds else cast, place)
+            return context.get_dummy_value()
+
+        return types.void(arrays, row, column, numbers, types.literal(start)), code
+
+    return write
+
+
+def _places(context, builder, signature, arguments):
+    """Pointers to a row and column of each array of a tuple."""
+    kinds = signature.args[0]
+    place = [context.cast(builder, arguments[i], signature.args[i], types.intp) for i in (1, 2)]
+    for kind, value in zip(kinds, cgutils.unpack_tuple(builder, arguments[0]), strict=True):
+        array = context.make_array(kind)(context, builder, value)
+        yield cgutils.get_item_pointer(context, builder, kind, array, place)
+
+
 def _wide_vectors(typing_context):
     """Let the calling function use the machine's widest vectors.
 
@@ -92,4 +158,8 @@ power_of_two: Any = intrinsic(_power_of_two)
 call_gemm: Any = intrinsic(_call_gemm)
 call_step: Any = intrinsic(_call_step)
 pointer: Any = intrinsic(_pointer)
+arrays: Any = intrinsic(prefer_literal=True)(_arrays)
+read: Any = intrinsic(_read)
+write: Any = intrinsic(prefer_literal=True)(_stored(adds=False))
+add: Any = intrinsic(prefer_literal=True)(_stored(adds=True))
 wide_vectors: Any = intrinsic(_wide_vectors)

@@ -68,7 +68,8 @@ def _parameters(addresses, strides, r, like, item, M, H, width):
 
 
 @loop
-def _transpose(w_GJ, first, packed_JG):
+def transpose(w_GJ, first, packed_JG):
+    """Write the transpose of a matrix from row `first` on."""
     for start in range(0, w_GJ.shape[0], 16):  # writes whole cache lines
         for j in range(w_GJ.shape[1]):
             for g in range(start, min(start + 16, w_GJ.shape[0])):
@@ -84,14 +85,15 @@ def _put_inputs(x_BI, row_BL, first):
 
 
 @loop
-def _add(x_BH, y_BH):
+def add(x_BH, y_BH):
+    """Add x to y."""
     for b in range(x_BH.shape[0]):
         for j in range(x_BH.shape[1]):
             y_BH[b, j] += x_BH[b, j]
 
 
 @loop
-def _copy(x_BH, y_BH):
+def copy(x_BH, y_BH):
     """Copy the rows and columns that both arrays have."""
     for b in range(min(x_BH.shape[0], y_BH.shape[0])):
         for j in range(min(x_BH.shape[1], y_BH.shape[1])):
@@ -99,7 +101,8 @@ def _copy(x_BH, y_BH):
 
 
 @loop
-def _clear(x_BH):
+def clear(x_BH):
+    """Write zeros."""
     for b in range(x_BH.shape[0]):
         for j in range(x_BH.shape[1]):
             x_BH[b, j] = 0
@@ -135,22 +138,22 @@ def forward(gemm, step, like, cell, sizes, strides, inputs, state, weights, inde
     item, has_gates = packed_WM.itemsize, inputs[1] != 0
     for r in range(R):
         w_ih_GI, w_hh_GH, b_ih_1G, b_hh_1G = _parameters(weights, strides, r, like, item, M, H, width)
-        _transpose(w_hh_GH, 0, packed_WM)
+        transpose(w_hh_GH, 0, packed_WM)
         if width:
-            _transpose(w_ih_GI[: D * H], H, packed_WM)
+            transpose(w_ih_GI[: D * H], H, packed_WM)
         bias_1M = packed_WM[H + width : H + width + 1]
-        _clear(bias_1M)
+        clear(bias_1M)
         if weights[3]:
-            _add(b_hh_1G, bias_1M)
+            add(b_hh_1G, bias_1M)
         if weights[2]:
-            _add(b_ih_1G[:, : D * H], bias_1M)
+            add(b_ih_1G[:, : D * H], bias_1M)
         if D < K:
-            _transpose(w_ih_GI[D * H :], 0, inner_JH)
+            transpose(w_ih_GI[D * H :], 0, inner_JH)
             if weights[2]:
-                _copy(b_ih_1G[:, D * H :], inner_JH[width : width + 1])
-        _copy(h0_RBH[r], row_RTBL[r, 0])
+                copy(b_ih_1G[:, D * H :], inner_JH[width : width + 1])
+        copy(h0_RBH[r], row_RTBL[r, 0])
         if carried >= 0:
-            _copy(c0_RBH[r], kept_RSBAH[r, 0, :, carried])
+            copy(c0_RBH[r], kept_RSBAH[r, 0, :, carried])
         for t in range(T):
             row_BL = row_RTBL[r, t]
             _put_inputs(x_RTBI[r, t], row_BL, H)
@@ -168,7 +171,7 @@ def forward(gemm, step, like, cell, sizes, strides, inputs, state, weights, inde
                 return False
             before = index_RN[r, n]
             b = before % B
-            _copy(row_RTBL[r, before // B + 1, b : b + 1], selected_RNH[r, n : n + 1])
+            copy(row_RTBL[r, before // B + 1, b : b + 1], selected_RNH[r, n : n + 1])
     return True  # the index is strictly increasing and in range
 
 
@@ -193,14 +196,14 @@ def backward(
         w_ih_GI, w_hh_GH, _, _ = _parameters(weights, strides, r, like, item, M, H, width)
         dw_ih_GI, dw_hh_GH, db_ih_1G, db_hh_1G = _parameters(dweights, dstrides, r, like, item, M, H, width)
         dh_BH, n = dh_RBH[r], N - 1
-        _clear(dw_ML)
-        _clear(inner_HQ)
+        clear(dw_ML)
+        clear(inner_HQ)
         for t in range(T - 1, -1, -1):
             if doutputs[0]:
-                _add(dout_RTBH[r, t], dh_BH)
+                add(dout_RTBH[r, t], dh_BH)
             while n >= 0 and index_RN[r, n] >= t * B:
                 b = index_RN[r, n] - t * B
-                _add(dselected_RNH[r, n : n + 1], dh_BH[b : b + 1])
+                add(dselected_RNH[r, n : n + 1], dh_BH[b : b + 1])
                 n -= 1
             d_BPH = d_SBPH[t % span]
             states = dh_BH.ctypes.data, dc_RBH[r].ctypes.data
@@ -225,17 +228,17 @@ def backward(
                     add_transposed_product(gemm, H, rows, width + 1, part, (row_BL, H, L), (inner_HQ, 0, Q))
         first, bias = D * H, H + width  # the rows of added blocks, and the column of the bias
         if dweights[1]:
-            _copy(dw_ML, dw_hh_GH)
+            copy(dw_ML, dw_hh_GH)
         if dweights[0]:
-            _copy(dw_ML[:first, H:], dw_ih_GI)
+            copy(dw_ML[:first, H:], dw_ih_GI)
             if D < K:
-                _copy(inner_HQ, dw_ih_GI[first:])
+                copy(inner_HQ, dw_ih_GI[first:])
         if dweights[2]:
-            _transpose(dw_ML[:first, bias : bias + 1], 0, db_ih_1G)
+            transpose(dw_ML[:first, bias : bias + 1], 0, db_ih_1G)
             if D < K:
-                _transpose(inner_HQ[:, width : width + 1], 0, db_ih_1G[:, first:])
+                transpose(inner_HQ[:, width : width + 1], 0, db_ih_1G[:, first:])
         if dweights[3]:
-            _transpose(dw_ML[:, bias : bias + 1], 0, db_hh_1G)
+            transpose(dw_ML[:, bias : bias + 1], 0, db_hh_1G)
 
 
 def _step_at(like, gates, row, next_row, kept, next_kept, B, P, H, L, A):

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from farback.kernels.pointwise import Pointwise
+
 Parameters = Mapping[str, Tensor]
 State = tuple[Tensor, ...]
 Backward = Callable[[Tensor], Tensor]
@@ -104,6 +106,49 @@ class GatedKernel(Kernel):
         blocks, state = self.code.blocks, zeros(1, 1, 1)
         states = (state,) if self.code.carried is None else (state, state)
         outputs, _ = self.unroll(None, {"weight_hh": zeros(1, blocks, 1)}, zeros(1, 1, 1, blocks), states)
+        outputs.sum().backward()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class PointwiseKernel(Kernel):
+    """The kernel of a cell whose step is given as scalar functions, see `farback.kernels.pointwise`.
+
+    Attributes:
+        cell: a name for the step.
+        step: its functions.
+        gates: the number of gates.
+        states: the number of parts of the state, of which the first is the output.
+    """
+
+    cell: str
+    step: Pointwise
+    gates: int
+    states: int
+
+    def __str__(self) -> str:
+        return self.cell
+
+    @override
+    def unroll(self, cell: Any, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
+        from farback.kernels.pointwise_loop import Code, layer
+
+        constants = gates_RTBG.new_tensor([getattr(cell, name) for name in self.step.constants])
+        units = tuple(p[name] for name in self.step.units)
+        code = Code(self.cell, self.step, self.gates, self.states)
+        return layer(code, constants, gates_RTBG, state, cell.matrices(p), p.get("bias_hh"), units)
+
+    @override
+    def compile(self, dtype: torch.dtype = torch.float32) -> None:
+        from farback.kernels.pointwise_loop import Code, layer
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, requires_grad=True)
+
+        code, between = Code(self.cell, self.step, self.gates, self.states), self.step.between
+        matrices = (zeros(1, between.gates, 1), zeros(1, self.gates - between.gates, 1)) if between else ()
+        constants, units = zeros(len(self.step.constants)), tuple(zeros(1, 1) for _ in self.step.units)
+        states = tuple(zeros(1, 1, 1) for _ in range(self.states))
+        outputs, _ = layer(code, constants.detach(), zeros(1, 1, 1, self.gates), states, matrices, None, units)
         outputs.sum().backward()  # type: ignore[no-untyped-call]
 
 

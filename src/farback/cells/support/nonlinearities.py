@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from farback.cells.base import Array, sigmoid
+from farback.cells.base import Array, State, sigmoid
+from farback.kernels.pointwise import Pointwise, like, relu, sign, where
 
 
 def _leaky_relu(x: Tensor) -> Tensor:
@@ -36,9 +37,19 @@ NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def modrelu(x_RBH: Tensor, offset_RH: Tensor) -> Tensor:
-    """sign(x) max(|x| + b, 0), with an offset b for each unit."""
-    return x_RBH.sign() * torch.relu(x_RBH.abs() + offset_RH.unsqueeze(1))
+def modrelu(x: Tensor, h: Tensor, offset: Tensor) -> State:
+    """The next state sign(x) max(|x| + b, 0), with an offset b for each unit."""
+    return (sign(x) * relu(abs(x) + offset),)
+
+
+def modrelu_backward(x: Tensor, h: Tensor, offset: Tensor, dh: Tensor) -> State:
+    """The gradients of x, h and the offset."""
+    side, zero = sign(x), like(x, 0)
+    doffset = where(abs(x) + offset > zero, dh * side, zero)
+    return doffset * side, zero, doffset
+
+
+MODRELU = Pointwise(modrelu, modrelu_backward, units=("offset",))
 
 
 def small_offsets(hidden: int, rng: np.random.Generator) -> Array:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from farback.cells.base import Parameters, State, SteppedCell, product
+from farback.cells.base import Parameters
+from farback.cells.support.pointwise_cell import PointwiseCell
 
 
-class SkewCell(SteppedCell):
+class SkewCell(PointwiseCell):
     """A cell whose recurrent matrix is computed from a skew-symmetric matrix, once for all steps.
 
     The parameter `skew` holds the entries of the skew-symmetric matrix above its diagonal, row by row.
@@ -29,23 +30,9 @@ class SkewCell(SteppedCell):
     def matrix(self, skew_RHH: Tensor) -> Tensor:
         """The recurrent matrices, (R, H, H), from the skew-symmetric ones."""
 
-    @abstractmethod
-    def next_state(self, p: Parameters, h_RBH: Tensor, drive_RBH: Tensor) -> Tensor:
-        """The next state; `drive_RBH` is the recurrent matrix times the state, plus the contribution of the inputs."""
-
     @override
-    def unroll(self, p: Parameters, gates_RTBG: Tensor, state: State) -> tuple[Tensor, State]:
-        (h_RBH,) = state
-        matrix_RHH = self.matrix(skew_symmetric(p["skew"], h_RBH.shape[-1]))
-        outputs = []
-        for gates_RBG in gates_RTBG.unbind(1):
-            h_RBH = self.next_state(p, h_RBH, gates_RBG + product(h_RBH, matrix_RHH, None))
-            outputs.append(h_RBH)
-        return torch.stack(outputs, 1), (h_RBH,)
-
-    @override
-    def step(self, p: Parameters, gates_RBG: Tensor, state: State) -> State:
-        return self.unroll(p, gates_RBG.unsqueeze(1), state)[1]
+    def matrices(self, p: Parameters) -> tuple[Tensor, ...]:
+        return (self.matrix(skew_symmetric(p["skew"], p["weight_ih"].shape[1])),)
 
 
 def skew_symmetric(above_RE: Tensor, hidden: int) -> Tensor:
