@@ -148,27 +148,20 @@ def test_flops_per_step_equal_those_counted_by_torch(
     assert both.flops_per_step == 2 * (network.flops_per_step + upper)
 
 
-<<<<<<< HEAD
-<<<<<<< HEAD
-# Elementwise multiplications by parameters, per unit: u; w_c and w_a; lambda (four) and exp(gamma) (two); D.
-ELEMENTWISE = {"indrnn": 1, "brc": 2, "lru": 6, "mamba2": 1}
-=======
-# Elementwise multiplications by parameters, per unit: u; w_c and w_a; lambda (four) and exp(gamma) (two); alpha; lambda.
-<<<<<<< HEAD
-# With several numbers of state per unit also those by gates: for each mode a (4), b (2), c (2), and D; A, a, B, C, and D.
-ELEMENTWISE = {
-    **{"indrnn": 1, "brc": 2, "lru": 6, "bmru": 1, "rg_lru": 1},
-    **{"s5": 8, "linoss": 8, "d_linoss": 8, "s4d": 8 * 32 + 1, "mamba": 4 * 16 + 1, "m2rnn": 4 * 16},
-}
->>>>>>> adf477d (Operations of the new cells are counted as those of the others; every cell with a factor of its own has rows of gate times)
-=======
-=======
-# Elementwise multiplications by parameters, per unit: u; w_c and w_a; lambda (four) and exp(gamma) (two); alpha.
->>>>>>> 701a173 (A BMRU starts with thresholds that its inputs exceed)
+# Elementwise multiplications by parameters, per unit: u; w_c and w_a; lambda (four) and exp(gamma) (two); D; alpha.
 # With several numbers of state per unit also products with gates: for each mode a (4), b (2) and c (2); A, a, B and C.
-ELEMENTWISE = {"indrnn": 1, "brc": 2, "lru": 6, "bmru": 1, "rg_lru": 1, "s5": 8, "linoss": 8, "d_linoss": 8}
+ELEMENTWISE = {
+    "indrnn": 1,
+    "brc": 2,
+    "lru": 6,
+    "mamba2": 1,
+    "bmru": 1,
+    "rg_lru": 1,
+    "s5": 8,
+    "linoss": 8,
+    "d_linoss": 8,
+}
 ELEMENTWISE |= {"s4d": 8 * 32 + 1, "mamba": 4 * 16 + 1, "m2rnn": 4 * 16}
->>>>>>> 077b22b (Cells compared with public implementations: a command and its page; decision 0040)
 
 
 def test_flops_of_every_cell_equal_its_matrix_products(every_cell: Cell) -> None:
