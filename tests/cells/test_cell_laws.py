@@ -113,9 +113,12 @@ def test_unrolled_equals_step_by_step(every_cell: Cell, dtype: torch.dtype) -> N
             assert_close(gradients(found, over), expected_gradients, **CLOSE[dtype])
 
 
+STEPPED = {"cfc", "m2rnn"}  # their steps have products of matrices that the pointwise loop does not have
+
+
 def test_every_cell_with_a_step_has_a_kernel_that_can_be_compiled_ahead(every_cell: Cell) -> None:
     if every_cell.kernel is None:
-        assert not isinstance(every_cell, SteppedCell), "it is computed step by step"
+        assert not isinstance(every_cell, SteppedCell) or every_cell.name in STEPPED, "it is computed step by step"
     else:
         every_cell.kernel.compile(torch.float32)
 
