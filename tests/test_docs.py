@@ -134,7 +134,7 @@ def test_the_transformer_of_the_page_on_arrays_prints_what_the_page_says() -> No
 
 
 def test_the_config_of_the_measures_page_loads(tmp_path: Path) -> None:
-    _, config = blocks((ROOT / "docs" / "your-own-network.md").read_text(), "yaml")
+    *_, config = blocks((ROOT / "docs" / "your-own-network.md").read_text(), "yaml")
     path = tmp_path / "trained_network.yaml"
     path.write_text(config)
     assert len(Experiment.load(path).trials()) == 10

@@ -66,6 +66,7 @@ REVIEWED = {
         "import_module",
     ): "parts/KIND/NAME.py is the project's own code, as experiments/NAME.py is; docs/security.md",
     ("cells/support/user_class.py", "import_module"): "the class that a config names is the project's own code, too",
+    ("kernels/llvm.py", "load"): "an instruction of compiled code: it reads a number of an array",
     ("cli/check.py", "load"): "YAML, safe: plain values",
     ("plots/backend.py", "import_module"): "matplotlib's own backend of notebooks",
     ("records/own_files.py", "exec_module"): "the same: the loader of these files",

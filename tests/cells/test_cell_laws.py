@@ -248,6 +248,8 @@ def test_gradients_reach_every_parameter(every_cell: Cell) -> None:
         unread = [name for name in unread if name not in ("initial.0_l1", "initial.0_l1_reverse")]
     if every_cell.name == "rwkv7":  # no step reads the input before the last one of the initial state
         unread = [name for name in unread if not name.startswith("initial.2")]
+    if every_cell.name == "bmru":  # above the first layer all candidates are large: no unit keeps its initial state
+        unread = [name for name in unread if name not in ("initial.0_l1", "initial.0_l1_reverse")]
     assert unread == []
 
 

@@ -178,7 +178,8 @@ def test_every_cell_has_finite_jacobians(name: str) -> None:
     architecture = Architecture(cells.build(name), task.inputs, 9, 4)
     network = draw(architecture, [inits.build("torch")], [0], 6)
     rows = JacobianNormsMeasure(sequences=2).rows(network, task, [0], lambda: network)[0]
-    assert len(rows) == 12
+    full = {"attention": 0, "s4d": 6}  # no state of a fixed size; more than 512 numbers: no spectral norms
+    assert len(rows) == full.get(name, 12)
     assert not any(math.isnan(row.value) for row in rows)
 
 

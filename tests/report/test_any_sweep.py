@@ -77,7 +77,7 @@ def check(figure, group_names):
     inner = [[] if text.startswith(unwritten) else text.split(", ") for text in texts]
     panels = [{*title.split(", "), *parts} for title in titles for parts in [[], *inner]]
     for legend in filter(None, (ax.get_legend() for ax in figure.axes)):  # of a panel: "PyTorch's start: 26 (24 to 30)"
-        own = [text.get_text().split(": ")[0] for text in legend.get_texts()]
+        own = [" ".join(text.get_text().split()).split(": ")[0] for text in legend.get_texts()]
         assert len({look(line) for line in legend.get_lines()}) == len(own)
         title = legend.get_title().get_text().replace("\n", " ")
         texts += own

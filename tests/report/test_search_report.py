@@ -22,7 +22,16 @@ WINNER, SEEN = 2, 0.9
 
 def training(key: str, seed: int, skill: float, lag: int = 80, **more: object) -> list[dict[str, object]]:
     """The rows of one training in the tidy frame."""
-    base = {"key": key, "label": "x", "cell": "x", "init": "torch", "task": "recall", "trained_lag": lag, "seed": seed}
+    base = {
+        "key": key,
+        "label": "x",
+        "cell": "x",
+        "init": "torch",
+        "task": "recall",
+        "trained_lag": lag,
+        "seed": seed,
+        "steps": 100,
+    }
     base |= {"train_lags": "fixed", "status": "finished", "measure": "retention", "step": 100, "lag": lag, **more}
     values = {"skill": skill, "accuracy": 0.25 + 0.75 * skill, "chance_accuracy": 0.25}
     return [base | {"statistic": name, "value": value} for name, value in values.items()]

@@ -144,7 +144,7 @@ def accepted(made: type[Component], values: dict[str, Any]) -> bool:
 
 def axes() -> Iterator[Axis]:
     """An axis for each field of a trial, for each component of every kind, and for each field of each component."""
-    assert {*TRIAL_AXES, *FAMILIES} == {*Trial.model_fields}
+    assert {*TRIAL_AXES, *FAMILIES, "network"} == {*Trial.model_fields}  # a network needs a class of the user's
     for path, levels in TRIAL_AXES.items():
         yield Axis(path, levels, {"depth": 2} if path == "dropout" else {})
     for path, family in FAMILIES.items():

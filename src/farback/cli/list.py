@@ -81,7 +81,9 @@ def text(found: Sequence[ComponentInfo], width: int = WIDTH) -> str:
     for one in found:
         parts = [one.line, *map(str, one.parameters), *([f"Source: {one.source}"] if one.source else [])]
         parts += [f"From: {one.package}"] * bool(one.package) + [one.error] * bool(one.error)
-        body = [line for part in parts for line in textwrap.wrap(part, room, subsequent_indent="  ")]
+        body = [
+            line for part in parts for line in textwrap.wrap(part, room, subsequent_indent="  ", break_on_hyphens=False)
+        ]
         lines += [f"{one.name:{indent}}{body[0]}", *(" " * indent + line for line in body[1:])]
     return "\n".join(lines)
 

@@ -41,7 +41,7 @@ def learning_times(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
         for key, budget in zip(trials["key"], trials["steps"], strict=True)
     ]
     trials = trials.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
-    trials = trials.rename(columns={"trained_lag": "lag", "steps": "budget"})
+    trials = trials.assign(lag=trials["trained_lag"], budget=trials["steps"])
     return ordered(trials.loc[:, [*by, "lag", "seed", "low", "high", "budget"]], [*by, "lag", "seed"])
 
 
