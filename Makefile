@@ -24,7 +24,7 @@ named:
 		printf "NAME must be the name of a config in configs/ or configs/claims/: letters, digits, - and _; got '%s'\n" "$$NAME" >&2; exit 2;; \
 	esac
 
-demo: $(VENV)/.ok ## run the main experiment: how far back do four networks remember? (3 minutes)
+demo: $(VENV)/.ok ## run the main experiment: how far back do four networks remember? (3 to 4 minutes)
 	$(BIN)/farback run configs/demo.yaml
 
 run: named $(VENV)/.ok ## train the trials of the config NAME that have no result yet, then write results/NAME (NAME=horizon)
@@ -48,7 +48,7 @@ ui: named $(VENV)/.ok ## browse every run in the MLflow UI on 127.0.0.1 (NAME=ho
 dashboard: named $(VENV)/.ok ## browse searches in optuna-dashboard on 127.0.0.1 (NAME=tune shows only that search)
 	$(BIN)/farback dashboard $(if $(GIVEN),"$$NAME")
 
-test: $(VENV)/.ok ## run the tests (9 minutes)
+test: $(VENV)/.ok ## run the tests (10 minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not faults"
 
 test-all: $(VENV)/.ok ## run all tests, the slow ones too
