@@ -50,7 +50,8 @@ myst_heading_anchors = 4
 myst_fence_as_directive = ()
 suppress_warnings = ["misc.highlighting_failure"]  # an excerpt of a config need not be valid YAML
 nitpicky = True
-nitpick_ignore = [("py:class", "farback.stats.psychometric.Posterior")]  # not a public name
+HIDDEN = ("psychometric.Posterior", "learning_times.Law")  # not public names
+nitpick_ignore = [("py:class", f"farback.stats.{name}") for name in HIDDEN]
 nitpick_ignore_regex = [("py:.*", r"(?!farback\.(measures|search|stats)\.).*")]
 
 default_role = "code"  # docstrings write `names` as Markdown does
