@@ -243,6 +243,15 @@ def test_an_axis_that_changes_nothing_is_refused(tmp_path: Path) -> None:
         farback.run(experiment, workers=1, store=Memory())
 
 
+def test_an_axis_that_changes_something_at_the_last_level_of_the_others_is_allowed(tmp_path: Path) -> None:
+    """Windows of 3 and 5 steps are the same on the two steps of lag 1, and not on the seven steps of lag 6."""
+    windows = "cell: [{name: attention, window: 3}, {name: attention, window: 5}]"
+    text = SMALL.replace("cell: [{name: elman}, {name: memoryless}]", windows)
+    trial_checks.check(config(tmp_path, text.replace("lag: [1, 2]", "lag: [1, 6]")))
+    with pytest.raises(ConfigError, match=r"cell: this axis changes nothing here: 'attention \(window 3\)'"):
+        trial_checks.check(config(tmp_path, text))
+
+
 def test_a_network_that_fails_at_its_first_step_is_reported_with_its_axis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,8 +84,8 @@ class Sweep(Experiment):
         return networks
 
     @override
-    def contrasts(self) -> list[tuple[str, str, list[Trial]]]:
-        """For each axis of each grid, the trials along it with all other axes at their first level.
+    def contrasts(self, *, last: bool = False) -> list[tuple[str, str, list[Trial]]]:
+        """For each axis of each grid, the trials along it with all other axes at their first level, or at their last.
 
         Paths paired by `zip` are one axis. An axis with one level is left out.
         """
@@ -96,7 +96,9 @@ class Sweep(Experiment):
                 count = len(axis.levels)
                 stride //= count
                 if count > 1:
-                    contrasts.append((axis.path, str(axis.keys[0]), [trials[level * stride] for level in range(count)]))
+                    start = grid.count - 1 - (count - 1) * stride if last else 0
+                    along = [trials[start + level * stride] for level in range(count)]
+                    contrasts.append((axis.path, str(axis.keys[0]), along))
         return contrasts
 
 

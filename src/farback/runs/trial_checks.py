@@ -50,10 +50,11 @@ def check(experiment: Experiment) -> None:
     problems = [Problem(experiment.shown, field, text) for text, field in broken_laws(known).items()]
     if isinstance(experiment, Sweep) and not script_of(experiment.name, experiment.root).exists():
         problems += [Problem(experiment.shown, "sweep", same) for same in _not_told_apart(experiment.trials())]
-    for axis, where, trials in contrasts:
+    again = experiment.contrasts(last=True) if isinstance(experiment, Sweep) else contrasts
+    for (axis, where, trials), (_, _, others) in zip(contrasts, again, strict=True):
         if all(path.split(".")[0] in LATER for path in axis.split(" + ")):  # paths that are zipped are one axis
             continue
-        if message := _problem(axis, trials):
+        if message := _problem(axis, trials, others):
             problems.append(Problem(where, axis, message))
     if problems:
         raise ConfigError(problems)
@@ -100,20 +101,25 @@ def _not_told_apart(trials: list[Trial]) -> list[str]:
     return [f"a page could not tell the trials {first} and {second} apart ({text}): leave one of them out"]
 
 
-def _problem(axis: str, trials: list[Trial]) -> str:
-    """What is wrong with an axis; empty if nothing is."""
-    seen: dict[bytes, Trial] = {}
-    for trial in trials:
+def _problem(axis: str, trials: list[Trial], others: list[Trial]) -> str:
+    """What is wrong with an axis; empty if nothing is.
+
+    Two levels that are the same network are wrong only if they are the same among the `others` too, the trials along
+    this axis elsewhere in the sweep: a window of 8 steps changes nothing at lag 5, but it does at lag 20.
+    """
+    seen: dict[bytes, int] = {}
+    for level, trial in enumerate(trials):
         try:
             first_step = fingerprint(trial)
+            same = first_step in seen and fingerprint(others[level]) == fingerprint(others[seen[first_step]])
         except Exception as error:
             frame = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{frame.filename}:{frame.lineno}"
             return f"{trial.label} fails at step 0: {type(error).__name__}: {error} ({place})"
-        if first_step in seen:
-            pair = _levels(axis, seen[first_step], trial)
+        if same:
+            pair = _levels(axis, trials[seen[first_step]], trial)
             return f"this axis changes nothing here: {pair} are the same network on the same data"
-        seen[first_step] = trial
+        seen[first_step] = level
     return ""
 
 
