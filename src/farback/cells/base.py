@@ -277,10 +277,19 @@ def diagonal_states(a_RTBH: Tensor, b_RTBH: Tensor, h_RBH: Tensor) -> Tensor:
     return torch.stack(states, 1)
 
 
-def linear(x_RTBI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
-    """`x W' + b` for every replica, step and sequence: one matrix product per replica."""
-    R, T, B, width = x_RTBI.shape
-    return product(x_RTBI.reshape(R, T * B, width), weight_RGI, bias_RG).view(R, T, B, -1)
+def linear(x: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None = None) -> Tensor:
+    """`x W' + b` for x of shape (R, ..., I): one matrix product per replica."""
+    return product(x.flatten(1, -2), weight_RGI, bias_RG).view(*x.shape[:-1], -1)
+
+
+def silu(x: Tensor) -> Tensor:
+    """x sigmoid(x)."""
+    return x * sigmoid(x)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """ln(1 + e^x)."""
+    return -log_sigmoid(-x)
 
 
 def recurrent(h_RBH: Tensor, p: Parameters) -> Tensor:

@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from farback.cells.base import Parameters, State, sigmoid
-from farback.cells.support.matrix_state import MatrixStateCell, Terms, silu, unit
+from farback.cells.base import Parameters, State, sigmoid, silu
+from farback.cells.support.matrix_state import MatrixStateCell, Terms, unit
 
 
 class DeltaNet(MatrixStateCell):

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from farback.cells.base import Array, Parameters, State, sigmoid
-from farback.cells.support.matrix_state import MatrixStateCell, Terms, drawn_decays, silu, softplus, unit
+from farback.cells.base import Array, Parameters, State, sigmoid, silu, softplus
+from farback.cells.support.matrix_state import MatrixStateCell, Terms, drawn_decays, unit
 
 
 class GatedDeltaNet(MatrixStateCell):

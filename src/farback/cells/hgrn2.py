@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from farback.cells.base import Parameters, State, sigmoid
-from farback.cells.support.matrix_state import MatrixStateCell, Terms, silu
+from farback.cells.base import Parameters, State, sigmoid, silu
+from farback.cells.support.matrix_state import MatrixStateCell, Terms
 
 
 class HGRN2(MatrixStateCell):

@@ -10,8 +10,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from farback.cells.base import Array, DiagonalCell, Parameters, State, linear, log_sigmoid
-from farback.cells.support.time_steps import log_uniform
+from farback.cells.base import Array, DiagonalCell, Parameters, State, linear, softplus
+from farback.cells.support.time_steps import log_uniform, softplus_inverse
 from farback.kernels.unroll import Kernel, ScanKernel
 
 PER_MODE = 8  # four multiplications, by A, a, B and C, each with an addition
@@ -61,7 +61,7 @@ class Mamba(DiagonalCell):
         step = np.exp(log_uniform(hidden, rng))
         return {
             "step_weight": rng.uniform(-(rank**-0.5), rank**-0.5, size=(hidden, rank)),
-            "step_bias": step + np.log(-np.expm1(-step)),  # the inverse of softplus
+            "step_bias": softplus_inverse(step),
             "log_a": np.repeat(np.log(np.arange(1, self.modes + 1)), hidden).reshape(self.modes, hidden),
             "skip": np.ones(hidden),
         }
@@ -72,7 +72,7 @@ class Mamba(DiagonalCell):
 
     def zero(self, like_RBH: Tensor) -> State:
         """All modes, (R, B, N * H)."""
-        return (torch.zeros_like(like_RBH).repeat(1, 1, self.modes),)
+        return tuple(part.repeat(1, 1, self.modes) for part in super().zero(like_RBH))
 
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """v, dt before its softplus, B and C."""
@@ -109,7 +109,7 @@ class Mamba(DiagonalCell):
         """v, dt, B and C."""
         hidden = (gates.shape[-1] - 2 * self.modes) // 2
         v, step, b, c = torch.split(gates, [hidden, hidden, self.modes, self.modes], -1)
-        return [v, -log_sigmoid(-step), b, c]  # softplus(x) = -ln sigmoid(-x)
+        return [v, softplus(step), b, c]
 
     @staticmethod
     def _log_decay(log_a: Tensor, step: Tensor) -> Tensor:

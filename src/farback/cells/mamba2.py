@@ -10,8 +10,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from farback.cells.base import Array, Parameters, State
-from farback.cells.support.matrix_state import MatrixStateCell, Terms, drawn_decays, silu, softplus
+from farback.cells.base import Array, Parameters, State, silu, softplus
+from farback.cells.support.matrix_state import MatrixStateCell, Terms, drawn_decays
 
 
 class Mamba2(MatrixStateCell):

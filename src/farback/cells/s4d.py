@@ -66,7 +66,7 @@ class S4D(DiagonalCell):
 
     def zero(self, like_RBH: Tensor) -> State:
         """Real and imaginary parts of all modes, (R, B, N * H) each."""
-        return tuple(torch.zeros_like(like_RBH).repeat(1, 1, self.modes) for _ in range(2))
+        return tuple(part.repeat(1, 1, self.modes) for part in super().zero(like_RBH))
 
     def coefficients(self, p: Parameters, gates_RTBG: Tensor) -> tuple[Tensor, Tensor]:
         """exp(dt lambda) and the write of v, of all modes, (R, T, B, N * H)."""

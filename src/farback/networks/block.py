@@ -26,8 +26,8 @@ import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from farback.cells.base import Array, Cell, Parameters, State, sigmoid
-from farback.kernels.unroll import Recurrence, product, selected
+from farback.cells.base import Array, Cell, Parameters, State, linear, silu
+from farback.kernels.unroll import Recurrence, selected
 from farback.records.record import Record
 
 Shapes = dict[str, tuple[int, ...]]
@@ -210,16 +210,6 @@ class Convolved:
         u_RTBI = u_RTBI if self.bias_RI is None else u_RTBI + _over(self.bias_RI, u_RTBI)
         output_RTBH, last = self.run(self.cell, p, u_RTBI, own, None, None)
         return output_RTBH, (*last, n_RTBI[:, T:].transpose(1, 2))
-
-
-def linear(x: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None = None) -> Tensor:
-    """`x W' + b` of every replica, (R, ..., G)."""
-    return product(x.flatten(1, -2), weight_RGI, bias_RG).view(*x.shape[:-1], -1)
-
-
-def silu(x: Tensor) -> Tensor:
-    """x times its logistic function."""
-    return x * sigmoid(x)
 
 
 def _over(value_RI: Tensor, x: Tensor) -> Tensor:

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from farback import cells
-from farback.cells.base import State
+from farback.cells.base import State, linear
 from farback.inits.base import Init
 from farback.kernels.unroll import layer, product, selected
 from farback.networks.architecture import Architecture as Architecture
-from farback.networks.block import NO_BLOCK, Run, linear, of_layer
+from farback.networks.block import NO_BLOCK, Run, of_layer
 from farback.networks.module_copies import plain
 from farback.system.random_streams import stream
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,7 +13,6 @@ from farback.plots.series import series
 from farback.plots.style import GREY, groups, styled
 
 MOST_TICKS = 6  # on a lag axis
-NOTE_LETTERS = 12  # of the note in an inch
 BEYOND = 3.0  # updates are drawn up to this multiple of the budget
 NOTE = (
     "dots: a training that learned its lag; crosses at the dotted line: one that did not within its updates; "
@@ -56,5 +53,5 @@ def learning_time(trainings: pd.DataFrame, curves: pd.DataFrame, *, ax: Axes | N
         lag_axis(panel.ax, ticks if len(ticks) <= MOST_TICKS else ticks[::-2][::-1])
         panel.ax.set_ylim(least / 2.5, BEYOND * budget)
     layout.labels("training lag (steps)", "updates until learned")
-    layout.legend(textwrap.fill(NOTE, int(NOTE_LETTERS * layout.canvas.width)))
+    layout.legend(NOTE)
     return layout.figure

@@ -6,7 +6,6 @@ and V columns of the state of a head.
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from pydantic import Field
 from torch import Tensor
 from typing_extensions import override
 
-from farback.cells.base import Array, Cell, Parameters, State, linear, log_sigmoid, sigmoid
+from farback.cells.base import Array, Cell, Parameters, State, linear
+from farback.cells.support.time_steps import log_uniform, softplus_inverse
 from farback.kernels.unroll import Kernel, MatrixStateKernel
 
 Recurrence = Callable[..., tuple[Tensor, Tensor]]
@@ -157,16 +157,6 @@ def matrix_states(
     return torch.stack(reads, 1), state
 
 
-def silu(x: Tensor) -> Tensor:
-    """x sigmoid(x)."""
-    return x * sigmoid(x)
-
-
-def softplus(x: Tensor) -> Tensor:
-    """ln(1 + e^x)."""
-    return -log_sigmoid(-x)
-
-
 def unit(x: Tensor) -> Tensor:
     """Rows divided by their lengths; 1e-6 is added to the squared length, so that the slope at 0 is finite."""
     return x * torch.rsqrt(x.square().sum(-1, keepdim=True) + 1e-6)
@@ -177,5 +167,5 @@ def drawn_decays(heads: int, rng: np.random.Generator, lowest: float) -> dict[st
 
     exp(A_log) is uniform from `lowest` to 16, and softplus(dt_bias) log-uniform from 0.001 to 0.1.
     """
-    dt = np.exp(rng.uniform(math.log(0.001), math.log(0.1), size=heads))
-    return {"A_log": np.log(rng.uniform(lowest, 16, size=heads)), "dt_bias": dt + np.log(-np.expm1(-dt))}
+    dt_bias = softplus_inverse(np.exp(log_uniform(heads, rng)))
+    return {"A_log": np.log(rng.uniform(lowest, 16, size=heads)), "dt_bias": dt_bias}

@@ -41,7 +41,7 @@ class OscillatorCell(Cell):
 
     @override
     def zero(self, like_RBH: Tensor) -> State:
-        return tuple(torch.zeros_like(like_RBH).repeat(1, 1, 2) for _ in range(2))
+        return tuple(part.repeat(1, 1, 2) for part in super().zero(like_RBH))
 
     @override
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:

@@ -17,6 +17,11 @@ def log_uniform(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return rng.uniform(math.log(SHORTEST), math.log(LONGEST), size=size)
 
 
+def softplus_inverse(step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The number whose softplus is a time step above 0."""
+    return step + np.log(-np.expm1(-step))
+
+
 def zero_order_hold(re: Tensor, im: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Real and imaginary parts of a = exp(step * (re + i im)) and of b = (a - 1) / (re + i im).
 
