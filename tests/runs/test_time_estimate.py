@@ -1,16 +1,19 @@
 """How long a plan takes: arithmetic on measured times."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from farback.executors import Serial
-from farback.runs.schedule import Remaining, plan
-from farback.runs.time_estimate import EARLY_SHARE, CohortSeconds, estimate, makespan, timed, update_shares
+from farback.experiment import Sweep
+from farback.runs.schedule import Remaining, missing_from_frame, plan
+from farback.runs.time_estimate import EARLY_SHARE, CohortSeconds, between, estimate, makespan, timed, update_shares
 from farback.stores.memory import Memory
 from farback.system import devices
+from farback.training.cohort_width import packed
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Finished, Progress, TrialResult, scores
 from farback.trials.trial import Trial
@@ -56,14 +59,50 @@ def test_each_kind_is_timed_once_and_repeats_that_ended_count() -> None:
     todo = plan(Remaining.of(trials, set()), 1)
     executor = Stopwatch()
     unknown = estimate(todo, executor, Memory().frame("small"), devices.CPU)
-    assert len(executor.asked) == len({(c.trials[0].shape, len(c.trials)) for c in todo.cohorts})
-    assert len(executor.asked) < len(todo.cohorts) or len(todo.cohorts) == 2
+    assert len(executor.asked) == 2  # one of each kind: within a kind they are equal
     known = estimate(todo, executor, frame_of({trials[0]: 25.0}), devices.CPU)
     assert known.most == unknown.most > unknown.expected > known.expected
     early, late = ([c for c in todo.cohorts if (c.trials[0].stop == "never") == never] for never in (False, True))
     seconds = CohortSeconds(**PARTS)
     assert unknown.expected == pytest.approx(
         sum(seconds.total(c, EARLY_SHARE) for c in early) + sum(seconds.total(c, 1) for c in late)
+    )
+
+
+def test_the_seconds_of_a_cohort_lie_between_those_that_were_timed() -> None:
+    def cohort(lag: int, replicas: int) -> Cohort:
+        return Cohort.of(*(trial(seed, lag=lag) for seed in range(replicas)))
+
+    few, many = CohortSeconds(**PARTS), CohortSeconds(**{name: 3 * value for name, value in PARTS.items()})
+    ends = [(cohort(lag=99, replicas=3), many), (cohort(lag=9, replicas=1), few)]  # 300 and 10 steps
+    assert between(ends, ends[0][0]) == many
+    assert between(ends, ends[1][0]) == few
+    middle = between(ends, cohort(lag=54, replicas=1))  # 55 steps: half-way for one replica, not for the work of all
+    assert middle.evaluation == pytest.approx(2 * PARTS["evaluation"])
+    assert middle.update == pytest.approx((1 + 2 * 45 / 290) * PARTS["update"])
+    assert between(ends[:1], cohort(lag=5, replicas=8)) == many
+
+
+def test_an_adaptive_sweep_is_timed_in_batches_as_they_are_trained(tmp_path: Path) -> None:
+    config = """
+name: small
+question: How far back?
+base: {task: recall, cell: elman, hidden: 4, batch: 4, steps: 100, evaluate_every: 25}
+sweep: [{lag: {adaptive: [2, 40], precision: 0.3, limit: 24}}]
+"""
+    (tmp_path / "small.yaml").write_text(config)
+    sweep = Sweep.load(tmp_path / "small.yaml")
+    todo = plan(missing_from_frame(Memory().frame("small"), sweep, sweep.trials()), 1)
+    executor = Stopwatch()
+    seconds = estimate(todo, executor, Memory().frame("small"), devices.CPU)
+    assert len(executor.asked) == 2
+    rounds = todo.remaining.adaptive.simulated()
+    parts = CohortSeconds(**PARTS)
+    shares = {each: share for batch in rounds for each, share in batch.items()}
+    cohorts = [cohort for batch in rounds for cohort in packed(batch, 1)]
+    assert len(cohorts) >= len(rounds) >= 24 / 3
+    assert seconds.expected == pytest.approx(
+        sum(parts.total(c, sum(shares[t] for t in c.trials) / len(c.trials)) for c in cohorts)
     )
 
 

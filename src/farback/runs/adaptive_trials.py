@@ -27,6 +27,7 @@ from farback.trials.events import Event, Finished, Halted, TrialResult
 from farback.trials.trial import Trial
 
 TYPICAL_SLOPE, TYPICAL_SHARE = 4.0, 0.4  # of success rates, and of the budget that a success uses, in estimates of time
+GOLDEN = (5**0.5 - 1) / 2  # multiples of it modulo 1 are spread evenly, however many there are
 
 
 def with_columns(trial: Trial, result: TrialResult) -> pd.DataFrame:
@@ -99,23 +100,27 @@ class AdaptiveTrials:
         """Whether some of the lags are adaptive, so that the number of trainings is not known before."""
         return any(isinstance(network, HorizonSearch) for network in self.networks)
 
-    def simulated(self, longest: bool = False) -> list[Trial]:
-        """The trials that may still be trained, for estimates of time: as if each horizon were in the middle.
+    def simulated(self, longest: bool = False) -> list[dict[Trial, float]]:
+        """The trials that may still be trained, as if the horizons lay at all octaves alike; for estimates of time.
 
-        If `longest`, as if each horizon were the largest lag.
+        Each item has the next batch of every network, and the share of its updates that each trial is expected to
+        need. If `longest`, the horizons are taken to be the largest lag.
         """
-        trials: list[Trial] = []
-        for network in self.networks:
-            low, high = network.search.ends
-            half = max(1.0, high if longest else np.sqrt(low * high))
-
-            def made_up(trial: Trial, half: float = half) -> Outcome:
-                rate = 1 / (1 + (trial.lag / half) ** TYPICAL_SLOPE)
-                passed = np.random.default_rng([trial.seed, trial.lag]).random() < rate
-                return self._outcome_of(trial) or Outcome(bool(passed), TYPICAL_SHARE, float(passed))
-
-            trials += network_search(network.search, made_up).trials.values()
-        return [trial for trial in dict.fromkeys(trials) if trial.key not in self.known]
+        rounds: list[dict[Trial, float]] = []
+        for place, network in enumerate(self.networks):
+            low, high = np.maximum(network.search.ends, 1)
+            half = high if longest else low * (high / low) ** ((0.5 + place * GOLDEN) % 1)
+            search = network_search(network.search, self._outcome_of)
+            number = 0
+            while not search.finished:
+                if number == len(rounds):
+                    rounds.append({})
+                batch = {trial: self._outcome_of(trial) or _made_up(trial, half) for _, trial in search.batch}
+                new = {trial: outcome.share for trial, outcome in batch.items() if trial.key not in self.known}
+                rounds[number] |= new
+                search.advance(lambda trial, batch=batch: batch.get(trial))  # the batch after it is not told yet
+                number += 1
+        return rounds
 
     def note(self) -> str:
         """How lags and settings were chosen, for a page; empty if the config lists all trials."""
@@ -125,6 +130,13 @@ class AdaptiveTrials:
         if left := sum(not network.finished for network in self.networks):
             parts.append(f"{left} networks are not finished.")
         return " ".join(parts)
+
+
+def _made_up(trial: Trial, half: float) -> Outcome:
+    """An outcome of a network with this half-way lag, the same at every call."""
+    rate = 1 / (1 + (trial.lag / half) ** TYPICAL_SLOPE)
+    passed = bool(np.random.default_rng([trial.seed, trial.lag]).random() < rate)
+    return Outcome(passed, TYPICAL_SHARE if passed else 1.0, float(passed))
 
 
 def _lags_note(networks: Sequence[HorizonSearch]) -> str:

@@ -1,14 +1,19 @@
-"""How long a plan takes: time a few updates of each kind of cohort on its executor, then add up all cohorts."""
+"""How long a plan takes: time a few updates of some of its cohorts on its executor, then add up all cohorts.
+
+Cohorts of a kind differ in their lag and in the number of their replicas. Of each kind the cohort with the least and
+the one with the most work are timed; the seconds of the others lie on a line between the two.
+"""
 
 from __future__ import annotations
 
 import heapq
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from farback.executors import Executor
@@ -71,23 +76,48 @@ def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -
     precompile(trial.cell.kernel for trial in what.due())
     shares = update_shares(frame, what.trials)
     start = {one.key: one for cohort in plan.cohorts for one in cohort.start}
-    cohorts, longest = (
-        packed([*what.listed, *what.adaptive.simulated(longest)], plan.workers, start) for longest in (False, True)
+    first = dict.fromkeys(what.listed, EARLY_SHARE)
+    expected, longest = (
+        [
+            (cohort, batch)
+            for number, batch in enumerate(what.adaptive.simulated(longest) or [{}])
+            for cohort in packed([*(first if number == 0 else {}), *batch], plan.workers, start)
+        ]
+        for longest in (False, True)
     )
-    kinds = {_kind(cohort): cohort for cohort in [*cohorts, *longest]}
-    seconds: dict[tuple[str, int], CohortSeconds] = {}
+    cohorts = [cohort for cohort, _ in [*expected, *longest]]
+    timed_ones: dict[str, list[tuple[Cohort, CohortSeconds]]] = {}
     began, startup = time.monotonic(), 0.0
-    for cohort, event in executor.map(partial(timed, device=device), kinds.values()):
+    for cohort, event in executor.map(partial(timed, device=device), _to_time(cohorts)):
         if isinstance(event, Failed):
             raise RuntimeError(f"{event.error}\n{event.traceback}")
         if isinstance(event, Progress):
-            if not seconds:  # workers need seconds to start
+            if not timed_ones:  # workers need seconds to start
                 startup = max(0.0, time.monotonic() - began - event.metrics["all"])
             parts = {name: value for name, value in event.metrics.items() if name != "all"}
-            seconds[_kind(cohort)] = CohortSeconds(**parts)
-    expected = (seconds[_kind(cohort)].total(cohort, _share(cohort, shares)) for cohort in cohorts)
-    most = (seconds[_kind(cohort)].total(cohort, 1.0) for cohort in longest)
-    return Estimate(makespan(expected, plan.workers) + startup, makespan(most, plan.workers) + startup)
+            timed_ones.setdefault(_kind(cohort), []).append((cohort, CohortSeconds(**parts)))
+
+    def total(cohort: Cohort, share: float) -> float:
+        return between(timed_ones[_kind(cohort)], cohort).total(cohort, share)
+
+    usual = (total(cohort, _share(cohort, shares, first | batch)) for cohort, batch in expected)
+    most = (total(cohort, 1.0) for cohort, _ in longest)
+    return Estimate(makespan(usual, plan.workers) + startup, makespan(most, plan.workers) + startup)
+
+
+def between(timed: Sequence[tuple[Cohort, CohortSeconds]], cohort: Cohort) -> CohortSeconds:
+    """The seconds of a cohort on the line between one or two timed cohorts of its kind.
+
+    `begin` and `update` grow with the steps of all replicas together, the others with those of one.
+    """
+
+    def at(name: str, size: Callable[[Cohort], int]) -> float:
+        by_size = sorted((size(one), getattr(seconds, name)) for one, seconds in timed)
+        sizes, values = zip(*by_size, strict=True)
+        return float(np.interp(size(cohort), sizes, values))
+
+    every, one = {"begin", "update"}, {"evaluation", "start", "way", "end"}
+    return CohortSeconds(**{name: at(name, _work) for name in every} | {name: at(name, _steps) for name in one})
 
 
 def makespan(seconds: Iterable[float], workers: int) -> float:
@@ -145,12 +175,30 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _kind(cohort: Cohort) -> tuple[str, int]:
-    """The kind of a cohort: updates of cohorts of one kind take equally long."""
-    return cohort.trials[0].shape, len(cohort.trials)
+def _kind(cohort: Cohort) -> str:
+    """The kind of a cohort: in cohorts of one kind only the lag and the number of replicas differ."""
+    return cohort.trials[0].shape_at_any_lag
 
 
-def _share(cohort: Cohort, shares: Mapping[str, float]) -> float:
+def _to_time(cohorts: Iterable[Cohort]) -> list[Cohort]:
+    """Of each kind, the cohort with the least and the one with the most work."""
+    kinds: dict[str, list[Cohort]] = {}
+    for cohort in cohorts:
+        kinds.setdefault(_kind(cohort), []).append(cohort)
+    ends = ((min(some, key=_work), max(some, key=_work)) for some in kinds.values())
+    return [each for least, most in ends for each in ((least,) if _work(least) == _work(most) else (least, most))]
+
+
+def _steps(cohort: Cohort) -> int:
+    return cohort.trials[0].lag + 1
+
+
+def _work(cohort: Cohort) -> int:
+    return len(cohort.trials) * _steps(cohort)
+
+
+def _share(cohort: Cohort, known: Mapping[str, float], assumed: Mapping[Trial, float]) -> float:
     """The mean share of their updates that the trials of a cohort will need."""
-    default = 1.0 if cohort.trials[0].stop == "never" else EARLY_SHARE
-    return statistics.fmean(shares.get(trial.group, default) for trial in cohort.trials)
+    if cohort.trials[0].stop == "never":
+        return 1.0
+    return statistics.fmean(known.get(trial.group, assumed[trial]) for trial in cohort.trials)

@@ -273,8 +273,18 @@ class Trial(Record):
     @cached_property
     def shape(self) -> str:
         """A hash of the fields that the trials of one cohort share. Trials with the same hash may train together."""
+        return digest(self._shared())
+
+    @cached_property
+    def shape_at_any_lag(self) -> str:
+        """A hash of the fields of `shape` but the lag."""
+        values = self._shared()
+        values["task"] = {name: value for name, value in values["task"].items() if name != "lag"}
+        return digest({**values, "lag": None})
+
+    def _shared(self) -> dict[str, Any]:
         values = {name: value for name, value in self.digested().items() if name not in REPLICA_FIELDS}
-        return digest({**values, "optimizer": self.optimizer.name})
+        return {**values, "optimizer": self.optimizer.name}
 
     @cached_property
     def group(self) -> str:
