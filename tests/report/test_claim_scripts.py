@@ -89,6 +89,19 @@ def short(trial: Trial, skill: float) -> Values:
         yield measure, step, lag, statistic, 0.5 if lag > 39 and statistic == "accuracy" else value
 
 
+def fading(trial: Trial, skill: float) -> Values:
+    """Scores of affine networks that lose parity somewhere beyond 160 bits."""
+    nonlinear = trial.cell.name in ("slstm", "gru")
+    for measure, step, lag, statistic, value in rows(trial, skill):
+        lost = lag > 159 and statistic == "accuracy" and not nonlinear
+        yield measure, step, lag, statistic, 0.5 if lost else value
+
+
+def tracks(trial: Trial) -> float:
+    """Parity is learned by the nonlinear cells and by those with negative eigenvalues."""
+    return float(trial.cell.name in ("slstm", "gru") or trial.cell.spec().get("negative_eigenvalues", False))
+
+
 def adding_by_length(trial: Trial) -> float:
     learned = {"LSTM, forget_bias": 0.9} | ({"RNN relu, identity": 0.9} if trial.lag == 75 else {})
     return by_label(learned)(trial)
@@ -184,6 +197,10 @@ CASES: list[tuple[str, Rule, Made, list[str]]] = [  # the verdicts in the order 
     ("parity_lengths", solving(1), rows, [OPEN, OPEN, REFUTED]),
     ("parity_lengths", constant(0.0), rows, [OPEN] * 3),
     ("parity_lengths", constant(1.0), short, [REFUTED, REFUTED, OPEN]),
+    ("state_tracking", tracks, fading, [CONFIRMED] * 4),
+    ("state_tracking", constant(1.0), rows, [REFUTED] * 4),
+    ("state_tracking", constant(0.0), rows, [REFUTED, CONFIRMED, REFUTED, OPEN]),
+    ("state_tracking", split, fading, [OPEN, OPEN, OPEN, CONFIRMED]),
     ("adding_two_hundred", by_label(BEST), rows, [CONFIRMED] * 3),
     ("adding_two_hundred", constant(0.9), rows, [REFUTED] * 3),
     ("adding_two_hundred", split, rows, [OPEN] * 3),
