@@ -72,7 +72,8 @@ class Mamba(DiagonalCell):
 
     def zero(self, like_RBH: Tensor) -> State:
         """All modes, (R, B, N * H)."""
-        return tuple(part.repeat(1, 1, self.modes) for part in super().zero(like_RBH))
+        R, B, H = like_RBH.shape
+        return tuple(like_RBH.new_zeros(R, B, self.modes * H) for _ in range(self.state_parts))
 
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """v, dt before its softplus, B and C."""

@@ -66,7 +66,8 @@ class S4D(DiagonalCell):
 
     def zero(self, like_RBH: Tensor) -> State:
         """Real and imaginary parts of all modes, (R, B, N * H) each."""
-        return tuple(part.repeat(1, 1, self.modes) for part in super().zero(like_RBH))
+        R, B, H = like_RBH.shape
+        return tuple(like_RBH.new_zeros(R, B, self.modes * H) for _ in range(self.state_parts))
 
     def coefficients(self, p: Parameters, gates_RTBG: Tensor) -> tuple[Tensor, Tensor]:
         """exp(dt lambda) and the write of v, of all modes, (R, T, B, N * H)."""

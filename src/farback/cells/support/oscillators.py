@@ -41,7 +41,8 @@ class OscillatorCell(Cell):
 
     @override
     def zero(self, like_RBH: Tensor) -> State:
-        return tuple(part.repeat(1, 1, 2) for part in super().zero(like_RBH))
+        R, B, H = like_RBH.shape
+        return tuple(like_RBH.new_zeros(R, B, 2 * H) for _ in range(self.state_parts))
 
     @override
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
