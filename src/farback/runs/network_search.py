@@ -21,7 +21,7 @@ from farback.trials.trial import Trial
 COARSER = 2.5  # settings are compared with this multiple of the precision
 UNLIKELY = 0.05  # a setting is dropped when it is the best with less than this share of the largest probability
 CHOICE_SEEDS = 3  # seeds of each setting at a listed lag, before one is chosen
-TYPICAL_CHOICE, TYPICAL_JUDGED = 9, 30  # trainings at adaptive lags, before anything is known
+TYPICAL_CHOICE, TYPICAL_JUDGED = 12, 30  # trainings at adaptive lags, before anything is known
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class HorizonSearch(NetworkSearch):
             largest = max(best.values())
             self.candidates = {arm: each for arm, each in self.candidates.items() if best[arm] >= UNLIKELY * largest}
             unknown = [
-                arm for arm, each in self.candidates.items() if not each.done and self.counts[CHOICE, arm] < limit // 4
+                arm for arm, each in self.candidates.items() if not each.done and self.counts[CHOICE, arm] < limit // 2
             ]
             if len(self.candidates) > 1 and unknown:
                 for arm in unknown:

@@ -22,7 +22,7 @@ class AdaptiveLag(Record):
     Attributes:
         adaptive: the smallest and the largest lag to try.
         precision: the standard deviation of the horizon, in octaves (factors of two), at which a network is finished.
-        limit: most trainings of a network; with `tune`, each setting gets at most a quarter before one is chosen.
+        limit: most trainings of a network; with `tune`, each setting gets about half of it before one is chosen.
     """
 
     adaptive: Bounds
