@@ -8,7 +8,7 @@ import sqlalchemy
 from made_up import finished, trial
 
 from farback.stores import studies
-from farback.stores.locations import artifacts, database, default_uri, local, located, shown, sqlite
+from farback.stores.locations import artifacts, database, default_uri, local, located, named, shown, sqlite
 from farback.stores.mlflow import MLflow
 from farback.trials.trial import Trial
 
@@ -63,6 +63,7 @@ def test_a_database_lies_in_its_folder_whatever_the_folder_is_called(tmp_path: P
     path.parent.mkdir()
     uri = sqlite(path)
     assert database(uri) == path
+    assert str(path) in named(uri)  # for a person: not percent-encoded
     engine = sqlalchemy.create_engine(uri)
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text("create table one (number integer)"))

@@ -27,6 +27,7 @@ __all__ = [
     "default_uri",
     "local",
     "located",
+    "named",
     "shown",
     "sqlite",
 ]
@@ -106,6 +107,12 @@ def database(uri: str) -> Path | None:
     return Path(make_url(uri).database or "").absolute()
 
 
+def named(uri: str) -> str:
+    """The store or study at a URI as a person reads it: without secrets, and a path that a URI must quote as it is."""
+    path = database(uri)
+    return shown(uri) if path is None or uri == SQLITE + str(path) else str(path)
+
+
 def artifact_root(uri: str) -> Path | None:
     """The folder below which this machine keeps a store's artifacts; None where a server keeps them."""
     if uri.startswith("http"):
@@ -135,7 +142,7 @@ def local(artifacts_uri: str, uri: str) -> Path | None:
         if parts.scheme == "mlflow-artifacts" and parts.netloc in ("", urlsplit(uri).netloc):
             return None
         raise ForeignAddress(
-            f"the store {shown(uri)} names the artifacts {shown(artifacts_uri)}, which that server does not serve: "
+            f"the store {named(uri)} names the artifacts {shown(artifacts_uri)}, which that server does not serve: "
             "nothing was read or sent there; `mlflow server` with --artifacts-destination serves all artifacts itself"
         )
     recorded = Path(url2pathname(parts.path))
@@ -143,7 +150,7 @@ def local(artifacts_uri: str, uri: str) -> Path | None:
     folder = root.joinpath(*run) if database(uri) is not None and above == ARTIFACTS else recorded
     if parts.scheme not in ("", "file") or not folder.resolve().is_relative_to(root.resolve()):
         raise ForeignAddress(
-            f"the store {shown(uri)} names the artifacts {shown(artifacts_uri)}, which are not below its own folder "
+            f"the store {named(uri)} names the artifacts {shown(artifacts_uri)}, which are not below its own folder "
             f"{root}: nothing was read or changed there; if another project recorded them, run the command in it"
         )
     return folder

@@ -118,7 +118,7 @@ class MLflow(Store):
         with quiet():
             experiment_id = self._id(experiment)
             if experiment_id is None:
-                raise ValueError(f"nothing is recorded of {experiment!r} in {locations.shown(self.uri)}")
+                raise ValueError(f"nothing is recorded of {experiment!r} in {locations.named(self.uri)}")
             run = self.summaries.open(experiment_id, {legal(name) for name in metrics or {}})
             earlier = _written(run.data.tags)
             written = {"files": [path.name for path in files], "tags": [legal(name) for name in tags or {}]}
@@ -145,7 +145,7 @@ class MLflow(Store):
             self._made[run.run_id] = {name: text for name, text in recorded.provenance.items() if name != "pid"}
             return recorded
         except (OSError, result_files.Damaged) as error:
-            place = f"run {run.run_id} in {locations.shown(self.uri)}"
+            place = f"run {run.run_id} in {locations.named(self.uri)}"
             advice = "`farback doctor --repair` sets the run aside, and the next run trains the trial again"
             raise StoreFault(f"cannot read the scores of {place} ({error}); if they are lost, {advice}") from error
 
