@@ -78,7 +78,7 @@ def _checked(target: Target) -> tuple[Checkup, Client | None]:
     client, trials, experiments = None, 0, list[Any]()
     if not issues:
         try:
-            client = Client(redaction.signed_in(target.uri), Retries(target.uri, 0.0))
+            client = Client(redaction.signed_in(target.uri), Retries(target.uri, 0.0), target.root)
             experiments = _experiments(client, target.experiment)
         except Exception as error:  # from MLflow, a database driver or the network
             if isinstance(error, UserError) and not isinstance(error, StoreFault):

@@ -113,21 +113,26 @@ def named(uri: str) -> str:
     return shown(uri) if path is None or uri == SQLITE + str(path) else str(path)
 
 
-def artifact_root(uri: str) -> Path | None:
-    """The folder below which this machine keeps a store's artifacts; None where a server keeps them."""
+def artifact_root(uri: str, project: Path | None = None) -> Path | None:
+    """The folder below which this machine keeps a store's artifacts; None where a server keeps them.
+
+    A database on a server has them in the `project`, by default the one that contains the current directory.
+    """
     if uri.startswith("http"):
         return None
     path = database(uri)
-    return project_folder() / "results" / "store" / ARTIFACTS if path is None else path.parent / ARTIFACTS
+    if path is not None:
+        return path.parent / ARTIFACTS
+    return (project_folder() if project is None else project.resolve()) / "results" / "store" / ARTIFACTS
 
 
-def artifacts(uri: str, experiment: str) -> str | None:
+def artifacts(uri: str, experiment: str, project: Path | None = None) -> str | None:
     """The URI for an experiment's artifacts, below `artifact_root`; None lets the server choose."""
-    root = artifact_root(uri)
+    root = artifact_root(uri, project)
     return None if root is None else (root / experiment).as_uri()
 
 
-def local(artifacts_uri: str, uri: str) -> Path | None:
+def local(artifacts_uri: str, uri: str, project: Path | None = None) -> Path | None:
     """The folder of a run's artifacts on this machine; None if the server at `uri` keeps them.
 
     Every use of an artifact address goes through this function, because others may have written the address: nothing
@@ -137,7 +142,7 @@ def local(artifacts_uri: str, uri: str) -> Path | None:
     Raises:
         ForeignAddress: the address is not below `artifact_root`, or names another server.
     """
-    parts, root = urlsplit(artifacts_uri), artifact_root(uri)
+    parts, root = urlsplit(artifacts_uri), artifact_root(uri, project)
     if root is None:
         if parts.scheme == "mlflow-artifacts" and parts.netloc in ("", urlsplit(uri).netloc):
             return None
