@@ -264,7 +264,8 @@ def _html(variables: Mapping[str, Any], folder: Path) -> str:
 
 def _plain(lines: Lines) -> dict[str, Any]:
     """The lines of a figure as JSON has them."""
-    return {**lines._asdict(), "lines": [line._asdict() for line in lines.lines]}
+    parts = {"lines": [line._asdict() for line in lines.lines], "entries": [one._asdict() for one in lines.entries]}
+    return {**lines._asdict(), **parts}
 
 
 def _write_parts(analysis: Analysis, folder: Path) -> list[Path]:
