@@ -239,7 +239,7 @@ def test_an_axis_that_changes_nothing_is_refused(tmp_path: Path) -> None:
         "symbols: 2", "symbols: 2"
     )
     experiment = config(tmp_path, same)
-    with pytest.raises(ConfigError, match=r"small.yaml:\d+.*bias.*changes nothing"):
+    with pytest.raises(ConfigError, match=r"small.yaml:\d+.*bias.*changes nothing here: true and false are"):
         farback.run(experiment, workers=1, store=Memory())
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from farback.cells.module import ModuleCell
 from farback.experiment import ConfigError, Experiment, Problem, Sweep
+from farback.experiment.problems import shown
 from farback.networks.module_laws import laws
 from farback.report.group_columns import groups
 from farback.system.project import script_of
@@ -125,4 +126,5 @@ def _problem(axis: str, trials: list[Trial], others: list[Trial]) -> str:
 
 def _levels(axis: str, first: Trial, second: Trial) -> str:
     values = [trial.parameters().get(axis, trial.columns().get(axis)) for trial in (first, second)]
-    return f"{values[0]!r} and {values[1]!r}" if values[0] != values[1] else f"trials {first.key} and {second.key}"
+    one, other = ("null" if value is None else shown(value) for value in values)
+    return f"{one} and {other}" if one != other else f"trials {first.key} and {second.key}"
