@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure as Drawing
 from matplotlib.image import imread
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, ViewportSize
 
-from farback.plots.series import series
+from farback.plots.series import name_entries, series, stands_for
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.page import publish
 
@@ -261,6 +262,9 @@ def lines(page: Page, tmp_path: Path) -> Page:
     for name, colour, values in (("LSTM", "#004488", [0.2, 0.4]), ("GRU", "#ddaa33", [0.9, 0.8])):
         with series(ax, name):
             ax.plot([10, 20], values, color=colour, label=name)
+    entries = [Line2D([], [], label=name, **stands_for([name])) for name in ("LSTM", "GRU")]
+    entries.append(Line2D([], [], label="both", **stands_for(["LSTM", "GRU"])))
+    name_entries(ax.legend(handles=entries), entries)
     numbers = pd.DataFrame({"network": ["LSTM", "GRU"]})
     verdicts = pd.DataFrame({"id": LONG, "verdict": [SIDES[place % 4] for place in range(40)], "page": ["x"] * 40})
     parts = [
@@ -301,6 +305,27 @@ def test_lines_can_be_switched_off_and_a_row_shows_its_line_alone(lines: Page) -
     lines.locator("a.shows", has_text="LSTM").click()
     assert shown_lines(lines) == [True, False]
     assert lines.get_by_role("button", name="GRU", exact=True).get_attribute("aria-pressed") == "false"
+
+
+def test_a_click_on_the_legend_switches_its_lines(lines: Page) -> None:
+    for entry, shown in ((0, [False, True]), (2, [False, False]), (1, [False, True]), (2, [False, False])):
+        lines.locator(".entry").nth(entry).click()
+        assert shown_lines(lines) == shown
+    lines.locator(".entry").nth(2).click()
+    assert shown_lines(lines) == [True, True]
+    assert lines.locator(".entry.off").count() == 0
+
+
+def test_entries_lie_on_the_legend_at_every_size(lines: Page) -> None:
+    data = json.loads(str(lines.locator("script.lines").text_content()))
+    for size in (PHONE, ViewportSize(width=1280, height=900)):
+        lines.set_viewport_size(size)
+        plot, cover = lines.locator(".plot").bounding_box(), lines.locator(".entry").nth(1).bounding_box()
+        assert plot is not None
+        assert cover is not None
+        entry, scale = data["entries"][1], plot["width"] / data["width"]
+        expected = (entry["left"] * scale, entry["top"] * scale)
+        assert (cover["x"] - plot["x"], cover["y"] - plot["y"]) == pytest.approx(expected, abs=1.5)
 
 
 def test_a_long_table_can_be_searched_and_filtered_and_keeps_its_head(lines: Page) -> None:

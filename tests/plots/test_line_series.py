@@ -10,9 +10,11 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.lines import Line2D
 
 from farback import plots
-from farback.plots.series import MOST_POINTS, lines, series
+from farback.plots.series import MOST_POINTS, lines, name_entries, series, stands_for
 from farback.report.svg import picture
 
 
@@ -41,6 +43,25 @@ def test_points_are_where_the_axes_have_them(tmp_path: Path) -> None:
         assert left == pytest.approx(288 * (box.x0 + share * box.width), abs=0.1)
         assert top == pytest.approx(216 * (1 - box.y0 - share * box.height), abs=0.1)
         assert (float(x), float(y)) == (10 * share, share)
+
+
+def test_an_entry_of_a_legend_is_where_the_file_has_it_and_names_its_lines(tmp_path: Path) -> None:
+    figure = drawn()
+    artists = [Line2D([], [], label="both", **stands_for(["LSTM, chrono", "a|b"])), Line2D([], [], label="chance")]
+    legend = figure.legend(handles=artists, loc="upper right")
+    name_entries(legend, artists)
+    plots.save(figure, tmp_path / "a")
+    found = lines(figure)
+    assert found is not None
+    assert found.height == 3 * 72
+    (entry,) = found.entries  # chance is no line that could be switched off
+    assert entry.names == ["LSTM, chrono", "a|b"]
+    dark = imread(tmp_path / "a.png")[..., :3].min(axis=-1) < 0.6
+    sides = [round(side * 150 / 72) for side in (entry.left, entry.top, entry.width, entry.height)]
+    inside = dark[sides[1] - 1 : sides[1] + sides[3] + 2, sides[0] - 1 : sides[0] + sides[2] + 2]
+    own = dark[sides[1] - 8 : sides[1] + sides[3] + 3, sides[0] - 8 : sides[0] + sides[2] + 8]
+    assert inside.any(axis=0).mean() > 0.6  # the sign and the text
+    assert inside.sum() >= 0.98 * own.sum()  # and nothing of them is outside
 
 
 def test_the_svg_file_names_all_parts_of_a_line_and_no_other(tmp_path: Path) -> None:
@@ -84,6 +105,7 @@ def test_curves_of_every_network_are_lines_of_the_figure(tmp_path: Path) -> None
         "GRU": [0, -1, -2],
         "LSTM, chrono": [0, -1, -2],
     }
+    assert [entry.names for entry in found.entries] == [["GRU"], ["LSTM, chrono"]]
 
 
 @pytest.mark.parametrize("name", ["PyTorch's start", 'a "b" <script>&amp;', "Größe # 3"])

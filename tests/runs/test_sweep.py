@@ -239,8 +239,15 @@ def test_an_axis_that_changes_nothing_is_refused(tmp_path: Path) -> None:
         "symbols: 2", "symbols: 2"
     )
     experiment = config(tmp_path, same)
-    with pytest.raises(ConfigError, match=r"small.yaml:\d+.*bias.*changes nothing"):
+    with pytest.raises(ConfigError, match=r"small.yaml:\d+.*bias.*changes nothing here: true and false are"):
         farback.run(experiment, workers=1, store=Memory())
+
+
+def test_a_task_with_one_answer_only_is_refused(tmp_path: Path) -> None:
+    """With a short delay the Mackey-Glass series comes to rest."""
+    text = SMALL.replace("name: recall, symbols: 2, filler: blank", "name: mackey_glass, tau: 2.0, history: 2")
+    with pytest.raises(ConfigError, match=r"task: every answer of .*mackey_glass.* is the same number.*remember"):
+        trial_checks.check(config(tmp_path, text))
 
 
 def test_an_axis_that_changes_something_at_the_last_level_of_the_others_is_allowed(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def drive(folder: Path, uri: str, names: tuple[str, ...]) -> list[Path]:
 
 def check(configs: list[Path], uri: str) -> None:
     """Every trial is recorded once, whole, and as a single driver records it."""
-    with MLflow(uri) as store:
+    with MLflow(uri, project=configs[0].parent.parent) as store:
         for path in configs:
             alone = Memory()
             run(path, workers=1, store=alone)

@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy
 from made_up import finished, trial
 
-from farback.stores import studies
-from farback.stores.locations import artifacts, database, default_uri, local, located, shown, sqlite
+from farback.stores import open_store, studies
+from farback.stores.locations import artifacts, database, default_uri, local, located, named, shown, sqlite
 from farback.stores.mlflow import MLflow
 from farback.trials.trial import Trial
 
@@ -63,6 +63,7 @@ def test_a_database_lies_in_its_folder_whatever_the_folder_is_called(tmp_path: P
     path.parent.mkdir()
     uri = sqlite(path)
     assert database(uri) == path
+    assert str(path) in named(uri)  # for a person: not percent-encoded
     engine = sqlalchemy.create_engine(uri)
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text("create table one (number integer)"))
@@ -86,6 +87,21 @@ def test_a_store_and_studies_work_in_such_a_folder_and_write_nothing_beside_it(
     studies.opened(studies.located(None, tmp_path / name)).rdb.engine.dispose()
     assert {path.name for path in (tmp_path / name / "results" / "store").iterdir()} >= {"mlflow.db", "optuna.db"}
     assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def test_artifacts_are_in_the_project_wherever_the_command_is_typed(
+    on_postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, project = trial(), tmp_path / "project"
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        with open_store(on_postgres, project) as store, store.begin("first", [one]) as recorder:
+            if name == "here":
+                recorder.put(finished(one))
+            assert store.frame("first")["key"].unique().tolist() == [one.key]
+    assert not [*(tmp_path / "here").iterdir(), *(tmp_path / "there").iterdir()]
+    assert list((project / "results" / "store" / "artifacts" / "first").iterdir())
 
 
 def recorded(project: Path, empty_database: Path) -> tuple[Trial, set[Path]]:

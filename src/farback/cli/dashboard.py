@@ -64,7 +64,7 @@ def dashboard(
     if find_spec("optuna_dashboard") is None:
         raise UserError("the dashboard needs the package optuna-dashboard: pip install 'farback[search]'")
     if not exists(uri):
-        raise UserError(f"{locations.shown(uri)} does not exist: `farback search CONFIG` creates it")
+        raise UserError(f"{locations.named(uri)} does not exist: `farback search CONFIG` creates it")
     studies = opened(uri)
     pages = addresses(studies, name)
     server, access = listening(studies, port, "" if no_token else page_access.new_token())
@@ -105,7 +105,7 @@ def addresses(storage: Storage, experiment: str | None) -> list[tuple[str, str]]
     own = [name for name in sorted(ids) if name == experiment or name.startswith((f"{experiment}/", f"{experiment}--"))]
     if not own:
         existing = f"it has: {', '.join(sorted(ids))}" if ids else "it has no studies"
-        raise UserError(f"{locations.shown(storage.uri)} has no study of {experiment!r}; {existing}")
+        raise UserError(f"{locations.named(storage.uri)} has no study of {experiment!r}; {existing}")
     return [(name, f"/dashboard/studies/{ids[name]}") for name in own]
 
 

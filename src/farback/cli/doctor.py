@@ -34,7 +34,7 @@ def doctor(
 ) -> None:
     """Check that a store is intact, and list its issues; exit code 1 if there are any."""
     from farback.doctor.checkup import Target, check
-    from farback.stores.locations import located, shown
+    from farback.stores.locations import located, named
     from farback.stores.studies import located as study_storage
     from farback.system.project import project_folder
 
@@ -45,7 +45,7 @@ def doctor(
     if as_json:
         Printer(as_json).document(_document(checkup))
     else:
-        echo("\n".join(_text(checkup, shown(target.uri), repair)))
+        echo("\n".join(_text(checkup, named(target.uri), repair)))
     raise typer.Exit(0 if checkup.is_clean else 1)
 
 

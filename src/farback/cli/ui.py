@@ -69,12 +69,12 @@ def serve(
         return _show_links(redaction.signed_in(uri), None, experiment, open_browser)
     path = locations.database(uri)
     if path is not None and not path.exists():
-        raise UserError(f"nothing is recorded yet in {locations.shown(uri)}: {locations.BEGIN}")
+        raise UserError(f"nothing is recorded yet in {locations.named(uri)}: {locations.BEGIN}")
     free = free_port(port)
     if free != port:
         echo(f"port {port} is in use; using port {free}")
     access = page_access.Access(free, token)
-    echo(f"starting MLflow on {locations.shown(uri)} ...")
+    echo(f"starting MLflow on {locations.named(uri)} ...")
     for number in (signal.SIGTERM, signal.SIGHUP):  # stop the server also when the terminal is closed
         signal.signal(number, signal.default_int_handler)
     try:
@@ -140,12 +140,12 @@ def _experiment(uri: str, access: page_access.Access | None, name: str | None) -
         if any(tag["key"] == descriptions.NOTE for tag in each.get("tags", []))
     }
     if not found:
-        raise UserError(f"nothing is recorded yet in {locations.shown(uri)}: {locations.BEGIN}")
+        raise UserError(f"nothing is recorded yet in {locations.named(uri)}: {locations.BEGIN}")
     if name is None:
         return max(found.values(), key=lambda each: int(each.get("last_update_time", 0)))
     if name not in found:
         existing = ", ".join(found)
-        raise UserError(f"{locations.shown(uri)} has no experiment {name!r}; it has: {existing}")
+        raise UserError(f"{locations.named(uri)} has no experiment {name!r}; it has: {existing}")
     return found[name]
 
 

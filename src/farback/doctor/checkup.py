@@ -73,19 +73,19 @@ def _checked(target: Target) -> tuple[Checkup, Client | None]:
     """One round of checks, and the client; None where the store cannot be opened."""
     path = locations.database(target.uri)
     if path and not path.exists():
-        raise UserError(f"nothing is recorded yet in {locations.shown(target.uri)}: {locations.BEGIN}")
+        raise UserError(f"nothing is recorded yet in {locations.named(target.uri)}: {locations.BEGIN}")
     issues = list(files.database(path)) if path else []
     client, trials, experiments = None, 0, list[Any]()
     if not issues:
         try:
-            client = Client(redaction.signed_in(target.uri), Retries(target.uri, 0.0))
+            client = Client(redaction.signed_in(target.uri), Retries(target.uri, 0.0), target.root)
             experiments = _experiments(client, target.experiment)
         except Exception as error:  # from MLflow, a database driver or the network
             if isinstance(error, UserError) and not isinstance(error, StoreFault):
                 raise
             remedy = "check the address, that the server runs, and MLflow's version; nothing was changed"
             what = f"MLflow cannot open it: {reason(error)}"
-            issues = [Issue("error", "database", what, locations.shown(target.uri), "", remedy)]
+            issues = [Issue("error", "database", what, locations.named(target.uri), "", remedy)]
             client = None
         else:
             for experiment in experiments:

@@ -59,4 +59,4 @@ def studies(uri: str) -> Iterator[Issue]:
     try:
         opened(uri, retry_seconds=0.0)
     except UserError as error:
-        yield Issue("error", "studies", str(error), locations.shown(uri))
+        yield Issue("error", "studies", str(error), locations.named(uri))

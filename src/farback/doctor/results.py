@@ -8,7 +8,7 @@ from pathlib import Path
 
 from farback.doctor.issues import Issue, Repair, counted, unless_training
 from farback.doctor.runs import TrialRuns
-from farback.stores import locations, result_files
+from farback.stores import result_files
 from farback.stores.base import Recorded
 from farback.stores.client import Client
 from farback.stores.queries import TrackedRun
@@ -69,7 +69,7 @@ def _result(run: TrackedRun, client: Client) -> Recorded:
     try:
         about, table = client.artifacts.read(run.artifacts, (result_files.RESULT, result_files.SCORES))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        folder = locations.local(run.artifacts, client.uri)
+        folder = client.artifacts.local(run.artifacts)
         if folder is not None and not folder.parent.parent.is_dir():  # the experiment's folder
             raise Unreachable(f"the folder {folder.parent.parent} is not on this machine") from None
         raise MissingResult(f"{Path(str(error.filename)).name} is missing") from None

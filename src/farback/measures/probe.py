@@ -22,7 +22,7 @@ from farback import stats
 from farback.measures.base import Floats, MeasureRow, Untrained, curve_rows
 from farback.measures.support.lag_selection import AtLags, readout_steps, sorted_lags
 from farback.measures.support.logistic_regression import Labels, logistic_regression, whitened
-from farback.measures.support.numbers import array, scaled, sequences
+from farback.measures.support.numbers import array, real, require_finite, scaled, sequences
 from farback.measures.support.own_mode import own_mode
 from farback.measures.support.regression import floats
 from farback.measures.support.system import measured
@@ -97,8 +97,8 @@ def probe(
         seed: the seed of the split into fitted and scored sequences, and of the shuffled control.
 
     Raises:
-        ValueError: fewer than 30 sequences, shapes that do not fit, a lag or step outside the sequences, or states
-            that are not finite.
+        ValueError: fewer than 30 sequences, shapes that do not fit, a lag or step outside the sequences, or symbols or
+            states that are complex or not finite.
 
     Source: Alain and Bengio 2016 (1610.01644); the shuffled control after Hewitt and Liang 2019 (1909.03368).
     """
@@ -111,6 +111,8 @@ def probe(
     symbol_BT = None if symbols is None else array(symbols)
     if symbol_BT is not None and symbol_BT.shape != (B, T):
         raise ValueError(f"symbols must have one value for each step, shape {(B, T)}; got {symbol_BT.shape}")
+    if symbol_BT is not None and symbol_BT.dtype.kind in "fc":
+        require_finite("symbols", real("symbols", symbol_BT))
     source = x_BTI.numpy() if symbol_BT is None else symbol_BT
     targets = [_target(source[np.arange(B), step_B.numpy() - lag]) for lag in lags]
     rng = stream(seed, "measure", "probe")

@@ -31,9 +31,20 @@ def copied(module: Module, dtype: torch.dtype | None = None) -> Module:
     try:
         with torch.inference_mode(False):
             own = copy.deepcopy(module, memo).cpu().eval().requires_grad_(False)
-            return own if dtype is None else own.to(dtype)
+            return own if dtype is None else _in_precision(own, dtype)
     except Exception as error:
         raise ValueError(f"{type(module).__name__} cannot be copied ({type(error).__name__}: {error})") from error
+
+
+def _in_precision(module: Module, dtype: torch.dtype) -> Module:
+    """The module with real numbers of type `dtype`, and complex numbers of the type with that precision.
+
+    `Module.to` would keep the real parts of complex numbers only.
+    """
+    for value in (*module.parameters(), *module.buffers()):
+        if value.is_floating_point() or value.is_complex():
+            value.data = value.data.to(dtype if value.is_floating_point() else dtype.to_complex())
+    return module
 
 
 def _computed(module: nn.Module) -> Iterator[Tensor]:

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
+from farback.plots.series import name_entries
+
 Place = Figure | SubFigure | None  # where the caller wants panels; None: in a new figure
 LETTERS = 15.0  # of a small text in an inch
 MARGIN_LETTERS = 4  # less in a line of a legend's title, so that it is not cut at the sides
@@ -88,12 +90,14 @@ class Canvas:
         title = textwrap.fill(str(options.get("title") or ""), int(LETTERS * self.width) - MARGIN_LETTERS) or None
         options = {**options, "title": title}
         if self.ax is None:
-            self.figure.legend(handles=lines, **{"loc": "outside lower center", **options})
+            made = self.figure.legend(handles=lines, **{"loc": "outside lower center", **options})
+            name_entries(made, lines)
             return
         options.pop("loc", None)
         below = ScaledTranslation(0, -LEGEND_BELOW, self.root.dpi_scale_trans)
         place_below: Any = {"bbox_to_anchor": (0.5, 0), "bbox_transform": self.ax.transAxes + below}
-        self.ax.legend(handles=lines, loc="upper center", borderaxespad=0, **place_below, **options)
+        made = self.ax.legend(handles=lines, loc="upper center", borderaxespad=0, **place_below, **options)
+        name_entries(made, lines)
 
 
 def canvas(width: float, height: float, title: str, place: Axes | Place = None) -> Canvas:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from farback.plots.canvas import Canvas, canvas
+from farback.plots.series import stands_for
 from farback.plots.style import GREY, LEVEL_MARKERS, GroupName, Look, axes_of, groups, looks
 from farback.records.setting_text import DEFAULT_INIT, value_text
 
@@ -191,22 +192,26 @@ def legend(
         extra: lines that belong to no group.
         inner: the only axis that the legend must explain, because the titles of the panels name the others.
     """
-    entries = [(name.text, own) for name, own in look.items()]
+    entries = [(name.text, own, [name]) for name, own in look.items()]
     if inner is not None:
         entries = _levels(look, inner)
-    lines = [Line2D([], [], label=text, **own.line) for text, own in [*entries, *extra]]
+    lines = [
+        Line2D([], [], label=text, **own.line, **stands_for(name.text for name in names))
+        for text, own, names in [*entries, *((text, own, []) for text, own in extra)]
+    ]
     legend_below(drawn, lines, note, handlelength=4.5, columnspacing=1.6)
 
 
-def _levels(look: dict[GroupName, Look], axis: str) -> list[tuple[str, Look]]:
-    """The levels of an axis with what the groups of each level share: colour and marker, colour alone, or dashes."""
+def _levels(look: dict[GroupName, Look], axis: str) -> list[tuple[str, Look, list[GroupName]]]:
+    """The levels of an axis, what their groups share (colour and marker, colour alone, or dashes), and the groups."""
     levels = axes_of(look).get(axis, [])
     if axis == "init":
         levels = sorted(levels, key=lambda level: level != DEFAULT_INIT)
-    texts, shared = [], list[list[Look]]()
+    texts, members, shared = [], list[list[GroupName]](), list[list[Look]]()
     for level in levels:
         own = [name for name in look if value_text(name.level(axis)) == value_text(level)]
         texts.append(own[0].part(axis))
+        members.append(own)
         shared.append([look[name] for name in own])
     if all(len({(each.colour, each.marker) for each in own}) == 1 for own in shared):
         found = [own[0] for own in shared]
@@ -214,7 +219,7 @@ def _levels(look: dict[GroupName, Look], axis: str) -> list[tuple[str, Look]]:
         found = [Look(own[0].colour, "", "-") for own in shared]
     else:
         found = [Look(GREY, "", own[0].dashes) for own in shared]
-    return list(zip(texts, found, strict=True))
+    return list(zip(texts, found, members, strict=True))
 
 
 def legend_below(drawn: Canvas, lines: Sequence[Artist], note: str, columns: int | None = None, **options: Any) -> None:

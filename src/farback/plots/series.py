@@ -6,20 +6,24 @@ the name of its line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 
 from farback.plots.dark_mode import dark_text
 
 END = "#"  # stands between the name of a line and the rest of a gid
+SEPARATOR = "|"  # between names of lines, which quote it
 PLAIN = " ,()"  # what a name has unchanged in a gid; anything else but letters, digits and "_.-~" is percent-encoded
 MOST_POINTS = 60  # of a line; the CSV file beside the figure has all of them
 
@@ -36,13 +40,25 @@ class Line(NamedTuple):
     points: list[tuple[float, float, str, str]]
 
 
+class Entry(NamedTuple):
+    """An entry of a legend: the names of its lines, and its box in the SVG file."""
+
+    names: list[str]
+    left: float
+    top: float
+    width: float
+    height: float
+
+
 class Lines(NamedTuple):
-    """The lines of a figure, the labels of its axes, and the width of its SVG file."""
+    """The lines of a figure, the labels of its axes, the size of its SVG file, and the entries of its legends."""
 
     x: str
     y: str
     width: float
+    height: float
     lines: list[Line]
+    entries: list[Entry]
 
 
 @contextmanager
@@ -57,6 +73,17 @@ def series(ax: Axes, name: str) -> Iterator[None]:
             child.set_gid(f"{quote(name, safe=PLAIN)}{END}{panel}-{number}")
 
 
+def stands_for(names: Iterable[str]) -> dict[str, Any]:
+    """The arguments of `Line2D` with which an artist stands in a legend for the lines of these names."""
+    return {"gid": SEPARATOR.join(quote(name, safe=PLAIN) for name in names)}
+
+
+def name_entries(legend: Legend, artists: Sequence[Artist]) -> None:
+    """Keep with each entry of a legend which lines it stands for: matplotlib draws copies of the artists."""
+    for text, artist in zip(legend.get_texts(), artists, strict=True):
+        text.set_label(artist.get_gid() or "")
+
+
 def lines(figure: Figure) -> Lines | None:
     """The lines of a figure whose layout is final; None if it has none.
 
@@ -66,12 +93,26 @@ def lines(figure: Figure) -> Lines | None:
     if not found:
         return None
     x, y = ([getattr(ax, f"get_{side}label")() for ax in figure.axes] for side in "xy")
-    width = float(figure.get_size_inches()[0]) * 72
-    return Lines(_first(x), _first(y) or figure.get_supylabel(), width, found)
+    width, height = (float(size) * 72 for size in figure.get_size_inches())
+    return Lines(_first(x), _first(y) or figure.get_supylabel(), width, height, found, list(_entries(figure)))
 
 
 def _first(texts: list[str]) -> str:
     return next(filter(None, texts), "")
+
+
+def _entries(figure: Figure) -> Iterator[Entry]:
+    legends = [*figure.legends, *(legend for ax in figure.axes if (legend := ax.get_legend()))]
+    if not any(text.get_label() for legend in legends for text in legend.get_texts()):
+        return
+    figure.draw_without_rendering()  # saving in other resolutions moved the entries
+    scale, top = 72 / figure.dpi, float(figure.bbox.height)
+    for legend in legends:
+        for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True):
+            if handle is not None and (names := str(text.get_label())):
+                box = Bbox.union([text.get_window_extent(), handle.get_window_extent()])
+                place = (box.x0 * scale, (top - box.y1) * scale, box.width * scale, box.height * scale)
+                yield Entry([unquote(name) for name in names.split(SEPARATOR)], *(round(side, 1) for side in place))
 
 
 def _lines(ax: Axes, scale: float) -> Iterator[Line]:

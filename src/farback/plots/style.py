@@ -165,10 +165,11 @@ def names(table: pd.DataFrame, first_value: str, ignored: str = "") -> list[Grou
     if not by or not len(table):
         got = f"got {len(table)} rows with the columns {columns}"
         raise ValueError(f"a plot needs a table with rows, and with group columns before {first_value!r}; {got}")
-    return [_name(dict(zip(by, row, strict=True))) for row in table.loc[:, by].itertuples(index=False, name=None)]
+    return [group_name(dict(zip(by, row, strict=True))) for row in table.loc[:, by].itertuples(index=False, name=None)]
 
 
-def _name(group: dict[str, Any]) -> GroupName:
+def group_name(group: Mapping[str, Any]) -> GroupName:
+    """The name of a group from its values by column; texts of the values, as tables show them, give the same name."""
     label = group.get("label", group.get("group"))
     parts: list[str] = re.split(r", (?![^(]*\))", str(label)) if label is not None else []
     first = parts.pop(0) if parts else ""

@@ -17,7 +17,7 @@ from farback.plots.axes import dodged, doublings, lag_axis
 from farback.plots.canvas import Canvas
 from farback.plots.findings import finding
 from farback.plots.panels import group_panels
-from farback.plots.series import series
+from farback.plots.series import name_entries, series, stands_for
 from farback.plots.style import GREY, Look, groups, names, styled
 
 FEW_LAGS = 8  # for more, the ticks are doublings of the smallest
@@ -70,7 +70,8 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame, *
                 ax.plot(own["lag"], own["rate"], **look.line, label=name.text, visible=False)
             part = name.text if layout.inner is None else name.part(layout.inner)  # the title names the other parts
             text = _entry(part, _short(row["horizon"]), letters)
-            entries.append(Line2D([], [], label=text, **look.line, markersize=4.5, linewidth=1.5))
+            style = {**look.line, "markersize": 4.5, "linewidth": 1.5, **stands_for([name.text])}
+            entries.append(Line2D([], [], label=text, **style))
         lines = max(lines, sum(str(entry.get_label()).count("\n") + 1 for entry in entries))
         ticks = lags if len(lags) <= FEW_LAGS else doublings(least, most)
         lag_axis(ax, ticks if len(ticks) <= MOST_TICKS else ticks[::-2][::-1])
@@ -80,7 +81,7 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame, *
         ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
         title = ax.get_title(loc="left")
         ax.set_title("")
-        ax.legend(
+        made = ax.legend(
             handles=entries,
             title=textwrap.fill(title, TITLE_LETTERS) or None,
             loc="lower left",
@@ -92,6 +93,7 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame, *
             borderaxespad=0.1,
             labelspacing=0.25,
         )
+        name_entries(made, entries)
     _resize(layout.canvas, len(layout.panels), lines)
     width, callers = layout.canvas.width, layout.canvas.ax
     text = finding("Learned by half of the seeds", horizons, width)

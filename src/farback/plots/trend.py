@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from farback.plots.axes import fixed_ticks, without_overlap
 from farback.plots.canvas import canvas
 from farback.plots.panels import legend_below, median_note, only_panel
-from farback.plots.series import series
+from farback.plots.series import series, stands_for
 from farback.plots.style import looks, names, styled
 from farback.records.setting_text import setting_text, word
 
@@ -74,7 +74,9 @@ def trend(
         _number_axis(ax, table[x], max(1.0, len(kinds) / 2))
         ax.set_xlabel(setting or word(x))
     axes[0].set_ylabel(value)
-    entries = [(name.text, every[name].line) for name in named]
+    entries = [
+        (name.text, every[name].line | stands_for([str(level)])) for level, name in zip(levels, named, strict=True)
+    ]
     entries += [(str(text), {"color": "0.3", "linestyle": dashes}) for (text, _), dashes in expected]
     legend_below(
         drawn, [Line2D([], [], label=text, **own) for text, own in entries], median_note(table), handlelength=4

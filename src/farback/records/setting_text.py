@@ -31,7 +31,7 @@ def value_text(value: Any) -> str:
     if type(value).__name__ in ("bool", "bool_"):
         return str(bool(value)).lower()
     text = value if isinstance(value, str) else format(value, ".10g") if hasattr(value, "__float__") else str(value)
-    return f"({text})" if ", " in text else text
+    return f"({text})" if ", " in text and not (text.startswith("(") and text.endswith(")")) else text
 
 
 def setting_text(column: str, value: Any, others: Collection[str] = ()) -> str:

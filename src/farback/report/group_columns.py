@@ -15,6 +15,7 @@ REPEATS = ("key", "seed", "status", "trained_lag", "role", "tuned")  # differ be
 # Columns that are in the label, or that usually follow from others; they count if a group differs in them all the same.
 DETAILS = ("cell.", "network.", "init.", "block.", "optimizer.beta", "optimizer.eps", "measures.")
 LISTS = (".at", ".lags")  # lists of moments and lags; they often change with the lag, so they count only where needed
+LABEL_HEADING = "network"  # on the page, of the column "label"
 IN_LABEL = ("label", "cell", "init", "task", "train_lags", "depth", "bidirectional", "measures")
 
 
@@ -54,7 +55,7 @@ def _divides(trials: pd.DataFrame, by: list[str], column: str) -> bool:
 
 def name_of(column: str) -> str:
     """The heading of a column on the page."""
-    return "network" if column == "label" else column
+    return LABEL_HEADING if column == "label" else column
 
 
 def group_cells(row: Mapping[Any, Any], by: Sequence[str]) -> dict[str, str]:

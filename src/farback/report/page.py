@@ -22,6 +22,7 @@ from farback.report import html, index, svg
 from farback.report.analysis import Analysis, Figure, markdown, outcome
 from farback.report.claim_verdicts import Finding, claims_table, judged
 from farback.report.experiment_script import experiment_module, script_error
+from farback.report.row_links import row_links
 from farback.report.search_report import Searched, searched
 from farback.report.sweep_report import Ladder, standard
 from farback.system.atomic_files import aside
@@ -248,13 +249,14 @@ def _html(variables: Mapping[str, Any], folder: Path) -> str:
         place=variables["place"],
     )
     drawn = {part.name: lines for part in analysis.figures if (lines := series.lines(part.drawing))}
+    figure_of = {line.name: name for name, lines in reversed(drawn.items()) for line in lines.lines}
     own = {
         "about": about.model_dump(),
         "lead": lead,
         "rest": [part for part in analysis.parts if part is not lead],
         "pictures": pictures,
         "drawn": {name: _plain(lines) for name, lines in drawn.items()},
-        "figure_of": {line.name: name for name, lines in reversed(drawn.items()) for line in lines.lines},
+        "links": {part.name: row_links(part.shown, figure_of) for part in analysis.tables},
         "indexed": index.is_indexed(folder) and about.listed,
     }
     return html.page("report.html.j2", {**variables, **own})
@@ -262,7 +264,8 @@ def _html(variables: Mapping[str, Any], folder: Path) -> str:
 
 def _plain(lines: Lines) -> dict[str, Any]:
     """The lines of a figure as JSON has them."""
-    return {**lines._asdict(), "lines": [line._asdict() for line in lines.lines]}
+    parts = {"lines": [line._asdict() for line in lines.lines], "entries": [one._asdict() for one in lines.entries]}
+    return {**lines._asdict(), **parts}
 
 
 def _write_parts(analysis: Analysis, folder: Path) -> list[Path]:

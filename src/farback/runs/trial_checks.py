@@ -10,9 +10,11 @@ import pandas as pd
 
 from farback.cells.module import ModuleCell
 from farback.experiment import ConfigError, Experiment, Problem, Sweep
+from farback.experiment.problems import shown
 from farback.networks.module_laws import laws
 from farback.report.group_columns import groups
 from farback.system.project import script_of
+from farback.tasks.support.answers import Within
 from farback.training.cohort_width import too_large
 from farback.training.loop import fingerprint
 from farback.trials.trial import Trial
@@ -33,6 +35,7 @@ LATER = (
     "measures",
 )
 
+LEAST_VARIANCE = 1e-20  # of answers, which are numbers of about 1 in single precision
 MOST_COMPARED = 10_000  # trials; more would take longer than a few seconds
 
 
@@ -40,14 +43,15 @@ def check(experiment: Experiment) -> None:
     """Compare the trials that differ in one axis only, at step 0: weights, data and loss.
 
     Raises:
-        ConfigError: a trial does not fit into memory or fails at step 0, two levels of an axis are the same, or a page
-            could not tell two trials apart.
+        ConfigError: a trial does not fit into memory or fails at step 0, a task has one answer only, two levels of an
+            axis are the same, or a page could not tell two trials apart.
     """
     contrasts = experiment.contrasts()
     known = known_trials(experiment, contrasts)
     if large := too_large(known):
         raise ConfigError([Problem(experiment.shown, "", large)])
     problems = [Problem(experiment.shown, field, text) for text, field in broken_laws(known).items()]
+    problems += [Problem(experiment.shown, "task", text) for text in constant_answers(known)]
     if isinstance(experiment, Sweep) and not script_of(experiment.name, experiment.root).exists():
         problems += [Problem(experiment.shown, "sweep", same) for same in _not_told_apart(experiment.trials())]
     again = experiment.contrasts(last=True) if isinstance(experiment, Sweep) else contrasts
@@ -58,6 +62,20 @@ def check(experiment: Experiment) -> None:
             problems.append(Problem(where, axis, message))
     if problems:
         raise ConfigError(problems)
+
+
+def constant_answers(trials: Iterable[Trial]) -> list[str]:
+    """What is wrong with tasks whose answer is the same number always: they have no skill, a share of its variance."""
+    found, seen = [], set()
+    for trial in trials:
+        fields = {name: value for name, value in trial.task.spec().items() if name != "lag"}
+        if not isinstance(trial.task.answer, Within) or (text := str(fields)) in seen:
+            continue
+        seen.add(text)
+        chance = trial.task.chance()
+        if chance.loss - chance.best < LEAST_VARIANCE:
+            found.append(f"every answer of {text} is the same number (variance {chance.loss:.2g}): nothing to remember")
+    return found
 
 
 def known_trials(experiment: Experiment, contrasts: list[tuple[str, str, list[Trial]]]) -> list[Trial]:
@@ -125,4 +143,5 @@ def _problem(axis: str, trials: list[Trial], others: list[Trial]) -> str:
 
 def _levels(axis: str, first: Trial, second: Trial) -> str:
     values = [trial.parameters().get(axis, trial.columns().get(axis)) for trial in (first, second)]
-    return f"{values[0]!r} and {values[1]!r}" if values[0] != values[1] else f"trials {first.key} and {second.key}"
+    one, other = ("null" if value is None else shown(value) for value in values)
+    return f"{one} and {other}" if one != other else f"trials {first.key} and {second.key}"

@@ -34,7 +34,7 @@ def open_store(store: Store | str | None, root: Path, *, reading: bool = False) 
     uri = locations.located(store, root)
     path = locations.database(uri)
     if reading and path is not None and not path.exists():
-        raise NothingRecorded(f"nothing is recorded yet in {locations.shown(uri)}: {locations.BEGIN}")
+        raise NothingRecorded(f"nothing is recorded yet in {locations.named(uri)}: {locations.BEGIN}")
     from farback.stores.mlflow import MLflow
 
-    return MLflow(uri, reading=reading)
+    return MLflow(uri, reading=reading, project=root)

@@ -18,16 +18,20 @@ from farback.system import atomic_files
 
 
 class Artifacts:
-    """Writes and reads the artifacts of a store's runs, with retries."""
+    """Writes and reads the artifacts of a store's runs, with retries; `project` as in `locations.artifact_root`."""
 
-    def __init__(self, uri: str, retries: Retries) -> None:
-        self.uri, self.retries = uri, retries
+    def __init__(self, uri: str, retries: Retries, project: Path | None = None) -> None:
+        self.uri, self.retries, self.project = uri, retries, project
+
+    def local(self, uri: str) -> Path | None:
+        """`locations.local` of a run's artifacts. Raises ForeignAddress: they are not below the store's own folder."""
+        return locations.local(uri, self.uri, self.project)
 
     def write(self, uri: str, files: Mapping[str, bytes]) -> None:
         """Add artifacts to a run. A local file is either absent, or complete and flushed to the disk."""
 
         def attempt() -> None:
-            local = locations.local(uri, self.uri)
+            local = self.local(uri)
             if local is None:
                 with atomic_files.scratch() as folder:
                     for name, content in files.items():
@@ -44,7 +48,7 @@ class Artifacts:
     def sweep(self, uri: str) -> None:
         """Remove unfinished files of killed processes from the local artifacts of a run."""
         with suppress(locations.ForeignAddress):  # whatever is there is not ours to remove
-            if (local := locations.local(uri, self.uri)) is not None:
+            if (local := self.local(uri)) is not None:
                 atomic_files.sweep(local)
 
     def replace(self, uri: str, files: Sequence[Path], earlier: Collection[str]) -> None:
@@ -53,7 +57,7 @@ class Artifacts:
         gone = {name for name in earlier if name == Path(name).name} - {path.name for path in files}
 
         def delete() -> None:
-            local = locations.local(uri, self.uri)
+            local = self.local(uri)
             for name in gone:
                 if local is None:
                     self._repository(uri).delete_artifacts(name)
@@ -69,7 +73,7 @@ class Artifacts:
             FileNotFoundError: one of the files does not exist.
             OSError: one of the files cannot be read.
         """
-        folder = locations.local(uri, self.uri)
+        folder = self.local(uri)
         if folder is not None:
             return [_content(folder / name) for name in names]
         from mlflow.exceptions import MlflowException  # takes seconds to import

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from farback.stores import database, locations
@@ -73,9 +74,9 @@ def quiet() -> Iterator[None]:
 class Client:
     """A tracking store whose calls are retried; MLflow, which takes seconds to import, opens it when it is used."""
 
-    def __init__(self, uri: str, retries: Retries) -> None:
+    def __init__(self, uri: str, retries: Retries, project: Path | None = None) -> None:
         self.uri, self.retries = uri, retries
-        self.artifacts = Artifacts(uri, retries)
+        self.artifacts = Artifacts(uri, retries, project)
 
     @cached_property
     def bare(self) -> Any:

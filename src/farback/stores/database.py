@@ -101,7 +101,7 @@ def prepare_server(
             if "alembic_version" in tables:
                 recorded = list(connection.execute(text("select version_num from alembic_version")).scalars())
         if tables:
-            check(locations.shown(uri), tables, recorded)
+            check(locations.named(uri), tables, recorded)
         else:
             migrate(uri)
         if indexes:

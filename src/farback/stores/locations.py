@@ -27,6 +27,7 @@ __all__ = [
     "default_uri",
     "local",
     "located",
+    "named",
     "shown",
     "sqlite",
 ]
@@ -106,21 +107,32 @@ def database(uri: str) -> Path | None:
     return Path(make_url(uri).database or "").absolute()
 
 
-def artifact_root(uri: str) -> Path | None:
-    """The folder below which this machine keeps a store's artifacts; None where a server keeps them."""
+def named(uri: str) -> str:
+    """The store or study at a URI as a person reads it: without secrets, and a path that a URI must quote as it is."""
+    path = database(uri)
+    return shown(uri) if path is None or uri == SQLITE + str(path) else str(path)
+
+
+def artifact_root(uri: str, project: Path | None = None) -> Path | None:
+    """The folder below which this machine keeps a store's artifacts; None where a server keeps them.
+
+    A database on a server has them in the `project`, by default the one that contains the current directory.
+    """
     if uri.startswith("http"):
         return None
     path = database(uri)
-    return project_folder() / "results" / "store" / ARTIFACTS if path is None else path.parent / ARTIFACTS
+    if path is not None:
+        return path.parent / ARTIFACTS
+    return (project_folder() if project is None else project.resolve()) / "results" / "store" / ARTIFACTS
 
 
-def artifacts(uri: str, experiment: str) -> str | None:
+def artifacts(uri: str, experiment: str, project: Path | None = None) -> str | None:
     """The URI for an experiment's artifacts, below `artifact_root`; None lets the server choose."""
-    root = artifact_root(uri)
+    root = artifact_root(uri, project)
     return None if root is None else (root / experiment).as_uri()
 
 
-def local(artifacts_uri: str, uri: str) -> Path | None:
+def local(artifacts_uri: str, uri: str, project: Path | None = None) -> Path | None:
     """The folder of a run's artifacts on this machine; None if the server at `uri` keeps them.
 
     Every use of an artifact address goes through this function, because others may have written the address: nothing
@@ -130,12 +142,12 @@ def local(artifacts_uri: str, uri: str) -> Path | None:
     Raises:
         ForeignAddress: the address is not below `artifact_root`, or names another server.
     """
-    parts, root = urlsplit(artifacts_uri), artifact_root(uri)
+    parts, root = urlsplit(artifacts_uri), artifact_root(uri, project)
     if root is None:
         if parts.scheme == "mlflow-artifacts" and parts.netloc in ("", urlsplit(uri).netloc):
             return None
         raise ForeignAddress(
-            f"the store {shown(uri)} names the artifacts {shown(artifacts_uri)}, which that server does not serve: "
+            f"the store {named(uri)} names the artifacts {shown(artifacts_uri)}, which that server does not serve: "
             "nothing was read or sent there; `mlflow server` with --artifacts-destination serves all artifacts itself"
         )
     recorded = Path(url2pathname(parts.path))
@@ -143,7 +155,7 @@ def local(artifacts_uri: str, uri: str) -> Path | None:
     folder = root.joinpath(*run) if database(uri) is not None and above == ARTIFACTS else recorded
     if parts.scheme not in ("", "file") or not folder.resolve().is_relative_to(root.resolve()):
         raise ForeignAddress(
-            f"the store {shown(uri)} names the artifacts {shown(artifacts_uri)}, which are not below its own folder "
+            f"the store {named(uri)} names the artifacts {shown(artifacts_uri)}, which are not below its own folder "
             f"{root}: nothing was read or changed there; if another project recorded them, run the command in it"
         )
     return folder

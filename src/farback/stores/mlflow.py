@@ -39,23 +39,26 @@ class MLflow(Store):
         retry_seconds: float = SECONDS,
         silent_seconds: float = SILENT_SECONDS,
         reading: bool = False,
+        project: Path | None = None,
     ) -> None:
         """Open a store; an SQLite file is created if it does not exist.
 
         Args:
             uri: `sqlite:///FILE`, `http://HOST:PORT`, another database; by default MLFLOW_TRACKING_URI, else the
-                SQLite file in `results/store` below the current directory.
+                SQLite file in `results/store` of the project.
             retry_seconds: how long to retry while a server does not answer or a database is locked.
             silent_seconds: a driver on another machine counts as dead after this time without a heartbeat.
             reading: import MLflow and check the database only when its tables are not as expected, or when something
                 is written: this saves seconds.
+            project: its folder, by default the one that contains the current directory; artifacts of runs that a
+                database on a server has are in `results/store/artifacts` there.
 
         Raises:
             UserError: the URI names a folder.
             StoreFault: the database is not MLflow's, belongs to another version of MLflow, or is read-only.
         """
-        self.uri = redaction.signed_in(locations.located(uri))
-        self.client = Client(self.uri, Retries(self.uri, retry_seconds))
+        self.uri = redaction.signed_in(locations.located(uri, project))
+        self.project, self.client = project, Client(self.uri, Retries(self.uri, retry_seconds), project)
         self.lookup, self.summaries = RunLookup(self.client), Summaries(self.client)
         if not (reading and self.lookup.has_database):
             _ = self.client.bare  # raises now
@@ -75,12 +78,12 @@ class MLflow(Store):
         with quiet():
             found = self._active(checked_name(experiment))
             if found is None:
-                experiment_id = self.client.create_experiment(experiment, locations.artifacts(self.uri, experiment))
+                experiment_id = self.client.create_experiment(
+                    experiment, locations.artifacts(self.uri, experiment, self.project)
+                )
             else:
                 experiment_id = str(found.experiment_id)
-                locations.local(
-                    f"{found.artifact_location}/run/artifacts", self.uri
-                )  # raises before anything is trained
+                self.client.artifacts.local(f"{found.artifact_location}/run/artifacts")  # raises before any training
             recorder = MLflowRecorder(self, experiment, experiment_id)
             recorder.add(trials, views)
             descriptions.describe(self.client.mlflow, experiment_id, question, config_text)
@@ -118,7 +121,7 @@ class MLflow(Store):
         with quiet():
             experiment_id = self._id(experiment)
             if experiment_id is None:
-                raise ValueError(f"nothing is recorded of {experiment!r} in {locations.shown(self.uri)}")
+                raise ValueError(f"nothing is recorded of {experiment!r} in {locations.named(self.uri)}")
             run = self.summaries.open(experiment_id, {legal(name) for name in metrics or {}})
             earlier = _written(run.data.tags)
             written = {"files": [path.name for path in files], "tags": [legal(name) for name in tags or {}]}
@@ -145,7 +148,7 @@ class MLflow(Store):
             self._made[run.run_id] = {name: text for name, text in recorded.provenance.items() if name != "pid"}
             return recorded
         except (OSError, result_files.Damaged) as error:
-            place = f"run {run.run_id} in {locations.shown(self.uri)}"
+            place = f"run {run.run_id} in {locations.named(self.uri)}"
             advice = "`farback doctor --repair` sets the run aside, and the next run trains the trial again"
             raise StoreFault(f"cannot read the scores of {place} ({error}); if they are lost, {advice}") from error
 

@@ -105,7 +105,7 @@ class Retries:
     """
 
     def __init__(self, place: str, seconds: float = SECONDS, answers: tuple[type[Exception], ...] = ()) -> None:
-        self.place, self.seconds, self.answers = locations.shown(place), seconds, answers
+        self.place, self.seconds, self.answers = locations.named(place), seconds, answers
 
     @contextmanager
     def off(self) -> Iterator[None]:

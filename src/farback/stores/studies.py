@@ -107,7 +107,7 @@ def opened(uri: str, retry_seconds: float = SECONDS) -> Storage:
         except UserError:
             raise
         except Exception as error:  # such as Optuna's for tables of another version
-            raise UserError(f"the storage {locations.shown(uri)} cannot be opened: {reason(error)}") from None
+            raise UserError(f"the storage {locations.named(uri)} cannot be opened: {reason(error)}") from None
     return Storage(uri, Retrying(get_storage(bare), retries), path, bare, retries)
 
 

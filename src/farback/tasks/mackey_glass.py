@@ -18,6 +18,7 @@ Equation = tuple[float, float, float, float]  # tau, beta, gamma, power
 STEP = 0.1  # of the integration; one step of a sequence is one unit of time
 TRANSIENT = 300  # units of time after which the constant history no longer matters
 SPREAD = 200  # each sequence begins up to this many units later, at random, so that its phase is random
+AT_REST = 1e-20  # variance of a series of numbers of about 1 that does not move
 SERIES = 400  # number of series over which the errors of the ladder are averaged
 
 
@@ -145,4 +146,6 @@ def _linear_rungs(equation: Equation, lag: int, history: int, tolerance: float) 
         residual_N = y_N - design_NC[:, columns] @ solve_triangular(r[columns, columns], r[columns, -1])
         text = "the mean" if m == 0 else f"linear in the last {m} values" if m > 1 else "linear in the last value"
         rungs.append(Rung(text, float((np.abs(residual_N) < tolerance).mean()), float((residual_N**2).mean())))
+        if rungs[0].loss < AT_REST:  # shown values that are equal determine no linear model
+            break
     return rungs

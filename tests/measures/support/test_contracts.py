@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from farback import measures
 from farback.measures.support.system import as_system, measured
+from farback.networks.module_copies import copied
 
 X = torch.randn(12, 9, 3, generator=torch.Generator().manual_seed(1)).double()
 
@@ -122,6 +123,31 @@ def test_complex_outputs_and_states_count_as_two_numbers_each() -> None:
     exponents = measures.lyapunov(rotating, X[:2]).exponents
     assert exponents == pytest.approx([0.0] + [np.log(0.5)] * 6)  # the count, and the numbers of the rotation
     assert measures.gradient_reach(rotating, X).tau == pytest.approx(1 / np.log(2))
+
+
+class Rotation(nn.Module):
+    """h' = a h + x with complex parameters, buffers, and one parameter under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor([0.5j, 0.3 + 0.4j, -0.5]))
+        self.same = self.factor
+        self.register_buffer("start", torch.zeros(3, dtype=torch.complex64))
+        self.into = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor, h: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        h = self.start.expand(len(x), 3) if h is None else h
+        outputs = []
+        for x_t in self.into(x).unbind(1):
+            h = (self.factor + self.same) / 2 * h + x_t
+            outputs.append(h)
+        return torch.stack(outputs, 1), torch.stack(outputs, 1)
+
+
+def test_complex_parameters_of_a_module_keep_their_imaginary_part() -> None:
+    assert measures.lyapunov(Rotation(), X[:2]).exponents == pytest.approx([np.log(0.5)] * 6)
+    assert measures.gradient_reach(Rotation(), X).tau == pytest.approx(1 / np.log(2))
+    assert copied(Rotation(), torch.float64).factor.dtype == torch.complex128
 
 
 def test_the_error_of_a_callable_is_one_sentence_with_its_reason() -> None:

@@ -164,3 +164,10 @@ def test_targets_may_be_a_series_of_small_integers() -> None:
     found = measures.causal_reach(lambda x: x, x, classes=True, targets=pd.Series([1, 2, 0], dtype="int8"))
     expected = measures.causal_reach(lambda x: x, x, classes=True, targets=torch.tensor([1, 2, 0]))
     assert np.array_equal(found.loss_increase, expected.loss_increase)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, -np.inf, 1j])
+def test_symbols_that_are_no_real_numbers_are_an_error(wrong: complex) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 5, 3))
+    with pytest.raises(ValueError, match=r"symbols must be (finite|real)"):
+        measures.probe(gru(), x, np.where(x[..., 0] > 1, wrong, x[..., 0]), [0])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from farback import cells, inits
+from farback import cells, encoders, inits, measures
 from farback.measures.support.system import as_system, measured
 from farback.networks.network import Architecture, Network, draw, from_torch
 
@@ -61,6 +61,13 @@ def _sum(x: Tensor, h: Tensor | None = None) -> tuple[Tensor, Tensor]:
     return state, state
 
 
+def at_each_pixel() -> Network:
+    """A network with separate states at the four pixels of a map, of two layers."""
+    conv = encoders.build({"name": "conv", "channels": 2})
+    drawn = draw(Architecture(cells.build("lstm"), 5, 3, 4, depth=2, encoder=conv), [inits.build("torch")], [0], 5)
+    return drawn.to(torch.float64)
+
+
 @pytest.fixture(params=SYSTEMS)
 def system(request: pytest.FixtureRequest) -> Any:
     with torch.random.fork_rng():
@@ -76,6 +83,20 @@ def test_a_split_sequence_gives_the_same_outputs_and_state(system: Any) -> None:
         second, end = wrapped.carry(x[:, split:], state)
         torch.testing.assert_close(torch.cat([first, second], 1), whole, rtol=1e-12, atol=1e-14)
         torch.testing.assert_close(end, last, rtol=1e-12, atol=1e-14)
+
+
+def test_the_full_state_of_a_network_at_each_pixel_is_that_of_all_its_pixels() -> None:
+    system = as_system(at_each_pixel())
+    x = torch.from_numpy(np.random.default_rng(1).standard_normal((3, 6, 5)))
+    whole, last = system.carry(x)
+    assert last.shape == (3, 4 * 3 * 2 * 2)  # pixels, hidden units, h and c, layers
+    _, state = system.carry(x[:, :2])
+    second, end = system.carry(x[:, 2:], state)
+    torch.testing.assert_close(second, whole[:, 2:], rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(end, last, rtol=1e-12, atol=1e-14)
+    alone = [system.carry(one[None])[1] for one in x]
+    torch.testing.assert_close(torch.cat(alone), last, rtol=1e-12, atol=1e-14)
+    assert measures.causal_reach(at_each_pixel(), x, [0, 1]).effect[0] > 0
 
 
 def test_the_trajectory_is_the_full_state_after_every_step(system: Any) -> None:

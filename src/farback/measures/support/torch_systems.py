@@ -45,7 +45,7 @@ class NetworkSystem(System):
         output_BTO, _, after = self._run(x_BTI, state_BS)
         parts = [part[0] for layer in after for part in layer]
         real = [torch.view_as_real(part) if part.is_complex() else part for part in parts]
-        return output_BTO, torch.cat([part.flatten(1) for part in real], 1)
+        return output_BTO, torch.cat([part.reshape(x_BTI.shape[0], -1) for part in real], 1)  # of all sites
 
     @override
     def double(self) -> System:
@@ -67,7 +67,8 @@ class NetworkSystem(System):
     def _state(self, x_RTBI: Tensor, state_BS: Tensor) -> NetworkState:
         """The flat state, split into the parts of each layer's state."""
         like = self.network.initial(x_RTBI)
-        sizes = [part[0, 0].numel() * (2 if part.is_complex() else 1) for layer in like for part in layer]
+        sites = self.network.architecture.sites
+        sizes = [sites * part[0, 0].numel() * (2 if part.is_complex() else 1) for layer in like for part in layer]
         flat = iter(torch.split(_checked(state_BS, x_RTBI.shape[2], sum(sizes)).to(x_RTBI.dtype), sizes, 1))
 
         def unflattened(part: Tensor) -> Tensor:

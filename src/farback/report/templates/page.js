@@ -101,7 +101,7 @@
   // Figures with lines: the value at the pointer, and a button for each line that switches it off.
   const onlyOf = new Map(); // by the id of a section: shows a single line of its figure
   for (const data of document.querySelectorAll("figure > script.lines")) {
-    const { x, y, width, lines } = JSON.parse(data.textContent);
+    const { x, y, width, height, lines, entries } = JSON.parse(data.textContent);
     const figure = data.parentElement;
     const section = data.closest("section").id;
     const box = figure.querySelector(".drawing");
@@ -111,6 +111,7 @@
       part.className = name;
       return part;
     });
+    plot.style.setProperty("--natural", picture.style.getPropertyValue("--natural"));
     picture.replaceWith(plot);
     plot.append(picture, point, value);
     point.hidden = value.hidden = true;
@@ -142,6 +143,7 @@
       picture = svg;
     };
 
+    const covers = new Map(); // what lies on the entries of a legend, with the names of their lines
     const buttons = new Map();
     const isOn = (name) => buttons.get(name).getAttribute("aria-pressed") === "true";
     const show = () => {
@@ -149,6 +151,7 @@
       for (const [name, own] of parts) {
         for (const one of own) one.style.display = !buttons.has(name) || isOn(name) ? "" : "none";
       }
+      for (const [entry, names] of covers) entry.classList.toggle("off", !names.some(isOn));
     };
     for (const { name, colour, dark } of lines) {
       if (buttons.has(name)) continue;
@@ -170,6 +173,22 @@
       switches.className = "switches";
       switches.append("Lines:", ...buttons.values(), all);
       figure.querySelector("figcaption").before(switches);
+      for (const entry of entries) {
+        const names = entry.names.filter((name) => buttons.has(name));
+        if (!names.length) continue;
+        const cover = document.createElement("div"); // for the mouse: the keyboard has the buttons below
+        cover.className = "entry";
+        cover.title = "click to switch on or off";
+        const share = { left: width, top: height, width, height };
+        for (const [side, whole] of Object.entries(share)) cover.style[side] = `${(100 * entry[side]) / whole}%`;
+        cover.addEventListener("click", () => {
+          const on = !names.some(isOn);
+          for (const name of names) buttons.get(name).setAttribute("aria-pressed", on);
+          show();
+        });
+        covers.set(cover, names);
+        plot.append(cover);
+      }
     }
 
     plot.addEventListener("pointermove", (event) => {
