@@ -15,6 +15,7 @@ from torch.testing import assert_close
 
 from farback import cells, inits, measures, tasks
 from farback.cells.module import ModuleCell, one_by_one, together
+from farback.cells.support.made_module import seeded
 from farback.executors.serial import Serial
 from farback.networks.architecture import Architecture
 from farback.networks.module_laws import laws
@@ -440,6 +441,16 @@ def test_dropout_acts_in_training_and_not_in_measures(trial_of: Callable[..., Tr
     networks = [draw(one.architecture, [TORCH], [0], 3) for one in (first, second)]
     x = torch.randn(1, 5, 2, recall.inputs)
     assert torch.equal(networks[0].run(x)[0], networks[1].run(x)[0])
+
+
+def test_a_seed_is_that_of_torch_and_leaves_the_generator_as_it_was() -> None:
+    torch.manual_seed(3)
+    expected, after = torch.rand(4), torch.rand(4)
+    torch.manual_seed(3)
+    torch.rand(4)
+    with seeded(3):
+        assert torch.equal(torch.rand(4), expected)
+    assert torch.equal(torch.rand(4), after)
 
 
 def test_a_module_of_the_user_s_is_not_what_a_network_changes(project: Path) -> None:

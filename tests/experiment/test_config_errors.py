@@ -48,6 +48,21 @@ WRONG = {
         HEAD + "base:\n  {task: recall, lag: 5, cell: elman,\n   hidden: many}\n",
         "demo.yaml:4:12: base.hidden: must be an integer, got 'many'",
     ),
+    "an adaptive lag in base": (
+        HEAD + "base: {task: recall, cell: elman, lag: {adaptive: [2, 80]}}\n",
+        "demo.yaml:2:35: base.lag: must be an integer, got {adaptive: [2, 80]}; what varies is written below sweep: "
+        "(- lag: {adaptive: [2, 80]})",
+    ),
+    "several seeds in base": (
+        HEAD + "base: {task: recall, lag: 5, cell: elman, seed: {range: 3}}\n",
+        "demo.yaml:2:43: base.seed: must be an integer, got {range: 3}; what varies is written below sweep: "
+        "(- seed: {range: 3})",
+    ),
+    "several learning rates in base": (
+        HEAD + "base: {task: recall, lag: 5, cell: elman, optimizer: {name: adam, lr: [0.1, 0.2]}}\n",
+        "demo.yaml:2:67: base.optimizer.lr: must be a number, got [0.1, 0.2]; what varies is written below sweep: "
+        "(- optimizer.lr: [0.1, 0.2])",
+    ),
     "a boolean for an integer": (
         HEAD + "base: {task: recall, lag: 5, cell: elman, hidden: true}\n",
         "demo.yaml:2:51: base.hidden: must be an integer, got true",

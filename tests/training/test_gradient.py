@@ -63,6 +63,8 @@ def test_a_group_stays_below_the_memory_bound() -> None:
     assert gradient.group(trial.architecture, large) >= 8
     wide = Trial(task=trial.task, lag=7, cell=trial.cell, hidden=128, encoder=encoders.build("identity")).architecture
     assert gradient.group(wide, large) == 1
+    module = Trial(task=trial.task, lag=7, cell={"name": "module", "class": "torch.nn:LSTM"}).architecture
+    assert gradient.group(module, batch) == 1  # modules run one by one, and a pass reuses the memory of the last one
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task["name"])

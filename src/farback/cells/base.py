@@ -46,6 +46,8 @@ class Cell(Component):
         draws_itself: whether the cell draws all parameters itself, and an initialisation only changes some of them.
         published_block: the block around the cell in its publication, as the `block` of a trial is written.
         answers: whether the outputs are the network's answers, which then has no readout.
+        one_by_one: whether replicas run one after the other on a CPU. A training pass then takes one replica at a time,
+            forward and backward, so that the next one reuses its memory.
     """
 
     gates: ClassVar[tuple[str, ...]] = ("h",)
@@ -59,6 +61,7 @@ class Cell(Component):
     draws_itself: ClassVar[bool] = False
     published_block: ClassVar[Mapping[str, object]] = {}
     answers: ClassVar[bool] = False
+    one_by_one: ClassVar[bool] = False
 
     @property
     def kernel(self) -> Kernel | None:

@@ -57,6 +57,7 @@ class ModuleCell(_Fields):
     """
 
     draws_itself: ClassVar[bool] = True
+    one_by_one: ClassVar[bool] = True
 
     _folder: Path = PrivateAttr(default=Path())
     _file: Path | None = PrivateAttr(default=None)
@@ -245,7 +246,12 @@ def one_by_one(
         output, after = module.run(tensors, x_BTI, before, None if seeds is None else seeds[r])
         outputs.append(output)
         states += [] if after is None else [after]
-    return torch.stack(outputs), torch.stack(states) if states else None
+    return stacked(outputs), stacked(states) if states else None
+
+
+def stacked(values: list[Tensor]) -> Tensor:
+    """The tensors along a new first axis; a single one is not copied."""
+    return torch.stack(values) if len(values) > 1 else values[0].unsqueeze(0)
 
 
 def together(

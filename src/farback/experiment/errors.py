@@ -40,6 +40,8 @@ WORDS = {
     "too_long": "must have at most {max_length} items",
 }
 
+OF_ONE_VALUE = ("int_type", "float_type", "bool_type", "string_type", "literal_error", "model_attributes_type")
+
 
 def record_problems(failure: ValidationError, tree: Node, key: Mark, path: str, model: type[Record]) -> list[Problem]:
     """The problems of a record that begins at `key` and has the dotted path `path`; for trials, see `problem`."""
@@ -81,7 +83,17 @@ def problem(
         mark, path = whole
     elif error["loc"][-1] == "name" and error["type"] == "literal_error":
         message = _unknown_name(parent, str(error["input"]), _quoted(error, "expected"))
-    return Problem(str(mark), path, message + _null_hint(error, parent.record))
+    return Problem(str(mark), path, message + _null_hint(error, parent.record) + _sweep_hint(error, path))
+
+
+def _sweep_hint(error: ErrorDetails, path: str) -> str:
+    """Where levels of an axis are written, if they were given for a setting that all trials share."""
+    given = error["input"]
+    is_levels = isinstance(given, dict) and bool({"adaptive", "range"} & set(given))
+    is_list = isinstance(given, list) and error["type"] in OF_ONE_VALUE
+    if not (path.startswith("base.") and (is_levels or is_list)):
+        return ""
+    return f"; what varies is written below sweep: (- {path.removeprefix('base.')}: {shown(given)})"
 
 
 def _null_hint(error: ErrorDetails, model: type[Record] | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, eigvals, solve_discrete_lyapunov
+import scipy
 from typing_extensions import override
 
 from farback.measures.base import Floats, MeasureRow, curve_rows, summary_rows
@@ -26,13 +26,13 @@ def fisher_memory(W: Any, w: Any, max_lag: int, noise: float = 1.0) -> Floats:
     Source: Ganguli, Huh and Sompolinsky 2008, PNAS 105.
     """
     W_NN, w_N = linear_system(W, w, max_lag)
-    radius = np.abs(eigvals(W_NN)).max(initial=0.0)
+    radius = np.abs(scipy.linalg.eigvals(W_NN)).max(initial=0.0)
     if radius > 1 - RADIUS_TOLERANCE or not noise > 0:
         raise ValueError(f"the spectral radius must be below 1 and the noise above 0, got {radius:.6g} and {noise}")
-    factor = cho_factor(solve_discrete_lyapunov(W_NN, noise * np.eye(len(w_N))))
+    factor = scipy.linalg.cho_factor(scipy.linalg.solve_discrete_lyapunov(W_NN, noise * np.eye(len(w_N))))
     information = np.zeros(max_lag + 1)
     for lag in range(max_lag + 1):
-        information[lag] = w_N @ cho_solve(factor, w_N)
+        information[lag] = w_N @ scipy.linalg.cho_solve(factor, w_N)
         w_N = W_NN @ w_N
     return information
 

@@ -12,9 +12,9 @@ from itertools import combinations_with_replacement, islice
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import eval_hermitenorm, eval_legendre
 
 from farback.measures.base import Floats, Lag, MeasureRow, curve_rows, summary_rows
 from farback.measures.support.driven_states import Driven
@@ -96,7 +96,7 @@ def information_capacity(
     fit = span(state_TN)
     threshold = fit.null_quantile(1 - false_positives)
     scaled_TK = delayed(_rescaled(input_T, distribution), max_lag)
-    evaluate = eval_legendre if distribution == "uniform" else eval_hermitenorm
+    evaluate = scipy.special.eval_legendre if distribution == "uniform" else scipy.special.eval_hermitenorm
     values_DKT = [np.ascontiguousarray(evaluate(degree, scaled_TK).T) for degree in range(max_degree + 1)]
     capacity_DK = np.zeros((max_degree, max_lag + 1))
     size = max(1, CHUNK_NUMBERS // fit.samples)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.linalg import eigvals, hessenberg
+import scipy
 from typing_extensions import override
 
 from farback.measures.base import Floats, MeasureRow, curve_rows, summary_rows
@@ -67,13 +67,13 @@ def _excited_eigenvalues(W_NN: Floats, w_N: Floats) -> Any:
     N = len(w_N)
     joined = np.zeros((N + 1, N + 1))
     joined[1:, 0], joined[1:, 1:] = w_N, W_NN
-    reduced = hessenberg(joined)
+    reduced = scipy.linalg.hessenberg(joined)
     step_N = np.abs(np.diag(reduced, -1))  # length of the new direction that each further power of W adds to the space
     rounding_N = np.full(N, N * EPS * np.linalg.norm(W_NN))
     rounding_N[:1] = 0.0
     ends = np.flatnonzero(step_N <= rounding_N)
     size = int(ends[0]) if len(ends) else N
-    return eigvals(reduced[1 : size + 1, 1 : size + 1]) if size else np.zeros(0, dtype=complex)
+    return scipy.linalg.eigvals(reduced[1 : size + 1, 1 : size + 1]) if size else np.zeros(0, dtype=complex)
 
 
 class LinearMemoryFunctionMeasure(Linearised):

@@ -27,8 +27,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, log_expit, log_ndtr, ndtri
 
 from farback.stats.psychometric import check_level
 
@@ -93,7 +93,7 @@ class Law:
 
     def half_way_D(self, budget: float) -> Floats:
         """The lag that half of fresh seeds learn within a number of updates."""
-        reached_D = math.log(budget) - self.spread_D * ndtri(0.5 / (1 - self.lapse_D))
+        reached_D = math.log(budget) - self.spread_D * scipy.special.ndtri(0.5 / (1 - self.lapse_D))
         f_D = (reached_D - self.c_D) / self.elasticity_D
         found: Floats = self.middle * (np.exp(np.minimum(f_D, 700)) if self.name == "power" else np.maximum(1 + f_D, 0))
         return found
@@ -191,7 +191,7 @@ def learning_time(lag: ArrayLike, low: ArrayLike, high: ArrayLike) -> LearningTi
     exponents = np.quantile(power.elasticity_D, [0.025, 0.5, 0.975])
     return LearningTime(
         law=best.name,
-        probability=float(expit(abs(difference))),
+        probability=float(scipy.special.expit(abs(difference))),
         exponent=float(exponents[1]),
         exponent_low=float(exponents[0]),
         exponent_high=float(exponents[2]),
@@ -233,8 +233,9 @@ def _sampled(name: str, data: Trainings) -> Law:
     def density(point_D4: Floats) -> Floats:
         c_D, log_a_D, log_spread_D, u_D = point_D4.T
         prior_D = _normal(c_D, centre, MIDDLE_DEVIATION) + _normal(log_a_D, *ELASTICITY)
-        prior_D = prior_D + _normal(log_spread_D, *SPREAD) + log_expit(u_D) + log_expit(-u_D)
-        lapse_D = MOST_LAPSE * expit(u_D)
+        prior_D = prior_D + _normal(log_spread_D, *SPREAD)
+        prior_D = prior_D + scipy.special.log_expit(u_D) + scipy.special.log_expit(-u_D)
+        lapse_D = MOST_LAPSE * scipy.special.expit(u_D)
         prior_D = prior_D + RARITY * np.log1p(-lapse_D)
         mean_DN = c_D[:, None] + np.exp(log_a_D)[:, None] * f_N
         total_D: Floats = prior_D + _log_likelihood(mean_DN, np.exp(log_spread_D), lapse_D, data).sum(1)
@@ -243,7 +244,8 @@ def _sampled(name: str, data: Trainings) -> Law:
     point_D4, weight_D, evidence = _importance(density, np.array([centre, ELASTICITY[0], SPREAD[0], -2.0]))
     kept = np.random.default_rng(1).choice(len(weight_D), DRAWS, p=weight_D)
     c_D, log_a_D, log_spread_D, u_D = point_D4[kept].T
-    return Law(name, data.middle, c_D, np.exp(log_a_D), np.exp(log_spread_D), MOST_LAPSE * expit(u_D), evidence)
+    lapse_D = MOST_LAPSE * scipy.special.expit(u_D)
+    return Law(name, data.middle, c_D, np.exp(log_a_D), np.exp(log_spread_D), lapse_D, evidence)
 
 
 def _importance(density: Callable[[Floats], Floats], centre: Floats) -> tuple[Floats, Floats, float]:
@@ -288,6 +290,7 @@ def _log_likelihood(mean_DN: Floats, spread_D: Floats, lapse_D: Floats, data: Tr
     a_DN, b_DN = ((end_N - mean_DN) / spread_D[:, None] for end_N in (low_N, high_N))
     lapse_D1, beyond = lapse_D[:, None], np.isinf(data.high_N)
     flip = a_DN > 0  # the upper tail, where differences of the distribution function would be lost
+    log_ndtr = scipy.special.log_ndtr
     upper_DN, lower_DN = log_ndtr(np.where(flip, -a_DN, b_DN)), log_ndtr(np.where(flip, -b_DN, a_DN))
     with np.errstate(divide="ignore"):
         within_DN = upper_DN + np.log1p(-np.exp(np.minimum(lower_DN - upper_DN, -1e-300))) + np.log1p(-lapse_D1)

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import xlogy
 
 from farback.stats.horizons import check_lags
 from farback.stats.success_rates import isotonic
@@ -239,8 +239,8 @@ def _predictive_p(lag_K: Floats, success_K: Floats, trial_K: Floats, found: Post
 
     def deviance(count_KD: NDArray[Any]) -> Floats:
         fail_KD = trial_K[:, None] - count_KD
-        terms = xlogy(count_KD, count_KD / (trial_K[:, None] * rate_KD))
-        total_D: Floats = (terms + xlogy(fail_KD, fail_KD / (trial_K[:, None] * (1 - rate_KD)))).sum(0)
+        terms = scipy.special.xlogy(count_KD, count_KD / (trial_K[:, None] * rate_KD))
+        total_D: Floats = (terms + scipy.special.xlogy(fail_KD, fail_KD / (trial_K[:, None] * (1 - rate_KD)))).sum(0)
         return total_D
 
     return float((deviance(drawn_KD) >= deviance(np.broadcast_to(success_K[:, None], drawn_KD.shape))).mean())

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
-from scipy import special
 from typing_extensions import override
 
 from farback.records.record import Several
@@ -166,7 +166,7 @@ class Lightning(Task):
         point[..., 0, 0] = 1.0
         spread = np.sqrt((ndimage.gaussian_filter(point, sigma, mode="wrap") ** 2).sum())
         field = ndimage.gaussian_filter(rng.standard_normal(shape), sigma, mode="wrap")
-        strike: NDArray[np.bool_] = field > spread * float(special.ndtri(1 - self.strike_rate))
+        strike: NDArray[np.bool_] = field > spread * float(scipy.special.ndtri(1 - self.strike_rate))
         return strike
 
     def chance(self) -> Chance:
@@ -243,7 +243,7 @@ def _noisy_or_scores(q: float, miss: float, weights: tuple[float, ...]) -> list[
     scores = []
     for m in range(len(weights) + 1):
         p_A = 1 - quiet_A * math.prod(1 - w * q for w in weights[m:])
-        loss = float(share_A @ (special.entr(p_A) + special.entr(1 - p_A)))
+        loss = float(share_A @ (scipy.special.entr(p_A) + scipy.special.entr(1 - p_A)))
         scores.append((float(share_A @ np.maximum(p_A, 1 - p_A)), loss))
         if m < len(weights) and weights[m]:
             quiet_A, share_A = _merged(

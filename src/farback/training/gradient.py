@@ -50,6 +50,8 @@ def group(architecture: Architecture, batch: CohortBatch) -> int:
     """The number of replicas to process at once. Results do not depend on it."""
     if not batch.x_RTBI.is_cpu:
         return len(batch.x_RTBI)
+    if architecture.cell.one_by_one:
+        return 1
     _, steps, sequences, _ = batch.x_RTBI.shape
     return max(1, _BYTES // (4 * steps * sequences * architecture.kept(steps)))
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from farback.measures.base import Floats
 
@@ -242,8 +242,9 @@ def _half_width(lag: Floats, residual: Floats, whole_BN: Floats) -> float:
     if n > 2 and total > n * ROUNDING**2:
         error = math.sqrt(total / (n - 2) / float(((lag - lag.mean()) ** 2).sum()))
         correlation = min(0.99, max(0.0, float((residual[1:] * residual[:-1]).sum()) / total))
-        half = float(stdtrit(n - 2, 0.975)) * error * math.sqrt((1 + correlation) / (1 - correlation))
+        half = float(scipy.special.stdtrit(n - 2, 0.975)) * error * math.sqrt((1 + correlation) / (1 - correlation))
     if len(whole_BN) > 1:
         slopes = np.array([_line(lag, row)[0] for row in whole_BN])
-        half = max(half, float(stdtrit(len(whole_BN) - 1, 0.975) * slopes.std(ddof=1)) / math.sqrt(len(whole_BN)))
+        between = float(scipy.special.stdtrit(len(whole_BN) - 1, 0.975) * slopes.std(ddof=1))
+        half = max(half, between / math.sqrt(len(whole_BN)))
     return half

@@ -6,9 +6,8 @@ Shapes: N samples, F features, P problems (target variables), C classes (of the 
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 from farback.measures.base import Floats
 
@@ -52,7 +51,7 @@ def logistic_regression(
     def loss(flat: Floats) -> tuple[float, Floats]:
         w_GPC = flat.reshape(F + 1, P, C)
         logit_NPC = (design_NG @ w_GPC.reshape(F + 1, -1)).reshape(N, P, C) + absent_PC
-        total_NP1 = logsumexp(logit_NPC, 2, keepdims=True)
+        total_NP1 = scipy.special.logsumexp(logit_NPC, 2, keepdims=True)
         log_p_NPC = np.where(target_NPC > 0, logit_NPC - total_NP1, 0.0)
         value = 0.5 * float((penalty_G11 * w_GPC**2).sum()) - float((target_NPC * log_p_NPC).sum())
         slope_NPC = weight_NP[..., None] * np.exp(logit_NPC - total_NP1) - target_NPC
@@ -60,6 +59,6 @@ def logistic_regression(
 
     start = np.zeros((F + 1) * P * C)
     options = {"maxiter": ITERATIONS, "maxcor": 20, "ftol": 1e-9, "gtol": 1e-4}
-    weights = minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x.reshape(F + 1, P * C)
+    weights = scipy.optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x.reshape(F + 1, P * C)
     logit_MPC = (np.column_stack([test_MF, np.ones(len(test_MF))]) @ weights).reshape(-1, P, C) + absent_PC
-    return np.asarray(logit_MPC - logsumexp(logit_MPC, 2, keepdims=True))
+    return np.asarray(logit_MPC - scipy.special.logsumexp(logit_MPC, 2, keepdims=True))

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 import torch
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 from farback.measures.base import Floats
 from farback.measures.support.numbers import array, real, require_finite, scaled
@@ -53,7 +53,7 @@ class Span:
         """
         if not self.features:
             return 0.0
-        return float(betaincinv(self.features / 2, (self.samples - 1 - self.features) / 2, probability))
+        return float(scipy.special.betaincinv(self.features / 2, (self.samples - 1 - self.features) / 2, probability))
 
 
 def span(state_TN: Floats) -> Span:
