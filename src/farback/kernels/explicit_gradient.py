@@ -14,7 +14,7 @@ from torch import Tensor
 
 from farback.kernels import linear_layer
 from farback.kernels.arguments import DTYPES, check_shapes, checked_index, flat_places
-from farback.kernels.fused_layer import backward, forward
+from farback.kernels.fused_layer import backward, forward, stretch
 from farback.kernels.time_loop import CellCode
 
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "readout.weight", "readout.bias")
@@ -28,6 +28,7 @@ def layer_and_readout(
     outputs: int,
     x_RTBI: Tensor,
     index_RN: Tensor | None,
+    limit: int | None = None,
 ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """The readout's outputs, (R, N, O), and a function from their gradient to that of the parameters, (R, P).
 
@@ -39,6 +40,7 @@ def layer_and_readout(
         outputs: O.
         x_RTBI: the inputs of the layer, whose state starts from zero.
         index_RN: which of the T * B outputs of the layer to read, strictly increasing; None for all.
+        limit: the bytes beyond which the backward pass computes stretches of steps again; None for no limit.
 
     Raises:
         ValueError: a tensor of the wrong shape, dtype or device; an index that does not increase or is out of range.
@@ -48,7 +50,8 @@ def layer_and_readout(
     order = [starts.get(name) for name in _NAMES]
     *w, readout, bias = flat_places(flat_RP, order)
     index = checked_index(index_RN, R)
-    run = forward(code, x_RTBI, None, w, (x_RTBI.new_zeros(R, B, hidden),), index, keep=True)
+    steps = None if limit is None else stretch(code, x_RTBI.shape, hidden, limit)
+    run = forward(code, x_RTBI, None, w, (x_RTBI.new_zeros(R, B, hidden),), index, True, steps)
     h = run.outputs if index is not None else run.outputs.flatten(1, 2)
 
     def back(dy_RNO: Tensor) -> Tensor:

@@ -281,6 +281,7 @@ def layer_with_backward(
     sizes: tuple[int, int],
     x_RTBI: Tensor,
     index_RN: Tensor | None,
+    limit: int | None = None,
 ) -> tuple[Tensor, Backward] | None:
     """The outputs (R, N, O) of a layer and its readout, and their backward pass; None where autograd is needed.
 
@@ -291,12 +292,13 @@ def layer_with_backward(
         sizes: the numbers of hidden units and of outputs.
         x_RTBI: the inputs of the layer, whose state starts from zero.
         index_RN: as in `layer`.
+        limit: the bytes beyond which the backward pass computes stretches of steps again; None for no limit.
     """
     if not isinstance(cell.kernel, GatedKernel) or not on_cpu(x_RTBI):
         return None
     from farback.kernels.explicit_gradient import layer_and_readout
 
-    return layer_and_readout(cell.kernel.code, flat_RP, starts, *sizes, x_RTBI, index_RN)
+    return layer_and_readout(cell.kernel.code, flat_RP, starts, *sizes, x_RTBI, index_RN, limit)
 
 
 def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:
