@@ -8,6 +8,7 @@ from torch import Tensor
 
 from farback import cells
 from farback.kernels.fused_layer import stretch
+from farback.kernels.symbols import Symbols, steps_of
 from farback.kernels.unroll import GatedKernel, layer_with_backward
 
 CELLS = {
@@ -52,3 +53,23 @@ def test_a_pass_within_the_limit_keeps_all() -> None:
     assert stretch(code, (2, 1000, 16, 9), 32, 4 * numbers) is None
     assert stretch(code, (2, 1000, 16, 9), 32, 4 * numbers - 1) == 32
     assert stretch(code, (2, 10**6, 16, 9), 32, 4 * numbers) == 1000
+
+
+@pytest.mark.parametrize("name", ["elman", "gru"])
+def test_codes_give_the_bits_of_inputs(name: str) -> None:
+    R, T, B, H, width = 2, 40, 9, 5, 3
+    rng, cell = torch.Generator().manual_seed(T), cells.build(name)
+    shapes = {**cell.parameters(width, H), "readout.weight": (4, H), "readout.bias": (4,)}
+    ends = list(itertools.accumulate(torch.Size(shape).numel() for shape in shapes.values()))
+    starts = dict(zip(shapes, [0, *ends], strict=False))
+    flat, rows = torch.randn(R, ends[-1], generator=rng), torch.randn(6, width, generator=rng)
+    symbols = Symbols(torch.randint(6, (R, T, B), generator=rng, dtype=torch.uint8), rows)
+    dense = steps_of(symbols, 0, T)
+    assert torch.equal(dense, rows[symbols.code_RTB.long()])
+    assert dense.shape == symbols.shape
+    for limit in (0, None):
+        one, other = (layer_with_backward(cell, flat, starts, (H, 4), x, None, limit) for x in (symbols, dense))
+        assert one is not None
+        assert other is not None
+        assert torch.equal(one[0], other[0])
+        assert torch.equal(one[1](one[0].sin()), other[1](other[0].sin()))

@@ -20,6 +20,7 @@ from torch import Tensor
 from farback.kernels import buffer_pool, time_loop
 from farback.kernels.arguments import LIKE, Place, address, contiguous
 from farback.kernels.gemm import gemm
+from farback.kernels.symbols import Symbols
 from farback.kernels.time_loop import CellCode
 
 
@@ -32,21 +33,28 @@ class _Source:
     """What a layer reads: the step functions, the inputs or the gates, in contiguous memory, and the index."""
 
     code: CellCode
-    x: Tensor | None
+    x: Tensor | Symbols | None
     gates: Tensor | None
     index_RN: Tensor | None
     hidden: int
 
     @property
-    def given(self) -> Tensor:
-        """The inputs, or the gates."""
+    def addresses(self) -> tuple[int, int, int]:
+        """The addresses of the inputs, or of the rows that their codes stand for, of the gates and of the codes."""
+        if isinstance(self.x, Symbols):
+            return address(self.x.rows_CI), 0, address(self.x.code_RTB)
+        return address(self.x), address(self.gates), 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """R, T and B."""
         given = self.gates if self.x is None else self.x
         assert given is not None
-        return given
+        return tuple(given.shape[:3])
 
     def sizes(self, selected: bool) -> tuple[int, ...]:
         """R, T, B, I, H, L and N; without selected outputs N is 0."""
-        R, T, B = self.given.shape[:3]
+        R, T, B = self.shape
         width = 0 if self.x is None else self.x.shape[3]
         N = self.index_RN.shape[1] if selected and self.index_RN is not None else 0
         return R, T, B, width, self.hidden, _row(self.hidden, width), N
@@ -73,7 +81,7 @@ class ForwardPass:
 
     def last(self) -> tuple[Tensor, ...]:
         """The state after the last step."""
-        steps = self.source.given.shape[1] - (len(self.states) - 1) * self.stretch
+        steps = self.source.shape[1] - (len(self.states) - 1) * self.stretch
         return _state(self.source, self.rows_RFBL, self.kept_RSBAH, steps)
 
 
@@ -101,7 +109,7 @@ def _row(hidden: int, width: int) -> int:
 
 def forward(
     code: CellCode,
-    x: Tensor | None,
+    x: Tensor | Symbols | None,
     gates: Tensor | None,
     w: Sequence[Place],
     state: Sequence[Tensor],
@@ -124,10 +132,12 @@ def forward(
     Raises:
         ValueError: an index that does not increase or is out of range.
     """
-    x, gates, *state = (None if t is None else contiguous(t) for t in (x, gates, *state))  # type: ignore[assignment]
+    gates, *state = (None if t is None else contiguous(t) for t in (gates, *state))  # type: ignore[assignment]
+    x = x.contiguous() if isinstance(x, Symbols) else None if x is None else contiguous(x)
     source = _Source(code, x, gates, index, state[0].shape[2])
     R, T, B, _, H, L, N = source.sizes(True)
-    dtype, like = source.given.dtype, source.given
+    like = state[0]
+    dtype = like.dtype
     length = T if stretch is None else min(stretch, T)
     empty = buffer_pool.empty if keep else torch.empty  # evaluations have other sizes, and are rare
     F, S = length + 1 if keep or index is None else 2, length + 1 if keep else 2
@@ -179,7 +189,7 @@ def _forward(
         source.sizes(selected is not None),
         (*steps, row.shape[1], kept.shape[1]),
         strides,
-        (address(source.x), address(source.gates)),
+        source.addresses,
         (address(state[0]), address(state[-1])),
         addresses,
         address(source.index_RN),

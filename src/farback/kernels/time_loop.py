@@ -9,7 +9,7 @@ A row of L numbers for each sequence and step holds (h_{t-1}, x_t, 1) and paddin
 biases gives the gates of a step. The rows times the gradients of the gates give the gradients of weights and biases;
 each of these products covers only a few steps, so its data stays in cache. Only the rows of F steps and the A kept
 numbers of S steps are stored, by turns: of two steps in a pass without a gradient. If the caller gives gates instead of
-inputs, I = 0.
+inputs, I = 0. Inputs may also be given as indices into a table of at most 256 rows (`farback.kernels.symbols`).
 
 A call computes the steps from `first` to `last` of T. `positions` counts the selected outputs of each replica that are
 done, and `sums` holds the gradients of the weights so far. So a sequence in several calls gives the bits of one call.
@@ -24,6 +24,7 @@ loops and not by slices, because numba takes a third of a second to compile each
 import functools
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numba import types
 
@@ -31,6 +32,8 @@ from farback.kernels.buffer_pool import aligned_zeros, array_at
 from farback.kernels.gemm import add_transposed_product, product
 from farback.kernels.jit import compiled_address, copy_with, inlined, kernel, loop
 from farback.kernels.llvm import call_step
+
+CODES = 256  # rows that one byte tells apart
 
 
 class CellCode(NamedTuple):
@@ -89,6 +92,14 @@ def _put_inputs(x_BI, row_BL, first):
 
 
 @loop
+def _put_rows(rows_CI, code_B, row_BL, first):
+    for b in range(code_B.size):
+        for i in range(rows_CI.shape[1]):
+            row_BL[b, first + i] = rows_CI[code_B[b], i]
+        row_BL[b, first + rows_CI.shape[1]] = 1
+
+
+@loop
 def add(x_BH, y_BH):
     """Add x to y."""
     for b in range(x_BH.shape[0]):
@@ -134,6 +145,7 @@ def forward(gemm, step, like, cell, sizes, steps, strides, inputs, state, weight
     (K, D, A, carried), (R, T, B, width, H, L, N), (first, last, F, S) = cell, sizes, steps
     M, P, W = K * H, 2 * K - D, H + width + 1
     x_RTBI = array_at(inputs[0], like, (R, T, B, width))
+    code_RTB, rows_CI = array_at(inputs[2], np.uint8(0), (R, T, B)), array_at(inputs[0], like, (CODES, width))
     gates_RTBKH = array_at(inputs[1], like, (R, T, B, K, H))
     h0_RBH, c0_RBH = array_at(state[0], like, (R, B, H)), array_at(state[1], like, (R, B, H))
     index_RN, position_R = array_at(index, 0, (R, N)), array_at(positions, 0, (R,))
@@ -165,7 +177,10 @@ def forward(gemm, step, like, cell, sizes, steps, strides, inputs, state, weight
         for t in range(first, last):
             here = t - first
             row_BL, next_BL = row_RFBL[r, here % F], row_RFBL[r, (here + 1) % F]
-            _put_inputs(x_RTBI[r, t], row_BL, H)
+            if inputs[2]:
+                _put_rows(rows_CI, code_RTB[r, t], row_BL, H)
+            else:
+                _put_inputs(x_RTBI[r, t], row_BL, H)
             if has_gates:
                 _copy_blocks(gates_RTBKH[r, t], gates_BPH, D)
             elif D < K:
