@@ -9,7 +9,7 @@ import pytest
 import farback
 from farback.executors import Serial, base
 from farback.experiment import ConfigError, Experiment, Sweep
-from farback.runs import progress, trial_checks
+from farback.runs import progress, sweep, trial_checks
 from farback.runs.progress import Tally
 from farback.runs.schedule import Remaining, plan
 from farback.runs.sweep import checked_sweep
@@ -197,6 +197,18 @@ def test_a_config_says_how_often_checkpoints_are_made(tmp_path: Path) -> None:
             ConfigError, match=r"small.yaml:\d+:\d+: checkpoint_seconds: the time must be a number of seconds"
         ):
             config(tmp_path, SMALL + f"checkpoint_seconds: {wrong}\n")
+
+
+def test_a_config_says_how_much_memory_an_update_may_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, real = [], sweep.train
+    monkeypatch.setattr(sweep, "train", lambda cohort, **options: given.append(options["memory"]) or real(cohort))
+    small = config(tmp_path, SMALL + "memory: 20\n")
+    assert [trial.key for trial in small.trials()] == [trial.key for trial in config(tmp_path).trials()]
+    farback.run(small, store=Memory(), workers=1, progress=False)
+    assert set(given) == {20_000_000}
+    for wrong in ("0", "1.5", "much"):
+        with pytest.raises(ConfigError, match=r"small.yaml:\d+:\d+: memory: "):
+            config(tmp_path, SMALL + f"memory: {wrong}\n")
 
 
 class Breaking(Serial):

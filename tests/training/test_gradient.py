@@ -20,7 +20,7 @@ FORMS = [{"depth": 2}, {"initial_state": "learned"}, {"bidirectional": True}]
 
 def example(cell: str, task: dict[str, object], **fields: object) -> tuple[Trial, Tensor, ScoredSteps, CohortBatch]:
     trials = [
-        Trial(task=tasks.build(task), lag=7, cell=cells.build(cell), hidden=5, batch=4, seed=seed, **fields)
+        Trial(task=tasks.build(task), lag=task["lag"], cell=cells.build(cell), hidden=5, batch=4, seed=seed, **fields)
         for seed in range(5)
     ]
     theta = torch.cat([value.flatten(1) for value in initial_network(trials).parameters.values()], 1)
@@ -55,6 +55,16 @@ def test_groups_change_no_bit(cell: str, fields: dict[str, object], monkeypatch:
         monkeypatch.setattr(gradient, "group", lambda *_, size=size: size)
         for ours, theirs in zip(gradient.gradient(trial.architecture, theta, scored, batch), whole, strict=True):
             assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("task", [{"name": "recall", "lag": 300}, {"name": "assoc", "lag": 300}], ids=str)
+@pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
+def test_a_small_memory_changes_no_bit(cell: str, task: dict[str, object]) -> None:
+    trial, theta, scored, batch = example(cell, task)
+    whole = gradient.gradient(trial.architecture, theta, scored, batch)
+    found = gradient.gradient(trial.architecture, theta, scored, batch, gradient.Options(memory=1))
+    for ours, theirs in zip(found, whole, strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_a_group_stays_below_the_memory_bound() -> None:

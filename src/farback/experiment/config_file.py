@@ -55,6 +55,8 @@ class ConfigFile(Record):
         claims: published statements that the experiment checks (docs/claims.md). They do not affect training.
         checkpoint_seconds: seconds between checkpoints of a running training. It does not affect results.
         executor: where trials are trained, as a name or a mapping (docs/scale.md). It does not affect results.
+        memory: megabytes that an update may keep for its backward pass; by default half of the memory of each core. It
+            does not affect results: beyond it, the backward pass computes steps again (docs/scale.md).
         device: `cpu`, `cuda`, or `cuda:1` for the second GPU. The device is not part of a trial's identity.
     """
 
@@ -72,6 +74,7 @@ class ConfigFile(Record):
         ]
         | None
     ) = None
+    memory: Annotated[int, Field(ge=1)] | None = None
     device: Annotated[str, AfterValidator(_device), Field(json_schema_extra={"pattern": f"^({devices.FORM})$"})] = (
         devices.CPU
     )

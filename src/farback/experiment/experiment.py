@@ -38,6 +38,7 @@ class Experiment(ABC):
         overrides: the "key=value" texts that were passed to `load`.
         checkpoint_seconds: seconds between two checkpoints of a running training.
         executor: where trials are trained; None if the config does not say.
+        memory: megabytes that an update may keep for its backward pass; None if the config does not say.
         device: the device that trials are trained on (`farback.system.devices`).
         claims: published statements that the experiment checks; always empty for a search.
         seeds_shifted: a number added to the seed of every trial, to repeat the experiment with other seeds.
@@ -51,9 +52,15 @@ class Experiment(ABC):
     overrides: tuple[str, ...]
     checkpoint_seconds: float
     executor: Placement | None = field(compare=False)
+    memory: int | None = field(compare=False)
     device: str
     claims: tuple[Claim, ...]
     seeds_shifted: int = field(default=0, kw_only=True)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The bytes that an update may keep for its backward pass; None if the config does not say."""
+        return None if self.memory is None else self.memory * 10**6
 
     @staticmethod
     def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -149,7 +156,7 @@ class Experiment(ABC):
 # fields that all experiments share, the sections `base` and `sweep` or `search`, and a list that collects problems.
 Loader = Callable[[dict[str, Any], KeyValue, KeyValue | None, Problems], Experiment | None]
 LOADERS: dict[str, Loader] = {}
-SHARED_KEYS = ("question", "claims", "checkpoint_seconds", "executor", "device")
+SHARED_KEYS = ("question", "claims", "checkpoint_seconds", "executor", "memory", "device")
 
 
 def _position(problem: Problem) -> tuple[int, ...]:

@@ -32,7 +32,8 @@ class _Layer(torch.autograd.Function):
     def forward(ctx: Any, code: CellCode, index: Tensor | None, x: Any, gates: Any, *rest: Any) -> tuple[Tensor, ...]:
         w = rest[:4]
         run = _forward(code, x, gates, w, rest[4:], index, keep=True)
-        ctx.run = replace(run, selected_RNH=None)  # the graph and an output kept in it would refer to each other
+        empty = torch.empty(0)  # the graph and an output kept in it would refer to each other
+        ctx.run = replace(run, outputs=empty)
         ctx.save_for_backward(*(t for t in w if t is not None))
         ctx.present = [t is not None for t in w]
         ctx.set_materialize_grads(False)

@@ -7,8 +7,12 @@ block, so that P = 2K - D blocks are computed. A numbers per unit and step are k
 
 A row of L numbers for each sequence and step holds (h_{t-1}, x_t, 1) and padding: one product with all weights and
 biases gives the gates of a step. The rows times the gradients of the gates give the gradients of weights and biases;
-each of these products covers only a few steps, so its data stays in cache. For the whole sequence only the rows and the
-A kept numbers are stored. If the caller gives gates instead of inputs, I = 0.
+each of these products covers only a few steps, so its data stays in cache. Only the rows of F steps and the A kept
+numbers of S steps are stored, by turns: of two steps in a pass without a gradient. If the caller gives gates instead of
+inputs, I = 0. Inputs may also be given as indices into a table of at most 256 rows (`farback.kernels.symbols`).
+
+A call computes the steps from `first` to `last` of T. `positions` counts the selected outputs of each replica that are
+done, and `sums` holds the gradients of the weights so far. So a sequence in several calls gives the bits of one call.
 
 The step functions of a cell are compiled separately and called by their addresses, so that one more cell adds a
 second of compilation, not five seconds.
@@ -20,6 +24,7 @@ loops and not by slices, because numba takes a third of a second to compile each
 import functools
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numba import types
 
@@ -27,6 +32,8 @@ from farback.kernels.buffer_pool import aligned_zeros, array_at
 from farback.kernels.gemm import add_transposed_product, product
 from farback.kernels.jit import compiled_address, copy_with, inlined, kernel, loop
 from farback.kernels.llvm import call_step
+
+CODES = 256  # rows that one byte tells apart
 
 
 class CellCode(NamedTuple):
@@ -85,6 +92,14 @@ def _put_inputs(x_BI, row_BL, first):
 
 
 @loop
+def _put_rows(rows_CI, code_B, row_BL, first):
+    for b in range(code_B.size):
+        for i in range(rows_CI.shape[1]):
+            row_BL[b, first + i] = rows_CI[code_B[b], i]
+        row_BL[b, first + rows_CI.shape[1]] = 1
+
+
+@loop
 def add(x_BH, y_BH):
     """Add x to y."""
     for b in range(x_BH.shape[0]):
@@ -122,20 +137,24 @@ def _copy_blocks(x_BKH, y_BKH, direct):
 
 
 @kernel
-def forward(gemm, step, like, cell, sizes, strides, inputs, state, weights, index, outputs):
-    """Write the rows, the kept numbers and the selected outputs of all steps; False if the index is not valid."""
-    (K, D, A, carried), (R, T, B, width, H, L, S, N) = cell, sizes
+def forward(gemm, step, like, cell, sizes, steps, strides, inputs, state, weights, index, positions, outputs):
+    """Write rows, kept numbers and selected outputs; return whether all of the index is selected.
+
+    The index must be strictly increasing and in range: from the first value that is not, none is selected.
+    """
+    (K, D, A, carried), (R, T, B, width, H, L, N), (first, last, F, S) = cell, sizes, steps
     M, P, W = K * H, 2 * K - D, H + width + 1
     x_RTBI = array_at(inputs[0], like, (R, T, B, width))
+    code_RTB, rows_CI = array_at(inputs[2], np.uint8(0), (R, T, B)), array_at(inputs[0], like, (CODES, width))
     gates_RTBKH = array_at(inputs[1], like, (R, T, B, K, H))
     h0_RBH, c0_RBH = array_at(state[0], like, (R, B, H)), array_at(state[1], like, (R, B, H))
-    index_RN = array_at(index, 0, (R, N))
-    row_RTBL, kept_RSBAH = array_at(outputs[0], like, (R, T + 1, B, L)), array_at(outputs[1], like, (R, S, B, A, H))
+    index_RN, position_R = array_at(index, 0, (R, N)), array_at(positions, 0, (R,))
+    row_RFBL, kept_RSBAH = array_at(outputs[0], like, (R, F, B, L)), array_at(outputs[1], like, (R, S, B, A, H))
     selected_RNH = array_at(outputs[2], like, (R, N, H))
     packed_WM = aligned_zeros(like, W * M).reshape(W, M)
     inner_JH = aligned_zeros(like, (width + 1) * H).reshape(width + 1, H)
     gates_BPH = aligned_zeros(like, B * P * H).reshape(B, P, H)
-    item, has_gates = packed_WM.itemsize, inputs[1] != 0
+    item, has_gates, is_done = packed_WM.itemsize, inputs[1] != 0, True
     for r in range(R):
         w_ih_GI, w_hh_GH, b_ih_1G, b_hh_1G = _parameters(weights, strides, r, like, item, M, H, width)
         transpose(w_hh_GH, 0, packed_WM)
@@ -151,54 +170,81 @@ def forward(gemm, step, like, cell, sizes, strides, inputs, state, weights, inde
             transpose(w_ih_GI[D * H :], 0, inner_JH)
             if weights[2]:
                 copy(b_ih_1G[:, D * H :], inner_JH[width : width + 1])
-        copy(h0_RBH[r], row_RTBL[r, 0])
+        copy(h0_RBH[r], row_RFBL[r, 0])
         if carried >= 0:
             copy(c0_RBH[r], kept_RSBAH[r, 0, :, carried])
-        for t in range(T):
-            row_BL = row_RTBL[r, t]
-            _put_inputs(x_RTBI[r, t], row_BL, H)
+        n = position_R[r] if positions else 0
+        for t in range(first, last):
+            here = t - first
+            row_BL, next_BL = row_RFBL[r, here % F], row_RFBL[r, (here + 1) % F]
+            if inputs[2]:
+                _put_rows(rows_CI, code_RTB[r, t], row_BL, H)
+            else:
+                _put_inputs(x_RTBI[r, t], row_BL, H)
             if has_gates:
                 _copy_blocks(gates_RTBKH[r, t], gates_BPH, D)
             elif D < K:
                 product(gemm, B, width + 1, H, (row_BL, H, L), (inner_JH, 0, H), (gates_BPH, M, P * H), 0)
             product(gemm, B, W, M, (row_BL, 0, L), (packed_WM, 0, M), (gates_BPH, 0, P * H), 1 if has_gates else 0)
-            rows = row_BL.ctypes.data, row_RTBL[r, t + 1].ctypes.data
-            kept = kept_RSBAH[r, t % S].ctypes.data, kept_RSBAH[r, (t + 1) % S].ctypes.data
+            rows = row_BL.ctypes.data, next_BL.ctypes.data
+            kept = kept_RSBAH[r, here % S].ctypes.data, kept_RSBAH[r, (here + 1) % S].ctypes.data
             call_step(step, like, (gates_BPH.ctypes.data, *rows, *kept), (B, P, H, L, A))
-        before = -1
-        for n in range(N):
-            if not before < index_RN[r, n] < T * B:
-                return False
-            before = index_RN[r, n]
-            b = before % B
-            copy(row_RTBL[r, before // B + 1, b : b + 1], selected_RNH[r, n : n + 1])
-    return True  # the index is strictly increasing and in range
+            while n < N and t * B <= index_RN[r, n] < (t + 1) * B and (n == 0 or index_RN[r, n - 1] < index_RN[r, n]):
+                b = index_RN[r, n] - t * B
+                copy(next_BL[b : b + 1], selected_RNH[r, n : n + 1])
+                n += 1
+        if positions:
+            position_R[r] = n
+        is_done = is_done and n == N
+    return is_done
 
 
 @kernel
 def backward(
-    gemm, back, like, cell, sizes, strides, weights, saved, index, doutputs, dstate, dinputs, dstrides, dweights
+    gemm,
+    back,
+    like,
+    cell,
+    sizes,
+    steps,
+    strides,
+    weights,
+    saved,
+    index,
+    positions,
+    doutputs,
+    dstate,
+    dinputs,
+    dstrides,
+    dweights,
+    sums,
 ):
-    """Write the gradients of the inputs or gates, of the first state and of the parameters."""
-    (K, D, A, _), (R, T, B, width, H, L, N) = cell, sizes
+    """Write the gradients of the inputs or gates, of the state before the first step and of the parameters."""
+    (K, D, A, _), (R, T, B, width, H, L, N), (begin, end, F, S) = cell, sizes, steps
     M, P, W, Q = K * H, 2 * K - D, H + width + 1, -(-(width + 1) // 16) * 16
-    row_RTBL, kept_RSBAH = array_at(saved[0], like, (R, T + 1, B, L)), array_at(saved[1], like, (R, T + 1, B, A, H))
+    row_RFBL, kept_RSBAH = array_at(saved[0], like, (R, F, B, L)), array_at(saved[1], like, (R, S, B, A, H))
     dout_RTBH, dselected_RNH = array_at(doutputs[0], like, (R, T, B, H)), array_at(doutputs[1], like, (R, N, H))
-    index_RN = array_at(index, 0, (R, N))
+    index_RN, position_R = array_at(index, 0, (R, N)), array_at(positions, 0, (R,))
     dh_RBH, dc_RBH = array_at(dstate[0], like, (R, B, H)), array_at(dstate[1], like, (R, B, H))
     dx_RTBI = array_at(dinputs[0], like, (R, T, B, width))
     dgates_RTBKH = array_at(dinputs[1], like, (R, T, B, K, H))
     span = min(T, max(1, 128 // B))  # steps per product for the gradient of the weights: 128 rows, still in cache
     d_SBPH = aligned_zeros(like, span * B * P * H).reshape(span, B, P, H)
     dw_ML, inner_HQ = aligned_zeros(like, M * L).reshape(M, L), aligned_zeros(like, H * Q).reshape(H, Q)
+    dw_RML = array_at(sums[0], like, (R, M, L))
+    inner_RHQ = array_at(sums[1], like, (R, H, Q))
     item = dw_ML.itemsize
     for r in range(R):
         w_ih_GI, w_hh_GH, _, _ = _parameters(weights, strides, r, like, item, M, H, width)
         dw_ih_GI, dw_hh_GH, db_ih_1G, db_hh_1G = _parameters(dweights, dstrides, r, like, item, M, H, width)
-        dh_BH, n = dh_RBH[r], N - 1
+        dh_BH, n = dh_RBH[r], (position_R[r] if positions else N) - 1
         clear(dw_ML)
         clear(inner_HQ)
-        for t in range(T - 1, -1, -1):
+        if sums[0]:
+            copy(dw_RML[r], dw_ML)
+            copy(inner_RHQ[r], inner_HQ)
+        for t in range(end - 1, begin - 1, -1):
+            here = t - begin
             if doutputs[0]:
                 add(dout_RTBH[r, t], dh_BH)
             while n >= 0 and index_RN[r, n] >= t * B:
@@ -207,8 +253,8 @@ def backward(
                 n -= 1
             d_BPH = d_SBPH[t % span]
             states = dh_BH.ctypes.data, dc_RBH[r].ctypes.data
-            rows = row_RTBL[r, t].ctypes.data, row_RTBL[r, t + 1].ctypes.data
-            kept = kept_RSBAH[r, t].ctypes.data, kept_RSBAH[r, t + 1].ctypes.data
+            rows = row_RFBL[r, here].ctypes.data, row_RFBL[r, here + 1].ctypes.data
+            kept = kept_RSBAH[r, here].ctypes.data, kept_RSBAH[r, here + 1].ctypes.data
             call_step(back, like, (*states, *rows, *kept, d_BPH.ctypes.data), (B, P, H, L, A))
             if dinputs[0]:
                 outer, dx = (d_BPH, 0, P * H), (dx_RTBI[r, t], 0, width)
@@ -221,11 +267,16 @@ def backward(
             product(gemm, B, M, H, (d_BPH, 0, P * H), (w_hh_GH, 0, H), (dh_BH, 0, H), past)
             if dweights[1] and t % span == 0:
                 rows = min(span, T - t) * B
-                row_BL = row_RTBL[r, t]
+                row_BL = row_RFBL[r, here]
                 add_transposed_product(gemm, M, rows, W, (d_SBPH, 0, P * H), (row_BL, 0, L), (dw_ML, 0, L))
                 if D < K and width:
                     part = (d_SBPH, M, P * H)
                     add_transposed_product(gemm, H, rows, width + 1, part, (row_BL, H, L), (inner_HQ, 0, Q))
+        if positions:
+            position_R[r] = n + 1
+        if sums[0]:
+            copy(dw_ML, dw_RML[r])
+            copy(inner_HQ, inner_RHQ[r])
         first, bias = D * H, H + width  # the rows of added blocks, and the column of the bias
         if dweights[1]:
             copy(dw_ML, dw_hh_GH)

@@ -16,6 +16,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from farback.kernels.pointwise import Pointwise
+from farback.kernels.symbols import Symbols
 
 Parameters = Mapping[str, Tensor]
 State = tuple[Tensor, ...]
@@ -228,7 +229,7 @@ class ScanKernel(Kernel):
         return import_module(f"farback.kernels.{self.module}")
 
 
-def on_cpu(x: Tensor) -> bool:
+def on_cpu(x: Tensor | Symbols) -> bool:
     """Whether kernels can compute on a tensor."""
     return x.is_cpu
 
@@ -279,8 +280,9 @@ def layer_with_backward(
     flat_RP: Tensor,
     starts: Mapping[str, int],
     sizes: tuple[int, int],
-    x_RTBI: Tensor,
+    x_RTBI: Tensor | Symbols,
     index_RN: Tensor | None,
+    limit: int | None = None,
 ) -> tuple[Tensor, Backward] | None:
     """The outputs (R, N, O) of a layer and its readout, and their backward pass; None where autograd is needed.
 
@@ -289,14 +291,15 @@ def layer_with_backward(
         flat_RP: the flat parameters of layer and readout.
         starts: the index at which each parameter begins among the flat parameters.
         sizes: the numbers of hidden units and of outputs.
-        x_RTBI: the inputs of the layer, whose state starts from zero.
+        x_RTBI: the inputs of the layer, or their codes; the state starts from zero.
         index_RN: as in `layer`.
+        limit: the bytes beyond which the backward pass computes stretches of steps again; None for no limit.
     """
     if not isinstance(cell.kernel, GatedKernel) or not on_cpu(x_RTBI):
         return None
     from farback.kernels.explicit_gradient import layer_and_readout
 
-    return layer_and_readout(cell.kernel.code, flat_RP, starts, *sizes, x_RTBI, index_RN)
+    return layer_and_readout(cell.kernel.code, flat_RP, starts, *sizes, x_RTBI, index_RN, limit)
 
 
 def product(x_RNI: Tensor, weight_RGI: Tensor, bias_RG: Tensor | None) -> Tensor:

@@ -59,22 +59,24 @@ class SweepRun:
 
     def events(self) -> Iterator[Event]:
         """Train the remaining trials. Each event is recorded before it is yielded."""
-        return execute(self.plan, self.session.executor, self.work, self.session.device)
+        memory = self.sweep.memory_bytes
+        return execute(self.plan, self.session.executor, self.work, self.session.device, memory)
 
 
 def execute(
-    plan: Plan, executor: Executor, work: LeasedWork, device: str = devices.CPU
+    plan: Plan, executor: Executor, work: LeasedWork, device: str = devices.CPU, memory: int | None = None
 ) -> Generator[Event, None, None]:
     """Train a plan. Each event is recorded before it is yielded.
 
     Trials that another driver is training are left to it. When nothing else is left, this waits for that driver.
+    `memory` as of `farback.training.loop.train`.
     """
     executor.prepare(train, len(plan.cohorts))
     precompile(trial.cell.kernel for trial in plan.remaining.due())  # compile once for all workers
     schedule, waited = Schedule(plan), False
     todo: Iterable[Cohort | None] = announced(schedule, work.recorder)
     while not executor.finishing:
-        for event in trained(todo, executor, work, device):
+        for event in trained(todo, executor, work, device, memory):
             schedule.update(event)
             yield event
         reused = list(work.finished_elsewhere())
@@ -102,14 +104,19 @@ def announced(cohorts: Iterable[Cohort | None], recorder: Recorder) -> Iterator[
 
 
 def trained(
-    cohorts: Iterable[Cohort | None], executor: Executor, work: LeasedWork, device: str = devices.CPU
+    cohorts: Iterable[Cohort | None],
+    executor: Executor,
+    work: LeasedWork,
+    device: str = devices.CPU,
+    memory: int | None = None,
 ) -> Iterator[Event]:
     """Train cohorts. Each event is recorded before it is yielded.
 
     `cohorts` may be a generator: None from it means that the next cohort depends on trials in training.
     """
     folder = work.folder
-    function = partial(train, checkpoint_seconds=folder.seconds if folder else math.inf, device=device)
+    seconds = folder.seconds if folder else math.inf
+    function = partial(train, checkpoint_seconds=seconds, device=device, memory=memory)
     curves = _Curves()
     for _, event in executor.map(function, work.leased(cohorts)):
         new = curves.new(event)

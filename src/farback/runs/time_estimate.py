@@ -20,7 +20,7 @@ from farback.executors import Executor
 from farback.kernels.precompile import precompile
 from farback.runs.schedule import Plan
 from farback.system.arithmetic import arithmetic
-from farback.training.cohort_width import packed
+from farback.training.cohort_width import packed, share_bytes
 from farback.training.replicas import Replicas
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Progress
@@ -143,7 +143,7 @@ def timed(cohort: Cohort, device: str) -> Iterator[Event]:
     """Time a few updates of a cohort; yields one `Progress` with `CohortSeconds`, and as "all" the whole time."""
     began = time.perf_counter()
     with arithmetic():
-        replicas = Replicas(cohort.trials, device)
+        replicas = Replicas(cohort.trials, device, share_bytes())
         begin = time.perf_counter() - began
         update = _update_seconds(replicas) if cohort.trials[0].steps else 0.0
         evaluation = _seconds(lambda: replicas.validated(0))

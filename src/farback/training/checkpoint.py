@@ -67,13 +67,13 @@ def read(key: str, state: bytes) -> Content:
     return arrays, fields
 
 
-def replicas(cohort: Cohort, device: str = "cpu") -> Replicas:
-    """The replicas of a cohort, in the state of its checkpoints if it has some.
+def replicas(cohort: Cohort, device: str = "cpu", memory: int | None = None) -> Replicas:
+    """The replicas of a cohort, in the state of its checkpoints if it has some; `memory` as of `Replicas`.
 
     Raises:
         ValueError: a checkpoint cannot be read, or does not fit its trial.
     """
-    made = Replicas(cohort.trials, device)
+    made = Replicas(cohort.trials, device, memory)
     if not cohort.start:
         return made
     saved = [read(one.key, one.state) for one in cohort.start]

@@ -97,6 +97,11 @@ def machine_bytes() -> int:
     return int(psutil.virtual_memory().total)
 
 
+def share_bytes() -> int:
+    """What one update may keep for its backward pass unless a config says more: half of the memory of each core."""
+    return machine_bytes() // 2 // (psutil.cpu_count() or 1)
+
+
 def training_bytes(trial: Trial, steps: int | None = None) -> int:
     """A lower bound of the memory of a trial that trains alone; by default with the shortest possible sequences."""
     network = trial.architecture

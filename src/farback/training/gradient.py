@@ -21,16 +21,20 @@ _BYTES = 256_000_000
 
 @dataclass(frozen=True)
 class Options:
-    """What differs in a training pass: masks of dropout between layers, truncation, and seeds (see `Network`)."""
+    """What differs in a training pass: masks of dropout between layers, truncation, and seeds (see `Network`).
+
+    `memory` is how many bytes a pass may keep; beyond it, steps are computed again. It does not change results.
+    """
 
     masks: tuple[Tensor, ...] = ()
     truncate: int | None = None
     seeds: tuple[int, ...] | None = None
+    memory: int | None = None
 
     def rows(self, rows: slice) -> Options:
         """The options of some replicas."""
         seeds = None if self.seeds is None else self.seeds[rows]
-        return Options(tuple(mask[rows] for mask in self.masks), self.truncate, seeds)
+        return Options(tuple(mask[rows] for mask in self.masks), self.truncate, seeds, self.memory)
 
 
 PLAIN = Options()
@@ -46,26 +50,26 @@ def network(architecture: Architecture, theta_RP: Tensor, grad: bool = False, op
     return Network(architecture, parameters, options.masks, options.truncate, options.seeds)
 
 
-def group(architecture: Architecture, batch: CohortBatch) -> int:
+def group(architecture: Architecture, batch: CohortBatch, memory: int | None = None) -> int:
     """The number of replicas to process at once. Results do not depend on it."""
     if not batch.x_RTBI.is_cpu:
         return len(batch.x_RTBI)
     if architecture.cell.one_by_one:
         return 1
     _, steps, sequences, _ = batch.x_RTBI.shape
-    return max(1, _BYTES // (4 * steps * sequences * architecture.kept(steps)))
+    return max(1, min(memory or _BYTES, _BYTES) // (4 * steps * sequences * architecture.kept(steps)))
 
 
 def gradient(
     architecture: Architecture, theta_RP: Tensor, scored: ScoredSteps, batch: CohortBatch, options: Options = PLAIN
 ) -> tuple[Tensor, Tensor]:
     """The loss of every replica, (R,), and its gradient, (R, P), which is 0 for frozen parameters."""
-    size = group(architecture, batch)
+    size = group(architecture, batch, options.memory)
     losses, gradients = [], []
     for start in range(0, len(theta_RP), size):
         rows = slice(start, start + size)
         part, own = (batch, options) if size >= len(theta_RP) else (batch.rows(rows), options.rows(rows))
-        whole = None if own.truncate else _by_kernel(architecture, theta_RP[rows], scored, part)
+        whole = None if own.truncate else _by_kernel(architecture, theta_RP[rows], scored, part, options.memory)
         loss_R, gradient_RP = whole or _by_autograd(
             network(architecture, theta_RP[rows], grad=True, options=own), scored, part
         )
@@ -85,14 +89,15 @@ def _by_autograd(replicas: Network, scored: ScoredSteps, batch: CohortBatch) -> 
 
 
 def _by_kernel(
-    architecture: Architecture, theta_RP: Tensor, scored: ScoredSteps, batch: CohortBatch
+    architecture: Architecture, theta_RP: Tensor, scored: ScoredSteps, batch: CohortBatch, memory: int | None
 ) -> tuple[Tensor, Tensor] | None:
     """Losses and gradients of a single layer with a fused kernel and a linear readout; None for other networks."""
     if not architecture.is_single_layer:
         return None
     sizes = architecture.hidden, architecture.outputs
     index_RN = None if scored.per_sequence is None else batch.index_RN
-    result = layer_with_backward(architecture.cell, theta_RP, architecture.starts, sizes, batch.x_RTBI, index_RN)
+    starts = architecture.starts
+    result = layer_with_backward(architecture.cell, theta_RP, starts, sizes, batch.x_RTBI, index_RN, memory)
     if result is None:
         return None
     output_RNO, backward = result

@@ -19,6 +19,7 @@ from farback.kernels import buffer_pool
 from farback.system.arithmetic import arithmetic
 from farback.tasks.support.scores import scored
 from farback.training import checkpoint
+from farback.training.cohort_width import share_bytes
 from farback.training.replicas import Replicas, Window
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Finished, Paused, Pruned, Request, Status, TrialResult, scores
@@ -27,9 +28,12 @@ from farback.trials.trial import Trial
 
 
 def train(
-    cohort: Cohort, checkpoint_seconds: float = 60.0, device: str = "cpu"
+    cohort: Cohort, checkpoint_seconds: float = 60.0, device: str = "cpu", memory: int | None = None
 ) -> Generator[Event | None, Request | None, None]:
-    """Train a cohort; trials with checkpoints resume. `checkpoint_seconds` does not change results.
+    """Train a cohort; trials with checkpoints resume. `checkpoint_seconds` and `memory` do not change results.
+
+    `memory` is how many bytes an update may keep for its backward pass, by default a share of this machine's memory
+    (`cohort_width.share_bytes`). Beyond it, the backward pass computes the steps of the forward pass again.
 
     Yields:
         Progress of each replica at every evaluation; a Checkpoint of each replica every `checkpoint_seconds`; Finished
@@ -38,7 +42,8 @@ def train(
     """
     try:
         with arithmetic():
-            yield from _Training(checkpoint.replicas(cohort, device), cohort.step, checkpoint_seconds).events()
+            made = checkpoint.replicas(cohort, device, share_bytes() if memory is None else memory)
+            yield from _Training(made, cohort.step, checkpoint_seconds).events()
     finally:
         buffer_pool.release()
 

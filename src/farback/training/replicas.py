@@ -69,11 +69,14 @@ class Window:
 
 
 class Replicas:
-    """The replicas of a cohort of trials of one shape; they start untrained, and those that end are removed."""
+    """The replicas of a cohort of trials of one shape; they start untrained, and those that end are removed.
 
-    def __init__(self, trials: Sequence[Trial], device: str = "cpu") -> None:
+    `memory` is how many bytes an update may keep for its backward pass.
+    """
+
+    def __init__(self, trials: Sequence[Trial], device: str = "cpu", memory: int | None = None) -> None:
         self.each = [Replica(trial) for trial in trials]
-        self.device = device
+        self.device, self.memory = device, memory
         self.architecture = trials[0].architecture  # one object, because it caches the layout used in every update
         parameters = initial_network(trials).parameters
         self.theta_RP = torch.cat([value.flatten(1) for value in parameters.values()], 1).to(device)
@@ -106,7 +109,9 @@ class Replicas:
         """The loss of every replica and its gradient at update number `count`, with dropout and truncation."""
         batch, trials = self.training.next(), [replica.trial for replica in self.each]
         masks = dropout.layer_masks(trials, count, *batch.x_RTBI.shape[1:3])
-        options = Options(tuple(mask.to(self.device) for mask in masks), self.trial.truncate, self.seeds(count))
+        options = Options(
+            tuple(mask.to(self.device) for mask in masks), self.trial.truncate, self.seeds(count), self.memory
+        )
         kept_RP = dropout.weight_mask(trials, count)
         if kept_RP is None:
             return gradient(self.architecture, self.theta_RP, self.scored, batch, options)

@@ -103,7 +103,9 @@ class SearchRun:
         try:
             while any(study.unfinished() for study in self.studies) and not self.is_over:
                 idle = True
-                events = trained(self._cohorts(), self.executor, self.work, self.session.device)
+                events = trained(
+                    self._cohorts(), self.executor, self.work, self.session.device, self.search.memory_bytes
+                )
                 for event in chain(events, self.work.finished_elsewhere()):
                     idle = False
                     self._take(event)
@@ -309,7 +311,7 @@ class SearchRun:
                     self.reported[trial.key] = own["setting"]
                     self.recorder.tag(trial.key, own)
             self.plan = self._planned(trials, done)
-            for event in execute(self.plan, self.executor, self.work, self.session.device):
+            for event in execute(self.plan, self.executor, self.work, self.session.device, self.search.memory_bytes):
                 self._take(event)
                 yield event
             for trial in trials:
