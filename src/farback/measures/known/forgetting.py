@@ -141,11 +141,9 @@ def unread(own: Channels, rules: Rules, rng: np.random.Generator) -> None:
 def register(rules: Rules, slots: int, last: bool) -> None:
     """Let the memory be a buffer of so many steps, of which all or the last are read."""
     C = len(rules.A_CC)
-    later_CC: Floats = np.kron(np.eye(slots, k=1), np.eye(C))
-    rules.A_CC = later_CC
-    rules.code_IC = np.hstack([rules.code_IC, np.zeros((len(rules.code_IC), C * (slots - 1)))])
-    read_CO = np.vstack([rules.read_CO * (not last)] * (slots - 1) + [rules.read_CO])
-    rules.read_CO = np.asarray(read_CO, np.float64)
+    rules.A_CC = np.asarray(np.kron(np.eye(slots, k=1), np.eye(C)))
+    rules.code_IC = np.asarray(np.pad(rules.code_IC, ((0, 0), (0, C * (slots - 1)))))
+    rules.read_CO = np.asarray(np.vstack([rules.read_CO * (not last)] * (slots - 1) + [rules.read_CO]), np.float64)
 
 
 def slots_of(cause: str, lag: int, rng: np.random.Generator) -> tuple[Channels, Rules, int | None]:
