@@ -24,6 +24,7 @@ def only_the_ring():
     """One case, which takes a moment; all of them take seconds (tests/measures/test_known.py)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(known, "check_statistics", lambda networks: [])
+        patch.setattr(known, "check_diagnosis", lambda functions, networks: [])
         patch.setattr(known, "check_all", partial(known.check_all, cases=["ring"]))
         yield
 

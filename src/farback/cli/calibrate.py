@@ -20,19 +20,23 @@ WIDE = 120  # a terminal with this many characters per line shows all columns
 def calibrate(
     output: Annotated[Path, typer.Option(metavar="FOLDER", help="the folder to write")] = Path("results/calibrate"),
     networks: Annotated[
-        int, typer.Option(min=10, metavar="NUMBER", help="simulated networks for the statistics")
+        int,
+        typer.Option(
+            min=10, metavar="NUMBER", help="simulated networks for the statistics, and half as many to diagnose"
+        ),
     ] = 200,
     as_json: shared.Json = False,
 ) -> None:
     """Test measures and statistics where the answer is known; exit code 1 if a number is wrong.
 
-    Measures are applied to systems whose memory is known from theory, statistics to simulated success curves.
+    Measures are applied to systems whose memory is known from theory, or that forget for a known reason; statistics to
+    simulated success curves.
     """
     import pandas as pd
     from rich.progress import track
 
     from farback import measures
-    from farback.measures.known import CASES, check_all, check_statistics
+    from farback.measures.known import CASES, check_all, check_diagnosis, check_statistics
     from farback.report.calibration import write_calibration
 
     console = Printer(as_json)
@@ -44,7 +48,8 @@ def calibrate(
         transient=True,
         disable=not console.is_terminal,
     )
-    checks = [check for _, checks in cases for check in checks] + check_statistics(networks)
+    checks = [check for _, checks in cases for check in checks]
+    checks += check_diagnosis(measures, networks // 2) + check_statistics(networks)
     _print(console, checks)
     rows = [{**asdict(check), "error": check.error, "holds": check.holds} for check in checks]
     page = write_calibration(pd.DataFrame(rows), output)

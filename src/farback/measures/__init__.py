@@ -5,6 +5,7 @@ The public functions work on any system: a `torch.nn.RNN`, `LSTM` or `GRU`, a fa
 
 from farback.measures.base import FAMILY, Measure
 from farback.measures.causal_reach import CausalReach, causal_reach
+from farback.measures.diagnosis import Diagnosis, diagnosis
 from farback.measures.fisher_memory import fisher_memory
 from farback.measures.gate_times import gate_times
 from farback.measures.gradient_reach import gradient_reach
@@ -24,6 +25,7 @@ build, names = FAMILY.build, FAMILY.names
 
 __all__ = [
     "CausalReach",
+    "Diagnosis",
     "InformationCapacity",
     "LengthMatrix",
     "Measure",
@@ -33,6 +35,7 @@ __all__ = [
     "TruncationReach",
     "build",
     "causal_reach",
+    "diagnosis",
     "fisher_memory",
     "gate_times",
     "gradient_reach",

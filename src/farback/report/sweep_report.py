@@ -14,6 +14,7 @@ import pandas as pd
 from farback import tables
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.conditions import RATE, conditions, tuned_values
+from farback.report.diagnosis_parts import diagnosed, diagnosis_sentence
 from farback.report.group_columns import SIZES, group_cells, groups, name_of, rows_with
 from farback.report.horizon_metrics import TRUNCATION, metrics
 from farback.report.horizon_texts import reach_text, summarised
@@ -24,6 +25,7 @@ from farback.report.without_horizon import (
     scores_without_lag,
     without_horizon,
 )
+from farback.tables.diagnoses import DIAGNOSIS
 from farback.tables.horizon_estimates import HorizonEstimate
 from farback.tables.outcomes import CHOICE
 from farback.tables.truncation import MEASURE
@@ -67,6 +69,9 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
         parts += (seen := measure_parts.truncation(scores, by))
         reaches[TRUNCATION] = seen[0].frame
         sentences.append(truncation_sentence(seen[0].frame))
+    if DIAGNOSIS in set(scores["measure"]):
+        parts.append(why := diagnosed(scores, by))
+        sentences += filter(None, [diagnosis_sentence(why.frame, by)])
     has_scores = tables.has_score_without_lag(scores, by) & ~has_horizon
     if has_scores.any():
         parts.append(scores_without_lag(scores[has_scores], by))

@@ -68,7 +68,7 @@ class StoreFault(UserError):
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Advice:
     """Advice on an error, whether to retry, and the error's first line."""
 
     advice: str
@@ -154,7 +154,7 @@ class Retries:
             time.sleep(min(wait, max(0.01, self.seconds - (now - began))))
             wait = min(2 * wait, LONGEST_WAIT)
 
-    def _fault(self, diagnosis: Diagnosis, waited: float) -> StoreFault:
+    def _fault(self, diagnosis: Advice, waited: float) -> StoreFault:
         problem = diagnosis.advice
         if diagnosis.retry:
             problem += f" for {waited:.0f} s; what was recorded is safe, and the same command resumes from there"
@@ -172,7 +172,7 @@ class Retrying:
         return lambda *args, **options: self._retries.call(lambda: method(*args, **options))
 
 
-def diagnosed(error: BaseException) -> Diagnosis | None:
+def diagnosed(error: BaseException) -> Advice | None:
     """The diagnosis of an error of the store; None for other errors."""
     if isinstance(error, UserError):
         return None
@@ -181,18 +181,18 @@ def diagnosed(error: BaseException) -> Diagnosis | None:
     for each in chain:
         code = each.errno if isinstance(each, OSError) else None
         if code in FULL_CODES or code in READ_ONLY_CODES:
-            return Diagnosis(FULL if code in FULL_CODES else READ_ONLY, False, reason(each))
+            return Advice(FULL if code in FULL_CODES else READ_ONLY, False, reason(each))
     text = " ".join(str(each).lower() for each in chain)
     for advice, retry, pattern in TEXTS:
         if re.search(pattern, text):  # Optuna's own text says nothing about the cause
             cause = next((each for each in chain if re.search(pattern, str(each).lower())), error)
-            return Diagnosis(advice, retry, reason(cause))
+            return Advice(advice, retry, reason(cause))
     for each in chain:
         status = None if local else _status(each)
         if status in GONE_STATUS or status in DENIED_STATUS:
-            return Diagnosis(GONE if status in GONE_STATUS else DENIED, status in GONE_STATUS, reason(each))
+            return Advice(GONE if status in GONE_STATUS else DENIED, status in GONE_STATUS, reason(each))
         if isinstance(each, ConnectionError | TimeoutError):
-            return Diagnosis(GONE, True, reason(each))
+            return Advice(GONE, True, reason(each))
     return None
 
 

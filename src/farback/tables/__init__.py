@@ -23,6 +23,7 @@ from farback.tables.curves import (
     numbers,
     rates,
 )
+from farback.tables.diagnoses import diagnoses
 from farback.tables.fresh_seeds import DEFAULT, TUNED, contests, gains, gaps, reported, tuning_share
 from farback.tables.horizons import horizon_grid, success_by_lag, success_curves, trainability
 from farback.tables.learning_times import learning_time, learning_time_backtest, learning_time_curves, learning_times
@@ -45,6 +46,7 @@ __all__ = [
     "comparisons",
     "contests",
     "curves",
+    "diagnoses",
     "extrapolation",
     "front",
     "gains",

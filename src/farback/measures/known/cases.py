@@ -8,41 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from farback import tasks
 from farback.measures.known import systems
+from farback.measures.known.check import Check
+from farback.measures.known.forgetting import cases as forgetting
 from farback.measures.known.systems import SAMPLES, SEQUENCES, driven, signal, signals
 from farback.system.random_streams import stream
 
-ROUNDING = 1e-9
 SINGLE = 1e-5  # rounding errors of inputs in single precision
 ERRORS = 4.0  # tolerance in standard errors: one false alarm in about 16 000 checks
-
-
-@dataclass(frozen=True)
-class Check:
-    """A known number, the value measured by a public function, and the largest allowed difference of the two."""
-
-    system: str
-    measure: str  # name of the public function
-    quantity: str  # with its closed form
-    expected: float
-    measured: float
-    tolerance: float = ROUNDING
-
-    @property
-    def error(self) -> float:
-        """Measured minus expected; 0 if both are the same infinity."""
-        return 0.0 if self.measured == self.expected else self.measured - self.expected
-
-    @property
-    def holds(self) -> bool:
-        """Whether the error is within the tolerance; False for nan."""
-        return abs(self.error) <= self.tolerance
 
 
 def null_error(features: int, samples: int) -> float:
@@ -276,6 +254,7 @@ CASES: dict[str, Callable[[Any], Iterator[Check]]] = {
     "weighted sum": weighted,
     "memoryless": memoryless,
     "null": null,
+    "forgetting": forgetting,
 }
 
 

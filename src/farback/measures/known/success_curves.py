@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from farback.measures.known.cases import Check
+from farback.measures.known.check import Check
 from farback.stats import ThresholdSearch, isotonic_threshold, psychometric
 from farback.system.random_streams import stream
 

@@ -1,0 +1,64 @@
+"""The table of why networks fail, as a part of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from farback import tables
+from farback.report.analysis import Table
+from farback.report.group_columns import group_cells
+from farback.tables.diagnoses import CAUSES
+from farback.tables.grouping import groups
+from farback.tables.measure_rows import END, START
+
+NAMED = 0.05  # a cause with a smaller mean share is not listed
+
+By = Sequence[str]
+
+
+def diagnosed(scores: pd.DataFrame, by: By = ("label",)) -> Table:
+    """Why each network fails: the shares of the causes over all seeds and lags at which it does."""
+    found = tables.diagnoses(scores, by)
+    found = found[found["moment"] == (END if END in set(found["moment"]) else START)].reset_index(drop=True)
+    caption = "Why networks fail: what is lost, as shares over the networks that do not answer at their lag"
+    return Table("diagnoses", caption, found, diagnosis_texts(found, by))
+
+
+def diagnosis_texts(found: pd.DataFrame, by: By) -> pd.DataFrame:
+    """A row for each group: at which lags it fails, why, and how many steps after the cue it is lost."""
+    rows = []
+    for group, own in groups(found, list(by)):
+        cells = group_cells(dict(zip(by, group, strict=True)), by)
+        failing = own[own["fails"] > 0]
+        fails, unknown = int(own["fails"].sum()), int(own["unknown"].sum())
+        ends = sorted({int(failing["lag"].min()), int(failing["lag"].max())}) if len(failing) else ["none"]
+        cells["fails at lags"] = " to ".join(map(str, ends))
+        cells["networks that fail"] = f"{fails}/{own['seeds'].sum()}"
+        cells["why"] = causes_text(own) or ("" if not fails else "unknown")
+        known = failing[failing["step"].notna()]
+        steps = pd.Series(np.repeat(known["step"], known["fails"] - known["unknown"]))
+        cells["lost after steps"] = f"{steps.median():.3g}" if len(steps) else ""
+        rows.append(cells | {"cause unknown": str(unknown)})
+    return pd.DataFrame(rows)
+
+
+def causes_text(own: pd.DataFrame) -> str:
+    """Mean shares of the causes, the largest first, such as "decays 71 %, not written 29 %"."""
+    count = own["fails"] - own["unknown"]
+    if not count.sum():
+        return ""
+    mean = own[list(CAUSES)].fillna(0.0).mul(count, axis=0).sum() / count.sum()
+    named = mean[mean >= NAMED].sort_values(ascending=False, kind="stable")
+    return ", ".join(f"{str(name).replace('_', ' ')} {share:.0%}".replace("%", " %") for name, share in named.items())
+
+
+def diagnosis_sentence(found: pd.DataFrame, by: By) -> str:
+    """The headline: why each network fails, where it does."""
+    texts = []
+    for group, own in groups(found, list(by)):
+        if why := causes_text(own):
+            texts.append(f"{', '.join(map(str, group))}: {why}")
+    return f"Why networks fail: {'; '.join(texts)}." if texts else ""
