@@ -118,7 +118,7 @@ class AdaptiveTrials:
                 batch = {trial: self._outcome_of(trial) or _made_up(trial, half) for _, trial in search.batch}
                 new = {trial: outcome.share for trial, outcome in batch.items() if trial.key not in self.known}
                 rounds[number] |= new
-                search.advance(lambda trial, batch=batch: batch.get(trial))  # the batch after it is not told yet
+                search.advance(batch.get)  # the batch after it is not told yet
                 number += 1
         return rounds
 
