@@ -166,7 +166,8 @@ def test_what_cannot_be_diagnosed_is_refused(task: str, lag: int, words: str) ->
 def test_a_measure_of_a_trial_has_the_shares_of_each_lag() -> None:
     task = tasks.build({"name": "recall", "lag": 5})
     network = draw(Architecture(cells.build("gru"), 9, 6, 4), [inits.build("torch")], [0], 5)
-    rows = measures.build({"name": "diagnosis", "lags": [5, 9], "sequences": 128}).network_rows(network, task, 0)
+    measure = measures.build({"name": "diagnosis", "lags": [5, 9], "sequences": 128})
+    (rows,) = measure.rows(network, task, [0], lambda: network)
     for lag in (5, 9):
         shares = [row.value for row in rows if row.lag == lag and row.statistic.startswith("share_")]
         assert sum(shares) == pytest.approx(1.0)
@@ -175,3 +176,31 @@ def test_a_measure_of_a_trial_has_the_shares_of_each_lag() -> None:
 def test_a_measure_refuses_lags_that_a_task_cannot_have() -> None:
     with pytest.raises(ValueError, match="another question"):
         DiagnosisMeasure(lags=(3,)).check(tasks.build({"name": "nback", "lag": 2}))
+
+
+def small(lag: int, seed: int = 0, kind: str = "elman", init: str = "torch") -> Any:
+    task = tasks.build({"name": "recall", "lag": lag})
+    return task, draw(Architecture(cells.build(kind), 9, 8, 4), [inits.build(init)], [seed], lag)
+
+
+def test_a_gradient_that_was_noise_and_is_noise_is_not_learnable() -> None:
+    """PyTorch's start: the squared gradient falls to a third with each step, here by 3^-30."""
+    task, network = small(30)
+    found = diagnosis(network, task, untrained=network)
+    assert (found.cause, dict(found.shares)) == ("not_learnable", {"not_learnable": 1.0})
+    assert "share/decays" in found.evidence.effects
+    assert found.evidence.effects["signal/start"][2] < 1
+
+
+def test_a_gradient_that_tells_the_cue_is_learnable() -> None:
+    task, network = small(3, init="orthogonal")
+    found = diagnosis(network, task, untrained=network)
+    assert found.evidence.effects["signal/start"][1] > 1
+    assert found.cause != "not_learnable"
+
+
+def test_a_callable_without_parameters_has_no_gradient() -> None:
+    task = tasks.build({"name": "recall", "lag": 4})
+    system = lambda x: (0 * x[..., :4], x)  # noqa: E731
+    found = diagnosis(system, task, untrained=system)
+    assert not [name for name in found.evidence.effects if name.startswith("signal")]

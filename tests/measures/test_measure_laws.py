@@ -18,7 +18,14 @@ from farback.trials.cohort import Cohort
 from farback.trials.trial import Trial
 from named_alone import named_alone
 
-SMALL = {"sequences": 60, "length": 150, "washout": 10, "max_lag": 12}  # applied to measures with such a field
+SMALL = {
+    "sequences": 60,
+    "length": 150,
+    "washout": 10,
+    "max_lag": 12,
+    "starts": 16,
+    "steps": 40,
+}  # applied to measures with such a field
 
 # The short suite runs every measure on a few cells and tasks, and every cell and task with a few measures: those that
 # use different code paths. All other pairs are slow tests.

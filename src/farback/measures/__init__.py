@@ -16,6 +16,7 @@ from farback.measures.last_output import last_output
 from farback.measures.linear_memory_function import linear_memory_function
 from farback.measures.lyapunov import lyapunov
 from farback.measures.memory_function import MemoryFunction, memory_function
+from farback.measures.multistability import Multistability, multistability
 from farback.measures.probe import Probe, probe
 from farback.measures.retention import Retention, retention
 from farback.measures.support.length_matrix import LengthMatrix, length_matrix
@@ -30,6 +31,7 @@ __all__ = [
     "LengthMatrix",
     "Measure",
     "MemoryFunction",
+    "Multistability",
     "Probe",
     "Retention",
     "TruncationReach",
@@ -47,6 +49,7 @@ __all__ = [
     "linear_memory_function",
     "lyapunov",
     "memory_function",
+    "multistability",
     "names",
     "probe",
     "retention",

@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from farback.measures.base import Floats, Lag, Measure, MeasureRow
+from farback.measures.base import Floats, Lag, Measure, MeasureRow, Untrained
 from farback.measures.support.failing_case import HALF, Case
 from farback.measures.support.interventions import cued
+from farback.measures.support.learning_signal import Interval, learning_signal
 from farback.measures.support.numbers import whole
 from farback.measures.support.own_mode import own_mode
 from farback.measures.support.separation import size
-from farback.measures.support.system import measured
+from farback.measures.support.system import System, measured
 from farback.networks.network import Network
 from farback.records.record import Several
 from farback.tasks.base import Task
@@ -43,8 +44,6 @@ FEWEST = 128  # but at least so many
 DRAWS = 100  # bootstrap samples of the sequences
 SURE = 0.9  # share of the samples in which one of the named causes is the largest
 
-Interval = tuple[float, float, float]  # estimate, low and high end
-
 
 @dataclass(frozen=True)
 class DiagnosisEvidence:
@@ -63,7 +62,8 @@ class DiagnosisEvidence:
             goes wrong. Empty if the network cannot resume from a state, or the answer does not follow from the cue.
         effects: estimate, low and high end of the 95 % interval over sequences: `answer`, the score at the lag;
             `blanked`, with blanks as distractors; `written` and `kept`, the probe just after the cue and before the
-            answer; `restored`, the score after undoing the loss of separation in the last state; `share/CAUSE`.
+            answer; `restored`, the score after undoing the loss of separation in the last state; `share/CAUSE`, of
+            what is found in inputs and states; `signal/start` and `signal/end`, of the gradient (see `diagnosis`).
     """
 
     step: NDArray[np.int64]
@@ -88,7 +88,7 @@ class Diagnosis:
             blanks as well. `drifts`: they stay apart, but distractors move them further. `overwritten`: distractors
             make the separation shrink, blanks do not. `not_read`: the cue can be decoded from the last state, the
             network's own answer is wrong. `timer`: the network answers at its trained lag, and not at shorter ones.
-            `saturated`: units are stuck, or not finite. `not_learnable`: see `diagnosis`.
+            `saturated`: units are stuck, or not finite. `not_learnable`: the gradient was noise at the start, and is.
         shares: the causes that act and their shares, which add up to 1; empty without a cause.
         step: the step after the cue at which the cue is lost: 0 if it is not written, the lag if it is not read.
         distinguishability: the separation of the cues before the answer, relative to the spread by distractors. Below
@@ -110,6 +110,7 @@ def diagnosis(
     lag: int | None = None,
     *,
     trained: int | None = None,
+    untrained: Any = None,
     blank: Any = None,
     sequences: int = 512,
     seed: int = 0,
@@ -126,6 +127,10 @@ def diagnosis(
         lag: by default the task's lag.
         trained: the lag that the network was trained at; by default the task's lag, if this is another one, else
             unknown: then lags up to twice the lag are searched for one at which it answers.
+        untrained: the same network before training. With it a failing network is `not_learnable` at the lag if the
+            gradient of a batch of 32 there is mostly noise before training and after it: the part that comes from the
+            cue is smaller than the standard deviation from batch to batch in its direction (95 %). What is lost in the
+            trained network is then in the evidence only. Both must be modules or farback networks.
         blank: the inputs of a step at which nothing is shown, (I,); by default zeros.
         sequences: number of test sequences; fewer (at least 128) if they are long.
         seed: the seed of the sequences.
@@ -147,10 +152,20 @@ def diagnosis(
     if trained is None and task.lag != lag:
         trained = task.lag
     with torch.no_grad(), np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        return _found(Case(wrapped, data, trained if trained is None else whole("trained", trained), blank, seed))
+        case = Case(wrapped, data, trained if trained is None else whole("trained", trained), blank, seed)
+        signals = {}
+        if untrained is not None and case.fails:
+            signals = _signals({"start": measured(untrained, data.input_BTI[:2])[0], "end": wrapped}, data.task, seed)
+        return _found(case, signals)
 
 
-def _found(case: Case) -> Diagnosis:
+def _signals(systems: Mapping[str, System], task: Task, seed: int) -> dict[str, Interval]:
+    """Signal to noise of the gradient, of the systems that have parameters."""
+    found = {f"signal/{name}": learning_signal(system, task, seed) for name, system in systems.items()}
+    return {name: signal for name, signal in found.items() if signal is not None}
+
+
+def _found(case: Case, signals: Mapping[str, Interval]) -> Diagnosis:
     """The causes, with intervals from sequences drawn again."""
     if case.fails:
         case.intervene()
@@ -160,8 +175,11 @@ def _found(case: Case) -> Diagnosis:
     shares = named(normalised(case.weights(np.arange(case.B)))) if case.fails else {}
     effects = _effects(case, rows)
     effects |= {f"share/{name}": (shares[name], *_ends([draw.get(name, 0.0) for draw in draws])) for name in shares}
-    cause = _cause(effects["answer"], shares, draws)
     lost = {"decays", "overwritten", "drifts"} & set(shares)
+    effects |= signals
+    cause = _cause(effects["answer"], shares, draws)
+    if cause in CAUSES and len(signals) == 2 and all(high < 1 for _, _, high in signals.values()):
+        cause, shares = "not_learnable", {"not_learnable": 1.0}
     patched_step, patched = case.patched() if lost else (np.array([], int), np.array([]))
     apart = case.separation
     cue_K, blank_K, spread_K = (
@@ -227,7 +245,8 @@ class DiagnosisMeasure(Measure):
     """Why a network does not answer at a lag, by intervention on inputs and states.
 
     For each lag, by default the trial's, the shares of the causes: not_written, decays, drifts, overwritten, not_read,
-    timer, saturated, not_learnable; none if the network answers, unknown if the sequences do not tell.
+    timer, saturated; none if the network answers, unknown if the sequences do not tell. Beside them not_learnable, if
+    the gradient of a batch at this lag was noise before training, and still is.
 
     Source: see `farback.measures.diagnosis`.
     """
@@ -235,15 +254,26 @@ class DiagnosisMeasure(Measure):
     lags: Several[Lag] = ()
     sequences: Annotated[int, Field(ge=LEAST, le=100_000)] = 512
 
-    def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
-        """The rows are a share for each cause that acts, step and distinguishability, for each lag."""
+    def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[MeasureRow]]:
+        """For each lag, a share for each cause that acts, not_learnable, step and distinguishability."""
+        initial = untrained()
+        return [self._rows(network.replica(n), initial.replica(n), task, seed) for n, seed in enumerate(seeds)]
+
+    def _rows(self, network: Network, initial: Network, task: Task, seed: int) -> list[MeasureRow]:
         rows: list[MeasureRow] = []
         for lag in sorted(set(self.lags) or {task.lag}):
             try:
-                found = diagnosis(network, task, lag, trained=task.lag, sequences=self.sequences, seed=seed)
+                found = diagnosis(
+                    network, task, lag, trained=task.lag, untrained=initial, sequences=self.sequences, seed=seed
+                )
             except ValueError:
                 continue
-            shares = {found.cause: 1.0} if found.cause in ("none", "unknown") else dict(found.shares)
+            effects = found.evidence.effects
+            shares = {name: effects[f"share/{name}"][0] for name in CAUSES if f"share/{name}" in effects}
+            if found.cause in ("none", "unknown"):
+                shares = {found.cause: 1.0}
+            elif found.cause == "not_learnable":
+                rows.append(MeasureRow(lag, "not_learnable", 1.0))
             rows += [MeasureRow(lag, f"share_{name}", share) for name, share in shares.items()]
             if found.step is not None:
                 rows.append(MeasureRow(lag, "step", found.step))

@@ -23,7 +23,10 @@ def diagnosed(scores: pd.DataFrame, by: By = ("label",)) -> Table:
     """Why each network fails: the shares of the causes over all seeds and lags at which it does."""
     found = tables.diagnoses(scores, by)
     found = found[found["moment"] == (END if END in set(found["moment"]) else START)].reset_index(drop=True)
-    caption = "Why networks fail: what is lost, as shares over the networks that do not answer at their lag"
+    caption = (
+        "Why networks fail: what is lost, as shares over the networks that do not answer; and in how many of them the "
+        "gradient at the lag was noise at the start, and is at the end"
+    )
     return Table("diagnoses", caption, found, diagnosis_texts(found, by))
 
 
@@ -41,6 +44,7 @@ def diagnosis_texts(found: pd.DataFrame, by: By) -> pd.DataFrame:
         known = failing[failing["step"].notna()]
         steps = pd.Series(np.repeat(known["step"], known["fails"] - known["unknown"]))
         cells["lost after steps"] = f"{steps.median():.3g}" if len(steps) else ""
+        cells["gradient is noise"] = f"{own['not_learnable'].sum()}/{fails}" if fails else ""
         rows.append(cells | {"cause unknown": str(unknown)})
     return pd.DataFrame(rows)
 

@@ -177,6 +177,9 @@ def latch(measures: Any) -> Iterator[Check]:
     curve = measures.retention(module, recall, [1, 10, 100, 1000], 100)
     yield Check(name, "retention", "accuracy at lag 1000", 1, curve.accuracy[-1])
     yield Check(name, "retention", "horizon: beyond every lag", math.inf, curve.horizon.high)
+    for size in (1, 3):
+        states = measures.multistability(systems.latches(size, weight), recall, steps=100)
+        yield Check(f"{size} tanh latches, w = {weight}", "multistability", "states: 2^N", 2**size, states.count)
 
 
 def gates(measures: Any) -> Iterator[Check]:

@@ -82,7 +82,7 @@ def _lstm(rnn: Parameters, cause: str, lag: int, K: int, D: int, rng: np.random.
         f[:, noise] = _share(lag, rng) - OPEN
         i[:, noise], g[:, noise] = OPEN - 2.0, _signs(K, D, rng)
     elif cause == "drifts":
-        step = min(0.9, rng.uniform(6, 8) / math.sqrt(lag))
+        step = rng.uniform(4, 5) / math.sqrt(lag)
         i[:, noise], g[:, noise] = OPEN + math.log(step / (1 - step)), 3 * _signs(K, D, rng)
     elif cause == "saturated":
         bi.fill_(OPEN), bg.fill_(3.0)

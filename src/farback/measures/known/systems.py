@@ -91,6 +91,14 @@ class Latch(nn.Module):
         return CERTAIN * torch.cat([state_BT1, -state_BT1], -1), state_BT1
 
 
+def latches(size: int, weight: float) -> nn.RNN:
+    """Tanh latches that do not see each other, which every input moves a little, and none switches."""
+    module = nn.RNN(3, size, nonlinearity="tanh", batch_first=True, dtype=torch.float64)
+    weak = torch.full((size, 3), 0.01, dtype=torch.float64)
+    _fill(module, weight_hh_l0=weight * torch.eye(size, dtype=torch.float64), weight_ih_l0=weak)
+    return module
+
+
 def latched(weight: float) -> tuple[float, float]:
     """The resting state of a latch, h = tanh(w h), and the slope w (1 - h^2) at it."""
     h = 1.0

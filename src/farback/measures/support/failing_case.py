@@ -56,7 +56,7 @@ class Case:
         self.steps = grid(self.lag)
         self.early, self.last = self.steps.index(min(EARLY, self.lag) - 1) + 1, self.steps.index(self.lag - 1)
         state_KRBS = self._states(self.steps)
-        self.own_KBS = state_KRBS[:, 0]
+        self.own_KBS, self.blanked_BS = state_KRBS[:, 0], state_KRBS[-1, 2]
         finite_KRBS = state_KRBS.nan_to_num(0.0, 0.0, 0.0)
         moved_KBS = (finite_KRBS[:, 1] - finite_KRBS[:, 0])[: self.early]
         self.first = int(moved_KBS.square().sum((1, 2)).argmax())
@@ -175,6 +175,9 @@ class Case:
             for lag, value in zip(self.lags.tolist(), self.scores, strict=True)
             if lag < self.lag and probe.get(lag, 0.0) >= HALF
         ]
+        if not better and self.data.by_cue:  # what distractors overwrite at once can be read with blanks only
+            kept = float(np.nanmean(self._decoded(self.blanked_BS)))
+            better = [kept - max(0.0, float(self.blanked_B.mean()))] if kept >= HALF else []
         least = min(better, default=0.0)
         return least if least >= HALF else 0.0
 
