@@ -67,6 +67,16 @@ class MinGRU(nn.Module):
         return (1 - z) * h + z * torch.where(c >= 0, c + 0.5, torch.sigmoid(c))
 
 
+class OneWidth(nn.Module):
+    def __init__(self, dim, expansion=2):
+        super().__init__()
+        self.rnn, self.back = nn.RNN(dim, expansion * dim, batch_first=True), nn.Linear(expansion * dim, dim)
+
+    def forward(self, x, h=None):
+        out, h = self.rnn(x, h)
+        return x + self.back(out), h
+
+
 class Double(nn.GRU):
     def __init__(self, inputs, hidden):
         super().__init__(inputs, hidden, batch_first=True, dtype=torch.float64)
@@ -186,7 +196,7 @@ class Rotates(nn.Module):
 def seven(inputs, hidden):
     return 7
 '''
-GOOD = ["Decay", "MinGRU", "Double", "OutputAndState", "Reservoir", "Rotates"]
+GOOD = ["Decay", "OneWidth", "MinGRU", "Double", "OutputAndState", "Reservoir", "Rotates"]
 
 
 @pytest.fixture
@@ -241,6 +251,19 @@ def test_a_module_of_torch_equals_the_native_cell(path: str, options: Any, nativ
 def test_modules_of_many_kinds_keep_every_law(project: Path, name: str) -> None:
     assert broken(mine(name)) == []
     mine(name).check(5, 3)
+
+
+def test_a_class_with_one_width_gets_its_inputs_through_a_linear_layer(project: Path) -> None:
+    """The width is the number of hidden units, and the class's other arguments keep their defaults."""
+    module = mine("OneWidth").module(3, 5)
+    x, t = torch.randn(2, 6, 3), module.tensors
+    assert (t["input_layer.weight"].shape, t["rnn.weight_ih_l0"].shape) == ((5, 3), (10, 5))
+    wide = torch.nn.functional.linear(x, t["input_layer.weight"], t["input_layer.bias"])
+    rnn = nn.RNN(5, 10, batch_first=True)
+    rnn.load_state_dict({name.removeprefix("rnn."): value for name, value in t.items() if name.startswith("rnn.")})
+    expected = wide + torch.nn.functional.linear(rnn(wide)[0], t["back.weight"], t["back.bias"])
+    assert_close(module.run(t, x, None)[0], expected)
+    assert "behind a linear layer from the inputs to its dim" in laws(mine("OneWidth"), 3, 5)[0].found
 
 
 @pytest.mark.parametrize("name", ["Decay", "MinGRU", "Rotates"])

@@ -46,10 +46,11 @@ class Start(tuple[Tensor, ...]):
 class ModuleCell(_Fields):
     """A `torch.nn.Module` of your own. `class: "mine:MyRNN"` is the class MyRNN of mine.py beside configs/.
 
-    It is made as MyRNN(inputs, hidden, **with), or with the names input_size and hidden_size if it has them, and
-    called as torch.nn.GRU(batch_first=True), (x_BTI, state) -> (output_BTH, state), or as torch.nn.GRUCell, (x_BI,
-    state) -> state. States may be tuples. Its own code draws its parameters; `init` changes those called weight or
-    bias. Dropout acts in training. Another text of the file is another trial.
+    It is made as MyRNN(inputs, hidden, **with), or with the names input_size and hidden_size if it has them, or, if it
+    needs a single width, as MyRNN(dim=hidden, **with) behind a linear layer. It is called as
+    torch.nn.GRU(batch_first=True), (x_BTI, state) -> (output_BTH, state), or as torch.nn.GRUCell, (x_BI, state) ->
+    state. States may be tuples. Its own code draws its parameters; `init` changes those called weight or bias. Dropout
+    acts in training. Another text of the file is another trial.
 
     Attributes:
         class: MODULE:CLASS, a file of the project or an installed package, such as "torch.nn:LSTM".

@@ -80,7 +80,8 @@ def _calling(module: UserModule) -> str:
     double = ", in double precision too" if module.computes_in(torch.float64) == torch.float64 else ""
     first = " with its steps first" if calling.time_first else ""
     called = pairs[calling.style] if module.takes_state else "as a function of whole sequences"
-    return f"{called}{first}{double}; {len(module.tensors)} parameters and buffers with {numbers} numbers"
+    behind = f", behind a linear layer from the inputs to its {module.width}" if module.width else ""
+    return f"{called}{first}{behind}{double}; {len(module.tensors)} parameters and buffers with {numbers} numbers"
 
 
 def _randomness(module: UserModule) -> str:

@@ -19,6 +19,8 @@ from farback.cells.support.user_class import UserClass, described
 
 INPUTS = ("inputs", "input_size", "input_dim", "in_features", "in_channels", "n_inputs", "num_inputs", "d_in")
 HIDDEN = ("hidden", "hidden_size", "hidden_dim", "units", "num_units", "state_size", "n_hidden", "num_hidden")
+WIDTH = ("dim", "d_model", "model_dim", "embed_dim", "width")  # of a class whose inputs are as wide as its outputs
+INPUT_LAYER = "input_layer"
 OUTPUTS = (
     "outputs",
     "output_size",
@@ -81,11 +83,27 @@ def hidden_argument(make: Callable[..., Any]) -> str:
     return next((name for name in HIDDEN if name in _arguments(make)), "")
 
 
+def width_argument(make: Callable[..., Any], options: Mapping[str, Any]) -> str:
+    """The only argument that a class needs besides `options`, if it is the width of inputs and outputs; else empty."""
+    try:
+        arguments = inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return ""
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [
+        name
+        for name, one in arguments.items()
+        if one.default is one.empty and one.kind not in several and name not in options
+    ]
+    return needed[0] if len(needed) == 1 and needed[0] in WIDTH else ""
+
+
 def made(user: UserClass, size: Size, options: Mapping[str, Any], seed: int, device: str = "cpu") -> Any:
     """The user's module in evaluation mode; its own code draws its parameters, from `seed`.
 
     The class is called with the keywords that it has for the numbers of inputs and of hidden units, or of outputs if it
-    is a network; else with these two numbers first.
+    is a network; else with these two numbers first. A class that needs one width, such as `dim`, gets the number of
+    hidden units, and a linear layer that brings the inputs to this width.
 
     Raises:
         ModuleError: the class cannot be called so, or does not make a module.
@@ -95,6 +113,9 @@ def made(user: UserClass, size: Size, options: Mapping[str, Any], seed: int, dev
         with seeded(seed), torch.device(device), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of dropout in a single layer, once for every replica
             module = user.make(*positional, **keywords, **options)
+            if len(keywords) == 1 and isinstance(module, nn.Module):
+                module.add_module(INPUT_LAYER, nn.Linear(size.inputs, size.outputs))
+                module.register_forward_pre_hook(_widened)
     except Exception as error:
         names = _arguments(user.make)
         known = f"; its arguments are {', '.join(names)}" if names and "args" not in names else ""
@@ -110,6 +131,10 @@ def made(user: UserClass, size: Size, options: Mapping[str, Any], seed: int, dev
     return module.eval()
 
 
+def _widened(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    return module.get_submodule(INPUT_LAYER)(arguments[0]), *arguments[1:]
+
+
 def call_of(user: UserClass, size: Size, options: Mapping[str, Any]) -> tuple[tuple[int, ...], dict[str, int], str]:
     """The two numbers by position or by keyword, and the whole call as text, such as "MyRNN(4, 8, decay=0.9)".
 
@@ -121,6 +146,8 @@ def call_of(user: UserClass, size: Size, options: Mapping[str, Any]) -> tuple[tu
     if twice := [name for name in own if name in options]:
         raise ModuleError(f"with sets {twice[0]}, which farback sets to the network's own size: leave it out")
     keywords = dict(zip(own, sizes, strict=True)) if all(own) else {}
+    if not size.is_network and (width := width_argument(user.make, options)):
+        keywords = {width: size.outputs}
     shown = [f"{name}={value}" for name, value in keywords.items()] or list(map(str, sizes))
     shown += [f"{name}={value!r}" for name, value in options.items()]
     return () if keywords else sizes, keywords, f"{user.path.partition(':')[2]}({', '.join(shown)})"

@@ -44,7 +44,8 @@ class UserModule:
 
     def __init__(self, user: UserClass, size: Size, options: Mapping[str, Any], device: str = "cpu") -> None:
         self.user, self.inputs, self.hidden = user, size.inputs, size.outputs
-        self.call = call_of(user, size, options)[2]
+        _, keywords, self.call = call_of(user, size, options)
+        self.width = next(iter(keywords)) if len(keywords) == 1 else ""  # the argument that is its only size
         self.module: nn.Module = made(user, size, options, seed=0, device=device)
         self.device = torch.device(device)
         self.tensors = {name: value.detach() for name, value in tensors_of(self.module).items()}
