@@ -77,6 +77,7 @@ def test_the_page_of_a_table_without_lags_has_test_scores_and_no_horizon(
     assert page.analysis.tables[0].shown["succeed"].tolist() == succeed
     assert page.analysis.headline.startswith("Test skill (data.npz, 4 units")
     assert "there is no horizon, because the data do not say which lags" in page.analysis.headline
+    assert ("no network is better than chance on test sequences" in page.analysis.headline) == (data is coins)
     assert (page.analysis.metrics, page.analysis.tags) == ({}, {})
     assert not any(words in text for words in FRESH)
     assert "for training" in text

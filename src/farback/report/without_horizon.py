@@ -75,7 +75,10 @@ def scores_sentence(own: pd.DataFrame, by: Sequence[str], conditions: str = "") 
     if len(texts) > FEW:
         texts = [f"from {texts[-1]} to {texts[0]}"]
     where = f" ({conditions})" if conditions else ""
-    why = "there is no horizon, because the data do not say which lags their answers need"
+    lowest = own["low"].where(own["trials"] > 1, own["median"])
+    nothing = "no network is better than chance on test sequences (no interval lies above 0); "
+    why = nothing if (lowest <= 0).all() else ""
+    why += "there is no horizon, because the data do not say which lags their answers need"
     why += " (the measure truncation_reach needs no lags)"
     return f"Test skill{where}: {'; '.join(texts)}; {why}."
 
