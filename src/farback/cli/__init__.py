@@ -39,7 +39,9 @@ def main() -> None:
     Messages and tracebacks, also those of libraries, are printed without the passwords that URIs of stores contain.
     """
     from farback.records.record import UserError
+    from farback.system.heap import keep_heap
 
+    keep_heap()
     try:
         app(prog_name="farback")
     except UserError as error:

@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from farback.executors.base import CohortQueue, Executor, RunningCohort, Work, described, with_requests
 from farback.records.entry_points import PluginError
+from farback.system.heap import keep_heap
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Paused, Request
 
@@ -234,6 +235,7 @@ class _Service:
 
 
 def _serve(pipe: Connection) -> None:
+    keep_heap()
     _Service(pipe).run()
 
 
