@@ -149,3 +149,27 @@ def days(last: float, five: float, ten: float, flat: float, flat_ten: float | No
         return five if trial.lag == 5 else ten
 
     return skill
+
+
+def holds(single: Callable[[Trial], float], several: float = 1.0, counts: int = 3) -> Callable[[Trial], Values]:
+    """Networks trained at one lag fail by decay; of those trained on short lags every second has several states."""
+
+    def values(trial: Trial) -> Values:
+        if trial.train_lags == "fixed":
+            yield from behaviour(trial, float(trial.lag <= 40))
+            right = trial.lag <= 40
+            yield "diagnosis", trial.steps, trial.lag, "share_none" if right else "share_decays", 1.0
+            if not right:
+                yield "diagnosis", trial.steps, trial.lag, "not_learnable", 1.0
+                yield "diagnosis", trial.steps, trial.lag, "step", 4.0
+            return
+        many = trial.seed % 2 == 0
+        far = several if many else single(trial)
+        for lag, skill in ((20, 1.0), (80, 1.0), (320, far)):
+            yield from behaviour(trial, skill, lag)
+        yield from (("valid", step, -1, "skill", 1.0) for step in (50, trial.steps))
+        yield "diagnosis", trial.steps, 320, "share_none" if far > 0.5 else "share_drifts", 1.0
+        yield "multistability", trial.steps, -1, "count", float(counts if many else 1)
+        yield "multistability", trial.steps, -1, "unsettled", 0.0
+
+    return values

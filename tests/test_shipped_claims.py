@@ -30,6 +30,7 @@ from made_up_claims import (
     disagree,
     flows,
     forecasts,
+    holds,
     neighbours,
     outputs,
     split,
@@ -190,6 +191,14 @@ CASES = [
         "lightning",
         forecasts(lambda trial: float(trial.cell.name != "memoryless" and trial.seed % 2)),
         dict.fromkeys(["lightning-last-image", "lightning-past-days", "lightning-flattened"], "inconclusive"),
+    ),
+    ("why", holds(lambda trial: 0.0), {"multistability-is-necessary": "confirmed"}),
+    ("why", holds(lambda trial: 1.0), {"multistability-is-necessary": "refuted"}),
+    ("why", holds(lambda trial: float(trial.seed == 1)), {"multistability-is-necessary": "confirmed"}),
+    (
+        "why",
+        holds(lambda trial: float(trial.cell.name in ("gru", "lru"))),
+        {"multistability-is-necessary": "inconclusive"},
     ),
 ]
 

@@ -178,6 +178,7 @@ def _found(case: Case, signals: Mapping[str, Interval]) -> Diagnosis:
     lost = {"decays", "overwritten", "drifts"} & set(shares)
     effects |= signals
     cause = _cause(effects["answer"], shares, draws)
+    step = case.step(cause) if cause in CAUSES else None
     if cause in CAUSES and len(signals) == 2 and all(high < 1 for _, _, high in signals.values()):
         cause, shares = "not_learnable", {"not_learnable": 1.0}
     patched_step, patched = case.patched() if lost else (np.array([], int), np.array([]))
@@ -200,7 +201,7 @@ def _found(case: Case, signals: Mapping[str, Interval]) -> Diagnosis:
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = float(cue_K[case.last] / spread_K[case.last])
-    return Diagnosis(cause, shares, case.step(cause) if cause in CAUSES else None, ratio, evidence)
+    return Diagnosis(cause, shares, step, ratio, evidence)
 
 
 def _cause(answer: Interval, shares: Mapping[str, float], draws: Sequence[Mapping[str, float]]) -> str:

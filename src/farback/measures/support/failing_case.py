@@ -105,7 +105,7 @@ class Case:
         """The step after the cue at which it is lost."""
         if self.stuck is not None:
             return self.steps[self.stuck]
-        if cause in ("not_written", "not_learnable"):
+        if cause == "not_written":
             return 0
         probe_K = np.nanmean(self.probe_KB, 1)
         lost = [k for k in range(self.first, len(self.steps)) if probe_K[k] < HALF]

@@ -1,0 +1,55 @@
+"""The experiment `why`: its verdict on made-up scores, and a few updates of every network of its config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from farback.experiment import Experiment, Sweep
+from farback.report.experiment_script import experiment_module
+from farback.stores.base import Recorded, tidy
+from farback.training.loop import train
+from farback.trials.cohort import Cohort
+from farback.trials.events import Finished
+from made_up_claims import holds
+
+ROOT = Path(__file__).parent.parent
+LOADED = Experiment.load(ROOT / "configs" / "why.yaml")
+assert isinstance(LOADED, Sweep)
+TRIALS = LOADED.trials()
+SCRIPT = experiment_module(ROOT / "experiments" / "why.py")
+assert SCRIPT is not None
+
+
+def frame_of(values):
+    rows = [
+        Recorded(trial.columns(), "finished", [*values(trial), ("training", trial.steps, -1, "updates", 9.0)])
+        for trial in TRIALS
+    ]
+    return tidy(rows)
+
+
+def test_every_prediction_is_judged():
+    lines = SCRIPT.analyse(frame_of(holds(lambda trial: 0.0)), ()).verdict
+    assert len(lines) == 5
+    assert lines[0].strip("*").startswith("Held"), lines
+    assert "100%" in lines[1]
+    assert lines[2].startswith("Refuted in these seeds")  # all fail alike
+    assert lines[4].strip("*").startswith("Held")
+
+
+@pytest.mark.slow
+def test_a_few_updates_of_every_network_make_a_page():
+    recorded = []
+    for trial in TRIALS:
+        if trial.seed:
+            continue
+        lags = trial.task.at(3) if trial.train_lags == "fixed" else trial.task
+        small = trial.model_copy(update={"steps": 4, "evaluate_every": 2, "task": lags})
+        events = [event for event in train(Cohort.of(small)) if isinstance(event, Finished)]
+        recorded += [Recorded(small.columns(), "finished", event.result.scores) for event in events]
+    assert recorded
+    analysis = SCRIPT.analyse(tidy(recorded), ())
+    assert len(analysis.verdict) == 5
+    assert set(SCRIPT.findings(tidy(recorded))) == {"multistability-is-necessary"}
