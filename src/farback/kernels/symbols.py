@@ -28,6 +28,11 @@ class Symbols:
         """Whether kernels can read them."""
         return self.code_RTB.is_cpu
 
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.code_RTB.device
+
     def __len__(self) -> int:
         return len(self.code_RTB)
 

@@ -109,12 +109,14 @@ class Task(Component):
         """
         return self.sample(rng, size)
 
-    def sample_in_parts(self, rng: np.random.Generator, size: int, steps: int) -> Iterator[Batch]:
-        """Draw sequences as `sample_exact` does, as successive parts of at most `steps` steps.
+    def sample_in_parts(
+        self, rng: np.random.Generator, size: int, steps: int, lag_B: Lags | None = None
+    ) -> Iterator[Batch]:
+        """Draw sequences as `sample_exact` does, or as `sample` if lags are given, in parts of at most `steps` steps.
 
         A task with `draws_in_parts` overrides this method and never holds a whole sequence.
         """
-        whole = self.sample_exact(rng, size)
+        whole = self.sample_exact(rng, size) if lag_B is None else self.sample(rng, size, lag_B)
         for parts in zip(*(torch.split(part, steps, dim=1) for part in whole), strict=True):
             yield Batch(*parts)
 

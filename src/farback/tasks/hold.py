@@ -52,9 +52,11 @@ class Hold(Task):
         lag_B = self.lags(size, lag_B)
         return self._part(rng, _numbers(rng, (size,)), lag_B, 0, self.lag + 1)
 
-    def sample_in_parts(self, rng: np.random.Generator, size: int, steps: int) -> Iterator[Batch]:
+    def sample_in_parts(
+        self, rng: np.random.Generator, size: int, steps: int, lag_B: Lags | None = None
+    ) -> Iterator[Batch]:
         """Draw sequences in parts of at most `steps` steps."""
-        lag_B, number_B = self.lags(size, None), _numbers(rng, (size,))
+        lag_B, number_B = self.lags(size, lag_B), _numbers(rng, (size,))
         for first in range(0, self.lag + 1, steps):
             yield self._part(rng, number_B, lag_B, first, min(steps, self.lag + 1 - first))
 

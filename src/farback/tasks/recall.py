@@ -61,9 +61,11 @@ class Recall(Task):
         lag_B = self.lags(size, lag_B)
         return self._part(rng, *self._cues(rng, lag_B), lag_B, 0, self._steps)
 
-    def sample_in_parts(self, rng: np.random.Generator, size: int, steps: int) -> Iterator[Batch]:
+    def sample_in_parts(
+        self, rng: np.random.Generator, size: int, steps: int, lag_B: Lags | None = None
+    ) -> Iterator[Batch]:
         """Draw sequences in parts of at most `steps` steps."""
-        lag_B = self.lags(size, None)
+        lag_B = self.lags(size, lag_B)
         cue_B, start_B = self._cues(rng, lag_B)
         for first in range(0, self._steps, steps):
             yield self._part(rng, cue_B, start_B, lag_B, first, min(steps, self._steps - first))

@@ -5,7 +5,7 @@ Shapes: R replicas, T steps, B sequences, I inputs, N scored steps of a batch, O
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -13,15 +13,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from farback.kernels.symbols import Symbols, steps_of
+from farback.networks import stretches
 from farback.networks.network import Network
 from farback.system.random_streams import stream
 from farback.tasks.base import Batch, Lags, Task
 from farback.tasks.support.answers import Answer
 from farback.tasks.support.draws import batches_per_draw
 from farback.tasks.support.mixed_lags import Mixed, drawn_lags
+from farback.training.long_sequences import Coder, Drawn, drawn, is_long, parts_of, stacked_inputs, steps_of_task
 from farback.trials.trial import Trial
 
 VALIDATION = 256  # sequences: the standard error of accuracy is at most 0.03, and evaluation stays cheap
+LONG_PROBES = 4  # long sequences that show whether all have the same number of answers
+LONG_STEPS = 16_000_000  # steps of all sequences of a part of the validation data, one byte each if symbols
 STACKED_NUMBERS = 1_000_000  # inputs of all replicas that are stacked at once, because stacking makes several copies
 
 GeneratorState = dict[str, Any]  # of a numpy generator: plain numbers and strings
@@ -30,7 +35,7 @@ GeneratorState = dict[str, Any]  # of a numpy generator: plain numbers and strin
 class CohortBatch(NamedTuple):
     """One batch of each of R replicas, and which steps are scored."""
 
-    x_RTBI: Tensor
+    x_RTBI: Tensor | Symbols
     index_RN: Tensor  # positions of the scored steps among T*B
     target_RN: Tensor  # (R, N, C) for bits
     needed_RN: Tensor  # 1 if the answer needs memory, or if no answer of the batch does; else 0
@@ -38,11 +43,15 @@ class CohortBatch(NamedTuple):
 
     def rows(self, rows: slice | list[int]) -> CohortBatch:
         """The batches of some replicas."""
-        return CohortBatch(*(part[rows] for part in self))
+        return CohortBatch(self.x_RTBI[rows], *(part[rows] for part in self._tensors))
 
     def to(self, device: str) -> CohortBatch:
         """The same tensors on a device."""
-        return CohortBatch(*(part.to(device) for part in self))
+        return CohortBatch(self.x_RTBI.to(device), *(part.to(device) for part in self._tensors))
+
+    @property
+    def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self[1:]
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,11 @@ class ScoredSteps:
     def of(cls, trial: Trial) -> ScoredSteps:
         """The scored steps of a trial's task, from sequences drawn with a fixed seed: equal for trials of one shape."""
         rng = stream(0, "probe")
-        count_B = (trial.task.sample(rng, 64, lags(trial, rng, 64)).lag_BT >= 0).sum(1)
+        if is_long(trial.task):
+            parts = parts_of(trial.task, rng, LONG_PROBES, lags(trial, rng, LONG_PROBES), exact=False)
+            count_B = torch.stack([(part.lag_BT >= 0).sum(1) for part in parts]).sum(0)
+        else:
+            count_B = (trial.task.sample(rng, 64, lags(trial, rng, 64)).lag_BT >= 0).sum(1)
         equal = not trial.task.varying and bool((count_B == count_B[0]).all()) and int(count_B[0]) > 0
         return cls(trial.task.answer, int(count_B[0]) if equal else None)
 
@@ -80,30 +93,43 @@ class ScoredSteps:
             index_RN = scored_RN.nonzero()[:, 1].view(R, B * self.per_sequence)
         lag_RN = lag_RTB.reshape(R, T * B).gather(1, index_RN)
         target_RN = torch.stack([t[index] for t, index in zip(target_RTB.flatten(1, 2), index_RN, strict=True)])
+        return self._weighted(x_RTBI, index_RN, target_RN, lag_RN)
+
+    def stacked_long(self, replicas: Sequence[Drawn], coder: Coder) -> CohortBatch:
+        """Long sequences of all replicas, as `stacked`."""
+        index_RN, target_RN, lag_RN = (torch.stack(parts) for parts in zip(*(one[1:] for one in replicas), strict=True))
+        return self._weighted(stacked_inputs(replicas, coder), index_RN, target_RN, lag_RN)
+
+    def _weighted(self, x: Tensor | Symbols, index_RN: Tensor, target_RN: Tensor, lag_RN: Tensor) -> CohortBatch:
         weight_RN = (lag_RN >= 0).float()
         needed_RN = (lag_RN > 0).float()
         needed_RN = torch.where(needed_RN.sum(1, keepdim=True) > 0, needed_RN, weight_RN)
-        return CohortBatch(x_RTBI, index_RN, target_RN, needed_RN, weight_RN / weight_RN.sum(1, keepdim=True))
+        return CohortBatch(x, index_RN, target_RN, needed_RN, weight_RN / weight_RN.sum(1, keepdim=True))
 
     def outputs(self, network: Network, batch: CohortBatch) -> Tensor:
         """The network's answers, (R, N, O)."""
+        if not torch.is_grad_enabled() and stretches.fits(network, batch.x_RTBI.shape[1]):
+            return network.readout(stretches.outputs(network, batch.x_RTBI, batch.index_RN))
+        x_RTBI = steps_of(batch.x_RTBI, 0, batch.x_RTBI.shape[1])
         if self.per_sequence is not None:
-            return network.readout(network.run(batch.x_RTBI, index_RN=batch.index_RN)[0])
-        return network.readout(network.run(batch.x_RTBI)[0].flatten(1, 2))
+            return network.readout(network.run(x_RTBI, index_RN=batch.index_RN)[0])
+        return network.readout(network.run(x_RTBI)[0].flatten(1, 2))
 
     def loss(self, network: Network, batch: CohortBatch) -> Tensor:
         """Each replica's mean loss over its scored steps, (R,)."""
         loss_RN = self.answer.loss(self.outputs(network, batch), batch.target_RN)
         return (loss_RN * batch.weight_RN).sum(1)
 
-    def scores(self, network: Network, batch: CohortBatch) -> tuple[float, float]:
+    def scores(self, network: Network, data: CohortBatch | LongValidation) -> tuple[float, float]:
         """One replica's mean accuracy and loss over the scored steps whose answers need memory."""
-        output_RNO = self.outputs(network, batch)
-        count = float(batch.needed_RN.double().sum())
-        correct_RN = self.answer.correct(output_RNO, batch.target_RN).double()
-        loss_RN = self.answer.loss(output_RNO, batch.target_RN).double()
-        needed_RN = batch.needed_RN > 0
-        return float(correct_RN[needed_RN].sum()) / count, float(loss_RN[needed_RN].sum()) / count
+        parts = []
+        for batch in [data] if isinstance(data, CohortBatch) else data.batches():
+            output_RNO, needed_RN = self.outputs(network, batch), batch.needed_RN > 0
+            correct_RN = self.answer.correct(output_RNO, batch.target_RN).double()
+            loss_RN = self.answer.loss(output_RNO, batch.target_RN).double()
+            parts.append((correct_RN[needed_RN], loss_RN[needed_RN]))
+        correct_N, loss_N = map(torch.cat, zip(*parts, strict=True))
+        return float(correct_N.sum()) / len(correct_N), float(loss_N.sum()) / len(correct_N)
 
 
 def lags(trial: Trial, rng: np.random.Generator, size: int, first: int | None = None) -> Lags | None:
@@ -130,7 +156,9 @@ class BatchStream:
         # A task with a finite data set has separate validation data
         self.task: Task = self.trial.task if purpose == "train" else self.trial.task.held_out("validation")
         self.rngs = [stream(trial.seed, purpose) for trial in trials]
-        self.block = batches_per_draw(self.task, self.trial.batch)
+        self.is_long = scored.per_sequence is not None and is_long(self.task)
+        self.block = 1 if self.is_long else batches_per_draw(self.task, self.trial.batch)
+        self.coder = Coder(self.task.inputs)
         self.queued: list[CohortBatch] = []
         self.states = self._generator_states()
         self.before = self.taken = 0
@@ -142,10 +170,12 @@ class BatchStream:
         self.taken += 1
         return self.queued.pop(0)
 
-    def validation(self) -> CohortBatch:
+    def validation(self) -> CohortBatch | LongValidation:
         """A batch of VALIDATION sequences for every replica; with one training lag, only answers at this lag count."""
-        drawn = [self._sample(rng, VALIDATION, exact=True) for rng in self.rngs]
-        return self.scored.stacked(drawn).to(self.device)
+        if self.is_long:
+            return LongValidation(self, self._generator_states())
+        sampled = [self._sample(rng, VALIDATION, exact=True) for rng in self.rngs]
+        return self.scored.stacked(sampled).to(self.device)
 
     def resume(self, states: Sequence[GeneratorState], taken: int, count: int) -> None:
         """Continue from the point at which another stream of the same trials had used `count` batches.
@@ -169,13 +199,30 @@ class BatchStream:
         """Draw the next block and stack many of its batches at once, which costs little more than stacking one."""
         self.states, self.before, self.taken = self._generator_states(), self.before + self.taken, 0
         R, size = len(self.rngs), self.trial.batch
-        drawn = [self._sample(rng, self.block * size) for rng in self.rngs]
-        split = [zip(*(torch.split(part, size) for part in block), strict=True) for block in drawn]
+        if self.is_long:
+            self.queued = [self.long_batch(size)]
+            return
+        sampled = [self._sample(rng, self.block * size) for rng in self.rngs]
+        split = [zip(*(torch.split(part, size) for part in block), strict=True) for block in sampled]
         batches = [Batch(*parts) for replicas in zip(*split, strict=True) for parts in replicas]  # batch by batch
-        step = R * max(1, STACKED_NUMBERS // (drawn[0].input_BTI.numel() // self.block * R))
+        step = R * max(1, STACKED_NUMBERS // (sampled[0].input_BTI.numel() // self.block * R))
         for start in range(0, len(batches), step):
             stacked = self.scored.stacked(batches[start : start + step]).to(self.device)
             self.queued += [stacked.rows(slice(row, row + R)) for row in range(0, len(stacked.x_RTBI), R)]
+
+    def long_batch(self, size: int, exact: bool = False) -> CohortBatch:
+        """A batch of long sequences; with `exact`, as for validation."""
+        own = not isinstance(self.trial.train_lags, Mixed)
+        first = None if exact else self.before + 1
+        each = []
+        for rng in self.rngs:
+            lag_B = lags(self.trial, rng, size, first)
+            one = drawn(self.task, rng, size, self.coder, lag_B, exact=exact and own)
+            if exact and own:
+                lag_N = torch.where(one.lag_N == self.task.lag, one.lag_N, one.lag_N.clamp(max=0))
+                one = one._replace(lag_N=lag_N)
+            each.append(one)
+        return self.scored.stacked_long(each, self.coder).to(self.device)
 
     def _generator_states(self) -> list[GeneratorState]:
         return [dict(rng.bit_generator.state) for rng in self.rngs]
@@ -186,3 +233,21 @@ class BatchStream:
         batch = self.task.sample_exact(rng, size)
         own_BT = batch.lag_BT == self.task.lag
         return batch._replace(lag_BT=torch.where(own_BT, batch.lag_BT, batch.lag_BT.clamp(max=0)))
+
+
+class LongValidation:
+    """Long validation sequences, drawn again at each use, some at a time.
+
+    `states` are those of the stream's generators before the first sequence.
+    """
+
+    def __init__(self, stream: BatchStream, states: list[GeneratorState]) -> None:
+        self.stream, self.states = stream, states
+
+    def batches(self) -> Iterator[CohortBatch]:
+        """The sequences, in parts."""
+        for rng, state in zip(self.stream.rngs, self.states, strict=True):
+            rng.bit_generator.state = state
+        size = max(1, min(VALIDATION, LONG_STEPS // steps_of_task(self.stream.task)))
+        for start in range(0, VALIDATION, size):
+            yield self.stream.long_batch(min(size, VALIDATION - start), exact=True)

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from farback.kernels.unroll import layer_with_backward
+from farback.networks import stretches
 from farback.networks.network import Architecture, Network
+from farback.training import long_gradient
 from farback.training.batches import CohortBatch, ScoredSteps
 
 # The memory that a group of replicas may use between forward and backward pass. It is below the memory that
@@ -64,15 +66,19 @@ def gradient(
     architecture: Architecture, theta_RP: Tensor, scored: ScoredSteps, batch: CohortBatch, options: Options = PLAIN
 ) -> tuple[Tensor, Tensor]:
     """The loss of every replica, (R,), and its gradient, (R, P), which is 0 for frozen parameters."""
-    size = group(architecture, batch, options.memory)
+    size, steps = group(architecture, batch, options.memory), batch.x_RTBI.shape[1]
     losses, gradients = [], []
     for start in range(0, len(theta_RP), size):
         rows = slice(start, start + size)
         part, own = (batch, options) if size >= len(theta_RP) else (batch.rows(rows), options.rows(rows))
         whole = None if own.truncate else _by_kernel(architecture, theta_RP[rows], scored, part, options.memory)
-        loss_R, gradient_RP = whole or _by_autograd(
-            network(architecture, theta_RP[rows], grad=True, options=own), scored, part
-        )
+        if whole is None:
+            replicas = network(architecture, theta_RP[rows], grad=True, options=own)
+            if stretches.fits(replicas, steps):
+                whole = _in_stretches(replicas, scored, part, options.memory)
+            else:
+                whole = _by_autograd(replicas, scored, part)
+        loss_R, gradient_RP = whole
         losses.append(loss_R)
         gradients.append(gradient_RP)
     return (losses[0], gradients[0]) if len(losses) == 1 else (torch.cat(losses), torch.cat(gradients))
@@ -83,9 +89,22 @@ def _by_autograd(replicas: Network, scored: ScoredSteps, batch: CohortBatch) -> 
     trained = {name: value for name, value in replicas.parameters.items() if value.requires_grad}
     ones_R = torch.ones_like(loss_R)
     slopes = torch.autograd.grad(loss_R, list(trained.values()), ones_R, allow_unused=True, materialize_grads=True)
-    named = dict(zip(trained, slopes, strict=True))
+    return loss_R.detach(), _flat(replicas, dict(zip(trained, slopes, strict=True)))
+
+
+def _in_stretches(
+    replicas: Network, scored: ScoredSteps, batch: CohortBatch, memory: int | None
+) -> tuple[Tensor, Tensor]:
+    R, T, B, _ = batch.x_RTBI.shape
+    keeps = memory is None or 4 * R * T * B * replicas.architecture.kept(T) <= memory
+    loss_R, slopes = long_gradient.gradient(replicas, scored, batch, keeps)
+    return loss_R, _flat(replicas, slopes)
+
+
+def _flat(replicas: Network, named: dict[str, Tensor]) -> Tensor:
+    """The gradient of the flat parameters, (R, P), from those of the trained ones."""
     every = [named[name] if name in named else torch.zeros_like(value) for name, value in replicas.parameters.items()]
-    return loss_R.detach(), torch.cat([value.flatten(1) for value in every], 1)
+    return torch.cat([value.flatten(1) for value in every], 1)
 
 
 def _by_kernel(

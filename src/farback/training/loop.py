@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from farback.kernels import buffer_pool
+from farback.kernels.symbols import Symbols
 from farback.system.arithmetic import arithmetic
 from farback.tasks.support.scores import scored
 from farback.training import checkpoint
@@ -158,7 +159,9 @@ def fingerprint(trial: Trial) -> bytes:
         replicas = Replicas([trial])
         first, batch = replicas.network(), replicas.training.next()
         trained = replace(first, seeds=replicas.seeds(1))
-        parts = [*first.parameters.values(), *batch, replicas.scored.loss(trained, batch)]
+        x = batch.x_RTBI
+        inputs = (x.code_RTB, x.rows_CI) if isinstance(x, Symbols) else (x,)
+        parts = [*first.parameters.values(), *inputs, *batch[1:], replicas.scored.loss(trained, batch)]
         hashed = hashlib.sha256(repr(list(first.parameters)).encode())
         for part in parts:
             hashed.update(repr(tuple(part.shape)).encode())
