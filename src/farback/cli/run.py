@@ -149,9 +149,10 @@ def train_with_progress(
     except KeyboardInterrupt:
         due = {trial.key for trial in what.due()} - tally.finished.keys()
         left = len(due) + max(0, what.adaptive.expected - len(due)) if what.is_adaptive else len(due)
-        about = "about " * what.adaptive.chooses_lags
+        about, done = "about " * what.adaptive.chooses_lags, len(tally.finished)
+        recorded = f"{counted(done, 'trial')} {'was' if done == 1 else 'were'} recorded"
         console.say(
-            f"\ninterrupted: {len(tally.finished)} trials were recorded, {about}{left} are left, "
+            f"\ninterrupted: {recorded}, {about}{left} {'is' if left == 1 else 'are'} left, "
             f"{len(sweep_run.folder.keys() & due)} of these have a checkpoint; to resume:\n{resume_command()}"
         )
         raise
