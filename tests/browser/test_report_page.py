@@ -267,6 +267,7 @@ def lines(page: Page, tmp_path: Path) -> Page:
     name_entries(ax.legend(handles=entries), entries)
     numbers = pd.DataFrame({"network": ["LSTM", "GRU"]})
     verdicts = pd.DataFrame({"id": LONG, "verdict": [SIDES[place % 4] for place in range(40)], "page": ["x"] * 40})
+    verdicts.insert(1, "claim", "A sentence with many words. " * 10)
     parts = [
         Figure("curve", "A curve", drawing, numbers, "Two lines."),
         Table("networks", "Networks", numbers, numbers),
@@ -344,6 +345,24 @@ def test_a_long_table_can_be_searched_and_filtered_and_keeps_its_head(lines: Pag
     assert head is not None
     assert frame is not None
     assert abs(head["y"] - frame["y"]) < 2
+
+
+def test_a_row_of_long_texts_is_short_on_a_phone_until_it_is_opened(lines: Page) -> None:
+    assert not lines.locator("#ledger .more").first.is_visible()
+    lines.set_viewport_size(ViewportSize(width=375, height=812))
+    row = lines.locator("#ledger tbody tr").nth(2)
+    assert row.locator("td:visible").count() == 2  # the beginning of the claim, and the verdict
+    assert "depends on luck" in row.inner_text()
+    short = row.bounding_box()
+    row.get_by_role("button", name="the whole row").click()
+    assert row.locator("td:visible").count() == 3
+    whole = row.bounding_box()
+    assert short is not None
+    assert whole is not None
+    assert short["height"] < 110
+    assert whole["height"] > short["height"] + 30
+    lines.get_by_role("searchbox").fill("24 row")
+    assert lines.locator("#ledger tbody th:visible").count() == 1
 
 
 def test_verdicts_differ_in_colour_and_mark(lines: Page) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -215,3 +217,16 @@ def test_commands_stand_in_the_order_of_use(typed: Callable[..., str]) -> None:
     names = re.findall(r"^│ ([a-z-]+) ", typed("--help").partition("Commands")[2], re.MULTILINE)
     assert names[:6] == ["init", "run", "report", "ui", "search", "dashboard"]
     assert names[6:] == ["calibrate", "claims", "list", "show", "new", "check", "schema", "doctor"]
+
+
+def test_a_schema_that_git_tracks_is_not_changed_by_a_run(tmp_path: Path) -> None:
+    path, config = tmp_path / "configs" / "schema.json", tmp_path / "configs" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text("{}")
+    listed.refresh_schema(config)
+    assert "$defs" in json.loads(path.read_text())
+    path.write_text("{}")
+    for arguments in (["init"], ["add", "configs"]):
+        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True, capture_output=True)
+    listed.refresh_schema(config)
+    assert path.read_text() == "{}"

@@ -199,7 +199,7 @@ def test_a_run_that_is_stopped_counts_the_rest_and_resumes(write: Write, workers
         (os.killpg if group else os.kill)(process.pid, number)
         output, errors = process.communicate(timeout=240)
         assert process.returncode == code, errors
-        line = r"(\d+) recorded already[^$]*interrupted: (\d+) trials were recorded, (\d+) are left, (\d+) of these"
+        line = r"(\d+) recorded already[^$]*interrupted: (\d+) trials? w\w+ recorded, (\d+) \w+ left, (\d+) of these"
         counts = re.search(line, output)
         assert counts, output
         reused, recorded, left, kept = map(int, counts.groups())

@@ -16,6 +16,7 @@ from farback.cli.console import LOADING, WRITING, Printer, failures_document, pa
 from farback.cli.list import refresh_schema
 from farback.cli.run import estimated, exit_on_failures, train_with_progress
 from farback.cli.signals import SignalHandler
+from farback.records.counted_nouns import counted
 
 if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.experiment import Sweep
@@ -118,7 +119,7 @@ def _estimate(sweeps: Sequence[Sweep], options: RunOptions, console: Printer) ->
             what, seconds = estimated(frames[sweep], sweep, sweep.trials(), running, device)
             ids = [claim.id for claim in sweep.claims]
             time = f"{minutes(seconds['seconds'])}, at most {minutes(seconds['seconds_at_most'])}"
-            console.say(f"{sweep.name}: {what.amount} trials, {time} ({', '.join(ids)})")
+            console.say(f"{sweep.name}: {counted(what.amount, 'trial')}, {time} ({', '.join(ids)})")
             experiments.append({"name": sweep.name, "claims": ids, "to_train": what.expected, **seconds})
     totals = {name: sum(one[name] for one in experiments) for name in ("seconds", "seconds_at_most")}
     most = minutes(totals["seconds_at_most"])

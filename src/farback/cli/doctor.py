@@ -73,7 +73,7 @@ def _document(checkup: Checkup) -> dict[str, object]:
 
 def _text(checkup: Checkup, store: str, repair: bool) -> list[str]:
     """One line per issue, grouped by experiment; the last line says what to do."""
-    from farback.doctor.issues import counted
+    from farback.records.counted_nouns import counted
 
     lines = [f"{store}: {counted(checkup.trials, 'finished trial')} in {counted(checkup.experiments, 'experiment')}"]
     if checkup.repaired:
@@ -106,7 +106,7 @@ def _lines(issues: Sequence[Issue], repairable: str, manual: str) -> list[str]:
 
 def _advice(checkup: Checkup, repair: bool) -> str:
     """How many issues there are, and what to do about them."""
-    from farback.doctor.issues import counted
+    from farback.records.counted_nouns import counted
 
     faults = [issue for issue in checkup.issues if issue.severity != "note"]
     count, repairable = counted(len(faults), "fault"), sum(bool(issue.repairs) for issue in faults)

@@ -12,6 +12,7 @@ from farback.cli.console import LOADING, OPENING, WRITING, Printer, failures_doc
 from farback.cli.list import refresh_schema
 from farback.cli.report import show_page
 from farback.cli.signals import SignalHandler, resume_command
+from farback.records.counted_nouns import counted
 
 if TYPE_CHECKING:  # torch, mlflow and others are imported inside the functions that need them: keeps `--help` quick
     import pandas as pd
@@ -104,7 +105,8 @@ def _estimate(
     """Print what a run would train and how long it would take."""
     what, seconds = estimated(frame, sweep, trials, executor, device)
     workers = executor.size
-    console.say(f"{sweep.name}: {what.reused} trials recorded already, {what.amount} to train on {workers} workers")
+    recorded = f"{counted(what.reused, 'trial')} recorded already"
+    console.say(f"{sweep.name}: {recorded}, {what.amount} to train on {counted(workers, 'worker')}")
     if seconds:
         limit = " and every network reaches the longest lag" * what.adaptive.chooses_lags
         console.say(estimate_text(seconds["seconds"], seconds["seconds_at_most"], limit))
@@ -138,7 +140,7 @@ def train_with_progress(
     if what.reused and console.is_terminal:  # a pipe gets no table of horizons
         display.add_recorded(session.store.frame(sweep.name))
     resumed = f", {sweep_run.plan.resumed} of them from checkpoints" if sweep_run.plan.resumed else ""
-    console.say(f"{sweep.name}: {what.amount} trials to train{resumed}, {what.reused} recorded already")
+    console.say(f"{sweep.name}: {counted(what.amount, 'trial')} to train{resumed}, {what.reused} recorded already")
     try:
         with signals.finishing(session.executor), display.live(), sweep_run:
             for event in sweep_run.events():
@@ -147,9 +149,10 @@ def train_with_progress(
     except KeyboardInterrupt:
         due = {trial.key for trial in what.due()} - tally.finished.keys()
         left = len(due) + max(0, what.adaptive.expected - len(due)) if what.is_adaptive else len(due)
-        about = "about " * what.adaptive.chooses_lags
+        about, done = "about " * what.adaptive.chooses_lags, len(tally.finished)
+        recorded = f"{counted(done, 'trial')} {'was' if done == 1 else 'were'} recorded"
         console.say(
-            f"\ninterrupted: {len(tally.finished)} trials were recorded, {about}{left} are left, "
+            f"\ninterrupted: {recorded}, {about}{left} {'is' if left == 1 else 'are'} left, "
             f"{len(sweep_run.folder.keys() & due)} of these have a checkpoint; to resume:\n{resume_command()}"
         )
         raise
@@ -161,5 +164,6 @@ def exit_on_failures(failures: Sequence[Failed], console: Printer) -> None:
     for failure in failures[:SHOWN_FAILURES]:
         console.say(f"failed: trial {failure.key}: {failure.error}", style="red")
     if failures:
-        console.say(f"{len(failures)} trials failed; the next run tries them again", style="red")
+        them = "it" if len(failures) == 1 else "them"
+        console.say(f"{counted(len(failures), 'trial')} failed; the next run tries {them} again", style="red")
         raise typer.Exit(1)

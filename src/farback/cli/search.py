@@ -14,6 +14,7 @@ from farback.cli.list import refresh_schema
 from farback.cli.report import command_for, show_page
 from farback.cli.run import estimate_text, exit_on_failures
 from farback.cli.signals import SignalHandler, resume_command
+from farback.records.counted_nouns import counted
 
 if TYPE_CHECKING:  # importing these at run time would slow `--help` down
     from farback.experiment import Search
@@ -63,7 +64,8 @@ def search(
             with open_search(session, loaded, trials) as run:
                 display = signals.display = SearchDisplay(run, console)
                 objectives = " and ".join(str(objective) for objective in loaded.objectives)
-                console.say(f"{loaded.name}: {objectives}, {display.done} of {display.total} trials done already")
+                total = counted(display.total, "trial")
+                console.say(f"{loaded.name}: {objectives}, {display.done} of {total} done already")
                 try:
                     with signals.finishing(session.executor):
                         with display.live():
@@ -72,7 +74,8 @@ def search(
                         if not session.executor.finishing:
                             _report(run, signals, console)
                 except KeyboardInterrupt:
-                    kept = f"{len(run.folder.keys())} networks have a checkpoint"
+                    count = len(run.folder.keys())
+                    kept = f"{counted(count, 'network')} {'has' if count == 1 else 'have'} a checkpoint"
                     console.say(f"\ninterrupted: {display.done} of {display.total} trials are done, {kept}; to resume:")
                     console.say(resume_command())
                     raise
@@ -102,9 +105,9 @@ def _estimate(search: Search, options: RunOptions, trials: int | None, restart: 
         workers = running.size
     left, seeds = what.total - what.done, len(search.search_seeds)
     console.say(
-        f"{search.name}: {what.done} of {what.total} settings done already, {left} to try with "
-        f"{seeds} seed{'s' * (seeds > 1)} each, then {what.reported} trainings on fresh seeds: "
-        f"at most {what.trainings} trainings on {workers} workers"
+        f"{search.name}: {what.done} of {counted(what.total, 'setting')} done already, {left} to try with "
+        f"{counted(seeds, 'seed')} each, then {counted(what.reported, 'training')} on fresh seeds: "
+        f"at most {counted(what.trainings, 'training')} on {counted(workers, 'worker')}"
     )
     seconds = {"seconds": what.seconds, "seconds_at_most": what.seconds_at_most} if what.trainings else {}
     if seconds:
@@ -128,7 +131,7 @@ def _report(run: SearchRun, signals: SignalHandler, console: Printer) -> None:
     just_ended = {first.key} if isinstance(first, Finished) else set()  # added below, as every event is
     for key in (run.reported.keys() & run.known.keys()) - just_ended:
         display.add_recorded(run.known[key][1])
-    console.say(f"best settings on fresh seeds: {len(run.plan.remaining.listed)} networks to train")
+    console.say(f"best settings on fresh seeds: {counted(len(run.plan.remaining.listed), 'network')} to train")
     with display.live():
         for event in chain([first], events):
             tally.add(event)

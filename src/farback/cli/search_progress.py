@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import override
 
+from farback.records.counted_nouns import counted
 from farback.runs.displays import Display
 from farback.runs.progress import minutes
 from farback.runs.search.driver import SearchRun
@@ -79,8 +80,8 @@ class SearchDisplay(Display):
     @override
     def counts(self) -> str:
         pruned, failed = sum(group.pruned for group in self.groups), sum(group.failed for group in self.groups)
-        parts = [f"{self.done} of {self.total} trials done", f"{pruned} pruned", f"{failed} failed"]
-        parts += [f"{self.run.diverged} trainings diverged"] * (self.run.diverged > 0)
+        parts = [f"{self.done} of {counted(self.total, 'trial')} done", f"{pruned} pruned", f"{failed} failed"]
+        parts += [f"{counted(self.run.diverged, 'training')} diverged"] * (self.run.diverged > 0)
         made, seconds = self.done - self.first_done, time.monotonic() - self.started
         left = self.total - self.done
         if left:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from farback.doctor import files, runs
-from farback.doctor.issues import Issue, Repair, counted
+from farback.doctor.issues import Issue, Repair
 from farback.doctor.results import results
 from farback.doctor.trial_keys import TrialsOf, config_trials
 from farback.experiment import Sweep
+from farback.records.counted_nouns import counted
 from farback.records.record import UserError, choices
 from farback.report.provenance_note import distinct_sets
 from farback.stores import descriptions, locations, redaction

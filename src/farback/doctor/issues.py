@@ -40,11 +40,6 @@ class Issue:
         return {**values, "repairable": bool(self.repairs)}
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 trial", "2 trials"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def unless_training(is_training: bool, remedy: str, repairs: tuple[Repair, ...]) -> tuple[str, tuple[Repair, ...]]:
     """A remedy and its repairs; while a driver may be training the trial, there is none."""
     return ("nothing while a driver may be training this trial", ()) if is_training else (remedy, repairs)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from farback.doctor.issues import Issue, Repair, counted, unless_training
+from farback.doctor.issues import Issue, Repair, unless_training
 from farback.doctor.runs import TrialRuns
+from farback.records.counted_nouns import counted
 from farback.stores import result_files
 from farback.stores.base import Recorded
 from farback.stores.client import Client

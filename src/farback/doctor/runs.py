@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
-from farback.doctor.issues import Issue, Repair, counted, unless_training
+from farback.doctor.issues import Issue, Repair, unless_training
+from farback.records.counted_nouns import counted
 from farback.stores.queries import TrackedRun, newest
 from farback.stores.run_metadata import SUPERSEDED
 from farback.system import processes

@@ -15,6 +15,7 @@ from farback.plots.canvas import Place, canvas
 from farback.plots.panels import legend
 from farback.plots.series import series
 from farback.plots.style import GREY, groups, looks, styled, styled_no_grid
+from farback.records.counted_nouns import counted
 
 MAPS_IN_A_ROW = 6
 FLOOR = -0.25  # confident wrong forecasts have skills far below 0, which would squeeze the rest of the curve
@@ -76,7 +77,7 @@ def skill_by_lag(
     ax.set_ylim(max(FLOOR, min(-0.08, float(table["skill"].min()) - 0.05)), 1.08)
     ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     ax.set(xlabel="lag (days)", ylabel="skill")
-    note = f"median of {table['seed'].nunique()} seeds; bands: from the worst to the best seed"
+    note = f"median of {counted(table['seed'].nunique(), 'seed')}; bands: from the worst to the best seed"
     if (table["skill"] < FLOOR).any():
         note += f"; skills below {FLOOR} are not shown"
     legend(drawn, look, note)

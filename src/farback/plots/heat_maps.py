@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from farback.plots.canvas import Canvas, Place, canvas
 from farback.plots.panels import count_text, labels, subplots
 from farback.plots.style import groups, names, styled_no_grid
+from farback.records.counted_nouns import counted
 
 LETTER = 0.085  # inches: the width of a letter
 FIELD = 0.44  # inches: the width of a field with a number of three digits
@@ -40,7 +41,7 @@ def length_map(table: pd.DataFrame, *, figure: Place = None) -> Figure:
                 ax.add_patch(Rectangle(place, 1, 1, fill=False, edgecolor="#BB5566", linewidth=2))
         ax.set_title(title)
     labels(axes, "test lag (steps)", "training lag")
-    note = f"text: how many of {_seeds(table)} seeds pass; shade: their share; framed: the training lag itself"
+    note = f"text: how many of {_seeds(table)} pass; shade: their share; framed: the training lag itself"
     drawn.note(note, fontsize=8.5)
     return drawn.root
 
@@ -68,7 +69,7 @@ def interference(table: pd.DataFrame, row: str, column: str, *, figure: Place = 
         _rates(ax, own, row, loads, lags)
         ax.set_title(title)
     labels(axes, "lag (steps)", row.rpartition(".")[2])
-    drawn.note(f"text: how many of {_seeds(table)} seeds pass; shade: their share", fontsize=8.5)
+    drawn.note(f"text: how many of {_seeds(table)} pass; shade: their share", fontsize=8.5)
     return drawn.root
 
 
@@ -116,4 +117,4 @@ def heat_map(ax: Axes, shade: pd.DataFrame, text: pd.DataFrame, missing: tuple[s
 
 
 def _seeds(table: pd.DataFrame) -> str:
-    return count_text(table["seeds" if "seeds" in table else "trials"])
+    return counted(count_text(table["seeds" if "seeds" in table else "trials"]), "seed")

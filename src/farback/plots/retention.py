@@ -13,6 +13,7 @@ from farback.plots.findings import finding
 from farback.plots.panels import group_panels
 from farback.plots.series import series
 from farback.plots.style import GREY, Look, styled
+from farback.records.counted_nouns import counted
 
 FLOOR = -0.35  # wrong answers of real numbers can score far below 0, which would squeeze the rest of the curve
 LINE_HEIGHT = 0.09  # as a share of the axis
@@ -54,7 +55,8 @@ def retention(
         place = ax.get_subplotspec()
         if panel is layout.panels[-1] or (place is not None and place.is_last_col()):
             _name_rungs(ax, rungs)
-    note = f"thin: each of {table['seed'].nunique()} seeds; thick: their median, with failed networks as last tested"
+    seeds = counted(table["seed"].nunique(), "seed")
+    note = f"thin: each of {seeds}; thick: their median, with failed networks as last tested"
     if (table["above_chance"] < FLOOR).any():
         note += f"; values below {FLOOR} are not shown"
     layout.labels("test lag (steps)", "above chance (1: perfect)")

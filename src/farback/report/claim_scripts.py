@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from farback import plots, stats, tables
+from farback.records.counted_nouns import counted
 from farback.report.analysis import Figure, Table, estimate
 from farback.report.claim_verdicts import Finding, Verdict
 from farback.report.evidence import Evidence, at_least, exact, tested
@@ -237,9 +238,10 @@ def learning_figure(
 def conditions(scores: pd.DataFrame) -> str:
     """The conditions of a finding: seeds, updates, batch, size, optimizer."""
     counts = scores.groupby("label")["seed"].nunique()
-    parts = [f"{_levels(counts)} seeds", f"{_levels(scores['steps'])} updates of {_levels(scores['batch'])}"]
+    updates = counted(_levels(scores["steps"]), "update")
+    parts = [counted(_levels(counts), "seed"), f"{updates} of {_levels(scores['batch'])}"]
     if "hidden" in scores:
-        parts.append(f"{_levels(scores['hidden'])} units")
+        parts.append(counted(_levels(scores["hidden"]), "unit"))
     rates = _levels(scores["optimizer.lr"])
     return ", ".join([*parts, f"{' or '.join(sorted(set(scores['optimizer.name'])))} at {rates}"])
 

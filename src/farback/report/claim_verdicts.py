@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import pandas as pd
 
 from farback.records.claim import Claim
+from farback.records.counted_nouns import counted
 from farback.records.record import UserError, choices
 from farback.report.analysis import Table
 
@@ -102,6 +103,11 @@ def texts(claim: Claim, finding: Finding | None, unjudged: str) -> dict[str, str
         "found": finding.number if finding else "",
         "verdict": finding.verdict_text if finding else unjudged,
     }
+
+
+def not_run(missing: int) -> str:
+    """The verdict of an experiment of which some trials are missing."""
+    return f"not run yet: {counted(missing, 'trial')} {'is' if missing == 1 else 'are'} missing"
 
 
 def rule(claim: Claim) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from farback.records.claim import Claim
 from farback.report.analysis import Analysis, Figure, Table
-from farback.report.claim_verdicts import VERDICTS, Finding, row, rule, texts
+from farback.report.claim_verdicts import VERDICTS, Finding, not_run, row, rule, texts
 from farback.report.page import Page, publish
 
 NOTES = (
@@ -175,7 +175,7 @@ def _texts(one: ClaimRow) -> dict[str, str]:
     claim, finding = one.claim, one.finding
     run = f" Run: {finding.conditions}." if finding else ""
     return {
-        **texts(claim, finding, f"not run yet: {one.missing} trials are missing"),
+        **texts(claim, finding, not_run(one.missing)),
         **{name: getattr(claim, name) or "" for name in ("setting", "check", "why", "corrected")},
         "with the first seeds": f"{one.first.verdict}: {one.first.number}" if one.first else "",
         "page": f"[{one.experiment}]({one.report})" if one.report else one.experiment,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from farback.records.counted_nouns import counted
 from farback.tables.outcomes import judged
 
 NAMES = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop"}
@@ -25,7 +26,7 @@ def conditions(scores: pd.DataFrame) -> str:
         limits = [text.split() for text in sorted(set(trials["match"]))]
         parts.append(" or ".join(f"up to {limit} {what}" for what, limit in limits))
     elif "hidden" in trials:
-        parts.append(f"{values_text(trials['hidden'])} units")
+        parts.append(counted(values_text(trials["hidden"]), "unit"))
     if RATE in trials:
         optimizers = " or ".join(NAMES.get(name, name) for name in sorted(set(trials["optimizer.name"])))
         parts.append(f"{optimizers} at {_rates(trials)}")
@@ -33,7 +34,7 @@ def conditions(scores: pd.DataFrame) -> str:
     parts += [f"{name} chosen among {len(own)} settings" for name, own in tuned_values(trials).items() if name != RATE]
     if {"steps", "batch"} <= set(trials.columns):
         stops = "stop" not in trials or (trials["stop"] != "never").any()
-        budget = f"{values_text(trials['steps'])} updates of {values_text(trials['batch'])}"
+        budget = f"{counted(values_text(trials['steps']), 'update')} of {values_text(trials['batch'])}"
         parts.append(f"up to {budget}" if stops else budget)
     counts = values_text(judged(trials).groupby("label")["seed"].nunique())
     parts.append("one seed" if counts == "1" else f"{counts} seeds")
@@ -46,7 +47,7 @@ def schedules(trials: pd.DataFrame) -> list[str]:
         return []
     names, warmup = sorted(set(trials["schedule.name"])), trials["schedule.warmup"]
     parts = [f"{' or '.join(names)} schedule"] if names != ["constant"] else []
-    return parts + ([f"{values_text(warmup)} updates of warm-up"] if warmup.any() else [])
+    return parts + ([f"{counted(values_text(warmup), 'update')} of warm-up"] if warmup.any() else [])
 
 
 def _data(trials: pd.DataFrame) -> pd.Series[str]:

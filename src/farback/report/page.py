@@ -20,7 +20,7 @@ from farback.records.claim import Claim
 from farback.records.record import UserError
 from farback.report import html, index, svg
 from farback.report.analysis import Analysis, Figure, markdown, outcome
-from farback.report.claim_verdicts import Finding, claims_table, judged
+from farback.report.claim_verdicts import Finding, claims_table, judged, not_run
 from farback.report.experiment_script import experiment_module, script_error
 from farback.report.row_links import row_links
 from farback.report.search_report import Searched, searched
@@ -131,7 +131,7 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
         advice = f"the trained networks are recorded; correct the script, then: farback report {subject.config}"
         raise script_error(subject.script, error, advice) from error
     if subject.claims:
-        unjudged = f"not run yet: {subject.missing} trials are missing" if subject.missing else "not judged"
+        unjudged = not_run(subject.missing) if subject.missing else "not judged"
         table = claims_table(subject.claims, findings_of(subject, frame), unjudged)
         analysis = replace(analysis, parts=[*analysis.parts, table])
     return publish(analysis, subject.folder, "trained.md.j2", _context(subject, script, "run") | counts)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from farback import tables
+from farback.records.counted_nouns import counted
 from farback.report import search_tables
 from farback.report.analysis import Analysis, Figure, Table, estimate
 from farback.report.search_tables import SETTING, ReportedObjective, Row
@@ -55,7 +56,7 @@ class Searched:
         counts = sorted(set(budgets["trials"]))
         trials = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         each = " for each group" if len(budgets) > 1 else ""
-        return f"{trials} trials of {self.seeds} seed{'s' * (self.seeds != 1)}{each}, sampler {self.sampler}"
+        return f"{counted(trials, 'trial')} of {counted(self.seeds, 'seed')}{each}, sampler {self.sampler}"
 
     @property
     def keys(self) -> list[str]:
@@ -93,7 +94,7 @@ def searched(found: Searched) -> Analysis:
     )
     seeds = " to ".join(map(str, sorted(set(tuned["seeds"]))))
     headline = (
-        f"Tuned by {found.conditions}, then trained on {seeds} fresh seeds that the search never used, "
+        f"Tuned by {found.conditions}, then trained on {counted(seeds, 'fresh seed')} that the search never used, "
         f"{found.objective.text} is (mean, 95 %): {values}."
     )
     share = tables.tuning_share(found.fresh) if _one_setting_each(found) else pd.DataFrame()

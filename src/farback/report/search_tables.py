@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from farback.records.counted_nouns import counted
 from farback.report.analysis import estimate
 from farback.tables.search_history import PARAMETER, Direction
 
@@ -62,7 +63,7 @@ def gaps_shown(gaps: pd.DataFrame) -> pd.DataFrame:
         {
             **_group(row),
             "setting": f"{row['setting']}, trial {row['number']}",
-            "picked from": f"{row['trials']} trials" if row["setting"] == "tuned" else "not picked by its value",
+            "picked from": counted(row["trials"], "trial") if row["setting"] == "tuned" else "not picked by its value",
             "in the search": f"{row['seen']:.3g}",
             "fresh seeds, 95 %": estimate(row["fresh"], row["low"], row["high"]),
             "gap, 95 %": estimate(row["gap"], row["gap_low"], row["gap_high"], "+"),

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from farback import tables
+from farback.records.counted_nouns import counted
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.conditions import RATE, conditions, tuned_values
 from farback.report.diagnosis_parts import diagnosed, diagnosis_sentence
@@ -163,7 +164,7 @@ def _pairs_caption(pairs: pd.DataFrame) -> str:
     caption += "; p: exact test of the lags that each seed learns, Holm-corrected"
     smallest = len(exact) * 2 / math.comb(exact["seeds_a"].max() + exact["seeds_b"].max(), exact["seeds_a"].max())
     if smallest > LEVEL:
-        caption += f"; {len(exact)} pairs of so few seeds cannot come below {min(smallest, 1.0):.2g}"
+        caption += f"; {counted(len(exact), 'pair')} of so few seeds cannot come below {min(smallest, 1.0):.2g}"
     return caption
 
 

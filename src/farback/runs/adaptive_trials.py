@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from farback.experiment.chosen_trials import CHOICE, JUDGED, ChosenTrials
+from farback.records.counted_nouns import counted
 from farback.runs.network_search import (
     CHOICE_SEEDS,
     HorizonSearch,
@@ -128,7 +129,7 @@ class AdaptiveTrials:
         skills = [network for network in self.networks if isinstance(network, SkillSearch)]
         parts = [_lags_note(horizons)] * bool(horizons) + [_settings_note(skills)] * bool(skills)
         if left := sum(not network.finished for network in self.networks):
-            parts.append(f"{left} networks are not finished.")
+            parts.append(f"{counted(left, 'network')} {'is' if left == 1 else 'are'} not finished.")
         return " ".join(parts)
 
 
@@ -144,7 +145,7 @@ def _lags_note(networks: Sequence[HorizonSearch]) -> str:
     ends = sorted({(one.adaptive.precision, one.adaptive.limit) for one in networks})
     rules = " or ".join(f"at most {precision:g} octaves, or after {limit} trainings" for precision, limit in ends)
     parts = [
-        f"The lags of {len(networks)} networks were chosen one after another, each where a training tells "
+        f"The lags of {counted(len(networks), 'network')} were chosen one after another, each where a training tells "
         "most about the horizon for the time it costs. Every training has a seed of its own."
     ]
     if counts[CHOICE]:

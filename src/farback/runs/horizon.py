@@ -17,6 +17,7 @@ from farback.cells.support.user_class import is_given
 from farback.executors import Executor, Serial, chosen_placement, open_executor
 from farback.executors.pool import cores
 from farback.experiment.chosen_trials import JUDGED, ChosenTrials
+from farback.records.counted_nouns import counted
 from farback.records.record import UserError
 from farback.runs.adaptive_trials import AdaptiveTrials
 from farback.runs.displays import SweepDisplay
@@ -144,8 +145,8 @@ class _Measurement:
         low, high = self.network.search.ends
         where = f"{executor.size} workers" if executor.size > 1 else "this process"
         why = " (it is in no file that workers could import)" if self.is_local else ""
-        say = f"{self.network.label}: lags {low} to {high}, {self.remaining.amount} networks to train in {where}{why}"
-        display.say(say)
+        networks = counted(self.remaining.amount, "network")
+        display.say(f"{self.network.label}: lags {low} to {high}, {networks} to train in {where}{why}")
         with display.live(), self.store.begin(self.name, made.remaining.trials) as recorder:
             work = LeasedWork(self.store, self.name, recorder)
             with closing(execute(made, executor, work, device)) as events:

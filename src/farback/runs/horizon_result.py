@@ -9,6 +9,7 @@ import pandas as pd
 from typing_extensions import override
 
 from farback import tables
+from farback.records.counted_nouns import counted
 from farback.tables.horizon_estimates import Bound, HorizonEstimate, lag_text
 
 if TYPE_CHECKING:
@@ -97,4 +98,4 @@ class HorizonResult:
         answer += f" (95 %: {interval})" if interval else ""
         settings = ", ".join(f"{name} {self.settings[name]}" for name in SHOWN_SETTINGS if name in self.settings)
         unsure = "" if self.done else "; stopped before the precision was reached"
-        return f"{answer}; {self.trained} networks trained ({settings}){unsure}"
+        return f"{answer}; {counted(self.trained, 'network')} trained ({settings}){unsure}"

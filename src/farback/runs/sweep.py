@@ -15,6 +15,7 @@ from typing import Self
 from farback.executors import Executor
 from farback.experiment import Experiment, Sweep
 from farback.kernels.precompile import precompile
+from farback.records.counted_nouns import counted
 from farback.records.record import UserError
 from farback.runs.leased_work import LeasedWork
 from farback.runs.network_search import outcomes
@@ -176,7 +177,7 @@ def run(
     with open_session([sweep], options) as session:
         with SweepRun(session, sweep, sweep.trials()) as sweep_run:
             tally, lines, what = Tally(sweep_run.plan), Lines(progress), sweep_run.plan.remaining
-            lines.say(f"{sweep.name}: {what.amount} trials to train, {what.reused} recorded already")
+            lines.say(f"{sweep.name}: {counted(what.amount, 'trial')} to train, {what.reused} recorded already")
             for event in sweep_run.events():
                 tally.add(event)
                 lines.update(tally.line)

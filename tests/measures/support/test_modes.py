@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -47,7 +48,16 @@ MEASURES: dict[str, Callable[[Any], Any]] = {
     "probe": lambda system: measures.probe(system, X, None, [0, 1]).skill,
     "lyapunov": lambda system: measures.lyapunov(system, X[:2]).exponents,
     "jacobian_norms": lambda system: measures.jacobian_norms(system, X[:2]).log_norm,
+    "multistability": lambda system: measures.multistability(system, RECALL, starts=16, steps=20).basin,
 }
+
+
+def test_every_measure_of_a_network_has_a_mode_of_its_own() -> None:
+    functions = {name: getattr(measures, name) for name in measures.__all__ if name.islower()}
+    takes = {name: inspect.signature(function).parameters for name, function in functions.items()}
+    of_networks = {name for name, taken in takes.items() if {"system", "systems", "network", "module"} & set(taken)}
+    assert len(of_networks) >= 12
+    assert [name for name in of_networks - set(MEASURES) if not hasattr(functions[name], "__wrapped__")] == []
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["module", "function"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,19 @@ class Leaky(nn.Module):
         return self.out(torch.stack(states, 1)), torch.stack(states, 1)
 
 
+class Step(nn.Module):
+    """A user's single step, which also runs on a whole sequence of the same number of steps: (x_BI, h) -> h or pair."""
+
+    def __init__(self, pair: bool) -> None:
+        super().__init__()
+        self.pair, self.into, self.loop, self.out = pair, nn.Linear(3, 5), nn.Linear(5, 5), nn.Linear(5, 2)
+
+    def forward(self, x: Tensor, h: Tensor | None = None) -> Any:
+        h = torch.zeros(len(x), 5, dtype=x.dtype) if h is None else h
+        h = 0.5 * h + torch.tanh(self.into(x) + self.loop(h))
+        return (self.out(h), h) if self.pair else h
+
+
 SYSTEMS: dict[str, Any] = {
     **{kind: lambda kind=kind: module(kind) for kind in KINDS},
     "time first": lambda: module("lstm", batch_first=False),
@@ -52,6 +66,9 @@ SYSTEMS: dict[str, Any] = {
         Architecture(cells.build("gru"), 3, 5, 2, depth=2, learned_state=True), [inits.build("torch")], [0], 5
     ).to(torch.float64),
     "by hand": Leaky,
+    **{cell.__name__: lambda cell=cell: cell(3, 5) for cell in (nn.RNNCell, nn.GRUCell, nn.LSTMCell)},
+    "step": lambda: Step(pair=False),
+    "pair step": lambda: Step(pair=True),
     "function": lambda: _sum,
 }
 
@@ -129,6 +146,48 @@ def test_a_module_and_the_network_converted_from_it_have_the_same_full_state(kin
     assert module_system.trajectory(x).shape == (4, 7, 2 * 5 * parts)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cell_of_torch_is_measured_as_the_layer_with_its_weights(kind: str) -> None:
+    layer = module(kind, depth=1)
+    cell = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}[kind](3, 5).double()
+    cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})
+    parametrized = torch.nn.utils.parametrizations.weight_norm(copy.deepcopy(cell), "weight_hh")
+    x = inputs()
+    for own in (cell, parametrized):
+        found, expected = as_system(own), as_system(layer)
+        torch.testing.assert_close(found(x)[0], expected(x)[0], rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(found.trajectory(x), expected.trajectory(x), rtol=1e-12, atol=1e-14)
+        gradients = [measures.gradient_reach(system, x).log_norm for system in (own, layer)]
+        assert gradients[0] == pytest.approx(gradients[1], rel=1e-9)
+    exponents = [measures.lyapunov(own, x[:1]).exponents for own in (cell, layer)]
+    assert exponents[0] == pytest.approx(exponents[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("pair", [False, True])
+@pytest.mark.parametrize("steps", [4, 7])
+def test_a_step_that_accepts_a_sequence_too_is_run_over_the_steps(pair: bool, steps: int) -> None:
+    """With as many sequences as steps, or one sequence, it raises no error on a whole sequence."""
+    with torch.random.fork_rng():
+        own = Step(pair).double()
+    x = inputs(4, steps)
+    for batch in (x, x[:1]):
+        outputs, h = [], None
+        for x_BI in batch.unbind(1):
+            result = own(x_BI, h)
+            h = result[1] if pair else result
+            outputs.append(result[0] if pair else result)
+        torch.testing.assert_close(as_system(own)(batch)[0], torch.stack(outputs, 1), rtol=1e-12, atol=1e-14)
+
+
+def test_a_module_without_memory_whose_second_argument_is_no_state_stays_as_it_is() -> None:
+    class Pointwise(nn.Linear):
+        def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+            return super().forward(x if scale is None else x * scale)
+
+    own, x = Pointwise(3, 2).double(), inputs()
+    assert torch.equal(as_system(own)(x)[0], own(x))
+
+
 def test_double_precision_uses_a_copy_and_leaves_the_module_unchanged() -> None:
     own = nn.LSTM(3, 5, 2, dropout=0.5)
     before = {name: value.clone() for name, value in own.state_dict().items()}
@@ -191,7 +250,7 @@ def bad_states(x: Tensor, h: Tensor | None = None) -> tuple[Tensor, Any]:
         (lambda: as_system(module("lstm")).carry(inputs(), torch.zeros(4, 10)), r"is \(4, 20\); got \(4, 10\)"),
         (lambda: as_system(from_torch(module("gru"))).carry(inputs(), torch.zeros(3, 10)), r"is \(4, 10\)"),
         (lambda: as_system(lambda x: x[:, -1])(inputs()), r"\(4, 7, 'O'\); <lambda> returns \(4, 3\)"),
-        (lambda: as_system(nn.GRUCell(3, 5)), "GRUCell is a single step"),
+        (lambda: as_system(nn.GRUCell(4, 5))(inputs()), "GRUCell fails on .*inconsistent input_size"),
         (lambda: as_system(3), "a system must be a torch.nn.RNN"),
         (lambda: measured(module("gru"), torch.zeros(3)), r"\(T, I\) or \(B, T, I\).*got \(3,\)"),
         (lambda: measured(module("gru"), torch.zeros(0, 3)), "not empty"),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from farback.cells.support.module_calls import Calling, Whole
 from farback.cells.support.state_layout import StateLayout
 from farback.measures.support.held_modules import evaluating, modules_in
 from farback.measures.support.interface import System
@@ -26,7 +27,8 @@ class CallError(ValueError):
 class CallableSystem(System):
     """A callable, checked on the first sequences that it gets.
 
-    With `convert`, a module is measured as a copy, in the precision `dtype` if given.
+    With `convert`, a module is measured as a copy, in the precision `dtype` if given. A module that is a single step,
+    as `torch.nn.GRUCell`, is run over the steps.
     """
 
     def __init__(self, function: Callable[..., Any], dtype: torch.dtype | None = None, convert: bool = True) -> None:
@@ -107,10 +109,52 @@ class CallableSystem(System):
     def check(self, x_BTI: Tensor) -> None:
         """Raise ValueError unless equal inputs give equal outputs and no sequence changes the outputs of another.
 
-        Checked once, by running the batch again, and with copies of one of its sequences in place of all others.
+        Checked once, by running the batch again, and with copies of one of its sequences in place of all others. A
+        module that takes a state, but fails so or has no memory so, is tried as a single step.
         """
         if self.checked:
             return
+        error: ValueError | None = None
+        try:
+            self._check(x_BTI)
+        except ValueError as found:
+            error = found
+        if isinstance(self.run, nn.Module) and self._takes_a_state() and (error or not self._has_memory(x_BTI)):
+            error = self._run_by_steps(self.run, x_BTI, error)
+        if error:
+            raise error
+        self.checked = True
+
+    def _run_by_steps(self, module: nn.Module, x_BTI: Tensor, error: ValueError | None) -> ValueError | None:
+        """Run the module step by step from now on if it is a step with memory; else the error is what it was."""
+        state = "none" if _accepts(module.forward, 1) else "None"
+        found = self.layout, self.precision
+        for style in ("step", "pair step"):
+            whole = Whole(module, Calling(style, state, time_first=False))
+            self.run = lambda x_BTI, *before, whole=whole: whole(x_BTI, 0, before)
+            try:
+                self._check(x_BTI)
+                if self.layout is not None and (self._has_memory(x_BTI) or error):
+                    return None
+            except ValueError as other:
+                if isinstance(module, nn.RNNCellBase) and style == "step":
+                    error = other
+        self.run, (self.layout, self.precision) = module, found
+        return error
+
+    @torch.no_grad()
+    def _has_memory(self, x_BTI: Tensor) -> bool:
+        """Whether the last output depends on the first input, where a single step could be mistaken for a sequence."""
+        if x_BTI.shape[1] < 2 or (self.layout is not None and not all(self.layout.steps)):
+            return True
+        x_BTI = x_BTI if len(x_BTI) > 1 else _two(x_BTI)
+        other_BTI = torch.cat([x_BTI[:, :1] + 1, x_BTI[:, 1:]], 1)
+        with suppress(CallError):
+            return not torch.equal(self._call(x_BTI)[0][:, -1], self._call(other_BTI)[0][:, -1])
+        return True
+
+    def _check(self, x_BTI: Tensor) -> None:
+        self.layout = None
         with torch.no_grad():
             x_BTI = x_BTI if len(x_BTI) > 1 else _two(x_BTI)
             output, state = self._call(x_BTI)
@@ -128,7 +172,6 @@ class CallableSystem(System):
                 states = (self._call(both)[1], self._call(both[[0, 1, 1]])[1])
                 self.layout = StateLayout.of(*states, both.shape[1], self.time_first)
         self.precision = output.dtype if output.dtype != x_BTI.dtype else None
-        self.checked = True
 
     def _mixing(self) -> str:
         inner = [
@@ -145,12 +188,7 @@ class CallableSystem(System):
         )
 
     def _takes_a_state(self) -> bool:
-        forward = self.run.forward if isinstance(self.run, nn.Module) else self.run
-        try:
-            inspect.signature(forward).bind(None, None)
-        except (TypeError, ValueError):
-            return False
-        return True
+        return _accepts(self.run.forward if isinstance(self.run, nn.Module) else self.run, 2)
 
     def _call(self, x_BTI: Tensor, *state: Any) -> tuple[Tensor, Any]:
         """The outputs, and the second returned value (None if there is none)."""
@@ -167,6 +205,15 @@ class CallableSystem(System):
             raise ValueError(f"outputs must be (B, T, O), here {(*x_BTI.shape[:2], 'O')}; {self.name} returns {got}")
         output = torch.view_as_real(output).flatten(2) if output.is_complex() else output
         return output if output.is_floating_point() else output.to(x_BTI.dtype), pair[1] if len(pair) > 1 else None
+
+
+def _accepts(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with this number of arguments."""
+    try:
+        inspect.signature(function).bind(*[None] * count)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _two(x_BTI: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ A callable that also takes a state, `(x_BTI, state=None) -> (output_BTO, state)`
 must then contain everything that it remembers. It is returned for every step, (B, T, S), and passed back as (B, S); or
 after the last step, in any shape with an axis of the sequences, also as a tuple, as `torch.nn.GRU` and `LSTM` do. If a
 callable returns outputs only, or a second value that is not a state for every step, its outputs are used as its states.
-A module with `batch_first = False` is called with (T, B, I). What is assumed of a callable is checked by running it.
+A module with `batch_first = False` is called with (T, B, I). A module that is a single step, as `torch.nn.GRUCell`, is
+run over the steps: `(x_BI, state) -> state` or `(x_BI, state) -> (output, state)`, at first without a state. What is
+assumed of a callable is checked by running it.
 
 User modules are never modified: a copy in evaluation mode is measured. Modules that a function uses are set to
 evaluation mode while it runs.
@@ -49,8 +51,6 @@ def as_system(system: Any) -> System:
         return NetworkSystem(system)
     if isinstance(system, nn.RNN | nn.GRU | nn.LSTM) and not has_own_forward(system):
         return ModuleSystem(system)
-    if isinstance(system, nn.RNNCellBase):
-        raise ValueError(f"{type(system).__name__} is a single step; wrap it in a callable that loops over the steps")
     if callable(system) and not isinstance(system, type):
         return CallableSystem(system)
     raise ValueError(f"a system must be {KINDS}; got {system if isinstance(system, type) else type(system).__name__}")

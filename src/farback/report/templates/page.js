@@ -95,7 +95,19 @@
     field.addEventListener("input", show);
     tools.append(field, ...buttons.values(), count);
     table.closest(".box").before(tools);
+    if (table.matches(".words")) addMore(table, rows);
     show();
+  }
+
+  // On a phone a row of long texts is one line and the beginning of a text, until its button is pressed.
+  function addMore(table, rows) {
+    table.classList.add("short");
+    for (const row of rows) {
+      const more = toggle("", false, () => row.classList.toggle("open"));
+      more.className = "more";
+      more.setAttribute("aria-label", "the whole row");
+      row.firstElementChild.append(more);
+    }
   }
 
   // Figures with lines: the value at the pointer, and a button for each line that switches it off.

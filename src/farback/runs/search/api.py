@@ -7,6 +7,7 @@ from pathlib import Path
 
 from farback.executors import Executor
 from farback.experiment import Experiment, Search
+from farback.records.counted_nouns import counted
 from farback.records.record import UserError
 from farback.runs.progress import Lines, Tally
 from farback.runs.search.driver import SearchRun
@@ -74,9 +75,9 @@ def search(
     options = RunOptions(workers, executor, None, store, storage, checkpoint_seconds, device)
     with open_session([config], options) as session, open_search(session, config, trials) as run:
         lines = Lines(progress)
-        lines.say(f"{config.name}: {run.done} of {run.total} trials done already")
+        lines.say(f"{config.name}: {run.done} of {counted(run.total, 'trial')} done already")
         for _ in run.events():
-            lines.update(lambda: f"{run.done} of {run.total} trials done")
+            lines.update(lambda: f"{run.done} of {counted(run.total, 'trial')} done")
         tally: Tally | None = None
         for event in run.report_events():
             tally = tally or Tally(run.plan)  # the plan is known only after the first event

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from farback.experiment import Search
 from farback.kernels.precompile import precompile
+from farback.records.counted_nouns import counted
 from farback.runs.leased_work import LeasedWork
 from farback.runs.schedule import Plan, Remaining, plan
 from farback.runs.search.evaluation import Evaluation, report_tags, search_views
@@ -255,7 +256,8 @@ class SearchRun:
             mean = float(np.mean([current.get(key, latest.get(key, 0.0)) for key in {*current, *ended}]))
             judged = mean if self.search.directions[0] == "maximize" else 1.0 - mean
             if one.study.should_prune(one.taken, judged, event.step):
-                reason = f"pruned by {self.search.options.pruner} after {event.step} updates, at skill {mean:.3f}"
+                updates = counted(event.step, "update")
+                reason = f"pruned by {self.search.options.pruner} after {updates}, at skill {mean:.3f}"
                 self._close(one, "pruned", reason, one.study.prune(one.taken, reason))
                 self._drop({trial.key for trial in one.trials})
 
