@@ -27,6 +27,8 @@ RESOLUTION = 0.05  # noise in every number of the states that are decoded, relat
 WRITTEN = 1e-3  # a smaller separation counts as none, unless the network itself answers from it
 EVERY = 48  # up to this lag every step is looked at, beyond it about ten in an octave
 TESTED = 256  # sequences at other lags
+STEPS = 25_000  # sequences times steps of a patched run; longer sequences are fewer,
+PATCHED = 64  # but at least so many
 SHRUNK = 0.7  # a separation that is smaller than this, relative to the first, is restored to see what changes
 STUCK = 1e-3  # states that vary less between sequences, and react little to a change of state, are stuck
 PUSH = 0.1  # size of this change, relative to the state
@@ -124,12 +126,14 @@ class Case:
         if not self.data.by_cue or not self._resumes():
             return np.array([], int), np.array([])
         steps = [step for step in grid(self.lag, 4) if step < self.lag]
-        start, own, donor = int(self.start_N[0]), self.x_NTI[: self.B], self.x_NTI[3 * self.B :]
+        few_B = slice(0, min(self.B, max(PATCHED, STEPS // self.lag)))
+        start, own, donor = int(self.start_N[0]), self.x_NTI[: self.B][few_B], self.x_NTI[3 * self.B :][few_B]
+        target_B = self.data.target_B[self.data.donor_B][few_B]
         state, done, found = None, 0, []
         for step in steps:
             state, done = self.system.carry(donor[:, done : start + step + 1], state)[1], start + step + 1
             output_BO = self.system.carry(own[:, done : start + self.lag + 1], state)[0][:, -1].double()
-            found.append(float(score(self.data, output_BO, self.data.target_B[self.data.donor_B]).mean()))
+            found.append(float(score(self.data, output_BO, target_B).mean()))
         return np.array(steps), np.array(found)
 
     def _states(self, steps: Sequence[int]) -> Tensor:
