@@ -23,6 +23,7 @@ from farback.measures.support.system import System
 from farback.tasks.support.answers import OneOf
 
 HALF = 0.5  # of the way from chance to perfect: remembered
+CLEAR = 0.75  # of the way from chance to perfect: the probe decodes nearly all
 RESOLUTION = 0.05  # noise in every number of the states that are decoded, relative to the separation of the cues
 WRITTEN = 1e-3  # a smaller separation counts as none, unless the network itself answers from it
 EVERY = 48  # up to this lag every step is looked at, beyond it about ten in an octave
@@ -172,17 +173,19 @@ class Case:
         return np.array(lags), np.nan_to_num((curve.accuracy - chance_K) / (1 - chance_K) if by_class else curve.skill)
 
     def _unread(self) -> float:
-        """How much better the probe is than the answers, the least of all shorter lags at which it can decode."""
+        """Which share of what the probe decodes the answers miss, at shorter lags at which it decodes nearly all.
+
+        The least of these lags counts; a network that misses less than half of it can read.
+        """
         probe = dict(zip(self.steps, np.nanmean(self.probe_KB, 1), strict=True))
-        better = [
-            float(probe[lag] - max(0.0, value))
-            for lag, value in zip(self.lags.tolist(), self.scores, strict=True)
-            if lag < self.lag and probe.get(lag, 0.0) >= HALF
-        ]
-        if not better and self.data.by_cue:  # what distractors overwrite at once can be read with blanks only
+        tested = [(probe.get(lag, 0.0), value) for lag, value in zip(self.lags.tolist(), self.scores, strict=True)]
+        tested = [pair for lag, pair in zip(self.lags.tolist(), tested, strict=True) if lag < self.lag]
+        clear = min(CLEAR, max((kept for kept, _ in tested), default=0.0))
+        pairs = [pair for pair in tested if pair[0] >= max(HALF, clear)]
+        if not pairs and self.data.by_cue:  # what distractors overwrite at once can be read with blanks only
             kept = float(np.nanmean(self._decoded(self.blanked_BS)))
-            better = [kept - max(0.0, float(self.blanked_B.mean()))] if kept >= HALF else []
-        least = min(better, default=0.0)
+            pairs = [(kept, self.blanked_B.mean())] if kept >= CLEAR else []
+        least = min((float(1 - max(0.0, value) / kept) for kept, value in pairs), default=0.0)
         return least if least >= HALF else 0.0
 
     def _is_timer(self) -> bool:
