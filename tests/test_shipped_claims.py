@@ -194,7 +194,6 @@ CASES = [
     ),
     ("why", holds(lambda trial: 0.0), {"multistability-is-necessary": "confirmed"}),
     ("why", holds(lambda trial: 1.0), {"multistability-is-necessary": "refuted"}),
-    ("why", holds(lambda trial: float(trial.seed == 1)), {"multistability-is-necessary": "confirmed"}),
     (
         "why",
         holds(lambda trial: float(trial.cell.name in ("gru", "lru"))),

@@ -39,7 +39,7 @@ CAUSES = (
 )
 NAMED = 0.15  # a cause with a smaller share is not named
 LEAST = 50  # sequences
-STEPS = 250_000  # sequences times steps; longer sequences are fewer,
+STEPS = 100_000  # sequences times steps; longer sequences are fewer,
 FEWEST = 128  # but at least so many
 DRAWS = 100  # bootstrap samples of the sequences
 SURE = 0.9  # share of the samples in which one of the named causes is the largest
@@ -143,6 +143,22 @@ def diagnosis(
         abstract was read: states can be told apart while the spread within a class is small relative to the separation
         of classes.
     """
+    return _diagnosed(system, task, lag, trained, untrained, blank, sequences, seed, patches=True)
+
+
+def _diagnosed(
+    system: Any,
+    task: Task,
+    lag: int | None,
+    trained: int | None,
+    untrained: Any,
+    blank: Any,
+    sequences: int,
+    seed: int,
+    *,
+    patches: bool,
+) -> Diagnosis:
+    """A diagnosis, with or without the patched states, which take most of the time at long lags."""
     lag = task.lag if lag is None else whole("lag", lag)
     sequences = whole("sequences", sequences)
     if sequences < LEAST:
@@ -156,7 +172,7 @@ def diagnosis(
         signals = {}
         if untrained is not None and case.fails:
             signals = _signals({"start": measured(untrained, data.input_BTI[:2])[0], "end": wrapped}, data.task, seed)
-        return _found(case, signals)
+        return _found(case, signals, patches)
 
 
 def _signals(systems: Mapping[str, System], task: Task, seed: int) -> dict[str, Interval]:
@@ -165,7 +181,7 @@ def _signals(systems: Mapping[str, System], task: Task, seed: int) -> dict[str, 
     return {name: signal for name, signal in found.items() if signal is not None}
 
 
-def _found(case: Case, signals: Mapping[str, Interval]) -> Diagnosis:
+def _found(case: Case, signals: Mapping[str, Interval], patches: bool) -> Diagnosis:
     """The causes, with intervals from sequences drawn again."""
     if case.fails:
         case.intervene()
@@ -181,7 +197,7 @@ def _found(case: Case, signals: Mapping[str, Interval]) -> Diagnosis:
     step = case.step(cause) if cause in CAUSES else None
     if cause in CAUSES and len(signals) == 2 and all(high < 1 for _, _, high in signals.values()):
         cause, shares = "not_learnable", {"not_learnable": 1.0}
-    patched_step, patched = case.patched() if lost else (np.array([], int), np.array([]))
+    patched_step, patched = case.patched() if lost and patches else (np.array([], int), np.array([]))
     apart = case.separation
     cue_K, blank_K, spread_K = (
         np.array([size(square_N) for square_N in square_KN])
@@ -255,6 +271,7 @@ class DiagnosisMeasure(Measure):
     lags: Several[Lag] = ()
     sequences: Annotated[int, Field(ge=LEAST, le=100_000)] = 512
 
+    @own_mode()
     def rows(self, network: Network, task: Task, seeds: Sequence[int], untrained: Untrained) -> list[list[MeasureRow]]:
         """For each lag, a share for each cause that acts, not_learnable, step and distinguishability."""
         initial = untrained()
@@ -264,9 +281,7 @@ class DiagnosisMeasure(Measure):
         rows: list[MeasureRow] = []
         for lag in sorted(set(self.lags) or {task.lag}):
             try:
-                found = diagnosis(
-                    network, task, lag, trained=task.lag, untrained=initial, sequences=self.sequences, seed=seed
-                )
+                found = _diagnosed(network, task, lag, task.lag, initial, None, self.sequences, seed, patches=False)
             except ValueError:
                 continue
             effects = found.evidence.effects

@@ -158,6 +158,7 @@ def slots_of(cause: str, lag: int, rng: np.random.Generator) -> tuple[Channels, 
     elif cause == "decays":
         if kind == 2:
             register(rules, int(rng.integers(2, max(3, lag * 3 // 4))), last=False)
+            doubt(rules, rng)  # else rounding errors, which depend on the cue, decide
         else:
             leak(rules, rng.uniform(4, 7), lag)
             doubt(rules, rng)

@@ -36,6 +36,8 @@ class Reader(nn.Module):
 def gated(cause: str, lag: int, rng: np.random.Generator) -> Reader | None:
     """An LSTM, GRU or tanh network that fails at the lag for this cause; None if there is none."""
     K, D = int(rng.choice([2, 3, 4, 6])), int(rng.integers(3, 7))
+    if cause == "drifts":  # of several units, distractors would leave some direction quiet
+        K, D = 2, int(rng.choice([2, 4, 6]))
     task = tasks.build({"name": "recall", "symbols": K, "distractors": D, "lag": lag})
     kind, fill = ((nn.LSTM, _lstm), (nn.GRU, _gru), (nn.RNN, _tanh))[int(rng.integers(3))]
     if cause == "timer" or (cause == "drifts" and kind is not nn.LSTM):
@@ -82,8 +84,9 @@ def _lstm(rnn: Parameters, cause: str, lag: int, K: int, D: int, rng: np.random.
         f[:, noise] = _share(lag, rng) - OPEN
         i[:, noise], g[:, noise] = OPEN - 2.0, _signs(K, D, rng)
     elif cause == "drifts":
-        step = rng.uniform(4, 5) / math.sqrt(lag)
-        i[:, noise], g[:, noise] = OPEN + math.log(step / (1 - step)), 3 * _signs(K, D, rng)
+        step = rng.uniform(2, 3) / math.sqrt(lag)
+        sign_D = torch.from_numpy(rng.permutation([1.0, -1.0] * (D // 2))).float()
+        i[:, noise], g[:, noise] = OPEN + math.log(step / (1 - step)), 3 * torch.stack([sign_D, -sign_D])
     elif cause == "saturated":
         bi.fill_(OPEN), bg.fill_(3.0)
 

@@ -23,10 +23,13 @@ from farback.measures.support.system import System
 from farback.tasks.support.answers import OneOf
 
 HALF = 0.5  # of the way from chance to perfect: remembered
+CLEAR = 0.75  # of the way from chance to perfect: the probe decodes nearly all
 RESOLUTION = 0.05  # noise in every number of the states that are decoded, relative to the separation of the cues
 WRITTEN = 1e-3  # a smaller separation counts as none, unless the network itself answers from it
 EVERY = 48  # up to this lag every step is looked at, beyond it about ten in an octave
 TESTED = 256  # sequences at other lags
+STEPS = 25_000  # sequences times steps of a patched run; longer sequences are fewer,
+PATCHED = 64  # but at least so many
 SHRUNK = 0.7  # a separation that is smaller than this, relative to the first, is restored to see what changes
 STUCK = 1e-3  # states that vary less between sequences, and react little to a change of state, are stuck
 PUSH = 0.1  # size of this change, relative to the state
@@ -124,12 +127,14 @@ class Case:
         if not self.data.by_cue or not self._resumes():
             return np.array([], int), np.array([])
         steps = [step for step in grid(self.lag, 4) if step < self.lag]
-        start, own, donor = int(self.start_N[0]), self.x_NTI[: self.B], self.x_NTI[3 * self.B :]
+        few_B = slice(0, min(self.B, max(PATCHED, STEPS // self.lag)))
+        start, own, donor = int(self.start_N[0]), self.x_NTI[: self.B][few_B], self.x_NTI[3 * self.B :][few_B]
+        target_B = self.data.target_B[self.data.donor_B][few_B]
         state, done, found = None, 0, []
         for step in steps:
             state, done = self.system.carry(donor[:, done : start + step + 1], state)[1], start + step + 1
             output_BO = self.system.carry(own[:, done : start + self.lag + 1], state)[0][:, -1].double()
-            found.append(float(score(self.data, output_BO, self.data.target_B[self.data.donor_B]).mean()))
+            found.append(float(score(self.data, output_BO, target_B).mean()))
         return np.array(steps), np.array(found)
 
     def _states(self, steps: Sequence[int]) -> Tensor:
@@ -168,17 +173,19 @@ class Case:
         return np.array(lags), np.nan_to_num((curve.accuracy - chance_K) / (1 - chance_K) if by_class else curve.skill)
 
     def _unread(self) -> float:
-        """How much better the probe is than the answers, the least of all shorter lags at which it can decode."""
+        """Which share of what the probe decodes the answers miss, at shorter lags at which it decodes nearly all.
+
+        The least of these lags counts; a network that misses less than half of it can read.
+        """
         probe = dict(zip(self.steps, np.nanmean(self.probe_KB, 1), strict=True))
-        better = [
-            float(probe[lag] - max(0.0, value))
-            for lag, value in zip(self.lags.tolist(), self.scores, strict=True)
-            if lag < self.lag and probe.get(lag, 0.0) >= HALF
-        ]
-        if not better and self.data.by_cue:  # what distractors overwrite at once can be read with blanks only
+        tested = [(probe.get(lag, 0.0), value) for lag, value in zip(self.lags.tolist(), self.scores, strict=True)]
+        tested = [pair for lag, pair in zip(self.lags.tolist(), tested, strict=True) if lag < self.lag]
+        clear = min(CLEAR, max((kept for kept, _ in tested), default=0.0))
+        pairs = [pair for pair in tested if pair[0] >= max(HALF, clear)]
+        if not pairs and self.data.by_cue:  # what distractors overwrite at once can be read with blanks only
             kept = float(np.nanmean(self._decoded(self.blanked_BS)))
-            better = [kept - max(0.0, float(self.blanked_B.mean()))] if kept >= HALF else []
-        least = min(better, default=0.0)
+            pairs = [(kept, self.blanked_B.mean())] if kept >= CLEAR else []
+        least = min((float(1 - max(0.0, value) / kept) for kept, value in pairs), default=0.0)
         return least if least >= HALF else 0.0
 
     def _is_timer(self) -> bool:

@@ -20,9 +20,9 @@ from farback.tasks.base import Batch, Task
 
 BATCH = 32  # sequences of an update of a trial, by default
 BATCHES = 32
-SPLITS = 4  # each half finds the direction for the other
+SPLITS = 16  # each half finds the direction for the other
 FEWEST = 8
-STEPS = 250_000  # sequences times steps; of longer sequences there are fewer batches
+STEPS = 100_000  # sequences times steps; of longer sequences there are fewer batches
 
 Interval = tuple[float, float, float]
 
@@ -52,20 +52,21 @@ def learning_signal(system: System, task: Task, seed: int) -> Interval | None:
         return None
     halves = [rng.permutation(count) % 2 == 0 for _ in range(SPLITS)]
     halves += [~half_M for half_M in halves]
-    kept = [np.arange(count) != m for m in range(count)]
-    whole = _ratio(right_MP, change_MP, halves)
-    without = np.array([_ratio(right_MP[own], change_MP[own], [half_M[own] for half_M in halves]) for own in kept])
+    along = right_MP @ change_MP.T, change_MP @ change_MP.T  # all that follows needs these products only
+    whole = _ratio(*along, halves, np.ones(count, bool))
+    without = np.array([_ratio(*along, halves, np.arange(count) != m) for m in range(count)])
     error = float(np.sqrt((count - 1) / count * np.square(without - without.mean()).sum()))  # jackknife
     return whole, whole - 1.96 * error, whole + 1.96 * error
 
 
-def _ratio(right_MP: Floats, change_MP: Floats, halves: list[NDArray[np.bool_]]) -> float:
-    """The mean ratio of signal and noise over halves that find the direction."""
+def _ratio(right_MM: Floats, change_MM: Floats, halves: list[NDArray[np.bool_]], used_M: NDArray[np.bool_]) -> float:
+    """The mean ratio of signal and noise over halves that find the direction, from inner products with the changes."""
     ratios = []
     for half_M in halves:
-        direction_P = change_MP[half_M].mean(0)
-        noise = float((right_MP[~half_M] @ direction_P).std(ddof=1))
-        ratios.append(float((change_MP[~half_M] @ direction_P).mean()) / noise if noise > 0 else 0.0)
+        finds_M, tests_M = half_M & used_M, ~half_M & used_M
+        noise = float(right_MM[np.ix_(tests_M, finds_M)].mean(1).std(ddof=1))
+        signal = float(change_MM[np.ix_(tests_M, finds_M)].mean())
+        ratios.append(signal / noise if noise > 0 else 0.0)
     return float(np.mean(ratios))
 
 
