@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from farback.measures.base import Floats
@@ -57,6 +56,8 @@ def logistic_regression(
         value = 0.5 * float((penalty_G11 * w_GPC**2).sum()) - float((target_NPC * log_p_NPC).sum())
         slope_NPC = weight_NP[..., None] * np.exp(logit_NPC - total_NP1) - target_NPC
         return value, (design_NG.T @ slope_NPC.reshape(N, -1) + (penalty_G11 * w_GPC).reshape(F + 1, -1)).ravel()
+
+    from scipy.optimize import minimize  # not before it is needed: 20 MB in every worker
 
     start = np.zeros((F + 1) * P * C)
     options = {"maxiter": ITERATIONS, "maxcor": 20, "ftol": 1e-9, "gtol": 1e-4}
