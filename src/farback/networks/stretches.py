@@ -41,7 +41,9 @@ def outputs(network: Network, x: Tensor | Symbols, index_RN: Tensor) -> Tensor:
         if h_RNH is None:
             h_RNH = h_RTBH.new_empty(R, N, h_RTBH.shape[-1])
         for r, (begin, end) in enumerate(bounds(index_RN, first * B, last * B)):
-            h_RNH[r, begin:end] = h_RTBH[r].flatten(0, 1)[index_RN[r, begin:end] - first * B]
+            at_N = index_RN[r, begin:end]
+            h_RNH[r, begin:end] = h_RTBH[r, at_N // B - first, at_N % B]
+        del h_RTBH  # before those of the next stretch are made
     assert h_RNH is not None
     return h_RNH
 

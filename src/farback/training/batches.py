@@ -26,7 +26,8 @@ from farback.trials.trial import Trial
 
 VALIDATION = 256  # sequences: the standard error of accuracy is at most 0.03, and evaluation stays cheap
 LONG_PROBES = 4  # long sequences that show whether all have the same number of answers
-LONG_STEPS = 16_000_000  # steps of all sequences of a part of the validation data, one byte each if symbols
+LONG_STEPS = 16_000_000  # steps of all sequences of a part of the validation data, one byte each if symbols,
+LONG_VALIDATION = 64  # and at most so many sequences: those of a stretch of steps are in memory as numbers
 STACKED_NUMBERS = 1_000_000  # inputs of all replicas that are stacked at once, because stacking makes several copies
 
 GeneratorState = dict[str, Any]  # of a numpy generator: plain numbers and strings
@@ -248,6 +249,6 @@ class LongValidation:
         """The sequences, in parts."""
         for rng, state in zip(self.stream.rngs, self.states, strict=True):
             rng.bit_generator.state = state
-        size = max(1, min(VALIDATION, LONG_STEPS // steps_of_task(self.stream.task)))
+        size = max(1, min(LONG_VALIDATION, LONG_STEPS // steps_of_task(self.stream.task)))
         for start in range(0, VALIDATION, size):
             yield self.stream.long_batch(min(size, VALIDATION - start), exact=True)

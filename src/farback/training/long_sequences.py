@@ -82,27 +82,32 @@ def drawn(
     task: Task, rng: np.random.Generator, size: int, coder: Coder, lag_B: Lags | None = None, exact: bool = False
 ) -> Drawn:
     """Sequences of a task, with codes if all of its inputs have codes."""
-    inputs: list[NDArray[Any]] = []
+    # Parts are written into one array, and no tensor is kept of a part that asks nothing: small blocks of memory that
+    # stay between large temporary ones keep the allocator from using the latter again
+    input_TB: NDArray[Any] = np.empty((steps_of_task(task), size), np.uint8)
     steps, targets, lags, first = [], [], [], 0
-    has_codes = True
     for part in parts_of(task, rng, size, lag_B, exact):
-        input_TBI = part.input_BTI.transpose(0, 1).contiguous().numpy()
-        code_TB = coder.coded(input_TBI) if has_codes else None
-        if has_codes and code_TB is None:
-            has_codes, inputs = False, [coder.rows()[code] for code in inputs]
-        inputs.append(input_TBI if code_TB is None else code_TB)
-        t_N, b_N = (part.lag_BT.T >= 0).nonzero(as_tuple=True)
-        steps.append((t_N + first) * size + b_N)
-        targets.append(part.target_BT[b_N, t_N])
-        lags.append(part.lag_BT[b_N, t_N])
+        input_TBI = part.input_BTI.numpy().swapaxes(0, 1)
+        code_TB = coder.coded(input_TBI) if input_TB.ndim == 2 else None
+        if input_TB.ndim == 2 and code_TB is None:
+            before, rows = input_TB[:first], coder.rows()
+            input_TB = np.empty((*input_TB.shape, task.inputs), np.float32)
+            input_TB[:first] = rows[before] if first else 0
+        input_TB[first : first + len(input_TBI)] = input_TBI if code_TB is None else code_TB
+        if (part.lag_BT >= 0).any():
+            t_N, b_N = (part.lag_BT.T >= 0).nonzero(as_tuple=True)
+            steps.append((t_N + first) * size + b_N)
+            targets.append(part.target_BT[b_N, t_N])
+            lags.append(part.lag_BT[b_N, t_N])
         first += len(input_TBI)
-    return Drawn(np.concatenate(inputs), torch.cat(steps), torch.cat(targets), torch.cat(lags))
+    return Drawn(input_TB, torch.cat(steps), torch.cat(targets), torch.cat(lags))
 
 
 def stacked_inputs(replicas: Sequence[Drawn], coder: Coder) -> Tensor | Symbols:
     """The inputs of all replicas, as codes if all have codes."""
     if all(one.input_TB.dtype == np.uint8 for one in replicas):
-        code_RTB = torch.stack([torch.from_numpy(one.input_TB) for one in replicas])
+        codes = [torch.from_numpy(one.input_TB) for one in replicas]
+        code_RTB = codes[0][None] if len(codes) == 1 else torch.stack(codes)
         return Symbols(code_RTB, torch.from_numpy(coder.rows()))
     rows = coder.rows()
     dense = [rows[one.input_TB] if one.input_TB.dtype == np.uint8 else one.input_TB for one in replicas]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 Status = Literal["finished", "diverged"]
 SCORE_COLUMNS = ["measure", "step", "lag", "statistic", "value"]
@@ -15,6 +16,8 @@ ScoreRow = tuple[str, int, int, str, float]  # measure, update, lag (-1 for scor
 
 def scores(rows: Sequence[ScoreRow]) -> pd.DataFrame:
     """A tidy data frame with one row for each score."""
+    import pandas as pd  # not before it is needed: 80 MB, which a training of long sequences can use
+
     frame = pd.DataFrame(list(rows), columns=SCORE_COLUMNS)
     return frame.astype({"measure": "str", "step": "int64", "lag": "int64", "statistic": "str", "value": "float64"})
 
