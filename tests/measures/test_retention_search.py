@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -122,6 +123,19 @@ def test_the_memory_of_a_long_test_does_not_grow_with_the_lag(name: str, monkeyp
         monkeypatch.setattr(Hold, "sample_in_parts", _counted(Hold.sample_in_parts, sizes))
     _scores_in_parts(system, task.at(30_000), 64, 0)
     assert max(sizes) <= PART_NUMBERS
+
+
+def test_a_long_lag_of_the_list_is_tested_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[RetentionMeasure.__module__], "LONG", 200)
+    whole = Hold.sample
+
+    def sample(task: Hold, *arguments: Any) -> Any:
+        assert task.lag <= 200
+        return whole(task, *arguments)
+
+    monkeypatch.setattr(Hold, "sample", sample)
+    found = retention(Leak(0.999), tasks.build("hold"), [20, 400], 200)
+    assert found.skill == pytest.approx(1 - (1 - 0.999 ** found.lag.astype(float)) ** 2, abs=0.1)
 
 
 def _counted(draw: Any, sizes: list[int]) -> Any:

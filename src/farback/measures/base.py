@@ -13,11 +13,11 @@ from farback.networks.network import Network
 from farback.records.component import Component, Family
 from farback.records.record import Several, Since
 from farback.system.random_streams import stream
-from farback.tasks.base import Batch, Task
+from farback.tasks.base import LONGEST_LAG, Batch, Task
 
 Floats = NDArray[np.float64]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Lag = Annotated[int, Field(ge=0, le=100_000)]
+Lag = Annotated[int, Field(ge=0, le=LONGEST_LAG)]
 
 
 class MeasureRow(NamedTuple):

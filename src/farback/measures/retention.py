@@ -25,9 +25,10 @@ from farback.measures.support.own_mode import own_mode
 from farback.measures.support.streaming import Step, resumable
 from farback.measures.support.system import System, as_system
 from farback.networks.network import Network
+from farback.networks.stretches import LONG
 from farback.records.record import Several, Since
 from farback.system.random_streams import stream
-from farback.tasks.base import Batch, Task
+from farback.tasks.base import LONGEST_LAG, Batch, Task
 from farback.tasks.support.draws import retention_batches
 from farback.tasks.support.scores import Scores, scored, scored_steps
 
@@ -108,7 +109,7 @@ def retention(
     if not tested or sequences < 1:
         raise ValueError(f"retention needs at least one lag and one sequence, got {tested} and {sequences}")
     wrapped = as_system(system)
-    scores = {lag: _scores(wrapped, task.at(lag).held_out("test"), sequences, seed) for lag in tested}
+    scores = {lag: _at_lag(wrapped, task, lag, sequences, seed) for lag in tested}
     if limit is not None:
         limit = whole("limit", limit)
         _check_limit(task, limit)
@@ -158,6 +159,19 @@ def _scores(system: System, task: Task, sequences: int, seed: int, every_lag: bo
     return mean.scores()
 
 
+def _at_lag(system: System, task: Task, lag: int, sequences: int, seed: int) -> Scores:
+    """Scores at a lag: in parts where whole sequences would be long."""
+    own = task.at(lag).held_out("test")
+    step = _step(system, task, lag) if lag > LONG and task.draws_in_parts else None
+    return _scores_in_parts(step, own, sequences, seed) if step else _scores(system, own, sequences, seed)
+
+
+def _step(system: System, task: Task, limit: int, least: int = 2) -> Step | None:
+    """The system as it runs in parts; None if it needs whole sequences."""
+    probe = task.at(min(limit, max(least, task.least)))
+    return resumable(system, probe.sample(stream(0, "probe"), 2).input_BTI)
+
+
 def _scores_in_parts(step: Step, task: Task, sequences: int, seed: int) -> Scores:
     """Scores on sequences that are run in parts, with carried state."""
     mean, rng = _Mean(task), stream(seed, "test", task.lag)
@@ -175,8 +189,7 @@ def _scores_in_parts(step: Step, task: Task, sequences: int, seed: int) -> Score
 
 def _search(scores: dict[int, Scores], system: System, task: Task, sequences: int, seed: int, limit: int) -> None:
     """Test more lags, up to the limit, until the horizon is narrow."""
-    probe = task.at(min(limit, max(2, task.least, *scores)))
-    step = resumable(system, probe.sample(stream(0, "probe"), 2).input_BTI)
+    step = _step(system, task, limit, max(2, *scores))
     limit = limit if step else min(limit, WHOLE_LIMIT)
     while (lag := next_lag(_known(scores), task.least, limit)) is not None:
         own, count = task.at(lag).held_out("test"), min(sequences, max(FEWEST, STEPS // lag))
@@ -231,7 +244,7 @@ class RetentionMeasure(Measure):
 
     lags: Several[Lag] = ()
     sequences: Count = 1000
-    limit: Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, Since("0.2.0")] = None
+    limit: Annotated[Annotated[int, Field(ge=1, le=LONGEST_LAG)] | None, Since("0.2.0")] = None
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
         """The rows are skill, accuracy, loss, success, chance_accuracy for each lag at which the task asks."""

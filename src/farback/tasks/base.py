@@ -22,6 +22,8 @@ from farback.records.component import Component, Family
 from farback.tasks.support.answers import Answer, Chance, OneOf, Rung
 
 Lags = NDArray[np.int64]
+LONGEST_LAG = 10_000_000  # of tasks that can be drawn in parts
+WHOLE_LAG = 100_000  # of tasks whose sequences are drawn whole
 
 
 class Batch(NamedTuple):
@@ -45,7 +47,7 @@ class Task(Component):
     trained at one lag cannot be tested at another.
     """
 
-    lag: Annotated[int, Field(ge=0, le=100_000)] = 10
+    lag: Annotated[int, Field(ge=0, le=LONGEST_LAG)] = 10
 
     least_lag: ClassVar[int] = 0
     draws_in_parts: ClassVar[bool] = False  # whether `sample_in_parts` needs the same memory at every lag
@@ -56,6 +58,8 @@ class Task(Component):
         if self.lag < self.least:
             needs = f"{self.name} with these settings needs a lag of {self.least} or more"
             raise ValueError(f"lag is {self.lag}, and {needs}")
+        if self.lag > WHOLE_LAG and not self.draws_in_parts:
+            raise ValueError(f"lag is {self.lag}, and {self.name} draws whole sequences: at most {WHOLE_LAG}")
         return self
 
     @property

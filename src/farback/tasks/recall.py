@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from farback.tasks.base import Batch, Lags, Task, one_hot, part_once, within
+from farback.tasks.base import LONGEST_LAG, Batch, Lags, Task, one_hot, part_once, within
 from farback.tasks.support.answers import OneOf, Rung, candidates
 
 
@@ -38,7 +38,7 @@ class Recall(Task):
     symbols: Annotated[int, Field(ge=2, le=1024)] = 4
     filler: Literal["noise", "counted", "blank", "same"] = "noise"
     distractors: Annotated[int, Field(ge=1, le=1024)] = 4
-    length: Annotated[int, Field(ge=1, le=100_001)] | None = None
+    length: Annotated[int, Field(ge=1, le=LONGEST_LAG + 1)] | None = None
 
     @model_validator(mode="after")
     def _length_leaves_room(self) -> Self:

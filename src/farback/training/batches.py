@@ -71,8 +71,9 @@ class ScoredSteps:
         """The scored steps of a trial's task, from sequences drawn with a fixed seed: equal for trials of one shape."""
         rng = stream(0, "probe")
         if is_long(trial.task):
-            parts = parts_of(trial.task, rng, LONG_PROBES, lags(trial, rng, LONG_PROBES), exact=False)
-            count_B = torch.stack([(part.lag_BT >= 0).sum(1) for part in parts]).sum(0)
+            count_B = torch.zeros(LONG_PROBES, dtype=torch.int64)
+            for part in parts_of(trial.task, rng, LONG_PROBES, lags(trial, rng, LONG_PROBES), exact=False):
+                count_B += (part.lag_BT >= 0).sum(1)
         else:
             count_B = (trial.task.sample(rng, 64, lags(trial, rng, 64)).lag_BT >= 0).sum(1)
         equal = not trial.task.varying and bool((count_B == count_B[0]).all()) and int(count_B[0]) > 0

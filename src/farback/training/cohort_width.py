@@ -12,10 +12,11 @@ from functools import lru_cache
 
 import psutil
 
-from farback.system.random_streams import stream
+from farback.networks.stretches import LONG, spans
 from farback.tasks.base import Task
 from farback.tasks.support.draws import BLOCK_NUMBERS
-from farback.training.batches import VALIDATION
+from farback.training.batches import LONG_STEPS, LONG_VALIDATION, VALIDATION
+from farback.training.long_sequences import steps_of_task
 from farback.trials.cohort import Cohort, cohorts
 from farback.trials.events import Checkpoint
 from farback.trials.trial import Trial
@@ -61,7 +62,7 @@ def replica_bytes(trial: Trial, steps: int) -> int:
 @lru_cache(1000)
 def sequence_steps(task: Task) -> int:
     """The number of steps T of a task's sequences. Cached, because a sequence must be drawn to count them."""
-    return task.sample(stream(0, "probe"), 1).input_BTI.shape[1]
+    return steps_of_task(task)
 
 
 def packed(trials: Iterable[Trial], workers: int, start: Mapping[str, Checkpoint] | None = None) -> list[Cohort]:
@@ -107,6 +108,10 @@ def training_bytes(trial: Trial, steps: int | None = None) -> int:
     network = trial.architecture
     T = steps or trial.lag + 1
     gates, outputs = len(trial.cell.gates) * trial.hidden, trial.hidden * network.directions
+    if T > LONG and trial.task.draws_in_parts and not network.no_full_state:
+        sequences = max(trial.batch, min(LONG_VALIDATION, LONG_STEPS // T))
+        stretch = spans(T)[0][1] * (network.inputs + (gates + outputs) * network.sites) * FLOAT
+        return sequences * (T + stretch) + UPDATE_COPIES * FLOAT * network.parameter_count  # a code of one byte a step
     drawn = T * (2 * network.inputs * FLOAT + 2 * INTEGER)  # inputs as drawn and as stacked; targets and lags
     layer = T * (gates + outputs) * FLOAT * network.sites
     evaluation = VALIDATION * (drawn + (0 if trial.cell.kernel else layer))  # without a gradient kernels store no steps

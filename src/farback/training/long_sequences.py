@@ -39,7 +39,7 @@ class Coder:
     def __init__(self, inputs: int) -> None:
         self.codes: dict[int, int] = {}
         self.inputs = inputs
-        self.weight_I = 2.0 ** np.arange(inputs)
+        self.weight_I = 2.0 ** np.arange(min(inputs, MOST_INPUTS))
 
     def coded(self, input_TBI: NDArray[np.float32]) -> NDArray[np.uint8] | None:
         """The codes (T, B) of inputs; None if other numbers occur, or too many different rows."""

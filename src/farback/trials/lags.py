@@ -7,10 +7,10 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from farback.records.record import Record
-from farback.tasks.base import FAMILY
+from farback.tasks.base import FAMILY, LONGEST_LAG
 from farback.tasks.support.mixed_lags import Bounds
 
-Lag = Annotated[int, Field(ge=0, le=100_000)]
+Lag = Annotated[int, Field(ge=0, le=LONGEST_LAG)]
 
 
 class AdaptiveLag(Record):

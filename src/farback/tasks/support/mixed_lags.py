@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from farback.records.record import Record, Several
-from farback.tasks.base import Lags, Task
+from farback.tasks.base import LONGEST_LAG, Lags, Task
 
-Bounds = Several[Annotated[int, Field(ge=1, le=100_000)]]
+Bounds = Several[Annotated[int, Field(ge=1, le=LONGEST_LAG)]]
 
 
 class Mixed(Record):
