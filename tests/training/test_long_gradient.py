@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +75,19 @@ def test_recomputed_equals_kept_equals_whole(
 
 
 @pytest.mark.usefixtures("short")
+def test_steps_after_the_last_answer_change_nothing() -> None:
+    """With a fixed length the answers come at any step: here in the first half."""
+    _, scored, trials = example("mgu", {"name": "recall", "lag": 5, "length": 60}, lag=5)
+    batch = BatchStream(trials, "train", scored, "cpu").next()
+    early = batch._replace(index_RN=torch.arange(3).add(3 * 20).expand(2, 3))
+    kept, again = (passes(trials, scored, early, memory) for memory in (None, 1))
+    cut = Symbols(batch.x_RTBI.code_RTB[:, :24], batch.x_RTBI.rows_CI)  # the first three stretches
+    for ours, theirs, short in zip(again, kept, passes(trials, scored, early._replace(x_RTBI=cut), 1), strict=True):
+        assert torch.equal(ours, theirs)
+        assert torch.equal(ours, short)
+
+
+@pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("task", ["recall", "copy", "hold", "flipflop", "adding", "parity"])
 def test_long_batches_are_those_of_the_task(task: str) -> None:
     trial, scored, trials = example("gru", task)
@@ -131,3 +147,25 @@ def test_codes_are_exact_or_refused() -> None:
     assert Coder(9).coded(every[:256, None]) is not None
     assert Coder(9).coded(every[:257, None]) is None
     assert drawn(tasks.build("recall"), rng, 2, Coder(9)).input_TB.dtype == np.uint8
+
+
+PEAK = """
+import resource
+import farback.training.loop
+from farback.training.replicas import Replicas
+from farback.trials.trial import Trial
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+spec = {"task": "recall", "cell": "lstm", "hidden": 32, "batch": 16}
+assert Replicas([Trial.model_validate({**spec, "lag": 20})], memory=1).update(1) == [True]
+before = peak()
+assert Replicas([Trial.model_validate({**spec, "lag": 100_000})], memory=100_000_000).update(1) == [True]
+print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+def test_a_long_update_stays_in_memory() -> None:
+    """Rows and kept numbers of all steps take 1300 MB, and the inputs as numbers 58 MB."""
+    found = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
+    assert float(found.stdout) < 60

@@ -5,7 +5,6 @@ Shapes: R replicas, T steps, B sequences, I inputs, G rows of gates, H hidden, N
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -33,7 +32,7 @@ class _Layer(torch.autograd.Function):
         w = rest[:4]
         run = _forward(code, x, gates, w, rest[4:], index, keep=True)
         empty = torch.empty(0)  # the graph and an output kept in it would refer to each other
-        ctx.run = replace(run, outputs=empty)
+        ctx.run = run._replace(outputs=empty)
         ctx.save_for_backward(*(t for t in w if t is not None))
         ctx.present = [t is not None for t in w]
         ctx.set_materialize_grads(False)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,8 +28,7 @@ def _sizes(code: CellCode) -> tuple[int, int, int, int]:
     return code.blocks, code.direct, code.kept, -1 if code.carried is None else code.carried
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(NamedTuple):
     """What a layer reads: the step functions, the inputs or the gates, in contiguous memory, and the index."""
 
     code: CellCode
@@ -60,8 +59,7 @@ class _Source:
         return R, T, B, width, self.hidden, _row(self.hidden, width), N
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardPass:
+class ForwardPass(NamedTuple):
     """The outputs of a forward pass, and what the backward pass needs.
 
     Attributes:

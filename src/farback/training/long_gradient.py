@@ -44,6 +44,8 @@ def gradient(
     total = {name: torch.zeros_like(value) for name, value in trained.items()}
     slopes: list[Tensor] | None = None
     for span, before in zip(reversed(every), reversed(states), strict=True):
+        if slopes is None and not kept and not _scored(batch, span):
+            continue  # nothing depends on the last steps
         stretch = kept.pop() if kept else _Stretch.of(network, scored, batch, span, before)
         if stretch.loss_R is not None:
             loss_R = loss_R + stretch.loss_R.detach()
@@ -99,13 +101,19 @@ def _add(
     return list(found[len(trained) :])
 
 
+def _scored(batch: CohortBatch, span: Span) -> list[tuple[int, int]]:
+    """Where the scored steps of a stretch stand in each replica's index; empty if none is scored."""
+    B = batch.x_RTBI.shape[2]
+    scores_R = bounds(batch.index_RN, span[0] * B, span[1] * B)
+    return scores_R if any(begin < end for begin, end in scores_R) else []
+
+
 def _loss(network: Network, scored: ScoredSteps, batch: CohortBatch, span: Span, h_RTBH: Tensor) -> Tensor | None:
     """The share of the loss of every replica that is due to these steps; None if none of them is scored."""
-    B = batch.x_RTBI.shape[2]
-    first, last = (step * B for step in span)
-    scores_R = bounds(batch.index_RN, first, last)
-    if not any(begin < end for begin, end in scores_R):
+    scores_R = _scored(batch, span)
+    if not scores_R:
         return None
+    first, last = (step * batch.x_RTBI.shape[2] for step in span)
     output_RNO = network.readout(h_RTBH.flatten(1, 2))
     target_RN = batch.target_RN.new_zeros(len(scores_R), last - first, *batch.target_RN.shape[2:])
     weight_RN = batch.weight_RN.new_zeros(len(scores_R), last - first)
