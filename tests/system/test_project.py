@@ -17,7 +17,7 @@ from farback.records.record import UserError
 from farback.runs.frames import frame
 from farback.runs.sweep import run
 from farback.stores import open_store
-from farback.system.project import config_path, found_config, project_folder
+from farback.system.project import RESERVED, config_path, found_config, project_folder
 
 pytestmark = pytest.mark.usefixtures("empty_figures")
 CONFIG = """\
@@ -154,9 +154,14 @@ def test_a_config_needs_no_name(tmp_path: Path) -> None:
     assert Experiment.load(tmp_path / "mine.yaml").name == "mine"
 
 
-@pytest.mark.parametrize("name", ["store", "claims", "calibrate", "Default", "mine--seeds-5"])
+@pytest.mark.parametrize("name", [*RESERVED, "Default", "mine--seeds-5"])
 def test_names_that_farback_uses_are_refused(tmp_path: Path, name: str) -> None:
     assert f"got '{name}'" in refusal(tmp_path / "configs" / f"{name}.yaml")
+
+
+def test_names_that_farback_uses_are_in_the_guide() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    assert all(f"`{name}`" in guide for name in RESERVED)
 
 
 @pytest.mark.parametrize("other", ["configs/claims/mine.yaml", "results/tune/mine.yaml", "configs/Mine.yaml"])
