@@ -206,7 +206,9 @@ def sized(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> list[Table]:
 
 
 def _range(values: pd.Series[int]) -> str:
-    """One number, or "low to high": a network's size depends on the inputs and outputs of its task."""
+    """One number, or "low to high": a network's size depends on its task; empty where no size is known (`network`)."""
+    if values.isna().all():
+        return ""
     low, high = int(values.min()), int(values.max())
     return f"{low}" if low == high else f"{low} to {high}"
 
