@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,101 @@ class Double(nn.GRU):
 
 
 class ReturnsDict(nn.GRU):
+    def __init__(self, inputs, hidden):
+        super().__init__(inputs, hidden, batch_first=True)
+
     def forward(self, x, h=None):
         out, h = super().forward(x, h)
-        return {"output": out, "state": h}
+        return {"state": h, "output": out}
+
+
+class UnknownDict(ReturnsDict):
+    def forward(self, x, h=None):
+        return {"a": x, "b": super().forward(x, h)["state"]}
+
+
+class DictOfTwo(nn.LSTM):
+    """The state is what remains of the dict."""
+
+    def __init__(self, inputs, hidden):
+        super().__init__(inputs, hidden, batch_first=True)
+
+    def forward(self, x, state=None):
+        out, (h, c) = super().forward(x, None if state is None else (state["h"], state["c"]))
+        return {"output": out, "h": h, "c": c}
+
+
+class DictOfStep(nn.Module):
+    def __init__(self, inputs, hidden):
+        super().__init__()
+        self.cell = nn.GRUCell(inputs, hidden)
+
+    def forward(self, x, h=None):
+        h = self.cell(x, h)
+        return {"output": h.sin(), "state": h}
+
+
+class StepsForSequences(nn.Module):
+    """torch.nn.GRU without batch_first, in a module that does not say so."""
+
+    def __init__(self, inputs, hidden):
+        super().__init__()
+        self.gru = nn.GRU(inputs, hidden)
+
+    def forward(self, x, h=None):
+        return self.gru(x)
+
+
+class Undefined(Decay):
+    def __init__(self, inputs, hidden):
+        super().__init__(inputs, hidden)
+        self.decay.data.fill_(float("nan"))
+
+
+class OneForAll(Decay):
+    common = nn.Linear(5, 5)
+
+    def __init__(self, inputs, hidden):
+        super().__init__(inputs, hidden)
+        self.readout = OneForAll.common
+
+    def forward(self, x, h=None):
+        out, h = super().forward(x, h)
+        return self.readout(out), h
+
+
+class InAList(Decay):
+    def __init__(self, inputs, hidden):
+        super().__init__(inputs, hidden)
+        self.layers = [nn.Linear(hidden, hidden)]
+
+    def forward(self, x, h=None):
+        out, h = super().forward(x, h)
+        return self.layers[0](out), h
+
+
+class NoBuffer(Decay):
+    def __init__(self, inputs, hidden):
+        super().__init__(inputs, hidden)
+        self.kept = torch.rand(hidden) < 0.5
+
+    def forward(self, x, h=None):
+        out, h = super().forward(x, h)
+        return out * self.kept, h
+
+
+class FailsLater(Decay):
+    """It raises an error on sequences that are longer than those that it is tried on first."""
+
+    def forward(self, x, h=None):
+        if x.shape[1] > 5:
+            raise ValueError("too long")
+        return super().forward(x, h)
+
+
+class SeesAhead(Decay):
+    def forward(self, x, h=None):
+        return super().forward(x + x.flip(1), h)
 
 
 class Mixes(Decay):
@@ -197,6 +290,7 @@ def seven(inputs, hidden):
     return 7
 '''
 GOOD = ["Decay", "OneWidth", "MinGRU", "Double", "OutputAndState", "Reservoir", "Rotates"]
+GOOD += ["ReturnsDict", "DictOfTwo", "DictOfStep"]
 
 
 @pytest.fixture
@@ -295,7 +389,15 @@ def test_an_operator_without_a_batching_rule_is_found() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("ReturnsDict", "returns a dict with the keys output, state"),
+        (
+            "UnknownDict",
+            "returns a dict with the keys a, b, and must return .* or a dict with its outputs as output or",
+        ),
+        ("StepsForSequences", r"inputs of one step, \(B, I\), and the outputs of one sequence changed when another"),
+        ("Undefined", "gives outputs that are infinite or not a number"),
+        ("OneForAll", r"has one readout\.weight in all its instances"),
+        ("InAList", r"uses a parameter of the shape \(5, 5\) that is not registered"),
+        ("NoBuffer", "draws something in __init__ that is neither a parameter nor a buffer"),
         ("Mixes", "the outputs of one sequence changed when another sequence changed"),
         ("Norm", r"changes norm\.running_mean when it runs"),
         ("Counts", "gives other outputs when the same inputs are run again"),
@@ -333,6 +435,26 @@ def test_a_class_that_cannot_be_imported_is_refused(project: Path, path: str, me
     (project / "raises.py").write_text("A = 1\n1 / 0\n")
     with pytest.raises(ValueError, match=message):
         cells.build({"name": "module", "class": path})
+
+
+def test_warnings_of_a_class_are_reported(project: Path) -> None:
+    """Dropout in a single layer of torch.nn.LSTM has no effect."""
+    cell = cells.build({"name": "module", "class": "torch.nn:LSTM", "with": {"dropout": 0.5}})
+    assert isinstance(cell, ModuleCell)
+    (law,) = (law for law in laws(cell, 3, 5) if not law.holds)
+    assert not law.needed
+    assert "dropout option adds dropout after all but last" in law.found
+    cell.check(5, 3)
+
+
+def test_an_error_at_another_length_is_a_broken_law(project: Path) -> None:
+    law = laws(mine("FailsLater"), 3, 5)[0]
+    assert not law.holds
+    assert re.search(r"ValueError: too long, at mine\.py:\d+ ", law.found)
+
+
+def test_outputs_that_depend_on_later_inputs_are_named(project: Path) -> None:
+    assert "depend on later inputs" in next(law.found for law in laws(mine("SeesAhead"), 3, 5) if not law.holds)
 
 
 def test_what_only_some_measures_need_is_reported_and_not_refused(project: Path) -> None:

@@ -127,6 +127,8 @@ def test_sizes_are_left_out_where_some_trial_was_recorded_without(recorded: tupl
     older = frame["key"] == trial.key
     assert sized(frame.assign(flops=frame["flops"].mask(older))) == []
     assert sized(frame.drop(columns="flops")) == []
+    (table,) = sized(frame.assign(hidden=float("nan")))  # of a whole network of the user's
+    assert set(table.shown["hidden"]) == {""}
 
 
 def test_a_changed_config_has_its_own_page_with_its_own_trials_and_is_not_in_the_index(

@@ -85,7 +85,8 @@ def test_a_page_without_retention_has_the_reach_as_its_horizon():
     assert (
         "needs inputs this many steps back: GRU 5 (all 3: 3 to 11); unknown for 1 of 2 networks." in analysis.headline
     )
-    assert "No horizon, because retention was not measured" in analysis.headline
+    assert "The truncation reach is given in place of a horizon, because retention was not" in analysis.headline
+    assert "No horizon" not in analysis.headline
     shown = analysis.tables[0].shown.set_index("network")
     assert shown["better than chance"].to_dict() == {"GRU": "3/3", "LSTM": "0/3"}
     assert shown["full skill"].to_dict() == {"GRU": "0.8", "LSTM": "-0.1"}

@@ -96,6 +96,14 @@ def test_by_time_the_earliest_train_and_the_latest_test_and_ties_stay_together(
     assert found == [{0, 1, 2, 3, 4, 5}, {6, 7}, {8, 9}]
 
 
+def test_three_times_are_the_three_parts(tmp_path: Path, rng: np.random.Generator) -> None:
+    """As docs/your-own-data.md says, whatever share of the sequences each has."""
+    for counts in ([8, 10, 32], [8, 34, 8], [36, 6, 8]):
+        time = rng.permutation(np.repeat([0, 1, 2], counts))
+        task = table(numbered(tmp_path, rng, time=time), scale="none")
+        assert [set(time[list(numbers_of(task, name))].tolist()) for name in PARTS] == [{0}, {1}, {2}]
+
+
 def series(folder: Path, count: int = 200) -> Path:
     """One row a day; the column `day` counts them, and `load` is the day's sine."""
     day = np.arange(count)

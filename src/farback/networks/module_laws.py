@@ -52,6 +52,7 @@ def laws(cell: ModuleCell, inputs: int, hidden: int) -> tuple[Law, ...]:
         ("equal inputs give equal outputs", module_checks.not_repeated, ""),
         ("a training can be repeated", module_checks.unseeded, _randomness(module)),
         ("sequences do not mix", module_checks.mixing, ""),
+        ("networks share no tensor", module_checks.shared, ""),
     ]
     found = [Law(called, True, _calling(module))]
     for name, check, fine in own:
@@ -61,11 +62,16 @@ def laws(cell: ModuleCell, inputs: int, hidden: int) -> tuple[Law, ...]:
             text = str(error)
         found.append(Law(name, not text, text or fine))
     if all(law.holds for law in found):
-        found += _of_replicas(cell, inputs, hidden)
+        try:
+            found += _of_replicas(cell, inputs, hidden)
+        except ModuleError as error:  # at a length or a number of sequences that was not tried before
+            found[0] = Law(called, False, str(error))
     text = module_checks.unresumable(module)
     state = module.layout(module.dtype)
     size = f"{state.size} numbers of state for each sequence" if state else ""
     fix = "; measures of the full state are left out, and retention is not affected"
+    if module.warnings:
+        found.append(Law("it is made without warnings", False, "; ".join(module.warnings), needed=False))
     return (*found, Law("a state is carried over a split", not text, f"it {text}{fix}" if text else size, needed=False))
 
 

@@ -79,7 +79,9 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
         sentences.append(scores_sentence(parts[-1].frame, by, "" if horizons else conditions(scores[has_scores])))
     for _, own in protocols(scores[~(has_horizon | has_scores)]):
         parts.append(without_horizon(own, by))
-        sentences.append(no_horizon_sentence(parts[-1].frame, by, "" if horizons else conditions(own)))
+        seen_of_all = own.groupby(list(by), dropna=False)["measure"].agg(lambda names: MEASURE in set(names)).all()
+        where = "" if horizons else conditions(own)
+        sentences.append(no_horizon_sentence(parts[-1].frame, by, where, bool(seen_of_all)))
     if not has_horizon.all():
         parts += [] if any(part.name == "choices" for part in parts) else tuning(scores, by)
     parts += sized(scores, by)
@@ -204,7 +206,9 @@ def sized(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> list[Table]:
 
 
 def _range(values: pd.Series[int]) -> str:
-    """One number, or "low to high": a network's size depends on the inputs and outputs of its task."""
+    """One number, or "low to high": a network's size depends on its task; empty where no size is known (`network`)."""
+    if values.isna().all():
+        return ""
     low, high = int(values.min()), int(values.max())
     return f"{low}" if low == high else f"{low} to {high}"
 

@@ -35,16 +35,18 @@ def without_horizon(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> Tab
     return Table("curriculum_without_horizon" if apart else "without_horizon", caption, skills, pd.DataFrame(rows))
 
 
-def no_horizon_sentence(skills: pd.DataFrame, by: Sequence[str], conditions: str = "") -> str:
+def no_horizon_sentence(skills: pd.DataFrame, by: Sequence[str], conditions: str = "", truncated: bool = False) -> str:
     """The sentence of a headline about networks without a horizon (a table of `tables.last_evaluations`).
 
-    Their names are listed, unless `conditions` are given, because then the whole page is about them.
+    Their names are listed, unless `conditions` are given, because then the whole page is about them. `truncated` says
+    whether the truncation reach of all of them was measured.
     """
     why = "because retention was not measured after training at a lag above 0"
+    nothing = "The truncation reach is given in place of a horizon" if truncated else "No horizon"
     if conditions:
-        return f"No horizon, {why} ({conditions})."
+        return f"{nothing}, {why} ({conditions})."
     names = dict.fromkeys(group_text({name: row[name] for name in by}) for row in skills.to_dict("records"))
-    return f"No horizon, {why}: {'; '.join(names)}."
+    return f"{nothing}, {why}: {'; '.join(names)}."
 
 
 def scores_without_lag(scores: pd.DataFrame, by: Sequence[str] = ("label",)) -> Table:

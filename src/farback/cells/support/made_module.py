@@ -98,20 +98,28 @@ def width_argument(make: Callable[..., Any], options: Mapping[str, Any]) -> str:
     return needed[0] if len(needed) == 1 and needed[0] in WIDTH else ""
 
 
-def made(user: UserClass, size: Size, options: Mapping[str, Any], seed: int, device: str = "cpu") -> Any:
+def made(
+    user: UserClass,
+    size: Size,
+    options: Mapping[str, Any],
+    seed: int,
+    device: str = "cpu",
+    heard: list[str] | None = None,
+) -> Any:
     """The user's module in evaluation mode; its own code draws its parameters, from `seed`.
 
     The class is called with the keywords that it has for the numbers of inputs and of hidden units, or of outputs if it
     is a network; else with these two numbers first. A class that needs one width, such as `dim`, gets the number of
-    hidden units, and a linear layer that brings the inputs to this width.
+    hidden units, and a linear layer that brings the inputs to this width. Warnings are not shown, because every replica
+    would repeat them; they are appended to `heard`.
 
     Raises:
         ModuleError: the class cannot be called so, or does not make a module.
     """
     positional, keywords, call = call_of(user, size, options)
     try:
-        with seeded(seed), torch.device(device), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of dropout in a single layer, once for every replica
+        with seeded(seed), torch.device(device), warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
             module = user.make(*positional, **keywords, **options)
             if len(keywords) == 1 and isinstance(module, nn.Module):
                 module.add_module(INPUT_LAYER, nn.Linear(size.inputs, size.outputs))
@@ -124,6 +132,8 @@ def made(user: UserClass, size: Size, options: Mapping[str, Any], seed: int, dev
         if not size.is_network and takes_outputs(user.make):
             how += "; a whole network with a readout of its own is given as network: instead of cell:"
         raise ModuleError(f"{call} fails: {described(error, user.files)}; {how}{known}") from error
+    if heard is not None:
+        heard += dict.fromkeys(str(each.message) for each in warned)
     if not isinstance(module, nn.Module):
         raise ModuleError(f"{call} makes a {type(module).__name__}, and must make a torch.nn.Module")
     if any(is_lazy(value) for value in [*module.parameters(), *module.buffers()]):

@@ -5,7 +5,7 @@ Shapes: B sequences, T steps, I inputs, H hidden units.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ STATES: dict[str, Callable[[Tensor], tuple[Any, ...]]] = {
     "zeros": lambda zeros_BH: (zeros_BH,),
     "two zeros": lambda zeros_BH: ((zeros_BH, zeros_BH),),
 }
+
+
+# The keys under which a module that returns a dict has its outputs; the rest is its state
+OUTPUTS = ("output", "outputs", "out", "y", "logits", "last_hidden_state")
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Whole(nn.Module):
 
     def _sequence(self, x_BTI: Tensor, state: tuple[Any, ...]) -> tuple[Any, Any]:
         swaps = self.calling.time_first
-        found = self.module(x_BTI.transpose(0, 1) if swaps else x_BTI, *state)
+        found = _as_pair(self.module(x_BTI.transpose(0, 1) if swaps else x_BTI, *state))
         output, after = found[:2] if isinstance(found, tuple | list) and len(found) > 1 else (found, None)
         return (output.transpose(0, 1) if swaps and isinstance(output, Tensor) else output), after
 
@@ -61,9 +65,19 @@ class Whole(nn.Module):
         outputs = []
         for x_BI in x_BTI.unbind(1):
             found = self.module(x_BI, *state)
+            found = _as_pair(found) if self.calling.style == "pair step" else found
             several = isinstance(found, tuple | list)
             if not isinstance(found[0] if several else found, Tensor):
                 return found, None  # of a wrong kind
             outputs.append(found[0] if several else found)
             state = (found[1] if self.calling.style == "pair step" else found,)
         return torch.stack(outputs, 1), state[0]
+
+
+def _as_pair(found: Any) -> Any:
+    """A dict with outputs under a known key as (outputs, state); everything else unchanged."""
+    key = next((key for key in OUTPUTS if key in found), "") if isinstance(found, Mapping) else ""
+    if not key:
+        return found
+    state = {name: value for name, value in found.items() if name != key}
+    return found[key], next(iter(state.values())) if len(state) == 1 else state or None

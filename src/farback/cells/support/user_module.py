@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from farback.cells.support.made_module import ModuleError, Size, call_of, made, seeded, tensors_of
-from farback.cells.support.module_calls import STATES, Calling, Whole
+from farback.cells.support.module_calls import OUTPUTS, STATES, Calling, Whole
 from farback.cells.support.state_layout import StateLayout
 from farback.cells.support.user_class import UserClass, described
 
@@ -42,11 +42,15 @@ class UserModule:
         ModuleError: the class cannot be made or called; the message says what was tried.
     """
 
-    def __init__(self, user: UserClass, size: Size, options: Mapping[str, Any], device: str = "cpu") -> None:
-        self.user, self.inputs, self.hidden = user, size.inputs, size.outputs
+    def __init__(
+        self, user: UserClass, size: Size, options: Mapping[str, Any], device: str = "cpu", seed: int = 0
+    ) -> None:
+        self.user, self.size, self.options = user, size, options
+        self.inputs, self.hidden = size.inputs, size.outputs
         _, keywords, self.call = call_of(user, size, options)
         self.width = next(iter(keywords)) if len(keywords) == 1 else ""  # the argument that is its only size
-        self.module: nn.Module = made(user, size, options, seed=0, device=device)
+        self.warnings: list[str] = []  # of PyTorch and of the user's code, when it was made
+        self.module: nn.Module = made(user, size, options, seed, device, self.warnings)
         self.device = torch.device(device)
         self.tensors = {name: value.detach() for name, value in tensors_of(self.module).items()}
         floats = [value.dtype for value in self.tensors.values() if value.is_floating_point()]
@@ -149,7 +153,8 @@ class UserModule:
             raise ModuleError(f"fails on inputs of shape {given}: {described(error, self.user.files)}") from error
         if not isinstance(output, Tensor):
             keys = f" with the keys {', '.join(map(str, output))}" if isinstance(output, Mapping) else ""
-            raise ModuleError(f"returns a {type(output).__name__}{keys}, and must return (outputs, state)")
+            wanted = f"(outputs, state), or a dict with its outputs as {' or '.join(OUTPUTS)}"
+            raise ModuleError(f"returns a {type(output).__name__}{keys}, and must return {wanted}")
         expected = (*x_BTI.shape[:2], self.hidden)
         if tuple(output.shape) != expected:
             raise ModuleError(f"returns outputs of shape {tuple(output.shape)}, and must return {expected}")

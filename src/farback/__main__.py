@@ -1,0 +1,5 @@
+"""Runs `python -m farback`."""
+
+from farback.cli import main
+
+main()
