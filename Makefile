@@ -24,7 +24,7 @@ named:
 		printf "NAME must be the name of a config in configs/ or configs/claims/: letters, digits, - and _; got '%s'\n" "$$NAME" >&2; exit 2;; \
 	esac
 
-demo: $(VENV)/.ok ## run the main experiment: how far back do four networks remember? (3 to 4 minutes)
+demo: $(VENV)/.ok ## run the main experiment: how far back do four networks remember? (3 minutes)
 	$(BIN)/farback run configs/demo.yaml
 
 run: named $(VENV)/.ok ## train the trials of the config NAME that have no result yet, then write results/NAME (NAME=horizon)

@@ -485,6 +485,7 @@ def test_biases_are_not_left_out_of_a_module() -> None:
 
 def test_the_class_draws_its_own_parameters_from_the_stream_of_the_trial(project: Path) -> None:
     """Equal seeds give equal weights, other seeds others; constants stay; global generators are untouched."""
+    mine("Decay")  # imports the file, whose classes may draw
     before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[index] # noqa: NPY002
     architecture = Architecture(mine("Decay", decay=0.7), 3, 5, 0)
     network = draw(architecture, [TORCH] * 3, [0, 1, 0], 4)

@@ -44,7 +44,7 @@ def test_a_broken_law_exits_with_1_and_is_shown_with_what_was_found() -> None:
     result = CliRunner().invoke(app, ["check", "mine:Forgets"], env={"COLUMNS": "200"})
     assert result.exit_code == 1
     assert "a state is carried over a split │ fails │ it gives other outputs when a sequence is run" in result.output
-    assert "1 of 8 laws do not hold" in result.output
+    assert "1 of 9 laws do not hold" in result.output
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_a_store_behind_a_server_gives_the_same_issues(
     (project.artifacts(runs[1]) / "result.json").unlink()
     direct = project.check().issues
     monkeypatch.setattr(locations, "database", lambda uri: None)
-    monkeypatch.setattr(locations, "local", lambda artifacts, uri: None)
+    monkeypatch.setattr(locations, "local", lambda artifacts, uri, project=None: None)
     remote = replace(project.target(), storage="sqlite:///none")
     monkeypatch.setattr(files, "studies", lambda uri: iter(()))
     assert sorted(map(str, checkup.check(remote).issues)) == sorted(map(str, direct))

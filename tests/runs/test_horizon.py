@@ -203,7 +203,7 @@ def test_settings_replace_the_defaults() -> None:
         ("gru", {"measures": ["lyapunov"]}, "add `retention` to `measures:`"),
         ("gru", {"limit": 1}, "limit: must be above 1, the smallest lag to try, got 1"),
         ("gru", {"limit": 2.5}, "limit: must be an integer, got 2.5"),
-        ("gru", {"limit": 1_000_000}, "limit: must be at most 100000, got 1000000"),
+        ("gru", {"limit": 100_000_000}, "limit: must be at most 10000000, got 100000000"),
         ("gru", {"task": "adding", "limit": 1}, "needs a lag of 2 or more"),
         ("gru", {"precision": 0}, "precision: must be at least 0.02, got 0"),
         ("gru", {"seeds": 5}, "seeds: must be at least 12, got 5"),
