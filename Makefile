@@ -48,7 +48,7 @@ ui: named $(VENV)/.ok ## browse every run in the MLflow UI on 127.0.0.1 (NAME=ho
 dashboard: named $(VENV)/.ok ## browse searches in optuna-dashboard on 127.0.0.1 (NAME=tune shows only that search)
 	$(BIN)/farback dashboard $(if $(GIVEN),"$$NAME")
 
-test: $(VENV)/.ok ## run the tests (10 minutes)
+test: $(VENV)/.ok ## run the tests (7 minutes)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not faults"
 
 test-all: $(VENV)/.ok ## run all tests, the slow ones too

@@ -131,7 +131,7 @@ def test_doctor_and_calibrate_write_documents(project: Path, typed: Typed, monke
     monkeypatch.setattr(known, "check_statistics", lambda networks: [])
     code, out, _ = typed("doctor", "--json")
     assert (code, json.loads(out)["clean"]) == (0, True)
-    code, out, err = typed("calibrate", "--json", "--output", str(project / "ruler"))
+    code, out, err = typed("calibrate", "--json", "--networks", "10", "--output", str(project / "ruler"))
     found = json.loads(out)
     assert (code, found["off"]) == (0, 0)
     assert all(check["holds"] for check in found["checks"])
