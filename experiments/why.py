@@ -12,6 +12,7 @@ from farback.report.claim_scripts import Share, answered, conditions
 from farback.report.diagnosis_parts import causes_text, diagnosed
 from farback.report.evidence import Evidence, exact
 
+PLACE = 12  # in results/index.html: the order of the questions in README
 PREDICTION = (
     "Known beforehand: default GRU, LSTM and tanh networks rarely learn lag 160 in 600 updates at this rate, and from "
     "mixed lags most networks answer far beyond them (`extrapolation`, `demo`). The diagnosis had been tried on "
