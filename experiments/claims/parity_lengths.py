@@ -1,10 +1,11 @@
 """Do recurrent networks that learn the parity of up to 40 bits also compute it for 500 bits?"""
 
+import math
+
 import pandas as pd
 
-from farback import tables
 from farback.report import Analysis, Figure, Finding, Ladder, Table, at_least, below, exact, held, retained
-from farback.report.claim_scripts import Middle, Share, answered, conditions, learning_figure
+from farback.report.claim_scripts import Middle, Share, answered, conditions, learning_figure, mean_accuracies
 from farback.report.evidence import all_of, any_of
 
 PREDICTION = (
@@ -39,11 +40,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 def beyond(scores: pd.DataFrame) -> pd.DataFrame:
     """A row for each seed: its accuracy at the longest training length (`within`), and its mean beyond (`beyond`)."""
-    curves = tables.retention_curves(scores)
-    keys = ["label", "seed"]
-    far = curves[curves["lag"] > LONGEST].groupby(keys)["accuracy"].mean().rename("beyond")
-    near = curves[curves["lag"] == LONGEST].groupby(keys)["accuracy"].mean().rename("within")
-    return pd.concat([near, far], axis=1).reset_index()
+    return mean_accuracies(scores, within=(LONGEST, LONGEST), beyond=(LONGEST + 1, math.inf))
 
 
 def solved(found: pd.DataFrame, network: str) -> Share:

@@ -2,9 +2,8 @@
 
 import pandas as pd
 
-from farback import tables
 from farback.report import Analysis, Figure, Finding, Ladder, Table, exact, held, retained
-from farback.report.claim_scripts import Share, answered, conditions, learning_figure
+from farback.report.claim_scripts import Share, answered, conditions, learning_figure, mean_accuracies
 from farback.report.evidence import all_of, any_of
 
 PREDICTION = (
@@ -19,7 +18,7 @@ REFUTED_BY = (
     "six others; an affine network that is right at 5120 bits with half of its seeds; a nonlinear one that is not."
 )
 LONGEST, LEARNED, SOLVED = 19, 0.95, 0.9
-NEAR, FAR = (39, 79, 159), 5119  # the lags of 40, 80, 160 and 5120 bits
+NEAR, FAR = (39, 159), 5119  # the lags of 40 to 160 bits, and of 5120
 AFFINE = ("DeltaNet (heads 4, negative_eigenvalues True)", "Gated DeltaNet (heads 4, negative_eigenvalues True)")
 NONLINEAR = ("sLSTM", "GRU")
 POSITIVE = (
@@ -52,13 +51,7 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 def beyond(scores: pd.DataFrame) -> pd.DataFrame:
     """A row for each seed: its accuracy for 20 bits (`within`), for 40 to 160 (`near`), and for 5120 (`far`)."""
-    curves = tables.retention_curves(scores)
-    lags = {"within": (LONGEST,), "near": NEAR, "far": (FAR,)}
-    parts = [
-        curves[curves["lag"].isin(some)].groupby(["label", "seed"])["accuracy"].mean().rename(name)
-        for name, some in lags.items()
-    ]
-    return pd.concat(parts, axis=1).reset_index()
+    return mean_accuracies(scores, within=(LONGEST, LONGEST), near=NEAR, far=(FAR, FAR))
 
 
 def solved(found: pd.DataFrame, *networks: str, column: str = "near") -> Share:

@@ -14,7 +14,7 @@ from farback.experiment import ConfigError, Experiment
 from farback.runs import sweep, trial_checks
 from farback.stores.memory import Memory
 from farback.training import cohort_width
-from farback.training.cohort_width import sequence_steps
+from farback.training.long_sequences import steps_of_task
 from farback.trials.cohort import Cohort
 from farback.trials.trial import Trial
 
@@ -160,7 +160,7 @@ def test_the_memory_estimate_is_made_once_for_each_size(config: Path, monkeypatc
 
 def test_cohorts_are_as_wide_as_the_memory_allows(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = Experiment.load(config, ["seed={range: 10}"]).trials()
-    one = cohort_width.TYPICAL * cohort_width.training_bytes(trials[0], sequence_steps(trials[0].task))
+    one = cohort_width.TYPICAL * cohort_width.training_bytes(trials[0], steps_of_task(trials[0].task))
     monkeypatch.setattr(cohort_width, "machine_bytes", lambda: int(2 * 3.5 * one))
     assert [len(part.trials) for part in cohort_width.fitting(Cohort.of(*trials), 2)] == [3, 3, 3, 1]
     assert [len(part.trials) for part in cohort_width.fitting(Cohort.of(*trials), 100)] == [1] * 10

@@ -163,7 +163,12 @@ class Cell(Component):
     def zero(self, like_RBH: Tensor) -> State:
         """The state before the first step."""
         # not zeros_like, which imports sympy for tensors on the meta device: half a second in every process
-        return tuple(like_RBH.new_zeros(like_RBH.shape) for _ in range(self.state_parts))
+        R, B, H = like_RBH.shape
+        return tuple(like_RBH.new_zeros(R, B, self.state_width(H)) for _ in range(self.state_parts))
+
+    def state_width(self, hidden: int) -> int:
+        """How many numbers each part of the state has, by default one for each unit."""
+        return hidden
 
     def initial(self, like_RBH: Tensor, inputs: int) -> State:
         """The state before the first step of a layer with this number of inputs."""

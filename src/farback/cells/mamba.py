@@ -70,10 +70,9 @@ class Mamba(DiagonalCell):
         """Adds 2 for each entry of W_s, 8 for each mode, and 2 for D of each unit."""
         return super().flops(inputs, hidden) + (2 * -(-hidden // 32) + PER_MODE * self.modes + 2) * hidden
 
-    def zero(self, like_RBH: Tensor) -> State:
+    def state_width(self, hidden: int) -> int:
         """All modes, (R, B, N * H)."""
-        R, B, H = like_RBH.shape
-        return tuple(like_RBH.new_zeros(R, B, self.modes * H) for _ in range(self.state_parts))
+        return self.modes * hidden
 
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
         """v, dt before its softplus, B and C."""

@@ -64,10 +64,9 @@ class S4D(DiagonalCell):
         """Adds 16 for each mode and 2 for D of each unit."""
         return super().flops(inputs, hidden) + (PER_MODE * self.modes + 2) * hidden
 
-    def zero(self, like_RBH: Tensor) -> State:
+    def state_width(self, hidden: int) -> int:
         """Real and imaginary parts of all modes, (R, B, N * H) each."""
-        R, B, H = like_RBH.shape
-        return tuple(like_RBH.new_zeros(R, B, self.modes * H) for _ in range(self.state_parts))
+        return self.modes * hidden
 
     def coefficients(self, p: Parameters, gates_RTBG: Tensor) -> tuple[Tensor, Tensor]:
         """exp(dt lambda) and the write of v, of all modes, (R, T, B, N * H)."""

@@ -149,6 +149,20 @@ def middle(outcomes: pd.DataFrame, column: str = "skill", **where: object) -> Mi
     return Middle.of(own.fillna(float("inf") if column == "loss" else 0.0))
 
 
+def mean_accuracies(scores: pd.DataFrame, **lags: tuple[float, float]) -> pd.DataFrame:
+    """A row for each network and seed, with its mean accuracy over tested lags.
+
+    Args:
+        lags: for each column, the first and the last lag.
+    """
+    curves = tables.retention_curves(scores)
+    means = [
+        curves[curves["lag"].between(*ends)].groupby(["label", "seed"])["accuracy"].mean().rename(name)
+        for name, ends in lags.items()
+    ]
+    return pd.concat(means, axis=1).reset_index()
+
+
 def answered(
     number: Share | Middle | str,
     unit: str,

@@ -76,14 +76,10 @@ def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -
     precompile(trial.cell.kernel for trial in what.due())
     shares = update_shares(frame, what.trials)
     start = {one.key: one for cohort in plan.cohorts for one in cohort.start}
-    first = dict.fromkeys(what.listed, EARLY_SHARE)
+    listed = dict.fromkeys(what.listed, EARLY_SHARE)
     expected, longest = (
-        [
-            (cohort, batch)
-            for number, batch in enumerate(what.adaptive.simulated(longest) or [{}])
-            for cohort in packed([*(first if number == 0 else {}), *batch], plan.workers, start)
-        ]
-        for longest in (False, True)
+        [(cohort, batch) for batch in [listed | first, *others] for cohort in packed(batch, plan.workers, start)]
+        for first, *others in (what.adaptive.simulated(longest) or [{}] for longest in (False, True))
     )
     cohorts = [cohort for cohort, _ in [*expected, *longest]]
     timed_ones: dict[str, list[tuple[Cohort, CohortSeconds]]] = {}
@@ -100,7 +96,7 @@ def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -
     def total(cohort: Cohort, share: float) -> float:
         return between(timed_ones[_kind(cohort)], cohort).total(cohort, share)
 
-    usual = (total(cohort, _share(cohort, shares, first | batch)) for cohort, batch in expected)
+    usual = (total(cohort, _share(cohort, shares, batch)) for cohort, batch in expected)
     most = (total(cohort, 1.0) for cohort, _ in longest)
     return Estimate(makespan(usual, plan.workers) + startup, makespan(most, plan.workers) + startup)
 

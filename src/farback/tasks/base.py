@@ -37,6 +37,11 @@ class Batch(NamedTuple):
     target_BT: Tensor  # int64 for classes, else float32; (B, T, C) for bits; 0 where nothing is asked
     lag_BT: Tensor  # int64
 
+    def in_parts(self, steps: int) -> Iterator[Batch]:
+        """The same sequences as successive parts of at most `steps` steps."""
+        for parts in zip(*(torch.split(part, steps, dim=1) for part in self), strict=True):
+            yield Batch(*parts)
+
 
 class Task(Component):
     """The base class of tasks.
@@ -121,8 +126,7 @@ class Task(Component):
         A task with `draws_in_parts` overrides this method and never holds a whole sequence.
         """
         whole = self.sample_exact(rng, size) if lag_B is None else self.sample(rng, size, lag_B)
-        for parts in zip(*(torch.split(part, steps, dim=1) for part in whole), strict=True):
-            yield Batch(*parts)
+        yield from whole.in_parts(steps)
 
     def chance(self) -> Chance:
         """Scores of the best guess without memory, over the asked steps with `lag_BT` > 0 (or all, if none is).

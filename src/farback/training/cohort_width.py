@@ -8,12 +8,10 @@ They change no result, because a trial's numbers do not depend on its cohort.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
 import psutil
 
 from farback.networks.stretches import LONG, spans
-from farback.tasks.base import Task
 from farback.tasks.support.draws import BLOCK_NUMBERS
 from farback.training.batches import LONG_STEPS, LONG_VALIDATION, VALIDATION
 from farback.training.long_sequences import steps_of_task
@@ -34,7 +32,7 @@ UPDATE_COPIES = 5  # of the parameters: value, gradient, clipped gradient and tw
 
 def width(trial: Trial) -> int:
     """The maximum number of replicas in a cohort of trials of this shape."""
-    steps = sequence_steps(trial.task)
+    steps = steps_of_task(trial.task)
     enough = fixed_seconds(trial) * (1 / SHARE - 1) / replica_seconds(trial, steps)
     return max(1, min(round(enough), MOST, MOST_BYTES // replica_bytes(trial, steps)))
 
@@ -57,12 +55,6 @@ def replica_bytes(trial: Trial, steps: int) -> int:
     data = steps * (block * (2 * inputs + 4 * INTEGER) + VALIDATION * inputs)
     kept = 2 * trial.batch * steps * network.kept(steps) * FLOAT
     return data + kept + UPDATE_COPIES * network.parameter_count * FLOAT
-
-
-@lru_cache(1000)
-def sequence_steps(task: Task) -> int:
-    """The number of steps T of a task's sequences. Cached, because a sequence must be drawn to count them."""
-    return steps_of_task(task)
 
 
 def packed(trials: Iterable[Trial], workers: int, start: Mapping[str, Checkpoint] | None = None) -> list[Cohort]:
@@ -127,7 +119,7 @@ def too_large(trials: Iterable[Trial]) -> str:
     # One trial for each combination of the fields that `training_bytes` reads: seeds and rates make many equal ones
     for trial in {(trial.task, trial.architecture, trial.batch): trial for trial in trials}.values():
         # To find T a sequence must be drawn, so first check that the shortest possible one fits
-        T = sequence_steps(trial.task) if training_bytes(trial) <= limit else trial.lag + 1
+        T = steps_of_task(trial.task) if training_bytes(trial) <= limit else trial.lag + 1
         needed = training_bytes(trial, T)
         if needed > limit:
             size = f"{trial.depth} x {trial.hidden} units, {trial.batch} sequences of {T} steps a batch"
@@ -141,6 +133,6 @@ def too_large(trials: Iterable[Trial]) -> str:
 def fitting(cohort: Cohort, workers: int) -> list[Cohort]:
     """A cohort in parts that fit into each worker's share of the memory, with at least one trial each."""
     share, trial = machine_bytes() / max(1, workers), cohort.trials[0]
-    size = max(1, int(share / (TYPICAL * training_bytes(trial, sequence_steps(trial.task)))))
+    size = max(1, int(share / (TYPICAL * training_bytes(trial, steps_of_task(trial.task)))))
     parts = [set(cohort.keys[start : start + size]) for start in range(0, len(cohort.keys), size)]
     return [one for part in parts for one in cohort.only(part)]

@@ -63,8 +63,7 @@ def parts_of(task: Task, rng: np.random.Generator, size: int, lag_B: Lags | None
         yield from task.sample_in_parts(rng, size, PART, lag_B)
         return
     whole = task.sample_exact(rng, size) if exact else task.sample(rng, size, lag_B)
-    for parts in zip(*(torch.split(part, PART, dim=1) for part in whole), strict=True):
-        yield Batch(*parts)
+    yield from whole.in_parts(PART)
 
 
 @lru_cache(1000)

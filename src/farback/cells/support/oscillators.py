@@ -40,9 +40,8 @@ class OscillatorCell(Cell):
         return super().flops(inputs, hidden) + 16 * hidden
 
     @override
-    def zero(self, like_RBH: Tensor) -> State:
-        R, B, H = like_RBH.shape
-        return tuple(like_RBH.new_zeros(R, B, 2 * H) for _ in range(self.state_parts))
+    def state_width(self, hidden: int) -> int:
+        return 2 * hidden
 
     @override
     def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
