@@ -26,7 +26,7 @@ base:
   steps: 4
   evaluate_every: 2
 sweep:
-  - cell: [elman, memoryless]
+  - cell: [{{name: elman, nonlinearity: tanh}}, memoryless]
     lag: [1, 2]
     seed: {{range: 2}}
 claims:

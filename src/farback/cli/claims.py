@@ -108,15 +108,15 @@ def _estimate(sweeps: Sequence[Sweep], options: RunOptions, console: Printer) ->
     from farback.runs.session import checked_executor
 
     experiments: list[dict[str, Any]] = []
-    frames = {sweep: recorded(sweep.name, options.store, sweep.root) for sweep in sweeps}
-    todo = [one for one, frame in frames.items() if not missing_from_frame(frame, one, one.trials()).is_empty]
+    frames = {sweep.name: recorded(sweep.name, options.store, sweep.root) for sweep in sweeps}
+    todo = [one for one in sweeps if not missing_from_frame(frames[one.name], one, one.trials()).is_empty]
     if not todo:
         console.say("nothing is left to train")
         return {"experiments": [], "seconds": 0.0, "seconds_at_most": 0.0}
     executor, device = checked_executor(todo, options)
     with executor as running:
         for sweep in todo:
-            what, seconds = estimated(frames[sweep], sweep, sweep.trials(), running, device)
+            what, seconds = estimated(frames[sweep.name], sweep, sweep.trials(), running, device)
             ids = [claim.id for claim in sweep.claims]
             time = f"{minutes(seconds['seconds'])}, at most {minutes(seconds['seconds_at_most'])}"
             console.say(f"{sweep.name}: {counted(what.amount, 'trial')}, {time} ({', '.join(ids)})")
