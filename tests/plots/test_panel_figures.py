@@ -289,3 +289,10 @@ def test_no_line_and_no_bar_lie_over_distractors():
     spans = {line.get_color(): sorted(line.get_xdata()) for line in bars}
     assert spans[lines(figure, "causal")[0].get_color()] == [160, 160]
     assert spans[lines(figure, "decodable")[0].get_color()][1] == 10
+
+
+def test_long_names_are_broken_into_lines_that_panels_have_room_for():
+    """Titles of neighbouring panels ran into each other."""
+    nets = {f"DeltaNet (heads {n}, negative_eigenvalues True)": EIGHT["GRU"] for n in (2, 4)}
+    scores = panel(seeds=1, nets=nets)
+    assert overlapping(plots.reaches(tables.reaches(scores), tables.reach_horizons(scores))) == []

@@ -18,6 +18,7 @@ from farback.plots.series import name_entries
 
 Place = Figure | SubFigure | None  # where the caller wants panels; None: in a new figure
 LETTERS = 15.0  # of a small text in an inch
+PANEL_LETTERS = 11.0  # of a panel's title in an inch
 MARGIN_LETTERS = 4  # less in a line of a legend's title, so that it is not cut at the sides
 LEGEND_BELOW = 0.55  # inches between the caller's axes and the legend: room for the ticks and the label
 
@@ -73,6 +74,12 @@ class Canvas:
             return np.array([[self.ax]])
         axes: NDArray[Any] = self.figure.subplots(rows, columns, squeeze=False, **options)
         return axes
+
+    def panel_title(self, ax: Axes, text: str) -> None:
+        """Write the title of one of the panels, in lines that are not wider than the panel."""
+        place = ax.get_subplotspec()
+        columns = 1 if place is None else place.get_gridspec().ncols
+        ax.set_title(textwrap.fill(text, int(PANEL_LETTERS * self.width / columns)))
 
     def note(self, text: str, **style: Any) -> None:
         """Write a line below the panels; below the label of the caller's axes."""

@@ -96,7 +96,7 @@ def group_panels(
     axes = subplots(drawn, count, columns)
     for panel, text in zip(axes, shared, strict=True):
         if ax is None:
-            panel.set_title(text)
+            drawn.panel_title(panel, text)
     panels = [Panel(each, {name: parts[name] for name in own}) for each, own in zip(axes, shared.values(), strict=True)]
     return Panels(drawn, panels, looks(parts), inner if len(shared) > 1 else None)
 
@@ -126,7 +126,9 @@ def moment_panels(table: pd.DataFrame, first_value: str, title: str, ax: Axes | 
         now = {name: parts[name][parts[name]["moment"] == moment] for name in names}
         panels.append(Panel(panel, {name: part for name, part in now.items() if len(part)}))
         if ax is None:
-            panel.set_title(", ".join(filter(None, (text, MOMENTS.get(moment, moment) if columns > 1 else ""))))
+            drawn.panel_title(
+                panel, ", ".join(filter(None, (text, MOMENTS.get(moment, moment) if columns > 1 else "")))
+            )
     return Panels(drawn, panels, looks(parts), inner if len(shared) > 1 else None)
 
 

@@ -101,7 +101,7 @@ def skills(table: pd.DataFrame, ranked: pd.DataFrame, *, figure: Place = None) -
         for index, name in enumerate(order):
             skill = table.loc[on_problem & np.array([other == name for other in group]), "skill"]
             _seeds(ax, len(order) - 1 - index, sorted(skill), look[name])
-        ax.set_title(f"{task}, lag {lag}")
+        drawn.panel_title(ax, f"{task}, lag {lag}")
         ax.set_xlim(-0.06, 1.06)
         ax.set_xticks(TICKS, ["0", "", "0.5", "", "1"])
         ax.set_ylim(-0.7, len(order) - 0.3)

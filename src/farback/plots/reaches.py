@@ -54,7 +54,7 @@ def reaches(curves: pd.DataFrame, horizons: pd.DataFrame, *, figure: Place = Non
     apart = False
     one_moment = len({moment for _, moment in parts}) == 1
     for ((name, moment), own), ax in zip(parts.items(), axes, strict=True):
-        ax.set_title(name.text if one_moment else f"{name.text}, {moment}")
+        drawn.panel_title(ax, name.text if one_moment else f"{name.text}, {moment}")
         ax.axhline(HALF, color=GREY, linewidth=0.9, linestyle=":")
         ax.axhline(0, color="0.3", linewidth=0.8)
         pieces = {kind: _pieces(own[own["reach"] == kind].sort_values("lag", kind="stable"), kind) for kind in kinds}

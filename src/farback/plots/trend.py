@@ -70,7 +70,7 @@ def trend(
         for (text, own), dashes in expected:
             ax.plot(own[x], own["value"], color="0.3", linestyle=dashes, linewidth=1.1, label=text, zorder=1.5)
         if kind is not None:
-            ax.set_title(kind if " " in str(kind) else setting_text(str(panel), kind))
+            drawn.panel_title(ax, kind if " " in str(kind) else setting_text(str(panel), kind))
         _number_axis(ax, table[x], max(1.0, len(kinds) / 2))
         ax.set_xlabel(setting or word(x))
     axes[0].set_ylabel(value)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import takewhile
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,18 +56,24 @@ def _centred_isotonic(lag_K: Floats, success_K: Floats, trial_K: Floats) -> floa
 
 
 def _first_rejected(success_K: Floats, trial_K: Floats, tail: float) -> int:
-    """The number of lags before the first at which a rate of at most one half is not rejected."""
-    rejected = takewhile(lambda k: _coin_p(success_K[k:], trial_K[k:]) <= tail, range(len(trial_K)))
-    return len(list(rejected))
+    """The number of lags before the first at which a rate of at most one half is not rejected.
 
-
-def _coin_p(success_K: Floats, trial_K: Floats) -> float:
-    """The p of the largest standardised sum of the first counts, against fair coins."""
-    total_K = np.cumsum(trial_K)
-
-    def largest(count_DK: NDArray[Any]) -> Floats:
-        largest_D: Floats = ((np.cumsum(count_DK, -1) - total_K / 2) / np.sqrt(total_K / 4)).max(-1)
-        return largest_D
-
+    The p at a lag is that of the largest standardised sum of the counts from this lag on, against fair coins.
+    """
     drawn_DK = np.random.default_rng(0).binomial(trial_K.astype(int), 0.5, (DRAWS, len(trial_K)))
-    return float((1 + (largest(drawn_DK) >= largest(success_K) - 1e-9).sum()) / (1 + DRAWS))
+    excess_DK = _sums(2 * np.vstack([success_K[None], drawn_DK]) - trial_K)  # row 0 is observed
+    total_K = _sums(trial_K[None])[0]
+    for k in range(len(trial_K)):
+        scale_K = np.sqrt(total_K[k + 1 :] - total_K[k])
+        observed = float(((excess_DK[0, k + 1 :] - excess_DK[0, k]) / scale_K).max())
+        needed_K = np.ceil((observed - 1e-9) * scale_K).astype(excess_DK.dtype)
+        reached_D = (excess_DK[1:, k + 1 :] - excess_DK[1:, k : k + 1] >= needed_K).any(-1)
+        if (1 + reached_D.sum()) / (1 + DRAWS) > tail:
+            return k
+    return len(trial_K)
+
+
+def _sums(count_RK: Floats) -> NDArray[np.int32]:
+    """Cumulative sums of whole numbers along the lags, with a 0 before the first."""
+    sums: NDArray[np.int32] = np.cumsum(np.pad(count_RK, ((0, 0), (1, 0))), -1).astype(np.int32)
+    return sums
