@@ -185,6 +185,24 @@ def test_the_summary_is_replaced(uri: str, tmp_path: Path) -> None:
     assert "name: first" in note
 
 
+def test_an_unchanged_summary_is_not_written_again(uri: str, tmp_path: Path) -> None:
+    page = tmp_path / "report.md"
+    page.write_text("a page")
+    with MLflow(uri) as store:
+        store.begin("first", [trial()], question="How far?").close()
+        store.summarise("first", metrics={"horizon": 1.0}, files=[page], question="How far?")
+    with MLflow(uri) as again:
+        again.summarise("first", metrics={"horizon": 1.0}, files=[page], question="How far?")
+        assert "bare" not in vars(again.client)  # MLflow was not imported
+        again.summarise("first", metrics={"horizon": 1.0}, files=[page], question="How far back?")
+        assert "How far back?" in again.client.mlflow.get_experiment_by_name("first").tags["mlflow.note.content"]
+        (kept,) = artifacts(uri, "report.md")
+        for change in (lambda: page.write_text("another page"), kept.unlink):
+            change()
+            again.summarise("first", metrics={"horizon": 1.0}, files=[page], question="How far back?")
+            assert kept.read_text() == "another page"
+
+
 @pytest.mark.parametrize("where", ["uri", "on_postgres"])
 def test_looking_up_runs_in_the_database_agrees_with_mlflow_s_search(
     where: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

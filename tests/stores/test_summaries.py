@@ -23,6 +23,7 @@ def began_blind(store: MLflow, patch: pytest.MonkeyPatch) -> None:
         return plain(experiment_id) if len(looks) > 1 else []
 
     patch.setattr(store.summaries, "all", look)
+    patch.setattr(store.lookup, "summary", lambda *_: ("", ""))
 
 
 def the_summary(store: MLflow) -> Any:

@@ -141,6 +141,8 @@ def train_with_progress(
         display.add_recorded(session.store.frame(sweep.name))
     resumed = f", {sweep_run.plan.resumed} of them from checkpoints" if sweep_run.plan.resumed else ""
     console.say(f"{sweep.name}: {counted(what.amount, 'trial')} to train{resumed}, {what.reused} recorded already")
+    if what.is_empty:
+        return tally.summary()
     try:
         with signals.finishing(session.executor), display.live(), sweep_run:
             for event in sweep_run.events():

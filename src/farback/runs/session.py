@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farback.executors import Executor, chosen_placement, open_executor
-from farback.experiment import Experiment
+from farback.experiment import Experiment, Sweep
 from farback.runs import trial_checks
 from farback.runs.changed_files import warn_of_changed_files
-from farback.stores import open_store
+from farback.runs.schedule import missing_from_store
+from farback.stores import NothingRecorded, open_store
 from farback.stores.base import Store
 from farback.system import devices
 from farback.system.project import config_path
@@ -63,11 +64,12 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
     """Check the experiments, all of one project, then open a store and an executor for them.
 
     `options` override the configs. With several experiments, `executor:` and `device:` of the configs are ignored.
+    Sweeps of which every trial is recorded were checked when they were trained, and are not checked again.
 
     Raises:
         ConfigError, UserError: as `checked_executor`.
     """
-    executor, device = checked_executor(experiments, options)
+    executor, device = checked_executor(experiments, options, finished=_finished(experiments, options))
     with open_store(options.store, experiments[0].root) as store, executor as running:
         for experiment in experiments:
             known = trial_checks.known_trials(experiment, experiment.contrasts())
@@ -75,8 +77,24 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
         yield Session(store, running, device, options)
 
 
-def checked_executor(experiments: Sequence[Experiment], options: RunOptions) -> tuple[Executor, str]:
+def _finished(experiments: Sequence[Experiment], options: RunOptions) -> bool:
+    """Whether every trial of these experiments is recorded."""
+    sweeps = [one for one in experiments if isinstance(one, Sweep)]
+    if len(sweeps) < len(experiments):
+        return False
+    try:
+        with open_store(options.store, experiments[0].root, reading=True) as store:
+            return all(missing_from_store(store, sweep, sweep.trials()).is_empty for sweep in sweeps)
+    except NothingRecorded:
+        return False
+
+
+def checked_executor(
+    experiments: Sequence[Experiment], options: RunOptions, finished: bool = False
+) -> tuple[Executor, str]:
     """Check the experiments as `open_session`, and return their executor, which is not open yet, and their device.
+
+    Trials of `finished` experiments are not checked.
 
     Raises:
         ConfigError: an axis changes nothing, or a trial does not fit into memory.
@@ -87,7 +105,8 @@ def checked_executor(experiments: Sequence[Experiment], options: RunOptions) -> 
     device = devices.checked(options.device or (first.device if single else devices.CPU))
     for experiment in experiments:
         _ = experiment.results_folder  # raises now, rather than after hours of training
-        trial_checks.check(experiment)
+        if not finished:
+            trial_checks.check(experiment)
     executor = options.executor
     if not isinstance(executor, Executor):
         configured = first.executor if single else None

@@ -175,12 +175,14 @@ def run(
     sweep = checked_sweep(load(experiment))
     options = RunOptions(workers, executor, None, store, None, checkpoint_seconds, device)
     with open_session([sweep], options) as session:
-        with SweepRun(session, sweep, sweep.trials()) as sweep_run:
-            tally, lines, what = Tally(sweep_run.plan), Lines(progress), sweep_run.plan.remaining
-            lines.say(f"{sweep.name}: {counted(what.amount, 'trial')} to train, {what.reused} recorded already")
-            for event in sweep_run.events():
-                tally.add(event)
-                lines.update(tally.line)
+        sweep_run = SweepRun(session, sweep, sweep.trials())
+        tally, lines, what = Tally(sweep_run.plan), Lines(progress), sweep_run.plan.remaining
+        lines.say(f"{sweep.name}: {counted(what.amount, 'trial')} to train, {what.reused} recorded already")
+        if not what.is_empty:
+            with sweep_run:
+                for event in sweep_run.events():
+                    tally.add(event)
+                    lines.update(tally.line)
         return tally.summary()
 
 

@@ -26,7 +26,13 @@ def publish(sweep: Sweep, store: Store, frame: pd.DataFrame | None = None, about
     page = write(about or subject(sweep, store, frame), frame)
     if not (sweep.overrides or sweep.seeds_shifted):  # the store's summary describes the unchanged config
         store.summarise(
-            sweep.name, note=page.note, metrics=page.analysis.metrics, tags=page.analysis.tags, files=page.files
+            sweep.name,
+            note=page.note,
+            metrics=page.analysis.metrics,
+            tags=page.analysis.tags,
+            files=page.files,
+            question=sweep.question,
+            config_text=sweep.text,
         )
     return page
 

@@ -66,6 +66,11 @@ class Artifacts:
 
         self.retries.call(delete)
 
+    def has(self, uri: str, names: Sequence[str]) -> bool:
+        """Whether a run has these local artifacts; of artifacts elsewhere this is not known, and False."""
+        folder = self.local(uri)
+        return folder is not None and all((folder / name).is_file() for name in names)
+
     def read(self, uri: str, names: Sequence[str]) -> list[bytes]:
         """The contents of some artifacts of a run.
 

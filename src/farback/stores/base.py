@@ -128,6 +128,8 @@ class Store(ABC):
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
         files: Sequence[Path] = (),
+        question: str = "",
+        config_text: str = "",
     ) -> None:
         """Write the one summary of an experiment, replacing an earlier one.
 
@@ -136,6 +138,7 @@ class Store(ABC):
             metrics: aggregates by name.
             tags: texts by name; each name contains a "/".
             files: figures, tables and the report; their names must differ.
+            question, config_text: as for `begin`.
 
         Raises:
             ValueError: nothing is recorded of the experiment.

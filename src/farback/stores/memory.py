@@ -88,6 +88,8 @@ class Memory(Store):
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
         files: Sequence[Path] = (),
+        question: str = "",
+        config_text: str = "",
     ) -> None:
         if experiment not in self.experiments:
             raise ValueError(f"nothing is recorded of {experiment!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from farback.trials.events import Failed, Finished, Pruned, Recordable
 from farback.trials.trial import Trial
 
 READERS = 8  # threads that read artifacts
+DIGEST = "farback.digest"  # tag of a summary run: of all that farback wrote to it
 WRITTEN = "farback.written"  # tag of a summary run: the names of the files and tags that farback wrote, as JSON
 
 
@@ -38,18 +40,18 @@ class MLflow(Store):
         *,
         retry_seconds: float = SECONDS,
         silent_seconds: float = SILENT_SECONDS,
-        reading: bool = False,
         project: Path | None = None,
     ) -> None:
         """Open a store; an SQLite file is created if it does not exist.
+
+        MLflow is imported, and the database checked, when its tables are not as expected or something is written: this
+        saves seconds.
 
         Args:
             uri: `sqlite:///FILE`, `http://HOST:PORT`, another database; by default MLFLOW_TRACKING_URI, else the
                 SQLite file in `results/store` of the project.
             retry_seconds: how long to retry while a server does not answer or a database is locked.
             silent_seconds: a driver on another machine counts as dead after this time without a heartbeat.
-            reading: import MLflow and check the database only when its tables are not as expected, or when something
-                is written: this saves seconds.
             project: its folder, by default the one that contains the current directory; artifacts of runs that a
                 database on a server has are in `results/store/artifacts` there.
 
@@ -60,7 +62,7 @@ class MLflow(Store):
         self.uri = redaction.signed_in(locations.located(uri, project))
         self.project, self.client = project, Client(self.uri, Retries(self.uri, retry_seconds), project)
         self.lookup, self.summaries = RunLookup(self.client), Summaries(self.client)
-        if not (reading and self.lookup.has_database):
+        if not self.lookup.exists:
             _ = self.client.bare  # raises now
         self.silent_seconds = silent_seconds
         self._made: dict[str, dict[str, str]] = {}  # the provenance of the results read so far, by run
@@ -117,11 +119,17 @@ class MLflow(Store):
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
         files: Sequence[Path] = (),
+        question: str = "",
+        config_text: str = "",
     ) -> None:
         with quiet():
             experiment_id = self._id(experiment)
             if experiment_id is None:
                 raise ValueError(f"nothing is recorded of {experiment!r} in {locations.named(self.uri)}")
+            digest = _digest((note, question, config_text, metrics or {}, tags or {}), files)
+            known, artifacts = self.lookup.summary(experiment_id, DIGEST)
+            if known == digest and self.client.artifacts.has(artifacts, [path.name for path in files]):
+                return
             run = self.summaries.open(experiment_id, {legal(name) for name in metrics or {}})
             earlier = _written(run.data.tags)
             written = {"files": [path.name for path in files], "tags": [legal(name) for name in tags or {}]}
@@ -132,10 +140,10 @@ class MLflow(Store):
             texts = {legal(name): value for name, value in (tags or {}).items()}
             for gone in (earlier["tags"] & set(run.data.tags)) - set(texts):
                 self.client.mlflow.delete_tag(run.info.run_id, gone)
-            texts |= {descriptions.NOTE: text, WRITTEN: json.dumps(written)}
+            texts |= {descriptions.NOTE: text, WRITTEN: json.dumps(written), DIGEST: digest}
             self.client.log(run.info.run_id, values, tags=texts)
             self.client.mlflow.set_terminated(run.info.run_id, "FINISHED")
-            descriptions.describe(self.client.mlflow, experiment_id, summary=run.info.run_id)
+            descriptions.describe(self.client.mlflow, experiment_id, question, config_text, run.info.run_id)
             self.summaries.keep_one(experiment_id)
 
     def _recorded(self, run: TrackedRun) -> Recorded:
@@ -175,6 +183,14 @@ def _check_stage(experiment: str, stage: str) -> None:
         raise ValueError(
             f"experiment {experiment!r} was deleted in MLflow: restore it there, or erase it with `mlflow gc`"
         )
+
+
+def _digest(texts: tuple[object, ...], files: Sequence[Path]) -> str:
+    """A digest of what is written to a summary run."""
+    made = hashlib.sha256(json.dumps(texts, sort_keys=True).encode())
+    for path in files:
+        made.update(f"{path.name}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return made.hexdigest()
 
 
 def _written(tags: Mapping[str, str]) -> dict[str, set[str]]:

@@ -28,6 +28,12 @@ ENDED = """
 """
 ENDED_AMONG = f"{ENDED} and key.value in :keys"
 EXPERIMENT = "select experiment_id, lifecycle_stage from experiments where name = :name"
+SUMMARIES = """
+    select runs.status, runs.artifact_uri, digest.value from runs
+    join tags as kind on kind.run_uuid = runs.run_uuid and kind.key = 'kind' and kind.value = 'summary'
+    left join tags as digest on digest.run_uuid = runs.run_uuid and digest.key = :name
+    where runs.experiment_id = :experiment and runs.lifecycle_stage = 'active'
+"""
 RUNNING = """
     select runs.run_uuid from runs
     join tags as kind on kind.run_uuid = runs.run_uuid and kind.key = 'kind' and kind.value = 'trial'
@@ -86,6 +92,12 @@ class RunLookup:
         self.has_database = locations.database(client.uri) is not None or client.uri.startswith(database.POSTGRES)
         self._engine = database.engine(client.uri) if self.has_database else None
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a database that can be read, as far as is known without connecting to it."""
+        path = locations.database(self.client.uri)
+        return self.has_database if path is None else path.exists()
+
     def experiment(self, name: str) -> tuple[str, str] | None:
         """The id of an experiment, and its stage: active or deleted; None where it does not exist."""
         rows = self._rows(EXPERIMENT, name=name)
@@ -122,6 +134,16 @@ class RunLookup:
                 for run_id, status, ended, artifacts, key in rows
             ]
         return found
+
+    def summary(self, experiment_id: str, digest_tag: str) -> tuple[str, str]:
+        """The digest of an experiment's summary and the URI of its artifacts.
+
+        Both are empty if there is no finished summary, or more than one, or if the database cannot be read.
+        """
+        rows = self._rows(SUMMARIES, experiment=int(experiment_id), name=digest_tag)
+        if not rows or len(rows) > 1 or rows[0][0] != "FINISHED":
+            return "", ""
+        return str(rows[0][2] or ""), str(rows[0][1])
 
     def every(self, experiment_id: str, metrics: bool = True) -> list[TrackedRun]:
         """All runs of an experiment that were not deleted; metrics that are NaN are left out."""

@@ -57,7 +57,13 @@ def publish(search: Search, store: Store, storage: str | None = None) -> Page:
     page = write_search(subject, results, winner_configs(search, tuned))
     if not search.overrides:  # the store's summary describes the unchanged config
         store.summarise(
-            search.name, note=page.note, metrics=page.analysis.metrics, tags=page.analysis.tags, files=page.files
+            search.name,
+            note=page.note,
+            metrics=page.analysis.metrics,
+            tags=page.analysis.tags,
+            files=page.files,
+            question=search.question,
+            config_text=search.text,
         )
     return page
 
