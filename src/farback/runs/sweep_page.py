@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from farback.experiment import Sweep
+from farback.experiment import Experiment, Sweep
 from farback.report import provenance_note
 from farback.report.page import Page, Subject, write
 from farback.report.sweep_report import Ladder
@@ -24,17 +24,23 @@ def publish(sweep: Sweep, store: Store, frame: pd.DataFrame | None = None, about
     """Write the sweep's folder in `results/` and its summary in the store. Reads `frame` and `about` if not given."""
     frame = store.frame(sweep.name) if frame is None else frame
     page = write(about or subject(sweep, store, frame), frame)
-    if not (sweep.overrides or sweep.seeds_shifted):  # the store's summary describes the unchanged config
-        store.summarise(
-            sweep.name,
-            note=page.note,
-            metrics=page.analysis.metrics,
-            tags=page.analysis.tags,
-            files=page.files,
-            question=sweep.question,
-            config_text=sweep.text,
-        )
+    summarise(sweep, store, page)
     return page
+
+
+def summarise(experiment: Experiment, store: Store, page: Page) -> None:
+    """Write a page's summary in the store, where it describes the unchanged config."""
+    if experiment.overrides or experiment.seeds_shifted:
+        return
+    store.summarise(
+        experiment.name,
+        note=page.note,
+        metrics=page.analysis.metrics,
+        tags=page.analysis.tags,
+        files=page.files,
+        question=experiment.question,
+        config_text=experiment.text,
+    )
 
 
 def subject(sweep: Sweep, store: Store, frame: pd.DataFrame) -> Subject:

@@ -16,7 +16,7 @@ from farback.runs.search.objectives import value
 from farback.runs.search.optuna_history import history
 from farback.runs.search.study import existing
 from farback.runs.search.winners import VALUES, Winner, defaults, equal_budgets, winner_configs, winners
-from farback.runs.sweep_page import chance_text, data_text, task_ladder, trial_provenance
+from farback.runs.sweep_page import chance_text, data_text, summarise, task_ladder, trial_provenance
 from farback.stores.base import Store
 from farback.stores.studies import exists, located, opened
 from farback.trials.trial import Trial
@@ -55,16 +55,7 @@ def publish(search: Search, store: Store, storage: str | None = None) -> Page:
         made_with=made_with,
     )
     page = write_search(subject, results, winner_configs(search, tuned))
-    if not search.overrides:  # the store's summary describes the unchanged config
-        store.summarise(
-            search.name,
-            note=page.note,
-            metrics=page.analysis.metrics,
-            tags=page.analysis.tags,
-            files=page.files,
-            question=search.question,
-            config_text=search.text,
-        )
+    summarise(search, store, page)
     return page
 
 
