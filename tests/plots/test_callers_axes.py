@@ -89,6 +89,20 @@ def predicted() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["label", "lag", "updates", "low", "high"])
 
 
+def mapped() -> pd.DataFrame:
+    """Horizons of two networks of two sizes, one of them a bound, and the causes of their failures."""
+    ends = [
+        (10.0, 8.0, 13.0, "none"),
+        (20.0, 16.0, 30.0, "none"),
+        (40.0, 30.0, math.inf, "none"),
+        (math.inf, 60.0, math.inf, "at least"),
+    ]
+    names = [("GRU", 24), ("GRU", 96), ("LRU", 24), ("LRU", 96)]
+    rows = [(*name, "decays", str(end[0]), *end, 5, 80, "seen") for name, end in zip(names, ends, strict=True)]
+    columns = ["label", "state", "cause", "horizon", "estimate", "low", "high", "bound"]
+    return pd.DataFrame(rows, columns=[*columns, "smallest_lag", "largest_lag", "source"])
+
+
 CALLS = {  # the arguments of each plot, with rows for one panel where it takes axes
     "best_after": lambda make: (tables.best_after(history()), "skill"),
     "calibration": lambda make: (checks(),),
@@ -96,6 +110,8 @@ CALLS = {  # the arguments of each plot, with rows for one panel where it takes 
     "gate_times": lambda make: (tables.gate_times(at_end()),),
     "gradients": lambda make: (tables.gradient_curves(at_end()),),
     "horizon_map": lambda make: (depth_first(make["horizons"](LABELS, "cell").assign(depth=1)),),
+    "horizon_lines": lambda make: (mapped(), "state", "label", "cause"),
+    "horizon_rows": lambda make: (mapped(), "label", "state", "cause"),
     "importances": lambda make: (importances(),),
     "improvement": lambda make: (improvements(),),
     "interference": lambda make: (tables.retained_by_lag(loads(), ["label", *LOADS]), *LOADS),
@@ -120,7 +136,11 @@ CALLS = {  # the arguments of each plot, with rows for one panel where it takes 
     "truncation": lambda make: (kept(),),
     "verdicts": lambda make: (claims(),),
 }
-OPTIONS = {"trend": {"title": "T", "value": "total"}}
+OPTIONS = {
+    "horizon_lines": {"title": "T", "label": "numbers"},
+    "horizon_rows": {"title": "T", "note": "N"},
+    "trend": {"title": "T", "value": "total"},
+}
 
 
 @pytest.fixture

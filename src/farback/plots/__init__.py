@@ -9,6 +9,7 @@ Only this package imports matplotlib and seaborn.
 """
 
 from farback.plots import backend  # noqa: F401 - it must be the first to import matplotlib
+from farback.plots.atlas import horizon_lines, horizon_rows
 from farback.plots.calibration import calibration
 from farback.plots.claim_verdicts import verdicts
 from farback.plots.forecasts import maps, skill_by_lag, staircase
@@ -34,7 +35,9 @@ __all__ = [
     "forest",
     "gate_times",
     "gradients",
+    "horizon_lines",
     "horizon_map",
+    "horizon_rows",
     "importances",
     "improvement",
     "interference",

@@ -19,12 +19,16 @@ DECIMALS = 4  # at most, for scores from 0 to 1: smaller differences come from s
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report. `frame` is written to `name`.csv; `shown` has the texts for the page."""
+    """A table of the report. `frame` is written to `name`.csv; `shown` has the texts for the page.
+
+    With `parquet` it is also written to `name`.parquet, for a table that others read by program.
+    """
 
     name: str
     caption: str
     frame: pd.DataFrame
     shown: pd.DataFrame
+    parquet: bool = False
 
 
 @dataclass(frozen=True)

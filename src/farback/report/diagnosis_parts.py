@@ -51,12 +51,18 @@ def diagnosis_texts(found: pd.DataFrame, by: By) -> pd.DataFrame:
 
 def causes_text(own: pd.DataFrame) -> str:
     """Mean shares of the causes, the largest first, such as "decays 71 %, not written 29 %"."""
+    mean = mean_shares(own)
+    named = mean[mean >= NAMED]
+    return ", ".join(f"{str(name).replace('_', ' ')} {share:.0%}".replace("%", " %") for name, share in named.items())
+
+
+def mean_shares(own: pd.DataFrame) -> pd.Series[float]:
+    """The mean share of each cause over the networks that fail for a known reason, the largest first; else empty."""
     count = own["fails"] - own["unknown"]
     if not count.sum():
-        return ""
+        return pd.Series(dtype=float)
     mean = own[list(CAUSES)].fillna(0.0).mul(count, axis=0).sum() / count.sum()
-    named = mean[mean >= NAMED].sort_values(ascending=False, kind="stable")
-    return ", ".join(f"{str(name).replace('_', ' ')} {share:.0%}".replace("%", " %") for name, share in named.items())
+    return mean.sort_values(ascending=False, kind="stable")
 
 
 def diagnosis_sentence(found: pd.DataFrame, by: By) -> str:

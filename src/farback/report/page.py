@@ -269,7 +269,7 @@ def _plain(lines: Lines) -> dict[str, Any]:
 
 
 def _write_parts(analysis: Analysis, folder: Path) -> list[Path]:
-    """Write the CSV file of every part, and the figures; returns the paths."""
+    """Write the CSV file of every part, the Parquet files of tables, and the figures; returns the paths."""
     from farback.plots import save  # matplotlib takes a second to import
 
     written = []
@@ -279,6 +279,9 @@ def _write_parts(analysis: Analysis, folder: Path) -> list[Path]:
         written.append(csv)
         if isinstance(part, Figure):
             written += save(part.drawing, folder / part.name)
+        elif part.parquet:
+            written.append(folder / f"{part.name}.parquet")
+            tables.write_parquet(part.frame, written[-1])
     return written
 
 

@@ -13,7 +13,7 @@ again on fresh seeds (`fresh_seeds`), which give the results.
 
 from farback.tables.choices import choices
 from farback.tables.comparisons import comparisons
-from farback.tables.csv_files import write_csv
+from farback.tables.csv_files import write_csv, write_parquet
 from farback.tables.curves import (
     curves,
     gate_times,
@@ -25,6 +25,7 @@ from farback.tables.curves import (
 )
 from farback.tables.diagnoses import diagnoses
 from farback.tables.fresh_seeds import DEFAULT, TUNED, contests, gains, gaps, reported, tuning_share
+from farback.tables.horizon_by_budget import horizon_by_budget, horizon_forecasts
 from farback.tables.horizons import horizon_grid, success_by_lag, success_curves, trainability
 from farback.tables.learning_times import learning_time, learning_time_backtest, learning_time_curves, learning_times
 from farback.tables.length_generalisation import extrapolation, horizon_by_update, retained_by_lag, trained_and_tested
@@ -55,7 +56,9 @@ __all__ = [
     "gradient_curves",
     "has_horizon",
     "has_score_without_lag",
+    "horizon_by_budget",
     "horizon_by_update",
+    "horizon_forecasts",
     "horizon_grid",
     "improvements",
     "last_evaluations",
@@ -92,4 +95,5 @@ __all__ = [
     "tuning_share",
     "with_roles",
     "write_csv",
+    "write_parquet",
 ]

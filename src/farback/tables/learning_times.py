@@ -93,7 +93,7 @@ def learning_time(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
             (
                 *(*name, law.trainings, law.solved, law.law, law.probability, *exponents, law.time_constant),
                 *(law.spread, law.lapse, law.fits, longest, budget),
-                *(*_horizon(law, own, budget, longest), *_horizon(law, own, FURTHER * budget, longest)),
+                *(*_ends_of(law_horizon(law, own, budget)), *_ends_of(law_horizon(law, own, FURTHER * budget))),
             )
         )
     ends = ("horizon", "estimate", "low", "high", "further", "further_estimate", "further_low", "further_high")
@@ -110,12 +110,16 @@ def learning_time(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
     return as_frame(rows, [*by, *columns, "spread", "lapse", "fits", "longest", "budget", *ends], trainings, by)
 
 
-def _horizon(law: LearningTime, own: pd.DataFrame, budget: float, longest: int) -> tuple[str, float, float, float]:
-    """The horizon for a number of updates: as text, the estimate and the ends of its interval."""
-    smallest, largest = float(own["lag"].min()) / FURTHER, float(FURTHER * longest)
+def law_horizon(law: LearningTime, trainings: pd.DataFrame, budget: float) -> HorizonEstimate:
+    """The horizon for a number of updates; beyond 4 times the longest lag that was learned it is a bound."""
+    longest = int(trainings.loc[np.isfinite(trainings["high"]), "lag"].max())
+    smallest, largest = float(trainings["lag"].min()) / FURTHER, float(FURTHER * longest)
     ends = [0.0 if lag < smallest else math.inf if lag > largest else lag for lag in law.horizon(budget)]
-    estimate, low, high = ends
-    return str(HorizonEstimate(estimate, low, high, smallest, largest)), estimate, low, high
+    return HorizonEstimate(ends[0], ends[1], ends[2], smallest, largest)
+
+
+def _ends_of(horizon: HorizonEstimate) -> tuple[str, float, float, float]:
+    return str(horizon), horizon.estimate, horizon.low, horizon.high
 
 
 def learning_time_curves(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
