@@ -14,7 +14,7 @@ export UV_COMPILE_BYTECODE := 1
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .DEFAULT_GOAL := help
-.PHONY: help named demo run search report claims calibrate ui dashboard test test-all test-faults test-lowest coverage lint smoke bench docs docs-links audit clean
+.PHONY: help named demo run search report claims calibrate backtest ui dashboard test test-all test-faults test-lowest coverage lint smoke bench docs docs-links audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ claims: $(VENV)/.ok ## check published claims: train what is missing, then write
 
 calibrate: $(VENV)/.ok ## check measures and statistics where the answer is known (a minute); fails when a number is wrong
 	$(BIN)/farback calibrate
+
+backtest: $(VENV)/.ok ## test the law of learning time on every stored sweep (a minute): does it predict trainings at longer lags?
+	$(BIN)/farback backtest
 
 ui: named $(VENV)/.ok ## browse every run in the MLflow UI on 127.0.0.1 (NAME=horizon)
 	$(BIN)/farback ui "$$NAME"

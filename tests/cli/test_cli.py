@@ -229,6 +229,7 @@ def test_help_names_what_an_option_takes_and_no_python_type(farback: Callable[..
         "search",
         "dashboard",
         "calibrate",
+        "backtest",
         "claims",
         "list",
         "show",

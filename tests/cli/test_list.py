@@ -216,7 +216,7 @@ def test_show_of_an_init_names_the_cells_that_it_goes_with(typed: Callable[..., 
 def test_commands_stand_in_the_order_of_use(typed: Callable[..., str]) -> None:
     names = re.findall(r"^│ ([a-z-]+) ", typed("--help").partition("Commands")[2], re.MULTILINE)
     assert names[:6] == ["init", "run", "report", "ui", "search", "dashboard"]
-    assert names[6:] == ["calibrate", "claims", "list", "show", "new", "check", "schema", "doctor"]
+    assert names[6:] == ["calibrate", "backtest", "claims", "list", "show", "new", "check", "schema", "doctor"]
 
 
 def test_a_schema_that_git_tracks_is_not_changed_by_a_run(tmp_path: Path) -> None:

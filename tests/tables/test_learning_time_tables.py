@@ -73,6 +73,9 @@ def test_the_backtest_counts_the_trainings_at_longer_lags_that_were_predicted() 
     first = found[(found["fitted_to"] == 10) & (found["factor"] == 2)].iloc[0]
     assert first["trainings"] == 12  # six seeds at lags 14 and 20
     assert found["predicted"].sum() / found["trainings"].sum() > 0.85
+    unlearned = found["trainings"] - found["learned"]
+    assert ((found["predicted"] - found["learned_predicted"]).between(0, unlearned)).all()
+    assert found["learned_predicted"].sum() / found["learned"].sum() > 0.8
 
 
 def test_the_figure_shows_each_training_at_its_lag() -> None:

@@ -8,7 +8,22 @@ from typing import NoReturn
 
 import typer
 
-from farback.cli import calibrate, check, claims, dashboard, doctor, init, list, new, report, run, search, show, ui
+from farback.cli import (
+    backtest,
+    calibrate,
+    check,
+    claims,
+    dashboard,
+    doctor,
+    init,
+    list,
+    new,
+    report,
+    run,
+    search,
+    show,
+    ui,
+)
 from farback.cli.app import Command, app
 
 __all__ = ["app", "main"]
@@ -22,6 +37,7 @@ for command in (
     search.search,
     dashboard.dashboard,
     calibrate.calibrate,
+    backtest.backtest,
     claims.claims,
     list.list_,
     show.show,

@@ -24,6 +24,7 @@ BELOW, SHOWN_PROJECTS = ("*", "*/*"), 8  # where projects are looked for to name
 RESERVED = {
     "store": "results/store holds the databases",
     CLAIMS: "results/claims is the page of `farback claims`",
+    "backtest": "results/backtest is the page of `farback backtest`",
     "calibrate": "results/calibrate is the page of `farback calibrate`",
     "default": "MLflow has an experiment of this name",
 }

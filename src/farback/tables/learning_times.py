@@ -146,7 +146,9 @@ def learning_time_backtest(scores: pd.DataFrame, by: By = ("label",)) -> pd.Data
     without success if that interval does not end before its last update.
 
     Returns:
-        by..., fitted_to (L), factor (2: lags in (L, 2 L]; 4: in (2 L, 4 L]), trainings, predicted, share, law, fits.
+        by..., fitted_to (L), factor (2: lags in (L, 2 L]; 4: in (2 L, 4 L]), trainings, predicted, share, learned (how
+        many trainings learned the longer lag; the others are easier to predict), learned_predicted (of these), law,
+        fits.
     """
     rows, trainings = [], learning_times(scores, by)
     for name, own in groups(trainings, by):
@@ -159,9 +161,12 @@ def learning_time_backtest(scores: pd.DataFrame, by: By = ("label",)) -> pd.Data
             (law,) = fitted.values()
             for factor, rest in later.items():
                 if len(rest):
-                    hits = sum(_predicted(law, row) for row in rest.itertuples())
-                    rows.append((*name, last, factor, len(rest), hits, hits / len(rest), law.law, law.fits))
-    columns = ["fitted_to", "factor", "trainings", "predicted", "share", "law", "fits"]
+                    hit_N = np.array([_predicted(law, row) for row in rest.itertuples()])
+                    learned_N = np.isfinite(rest["high"].to_numpy(float))
+                    counts = (len(rest), int(hit_N.sum()), float(hit_N.mean()))
+                    learned = (int(learned_N.sum()), int((hit_N & learned_N).sum()))
+                    rows.append((*name, last, factor, *counts, *learned, law.law, law.fits))
+    columns = ["fitted_to", "factor", "trainings", "predicted", "share", "learned", "learned_predicted", "law", "fits"]
     return as_frame(rows, [*by, *columns], trainings, by)
 
 
