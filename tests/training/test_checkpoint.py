@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from farback.cells import Cell
 from farback.system import safetensors
 from farback.tasks import Task
-from farback.training import batches, replicas
+from farback.training import batches, compiled_updates, replicas
 from farback.training import checkpoint as checkpoint_module
 from farback.training.batches import ScoredSteps
 from farback.training.loop import train
@@ -27,9 +27,10 @@ Make = Callable[..., Trial]
 
 
 @pytest.fixture(autouse=True, scope="module")
-def few_validation_sequences() -> Iterator[None]:
+def few_validation_sequences_and_a_stop_after_any_update() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batches, "VALIDATION", 32)
+        patch.setattr(compiled_updates, "FLOPS", 1)
         yield
 
 

@@ -157,9 +157,9 @@ from farback.trials.trial import Trial
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 spec = {"task": "recall", "cell": "lstm", "hidden": 32, "batch": 16}
-assert Replicas([Trial.model_validate({**spec, "lag": 20})], memory=1).update(1) == [True]
+assert Replicas([Trial.model_validate({**spec, "lag": 20})], memory=1).update(1) == (1, [True])
 before = peak()
-assert Replicas([Trial.model_validate({**spec, "lag": 100_000})], memory=100_000_000).update(1) == [True]
+assert Replicas([Trial.model_validate({**spec, "lag": 100_000})], memory=100_000_000).update(1) == (1, [True])
 print(peak() - before)
 """
 

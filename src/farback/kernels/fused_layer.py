@@ -24,7 +24,8 @@ from farback.kernels.symbols import Symbols
 from farback.kernels.time_loop import CellCode
 
 
-def _sizes(code: CellCode) -> tuple[int, int, int, int]:
+def cell_sizes(code: CellCode) -> tuple[int, int, int, int]:
+    """The sizes of a cell's step functions."""
     return code.blocks, code.direct, code.kept, -1 if code.carried is None else code.carried
 
 
@@ -56,7 +57,7 @@ class _Source(NamedTuple):
         R, T, B = self.shape
         width = 0 if self.x is None else self.x.shape[3]
         N = self.index_RN.shape[1] if selected and self.index_RN is not None else 0
-        return R, T, B, width, self.hidden, _row(self.hidden, width), N
+        return R, T, B, width, self.hidden, row_length(self.hidden, width), N
 
 
 class ForwardPass(NamedTuple):
@@ -95,14 +96,15 @@ def stretch(code: CellCode, shape: Sequence[int], hidden: int, limit: int) -> in
         limit: the bytes that rows and kept numbers of all replicas, in float32, may take.
     """
     R, T, B, width = shape
-    if 4 * R * T * B * (_row(hidden, width) + code.kept * hidden) <= limit:
+    if 4 * R * T * B * (row_length(hidden, width) + code.kept * hidden) <= limit:
         return None
     span = max(1, 128 // B)
     return -(-(math.isqrt(T - 1) + 1) // span) * span
 
 
-def _row(hidden: int, width: int) -> int:
-    return -(-(hidden + width + 1) // 16) * 16  # a row fills whole cache lines
+def row_length(hidden: int, width: int) -> int:
+    """L: a row fills whole cache lines."""
+    return -(-(hidden + width + 1) // 16) * 16
 
 
 def forward(
@@ -183,7 +185,7 @@ def _forward(
         gemm(row.dtype),
         time_loop.addresses(source.code, row.dtype)[0],
         LIKE[row.dtype],
-        _sizes(source.code),
+        cell_sizes(source.code),
         source.sizes(selected is not None),
         (*steps, row.shape[1], kept.shape[1]),
         strides,
@@ -241,7 +243,7 @@ def backward(
             gemm(like.dtype),
             time_loop.addresses(code, like.dtype)[1],
             LIKE[like.dtype],
-            _sizes(code),
+            cell_sizes(code),
             sizes,
             (first, last, row.shape[1], kept.shape[1]),
             strides,

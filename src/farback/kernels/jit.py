@@ -32,6 +32,7 @@ _HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _KERNEL = {**_OPTIONS, "no_cfunc_wrapper": True}
 # Sums over a row are computed as vectors of partial sums, in an order that depends on the length of the row alone.
 _SUMMING = {**_HELPER, "fastmath": {"contract", "reassoc"}}
+_EXACT = {**_HELPER, "fastmath": False}
 IN_PLACE = {**_HELPER, "forceinline": True}  # for a long function in a loop: a call would prevent vector code
 _STEPS: list[Any] = []
 
@@ -62,6 +63,11 @@ def loop(function: Callable[..., Any], options: dict[str, Any] = _HELPER) -> Any
 def summing_loop(function: Callable[..., Any]) -> Any:
     """As `loop`, for loops that add up the numbers of a row: the order of the additions may change."""
     return loop(function, _SUMMING)
+
+
+def exact_loop(function: Callable[..., Any]) -> Any:
+    """As `loop`, for loops that round after every operation, as tensor operations do."""
+    return loop(function, _EXACT)
 
 
 def kernel(function: Any) -> Any:

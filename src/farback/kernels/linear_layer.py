@@ -29,7 +29,8 @@ from farback.kernels.jit import kernel
 
 
 @kernel
-def _forward(gemm, like, sizes, strides, x, w, b, y):
+def forward_at(gemm, like, sizes, strides, x, w, b, y):
+    """`forward`, from addresses."""
     R, N, width, G = sizes
     x_RNI, y_RNG = array_at(x, like, (R, N, width)), array_at(y, like, (R, N, G))
     packed_IG = aligned_zeros(like, width * G).reshape(width, G)
@@ -46,7 +47,8 @@ def _forward(gemm, like, sizes, strides, x, w, b, y):
 
 
 @kernel
-def _backward(gemm, like, sizes, strides, x, w, d, dx, dw, db):
+def backward_at(gemm, like, sizes, strides, x, w, d, dx, dw, db):
+    """`backward`, from addresses."""
     R, N, width, G = sizes
     x_RNI, dx_RNI = array_at(x, like, (R, N, width)), array_at(dx, like, (R, N, width))
     d_RNG = array_at(d, like, (R, N, G))
@@ -71,7 +73,7 @@ def forward(x: Tensor, w: Place, b: Place, G: int) -> Tensor:
     R, N, width = x.shape
     y, x = x.new_empty(R, N, G), contiguous(x)
     addresses = (x.data_ptr(), w.address, b.address, y.data_ptr())
-    _forward(gemm(x.dtype), LIKE[x.dtype], (R, N, width, G), (w.stride, b.stride), *addresses)
+    forward_at(gemm(x.dtype), LIKE[x.dtype], (R, N, width, G), (w.stride, b.stride), *addresses)
     return y
 
 
@@ -81,7 +83,7 @@ def backward(x: Tensor, w: Place, d: Tensor, needed: bool, dw: Place, db: Place)
     dx = x.new_empty(x.shape) if needed else None
     x, d = contiguous(x), contiguous(d)
     addresses = (x.data_ptr(), w.address, d.data_ptr(), address(dx), dw.address, db.address)
-    _backward(gemm(x.dtype), LIKE[x.dtype], (R, N, width, G), (w.stride, dw.stride, db.stride), *addresses)
+    backward_at(gemm(x.dtype), LIKE[x.dtype], (R, N, width, G), (w.stride, dw.stride, db.stride), *addresses)
     return dx
 
 

@@ -67,6 +67,19 @@ def _call_step(typing_context, address, like, places, sizes):
     return types.void(types.intp, like, places, sizes), code
 
 
+def _call_operator(typing_context, address, arguments):
+    """Call the C++ function at `address` with integers and addresses; what it returns is ignored."""
+
+    def code(context, builder, signature, values):
+        function, numbers = values
+        own = cgutils.unpack_tuple(builder, numbers)
+        pointer = ir.FunctionType(ir.IntType(64), [value.type for value in own]).as_pointer()
+        builder.call(builder.inttoptr(function, pointer), own)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.UniTuple(types.intp, len(arguments))), code
+
+
 def _pointer(typing_context, address, like):
     """A pointer to numbers of the dtype of `like`."""
 
@@ -157,6 +170,7 @@ def _wide_vectors(typing_context):
 power_of_two: Any = intrinsic(_power_of_two)
 call_gemm: Any = intrinsic(_call_gemm)
 call_step: Any = intrinsic(_call_step)
+call_operator: Any = intrinsic(_call_operator)
 pointer: Any = intrinsic(_pointer)
 arrays: Any = intrinsic(prefer_literal=True)(_arrays)
 read: Any = intrinsic(_read)

@@ -12,8 +12,16 @@ from torch import Tensor
 
 from farback.kernels.arguments import LIKE, contiguous
 from farback.kernels.buffer_pool import array_at
-from farback.kernels.jit import kernel, loop
-from farback.kernels.llvm import wide_vectors
+from farback.kernels.jit import exact_loop, inlined, kernel, loop
+from farback.kernels.llvm import call_operator, wide_vectors
+
+RULES = {  # the hyper-parameters of each optimizer but the learning rate, in the order in which code reads them
+    "adam": ("beta1", "beta2", "eps"),
+    "adamw": ("beta1", "beta2", "eps", "weight_decay"),
+    "sgd": ("momentum",),
+    "rmsprop": ("alpha", "eps", "momentum"),
+}
+ADAM, ADAMW, SGD, RMSPROP = range(4)
 
 
 @loop
@@ -32,7 +40,8 @@ def _scaled(grad_P, scale, out_P):
 
 
 @kernel
-def _clip(like, R, P, grad, limit, out, norm):
+def clip_at(like, R, P, grad, limit, out, norm):
+    """`clip`, from addresses."""
     grad_RP, out_RP = array_at(grad, like, (R, P)), array_at(out, like, (R, P))
     limit_R, norm_R = array_at(limit, like, (R,)), array_at(norm, like, (R,))
     lanes_16, one = np.zeros(16, type(like)), type(like)(1)
@@ -63,7 +72,8 @@ def _adam_step(theta_P, grad_P, first_P, second_P, beta1, beta2, eps, rate, corr
 
 
 @kernel
-def _adam(like, R, P, count, theta, grad, first, second, lr, beta1, beta2, eps):
+def adam_at(like, R, P, count, theta, grad, first, second, lr, beta1, beta2, eps):
+    """`adam`, from addresses."""
     theta_RP, grad_RP = array_at(theta, like, (R, P)), array_at(grad, like, (R, P))
     first_RP, second_RP = array_at(first, like, (R, P)), array_at(second, like, (R, P))
     lr_R, eps_R = array_at(lr, like, (R,)), array_at(eps, like, (R,))
@@ -75,13 +85,66 @@ def _adam(like, R, P, count, theta, grad, first, second, lr, beta1, beta2, eps):
         _adam_step(theta_RP[r], grad_RP[r], *moments, beta1_R[r], beta2_R[r], eps_R[r], rate, correction)
 
 
+@exact_loop
+def _decay(theta_P, rate, decay):
+    factor = type(rate)(1) - rate * decay
+    for p in range(theta_P.size):
+        theta_P[p] *= factor
+
+
+@exact_loop
+def _sgd_step(theta_P, grad_P, velocity_P, rate, momentum):
+    for p in range(theta_P.size):
+        velocity_P[p] = velocity_P[p] * momentum + grad_P[p]
+        theta_P[p] -= velocity_P[p] * rate
+
+
+@exact_loop
+def _mean_square(grad_P, square_P, copy_P, alpha):
+    rest = type(alpha)(1) - alpha
+    for p in range(grad_P.size):
+        square_P[p] = square_P[p] * alpha + grad_P[p] * grad_P[p] * rest
+        copy_P[p] = square_P[p]
+
+
+@exact_loop
+def _rmsprop_step(theta_P, grad_P, root_P, velocity_P, rate, eps, momentum):
+    for p in range(theta_P.size):
+        velocity_P[p] = velocity_P[p] * momentum + grad_P[p] / (root_P[p] + eps)
+        theta_P[p] -= velocity_P[p] * rate
+
+
+@inlined
+def step_at(optimizer, like, P, count, places, rate, rules, root):
+    """One step of one replica.
+
+    `places` are the addresses of parameters, gradient and running averages, `rate` and `rules` those of its learning
+    rate and other rules. `root` is torch's operator for square roots, its C++ tensor, and the memory of this (P,).
+    """
+    theta_P, grad_P = array_at(places[0], like, (P,)), array_at(places[1], like, (P,))
+    first_P, second_P = array_at(places[2], like, (P,)), array_at(places[3], like, (P,))
+    lr = array_at(rate, like, (1,))[0]
+    one, two = array_at(rules[0], like, (1,))[0], array_at(rules[1], like, (1,))[0]
+    if optimizer == SGD:
+        _sgd_step(theta_P, grad_P, first_P, lr, one)
+    elif optimizer == RMSPROP:
+        root_P = array_at(root[2], like, (P,))
+        _mean_square(grad_P, first_P, root_P, one)
+        call_operator(root[0], (root[1], root[1]))
+        _rmsprop_step(theta_P, grad_P, root_P, second_P, lr, two, array_at(rules[2], like, (1,))[0])
+    else:
+        if optimizer == ADAMW:
+            _decay(theta_P, lr, array_at(rules[3], like, (1,))[0])
+        adam_at(like, 1, P, count, *places, rate, rules[0], rules[1], rules[2])
+
+
 def clip(grad_RP: Tensor, limit_R1: Tensor) -> tuple[Tensor, Tensor]:
     """The gradient scaled down to each replica's limit, and the norms before scaling, (R,)."""
     R, P = grad_RP.shape
     grad_RP, limit_R1 = contiguous(grad_RP), contiguous(limit_R1)
     out, norm = torch.empty_like(grad_RP), grad_RP.new_empty(R)
     places = (grad_RP.data_ptr(), limit_R1.data_ptr(), out.data_ptr(), norm.data_ptr())
-    _clip(LIKE[grad_RP.dtype], R, P, *places)
+    clip_at(LIKE[grad_RP.dtype], R, P, *places)
     return out, norm
 
 
@@ -90,4 +153,4 @@ def adam(theta: Tensor, grad: Tensor, first: Tensor, second: Tensor, rules: dict
     R, P = theta.shape
     like, grad = LIKE[theta.dtype], contiguous(grad)
     places = [t.data_ptr() for t in (theta, grad, first, second, *(rules[n] for n in ("lr", "beta1", "beta2", "eps")))]
-    _adam(like, R, P, count, *places)
+    adam_at(like, R, P, count, *places)

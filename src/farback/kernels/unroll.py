@@ -108,6 +108,11 @@ class GatedKernel(Kernel):
         states = (state,) if self.code.carried is None else (state, state)
         outputs, _ = self.unroll(None, {"weight_hh": zeros(1, blocks, 1)}, zeros(1, 1, 1, blocks), states)
         outputs.sum().backward()  # type: ignore[no-untyped-call]
+        if dtype is torch.float32:
+            from farback.kernels import torch_operators, update_loop
+
+            if torch_operators.addresses() is not None:
+                update_loop.example(self.code)
 
 
 @dataclass(frozen=True)

@@ -100,10 +100,10 @@ class Architecture:
         return tuple((place, tuple(self.cell_shapes(place))) for place in self.layers())
 
     @functools.cached_property
-    def is_single_layer(self) -> bool:
-        """Whether the trained parameters are those of one forward layer and a readout, and nothing is frozen."""
+    def is_plain_stack(self) -> bool:
+        """Whether the parameters are those of forward layers and a readout, and all are trained."""
         simple = self.encoder.name == "identity" and not (self.learned_state or self.bidirectional or self.frozen)
-        return simple and self.depth == 1 and self.has_readout and self.block == NO_BLOCK
+        return simple and self.has_readout and self.block == NO_BLOCK
 
     def cell_shapes(self, place: LayerPlace) -> dict[str, tuple[int, ...]]:
         """The shapes of one layer's parameters, by name without the suffix."""

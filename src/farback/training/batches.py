@@ -161,16 +161,29 @@ class BatchStream:
         self.is_long = scored.per_sequence is not None and is_long(self.task)
         self.block = 1 if self.is_long else batches_per_draw(self.task, self.trial.batch)
         self.coder = Coder(self.task.inputs)
-        self.queued: list[CohortBatch] = []
+        self.queued: list[CohortBatch] = []  # each holds the batches of some updates, one after the other
+        self.at = 0  # updates of the first of them whose batches have been used
         self.states = self._generator_states()
         self.before = self.taken = 0
 
-    def next(self) -> CohortBatch:
-        """The next batch of every replica."""
+    def next(self, most: int = 1) -> CohortBatch:
+        """The next batch of every replica, or batches of up to `most` updates, one after the other."""
+        R = len(self.rngs)
+        if self.queued and self.at * R == len(self.queued[0].x_RTBI):
+            self.at = 0
+            del self.queued[0]
         if not self.queued:
             self._draw_block()
-        self.taken += 1
-        return self.queued.pop(0)
+        first = self.queued[0]
+        count = min(most, len(first.x_RTBI) // R - self.at)
+        self.at += count
+        self.taken += count
+        return first.rows(slice((self.at - count) * R, self.at * R))
+
+    def put_back(self, count: int) -> None:
+        """Return the last `count` batches of the last call of `next`, which were not used."""
+        self.at -= count
+        self.taken -= count
 
     def validation(self) -> CohortBatch | LongValidation:
         """A batch of VALIDATION sequences for every replica; with one training lag, only answers at this lag count."""
@@ -187,15 +200,19 @@ class BatchStream:
         for rng, state in zip(self.rngs, states, strict=True):
             rng.bit_generator.state = state
         self.before, self.taken = count - taken, 0
+        self.at, self.queued = 0, []
         self._draw_block()
-        self.taken = taken
-        del self.queued[:taken]
+        while self.taken < taken:
+            self.next(taken - self.taken)
 
     def keep(self, rows: list[int]) -> None:
         """Continue with these replicas only."""
+        R = len(self.rngs)
         self.rngs = [self.rngs[r] for r in rows]
         self.states = [self.states[r] for r in rows]
-        self.queued = [batch.rows(rows) for batch in self.queued]
+        self.queued = [
+            batch.rows([update + r for update in range(0, len(batch.x_RTBI), R) for r in rows]) for batch in self.queued
+        ]
 
     def _draw_block(self) -> None:
         """Draw the next block and stack many of its batches at once, which costs little more than stacking one."""
@@ -209,8 +226,7 @@ class BatchStream:
         batches = [Batch(*parts) for replicas in zip(*split, strict=True) for parts in replicas]  # batch by batch
         step = R * max(1, STACKED_NUMBERS // (sampled[0].input_BTI.numel() // self.block * R))
         for start in range(0, len(batches), step):
-            stacked = self.scored.stacked(batches[start : start + step]).to(self.device)
-            self.queued += [stacked.rows(slice(row, row + R)) for row in range(0, len(stacked.x_RTBI), R)]
+            self.queued.append(self.scored.stacked(batches[start : start + step]).to(self.device))
 
     def long_batch(self, size: int, exact: bool = False) -> CohortBatch:
         """A batch of long sequences; with `exact`, as for validation."""

@@ -33,7 +33,7 @@ def checkpoint(replicas: Replicas, r: int, count: int, provenance: Mapping[str, 
     arrays |= {f"moments.{name}": value[r].cpu().numpy() for name, value in replicas.moments.items()}
     for name, values in vars(replicas.window).items():
         if values:
-            arrays[f"window.{name}"] = torch.stack([value[r] for value in values]).cpu().numpy()
+            arrays[f"window.{name}"] = torch.cat([value[:, r] for value in values]).cpu().numpy()
     names: dict[str, int] = {}
     arrays |= _columns("rows", [(f"{row[0]}/{row[3]}", row[1], row[2], row[4]) for row in replica.rows], names)
     progress = [
@@ -82,8 +82,8 @@ def replicas(cohort: Cohort, device: str = "cpu", memory: int | None = None) -> 
     made.training.resume([fields["place"] for _, fields in saved], saved[0][1]["taken"], cohort.step)
     for name, values in vars(made.window).items():
         if f"window.{name}" in saved[0][0]:
-            value_NR = torch.from_numpy(np.stack([arrays[f"window.{name}"] for arrays, _ in saved], 1)).to(device)
-            values.extend(value_NR.unbind())
+            value_UR = torch.from_numpy(np.stack([arrays[f"window.{name}"] for arrays, _ in saved], 1)).to(device)
+            values.append(value_UR)
     for replica, content in zip(made.each, saved, strict=True):
         _restore(replica, *content)
     return made

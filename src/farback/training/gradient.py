@@ -111,7 +111,7 @@ def _by_kernel(
     architecture: Architecture, theta_RP: Tensor, scored: ScoredSteps, batch: CohortBatch, memory: int | None
 ) -> tuple[Tensor, Tensor] | None:
     """Losses and gradients of a single layer with a fused kernel and a linear readout; None for other networks."""
-    if not architecture.is_single_layer:
+    if not architecture.is_plain_stack or architecture.depth > 1:
         return None
     sizes = architecture.hidden, architecture.outputs
     index_RN = None if scored.per_sequence is None else batch.index_RN

@@ -38,7 +38,7 @@ def train(
 
     Yields:
         Progress of each replica at every evaluation; a Checkpoint of each replica every `checkpoint_seconds`; Finished
-        when a replica leaves; None after every update. Then a Request can be sent: trials that it drops leave with
+        when a replica leaves; None after some updates. Then a Request can be sent: trials that it drops leave with
         Pruned; if it asks to finish, every trial gets a Checkpoint and Paused.
     """
     try:
@@ -66,7 +66,6 @@ class _Training:
         if self.steps and not self.count:
             yield from self._measure(self._all(), end=False)
         while self.count < self.steps:
-            self.count += 1
             yield from self._update()
             request = (yield None) or Request()
             yield from self._handle(request)
@@ -80,15 +79,25 @@ class _Training:
         return list(range(len(self.replicas.each)))
 
     def _update(self) -> Iterator[Event]:
-        """Update every replica; then evaluate and measure the replicas if that is due, and end those that are done."""
+        """Update every replica until something is due, or until a replica diverged; then do what is due.
+
+        Replicas are evaluated and measured, and end if they are done.
+        """
         replicas, trial = self.replicas, self.replicas.trial
-        finite_R = replicas.update(self.count)
+        done, finite_R = replicas.update(self.count + 1, self._until_due() - self.count)
+        self.count += done
         yield from self._end([r for r, finite in enumerate(finite_R) if not finite], "diverged")
         if replicas.each and (self.count % trial.evaluate_every == 0 or self.count == self.steps):
             solved = yield from self._evaluate()
             yield from self._end(solved if self.count < self.steps else [], "finished")
         if replicas.each and self.count < self.steps:
             yield from self._measure(self._all(), end=False)
+
+    def _until_due(self) -> int:
+        """The number of updates after which an evaluation, a measure or the end is due next."""
+        trial, due = self.replicas.trial, self.count + 1
+        times = [at for measure in trial.measures for at in measure.at if isinstance(at, int) and at >= due]
+        return min(self.steps, self.count - self.count % trial.evaluate_every + trial.evaluate_every, *times)
 
     def _evaluate(self) -> Generator[Event, Any, list[int]]:
         """Validate every replica; return the indices of those with sustained success."""

@@ -19,6 +19,7 @@ from farback.records.sustained_success import SOLVED_SKILL, SUSTAINED
 from farback.system.random_streams import stream
 from farback.training import dropout
 from farback.training.batches import BatchStream, ScoredSteps
+from farback.training.compiled_updates import CompiledUpdates, covers
 from farback.training.gradient import Options, gradient, network
 from farback.trials.events import Progress, ScoreRow
 from farback.trials.trial import Trial
@@ -56,7 +57,10 @@ class Replica:
 
 @dataclass
 class Window:
-    """Training values since the last evaluation, (R,) per update: loss, gradient norm, whether clipping was needed."""
+    """Training values since the last evaluation: loss, gradient norm, whether clipping was needed.
+
+    Each part holds some updates, (U, R).
+    """
 
     loss: list[Tensor] = field(default_factory=list)
     norm: list[Tensor] = field(default_factory=list)
@@ -65,7 +69,7 @@ class Window:
     def means(self) -> dict[str, list[float]]:
         """Means over the updates, one for each replica, by metric name; in double precision."""
         named = {"train/loss": self.loss, "grad/norm": self.norm, "grad/clipped": self.over}
-        return {name: torch.stack(values).double().mean(0).tolist() for name, values in named.items()}
+        return {name: torch.cat(values).double().mean(0).tolist() for name, values in named.items()}
 
 
 class Replicas:
@@ -87,6 +91,8 @@ class Replicas:
         self.training = BatchStream(trials, "train", self.scored, device)
         self.validation = [BatchStream([trial], "validation", self.scored, device).validation() for trial in trials]
         self.window = Window()
+        self.compiled: CompiledUpdates | None = None
+        self.is_compiled = covers(trials[0], memory, device)
         self._set_rules()
 
     @property
@@ -119,13 +125,14 @@ class Replicas:
         loss_R, grad_RP = gradient(self.architecture, self.theta_RP * kept_RP, self.scored, batch, options)
         return loss_R, grad_RP * kept_RP
 
-    def _rules_at(self, count: int) -> optimizers.Tensors:
-        """The hyper-parameters of the optimizers at update number `count`, with scheduled learning rates."""
-        factors = [replica.trial.schedule.factor(count, replica.trial.steps) for replica in self.each]
-        if all(factor == 1 for factor in factors):
-            return self.rules
-        rates = [[own.trial.optimizer.lr * factor] for own, factor in zip(self.each, factors, strict=True)]
-        return {**self.rules, "lr": torch.tensor(rates, dtype=self.theta_RP.dtype, device=self.device)}
+    def _rates(self, first: int, updates: int) -> Tensor:
+        """The scheduled learning rates of some updates, (U, R), from number `first` on."""
+        trials = [replica.trial for replica in self.each]
+        rates = [
+            [trial.optimizer.lr * trial.schedule.factor(count, trial.steps) for trial in trials]
+            for count in range(first, first + updates)
+        ]
+        return torch.tensor(rates, dtype=self.theta_RP.dtype, device=self.device)
 
     def seeds(self, count: int) -> tuple[int, ...] | None:
         """For each replica, the seed of the random numbers that its cells draw in update number `count`, if they do."""
@@ -137,19 +144,41 @@ class Replicas:
         """The network of some replicas."""
         return network(self.architecture, self.theta_RP[rows])
 
-    def update(self, count: int) -> list[bool]:
-        """Do update number `count` of every replica; return whether each replica's loss was finite."""
+    def update(self, count: int, most: int = 1) -> tuple[int, list[bool]]:
+        """Do update number `count` of every replica, or up to `most` updates from there on.
+
+        Returns:
+            the number of updates, and whether each replica's loss was finite at the last of them; it was at the others.
+        """
+        loss_UR, norm_UR = self._compiled(count, most) if self.is_compiled else self._single(count)
+        self.window.loss.append(loss_UR)
+        self.window.norm.append(norm_UR)
+        self.window.over.append(norm_UR > self.limit_R1.squeeze(1))
+        return len(loss_UR), [math.isfinite(loss) for loss in loss_UR[-1].tolist()]
+
+    def _compiled(self, count: int, most: int) -> tuple[Tensor, Tensor]:
+        """Losses and norms of the gradients, (U, R), of updates in one compiled call."""
+        R = len(self.each)
+        if self.compiled is None:
+            self.compiled = CompiledUpdates(self.trial, self.scored, self.theta_RP.shape[1])
+        batch = self.training.next(max(1, min(most, self.compiled.most // R)))
+        U = len(batch.x_RTBI) // R
+        state = self.theta_RP, self.moments, self.rules, self._rates(count, U), self.limit_R1
+        loss_UR, norm_UR = self.compiled.run(batch, *state, count)
+        self.training.put_back(U - len(loss_UR))
+        return loss_UR, norm_UR
+
+    def _single(self, count: int) -> tuple[Tensor, Tensor]:
+        """Losses and norms of the gradients, (1, R), of one update."""
         loss_R, grad_RP = self._gradient(count)
         with torch.no_grad():
             grad_RP, norm_R = optimizers.clipped(grad_RP, self.limit_R1)
             kept = [(part, self.theta_RP[:, part].clone()) for part in self.frozen]
-            self.trial.optimizer.update(self.theta_RP, grad_RP, self.moments, self._rules_at(count), count)
+            rules = {**self.rules, "lr": self._rates(count, 1).T}
+            self.trial.optimizer.update(self.theta_RP, grad_RP, self.moments, rules, count)
             for part, before in kept:  # weight decay also changes parameters whose gradient is 0
                 self.theta_RP[:, part] = before
-        self.window.loss.append(loss_R)
-        self.window.norm.append(norm_R)
-        self.window.over.append(norm_R > self.limit_R1.squeeze(1))
-        return [math.isfinite(loss) for loss in loss_R.tolist()]
+        return loss_R.unsqueeze(0), norm_R.unsqueeze(0)
 
     def validated(self, r: int) -> tuple[float, float]:
         """One replica's accuracy and loss on its validation data."""
@@ -173,7 +202,7 @@ class Replicas:
         self.theta_RP = self.theta_RP[keep]
         self.moments = {name: value[keep] for name, value in self.moments.items()}
         self.training.keep(keep)
-        self.window = Window(*([value[keep] for value in values] for values in vars(self.window).values()))
+        self.window = Window(*([value[:, keep] for value in values] for values in vars(self.window).values()))
         self._set_rules()
 
 
