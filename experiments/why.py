@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from farback.measures.multistability import MONOSTABLE, MULTISTABLE, NOT_SETTLED, kind_of
 from farback.report import Analysis, Figure, Finding, Ladder, Table, above, held, retained
 from farback.report.claim_scripts import Share, answered, conditions
 from farback.report.diagnosis_parts import causes_text, diagnosed
@@ -53,8 +54,9 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
 
 def states(mixed: pd.DataFrame) -> pd.DataFrame:
     """A row for each network: its attracting states, and whether it answers at the longest trained lag and beyond."""
-    counts = mixed[(mixed["measure"] == "multistability") & mixed["statistic"].isin(["count", "unsettled"])]
+    counts = mixed[(mixed["measure"] == "multistability") & mixed["statistic"].isin(["count", "unsettled", "missed"])]
     wide = counts.pivot(index=["label", "seed"], columns="statistic", values="value")
+    wide["kind"] = [kind_of(*row) for row in wide[["count", "unsettled", "missed"]].itertuples(index=False)]
     answers = mixed[(mixed["measure"] == "retention") & (mixed["statistic"] == "success")]
     for name, lag in (("learned", LEARNED), ("far", FAR)):
         wide[name] = answers[answers["lag"] == lag].set_index(["label", "seed"])["value"] > 0
@@ -65,10 +67,14 @@ def state_texts(found: pd.DataFrame) -> pd.DataFrame:
     """A row for each network: the counts of its seeds, and how many answer."""
     rows = []
     for label, own in found.groupby("label", sort=False):
-        counts = ", ".join(f"{count:g}" for count in sorted(own["count"]))
+        settled = own[own["kind"] != NOT_SETTLED]
+        counts = [f"{count:g}" for count in sorted(settled["count"])]
+        counts += [NOT_SETTLED] * (len(own) - len(settled))
         learned = own[own["learned"]]
         answers = f"{int(learned['far'].sum())}/{len(learned)}"
-        rows.append({"network": label, "attracting states of each seed": counts, f"answers at {FAR}": answers})
+        rows.append(
+            {"network": label, "attracting states of each seed": ", ".join(counts), f"answers at {FAR}": answers}
+        )
     return pd.DataFrame(rows)
 
 
@@ -111,7 +117,7 @@ def verdict(one: pd.DataFrame, mixed: pd.DataFrame, found: pd.DataFrame) -> list
         held(
             several.more_often(single) if both else OPEN,
             "networks with several attracting states answer there more often",
-            f"{several} against {single}" if both else "all are of one kind",
+            f"{several} against {single}{unsettled_text(found)}" if both else "all are of one kind",
         ),
     ]
 
@@ -122,21 +128,29 @@ def answering(own: pd.DataFrame) -> Share:
 
 
 def apart(found: pd.DataFrame) -> tuple[Share, Share]:
-    """Of the networks that answer at the trained lags, how many also do far beyond: several states, and fewer."""
+    """Of the networks that answer at the trained lags, how many also do far beyond: with several states, and with one.
+
+    Those whose states had not settled are of neither kind.
+    """
     learned = found[found["learned"]]
-    several = learned[learned["count"] >= 2]
-    single = learned[learned["count"] < 2]
+    several, single = (learned[learned["kind"] == kind] for kind in (MULTISTABLE, MONOSTABLE))
     return Share(int(several["far"].sum()), len(several)), Share(int(single["far"].sum()), len(single))
+
+
+def unsettled_text(found: pd.DataFrame) -> str:
+    """How many networks that answer at the trained lags are of neither kind."""
+    count = int((found["learned"] & (found["kind"] == NOT_SETTLED)).sum())
+    return f"; {count} not settled, of neither kind" if count else ""
 
 
 def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The answer (a `Finding`) to the published claim of the config."""
     mixed = scores[scores["train_lags"] != "fixed"]
-    several, single = apart(states(mixed))
+    several, single = apart(found := states(mixed))
     text = "; ".join(f"{name}: {one}" for name, one in (("monostable", single), ("multistable", several)) if one.trials)
     return {
         CLAIM: answered(
-            text or "no network learned the short lags",
+            (text + unsettled_text(found)) if text else "no network learned the short lags",
             "share of networks",
             conditions(mixed),
             confirmed=~single.most if single.trials else exact(False),

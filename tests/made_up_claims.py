@@ -171,5 +171,6 @@ def holds(single: Callable[[Trial], float], several: float = 1.0, counts: int = 
         yield "diagnosis", trial.steps, 320, "share_none" if far > 0.5 else "share_drifts", 1.0
         yield "multistability", trial.steps, -1, "count", float(counts if many else 1)
         yield "multistability", trial.steps, -1, "unsettled", 0.0
+        yield "multistability", trial.steps, -1, "missed", 0.023
 
     return values

@@ -39,6 +39,19 @@ def test_every_prediction_is_judged():
     assert lines[4].strip("*").startswith("Held")
 
 
+def test_networks_that_have_not_settled_are_of_neither_kind():
+    frame = frame_of(holds(lambda trial: 0.0))
+    lstm = frame["label"] == "LSTM, chrono"
+    frame.loc[lstm & (frame["statistic"] == "count"), "value"] = 0.0
+    frame.loc[lstm & (frame["statistic"] == "unsettled"), "value"] = 1.0
+    found = SCRIPT.states(frame[frame["train_lags"] != "fixed"])
+    several, single = SCRIPT.apart(found)
+    assert (several.trials, single.trials) == (18, 18)  # of 42 networks, six have not settled
+    texts = SCRIPT.state_texts(found).set_index("network")["attracting states of each seed"]
+    assert texts["LSTM, chrono"] == ", ".join(["not settled"] * 6)
+    assert "6 not settled, of neither kind" in SCRIPT.analyse(frame, ()).verdict[4]
+
+
 @pytest.mark.slow
 def test_a_few_updates_of_every_network_make_a_page():
     recorded = []

@@ -43,6 +43,10 @@ def test_strong_filler_leaves_one_state() -> None:
 def test_a_latch_of_the_calibration_has_two_and_a_buffer_one() -> None:
     assert multistability(Latch(2.2).rnn, BLANK, steps=100).count == 2
     assert multistability(Register(2, 5).rnn, BLANK, steps=100).count == 1
+    assert [multistability(system.rnn, BLANK, steps=100).kind for system in (Latch(2.2), Register(2, 5))] == [
+        "multistable",
+        "monostable",
+    ]
 
 
 def integrator(x_BTI: Tensor, state_B1: Tensor | None = None) -> Any:
@@ -54,7 +58,7 @@ def integrator(x_BTI: Tensor, state_B1: Tensor | None = None) -> Any:
 
 def test_a_line_of_resting_states_attracts_nothing() -> None:
     found = multistability(integrator, BLANK, steps=50)
-    assert (found.count, found.unsettled) == (0, 1.0)
+    assert (found.count, found.unsettled, found.kind) == (0, 1.0, "not settled")
 
 
 def test_missed_is_the_share_of_a_basin_that_five_of_a_hundred_searches_miss() -> None:

@@ -32,6 +32,7 @@ PART = 100  # steps of one call
 WIDER = 0.5  # of the range of visited states is added at both ends of the range of random starts
 LEAST = 16  # starts
 SEEN = 0.05  # a basin of the share `missed` is not met with this probability
+MONOSTABLE, MULTISTABLE, NOT_SETTLED = "monostable", "multistable", "not settled"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,22 @@ class Multistability:
     basin: Floats
     unsettled: float
     missed: float
+
+    @property
+    def kind(self) -> str:
+        """`multistable`, `monostable` or `not settled` (see `kind_of`)."""
+        return kind_of(self.count, self.unsettled, self.missed)
+
+
+def kind_of(count: float, unsettled: float, missed: float) -> str:
+    """What a count says of a network.
+
+    `multistable`: two attracting states or more. `monostable`: one, and at most a share `missed` of the starts have not
+    settled. Else `not settled`: the starts that have not may hold other states, or come to this one later.
+    """
+    if count >= 2:
+        return MULTISTABLE
+    return MONOSTABLE if count == 1 and unsettled <= missed else NOT_SETTLED
 
 
 @own_mode()
