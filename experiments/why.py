@@ -10,7 +10,7 @@ import pandas as pd
 from farback.measures.multistability import MONOSTABLE, MULTISTABLE, NOT_SETTLED, kind_of
 from farback.report import Analysis, Figure, Finding, Ladder, Table, above, held, retained
 from farback.report.claim_scripts import Share, answered, conditions
-from farback.report.diagnosis_parts import causes_text, diagnosed
+from farback.report.diagnosis_parts import cause_figure, causes_text, diagnosed
 from farback.report.evidence import Evidence, exact
 
 PLACE = 12  # in results/index.html: the order of the questions in README
@@ -39,9 +39,14 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     fixed = scores["train_lags"] == "fixed"
     one, mixed = diagnosed(scores[fixed]), diagnosed(scores[~fixed])
     found = states(scores[~fixed])
+    mixed = dataclasses.replace(
+        mixed, name="diagnoses_mixed", caption=f"{mixed.caption}; trained on lags up to {LEARNED}"
+    )
     parts: list[Table | Figure] = [
+        cause_figure(one),
         one,
-        dataclasses.replace(mixed, name="diagnoses_mixed", caption=f"{mixed.caption}; trained on lags up to {LEARNED}"),
+        mixed,
+        cause_figure(mixed),
         Table("states", "Attracting states, and answers far beyond the trained lags", found, state_texts(found)),
         *retained(scores[~fixed], ["label"], ladder),
     ]
@@ -69,7 +74,7 @@ def state_texts(found: pd.DataFrame) -> pd.DataFrame:
     for label, own in found.groupby("label", sort=False):
         settled = own[own["kind"] != NOT_SETTLED]
         counts = [f"{count:g}" for count in sorted(settled["count"])]
-        counts += [NOT_SETTLED] * (len(own) - len(settled))
+        counts += [f"{len(own) - len(settled)} {NOT_SETTLED}"] * (len(settled) < len(own))
         learned = own[own["learned"]]
         answers = f"{int(learned['far'].sum())}/{len(learned)}"
         rows.append(

@@ -103,9 +103,34 @@ def mapped() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "smallest_lag", "largest_lag", "source"])
 
 
+def diagnosed() -> pd.DataFrame:
+    """Why networks fail at two lags."""
+    shared = {"moment": "end", "trained_lag": 5, "seeds": 6, "unknown": 1, "not_learnable": 2}
+    rows = [
+        {"label": name, **shared, "lag": lag, "fails": 4, "decays": 0.75, "not_read": 0.25, "step": 3.0}
+        for name in LABELS
+        for lag in (5, 9)
+    ]
+    columns = [
+        "label",
+        "moment",
+        "trained_lag",
+        "lag",
+        "seeds",
+        "fails",
+        "unknown",
+        "not_learnable",
+        "decays",
+        "not_read",
+        "step",
+    ]
+    return pd.DataFrame(rows)[columns]
+
+
 CALLS = {  # the arguments of each plot, with rows for one panel where it takes axes
     "best_after": lambda make: (tables.best_after(history()), "skill"),
     "calibration": lambda make: (checks(),),
+    "causes": lambda make: (diagnosed(),),
     "forest": lambda make: (make["horizons"](LABELS),),
     "gate_times": lambda make: (tables.gate_times(at_end()),),
     "gradients": lambda make: (tables.gradient_curves(at_end()),),
@@ -137,6 +162,7 @@ CALLS = {  # the arguments of each plot, with rows for one panel where it takes 
     "verdicts": lambda make: (claims(),),
 }
 OPTIONS = {
+    "causes": {"title": "T"},
     "horizon_lines": {"title": "T", "label": "numbers"},
     "horizon_rows": {"title": "T", "note": "N"},
     "trend": {"title": "T", "value": "total"},

@@ -11,6 +11,7 @@ Only this package imports matplotlib and seaborn.
 from farback.plots import backend  # noqa: F401 - it must be the first to import matplotlib
 from farback.plots.atlas import horizon_lines, horizon_rows
 from farback.plots.calibration import calibration
+from farback.plots.causes import causes
 from farback.plots.claim_verdicts import verdicts
 from farback.plots.forecasts import maps, skill_by_lag, staircase
 from farback.plots.forest import forest
@@ -32,6 +33,7 @@ from farback.plots.trend import trend
 __all__ = [
     "best_after",
     "calibration",
+    "causes",
     "forest",
     "gate_times",
     "gradients",

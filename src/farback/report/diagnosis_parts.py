@@ -1,4 +1,4 @@
-"""The table of why networks fail, as a part of a page."""
+"""The table and the figure of why networks fail, as parts of a page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from farback import tables
-from farback.report.analysis import Table
+from farback.report.analysis import Figure, Table
 from farback.report.group_columns import group_cells
 from farback.tables.diagnoses import CAUSES
 from farback.tables.grouping import groups
@@ -28,6 +28,18 @@ def diagnosed(scores: pd.DataFrame, by: By = ("label",)) -> Table:
         "gradient at the lag was noise at the start, and is at the end"
     )
     return Table("diagnoses", caption, found, diagnosis_texts(found, by))
+
+
+def cause_figure(found: Table) -> Figure:
+    """The shares of the causes at each lag, from `diagnosed`."""
+    from farback import plots  # matplotlib takes a second to import
+
+    fails, total = int(found.frame["fails"].sum()), int(found.frame["seeds"].sum())
+    why = causes_text(found.frame)
+    title = f"{fails} of {total} networks fail" + (f": {why}" if why else "")
+    alt = "For each network and lag, how many networks answer, and the shares of the causes of the others."
+    drawing = plots.causes(found.frame, title=title)
+    return Figure(f"{found.name}_causes", "What is lost, at each lag", drawing, found.frame, alt)
 
 
 def diagnosis_texts(found: pd.DataFrame, by: By) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from farback import tables
 from farback.records.counted_nouns import counted
 from farback.report.analysis import Analysis, Figure, Table
 from farback.report.conditions import RATE, conditions, tuned_values
-from farback.report.diagnosis_parts import diagnosed, diagnosis_sentence
+from farback.report.diagnosis_parts import cause_figure, diagnosed, diagnosis_sentence
 from farback.report.group_columns import SIZES, group_cells, groups, name_of, rows_with
 from farback.report.horizon_metrics import TRUNCATION, metrics
 from farback.report.horizon_texts import reach_text, summarised
@@ -71,7 +71,7 @@ def standard(scores: pd.DataFrame, ladder: Ladder = ()) -> Analysis:
         reaches[TRUNCATION] = seen[0].frame
         sentences.append(truncation_sentence(seen[0].frame))
     if DIAGNOSIS in set(scores["measure"]):
-        parts.append(why := diagnosed(scores, by))
+        parts += [why := diagnosed(scores, by), cause_figure(why)]
         sentences += filter(None, [diagnosis_sentence(why.frame, by)])
     has_scores = tables.has_score_without_lag(scores, by) & ~has_horizon
     if has_scores.any():
