@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from farback import cells, inits, measures, tasks
 from farback.measures.diagnosis import CAUSES, DiagnosisMeasure, diagnosis
 from farback.measures.known.forgetting import MIXED, SINGLE, Planted, planted, told
+from farback.measures.known.forgetting_gradients import KINDS
 from farback.measures.known.systems import Latch, Register
 from farback.networks.network import Architecture, draw
 from farback.system.random_streams import stream
@@ -53,10 +54,27 @@ def test_a_planted_cause_is_named(number: int) -> None:
 
 @pytest.mark.slow
 def test_planted_causes_are_told_apart_by_other_seeds() -> None:
-    count = 13 * 8
+    count = (len(SINGLE) + len(MIXED)) * 8
     rng = stream(1, "test", "planted")
     right = [told(planted(rng, number), diagnosis, number) for number in range(count)]
     assert np.mean(right) >= 0.92  # 0.95 less one standard error and a half
+
+
+@pytest.mark.slow
+def test_what_cannot_be_learned_is_told_from_what_can() -> None:
+    """Four kinds of networks whose gradient is noise; and networks that fail for other causes from known starts."""
+    right: dict[str, list[bool]] = {}
+    kinds = set()
+    for seed in range(24):
+        for number, cause in enumerate(SINGLE):
+            one = planted(stream(seed, "test", "gradient", number), number)
+            if one.untrained is not None:
+                right.setdefault(cause, []).append(told(one, diagnosis, seed))
+                kinds |= {one.kind.split()[0]} if cause == "not_learnable" else set()
+    assert kinds == set(KINDS)
+    assert set(right) == {"not_learnable", "not_written", "decays", "overwritten", "not_read"}
+    assert np.mean(right.pop("not_learnable")) >= 0.85  # two intervals of 95 % must end below 1
+    assert np.mean([one for own in right.values() for one in own]) >= 0.9
 
 
 def test_a_network_that_answers_has_no_cause() -> None:

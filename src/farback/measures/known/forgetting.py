@@ -18,6 +18,7 @@ from farback import tasks
 from farback.measures.base import Floats
 from farback.measures.known.check import Check
 from farback.measures.known.forgetting_gates import gated
+from farback.measures.known.forgetting_gradients import learnable_start, noisy_start, unlearnable
 from farback.measures.known.slots import Channels, Rules, Slots
 from farback.system.random_streams import stream
 from farback.tasks.base import Task
@@ -32,10 +33,11 @@ class Planted:
     """A network that fails at a lag, and why.
 
     Attributes:
-        system: a callable (B, T, I), state -> outputs (B, T, O), states.
+        system: (B, T, I), state -> outputs (B, T, O), states.
         trained: the lag at which it answers, if it is a timer.
         causes: one, or the two of a mixture.
         kind: which network it is.
+        untrained: the network before training, if its gradient is known: noise if the cause is `not_learnable`.
     """
 
     system: nn.Module
@@ -44,6 +46,7 @@ class Planted:
     trained: int | None
     causes: tuple[str, ...]
     kind: str
+    untrained: nn.Module | None = None
 
 
 def channels(rng: np.random.Generator, lag: int, blank: bool = False, most: int = 8) -> Channels:
@@ -206,7 +209,8 @@ MIXED = (
     ("overwritten", "not_read"),
     ("not_written", "overwritten"),
 )
-SINGLE = ("not_written", "decays", "drifts", "overwritten", "not_read", "timer", "saturated")
+SINGLE = ("not_written", "decays", "drifts", "overwritten", "not_read", "timer", "saturated", "not_learnable")
+FORGETS = ("not_written", "decays", "overwritten")  # some of these have a start that can learn, as controls
 
 
 def mixed_slots(causes: tuple[str, str], lag: int, rng: np.random.Generator) -> tuple[Channels, Rules]:
@@ -244,9 +248,17 @@ def planted(rng: np.random.Generator, number: int) -> Planted:
     kinds: list[tuple[str, ...]] = [*((cause,) for cause in SINGLE), *MIXED]
     causes = kinds[number % len(kinds)]
     lag = round(2 ** rng.uniform(math.log2(20), math.log2(60))) + (20 if "drifts" in causes else 0)
+    if causes == ("not_learnable",):
+        noise = unlearnable(lag, rng)
+        return Planted(noise.end, noise.task, lag, None, causes, noise.kind, noise.start)
     units = int(rng.integers(0, 25)) if causes != ("saturated",) else 0
     if len(causes) == 1 and rng.random() < 0.4 and (module := gated(causes[0], lag, rng)) is not None:
-        return Planted(module.double(), module.task, lag, None, causes, type(module.rnn).__name__)
+        K, start = module.task.answer.outputs, None
+        if causes[0] in FORGETS:
+            start = learnable_start(module.task, K, module.task.inputs - K, rng)
+        elif causes[0] == "not_read" and not isinstance(module.rnn, nn.LSTM):  # whose shut gate leaves rounding alone
+            start = noisy_start(module.task, rng)
+        return Planted(module.double(), module.task, lag, None, causes, type(module.rnn).__name__, start)
     if len(causes) == 1:
         own, rules, trained = slots_of(causes[0], lag, rng)
     else:
@@ -256,7 +268,8 @@ def planted(rng: np.random.Generator, number: int) -> Planted:
 
 def told(one: Planted, diagnosis: Callable[..., Any], seed: int = 0) -> bool:
     """Whether a diagnosis names exactly the causes."""
-    found = diagnosis(one.system, one.task, one.lag, trained=one.trained or one.lag, sequences=SEQUENCES, seed=seed)
+    options = {"trained": one.trained or one.lag, "untrained": one.untrained, "sequences": SEQUENCES, "seed": seed}
+    found = diagnosis(one.system, one.task, one.lag, **options)
     return set(found.shares) == set(one.causes) and found.cause in one.causes
 
 

@@ -57,11 +57,25 @@ def gated(cause: str, lag: int, rng: np.random.Generator) -> Reader | None:
     return module
 
 
+def keeping(task: Task, K: int, D: int, rng: np.random.Generator) -> Reader:
+    """An LSTM that writes the cue, keeps it through every distractor, and answers with it."""
+    module = Reader(nn.LSTM(task.inputs, K, batch_first=True), task)
+    with torch.no_grad():
+        for value in module.parameters():
+            value.zero_()
+        module.readout.weight.copy_(8 * torch.eye(K))
+        _lstm(dict(module.rnn.named_parameters()), "", task.lag, K, D, rng)
+    return module
+
+
 def _signs(K: int, D: int, rng: np.random.Generator) -> Tensor:
-    """Candidates that distractors write, (K, D): 1 or -1, of both kinds for each unit."""
-    signs = rng.choice([-1.0, 1.0], size=(K, D))
-    signs[:, 0], signs[:, 1] = 1.0, -1.0
-    return torch.from_numpy(rng.permuted(signs, axis=1)).float()
+    """Candidates that distractors write, (K, D): 1 or -1, of both kinds for each unit, not the same for all units."""
+    signs = np.zeros((K, D))
+    while (signs == signs[0]).all():  # else the difference of the units keeps the cue
+        signs = rng.choice([-1.0, 1.0], size=(K, D))
+        signs[:, 0], signs[:, 1] = 1.0, -1.0
+        signs = rng.permuted(signs, axis=1)
+    return torch.from_numpy(signs).float()
 
 
 def _share(lag: int, rng: np.random.Generator) -> float:
