@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from farback import plots, tables
+from farback.plots.findings import finding
 from farback.report import Analysis, Figure, Ladder, Table, above, below, conditions, held
 from farback.report.claim_scripts import Middle, Share, mean_horizon
 from farback.report.diagnosis_parts import diagnosed, mean_shares
@@ -46,6 +47,7 @@ FAMILIES = {
     "matrix state": ("gla", "hgrn2", "retnet", "deltanet", "gated_deltanet", "rwkv7", "mlstm"),
 }
 CORRELATED = 0.4
+WIDTH = 7.0  # inches of the map's title
 OPEN = Evidence(False, False)  # of no networks
 LONG, FAR_CELLS, DEFAULTS = 64, ("LRU", "S5", "LinOSS", "D-LinOSS"), ("LSTM", "GRU")
 
@@ -59,8 +61,8 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
     lines = verdict(own, laws, forecasts, why.frame)
     best, worst = ends(own)
     headline = (
-        f"Of {own['label'].nunique()} networks, half of fresh trainings learn the longest lags with {best}, and the "
-        f"shortest with {worst} ({conditions(scores)})."
+        f"Half of fresh trainings learn the longest lags of {own['label'].nunique()} networks with {best} steps, and "
+        f"the shortest with {worst} steps. Conditions: {conditions(scores)}."
     )
     parts: list[Table | Figure] = [
         map_figure(own),
@@ -149,14 +151,16 @@ def why_text(row: Any) -> str:
 
 def map_figure(own: pd.DataFrame) -> Figure:
     """The map: a line for each network, sorted, with the cause of its failures beside it."""
-    best, worst = ends(own)
+    large = own[limits(own) == limits(own).max()].loc[
+        :, ["label", "trainings", "horizon", "estimate", "bound", "smallest_lag", "largest_lag"]
+    ]
     frame = own.assign(network=own["label"], **{"state up to": limits(own)})
     drawing = plots.horizon_rows(
         frame,
         "network",
         "state up to",
         "cause",
-        title=f"Half of fresh trainings learn the longest lags with {best}, the shortest with {worst}",
+        title=finding("Learned by half of fresh trainings", large.rename(columns={"trainings": "seeds"}), WIDTH),
         note="point: half-way lag; bar: 95 % interval; arrow: beyond the lags tried; at the "
         "right: why trainings fail (larger state)",
     )
@@ -178,7 +182,7 @@ def budget_figure(rows: pd.DataFrame, laws: pd.DataFrame) -> Figure:
         "family",
         title=f"More updates, longer horizons{power}",
         label="updates",
-        note="full: seen in the trainings; hollow, dashed: by the law of learning time; bands: 95 %",
+        note="full: seen in the trainings; hollow, dashed: by the law of learning time; bands: 95 %; arrows: bounds",
     )
     alt = "The horizon of each network against the number of updates, with a panel for each family of cells."
     return Figure("budget", f"Horizon against updates, up to {largest} numbers of state", drawing, frame, alt)
@@ -191,7 +195,9 @@ def size_figure(own: pd.DataFrame, column: str, name: str) -> Figure:
     title = f"{longer} of {count} networks reach twice as far with the larger state"
     if column == "parameters":
         title = f"Over networks with the larger state, horizon and parameters correlate by {correlation(own):.2f}"
-    drawing = plots.horizon_lines(frame, column, "label", "family", title=title, label=name, note="bars: 95 %")
+    drawing = plots.horizon_lines(
+        frame, column, "label", "family", title=title, label=name, note="bars: 95 %; arrows: bounds"
+    )
     alt = f"The horizon of each network against {name}, with a panel for each family of cells."
     return Figure(f"by_{column}", f"Horizon against {name}", drawing, frame, alt)
 
@@ -278,7 +284,7 @@ def ends(own: pd.DataFrame) -> tuple[str, str]:
     """The networks with the longest and the shortest horizon."""
     order = own.assign(lag=own["estimate"].clip(own["smallest_lag"], own["largest_lag"])).sort_values("lag")
     first, last = order.iloc[-1], order.iloc[0]
-    return tuple(f"{row['label']} ({row['match']}: {row['horizon']})" for row in (first, last))  # type: ignore[return-value]
+    return tuple(f"{row['label']}, {row['match']}, {row['horizon']}" for row in (first, last))  # type: ignore[return-value]
 
 
 def limits(rows: pd.DataFrame) -> pd.Series[int]:

@@ -26,6 +26,7 @@ ROW = 0.23  # inches
 APART = 0.18  # of the rows of two sizes
 PAIR = 2  # points of a line that have bars; more have a band
 MOST_TICKS = 6
+ARROWS = {"at least": r"$\uparrow$", "below": r"$\downarrow$"}  # on bounds
 WIDE = 30  # a range with fewer labels in each power of ten
 
 
@@ -151,6 +152,17 @@ def _panel(ax: Axes, own: pd.DataFrame, x: str, line: str) -> None:
             beyond = pd.concat([last, rows[~seen]])
             ax.plot(beyond[x], beyond["estimate"], color=colour, linewidth=1.1, linestyle=(0, (2, 1.5)))
             ax.plot(rows[x][~seen], rows["estimate"][~seen], **look, linestyle="none", markerfacecolor="white")
+            for bound, arrow in ARROWS.items():
+                own_bound = rows[rows["bound"] == bound]
+                ax.plot(
+                    own_bound[x],
+                    own_bound["estimate"],
+                    color=colour,
+                    marker=arrow,
+                    markersize=13,
+                    markeredgewidth=0,
+                    linestyle="none",
+                )
 
 
 def _few(numbers: Sequence[float]) -> list[float]:
