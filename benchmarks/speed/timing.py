@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 WARM = 1  # untimed calls of each side, after the steps whose losses are compared
 ROUNDS = 3  # at least...
 MOST = 40  # ...and at most
+WHOLE = 16  # the calls of a turn are a multiple, because farback computes so many updates at a time
 TURN = 0.1  # seconds that the calls of one turn take at least
 SETTLE = 0.1  # seconds before a turn, because threads of the last side may still be active (JAX's for 30 ms)
 
@@ -27,7 +27,11 @@ def interleaved(sides: Mapping[str, Callable[[], object]], seconds: float) -> di
     for name, call in sides.items():
         for _ in range(WARM):
             call()
-        repeats[name] = max(1, math.ceil(TURN / max(1e-6, reading(call, 1))))
+        count, began = 0, time.perf_counter()
+        while time.perf_counter() - began < TURN:
+            call()
+            count += 1
+        repeats[name] = count if count <= WHOLE else -(-count // WHOLE) * WHOLE
     order = list(sides)
     rounds: list[dict[str, float]] = []
     began = time.perf_counter()

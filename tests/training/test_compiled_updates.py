@@ -109,7 +109,8 @@ def test_a_training_resumes_within_a_block(trial_of: Make, monkeypatch: pytest.M
     whole = results(Cohort.of(*trials))
     with monkeypatch.context() as patch:
         patch.setattr(compiled_updates, "FLOPS", 1)
-        training, kept, count = train(Cohort.of(*trials), 1e9), [], 0
+        training, count = train(Cohort.of(*trials), 1e9), 0
+        kept: list[Checkpoint] = []
         event: Event | None = next(training)
         while len(kept) < len(trials):
             count += event is None
