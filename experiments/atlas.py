@@ -39,12 +39,12 @@ BY = ["label", "match"]
 SHARES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the updates: budgets for which horizons are given
 MANY = 0.5  # share of the failing trainings from which "not learnable" is the cause that is named
 FAMILIES = {
-    "without gates": ("elman", "indrnn", "antisymmetric", "exprnn", "cornn"),
-    "gated": ("lstm", "gru", "janet", "mgu", "ugrnn", "slstm"),
+    "without gates": ("elman", "indrnn", "cornn"),
+    "gated": ("lstm", "gru", "janet", "slstm"),
     "bistable, and time constants": ("brc", "nbrc", "bmru", "lem"),
     "oscillators and diagonal": ("lru", "s5", "linoss", "d_linoss"),
-    "gated linear": ("rg_lru", "mingru", "minlstm"),
-    "matrix state": ("gla", "hgrn2", "retnet", "deltanet", "gated_deltanet", "rwkv7", "mlstm"),
+    "gated linear": ("rg_lru", "mingru"),
+    "matrix state": ("gla", "retnet", "deltanet", "gated_deltanet", "rwkv7", "mlstm"),
 }
 CORRELATED = 0.4
 WIDTH = 7.0  # inches of the map's title
