@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from farback.records.counted_nouns import counted
+from farback.report.group_columns import SIZES
 from farback.tables.outcomes import judged
 
 NAMES = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD", "rmsprop": "RMSprop"}
@@ -24,7 +25,7 @@ def conditions(scores: pd.DataFrame) -> str:
     parts = [" and ".join(sorted(set(_data(trials))))] if "task" in trials else []
     if "match" in trials and trials["match"].notna().all():
         limits = [text.split() for text in sorted(set(trials["match"]))]
-        parts.append(" or ".join(f"up to {limit} {what}" for what, limit in limits))
+        parts.append(" or ".join(f"up to {limit} {SIZES.get(what, what)}" for what, limit in limits))
     elif "hidden" in trials:
         parts.append(counted(values_text(trials["hidden"]), "unit"))
     if RATE in trials:
