@@ -61,6 +61,16 @@ def test_a_line_of_resting_states_attracts_nothing() -> None:
     assert (found.count, found.unsettled, found.kind) == (0, 1.0, "not settled")
 
 
+def test_a_state_that_grows_without_bound_attracts_nothing() -> None:
+    def growing(x_BTI: Tensor, state_BS: Tensor | None = None) -> Any:
+        state_BS = x_BTI.new_ones(len(x_BTI), 2) if state_BS is None else state_BS
+        state_BTS = state_BS[:, None] * 10.0 ** torch.arange(1, x_BTI.shape[1] + 1, dtype=x_BTI.dtype)[None, :, None]
+        return state_BTS, state_BTS
+
+    found = multistability(growing, BLANK, starts=32, steps=500)
+    assert (found.count, found.unsettled, found.kind) == (0, 1.0, "not settled")
+
+
 def test_missed_is_the_share_of_a_basin_that_five_of_a_hundred_searches_miss() -> None:
     found = multistability(Latch(2.2).rnn, BLANK, starts=64, steps=50)
     rng = np.random.default_rng(0)
@@ -85,3 +95,19 @@ def test_a_measure_of_a_trial_has_the_count() -> None:
     network = draw(Architecture(cells.build("gru"), 9, 6, 4), [inits.build("torch")], [0], 5)
     rows = measures.build({"name": "multistability", "steps": 100}).network_rows(network, task, 0)
     assert {row.statistic: row.value for row in rows}["count"] == 1.0  # PyTorch's start contracts
+
+
+@pytest.mark.parametrize("keep", [0.9, 0.99, 0.995])
+def test_a_memory_that_fades_slowly_has_one_state(keep: float) -> None:
+    """Every difference of a leaky memory fades as keep^t, so there is one trajectory in the end."""
+
+    def leaky(x_BTI: Tensor, state_BS: Tensor | None = None) -> Any:
+        state_BS = x_BTI.new_zeros(len(x_BTI), 3) if state_BS is None else state_BS
+        states = []
+        for x_BI in x_BTI.unbind(1):
+            state_BS = keep * state_BS + x_BI[:, :3]
+            states.append(state_BS)
+        return torch.stack(states, 1), torch.stack(states, 1)
+
+    found = multistability(leaky, BLANK, starts=64, steps=300)
+    assert (found.count, found.unsettled, found.kind) == (1, 0.0, "monostable")

@@ -9,12 +9,13 @@ Shapes: N starts, T steps, S numbers of the full state, C ends that are apart.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from farback.measures.base import Count, Floats, Measure, MeasureRow, summary_rows
@@ -75,14 +76,13 @@ def multistability(system: Any, task: Task, *, starts: int = 256, steps: int = 1
 
     Half of the starts are states that test sequences of the task visit, half are uniform in a box around them. All run
     on the same filler, which is what the task shows between cue and answer. A state attracts if it undoes half of a
-    small random change within as many steps.
+    small random change within as many steps. Ends whose distance halves in this time are on the way to one state.
 
     Args:
         system: see `farback.measures.support.system`; it must be able to resume from a state.
         task: a task that can have a lag of `steps`, with one question for all lags.
         starts: N.
-        steps: how long each start runs. Differences that fade more slowly count as two attracting states if they still
-            shrink, and as unsettled if they do not.
+        steps: how long each start runs. Where differences fade more slowly, starts are unsettled.
         seed: the seed of starts, filler and changes.
 
     Raises:
@@ -106,16 +106,23 @@ def multistability(system: Any, task: Task, *, starts: int = 256, steps: int = 1
         filler_TI = _filler(task, 2 * steps, rng).to(x_BTI.dtype)
         end_NS = _run(wrapped, filler_TI[:steps], state_NS)
         label_N = _apart(end_NS, APART * size)
+        missed = 1 - SEEN ** (1 / starts)
+        if label_N.max() < 0:  # no end is finite
+            return Multistability(0, np.empty(0), 1.0, missed)
         first_C = [int(np.argmax(label_N == label)) for label in range(int(label_N.max()) + 1)]
         end_CS = end_NS[first_C]
         change_CS = torch.from_numpy(rng.standard_normal(tuple(end_CS.shape))).to(end_CS.dtype)
         push_CS = PUSH * size * change_CS / change_CS.norm(dim=1, keepdim=True).clamp(min=1e-300)
-        both = _run(wrapped, filler_TI[steps:], torch.cat([end_CS, end_CS + push_CS]))
-        left_C = (both[len(end_CS) :] - both[: len(end_CS)]).norm(dim=1) / (PUSH * size)
+        later_CS, pushed_CS = _run(wrapped, filler_TI[steps:], torch.cat([end_CS, end_CS + push_CS])).chunk(2)
+        left_C = (pushed_CS - later_CS).norm(dim=1) / (PUSH * size)
+        nearing_CC = torch.cdist(later_CS, later_CS) < UNDONE * torch.cdist(end_CS, end_CS)
     attracts_C = ((left_C < UNDONE) & torch.isfinite(left_C)).numpy()
     share_C = np.bincount(label_N[label_N >= 0], minlength=len(first_C)) / starts
-    basin = np.sort(share_C[attracts_C])[::-1]
-    return Multistability(int(attracts_C.sum()), basin, float(1 - basin.sum()), 1 - SEEN ** (1 / starts))
+    nearing_CC = nearing_CC.numpy() & attracts_C & attracts_C[:, None]
+    state_C = connected_components(nearing_CC, directed=False)[1]
+    share_K: Floats = np.bincount(state_C[attracts_C], share_C[attracts_C]).astype(float)
+    basin = np.sort(share_K[share_K > 0])[::-1]
+    return Multistability(len(basin), basin, float(1 - basin.sum()), missed)
 
 
 def _starts(system: System, x_BTI: Tensor, count: int, rng: np.random.Generator) -> Tensor:
@@ -166,6 +173,8 @@ class MultistabilityMeasure(Measure):
 
     Source: see `farback.measures.multistability`.
     """
+
+    version: ClassVar[int] = 2
 
     starts: Annotated[int, Field(ge=LEAST, le=100_000)] = 128
     steps: Count = 500
