@@ -136,7 +136,7 @@ def test_the_package_of_the_page_brings_them_as_entry_points(tmp_path: Path) -> 
 
 
 CONFIGS = [
-    pytest.param(block, id=f"{page.name}-{index}")
+    pytest.param(page, block, id=f"{page.name}-{index}")
     for page in sorted(DOCS.glob("*.md"))
     for index, block in enumerate(blocks(page.read_text(), "yaml"))
     if block.startswith(("name:", "sweep:"))
@@ -145,9 +145,12 @@ CONFIGS = [
 ]
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-def test_a_config_that_is_shown_loads(config: str, tmp_path: Path) -> None:
-    """A sweep alone is of the task recall."""
+@pytest.mark.parametrize(("page", "config"), CONFIGS)
+def test_a_config_that_is_shown_loads(page: Path, config: str, tmp_path: Path) -> None:
+    """A sweep alone is of the task recall. Modules of one's own are those that the page shows."""
+    for module, name in re.findall(r'class: "(\w+):(\w+)"', config):
+        (code,) = (block for block in blocks(page.read_text(), "python") if f"class {name}(" in block)
+        (tmp_path / f"{module}.py").write_text(code)
     whole = config if config.startswith("name:") else f"name: shown\nbase: {{task: recall}}\n{config}"
     path = tmp_path / f"{whole.split()[1]}.yaml"
     path.write_text(whole)

@@ -72,7 +72,7 @@ def check(figure, group_names):
     assert len({look(line) for line in handles}) == len(handles)
     texts = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     rows = [tick.get_text() for ax in figure.axes for tick in ax.get_yticklabels()]
-    titles = [ax.get_title("left") for ax in figure.axes]
+    titles = [" ".join(ax.get_title("left").split()) for ax in figure.axes]
     unwritten = ("PyTorch's start", "1 layer", "one direction", "published block")  # levels that labels leave out
     inner = [[] if text.startswith(unwritten) else text.split(", ") for text in texts]
     panels = [{*title.split(", "), *parts} for title in titles for parts in [[], *inner]]

@@ -79,7 +79,7 @@ class Canvas:
         """Write the title of one of the panels, in lines that are not wider than the panel."""
         place = ax.get_subplotspec()
         columns = 1 if place is None else place.get_gridspec().ncols
-        ax.set_title(textwrap.fill(text, int(PANEL_LETTERS * self.width / columns)))
+        ax.set_title(textwrap.fill(text, int(PANEL_LETTERS * self.width / columns), break_on_hyphens=False))
 
     def note(self, text: str, **style: Any) -> None:
         """Write a line below the panels; below the label of the caller's axes."""
