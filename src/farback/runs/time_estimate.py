@@ -159,12 +159,14 @@ def _update_seconds(replicas: Replicas) -> float:
     """The seconds of an update, with the share of drawing its sequences."""
     replicas.update(1)  # not timed: it loads kernels and allocates memory
     updates: list[float] = []
+    draws: list[float] = []
+    stream = replicas.training
     while len(updates) < FEWEST or (len(updates) < MOST and sum(updates) < SECONDS):
+        draws.append(_seconds(lambda: stream.resume(stream.states, 0, 0)) / stream.drawn)
         began = time.perf_counter()
-        done, _ = replicas.update(2, replicas.training.block)
+        done, _ = replicas.update(2, stream.drawn)
         updates.append((time.perf_counter() - began) / done)
-    drawing = _seconds(lambda: replicas.training.resume(replicas.training.states, 0, 0)) / replicas.training.block
-    return statistics.median(updates) + (drawing if replicas.training.block > 1 else 0.0)
+    return statistics.median(updates) + statistics.median(draws)
 
 
 def _seconds(call: Callable[[], object]) -> float:

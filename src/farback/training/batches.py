@@ -28,6 +28,7 @@ VALIDATION = 256  # sequences: the standard error of accuracy is at most 0.03, a
 LONG_PROBES = 4  # long sequences that show whether all have the same number of answers
 LONG_STEPS = 16_000_000  # steps of all sequences of a part of the validation data, one byte each if symbols,
 LONG_VALIDATION = 64  # and at most so many sequences: those of a stretch of steps are in memory as numbers
+DRAWN_NUMBERS = 50_000  # inputs of all replicas that are drawn ahead at most, unless a block has more
 STACKED_NUMBERS = 1_000_000  # inputs of all replicas that are stacked at once, because stacking makes several copies
 
 GeneratorState = dict[str, Any]  # of a numpy generator: plain numbers and strings
@@ -79,13 +80,15 @@ class ScoredSteps:
         equal = not trial.task.varying and bool((count_B == count_B[0]).all()) and int(count_B[0]) > 0
         return cls(trial.task.answer, int(count_B[0]) if equal else None)
 
-    def stacked(self, batches: Sequence[Batch]) -> CohortBatch:
-        """The batches of all replicas as tensors with a replica axis first, and time before sequences."""
-        x_RTBI = torch.stack([batch.input_BTI for batch in batches]).transpose(1, 2).contiguous()
-        lag_RTB = torch.stack([batch.lag_BT for batch in batches]).transpose(1, 2)
-        target_RTB = torch.stack([batch.target_BT for batch in batches]).transpose(1, 2)
+    def stacked(self, batches: Sequence[Batch], updates: int = 1) -> CohortBatch:
+        """The batches of all replicas as tensors with a replica axis first, and time before sequences.
+
+        With several `updates`, each batch holds the sequences of all of them, and the replica axis is that of U * R
+        batches, those of one update after those of the one before.
+        """
+        x_RTBI, target_RTB, lag_RTB = (_in_order(parts, updates) for parts in zip(*batches, strict=True))
         R, T, B = lag_RTB.shape
-        scored_RN = lag_RTB.reshape(R, T * B) >= 0
+        scored_RN = lag_RTB.view(R, T * B) >= 0
         if self.per_sequence is None:
             index_RN = torch.arange(T * B).expand(R, T * B)
         else:
@@ -93,8 +96,8 @@ class ScoredSteps:
             if count != expected:
                 raise RuntimeError(f"a batch has {count} steps with an answer, but {expected} were expected")
             index_RN = scored_RN.nonzero()[:, 1].view(R, B * self.per_sequence)
-        lag_RN = lag_RTB.reshape(R, T * B).gather(1, index_RN)
-        target_RN = torch.stack([t[index] for t, index in zip(target_RTB.flatten(1, 2), index_RN, strict=True)])
+        lag_RN = lag_RTB.view(R, T * B).gather(1, index_RN)
+        target_RN = target_RTB.flatten(1, 2)[torch.arange(R).unsqueeze(1), index_RN]
         return self._weighted(x_RTBI, index_RN, target_RN, lag_RN)
 
     def stacked_long(self, replicas: Sequence[Drawn], coder: Coder) -> CohortBatch:
@@ -134,6 +137,15 @@ class ScoredSteps:
         return float(correct_N.sum()) / len(correct_N), float(loss_N.sum()) / len(correct_N)
 
 
+def _in_order(parts: Sequence[Tensor], updates: int) -> Tensor:
+    """The sequences of each replica, (U * B, T, ...), as one tensor (U * R, T, B, ...)."""
+    shape = parts[0].unflatten(0, (updates, -1)).transpose(1, 2).shape
+    made = parts[0].new_empty(updates, len(parts), *shape[1:])
+    for r, part in enumerate(parts):
+        made[:, r] = part.unflatten(0, (updates, -1)).transpose(1, 2)
+    return made.flatten(0, 1)
+
+
 def lags(trial: Trial, rng: np.random.Generator, size: int, first: int | None = None) -> Lags | None:
     """The lag of each of `size` training sequences; None if all have the trial's lag.
 
@@ -147,8 +159,7 @@ def lags(trial: Trial, rng: np.random.Generator, size: int, first: int | None = 
 class BatchStream:
     """An endless stream of batches for R replicas, drawn in blocks of several batches.
 
-    `states` are those of the random generators before the current block; `taken` of its batches have been used, after
-    `before` batches of other blocks.
+    Small blocks are drawn several at a time. `before` is the number of batches that were used before the current draw.
     """
 
     def __init__(
@@ -160,11 +171,28 @@ class BatchStream:
         self.rngs = [stream(trial.seed, purpose) for trial in trials]
         self.is_long = scored.per_sequence is not None and is_long(self.task)
         self.block = 1 if self.is_long else batches_per_draw(self.task, self.trial.batch)
+        numbers = steps_of_task(self.task) * self.task.inputs * self.block * self.trial.batch * len(trials)
+        self.blocks = 1 if self.is_long else max(1, min(16, DRAWN_NUMBERS // numbers))
         self.coder = Coder(self.task.inputs)
         self.queued: list[CohortBatch] = []  # each holds the batches of some updates, one after the other
         self.at = 0  # updates of the first of them whose batches have been used
-        self.states = self._generator_states()
-        self.before = self.taken = 0
+        self.places = [self._generator_states()]  # before each block of the current draw, and after the last
+        self.before = self.used = 0
+
+    @property
+    def states(self) -> list[GeneratorState]:
+        """The states of the random generators before the current block."""
+        return self.places[self.used // self.block]
+
+    @property
+    def taken(self) -> int:
+        """The number of batches of the current block that have been used."""
+        return self.used % self.block
+
+    @property
+    def drawn(self) -> int:
+        """The number of batches of the current draw."""
+        return (len(self.places) - 1) * self.block
 
     def next(self, most: int = 1) -> CohortBatch:
         """The next batch of every replica, or batches of up to `most` updates, one after the other."""
@@ -173,23 +201,23 @@ class BatchStream:
             self.at = 0
             del self.queued[0]
         if not self.queued:
-            self._draw_block()
+            self._draw_blocks()
         first = self.queued[0]
         count = min(most, len(first.x_RTBI) // R - self.at)
         self.at += count
-        self.taken += count
+        self.used += count
         return first.rows(slice((self.at - count) * R, self.at * R))
 
     def put_back(self, count: int) -> None:
         """Return the last `count` batches of the last call of `next`, which were not used."""
         self.at -= count
-        self.taken -= count
+        self.used -= count
 
     def validation(self) -> CohortBatch | LongValidation:
         """A batch of VALIDATION sequences for every replica; with one training lag, only answers at this lag count."""
         if self.is_long:
             return LongValidation(self, self._generator_states())
-        sampled = [self._sample(rng, VALIDATION, exact=True) for rng in self.rngs]
+        sampled = [self._sample(rng, VALIDATION, None) for rng in self.rngs]
         return self.scored.stacked(sampled).to(self.device)
 
     def resume(self, states: Sequence[GeneratorState], taken: int, count: int) -> None:
@@ -199,34 +227,44 @@ class BatchStream:
         """
         for rng, state in zip(self.rngs, states, strict=True):
             rng.bit_generator.state = state
-        self.before, self.taken = count - taken, 0
+        self.before, self.used = count - taken, 0
         self.at, self.queued = 0, []
-        self._draw_block()
-        while self.taken < taken:
-            self.next(taken - self.taken)
+        self._draw_blocks()
+        while self.used < taken:
+            self.next(taken - self.used)
 
     def keep(self, rows: list[int]) -> None:
         """Continue with these replicas only."""
         R = len(self.rngs)
         self.rngs = [self.rngs[r] for r in rows]
-        self.states = [self.states[r] for r in rows]
+        self.places = [[states[r] for r in rows] for states in self.places]
         self.queued = [
             batch.rows([update + r for update in range(0, len(batch.x_RTBI), R) for r in rows]) for batch in self.queued
         ]
 
-    def _draw_block(self) -> None:
-        """Draw the next block and stack many of its batches at once, which costs little more than stacking one."""
-        self.states, self.before, self.taken = self._generator_states(), self.before + self.taken, 0
+    def _draw_blocks(self) -> None:
+        """Draw the next blocks and stack many of their batches at once, which costs little more than stacking one."""
+        self.before, self.used, self.places = self.before + self.used, 0, [self._generator_states()]
         R, size = len(self.rngs), self.trial.batch
         if self.is_long:
             self.queued = [self.long_batch(size)]
+            self.places.append(self._generator_states())
             return
-        sampled = [self._sample(rng, self.block * size) for rng in self.rngs]
-        split = [zip(*(torch.split(part, size) for part in block), strict=True) for block in sampled]
-        batches = [Batch(*parts) for replicas in zip(*split, strict=True) for parts in replicas]  # batch by batch
-        step = R * max(1, STACKED_NUMBERS // (sampled[0].input_BTI.numel() // self.block * R))
-        for start in range(0, len(batches), step):
-            self.queued.append(self.scored.stacked(batches[start : start + step]).to(self.device))
+        left = -(-(self.trial.steps - self.before) // self.block)
+        drawn: list[list[Batch]] = []  # blocks of replicas
+        for block in range(max(1, min(self.blocks, left))):
+            first = self.before + block * self.block + 1
+            drawn.append([self._sample(rng, self.block * size, first) for rng in self.rngs])
+            self.places.append(self._generator_states())
+        each = drawn[0]
+        if len(drawn) > 1:
+            each = [Batch(*map(torch.cat, zip(*blocks, strict=True))) for blocks in zip(*drawn, strict=True)]
+        numbers = each[0].input_BTI.numel() // self.drawn * R
+        step = max(1, STACKED_NUMBERS // numbers)
+        for start in range(0, self.drawn, step):
+            count = min(step, self.drawn - start)
+            part = [Batch(*(values[start * size : (start + count) * size] for values in one)) for one in each]
+            self.queued.append(self.scored.stacked(part, count).to(self.device))
 
     def long_batch(self, size: int, exact: bool = False) -> CohortBatch:
         """A batch of long sequences; with `exact`, as for validation."""
@@ -245,9 +283,10 @@ class BatchStream:
     def _generator_states(self) -> list[GeneratorState]:
         return [dict(rng.bit_generator.state) for rng in self.rngs]
 
-    def _sample(self, rng: np.random.Generator, size: int, exact: bool = False) -> Batch:
-        if not exact or isinstance(self.trial.train_lags, Mixed):
-            return self.task.sample(rng, size, lags(self.trial, rng, size, None if exact else self.before + 1))
+    def _sample(self, rng: np.random.Generator, size: int, first: int | None) -> Batch:
+        """Sequences of updates from number `first` on; None for validation."""
+        if first is not None or isinstance(self.trial.train_lags, Mixed):
+            return self.task.sample(rng, size, lags(self.trial, rng, size, first))
         batch = self.task.sample_exact(rng, size)
         own_BT = batch.lag_BT == self.task.lag
         return batch._replace(lag_BT=torch.where(own_BT, batch.lag_BT, batch.lag_BT.clamp(max=0)))
