@@ -139,10 +139,10 @@ class ScoredSteps:
 
 def _in_order(parts: Sequence[Tensor], updates: int) -> Tensor:
     """The sequences of each replica, (U * B, T, ...), as one tensor (U * R, T, B, ...)."""
-    shape = parts[0].unflatten(0, (updates, -1)).transpose(1, 2).shape
-    made = parts[0].new_empty(updates, len(parts), *shape[1:])
+    size, T, *rest = parts[0].shape
+    made = parts[0].new_empty(updates, len(parts), T, size // updates, *rest)
     for r, part in enumerate(parts):
-        made[:, r] = part.unflatten(0, (updates, -1)).transpose(1, 2)
+        made[:, r] = part.reshape(updates, size // updates, T, *rest).transpose(1, 2)
     return made.flatten(0, 1)
 
 
