@@ -102,6 +102,25 @@ def tracks(trial: Trial) -> float:
     return float(trial.cell.name in ("slstm", "gru") or trial.cell.spec().get("negative_eigenvalues", False))
 
 
+BY_MIXER = {  # skills by task and cell that confirm every claim of `mixers`
+    "copy": {"attention": 1.0},
+    "assoc": {"attention": 0.9, "gated_deltanet": 0.7, "deltanet": 0.5, "mamba2": 0.4, "gla": 0.3, "retnet": 0.1},
+    "selective_copy": {"gla": 1.0, "mamba2": 1.0},
+    "group": {"m2rnn": 1.0, "gru": 1.0},
+}
+
+
+def mixers(trial: Trial) -> float:
+    return BY_MIXER[trial.task.name].get(trial.cell.name, 0.0) - trial.seed / 1e4
+
+
+def other_mixers(trial: Trial) -> float:
+    """The reverse of associative recall and selective copying; everything copies, and GRU alone tracks state."""
+    if trial.task.name in ("assoc", "selective_copy"):
+        return 1 - mixers(trial)
+    return float(trial.task.name == "copy" or trial.cell.name == "gru")
+
+
 def adding_by_length(trial: Trial) -> float:
     learned = {"LSTM, forget_bias": 0.9} | ({"RNN relu, identity": 0.9} if trial.lag == 75 else {})
     return by_label(learned)(trial)
@@ -201,6 +220,10 @@ CASES: list[tuple[str, Rule, Made, list[str]]] = [  # the verdicts in the order 
     ("state_tracking", constant(1.0), rows, [REFUTED] * 4),
     ("state_tracking", constant(0.0), rows, [REFUTED, CONFIRMED, REFUTED, OPEN]),
     ("state_tracking", split, fading, [OPEN, OPEN, OPEN, CONFIRMED]),
+    ("mixers", mixers, rows, [CONFIRMED] * 6),
+    ("mixers", other_mixers, rows, [REFUTED] * 6),
+    ("mixers", split, rows, [OPEN] * 6),
+    ("mixers", constant(0.0), rows, [OPEN] * 6),
     ("adding_two_hundred", by_label(BEST), rows, [CONFIRMED] * 3),
     ("adding_two_hundred", constant(0.9), rows, [REFUTED] * 3),
     ("adding_two_hundred", split, rows, [OPEN] * 3),
