@@ -10,12 +10,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid, silu, softplus
 
 from farback import cells, inits
 from farback.networks.network import Architecture, Network, draw, states
@@ -27,7 +29,9 @@ After this page you know which cells give the same outputs as an implementation 
 
 Both have the same weights and read the same sequences: {sequences} of {steps} steps, {inputs} inputs, {hidden} units. \
 The deviation is the largest difference between two outputs, divided by the largest output. It is near 1e-7 in float32 \
-and near 1e-16 in float64 if both compute the same function. Some implementations compute in float32 only.
+and near 1e-16 in float64 if both compute the same function. Some implementations compute in float32 only. Of fla-core \
+(flash-linear-attention) and xlstm, only the files of plain torch are read, as their packages need Triton; projections \
+and gates before the recurrence are then ours.
 
 This page is made by:
 
@@ -102,14 +106,91 @@ def mgu(module: Any, p: Parameters, x_BTI: Tensor) -> Tensor:
     return torch.stack(outputs, 1)
 
 
+def delta_rule(module: Any, p: Parameters, x_BTI: Tensor) -> Tensor:
+    """The outputs of `delta_rule_recurrence`, (B, T, H), for one head."""
+    q, k, v = silu(x_BTI @ p["weight_ih"].T).unsqueeze(1).chunk(3, -1)
+    beta = torch.sigmoid(x_BTI @ p["weight_beta"].T).unsqueeze(1)
+    outputs: Tensor = module.delta_rule_recurrence(unit(q), unit(k), v, beta)[0]
+    return outputs.squeeze(1)
+
+
+def gated_delta_rule(module: Any, p: Parameters, x_BTI: Tensor) -> Tensor:
+    """The outputs of `naive_recurrent_gated_delta_rule`, (B, T, H), for one head."""
+    q, k, v = silu(x_BTI @ p["weight_ih"].T).unsqueeze(2).chunk(3, -1)
+    beta = torch.sigmoid(x_BTI @ p["weight_beta"].T)
+    decay = -torch.exp(p["A_log"]) * softplus(x_BTI @ p["weight_alpha"].T + p["dt_bias"])
+    outputs: Tensor = module.naive_recurrent_gated_delta_rule(unit(q), unit(k), v, beta, decay)[0]
+    return outputs.squeeze(2)
+
+
+def gla(module: Any, p: Parameters, x_BTI: Tensor) -> Tensor:
+    """The outputs of `naive_recurrent_gla`, (B, T, H), for one head."""
+    q, k, v = (x_BTI @ p["weight_ih"].T).unsqueeze(2).chunk(3, -1)
+    decay = logsigmoid(x_BTI @ p["weight_low"].T @ p["weight_decay"].T + p["bias_decay"]) / 16
+    outputs: Tensor = module.naive_recurrent_gla(q, k, v, decay.unsqueeze(2))[0]
+    return outputs.squeeze(2)
+
+
+def retnet(module: Any, p: Parameters, x_BTI: Tensor) -> Tensor:
+    """The outputs of `naive_retention`, (B, T, H), for one head, whose queries and keys are rotated here."""
+    q, k, v = (x_BTI @ p["weight_ih"].T).unsqueeze(1).chunk(3, -1)
+    half = HIDDEN // 2
+    angle = torch.outer(torch.arange(STEPS), 10_000.0 ** (-2 * torch.arange(half) / HIDDEN))
+    cos, sin = torch.cos(angle), torch.sin(angle)
+
+    def turned(part: Tensor) -> Tensor:
+        a, b = torch.split(part, half, -1)
+        return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
+
+    outputs: Tensor = module.naive_retention(turned(q), turned(k), v)
+    return outputs.squeeze(1)
+
+
+def mlstm(module: Any, p: Parameters, x_BTI: Tensor) -> Tensor:
+    """The outputs of `recurrent_step_stabilized_simple`, times the output gate, (B, T, H), for one head."""
+    *qkv, o = (x_BTI @ p["weight_ih"].T + p["bias_ih"]).chunk(4, -1)
+    gates = x_BTI @ p["weight_if"].T + torch.cat([p["b_i"], p["b_f"]])
+    B, outputs = len(x_BTI), []
+    state = tuple(x_BTI.new_zeros(B, 1, *shape) for shape in ((HIDDEN, HIDDEN), (HIDDEN, 1), (1, 1)))
+    for t in range(x_BTI.shape[1]):
+        rows = [part[:, None, None, t].clone() for part in qkv]
+        h, state = module.recurrent_step_stabilized_simple(
+            *state, *rows, *torch.split(gates[:, None, None, t], 1, -1), eps=0.0
+        )
+        outputs.append(torch.sigmoid(o[:, t]) * h.reshape(B, HIDDEN))
+    return torch.stack(outputs, 1)
+
+
+def slstm(module: Any, p: Parameters, x_BTI: Tensor) -> Tensor:
+    """The outputs of `slstm_forward_pointwise`, (B, T, H)."""
+    bias, states, outputs = (p["bias_ih"] + p["bias_hh"])[None], x_BTI.new_zeros(4, len(x_BTI), HIDDEN), []
+    for x_BI in x_BTI.unbind(1):
+        states, _ = module.slstm_forward_pointwise(
+            x_BI @ p["weight_ih"].T, states[0] @ p["weight_hh"].T, bias, states, {}
+        )
+        outputs.append(states[0])
+    return torch.stack(outputs, 1)
+
+
+def unit(x: Tensor) -> Tensor:
+    """Rows divided by their lengths, as `l2norm` of flash-linear-attention does."""
+    return x * torch.rsqrt(x.square().sum(-1, keepdim=True) + 1e-6)
+
+
 Reference = Callable[[Any, Parameters, Tensor], Tensor]
-# Cell, package, module of the package, function, precision, number of inputs.
+# Cell, package, module of the package (a file, if its package imports Triton), function, precision, number of inputs.
 REFERENCES: list[tuple[str, str, str, Reference, torch.dtype, int]] = [
     ("cfc", "ncps", "ncps.torch.cfc_cell", cfc, torch.float64, INPUTS),
+    ("deltanet", "fla-core", "fla/ops/delta_rule/naive.py", delta_rule, torch.float32, INPUTS),
+    ("gated_deltanet", "fla-core", "fla/ops/gated_delta_rule/naive.py", gated_delta_rule, torch.float32, INPUTS),
+    ("gla", "fla-core", "fla/ops/gla/naive.py", gla, torch.float32, INPUTS),
     ("mamba", "mambapy", "mambapy.mamba", mamba, torch.float32, INPUTS),
     ("mgu", "torchrecurrent", "torchrecurrent", mgu, torch.float64, INPUTS),
     ("mingru", "minGRU-pytorch", "minGRU_pytorch.minGRU", mingru, torch.float64, HIDDEN),
+    ("mlstm", "xlstm", "xlstm/blocks/mlstm/backends.py", mlstm, torch.float64, INPUTS),
+    ("retnet", "fla-core", "fla/ops/retention/naive.py", retnet, torch.float32, INPUTS),
     ("s5", "s5-pytorch", "s5.s5_model", s5, torch.float32, HIDDEN),
+    ("slstm", "xlstm", "xlstm/blocks/slstm/src/vanilla/slstm.py", slstm, torch.float64, INPUTS),
 ]
 
 
@@ -124,6 +205,18 @@ def drawn(cell: str, dtype: torch.dtype, inputs: int) -> Network:
     return network
 
 
+def loaded(package: str, module: str) -> Any:
+    """A module of an installed package, or a file of it as a module of its own."""
+    if not module.endswith(".py"):
+        return import_module(module)
+    spec = spec_from_file_location(Path(module).parent.name, str(distribution(package).locate_file(module)))
+    assert spec is not None
+    assert spec.loader is not None
+    found = module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
 @torch.no_grad()
 def row(cell: str, package: str, module: str, reference: Reference, dtype: torch.dtype, inputs: int) -> str:
     """A row of the table."""
@@ -135,7 +228,7 @@ def row(cell: str, package: str, module: str, reference: Reference, dtype: torch
     network = drawn(cell, dtype, inputs)
     x_BTI = torch.randn(SEQUENCES, STEPS, inputs, dtype=dtype, generator=torch.Generator().manual_seed(0))
     p = {name.removesuffix("_l0"): value[0] for name, value in network.parameters.items()}
-    ours, theirs = states(network, x_BTI), reference(import_module(module), p, x_BTI)
+    ours, theirs = states(network, x_BTI), reference(loaded(package, module), p, x_BTI)
     deviation = ((ours - theirs).abs().max() / ours.abs().max()).item()
     return f"| `{cell}` | {package} | {found} | {precision} | {deviation:.0e} |"
 

@@ -14,6 +14,7 @@ from farback import cells, inits
 from farback.cells import Cell
 from farback.kernels.unroll import layer
 from farback.networks.network import Architecture, draw
+from farback.system.heap import keep_heap
 
 HIDDEN, STEPS, BATCH, INPUTS = 64, 100, 32, 4
 TOLERANCE = 1e-3  # relative, in float32, of the gradients of both ways
@@ -59,6 +60,7 @@ def table(seconds: float, names: Sequence[str] = ()) -> pd.DataFrame:
         seconds: of readings for each cell.
         names: the cells; by default all that have a kernel.
     """
+    keep_heap()  # as commands and workers do
     rows = []
     for name in names or cells.names():
         try:

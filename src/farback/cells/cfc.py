@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -10,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from farback.cells.base import Parameters, State, SteppedCell, product, sigmoid
+from farback.kernels.unroll import Kernel, ScanKernel
 
 
 class CfC(SteppedCell):
@@ -26,6 +28,7 @@ class CfC(SteppedCell):
     """
 
     known_as: ClassVar[str] = "CfC"
+    kernel: ClassVar[Kernel] = ScanKernel("closed_form")
     gates: ClassVar[tuple[str, ...]] = ("b",)
 
     units: Annotated[int, Field(ge=1, le=4096)] = 128
@@ -47,3 +50,22 @@ class CfC(SteppedCell):
         f, g, rate, offset = product(b_RBU, p["weight_heads"], p.get("bias_heads")).chunk(4, -1)
         mix = sigmoid(rate * self.elapsed + offset)
         return ((1 - mix) * torch.tanh(f) + mix * torch.tanh(g),)
+
+    @override
+    def kept(self, hidden: int, steps: int) -> int:
+        return 5 * hidden + 2 * self.units
+
+    def fused(self, p: Parameters, gates_RTBG: Tensor, state: State, scan: Callable[..., Any]) -> tuple[Tensor, State]:
+        """Outputs of all steps and last state; `scan` is that of `farback.kernels.closed_form`.
+
+        r elapsed + o is one product, with the weights elapsed W_r + W_o.
+        """
+        weight = p["weight_heads"]
+        bias = p["bias_heads"] if "bias_heads" in p else weight.new_zeros(weight.shape[:2])
+        heads, offsets = (self._joined(rows) for rows in (weight, bias))
+        outputs, last = scan(gates_RTBG, p["weight_state"], heads, offsets, state[0])
+        return outputs, (last,)
+
+    def _joined(self, rows: Tensor) -> Tensor:
+        f, g, rate, offset = rows.chunk(4, 1)
+        return torch.cat([f, g, rate * self.elapsed + offset], 1)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
-from typing_extensions import override
 
-from farback.cells.base import DiagonalCell, Parameters, State, linear
+from farback.cells.base import Parameters, State
+from farback.cells.support.pointwise_cell import PointwiseCell
+from farback.kernels.pointwise import Pointwise, like
 
 
-class LeakyIntegrator(DiagonalCell):
+def forward(x: Tensor, h: Tensor, decay: Tensor) -> State:
+    """The next state."""
+    return (x + decay * (h - x),)
+
+
+def backward(x: Tensor, h: Tensor, decay: Tensor, dh: Tensor) -> State:
+    """The gradients of x and h."""
+    return (like(h, 1) - decay) * dh, decay * dh
+
+
+class LeakyIntegrator(PointwiseCell):
     """A running average of the projected input, with a fixed rate of forgetting.
 
     h_t = a h_{t-1} + (1 - a) (W_ih x_t + b_ih)
@@ -22,15 +33,9 @@ class LeakyIntegrator(DiagonalCell):
     Source: the leaky integrator model of a neuron.
     """
 
+    pointwise: ClassVar[Pointwise] = Pointwise(forward, backward, constants=("decay",))
+
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.9
-
-    def project(self, p: Parameters, x_RTBI: Tensor) -> Tensor:
-        """(1 - a) (W_ih x + b_ih)."""
-        return linear(x_RTBI, p["weight_ih"], p.get("bias_ih")) * (1 - self.decay)
-
-    @override
-    def coefficients(self, p: Parameters, gates_RTBG: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.full_like(gates_RTBG, self.decay), gates_RTBG
 
     def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
         """ln a at every step."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from farback.cells.base import Parameters, State, SteppedCell, log_sigmoid, product, sigmoid
+from farback.kernels.unroll import Kernel, ScanKernel
 
 
 class M2RNN(SteppedCell):
@@ -31,6 +32,7 @@ class M2RNN(SteppedCell):
     """
 
     known_as: ClassVar[str] = "M2RNN"
+    kernel: ClassVar[Kernel] = ScanKernel("matrix_to_matrix")
     gates: ClassVar[tuple[str, ...]] = ("h",)
     published_block: ClassVar[Mapping[str, object]] = {"norm": "rms", "residual": True, "conv": 4}
 
@@ -52,6 +54,10 @@ class M2RNN(SteppedCell):
         again = 2 * (self.key - 1) * hidden * (hidden // self.heads)
         return super().flops(inputs, hidden) + again + 8 * self.key * hidden
 
+    @override
+    def kept(self, hidden: int, steps: int) -> int:
+        return 3 * hidden + 2 * self.key * (hidden + 2 * self.heads)
+
     def zero(self, like_RBH: Tensor) -> State:
         """S of all heads, (R, B, heads, key, V)."""
         R, B, H = like_RBH.shape
@@ -71,6 +77,13 @@ class M2RNN(SteppedCell):
     @override
     def output(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
         return (self._split(gates_RBG)[0].unsqueeze(-1) * state[0]).sum(-2).flatten(-2)
+
+    def fused(self, p: Parameters, gates_RTBG: Tensor, state: State, scan: Callable[..., Any]) -> tuple[Tensor, State]:
+        """Outputs of all steps and last state; `scan` is that of `farback.kernels.matrix_to_matrix`."""
+        q, k, v, f = self._split(gates_RTBG)
+        w_RNVV = p["weight_hh"].reshape(len(gates_RTBG), self.heads, *2 * (state[0].shape[-1],))
+        o_RTBNV, last = scan(sigmoid(f), k, v, q, w_RNVV, state[0])
+        return o_RTBNV.flatten(-2), (last,)
 
     def log_keep(self, p: Parameters, gates_RBG: Tensor, state: State) -> Tensor:
         """ln F of each head."""
