@@ -75,6 +75,36 @@ def test_cells_judges_each_prediction(true: bool) -> None:
     assert (sizes[~sizes["cell"].isin(["shift_register", "echo state"])]["parameters"] <= 2500).all()
 
 
+@pytest.mark.parametrize("true", [True, False], ids=["held", "refuted"])
+@pytest.mark.slow
+def test_field_judges_each_prediction(true: bool) -> None:
+    order = ["GRU", "LSTM", "RNN tanh", "LRU", "minGRU", "echo state"]
+    ahead = {cell: 0.9 - 0.15 * place for place, cell in enumerate(order if true else order[::-1])}
+    windows = {"attention (window 16)": 12, "TCN": 12} if true else {}
+
+    def skill(trial: Trial) -> float:
+        label, budget = trial.cell.label(), str(trial.match).split()[0]
+        if trial.task.name == "recall":
+            reach = 20 if label == "LRU" or (label == "attention" and not true) else 128
+            return float(trial.lag <= windows.get(label, 10 if label == "GLA" and true else reach))
+        if trial.task.name == "group" and label in ("GRU", "GLA"):
+            return float((label == "GRU") is true)
+        solved = {"JANET": 1.0, "memoryless": 0.6} if not true else {"LRU": 0.97 if budget == "parameters" else 0.0}
+        return (
+            solved.get(label, ahead.get(label, 0.0))
+            - 0.5 * (true and trial.task.name == "adding")
+            + trial.seed % 10 / 1000
+        )
+
+    script, frame = made_up("field", skill)
+    frame = tables.with_roles(frame, {trial.key: trial.role for trial in loaded("field") if trial.role})
+    analysis = script.analyse(frame, ())
+    expected = "Held" if true else "Refuted"
+    assert len(analysis.verdict) == 17
+    wrong = [line for line in analysis.verdict if not line.strip("*").startswith(expected)]
+    assert not wrong, wrong
+
+
 @pytest.mark.parametrize("true", some([True, False], one_in(2)), ids=["held", "refuted"])
 def test_depth_judges_each_prediction(true: bool) -> None:
     def skill(trial: Trial) -> float:

@@ -69,6 +69,13 @@ def kept():
     return pd.DataFrame(rows, columns=["label", "moment", "lag", "seeds", "median", "low", "high"])
 
 
+def kinds(table):
+    """The column `kind` before the numbers; the states of the last networks grow with the lag."""
+    table.insert(0, "kind", ["first" if row % 2 else "other" for row in range(len(table))])
+    rows = range(len(table))
+    return table.assign(state=[20 + row for row in rows], state_smallest=20, state_largest=[20 + row for row in rows])
+
+
 def heights():
     return pd.DataFrame({"label": LABELS, "seed": 0, "height": 0.5, "loss": 0.6})
 
@@ -134,6 +141,7 @@ CALLS = {  # the arguments of each plot, with rows for one panel where it takes 
     "forest": lambda make: (make["horizons"](LABELS),),
     "gate_times": lambda make: (tables.gate_times(at_end()),),
     "gradients": lambda make: (tables.gradient_curves(at_end()),),
+    "horizon_by_state": lambda make: (kinds(make["horizons"](LABELS)), "kind"),
     "horizon_map": lambda make: (depth_first(make["horizons"](LABELS, "cell").assign(depth=1)),),
     "horizon_lines": lambda make: (mapped(), "state", "label", "cause"),
     "horizon_rows": lambda make: (mapped(), "label", "state", "cause"),

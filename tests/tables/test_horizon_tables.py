@@ -171,6 +171,23 @@ def test_trainings_that_helped_to_choose_do_not_count():
         pd.testing.assert_frame_equal(make(both), make(judged))
 
 
+def test_a_state_that_grows_with_the_lag_is_that_at_the_horizon():
+    parts = []
+    for label, successes in (("GRU", [6, 6, 3, 0, 0]), ("attention", [6, 6, 3, 0, 0]), ("no end", [6] * 5)):
+        frame = counted(successes, [6] * 5, label=label)
+        grows = label != "GRU"
+        parts.append(frame.assign(state=6 * (frame["trained_lag"] + 1) if grows else 30))
+    judged = pd.concat(parts, ignore_index=True)
+    choice = counted([0], [4], (160,), label="GRU", role="choice", tuned="optimizer.lr 0.1").assign(state=10**6)
+    found = tables.horizon_by_state(pd.concat([judged, choice])).set_index("label")
+    assert found["estimate"]["attention"] == found["estimate"]["GRU"]
+    assert found["state"].to_dict() == pytest.approx(
+        {"GRU": 30, "attention": 6 * (found["estimate"]["attention"] + 1), "no end": 6 * 81}
+    )
+    assert found["state_smallest"].to_dict() == {"GRU": 30, "attention": 36, "no end": 36}
+    assert found["state_largest"].to_dict() == {"GRU": 30, "attention": 486, "no end": 486}
+
+
 def test_at_listed_lags_choices_show_the_mean_skill_of_each_setting_at_each_lag():
     successes = {"optimizer.lr 0.001": [3, 1], "optimizer.lr 0.01": [2, 2]}
     parts = [

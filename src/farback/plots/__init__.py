@@ -16,6 +16,7 @@ from farback.plots.claim_verdicts import verdicts
 from farback.plots.forecasts import maps, skill_by_lag, staircase
 from farback.plots.forest import forest
 from farback.plots.heat_maps import interference, length_map
+from farback.plots.horizon_by_state import horizon_by_state
 from farback.plots.horizon_map import horizon_map
 from farback.plots.learning_time import learning_time
 from farback.plots.measure_curves import gate_times, gradients, lyapunov, memory, truncation
@@ -37,6 +38,7 @@ __all__ = [
     "forest",
     "gate_times",
     "gradients",
+    "horizon_by_state",
     "horizon_lines",
     "horizon_map",
     "horizon_rows",

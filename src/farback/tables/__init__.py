@@ -26,7 +26,7 @@ from farback.tables.curves import (
 from farback.tables.diagnoses import diagnoses
 from farback.tables.fresh_seeds import DEFAULT, TUNED, contests, gains, gaps, reported, tuning_share
 from farback.tables.horizon_by_budget import horizon_by_budget, horizon_forecasts
-from farback.tables.horizons import horizon_grid, success_by_lag, success_curves, trainability
+from farback.tables.horizons import horizon_by_state, horizon_grid, success_by_lag, success_curves, trainability
 from farback.tables.learning_times import learning_time, learning_time_backtest, learning_time_curves, learning_times
 from farback.tables.length_generalisation import extrapolation, horizon_by_update, retained_by_lag, trained_and_tested
 from farback.tables.outcomes import of_curriculum, outcomes, tested
@@ -57,6 +57,7 @@ __all__ = [
     "has_horizon",
     "has_score_without_lag",
     "horizon_by_budget",
+    "horizon_by_state",
     "horizon_by_update",
     "horizon_forecasts",
     "horizon_grid",

@@ -10,7 +10,7 @@ import pandas as pd
 from farback import stats
 from farback.tables.grouping import By, as_frame, check_columns, groups
 from farback.tables.horizon_estimates import half_way
-from farback.tables.outcomes import SCORE, TRIAL, at_training_lag
+from farback.tables.outcomes import SCORE, TRIAL, at_training_lag, judged
 
 HORIZON = (
     *("seeds", "trainings", "smallest_lag", "largest_lag", "horizon", "estimate", "low", "high", "bound"),
@@ -98,6 +98,29 @@ def trainability(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
             )
         )
     return as_frame(rows, (*by, *HORIZON), own, by)
+
+
+def horizon_by_state(scores: pd.DataFrame, by: By = ("label",)) -> pd.DataFrame:
+    """The horizon of trainability of each group, beside the numbers that a network carries from step to step.
+
+    A state that grows with the sequence, as that of attention without a window, is given at the horizon: the number of
+    numbers in a sequence that is just so long. It is interpolated between the lags tried, and ends with them.
+
+    Returns:
+        by..., the columns of `trainability`, then state (at the horizon), state_smallest, state_largest (at the
+        smallest and the largest lag tried).
+    """
+    check_columns(scores, (*SCORE, *TRIAL, "state", *by))
+    horizons = trainability(scores, by)
+    trials = judged(scores).drop_duplicates("key")
+    trials = trials[(trials["train_lags"] == "fixed") & (trials["trained_lag"] > 0)]
+    sizes = {group: own.groupby("trained_lag")["state"].max() for group, own in groups(trials, by)}
+    rows = []
+    for row in horizons.to_dict("records"):
+        size = sizes[tuple(row[name] for name in by)]
+        rows.append((float(np.interp(row["estimate"], size.index, size)), int(size.iloc[0]), int(size.iloc[-1])))
+    sized = pd.DataFrame(rows, columns=["state", "state_smallest", "state_largest"], index=horizons.index)
+    return pd.concat([horizons, sized], axis=1)
 
 
 def horizon_grid(scores: pd.DataFrame, row: str = "depth", column: str | Sequence[str] = "cell") -> pd.DataFrame:
