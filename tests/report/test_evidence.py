@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +13,7 @@ from farback.report import tested as by_p_value
 from farback.report.claim_scripts import Middle
 
 KNOWN = {True: exact(True), False: exact(False)}
-OPEN = [Evidence(True, False), Evidence(False, False)]
+OPEN = [Evidence(True, False), Evidence(False, False), Evidence(None, False)]
 
 
 def worlds(one: Evidence) -> set[bool]:
@@ -20,12 +21,18 @@ def worlds(one: Evidence) -> set[bool]:
     return {one.true} if one.significant else {True, False}
 
 
+def seen(one: Evidence) -> set[bool]:
+    """What a statement may be of the trained seeds: either where that is not known."""
+    return {True, False} if one.true is None else {one.true}
+
+
 @pytest.mark.parametrize(("a", "b"), list(itertools.product([*KNOWN.values(), *OPEN], repeat=2)))
 def test_a_joint_statement_is_significant_where_all_possible_worlds_agree(a: Evidence, b: Evidence) -> None:
     for joint, join in ((a & b, lambda x, y: x and y), (a | b, lambda x, y: x or y)):
         possible = {join(x, y) for x in worlds(a) for y in worlds(b)}
         assert joint.significant == (len(possible) == 1)
-        assert joint.true == join(a.true, b.true)
+        true = {join(x, y) for x in seen(a) for y in seen(b)}
+        assert joint.true == (true.pop() if len(true) == 1 else None)
     assert worlds(~a) == {not x for x in worlds(a)}
     assert (all_of([a, b]), any_of([a, b])) == (a & b, a | b)
 
@@ -52,6 +59,16 @@ def test_a_line_says_held_only_with_significant_evidence() -> None:
     assert held(by_p_value(False, 0.01), "it works") == "**Refuted**: that it works."
     assert held(by_p_value(False, 0.9), "it works") == "Refuted in these seeds, not significant: that it works."
     assert held(True, "it works") == "Held in these seeds, not tested: it works."
+
+
+@pytest.mark.parametrize("compare", [above, at_least, at_most, below])
+def test_what_cannot_be_compared_is_not_decided(compare: Callable[[Middle, Middle], Evidence]) -> None:
+    """A quotient of two bounds is nan, and two horizons beyond the lags tried have no order."""
+    bound, quotient, one = Middle(math.inf, 5.0, math.inf), Middle(math.nan, 0.0, math.inf), Middle(3.0, 2.0, 4.0)
+    for a, b in ((bound, bound), (quotient, one), (one, quotient)):
+        assert compare(a, b).true is None
+        assert held(compare(a, b), "a is longer", "4 seeds") == "Not decided: a is longer (4 seeds)."
+    assert compare(bound, one) == Evidence(compare in (above, at_least), True)
 
 
 def test_evidence_is_not_taken_for_a_bool() -> None:

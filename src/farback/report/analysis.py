@@ -77,12 +77,15 @@ def held(found: Evidence | bool, claim: str, numbers: str = "") -> str:
     Args:
         found: the evidence: `above`, `at_least`, `below` or `at_most` (intervals), `tested` (a p-value), or `exact`
             (no sampling error). "Held" and "Refuted" need significant evidence; else the line says "in these seeds,
-            not significant". A plain bool is a statement without a test: the line says "in these seeds, not tested".
+            not significant", or "Not decided" where the numbers cannot be compared. A plain bool is a statement
+            without a test: the line says "in these seeds, not tested".
         numbers: what was found, with the interval or the p-value.
     """
     tested = isinstance(found, Evidence)
     true, significant = (found.true, found.significant) if isinstance(found, Evidence) else (found, False)
     numbers = f" ({numbers})" if numbers else ""
+    if true is None:
+        return f"Not decided: {claim}{numbers}."
     if significant:
         return f"{HELD}{claim}{numbers}." if true else f"{REFUTED}that {claim}{numbers}."
     limit = f"in these seeds, not {'significant' if tested else 'tested'}"
