@@ -224,9 +224,10 @@ def test_with_several_heads_packed_equals_alone_and_a_split_equals_the_whole(nam
     torch.testing.assert_close(list(last[0]), packed[1 : 1 + len(last[0])], rtol=1e-4, atol=1e-5)
 
 
-def test_heads_that_do_not_divide_the_units_are_an_error() -> None:
+@pytest.mark.parametrize("name", ["gla", "attention", "m2rnn"])
+def test_heads_that_do_not_divide_the_units_are_an_error(name: str) -> None:
     with pytest.raises(ValueError, match=r"hidden is 9, and 4 heads need a multiple of 4: 8 or 12"):
-        cells.build({"name": "gla", "heads": 4}).check(9, 2)
+        cells.build({"name": name, "heads": 4}).check(9, 2)
 
 
 # Parity ----------------------------------------------------------------------------------------------------------

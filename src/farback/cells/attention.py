@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from farback.cells.base import Cell, Parameters, State, linear
+from farback.cells.support.heads import check_heads
 from farback.kernels.unroll import product
 
 LONGEST = 64  # steps of a window that are computed at once, if the window is shorter
@@ -51,9 +52,8 @@ class Attention(Cell):
         return {**super().parameters(inputs, hidden), "weight_out": (hidden, hidden)}
 
     def check(self, hidden: int, inputs: int) -> None:
-        """H must be a multiple of the heads."""
-        if hidden % self.heads:
-            raise ValueError(f"hidden is {hidden}, and attention with {self.heads} heads needs a multiple of them")
+        """H must be a multiple of the number of heads."""
+        check_heads(hidden, self.heads)
 
     @override
     def at_length(self, steps: int) -> Cell:

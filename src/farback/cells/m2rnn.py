@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from farback.cells.base import Parameters, State, SteppedCell, log_sigmoid, product, sigmoid
+from farback.cells.support.heads import check_heads
 from farback.kernels.unroll import Kernel, ScanKernel
 
 
@@ -46,8 +47,7 @@ class M2RNN(SteppedCell):
 
     def check(self, hidden: int, inputs: int) -> None:
         """H must be a multiple of the number of heads."""
-        if hidden % self.heads:
-            raise ValueError(f"hidden is {hidden}, and {self.heads} heads need a multiple of {self.heads}")
+        check_heads(hidden, self.heads)
 
     def flops(self, inputs: int, hidden: int) -> int:
         """W is used once for each row of S; adds 8 for each entry of S: products with k, F, 1 - F and q."""

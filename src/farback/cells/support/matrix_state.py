@@ -18,6 +18,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from farback.cells.base import Array, Cell, Parameters, State, linear
+from farback.cells.support.heads import check_heads
 from farback.cells.support.time_steps import log_uniform, softplus_inverse
 from farback.kernels.unroll import Kernel, MatrixStateKernel
 
@@ -63,10 +64,7 @@ class MatrixStateCell(Cell):
 
     def check(self, hidden: int, inputs: int) -> None:
         """H must be a multiple of the number of heads."""
-        if hidden % self.heads:
-            below, above = hidden // self.heads * self.heads, (hidden // self.heads + 1) * self.heads
-            near = f"{below} or {above}" if below else str(above)
-            raise ValueError(f"hidden is {hidden}, and {self.heads} heads need a multiple of {self.heads}: {near}")
+        check_heads(hidden, self.heads)
 
     def matrix(self, hidden: int) -> tuple[int, int]:
         """K and V; by default both are H / N."""
