@@ -85,11 +85,12 @@ def test_field_judges_each_prediction(true: bool) -> None:
     def skill(trial: Trial) -> float:
         label, budget = trial.cell.label(), str(trial.match).split()[0]
         if trial.task.name == "recall":
-            reach = 20 if label == "LRU" or (label == "attention" and not true) else 128
+            short = ("LRU",) if true else ("attention", "LRU", "S5", "S4D", "LinOSS", "D-LinOSS", "Mamba")
+            reach = 20 if label in short else 128
             return float(trial.lag <= windows.get(label, 10 if label == "GLA" and true else reach))
         if trial.task.name == "group" and label in ("GRU", "GLA"):
             return float((label == "GRU") is true)
-        solved = {"JANET": 1.0, "memoryless": 0.6} if not true else {"LRU": 0.97 if budget == "parameters" else 0.0}
+        solved = {"LinOSS": 1.0, "memoryless": 0.6} if not true else {"LRU": 0.97 if budget == "parameters" else 0.0}
         return (
             solved.get(label, ahead.get(label, 0.0))
             - 0.5 * (true and trial.task.name == "adding")
