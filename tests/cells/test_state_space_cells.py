@@ -102,6 +102,19 @@ def linoss(p: P, x: np.ndarray) -> Outputs:
     return oscillators(p, x, np.maximum(p["stiffness"], 0), np.zeros_like(p["step"]))
 
 
+def linoss_im(p: P, x: np.ndarray) -> Outputs:
+    """Both equations with the new z and x on the right, solved as a linear system."""
+    B_re, B_im, D = np.split(p["weight_ih"], 3)
+    B, C = B_re + 1j * B_im, p["weight_re"] + 1j * p["weight_im"]
+    A, dt = np.maximum(p["stiffness"], 0), sigma(p["step"])
+    state = np.zeros((len(A), 2), complex)
+    for u in x:
+        for i, force in enumerate(B @ u):
+            left = np.array([[1, dt[i] * A[i]], [-dt[i], 1]])
+            state[i] = np.linalg.solve(left, state[i] + np.array([dt[i] * force, 0]))
+        yield (C @ state[:, 1]).real + D @ u
+
+
 def d_linoss(p: P, x: np.ndarray) -> Outputs:
     dt, G = sigma(p["step"]), np.maximum(p["damping"], 0)
     root = np.sqrt(1 + dt * G)
@@ -152,6 +165,7 @@ EQUATIONS: list[tuple[dict[str, Any], Callable[..., Outputs]]] = [
     ({"name": "mamba", "modes": 5}, mamba),
     ({"name": "s5"}, s5),
     ({"name": "linoss"}, linoss),
+    ({"name": "linoss", "implicit": True}, linoss_im),
     ({"name": "d_linoss"}, d_linoss),
     ({"name": "cfc"}, cfc),
     ({"name": "cfc", "units": 5, "elapsed": 0.3}, cfc),
