@@ -137,7 +137,10 @@ def test_attention_is_published_in_the_block_of_a_transformer(trial_of: Make) ->
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"cell": {"name": "attention", "heads": 3}, "hidden": 8}, "hidden is 8, and attention with 3 heads needs"),
+        (
+            {"cell": {"name": "attention", "heads": 3}, "hidden": 8},
+            "hidden is 8, and 3 heads need a multiple of 3",
+        ),
         ({"cell": FULL, "initial_state": "learned"}, "initial_state: learned is not possible: attention without a"),
         ({"cell": WINDOW, "initial_state": "learned"}, "not possible: attention starts from an empty window"),
     ],

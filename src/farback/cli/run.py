@@ -131,6 +131,7 @@ def train_with_progress(
     """
     from farback.runs.displays import SweepDisplay
     from farback.runs.progress import Tally
+    from farback.runs.schedule import is_finished
     from farback.runs.sweep import SweepRun
 
     sweep_run = SweepRun(session, sweep, trials)
@@ -141,7 +142,7 @@ def train_with_progress(
         display.add_recorded(session.store.frame(sweep.name))
     resumed = f", {sweep_run.plan.resumed} of them from checkpoints" if sweep_run.plan.resumed else ""
     console.say(f"{sweep.name}: {counted(what.amount, 'trial')} to train{resumed}, {what.reused} recorded already")
-    if what.is_empty:
+    if is_finished(session.store, sweep, what):
         return tally.summary()
     try:
         with signals.finishing(session.executor), display.live(), sweep_run:

@@ -93,6 +93,11 @@ def missing_from_frame(frame: pd.DataFrame, sweep: Sweep, trials: Sequence[Trial
     return Remaining.of([trial for trial in trials if not trial.chosen], done, adaptive)
 
 
+def is_finished(store: Store, sweep: Sweep, what: Remaining) -> bool:
+    """Whether nothing is left to train, and no run that a driver left unfinished is to be ended."""
+    return what.is_empty and not store.has_running(sweep.name)
+
+
 @dataclass(frozen=True)
 class Plan:
     """The remaining trials, the cohorts that can be trained now in their order, and the number of workers."""

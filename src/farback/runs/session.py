@@ -11,7 +11,7 @@ from farback.executors import Executor, chosen_placement, open_executor
 from farback.experiment import Experiment, Sweep
 from farback.runs import trial_checks
 from farback.runs.changed_files import warn_of_changed_files
-from farback.runs.schedule import missing_from_store
+from farback.runs.schedule import is_finished, missing_from_store
 from farback.stores import NothingRecorded, open_store
 from farback.stores.base import Store
 from farback.system import devices
@@ -69,8 +69,9 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
     Raises:
         ConfigError, UserError: as `checked_executor`.
     """
-    executor, device = checked_executor(experiments, options, finished=_finished(experiments, options))
-    with open_store(options.store, experiments[0].root) as store, executor as running:
+    finished = _finished(experiments, options)
+    executor, device = checked_executor(experiments, options, finished)
+    with open_store(options.store, experiments[0].root, reading=finished) as store, executor as running:
         for experiment in experiments:
             known = trial_checks.known_trials(experiment, experiment.contrasts())
             warn_of_changed_files(store, experiment.name, known)
@@ -84,7 +85,7 @@ def _finished(experiments: Sequence[Experiment], options: RunOptions) -> bool:
         return False
     try:
         with open_store(options.store, experiments[0].root, reading=True) as store:
-            return all(missing_from_store(store, sweep, sweep.trials()).is_empty for sweep in sweeps)
+            return all(is_finished(store, one, missing_from_store(store, one, one.trials())) for one in sweeps)
     except NothingRecorded:
         return False
 

@@ -20,7 +20,7 @@ from farback.records.record import UserError
 from farback.runs.leased_work import LeasedWork
 from farback.runs.network_search import outcomes
 from farback.runs.progress import Lines, Summary, Tally
-from farback.runs.schedule import Plan, Schedule, missing_from_store, plan
+from farback.runs.schedule import Plan, Schedule, is_finished, missing_from_store, plan
 from farback.runs.session import RunOptions, Session, load, open_session
 from farback.stores.base import Recorder, Store
 from farback.system import devices
@@ -178,7 +178,7 @@ def run(
         sweep_run = SweepRun(session, sweep, sweep.trials())
         tally, lines, what = Tally(sweep_run.plan), Lines(progress), sweep_run.plan.remaining
         lines.say(f"{sweep.name}: {counted(what.amount, 'trial')} to train, {what.reused} recorded already")
-        if not what.is_empty:
+        if not is_finished(session.store, sweep, what):
             with sweep_run:
                 for event in sweep_run.events():
                     tally.add(event)

@@ -37,4 +37,4 @@ def open_store(store: Store | str | None, root: Path, *, reading: bool = False) 
         raise NothingRecorded(f"nothing is recorded yet in {locations.named(uri)}: {locations.BEGIN}")
     from farback.stores.mlflow import MLflow
 
-    return MLflow(uri, project=root)
+    return MLflow(uri, reading=reading, project=root)

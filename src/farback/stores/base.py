@@ -103,6 +103,10 @@ class Store(ABC):
         """The keys of the finished trials among these: converged or diverged, not failed, killed or pruned."""
 
     @abstractmethod
+    def has_running(self, experiment: str) -> bool:
+        """Whether a driver is training trials of an experiment, or left some unfinished."""
+
+    @abstractmethod
     def frame(self, experiment: str) -> pd.DataFrame:
         """Every score of every finished trial of an experiment, exactly as it was recorded.
 

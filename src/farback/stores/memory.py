@@ -70,6 +70,10 @@ class Memory(Store):
         return set(keys) & entry.results.keys() if entry else set()
 
     @override
+    def has_running(self, experiment: str) -> bool:
+        return False
+
+    @override
     def frame(self, experiment: str) -> pd.DataFrame:
         entry = self.experiments.get(experiment)
         return tidy(entry.results.values() if entry else ())

@@ -40,18 +40,18 @@ class MLflow(Store):
         *,
         retry_seconds: float = SECONDS,
         silent_seconds: float = SILENT_SECONDS,
+        reading: bool = False,
         project: Path | None = None,
     ) -> None:
         """Open a store; an SQLite file is created if it does not exist.
-
-        MLflow is imported, and the database checked, when its tables are not as expected or something is written: this
-        saves seconds.
 
         Args:
             uri: `sqlite:///FILE`, `http://HOST:PORT`, another database; by default MLFLOW_TRACKING_URI, else the
                 SQLite file in `results/store` of the project.
             retry_seconds: how long to retry while a server does not answer or a database is locked.
             silent_seconds: a driver on another machine counts as dead after this time without a heartbeat.
+            reading: import MLflow and check the database only when its tables are not as expected, or when something
+                is written: this saves seconds.
             project: its folder, by default the one that contains the current directory; artifacts of runs that a
                 database on a server has are in `results/store/artifacts` there.
 
@@ -62,7 +62,7 @@ class MLflow(Store):
         self.uri = redaction.signed_in(locations.located(uri, project))
         self.project, self.client = project, Client(self.uri, Retries(self.uri, retry_seconds), project)
         self.lookup, self.summaries = RunLookup(self.client), Summaries(self.client)
-        if not self.lookup.exists:
+        if not (reading and self.lookup.has_database):
             _ = self.client.bare  # raises now
         self.silent_seconds = silent_seconds
         self._made: dict[str, dict[str, str]] = {}  # the provenance of the results read so far, by run
@@ -97,6 +97,12 @@ class MLflow(Store):
             experiment_id = self._id(experiment)
             ended = self.lookup.ended(experiment_id, set(keys)) if experiment_id else ()
         return {run.key for run in ended if run.status == "FINISHED"}
+
+    @override
+    def has_running(self, experiment: str) -> bool:
+        with quiet():
+            experiment_id = self._id(experiment)
+            return experiment_id is not None and bool(self.lookup.running(experiment_id))
 
     @override
     def frame(self, experiment: str) -> pd.DataFrame:

@@ -92,12 +92,6 @@ class RunLookup:
         self.has_database = locations.database(client.uri) is not None or client.uri.startswith(database.POSTGRES)
         self._engine = database.engine(client.uri) if self.has_database else None
 
-    @property
-    def exists(self) -> bool:
-        """Whether there is a database that can be read, as far as is known without connecting to it."""
-        path = locations.database(self.client.uri)
-        return self.has_database if path is None else path.exists()
-
     def experiment(self, name: str) -> tuple[str, str] | None:
         """The id of an experiment, and its stage: active or deleted; None where it does not exist."""
         rows = self._rows(EXPERIMENT, name=name)
