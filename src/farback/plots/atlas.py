@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from farback.plots.axes import curve_ticks, doublings, fixed_ticks, lag_axis, text_beside
 from farback.plots.canvas import Place, canvas
 from farback.plots.findings import LETTERS
-from farback.plots.panels import legend_below, subplots
+from farback.plots.panels import labels, legend_below, subplots
 from farback.plots.series import series
 from farback.plots.style import LEVEL_MARKERS, OTHER_COLOURS, styled, styled_x_grid
 
@@ -122,15 +122,13 @@ def horizon_lines(
     for kind, ax in zip(kinds, axes, strict=True):
         own = table[table[panel] == kind]
         _panel(ax, own, x, line)
-        ax.set_title(str(kind))
+        drawn.panel_title(ax, str(kind))
         ax.set_xscale("log", base=2)
         ax.set_yscale("log", base=2)
         fixed_ticks(ax.yaxis, ticks)
         fixed_ticks(ax.xaxis, _few(sorted(set(table[x]))))
         ax.legend(fontsize=6.8, loc="best", handlelength=2.2, labelspacing=0.25, framealpha=0.7, frameon=True)
-    for place, ax in enumerate(axes):
-        ax.set_xlabel(label if place + columns >= len(axes) else "")
-        ax.set_ylabel("" if place % columns else "horizon (steps)")
+    labels(axes, label, "horizon (steps)")
     if note:
         drawn.note(note, fontsize=8.5)
     return drawn.root

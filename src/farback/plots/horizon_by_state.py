@@ -53,7 +53,7 @@ def horizon_by_state(table: pd.DataFrame, panel: str, variants: str = "", *, fig
             if shown:
                 entries.append(Line2D([], [], label=name.text, **look[name].line, **stands_for([name.text])))
             _draw(ax, part, look[name] if shown else Look("0.85", "o", "-"), name.text if shown else "", (least, most))
-        ax.set_title(str(kind))
+        drawn.panel_title(ax, str(kind))
         ax.set_xscale("log", base=2)
         ax.set_yscale("log", base=2)
         ax.set_ylim(least / BEYOND / 1.15, most * BEYOND * 1.15)
