@@ -151,9 +151,7 @@ def why_text(row: Any) -> str:
 
 def map_figure(own: pd.DataFrame) -> Figure:
     """The map: a line for each network, sorted, with the cause of its failures beside it."""
-    large = own[limits(own) == limits(own).max()].loc[
-        :, ["label", "trainings", "horizon", "estimate", "bound", "smallest_lag", "largest_lag"]
-    ]
+    large = larger(own)[["label", "trainings", "horizon", "estimate", "bound", "smallest_lag", "largest_lag"]]
     frame = own.assign(network=own["label"], **{"state up to": limits(own)})
     drawing = plots.horizon_rows(
         frame,
@@ -170,8 +168,7 @@ def map_figure(own: pd.DataFrame) -> Figure:
 
 def budget_figure(rows: pd.DataFrame, laws: pd.DataFrame) -> Figure:
     """Horizons against updates, of the larger state, with a panel for each family of cells."""
-    largest = limits(rows).max()
-    frame = rows[limits(rows) == largest].sort_values("family", key=in_order, kind="stable")
+    frame = larger(rows).sort_values("family", key=in_order, kind="stable")
     power = (
         f"; the updates grow with the lag to the power {laws['exponent'].median():.2g} (median)" if len(laws) else ""
     )
@@ -185,7 +182,8 @@ def budget_figure(rows: pd.DataFrame, laws: pd.DataFrame) -> Figure:
         note="full: seen in the trainings; hollow, dashed: by the law of learning time; bands: 95 %; arrows: bounds",
     )
     alt = "The horizon of each network against the number of updates, with a panel for each family of cells."
-    return Figure("budget", f"Horizon against updates, up to {largest} numbers of state", drawing, frame, alt)
+    caption = f"Horizon against updates, up to {limits(rows).max()} numbers of state"
+    return Figure("budget", caption, drawing, frame, alt)
 
 
 def size_figure(own: pd.DataFrame, column: str, name: str) -> Figure:
@@ -250,8 +248,7 @@ def verdict(own: pd.DataFrame, laws: pd.DataFrame, forecasts: pd.DataFrame, caus
 
 def reach_lines(own: pd.DataFrame) -> list[str]:
     """Whether the long memories, and no default gated network, reach the long lag with the larger state."""
-    large = own[limits(own) == limits(own).max()]
-    reach = {row["label"]: row for row in large.to_dict("records")}
+    reach = {row["label"]: row for row in larger(own).to_dict("records")}
     lines = []
     for names, far in ((FAR_CELLS, True), (DEFAULTS, False)):
         rows = [reach[name] for name in names if name in reach]
@@ -276,7 +273,7 @@ def grown(own: pd.DataFrame) -> tuple[int, int]:
 
 def correlation(own: pd.DataFrame) -> float:
     """Spearman's correlation of horizon and parameters over the networks with the larger state."""
-    large = own[limits(own) == limits(own).max()]
+    large = larger(own)
     return float(large["estimate"].clip(upper=large["largest_lag"]).corr(large["parameters"], method="spearman"))
 
 
@@ -290,6 +287,11 @@ def ends(own: pd.DataFrame) -> tuple[str, str]:
 def limits(rows: pd.DataFrame) -> pd.Series[int]:
     """The largest allowed number of state of each network."""
     return rows["match"].str.split().str[-1].astype(int)
+
+
+def larger(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the networks with the larger state."""
+    return rows[limits(rows) == limits(rows).max()]
 
 
 def in_order(family: pd.Series[str]) -> pd.Series[int]:
