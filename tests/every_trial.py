@@ -10,7 +10,7 @@ from farback.experiment.chosen_trials import CHOICE, JUDGED
 from farback.runs.network_search import CHOICE_SEEDS
 from farback.trials.trial import Trial
 
-LAGS = (2, 5, 10, 20, 28, 40, 80, 160, 320, 1000, 2000, 4000)
+LAGS = (2, 5, 10, 20, 28, 40, 80, 160, 320, 1000, 2000, 4000, 10_000, 40_000, 100_000)
 
 
 def every_trial(sweep: Sweep) -> list[Trial]:

@@ -45,39 +45,6 @@ def loaded(name: str) -> list[Trial]:
 @pytest.mark.parametrize("true", [True, False], ids=["held", "refuted"])
 @pytest.mark.slow
 def test_cells_judges_each_prediction(true: bool) -> None:
-    order = ["LRU", "GRU", "RNN tanh", "LSTM", "minGRU", "echo state"]
-    ahead = {cell: 0.9 - 0.15 * place for place, cell in enumerate(order if true else order[::-1])}
-
-    def skill(trial: Trial) -> float:
-        label = trial.cell.label()
-        solved = {"JANET": 1.0, "memoryless": 0.6} if not true else {}
-        return (
-            ahead.get(label, solved.get(label, 0.0))
-            - 0.5 * (true and trial.task.name == "adding")
-            + trial.seed % 10 / 1000
-        )
-
-    script, frame = made_up("cells", skill)
-    frame = tables.with_roles(frame, {trial.key: trial.role for trial in loaded("cells") if trial.role})
-    analysis = script.analyse(frame, ())
-    assert len(analysis.verdict) == 6
-    assert all(line.strip("*").startswith("Held" if true else "Refuted") for line in analysis.verdict), analysis.verdict
-    assert [part.name for part in analysis.parts] == [
-        *("ranking", "ranking_intervals", "improvement", "skills", "choices", "sizes")
-    ]
-    assert "Adam at a rate chosen among 0.001, 0.003 and 0.01" in analysis.headline
-    assert "5 seeds" in analysis.headline
-    assert set(analysis.tables[0].frame["trials"]) == {20}  # without those that helped to choose
-    choices = analysis.tables[1].shown
-    assert len(choices) == 4 * len(analysis.tables[0].frame)
-    assert set(choices["chosen"]) == {"optimizer.lr 0.001"}
-    sizes = analysis.tables[-1].frame
-    assert (sizes[~sizes["cell"].isin(["shift_register", "echo state"])]["parameters"] <= 2500).all()
-
-
-@pytest.mark.parametrize("true", [True, False], ids=["held", "refuted"])
-@pytest.mark.slow
-def test_field_judges_each_prediction(true: bool) -> None:
     order = ["GRU", "LSTM", "RNN tanh", "LRU", "minGRU", "echo state"]
     ahead = {cell: 0.9 - 0.15 * place for place, cell in enumerate(order if true else order[::-1])}
     windows = {"attention (window 16)": 12, "TCN": 12} if true else {}
@@ -97,13 +64,41 @@ def test_field_judges_each_prediction(true: bool) -> None:
             + trial.seed % 10 / 1000
         )
 
-    script, frame = made_up("field", skill)
-    frame = tables.with_roles(frame, {trial.key: trial.role for trial in loaded("field") if trial.role})
+    script, frame = made_up("cells", skill)
+    frame = tables.with_roles(frame, {trial.key: trial.role for trial in loaded("cells") if trial.role})
     analysis = script.analyse(frame, ())
     expected = "Held" if true else "Refuted"
     assert len(analysis.verdict) == 17
     wrong = [line for line in analysis.verdict if not line.strip("*").startswith(expected)]
     assert not wrong, wrong
+    assert set(analysis.tables[0].frame["trials"]) == {30}  # without those that helped to choose
+    choices = next(part for part in analysis.tables if part.name == "choices").shown
+    assert set(choices["chosen"]) == {"optimizer.lr 0.003"}
+    sizes = analysis.tables[-1].frame
+    assert (sizes[sizes["budget"] == "parameters"]["parameters"] <= 2500).all()
+    assert (sizes[sizes["budget"] == "state"]["state"] <= 96).all()
+
+
+@pytest.mark.parametrize("true", [True, False], ids=["held", "refuted"])
+@pytest.mark.slow
+def test_long_judges_each_prediction(true: bool) -> None:
+    def skill(trial: Trial) -> float:
+        gated = trial.cell.name in ("lstm", "gru", "mingru")
+        chrono = trial.init.name == "chrono"
+        if true:
+            reach = 40_000 if chrono else 20 if gated else 1000
+            return float(trial.lag <= (reach if trial.task.name == "recall" else reach / 10))
+        return float(trial.lag <= (1000 if chrono and trial.task.name == "recall" else 40_000))
+
+    script, frame = made_up("long", skill)
+    analysis = script.analyse(frame, ())
+    expected = "Held" if true else "Refuted"
+    wrong = [line for line in analysis.verdict if not line.strip("*").startswith(expected)]
+    assert len(analysis.verdict) == 9
+    # with horizons of 5000, that none reaches 100 000 is true
+    assert len(wrong) == (0 if true else 1), wrong
+    assert "; hold: " in analysis.headline
+    assert any(name.startswith("horizon/") for name in analysis.metrics)
 
 
 @pytest.mark.parametrize("true", some([True, False], one_in(2)), ids=["held", "refuted"])

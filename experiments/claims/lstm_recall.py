@@ -1,16 +1,13 @@
 """Does LSTM bridge a thousand steps from its usual starts, and how many times farther than a simple RNN?"""
 
-import math
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Finding, Ladder, at_least, at_most, below, conditions, held, metrics, trained
-from farback.report.analysis import three
-from farback.report.claim_scripts import Middle, answered, mean_horizon, only
-from farback.report.evidence import all_of, any_of, exact
+from farback.report.claim_scripts import answered, mean_horizon, only, ratio, shown_ratio
+from farback.report.evidence import all_of, any_of
 from farback.report.sweep_report import learned_sentence
 
 PREDICTION = (
@@ -65,29 +62,14 @@ def findings(scores: pd.DataFrame) -> dict[str, Finding]:
     """The answer (a `Finding`) to each published claim of the config."""
     horizons = {init: row(scores, "LSTM", init) for init in STARTS}
     others = [init for init in STARTS if init != "torch"]
-    thousand = {init: at_least(mean_horizon(own), THOUSAND) for init, own in horizons.items()}
-    able = [STARTS[init] for init in others if thousand[init].holds]
-    reaches = "; ".join(f"{STARTS[init]} {own['horizon']}" for init, own in horizons.items())
     base = row(scores, "RNN tanh", "torch")
     times = {init: ratio(own, base) for init, own in horizons.items()}
     hundred = [STARTS[init] for init in others if at_least(times[init], HUNDRED).holds]
-    default, run = horizons["torch"], conditions(scores)
     return {
-        "lstm-thousand-recall": answered(
-            f"steps that half of the seeds reach: {reaches}",
-            "steps",
-            run,
-            confirmed=thousand["torch"],
-            refuted=exact(False),  # the claim has no budget, so that a failure within this one does not refute it
-            depends=~thousand["torch"] & any_of(thousand[init] for init in others),
-            on=f"the start: lag {THOUSAND} is learned from {' and '.join(able)}, not from PyTorch's default",
-            reason=f"no start learns lag {THOUSAND} for certain within these updates",
-            of=mean_horizon(default),
-        ),
         "lstm-hundredfold": answered(
             "; ".join(f"{STARTS[init]} {shown_ratio(times[init])}" for init in STARTS),
             "times the horizon of a tanh RNN",
-            run,
+            conditions(scores),
             confirmed=at_least(times["torch"], HUNDRED),
             refuted=all_of(below(times[init], HUNDRED) for init in STARTS),
             depends=below(times["torch"], HUNDRED) & any_of(at_least(times[init], HUNDRED) for init in others),
@@ -102,24 +84,3 @@ def row(scores: pd.DataFrame, cell: str, init: str) -> dict[Any, Any]:
     """A network's row of `tables.trainability`."""
     horizons = tables.trainability(scores, ["cell", "init.name"])
     return only(horizons, cell=cell, **{"init.name": init})
-
-
-def shown_ratio(found: Middle) -> str:
-    """A ratio of horizons as text with its interval."""
-    low, high = (three(end) if math.isfinite(end) else "unknown" for end in found.interval)
-    value = f"{three(found.value)} times" if math.isfinite(found.value) else "more than the lags tried can show"
-    known = found.interval[0] > 0 or math.isfinite(found.interval[1])
-    return f"{value} ({low} to {high})" if known else f"{value}, interval unknown"
-
-
-def ratio(own: Mapping[Any, Any], base: Mapping[Any, Any]) -> Middle:
-    """The horizon of LSTM divided by that of the default tanh RNN; its interval divides opposite ends."""
-    value = _quotient(own["estimate"], base["estimate"])
-    return Middle(value, _quotient(own["low"], base["high"]), _quotient(own["high"], base["low"]))
-
-
-def _quotient(above: float, under: float) -> float:
-    """A quotient of two horizons: infinite over a horizon of 0, nan where both are 0 or both infinite."""
-    if under > 0:
-        return math.nan if math.isinf(above) and math.isinf(under) else above / under
-    return math.inf if above > 0 else math.nan

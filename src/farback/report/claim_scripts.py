@@ -11,7 +11,7 @@ import pandas as pd
 
 from farback import plots, stats, tables
 from farback.records.counted_nouns import counted
-from farback.report.analysis import Figure, Table, estimate
+from farback.report.analysis import Figure, Table, estimate, three
 from farback.report.claim_verdicts import Finding, Verdict
 from farback.report.evidence import Evidence, at_least, exact, tested
 from farback.report.group_columns import name_of, rows_with
@@ -281,3 +281,24 @@ def only(table: pd.DataFrame, **where: object) -> dict[Any, Any]:
 def mean_horizon(row: Mapping[Any, Any]) -> Middle:
     """A horizon with its interval, from a row of `tables.trainability` or `tables.retention_horizons`."""
     return Middle(float(row["estimate"]), float(row["low"]), float(row["high"]))
+
+
+def shown_ratio(found: Middle) -> str:
+    """A ratio of horizons as text with its interval."""
+    low, high = (three(end) if math.isfinite(end) else "unknown" for end in found.interval)
+    value = f"{three(found.value)} times" if math.isfinite(found.value) else "more than the lags tried can show"
+    known = found.interval[0] > 0 or math.isfinite(found.interval[1])
+    return f"{value} ({low} to {high})" if known else f"{value}, interval unknown"
+
+
+def ratio(own: Mapping[Any, Any], base: Mapping[Any, Any]) -> Middle:
+    """A horizon divided by another, two rows of `tables.trainability`; its interval divides opposite ends."""
+    value = _quotient(own["estimate"], base["estimate"])
+    return Middle(value, _quotient(own["low"], base["high"]), _quotient(own["high"], base["low"]))
+
+
+def _quotient(above: float, under: float) -> float:
+    """A quotient of two horizons: infinite over a horizon of 0, nan where both are 0 or both infinite."""
+    if under > 0:
+        return math.nan if math.isinf(above) and math.isinf(under) else above / under
+    return math.inf if above > 0 else math.nan
