@@ -11,7 +11,7 @@ import pandas as pd
 import typer
 from benchmarks.speed import cells, page, peak, tables
 from benchmarks.speed.points import Point, grid
-from benchmarks.speed.sweep import sweep
+from benchmarks.speed.sweep import answer, sweep
 from benchmarks.speed.timing import interleaved
 from rich.progress import track
 
@@ -75,8 +75,10 @@ def main(
     os.sched_setaffinity(0, cores)
     swept = sweep(1 if quick else 3)
     swept.to_csv(out / "sweep.csv", index=False)
+    answered = answer()
+    answered.to_csv(out / "answer.csv", index=False)
     needed = peak.worker_memory()
-    written = page.write(points, kernels, swept, needed, page.machine(best), best, out)
+    written = page.write(points, kernels, swept, answered, needed, page.machine(best), best, out)
     print(written.analysis.headline)
     print("\n".join(written.analysis.verdict))
     print(written.report)

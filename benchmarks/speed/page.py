@@ -1,4 +1,4 @@
-"""Write `results/bench`: the page, the tables, the figure, and the seven numbers as JSON."""
+"""Write `results/bench`: the page, the tables, the figure, and the numbers of the summary as JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
-from benchmarks.speed import cells, figure, tables
+from benchmarks.speed import cells, figure, sweep, tables
 
 from farback.report.analysis import Analysis, Figure, Table, three
 from farback.report.page import Page, publish
@@ -23,6 +23,10 @@ NOTES = [
     "A step is forward, loss, backward, clipping and Adam of every network of the cohort. `torch.nn` is a loop over "
     "modules, JAX is `jit(vmap(...))` with `scan`; drawing data is not included. The sweep compares two commands, each "
     "a new process on all cores that draws data and evaluates; farback's also records every curve in MLflow.",
+    "The time to the answer is that of `benchmarks/speed/answer.yaml`, whose lags and seeds are chosen until the "
+    f"standard deviation of each horizon is 0.3 octaves, against lags of {sweep.GRID[0]} to {sweep.GRID[-1]} in "
+    f"octaves with {sweep.ASKED} seeds in the script. The script trains {sweep.TIMED} of the seeds and one of the two "
+    "initialisations, and its time is multiplied, because all of its trainings have the same number of updates.",
     f"The table of cells times the forward and backward pass of one layer of one network (H = {cells.HIDDEN}, "
     f"T = {cells.STEPS}, batch {cells.BATCH}), in turns in one process, after a check that both ways give the same "
     "gradients; the ratio is the median over rounds of paired readings.",
@@ -56,6 +60,7 @@ def write(
     points: pd.DataFrame,
     kernels: pd.DataFrame,
     swept: pd.DataFrame,
+    answered: pd.DataFrame,
     memory: float,
     about: Mapping[str, str],
     peak: float,
@@ -67,12 +72,13 @@ def write(
         points: from `tables.ratios`.
         kernels: from `cells.table`.
         swept: from `sweep.sweep`.
+        answered: from `sweep.answer`.
         memory: the largest memory of a worker, in MB.
         about: machine and versions.
         peak: of SGEMM, in GFLOP/s.
         folder: for all files.
     """
-    numbers = tables.headline(points, swept, peak)
+    numbers = tables.headline(points, kernels, swept, answered, peak)
     points = points.assign(share=points["gflops"] / peak)
     reached = pd.DataFrame(
         [
@@ -96,12 +102,14 @@ def write(
         Table("cells", "Every cell: its kernel, and the same cell step by step", kernels, _texts(_short(kernels))),
         Table("growth", "How the cost of a step grows: exponents of a power law", growth, _texts(growth)),
     ]
-    if len(swept):
-        parts.append(Table("sweep", "A sweep of 48 networks, in seconds", swept, _texts(swept)))
+    parts += [
+        Table("sweep", "A sweep of 48 networks, in seconds", swept, _texts(swept)),
+        Table("answer", "Until the horizons of eight networks are known, in seconds", answered, _texts(answered)),
+    ]
     headline = (
         f"A training step takes {numbers['rnn_vs_torch']:.1f} times as long in `torch.nn` as in farback for the RNN, "
         f"{numbers['gru_vs_torch']:.1f} times for the GRU, {numbers['lstm_vs_torch']:.1f} times for the LSTM"
-        + (f"; a whole sweep {numbers['sweep']:.1f} times." if "sweep" in numbers else ".")
+        f"; a whole sweep {numbers['sweep']:.1f} times, the horizons of eight networks {numbers['answer']:.0f} times."
     )
     verdict = [
         f"{'Reached' if row.reached else '**Not reached**'}: {row.measured}: {row.ratio:.2f}, target {row.aim:g}."

@@ -1,7 +1,8 @@
 """The script that a user could write instead: `torch.nn` modules, one process for each core, a CSV at the end.
 
 `python -m benchmarks.speed.script UPDATES FILE` trains the 48 networks of `benchmarks/speed/sweep.yaml`, each for
-UPDATES updates. It does not use farback.
+UPDATES updates; with `LAGS SEEDS`, such as `5,10,20 2`, each of its networks at these lags with so many seeds. It does
+not use farback.
 """
 
 from __future__ import annotations
@@ -67,11 +68,12 @@ def train(network: str, lag: int, seed: int, updates: int) -> list[tuple[Any, ..
 
 def main() -> None:
     """All networks, on every core that this process may use."""
-    updates, file = int(sys.argv[1]), Path(sys.argv[2])
+    updates, file, *more = sys.argv[1:]
+    lags, seeds = ([int(lag) for lag in more[0].split(",")], range(int(more[1]))) if more else (LAGS, SEEDS)
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=get_context("spawn")) as pool:
-        running = [pool.submit(train, *spec, updates) for spec in itertools.product(NETWORKS, LAGS, SEEDS)]
+        running = [pool.submit(train, *spec, int(updates)) for spec in itertools.product(NETWORKS, lags, seeds)]
         rows = [row for future in running for row in future.result()]
-    with file.open("w", newline="") as out:
+    with Path(file).open("w", newline="") as out:
         csv.writer(out).writerows([("network", "lag", "seed", "update", "loss", "accuracy"), *rows])
 
 

@@ -1,20 +1,28 @@
-"""Turn readings into ratios, means, growth exponents and the seven numbers of the summary."""
+"""Turn readings into ratios, means, growth exponents and the numbers of the summary."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from farback.report.group_columns import rows_with
+
 AXES = {"H": "hidden units", "T": "time steps", "B": "batch", "R": "trials"}
 PEERS = {"torch": "torch.nn", "jax": "JAX"}
-TARGETS = {  # of the seven numbers
-    "rnn_vs_torch": 5.0,
-    "gru_vs_torch": 5.0,
-    "lstm_vs_torch": 1.5,
-    "worst_vs_jax": 2.0,
-    "worst_point": 1.0,
-    "sweep": 3.0,
+TARGETS = {
+    "rnn_vs_torch": 6.5,
+    "gru_vs_torch": 5.5,
+    "lstm_vs_torch": 2.5,
+    "worst_vs_jax": 3.5,
+    "worst_point": 1.3,
+    "rnn_small": 12.0,
+    "gru_small": 12.0,
+    "rnn_share": 0.75,
+    "gru_share": 0.7,
     "peak_share": 0.6,
+    "worst_cell": 5.0,
+    "sweep": 6.0,
+    "answer": 40.0,
 }
 MEANINGS = {
     "rnn_vs_torch": "RNN step, against `torch.nn`: geometric mean over the grid",
@@ -22,9 +30,16 @@ MEANINGS = {
     "lstm_vs_torch": "LSTM step, against `torch.nn`: geometric mean over the grid",
     "worst_vs_jax": "the slowest cell against JAX: geometric mean over the grid",
     "worst_point": "the slowest point of the grid against `torch.nn`",
-    "sweep": "a sweep of 48 networks on all cores, against a script",
+    "rnn_small": "RNN step at H = 32, T = 20, batch 32, one network, against `torch.nn`",
+    "gru_small": "GRU step at H = 32, T = 20, batch 32, one network, against `torch.nn`",
+    "rnn_share": "share of the SGEMM peak, RNN at H = 32, T = 100, batch 32, 8 networks",
+    "gru_share": "share of the SGEMM peak, GRU at H = 32, T = 100, batch 32, 8 networks",
     "peak_share": "share of the SGEMM peak at H = 128, batch 128: geometric mean over cells, lengths, cohorts",
+    "worst_cell": "the slowest cell's kernel, against the same cell step by step",
+    "sweep": "a sweep of 48 networks on all cores, against a script",
+    "answer": "time until the horizons of eight networks are known, against a script's grid of octaves with 10 seeds",
 }
+SMALL, PACKED = {"H": 32, "T": 20, "B": 32, "R": 1}, {"H": 32, "T": 100, "B": 32, "R": 8}
 
 
 def ratios(readings: pd.DataFrame) -> pd.DataFrame:
@@ -80,21 +95,37 @@ def exponents(points: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["cell", "side", *(AXES[axis] for axis in varied)])
 
 
-def headline(points: pd.DataFrame, swept: pd.DataFrame, peak: float) -> dict[str, float]:
-    """The seven numbers."""
+def headline(
+    points: pd.DataFrame, kernels: pd.DataFrame, swept: pd.DataFrame, answered: pd.DataFrame, peak: float
+) -> dict[str, float]:
+    """The numbers of the summary that these readings give, in the order of `TARGETS`.
+
+    Args:
+        points: from `ratios`.
+        kernels: from `cells.table`.
+        swept: from `sweep.sweep`.
+        answered: from `sweep.answer`.
+        peak: of SGEMM, in GFLOP/s.
+    """
     table = means(points)
     by = table.set_index(["cell", "against"])["mean"]
     numbers = {f"{cell.lower()}_vs_torch": float(by[cell, "torch.nn"]) for cell in points["cell"].unique()}
     if "jax" in points:
         numbers["worst_vs_jax"] = float(table.loc[table["against"] == "JAX", "mean"].min())
     numbers["worst_point"] = float(points["torch"].min())
-    if len(swept):
-        wide = swept.pivot(index="round", columns="side", values="seconds")
-        numbers["sweep"] = float((wide["script"] / wide["farback"]).median())
+    for cell in ("RNN", "GRU"):
+        for row in rows_with(points, {"cell": cell, **SMALL}).to_dict("records"):
+            numbers[f"{cell.lower()}_small"] = float(row["torch"])
+        for row in rows_with(points, {"cell": cell, **PACKED}).to_dict("records"):
+            numbers[f"{cell.lower()}_share"] = float(row["gflops"]) / peak
     large = points[(points["H"] == 128) & (points["B"] == 128)]
     if len(large):
         numbers["peak_share"] = _geometric(large["gflops"].to_numpy() / peak)
-    return numbers
+    numbers["worst_cell"] = float(kernels["ratio"].min())
+    for name, timed in (("sweep", swept), ("answer", answered)):
+        wide = timed.pivot(index="round", columns="side", values="seconds")
+        numbers[name] = float((wide["script"] / wide["farback"]).median())
+    return {name: numbers[name] for name in TARGETS if name in numbers}
 
 
 def _geometric(values: np.ndarray) -> float:
