@@ -39,7 +39,10 @@ def drawn(points: pd.DataFrame) -> Figure:
         axes[row][0].set_ylabel("times as long as farback")
     for ax in axes[-1]:
         ax.set_xlabel("hidden units")
-    handles, _ = axes[0][0].get_legend_handles_labels()
+    drawn_bars, names = axes[0][0].get_legend_handles_labels()
+    handles = [bars.lines[0] for bars in drawn_bars]  # the line of each, without its bars
+    for line, name in zip(handles, names, strict=True):
+        line.set_label(name)
     note = "Full: batch 32; hollow: batch 128. Bars: quartiles of paired readings. Dashes: the target for the mean."
     legend_below(Canvas(figure), handles, note, columns=3)
     return figure
