@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import matplotlib as mpl
 import pandas as pd
 from benchmarks.speed.tables import PEERS, TARGETS
@@ -50,8 +52,8 @@ def drawn(points: pd.DataFrame) -> Figure:
 
 def _panel(ax: mpl.axes.Axes, points: pd.DataFrame, peer: str) -> None:
     sizes = sorted(points["H"].unique())
-    for (T, R), group in points.groupby(["T", "R"]):
-        for B, line in group.groupby("B"):
+    for T, R in itertools.product(sorted(set(points["T"])), sorted(set(points["R"]))):
+        for B, line in points[(points["T"] == T) & (points["R"] == R)].groupby("B"):
             shift = 1 + 0.02 * (list(MARKERS).index(T) - 1) + (0.05 if B == 128 else -0.05)
             spread = [line[peer] - line[f"{peer}_low"], line[f"{peer}_high"] - line[peer]]
             ax.errorbar(

@@ -14,11 +14,13 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import jax.numpy as jnp
 from benchmarks.speed.points import Point
+from torch import Tensor
 
 from farback.networks.network import Network
 from farback.training.batches import CohortBatch
 
 Parameters = dict[str, Any]
+WAIT: Callable[[Any], Any] = jax.block_until_ready
 LR, BETA1, BETA2, EPS, LIMIT = 1e-3, 0.9, 0.999, 1e-8, 1.0
 
 
@@ -80,6 +82,7 @@ class Jax:
         self.parameters = {name: jnp.asarray(value.detach().numpy()) for name, value in network.parameters.items()}
         zeros = {name: jnp.zeros_like(value) for name, value in self.parameters.items()}
         self.moments = (zeros, {name: jnp.zeros_like(value) for name, value in zeros.items()})
+        assert isinstance(questions.x_RTBI, Tensor)
         self.x_RTBI = jnp.asarray(questions.x_RTBI.numpy())
         self.target_RB = jnp.asarray(questions.target_RN.numpy())
         self.count = 0
@@ -93,5 +96,5 @@ class Jax:
         value_R, self.parameters, self.moments = self.jitted(
             self.parameters, self.moments, count, self.x_RTBI, self.target_RB
         )
-        jax.block_until_ready((value_R, self.parameters, self.moments))
+        WAIT((value_R, self.parameters, self.moments))
         return [float(value) for value in value_R]

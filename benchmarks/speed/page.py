@@ -88,7 +88,7 @@ def write(
         columns=["measured", "aim", "ratio", "reached"],
     )
     growth, mean = tables.exponents(points), tables.means(points)
-    parts = [
+    parts: list[Table | Figure] = [
         Table("summary", "Targets", reached, _texts(reached)),
         Figure(
             "ratios",
@@ -131,7 +131,9 @@ def write(
 
 def _short(points: pd.DataFrame) -> pd.DataFrame:
     """Without the columns that only the CSV has, and with headers in words."""
-    return points.drop(columns=[name for name in points if name.endswith(("_low", "_high"))]).rename(columns=WORDS)
+    return points.drop(columns=[name for name in points.columns if name.endswith(("_low", "_high"))]).rename(
+        columns=WORDS
+    )
 
 
 def _texts(frame: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from scipy.linalg import blas
 
+from farback.trials.cohort import cohorts
 from farback.trials.events import Failed
 
 SIZES = (256, 512, 1024)
@@ -37,7 +38,7 @@ def sgemm_peak() -> float:
 
 
 def worker_memory() -> float:
-    """The largest memory of a worker on `horizon`, in MB, over all its cohorts with a few updates each."""
+    """The largest memory of a worker on `horizon`, in MB: cohorts at the largest lag, with a few updates each."""
     done = subprocess.run([sys.executable, "-m", __spec__.name], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
@@ -45,18 +46,21 @@ def worker_memory() -> float:
 def main() -> None:
     """Train every kind of cohort briefly in a pool's worker, and print its peak memory in MB."""
     from farback.executors import Pool
-    from farback.experiment import Experiment
-    from farback.runs.schedule import plan, remaining
+    from farback.experiment import Experiment, Sweep
+    from farback.stats.threshold_search import GROUP
     from farback.training.loop import train
 
-    trials = Experiment.load(HORIZON).trials()
-    short = [t.model_copy(update={"steps": UPDATES, "evaluate_every": UPDATES}) for t in trials]
-    kinds = {
-        (cohort.trials[0].shape, len(cohort.trials)): cohort
-        for cohort in plan(remaining(short, set()), workers=2).cohorts
-    }
+    experiment = Experiment.load(HORIZON)
+    assert isinstance(experiment, Sweep)
+    longest = max(trial.lag for trial in experiment.trials())
+    short = {"steps": UPDATES, "evaluate_every": UPDATES}
+    groups = [
+        [trial.model_copy(update={**short, "seed": seed}) for seed in range(GROUP)]
+        for trial in experiment.trials()
+        if trial.lag == longest
+    ]
     with Pool(1) as pool:
-        for _, event in pool.map(train, kinds.values()):
+        for _, event in pool.map(train, [cohort for group in groups for cohort in cohorts(group, GROUP)]):
             if isinstance(event, Failed):
                 raise RuntimeError(f"{event.error}\n{event.traceback}")
     print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)  # KiB on Linux

@@ -11,6 +11,7 @@ import csv
 import itertools
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 SYMBOLS, NOISE, HIDDEN, BATCH, VALIDATION, EVERY = 4, 8, 32, 32, 256, 100
-NETWORKS = {
+NETWORKS: dict[str, Callable[[int], nn.RNNBase]] = {
     "tanh": lambda inputs: nn.RNN(inputs, HIDDEN, nonlinearity="tanh"),
     "relu": lambda inputs: nn.RNN(inputs, HIDDEN, nonlinearity="relu"),
     "gru": lambda inputs: nn.GRU(inputs, HIDDEN),
@@ -55,7 +56,7 @@ def train(network: str, lag: int, seed: int, updates: int) -> list[tuple[Any, ..
         x_TBI, cue_B = batch(BATCH, lag, generator)
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(readout(rnn(x_TBI)[0][-1]), cue_B)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         if update % EVERY == 0:
@@ -71,7 +72,8 @@ def main() -> None:
     updates, file, *more = sys.argv[1:]
     lags, seeds = ([int(lag) for lag in more[0].split(",")], range(int(more[1]))) if more else (LAGS, SEEDS)
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), mp_context=get_context("spawn")) as pool:
-        running = [pool.submit(train, *spec, int(updates)) for spec in itertools.product(NETWORKS, lags, seeds)]
+        specs = itertools.product(NETWORKS, lags, seeds)
+        running = [pool.submit(train, network, lag, seed, int(updates)) for network, lag, seed in specs]
         rows = [row for future in running for row in future.result()]
     with Path(file).open("w", newline="") as out:
         csv.writer(out).writerows([("network", "lag", "seed", "update", "loss", "accuracy"), *rows])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -25,10 +26,10 @@ def sweep(rounds: int = ROUNDS) -> pd.DataFrame:
     """Seconds of both commands, in turns: a row per round and side."""
     rows = []
     for number in range(rounds):
-        sides = {"farback": ours, "script": script}
-        for side in sorted(sides, reverse=bool(number % 2)):
+        sides: list[tuple[str, Callable[[Path], float]]] = [("farback", ours), ("script", script)]
+        for side, run in sides[:: -1 if number % 2 else 1]:
             with tempfile.TemporaryDirectory() as folder:
-                rows.append((number, side, sides[side](Path(folder))))
+                rows.append((number, side, run(Path(folder))))
     return pd.DataFrame(rows, columns=["round", "side", "seconds"])
 
 

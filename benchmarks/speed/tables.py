@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -53,11 +55,11 @@ def ratios(readings: pd.DataFrame) -> pd.DataFrame:
         median, the quartiles `_low` and `_high`.
     """
     rows = []
-    for point, group in readings.groupby(["cell", *AXES, "flops"], sort=False):
+    for place, group in readings.groupby(["cell", *AXES], sort=False):
         wide = group.pivot(index="round", columns="side", values="seconds")
-        row = dict(zip(["cell", *AXES], point, strict=False))
+        row: dict[str, Any] = dict(zip(["cell", *AXES], place, strict=True))
         row |= {f"{side}_ms": float(wide[side].median() * 1e3) for side in wide}
-        row["gflops"] = point[-1] / float(wide["farback"].median()) / 1e9
+        row["gflops"] = float(group["flops"].iloc[0]) / float(wide["farback"].median()) / 1e9
         for peer in PEERS:
             if peer in wide:
                 low, middle, high = (wide[peer] / wide["farback"]).quantile([0.25, 0.5, 0.75])

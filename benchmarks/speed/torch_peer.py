@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from benchmarks.speed.points import Point
 from torch import Tensor, nn
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 from farback.networks.network import Network
 from farback.training.batches import CohortBatch
 
-MODULES: dict[str, type[nn.RNNBase]] = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
+MODULES: dict[str, Callable[[int, int], nn.RNNBase]] = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 
 
 class Script:
@@ -31,7 +33,7 @@ class Script:
         self.optimizer.zero_grad()
         output_TBH, _ = self.rnn(self.x_TBI)
         loss = nn.functional.cross_entropy(self.readout(output_TBH[-1]), self.target_B)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         return loss.item()
@@ -41,9 +43,9 @@ class Torch:
     """A loop over the networks."""
 
     def __init__(self, point: Point, network: Network, questions: CohortBatch) -> None:
-        self.scripts = [
-            Script(point, network.replica(r), questions.x_RTBI[r], questions.target_RN[r]) for r in range(point.R)
-        ]
+        x_RTBI = questions.x_RTBI
+        assert isinstance(x_RTBI, Tensor)
+        self.scripts = [Script(point, network.replica(r), x_RTBI[r], questions.target_RN[r]) for r in range(point.R)]
 
     def step(self) -> list[float]:
         """One step of every network; the losses before it."""
