@@ -12,6 +12,7 @@ from torch import Tensor
 
 from farback import cells, inits
 from farback.cells import Cell
+from farback.cells.base import SteppedCell
 from farback.kernels.unroll import layer
 from farback.networks.network import Architecture, draw
 from farback.system.heap import keep_heap
@@ -40,7 +41,7 @@ def passes(cell: Cell) -> dict[str, Callable[[], list[Tensor]]]:
         return layer(cell, p, x_RTBI, state)[0]
 
     def stepped() -> Tensor:
-        return cell.unroll(p, cell.project(p, x_RTBI), state)[0]
+        return SteppedCell.unroll(cell, p, cell.project(p, x_RTBI), state)[0]  # type: ignore[arg-type]
 
     def gradients(run: Callable[[], Tensor]) -> Callable[[], list[Tensor]]:
         return lambda: list(torch.autograd.grad(run(), [x_RTBI, *p.values()], slope_RTBH, allow_unused=True))
