@@ -29,7 +29,8 @@ NOTES = [
     "initialisations, and its time is multiplied, because all of its trainings have the same number of updates.",
     f"The table of cells times the forward and backward pass of one layer of one network (H = {cells.HIDDEN}, "
     f"T = {cells.STEPS}, batch {cells.BATCH}) with its kernel, and one step after the other in PyTorch. They "
-    "take turns in one process, after a check that both give the same gradients; the ratio is the median over rounds of paired readings.",
+    "take turns in one process, after a check that both give the same gradients; the ratio is the median over rounds "
+    "of paired readings.",
 ]
 
 WORDS = {
