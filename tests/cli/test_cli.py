@@ -101,6 +101,14 @@ def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[.
     assert re.search(r"browse   make ui NAME=tiny +\(or: farback ui tiny\)\n", whole.stdout)  # as in the Makefile
     assert "rebuild  farback report tiny\n" in whole.stdout
     assert "\x1b[" not in whole.stdout  # no colours and no moving bar where the output is not a terminal
+    code = "import sys, farback.cli\ntry: farback.cli.main()\nfinally: print([*sys.modules], file=sys.stderr)"
+    command = [sys.executable, "-c", code, "run", "tiny", "--workers", "1"]
+    again = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
+    assert "0 trials to train, 8 recorded already" in again.stdout
+    assert again.stdout.partition("already\n")[2] == whole.stdout.partition("already\n")[2]  # its tables
+    loaded = set(again.stderr.splitlines()[-1].strip("[]'").split("', '"))
+    assert "torch" in loaded
+    assert not loaded & {"matplotlib", "seaborn", "mlflow", "scipy.stats"}  # the page is as it was
     schema_file.unlink()
     assert farback("schema").returncode == 0
     assert json.loads(schema_file.read_text()) == json.loads(json.dumps(schema()))

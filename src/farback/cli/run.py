@@ -55,7 +55,7 @@ def run(
         from farback.runs.frames import recorded
         from farback.runs.session import RunOptions, checked_executor, load, open_session
         from farback.runs.sweep import checked_sweep
-        from farback.runs.sweep_page import publish
+        from farback.runs.sweep_page import publish, subject
 
         options = RunOptions(workers, executor, address, store, None, checkpoint_seconds, device)
         sweep = checked_sweep(load(config, settings or []))
@@ -75,7 +75,9 @@ def run(
             document |= failures_document(done.failures)
             if done.trained or done.reused or not done.failed:  # if all trials failed, there is no result to report
                 step(WRITING)
-                page = publish(sweep, session.store)
+                frame = session.store.frame(sweep.name)
+                about = subject(sweep, session.store, frame, session.finished.get(sweep.name))
+                page = publish(sweep, session.store, frame, about, keep=True)
                 show_page(page, sweep, console)
                 document |= page_document(page)
             console.document(document)
@@ -131,19 +133,18 @@ def train_with_progress(
     """
     from farback.runs.displays import SweepDisplay
     from farback.runs.progress import Tally
-    from farback.runs.schedule import is_finished
     from farback.runs.sweep import SweepRun
 
     sweep_run = SweepRun(session, sweep, trials)
     what = sweep_run.plan.remaining
     tally = Tally(sweep_run.plan)
     display = signals.display = SweepDisplay(tally, console)
-    if what.reused and console.is_terminal:  # a pipe gets no table of horizons
-        display.add_recorded(session.store.frame(sweep.name))
     resumed = f", {sweep_run.plan.resumed} of them from checkpoints" if sweep_run.plan.resumed else ""
     console.say(f"{sweep.name}: {counted(what.amount, 'trial')} to train{resumed}, {what.reused} recorded already")
-    if is_finished(session.store, sweep, what):
+    if sweep_run.is_finished:
         return tally.summary()
+    if what.reused and console.is_terminal:  # a pipe gets no table of horizons
+        display.add_recorded(session.store.frame(sweep.name))
     try:
         with signals.finishing(session.executor), display.live(), sweep_run:
             for event in sweep_run.events():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 
 from farback.records import entry_points
 from farback.system import provenance
+from farback.system.source import source_digest
 
 SOURCE = "farback's source"
 VERSIONS = (*provenance.VERSIONS, SOURCE, provenance.PLUGINS)
@@ -21,12 +20,9 @@ def environment() -> dict[str, str]:
 
     Plug-in packages are compared by version, farback by a hash of its source, which also detects edited copies.
     """
-    folder, source = Path(__file__).parents[1], hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        source.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     plugins = ", ".join(entry_points.packages()) or "none"
     machine = {name: provenance.machine()[name] for name in MACHINE}
-    return {**provenance.versions(), SOURCE: source.hexdigest()[:12], provenance.PLUGINS: plugins, **machine}
+    return {**provenance.versions(), SOURCE: source_digest(), provenance.PLUGINS: plugins, **machine}
 
 
 def differences(theirs: Mapping[str, str], ours: Mapping[str, str], names: tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from farback import tables
 from farback.records.claim import Claim
 from farback.records.record import UserError
-from farback.report import html, index, svg
+from farback.report import html, index, kept_page, svg
 from farback.report.analysis import Analysis, Figure, markdown, outcome
 from farback.report.claim_verdicts import Finding, claims_table, judged, not_run
 from farback.report.experiment_script import experiment_module, script_error
@@ -102,8 +102,10 @@ class Page:
         return next((path for path in self.files if path.suffix == ".png"), None)
 
 
-def write(subject: Subject, frame: pd.DataFrame) -> Page:
+def write(subject: Subject, frame: pd.DataFrame, keep: bool = False) -> Page:
     """Analyse the scores of a sweep and write its folder; trials that the config no longer has are left out.
+
+    With `keep`, an earlier page of the same scores, made by the same code, is left as it is (`kept_page`).
 
     Raises:
         UserError: no trial of the experiment is recorded, or too few for its script, or the script raises an error.
@@ -114,6 +116,9 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
     if "role" in own and (own["role"] == CHOICE).all():
         message = f"settings of {subject.name} were tried, but no network is judged yet"
         raise UserError(f"{message}; train the rest with: farback run {subject.config}")
+    digest = kept_page.digest(subject, own)
+    if keep and (page := kept_page.kept(subject, digest)):
+        return page
     script = experiment_module(subject.script)
     analyse: Callable[[pd.DataFrame, Ladder], Analysis] = standard if script is None else script.analyse
     status = own.groupby("key")["status"].first()
@@ -134,7 +139,9 @@ def write(subject: Subject, frame: pd.DataFrame) -> Page:
         unjudged = not_run(subject.missing) if subject.missing else "not judged"
         table = claims_table(subject.claims, findings_of(subject, frame), unjudged)
         analysis = replace(analysis, parts=[*analysis.parts, table])
-    return publish(analysis, subject.folder, "trained.md.j2", _context(subject, script, "run") | counts)
+    page = publish(analysis, subject.folder, "trained.md.j2", _context(subject, script, "run") | counts)
+    kept_page.keep(page, subject, digest)
+    return page
 
 
 def findings_of(subject: Subject, frame: pd.DataFrame) -> dict[str, Finding]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from farback.executors import Executor, chosen_placement, open_executor
 from farback.experiment import Experiment, Sweep
 from farback.runs import trial_checks
 from farback.runs.changed_files import warn_of_changed_files
-from farback.runs.schedule import is_finished, missing_from_store
+from farback.runs.schedule import Remaining, is_finished, missing_from_store
 from farback.stores import NothingRecorded, open_store
 from farback.stores.base import Store
 from farback.system import devices
@@ -44,12 +44,17 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class Session:
-    """An opened store and executor, and the device to train on."""
+    """An opened store and executor, and the device to train on.
+
+    Attributes:
+        finished: the trials of the sweeps, by name, if every trial of all of them was recorded before.
+    """
 
     store: Store
     executor: Executor
     device: str
     options: RunOptions
+    finished: Mapping[str, Remaining] = field(default_factory=dict)
 
     def checkpoints(self, experiment: Experiment) -> CheckpointFolder:
         """The folder with the checkpoints of an experiment."""
@@ -69,25 +74,33 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
     Raises:
         ConfigError, UserError: as `checked_executor`.
     """
-    finished = _finished(experiments, options)
-    executor, device = checked_executor(experiments, options, finished)
-    with open_store(options.store, experiments[0].root, reading=finished) as store, executor as running:
+    root = experiments[0].root
+    with ExitStack() as stack:
+        store, finished = None, {}
+        with suppress(NothingRecorded), ExitStack() as reading:
+            store = reading.enter_context(open_store(options.store, root, reading=True))
+            if finished := _finished(experiments, store):
+                stack.push(reading.pop_all())
+        executor, device = checked_executor(experiments, options, bool(finished))
+        if store is None or not finished:
+            store = stack.enter_context(open_store(options.store, root))
+        running = stack.enter_context(executor)
         for experiment in experiments:
             known = trial_checks.known_trials(experiment, experiment.contrasts())
             warn_of_changed_files(store, experiment.name, known)
-        yield Session(store, running, device, options)
+        yield Session(store, running, device, options, finished)
 
 
-def _finished(experiments: Sequence[Experiment], options: RunOptions) -> bool:
-    """Whether every trial of these experiments is recorded."""
-    sweeps = [one for one in experiments if isinstance(one, Sweep)]
-    if len(sweeps) < len(experiments):
-        return False
-    try:
-        with open_store(options.store, experiments[0].root, reading=True) as store:
-            return all(is_finished(store, one, missing_from_store(store, one, one.trials())) for one in sweeps)
-    except NothingRecorded:
-        return False
+def _finished(experiments: Sequence[Experiment], store: Store) -> dict[str, Remaining]:
+    """The trials of these experiments, by name, if they are sweeps of which every trial is recorded; else empty."""
+    found = {}
+    for one in experiments:
+        if not isinstance(one, Sweep):
+            return {}
+        found[one.name] = missing_from_store(store, one, one.trials())
+        if not is_finished(store, one, found[one.name]):
+            return {}
+    return found
 
 
 def checked_executor(

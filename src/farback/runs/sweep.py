@@ -35,12 +35,18 @@ log = logging.getLogger("farback")
 
 
 class SweepRun:
-    """Trains trials of a sweep in an open session: holds their plan and, as a context manager, records them."""
+    """Trains trials of a sweep in an open session: holds their plan and, as a context manager, records them.
+
+    Attributes:
+        is_finished: nothing is to be trained or ended.
+    """
 
     def __init__(self, session: Session, sweep: Sweep, trials: Sequence[Trial]) -> None:
         self.session, self.sweep, self.trials = session, sweep, trials
         self.folder = session.checkpoints(sweep)
-        what = missing_from_store(session.store, sweep, trials)
+        known = session.finished.get(sweep.name) if len(trials) == len(sweep.trials()) else None
+        what = known or missing_from_store(session.store, sweep, trials)
+        self.is_finished = known is not None or is_finished(session.store, sweep, what)
         due = what.due()
         ended = {trial.key for trial in what.trials} - {trial.key for trial in due}
         self.folder.forget(self.folder.keys() & ended)  # left by a killed driver
@@ -178,7 +184,7 @@ def run(
         sweep_run = SweepRun(session, sweep, sweep.trials())
         tally, lines, what = Tally(sweep_run.plan), Lines(progress), sweep_run.plan.remaining
         lines.say(f"{sweep.name}: {counted(what.amount, 'trial')} to train, {what.reused} recorded already")
-        if not is_finished(session.store, sweep, what):
+        if not sweep_run.is_finished:
             with sweep_run:
                 for event in sweep_run.events():
                     tally.add(event)

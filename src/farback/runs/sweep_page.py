@@ -10,7 +10,7 @@ from farback.experiment import Experiment, Sweep
 from farback.report import provenance_note
 from farback.report.page import Page, Subject, write
 from farback.report.sweep_report import Ladder
-from farback.runs.schedule import missing_from_frame
+from farback.runs.schedule import Remaining, missing_from_frame
 from farback.stores.base import Store
 from farback.system.provenance import OWN_FILES, VERSIONS, deciding, versions
 from farback.tasks.base import Task
@@ -20,10 +20,15 @@ from farback.trials.trial import Trial
 HARDWARE = ("machine", "cpu", "cpu_capability", "blas", "device")  # without the processor's long list of features
 
 
-def publish(sweep: Sweep, store: Store, frame: pd.DataFrame | None = None, about: Subject | None = None) -> Page:
-    """Write the sweep's folder in `results/` and its summary in the store. Reads `frame` and `about` if not given."""
+def publish(
+    sweep: Sweep, store: Store, frame: pd.DataFrame | None = None, about: Subject | None = None, keep: bool = False
+) -> Page:
+    """Write the sweep's folder in `results/` and its summary in the store. Reads `frame` and `about` if not given.
+
+    `keep` as of `farback.report.page.write`.
+    """
     frame = store.frame(sweep.name) if frame is None else frame
-    page = write(about or subject(sweep, store, frame), frame)
+    page = write(about or subject(sweep, store, frame), frame, keep)
     summarise(sweep, store, page)
     return page
 
@@ -43,9 +48,9 @@ def summarise(experiment: Experiment, store: Store, page: Page) -> None:
     )
 
 
-def subject(sweep: Sweep, store: Store, frame: pd.DataFrame) -> Subject:
-    """What the sweep's page is about; `frame` is the store's frame of the sweep."""
-    what = missing_from_frame(frame, sweep, sweep.trials())
+def subject(sweep: Sweep, store: Store, frame: pd.DataFrame, what: Remaining | None = None) -> Subject:
+    """What the sweep's page is about; `frame` is the store's frame of the sweep, `what` its trials if known."""
+    what = what or missing_from_frame(frame, sweep, sweep.trials())
     trials = what.trials
     tasks = {trial.task.name for trial in trials}
     ladder = task_ladder(trials[0].task) if len(tasks) == 1 else ()  # several tasks have no common scale
