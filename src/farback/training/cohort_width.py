@@ -1,8 +1,8 @@
 """How many replicas train together as one cohort.
 
 An update has a fixed cost, whatever its size. A cohort is wide enough to make this cost a small share of the update,
-and narrow enough for a worker's memory. The constants were measured by `benchmarks/cohort_width.py` (decision 0019).
-They change no result, because a trial's numbers do not depend on its cohort.
+and narrow enough for a worker's memory. The constants were measured by `benchmarks/cohort_width.py` (decision 0019, and
+the log of 2026-12-01). They change no result, because a trial's numbers do not depend on its cohort.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ from collections.abc import Iterable, Mapping
 import psutil
 
 from farback.networks.stretches import LONG, spans
+from farback.system.devices import CPU
 from farback.tasks.support.draws import BLOCK_NUMBERS
 from farback.training.batches import LONG_STEPS, LONG_VALIDATION, VALIDATION
+from farback.training.compiled_updates import covers
 from farback.training.long_sequences import steps_of_task
 from farback.trials.cohort import Cohort, cohorts
 from farback.trials.events import Checkpoint
 from farback.trials.trial import Trial
 
 FIXED_SECONDS = 0.5e-3  # per update and again per layer, whatever its size: Python and torch's dispatcher
+COMPILED_SECONDS = 0.04e-3  # per update of many in one compiled call, however many layers
+START_SECONDS = 8e-3  # per cohort, beyond those of each replica
 SHARE = 0.1  # the largest share of an update that the fixed cost may be
 FLOPS = 60e9  # per second in training; an update takes three times the operations of a forward pass
 MOST_BYTES = 250_000_000  # of the replicas of a cohort together
@@ -38,8 +42,11 @@ def width(trial: Trial) -> int:
 
 
 def fixed_seconds(trial: Trial) -> float:
-    """The approximate fixed cost of an update, in seconds."""
-    return FIXED_SECONDS * (1 + trial.depth * trial.architecture.directions)
+    """The approximate fixed cost of an update, with its share of the cohort's start, in seconds."""
+    start = START_SECONDS / max(1, trial.steps)
+    if covers(trial, None, CPU):
+        return COMPILED_SECONDS + start
+    return FIXED_SECONDS * (1 + trial.depth * trial.architecture.directions) + start
 
 
 def replica_seconds(trial: Trial, steps: int) -> float:
