@@ -81,7 +81,7 @@ def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[.
     schema_file = project / "configs" / "schema.json"
     schema_file.write_text("{}")
     planned = farback("run", "tiny", "--dry-run", "--workers", "1")
-    assert "0 trials recorded already, 8 to train on 1 worker" in planned.stdout, planned.stderr
+    assert "0 trials recorded already, 8 to train on 1 worker, in 4 cohorts\n" in planned.stdout, planned.stderr
     assert re.search(r"estimated time.*: \d+", planned.stdout)
     assert schema_file.read_text() == "{}"  # a dry run writes nothing
     part = farback("run", "configs/tiny.yaml", "--only", "cell.name=elman", "--workers", "1")

@@ -109,14 +109,16 @@ def _estimate(sweeps: Sequence[Sweep], options: RunOptions, console: Printer) ->
 
     experiments: list[dict[str, Any]] = []
     frames = {sweep.name: recorded(sweep.name, options.store, sweep.root) for sweep in sweeps}
-    todo = [one for one in sweeps if not missing_from_frame(frames[one.name], one, one.trials()).is_empty]
+    remaining = {one.name: missing_from_frame(frames[one.name], one, one.trials()) for one in sweeps}
+    todo = [one for one in sweeps if not remaining[one.name].is_empty]
     if not todo:
         console.say("nothing is left to train")
         return {"experiments": [], "seconds": 0.0, "seconds_at_most": 0.0}
     executor, device = checked_executor(todo, options)
     with executor as running:
         for sweep in todo:
-            what, seconds = estimated(frames[sweep.name], sweep, sweep.trials(), running, device)
+            what = remaining[sweep.name]
+            seconds = estimated(what, running, frames[sweep.name], device)
             ids = [claim.id for claim in sweep.claims]
             time = f"{minutes(seconds['seconds'])}, at most {minutes(seconds['seconds_at_most'])}"
             console.say(f"{sweep.name}: {counted(what.amount, 'trial')}, {time} ({', '.join(ids)})")

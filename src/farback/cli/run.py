@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from farback.cli import shared_options as shared
-from farback.cli.console import LOADING, OPENING, WRITING, Printer, failures_document, page_document, step
+from farback.cli.console import LOADING, OPENING, TIMING, WRITING, Printer, failures_document, page_document, step
 from farback.cli.list import refresh_schema
 from farback.cli.report import show_page
 from farback.cli.signals import SignalHandler, resume_command
@@ -63,7 +63,7 @@ def run(
         trials = sweep.only(only or [])
         step(OPENING)
         if dry_run:
-            opening, on = checked_executor([sweep], options)
+            opening, on = checked_executor([sweep], options, finished=True)  # `_estimate` checks the trials
             frame = recorded(sweep.name, store, sweep.root)
             with opening as running:
                 _estimate(frame, sweep, trials, running, on, console)
@@ -84,31 +84,36 @@ def run(
         exit_on_failures(done.failures, console)
 
 
-def estimated(
-    frame: pd.DataFrame, sweep: Sweep, trials: list[Trial], executor: Executor, device: str
-) -> tuple[Remaining, dict[str, float]]:
-    """The remaining trials, and the estimated `seconds` and `seconds_at_most` to train them; empty if none remain.
+def estimated(what: Remaining, executor: Executor, frame: pd.DataFrame, device: str) -> dict[str, float]:
+    """The estimated `seconds` and `seconds_at_most` to train what remains; empty if nothing does.
 
     `frame` is the store's frame of the sweep.
     """
-    from farback.runs.schedule import missing_from_frame, plan
+    from farback.runs.schedule import plan
     from farback.runs.time_estimate import estimate
 
-    what = missing_from_frame(frame, sweep, trials)
     if what.is_empty:
-        return what, {}
+        return {}
     each = estimate(plan(what, executor.size), executor, frame, device)
-    return what, {"seconds": each.expected, "seconds_at_most": each.most}
+    return {"seconds": each.expected, "seconds_at_most": each.most}
 
 
 def _estimate(
     frame: pd.DataFrame, sweep: Sweep, trials: list[Trial], executor: Executor, device: str, console: Printer
 ) -> None:
-    """Print what a run would train and how long it would take."""
-    what, seconds = estimated(frame, sweep, trials, executor, device)
-    workers = executor.size
+    """Print what a run would train, then check it, then print how long it would take, which takes longest to find."""
+    from farback.runs.schedule import missing_from_frame, plan
+    from farback.runs.trial_checks import check
+
+    what, workers = missing_from_frame(frame, sweep, trials), executor.size
     recorded = f"{counted(what.reused, 'trial')} recorded already"
-    console.say(f"{sweep.name}: {recorded}, {what.amount} to train on {counted(workers, 'worker')}")
+    cohorts = counted(len(plan(what, workers).cohorts), "cohort") + " to begin with" * what.is_adaptive
+    to_train = f"{what.amount} to train on {counted(workers, 'worker')}"
+    console.say(f"{sweep.name}: {recorded}, {to_train}" + f", in {cohorts}" * (not what.is_empty))
+    check(sweep)
+    if not what.is_empty:
+        step(TIMING)
+    seconds = estimated(what, executor, frame, device)
     if seconds:
         limit = " and every network reaches the longest lag" * what.adaptive.chooses_lags
         console.say(estimate_text(seconds["seconds"], seconds["seconds_at_most"], limit))

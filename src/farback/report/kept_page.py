@@ -64,9 +64,10 @@ def keep(page: Page, subject: Subject, digest: str) -> None:
         "note": page.note,
     }
     path = _place(subject)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with aside(path) as file:
-        file.write_text(json.dumps(about), encoding="utf-8")
+    with suppress(OSError):  # such as a full disk: then the next run makes the page again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside(path) as file:
+            file.write_text(json.dumps(about), encoding="utf-8")
 
 
 def kept(subject: Subject, digest: str) -> Page | None:
