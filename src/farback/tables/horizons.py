@@ -135,4 +135,5 @@ def horizon_grid(scores: pd.DataFrame, row: str = "depth", column: str | Sequenc
     check_columns(scores, (*SCORE, *TRIAL, row, *columns))
     joined = ", ".join(columns)
     text = scores.loc[:, columns].astype("object").where(scores.loc[:, columns].notna(), "none").astype("str")
-    return trainability(scores.assign(**{joined: text.agg(", ".join, axis=1)}), (row, joined))
+    names = [", ".join(each) for each in zip(*(text[name].tolist() for name in columns), strict=True)]
+    return trainability(scores.assign(**{joined: names}), (row, joined))
