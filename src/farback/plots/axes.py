@@ -48,9 +48,10 @@ def without_overlap(numbers: Sequence[float], positions: Sequence[float], length
     `positions` and `length` (of the axis) have the same unit.
     """
     kept = [len(numbers) - 1]
+    digit = 0.03 if numbers[-1] < 10_000 else 0.045  # as a share of an axis in two panels
     for index in range(len(numbers) - 2, -1, -1):
         digits = len(f"{numbers[kept[-1]]:.10g}")
-        width = 0.075 if digits <= 3 else 0.03 * digits  # of a label, as a share of an axis in two panels
+        width = 0.075 if digits <= 3 else digit * digits  # of a label
         if positions[kept[-1]] - positions[index] >= width * length:
             kept.append(index)
     return [numbers[index] for index in sorted(kept)]
