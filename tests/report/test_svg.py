@@ -14,7 +14,16 @@ from some import some
 COMMITTED = sorted(Path("results").glob("*/*.svg"))
 KINDS = {path.stem: path for path in COMMITTED}  # one figure of every kind
 CASES = some(COMMITTED, lambda at, path: path in list(KINDS.values())[::4])
-MAPS = {"improvement", "horizon_map", "train_test", "interference", "maps", "parallel"}
+MAPS = {
+    "improvement",
+    "improvement_parameters",
+    "improvement_state",
+    "horizon_map",
+    "train_test",
+    "interference",
+    "maps",
+    "parallel",
+}
 
 
 def elements(svg: str) -> list[tuple[str, dict[str, str]]]:
