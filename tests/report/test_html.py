@@ -125,7 +125,7 @@ def test_a_column_is_numeric_where_every_cell_begins_with_a_number(cells: list[s
 
 @pytest.mark.slow
 def test_a_page_holds_each_figure_once(tmp_path: Path) -> None:
-    frame = made_up_scores.lengths()
+    frame = made_up_scores.lengths().assign(steps=1000)
     subject = Subject("far", "How far?", "configs/far.yaml", tuple(frame["key"]), (), tmp_path, tmp_path / "far")
     page = write(subject, frame)
     drawn = sum(path.stat().st_size for path in page.files if path.suffix == ".svg")
