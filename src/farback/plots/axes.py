@@ -48,7 +48,7 @@ def without_overlap(numbers: Sequence[float], positions: Sequence[float], length
     `positions` and `length` (of the axis) have the same unit.
     """
     kept = [len(numbers) - 1]
-    digit = 0.03 if numbers[-1] < 10_000 else 0.045  # as a share of an axis in two panels
+    digit = 0.03 if numbers[-1] < 10_000 else 0.04  # as a share of an axis in two panels
     for index in range(len(numbers) - 2, -1, -1):
         digits = len(f"{numbers[kept[-1]]:.10g}")
         width = 0.075 if digits <= 3 else digit * digits  # of a label
