@@ -47,7 +47,9 @@ def readings(points: list[Point], seconds: float, jax: bool) -> pd.DataFrame:
     """Seconds of one step of every peer: a row per point, round and peer."""
     rows = []
     for point in track(points, description="training steps"):
-        timed = interleaved({name: side.step for name, side in sides(point, jax).items()}, seconds)
+        peers = sides(point, jax)
+        steps = {name: side.step for name, side in peers.items()}
+        timed = interleaved(steps, seconds, {"farback": peers["farback"].block})
         buffer_pool.release()  # as at the end of a cohort
         for side, values in timed.items():
             rows += [

@@ -30,7 +30,11 @@ class _FixedBatch:
 
 
 class Ours:
-    """A cohort at a point of the grid."""
+    """A cohort at a point of the grid.
+
+    Attributes:
+        block: the number of updates in a call of the training loop, known after the first step.
+    """
 
     def __init__(self, point: Point) -> None:
         trials = point.trials
@@ -39,7 +43,7 @@ class Ours:
         self.replicas = Replicas(trials)
         self.questions = self.replicas.training.next()
         self.replicas.training = _FixedBatch(self.questions)  # type: ignore[assignment]
-        self.count = 0
+        self.count, self.block = 0, 1
         self.losses: list[list[float]] = []  # of updates that are done and not returned
 
     def step(self) -> list[float]:
@@ -47,6 +51,7 @@ class Ours:
         if not self.losses:
             with arithmetic():
                 done, _ = self.replicas.update(self.count + 1, BLOCK)
+            self.block = done
             self.count += done
             self.losses = self.replicas.window.loss[-1].tolist()
             self.replicas.window = Window()

@@ -48,6 +48,7 @@ WORDS = {
     "fused": "kernel, ms",
     "stepped": "step by step, ms",
     "ratio": "step by step / kernel",
+    "reached": f"at least {tables.TARGETS['worst_cell']:g}",
 }
 
 
@@ -81,6 +82,7 @@ def write(
     """
     numbers = tables.headline(points, kernels, swept, answered, peak)
     points = points.assign(share=points["gflops"] / peak)
+    kernels = kernels.assign(reached=kernels["ratio"] >= tables.TARGETS["worst_cell"])
     reached = pd.DataFrame(
         [
             (tables.MEANINGS[name], tables.TARGETS[name], value, value >= tables.TARGETS[name])

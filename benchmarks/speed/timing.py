@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 WARM = 1  # untimed calls of each side, after the steps whose losses are compared
 ROUNDS = 3  # at least...
 MOST = 40  # ...and at most
-WHOLE = 16  # the calls of a turn are a multiple, because farback computes so many updates at a time
 TURN = 0.1  # seconds that the calls of one turn take at least
 SETTLE = 0.1  # seconds before a turn, because threads of the last side may still be active (JAX's for 30 ms)
 
 
-def interleaved(sides: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, NDArray[np.float64]]:
+def interleaved(
+    sides: Mapping[str, Callable[[], object]], seconds: float, blocks: Mapping[str, int] | None = None
+) -> dict[str, NDArray[np.float64]]:
     """Seconds of one call of each side, a reading a round, the sides taking turns at going first.
 
     Args:
         sides: the functions, by name.
         seconds: how long to repeat rounds; there are at least ROUNDS.
+        blocks: how many calls a side computes at once, by name; 1 where it is not named. The calls of a turn are a
+            multiple of it, so that every turn has as many computations as calls, wherever in a block it begins.
     """
     repeats: dict[str, int] = {}
     for name, call in sides.items():
@@ -31,7 +34,8 @@ def interleaved(sides: Mapping[str, Callable[[], object]], seconds: float) -> di
         while time.perf_counter() - began < TURN:
             call()
             count += 1
-        repeats[name] = count if count <= WHOLE else -(-count // WHOLE) * WHOLE
+        block = (blocks or {}).get(name, 1)
+        repeats[name] = -(-count // block) * block
     order = list(sides)
     rounds: list[dict[str, float]] = []
     began = time.perf_counter()
