@@ -13,12 +13,16 @@ from pathlib import Path
 
 import pandas as pd
 
+import farback
+from farback import tables
+
 HERE = Path(__file__).parent
 UPDATES = 1000  # as in sweep.yaml
 ROUNDS = 3
 OURS = "import farback; s = farback.run('configs/{}'); assert s.trained >= 48 and not s.failed, s"
 GRID = (5, 10, 20, 40, 80, 160)  # octaves, over the lags of answer.yaml
 ASKED, TIMED = 10, 2  # seeds of the script's grid, and how many of them are trained
+LIMIT = 240  # trainings of a network in answer.yaml
 STARTS = 2  # initialisations of each of the script's four networks; its time does not depend on them
 
 
@@ -41,6 +45,8 @@ def answer() -> pd.DataFrame:
     """
     with tempfile.TemporaryDirectory() as folder:
         found = ours(Path(folder), "answer.yaml")
+        trainings = tables.trainability(farback.frame(Path(folder) / "configs" / "answer.yaml"))["trainings"]
+        assert trainings.max() < LIMIT, "a search ended at its limit, so that its horizon is not known to 0.3 octaves"
     times = {}
     for updates in (0, UPDATES):
         with tempfile.TemporaryDirectory() as folder:
