@@ -13,9 +13,8 @@ from typing import Any
 import pandas as pd
 
 from farback import plots, tables
-from farback.report import Analysis, Figure, Ladder, Table, above, all_of, at_least, conditions, exact, held
+from farback.report import Analysis, Figure, Ladder, Table, above, all_of, at_least, conditions, exact, held, metrics
 from farback.report.claim_scripts import Middle, mean_horizon, share
-from farback.report.horizon_metrics import metrics
 from farback.report.horizon_texts import summarised
 from farback.report.measure_parts import ranked
 from farback.report.sweep_report import shown, sized, tuning

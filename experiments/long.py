@@ -27,7 +27,7 @@ from farback.report import (
     metrics,
     trained,
 )
-from farback.report.claim_scripts import answered, mean_horizon, only, ratio, shown_ratio
+from farback.report.claim_scripts import STARTS, answered, mean_horizon, only, ratio, shown_ratio
 from farback.report.evidence import any_of, exact
 from farback.report.horizon_texts import summarised
 
@@ -37,17 +37,16 @@ PREDICTION = (
     "chrono learns at least 4000 steps) and a pilot of one seed at lags 1000 and 6000, with which the number of "
     "updates and the learning rate were chosen: at 3e-2, the best of three rates, LSTM, GRU and minGRU from chrono "
     "learned recall at both lags and hold at 1000, and GRU hold at 6000; IndRNN and S4D learned nothing, the LRU "
-    "recall at 1000. Predicted: from chrono LSTM, GRU and minGRU "
-    "learn recall at 10 000 steps, and none at 100 000, because the cue is one of 100 000 equally small inputs there. "
-    "From PyTorch's start none of the three reaches 1000. IndRNN, LRU and S4D, whose recurrence cannot shut out "
-    "distractors, end below 5000. Hold, whose number has more bits, is learned less far than recall from chrono."
+    "recall at 1000. Predicted: from chrono LSTM, GRU and minGRU learn recall at 10 000 steps, and none at 100 000, "
+    "because the cue is one of 100 000 equally small inputs there. From PyTorch's start none of the three reaches "
+    "1000. IndRNN, LRU and S4D, whose recurrence cannot shut out distractors, end below 5000. Hold, whose number has "
+    "more bits, is learned less far than recall from chrono."
 )
 REFUTED_BY = (
     "A gated network from chrono with a horizon of recall below 10 000, or of 100 000; one of 1000 or more from "
     "PyTorch's start; one of 5000 or more for IndRNN, LRU or S4D; or a gated network from chrono that learns hold as "
     "far back as recall."
 )
-STARTS = {"torch": "PyTorch's default", "forget_bias": "forget bias 1", "chrono": "chrono"}
 GATED, UNGATED = ("LSTM", "GRU", "minGRU"), ("IndRNN", "LRU", "S4D")
 TASKS = ("recall", "hold")
 THOUSAND, UNGATED_LIMIT, FAR, FARTHEST = 1000, 5000, 10_000, 100_000
@@ -64,18 +63,14 @@ def analyse(scores: pd.DataFrame, ladder: Ladder) -> Analysis:
         parts += [replace(part, name=f"{part.name}_{task}", caption=f"{part.caption}: {task}") for part in found]
         sentences.append(f"{task}: {summarised(found[0].frame, ['label'])}")
     headline = f"Half of fresh trainings succeed up to these lags ({conditions(scores)}): {'; '.join(sentences)}."
-    values, tags = metrics({"trainability": tables.trainability(scores, ["label", "task"])})
-    return Analysis(headline, verdict(horizons(scores)), parts, values, tags)
-
-
-def horizons(scores: pd.DataFrame) -> dict[tuple[str, str, str], dict[Any, Any]]:
-    """The row of `tables.trainability` of every task, family of cells and start."""
-    found = tables.trainability(scores, ["task", "cell", "init.name"])
-    return {(row["task"], row["cell"].split(" ")[0], row["init.name"]): row for row in found.to_dict("records")}
+    horizons = tables.trainability(scores, ["label", "task", "cell", "init.name"])
+    values, tags = metrics({"trainability": horizons.drop(columns=["cell", "init.name"])})
+    rows = {(row["task"], row["cell"].split(" ")[0], row["init.name"]): row for row in horizons.to_dict("records")}
+    return Analysis(headline, verdict(rows), parts, values, tags)
 
 
 def verdict(found: Mapping[tuple[str, str, str], Mapping[Any, Any]]) -> list[str]:
-    """The verdict, with one line for each prediction."""
+    """The verdict, with one line for each prediction, from the horizon of every task, family of cells and start."""
     lines = []
     for cell in GATED:
         row = found["recall", cell, "chrono"]

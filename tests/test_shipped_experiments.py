@@ -95,7 +95,7 @@ def test_long_judges_each_prediction(true: bool) -> None:
     expected = "Held" if true else "Refuted"
     wrong = [line for line in analysis.verdict if not line.strip("*").startswith(expected)]
     assert len(analysis.verdict) == 9
-    # with horizons of 5000, that none reaches 100 000 is true
+    # with horizons of 1000, that none reaches 100 000 is true
     assert len(wrong) == (0 if true else 1), wrong
     assert "; hold: " in analysis.headline
     assert any(name.startswith("horizon/") for name in analysis.metrics)

@@ -53,14 +53,11 @@ def main() -> None:
     experiment = Experiment.load(HORIZON)
     assert isinstance(experiment, Sweep)
     longest = max(trial.lag for trial in experiment.trials())
+    kinds = {trial.shape: trial for trial in experiment.trials() if trial.lag == longest}
     short = {"steps": UPDATES, "evaluate_every": UPDATES}
-    groups = [
-        [trial.model_copy(update={**short, "seed": seed}) for seed in range(GROUP)]
-        for trial in experiment.trials()
-        if trial.lag == longest
-    ]
+    trials = [trial.model_copy(update={**short, "seed": seed}) for trial in kinds.values() for seed in range(GROUP)]
     with Pool(1) as pool:
-        for _, event in pool.map(train, [cohort for group in groups for cohort in cohorts(group, GROUP)]):
+        for _, event in pool.map(train, cohorts(trials, GROUP)):
             if isinstance(event, Failed):
                 raise RuntimeError(f"{event.error}\n{event.traceback}")
     print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)  # KiB on Linux

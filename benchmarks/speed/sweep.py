@@ -15,6 +15,7 @@ import pandas as pd
 
 import farback
 from farback import tables
+from farback.experiment import Experiment, Sweep
 
 HERE = Path(__file__).parent
 UPDATES = 1000  # as in sweep.yaml
@@ -22,7 +23,6 @@ ROUNDS = 3
 OURS = "import farback; s = farback.run('configs/{}'); assert s.trained >= 48 and not s.failed, s"
 GRID = (5, 10, 20, 40, 80, 160)  # octaves, over the lags of answer.yaml
 ASKED, TIMED = 10, 2  # seeds of the script's grid, and how many of them are trained
-LIMIT = 240  # trainings of a network in answer.yaml
 STARTS = 2  # initialisations of each of the script's four networks; its time does not depend on them
 
 
@@ -45,14 +45,24 @@ def answer() -> pd.DataFrame:
     """
     with tempfile.TemporaryDirectory() as folder:
         found = ours(Path(folder), "answer.yaml")
-        trainings = tables.trainability(farback.frame(Path(folder) / "configs" / "answer.yaml"))["trainings"]
-        assert trainings.max() < LIMIT, "a search ended at its limit, so that its horizon is not known to 0.3 octaves"
+        config = Path(folder) / "configs" / "answer.yaml"
+        trainings = tables.trainability(farback.frame(config))["trainings"]
+        assert trainings.max() < limit(config), "a search ended at its limit: its horizon is not known to 0.3 octaves"
     times = {}
     for updates in (0, UPDATES):
         with tempfile.TemporaryDirectory() as folder:
             times[updates] = script(Path(folder), updates, ",".join(map(str, GRID)), str(TIMED))
     whole = times[0] + STARTS * ASKED / TIMED * (times[UPDATES] - times[0])
     return pd.DataFrame([(0, "farback", found), (0, "script", whole)], columns=["round", "side", "seconds"])
+
+
+def limit(config: Path) -> int:
+    """The most trainings of a network in a sweep with adaptive lags."""
+    sweep = Experiment.load(config)
+    assert isinstance(sweep, Sweep)
+    (grid,) = sweep.grids
+    assert grid.adaptive is not None
+    return grid.adaptive.limit
 
 
 def ours(folder: Path, config: str = "sweep.yaml") -> float:

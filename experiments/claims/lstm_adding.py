@@ -4,7 +4,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Figure, Finding, Ladder, Table, held
-from farback.report.claim_scripts import Share, answered, conditions, learning_figure, outcome_tables, share
+from farback.report.claim_scripts import STARTS, Share, answered, conditions, learning_figure, outcome_tables, share
 from farback.report.evidence import any_of, exact
 
 PREDICTION = (
@@ -16,7 +16,6 @@ REFUTED_BY = (
     "A default start that fails at 100 steps or that a seed solves at 500; chrono that half cannot solve at 500; half "
     "of the seeds of some start at 1000."
 )
-STARTS = {"torch": "PyTorch's default", "forget_bias": "forget bias 1", "chrono": "chrono"}
 SOLVED = 0.9  # skill: a mean squared error of 1/60, a fifth of the error with one number known
 PUBLISHED = 1000
 BY = ["init.name"]

@@ -6,7 +6,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report import Analysis, Finding, Ladder, at_least, at_most, below, conditions, held, metrics, trained
-from farback.report.claim_scripts import answered, mean_horizon, only, ratio, shown_ratio
+from farback.report.claim_scripts import STARTS, answered, mean_horizon, only, ratio, shown_ratio
 from farback.report.evidence import all_of, any_of
 from farback.report.sweep_report import learned_sentence
 
@@ -22,7 +22,6 @@ REFUTED_BY = (
     "A horizon of LSTM below 1000 from chrono, of 100 or more from a forget bias of 1, or of 50 or more from the "
     "default start; a ratio of horizons below 20 for chrono, or above 1 for the default start."
 )
-STARTS = {"torch": "PyTorch's default", "forget_bias": "forget bias 1", "chrono": "chrono"}
 THOUSAND, HUNDRED, TWENTY = 1000, 100.0, 20.0
 
 

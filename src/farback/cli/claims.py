@@ -104,7 +104,7 @@ def _estimate(sweeps: Sequence[Sweep], options: RunOptions, console: Printer) ->
     """
     from farback.runs.frames import recorded
     from farback.runs.progress import minutes
-    from farback.runs.schedule import missing_from_frame
+    from farback.runs.schedule import missing_from_frame, plan
     from farback.runs.session import checked_executor
 
     experiments: list[dict[str, Any]] = []
@@ -118,7 +118,7 @@ def _estimate(sweeps: Sequence[Sweep], options: RunOptions, console: Printer) ->
     with executor as running:
         for sweep in todo:
             what = remaining[sweep.name]
-            seconds = estimated(what, running, frames[sweep.name], device)
+            seconds = estimated(plan(what, running.size), running, frames[sweep.name], device)
             ids = [claim.id for claim in sweep.claims]
             time = f"{minutes(seconds['seconds'])}, at most {minutes(seconds['seconds_at_most'])}"
             console.say(f"{sweep.name}: {counted(what.amount, 'trial')}, {time} ({', '.join(ids)})")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # torch, mlflow and others are imported inside the functions 
     from farback.executors import Executor
     from farback.experiment import Sweep
     from farback.runs.progress import Summary
-    from farback.runs.schedule import Remaining
+    from farback.runs.schedule import Plan
     from farback.runs.session import Session
     from farback.trials.events import Failed
     from farback.trials.trial import Trial
@@ -84,17 +84,16 @@ def run(
         exit_on_failures(done.failures, console)
 
 
-def estimated(what: Remaining, executor: Executor, frame: pd.DataFrame, device: str) -> dict[str, float]:
-    """The estimated `seconds` and `seconds_at_most` to train what remains; empty if nothing does.
+def estimated(planned: Plan, executor: Executor, frame: pd.DataFrame, device: str) -> dict[str, float]:
+    """The estimated `seconds` and `seconds_at_most` to train a plan; empty if nothing remains to be trained.
 
     `frame` is the store's frame of the sweep.
     """
-    from farback.runs.schedule import plan
     from farback.runs.time_estimate import estimate
 
-    if what.is_empty:
+    if planned.remaining.is_empty:
         return {}
-    each = estimate(plan(what, executor.size), executor, frame, device)
+    each = estimate(planned, executor, frame, device)
     return {"seconds": each.expected, "seconds_at_most": each.most}
 
 
@@ -107,13 +106,14 @@ def _estimate(
 
     what, workers = missing_from_frame(frame, sweep, trials), executor.size
     recorded = f"{counted(what.reused, 'trial')} recorded already"
-    cohorts = counted(len(plan(what, workers).cohorts), "cohort") + " to begin with" * what.is_adaptive
+    planned = plan(what, workers)
+    cohorts = counted(len(planned.cohorts), "cohort") + " to begin with" * what.is_adaptive
     to_train = f"{what.amount} to train on {counted(workers, 'worker')}"
     console.say(f"{sweep.name}: {recorded}, {to_train}" + f", in {cohorts}" * (not what.is_empty))
     check(sweep)
     if not what.is_empty:
         step(TIMING)
-    seconds = estimated(what, executor, frame, device)
+    seconds = estimated(planned, executor, frame, device)
     if seconds:
         limit = " and every network reaches the longest lag" * what.adaptive.chooses_lags
         console.say(estimate_text(seconds["seconds"], seconds["seconds_at_most"], limit))

@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from farback.plots.style import Numbers
 
 MOST_LABELS = 12  # lags that are labelled one by one
+PANEL = 3.4  # inches of the figure for a panel; labels fit side by side by the shares in `without_overlap`
 
 
 def fixed_ticks(axis: Axis, ticks: Sequence[float], text: Callable[[float], str] = "{:.10g}".format) -> None:
@@ -39,7 +40,10 @@ def lag_axis(ax: Axes, lags: Sequence[float]) -> None:
         doublings = int(math.log2(positive[-1] / positive[0]))
         distinct = distinct[: -len(positive)] + [positive[0] * 2**power for power in range(doublings + 1)]
     positions = [math.log2(lag or positive[0] / 2) if positive else 0.0 for lag in distinct]
-    fixed_ticks(ax.xaxis, without_overlap(distinct, positions, positions[-1] - positions[0] + 1))
+    place, figure = ax.get_subplotspec(), ax.get_figure()
+    columns = place.get_gridspec().ncols if place else 1
+    narrower = max(1.0, PANEL * columns / figure.figure.get_figwidth()) if figure else 1.0
+    fixed_ticks(ax.xaxis, without_overlap(distinct, positions, narrower * (positions[-1] - positions[0] + 1)))
 
 
 def without_overlap(numbers: Sequence[float], positions: Sequence[float], length: float) -> list[float]:
@@ -48,10 +52,9 @@ def without_overlap(numbers: Sequence[float], positions: Sequence[float], length
     `positions` and `length` (of the axis) have the same unit.
     """
     kept = [len(numbers) - 1]
-    digit = 0.03 if numbers[-1] < 10_000 else 0.04  # as a share of an axis in two panels
     for index in range(len(numbers) - 2, -1, -1):
         digits = len(f"{numbers[kept[-1]]:.10g}")
-        width = 0.075 if digits <= 3 else digit * digits  # of a label
+        width = 0.075 if digits <= 3 else 0.03 * digits  # of a label, as a share of the axis of a panel
         if positions[kept[-1]] - positions[index] >= width * length:
             kept.append(index)
     return [numbers[index] for index in sorted(kept)]

@@ -73,10 +73,6 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame, *
             style = {**look.line, "markersize": 4.5, "linewidth": 1.5, **stands_for([name.text])}
             entries.append(Line2D([], [], label=text, **style))
         lines = max(lines, sum(str(entry.get_label()).count("\n") + 1 for entry in entries))
-        ticks = lags if len(lags) <= FEW_LAGS else doublings(least, most)
-        lag_axis(ax, ticks if len(ticks) <= MOST_TICKS else ticks[::-2][::-1])
-        if lags[0] > 0:
-            ax.set_xlim(least / BEYOND / 1.12, most * BEYOND * 1.12)
         ax.set_ylim(-0.06, 1.06)
         ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
         title = ax.get_title(loc="left")
@@ -95,6 +91,11 @@ def success(table: pd.DataFrame, curves: pd.DataFrame, horizons: pd.DataFrame, *
         )
         name_entries(made, entries)
     _resize(layout.canvas, len(layout.panels), lines)
+    ticks = lags if len(lags) <= FEW_LAGS else doublings(least, most)
+    for panel in layout:
+        lag_axis(panel.ax, ticks if len(ticks) <= MOST_TICKS else ticks[::-2][::-1])
+        if lags[0] > 0:
+            panel.ax.set_xlim(least / BEYOND / 1.12, most * BEYOND * 1.12)
     width, callers = layout.canvas.width, layout.canvas.ax
     text = finding("Learned by half of the seeds", horizons, width)
     layout.labels("training lag (steps)", "" if callers is None else "share of trainings that succeed")

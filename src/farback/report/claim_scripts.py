@@ -17,6 +17,7 @@ from farback.report.evidence import Evidence, at_least, exact, tested
 from farback.report.group_columns import name_of, rows_with
 
 ENOUGH = 5  # seeds: the interval of a median from the smallest to the largest value is then one of 94 %
+STARTS = {"torch": "PyTorch's default", "forget_bias": "forget bias 1", "chrono": "chrono"}  # of LSTM, in claims
 LEAST = -0.25  # the smallest skill drawn: a confident network that is wrong has -5, which would flatten all others
 
 
