@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from farback.cli import app
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 
 MINE = """
 from torch import nn

@@ -17,7 +17,7 @@ from farback.cells.base import Cell
 from farback.cli import app, plugin_info
 from farback.cli import list as listed
 from farback.records.component import Component
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.tasks.base import Task
 from named_alone import named_alone
 from some import one_in, some

@@ -21,7 +21,7 @@ from farback.cli.list import schema_text
 from farback.experiment import Experiment
 from farback.optimizers import stacked
 from farback.records.own_files import VARIABLE, use_project
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.trial import Trial

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from trained_project import TrainedProject, of
 
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores import result_files
 from farback.stores.mlflow import MLflow
 from some import one_in, some

@@ -23,7 +23,7 @@ from farback.executors import Serial
 from farback.executors.dask import Dask
 from farback.experiment import Experiment
 from farback.records.execution import TLS
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores.memory import Memory
 from farback.training.loop import train
 from farback.trials.cohort import Cohort, cohorts

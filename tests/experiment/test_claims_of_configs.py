@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from farback.experiment import ConfigError, Experiment
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.system.project import config_of, configs_in, root_of, script_of
 
 SWEEP = """\

@@ -9,7 +9,7 @@ import pytest
 from farback.executors import Pool, Serial, chosen_placement, open_executor
 from farback.experiment import ConfigError, Experiment
 from farback.records.execution import Placement
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 
 HEAD = "name: small\nbase: {task: recall, lag: 2, cell: elman, hidden: 4}\n"
 DASK = Placement(name="dask", address="tcp://10.0.0.1:8786")

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from farback import cells, encoders, inits, measures, optimizers, schedules, tasks
 from farback.optimizers.rmsprop import RMSprop
 from farback.records.component import Family
-from farback.records.record import Record, Since, choices
+from farback.records.record import Record, Since
+from farback.records.user_error import choices
 from farback.trials.trial import Trial
 from named_alone import named_alone
 

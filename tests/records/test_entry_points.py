@@ -19,7 +19,7 @@ from executors.cluster import Cluster
 from farback import cells
 from farback.cli import app
 from farback.records.entry_points import PluginError, offers
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores.locations import default_uri
 from farback.stores.mlflow import MLflow
 from farback.system.provenance import PLUGINS

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from farback.records.claim import Claim
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.report import Finding
 from farback.report.claim_verdicts import claims_table, judged
 from farback.report.claims_page import ClaimRow, FirstVerdict, ledger, write_ledger

@@ -10,7 +10,7 @@ import pytest
 
 import farback
 from farback.experiment import Experiment, Sweep
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.report import sized
 from farback.report.analysis import Analysis, Figure, markdown
 from farback.report.experiment_script import experiment_module

@@ -4,7 +4,7 @@ import pytest
 
 import farback
 from farback.experiment import Experiment, Sweep
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.report.provenance_note import made_with, origins
 from farback.runs.sweep_page import publish
 from farback.stores.memory import Memory

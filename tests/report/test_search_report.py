@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from farback import tables
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.report import Analysis, ReportedObjective, Searched, searched
 from farback.report.page import Page, Subject, write_search
 from farback.report.search_report import horizons, success_at_lag, worth

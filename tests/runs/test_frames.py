@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import farback
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs.search.api import forget
 from farback.stores.memory import Memory
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import farback
 from farback import tables
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs import horizon as horizons
 from farback.runs.horizon_arguments import horizon_search
 from farback.runs.horizon_result import HorizonResult

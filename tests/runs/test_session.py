@@ -6,7 +6,7 @@ import pytest
 
 import farback
 from farback.experiment import ConfigError, Experiment
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs import trial_checks
 from farback.stores.memory import Memory
 from farback.trials.trial import Trial

@@ -10,10 +10,11 @@ import pytest
 from farback.executors import Serial
 from farback.experiment import Sweep
 from farback.runs.schedule import Remaining, missing_from_frame, plan
-from farback.runs.time_estimate import EARLY_SHARE, CohortSeconds, between, estimate, makespan, timed, update_shares
+from farback.runs.time_estimate import EARLY_SHARE, STARTUP, between, estimate, makespan, timed, update_shares
 from farback.stores.memory import Memory
 from farback.system import devices
 from farback.training.cohort_width import packed
+from farback.training.rates import CohortSeconds, Size, Stopwatch, keep
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Finished, Progress, TrialResult, scores
 from farback.trials.trial import Trial
@@ -21,7 +22,7 @@ from farback.trials.trial import Trial
 PARTS = {"begin": 1.0, "update": 0.5, "evaluation": 2.0, "start": 3.0, "way": 4.0, "end": 5.0}
 
 
-class Stopwatch(Serial):
+class Clock(Serial):
     """Every kind of cohort takes the same."""
 
     def __init__(self) -> None:
@@ -57,7 +58,7 @@ def test_workers_take_the_next_piece_as_they_are_free() -> None:
 def test_each_kind_is_timed_once_and_repeats_that_ended_count() -> None:
     trials = [trial(seed) for seed in range(8)] + [trial(seed, stop="never") for seed in range(8)]
     todo = plan(Remaining.of(trials, set()), 1)
-    executor = Stopwatch()
+    executor = Clock()
     unknown = estimate(todo, executor, Memory().frame("small"), devices.CPU)
     assert len(executor.asked) == 2  # one of each kind: within a kind they are equal
     known = estimate(todo, executor, frame_of({trials[0]: 25.0}), devices.CPU)
@@ -74,13 +75,13 @@ def test_the_seconds_of_a_cohort_lie_between_those_that_were_timed() -> None:
         return Cohort.of(*(trial(seed, lag=lag) for seed in range(replicas)))
 
     few, many = CohortSeconds(**PARTS), CohortSeconds(**{name: 3 * value for name, value in PARTS.items()})
-    ends = [(cohort(lag=99, replicas=3), many), (cohort(lag=9, replicas=1), few)]  # 300 and 10 steps
-    assert between(ends, ends[0][0]) == many
-    assert between(ends, ends[1][0]) == few
+    ends = {Size(3, 100): many, Size(1, 10): few}
+    assert between(ends, cohort(lag=99, replicas=3)) == many
+    assert between(ends, cohort(lag=9, replicas=1)) == few
     middle = between(ends, cohort(lag=54, replicas=1))  # 55 steps: half-way for one replica, not for the work of all
     assert middle.evaluation == pytest.approx(2 * PARTS["evaluation"])
     assert middle.update == pytest.approx((1 + 2 * 45 / 290) * PARTS["update"])
-    assert between(ends[:1], cohort(lag=5, replicas=8)) == many
+    assert between({Size(3, 100): many}, cohort(lag=5, replicas=8)) == many
 
 
 def test_an_adaptive_sweep_is_timed_in_batches_as_they_are_trained(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ sweep: [{lag: {adaptive: [2, 40], precision: 0.3, limit: 24}}]
     (tmp_path / "small.yaml").write_text(config)
     sweep = Sweep.load(tmp_path / "small.yaml")
     todo = plan(missing_from_frame(Memory().frame("small"), sweep, sweep.trials()), 1)
-    executor = Stopwatch()
+    executor = Clock()
     seconds = estimate(todo, executor, Memory().frame("small"), devices.CPU)
     assert len(executor.asked) == 2
     rounds = todo.remaining.adaptive.simulated()
@@ -104,6 +105,25 @@ sweep: [{lag: {adaptive: [2, 40], precision: 0.3, limit: 24}}]
     assert seconds.expected == pytest.approx(
         sum(parts.total(c, sum(shares[t] for t in c.trials) / len(c.trials)) for c in cohorts)
     )
+
+
+def test_cohorts_like_those_of_earlier_runs_are_not_timed(tmp_path: Path) -> None:
+    trials = [trial(seed, stop="never") for seed in range(3)] + [trial(seed, lag=40, stop="never") for seed in range(3)]
+    todo = plan(Remaining.of(trials, set()), 1)
+    watch = Stopwatch()
+    for part in ("begin", "update", "evaluation"):
+        watch.add(part, PARTS[part])
+    for measure in trials[0].measures:
+        watch.add(measure.name, 0.0)
+    executor = Clock()
+    keep(tmp_path, todo.cohorts[0], devices.CPU, watch)
+    estimate(todo, executor, Memory().frame("small"), devices.CPU, tmp_path)
+    assert [cohort.trials[0].lag for cohort in executor.asked] == [3]  # lag 40, which is trained first, is known
+    keep(tmp_path, executor.asked[0], devices.CPU, watch)
+    known = estimate(todo, executor, Memory().frame("small"), devices.CPU, tmp_path)
+    assert len(executor.asked) == 1
+    whole = sum(1 + 100 * 0.5 + len(cohort.trials) * 4 * 2 for cohort in todo.cohorts)
+    assert known.expected == known.most == pytest.approx(whole + STARTUP)
 
 
 def frame_of(updates: dict[Trial, float]) -> pd.DataFrame:

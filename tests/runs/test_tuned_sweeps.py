@@ -13,7 +13,7 @@ import farback
 from farback.executors import Serial, base
 from farback.experiment import Experiment, Sweep
 from farback.experiment.chosen_trials import JUDGED_SEEDS
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs.network_search import outcomes
 from farback.runs.schedule import missing_from_frame
 from farback.runs.sweep import checked_sweep

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import farback
 import servers
 from farback.cli import app
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores import database
 from farback.stores.mlflow import MLflow
 from farback.stores.studies import opened

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from made_up import finished, progress, trial
 
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores import database, locations, queries
 from farback.stores.leases import Leases
 from farback.stores.mlflow import MLflow, MLflowRecorder

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from farback.cli import main, ui
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores import redaction
 from farback.stores.redaction import authorization, masked, shown, signed_in
 from farback.system.page_access import Access

@@ -11,7 +11,7 @@ from hypothesis import given
 from made_up import trial
 
 from farback.cli import ui
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores import descriptions, run_metadata, views
 from farback.stores.mlflow import MLflow
 from farback.trials.trial import Trial

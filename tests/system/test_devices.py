@@ -15,7 +15,7 @@ import torch
 import farback
 from farback.experiment import ConfigError, Experiment
 from farback.kernels import linear_layer
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores.memory import Memory
 from farback.system import devices
 from farback.training.loop import train

@@ -1,4 +1,4 @@
-"""Freed memory is kept."""
+"""Freed memory is kept, and garbage is looked for less often."""
 
 import subprocess
 import sys
@@ -28,3 +28,16 @@ def test_arrays_after_others_need_no_new_pages() -> None:
         return int(done.stdout)
 
     assert faults("kept") < 100 < 1000 < faults("returned")
+
+
+COUNT_FROZEN = """
+import atexit, gc
+from farback.system.heap import collect_less
+atexit.register(lambda: print(gc.get_threshold()[0], gc.get_freeze_count() > 1000))
+collect_less()
+"""
+
+
+def test_objects_of_a_command_are_not_gone_through_often_nor_at_its_end() -> None:
+    done = subprocess.run([sys.executable, "-c", COUNT_FROZEN], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["20000", "True"]

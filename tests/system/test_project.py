@@ -13,7 +13,7 @@ import pytest
 
 from farback.cli import main
 from farback.experiment import ConfigError, Experiment
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs.frames import frame
 from farback.runs.sweep import run
 from farback.stores import open_store

@@ -20,7 +20,7 @@ from torch import Tensor
 from farback import tasks
 from farback.measures import retention
 from farback.measures.retention import mean_scores
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stats import Horizon
 from farback.tasks import Bits, OneOf, Within
 from farback.tasks.table import Table

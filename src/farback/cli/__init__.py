@@ -54,9 +54,10 @@ def main() -> None:
 
     Messages and tracebacks, also those of libraries, are printed without the passwords that URIs of stores contain.
     """
-    from farback.records.record import UserError
-    from farback.system.heap import keep_heap
+    from farback.records.user_error import UserError
+    from farback.system.heap import collect_less, keep_heap
 
+    collect_less()
     keep_heap()
     try:
         app(prog_name="farback")

@@ -33,7 +33,7 @@ def check(
     from farback.networks.module_laws import laws
     from farback.networks.module_network import ModuleNetwork
     from farback.records.own_files import use_project
-    from farback.records.record import UserError
+    from farback.records.user_error import UserError
     from farback.system.project import project_folder
 
     use_project(project_folder())
@@ -67,7 +67,7 @@ def _values(options: list[str]) -> dict[str, object]:
     """The options as a mapping; values are YAML, as for `--set`."""
     from ruamel.yaml import YAML
 
-    from farback.records.record import UserError
+    from farback.records.user_error import UserError
 
     values = {}
     for text in options:

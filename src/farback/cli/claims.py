@@ -118,7 +118,7 @@ def _estimate(sweeps: Sequence[Sweep], options: RunOptions, console: Printer) ->
     with executor as running:
         for sweep in todo:
             what = remaining[sweep.name]
-            seconds = estimated(plan(what, running.size), running, frames[sweep.name], device)
+            seconds = estimated(plan(what, running.size), running, frames[sweep.name], device, sweep)
             ids = [claim.id for claim in sweep.claims]
             time = f"{minutes(seconds['seconds'])}, at most {minutes(seconds['seconds_at_most'])}"
             console.say(f"{sweep.name}: {counted(what.amount, 'trial')}, {time} ({', '.join(ids)})")

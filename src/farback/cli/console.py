@@ -71,7 +71,7 @@ class Printer(Console):
 @contextmanager
 def file_errors(path: Path) -> Iterator[None]:
     """Turn an `OSError` in this block into a `UserError` of one line: the file cannot be read or written."""
-    from farback.records.record import UserError
+    from farback.records.user_error import UserError
 
     try:
         yield

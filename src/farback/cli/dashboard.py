@@ -17,7 +17,7 @@ from farback.cli import shared_options as shared
 from farback.cli.completion import configs
 from farback.cli.console import echo
 from farback.cli.ui import free_port
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores import locations
 from farback.system import page_access
 

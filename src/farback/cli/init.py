@@ -29,7 +29,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="the project's folder; created if missing", file_okay=False)] = Path(),
 ) -> None:
     """Write a small first experiment: config, script, Makefile, a cell to change. Never overwrites existing files."""
-    from farback.records.record import UserError
+    from farback.records.user_error import UserError
 
     existing = [name for name in (*STARTER, EXAMPLE, SCHEMA) if os.path.lexists(folder / name)]
     if existing:

@@ -42,7 +42,7 @@ def list_(
 ) -> None:
     """List the components of a kind, each with a description, its parameters and its source."""
     from farback.cli import plugin_info
-    from farback.records.record import UserError
+    from farback.records.user_error import UserError
     from farback.system.project import project_folder
 
     use_project(project_folder())
@@ -113,7 +113,7 @@ def between(page: str, name: str, text: str, path: str) -> str:
     Raises:
         UserError: the page does not have exactly one pair of these markers.
     """
-    from farback.records.record import UserError
+    from farback.records.user_error import UserError
 
     places = re.compile(rf"(<!-- {name}: begin\b[^>]*-->\n)(.*?)(<!-- {name}: end -->)", re.DOTALL)
     if len(places.findall(page)) != 1:

@@ -28,7 +28,7 @@ def new(
     name: Annotated[str, typer.Argument(help="the name in configs, and of the file: farback new cell slow")],
 ) -> None:
     """Write a small working component into parts/ of the project, as a start for your own."""
-    from farback.records.record import UserError, choices
+    from farback.records.user_error import UserError, choices
     from farback.system.project import CONFIGS, project_folder
 
     kinds = started_kinds("")

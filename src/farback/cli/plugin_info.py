@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from farback.records.component import Component
 from farback.records.entry_points import KINDS
 from farback.records.parts import PROJECT
-from farback.records.record import UserError, choices
+from farback.records.user_error import UserError, choices
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

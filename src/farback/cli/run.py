@@ -61,13 +61,15 @@ def run(
         sweep = checked_sweep(load(config, settings or []))
         sweep = sweep.shifted(shift_seeds) if shift_seeds else sweep
         trials = sweep.only(only or [])
-        step(OPENING)
         if dry_run:
             opening, on = checked_executor([sweep], options, finished=True)  # `_estimate` checks the trials
-            frame = recorded(sweep.name, store, sweep.root)
             with opening as running:
+                console.say(f"{sweep.name}: {_planned(sweep, trials, running.size)}")
+                step(OPENING)
+                frame = recorded(sweep.name, store, sweep.root)
                 _estimate(frame, sweep, trials, running, on, console)
             return
+        step(OPENING)
         with open_session([sweep], options) as session:
             refresh_schema(sweep.path)
             done = train_with_progress(session, sweep, trials, signals, console)
@@ -84,16 +86,30 @@ def run(
         exit_on_failures(done.failures, console)
 
 
-def estimated(planned: Plan, executor: Executor, frame: pd.DataFrame, device: str) -> dict[str, float]:
+def _planned(sweep: Sweep, trials: list[Trial], workers: int) -> str:
+    """How many trials a config has, and in how many cohorts they are trained if none is recorded."""
+    from farback.runs.schedule import missing_from_frame, plan
+    from farback.stores.base import tidy
+
+    what = missing_from_frame(tidy([]), sweep, trials)
+    return f"{what.amount} {'trial' if what.amount == '1' else 'trials'} in {_cohorts(plan(what, workers))}"
+
+
+def _cohorts(planned: Plan) -> str:
+    return counted(len(planned.cohorts), "cohort") + " to begin with" * planned.remaining.is_adaptive
+
+
+def estimated(planned: Plan, executor: Executor, frame: pd.DataFrame, device: str, sweep: Sweep) -> dict[str, float]:
     """The estimated `seconds` and `seconds_at_most` to train a plan; empty if nothing remains to be trained.
 
     `frame` is the store's frame of the sweep.
     """
     from farback.runs.time_estimate import estimate
+    from farback.training.rates import folder
 
     if planned.remaining.is_empty:
         return {}
-    each = estimate(planned, executor, frame, device)
+    each = estimate(planned, executor, frame, device, folder(sweep.root))
     return {"seconds": each.expected, "seconds_at_most": each.most}
 
 
@@ -107,13 +123,12 @@ def _estimate(
     what, workers = missing_from_frame(frame, sweep, trials), executor.size
     recorded = f"{counted(what.reused, 'trial')} recorded already"
     planned = plan(what, workers)
-    cohorts = counted(len(planned.cohorts), "cohort") + " to begin with" * what.is_adaptive
     to_train = f"{what.amount} to train on {counted(workers, 'worker')}"
-    console.say(f"{sweep.name}: {recorded}, {to_train}" + f", in {cohorts}" * (not what.is_empty))
+    console.say(f"{sweep.name}: {recorded}, {to_train}" + f", in {_cohorts(planned)}" * (not what.is_empty))
     check(sweep)
     if not what.is_empty:
         step(TIMING)
-    seconds = estimated(planned, executor, frame, device)
+    seconds = estimated(planned, executor, frame, device, sweep)
     if seconds:
         limit = " and every network reaches the longest lag" * what.adaptive.chooses_lags
         console.say(estimate_text(seconds["seconds"], seconds["seconds_at_most"], limit))

@@ -75,7 +75,7 @@ def _component(package: str, name: str, settings: list[str]) -> Any:
 
     from farback.cli.plugin_info import component_class, family
     from farback.experiment.yaml_tree import parse
-    from farback.records.record import UserError, choices
+    from farback.records.user_error import UserError, choices
 
     values: dict[str, Any] = {"name": name}
     fields = [field for field in component_class(package, name).model_fields if field != "name"]

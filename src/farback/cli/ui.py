@@ -24,7 +24,7 @@ import typer
 from farback.cli import shared_options as shared
 from farback.cli.completion import configs
 from farback.cli.console import echo
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores import descriptions, locations, redaction, views
 from farback.stores.retries import StoreFault
 from farback.system import page_access

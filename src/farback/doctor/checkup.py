@@ -13,7 +13,7 @@ from farback.doctor.results import results
 from farback.doctor.trial_keys import TrialsOf, config_trials
 from farback.experiment import Sweep
 from farback.records.counted_nouns import counted
-from farback.records.record import UserError, choices
+from farback.records.user_error import UserError, choices
 from farback.report.provenance_note import distinct_sets
 from farback.stores import descriptions, locations, redaction
 from farback.stores.client import Client, now, quiet

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from farback.doctor.issues import Issue
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores import locations
 
 BUSY_SECONDS = 20.0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from farback.experiment import Experiment, Sweep
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.system.project import config_of
 from farback.trials.trial import Trial
 

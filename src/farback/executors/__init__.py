@@ -10,7 +10,7 @@ from farback.executors.base import Executor
 from farback.executors.pool import Pool, cores
 from farback.executors.serial import Serial
 from farback.records.execution import Placement
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.system import devices
 
 __all__ = ["Executor", "Pool", "Serial", "chosen_placement", "open_executor"]

@@ -26,7 +26,7 @@ from farback.executors.base import CohortQueue, Executor, RunningCohort, Work
 from farback.executors.compatibility import MACHINE, VERSIONS, differences, environment
 from farback.executors.dask_worker import TaskMessage, receive_request, run_cohort
 from farback.records.execution import TLS
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Request
 

@@ -19,7 +19,8 @@ from farback.networks.equal_size import MatchError
 from farback.networks.module_network import NetworkError
 from farback.records.component import Component, Family
 from farback.records.parts import misnamed
-from farback.records.record import SYNONYMS, Record, choices, named, nearest
+from farback.records.record import Record, named
+from farback.records.user_error import SYNONYMS, choices, nearest
 from farback.trials.trial import Trial
 
 WORDS = {

@@ -18,7 +18,8 @@ from farback.experiment.yaml_tree import KeyValue, Node, read
 from farback.records.claim import Claim
 from farback.records.execution import Placement
 from farback.records.own_files import use_project
-from farback.records.record import UserError, digest
+from farback.records.record import digest
+from farback.records.user_error import UserError
 from farback.system.project import OPTIONS, RESULTS, root_of
 from farback.trials.trial import Trial
 

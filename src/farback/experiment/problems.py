@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 
 SHOWN_PROBLEMS = 20  # about one screen
 SHOWN_CHARACTERS = 60

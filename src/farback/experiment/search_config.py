@@ -15,7 +15,7 @@ from farback.experiment.search_check import checked
 from farback.experiment.search_objective import directions, objectives
 from farback.experiment.search_space import Dimension, space
 from farback.experiment.yaml_tree import KeyValue
-from farback.records.record import choices
+from farback.records.user_error import choices
 
 
 def _search(common: dict[str, Any], base: KeyValue, section: KeyValue | None, problems: Problems) -> Search | None:

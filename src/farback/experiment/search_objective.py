@@ -7,7 +7,7 @@ from typing import Literal
 
 from farback.experiment.problems import Problems, shown
 from farback.experiment.yaml_tree import KeyValue
-from farback.records.record import choices
+from farback.records.user_error import choices
 from farback.trials.trial import Trial
 
 OBJECTIVES = ("horizon", "skill", "area", "updates")

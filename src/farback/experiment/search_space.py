@@ -15,7 +15,8 @@ from farback.experiment.errors import record_problems
 from farback.experiment.grids import PATH
 from farback.experiment.problems import Mark, Problems, joined, shown, word
 from farback.experiment.yaml_tree import KeyValue, Node
-from farback.records.record import Record, choices
+from farback.records.record import Record
+from farback.records.user_error import choices
 from farback.trials.trial import Trial
 
 T = TypeVar("T")

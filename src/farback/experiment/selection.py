@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from farback.experiment.problems import ConfigError, Problems, shown, word
 from farback.experiment.yaml_tree import parse
 from farback.records.component import Component
-from farback.records.record import choices
+from farback.records.user_error import choices
 from farback.trials.trial import Trial
 
 SHOWN_VALUES = 20

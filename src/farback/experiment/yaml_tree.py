@@ -29,7 +29,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from farback.experiment.problems import ConfigError, Mark, Problems, joined, shown
-from farback.records.record import choices
+from farback.records.user_error import choices
 
 LARGEST_FILE = 262_144  # bytes; ruamel.yaml takes seconds to parse this much, and a config is about a page
 DEEPEST = 32  # levels of nesting; ruamel.yaml's time grows with the square of the depth

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+import scipy
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from farback.measures.base import Count, Floats, Measure, MeasureRow, summary_rows
@@ -119,7 +119,7 @@ def multistability(system: Any, task: Task, *, starts: int = 256, steps: int = 1
     attracts_C = ((left_C < UNDONE) & torch.isfinite(left_C)).numpy()
     share_C = np.bincount(label_N[label_N >= 0], minlength=len(first_C)) / starts
     nearing_CC = nearing_CC.numpy() & attracts_C & attracts_C[:, None]
-    state_C = connected_components(nearing_CC, directed=False)[1]
+    state_C = scipy.sparse.csgraph.connected_components(nearing_CC, directed=False)[1]
     share_K: Floats = np.bincount(state_C[attracts_C], share_C[attracts_C]).astype(float)
     basin = np.sort(share_K[share_K > 0])[::-1]
     return Multistability(len(basin), basin, float(1 - basin.sum()), missed)

@@ -36,7 +36,8 @@ from typing_extensions import override
 from farback.records.entry_points import Offer, Offered, PluginError, offers, single_offer
 from farback.records.own_files import OwnFile, own_file, use_project
 from farback.records.parts import abstract_methods, classes_of, misnamed, module_names, parts
-from farback.records.record import LARGEST, SMALLEST, Record, choices, named
+from farback.records.record import LARGEST, SMALLEST, Record, named
+from farback.records.user_error import choices
 
 log = logging.getLogger("farback")
 

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from farback.records.entry_points import KINDS, PluginError
 from farback.records.own_files import PARTS, error_place, forget_other_parts, parts_folder
-from farback.records.record import nearest
+from farback.records.user_error import nearest
 
 T = TypeVar("T")
 PROJECT = "this project"  # the origin of a plug-in, for people

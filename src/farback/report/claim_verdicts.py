@@ -11,7 +11,7 @@ import pandas as pd
 
 from farback.records.claim import Claim
 from farback.records.counted_nouns import counted
-from farback.records.record import UserError, choices
+from farback.records.user_error import UserError, choices
 from farback.report.analysis import Table
 
 Verdict = Literal["confirmed", "refuted", "depends", "inconclusive"]

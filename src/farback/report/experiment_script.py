@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 from types import ModuleType
 
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 
 
 def experiment_module(path: Path) -> ModuleType | None:

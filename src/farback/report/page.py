@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from farback import tables
 from farback.records.claim import Claim
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.report import html, index, kept_page, svg
 from farback.report.analysis import Analysis, Figure, markdown, outcome
 from farback.report.claim_verdicts import Finding, claims_table, judged, not_run

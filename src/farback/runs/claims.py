@@ -13,7 +13,7 @@ import pandas as pd
 
 from farback.experiment import Experiment, Sweep
 from farback.experiment.yaml_tree import read
-from farback.records.record import UserError, choices
+from farback.records.user_error import UserError, choices
 from farback.report.claims_page import ClaimRow, FirstVerdict, write_ledger
 from farback.report.page import Page, findings_of
 from farback.runs import sweep_page as pages

@@ -18,7 +18,7 @@ from farback.executors import Executor, Serial, chosen_placement, open_executor
 from farback.executors.pool import cores
 from farback.experiment.chosen_trials import JUDGED, ChosenTrials
 from farback.records.counted_nouns import counted
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs.adaptive_trials import AdaptiveTrials
 from farback.runs.displays import SweepDisplay
 from farback.runs.horizon_arguments import HIDDEN, horizon_search

@@ -16,7 +16,7 @@ from farback.executors import Executor
 from farback.experiment import Experiment, Sweep
 from farback.kernels.precompile import precompile
 from farback.records.counted_nouns import counted
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs.leased_work import LeasedWork
 from farback.runs.network_search import outcomes
 from farback.runs.progress import Lines, Summary, Tally
@@ -122,8 +122,10 @@ def trained(
     `cohorts` may be a generator: None from it means that the next cohort depends on trials in training.
     """
     folder = work.folder
-    seconds = folder.seconds if folder else math.inf
-    function = partial(train, checkpoint_seconds=seconds, device=device, memory=memory)
+    seconds, rates = (folder.seconds, folder.rates) if folder else (math.inf, None)
+    if rates and rates.parent.is_dir():  # the project has a store
+        rates.mkdir(exist_ok=True)
+    function = partial(train, checkpoint_seconds=seconds, device=device, memory=memory, kept_rates=rates)
     curves = _Curves()
     for _, event in executor.map(function, work.leased(cohorts)):
         new = curves.new(event)

@@ -1,7 +1,8 @@
 """How long a plan takes: time a few updates of some of its cohorts on its executor, then add up all cohorts.
 
 Cohorts of a kind differ in their lag and in the number of their replicas. Of each kind the cohort with the least and
-the one with the most work are timed; the seconds of the others lie on a line between the two.
+the one with the most work are timed, if no earlier run on this machine trained one like it; the seconds of the others
+lie on lines between those that are known.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import heapq
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,42 +23,16 @@ from farback.kernels.precompile import precompile
 from farback.runs.schedule import Plan
 from farback.system.arithmetic import arithmetic
 from farback.training.cohort_width import packed, share_bytes
+from farback.training.rates import CohortSeconds, Size, Stopwatch, kept, kind
 from farback.training.replicas import Replicas
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Progress
 from farback.trials.trial import Trial
 
 FEWEST, MOST, SECONDS = 3, 9, 0.2  # updates to time per kind: more than 3 only until 0.2 s have passed
+NEAR = 2  # a known cohort with at least half and at most twice the work of another is like it
+STARTUP = 3.0  # seconds until workers train, where none was started for the estimate
 EARLY_SHARE = 0.7  # share of its updates that a trial with early stopping is expected to need: between 0.5 and 1
-
-
-@dataclass(frozen=True)
-class CohortSeconds:
-    """Seconds for the parts of training a cohort.
-
-    Attributes:
-        begin: making the networks and the data for evaluations, before the first update.
-        update: one update of all replicas (the cohort's networks), including the drawing of its data.
-        evaluation: one evaluation of one replica.
-        start: all measures of one replica before its first update.
-        way: all measures of one replica during training.
-        end: all measures of one replica after its last update.
-    """
-
-    begin: float
-    update: float
-    evaluation: float
-    start: float
-    way: float
-    end: float
-
-    def total(self, cohort: Cohort, share: float) -> float:
-        """Seconds for a cohort if each trial needs this share of its updates."""
-        trial, replicas = cohort.trials[0], len(cohort.trials)
-        updates = max(0.0, share * trial.steps - cohort.step)
-        evaluations = updates / trial.evaluate_every * self.evaluation
-        each = evaluations + (0.0 if cohort.step else self.start) + self.way + self.end
-        return self.begin + updates * self.update + replicas * each
 
 
 @dataclass(frozen=True)
@@ -67,12 +43,16 @@ class Estimate:
     most: float
 
 
-def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -> Estimate:
+def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str, rates: Path | None = None) -> Estimate:
     """Estimate how long a plan with at least one cohort takes on an executor.
 
-    The finished trials in the store's `frame` show how early other trials of their groups will stop.
+    The finished trials in the store's `frame` show how early other trials of their groups will stop. Cohorts like those
+    of earlier runs, which are in the folder `rates`, are not timed.
     """
-    what = plan.remaining
+    what, function = plan.remaining, partial(timed, device=device)
+    known = _known(plan.cohorts, rates, device)
+    if not all(known.values()):
+        executor.prepare(function, 2 * len(known))  # workers start while this process goes on
     precompile(trial.cell.kernel for trial in what.due())
     shares = update_shares(frame, what.trials)
     start = {one.key: one for cohort in plan.cohorts for one in cohort.start}
@@ -82,38 +62,46 @@ def estimate(plan: Plan, executor: Executor, frame: pd.DataFrame, device: str) -
         for first, *others in (what.adaptive.simulated(longest) or [{}] for longest in (False, True))
     )
     cohorts = [cohort for cohort, _ in [*expected, *longest]]
-    timed_ones: dict[str, list[tuple[Cohort, CohortSeconds]]] = {}
-    began, startup = time.monotonic(), 0.0
-    for cohort, event in executor.map(partial(timed, device=device), _to_time(cohorts)):
+    known |= _known([cohort for cohort in cohorts if kind(cohort.trials[0]) not in known], rates, device)
+    began, startup = time.monotonic(), None
+    for cohort, event in executor.map(function, _to_time(cohorts, known)):
         if isinstance(event, Failed):
             raise RuntimeError(f"{event.error}\n{event.traceback}")
         if isinstance(event, Progress):
-            if not timed_ones:  # workers need seconds to start
+            if startup is None:  # workers need seconds to start
                 startup = max(0.0, time.monotonic() - began - event.metrics["all"])
             parts = {name: value for name, value in event.metrics.items() if name != "all"}
-            timed_ones.setdefault(_kind(cohort), []).append((cohort, CohortSeconds(**parts)))
+            known[kind(cohort.trials[0])][Size.of(cohort)] = CohortSeconds(**parts)
 
     def total(cohort: Cohort, share: float) -> float:
-        return between(timed_ones[_kind(cohort)], cohort).total(cohort, share)
+        return between(known[kind(cohort.trials[0])], cohort).total(cohort, share)
 
     usual = (total(cohort, _share(cohort, shares, batch)) for cohort, batch in expected)
     most = (total(cohort, 1.0) for cohort, _ in longest)
-    return Estimate(makespan(usual, plan.workers) + startup, makespan(most, plan.workers) + startup)
+    first = STARTUP if startup is None else startup
+    return Estimate(makespan(usual, plan.workers) + first, makespan(most, plan.workers) + first)
 
 
-def between(timed: Sequence[tuple[Cohort, CohortSeconds]], cohort: Cohort) -> CohortSeconds:
-    """The seconds of a cohort on the line between one or two timed cohorts of its kind.
+def _known(cohorts: Iterable[Cohort], rates: Path | None, device: str) -> dict[str, dict[Size, CohortSeconds]]:
+    """What earlier runs kept of each kind among these cohorts."""
+    kinds = {kind(cohort.trials[0]): cohort.trials[0] for cohort in cohorts}
+    return {name: kept(rates, trial, device) if rates else {} for name, trial in kinds.items()}
+
+
+def between(known: Mapping[Size, CohortSeconds], cohort: Cohort) -> CohortSeconds:
+    """The seconds of a cohort on the lines between known cohorts of its kind.
 
     `begin` and `update` grow with the steps of all replicas together, the others with those of one.
     """
 
-    def at(name: str, size: Callable[[Cohort], int]) -> float:
-        by_size = sorted((size(one), getattr(seconds, name)) for one, seconds in timed)
-        sizes, values = zip(*by_size, strict=True)
-        return float(np.interp(size(cohort), sizes, values))
+    def at(name: str, amount: Callable[[Size], int]) -> float:
+        by_amount = sorted((amount(size), getattr(seconds, name)) for size, seconds in known.items())
+        amounts, values = zip(*by_amount, strict=True)
+        return float(np.interp(amount(Size.of(cohort)), amounts, values))
 
     every, one = {"begin", "update"}, {"evaluation", "start", "way", "end"}
-    return CohortSeconds(**{name: at(name, _work) for name in every} | {name: at(name, _steps) for name in one})
+    values = {name: at(name, lambda size: size.work) for name in every}
+    return CohortSeconds(**values | {name: at(name, lambda size: size.steps) for name in one})
 
 
 def makespan(seconds: Iterable[float], workers: int) -> float:
@@ -137,21 +125,19 @@ def update_shares(frame: pd.DataFrame, trials: Iterable[Trial]) -> dict[str, flo
 
 def timed(cohort: Cohort, device: str) -> Iterator[Event]:
     """Time a few updates of a cohort; yields one `Progress` with `CohortSeconds`, and as "all" the whole time."""
-    began = time.perf_counter()
+    watch, began = Stopwatch(), time.perf_counter()
     with arithmetic():
-        replicas = Replicas(cohort.trials, device, share_bytes())
-        begin = time.perf_counter() - began
-        update = _update_seconds(replicas) if cohort.trials[0].steps else 0.0
-        evaluation = _seconds(lambda: replicas.validated(0))
-        measures = [(each, _seconds(partial(replicas.measured, each, [0]))) for each in replicas.trial.measures]
-    parts = CohortSeconds(
-        begin=begin,
-        update=update,
-        evaluation=evaluation,
-        start=sum(seconds for measure, seconds in measures if measure.is_due(0)),
-        way=sum(seconds * sum(type(at) is int for at in measure.at) for measure, seconds in measures),
-        end=sum(seconds for measure, seconds in measures if "end" in measure.at),
-    )
+        with watch.part("begin"):
+            replicas = Replicas(cohort.trials, device, share_bytes())
+        if replicas.trial.steps:
+            watch.add("update", _update_seconds(replicas))
+        with watch.part("evaluation"):
+            replicas.validated(0)
+        for measure in replicas.trial.measures:
+            with watch.part(measure.name):
+                replicas.measured(measure, [0])
+    parts = watch.seconds(replicas.trial)
+    assert parts is not None  # each part was timed
     yield Progress(cohort.trials[0].key, 0, {**vars(parts), "all": time.perf_counter() - began})
 
 
@@ -175,26 +161,22 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _kind(cohort: Cohort) -> str:
-    """The kind of a cohort: in cohorts of one kind only the lag and the number of replicas differ."""
-    return cohort.trials[0].shape_at_any_lag
-
-
-def _to_time(cohorts: Iterable[Cohort]) -> list[Cohort]:
-    """Of each kind, the cohort with the least and the one with the most work."""
+def _to_time(cohorts: Iterable[Cohort], known: Mapping[str, Mapping[Size, CohortSeconds]]) -> list[Cohort]:
+    """Of each kind, the cohort with the least and the one with the most work, unless one of about its work is known."""
     kinds: dict[str, list[Cohort]] = {}
     for cohort in cohorts:
-        kinds.setdefault(_kind(cohort), []).append(cohort)
-    ends = ((min(some, key=_work), max(some, key=_work)) for some in kinds.values())
-    return [each for least, most in ends for each in ((least,) if _work(least) == _work(most) else (least, most))]
-
-
-def _steps(cohort: Cohort) -> int:
-    return cohort.trials[0].lag + 1
+        kinds.setdefault(kind(cohort.trials[0]), []).append(cohort)
+    ends = [{_work(end): end for end in (max(some, key=_work), min(some, key=_work))} for some in kinds.values()]
+    return [
+        cohort
+        for name, own in zip(kinds, ends, strict=True)
+        for work, cohort in sorted(own.items())
+        if all(max(size.work, work) > NEAR * min(size.work, work) for size in known[name])
+    ]
 
 
 def _work(cohort: Cohort) -> int:
-    return len(cohort.trials) * _steps(cohort)
+    return Size.of(cohort).work
 
 
 def _share(cohort: Cohort, known: Mapping[str, float], assumed: Mapping[Trial, float]) -> float:

@@ -65,7 +65,8 @@ class ThresholdSearch:
         if not 0 < precision < math.inf:
             raise ValueError(f"precision must be above 0 octaves, got {precision}")
         self.low, self.high, self.precision, self.seed = int(low), int(high), precision, seed
-        self.lags, self._grid, self._rate_KXSP = _candidates(self.low, self.high, min(STEP, precision / 3), seed)
+        found = _candidates(self.low, self.high, min(STEP, precision / 3), seed)
+        self.lags, self._grid, self._rate_KXSP, self._power_PXKF = found
         self._success_K, self._trial_K = np.zeros(len(self.lags)), np.zeros(len(self.lags))
         self._shares = [0.4, 0.4]  # of the budget that a success uses: two made-up ones, then those told
 
@@ -157,12 +158,9 @@ class ThresholdSearch:
         kept = np.flatnonzero(weight_X > 1e-6 * weight_X.max())
         octave_X = self._grid.middles(0)[kept]
         weight_XF1 = found.weight_XSP[kept].reshape(len(kept), -1, 1)
-        rate_XKF = self._rate_KXSP[:, kept].reshape(len(self.lags), len(kept), -1).transpose(1, 0, 2)
         # moments of the rate at each half-way lag, from which the probability of s successes in a group follows
-        power_XKF, moments = np.ones_like(rate_XKF), []
-        for _ in range(group + 1):
-            moments.append((power_XKF @ weight_XF1)[:, :, 0])
-            power_XKF = power_XKF * rate_XKF
+        moments = [np.broadcast_to(weight_XF1.sum(1), (len(kept), len(self.lags)))]
+        moments += [(power_XKF[kept] @ weight_XF1)[:, :, 0] for power_XKF in self._power_PXKF[:group]]
         deviation_K = np.zeros(len(self.lags))
         for s in range(group + 1):
             signs = [(-1) ** j * math.comb(group - s, j) for j in range(group - s + 1)]
@@ -179,8 +177,11 @@ class ThresholdSearch:
 
 
 @lru_cache(maxsize=8)  # many searches have the same range, such as the arms of a tuned sweep
-def _candidates(low: int, high: int, step: float, seed: int) -> tuple[np.ndarray, Grid, Floats]:
-    """The candidate lags, the grid, and the success rate of each candidate at each cell."""
+def _candidates(low: int, high: int, step: float, seed: int) -> tuple[np.ndarray, Grid, Floats, list[Floats]]:
+    """The candidate lags, the grid, the success rate of each candidate at each cell, and the first powers of the rates.
+
+    The powers have the shape (half-way lags, candidates, slopes and lapses).
+    """
     ends = math.log2(low), math.log2(high)
     shift = np.random.default_rng(seed).random() if seed else 0.0
     inner = np.arange(ends[0] + shift / PER_OCTAVE, ends[1], 1 / PER_OCTAVE)
@@ -188,7 +189,9 @@ def _candidates(low: int, high: int, step: float, seed: int) -> tuple[np.ndarray
     around = ends[0] - BEYOND, ends[1] + BEYOND
     count = math.ceil((around[1] - around[0]) / step)
     grid = Grid((around, LOG_SLOPE, ROOT_LAPSE), (count, SLOPES, LAPSES))
-    return lags, grid, grid.rates(np.log2(lags.astype(float)))
+    rate_KXSP = grid.rates(np.log2(lags.astype(float)))
+    rate_XKF = np.ascontiguousarray(rate_KXSP.swapaxes(0, 1)).reshape(count, len(lags), -1)
+    return lags, grid, rate_KXSP, [rate_XKF**power for power in range(1, GROUP + 1)]
 
 
 def best_probabilities(searches: Sequence[ThresholdSearch]) -> Floats:

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 
 if TYPE_CHECKING:
     from farback.stores.base import Store

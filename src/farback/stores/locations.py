@@ -8,7 +8,7 @@ from typing import ClassVar
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores.redaction import shown
 from farback.system.project import project_folder
 

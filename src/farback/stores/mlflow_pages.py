@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any
 
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores import locations
 from farback.stores.client import connect, quiet
 from farback.stores.retries import Retries

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores import locations
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.stores import database, locations
 from farback.stores.retries import SECONDS, Retries, Retrying, reason, timed
 

@@ -6,7 +6,7 @@ import re
 
 import torch
 
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 
 CPU = "cpu"
 FORM = r"cpu|cuda(:[0-9]{1,3})?"

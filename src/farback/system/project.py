@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from farback.records.record import UserError, choices
+from farback.records.user_error import UserError, choices
 
 CONFIGS, SCRIPTS, CLAIMS, RESULTS = "configs", "experiments", "claims", "results"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # names a folder below results/, and an MLflow experiment

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from farback.system import atomic_files
 from farback.system.provenance import VERSIONS, versions
-from farback.training import checkpoint
+from farback.training import checkpoint, rates
 from farback.trials.events import Checkpoint, Event, Failed, Finished, Pruned
 from farback.trials.trial import Trial
 
@@ -33,6 +33,11 @@ class CheckpointFolder:
     def of(cls, root: Path, experiment: str, seconds: float) -> CheckpointFolder:
         """The folder of an experiment in the project at `root`."""
         return cls(root / "results" / "store" / "checkpoints" / experiment, seconds)
+
+    @property
+    def rates(self) -> Path:
+        """The folder of `farback.training.rates`, one for all experiments of a project."""
+        return self.path.parents[1] / rates.NAME
 
     def load(self, trials: Iterable[Trial]) -> dict[str, Checkpoint]:
         """The checkpoints of these trials that can be resumed, by key."""

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,8 +20,9 @@ from farback.kernels import buffer_pool
 from farback.kernels.symbols import Symbols
 from farback.system.arithmetic import arithmetic
 from farback.tasks.support.scores import scored
-from farback.training import checkpoint
+from farback.training import checkpoint, rates
 from farback.training.cohort_width import share_bytes
+from farback.training.rates import Stopwatch
 from farback.training.replicas import Replicas, Window
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Finished, Paused, Pruned, Request, Status, TrialResult, scores
@@ -29,12 +31,17 @@ from farback.trials.trial import Trial
 
 
 def train(
-    cohort: Cohort, checkpoint_seconds: float = 60.0, device: str = "cpu", memory: int | None = None
+    cohort: Cohort,
+    checkpoint_seconds: float = 60.0,
+    device: str = "cpu",
+    memory: int | None = None,
+    kept_rates: Path | None = None,
 ) -> Generator[Event | None, Request | None, None]:
-    """Train a cohort; trials with checkpoints resume. `checkpoint_seconds` and `memory` do not change results.
+    """Train a cohort; trials with checkpoints resume. No other argument changes results.
 
     `memory` is how many bytes an update may keep for its backward pass, by default a share of this machine's memory
     (`cohort_width.share_bytes`). Beyond it, the backward pass computes the steps of the forward pass again.
+    `kept_rates` is the folder of `farback.training.rates`, where the seconds of the training are written.
 
     Yields:
         Progress of each replica at every evaluation; a Checkpoint of each replica every `checkpoint_seconds`; Finished
@@ -43,8 +50,12 @@ def train(
     """
     try:
         with arithmetic():
-            made = checkpoint.replicas(cohort, device, share_bytes() if memory is None else memory)
-            yield from _Training(made, cohort.step, checkpoint_seconds).events()
+            watch = Stopwatch()
+            with watch.part("begin"):
+                made = checkpoint.replicas(cohort, device, share_bytes() if memory is None else memory)
+            yield from _Training(made, cohort.step, checkpoint_seconds, watch).events()
+        if kept_rates and not cohort.step:
+            rates.keep(kept_rates, cohort, device, watch)
     finally:
         buffer_pool.release()
 
@@ -52,8 +63,9 @@ def train(
 class _Training:
     """The training of one cohort, from replicas after `count` updates, with `seconds` between checkpoints."""
 
-    def __init__(self, replicas: Replicas, count: int, seconds: float) -> None:
-        self.replicas, self.count, self.seconds = replicas, count, seconds
+    def __init__(self, replicas: Replicas, count: int, seconds: float, watch: Stopwatch) -> None:
+        self.replicas, self.count, self.seconds, self.watch = replicas, count, seconds, watch
+        self.width = len(replicas.each)
         self.steps = replicas.trial.steps
         self.saved = time.monotonic()  # time of the last checkpoints
 
@@ -84,7 +96,10 @@ class _Training:
         Replicas are evaluated and measured, and end if they are done.
         """
         replicas, trial = self.replicas, self.replicas.trial
+        began = time.perf_counter()
         done, finite_R = replicas.update(self.count + 1, self._until_due() - self.count)
+        if len(replicas.each) == self.width:
+            self.watch.add("update", time.perf_counter() - began, done)
         self.count += done
         yield from self._end([r for r, finite in enumerate(finite_R) if not finite], "diverged")
         if replicas.each and (self.count % trial.evaluate_every == 0 or self.count == self.steps):
@@ -103,7 +118,8 @@ class _Training:
         """Validate every replica; return the indices of those with sustained success."""
         solved, means = [], self.replicas.window.means()
         for r, replica in enumerate(self.replicas.each):
-            accuracy, loss = self.replicas.validated(r)
+            with self.watch.part("evaluation"):
+                accuracy, loss = self.replicas.validated(r)
             replica.finite = math.isfinite(loss)
             skill = scored(replica.trial.task.held_out("validation"), accuracy, loss).skill
             metrics = {name: values[r] for name, values in means.items()}
@@ -154,7 +170,9 @@ class _Training:
         for measure in self.replicas.trial.measures:
             if not (measure.is_due(self.count) or (end and "end" in measure.at)):
                 continue
-            for r, values in zip(rows, self.replicas.measured(measure, rows), strict=True):
+            with self.watch.part(measure.name, len(rows)):
+                measured = self.replicas.measured(measure, rows)
+            for r, values in zip(rows, measured, strict=True):
                 replica = self.replicas.each[r]
                 replica.rows += [(measure.name, self.count, row.lag, row.statistic, row.value) for row in values]
                 if measure.at != ("end",):

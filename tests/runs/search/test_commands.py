@@ -20,7 +20,7 @@ from farback.cli.console import Printer
 from farback.cli.search import _report
 from farback.experiment import Experiment
 from farback.experiment.search import SearchOptions
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs.schedule import Remaining, plan
 from farback.runs.search import history
 from farback.runs.search.api import checked_search

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import farback
 from farback.cli import app
 from farback.executors import Serial
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs.search.expected import expected
 from farback.stores.memory import Memory
 

@@ -14,7 +14,7 @@ import sqlalchemy
 from small_search import SMALL, Small
 
 from farback.experiment import Experiment
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs.search import history, search, winners
 from farback.runs.search.api import checked_search
 from farback.stores import database

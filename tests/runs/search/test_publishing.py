@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from farback.experiment import Experiment, Search
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.report.page import Page
 from farback.runs.search import history, search, winners
 from farback.runs.search.api import checked_search

@@ -12,7 +12,7 @@ import pytest
 from small_search import Finished, loaded
 
 from farback.experiment import Search
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs.search.search_page import publish
 from farback.stores.memory import Memory
 

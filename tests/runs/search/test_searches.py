@@ -12,7 +12,7 @@ from small_search import SMALL, Finished, Small
 from farback.executors import Serial
 from farback.executors.base import Work
 from farback.experiment import Experiment, Search
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs.search import history, search, winners
 from farback.runs.search.api import forget, open_search
 from farback.runs.search.budget import MOST_ATTEMPTS

@@ -14,7 +14,7 @@ from small_search import SMALL, Small
 
 from farback.cli.dashboard import addresses, listening
 from farback.experiment import Search
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs.search import history
 from farback.runs.search.budget import duplicates, lacking, slots
 from farback.runs.search.study import GroupStudy

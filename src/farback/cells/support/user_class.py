@@ -19,7 +19,8 @@ from types import ModuleType
 from typing import Any
 
 from farback.records.own_files import imported_names, source_digest
-from farback.records.record import choices, digest
+from farback.records.record import digest
+from farback.records.user_error import choices
 
 MAIN = "__main__"
 FORM = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")

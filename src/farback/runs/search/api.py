@@ -8,7 +8,7 @@ from pathlib import Path
 from farback.executors import Executor
 from farback.experiment import Experiment, Search
 from farback.records.counted_nouns import counted
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs.progress import Lines, Tally
 from farback.runs.search.driver import SearchRun
 from farback.runs.search.study import delete

@@ -21,6 +21,7 @@ from farback.runs.search.study import existing, refuse_other
 from farback.runs.search.winners import default_point, defaults, winners
 from farback.runs.time_estimate import estimate
 from farback.stores.studies import exists, located, opened, quiet
+from farback.training.rates import folder
 from farback.trials.trial import Trial
 
 MOST_DRAWN = 4  # settings of a group whose trainings are timed: each may have another size
@@ -86,7 +87,8 @@ def expected(
     parts = []
     for part, share in ((batch, left / len(points)), (fresh, 1.0)):
         if part:
-            time = estimate(plan(Remaining.of(part, ()), executor.size), executor, scores, device)
+            planned = plan(Remaining.of(part, ()), executor.size)
+            time = estimate(planned, executor, scores, device, folder(search.root))
             parts.append((time.expected * share, time.most * share))
     if left and search.options.budget is not None:
         minutes = 60 * search.options.budget

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from farback.experiment import Search
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.runs.search.objectives import value
 from farback.runs.search.winners import VALUES, params
 from farback.trials.trial import Trial

@@ -11,7 +11,7 @@ from optuna.trial import Trial
 
 from farback.experiment import Search
 from farback.experiment.search_space import Dimension, Plain
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 
 GENERATIONS = 4  # how many generations of NSGA-II fit into the budget
 LARGEST_POPULATION = 50

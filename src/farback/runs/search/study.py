@@ -14,7 +14,8 @@ from farback.experiment import Group, Search
 from farback.experiment.search_check import grid_points
 from farback.experiment.search_space import Dimension, Plain
 from farback.experiment.yaml_tree import Node
-from farback.records.record import UserError, digest
+from farback.records.record import digest
+from farback.records.user_error import UserError
 from farback.runs.search.budget import Slot, duplicates, lacking, slots
 from farback.runs.search.samplers import pruner, sampler, suggestion
 from farback.runs.search.winners import default_point

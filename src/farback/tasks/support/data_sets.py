@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from farback.records.record import UserError
+from farback.records.user_error import UserError
 from farback.tasks.base import Batch, Lags, batch
 from farback.tasks.support.answers import Answer, Bits, OneOf, Within
 from farback.tasks.support.array_files import read_arrays
