@@ -9,12 +9,12 @@ import pytest
 import farback
 from farback.executors import Serial, base
 from farback.experiment import ConfigError, Experiment, Sweep
-from farback.runs import progress, sweep, trial_checks
+from farback.runs import progress, trial_checks
 from farback.runs.progress import Tally
 from farback.runs.schedule import Remaining, plan
 from farback.runs.sweep import checked_sweep
 from farback.stores.memory import Memory
-from farback.training import compiled_updates
+from farback.training import compiled_updates, loop
 from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.events import Event, Failed, Finished
@@ -204,8 +204,8 @@ def test_a_config_says_how_often_checkpoints_are_made(tmp_path: Path) -> None:
 
 
 def test_a_config_says_how_much_memory_an_update_may_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given, real = [], sweep.train
-    monkeypatch.setattr(sweep, "train", lambda cohort, **options: given.append(options["memory"]) or real(cohort))
+    given, real = [], loop.train
+    monkeypatch.setattr(loop, "train", lambda cohort, **options: given.append(options["memory"]) or real(cohort))
     small = config(tmp_path, SMALL + "memory: 20\n")
     assert [trial.key for trial in small.trials()] == [trial.key for trial in config(tmp_path).trials()]
     farback.run(small, store=Memory(), workers=1, progress=False)
@@ -281,7 +281,7 @@ def test_a_network_that_fails_at_its_first_step_is_reported_with_its_axis(
     def fails(trial: Trial) -> bytes:
         raise ZeroDivisionError("of somebody's own cell")
 
-    monkeypatch.setattr(trial_checks, "fingerprint", fails)
+    monkeypatch.setattr(loop, "fingerprint", fails)
     message = r"small.yaml:\d+.* fails at step 0: ZeroDivisionError: of somebody's own cell \(.*test_sweep.py:\d+\)"
     with pytest.raises(ConfigError, match=message):
         trial_checks.check(config(tmp_path))

@@ -108,7 +108,7 @@ sweep: [{lag: {adaptive: [2, 40], precision: 0.3, limit: 24}}]
 
 
 def test_cohorts_like_those_of_earlier_runs_are_not_timed(tmp_path: Path) -> None:
-    trials = [trial(seed, stop="never") for seed in range(3)] + [trial(seed, lag=40, stop="never") for seed in range(3)]
+    trials = [trial(seed, stop="never") for seed in range(3)] + [trial(seed, lag=99, stop="never") for seed in range(3)]
     todo = plan(Remaining.of(trials, set()), 1)
     watch = Stopwatch()
     for part in ("begin", "update", "evaluation"):
@@ -118,7 +118,7 @@ def test_cohorts_like_those_of_earlier_runs_are_not_timed(tmp_path: Path) -> Non
     executor = Clock()
     keep(tmp_path, todo.cohorts[0], devices.CPU, watch)
     estimate(todo, executor, Memory().frame("small"), devices.CPU, tmp_path)
-    assert [cohort.trials[0].lag for cohort in executor.asked] == [3]  # lag 40, which is trained first, is known
+    assert [cohort.trials[0].lag for cohort in executor.asked] == [3]  # lag 99, which is trained first, is known
     keep(tmp_path, executor.asked[0], devices.CPU, watch)
     known = estimate(todo, executor, Memory().frame("small"), devices.CPU, tmp_path)
     assert len(executor.asked) == 1

@@ -40,4 +40,4 @@ collect_less()
 
 def test_objects_of_a_command_are_not_gone_through_often_nor_at_its_end() -> None:
     done = subprocess.run([sys.executable, "-c", COUNT_FROZEN], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["20000", "True"]
+    assert done.stdout.split() == ["100000", "True"]

@@ -52,10 +52,8 @@ def run(
     signals, console = SignalHandler(), Printer(as_json)
     with signals.handled():
         step(LOADING)
-        from farback.runs.frames import recorded
         from farback.runs.session import RunOptions, checked_executor, load, open_session
         from farback.runs.sweep import checked_sweep
-        from farback.runs.sweep_page import publish, subject
 
         options = RunOptions(workers, executor, address, store, None, checkpoint_seconds, device)
         sweep = checked_sweep(load(config, settings or []))
@@ -66,6 +64,8 @@ def run(
             with opening as running:
                 console.say(f"{sweep.name}: {_planned(sweep, trials, running.size)}")
                 step(OPENING)
+                from farback.runs.frames import recorded
+
                 frame = recorded(sweep.name, store, sweep.root)
                 _estimate(frame, sweep, trials, running, on, console)
             return
@@ -77,6 +77,8 @@ def run(
             document |= failures_document(done.failures)
             if done.trained or done.reused or not done.failed:  # if all trials failed, there is no result to report
                 step(WRITING)
+                from farback.runs.sweep_page import publish, subject
+
                 frame = session.store.frame(sweep.name)
                 about = subject(sweep, session.store, frame, session.finished.get(sweep.name))
                 page = publish(sweep, session.store, frame, about, keep=True)

@@ -14,7 +14,6 @@ from typing import Self
 
 from farback.executors import Executor
 from farback.experiment import Experiment, Sweep
-from farback.kernels.precompile import precompile
 from farback.records.counted_nouns import counted
 from farback.records.user_error import UserError
 from farback.runs.leased_work import LeasedWork
@@ -24,7 +23,6 @@ from farback.runs.schedule import Plan, Schedule, is_finished, missing_from_stor
 from farback.runs.session import RunOptions, Session, load, open_session
 from farback.stores.base import Recorder, Store
 from farback.system import devices
-from farback.training.loop import train
 from farback.trials.cohort import Cohort
 from farback.trials.events import Ended, Event, Progress
 from farback.trials.trial import Trial
@@ -78,6 +76,9 @@ def execute(
     Trials that another driver is training are left to it. When nothing else is left, this waits for that driver.
     `memory` as of `farback.training.loop.train`.
     """
+    from farback.kernels.precompile import precompile  # numba takes a while to import
+    from farback.training.loop import train
+
     executor.prepare(train, len(plan.cohorts))
     precompile(trial.cell.kernel for trial in plan.remaining.due())  # compile once for all workers
     schedule, waited = Schedule(plan), False
@@ -121,6 +122,8 @@ def trained(
 
     `cohorts` may be a generator: None from it means that the next cohort depends on trials in training.
     """
+    from farback.training.loop import train
+
     folder = work.folder
     seconds, rates = (folder.seconds, folder.rates) if folder else (math.inf, None)
     if rates and rates.parent.is_dir():  # the project has a store

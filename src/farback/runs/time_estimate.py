@@ -30,7 +30,7 @@ from farback.trials.events import Event, Failed, Progress
 from farback.trials.trial import Trial
 
 FEWEST, MOST, SECONDS = 3, 9, 0.2  # updates to time per kind: more than 3 only until 0.2 s have passed
-NEAR = 2  # a known cohort with at least half and at most twice the work of another is like it
+NEAR = 4  # a known cohort with at least a quarter and at most four times the work of another is like it
 STARTUP = 3.0  # seconds until workers train, where none was started for the estimate
 EARLY_SHARE = 0.7  # share of its updates that a trial with early stopping is expected to need: between 0.5 and 1
 

@@ -16,7 +16,6 @@ from farback.report.group_columns import groups
 from farback.system.project import script_of
 from farback.tasks.support.answers import Within
 from farback.training.cohort_width import too_large
-from farback.training.loop import fingerprint
 from farback.trials.trial import Trial
 
 log = logging.getLogger("farback")
@@ -125,6 +124,8 @@ def _problem(axis: str, trials: list[Trial], others: list[Trial]) -> str:
     Two levels that are the same network are wrong only if they are the same among the `others` too, the trials along
     this axis elsewhere in the sweep: a window of 8 steps changes nothing at lag 5, but it does at lag 20.
     """
+    from farback.training.loop import fingerprint  # it needs numba, whose import a finished run does not wait for
+
     seen: dict[bytes, int] = {}
     for level, trial in enumerate(trials):
         try:

@@ -9,7 +9,7 @@ import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # options of mallopt
 LARGEST_BLOCK, KEPT = 32 * 2**20, 2**30  # bytes
-NEW_OBJECTS = 20_000  # 700 in Python 3.11
+NEW_OBJECTS = 100_000  # 700 in Python 3.11
 
 
 def keep_heap() -> None:
@@ -24,7 +24,7 @@ def keep_heap() -> None:
 
 
 def collect_less() -> None:
-    """Look for garbage after every 20 000 new objects that may contain others, where Python's default is 700.
+    """Look for garbage after every 100 000 new objects that may contain others, where Python's default is 700.
 
     The imports of a command make half a million such objects and next to no garbage. For the same reason Python does
     not go through all of them at the end of the process, which would take a second.
