@@ -82,12 +82,16 @@ def open_session(experiments: Sequence[Experiment], options: RunOptions) -> Iter
             if finished := _finished(experiments, store):
                 stack.push(reading.pop_all())
         executor, device = checked_executor(experiments, options, bool(finished))
+        running = stack.enter_context(executor)
+        trials = {one.name: trial_checks.known_trials(one, one.contrasts()) for one in experiments}
+        if not finished:
+            from farback.training.loop import train  # it needs numba, whose import a finished run does not wait for
+
+            running.prepare(train, sum(map(len, trials.values())))  # workers and the store take seconds to start
         if store is None or not finished:
             store = stack.enter_context(open_store(options.store, root))
-        running = stack.enter_context(executor)
-        for experiment in experiments:
-            known = trial_checks.known_trials(experiment, experiment.contrasts())
-            warn_of_changed_files(store, experiment.name, known)
+        for name, known in trials.items():
+            warn_of_changed_files(store, name, known)
         yield Session(store, running, device, options, finished)
 
 
