@@ -94,9 +94,13 @@ class Sampled(Measure):
     sequences: Count = 64
     length: Lag | None = None
 
+    def longer(self, task: Task) -> Task:
+        """The task at the lag of the sequences."""
+        return task if self.length is None else task.at(self.length)
+
     def sample(self, task: Task, seed: int) -> Batch:
         """Sequences from a random stream that only this measure uses."""
-        longer = task if self.length is None else task.at(self.length)
+        longer = self.longer(task)
         return longer.sample(stream(seed, "test", self.name, longer.lag), self.sequences)
 
     def check(self, task: Task) -> None:

@@ -6,7 +6,7 @@ Shapes: B sequences, T steps, I inputs, O outputs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -19,9 +19,11 @@ from torch import Tensor
 from farback import stats
 from farback.measures.base import Floats, MeasureRow, curve_rows
 from farback.measures.support.lag_selection import AtLags, readout_steps, sorted_lags
+from farback.measures.support.long_samples import parts, runs_in_parts
 from farback.measures.support.numbers import real, whole_numbers
 from farback.measures.support.own_mode import own_mode
 from farback.measures.support.system import System, measured
+from farback.measures.support.torch_systems import NetworkSystem
 from farback.networks.network import Network
 from farback.stats.horizons import at_least
 from farback.system.random_streams import stream
@@ -113,9 +115,50 @@ def causal_reach(
                 new_BI = _others(x_BTI, step_B, lag, rng) if sampler is None else _drawn(sampler, rng, x_BTI, lag)
                 changes.append(original.changes(rerun(new_BI)))
             effects[lag] = original.effect(np.mean(changes, 0))
+    return _reach(lags, effects, threshold)
+
+
+def _reach(lags: list[int], effects: Mapping[int, tuple[float, float, float, float]], threshold: float) -> CausalReach:
     effect, error, kl, loss = np.array([effects[lag] for lag in lags]).T
     horizon = stats.largest_success(lags, at_least(effect, threshold)).horizon
     return CausalReach(np.array(lags), effect, error, kl, loss, horizon)
+
+
+def _in_parts(
+    system: System, inputs: Iterable[tuple[int, Tensor]], end: int, lags: list[int], classes: bool, seed: int
+) -> CausalReach:
+    """`causal_reach` at step `end`, the last one, of sequences that are given in parts (B, T, I) with their first step.
+
+    At each lag a copy of the state is made, which goes on from the replaced input beside the original.
+    """
+    rng = stream(seed, "measure", "causal_reach")
+
+    def run(x_BTI: Tensor, state_CS: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The last outputs and the states of the original and of each copy, B rows each."""
+        copies = 1 if state_CS is None else len(state_CS) // len(x_BTI)
+        output_CTO, state_CS = system.carry(x_BTI.repeat(copies, 1, 1), state_CS)
+        return output_CTO[:, -1], state_CS
+
+    output_CO = state_CS = None
+    with torch.no_grad(), np.errstate(invalid="ignore", over="ignore"):
+        for first, x_BTI in inputs:
+            B, begin = len(x_BTI), 0
+            for step in sorted(end - lag - first for lag in lags if 0 <= end - lag - first < x_BTI.shape[1]):
+                if step > begin:
+                    _, state_CS = run(x_BTI[:, begin:step], state_CS)
+                before_BS = None if state_CS is None else state_CS[:B]
+                output_CO, state_CS = run(x_BTI[:, step : step + 1], state_CS)
+                new_BI = _others(x_BTI, torch.full((B,), step), 0, rng)
+                output_BTO, copy_BS = system.carry(new_BI.unsqueeze(1), before_BS)
+                output_CO, state_CS = torch.cat([output_CO, output_BTO[:, -1]]), torch.cat([state_CS, copy_BS])
+                begin = step + 1
+            if begin < x_BTI.shape[1]:
+                output_CO, state_CS = run(x_BTI[:, begin:], state_CS)
+        assert output_CO is not None  # there is a part
+        original_BO, *copies = torch.split(output_CO, B)
+        original = _Answers(original_BO, classes, None)
+        effects = {lag: original.effect(original.changes(copy)) for lag, copy in zip(lags[::-1], copies, strict=True)}
+    return _reach(lags, effects, THRESHOLD)
 
 
 class _Answers:
@@ -224,8 +267,15 @@ class CausalReachMeasure(AtLags):
         """The rows are effect, effect_error, kl (nan unless answers are classes) by lag; horizon (lower end)."""
         classes = isinstance(task.answer, OneOf)
         rows: list[MeasureRow] = []
-        for batch, last_B, lags in self.readouts(task, seed):
-            result = causal_reach(network, batch.input_BTI, lags, classes=classes, step=last_B, seed=seed)
+        for one in self.alone(task):
+            longer = one.longer(task)
+            if runs_in_parts(network, longer):
+                lags = one.lags_below(longer.lag, longer.lag)
+                inputs = parts(one, longer, seed, copies=1 + len(lags))
+                result = _in_parts(NetworkSystem(network).double(), inputs, longer.lag, lags, classes, seed)
+            else:
+                batch, last_B, lags = one.readouts(task, seed)
+                result = causal_reach(network, batch.input_BTI, lags, classes=classes, step=last_B, seed=seed)
             curves = {"effect": result.effect, "effect_error": result.effect_error, "kl": result.kl}
             rows += curve_rows(result.lag, curves)
         return rows + self.horizon_row(rows, "effect", THRESHOLD)

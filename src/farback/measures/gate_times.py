@@ -12,6 +12,7 @@ Two details are often mistaken: `torch.nn` has two bias vectors per gate, so fil
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from farback.cells.base import Cell, Parameters, State
 from farback.kernels.unroll import layer
 from farback.measures.base import Floats, MeasureRow, Sampled, curve_rows, summary_rows
+from farback.measures.support.long_samples import parts, runs_in_parts
 from farback.measures.support.numbers import sequences
 from farback.measures.support.own_mode import own_mode
 from farback.measures.support.torch_systems import require_single
@@ -89,41 +91,50 @@ def gate_times(system: Any, inputs: Any) -> GateTimes:
         kind = type(system).__name__
         raise ValueError(f"gates can be read from torch.nn.LSTM, torch.nn.GRU and farback networks, not from a {kind}")
     require_single(system)
-    gates = _gate_times(system.to(torch.float64), sequences(inputs))
+    gates = _gate_times(system.to(torch.float64), [sequences(inputs)])
     if gates is None:
         raise ValueError(f"{system.architecture.cell.label()} has no gate that keeps the state")
     return gates
 
 
 @torch.no_grad()
-def _gate_times(network: Network, x_BTI: Tensor) -> GateTimes | None:
-    """Step every layer through the sequence and read its gates before each step; None for a cell without gates."""
-    if x_BTI.shape[-1] != network.architecture.inputs:
-        raise ValueError(f"the system takes {network.architecture.inputs} inputs per step, got {x_BTI.shape[-1]}")
-    log_keeps: list[Tensor] = []
+def _gate_times(network: Network, parts: Iterable[Tensor]) -> GateTimes | None:
+    """Step every layer through sequences, given in parts (B, T, I), and read its gates before each step.
+
+    None for a cell without gates.
+    """
+    log_keeps: list[Tensor] = []  # sums over the steps of this part
 
     def stepped(
         cell: Cell, p: Parameters, x_RTBI: Tensor, state: State, index_RN: Tensor | None, truncate: int | None
     ) -> tuple[Tensor, State]:
         if isinstance(cell, Convolved):  # which steps its own cell
             return layer(cell, p, x_RTBI, state)
-        gates_RTBG, logs, outputs = cell.project(p, x_RTBI), [], []
+        gates_RTBG, total_RBH, outputs = cell.project(p, x_RTBI), None, []
         for gates_RBG in gates_RTBG.unbind(1):
             log_RBH = cell.log_keep(p, gates_RBG, state)
             if log_RBH is None:
                 return layer(cell, p, x_RTBI, state)
-            logs.append(log_RBH)
+            total_RBH = log_RBH if total_RBH is None else total_RBH + log_RBH
             state = cell.step(p, gates_RBG, state)
             outputs.append(cell.output(p, gates_RBG, state))
-        log_keeps.append(sum(logs[1:], logs[0])[0].mean(0) / len(logs))
+        assert total_RBH is not None  # there is at least one step
+        log_keeps.append(total_RBH[0].mean(0))
         return torch.stack(outputs, 1), state
 
-    network.run(x_BTI.transpose(0, 1).unsqueeze(0), unrolled=stepped)
-    if not log_keeps:
+    totals: list[Tensor] = []
+    before, steps = None, 0
+    for x_BTI in parts:
+        if x_BTI.shape[-1] != network.architecture.inputs:
+            raise ValueError(f"the system takes {network.architecture.inputs} inputs per step, got {x_BTI.shape[-1]}")
+        _, before = network.run(x_BTI.transpose(0, 1).unsqueeze(0), before, unrolled=stepped)
+        totals = [total + new for total, new in zip(totals, log_keeps, strict=True)] if totals else log_keeps
+        log_keeps, steps = [], steps + x_BTI.shape[1]
+    if not totals:
         return None
     directions = network.architecture.directions
-    depth = [index // directions for index, part in enumerate(log_keeps) for _ in range(len(part))]
-    return GateTimes(torch.cat(log_keeps).numpy(), np.array(depth))
+    depth = [index // directions for index, part in enumerate(totals) for _ in range(len(part))]
+    return GateTimes((torch.cat(totals) / steps).numpy(), np.array(depth))
 
 
 class GateTimesMeasure(Sampled):
@@ -136,7 +147,11 @@ class GateTimesMeasure(Sampled):
 
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
         """The rows are tau, with the unit's number as the lag, and without a lag four summaries over the units."""
-        gates = _gate_times(network.to(torch.float64), sequences(self.sample(task, seed).input_BTI))
+        longer = self.longer(task)
+        inputs: Iterable[Tensor] = (x_BTI for _, x_BTI in parts(self, longer, seed))
+        if not runs_in_parts(network, longer):
+            inputs = [sequences(self.sample(task, seed).input_BTI)]
+        gates = _gate_times(network.to(torch.float64), inputs)
         if gates is None:  # the cell has no gates
             return []
         with np.errstate(divide="ignore", invalid="ignore"):

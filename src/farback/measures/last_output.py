@@ -7,13 +7,15 @@ input of that step alone. In a padded batch each sequence ends at its own length
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from farback.measures.base import Count, MeasureRow, Sampled, summary_rows
+from farback.measures.support.long_samples import parts, runs_in_parts
 from farback.measures.support.numbers import sequences, whole_numbers
 from farback.measures.support.own_mode import own_mode
 from farback.networks.module_copies import copied, has_own_forward
@@ -43,15 +45,20 @@ def last_output(module: nn.RNNBase, x_BTI: Any, length_B: Any = None) -> dict[st
         raise ValueError(f"last_output needs a torch.nn.RNN, GRU or LSTM with batch_first=True, got {module}")
     module = copied(module)
     x_BTI = sequences(x_BTI).to(next(module.parameters()).dtype)
+    return _equal(module, x_BTI, None if length_B is None else torch.tensor(whole_numbers("length_B", length_B)))
+
+
+@torch.no_grad()
+def _equal(module: nn.RNNBase, x_BTI: Tensor, length_B: Tensor | None, before: Any = None) -> dict[str, bool]:
+    """The results of `last_output` from the state `before` the first step, by default the initial one."""
     steps, hidden = x_BTI.shape[1], module.proj_size or module.hidden_size
-    with torch.no_grad():
-        if length_B is None:
-            length_B = torch.full((len(x_BTI),), steps)
-            output_BTO, state = module(x_BTI)
-        else:
-            length_B = torch.tensor(whole_numbers("length_B", length_B))
-            output, state = module(pack_padded_sequence(x_BTI, length_B, batch_first=True, enforce_sorted=False))
-            output_BTO, _ = pad_packed_sequence(output, batch_first=True, total_length=steps)
+    if length_B is None:
+        length_B = torch.full((len(x_BTI),), steps)
+        output_BTO, state = module(x_BTI, before)
+    else:
+        packed = pack_padded_sequence(x_BTI, length_B, batch_first=True, enforce_sorted=False)
+        output, state = module(packed, before)
+        output_BTO, _ = pad_packed_sequence(output, batch_first=True, total_length=steps)
     h_LBH = state[0] if isinstance(state, tuple) else state
     top_BO = torch.cat(list(h_LBH[-2 if module.bidirectional else -1 :]), 1)
     forward_BTH, backward_BTH = output_BTO[..., :hidden], output_BTO[..., hidden:]
@@ -80,8 +87,23 @@ class LastOutput(Sampled):
             module = to_torch(network)
         except ValueError:  # PyTorch has no module that computes this network
             return []
-        x_BTI = self.sample(task, seed).input_BTI.to(next(module.parameters()).dtype)
+        longer, dtype = self.longer(task), next(module.parameters()).dtype
+        if runs_in_parts(network, longer):
+            before, x_BTI = _before_the_end(module, (x_BTI.to(dtype) for _, x_BTI in parts(self, longer, seed)))
+        else:
+            before, x_BTI = None, self.sample(task, seed).input_BTI.to(dtype)
         B, T, _ = x_BTI.shape
         length_B = T - torch.arange(B) % T  # T, T - 1, ..., 1, T, ...
-        padded = last_output(module, x_BTI, length_B)
-        return summary_rows(**last_output(module, x_BTI), **{f"padded_{name}": equal for name, equal in padded.items()})
+        whole, padded = (_equal(module, x_BTI, length, before) for length in (None, length_B))
+        return summary_rows(**whole, **{f"padded_{name}": equal for name, equal in padded.items()})
+
+
+@torch.no_grad()
+def _before_the_end(module: nn.RNNBase, inputs: Iterable[Tensor]) -> tuple[Any, Tensor]:
+    """The state before the last two parts of sequences (B, T, I), and these parts."""
+    state, held = None, list[Tensor]()
+    for x_BTI in inputs:
+        if len(held) == 2:
+            _, state = module(held.pop(0), state)
+        held.append(x_BTI)
+    return state, torch.cat(held, 1)

@@ -8,7 +8,7 @@ Shapes: B sequences, T steps, I inputs, S numbers of the state, K lags.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -22,10 +22,12 @@ from farback import stats
 from farback.measures.base import Floats, MeasureRow, Untrained, curve_rows
 from farback.measures.support.lag_selection import AtLags, readout_steps, sorted_lags
 from farback.measures.support.logistic_regression import Labels, logistic_regression, whitened
+from farback.measures.support.long_samples import parts, runs_in_parts
 from farback.measures.support.numbers import array, real, require_finite, scaled, sequences
 from farback.measures.support.own_mode import own_mode
 from farback.measures.support.regression import floats
 from farback.measures.support.system import measured
+from farback.measures.support.torch_systems import NetworkSystem
 from farback.networks.module_copies import copied
 from farback.networks.network import Network
 from farback.stats.horizons import at_least
@@ -114,18 +116,24 @@ def probe(
     if symbol_BT is not None and symbol_BT.dtype.kind in "fc":
         require_finite("symbols", real("symbols", symbol_BT))
     source = x_BTI.numpy() if symbol_BT is None else symbol_BT
-    targets = [_target(source[np.arange(B), step_B.numpy() - lag]) for lag in lags]
+    values = [source[np.arange(B), step_B.numpy() - lag] for lag in lags]
+    if untrained is None and type(system) in (nn.RNN, nn.LSTM, nn.GRU):
+        untrained = _reinitialised(system, seed)
+    initial_BS = None if untrained is None else _states(untrained, x_BTI, step_B, features)
+    return _decoded(_states(system, x_BTI, step_B, features), initial_BS, lags, values, seed)
+
+
+def _decoded(
+    state_BS: Floats, initial_BS: Floats | None, lags: list[int], values: Sequence[NDArray[Any]], seed: int
+) -> Probe:
+    """How well the values at each lag can be decoded from the states, and from those of the untrained network."""
+    B, targets = len(state_BS), [_target(value_B) for value_B in values]
     rng = stream(seed, "measure", "probe")
     order_B = rng.permutation(B)
     split = order_B[: int(B * TEST_SHARE)], order_B[int(B * TEST_SHARE) :]
     shuffled = [target_B[rng.permutation(B)] for target_B in targets]
-    scores = _scores(_states(system, x_BTI, step_B, features), [*targets, *shuffled], *split)
-    own, control = np.array(scores).reshape(2, len(lags), 3)
-    if untrained is None and type(system) in (nn.RNN, nn.LSTM, nn.GRU):
-        untrained = _reinitialised(system, seed)
-    initial = [_NO_SCORE] * len(lags)
-    if untrained is not None:
-        initial = _scores(_states(untrained, x_BTI, step_B, features), targets, *split)
+    own, control = np.array(_scores(state_BS, [*targets, *shuffled], *split)).reshape(2, len(lags), 3)
+    initial = [_NO_SCORE] * len(lags) if initial_BS is None else _scores(initial_BS, targets, *split)
     return Probe(
         lag=np.array(lags),
         skill=own[:, 0],
@@ -164,6 +172,16 @@ def _states(system: Any, x_BTI: Tensor, step_B: Tensor, features: str) -> Floats
             state_BTS = wrapped.trajectory(x) if features == "full" else wrapped(x)[1]
             parts.append(state_BTS[torch.arange(len(x)), step])
     return floats("states", torch.cat(parts), 2)
+
+
+@torch.no_grad()
+def _last_states(system: NetworkSystem, inputs: Iterable[Tensor], features: str) -> Floats:
+    """The states after the last step of sequences that are given in parts (B, T, I)."""
+    state_BS = last_BH = None
+    for x_BTI in inputs:
+        _, h_BTH, state_BS = system.resume(x_BTI, state_BS)
+        last_BH = h_BTH[:, -1]
+    return floats("states", state_BS if features == "full" else last_BH, 2)
 
 
 def _scores(state_BS: Floats, targets: list[NDArray[Any]], test: Labels, train: Labels) -> list[_Score]:
@@ -259,15 +277,30 @@ class ProbeMeasure(AtLags):
             for index, seed in enumerate(seeds)
         ]
 
+    def _probe(self, network: Network, initial: Network, task: Task, seed: int) -> Probe:
+        """The scores at the lags, all in the same sequences of the task."""
+        features = self.features
+        if not runs_in_parts(network, task):
+            batch, last_B, lags = self.readouts(task, seed)
+            x_BTI = batch.input_BTI
+            return probe(network, x_BTI, None, lags, step=last_B, untrained=initial, features=features, seed=seed)
+        lags = self.lags_below(task.lag, task.lag)
+        values: dict[int, NDArray[Any]] = {}
+        for first, x_BTI in parts(self, task, seed):
+            at = {lag: task.lag - lag - first for lag in lags}
+            values |= {lag: x_BTI[:, step].numpy() for lag, step in at.items() if 0 <= step < x_BTI.shape[1]}
+        state_BS, initial_BS = (
+            _last_states(NetworkSystem(each).double(), (x_BTI for _, x_BTI in parts(self, task, seed)), features)
+            for each in (network, initial)
+        )
+        return _decoded(state_BS, initial_BS, lags, [values[lag] for lag in lags], seed)
+
     def _replica_rows(self, network: Network, initial: Network, task: Task, seed: int) -> list[MeasureRow]:
         rows: list[MeasureRow] = []
-        for batch, last_B, lags in self.readouts(task, seed):
-            if len(last_B) < FEWEST:
-                return []
-            x_BTI, features = batch.input_BTI, self.features
+        for one in self.alone(task):
             try:
-                scores = probe(network, x_BTI, None, lags, step=last_B, untrained=initial, features=features, seed=seed)
-            except ValueError:  # states that are not finite
+                scores = one._probe(network, initial, one.longer(task), seed)
+            except ValueError:  # states that are not finite, or too few sequences
                 return []
             scored = np.isfinite(scores.skill)
             names = ("skill", "accuracy", "untrained_skill", "shuffled_skill")

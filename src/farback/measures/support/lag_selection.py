@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import torch
 from torch import Tensor
@@ -29,12 +29,24 @@ class AtLags(Sampled):
     lags: Several[Lag] = ()
     each_lag: Annotated[bool, Since("0.1.0")] = False
 
-    def readouts(self, task: Task, seed: int) -> list[tuple[Batch, Tensor, list[int]]]:
-        """Sequences, the last scored step of each, (B,), and the lags to measure in them, in increasing order."""
+    def alone(self, task: Task) -> list[Self]:
+        """The measures that together are this one, each of which measures all of its lags in the same sequences."""
         if not self.each_lag:
-            return [self._readouts(task, seed)]
-        alone = [self.model_copy(update={"length": lag, "lags": (lag,), "each_lag": False}) for lag in self._lags(task)]
-        return [one._readouts(task, seed) for one in alone]
+            return [self]
+        return [self.model_copy(update={"length": lag, "lags": (lag,), "each_lag": False}) for lag in self._lags(task)]
+
+    def readouts(self, task: Task, seed: int) -> tuple[Batch, Tensor, list[int]]:
+        """Sequences, the last scored step of each, (B,), and the lags to measure in them, in increasing order."""
+        batch = self.sample(task, seed)
+        last_B = last_scored_step(batch)
+        kept_B = last_B >= 0
+        batch, last_B = Batch(*(part[kept_B] for part in batch)), last_B[kept_B]
+        return batch, last_B, self.lags_below(int(last_B.min()), self.longer(task).lag)
+
+    def lags_below(self, top: int, task_lag: int) -> list[int]:
+        """The lags to measure, of those up to `top`, in increasing order."""
+        lags = set(self.lags) or {0, task_lag, *(1 << power for power in range(top.bit_length()))}
+        return sorted(lag for lag in lags if lag <= top)
 
     def horizon_row(self, rows: Sequence[MeasureRow], statistic: str, threshold: float) -> list[MeasureRow]:
         """The lower end of the horizon: the lag before the first failure if the cue was at each lag, else the
@@ -55,16 +67,6 @@ class AtLags(Sampled):
         """The lags of `each_lag`."""
         largest = task.lag if self.length is None else self.length
         return sorted(set(self.lags) or {largest, *(1 << power for power in range(largest.bit_length()))})
-
-    def _readouts(self, task: Task, seed: int) -> tuple[Batch, Tensor, list[int]]:
-        batch = self.sample(task, seed)
-        last_B = last_scored_step(batch)
-        kept_B = last_B >= 0
-        batch, last_B = Batch(*(part[kept_B] for part in batch)), last_B[kept_B]
-        top = int(last_B.min())
-        task_lag = task.lag if self.length is None else self.length
-        lags = set(self.lags) or {0, task_lag, *(1 << power for power in range(top.bit_length()))}
-        return batch, last_B, sorted(lag for lag in lags if lag <= top)
 
 
 def last_scored_step(batch: Batch) -> Tensor:

@@ -40,15 +40,24 @@ class NetworkSystem(System):
 
     @override
     def carry(self, x_BTI: Tensor, state_BS: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        output_BTO, _, state_BS = self.resume(x_BTI, state_BS)
+        return output_BTO, state_BS
+
+    def resume(self, x_BTI: Tensor, state_BS: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Outputs (B, T, O), the states that they are computed from, (B, T, H), and the full state after the last step.
+
+        Raises:
+            ValueError: as `carry`.
+        """
         if reason := self.unresumable(x_BTI):
             raise ValueError(reason)
-        output_BTO, _, after = self._run(x_BTI, state_BS)
+        output_BTO, state_BTH, after = self._run(x_BTI, state_BS)
         parts = [part[0] for layer in after for part in layer]
         real = [torch.view_as_real(part) if part.is_complex() else part for part in parts]
-        return output_BTO, torch.cat([part.reshape(x_BTI.shape[0], -1) for part in real], 1)  # of all sites
+        return output_BTO, state_BTH, torch.cat([part.reshape(x_BTI.shape[0], -1) for part in real], 1)  # of all sites
 
     @override
-    def double(self) -> System:
+    def double(self) -> NetworkSystem:
         double = NetworkSystem(self.network.to(torch.float64))
         double.dtype = torch.float64  # a network without parameters would use the precision of the inputs
         return double
