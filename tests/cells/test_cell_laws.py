@@ -119,9 +119,10 @@ def test_unrolled_equals_step_by_step(every_cell: Cell, dtype: torch.dtype) -> N
             assert_close(gradients(found, over), expected_gradients, **tolerance)
 
 
-def test_every_cell_with_a_step_has_a_kernel_that_can_be_compiled_ahead(every_cell: Cell) -> None:
+def test_every_shipped_cell_with_a_step_has_a_kernel_that_can_be_compiled_ahead(every_cell: Cell) -> None:
     if every_cell.kernel is None:
-        assert not isinstance(every_cell, SteppedCell), "it is computed step by step"
+        is_shipped = type(every_cell).__module__.startswith("farback.cells.")
+        assert not (is_shipped and isinstance(every_cell, SteppedCell)), "it is computed step by step"
     else:
         every_cell.kernel.compile(torch.float32)
 

@@ -249,7 +249,7 @@ def test_a_broken_one_does_not_affect_the_others(
 ) -> None:
     site = installed(tmp_path / "site", {**ENTRIES, "farback.cells": {"absent": "tiny_memory.absent:Absent"}})
     assert "No module named 'no_such_library'" in " ".join(command(site, "list", "cells").split())
-    line = "mine.yaml:14:12: sweep[0].cell[0]: the cell 'absent' of tiny-memory 0.1"
+    line = "mine.yaml:15:12: sweep[0].cell[0]: the cell 'absent' of tiny-memory 0.1"
     assert line in in_new_process["broken"]
     with pytest.raises(UserError, match=r"the cell 'absent' of tiny-memory 0\.1"):
         command(site, "show", "cell", "absent")
