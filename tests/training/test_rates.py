@@ -30,8 +30,8 @@ def test_a_training_keeps_its_seconds(tmp_path: Path) -> None:
     assert not kept(tmp_path, trial(hidden=5), devices.CPU)
     list(train(Cohort.of(trial(2, lag=30)), kept_rates=tmp_path))
     assert kept(tmp_path, trial(), devices.CPU).keys() == {Size(2, 4), Size(1, 31)}
-    list(train(Cohort.of(trial(3, lag=4)), kept_rates=tmp_path / "absent"))
-    assert not (tmp_path / "absent").exists()
+    list(train(Cohort.of(trial(3, lag=4)), kept_rates=tmp_path / "absent" / "rates"))
+    assert not (tmp_path / "absent").exists()  # a project without a store
     assert [event.result.scores.to_numpy().tolist() for event in events if hasattr(event, "result")] == [
         event.result.scores.to_numpy().tolist() for event in train(cohort) if hasattr(event, "result")
     ]
@@ -50,13 +50,14 @@ def test_a_part_takes_its_mean_without_the_first_time() -> None:
     assert (seconds.begin, seconds.update, seconds.evaluation, seconds.end) == (3.0, 1.0, 7.0, 0.0)
 
 
-def test_a_damaged_file_is_like_none_and_is_written_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["{", "[1]", "{}", '[[1, 2, {"other": 3}]]', "7"])
+def test_a_damaged_file_is_like_none_and_is_written_again(tmp_path: Path, content: str) -> None:
     cohort, watch = Cohort.of(trial(measures=[])), Stopwatch()
     for part in ("begin", "update", "evaluation"):
         watch.add(part, 1.0)
     keep(tmp_path, cohort, devices.CPU, watch)
     (path,) = tmp_path.glob("*/*.json")
-    path.write_text("{")
+    path.write_text(content)
     assert not kept(tmp_path, cohort.trials[0], devices.CPU)
     keep(tmp_path, cohort, devices.CPU, watch)
     assert kept(tmp_path, cohort.trials[0], devices.CPU)

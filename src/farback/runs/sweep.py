@@ -126,8 +126,6 @@ def trained(
 
     folder = work.folder
     seconds, rates = (folder.seconds, folder.rates) if folder else (math.inf, None)
-    if rates and rates.parent.is_dir():  # the project has a store
-        rates.mkdir(exist_ok=True)
     function = partial(train, checkpoint_seconds=seconds, device=device, memory=memory, kept_rates=rates)
     curves = _Curves()
     for _, event in executor.map(function, work.leased(cohorts)):

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from farback.records.record import digest
 from farback.system import atomic_files
@@ -124,32 +124,32 @@ def kind(trial: Trial) -> str:
 
 
 def keep(place: Path, cohort: Cohort, device: str, watch: Stopwatch) -> None:
-    """Write the seconds of a cohort that was trained from its first update, if the folder `place` exists."""
+    """Write the seconds of a cohort that was trained from its first update, if the folder that contains `place` exists.
+
+    If they cannot be written, nothing happens.
+    """
     trial, size = cohort.trials[0], Size.of(cohort)
     seconds = watch.seconds(trial)
-    if seconds is None or not place.is_dir():
+    if seconds is None or not place.parent.is_dir():
         return
     with suppress(OSError):
         path = _path(place, trial, device)
-        path.parent.mkdir(exist_ok=True)
-        kept = _entries(path) | {f"{size.work.bit_length()}": {**size._asdict(), **asdict(seconds)}}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        by_octave = {one.work.bit_length(): (one, own) for one, own in kept(place, trial, device).items()}
+        by_octave[size.work.bit_length()] = (size, seconds)
         with atomic_files.aside(path) as unfinished:
-            unfinished.write_text(json.dumps(kept))
+            unfinished.write_text(json.dumps([[*one, asdict(own)] for one, own in by_octave.values()]))
 
 
 def kept(place: Path, trial: Trial, device: str) -> dict[Size, CohortSeconds]:
     """What runs on this machine have kept of cohorts of the trial's kind."""
-    entries = [dict(entry) for entry in _entries(_path(place, trial, device)).values()]
-    return {Size(entry.pop("replicas"), entry.pop("steps")): CohortSeconds(**entry) for entry in entries}
+    try:
+        entries = json.loads(_path(place, trial, device).read_text())
+        return {Size(replicas, steps): CohortSeconds(**parts) for replicas, steps, parts in entries}
+    except (OSError, ValueError, TypeError):  # no file, or one that was damaged
+        return {}
 
 
 def _path(place: Path, trial: Trial, device: str) -> Path:
     own = digest([machine(), versions(), platform.node(), os.cpu_count(), device])
     return place / own / f"{kind(trial)}.json"
-
-
-def _entries(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError):  # no file, or one that was damaged
-        return {}
