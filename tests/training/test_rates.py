@@ -37,6 +37,19 @@ def test_a_training_keeps_its_seconds(tmp_path: Path) -> None:
     ]
 
 
+def test_a_training_with_a_single_turn_of_updates_is_not_kept(tmp_path: Path) -> None:
+    one = trial(steps=1)  # its update would include the loading of kernels
+    list(train(Cohort.of(one), kept_rates=tmp_path))
+    assert not kept(tmp_path, one, devices.CPU)
+
+
+def test_cohorts_are_alike_if_work_and_steps_are() -> None:
+    assert Size(2, 50).is_like(Size(1, 100))
+    assert Size(1, 100).is_like(Size(2, 50))
+    assert not Size(4, 25).is_like(Size(1, 100))  # the same work, but an evaluation takes four times as long
+    assert not Size(1, 25).is_like(Size(1, 100))
+
+
 def test_a_part_takes_its_mean_without_the_first_time() -> None:
     watch, one = Stopwatch(), trial(measures=[])
     watch.add("begin", 3.0)
@@ -68,7 +81,8 @@ def test_a_run_keeps_them_in_its_project(tmp_path: Path) -> None:
     config = tmp_path / "configs" / "small.yaml"
     config.parent.mkdir()
     config.write_text(
-        "name: small\nbase: {task: recall, lag: 3, hidden: 4, batch: 4, steps: 8}\nsweep: [{cell: [elman, gru]}]\n"
+        "name: small\nbase: {task: recall, lag: 3, hidden: 4, batch: 4, steps: 8, evaluate_every: 4}\n"
+        "sweep: [{cell: [elman, gru]}]\n"
     )
     with MLflow(f"sqlite:///{tmp_path}/results/store/mlflow.db", project=tmp_path) as store:
         farback.run(config, store=store, workers=1, progress=False)

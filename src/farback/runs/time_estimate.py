@@ -30,7 +30,6 @@ from farback.trials.events import Event, Failed, Progress
 from farback.trials.trial import Trial
 
 FEWEST, MOST, SECONDS = 3, 9, 0.2  # updates to time per kind: more than 3 only until 0.2 s have passed
-NEAR = 4  # a known cohort with at least a quarter and at most four times the work of another is like it
 STARTUP = 3.0  # seconds until workers train, where none was started for the estimate
 EARLY_SHARE = 0.7  # share of its updates that a trial with early stopping is expected to need: between 0.5 and 1
 
@@ -162,7 +161,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def _to_time(cohorts: Iterable[Cohort], known: Mapping[str, Mapping[Size, CohortSeconds]]) -> list[Cohort]:
-    """Of each kind, the cohort with the least and the one with the most work, unless one of about its work is known."""
+    """Of each kind, the cohort with the least and the one with the most work, unless one like it is known."""
     kinds: dict[str, list[Cohort]] = {}
     for cohort in cohorts:
         kinds.setdefault(kind(cohort.trials[0]), []).append(cohort)
@@ -170,8 +169,8 @@ def _to_time(cohorts: Iterable[Cohort], known: Mapping[str, Mapping[Size, Cohort
     return [
         cohort
         for name, own in zip(kinds, ends, strict=True)
-        for work, cohort in sorted(own.items())
-        if all(max(size.work, work) > NEAR * min(size.work, work) for size in known[name])
+        for _, cohort in sorted(own.items())
+        if not any(size.is_like(Size.of(cohort)) for size in known[name])
     ]
 
 

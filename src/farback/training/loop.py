@@ -54,7 +54,7 @@ def train(
             with watch.part("begin"):
                 made = checkpoint.replicas(cohort, device, share_bytes() if memory is None else memory)
             yield from _Training(made, cohort.step, checkpoint_seconds, watch).events()
-        if kept_rates and not cohort.step:
+        if kept_rates and not cohort.step and not watch.is_cold:
             rates.keep(kept_rates, cohort, device, watch)
     finally:
         buffer_pool.release()

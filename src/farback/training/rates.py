@@ -3,8 +3,8 @@
     results/store/rates/MACHINE/KIND.json
 
 MACHINE is a digest of the machine and of the versions of libraries, KIND one of the fields that cohorts share whatever
-their lag. The file holds the last cohort of every octave of work, with the seconds of its parts. No result depends on
-these files; they may be deleted at any time.
+their lag. The file holds the last cohort of every octave of work and of steps, with the seconds of its parts. No result
+depends on these files; they may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -43,6 +43,16 @@ class Size(NamedTuple):
     def work(self) -> int:
         """The steps of all replicas together."""
         return self.replicas * self.steps
+
+    @property
+    def octaves(self) -> tuple[int, int]:
+        """The octaves of the work and of the steps."""
+        return self.work.bit_length(), self.steps.bit_length()
+
+    def is_like(self, other: Size) -> bool:
+        """Whether neither the work nor the steps of one are more than twice those of the other."""
+        pairs = (self.work, other.work), (self.steps, other.steps)
+        return all(max(pair) <= 2 * min(pair) for pair in pairs)
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,11 @@ class Stopwatch:
         yield
         self.add(part, time.perf_counter() - began, count)
 
+    @property
+    def is_cold(self) -> bool:
+        """Whether all updates were done in one turn, whose seconds include those of loading kernels."""
+        return len(self.parts.get("update", ())) == 1
+
     def seconds(self, trial: Trial) -> CohortSeconds | None:
         """The mean seconds of each part for trials of this shape; None if a part was never done."""
         needed = {"begin", "evaluation", *(["update"] * bool(trial.steps)), *(one.name for one in trial.measures)}
@@ -135,10 +150,10 @@ def keep(place: Path, cohort: Cohort, device: str, watch: Stopwatch) -> None:
     with suppress(OSError):
         path = _path(place, trial, device)
         path.parent.mkdir(parents=True, exist_ok=True)
-        by_octave = {one.work.bit_length(): (one, own) for one, own in kept(place, trial, device).items()}
-        by_octave[size.work.bit_length()] = (size, seconds)
+        by_octaves = {one.octaves: (one, own) for one, own in kept(place, trial, device).items()}
+        by_octaves[size.octaves] = (size, seconds)
         with atomic_files.aside(path) as unfinished:
-            unfinished.write_text(json.dumps([[*one, asdict(own)] for one, own in by_octave.values()]))
+            unfinished.write_text(json.dumps([[*one, asdict(own)] for one, own in by_octaves.values()]))
 
 
 def kept(place: Path, trial: Trial, device: str) -> dict[Size, CohortSeconds]:
