@@ -57,3 +57,10 @@ def test_the_page_lists_causes_by_their_share_over_all_lags(scores):
 
 def test_the_table_knows_every_cause():
     assert (*NAMES, "not_learnable") == CAUSES
+
+
+def test_networks_trained_on_mixed_lags_have_rows_of_their_own(scores):
+    mixed = scores.assign(train_lags="log-uniform 1-20", key=scores["key"] + "m")
+    rows = diagnosed(pd.concat([scores, mixed])).shown.set_index(["network", "train_lags"])
+    assert rows.loc[("GRU", "fixed"), "networks that fail"] == "4/5"
+    assert rows.loc[("GRU", "log-uniform 1-20"), "networks that fail"] == "4/5"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from farback import tables
 from farback.report.analysis import Figure, Table
-from farback.report.group_columns import group_cells
+from farback.report.group_columns import group_cells, told_apart
 from farback.tables.diagnoses import CAUSES
 from farback.tables.grouping import groups
 from farback.tables.measure_rows import END, START
@@ -20,7 +20,11 @@ By = Sequence[str]
 
 
 def diagnosed(scores: pd.DataFrame, by: By = ("label",)) -> Table:
-    """Why each network fails: the shares of the causes over all seeds and lags at which it does."""
+    """Why each network fails: the shares of the causes over all seeds and lags at which it does.
+
+    Networks that were trained at one lag, on mixed lags and with a curriculum are told apart.
+    """
+    by = told_apart(scores, by, ("train_lags",))
     found = tables.diagnoses(scores, by)
     found = found[found["moment"] == (END if END in set(found["moment"]) else START)].reset_index(drop=True)
     caption = (

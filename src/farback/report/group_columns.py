@@ -87,3 +87,12 @@ def _tuned(trials: pd.DataFrame) -> set[str]:
     """The columns named in the column `tuned`, which has texts such as "optimizer.lr 0.01, batch 16"."""
     texts = set(trials["tuned"].dropna()) if "tuned" in trials else set()
     return {part.rpartition(" ")[0] for text in texts for part in str(text).split(", ")}
+
+
+def told_apart(scores: pd.DataFrame, by: Sequence[str], names: Sequence[str]) -> list[str]:
+    """`by`, and those of the named columns in which trials of a group differ."""
+    columns = list(by)
+    for name in names:
+        if name not in columns and scores.drop_duplicates([*columns, name]).duplicated(columns).any():
+            columns.append(name)
+    return columns

@@ -8,7 +8,7 @@ import pandas as pd
 
 from farback import plots, tables
 from farback.report.analysis import Figure, Table, three
-from farback.report.group_columns import group_cells, name_of, rows_with
+from farback.report.group_columns import group_cells, name_of, rows_with, told_apart
 from farback.tables.measure_rows import END, START
 from farback.tables.truncation import MEASURE
 
@@ -92,9 +92,7 @@ def truncation(scores: pd.DataFrame, by: By = ("label",)) -> list[Table | Figure
     the table has a row for each lag, and the figure the curve of the longest that was learned.
     """
     scores = scores.assign(**{TRAINED: scores["trained_lag"]})
-    for name in ("train_lags", TRAINED):
-        if name not in by and scores.drop_duplicates([*by, name]).duplicated(list(by)).any():
-            by = [*by, name]
+    by = told_apart(scores, by, ("train_lags", TRAINED))
     reaches = tables.truncation_reaches(scores, by)
     last = END if END in set(reaches["moment"]) else START
     reaches = reaches[reaches["moment"] == last].drop(columns="moment").reset_index(drop=True)
