@@ -73,6 +73,14 @@ def test_probes(features: str) -> None:
         close(rows, name, getattr(whole, name)[known])
 
 
+def test_lags_beyond_the_sequences() -> None:
+    network, initial, task = made()
+    decoded = FAMILY.build({"name": "probe", "sequences": 60, "lags": [38]})
+    assert decoded.rows(network, task, [3], lambda: initial) == [[]]
+    with pytest.raises(ValueError, match=r"lags must lie between 0 and 37.*; got \[38\]"):
+        FAMILY.build({"name": "causal_reach", "lags": [38]}).network_rows(network, task, 3)
+
+
 def test_gates() -> None:
     network, _, task = made(depth=2)
     measure, x_BTI = measured("gate_times", task)

@@ -63,7 +63,7 @@ def test_a_part_takes_its_mean_without_the_first_time() -> None:
     assert (seconds.begin, seconds.update, seconds.evaluation, seconds.end) == (3.0, 1.0, 7.0, 0.0)
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", "{}", '[[1, 2, {"other": 3}]]', "7"])
+@pytest.mark.parametrize("content", ["{", "[1]", "{}", '[[1, 2, {"other": 3}]]', '[["a", 2, {}]]', "7"])
 def test_a_damaged_file_is_like_none_and_is_written_again(tmp_path: Path, content: str) -> None:
     cohort, watch = Cohort.of(trial(measures=[])), Stopwatch()
     for part in ("begin", "update", "evaluation"):

@@ -160,8 +160,11 @@ def kept(place: Path, trial: Trial, device: str) -> dict[Size, CohortSeconds]:
     """What runs on this machine have kept of cohorts of the trial's kind."""
     try:
         entries = json.loads(_path(place, trial, device).read_text())
-        return {Size(replicas, steps): CohortSeconds(**parts) for replicas, steps, parts in entries}
-    except (OSError, ValueError, TypeError):  # no file, or one that was damaged
+        return {
+            Size(int(replicas), int(steps)): CohortSeconds(**{name: float(value) for name, value in parts.items()})
+            for replicas, steps, parts in entries
+        }
+    except (OSError, ValueError, TypeError, AttributeError):  # no file, or one that was damaged
         return {}
 
 

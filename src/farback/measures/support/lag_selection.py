@@ -44,8 +44,10 @@ class AtLags(Sampled):
         return batch, last_B, self.lags_below(int(last_B.min()), self.longer(task).lag)
 
     def lags_below(self, top: int, task_lag: int) -> list[int]:
-        """The lags to measure, of those up to `top`, in increasing order."""
+        """The lags to measure, of those up to `top`, in increasing order. Raises ValueError if there are none."""
         lags = set(self.lags) or {0, task_lag, *(1 << power for power in range(top.bit_length()))}
+        if min(lags) > top:
+            raise ValueError(f"lags must lie between 0 and {top}, the earliest readout step; got {sorted(lags)}")
         return sorted(lag for lag in lags if lag <= top)
 
     def horizon_row(self, rows: Sequence[MeasureRow], statistic: str, threshold: float) -> list[MeasureRow]:
