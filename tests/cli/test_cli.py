@@ -83,7 +83,7 @@ def test_the_whole_path_from_the_command_line(project: Path, farback: Callable[.
     planned = farback("run", "tiny", "--dry-run", "--workers", "1")
     counts = ["tiny: 8 trials in 4 cohorts", "tiny: 0 trials recorded already, 8 to train on 1 worker, in 4 cohorts"]
     assert planned.stdout.splitlines()[:2] == counts, planned.stderr
-    order = planned.stderr.index("loading"), planned.stderr.index("opening"), planned.stderr.index("timing")
+    order = planned.stderr.index("loading"), planned.stderr.index("opening"), planned.stderr.index("estimating")
     assert order == tuple(sorted(order))
     assert re.search(r"estimated time.*: \d+", planned.stdout)
     assert schema_file.read_text() == "{}"  # a dry run writes nothing

@@ -32,10 +32,10 @@ def made(cell: str = "lstm", task: str = "recall", **fields: Any) -> tuple[Netwo
     return trained, initial, trial.task
 
 
-def measured(name: str, task: Task, copies: int = 1, **fields: Any) -> tuple[Any, torch.Tensor]:
+def measured(name: str, network: Network, task: Task, copies: int = 1, **fields: Any) -> tuple[Any, torch.Tensor]:
     """A measure, and its whole sample."""
     measure = FAMILY.build({"name": name, "sequences": 60, **fields})
-    found = list(long_samples.parts(measure, task, 3, copies))
+    found = list(long_samples.parts(measure, network, task, 3, copies))
     assert len(found) > 2
     assert [first for first, _ in found] == [sum(x.shape[1] for _, x in found[:index]) for index in range(len(found))]
     return measure, torch.cat([x for _, x in found], 1)
@@ -52,7 +52,7 @@ def close(rows: list[Any], statistic: str, expected: Any) -> None:
 @pytest.mark.parametrize(("cell", "task"), [("lstm", "recall"), ("gru", "hold"), ("lru", "recall")])
 def test_effects_of_replaced_inputs(cell: str, task: str) -> None:
     network, _, made_task = made(cell, task, depth=2)
-    measure, x_BTI = measured("causal_reach", made_task, copies=1 + len(LAGS))
+    measure, x_BTI = measured("causal_reach", network, made_task, copies=1 + len(LAGS))
     rows = measure.network_rows(network, made_task, 3)
     whole = causal_reach(network, x_BTI, LAGS, classes=task == "recall", seed=3)
     assert whole.effect.max() > 0
@@ -64,7 +64,7 @@ def test_effects_of_replaced_inputs(cell: str, task: str) -> None:
 @pytest.mark.parametrize("features", ["h", "full"])
 def test_probes(features: str) -> None:
     network, initial, task = made(depth=2)
-    measure, x_BTI = measured("probe", task, features=features)
+    measure, x_BTI = measured("probe", network, task, features=features)
     (rows,) = measure.rows(network, task, [3], lambda: initial)
     whole = probe(network, x_BTI, None, LAGS, untrained=initial, features=features, seed=3)
     known = np.isfinite(whole.skill)
@@ -83,14 +83,14 @@ def test_lags_beyond_the_sequences() -> None:
 
 def test_gates() -> None:
     network, _, task = made(depth=2)
-    measure, x_BTI = measured("gate_times", task)
+    measure, x_BTI = measured("gate_times", network, task)
     close(measure.network_rows(network, task, 3), "tau", gate_times(network, x_BTI).tau)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_last_outputs(cell: str) -> None:
     network, _, task = made(cell)
-    measure, x_BTI = measured("last_output", task)
+    measure, x_BTI = measured("last_output", network, task)
     rows = measure.network_rows(network, task, 3)
     whole = last_output(to_torch(network), x_BTI)
     assert {row.statistic: bool(row.value) for row in rows if row.statistic in whole} == whole

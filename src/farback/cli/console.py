@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # What commands say before they do what takes seconds
 LOADING, OPENING, WRITING = "loading PyTorch and MLflow", "opening the store", "writing the report"
-TIMING = "timing some updates"
+ESTIMATING = "estimating the time"
 CLOSED = 141  # 128 + SIGPIPE, as in a shell. SIGPIPE stays ignored, because closed network connections send it too
 
 

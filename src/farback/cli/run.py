@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from farback.cli import shared_options as shared
-from farback.cli.console import LOADING, OPENING, TIMING, WRITING, Printer, failures_document, page_document, step
+from farback.cli.console import ESTIMATING, LOADING, OPENING, WRITING, Printer, failures_document, page_document, step
 from farback.cli.list import refresh_schema
 from farback.cli.report import show_page
 from farback.cli.signals import SignalHandler, resume_command
@@ -129,7 +129,7 @@ def _estimate(
     console.say(f"{sweep.name}: {recorded}, {to_train}" + f", in {_cohorts(planned)}" * (not what.is_empty))
     check(sweep)
     if not what.is_empty:
-        step(TIMING)
+        step(ESTIMATING)
     seconds = estimated(planned, executor, frame, device, sweep)
     if seconds:
         limit = " and every network reaches the longest lag" * what.adaptive.chooses_lags

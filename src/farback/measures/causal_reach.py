@@ -271,7 +271,7 @@ class CausalReachMeasure(AtLags):
             longer = one.longer(task)
             if runs_in_parts(network, longer):
                 lags = one.lags_below(longer.lag, longer.lag)
-                inputs = parts(one, longer, seed, copies=1 + len(lags))
+                inputs = parts(one, network, longer, seed, copies=1 + len(lags))
                 result = _in_parts(NetworkSystem(network).double(), inputs, longer.lag, lags, classes, seed)
             else:
                 batch, last_B, lags = one.readouts(task, seed)

@@ -148,7 +148,7 @@ class GateTimesMeasure(Sampled):
     def network_rows(self, network: Network, task: Task, seed: int) -> list[MeasureRow]:
         """The rows are tau, with the unit's number as the lag, and without a lag four summaries over the units."""
         longer = self.longer(task)
-        inputs: Iterable[Tensor] = (x_BTI for _, x_BTI in parts(self, longer, seed))
+        inputs: Iterable[Tensor] = (x_BTI for _, x_BTI in parts(self, network, longer, seed))
         if not runs_in_parts(network, longer):
             inputs = [sequences(self.sample(task, seed).input_BTI)]
         gates = _gate_times(network.to(torch.float64), inputs)

@@ -89,7 +89,9 @@ class LastOutput(Sampled):
             return []
         longer, dtype = self.longer(task), next(module.parameters()).dtype
         if runs_in_parts(network, longer):
-            before, x_BTI = _before_the_end(module, (x_BTI.to(dtype) for _, x_BTI in parts(self, longer, seed)))
+            before, x_BTI = _before_the_end(
+                module, (x_BTI.to(dtype) for _, x_BTI in parts(self, network, longer, seed))
+            )
         else:
             before, x_BTI = None, self.sample(task, seed).input_BTI.to(dtype)
         B, T, _ = x_BTI.shape

@@ -286,11 +286,13 @@ class ProbeMeasure(AtLags):
             return probe(network, x_BTI, None, lags, step=last_B, untrained=initial, features=features, seed=seed)
         lags = self.lags_below(task.lag, task.lag)
         values: dict[int, NDArray[Any]] = {}
-        for first, x_BTI in parts(self, task, seed):
+        for first, x_BTI in parts(self, network, task, seed):
             at = {lag: task.lag - lag - first for lag in lags}
             values |= {lag: x_BTI[:, step].numpy() for lag, step in at.items() if 0 <= step < x_BTI.shape[1]}
         state_BS, initial_BS = (
-            _last_states(NetworkSystem(each).double(), (x_BTI for _, x_BTI in parts(self, task, seed)), features)
+            _last_states(
+                NetworkSystem(each).double(), (x_BTI for _, x_BTI in parts(self, network, task, seed)), features
+            )
             for each in (network, initial)
         )
         return _decoded(state_BS, initial_BS, lags, [values[lag] for lag in lags], seed)

@@ -30,10 +30,10 @@ def runs_in_parts(network: Network, task: Task) -> bool:
     return scored_BT.shape[1] == short.lag + 1 and bool(scored_BT[:, -1].all())
 
 
-def parts(measure: Sampled, task: Task, seed: int, copies: int = 1) -> Iterator[tuple[int, Tensor]]:
-    """The first step and the inputs (B, T, I) of each part of a sample, which run in `copies` at the same time."""
-    first = 0
-    steps = max(1, PART_NUMBERS // (max(WIDTH, task.inputs) * measure.sequences * copies))
+def parts(measure: Sampled, network: Network, task: Task, seed: int, copies: int = 1) -> Iterator[tuple[int, Tensor]]:
+    """The first step and the inputs (B, T, I) of each part of a sample that the network runs in `copies` at once."""
+    first, width = 0, max(WIDTH, task.inputs, network.architecture.hidden)
+    steps = max(1, PART_NUMBERS // (width * measure.sequences * copies))
     for batch in task.sample_in_parts(stream(seed, "test", measure.name, task.lag), measure.sequences, steps):
         yield first, batch.input_BTI.double()
         first += batch.input_BTI.shape[1]
