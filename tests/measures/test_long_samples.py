@@ -12,6 +12,7 @@ from farback.measures.gate_times import gate_times
 from farback.measures.last_output import last_output
 from farback.measures.probe import probe
 from farback.measures.support import long_samples
+from farback.measures.truncation_reach import truncation_reach
 from farback.networks.network import Network, draw, to_torch
 from farback.tasks.base import Task
 from farback.trials.trial import Trial
@@ -85,6 +86,21 @@ def test_gates() -> None:
     network, _, task = made(depth=2)
     measure, x_BTI = measured("gate_times", network, task)
     close(measure.network_rows(network, task, 3), "tau", gate_times(network, x_BTI).tau)
+
+
+@pytest.mark.parametrize("task", ["recall", "hold"])
+def test_truncated_sequences(task: str) -> None:
+    network, _, made_task = made("elman", task, depth=2)
+    measure, x_BTI = measured("truncation_reach", network, made_task)
+    batch = list(long_samples.batches(measure, network, made_task, 3))[-1]
+    wanted = {"classes": True} if task == "recall" else {}
+    chance = made_task.chance().loss
+    whole = truncation_reach(network, x_BTI, batch.target_BT[:, -1], chance=chance, **wanted)
+    rows = measure.network_rows(network, made_task, 3)
+    shown = np.isin(whole.lag, [row.lag for row in rows])
+    assert shown.sum() > 10
+    close(rows, "skill", whole.skill[shown])
+    close(rows, "kept", whole.kept[shown])
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

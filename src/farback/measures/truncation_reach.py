@@ -20,10 +20,12 @@ from pydantic import Field
 from torch import Tensor
 
 from farback.measures.base import Floats, MeasureRow, Sampled, curve_rows, summary_rows
+from farback.measures.support.long_samples import batches, parts, runs_in_parts
 from farback.measures.support.numbers import array, real, require_finite, sequences, whole, whole_numbers
 from farback.measures.support.own_mode import own_mode
 from farback.measures.support.system import measured
-from farback.measures.support.windows import Windows
+from farback.measures.support.torch_systems import NetworkSystem
+from farback.measures.support.windows import LongWindows, Windows
 from farback.networks.network import Network
 from farback.system.random_streams import stream
 from farback.tasks.base import Batch, Task
@@ -144,9 +146,9 @@ def truncation_reach(
 Shares = Callable[[Tensor], tuple[float, float]]  # outputs of the answers (N, O) to the share kept and the skill
 
 
-def _curve(shares: Shares, windows: Windows, lags: Sequence[int] | None) -> TruncationReach:
+def _curve(shares: Shares, windows: Windows | LongWindows, lags: Sequence[int] | None) -> TruncationReach:
     """The shares at these lags, or at the lags of `octave_lags` with a bisection of the reach."""
-    top = windows.x_BTI.shape[1] - 1
+    top = windows.steps - 1
     tested = sorted(set(octave_lags(top) if lags is None else whole_numbers("lags", lags)))
     if not tested or tested[0] < 0 or tested[-1] > top:
         raise ValueError(f"lags must lie between 0 and {top}, as sequences have {top + 1} steps; got {tested}")
@@ -173,7 +175,7 @@ def octave_lags(top: int) -> list[int]:
     return sorted(lag for lag in {0, 1, 2, 3, top, *fractions} if lag <= top)
 
 
-def _skills(windows: Windows, loss_of: Callable[[Tensor], Tensor], chance: Chance) -> Shares:
+def _skills(windows: Windows | LongWindows, loss_of: Callable[[Tensor], Tensor], chance: Chance) -> Shares:
     """The skill, and its share of the skill of the full run, which is unknown if that is not better than chance."""
     gain_N = (chance.loss - loss_of(windows.full_NO)).double()
     gain = float(gain_N.mean())
@@ -264,9 +266,15 @@ def _on_task(
     wrapped, _ = measured(system, batch.input_BTI[:CHECKED])
     row_N, step_N = _chosen(scored_steps(batch).numpy(), answers, seed)
     windows = Windows(wrapped, batch.input_BTI, row_N, step_N)
+    return _of_task(windows, task, batch.target_BT[row_N, step_N], lags)
+
+
+def _of_task(
+    windows: Windows | LongWindows, task: Task, target_N: Tensor, lags: Sequence[int] | None = None
+) -> TruncationReach:
+    """The curve of the task's answers, relative to its chance on test data."""
     if windows.outputs != task.answer.outputs:
         raise ValueError(f"{task.name} needs {task.answer.outputs} outputs, the system has {windows.outputs}")
-    target_N = batch.target_BT[row_N, step_N]
     target_N = target_N.to(windows.full_NO.dtype) if target_N.is_floating_point() else target_N
     chance = task.held_out("test").chance()
     return _curve(_skills(windows, lambda output_NO: task.answer.loss(output_NO, target_N), chance), windows, lags)
@@ -304,9 +312,21 @@ class TruncationReachMeasure(Sampled):
         """The rows are kept (nan if the full run is not better than chance) and skill for four lags in every octave,
         and reach.
         """
-        longer = task if self.length is None else task.at(self.length)
-        batch = _test_batch(longer, self.sequences, seed)
-        result = _on_task(network, longer, batch, self.sequences, seed)
-        shown = np.isin(result.lag, octave_lags(batch.input_BTI.shape[1] - 1))  # the same lags for every seed
+        longer = self.longer(task)
+        if runs_in_parts(network, longer):
+            result, top = self._in_parts(network, longer, seed), longer.lag
+        else:
+            batch = _test_batch(longer, self.sequences, seed)
+            result, top = _on_task(network, longer, batch, self.sequences, seed), batch.input_BTI.shape[1] - 1
+        shown = np.isin(result.lag, octave_lags(top))  # the same lags for every seed
         curves = {"kept": result.kept[shown], "skill": result.skill[shown]}
         return curve_rows(result.lag[shown], curves) + summary_rows(reach=result.reach())
+
+    def _in_parts(self, network: Network, task: Task, seed: int) -> TruncationReach:
+        """The curve of long sequences, which are drawn again for each lag."""
+        steps = task.lag + 1
+        fewer = self.model_copy(update={"sequences": min(self.sequences, max(FEWEST, STEPS // steps))})
+        windows = LongWindows(NetworkSystem(network).double(), lambda: parts(fewer, network, task, seed), steps)
+        for batch in batches(fewer, network, task, seed):
+            target_N = batch.target_BT[:, -1]
+        return _of_task(windows, task, target_N)

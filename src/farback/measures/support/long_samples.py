@@ -13,7 +13,7 @@ from farback.measures.base import Sampled
 from farback.networks.network import Network
 from farback.networks.stretches import LONG
 from farback.system.random_streams import stream
-from farback.tasks.base import Task
+from farback.tasks.base import Batch, Task
 from farback.tasks.support.scores import scored_steps
 
 PART_NUMBERS = 4_000_000  # of the states of one part,
@@ -30,10 +30,16 @@ def runs_in_parts(network: Network, task: Task) -> bool:
     return scored_BT.shape[1] == short.lag + 1 and bool(scored_BT[:, -1].all())
 
 
-def parts(measure: Sampled, network: Network, task: Task, seed: int, copies: int = 1) -> Iterator[tuple[int, Tensor]]:
-    """The first step and the inputs (B, T, I) of each part of a sample that the network runs in `copies` at once."""
-    first, width = 0, max(WIDTH, task.inputs, network.architecture.hidden)
+def batches(measure: Sampled, network: Network, task: Task, seed: int, copies: int = 1) -> Iterator[Batch]:
+    """The parts of a sample that the network runs in `copies` at once."""
+    width = max(WIDTH, task.inputs, network.architecture.hidden)
     steps = max(1, PART_NUMBERS // (width * measure.sequences * copies))
-    for batch in task.sample_in_parts(stream(seed, "test", measure.name, task.lag), measure.sequences, steps):
+    yield from task.sample_in_parts(stream(seed, "test", measure.name, task.lag), measure.sequences, steps)
+
+
+def parts(measure: Sampled, network: Network, task: Task, seed: int, copies: int = 1) -> Iterator[tuple[int, Tensor]]:
+    """The first step and the inputs (B, T, I) of each of the `batches`."""
+    first = 0
+    for batch in batches(measure, network, task, seed, copies):
         yield first, batch.input_BTI.double()
         first += batch.input_BTI.shape[1]

@@ -5,7 +5,7 @@ Shapes: B sequences, T steps, I inputs, O outputs, N answers, U distinct sequenc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -19,11 +19,33 @@ PART_NUMBERS = 1_000_000  # numbers of the windows of one forward pass,
 WIDTH = 32  # where a step counts as at least this many, because its states take memory too
 
 
+class LongWindows:
+    """As `Windows`, of answers at the last of T steps; `draw` gives the same sequences anew, in parts (B, T, I)."""
+
+    def __init__(self, system: System, draw: Callable[[], Iterator[tuple[int, Tensor]]], steps: int) -> None:
+        self.system, self.draw, self.steps = system, draw, steps
+        self.full_NO = self.truncated(steps - 1)
+        self.row_N, self.outputs = torch.arange(len(self.full_NO)), self.full_NO.shape[1]
+
+    def truncated(self, lag: int) -> Tensor:
+        """The outputs (N, O) where the first input that is seen lies `lag` steps before the answer."""
+        output_NO = state_NS = None
+        with torch.no_grad():
+            for first, x_BTI in self.draw():
+                begin = max(0, self.steps - 1 - lag - first)
+                if begin < x_BTI.shape[1]:
+                    output_NTO, state_NS = self.system.carry(x_BTI[:, begin:], state_NS)
+                    output_NO = output_NTO[:, -1]
+        assert output_NO is not None  # the last step is always seen
+        return output_NO
+
+
 class Windows:
     """The outputs at N answers of a system that sees whole sequences, or only the last steps before each answer."""
 
     def __init__(self, system: System, x_BTI: Tensor, row_N: Tensor, step_N: Tensor) -> None:
         self.system, self.x_BTI, self.row_N, self.step_N = system, x_BTI, row_N, step_N
+        self.steps = x_BTI.shape[1]
         self.outputs = int(self._run(x_BTI[:1, -1:]).shape[2])
         self.end_N = step_N + 1 if self._causal() else torch.full_like(step_N, x_BTI.shape[1])
         self.width = max(WIDTH, x_BTI.shape[2], self.outputs)
