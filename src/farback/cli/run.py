@@ -62,12 +62,18 @@ def run(
         if dry_run:
             opening, on = checked_executor([sweep], options, finished=True)  # `_estimate` checks the trials
             with opening as running:
-                console.say(f"{sweep.name}: {_planned(sweep, trials, running.size)}")
+                from farback.runs.schedule import missing_from_frame, plan
+                from farback.stores.base import tidy
+
+                planned = plan(missing_from_frame(tidy([]), sweep, trials), running.size)
+                console.say(f"{sweep.name}: {counted(planned.remaining.amount, 'trial')} in {_cohorts(planned)}")
                 step(OPENING)
                 from farback.runs.frames import recorded
 
                 frame = recorded(sweep.name, store, sweep.root)
-                _estimate(frame, sweep, trials, running, on, console)
+                if not frame.empty:
+                    planned = plan(missing_from_frame(frame, sweep, trials), running.size)
+                _estimate(planned, frame, sweep, running, on, console)
             return
         step(OPENING)
         with open_session([sweep], options) as session:
@@ -86,15 +92,6 @@ def run(
                 document |= page_document(page)
             console.document(document)
         exit_on_failures(done.failures, console)
-
-
-def _planned(sweep: Sweep, trials: list[Trial], workers: int) -> str:
-    """How many trials a config has, and in how many cohorts they are trained if none is recorded."""
-    from farback.runs.schedule import missing_from_frame, plan
-    from farback.stores.base import tidy
-
-    what = missing_from_frame(tidy([]), sweep, trials)
-    return f"{what.amount} {'trial' if what.amount == '1' else 'trials'} in {_cohorts(plan(what, workers))}"
 
 
 def _cohorts(planned: Plan) -> str:
@@ -116,15 +113,13 @@ def estimated(planned: Plan, executor: Executor, frame: pd.DataFrame, device: st
 
 
 def _estimate(
-    frame: pd.DataFrame, sweep: Sweep, trials: list[Trial], executor: Executor, device: str, console: Printer
+    planned: Plan, frame: pd.DataFrame, sweep: Sweep, executor: Executor, device: str, console: Printer
 ) -> None:
     """Print what a run would train, then check it, then print how long it would take, which takes longest to find."""
-    from farback.runs.schedule import missing_from_frame, plan
     from farback.runs.trial_checks import check
 
-    what, workers = missing_from_frame(frame, sweep, trials), executor.size
+    what, workers = planned.remaining, planned.workers
     recorded = f"{counted(what.reused, 'trial')} recorded already"
-    planned = plan(what, workers)
     to_train = f"{what.amount} to train on {counted(workers, 'worker')}"
     console.say(f"{sweep.name}: {recorded}, {to_train}" + f", in {_cohorts(planned)}" * (not what.is_empty))
     check(sweep)

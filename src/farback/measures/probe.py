@@ -8,7 +8,7 @@ Shapes: B sequences, T steps, I inputs, S numbers of the state, K lags.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -174,16 +174,6 @@ def _states(system: Any, x_BTI: Tensor, step_B: Tensor, features: str) -> Floats
     return floats("states", torch.cat(parts), 2)
 
 
-@torch.no_grad()
-def _last_states(system: NetworkSystem, inputs: Iterable[Tensor], features: str) -> Floats:
-    """The states after the last step of sequences that are given in parts (B, T, I)."""
-    state_BS = last_BH = None
-    for x_BTI in inputs:
-        _, h_BTH, state_BS = system.resume(x_BTI, state_BS)
-        last_BH = h_BTH[:, -1]
-    return floats("states", state_BS if features == "full" else last_BH, 2)
-
-
 def _scores(state_BS: Floats, targets: list[NDArray[Any]], test: Labels, train: Labels) -> list[_Score]:
     """The score of each target, with a probe fitted on the sequences `train` and scored on `test`."""
     train_NG, test_MG = whitened(state_BS[train], state_BS[test])
@@ -286,15 +276,17 @@ class ProbeMeasure(AtLags):
             return probe(network, x_BTI, None, lags, step=last_B, untrained=initial, features=features, seed=seed)
         lags = self.lags_below(task.lag, task.lag)
         values: dict[int, NDArray[Any]] = {}
+        systems = [NetworkSystem(each).double() for each in (network, initial)]
+        full_BS: list[Tensor | None] = [None, None]  # the full state of each system
+        last_BH: list[Tensor | None] = [None, None]  # the states at its last step
         for first, x_BTI in parts(self, network, task, seed):
             at = {lag: task.lag - lag - first for lag in lags}
-            values |= {lag: x_BTI[:, step].numpy() for lag, step in at.items() if 0 <= step < x_BTI.shape[1]}
-        state_BS, initial_BS = (
-            _last_states(
-                NetworkSystem(each).double(), (x_BTI for _, x_BTI in parts(self, network, task, seed)), features
-            )
-            for each in (network, initial)
-        )
+            values |= {lag: x_BTI[:, step].numpy().copy() for lag, step in at.items() if 0 <= step < x_BTI.shape[1]}
+            for number, system in enumerate(systems):
+                with torch.no_grad():
+                    _, h_BTH, full_BS[number] = system.resume(x_BTI, full_BS[number])
+                last_BH[number] = h_BTH[:, -1]
+        state_BS, initial_BS = (floats("states", each, 2) for each in (full_BS if features == "full" else last_BH))
         return _decoded(state_BS, initial_BS, lags, [values[lag] for lag in lags], seed)
 
     def _replica_rows(self, network: Network, initial: Network, task: Task, seed: int) -> list[MeasureRow]:

@@ -284,7 +284,7 @@ def _test_batch(task: Task, count: int, seed: int) -> Batch:
     """Test sequences with an answer; those of finite data at most once, because copies would hide how few there are."""
     own = task.held_out("test")
     T = own.sample(stream(0, "probe"), 1).input_BTI.shape[1]
-    batch = own.sample(stream(seed, "test", "truncation_reach", own.lag), min(count, max(FEWEST, STEPS // T)))
+    batch = own.sample(stream(seed, "test", "truncation_reach", own.lag), _fewer(count, T))
     kept_B = (batch.lag_BT >= 0).any(1)
     if own is not task:
         parts = [part.flatten(1).numpy() for part in batch]
@@ -293,6 +293,11 @@ def _test_batch(task: Task, count: int, seed: int) -> Batch:
     if not kept_B.any():
         raise ValueError(f"{task.name} asks for no answer in {len(kept_B)} test sequences")
     return Batch(*(part[kept_B] for part in batch))
+
+
+def _fewer(count: int, steps: int) -> int:
+    """The number of sequences of so many steps."""
+    return min(count, max(FEWEST, STEPS // steps))
 
 
 class TruncationReachMeasure(Sampled):
@@ -325,7 +330,7 @@ class TruncationReachMeasure(Sampled):
     def _in_parts(self, network: Network, task: Task, seed: int) -> TruncationReach:
         """The curve of long sequences, which are drawn again for each lag."""
         steps = task.lag + 1
-        fewer = self.model_copy(update={"sequences": min(self.sequences, max(FEWEST, STEPS // steps))})
+        fewer = self.model_copy(update={"sequences": _fewer(self.sequences, steps)})
         windows = LongWindows(NetworkSystem(network).double(), lambda: parts(fewer, network, task, seed), steps)
         for batch in batches(fewer, network, task, seed):
             target_N = batch.target_BT[:, -1]
